@@ -1,0 +1,43 @@
+# Two commands matter: `make run` and `make test`. Both prepare .venv first.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: run test lint types unit format bench screenshots docs clean
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Governor needs Python 3.11: set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# With Slack credentials: that workspace. Without: a local workspace in the browser.
+run: $(VENV)/.installed
+	@if [ -n "$$SLACK_BOT_TOKEN" ]; then exec $(BIN)/governor run; else exec $(BIN)/governor sandbox; fi
+
+test: lint types unit
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check bot tests bench
+	$(BIN)/ruff check bot tests bench
+	$(BIN)/lint-imports
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed
+	$(BIN)/pytest
+
+format: $(VENV)/.installed
+	$(BIN)/ruff format bot tests bench
+	$(BIN)/ruff check --fix bot tests bench
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m bench
+
+screenshots: $(VENV)/.installed
+	$(BIN)/python -m tests.sandbox.screenshots
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -1,0 +1,1 @@
+"""How much unreliability is left."""

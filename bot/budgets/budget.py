@@ -1,0 +1,187 @@
+"""The formulas of error budgets. Pure; no clock, no I/O.
+
+Event-weighted, after the Google SRE Workbook ("Implementing SLOs", "Alerting on SLOs"):
+
+    budget    = total x (1 - objective)
+    remaining = 1 - bad / budget              1 = untouched, 0 = spent, negative = overspent
+    burn rate = (bad / total) / (1 - objective)   1 = spends exactly the budget in one window
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.budgets.slo import Slo
+from bot.budgets.window import CalendarWindow
+
+HOUR = timedelta(hours=1)
+SHOWN_BURN_WINDOWS: tuple[timedelta, ...] = (HOUR, timedelta(hours=6), timedelta(days=3))
+"""The windows in which everyone is told the burn rate: 1 h, 6 h, 3 d."""
+
+
+class SloState(StrEnum):
+    """How far an SLO's figures can be trusted."""
+
+    OK = "ok"
+    NO_TRAFFIC = "no_traffic"
+    NO_DATA = "no_data"
+    STALE = "stale"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """How many events were bad, and how many there were in all. Both finite, 0 <= bad <= total."""
+
+    bad: float
+    total: float
+
+    @property
+    def good(self) -> float:
+        """The events that were not bad."""
+        return self.total - self.bad
+
+    def __add__(self, other: "Events") -> "Events":
+        return Events(self.bad + other.bad, self.total + other.total)
+
+
+NO_EVENTS = Events(0.0, 0.0)
+
+
+def is_valid(events: Events) -> bool:
+    """Tell whether the numbers can be true: finite, nothing negative, no more bad than all."""
+    if not (math.isfinite(events.bad) and math.isfinite(events.total)):
+        return False
+    slack = 1e-6 * max(1.0, abs(events.total))
+    return -slack <= events.bad <= events.total + slack
+
+
+def remaining(events: Events, objective: float) -> float | None:
+    """Answer the fraction of the budget that is left (1 = untouched, negative = overspent).
+
+    None where there was no event: a budget of nothing can be neither kept nor spent.
+    """
+    budget = events.total * (1 - objective)
+    return 1 - events.bad / budget if budget > 0 else None
+
+
+def burn_rate(events: Events, objective: float) -> float | None:
+    """Answer how many times faster than evenly the budget is being spent; None without events."""
+    return events.bad / events.total / (1 - objective) if events.total > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """An SLO's error budget at one moment. Figures are None where they are not known.
+
+    `remaining` is a fraction, `remaining_minutes` minutes of full outage; `recent` maps a length of time
+    up to now to the events in it, `burn` to the burn rate; `as_of` is when counting ended.
+    """
+
+    slo: Slo
+    state: SloState
+    as_of: datetime | None = None
+    events: Events | None = None
+    recent: Mapping[timedelta, Events] = field(default_factory=dict)
+    sli: float | None = None
+    remaining: float | None = None
+    remaining_minutes: float | None = None
+    burn: Mapping[timedelta, float | None] = field(default_factory=dict)
+    exhausts_at: datetime | None = None
+    problem: str | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the figures stand for the present: measured, or honestly without traffic."""
+        return self.state in {SloState.OK, SloState.NO_TRAFFIC}
+
+    @property
+    def remaining_events(self) -> float | None:
+        """How many more events may be bad before the budget is spent; negative when overspent."""
+        if self.events is None or self.remaining is None:
+            return None
+        return self.remaining * self.events.total * (1 - self.slo.objective)
+
+    def spent_in(self, length: timedelta) -> float | None:
+        """Answer the fraction of the whole budget that was spent in the last `length` (a key of `recent`)."""
+        counted = self.recent.get(length)
+        if counted is None or self.events is None or self.events.total <= 0:
+            return None
+        return counted.bad / (self.events.total * (1 - self.slo.objective))
+
+    def worst_burn(self) -> tuple[timedelta, float] | None:
+        """Answer the window with the highest burn rate, and that rate; None where none is known."""
+        known = [(rate, length) for length, rate in self.burn.items() if rate is not None]
+        return max(known)[::-1] if known else None
+
+
+def assess(
+    slo: Slo,
+    *,
+    events: Events | None,
+    recent: Mapping[timedelta, Events],
+    as_of: datetime | None,
+    stale: bool = False,
+    problem: str | None = None,
+    invalid: bool = False,
+) -> Budget:
+    """Turn counted events into a budget.
+
+    `events` are those of the SLO's window, None where nothing was ever counted; `recent` maps the
+    burn-rate windows to theirs. `stale` says that the count is older than it should be, `invalid` that
+    the source's last answer could not be true; `problem` is the reason in words.
+    """
+    if invalid or (events is not None and not all(map(is_valid, (events, *recent.values())))):
+        why = problem or "the source counted more bad events than events, or no number at all"
+        return Budget(slo, SloState.INVALID, as_of=as_of, problem=why)
+    if events is None or as_of is None:
+        return Budget(slo, SloState.NO_DATA, problem=problem)
+    left = remaining(events, slo.objective)
+    if left is None:
+        state = SloState.STALE if stale else SloState.NO_TRAFFIC
+        return Budget(slo, state, as_of=as_of, events=events, problem=problem)
+    burn = {length: burn_rate(counted, slo.objective) for length, counted in recent.items()}
+    return Budget(
+        slo,
+        SloState.STALE if stale else SloState.OK,
+        as_of=as_of,
+        events=events,
+        recent=recent,
+        sli=events.good / events.total,
+        remaining=left,
+        remaining_minutes=left * allowed_minutes(slo, as_of),
+        burn=burn,
+        exhausts_at=exhausts_at(slo, left, burn.get(HOUR), as_of),
+        problem=problem,
+    )
+
+
+def allowed_minutes(slo: Slo, now: datetime) -> float:
+    """Answer the whole budget in minutes of full outage: 43.2 for 99.9 % over 30 days."""
+    return slo.window.full_length(now) / timedelta(minutes=1) * (1 - slo.objective)
+
+
+def exhausts_at(slo: Slo, left: float | None, burn: float | None, now: datetime) -> datetime | None:
+    """Answer when the budget will be spent if the burn rate stays; None if it will not be.
+
+    A burn rate of 1 or less never exhausts a rolling window. A calendar window starts anew at its end.
+    """
+    if left is None or burn is None or left <= 0 or burn <= 1:
+        return None
+    try:
+        when = now + slo.window.full_length(now) * (left / burn)
+    except OverflowError:
+        return None
+    if isinstance(slo.window, CalendarWindow) and when >= slo.window.period(now).end:
+        return None
+    return when
+
+
+def worst(budgets: "list[Budget] | tuple[Budget, ...]") -> Budget | None:
+    """Answer the budget with the least remaining among those that have a figure."""
+    known = [
+        (budget.remaining, index) for index, budget in enumerate(budgets) if budget.remaining is not None
+    ]
+    return budgets[min(known)[1]] if known else None

@@ -1,0 +1,61 @@
+"""The port to monitoring systems: what a source must be able to do, and how it may fail.
+
+SourceError
+├── SourceUnavailable   no answer, or a passing fault; retryable
+├── SourceRefused       the query or the credentials are wrong; asking again will not help
+└── InvalidAnswer       an answer that cannot be true (NaN, negative, more bad than all, no such bucket)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bot.budgets.slo import Sli
+from bot.budgets.window import Span
+
+
+class SourceError(Exception):
+    """A source could not be read. The message is fit for the person who owns the policy."""
+
+    retryable = False
+
+
+class SourceUnavailable(SourceError):
+    """The source did not answer, or not this time."""
+
+    retryable = True
+
+
+class SourceRefused(SourceError):
+    """The source understood and said no: a faulty query, wrong credentials."""
+
+
+class InvalidAnswer(SourceError):
+    """The source answered with numbers that cannot be true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The events of one stretch of time: [start, start + width)."""
+
+    start: datetime
+    width: timedelta
+    bad: float
+    total: float
+
+
+class Source(Protocol):
+    """A monitoring system that counts events."""
+
+    async def read(self, sli: Sli, span: Span, step: timedelta) -> Sequence[Bucket]:
+        """Count the events of `span` in buckets of width `step`, oldest first.
+
+        `span` is aligned: start and end are multiples of `step` since the epoch. Buckets without
+        events may be left out. Raises `SourceError`.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Ask one cheap question to see whether the source answers; raises `SourceError`."""
+        ...

@@ -1,0 +1,1 @@
+"""SLI sources, one file each."""

@@ -1,0 +1,44 @@
+"""What a team agreed to do as an error budget shrinks, as plain values. Pure; no clock, no I/O."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+
+class OnMissingData(StrEnum):
+    """What to do when an SLO cannot be measured."""
+
+    HOLD = "hold"
+    FREEZE = "freeze"
+
+
+class AlertSeverity(StrEnum):
+    """How urgent a burn alert is, in the words of the SRE Workbook."""
+
+    PAGE = "page"
+    TICKET = "ticket"
+
+
+@dataclass(frozen=True, slots=True)
+class BurnAlert:
+    """Fires while the burn rate is at or above `burn` in both the long and the short window."""
+
+    severity: AlertSeverity
+    burn: float
+    long: timedelta
+    short: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBudgetPolicy:
+    """Thresholds are fractions of the budget remaining; `postmortem_at` is a fraction spent."""
+
+    name: str
+    warn_at: tuple[float, ...] = (0.5, 0.25, 0.1)
+    freeze_at: float = 0.0
+    unfreeze_at: float = 0.1
+    dwell: timedelta = timedelta(minutes=15)
+    on_missing_data: OnMissingData = OnMissingData.HOLD
+    burn_alerts: tuple[BurnAlert, ...] = ()
+    exemptions: tuple[str, ...] = ()
+    postmortem_at: float = 0.2

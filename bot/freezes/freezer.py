@@ -1,0 +1,308 @@
+"""Applies decisions: holds, what to remember, audit rows and announcements, in one transaction each.
+
+FreezeError
+├── NothingToLift     no person's hold lies on the service
+└── AlreadyRequested  this very request was carried out before (a repeated delivery)
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.budgets.budget import Budget
+from bot.freezes.decision import Decision, Judged, Standing, decide
+from bot.freezes.hold import GOVERNOR, Hold, HoldKind, holds_in_force
+from bot.freezes.records import entry_of
+from bot.freezes.transition import (
+    BudgetExhausted,
+    BudgetRecovered,
+    BudgetTransition,
+    DataMissing,
+    ExemptionGranted,
+    HoldExpired,
+    HoldLifted,
+    HoldPlaced,
+    Transition,
+)
+from bot.freezes.verdict import Exemption
+from bot.policy.catalog import Service
+from bot.store import audit
+from bot.store.database import Database
+from bot.store.outbox import Message, enqueue
+from bot.store.tables import exemptions as exemption_rows
+from bot.store.tables import holds as hold_rows
+from bot.store.tables import standings as standing_rows
+
+log = structlog.get_logger(__name__)
+
+
+class FreezeError(Exception):
+    """A change to a service's holds was refused. The message is fit for the person who asked."""
+
+
+class NothingToLift(FreezeError):
+    """No person's hold lies on the service; `holds` are those of others that do."""
+
+    def __init__(self, service: str, holds: Sequence[Hold]) -> None:
+        super().__init__(f"no person's hold lies on {service}")
+        self.service = service
+        self.holds = tuple(holds)
+
+
+class AlreadyRequested(FreezeError):
+    """The same request was carried out before; doing nothing was right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """A transition with what its teller needs: the service, the other holds in force, and the time."""
+
+    transition: Transition
+    service: Service
+    other_holds: tuple[Hold, ...]
+    now: datetime
+
+
+Announce = Callable[[Occasion], Sequence[Message]]
+"""Writes the messages that tell an occasion; pure, so that it can run within the transaction."""
+
+
+class Freezer:
+    """Places and lifts holds. `announce` says what to tell; `on_told` is called after each commit."""
+
+    def __init__(
+        self, database: Database, announce: Announce, on_told: Callable[[], None] = lambda: None
+    ) -> None:
+        self._database = database
+        self._announce = announce
+        self._on_told = on_told
+
+    async def judge_budgets(
+        self, service: Service, budgets: Sequence[Budget], now: datetime
+    ) -> Sequence[BudgetTransition]:
+        """Decide on the service's budgets and carry it out; answer what happened."""
+        judged: list[Judged] = [(budget, service.policy_for(budget.slo)) for budget in budgets]
+        async with self._database.reading() as connection:
+            quiet = await self._decide(connection, service, judged, now)
+        if quiet is None:
+            return ()
+        async with self._database.transaction() as connection:
+            decision = await self._decide(connection, service, judged, now)
+            if decision is None:
+                return ()
+            for transition in decision.transitions:
+                await self._carry_out(connection, service, transition, now)
+                await self._tell(connection, service, transition, now)
+            await self._remember(connection, service.name, decision.standing)
+        self._after(service.name, decision.transitions)
+        return decision.transitions
+
+    async def place(
+        self,
+        service: Service,
+        *,
+        by: str,
+        reason: str,
+        until: datetime | None,
+        request: str,
+        now: datetime,
+        kind: HoldKind = HoldKind.PERSON,
+    ) -> Hold:
+        """Put a hold on the service. Raises `AlreadyRequested` for a repeated `request`."""
+        values = {
+            "service": service.name,
+            "kind": str(kind),
+            "reason": reason,
+            "by": by,
+            "since": now,
+            "until": until,
+            "request": request,
+        }
+        async with self._database.transaction() as connection:
+            id_ = (
+                await connection.execute(
+                    self._database.insert(hold_rows)
+                    .values(values)
+                    .on_conflict_do_nothing(index_elements=["request"])
+                    .returning(hold_rows.c.id)
+                )
+            ).scalar_one_or_none()
+            if id_ is None:
+                raise AlreadyRequested(f"{service.name} was frozen by this request before")
+            hold = Hold(id_, service.name, kind, reason, by, now, until)
+            await self._tell(connection, service, HoldPlaced(hold), now)
+        self._after(service.name, (HoldPlaced(hold),))
+        return hold
+
+    async def lift(self, service: Service, *, by: str, reason: str, now: datetime) -> Sequence[Hold]:
+        """Lift the persons' holds on the service, and no others. Raises `NothingToLift`."""
+        async with self._database.transaction() as connection:
+            lying = holds_in_force(await read_holds(connection, service.name), now)
+            mine = [hold for hold in lying if hold.kind is HoldKind.PERSON]
+            if not mine:
+                raise NothingToLift(service.name, lying)
+            for hold in mine:
+                await self._end(connection, hold, by, reason, now)
+                await self._tell(connection, service, HoldLifted(hold, by, reason), now)
+        self._after(service.name, tuple(HoldLifted(hold, by, reason) for hold in mine))
+        return mine
+
+    async def exempt(
+        self,
+        service: Service,
+        *,
+        change: str,
+        by: str,
+        reason: str,
+        until: datetime | None,
+        request: str,
+        now: datetime,
+    ) -> Exemption:
+        """Let one change through the service's holds. Raises `AlreadyRequested` for a repeated `request`."""
+        granted = ExemptionGranted(change, by, reason, until)
+        async with self._database.transaction() as connection:
+            id_ = (
+                await connection.execute(
+                    self._database.insert(exemption_rows)
+                    .values(
+                        service=service.name,
+                        change=change,
+                        reason=reason,
+                        by=by,
+                        since=now,
+                        until=until,
+                        request=request,
+                    )
+                    .on_conflict_do_nothing(index_elements=["request"])
+                    .returning(exemption_rows.c.id)
+                )
+            ).scalar_one_or_none()
+            if id_ is None:
+                raise AlreadyRequested(f"{change} was exempted by this request before")
+            await self._tell(connection, service, granted, now)
+        self._after(service.name, (granted,))
+        return Exemption(service.name, change, reason, by, now, until)
+
+    async def expire(self, services: Sequence[Service], now: datetime) -> Sequence[Hold]:
+        """End the holds whose time ran out, and tell it; answer them."""
+        by_name = {service.name: service for service in services}
+        due = and_(hold_rows.c.lifted_at.is_(None), hold_rows.c.until <= now)
+        async with self._database.reading() as connection:
+            if not (await connection.execute(select(hold_rows.c.id).where(due).limit(1))).first():
+                return ()
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(select(hold_rows).where(due).order_by(hold_rows.c.id))
+            ended = [_hold(row) for row in rows]
+            for hold in ended:
+                await self._end(connection, hold, GOVERNOR, "its time ran out", now)
+                if hold.service in by_name:
+                    await self._tell(connection, by_name[hold.service], HoldExpired(hold), now)
+        for hold in ended:
+            self._after(hold.service, (HoldExpired(hold),))
+        return ended
+
+    async def holds(self, now: datetime, service: str | None = None) -> Sequence[Hold]:
+        """Answer the holds in force, of one service or of all, oldest first."""
+        async with self._database.reading() as connection:
+            return holds_in_force(await read_holds(connection, service), now)
+
+    async def exemptions(self, service: str, now: datetime) -> Sequence[Exemption]:
+        """Answer the exemptions of the service that have not run out."""
+        valid = or_(exemption_rows.c.until.is_(None), exemption_rows.c.until > now)
+        query = select(exemption_rows).where(exemption_rows.c.service == service, valid)
+        async with self._database.reading() as connection:
+            return [
+                Exemption(row.service, row.change, row.reason, row.by, row.since, row.until)
+                for row in await connection.execute(query.order_by(exemption_rows.c.id))
+            ]
+
+    async def _decide(
+        self, connection: AsyncConnection, service: Service, judged: Sequence[Judged], now: datetime
+    ) -> Decision | None:
+        """Decide on what the connection sees; None where there is nothing to write."""
+        standing = await _read_standing(connection, service.name)
+        lying = await read_holds(connection, service.name)
+        own = next((hold for hold in lying if hold.kind is HoldKind.BUDGET), None)
+        decision = decide(judged, hold=own, standing=standing, now=now)
+        return decision if decision.transitions or decision.standing != standing else None
+
+    async def _carry_out(
+        self, connection: AsyncConnection, service: Service, what: BudgetTransition, now: datetime
+    ) -> None:
+        if isinstance(what, BudgetExhausted | DataMissing):
+            await connection.execute(
+                insert(hold_rows).values(
+                    service=service.name,
+                    kind=str(HoldKind.BUDGET),
+                    reason=entry_of(what, service.name).reason,
+                    by=GOVERNOR,
+                    since=now,
+                    slo=what.budget.slo.name,
+                )
+            )
+        elif isinstance(what, BudgetRecovered):
+            reason = entry_of(what, service.name).reason
+            await self._end(connection, what.hold, GOVERNOR, reason, now)
+
+    async def _tell(
+        self, connection: AsyncConnection, service: Service, what: Transition, now: datetime
+    ) -> None:
+        """Write the audit row and the messages of a transition that the connection already shows."""
+        await audit.record(connection, entry_of(what, service.name), now)
+        lying = holds_in_force(await read_holds(connection, service.name), now)
+        own = what.hold.id if isinstance(what, HoldPlaced) else None
+        others = tuple(hold for hold in lying if hold.id != own)
+        if isinstance(what, BudgetExhausted | DataMissing):
+            others = tuple(hold for hold in others if hold.kind is not HoldKind.BUDGET)
+        await enqueue(connection, self._announce(Occasion(what, service, others, now)), now)
+
+    async def _end(
+        self, connection: AsyncConnection, hold: Hold, by: str, reason: str, now: datetime
+    ) -> None:
+        await connection.execute(
+            update(hold_rows)
+            .where(hold_rows.c.id == hold.id, hold_rows.c.lifted_at.is_(None))
+            .values(lifted_at=now, lifted_by=by, lift_reason=reason)
+        )
+
+    async def _remember(self, connection: AsyncConnection, service: str, standing: Standing) -> None:
+        values: dict[str, Any] = {
+            "warned": standing.warned,
+            "recovered_since": standing.recovered_since,
+            "alerts": sorted(standing.alerts),
+        }
+        await connection.execute(
+            self._database.insert(standing_rows)
+            .values(service=service, **values)
+            .on_conflict_do_update(index_elements=["service"], set_=values)
+        )
+
+    def _after(self, service: str, what: Sequence[Transition]) -> None:
+        for transition in what:
+            log.info("transition", service=service, kind=type(transition).__name__)
+        if what:
+            self._on_told()
+
+
+async def read_holds(connection: AsyncConnection, service: str | None = None) -> Sequence[Hold]:
+    """Answer the holds that nobody lifted, whether or not their time has run out."""
+    query = select(hold_rows).where(hold_rows.c.lifted_at.is_(None)).order_by(hold_rows.c.id)
+    if service is not None:
+        query = query.where(hold_rows.c.service == service)
+    return [_hold(row) for row in await connection.execute(query)]
+
+
+async def _read_standing(connection: AsyncConnection, service: str) -> Standing:
+    query = select(standing_rows).where(standing_rows.c.service == service)
+    row = (await connection.execute(query)).one_or_none()
+    return Standing(row.warned, row.recovered_since, frozenset(row.alerts)) if row else Standing()
+
+
+def _hold(row: Row[Any]) -> Hold:
+    return Hold(row.id, row.service, HoldKind(row.kind), row.reason, row.by, row.since, row.until, row.slo)

@@ -1,0 +1,46 @@
+"""A hold: one reason why a service must not ship. Pure; no clock, no I/O.
+
+A service is frozen while at least one hold in force lies on it. Each hold has an owner, and nobody
+lifts another's by accident.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+GOVERNOR = "governor"
+"""The actor that the bot signs its own deeds with."""
+
+
+class HoldKind(StrEnum):
+    """Who or what put the hold on."""
+
+    BUDGET = "budget"
+    PERSON = "person"
+    CALENDAR = "calendar"
+    INCIDENT = "incident"
+    DEPENDENCY = "dependency"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One hold on one service, from `since` until `until` (None: until somebody lifts it)."""
+
+    id: int
+    service: str
+    kind: HoldKind
+    reason: str
+    by: str
+    since: datetime
+    until: datetime | None = None
+    slo: str | None = None
+
+    def in_force(self, now: datetime) -> bool:
+        """Tell whether the hold has not run out."""
+        return self.until is None or now < self.until
+
+
+def holds_in_force(holds: Iterable[Hold], now: datetime) -> tuple[Hold, ...]:
+    """Answer those that have not run out, oldest first."""
+    return tuple(sorted((h for h in holds if h.in_force(now)), key=lambda h: (h.since, h.id)))

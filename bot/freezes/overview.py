@@ -1,0 +1,144 @@
+"""What everyone asks: how do the services stand, and may I ship? Both faces read it; it changes nothing."""
+
+import difflib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.budgets.budget import Budget, worst
+from bot.budgets.slo import Slo
+from bot.clock import Clock
+from bot.freezes.freezer import Freezer
+from bot.freezes.hold import Hold
+from bot.freezes.verdict import Change, Verdict, judge
+from bot.policy.catalog import Catalog, Service
+
+
+class UnknownService(LookupError):
+    """No service has that name; `near` are the names most like it, best first."""
+
+    def __init__(self, name: str, near: Sequence[str]) -> None:
+        hint = f"; did you mean {near[0]}?" if near else ""
+        super().__init__(f"there is no service {name}{hint}")
+        self.name = name
+        self.near = tuple(near)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """A service with its budgets, in the order of its SLOs, and the holds in force, oldest first."""
+
+    service: Service
+    budgets: tuple[Budget, ...]
+    holds: tuple[Hold, ...]
+    as_of: datetime
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether at least one hold lies on the service."""
+        return bool(self.holds)
+
+    @property
+    def worst(self) -> Budget | None:
+        """The budget with the least remaining; None where no figure is known."""
+        return worst(self.budgets)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """How much of a budget (a fraction, negative when overspent) was left at a time."""
+
+    at: datetime
+    remaining: float
+
+
+class Budgets:
+    """The port to measuring: what the overview needs of the evaluator."""
+
+    def __init__(
+        self,
+        assess: Callable[[Service, datetime], Awaitable[Sequence[Budget]]],
+        burn_down: Callable[[Slo, datetime, int], Awaitable[Sequence[Point]]],
+    ) -> None:
+        self.assess = assess
+        self.burn_down = burn_down
+
+
+class Overview:
+    """Answers questions about services as they stand now."""
+
+    def __init__(
+        self,
+        catalog: Callable[[], Catalog],
+        budgets: Budgets,
+        freezer: Freezer,
+        clock: Clock,
+    ) -> None:
+        self._catalog = catalog
+        self._budgets = budgets
+        self._freezer = freezer
+        self._clock = clock
+
+    @property
+    def catalog(self) -> Catalog:
+        """The policies in force."""
+        return self._catalog()
+
+    def find(self, name: str) -> Service:
+        """Answer the service of that name, in any case; raises `UnknownService`."""
+        services = self.catalog.services
+        wanted = name.strip().casefold()
+        if wanted in services:
+            return services[wanted]
+        raise UnknownService(name, difflib.get_close_matches(wanted, services, n=3, cutoff=0.5))
+
+    async def service(self, name: str) -> ServiceStatus:
+        """Answer how one service stands; raises `UnknownService`."""
+        service = self.find(name)
+        now = self._clock.now()
+        holds = await self._freezer.holds(now, service.name)
+        return ServiceStatus(service, tuple(await self._budgets.assess(service, now)), tuple(holds), now)
+
+    async def services(self) -> Sequence[ServiceStatus]:
+        """Answer how all services stand, the one with the least budget left first."""
+        now = self._clock.now()
+        holds = await self._freezer.holds(now)
+        statuses = [
+            ServiceStatus(
+                service,
+                tuple(await self._budgets.assess(service, now)),
+                tuple(hold for hold in holds if hold.service == service.name),
+                now,
+            )
+            for service in self.catalog.services.values()
+        ]
+        return sorted(statuses, key=_by_need)
+
+    async def verdict(self, name: str, change: Change) -> Verdict:
+        """Answer whether the change may ship to the service now; raises `UnknownService`."""
+        status = await self.service(name)
+        service = status.service
+        return judge(
+            service.name,
+            change,
+            holds=status.holds,
+            exemptions=await self._freezer.exemptions(service.name, status.as_of),
+            exempt_kinds=_exempt_kinds(service),
+            budgets=status.budgets,
+            now=status.as_of,
+        )
+
+    async def burn_down(self, slo: Slo, points: int = 20) -> Sequence[Point]:
+        """Answer how the SLO's budget shrank over its window, oldest first, at most `points`."""
+        return await self._budgets.burn_down(slo, self._clock.now(), points)
+
+
+def _exempt_kinds(service: Service) -> dict[str | None, Sequence[str]]:
+    own: dict[str | None, Sequence[str]] = {None: service.error_budget_policy.exemptions}
+    return own | {slo.name: service.policy_for(slo).exemptions for slo in service.slos}
+
+
+def _by_need(status: ServiceStatus) -> tuple[float, str]:
+    least = status.worst
+    left = least.remaining if least is not None and least.remaining is not None else 2.0
+    return (left, status.service.name)

@@ -1,0 +1,99 @@
+"""How each transition reads in the audit log. Pure."""
+
+from typing import Any, assert_never
+
+from bot.budgets.budget import Budget
+from bot.freezes.hold import GOVERNOR, Hold
+from bot.freezes.transition import (
+    BudgetExhausted,
+    BudgetRecovered,
+    BudgetWarned,
+    BurnAlertFired,
+    DataMissing,
+    ExemptionGranted,
+    HoldExpired,
+    HoldLifted,
+    HoldPlaced,
+    Transition,
+)
+from bot.store.audit import Entry
+
+
+def entry_of(transition: Transition, service: str) -> Entry:  # noqa: PLR0911 - one return a transition
+    """Answer the audit entry of a transition of `service`."""
+    match transition:
+        case BudgetWarned(level, budget):
+            reason = f"{budget.slo.name} fell to {_percent(budget.remaining)}, below {level:.0%}"
+            return _entry("budget.warned", service, reason, after=_figures(budget))
+        case BurnAlertFired(alert, budget, long_burn, short_burn):
+            reason = f"{budget.slo.name} burns at {long_burn:.1f}, {alert.severity} at {alert.burn:g}"
+            after = _figures(budget) | {"long_burn": long_burn, "short_burn": short_burn}
+            return _entry("budget.burning", service, reason, after=after)
+        case BudgetExhausted(budget, policy):
+            reason = (
+                f"{budget.slo.name} has {_percent(budget.remaining)} of its error budget left; "
+                f"policy {policy.name} freezes at {policy.freeze_at:.0%}"
+            )
+            return _change("service.frozen", service, reason, "open", "frozen", figures=_figures(budget))
+        case DataMissing(budget, policy):
+            reason = f"{budget.slo.name} cannot be measured; policy {policy.name} freezes then"
+            return _change("service.frozen", service, reason, "open", "frozen", figures=_figures(budget))
+        case BudgetRecovered(budget, _, recovered_since):
+            reason = (
+                f"{budget.slo.name} has {_percent(budget.remaining)} of its error budget left, "
+                f"enough since {recovered_since:%Y-%m-%d %H:%M} UTC"
+            )
+            return _change("service.unfrozen", service, reason, "frozen", "open", figures=_figures(budget))
+        case HoldPlaced(hold):
+            return _entry("hold.placed", service, hold.reason, hold.by, after=_hold(hold))
+        case HoldLifted(hold, by, reason):
+            return _entry("hold.lifted", service, reason, by, before=_hold(hold))
+        case HoldExpired(hold):
+            return _entry("hold.expired", service, "its time ran out", before=_hold(hold))
+        case ExemptionGranted(change, by, reason, until):
+            after = {"change": change, "until": until.isoformat() if until else None}
+            return _entry("exemption.granted", service, reason, by, after=after)
+        case _:
+            assert_never(transition)
+
+
+def _entry(
+    action: str,
+    service: str,
+    reason: str,
+    actor: str = GOVERNOR,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> Entry:
+    return Entry(actor, action, service, reason, service, before, after)
+
+
+def _change(
+    action: str, service: str, reason: str, before: str, after: str, *, figures: dict[str, Any]
+) -> Entry:
+    return _entry(action, service, reason, before={"state": before}, after={"state": after} | figures)
+
+
+def _figures(budget: Budget) -> dict[str, Any]:
+    return {
+        "slo": budget.slo.name,
+        "slo_state": str(budget.state),
+        "remaining": budget.remaining,
+        "as_of": budget.as_of.isoformat() if budget.as_of else None,
+    }
+
+
+def _hold(hold: Hold) -> dict[str, Any]:
+    return {
+        "id": hold.id,
+        "kind": str(hold.kind),
+        "reason": hold.reason,
+        "by": hold.by,
+        "since": hold.since.isoformat(),
+        "until": hold.until.isoformat() if hold.until else None,
+    }
+
+
+def _percent(fraction: float | None) -> str:
+    return "nothing known" if fraction is None else f"{fraction * 100:.1f} %"

@@ -1,0 +1,92 @@
+"""What can happen to a service's freedom to ship: the vocabulary between decision, audit and announcement.
+
+Each transition carries the figures it was decided on, so that whoever tells it need not ask again.
+Pure; no clock, no I/O.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.budgets.budget import Budget
+from bot.freezes.error_budget_policy import BurnAlert, ErrorBudgetPolicy
+from bot.freezes.hold import Hold
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetWarned:
+    """The budget fell to a warning level or below it. `level` is the fraction that was crossed."""
+
+    level: float
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class BurnAlertFired:
+    """The budget is being spent too fast, in the alert's long window and in its short one."""
+
+    alert: BurnAlert
+    budget: Budget
+    long_burn: float
+    short_burn: float
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetExhausted:
+    """The budget crossed `freezeAt`: the bot puts its own hold on the service."""
+
+    budget: Budget
+    policy: ErrorBudgetPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class DataMissing:
+    """An SLO cannot be measured and its policy says to freeze then."""
+
+    budget: Budget
+    policy: ErrorBudgetPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRecovered:
+    """Every budget stayed at or above `unfreezeAt` for `dwell`: the bot lifts its own hold."""
+
+    budget: Budget
+    hold: Hold
+    recovered_since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HoldPlaced:
+    """A person put a hold on the service."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLifted:
+    """A person lifted a person's hold; `by` is the Slack user id of who did."""
+
+    hold: Hold
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldExpired:
+    """A hold's time ran out."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class ExemptionGranted:
+    """A person allowed one change to ship through the freeze."""
+
+    change: str
+    by: str
+    reason: str
+    until: datetime | None
+
+
+BudgetTransition = BudgetWarned | BurnAlertFired | BudgetExhausted | DataMissing | BudgetRecovered
+Transition = BudgetTransition | HoldPlaced | HoldLifted | HoldExpired | ExemptionGranted

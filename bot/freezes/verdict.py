@@ -1,0 +1,106 @@
+"""May this change ship? One pure function that Slack, HTTP, the command line, flags and ramps all ask."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.budgets.budget import Budget, SloState, worst
+from bot.freezes.hold import Hold, HoldKind, holds_in_force
+
+# The team's policy speaks for the budget; a person's hold or an incident's yields only to a person.
+_YIELDS_TO_POLICY = frozenset({HoldKind.BUDGET, HoldKind.CALENDAR, HoldKind.DEPENDENCY})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What wants to ship: its name (`PR-12`, a commit) and its kind (`security`, `P0`), both optional."""
+
+    id: str | None = None
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """A person's word that one change may ship through any hold, for a time or for good."""
+
+    service: str
+    change: str
+    reason: str
+    by: str
+    since: datetime
+    until: datetime | None = None
+
+    def covers(self, change: Change, now: datetime) -> bool:
+        """Tell whether the change is the one meant, now."""
+        named = change.id is not None and change.id.casefold() == self.change.casefold()
+        return named and (self.until is None or now < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer. `reasons` are short, the deciding one first; `exemption` names what let it through."""
+
+    allow: bool
+    service: str
+    change: Change
+    reasons: tuple[str, ...]
+    holds: tuple[Hold, ...]
+    exemption: str | None
+    budget: Budget | None
+    as_of: datetime
+
+
+def judge(
+    service: str,
+    change: Change,
+    *,
+    holds: Sequence[Hold],
+    exemptions: Sequence[Exemption],
+    exempt_kinds: Mapping[str | None, Sequence[str]],
+    budgets: Sequence[Budget],
+    now: datetime,
+) -> Verdict:
+    """Answer whether `change` may ship to `service` now.
+
+    Open services let everything pass. On a frozen one, an exemption granted to the change by name
+    passes every hold; a change of one of the policy's exempt kinds passes the holds that policy speaks
+    for, but neither a person's hold nor an incident's. `exempt_kinds` maps the SLO that a hold is for to
+    the kinds that its policy exempts, None to those of the service's own policy.
+    """
+    lying = holds_in_force(holds, now)
+    budget = worst(list(budgets)) or (budgets[0] if budgets else None)
+    allow, exemption, reasons = _weigh(change, lying, exemptions, exempt_kinds, now)
+    doubts = tuple(
+        f"{b.slo.name} cannot be measured ({b.state.replace('_', ' ')})" for b in budgets if not b.is_known
+    )
+    if not lying and budget is not None and budget.state is SloState.OK:
+        reasons = (*reasons, _left(budget))
+    return Verdict(allow, service, change, (*reasons, *doubts), lying, exemption, budget, now)
+
+
+def _weigh(
+    change: Change,
+    lying: Sequence[Hold],
+    exemptions: Sequence[Exemption],
+    exempt_kinds: Mapping[str | None, Sequence[str]],
+    now: datetime,
+) -> tuple[bool, str | None, tuple[str, ...]]:
+    if not lying:
+        return True, None, ("no hold lies on the service",)
+    granted = next((e for e in exemptions if e.covers(change, now)), None)
+    if granted is not None:
+        return True, granted.change, (f"{granted.change} is exempt: {granted.reason}",)
+    barring = [hold for hold in lying if not _yields(hold, change, exempt_kinds)]
+    if not barring:
+        return True, change.kind, (f"the error budget policy exempts {change.kind} changes",)
+    return False, None, tuple(f"{hold.kind} hold: {hold.reason}" for hold in barring)
+
+
+def _yields(hold: Hold, change: Change, exempt_kinds: Mapping[str | None, Sequence[str]]) -> bool:
+    kinds = exempt_kinds.get(hold.slo, exempt_kinds.get(None, ()))
+    kind = (change.kind or "").casefold()
+    return hold.kind in _YIELDS_TO_POLICY and kind in {exempt.casefold() for exempt in kinds}
+
+
+def _left(budget: Budget) -> str:
+    return f"{(budget.remaining or 0) * 100:.1f} % of the {budget.slo.name} budget is left"

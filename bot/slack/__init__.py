@@ -1,0 +1,1 @@
+"""The Slack face: commands, messages, delivery."""

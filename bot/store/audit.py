@@ -1,0 +1,83 @@
+"""The audit log: who changed what, from what to what, why. Rows are only ever added."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.store.tables import audit
+
+PAGE = 200
+"""How many rows a page of the log has unless the asker says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One deed. `actor` is a Slack user id, `governor` or an API token's name.
+
+    `action` is dotted (`service.frozen`), `subject` what it was done to, `service` the service it
+    concerns, if one. `before` and `after` are JSON objects or None.
+    """
+
+    actor: str
+    action: str
+    subject: str
+    reason: str
+    service: str | None = None
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An entry as it was written: with its number and time."""
+
+    id: int
+    at: datetime
+    entry: Entry
+
+
+async def record(connection: AsyncConnection, entry: Entry, now: datetime) -> None:
+    """Write the entry within the caller's transaction."""
+    await connection.execute(
+        insert(audit).values(
+            at=now,
+            actor=entry.actor,
+            action=entry.action,
+            service=entry.service,
+            subject=entry.subject,
+            reason=entry.reason,
+            before=None if entry.before is None else dict(entry.before),
+            after=None if entry.after is None else dict(entry.after),
+        )
+    )
+
+
+async def read(
+    connection: AsyncConnection,
+    *,
+    since: datetime | None = None,
+    service: str | None = None,
+    actor: str | None = None,
+    after_id: int = 0,
+    limit: int = PAGE,
+) -> Sequence[Row]:
+    """Answer at most `limit` rows after row `after_id`, oldest first."""
+    query = select(audit).where(audit.c.id > after_id).order_by(audit.c.id).limit(limit)
+    if since is not None:
+        query = query.where(audit.c.at >= since)
+    if service is not None:
+        query = query.where(audit.c.service == service)
+    if actor is not None:
+        query = query.where(audit.c.actor == actor)
+    return [
+        Row(
+            row.id,
+            row.at,
+            Entry(row.actor, row.action, row.subject, row.reason, row.service, row.before, row.after),
+        )
+        for row in await connection.execute(query)
+    ]

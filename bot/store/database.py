@@ -1,0 +1,80 @@
+"""The database engine and its transactions, the same for SQLite and PostgreSQL.
+
+Reading and writing are told apart because SQLite has one writer: a write transaction begins as such,
+so that two of them wait for each other instead of failing half-way.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+_BUSY_TIMEOUT_MS = 10_000
+
+
+class Database:
+    """One database. Open it with `async with Database(url) as database`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        self._turn = asyncio.Lock()
+        self.engine: AsyncEngine = create_async_engine(url, pool_pre_ping=not self.is_sqlite)
+        if self.is_sqlite:
+            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+        self._writer = self.engine.execution_options(writes=True)
+
+    async def __aenter__(self) -> "Database":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A consistent view to read from; nothing written in it is kept."""
+        async with self.engine.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Write all or nothing: committed at the end of the block, undone if it raises."""
+        async with (
+            self._turn if self.is_sqlite else nullcontext(),
+            self._writer.begin() as connection,
+        ):
+            yield connection
+
+    def insert(self, table: Table) -> sqlite.Insert:
+        """Answer an INSERT that knows `on_conflict_do_…`, in this database's dialect.
+
+        Both dialects' statements have the same methods; the type names one of them.
+        """
+        if self.is_sqlite:
+            return sqlite.insert(table)
+        return cast("sqlite.Insert", postgresql.insert(table))
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: Any) -> None:
+    # The driver's own transaction control is switched off: BEGIN is ours (see `_begin_sqlite`).
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={_BUSY_TIMEOUT_MS}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,180 @@
+"""The tables, all of them. Times are stored as UTC epoch microseconds by `Instant`, JSON as JSON.
+
+The migrations under `migrations/` bring a database to this state; a test holds the two against each other.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, kept as whole microseconds since the epoch: the same in SQLite and PostgreSQL."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Turn an aware datetime into microseconds."""
+        del dialect
+        return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Turn microseconds into an aware datetime in UTC."""
+        del dialect
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers only INTEGER primary keys by itself.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+slos = Table(
+    "slos",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("service", String(100), nullable=False),
+    Column("name", String(100), nullable=False),
+    # A changed SLI is another series of numbers: it begins a ledger of its own.
+    Column("fingerprint", String(64), nullable=False),
+    Column("filled_from", Instant),
+    Column("filled_to", Instant),
+    Column("read_at", Instant),
+    # The last reading's failure, null after a success: one of no_data, invalid, refused; and its words.
+    Column("fault", String(20)),
+    Column("problem", Text),
+    UniqueConstraint("service", "name", "fingerprint"),
+)
+
+buckets = Table(
+    "buckets",
+    metadata,
+    Column("slo_id", _Id, ForeignKey("slos.id", ondelete="CASCADE"), primary_key=True),
+    # Seconds; and seconds since the epoch, a multiple of the width.
+    Column("width", Integer, primary_key=True),
+    Column("start", BigInteger, primary_key=True),
+    Column("bad", Double, nullable=False),
+    Column("total", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The ids of pushed events, for idempotence; forgotten after some days.
+event_ids = Table(
+    "event_ids",
+    metadata,
+    Column("slo_id", _Id, ForeignKey("slos.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", String(200), primary_key=True),
+    Column("at", Instant, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("service", String(100), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", String(100), nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),
+    Column("slo", String(100)),
+    # The Slack request that placed it: a repeated delivery finds it and does nothing.
+    Column("request", String(200), unique=True),
+    Column("lifted_at", Instant),
+    Column("lifted_by", String(100)),
+    Column("lift_reason", Text),
+    Index("ix_holds_service_lifted_at", "service", "lifted_at"),
+    # At most one budget hold in force on a service, whoever decides.
+    Index(
+        "uq_holds_budget_in_force",
+        "service",
+        unique=True,
+        sqlite_where=Column("lifted_at", Instant).is_(None) & (Column("kind", String) == "budget"),
+        postgresql_where=Column("lifted_at", Instant).is_(None) & (Column("kind", String) == "budget"),
+    ),
+)
+
+exemptions = Table(
+    "exemptions",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("service", String(100), nullable=False, index=True),
+    Column("change", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", String(100), nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),
+    Column("request", String(200), unique=True),
+)
+
+# What the decisions remember of a service between evaluations.
+standings = Table(
+    "standings",
+    metadata,
+    Column("service", String(100), primary_key=True),
+    Column("warned", Double),
+    Column("recovered_since", Instant),
+    Column("alerts", JSON, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    # Travels in the message's metadata, so that the message can be found again in Slack.
+    Column("key", String(36), nullable=False, unique=True),
+    Column("channel", String(100), nullable=False),
+    Column("event_type", String(60), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("blocks", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    # waiting -> sending -> sent | failed; `sending` after a restart means: look whether it arrived.
+    Column("state", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("first_attempt_at", Instant),
+    Column("sent_at", Instant),
+    Column("channel_id", String(20)),
+    Column("ts", String(30)),
+    Column("error", Text),
+    Index("ix_outbox_state_channel_id", "state", "channel", "id"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("at", Instant, nullable=False, index=True),
+    Column("actor", String(100), nullable=False, index=True),
+    Column("action", String(60), nullable=False),
+    Column("service", String(100), index=True),
+    Column("subject", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("before", JSON(none_as_null=True)),
+    Column("after", JSON(none_as_null=True)),
+)

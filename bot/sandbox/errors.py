@@ -1,0 +1,25 @@
+"""The refusals of the stand-in.
+
+SlackError              answered as `{"ok": false, "error": code, …}`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class SlackError(Exception):
+    """A call that Slack refuses: its error code and what else the answer says."""
+
+    def __init__(self, code: str, messages: Sequence[str] = (), **detail: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.messages = tuple(messages)
+        self.detail = detail
+
+    def answer(self) -> dict[str, object]:
+        """Give the body of the answer."""
+        body: dict[str, object] = {"ok": False, "error": self.code, **self.detail}
+        if self.messages:
+            body["response_metadata"] = {"messages": list(self.messages)}
+        return body

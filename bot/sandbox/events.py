@@ -1,0 +1,83 @@
+"""Which changes of the workspace the bot hears of, and in which envelope.
+
+Only what the manifest subscribes to under `settings.event_subscriptions.bot_events`
+is sent, and of channels that the bot is not in only what concerns every channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bot.sandbox.model import Json
+from bot.sandbox.sender import Sender
+from bot.sandbox.workspace import APP_ID, BOT_USER_ID, TEAM_ID, Change, Workspace
+
+_MESSAGES: Final = {
+    "public": "message.channels",
+    "private": "message.groups",
+    "im": "message.im",
+    "mpim": "message.mpim",
+}
+_OF_EVERY_CHANNEL: Final = {
+    "channel_created",
+    "channel_archive",
+    "channel_unarchive",
+    "channel_rename",
+}
+
+
+def subscriptions(manifest: Mapping[str, Any]) -> frozenset[str]:
+    """Read the events that an app's manifest asks for."""
+    wanted = manifest.get("settings", {}).get("event_subscriptions", {}).get("bot_events", ())
+    return frozenset(wanted)
+
+
+class Events:
+    """Listens to a workspace and sends the bot what it subscribed to."""
+
+    def __init__(self, workspace: Workspace, sender: Sender, manifest: Mapping[str, Any]) -> None:
+        self._workspace = workspace
+        self._sender = sender
+        self._wanted = subscriptions(manifest)
+        workspace.listeners.append(self._hear)
+
+    def _hear(self, change: Change) -> None:
+        if change.event is None:
+            return
+        self.send(change.event, change.channel)
+        mention = f"<@{BOT_USER_ID}>" in str(change.event.get("text", ""))
+        if change.kind == "message" and mention and "bot_id" not in change.event:
+            self.send({**change.event, "type": "app_mention"}, change.channel)
+
+    def send(self, event: Json, channel_id: str | None = None) -> None:
+        """Send an event if it is subscribed to and the bot may see it."""
+        kind = str(event["type"])
+        channel = self._workspace.channels.get(channel_id or "")
+        name = _MESSAGES[channel.kind] if kind == "message" and channel else kind
+        if name not in self._wanted:
+            return
+        hears = channel is None or kind in _OF_EVERY_CHANNEL or BOT_USER_ID in channel.members
+        if hears:
+            self._sender.send_event(self._envelope(event))
+
+    def _envelope(self, event: Json) -> Json:
+        event_ts = self._workspace.new_ts()
+        authorization = {
+            "enterprise_id": None,
+            "team_id": TEAM_ID,
+            "user_id": BOT_USER_ID,
+            "is_bot": True,
+            "is_enterprise_install": False,
+        }
+        return {
+            "token": "sandbox",
+            "team_id": TEAM_ID,
+            "api_app_id": APP_ID,
+            "event": {"event_ts": event_ts, **event},
+            "type": "event_callback",
+            "event_id": self._workspace.new_id("Ev"),
+            "event_time": int(float(event_ts)),
+            "authorizations": [authorization],
+            "is_ext_shared_channel": False,
+        }

@@ -1,0 +1,43 @@
+"""What Slack has published about methods and limits, read from the data files beside.
+
+`methods.json`: required arguments, scopes and rate tier of the methods that the
+stand-in speaks; tier 0 is a method with a special limit of its own.
+`limits.json`: Block Kit's and the conversations' limits, by object and field.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_HERE: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class MethodFacts:
+    """What must hold for any call of one method."""
+
+    required: tuple[str, ...]
+    scopes: tuple[str, ...]
+    tier: int
+
+
+def _methods() -> dict[str, MethodFacts]:
+    table = json.loads((_HERE / "methods.json").read_text(encoding="utf-8"))
+    return {
+        name: MethodFacts(tuple(row["required"]), tuple(row["scopes"]), row["tier"])
+        for name, row in table.items()
+    }
+
+
+def _limits() -> dict[str, dict[str, int]]:
+    table: dict[str, dict[str, int]] = json.loads((_HERE / "limits.json").read_text(encoding="utf-8"))
+    return table
+
+
+METHODS: Final = _methods()
+LIMITS: Final = _limits()
+CALLS_A_MINUTE: Final = {0: 300, 1: 1, 2: 20, 3: 50, 4: 100}
+"""Calls a minute by tier; Slack says "20+", the stand-in holds it to 20."""

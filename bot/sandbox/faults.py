@@ -1,0 +1,80 @@
+"""The bad days of Slack, on demand.
+
+Probabilities (0 to 1) decide call by call from a seeded generator; `once` plans
+one fault for the next call, of one method or of any. The page and tests switch
+them with `POST /sandbox/faults`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Fault(StrEnum):
+    """What may go wrong with a call."""
+
+    RATE_LIMITED = "rate_limited"
+    """429 with `Retry-After`, nothing done."""
+    SERVER_ERROR = "server_error"
+    """500, nothing done."""
+    CUT = "cut"
+    """The call is carried out, then the connection is closed without an answer."""
+    SLOW = "slow"
+    """The call is carried out and answered after `slow_s`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    fault: Fault
+    method: str | None
+
+
+class Faults:
+    """Decides which calls fail. All off at first."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - reproducible, not secret
+        self._planned: list[_Planned] = []
+        self.probabilities: dict[Fault, float] = dict.fromkeys(Fault, 0.0)
+        self.retry_after_s: Final = 1
+        self.slow_s = 2.0
+
+    def once(self, fault: Fault, method: str | None = None) -> None:
+        """Plan `fault` for the next call, or for the next call of `method`."""
+        self._planned.append(_Planned(fault, method))
+
+    def change(self, settings: Mapping[str, object]) -> None:
+        """Set probabilities by name, `slow_s`, and `seed`; raise `ValueError` for others."""
+        for name, value in settings.items():
+            if not isinstance(value, (int, float)):
+                raise TypeError(f"{name} must be a number")
+            if name == "seed":
+                self._random.seed(int(value))
+            elif name == "slow_s":
+                self.slow_s = float(value)
+            else:
+                self.probabilities[Fault(name)] = min(1.0, max(0.0, float(value)))
+
+    def clear(self) -> None:
+        """Switch everything off."""
+        self._planned.clear()
+        self.probabilities = dict.fromkeys(Fault, 0.0)
+
+    def decide(self, method: str) -> Fault | None:
+        """Answer what goes wrong with this call, if anything."""
+        for planned in self._planned:
+            if planned.method in {None, method}:
+                self._planned.remove(planned)
+                return planned.fault
+        for fault, probability in self.probabilities.items():
+            if probability and self._random.random() < probability:
+                return fault
+        return None
+
+    def as_json(self) -> dict[str, float]:
+        """Give the settings as `change` takes them."""
+        return {**{str(f): p for f, p in self.probabilities.items()}, "slow_s": self.slow_s}

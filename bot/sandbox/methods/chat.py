@@ -1,0 +1,191 @@
+"""chat.*: sending, changing and scheduling messages, and blocks.validate."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.sandbox.call import Call, Method
+from bot.sandbox.errors import SlackError
+from bot.sandbox.facts import LIMITS
+from bot.sandbox.model import Channel, Json, Message
+from bot.sandbox.workspace import APP_ID, BOT_ID
+
+_FAR_S: Final = 120 * 24 * 3600
+
+
+def _compose(call: Call, *, longest: int) -> Message:
+    markdown = call.text("markdown_text")
+    text = call.text("text")
+    if markdown and (text or call.args.get("blocks")):
+        raise SlackError("markdown_text_conflict")
+    blocks = call.blocks()
+    if markdown:
+        blocks = [{"type": "markdown", "text": markdown}]
+    if not text and not blocks:
+        raise SlackError("no_text")
+    if len(text) > longest:
+        raise SlackError("msg_too_long")
+    _check_customising(call)
+    return Message(
+        ts="",
+        user=call.actor,
+        text=text,
+        blocks=blocks,
+        bot_id=BOT_ID,
+        app_id=APP_ID,
+        metadata=call.metadata(),
+        thread_ts=call.text("thread_ts") or None,
+        username=call.text("username") or None,
+        icon_emoji=call.text("icon_emoji") or None,
+    )
+
+
+def _check_customising(call: Call) -> None:
+    wanted = any(call.text(name) for name in ("username", "icon_emoji", "icon_url"))
+    if wanted and "chat:write.customize" not in call.platform.scopes:
+        provided = ",".join(call.platform.scopes)
+        raise SlackError("missing_scope", needed="chat:write.customize", provided=provided)
+
+
+def _destination(call: Call) -> Channel:
+    """Find where to post: a channel by id or name, or the direct channel of a user."""
+    wanted = call.text("channel")
+    if wanted in call.workspace.users:
+        return call.workspace.open_direct(call.actor, wanted)
+    channel = call.channel(by_name=True)
+    may_post_anywhere = "chat:write.public" in call.platform.scopes and channel.kind == "public"
+    if not may_post_anywhere:
+        call.workspace.must_be_member(channel, call.actor)
+    return channel
+
+
+def post_message(call: Call) -> Json:
+    """chat.postMessage."""
+    channel = _destination(call)
+    call.workspace.must_be_open(channel)
+    message = _compose(call, longest=LIMITS["message"]["text"])
+    message.ts = call.workspace.new_ts()
+    call.workspace.post(channel, message)
+    return {"channel": channel.id, "ts": message.ts, "message": message.as_json()}
+
+
+def post_ephemeral(call: Call) -> Json:
+    """chat.postEphemeral."""
+    channel = _destination(call)
+    call.workspace.must_be_open(channel)
+    if call.text("user") not in channel.members:
+        raise SlackError("user_not_in_channel")
+    message = _compose(call, longest=LIMITS["message"]["text"])
+    message.ts = call.workspace.new_ts()
+    message.ephemeral_to = call.text("user")
+    call.workspace.post(channel, message)
+    return {"message_ts": message.ts}
+
+
+def update(call: Call) -> Json:
+    """chat.update."""
+    channel = call.channel()
+    message = call.workspace.message(channel, call.text("ts"))
+    if message.user != call.actor:
+        raise SlackError("cant_update_message")
+    wanted = _compose(call, longest=LIMITS["message"]["update_text"])
+    changes: Json = {"text": wanted.text, "blocks": wanted.blocks}
+    if wanted.metadata is not None:
+        changes["metadata"] = wanted.metadata
+    call.workspace.edit(channel, message, changes)
+    return {
+        "channel": channel.id,
+        "ts": message.ts,
+        "text": message.text,
+        "message": message.as_json(),
+    }
+
+
+def delete(call: Call) -> Json:
+    """chat.delete."""
+    channel = call.channel()
+    message = call.workspace.message(channel, call.text("ts"))
+    if message.user != call.actor:
+        raise SlackError("cant_delete_message")
+    call.workspace.delete(channel, message)
+    return {"channel": channel.id, "ts": message.ts}
+
+
+def permalink(call: Call) -> Json:
+    """chat.getPermalink."""
+    channel = call.channel()
+    message = call.workspace.message(channel, call.text("message_ts"))
+    link = f"{call.platform.base_url}/archives/{channel.id}/p{message.ts.replace('.', '')}"
+    if message.is_reply:
+        link += f"?thread_ts={message.thread_ts}&cid={channel.id}"
+    return {"channel": channel.id, "permalink": link}
+
+
+def schedule(call: Call) -> Json:
+    """chat.scheduleMessage."""
+    channel = _destination(call)
+    call.workspace.must_be_open(channel)
+    at = call.whole("post_at", 0, error="invalid_time")
+    now = call.workspace.now().timestamp()
+    if at <= now:
+        raise SlackError("time_in_past")
+    if at > now + _FAR_S:
+        raise SlackError("time_too_far")
+    message = _compose(call, longest=LIMITS["message"]["text"])
+    scheduled_id = call.workspace.new_id("Q")
+    call.platform.scheduled[scheduled_id] = (at, channel.id, message)
+    return {
+        "channel": channel.id,
+        "scheduled_message_id": scheduled_id,
+        "post_at": at,
+        "message": {"text": message.text, "type": "delayed_message"},
+    }
+
+
+def unschedule(call: Call) -> Json:
+    """chat.deleteScheduledMessage."""
+    channel = call.channel()
+    wanted = call.text("scheduled_message_id")
+    if call.platform.scheduled.get(wanted, (0, ""))[1] != channel.id:
+        raise SlackError("invalid_scheduled_message_id")
+    del call.platform.scheduled[wanted]
+    return {}
+
+
+def scheduled_list(call: Call) -> Json:
+    """chat.scheduledMessages.list."""
+    wanted = call.text("channel")
+    rows = [
+        {"id": key, "channel_id": channel, "post_at": at, "text": message.text}
+        for key, (at, channel, message) in sorted(call.platform.scheduled.items())
+        if wanted in {"", channel}
+    ]
+    page = call.page(rows)
+    return {"scheduled_messages": page.items, **page.metadata()}
+
+
+def validate_blocks(call: Call) -> Json:
+    """blocks.validate."""
+    if not any(call.args.get(name) for name in ("blocks", "message", "view")):
+        raise SlackError("invalid_arguments", ["[ERROR] one of blocks, message, view is required"])
+    call.blocks()
+    message = call.json("message", "invalid_message")
+    if isinstance(message, dict):
+        Call(call.method, message, call.platform, call.actor).blocks()
+    view = call.json("view", "invalid_view")
+    if view is not None:
+        call.platform.views.check(view, "modal", "home", error="invalid_view")
+    return {}
+
+
+METHODS: Final[dict[str, Method]] = {
+    "blocks.validate": validate_blocks,
+    "chat.delete": delete,
+    "chat.deleteScheduledMessage": unschedule,
+    "chat.getPermalink": permalink,
+    "chat.postEphemeral": post_ephemeral,
+    "chat.postMessage": post_message,
+    "chat.scheduleMessage": schedule,
+    "chat.scheduledMessages.list": scheduled_list,
+    "chat.update": update,
+}

@@ -1,0 +1,212 @@
+"""conversations.*: making, finding and changing channels, and who is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from bot.sandbox.call import Call, Method
+from bot.sandbox.errors import SlackError
+from bot.sandbox.model import Channel, Json
+
+_TYPES: Final = {"public_channel": "public", "private_channel": "private", "im": "im", "mpim": "mpim"}
+
+
+def wanted_kinds(call: Call) -> set[str]:
+    """Read the `types` argument; public channels if it is absent."""
+    types = call.words("types") or ["public_channel"]
+    if not set(types) <= set(_TYPES):
+        raise SlackError("invalid_types")
+    return {_TYPES[name] for name in types}
+
+
+def _answer(call: Call, channel: Channel) -> Json:
+    return {"channel": channel.as_json(call.actor)}
+
+
+def create(call: Call) -> Json:
+    """conversations.create."""
+    kind = "private" if call.flag("is_private") else "public"
+    channel = call.workspace.create_channel(
+        call.text("name"), call.actor, kind="private" if kind == "private" else "public"
+    )
+    return _answer(call, channel)
+
+
+def _listed(call: Call, channels: Iterable[Channel]) -> Json:
+    kinds = wanted_kinds(call)
+    found = [
+        channel.as_json(call.actor)
+        for channel in channels
+        if channel.kind in kinds
+        and not (channel.is_archived and call.flag("exclude_archived"))
+        and (channel.kind == "public" or call.actor in channel.members)
+    ]
+    page = call.page(found)
+    return {"channels": page.items, **page.metadata()}
+
+
+def list_all(call: Call) -> Json:
+    """conversations.list."""
+    return _listed(call, call.workspace.channels.values())
+
+
+def of_user(call: Call) -> Json:
+    """users.conversations."""
+    user = call.workspace.user(call.text("user") or call.actor).id
+    mine = (c for c in call.workspace.channels.values() if user in c.members)
+    return _listed(call, mine)
+
+
+def info(call: Call) -> Json:
+    """conversations.info."""
+    return _answer(call, call.channel())
+
+
+def members(call: Call) -> Json:
+    """conversations.members."""
+    page = call.page(call.channel().members)
+    return {"members": page.items, **page.metadata()}
+
+
+def _team_channel(call: Call) -> Channel:
+    channel = call.channel()
+    if channel.kind in {"im", "mpim"}:
+        raise SlackError("method_not_supported_for_channel_type")
+    return channel
+
+
+def join(call: Call) -> Json:
+    """conversations.join."""
+    channel = _team_channel(call)
+    if channel.kind != "public":
+        raise SlackError("method_not_supported_for_channel_type")
+    was_in = call.actor in channel.members
+    call.workspace.add_member(channel, call.actor)
+    answer = _answer(call, channel)
+    if was_in:
+        answer["warning"] = "already_in_channel"
+        answer["response_metadata"] = {"warnings": ["already_in_channel"]}
+    return answer
+
+
+def leave(call: Call) -> Json:
+    """conversations.leave."""
+    channel = _team_channel(call)
+    call.workspace.must_be_open(channel)
+    if call.actor not in channel.members:
+        return {"not_in_channel": True}
+    call.workspace.remove_member(channel, call.actor)
+    return {}
+
+
+def _invitation_error(call: Call, channel: Channel, user_id: str) -> str | None:
+    if user_id not in call.workspace.users:
+        return "user_not_found"
+    if user_id == call.actor:
+        return "cant_invite_self"
+    return "already_in_channel" if user_id in channel.members else None
+
+
+def invite(call: Call) -> Json:
+    """conversations.invite: all of the users, or none unless `force`."""
+    channel = _team_channel(call)
+    call.workspace.must_be_open(channel)
+    call.workspace.must_be_member(channel, call.actor)
+    users = call.words("users")
+    if not users:
+        raise SlackError("no_user")
+    errors = {user: _invitation_error(call, channel, user) for user in users}
+    refused = {user: error for user, error in errors.items() if error}
+    if refused and not (call.flag("force") and len(refused) < len(users)):
+        rows = [{"user": u, "ok": False, "error": e} for u, e in refused.items()]
+        raise SlackError(next(iter(refused.values())), errors=rows)
+    for user in users:
+        if user not in refused:
+            call.workspace.add_member(channel, user, call.actor)
+    return _answer(call, channel)
+
+
+def kick(call: Call) -> Json:
+    """conversations.kick."""
+    channel = _team_channel(call)
+    if not call.text("user"):
+        raise SlackError("user_not_found")
+    user = call.workspace.user(call.text("user")).id
+    if user == call.actor:
+        raise SlackError("cant_kick_self")
+    if channel.is_general:
+        raise SlackError("cant_kick_from_general")
+    call.workspace.must_be_member(channel, call.actor)
+    call.workspace.remove_member(channel, user)
+    return {"errors": {}}
+
+
+def set_topic(call: Call) -> Json:
+    """conversations.setTopic."""
+    channel = call.channel()
+    value = call.text("topic")
+    call.workspace.describe_channel(channel, call.actor, field_name="topic", value=value)
+    return _answer(call, channel)
+
+
+def set_purpose(call: Call) -> Json:
+    """conversations.setPurpose."""
+    channel = call.channel()
+    value = call.text("purpose")
+    call.workspace.describe_channel(channel, call.actor, field_name="purpose", value=value)
+    return _answer(call, channel) | {"purpose": value}
+
+
+def rename(call: Call) -> Json:
+    """conversations.rename."""
+    channel = _team_channel(call)
+    call.workspace.rename_channel(channel, call.text("name"), call.actor)
+    return _answer(call, channel)
+
+
+def archive(call: Call) -> Json:
+    """conversations.archive."""
+    call.workspace.archive(_team_channel(call), call.actor)
+    return {}
+
+
+def unarchive(call: Call) -> Json:
+    """conversations.unarchive."""
+    call.workspace.unarchive(_team_channel(call), call.actor)
+    return {}
+
+
+def open_direct(call: Call) -> Json:
+    """conversations.open: resume a direct conversation, or start one with `users`."""
+    if call.text("channel"):
+        channel = call.channel()
+    else:
+        users = call.words("users")
+        if not users:
+            raise SlackError("users_list_not_supplied")
+        if len(users) > 8:
+            raise SlackError("too_many_users")
+        channel = call.workspace.open_direct(call.actor, *users)
+    if call.flag("return_im"):
+        return _answer(call, channel)
+    return {"channel": {"id": channel.id}}
+
+
+METHODS: Final[dict[str, Method]] = {
+    "conversations.archive": archive,
+    "conversations.create": create,
+    "conversations.info": info,
+    "conversations.invite": invite,
+    "conversations.join": join,
+    "conversations.kick": kick,
+    "conversations.leave": leave,
+    "conversations.list": list_all,
+    "conversations.members": members,
+    "conversations.open": open_direct,
+    "conversations.rename": rename,
+    "conversations.setPurpose": set_purpose,
+    "conversations.setTopic": set_topic,
+    "conversations.unarchive": unarchive,
+    "users.conversations": of_user,
+}

@@ -1,0 +1,75 @@
+"""files.*: uploading in three steps, as Slack asks since files.upload is gone."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.sandbox.call import Call, Method
+from bot.sandbox.errors import SlackError
+from bot.sandbox.model import Channel, File, Json, Message
+from bot.sandbox.workspace import APP_ID, BOT_ID
+
+
+def get_upload_url(call: Call) -> Json:
+    """files.getUploadURLExternal: first a place to send the bytes to."""
+    size = call.whole("length", 0)
+    if size <= 0:
+        raise SlackError("invalid_arguments", ["[ERROR] length must be more than 0"])
+    name = call.text("filename")
+    workspace = call.workspace
+    file = File(workspace.new_id("F"), name, name, size, call.actor, workspace.now())
+    workspace.files[file.id] = file
+    return {"upload_url": f"{call.platform.base_url}/slack-upload/{file.id}", "file_id": file.id}
+
+
+def _share(call: Call, channel: Channel, files: list[File]) -> None:
+    call.workspace.must_be_member(channel, call.actor)
+    message = Message(
+        call.workspace.new_ts(),
+        call.actor,
+        call.text("initial_comment"),
+        blocks=call.blocks(),
+        bot_id=BOT_ID,
+        app_id=APP_ID,
+        thread_ts=call.text("thread_ts") or None,
+        subtype="file_share",
+        files=[file.as_json(call.platform.base_url) for file in files],
+    )
+    for file in files:
+        file.shared_in.append(channel.id)
+    call.workspace.post(channel, message)
+
+
+def complete_upload(call: Call) -> Json:
+    """files.completeUploadExternal: last, name the files and share them."""
+    rows = call.json("files", "invalid_arguments")
+    if not isinstance(rows, list) or not rows:
+        raise SlackError("invalid_arguments", ["[ERROR] files must be a list"])
+    channels = [*call.words("channels"), *call.words("channel_id")]
+    destinations = [call.workspace.channel(channel, call.actor) for channel in channels]
+    done: list[File] = []
+    for row in rows:
+        file = call.workspace.files.get(str(row.get("id")))
+        if file is None or not file.is_uploaded:
+            raise SlackError("file_not_found")
+        file.title = str(row.get("title") or file.name)
+        file.is_complete = True
+        done.append(file)
+    for destination in destinations:
+        _share(call, destination, done)
+    return {"files": [file.as_json(call.platform.base_url) for file in done]}
+
+
+def info(call: Call) -> Json:
+    """files.info."""
+    file = call.workspace.files.get(call.text("file"))
+    if file is None or not file.is_complete:
+        raise SlackError("file_not_found")
+    return {"file": file.as_json(call.platform.base_url), "comments": []}
+
+
+METHODS: Final[dict[str, Method]] = {
+    "files.completeUploadExternal": complete_upload,
+    "files.getUploadURLExternal": get_upload_url,
+    "files.info": info,
+}

@@ -1,0 +1,81 @@
+"""conversations.history and conversations.replies: what was said, a page at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from bot.sandbox.call import Call, Method
+from bot.sandbox.errors import SlackError
+from bot.sandbox.model import Channel, Json, Message
+
+_TS: Final = re.compile(r"\d+(\.\d+)?")
+_FIRST: Final = "0"
+_LAST: Final = "9999999999.999999"
+
+
+def _bound(call: Call, name: str, default: str) -> float:
+    value = call.text(name) or default
+    if not _TS.fullmatch(value):
+        raise SlackError(f"invalid_ts_{name}")
+    return float(value)
+
+
+def _between(call: Call, messages: Sequence[Message]) -> list[Message]:
+    oldest, latest = _bound(call, "oldest", _FIRST), _bound(call, "latest", _LAST)
+    if call.flag("inclusive"):
+        return [m for m in messages if oldest <= float(m.ts) <= latest]
+    return [m for m in messages if oldest < float(m.ts) < latest]
+
+
+def written(channel: Channel, message: Message, *, all_metadata: bool = True) -> Json:
+    """Write a message with the count of its replies, if it began a thread."""
+    body = message.as_json(all_metadata=all_metadata)
+    replies = [] if message.is_reply else channel.replies(message.ts)
+    if replies:
+        users = list(dict.fromkeys(reply.user for reply in replies))
+        body |= {
+            "reply_count": len(replies),
+            "reply_users_count": len(users),
+            "reply_users": users,
+            "latest_reply": replies[-1].ts,
+        }
+    return body
+
+
+def _page(call: Call, channel: Channel, found: Sequence[Message]) -> Json:
+    page = call.page(found, most=999)
+    everything = call.flag("include_all_metadata")
+    return {
+        "messages": [written(channel, m, all_metadata=everything) for m in page.items],
+        "has_more": bool(page.next_cursor),
+        **page.metadata(),
+    }
+
+
+def history(call: Call) -> Json:
+    """conversations.history: newest first, without the replies in threads."""
+    channel = call.channel()
+    call.workspace.must_be_member(channel, call.actor)
+    shown = [m for m in _between(call, channel.messages) if not m.is_reply]
+    return _page(call, channel, shown[::-1]) | {"pin_count": len(channel.pins)}
+
+
+def replies(call: Call) -> Json:
+    """conversations.replies: the first message of a thread, then its replies."""
+    channel = call.channel()
+    call.workspace.must_be_member(channel, call.actor)
+    message = channel.message(call.text("ts"))
+    if message is None:
+        raise SlackError("thread_not_found")
+    root = channel.message(message.thread_ts) if message.thread_ts else None
+    first = root or message
+    found = [first, *_between(call, channel.replies(first.ts))]
+    return _page(call, channel, found)
+
+
+METHODS: Final[dict[str, Method]] = {
+    "conversations.history": history,
+    "conversations.replies": replies,
+}

@@ -1,0 +1,169 @@
+"""pins.*, reactions.* and bookmarks.*: what is put beside messages and channels."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from bot.sandbox.call import Call, Method
+from bot.sandbox.errors import SlackError
+from bot.sandbox.facts import LIMITS
+from bot.sandbox.model import Bookmark, Channel, Json
+
+_TS: Final = re.compile(r"\d+\.\d+")
+
+
+def _timestamp(call: Call) -> str:
+    ts = call.text("timestamp")
+    if not ts:
+        raise SlackError("no_item_specified")
+    if not _TS.fullmatch(ts):
+        raise SlackError("bad_timestamp")
+    return ts
+
+
+def pin_add(call: Call) -> Json:
+    """pins.add."""
+    call.workspace.pin(call.channel(), _timestamp(call), call.actor)
+    return {}
+
+
+def pin_remove(call: Call) -> Json:
+    """pins.remove."""
+    call.workspace.unpin(call.channel(), _timestamp(call), call.actor)
+    return {}
+
+
+def pin_list(call: Call) -> Json:
+    """pins.list."""
+    channel = call.channel()
+    items = [
+        {
+            "type": "message",
+            "channel": channel.id,
+            "created_by": by,
+            "message": call.workspace.message(channel, ts).as_json(),
+        }
+        for ts, by in channel.pins
+    ]
+    return {"items": items}
+
+
+def reaction_add(call: Call) -> Json:
+    """reactions.add."""
+    channel, ts = call.channel(), _timestamp(call)
+    if call.actor not in channel.members:
+        raise SlackError("no_access")
+    call.workspace.react(channel, ts, call.text("name"), call.actor)
+    return {}
+
+
+def reaction_remove(call: Call) -> Json:
+    """reactions.remove."""
+    if not call.text("channel"):
+        raise SlackError("no_item_specified")
+    channel, ts = call.channel(), _timestamp(call)
+    call.workspace.unreact(channel, ts, call.text("name"), call.actor)
+    return {}
+
+
+def reaction_get(call: Call) -> Json:
+    """reactions.get."""
+    if not call.text("channel"):
+        raise SlackError("no_item_specified")
+    channel = call.channel()
+    message = call.workspace.message(channel, _timestamp(call))
+    return {"type": "message", "channel": channel.id, "message": message.as_json()}
+
+
+def _bookmarked(call: Call) -> Channel:
+    channel = call.channel("channel_id")
+    if call.actor not in channel.members:
+        raise SlackError("access_denied")
+    return channel
+
+
+def _written(channel: Channel, bookmark: Bookmark) -> Json:
+    return {
+        "id": bookmark.id,
+        "channel_id": channel.id,
+        "title": bookmark.title,
+        "link": bookmark.link,
+        "emoji": bookmark.emoji,
+        "type": "link",
+        "date_created": bookmark.created,
+    }
+
+
+def _link(call: Call) -> str:
+    link = call.text("link")
+    if not link.startswith(("http://", "https://")) or len(link) > LIMITS["bookmarks"]["link"]:
+        raise SlackError("invalid_link")
+    return link
+
+
+def _title(call: Call) -> str:
+    title = call.text("title")
+    if len(title) > LIMITS["bookmarks"]["title"]:
+        raise SlackError("invalid_arguments", ["[ERROR] title is too long"])
+    return title
+
+
+def bookmark_add(call: Call) -> Json:
+    """bookmarks.add."""
+    channel = _bookmarked(call)
+    if call.text("type") != "link":
+        raise SlackError("invalid_bookmark_type")
+    emoji = call.text("emoji") or None
+    added = call.workspace.add_bookmark(channel, title=_title(call), link=_link(call), emoji=emoji)
+    return {"bookmark": _written(channel, added)}
+
+
+def _find(call: Call, channel: Channel) -> Bookmark:
+    wanted = call.text("bookmark_id")
+    for bookmark in channel.bookmarks:
+        if bookmark.id == wanted:
+            return bookmark
+    raise SlackError("not_found")
+
+
+def bookmark_edit(call: Call) -> Json:
+    """bookmarks.edit."""
+    channel = _bookmarked(call)
+    bookmark = _find(call, channel)
+    if call.text("title"):
+        bookmark.title = _title(call)
+    if call.text("link"):
+        bookmark.link = _link(call)
+    if call.text("emoji"):
+        bookmark.emoji = call.text("emoji")
+    call.workspace.tell("channel", channel)
+    return {"bookmark": _written(channel, bookmark)}
+
+
+def bookmark_list(call: Call) -> Json:
+    """bookmarks.list."""
+    channel = _bookmarked(call)
+    return {"bookmarks": [_written(channel, bookmark) for bookmark in channel.bookmarks]}
+
+
+def bookmark_remove(call: Call) -> Json:
+    """bookmarks.remove."""
+    channel = _bookmarked(call)
+    channel.bookmarks.remove(_find(call, channel))
+    call.workspace.tell("channel", channel)
+    return {}
+
+
+METHODS: Final[dict[str, Method]] = {
+    "bookmarks.add": bookmark_add,
+    "bookmarks.edit": bookmark_edit,
+    "bookmarks.list": bookmark_list,
+    "bookmarks.remove": bookmark_remove,
+    "pins.add": pin_add,
+    "pins.list": pin_list,
+    "pins.remove": pin_remove,
+    "reactions.add": reaction_add,
+    "reactions.get": reaction_get,
+    "reactions.remove": reaction_remove,
+}

@@ -1,0 +1,102 @@
+"""auth.*, api.*, users.*, usergroups.*, team.* and bots.*: who is there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.sandbox.call import Call, Method
+from bot.sandbox.errors import SlackError
+from bot.sandbox.model import Json
+from bot.sandbox.workspace import APP_ID, BOT_ID, BOT_USER_ID, TEAM_ID, TEAM_NAME
+
+
+def api_test(call: Call) -> Json:
+    """api.test: answer with the arguments, or with the error that is asked for."""
+    if call.text("error"):
+        raise SlackError(call.text("error"), args=call.args)
+    return {"args": call.args}
+
+
+def auth_test(call: Call) -> Json:
+    """auth.test."""
+    return {
+        "url": f"{call.platform.base_url}/",
+        "team": TEAM_NAME,
+        "user": call.workspace.users[call.actor].name,
+        "team_id": TEAM_ID,
+        "user_id": call.actor,
+        "bot_id": BOT_ID,
+        "is_enterprise_install": False,
+    }
+
+
+def _sees_email(call: Call) -> bool:
+    return "users:read.email" in call.platform.scopes
+
+
+def user_info(call: Call) -> Json:
+    """users.info."""
+    user = call.workspace.user(call.text("user"))
+    return {"user": user.as_json(with_email=_sees_email(call))}
+
+
+def user_list(call: Call) -> Json:
+    """users.list."""
+    rows = [u.as_json(with_email=_sees_email(call)) for u in call.workspace.users.values()]
+    page = call.page(rows)
+    return {"members": page.items, "cache_ts": 0, **page.metadata()}
+
+
+def lookup_by_email(call: Call) -> Json:
+    """users.lookupByEmail."""
+    wanted = call.text("email").casefold()
+    for user in call.workspace.users.values():
+        if wanted and user.email.casefold() == wanted:
+            return {"user": user.as_json()}
+    raise SlackError("users_not_found")
+
+
+def group_list(call: Call) -> Json:
+    """usergroups.list."""
+    with_users = call.flag("include_users")
+    groups = call.workspace.groups.values()
+    return {"usergroups": [group.as_json(with_users=with_users) for group in groups]}
+
+
+def group_users(call: Call) -> Json:
+    """usergroups.users.list."""
+    group = call.workspace.groups.get(call.text("usergroup"))
+    if group is None:
+        raise SlackError("no_such_subteam")
+    return {"users": list(group.users)}
+
+
+def team_info(call: Call) -> Json:
+    """team.info."""
+    wanted = call.text("team")
+    if wanted not in {"", TEAM_ID}:
+        raise SlackError("team_not_found")
+    url = call.platform.base_url
+    return {"team": {"id": TEAM_ID, "name": TEAM_NAME, "domain": "acme", "url": f"{url}/"}}
+
+
+def bot_info(call: Call) -> Json:
+    """bots.info."""
+    if call.text("bot") not in {"", BOT_ID}:
+        raise SlackError("bot_not_found")
+    name = call.workspace.users[BOT_USER_ID].name
+    bot = {"id": BOT_ID, "deleted": False, "name": name, "app_id": APP_ID, "user_id": BOT_USER_ID}
+    return {"bot": bot}
+
+
+METHODS: Final[dict[str, Method]] = {
+    "api.test": api_test,
+    "auth.test": auth_test,
+    "bots.info": bot_info,
+    "team.info": team_info,
+    "usergroups.list": group_list,
+    "usergroups.users.list": group_users,
+    "users.info": user_info,
+    "users.list": user_list,
+    "users.lookupByEmail": lookup_by_email,
+}

@@ -1,0 +1,276 @@
+"""What a workspace is made of: people, channels, messages, files, views.
+
+These are state and change in place; `workspace` alone changes them. Each knows how
+Slack writes it as JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Json = dict[str, Any]
+Kind = Literal["public", "private", "im", "mpim"]
+
+
+@dataclass(slots=True)
+class User:
+    """A member of the workspace, person or bot."""
+
+    id: str
+    name: str
+    real_name: str
+    title: str = ""
+    email: str = ""
+    tz: str = "Europe/London"
+    is_bot: bool = False
+    bot_id: str | None = None
+    app_id: str | None = None
+
+    def as_json(self, *, with_email: bool = True) -> Json:
+        """Write the user as `users.info` does."""
+        profile: Json = {
+            "real_name": self.real_name,
+            "display_name": self.name,
+            "title": self.title,
+            "team": "T0SANDBOX",
+        }
+        if with_email and self.email:
+            profile["email"] = self.email
+        if self.bot_id:
+            profile |= {"bot_id": self.bot_id, "api_app_id": self.app_id}
+        return {
+            "id": self.id,
+            "team_id": "T0SANDBOX",
+            "name": self.name,
+            "real_name": self.real_name,
+            "deleted": False,
+            "is_bot": self.is_bot,
+            "is_app_user": False,
+            "tz": self.tz,
+            "profile": profile,
+        }
+
+
+@dataclass(slots=True)
+class Group:
+    """A user group, called by its handle."""
+
+    id: str
+    handle: str
+    name: str
+    users: list[str]
+
+    def as_json(self, *, with_users: bool) -> Json:
+        """Write the group as `usergroups.list` does."""
+        body: Json = {
+            "id": self.id,
+            "team_id": "T0SANDBOX",
+            "is_usergroup": True,
+            "handle": self.handle,
+            "name": self.name,
+            "date_delete": 0,
+            "user_count": len(self.users),
+        }
+        if with_users:
+            body["users"] = list(self.users)
+        return body
+
+
+@dataclass(slots=True)
+class Message:
+    """A message of a channel; `ephemeral_to` names the only person who sees it."""
+
+    ts: str
+    user: str
+    text: str
+    blocks: list[Json] = field(default_factory=list)
+    bot_id: str | None = None
+    app_id: str | None = None
+    metadata: Json | None = None
+    thread_ts: str | None = None
+    subtype: str | None = None
+    ephemeral_to: str | None = None
+    edited: str | None = None
+    username: str | None = None
+    icon_emoji: str | None = None
+    reactions: dict[str, list[str]] = field(default_factory=dict)
+    files: list[Json] = field(default_factory=list)
+
+    @property
+    def is_reply(self) -> bool:
+        """Whether the message lies in another one's thread."""
+        return self.thread_ts is not None and self.thread_ts != self.ts
+
+    def as_json(self, *, all_metadata: bool = True) -> Json:
+        """Write the message as `conversations.history` does."""
+        body: Json = {"type": "message", "user": self.user, "ts": self.ts, "text": self.text}
+        extra: Json = {
+            "subtype": self.subtype,
+            "thread_ts": self.thread_ts,
+            "bot_id": self.bot_id,
+            "app_id": self.app_id,
+            "blocks": self.blocks,
+            "username": self.username,
+            "files": self.files,
+        }
+        body |= {key: value for key, value in extra.items() if value}
+        if self.icon_emoji:
+            body["icons"] = {"emoji": self.icon_emoji}
+        if self.edited:
+            body["edited"] = {"user": self.user, "ts": self.edited}
+        if self.metadata is not None:
+            shown = self.metadata if all_metadata else {"event_type": self.metadata["event_type"]}
+            body["metadata"] = shown
+        if self.reactions:
+            body["reactions"] = [
+                {"name": name, "users": list(users), "count": len(users)}
+                for name, users in self.reactions.items()
+            ]
+        return body
+
+
+@dataclass(slots=True)
+class Bookmark:
+    """A link at the top of a channel."""
+
+    id: str
+    title: str
+    link: str
+    emoji: str | None
+    created: int
+
+
+@dataclass(slots=True)
+class Channel:
+    """A conversation of any kind, with its messages, oldest first."""
+
+    id: str
+    name: str
+    creator: str
+    created: datetime
+    kind: Kind = "public"
+    topic: str = ""
+    purpose: str = ""
+    is_archived: bool = False
+    is_general: bool = False
+    members: list[str] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    ephemerals: list[Message] = field(default_factory=list)
+    pins: list[tuple[str, str]] = field(default_factory=list)
+    bookmarks: list[Bookmark] = field(default_factory=list)
+    canvas: str | None = None
+    previous_names: list[str] = field(default_factory=list)
+
+    def message(self, ts: str) -> Message | None:
+        """Find the message with this `ts`."""
+        return next((m for m in self.messages if m.ts == ts), None)
+
+    def replies(self, ts: str) -> list[Message]:
+        """Give the replies in the thread of the message `ts`, oldest first."""
+        return [m for m in self.messages if m.thread_ts == ts and m.is_reply]
+
+    def as_json(self, viewer: str) -> Json:
+        """Write the channel as `conversations.info` does for one viewer."""
+        created = int(self.created.timestamp())
+        body: Json = {
+            "id": self.id,
+            "created": created,
+            "creator": self.creator,
+            "is_archived": self.is_archived,
+            "is_channel": self.kind == "public",
+            "is_group": self.kind == "private",
+            "is_im": self.kind == "im",
+            "is_mpim": self.kind == "mpim",
+            "is_private": self.kind != "public",
+            "is_general": self.is_general,
+            "is_member": viewer in self.members,
+            "context_team_id": "T0SANDBOX",
+        }
+        if self.kind == "im":
+            return body | {"user": next((m for m in self.members if m != viewer), viewer)}
+        return body | {
+            "name": self.name,
+            "name_normalized": self.name,
+            "num_members": len(self.members),
+            "previous_names": self.previous_names,
+            "topic": {"value": self.topic, "creator": "", "last_set": 0},
+            "purpose": {"value": self.purpose, "creator": "", "last_set": 0},
+        }
+
+
+@dataclass(slots=True)
+class File:
+    """An uploaded file; `shared_in` lists the channels that show it."""
+
+    id: str
+    name: str
+    title: str
+    size: int
+    user: str
+    created: datetime
+    content: bytes = b""
+    is_uploaded: bool = False
+    is_complete: bool = False
+    shared_in: list[str] = field(default_factory=list)
+
+    def as_json(self, base_url: str) -> Json:
+        """Write the file as `files.info` does."""
+        return {
+            "id": self.id,
+            "created": int(self.created.timestamp()),
+            "name": self.name,
+            "title": self.title,
+            "size": self.size,
+            "user": self.user,
+            "mimetype": "text/plain",
+            "channels": list(self.shared_in),
+            "url_private": f"{base_url}/sandbox/files/{self.id}",
+            "permalink": f"{base_url}/sandbox/files/{self.id}",
+        }
+
+
+@dataclass(slots=True)
+class View:
+    """A modal or a home tab as one person sees it."""
+
+    id: str
+    user: str
+    content: Json
+    hash: str
+    root_id: str
+    previous_id: str | None = None
+    state: Json = field(default_factory=dict)
+
+    @property
+    def external_id(self) -> str:
+        """The name that the app gave the view, empty if none."""
+        return str(self.content.get("external_id") or "")
+
+    def as_json(self, *, app_id: str, bot_id: str) -> Json:
+        """Write the view as `views.open` answers and as payloads carry it."""
+        content = self.content
+        defaults: Json = {
+            "private_metadata": "",
+            "callback_id": "",
+            "title": None,
+            "close": None,
+            "submit": None,
+            "clear_on_close": False,
+            "notify_on_close": False,
+        }
+        return {
+            **defaults,
+            **content,
+            "id": self.id,
+            "team_id": "T0SANDBOX",
+            "external_id": self.external_id,
+            "state": {"values": self.state},
+            "hash": self.hash,
+            "root_view_id": self.root_id,
+            "previous_view_id": self.previous_id,
+            "app_id": app_id,
+            "app_installed_team_id": "T0SANDBOX",
+            "bot_id": bot_id,
+        }

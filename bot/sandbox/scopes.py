@@ -1,0 +1,46 @@
+"""Which scope a call needs and lacks.
+
+Most methods need one scope. Those about conversations need the family of the
+kind of channel that they touch: `channels:`, `groups:`, `im:` or `mpim:`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from bot.sandbox.call import Call
+from bot.sandbox.errors import SlackError
+from bot.sandbox.facts import METHODS
+from bot.sandbox.methods.conversations import wanted_kinds
+
+_FAMILY: Final = {"public": "channels", "private": "groups", "im": "im", "mpim": "mpim"}
+
+
+def require_scopes(call: Call) -> None:
+    """Refuse with `missing_scope`, naming what is needed and what the manifest provides."""
+    needed = METHODS[call.method].scopes
+    provided = call.platform.scopes
+    for kind in sorted(_kinds(call)) if _is_by_kind(needed) else [None]:
+        sufficient = _of_family(needed, kind) if kind else needed
+        if sufficient and not set(sufficient) & set(provided):
+            raise SlackError("missing_scope", needed=",".join(sufficient), provided=",".join(provided))
+
+
+def _is_by_kind(scopes: Collection[str]) -> bool:
+    return len({scope.partition(":")[0] for scope in scopes}) > 1
+
+
+def _of_family(scopes: Collection[str], kind: str) -> list[str]:
+    return [scope for scope in scopes if scope.partition(":")[0] == _FAMILY[kind]]
+
+
+def _kinds(call: Call) -> set[str]:
+    if call.method in {"conversations.list", "users.conversations"}:
+        return wanted_kinds(call)
+    if call.method == "conversations.create":
+        return {"private" if call.flag("is_private") else "public"}
+    if call.method == "conversations.open" and not call.text("channel"):
+        return {"mpim" if len(call.words("users")) > 1 else "im"}
+    found = call.workspace.channels.get(call.text("channel"))
+    return {found.kind if found else "public"}

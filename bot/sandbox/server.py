@@ -1,0 +1,220 @@
+"""The stand-in as a server: for tests inside their own process, for the bot beside it.
+
+In a test:
+
+    async with SandboxServer(manifest=manifest, bot_url="http://127.0.0.1:3001") as slack:
+        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
+        await client.chat_postMessage(channel="#releases", text="Frozen")
+        assert slack.messages("#releases")[-1].text == "Frozen"
+
+        dana = slack.person("dana")
+        await dana.says("/budget checkout", "#checkout")
+        await slack.settle()
+        answer = slack.seen_by("dana", "#checkout")[-1]
+        await dana.acts(answer, "#checkout", "share")
+        await dana.submits({"reason": {"text": {"type": "plain_text_input", "value": "…"}}})
+
+- `bot_url` may be set later (`slack.bot_url = …`); without it nothing is sent to a bot.
+- The bot is in #releases, #incidents, #checkout, #search and #payments, and in neither
+  #general nor #random (`seed.py` says who else is there).
+- Scopes, commands and event subscriptions are those of `manifest`.
+- `slack.calls` are the calls made so far; `slack.refused` those that Slack would
+  refuse, `response_url`s included. A test of the bot may end with
+  `assert not slack.refused`.
+- `slack.faults.once(Fault.CUT, "chat.postMessage")` and `slack.faults.change({…})`
+  switch faults; `slack.rates.enabled = False` takes the rate limits off.
+- `wall` (real seconds, for limits and expiries) and `now` (message times) can be given.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp import web
+
+from bot.sandbox.call import Platform
+from bot.sandbox.events import Events
+from bot.sandbox.faults import Faults
+from bot.sandbox.model import Json, Message
+from bot.sandbox.persons import Person, Stage
+from bot.sandbox.rates import RateLimits
+from bot.sandbox.responses import ResponseUrls
+from bot.sandbox.seed import acme
+from bot.sandbox.sender import ACK_S, RETRY_DELAYS_S, Sender
+from bot.sandbox.views import Views
+from bot.sandbox.web_api import Made, WebApi
+
+EVENTS_PATH = "/slack/events"
+
+
+def utc_now() -> datetime:
+    """Give the real time."""
+    return datetime.now(UTC)
+
+
+class StandIn:
+    """All parts of the stand-in, wired together; serves no socket of its own."""
+
+    def __init__(
+        self,
+        *,
+        manifest: Mapping[str, Any],
+        bot_token: str,
+        signing_secret: str,
+        now: Callable[[], datetime] = utc_now,
+        wall: Callable[[], float] = time.time,
+        ack_s: float = ACK_S,
+        retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+    ) -> None:
+        self.manifest = manifest
+        self.bot_token = bot_token
+        self.signing_secret = signing_secret
+        name = str(manifest.get("features", {}).get("bot_user", {}).get("display_name", "governor"))
+        self.workspace = acme(now, bot_name=name)
+        self.views = Views(self.workspace, wall)
+        self.rates = RateLimits(wall)
+        self.faults = Faults()
+        self.platform = Platform(self.workspace, self.views, self.rates, manifest)
+        self.web_api = WebApi(self.platform, self.faults, token=bot_token)
+        self.responses = ResponseUrls(self.workspace, wall)
+        self.sender = Sender(secret=signing_secret, wall=wall, ack_s=ack_s, retry_delays_s=retry_delays_s)
+        self.events = Events(self.workspace, self.sender, manifest)
+        self.stage = Stage(self.workspace, self.views, self.responses, self.sender, self.events, manifest)
+
+    def add_routes(self, app: web.Application) -> None:
+        """Serve the Web API, uploads and `response_url`s."""
+        self.web_api.add_routes(app)
+        self.responses.add_routes(app)
+
+    @property
+    def base_url(self) -> str:
+        """Where the stand-in is reached."""
+        return self.platform.base_url
+
+    @base_url.setter
+    def base_url(self, url: str) -> None:
+        self.platform.base_url = url
+        self.responses.base_url = url
+
+    @property
+    def api_url(self) -> str:
+        """The base for Web API clients, ending in a slash."""
+        return f"{self.base_url}/slack-api/"
+
+    @property
+    def bot_url(self) -> str | None:
+        """Where the bot listens: its origin, or the whole address of its events."""
+        return self.sender.url
+
+    @bot_url.setter
+    def bot_url(self, url: str | None) -> None:
+        is_origin = url is not None and urlsplit(url).path in {"", "/"}
+        self.sender.url = url.rstrip("/") + EVENTS_PATH if url and is_origin else url
+
+    # -- what tests ask ------------------------------------------------------
+
+    @property
+    def calls(self) -> list[Made]:
+        """Every call so far, oldest first."""
+        return list(self.web_api.calls)
+
+    @property
+    def refused(self) -> list[Made]:
+        """Calls that Slack would refuse (not those that a fault spoiled)."""
+        spoiled = [made for made in self.calls if made.error and made.fault is None]
+        return spoiled + [Made("response_url", {}, body) for body in self.responses.refusals]
+
+    def person(self, name: str) -> Person:
+        """Find a person by name or id."""
+        users = self.workspace.users
+        found = next((u.id for u in users.values() if name in {u.name, u.id}), None)
+        if found is None:
+            raise LookupError(f"nobody is called {name}")
+        return Person(self.stage, found)
+
+    def messages(self, channel: str) -> list[Message]:
+        """Give the messages of a channel (`#name` or id) that everybody sees, oldest first."""
+        shown = self.workspace.channel(channel).messages
+        return [m for m in shown if m.subtype not in {"channel_join", "channel_topic"}]
+
+    def ephemerals(self, channel: str, name: str) -> list[Message]:
+        """Give the messages of a channel that only this person sees, oldest first."""
+        user = self.person(name).id
+        return [m for m in self.workspace.channel(channel).ephemerals if m.ephemeral_to == user]
+
+    def seen_by(self, name: str, channel: str) -> list[Message]:
+        """Give everything that a person sees in a channel, oldest first."""
+        shown = [*self.messages(channel), *self.ephemerals(channel, name)]
+        return sorted(shown, key=lambda message: message.ts)
+
+    def find_channel(self, name: str) -> str:
+        """Give the id of a channel."""
+        return self.workspace.channel(name).id
+
+    async def settle(self) -> None:
+        """Wait until no event is on its way to the bot."""
+        await self.sender.settle()
+
+    async def verify_url(self) -> bool:
+        """Ask the bot to prove its address, as Slack does when it is configured."""
+        challenge = self.workspace.new_id("challenge")
+        body: Json = {"token": "sandbox", "challenge": challenge, "type": "url_verification"}
+        ack = await self.sender.send_once(body)
+        return ack.error is None and challenge in ack.body
+
+
+class SandboxServer(StandIn):
+    """The stand-in on a free port of 127.0.0.1, for the time of an `async with`."""
+
+    def __init__(
+        self,
+        *,
+        manifest: Mapping[str, Any],
+        bot_url: str | None = None,
+        bot_token: str = "xoxb-sandbox",  # noqa: S107 - opens nothing but the stand-in
+        signing_secret: str = "sandbox-signing-secret",  # noqa: S107 - likewise
+        now: Callable[[], datetime] = utc_now,
+        wall: Callable[[], float] = time.time,
+        ack_s: float = ACK_S,
+        retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+    ) -> None:
+        super().__init__(
+            manifest=manifest,
+            bot_token=bot_token,
+            signing_secret=signing_secret,
+            now=now,
+            wall=wall,
+            ack_s=ack_s,
+            retry_delays_s=retry_delays_s,
+        )
+        self.bot_url = bot_url
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        self.add_routes(app)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        self.base_url = f"http://{host}:{port}"
+        self.sender.session = aiohttp.ClientSession()
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        await self.sender.close()
+        if self.sender.session is not None:
+            await self.sender.session.close()
+        if self._runner is not None:
+            await self._runner.cleanup()

@@ -1,0 +1,114 @@
+"""The loop: at each interval read what is new, count, and hand each service's budgets to whoever decides.
+
+Services are evaluated independently: one that back-fills for minutes or whose source hangs holds
+nobody else up, and is not started a second time while it runs.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget
+from bot.budgets.collector import Collector
+from bot.clock import Clock
+from bot.policy.catalog import Catalog, Service
+
+log = structlog.get_logger(__name__)
+
+OnAssessed = Callable[[Service, Sequence[Budget], datetime], Awaitable[None]]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Evaluator:
+    """Evaluates every service of the catalog; `catalog` answers the policies in force at that moment."""
+
+    def __init__(
+        self,
+        collector: Collector,
+        catalog: Callable[[], Catalog],
+        clock: Clock,
+        on_assessed: OnAssessed,
+        concurrency: int = 8,
+    ) -> None:
+        self._collector = collector
+        self._catalog = catalog
+        self._clock = clock
+        self._on_assessed = on_assessed
+        self._slots = asyncio.Semaphore(concurrency)
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self.last_tick: datetime | None = None
+        self.lag_s: dict[str, float] = {}
+        self.latest: dict[str, Sequence[Budget]] = {}
+
+    async def run(self) -> None:
+        """Evaluate now and then at every multiple of the interval, until cancelled."""
+        try:
+            while True:
+                self._start_all()
+                await self._clock.sleep(self._until_next())
+        finally:
+            await self._stop_all()
+
+    async def evaluate(self, service: Service) -> Sequence[Budget]:
+        """Read what is new for one service, count it, and let it be decided upon."""
+        every = self._catalog().workspace.evaluate_every
+        now = self._clock.now()
+        for slo in service.slos:
+            async with self._slots:
+                await self._collector.collect(slo, now, every)
+        now = self._clock.now()
+        budgets = await self.assess(service, now)
+        self._note_lag(budgets, now)
+        self.latest[service.name] = budgets
+        await self._on_assessed(service, budgets, now)
+        return budgets
+
+    async def assess(self, service: Service, now: datetime) -> Sequence[Budget]:
+        """Answer the service's budgets from what is counted already, without asking any source."""
+        return [
+            await self._collector.assess(slo, burn_windows(service, slo.name), now) for slo in service.slos
+        ]
+
+    def _start_all(self) -> None:
+        self.last_tick = self._clock.now()
+        services = self._catalog().services
+        for name in set(self.latest) - set(services):
+            del self.latest[name]
+        self.lag_s = {key: lag for key, lag in self.lag_s.items() if key.split("/")[0] in services}
+        for name, service in services.items():
+            if name not in self._running:
+                task = asyncio.create_task(self._evaluate_safely(service), name=f"evaluate {name}")
+                self._running[name] = task
+                task.add_done_callback(lambda _, name=name: self._running.pop(name, None))
+
+    async def _evaluate_safely(self, service: Service) -> None:
+        try:
+            await self.evaluate(service)
+        except Exception:
+            # A loop's tick is a boundary: one service's fault must not end the evaluation of the others.
+            log.exception("evaluation_failed", service=service.name)
+
+    def _until_next(self) -> float:
+        every = self._catalog().workspace.evaluate_every
+        past = (self._clock.now() - _EPOCH) % every
+        return (every - past).total_seconds()
+
+    def _note_lag(self, budgets: Sequence[Budget], now: datetime) -> None:
+        for budget in budgets:
+            if budget.as_of is not None:
+                self.lag_s[budget.slo.key] = max(0.0, (now - budget.as_of).total_seconds())
+
+    async def _stop_all(self) -> None:
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def burn_windows(service: Service, slo_name: str) -> tuple[timedelta, ...]:
+    """Answer the windows in which an SLO's burn rate is needed: those shown, and its alerts'."""
+    policy = service.policies.get(slo_name, service.error_budget_policy)
+    asked = {length for alert in policy.burn_alerts for length in (alert.long, alert.short)}
+    return tuple(sorted(asked | set(SHOWN_BURN_WINDOWS)))

@@ -1,0 +1,69 @@
+"""The command line's side of the HTTP API: asks a running bot.
+
+ClientError
+├── Unreachable   no bot answers at the address
+└── Refused       it answered, but not with what was asked for
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+_TIMEOUT_S = 20.0
+
+
+class ClientError(Exception):
+    """The bot could not be asked. The message says what to do."""
+
+
+class Unreachable(ClientError):
+    """Nobody answers there."""
+
+
+class Refused(ClientError):
+    """The bot said no; `status` is the HTTP status, `problem` its problem document."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(str(problem.get("detail") or f"the bot answered with status {status}"))
+        self.status = status
+        self.problem = problem
+
+
+class ApiClient:
+    """Asks one running bot. `url` is its base address, such as `http://127.0.0.1:3000`."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+
+    async def get(self, path: str, **params: str | None) -> dict[str, Any]:
+        """Answer the JSON object at `/api/v1/{path}`; raises `ClientError`."""
+        query = {name: value for name, value in params.items() if value is not None}
+        try:
+            async with self._session.get(f"{self._url}/api/v1/{path}", params=query) as answer:
+                body = await answer.json(content_type=None)
+                status = answer.status
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable(f"no bot answers at {self._url}: is it running? ({_cause(error)})") from error
+        except ValueError as error:
+            raise Unreachable(f"what answers at {self._url} is not the bot") from error
+        if status >= 400 or not isinstance(body, dict):
+            raise Refused(status, body if isinstance(body, dict) else {})
+        return body
+
+
+@asynccontextmanager
+async def api_client(url: str, token: str | None) -> AsyncIterator[ApiClient]:
+    """Give a client with its own connection pool and time-out."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S, sock_connect=5)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        yield ApiClient(session, url)
+
+
+def _cause(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "time-out"
+    return str(error) or type(error).__name__

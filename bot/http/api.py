@@ -1,0 +1,95 @@
+"""The operator's and CI's API under `/api/v1/`: services, the gate, pushed events, the audit log."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from bot.freezes.overview import Overview, UnknownService
+from bot.http.access import Tokens, require_token
+from bot.http.events import EventsEndpoint
+from bot.http.gate import GateEndpoint
+from bot.http.problems import Problem
+from bot.http.wire import audit_json, service_json
+from bot.store import audit
+from bot.store.database import Database
+
+
+class Api:
+    """Puts the API's routes into an aiohttp application."""
+
+    def __init__(
+        self, *, overview: Overview, events: EventsEndpoint, database: Database, tokens: Tokens
+    ) -> None:
+        self._overview = overview
+        self._events = events
+        self._gate = GateEndpoint(overview)
+        self._database = database
+        self._tokens = tokens
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add every route, each behind the bearer token."""
+        self._add(app, "GET", "/api/v1/services", self._services)
+        self._add(app, "GET", "/api/v1/services/{service}", self._service)
+        self._add(app, "GET", "/api/v1/gate/{service}", self._gate.get)
+        self._add(app, "POST", "/api/v1/events", self._events.post)
+        self._add(app, "GET", "/api/v1/audit", self._audit)
+        app.router.add_route("*", "/api/{rest:.*}", _nothing_here)
+
+    def _add(
+        self,
+        app: web.Application,
+        method: str,
+        path: str,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    ) -> None:
+        app.router.add_route(method, path, require_token(self._tokens, handler))
+
+    async def _services(self, _request: web.Request) -> web.Response:
+        statuses = await self._overview.services()
+        return web.json_response({"services": [service_json(status) for status in statuses]})
+
+    async def _service(self, request: web.Request) -> web.Response:
+        try:
+            status = await self._overview.service(request.match_info["service"])
+        except UnknownService as error:
+            raise Problem(404, str(error), near=list(error.near)) from error
+        return web.json_response(service_json(status))
+
+    async def _audit(self, request: web.Request) -> web.Response:
+        after, since = _cursor(request), _since(request)
+        async with self._database.reading() as connection:
+            rows = await audit.read(
+                connection,
+                since=since,
+                service=request.query.get("service") or None,
+                actor=request.query.get("actor") or None,
+                after_id=after,
+                limit=audit.PAGE + 1,
+            )
+        page = rows[: audit.PAGE]
+        following = str(page[-1].id) if len(rows) > audit.PAGE else None
+        return web.json_response({"rows": [audit_json(row) for row in page], "next": following})
+
+
+async def _nothing_here(_request: web.Request) -> web.Response:
+    raise web.HTTPNotFound
+
+
+def _cursor(request: web.Request) -> int:
+    raw = request.query.get("cursor", request.query.get("next", "0"))
+    if not raw.isascii() or not raw.isdigit() or len(raw) > 18:
+        raise Problem(400, "`cursor` is what an earlier answer gave as `next`")
+    return int(raw)
+
+
+def _since(request: web.Request) -> datetime | None:
+    raw = request.query.get("since", "").strip()
+    if not raw:
+        return None
+    try:
+        # A plus sign that was not escaped arrives as a space.
+        since = datetime.fromisoformat(raw.replace(" ", "+") if "T" in raw else raw)
+        return since.astimezone(UTC) if since.tzinfo else since.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise Problem(400, "`since` is an RFC 3339 time, such as 2026-11-23T09:00:00Z") from error

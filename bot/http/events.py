@@ -1,0 +1,118 @@
+"""`POST /api/v1/events`: good and bad events pushed by those who have no monitoring system to ask."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from bot.budgets.ledger import Pushed, PushedEvent
+from bot.budgets.slo import EventsSli, Slo
+from bot.clock import Clock
+from bot.http.bodies import read_json
+from bot.http.problems import Problem
+from bot.policy.catalog import Catalog
+
+MOST_EVENTS = 10_000
+_FUTURE_SKEW = timedelta(minutes=5)
+_OLDEST = timedelta(days=400)
+
+Push = Callable[[Sequence[PushedEvent], datetime], Awaitable[Pushed]]
+
+
+class EventBody(BaseModel):
+    """One pushed count. `at` is when it happened, now if left out; `id` makes a repetition harmless."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    service: str
+    slo: str
+    good: float = Field(ge=0, allow_inf_nan=False, strict=True)
+    bad: float = Field(ge=0, allow_inf_nan=False, strict=True)
+    at: AwareDatetime | None = None
+    id: str | None = Field(None, min_length=1, max_length=200)
+
+
+_BODY = TypeAdapter(EventBody)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with the event at `index` of the list, and where in it."""
+
+    index: int
+    field: str
+    message: str
+
+
+class EventsEndpoint:
+    """Takes pushed events: all of a call's, or none of them."""
+
+    def __init__(self, catalog: Callable[[], Catalog], push: Push, clock: Clock) -> None:
+        self._catalog = catalog
+        self._push = push
+        self._clock = clock
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Answer 202 with how many were new and how many known already; 422 names each fault."""
+        raw = await read_json(request)
+        items = raw if isinstance(raw, list) else [raw]
+        if len(items) > MOST_EVENTS:
+            raise Problem(422, f"at most {MOST_EVENTS} events in one call; this one has {len(items)}")
+        events, faults = self._read(items)
+        if faults:
+            listed = [{"index": f.index, "field": f.field, "message": f.message} for f in faults]
+            raise Problem(422, f"{len(faults)} faults; nothing was accepted", errors=listed)
+        pushed = await self._push(events, self._clock.now())
+        return web.json_response({"accepted": pushed.accepted, "duplicates": pushed.duplicates}, status=202)
+
+    def _read(self, items: Sequence[Any]) -> tuple[list[PushedEvent], list[Fault]]:
+        now = self._clock.now()
+        slos = {(slo.service, slo.name): slo for slo in self._catalog().slos}
+        events: list[PushedEvent] = []
+        faults: list[Fault] = []
+        for index, item in enumerate(items):
+            try:
+                body = _BODY.validate_python(_with_time(item))
+            except ValidationError as error:
+                faults += [_fault(index, item, detail) for detail in error.errors(include_url=False)]
+                continue
+            found = _check(body, slos, now)
+            if isinstance(found, Slo):
+                at = (body.at or now).astimezone(UTC)
+                events.append(PushedEvent(found, body.good, body.bad, at, body.id))
+            else:
+                faults.append(Fault(index, *found))
+        return events, faults
+
+
+def _with_time(item: Any) -> Any:
+    """Read `at` from text alone: numbers would be taken for seconds or milliseconds at a guess."""
+    if isinstance(item, dict) and "at" in item and not isinstance(item["at"], str | None):
+        return item | {"at": "not text"}
+    return item
+
+
+def _check(body: EventBody, slos: dict[tuple[str, str], Slo], now: datetime) -> Slo | tuple[str, str]:
+    if not any(service == body.service for service, _ in slos):
+        return "service", f"there is no service {body.service}"
+    slo = slos.get((body.service, body.slo))
+    if slo is None:
+        return "slo", f"{body.service} has no SLO {body.slo}"
+    if not isinstance(slo.sli, EventsSli):
+        return "slo", f"{slo.key} is not measured by pushed events: its sli is not `events`"
+    if body.at is not None and body.at > now + _FUTURE_SKEW:
+        return "at", "lies in the future"
+    if body.at is not None and body.at < now - _OLDEST:
+        return "at", f"lies more than {_OLDEST.days} days back"
+    return slo
+
+
+def _fault(index: int, item: Any, detail: Any) -> Fault:
+    if not isinstance(item, dict):
+        return Fault(index, "", "must be an object with service, slo, good and bad")
+    if detail["loc"][:1] == ("at",):
+        return Fault(index, "at", "must be an RFC 3339 time with an offset, such as 2026-11-23T09:00:00Z")
+    return Fault(index, ".".join(map(str, detail["loc"])), detail["msg"])

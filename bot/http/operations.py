@@ -1,0 +1,65 @@
+"""What operators watch: `/healthz`, `/readyz` with its detail, and `/metrics` for Prometheus."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+_PROBE_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that readiness depends on. A vital one that fails makes the bot not ready."""
+
+    name: str
+    ok: bool
+    vital: bool = True
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+Probe = Callable[[], Awaitable[Check]]
+
+
+class Operations:
+    """Answers the operator's endpoints; needs no token and says nothing secret."""
+
+    def __init__(self, probes: Sequence[Probe], registry: CollectorRegistry) -> None:
+        self._probes = tuple(probes)
+        self._registry = registry
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add the three routes."""
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        checks = await asyncio.gather(*(_bounded(probe) for probe in self._probes))
+        ready = all(check.ok for check in checks if check.vital)
+        status = "ready" if all(check.ok for check in checks) else "degraded" if ready else "not ready"
+        body = {
+            "status": status,
+            "checks": {check.name: {"ok": check.ok, **check.detail} for check in checks},
+        }
+        return web.json_response(body, status=200 if ready else 503)
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        text = await asyncio.to_thread(generate_latest, self._registry)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _bounded(probe: Probe) -> Check:
+    try:
+        async with asyncio.timeout(_PROBE_TIMEOUT_S):
+            return await probe()
+    except TimeoutError:
+        name = getattr(probe, "__name__", "probe").strip("_")
+        return Check(name, ok=False, detail={"problem": f"no answer within {_PROBE_TIMEOUT_S:g} s"})

@@ -1,0 +1,68 @@
+"""Structured logs: one event with keys a line, JSON for machines, colours for a terminal."""
+
+import logging
+import sys
+from collections.abc import Iterable
+from typing import Literal
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+_SECRET_WORDS = ("token", "secret", "password", "authorization", "signature")
+
+
+class _Masker:
+    """Takes known secrets out of every value, and every value out of keys that are named for one."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= 6)
+
+    def __call__(self, _logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+        return {key: self._mask(key, value) for key, value in event.items()}
+
+    def _mask(self, key: str, value: object) -> object:
+        if any(word in key.casefold() for word in _SECRET_WORDS):
+            return "***"
+        text = value if isinstance(value, str) else repr(value)
+        masked = text
+        for secret in self._secrets:
+            masked = masked.replace(secret, "***")
+        return value if masked == text else masked
+
+
+def configure_logs(
+    level: str, log_format: Literal["json", "console"] | None, secrets: Iterable[str] = ()
+) -> None:
+    """Send structlog's and the standard library's records through one chain to standard error."""
+    as_json = log_format == "json" or (log_format is None and not sys.stderr.isatty())
+    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *([structlog.processors.format_exc_info] if as_json else []),
+                _Masker(secrets),
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # Their chatter at info is not about us; slack_sdk prints headers at debug.
+    for noisy in ("aiohttp.access", "slack_sdk", "slack_bolt", "alembic", "watchfiles", "aiosqlite"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))

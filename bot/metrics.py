@@ -1,0 +1,60 @@
+"""The bot's own figures for Prometheus, its SLIs included; each is written by the room that owns the fact."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """One registry a running bot, so that two bots in one test do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.ack_seconds = Histogram(
+            "governor_slack_ack_seconds",
+            "Time from a request of Slack's to the answer.",
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3),
+            registry=self.registry,
+        )
+        self.requests = Counter(
+            "governor_slack_requests_total",
+            "Requests of Slack's by the status that answered them.",
+            ("status",),
+            registry=self.registry,
+        )
+        self.evaluation_lag = Gauge(
+            "governor_evaluation_lag_seconds",
+            "Age of the newest counted event time, by SLO.",
+            ("service", "slo"),
+            registry=self.registry,
+        )
+        self.remaining = Gauge(
+            "governor_error_budget_remaining_ratio",
+            "Fraction of the error budget that is left; negative when overspent.",
+            ("service", "slo"),
+            registry=self.registry,
+        )
+        self.slo_state = Gauge(
+            "governor_slo_state",
+            "1 for the state that the SLO is in.",
+            ("service", "slo", "state"),
+            registry=self.registry,
+        )
+        self.frozen = Gauge(
+            "governor_service_frozen",
+            "1 while at least one hold lies on the service.",
+            ("service",),
+            registry=self.registry,
+        )
+        self.policy_faults = Gauge(
+            "governor_policy_faults",
+            "Faults in the policy folder; the last good set stays in force while there are any.",
+            registry=self.registry,
+        )
+        self.policies_loaded = Counter(
+            "governor_policy_reloads_total",
+            "Changes of the policy folder by outcome.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self.running_jobs = Gauge(
+            "governor_jobs_running", "Commands being worked on.", registry=self.registry
+        )

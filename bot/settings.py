@@ -1,0 +1,50 @@
+"""Settings from the environment; the names are the contract's."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """The environment cannot be used as it is. The message names each variable and its fault."""
+
+
+class Settings(BaseSettings):
+    """Everything that the environment says. Secrets are never shown by `repr`."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
+
+    slack_bot_token: SecretStr | None = Field(None, description="The app's bot token, `xoxb-…`.")
+    slack_signing_secret: SecretStr | None = Field(None, description="Proves that requests are Slack's.")
+    slack_app_token: SecretStr | None = Field(None, description="`xapp-…`; set: Socket Mode, unset: HTTP.")
+    slack_api_url: str = Field("https://slack.com/api/", description="Base of Slack's Web API.")
+    policies_dir: Path = Field(Path("policies"), description="Folder of policy documents.")
+    database_url: str = Field("sqlite+aiosqlite:///governor.db", description="SQLAlchemy async URL.")
+    host: str = Field("127.0.0.1", description="Address on which HTTP listens.")
+    port: int = Field(3000, ge=0, le=65535, description="Port on which HTTP listens; 0 picks a free one.")
+    governor_api_token: SecretStr | None = Field(None, description="Bearer token with all API rights.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+    log_format: Literal["json", "console"] | None = Field(
+        None, description="`json` or `console`; by terminal if unset."
+    )
+
+    @property
+    def missing_credentials(self) -> tuple[str, ...]:
+        """The variables without which no Slack workspace can be served."""
+        wanted = {"SLACK_BOT_TOKEN": self.slack_bot_token}
+        if self.slack_app_token is None:
+            wanted["SLACK_SIGNING_SECRET"] = self.slack_signing_secret
+        return tuple(name for name, value in wanted.items() if value is None)
+
+
+def read_settings() -> Settings:
+    """Read the environment; raises `SettingsError` without ever repeating a value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{str(f['loc'][0]).upper()}: {f['msg']}" for f in error.errors(include_input=False)
+        )
+        raise SettingsError(faults) from None

@@ -1,0 +1,34 @@
+"""`POST /slack/events` on aiohttp: hands Slack's requests to Bolt and times the answer."""
+
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
+from slack_bolt.async_app import AsyncApp
+
+Observe = Callable[[float, int], None]
+"""Takes the seconds that an answer took, and its HTTP status."""
+
+
+class SlackEndpoint:
+    """One route for commands, interactions and events alike."""
+
+    def __init__(self, bolt: AsyncApp, observe: Observe = lambda _seconds, _status: None) -> None:
+        self._bolt = bolt
+        self._observe = observe
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add the route."""
+        app.router.add_post("/slack/events", self._post)
+
+    async def _post(self, request: web.Request) -> web.StreamResponse:
+        began = time.perf_counter()
+        try:
+            bolt_request = await to_bolt_request(request)
+        except (UnicodeDecodeError, LookupError):
+            self._observe(time.perf_counter() - began, 400)
+            return web.Response(status=400, text="the body is not UTF-8 text")
+        response = await to_aiohttp_response(await self._bolt.async_dispatch(bolt_request))
+        self._observe(time.perf_counter() - began, response.status)
+        return response

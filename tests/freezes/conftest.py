@@ -1,0 +1,30 @@
+"""A real database and a freezer that tells in plain words."""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from bot.freezes.freezer import Freezer, Occasion
+from bot.store.database import Database
+from bot.store.outbox import Message
+from bot.store.tables import metadata
+
+
+def plainly(occasion: Occasion) -> Sequence[Message]:
+    """Tell an occasion in both channels by its name alone."""
+    what = type(occasion.transition).__name__
+    return [Message(channel, what, what) for channel in (occasion.service.channel, "#releases")]
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database:
+        async with database.transaction() as connection:
+            await connection.run_sync(metadata.create_all)
+        yield database
+
+
+@pytest.fixture
+def freezer(database: Database) -> Freezer:
+    return Freezer(database, plainly)

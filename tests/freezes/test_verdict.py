@@ -1,0 +1,94 @@
+"""May this change ship? The one answer that everyone asks for."""
+
+from datetime import datetime
+
+import pytest
+
+from bot.budgets.budget import Budget, SloState
+from bot.freezes.hold import GOVERNOR, Hold, HoldKind
+from bot.freezes.verdict import Change, Exemption, Verdict, judge
+from tests.values import DAY, HOUR, NOW, budget, slo
+
+BUDGET_HOLD = Hold(
+    1, "checkout", HoldKind.BUDGET, "availability is spent", GOVERNOR, NOW - HOUR, slo="availability"
+)
+PERSONS_HOLD = Hold(2, "checkout", HoldKind.PERSON, "migration", "U1", NOW - HOUR, NOW + HOUR)
+
+
+def ask(
+    change: Change | None = None,
+    *holds: Hold,
+    exemptions: tuple[Exemption, ...] = (),
+    budgets: tuple[Budget, ...] = (),
+    now: datetime = NOW,
+) -> Verdict:
+    return judge(
+        "checkout",
+        change or Change("PR-12"),
+        holds=holds,
+        exemptions=exemptions,
+        exempt_kinds={None: ("P0", "security"), "latency": ()},
+        budgets=budgets or (budget(0.4),),
+        now=now,
+    )
+
+
+def test_an_open_service_lets_everything_pass_and_says_what_is_left() -> None:
+    verdict = ask()
+    assert verdict.allow
+    assert verdict.reasons == ("no hold lies on the service", "40.0 % of the availability budget is left")
+
+
+def test_a_hold_refuses_with_its_reason() -> None:
+    verdict = ask(None, BUDGET_HOLD)
+    assert not verdict.allow
+    assert verdict.reasons == ("budget hold: availability is spent",)
+    assert verdict.holds == (BUDGET_HOLD,)
+
+
+@pytest.mark.parametrize("kind", ["security", "Security", "p0"])
+def test_an_exempt_kind_passes_the_budgets_hold(kind: str) -> None:
+    verdict = ask(Change("PR-12", kind), BUDGET_HOLD)
+    assert verdict.allow
+    assert verdict.exemption == kind
+
+
+def test_a_kind_that_is_not_exempt_does_not_pass() -> None:
+    assert not ask(Change("PR-12", "feature"), BUDGET_HOLD).allow
+    assert not ask(Change("PR-12", ""), BUDGET_HOLD).allow
+
+
+def test_an_exempt_kind_does_not_pass_a_persons_hold() -> None:
+    verdict = ask(Change("PR-12", "security"), BUDGET_HOLD, PERSONS_HOLD)
+    assert not verdict.allow
+    assert verdict.reasons == ("person hold: migration",)
+
+
+def test_the_policy_of_the_slo_that_froze_says_which_kinds_are_exempt() -> None:
+    strict = Hold(1, "checkout", HoldKind.BUDGET, "slow", GOVERNOR, NOW, slo="latency")
+    assert not ask(Change("PR-12", "security"), strict).allow
+
+
+def test_a_granted_exemption_passes_every_hold_until_it_runs_out() -> None:
+    granted = (Exemption("checkout", "pr-12", "fixes the leak", "U2", NOW - HOUR, NOW + HOUR),)
+    verdict = ask(None, BUDGET_HOLD, PERSONS_HOLD, exemptions=granted)
+    assert verdict.allow
+    assert verdict.exemption == "pr-12"
+    assert not ask(None, BUDGET_HOLD, exemptions=granted, now=NOW + DAY).allow
+    assert not ask(Change("PR-13"), BUDGET_HOLD, exemptions=granted).allow
+    assert not ask(Change(), BUDGET_HOLD, exemptions=granted).allow
+
+
+def test_a_hold_that_ran_out_refuses_nothing() -> None:
+    assert ask(None, PERSONS_HOLD, now=NOW + HOUR).allow
+
+
+def test_what_cannot_be_measured_is_said() -> None:
+    stale = budget(0.4, of=slo("latency"), state=SloState.STALE)
+    assert "latency cannot be measured (stale)" in ask(None, budgets=(budget(0.4), stale)).reasons
+
+
+def test_the_worst_budget_is_shown() -> None:
+    verdict = ask(None, budgets=(budget(0.4), budget(0.1, of=slo("latency"))))
+    assert verdict.budget is not None
+    assert verdict.budget.slo.name == "latency"

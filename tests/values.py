@@ -1,0 +1,110 @@
+"""Values that tests of several rooms need: a service, its SLO, budgets made from numbers."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from bot.budgets.budget import NO_EVENTS, SHOWN_BURN_WINDOWS, Budget, Events, SloState, assess
+from bot.budgets.slo import CounterSli, EventsSli, Sli, Slo
+from bot.budgets.window import RollingWindow, Window
+from bot.freezes.error_budget_policy import AlertSeverity, BurnAlert, ErrorBudgetPolicy
+from bot.policy.catalog import Catalog, Permissions, Service, Teams, Workspace
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+WORKBOOK_ALERTS = (
+    BurnAlert(AlertSeverity.PAGE, 14.4, HOUR, 5 * MINUTE),
+    BurnAlert(AlertSeverity.PAGE, 6, 6 * HOUR, 30 * MINUTE),
+    BurnAlert(AlertSeverity.TICKET, 1, 3 * DAY, 6 * HOUR),
+)
+STANDARD = ErrorBudgetPolicy("standard", burn_alerts=WORKBOOK_ALERTS, exemptions=("P0", "security"))
+QUIET = ErrorBudgetPolicy("quiet", exemptions=("P0", "security"))
+
+
+def slo(
+    name: str = "availability",
+    *,
+    service: str = "checkout",
+    objective: float = 0.999,
+    window: Window | None = None,
+    sli: Sli | None = None,
+) -> Slo:
+    """Make an SLO; 99.9 % over 30 days by pushed events unless told otherwise."""
+    return Slo(service, name, objective, window or RollingWindow(30 * DAY), sli or EventsSli())
+
+
+def prometheus_sli(service: str = "checkout") -> CounterSli:
+    """Make an SLI of two Prometheus counters."""
+    total = f'http_requests_total{{service="{service}"}}'
+    return CounterSli("prometheus", total, bad=f'http_requests_total{{service="{service}",code=~"5.."}}')
+
+
+def budget(
+    left: float | None = 1.0,
+    *,
+    of: Slo | None = None,
+    burn: Mapping[timedelta, float] | None = None,
+    state: SloState = SloState.OK,
+    as_of: datetime = NOW,
+    total: float = 1_000_000,
+) -> Budget:
+    """Make a budget with `left` of it remaining and the given burn rates."""
+    promised = of or slo()
+    if state is SloState.NO_TRAFFIC or left is None:
+        made = assess(promised, events=NO_EVENTS, recent={}, as_of=as_of)
+        return (
+            made if state in {SloState.NO_TRAFFIC, SloState.OK} else Budget(promised, state, problem="broken")
+        )
+    allowed = total * (1 - promised.objective)
+    rates = dict.fromkeys((*SHOWN_BURN_WINDOWS, 5 * MINUTE, 30 * MINUTE), 0.0) | dict(burn or {})
+    recent = {
+        length: Events(rate * (1 - promised.objective) * 1_000, 1_000) for length, rate in rates.items()
+    }
+    events = Events((1 - left) * allowed, total)
+    if state is SloState.NO_DATA:
+        return assess(promised, events=None, recent={}, as_of=None, problem="no answer")
+    return assess(
+        promised,
+        events=events,
+        recent=recent,
+        as_of=as_of,
+        stale=state is SloState.STALE,
+        invalid=state is SloState.INVALID,
+        problem=None if state is SloState.OK else "no answer",
+    )
+
+
+def service(
+    name: str = "checkout",
+    *,
+    slos: tuple[Slo, ...] | None = None,
+    policy: ErrorBudgetPolicy = QUIET,
+    policies: Mapping[str, ErrorBudgetPolicy] | None = None,
+) -> Service:
+    """Make a service with one SLO in its own channel."""
+    return Service(
+        name=name,
+        description=f"The {name} service.",
+        channel=f"#{name}",
+        teams=Teams(f"@{name}-devs", "@sre"),
+        error_budget_policy=policy,
+        slos=slos if slos is not None else (slo(service=name),),
+        policies=policies or {},
+    )
+
+
+def catalog(*services: Service, evaluate_every: timedelta = MINUTE) -> Catalog:
+    """Make a set of policies around the services, with @sre allowed to change holds."""
+    return Catalog(
+        workspace=Workspace(
+            name="acme",
+            announcements="#releases",
+            incidents="#incidents",
+            evaluate_every=evaluate_every,
+            permissions=Permissions(freeze=("@sre",), exempt=("@sre",)),
+        ),
+        services={one.name: one for one in services or (service(),)},
+        digest="test",
+    )

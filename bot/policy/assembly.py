@@ -1,0 +1,140 @@
+"""From valid documents to the catalog: defaults filled in, references followed, a digest taken. Pure."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bot.budgets.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli, Slo
+from bot.budgets.window import CalendarUnit, CalendarWindow, RollingWindow, Window
+from bot.freezes.error_budget_policy import (
+    AlertSeverity,
+    BurnAlert,
+    ErrorBudgetPolicy,
+    OnMissingData,
+)
+from bot.policy import catalog, documents, objectives
+
+STANDARD = "standard"
+"""The policy that judges services which name none; where no document is called so, built-in values."""
+
+
+def assemble(all_documents: Sequence[documents.Document]) -> catalog.Catalog:
+    """Make the catalog out of documents that are free of faults, alone and together."""
+    workspaces = [one for one in all_documents if isinstance(one, documents.WorkspaceDocument)]
+    policies = {STANDARD: _policy(STANDARD, documents.ErrorBudgetPolicySpec())} | {
+        one.metadata.name: _policy(one.metadata.name, one.spec)
+        for one in all_documents
+        if isinstance(one, documents.ErrorBudgetPolicyDocument)
+    }
+    services = {
+        one.metadata.name: _service(one.metadata.name, one.spec, policies)
+        for one in all_documents
+        if isinstance(one, documents.ServiceDocument)
+    }
+    return catalog.Catalog(
+        workspace=_workspace(workspaces[0]),
+        services=dict(sorted(services.items())),
+        digest=digest(all_documents),
+    )
+
+
+def digest(all_documents: Sequence[documents.Document]) -> str:
+    """Answer a SHA-256 over what the documents mean: not their files, order, comments or spelling."""
+    meaning = sorted(
+        json.dumps(one.model_dump(by_alias=True), sort_keys=True, default=str) for one in all_documents
+    )
+    return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
+
+
+def _workspace(document: documents.WorkspaceDocument) -> catalog.Workspace:
+    spec = document.spec
+    permissions = spec.permissions
+    return catalog.Workspace(
+        name=document.metadata.name,
+        announcements=spec.channels.announcements,
+        incidents=spec.channels.incidents,
+        evaluate_every=spec.evaluate_every,
+        sources={name: _source(source) for name, source in sorted(spec.sources.items())},
+        flags=_flags(spec.flags),
+        permissions=catalog.Permissions(
+            freeze=permissions.freeze,
+            exempt=permissions.exempt,
+            incidents=permissions.incidents,
+            flags=dict(permissions.flags),
+        ),
+    )
+
+
+def _source(source: documents.Source) -> catalog.PrometheusSettings:
+    auth = source.basic_auth
+    return catalog.PrometheusSettings(
+        url=source.url,
+        bearer_token=source.bearer_token,
+        basic_auth=(auth.username, auth.password) if auth is not None else None,
+        headers=dict(source.headers),
+        timeout=source.timeout,
+    )
+
+
+def _flags(flags: documents.Flags) -> catalog.FlagSettings:
+    ((backend, settings),) = flags.backend.items()
+    environments = tuple(
+        catalog.FlagEnvironment(one.name, one.protected, one.default) for one in flags.environments
+    )
+    if not any(one.default for one in environments):
+        environments = (replace(environments[0], default=True), *environments[1:])
+    return catalog.FlagSettings(backend, settings, environments)
+
+
+def _policy(name: str, spec: documents.ErrorBudgetPolicySpec) -> ErrorBudgetPolicy:
+    return ErrorBudgetPolicy(
+        name=name,
+        warn_at=spec.warn_at,
+        freeze_at=spec.freeze_at,
+        unfreeze_at=spec.unfreeze_at,
+        dwell=spec.dwell,
+        on_missing_data=OnMissingData(spec.on_missing_data),
+        burn_alerts=tuple(
+            BurnAlert(AlertSeverity(alert.severity), alert.burn, alert.long, alert.short)
+            for alert in spec.burn_alerts
+        ),
+        exemptions=spec.exemptions,
+        postmortem_at=spec.postmortem_at,
+    )
+
+
+def _service(
+    name: str, spec: documents.ServiceSpec, policies: Mapping[str, ErrorBudgetPolicy]
+) -> catalog.Service:
+    return catalog.Service(
+        name=name,
+        description=spec.description,
+        channel=spec.channel,
+        teams=catalog.Teams(spec.teams.development, spec.teams.reliability),
+        error_budget_policy=policies[spec.error_budget_policy or STANDARD],
+        slos=tuple(
+            Slo(name, slo.name, slo.objective, _window(slo.window), _sli(slo.sli)) for slo in spec.slos
+        ),
+        policies={
+            slo.name: policies[slo.error_budget_policy]
+            for slo in spec.slos
+            if slo.error_budget_policy is not None
+        },
+        flags=spec.flags,
+    )
+
+
+def _window(window: objectives.AnyWindow) -> Window:
+    if isinstance(window, objectives.CalendarWindow):
+        return CalendarWindow(CalendarUnit(window.calendar), window.time_zone)
+    return RollingWindow(window)
+
+
+def _sli(sli: objectives.Sli) -> Sli:
+    if sli.source is None:
+        return EventsSli() if sli.events is not None else DowntimeSli()
+    source, asked = sli.source
+    if asked.histogram is not None and asked.threshold is not None:
+        return LatencySli(source, asked.histogram, asked.match or "", asked.threshold)
+    return CounterSli(source, asked.total or "", asked.bad, asked.good)

@@ -1,0 +1,305 @@
+"""Models of the three kinds of policy documents, and hence their JSON Schema.
+
+They say what a document may look like, key by key; what holds between documents is in `references.py`.
+The texts under the keys are what editors and `docs/policies.md` show.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from bot.policy.faults import Refused, did_you_mean
+from bot.policy.fields import (
+    BurnFactor,
+    BurnWindow,
+    ChangeKind,
+    Channel,
+    Dwell,
+    EvaluationInterval,
+    FlagKey,
+    HeaderName,
+    People,
+    Secret,
+    Share,
+    Slug,
+    Switch,
+    Team,
+    Threshold,
+    Timeout,
+    Url,
+    WarnLevel,
+)
+from bot.policy.model import Broken, Model
+from bot.policy.objectives import Slo
+from bot.policy.quantities import parse_duration
+
+API_VERSION = "governor/v1"
+FLAG_BACKENDS = ("local", "unleash", "flagd", "launchdarkly", "flagsmith")
+
+
+class Metadata(Model):
+    """What a document is called."""
+
+    name: Slug
+    """Name of the document, unique among those of its kind: 1 to 63 of a-z, 0-9 and `-`."""
+
+
+class Channels(Model):
+    """Channels of the whole workspace, `#name` or an id (`C…`)."""
+
+    announcements: Channel
+    """Where freezes, unfreezes and faults in the policies are told."""
+    incidents: Channel | None = None
+    """Where incidents are told; the announcements channel if left out."""
+
+
+class BasicAuth(Model):
+    """A user name and a password."""
+
+    username: Secret
+    """The user's name."""
+    password: Secret = Field(repr=False)
+    """The password; best `${NAME}` from the environment."""
+
+
+class Source(Model):
+    """A monitoring system with Prometheus' HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
+
+    type: Literal["prometheus"] = "prometheus"
+    """What it speaks."""
+    url: Url
+    """Base URL of the HTTP API, without `/api/v1`."""
+    bearer_token: Secret | None = Field(default=None, repr=False)
+    """Token for `Authorization: Bearer`; best `${NAME}` from the environment."""
+    basic_auth: BasicAuth | None = Field(default=None, repr=False)
+    """User name and password, instead of `bearerToken`."""
+    headers: dict[HeaderName, Secret] = Field(default_factory=dict, repr=False)
+    """Further HTTP headers, such as a tenant's `X-Scope-OrgID`."""
+    timeout: Timeout = parse_duration("30s")
+    """How long one question may take, 100ms to 5m."""
+
+    def broken_rules(self) -> Iterator[Broken]:
+        """See that there is one way to log in."""
+        if self.bearer_token is not None and self.basic_auth is not None:
+            yield Broken(("basicAuth",), "`basicAuth` and `bearerToken` exclude each other")
+
+
+class Environment(Model):
+    """An environment of the flag system."""
+
+    name: Slug
+    """Name of the environment."""
+    protected: Switch = False
+    """Whether increases of exposure need a second person."""
+    default: Switch = False
+    """Whether it is meant where none is named; the first of the list if none is marked."""
+
+
+def _backend(value: object) -> object:
+    allowed = "local, or one of {unleash: …}, {flagd: …}, {launchdarkly: …}, {flagsmith: …} with its settings"
+    if isinstance(value, str):
+        value = {value: {}} if value == "local" else {value: None}
+    if not isinstance(value, dict) or len(value) != 1:
+        raise Refused("this does not name one flag backend", allowed)
+    ((name, settings),) = value.items()
+    if name not in FLAG_BACKENDS:
+        raise Refused(f"this flag backend is not known{did_you_mean(name, FLAG_BACKENDS)}", allowed)
+    if not isinstance(settings, dict):
+        raise Refused("this flag backend needs a mapping of settings", allowed)
+    return value
+
+
+_BACKEND_SCHEMA: dict[str, Any] = {
+    "oneOf": [
+        {"const": "local"},
+        *(
+            {
+                "type": "object",
+                "properties": {name: {"type": "object"}},
+                "required": [name],
+                "additionalProperties": False,
+            }
+            for name in FLAG_BACKENDS
+        ),
+    ]
+}
+Backend = Annotated[dict[str, dict[str, Any]], BeforeValidator(_backend), WithJsonSchema(_BACKEND_SCHEMA)]
+
+
+class Flags(Model):
+    """The feature flag system of the workspace."""
+
+    backend: Backend = Field(default={"local": {}}, repr=False)
+    """`local` (served over OFREP), or one backend's name with its settings, such as `{flagd: {file: …}}`."""
+    environments: tuple[Environment, ...] = (Environment(name="production", protected=True, default=True),)
+    """The environments, at least one."""
+
+    def broken_rules(self) -> Iterator[Broken]:
+        """See that there is an environment to flip flags in."""
+        if not self.environments:
+            yield Broken(("environments",), "there is no environment", "at least one")
+
+
+class Permissions(Model):
+    """Who may change what. Everyone may ask; nobody may change what is not named here."""
+
+    freeze: People = ()
+    """Who may freeze a service and lift holds."""
+    exempt: People = ()
+    """Who may exempt one change from a freeze."""
+    incidents: People = ()
+    """Who may declare and run incidents."""
+    flags: dict[Slug, People] = Field(default_factory=dict)
+    """Who may change flags, for each environment."""
+
+
+class WorkspaceSpec(Model):
+    """What holds for the whole workspace."""
+
+    channels: Channels
+    """Where the bot speaks."""
+    evaluate_every: EvaluationInterval = parse_duration("60s")
+    """How often budgets are computed, 1s to 1d."""
+    sources: dict[Slug, Source] = Field(default_factory=dict)
+    """Monitoring systems by the name that SLIs use; not `events` or `downtime`."""
+    flags: Flags = Flags()
+    """The feature flag system and its environments."""
+    permissions: Permissions = Permissions()
+    """Who may change what: `@group`, `U…` or `everyone`, one or a list."""
+
+
+class BurnAlert(Model):
+    """Tells when the budget burns at least `burn` times as fast as evenly, in both windows."""
+
+    severity: Literal["page", "ticket"]
+    """How urgent it is."""
+    burn: BurnFactor
+    """Burn rate: 1 spends exactly the budget in the SLO's window."""
+    long: BurnWindow
+    """The long window: shows that it matters."""
+    short: BurnWindow
+    """The short window, shorter than `long`: shows that it still goes on."""
+
+    def broken_rules(self) -> Iterator[Broken]:
+        """See that the windows are what their names say."""
+        if self.short >= self.long:
+            yield Broken(("short",), "`short` must be shorter than `long`")
+
+
+def _alert(severity: str, burn: float, long: str, short: str) -> BurnAlert:
+    return BurnAlert.model_validate({"severity": severity, "burn": burn, "long": long, "short": short})
+
+
+def _descending(levels: tuple[float, ...]) -> tuple[float, ...]:
+    if any(lower >= higher for higher, lower in pairwise(levels)):
+        raise Refused("the levels must go from high to low, each once", "such as [50%, 25%, 10%]")
+    return levels
+
+
+class ErrorBudgetPolicySpec(Model):
+    """What a team agreed to do as an error budget shrinks. Levels are of the budget remaining."""
+
+    warn_at: Annotated[tuple[WarnLevel, ...], AfterValidator(_descending)] = (0.5, 0.25, 0.1)
+    """Levels at which a warning is told once, from high to low, below 100%."""
+    freeze_at: Threshold = 0.0
+    """At or below this level the service is frozen; under the lowest of `warnAt`."""
+    unfreeze_at: Threshold = 0.1
+    """At or above this level, for `dwell`, the freeze is lifted; above `freezeAt`."""
+    dwell: Dwell = parse_duration("15m")
+    """How long the budget must have stayed at or above `unfreezeAt`; `0s` lifts at once."""
+    on_missing_data: Literal["hold", "freeze"] = "hold"
+    """What to do while an SLO cannot be measured: `hold` changes nothing, `freeze` freezes."""
+    burn_alerts: tuple[BurnAlert, ...] = (
+        _alert("page", 14.4, "1h", "5m"),
+        _alert("page", 6, "6h", "30m"),
+        _alert("ticket", 1, "3d", "6h"),
+    )
+    """Alerts on the speed at which the budget is spent."""
+    exemptions: tuple[ChangeKind, ...] = ("P0", "security")
+    """Kinds of change that may ship through a freeze."""
+    postmortem_at: Share = 0.2
+    """An incident that spends more of the budget than this needs a postmortem; above 0%, at most 100%."""
+
+    def broken_rules(self) -> Iterator[Broken]:
+        """See that the levels stand in the order in which a shrinking budget meets them."""
+        if self.freeze_at >= self.unfreeze_at:
+            yield Broken(("unfreezeAt",), "`unfreezeAt` must be above `freezeAt`")
+        if self.warn_at and self.freeze_at >= min(self.warn_at):
+            yield Broken(("freezeAt",), "`freezeAt` must be below the lowest level of `warnAt`")
+        seen = set()
+        for index, alert in enumerate(self.burn_alerts):
+            key = (alert.severity, alert.burn, alert.long)
+            if key in seen:
+                why = "an earlier alert has the same `severity`, `burn` and `long`"
+                yield Broken(("burnAlerts", index), why)
+            seen.add(key)
+
+
+class Teams(Model):
+    """The two teams that share a service: `@group` or a person's id."""
+
+    development: Team | None = None
+    """Those who change the service."""
+    reliability: Team | None = None
+    """Those who answer for it when it breaks."""
+
+
+class ServiceSpec(Model):
+    """A service, its people and its promises."""
+
+    description: str = ""
+    """One sentence that says what the service does."""
+    channel: Channel
+    """The service's own channel, `#name` or an id (`C…`)."""
+    teams: Teams = Teams()
+    """Who builds it and who runs it."""
+    error_budget_policy: Slug | None = None
+    """Name of the ErrorBudgetPolicy that judges it; `standard`, or built-in values, if left out."""
+    flags: tuple[FlagKey, ...] = ()
+    """Keys of the feature flags that belong to the service; they exist from the start, off."""
+    slos: tuple[Slo, ...] = ()
+    """What the service promises; it is judged by the worst of them."""
+
+
+class _Document(Model):
+    api_version: Literal["governor/v1"]
+    """Version of the format."""
+    metadata: Metadata
+    """What the document is called."""
+
+
+class WorkspaceDocument(_Document):
+    """What holds for the whole workspace. There is exactly one."""
+
+    kind: Literal["Workspace"]
+    """What the document describes."""
+    spec: WorkspaceSpec
+    """The workspace."""
+
+
+class ErrorBudgetPolicyDocument(_Document):
+    """What a team agreed to do as an error budget shrinks."""
+
+    kind: Literal["ErrorBudgetPolicy"]
+    """What the document describes."""
+    spec: ErrorBudgetPolicySpec = ErrorBudgetPolicySpec()
+    """The policy; every key has a default."""
+
+
+class ServiceDocument(_Document):
+    """A service, its people and its promises."""
+
+    kind: Literal["Service"]
+    """What the document describes."""
+    spec: ServiceSpec
+    """The service."""
+
+
+Document = WorkspaceDocument | ErrorBudgetPolicyDocument | ServiceDocument
+KINDS: dict[str, type[Document]] = {
+    "Workspace": WorkspaceDocument,
+    "ErrorBudgetPolicy": ErrorBudgetPolicyDocument,
+    "Service": ServiceDocument,
+}

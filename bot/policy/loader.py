@@ -1,0 +1,157 @@
+"""Reads a folder of policy documents: a catalog, or everything that is wrong with it at once.
+
+    files -> YAML nodes -> trees (values with places) -> models -> catalog
+                  (each step may add faults, each with its position)
+
+Documents of other programs (another `apiVersion`, such as OpenSLO's) are passed over.
+"""
+
+import os
+from collections.abc import Mapping
+from difflib import SequenceMatcher
+from pathlib import Path
+
+from yaml import MappingNode, Node, ScalarNode
+
+from bot.policy.assembly import assemble
+from bot.policy.catalog import Catalog
+from bot.policy.documents import API_VERSION, KINDS, Document
+from bot.policy.faults import Fault, PolicyFaults, did_you_mean, quoted
+from bot.policy.references import clashes, unknown_references, workspace_faults
+from bot.policy.tree import Allowance, TooLarge, read_tree
+from bot.policy.validation import Source, refusals, validate
+from bot.policy.yaml_files import Text, Unreadable, compose, find_files, read_text
+
+__all__ = ["Fault", "PolicyFaults", "load"]
+
+
+def load(folder: Path, environ: Mapping[str, str] | None = None) -> Catalog:
+    """Read the policy documents in a folder (or one file); raises `PolicyFaults` with all faults.
+
+    `environ` is what `${NAME}` is looked up in: the process's environment unless given.
+    """
+    reading = _Reading(os.environ if environ is None else environ)
+    files = find_files(folder)
+    for file in files:
+        reading.read(file)
+    documents = reading.documents()
+    faults = reading.faults
+    if not folder.exists():
+        faults.append(_of_the_set(folder, "the folder does not exist"))
+    elif not files:
+        faults.append(_of_the_set(folder, "the folder holds no policy file", "*.yaml or *.yml"))
+    elif not (reading.has_workspace or reading.may_be_unread("Workspace")):
+        faults.append(_of_the_set(folder, "there is no Workspace document", "exactly one"))
+    if faults:
+        raise PolicyFaults(faults)
+    return assemble(documents)
+
+
+def _of_the_set(folder: Path, message: str, allowed: str = "") -> Fault:
+    return Fault(str(folder), None, None, "", "", message, allowed)
+
+
+class _Reading:
+    """One reading of a set: what was found so far, good and bad."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.faults: list[Fault] = []
+        self.sources: list[Source] = []
+        self._environ = environ
+        self._unread: list[str | None] = []
+
+    def read(self, file: Path) -> None:
+        """Read one file's documents."""
+        try:
+            text = read_text(file)
+        except Unreadable as unreadable:
+            self._give_up(unreadable.fault, None)
+            return
+        allowance = Allowance()
+        end = 0
+        try:
+            for node in compose(text):
+                self._document(text, node, allowance)
+                end = node.end_mark.index
+        except Unreadable as unreadable:
+            self._give_up(unreadable.fault, text.text[end:])
+        except TooLarge as too_large:
+            message = "there are too many values from here on; do aliases multiply each other?"
+            self._give_up(text.fault(too_large.mark, message), text.text[end:])
+        else:
+            if not end:
+                self.faults.append(text.fault(0, "the file holds no document", "one or more"))
+
+    @property
+    def has_workspace(self) -> bool:
+        """Whether a Workspace was found, good or bad."""
+        return any(source.kind == "Workspace" for source in self.sources)
+
+    def may_be_unread(self, word: str) -> bool:
+        """Tell whether a word stands in what could not be read: that cannot be called missing."""
+        return any(text is None or word in text for text in self._unread)
+
+    def _give_up(self, fault: Fault, unread: str | None) -> None:
+        self.faults.append(fault)
+        self._unread.append(unread)
+
+    def _document(self, text: Text, node: Node, allowance: Allowance) -> None:
+        if not isinstance(node, MappingNode):
+            is_empty = isinstance(node, ScalarNode) and node.value == ""
+            what = "the document is empty" if is_empty else "the document is not a mapping"
+            self.faults.append(text.fault(node.start_mark, what, "apiVersion, kind, metadata, spec"))
+            return
+        fault = _foreign(text, node)
+        if isinstance(fault, Fault):
+            self._give_up(fault, _text_of(text, node))
+        if fault is not None:
+            return
+        tree = read_tree(node, self._environ, allowance)
+        kind, name = tree.places.get(("kind",)), tree.places.get(("metadata", "name"))
+        source = Source(text, tree, (kind and kind.written) or "", (name and name.written) or "")
+        if source.kind in KINDS:
+            self.sources.append(source)
+            return
+        self._unread.append(_text_of(text, node))
+        self.faults += refusals(source)
+        if kind is None:
+            self.faults.append(source.fault((), "`kind` is missing", ", ".join(KINDS)))
+        elif not tree.is_spoilt(("kind",)):
+            hint = did_you_mean(source.kind, KINDS)
+            message = f"unknown kind {{it}}{hint}"
+            self.faults.append(source.fault(("kind",), message, ", ".join(KINDS)))
+
+    def documents(self) -> list[Document]:
+        """Check every document, alone and together; answer the good ones."""
+        documents = []
+        for source in self.sources:
+            document, faults = validate(source)
+            self.faults += faults
+            if document is not None:
+                documents.append(document)
+            if source.kind == "Workspace":
+                self.faults += workspace_faults(source)
+        self.faults += clashes(self.sources)
+        self.faults += unknown_references(self.sources, self.may_be_unread)
+        return documents
+
+
+def _text_of(text: Text, node: Node) -> str:
+    return text.text[node.start_mark.index : node.end_mark.index]
+
+
+def _foreign(text: Text, node: MappingNode) -> Fault | bool | None:
+    """Answer None for a document of ours, True for another program's, a fault where it is unclear."""
+    values = [value for key, value in node.value if isinstance(key, ScalarNode) and key.value == "apiVersion"]
+    if not values:
+        return text.fault(node.start_mark, "`apiVersion` is missing", API_VERSION)
+    value = values[0]
+    if not isinstance(value, ScalarNode):
+        return text.fault(value.start_mark, "`apiVersion` must be text", API_VERSION)
+    if value.value == API_VERSION:
+        return None
+    ours, theirs = API_VERSION.partition("/")[0], value.value.partition("/")[0].strip().lower()
+    if len(theirs) < 40 and SequenceMatcher(None, ours, theirs).ratio() >= 0.8:
+        message = f"unknown apiVersion {quoted(value.value)}"
+        return text.fault(value.start_mark, message, API_VERSION)
+    return True

@@ -1,0 +1,79 @@
+"""The base of all models of policy documents: camelCase keys, unknown keys refused, rules between keys."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NamedTuple, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from bot.policy.faults import Path
+
+
+class Broken(NamedTuple):
+    """A rule between keys that does not hold: which value is at fault, and why."""
+
+    path: Path
+    message: str
+    allowed: str = ""
+
+
+class Model(BaseModel):
+    """A mapping in a policy document."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    def broken_rules(self) -> Iterator[Broken]:
+        """Yield what is wrong between keys whose values are each right."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _keep_rules(self) -> Self:
+        broken = [
+            InitErrorDetails(
+                type=PydanticCustomError("rule", "{message}", {"message": why, "allowed": allowed}),
+                loc=path,
+                input=None,
+            )
+            for path, why, allowed in self.broken_rules()
+        ]
+        if broken:
+            raise ValidationError.from_exception_data(type(self).__name__, broken)
+        return self
+
+
+def known_keys(model: type[BaseModel], path: Path) -> list[str]:
+    """Answer the keys that the mapping at `path` in a document of this model may have."""
+    annotation: object = model
+    for step in path:
+        if isinstance(step, str):
+            annotation = _beneath(annotation, step)
+    keys = {
+        field.alias or name for inner in _models_in(annotation) for name, field in inner.model_fields.items()
+    }
+    return sorted(keys)
+
+
+def _beneath(annotation: object, key: str) -> object:
+    for model in _models_in(annotation):
+        for name, field in model.model_fields.items():
+            if key == (field.alias or name):
+                return Annotated[field.annotation, None]
+        if model.model_config.get("extra") == "allow":
+            return model.__annotations__["__pydantic_extra__"]
+    # A mapping with free keys: what it holds stands in its own annotation.
+    return annotation
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif not isinstance(annotation, str | bytes | Mapping):
+        for inner in get_args(annotation):
+            yield from _models_in(inner)

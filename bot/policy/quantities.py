@@ -1,0 +1,65 @@
+"""How durations and percentages are written. Pure: text in, values out, `Refused` where it means nothing."""
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+
+from pytimeparse2 import parse  # type: ignore[import-untyped]  # ships no types
+
+from bot.policy.faults import IT, Refused
+
+_PART = r"(?:[0-9]+(?:\.[0-9]+)?{unit})?"
+DURATION = "(?=.)" + "".join(_PART.format(unit=unit) for unit in ("w", "d", "h", "m", "s", "ms"))
+"""What a duration looks like: units from large to small, each at most once."""
+PERCENTAGE = r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,15})?\s*%?"
+
+_DURATIONS = "a number with a unit, such as 300ms, 30s, 5m, 4h, 7d, 4w or 1h30m"
+_PERCENTAGES = "a percentage, such as 99.9 or 99.9%"
+_LONGEST = timedelta(days=36_500)
+
+
+def parse_duration(value: object) -> timedelta:
+    """Read a duration of zero or more."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise Refused(f"{IT} has no unit", _DURATIONS)
+    if not isinstance(value, str) or not re.fullmatch(DURATION, value):
+        raise Refused(f"{IT} is not a duration", _DURATIONS)
+    seconds = parse(value)
+    if not isinstance(seconds, int | float) or seconds > _LONGEST.total_seconds():
+        raise Refused(f"{IT} is too long", "at most 100 years")
+    return timedelta(seconds=seconds)
+
+
+def duration_between(value: object, least: str, most: str) -> timedelta:
+    """Read a duration that lies between two others, both included."""
+    duration = parse_duration(value)
+    if duration < parse_duration(least):
+        raise Refused(f"{IT} is too short", f"{least} to {most}")
+    if duration > parse_duration(most):
+        raise Refused(f"{IT} is too long", f"{least} to {most}")
+    return duration
+
+
+def parse_percentage(value: object) -> float:
+    """Read a percentage as a fraction: `99.9`, `"99.9"` and `99.9%` are exactly 0.999."""
+    text = str(value).strip() if isinstance(value, str | int | float) else ""
+    if isinstance(value, bool) or not re.fullmatch(PERCENTAGE, text):
+        raise Refused(f"{IT} is not a percentage", _PERCENTAGES)
+    # Through Decimal: 99.9 / 100 in binary floating point is not the 0.999 that was meant.
+    return float(Decimal(text.rstrip("%").rstrip()) / 100)
+
+
+def parse_objective(value: object) -> float:
+    """Read an objective: a share of events strictly between none and all."""
+    objective = parse_percentage(value)
+    allowed = "strictly between 0 and 100, such as 99.9"
+    if objective >= 1:
+        why = "an objective of 100 % leaves no error budget at all: the first error would freeze for good"
+        raise Refused(why if objective == 1 else f"{IT} is more than everything", allowed)
+    if objective <= 0:
+        raise Refused(f"{IT} promises nothing", allowed)
+    if objective < 0.01 and "%" not in str(value):
+        # 0.999 is nearly always meant as a fraction; whoever means it can write the sign.
+        hint = "write percent, such as 99.9, not a fraction; if it is meant, add the % sign"
+        raise Refused(f"{IT} reads as less than one percent", hint)
+    return objective

@@ -1,0 +1,156 @@
+"""What must hold between documents: names used once, references that lead somewhere.
+
+Reads the trees, not the models, so that a document with other faults is checked as well.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from bot.policy.faults import IT, Fault, Path, did_you_mean, quoted
+from bot.policy.objectives import BUILT_IN_SLIS
+from bot.policy.validation import Source
+
+
+def clashes(sources: Sequence[Source]) -> Iterator[Fault]:
+    """Yield a fault for every name that is used twice, and for every second Workspace."""
+    first: dict[tuple[str, object], Source] = {}
+    for source in sources:
+        key = (source.kind, _text(source, "metadata", "name"))
+        if source.kind == "Workspace":
+            key = (source.kind, "")
+        if key[1] is None:
+            continue
+        earlier = first.setdefault(key, source)
+        if earlier is not source:
+            line, _ = earlier.text.position(earlier.tree.places[()].value.index)
+            where = f"{earlier.text.file}:{line}"
+            if source.kind == "Workspace":
+                yield source.fault(("kind",), f"there is another Workspace in {where}", "one")
+            else:
+                yield source.fault(("metadata", "name"), f"{IT} is already the name in {where}")
+    for source in sources:
+        yield from _repeated_names(source)
+
+
+_NAMED: dict[str, tuple[tuple[Path, str | None], ...]] = {
+    "Service": ((("spec", "slos"), "name"), (("spec", "flags"), None)),
+    "Workspace": ((("spec", "flags", "environments"), "name"),),
+    "ErrorBudgetPolicy": ((("spec", "exemptions"), None),),
+}
+"""The lists of each kind whose entries (or what stands under a key of theirs) must differ."""
+
+
+def _repeated_names(source: Source) -> Iterator[Fault]:
+    for path, key in _NAMED[source.kind]:
+        seen: dict[str, int] = {}
+        for index, _ in enumerate(_list(source, *path)):
+            where: Path = (*path, index) if key is None else (*path, index, key)
+            name = _text(source, *where)
+            if name is not None and seen.setdefault(name, index) != index:
+                yield source.fault(where, f"{IT} stands twice in this list", "each once")
+
+
+def workspace_faults(source: Source) -> Iterator[Fault]:
+    """Yield what does not fit together within the Workspace."""
+    path = ("spec", "flags", "environments")
+    environments = _list(source, *path)
+    marked = [
+        index
+        for index, _ in enumerate(environments)
+        if _value(source, *path, index, "default") in (True, "true")
+    ]
+    for _, index in pairwise(marked):
+        yield source.fault((*path, index, "default"), "another environment is the default", "one")
+    names = [_text(source, *path, index, "name") for index, _ in enumerate(environments)]
+    if not names:
+        names = ["production"]
+    if None not in names:
+        for name in _mapping(source, "spec", "permissions", "flags"):
+            if name not in names:
+                where = ("spec", "permissions", "flags", name)
+                known = _written_names(source, path, len(environments)) or ["production"]
+                message = f"unknown environment {quoted(name)}{did_you_mean(name, known)}"
+                yield source.fault(where, message, ", ".join(known), at_key=True)
+    for name in _mapping(source, "spec", "sources"):
+        if name in BUILT_IN_SLIS:
+            why = f"a source cannot be called {quoted(name)}: that is another kind of SLI"
+            yield source.fault(("spec", "sources", name), why, at_key=True)
+
+
+def unknown_references(sources: Sequence[Source], may_be_unread: Callable[[str], bool]) -> Iterator[Fault]:
+    """Yield a fault for every reference of a Service to a policy or source that does not exist.
+
+    `may_be_unread` tells whether a name may stand in a document that could not be read.
+    """
+    policies = {
+        _text(source, "metadata", "name"): source.name
+        for source in sources
+        if source.kind == "ErrorBudgetPolicy"
+    }
+    known_sources = _known_sources(sources)
+    for source in sources:
+        if source.kind == "Service":
+            slos: list[Path] = [
+                ("spec", "slos", index) for index, _ in enumerate(_list(source, "spec", "slos"))
+            ]
+            for path in [("spec",), *slos]:
+                where = (*path, "errorBudgetPolicy")
+                if not may_be_unread(_text(source, *where) or ""):
+                    yield from _unknown_policy(source, where, policies)
+            for path in slos:
+                yield from _unknown_sources(source, (*path, "sli"), known_sources)
+
+
+def _known_sources(sources: Sequence[Source]) -> list[str]:
+    """Answer what an `sli` may name; nothing where that cannot be told for want of a good Workspace."""
+    workspaces = [source for source in sources if source.kind == "Workspace"]
+    if not workspaces or any(one.tree.is_spoilt(("spec", "sources")) for one in workspaces):
+        return []
+    names = {name for one in workspaces for name in _mapping(one, "spec", "sources")}
+    return sorted(names | set(BUILT_IN_SLIS))
+
+
+def _unknown_policy(source: Source, path: Path, policies: Mapping[str | None, str]) -> Iterator[Fault]:
+    wanted = _text(source, *path)
+    # A policy whose own name could not be read may be the one that is meant.
+    if wanted is not None and wanted not in policies and None not in policies:
+        known = sorted(policies.values())
+        hint = did_you_mean(source.tree.places[path].written or "", known)
+        message = f"unknown ErrorBudgetPolicy {IT}{hint}"
+        yield source.fault(path, message, ", ".join(known) or "none is defined")
+
+
+def _unknown_sources(source: Source, path: Path, known: Sequence[str]) -> Iterator[Fault]:
+    for key in _mapping(source, *path):
+        if known and key not in known:
+            message = f"unknown source {quoted(key)}{did_you_mean(key, known)}"
+            yield source.fault((*path, key), message, ", ".join(known), at_key=True)
+
+
+def _written_names(source: Source, path: Path, count: int) -> list[str]:
+    return [source.tree.places[(*path, index, "name")].written or "" for index in range(count)]
+
+
+def _value(source: Source, *path: str | int) -> object:
+    value = source.tree.value
+    for step in path:
+        if isinstance(step, str):
+            value = value.get(step) if isinstance(value, dict) else None
+        else:
+            value = value[step] if isinstance(value, list) else None
+    return value
+
+
+def _text(source: Source, *path: str | int) -> str | None:
+    value = _value(source, *path)
+    return value if isinstance(value, str) else None
+
+
+def _list(source: Source, *path: str | int) -> list[object]:
+    value = _value(source, *path)
+    return value if isinstance(value, list) else []
+
+
+def _mapping(source: Source, *path: str | int) -> dict[str, object]:
+    value = _value(source, *path)
+    return value if isinstance(value, dict) else {}

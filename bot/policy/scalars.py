@@ -1,0 +1,62 @@
+"""What a YAML scalar means, where YAML 1.1 (PyYAML), YAML 1.2 (editors) and people agree. Pure.
+
+A scalar that they read differently is refused rather than guessed at: `12:30` is 750 to YAML 1.1, `1e3` a
+text to it and a number to YAML 1.2, `0100` is 64 to one and 100 to the other.
+"""
+
+import math
+import re
+
+from yaml import ScalarNode
+
+from bot.policy.faults import IT, Refused
+
+_TAG = "tag:yaml.org,2002:"
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,30}")
+# Numbers of YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema).
+_NUMBER_1_2 = re.compile(
+    r"[-+]?(?:[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+|(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)"
+)
+_TRUE = frozenset({"true", "yes", "on"})
+_FALSE = frozenset({"false", "no", "off"})
+_QUOTES = "put quotes around it if it is text"
+
+
+def scalar_value(node: ScalarNode) -> str | int | float | bool:
+    """Answer the scalar's value; raises `Refused` where it has none or more than one meaning."""
+    text: str = node.value
+    match node.tag.removeprefix(_TAG):
+        case "str":
+            return _text(node, text)
+        case "bool" if text.lower() in _TRUE | _FALSE:
+            return text.lower() in _TRUE
+        case "int" if _INT.fullmatch(text):
+            return int(text)
+        case "float" if _FLOAT.fullmatch(text):
+            return _finite(float(text))
+        case "null":
+            raise Refused("there is no value here", "a value; or leave the key out")
+        case "int" | "float":
+            raise Refused(f"YAML would read {IT} as another number than it shows", _QUOTES)
+        case "timestamp":
+            raise Refused(f"YAML would read {IT} as a date", _QUOTES)
+        case "value" | "merge":
+            raise Refused(f"{IT} has a special meaning in YAML", _QUOTES)
+        case _:
+            raise Refused("YAML tags are not used in policies", "a value without `!`")
+
+
+def _text(node: ScalarNode, text: str) -> str:
+    is_plain = node.style is None
+    if is_plain and _NUMBER_1_2.fullmatch(text):
+        raise Refused(f"some programs read {IT} as a number, some as text", _QUOTES)
+    if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise Refused("this holds half a character (a lone surrogate)", "whole characters")
+    return text
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise Refused(f"{IT} is not a finite number", "a number")
+    return number

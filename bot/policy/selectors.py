@@ -1,0 +1,70 @@
+"""The shape of the Prometheus texts in a policy: selectors, matchers, queries. Pure.
+
+Not a PromQL parser: it tells the two allowed forms apart and finds what could not be either. The
+grammar of selectors: https://prometheus.io/docs/prometheus/latest/querying/basics/
+"""
+
+import re
+
+from bot.policy.faults import IT, Refused
+
+METRIC = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+_TEXT = r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`"""
+_MATCHER = rf"(?:[a-zA-Z_][a-zA-Z0-9_]*|{_TEXT})\s*(?:=~|!~|!=|=)\s*(?:{_TEXT})"
+# Since Prometheus 3 a quoted metric name may stand among the matchers.
+_MATCHERS = rf"\s*(?:(?:{_MATCHER}|{_TEXT})\s*(?:,\s*(?:{_MATCHER}|{_TEXT})\s*)*,?\s*)?"
+_SELECTOR = re.compile(rf"\s*(?=[^\s])(?:{METRIC})?\s*(?:\{{(?P<within>{_MATCHERS})\}})?\s*")
+_WINDOW = re.compile(r"\$window(?![A-Za-z0-9_])")
+_CLOSING = {")": "(", "]": "[", "}": "{"}
+
+FORMS = (
+    'either a series selector, such as http_requests_total{service="checkout"}, '
+    "or a full query that counts the events in $window, such as "
+    'sum(increase(http_requests_total{service="checkout"}[$window]))'
+)
+
+
+def check_query(text: str) -> str:
+    """Answer the text if it is a plain selector or a full query with `$window`."""
+    if _WINDOW.search(text):
+        if not _balanced(text):
+            raise Refused(f"a bracket or a quote in {IT} is not closed", FORMS)
+        return text
+    match = _SELECTOR.fullmatch(text)
+    if match is None:
+        raise Refused(f"{IT} is neither a series selector nor a query with $window", FORMS)
+    if text.lstrip().startswith("{") and not (match["within"] or "").strip():
+        raise Refused(f"{IT} selects every series", FORMS)
+    return text.strip()
+
+
+def check_match(text: str) -> str:
+    """Answer the text if it can stand within the braces of a selector."""
+    example = 'label matchers without braces, such as service="checkout",code!~"5.."'
+    if text.strip().startswith("{"):
+        raise Refused("the braces around the matchers are not written here", example)
+    if not re.fullmatch(_MATCHERS, text):
+        raise Refused(f"{IT} is not a list of label matchers", example)
+    return text.strip().rstrip(",").rstrip()
+
+
+def check_histogram(text: str) -> str:
+    """Answer the text if it is the name of a histogram metric."""
+    example = "the metric's name, such as http_request_duration_seconds"
+    if not re.fullmatch(METRIC, text):
+        raise Refused(f"{IT} is not a metric name", f"{example}; matchers belong under `match`")
+    if text.endswith("_bucket"):
+        raise Refused(f"{IT} is one series of the histogram", f"{example}, without `_bucket`")
+    return text
+
+
+def _balanced(text: str) -> bool:
+    open_brackets = [""]
+    for sign in re.sub(_TEXT, "", text):
+        if sign in "\"'`":
+            return False
+        if sign in "([{":
+            open_brackets.append(sign)
+        elif sign in _CLOSING and open_brackets.pop() != _CLOSING[sign]:
+            return False
+    return open_brackets == [""]

@@ -1,0 +1,42 @@
+"""Fills `${NAME}` and `${NAME:-default}` in from the environment. Pure; the environment is an argument.
+
+Works on texts that YAML has already read, so that no value can change a document's structure. `$${` stands
+for a literal `${`; any other `$` is left alone.
+"""
+
+import re
+from collections.abc import Mapping
+
+from bot.policy.faults import Refused, quoted
+
+_REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{")
+
+
+def substitute(text: str, environ: Mapping[str, str]) -> str:
+    """Answer the text with every reference filled in; raises `Refused` where one cannot be.
+
+    As in a shell, the default also stands in for a variable that is set but empty.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        if match[0] == "$${":
+            return "${"
+        name, default = match["name"], match["default"]
+        if name is None:
+            allowed = "${NAME}, ${NAME:-default}, or $${ for a literal ${"
+            raise Refused("a reference to the environment is not well formed", allowed)
+        value = environ.get(name)
+        if default is not None:
+            return value or default
+        if value is None:
+            raise _unset(name)
+        return value
+
+    return _REFERENCE.sub(fill, text)
+
+
+def _unset(name: str) -> Refused:
+    message = f"the environment variable {quoted(name)} is not set"
+    if name == "window":
+        return Refused(f"{message}; for the width of a time bucket write $window, without braces")
+    return Refused(message, f"set it, or write a default: ${{{name}:-…}}")

@@ -62,8 +62,16 @@ slos = Table(
     Column("name", String(100), nullable=False),
     # A changed SLI is another series of numbers: it begins a ledger of its own.
     Column("fingerprint", String(64), nullable=False),
+    # All is counted from here to there.
     Column("filled_from", Instant),
     Column("filled_to", Instant),
+    # The finest width in seconds, and the moment from which it is kept (null: from the beginning).
+    Column("base", Integer),
+    Column("base_from", Instant),
+    # The hour in the past for which there are minutes again: the one in which the window begins.
+    Column("refined", Instant),
+    # When the SLO was last in the catalog, as far as compaction noticed.
+    Column("seen_at", Instant),
     Column("read_at", Instant),
     # The last reading's failure, null after a success: one of no_data, invalid, refused; and its words.
     Column("fault", String(20)),

@@ -1,0 +1,107 @@
+"""From the ledger's counts to budgets: what each SLO has left, and how far that can be trusted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget, Events, assess
+from bot.budgets.ledger import Ledger
+from bot.budgets.ledger_state import Fault, LedgerState
+from bot.budgets.reads import history_start
+from bot.budgets.slo import DowntimeSli, EventsSli, Slo
+from bot.budgets.tiers import base_width
+from bot.budgets.window import Span
+
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An SLO, and the windows in which its burn rate is wanted besides those that are always shown."""
+
+    slo: Slo
+    burn_windows: tuple[timedelta, ...] = ()
+
+    @property
+    def recent(self) -> tuple[timedelta, ...]:
+        """All windows for burn rates."""
+        return tuple(dict.fromkeys((*SHOWN_BURN_WINDOWS, *self.burn_windows)))
+
+
+async def assess_all(
+    ledger: Ledger, questions: Sequence[Question], now: datetime, evaluate_every: timedelta
+) -> list[Budget]:
+    """Answer the budget of each SLO, in the order asked, with one sum over the ledger for all."""
+    slos = [question.slo for question in questions]
+    known = dict(zip(slos, await ledger.states(slos), strict=True))
+    asked = [
+        (question, as_of, _spans(question, as_of))
+        for question in questions
+        if (as_of := _as_of(question.slo, known[question.slo], now)) is not None
+        and not isinstance(question.slo.sli, DowntimeSli)
+    ]
+    counted = await ledger.counts_of_many([(ask.slo, spans) for ask, _, spans in asked], now)
+    counts = {ask: events for (ask, _, _), events in zip(asked, counted, strict=True)}
+    return [
+        _budget(question, known[question.slo], counts.get(question), now, evaluate_every)
+        for question in questions
+    ]
+
+
+def _as_of(slo: Slo, state: LedgerState, now: datetime) -> datetime | None:
+    """Answer the time up to which events are counted; None where none ever were."""
+    if isinstance(slo.sli, DowntimeSli):
+        return now
+    if state.filled_to is None:
+        return None
+    return now if isinstance(slo.sli, EventsSli) else min(now, state.filled_to)
+
+
+def _spans(question: Question, as_of: datetime) -> list[Span]:
+    recent = [Span(as_of - length, as_of) for length in question.recent]
+    return [question.slo.window.span(as_of), *recent]
+
+
+def _budget(
+    question: Question,
+    state: LedgerState,
+    counts: Sequence[Events] | None,
+    now: datetime,
+    evaluate_every: timedelta,
+) -> Budget:
+    slo, as_of = question.slo, _as_of(question.slo, state, now)
+    if isinstance(slo.sli, DowntimeSli):
+        whole = Events(0.0, slo.window.full_length(now) / _SECOND)
+        recent = {length: Events(0.0, length / _SECOND) for length in question.recent}
+        return assess(slo, events=whole, recent=recent, as_of=as_of)
+    events, *others = counts or (None,)
+    doubt = _doubt(slo, state, now, evaluate_every)
+    return assess(
+        slo,
+        events=events,
+        recent={} if events is None else dict(zip(question.recent, others, strict=True)),
+        as_of=as_of,
+        stale=doubt is not None,
+        problem=doubt or _never_counted(slo, state),
+        invalid=state.fault is Fault.INVALID,
+    )
+
+
+def _never_counted(slo: Slo, state: LedgerState) -> str | None:
+    if state.filled_to is not None:
+        return None
+    return "no events were pushed yet" if isinstance(slo.sli, EventsSli) else "not read yet"
+
+
+def _doubt(slo: Slo, state: LedgerState, now: datetime, evaluate_every: timedelta) -> str | None:
+    """Answer why the count does not stand for the present; None if it does."""
+    if state.fault is not None:
+        return state.problem or state.fault.value
+    if isinstance(slo.sli, EventsSli) or state.filled_to is None or state.filled_from is None:
+        return None
+    base = timedelta(seconds=base_width(evaluate_every))
+    if now - state.filled_to > max(3 * evaluate_every, 2 * base):
+        return f"nothing was read since {state.filled_to:%Y-%m-%d %H:%M} UTC"
+    if state.filled_from > history_start(slo.window, state.filled_to):
+        return "the history is still being read"
+    return None

@@ -1,0 +1,108 @@
+"""What to ask a source for next, given what the ledger holds. Pure; no clock, no I/O."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.budgets.budget import SHOWN_BURN_WINDOWS
+from bot.budgets.ledger_state import LedgerState
+from bot.budgets.tiers import DAY, FIVE_MINUTES, HOUR, MINUTE, Tier, ceil, floor, instant, seconds, tiers
+from bot.budgets.window import Span, Window
+
+OVERLAP = timedelta(minutes=5)
+"""How far each reading reaches back into what was counted, for samples that came late."""
+
+_CHUNK = {HOUR: 7 * DAY, FIVE_MINUTES: DAY}
+"""The longest stretch in seconds that is asked for at once, by width."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One question to a source: the events of `span` in buckets of `width` (aligned to it)."""
+
+    span: Span
+    width: timedelta
+
+    @property
+    def points(self) -> int:
+        """How many buckets the answer has at most."""
+        return self.span.length // self.width
+
+
+def history_start(window: Window, as_of: datetime) -> datetime:
+    """Answer how far back the ledger must reach: the window, the longest burn rate, a whole hour."""
+    wanted = min(window.span(as_of).start, as_of - max(SHOWN_BURN_WINDOWS))
+    return instant(floor(seconds(wanted), HOUR))
+
+
+def plan_reads(state: LedgerState, window: Window, now: datetime, base: int) -> list[Read]:
+    """Answer what to read, in the order to read it; what is filled stays one stretch at each step.
+
+    At first sight, and after a silence longer than the window: the whole history, newest first. Later
+    the new part with a short overlap, oldest first, and then what history is still missing, newest
+    first. `base` is the finest width in seconds.
+    """
+    end = instant(floor(seconds(now), base))
+    wanted = history_start(window, end)
+    pyramid = tiers(base, state.base_from, now)
+    if state.filled_from is None or state.filled_to is None or state.filled_to < wanted:
+        return _chunks(Span(wanted, end), pyramid)[::-1]
+    reads = []
+    if end != state.filled_to or state.fault is not None:
+        again = floor(seconds(min(state.filled_to, end) - OVERLAP), MINUTE)
+        reads = _chunks(Span(max(instant(again), state.filled_from), end), pyramid)
+    if wanted < state.filled_from:
+        reads += _chunks(Span(wanted, state.filled_from), pyramid)[::-1]
+    return reads
+
+
+def edge_to_refine(state: LedgerState, window: Window, now: datetime) -> Span | None:
+    """Answer the hour in which the window begins if it should be read minute by minute.
+
+    The ledger has only hours of old times; when errors came in a burst, a share of an hour may be far
+    from the truth. None where minutes are there already, or the window begins with a whole hour.
+    """
+    if state.filled_to is None or state.filled_from is None:
+        return None
+    start = seconds(window.span(state.filled_to).start)
+    hour = floor(start, HOUR)
+    minutes = next(tier for tier in tiers(MINUTE, None, now) if tier.width == MINUTE)
+    if start == hour or hour >= minutes.since or instant(hour) < state.filled_from:
+        return None
+    return None if state.refined == instant(hour) else Span(instant(hour), instant(hour + HOUR))
+
+
+def _chunks(span: Span, pyramid: tuple[Tier, ...]) -> list[Read]:
+    """Cut a span into questions, oldest first: wide buckets for old times, narrow ones for new."""
+    start, until = int(seconds(span.start)), int(seconds(span.end))
+    reads: list[Read] = []
+    for tier in pyramid:
+        since = max(start, tier.since)
+        if tier.width < DAY and since < until:
+            pieces = _aligned(since, until, tier.width)
+            reads = [read for piece in pieces for read in _cut(*piece)] + reads
+            until = since
+    return reads
+
+
+def _aligned(start: int, end: int, width: int) -> Iterator[tuple[int, int, int]]:
+    """Cut [start, end) into stretches with the widest width that divides them; no parts of minutes."""
+    first, last = ceil(start, width), floor(end, width)
+    if width <= MINUTE:
+        if first < last:
+            yield first, last, width
+        return
+    narrower = MINUTE if width < HOUR else FIVE_MINUTES
+    if first >= last:
+        yield from _aligned(start, end, narrower)
+        return
+    yield from _aligned(start, first, narrower)
+    yield first, last, width
+    yield from _aligned(last, end, narrower)
+
+
+def _cut(start: int, end: int, width: int) -> Iterator[Read]:
+    length = _CHUNK.get(width, DAY)
+    for at in range(start, end, length):
+        span = Span(instant(at), instant(min(at + length, end)))
+        yield Read(span, timedelta(seconds=width))

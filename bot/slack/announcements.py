@@ -1,0 +1,266 @@
+"""What the channels are told: each occasion in words. Pure, so that it can run within a transaction.
+
+The words "frozen" and "freeze" stand only in messages that tell a freeze, so that people and scripts can
+count them; a service that opens is "open again".
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from bot.budgets.budget import Budget
+from bot.freezes.error_budget_policy import AlertSeverity, ErrorBudgetPolicy
+from bot.freezes.freezer import Occasion
+from bot.freezes.hold import Hold, HoldKind
+from bot.freezes.transition import (
+    BudgetExhausted,
+    BudgetRecovered,
+    BudgetWarned,
+    BurnAlertFired,
+    DataMissing,
+    ExemptionGranted,
+    HoldExpired,
+    HoldLifted,
+    HoldPlaced,
+)
+from bot.policy.catalog import Service, Workspace
+from bot.slack.asking import Question, Reply, show_button
+from bot.slack.blocks import NOTHING, Markup, bold, code, cut, escape, join, markup, mention, section, when
+from bot.slack.figures import doubt, forecast, owner, promise, spent, term, worst_burn
+from bot.slack.wording import burn, duration, listed, percent, share
+from bot.store.outbox import Message
+
+LOOK_NOW = Markup("Next: look now, and roll back what shipped last.")
+PLAN_A_FIX = Markup("Next: plan the fix this week.")
+_MOST_HOLDS = 3
+_MOST_FAULTS = 5
+_LONGEST_FAULT = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """An occasion in words: what happened, the facts to it, and one next step."""
+
+    event_type: str
+    headline: Markup
+    facts: tuple[Markup, ...] = ()
+    following: Markup = NOTHING
+    everywhere: bool = True
+    """Whether the announcements channel is told too, beside the service's own."""
+
+
+class Announcer:
+    """Writes the messages of an occasion; `workspace` answers the policy in force."""
+
+    def __init__(self, workspace: Callable[[], Workspace]) -> None:
+        self._workspace = workspace
+
+    def __call__(self, occasion: Occasion) -> Sequence[Message]:
+        """Answer one message for each channel that is to be told."""
+        telling = tell(occasion)
+        channels = [occasion.service.channel]
+        if telling.everywhere:
+            channels.append(self._workspace().announcements)
+        return [message(channel, telling, occasion.service.name) for channel in _distinct(channels)]
+
+    def policy_faults(self, faults: Sequence[str]) -> Message:
+        """Tell that the policies were edited and cannot be read."""
+        shown = [markup("• {}", cut(fault, _LONGEST_FAULT)) for fault in faults[:_MOST_FAULTS]]
+        more = len(faults) - len(shown)
+        telling = Telling(
+            "policy_faults",
+            markup(":warning: {} in the edited policies — the last good ones stay in force.", _count(faults)),
+            (*shown, *([markup("and {} more", more)] if more > 0 else [])),
+            markup("Next: correct them; {} lists them all.", code("governor check")),
+        )
+        return message(self._workspace().announcements, telling)
+
+    def policy_restored(self) -> Message:
+        """Tell that the policies can be read again."""
+        telling = Telling("policy_restored", Markup("The policies can be read again and are in force."))
+        return message(self._workspace().announcements, telling)
+
+    def delivery_failed(self, channel: str, error: str) -> Message:
+        """Tell that messages for a channel cannot be delivered."""
+        telling = Telling(
+            "delivery_failed",
+            markup(":warning: Nothing reaches {} — Slack says {}.", _channel(channel), code(error)),
+            following=Markup("Next: invite Governor there, or correct the channel in the policy."),
+        )
+        return message(self._workspace().announcements, telling)
+
+
+def message(channel: str, telling: Telling, service: str | None = None) -> Message:
+    """Answer the message for one channel: text and blocks that say the same."""
+    buttons = show_button("See budget", Question("budget", service)) if service else ()
+    facts = join("\n", telling.facts)
+    body = [section(part) for part in (telling.headline, facts, telling.following) if part]
+    text = join("\n", [telling.headline, facts, telling.following])
+    reply = Reply(text, tuple(body), buttons)
+    return Message(channel, telling.event_type, reply.fallback, reply.blocks)
+
+
+def tell(occasion: Occasion) -> Telling:  # noqa: PLR0911 - one return a transition
+    """Put an occasion into words."""
+    service, others = occasion.service, occasion.other_holds
+    match occasion.transition:
+        case BudgetWarned(level, budget):
+            return _warned(service, level, budget, occasion)
+        case BurnAlertFired():
+            return _burning(service, occasion.transition, occasion)
+        case BudgetExhausted(budget, policy):
+            return _exhausted(service, budget, policy, others)
+        case DataMissing(budget, policy):
+            return _unmeasured(service, budget, policy, others)
+        case BudgetRecovered(budget, _, _):
+            figure = markup("{} of the {} budget is left.", percent(budget.remaining), budget.slo.name)
+            return _ended("service_open", "budget_recovered", service, figure, others)
+        case HoldPlaced(hold):
+            return _placed(service, hold, others)
+        case HoldLifted(_, by, reason):
+            return _ended("hold_lifted", "hold_lifted", service, _lifted(by, reason), others)
+        case HoldExpired(hold):
+            why = markup("the hold by {} ran out: {}", owner(hold), hold.reason)
+            return _ended("hold_expired", "hold_expired", service, why, others)
+        case ExemptionGranted(change, by, reason, until):
+            term = markup(" until {}", when(until)) if until else ""
+            headline = markup(
+                "{} may ship to {}{} — {} let it through: {}",
+                code(change), bold(service.name), term, mention(by), reason,
+            )  # fmt: skip
+            return Telling("exemption_granted", headline)
+        case _:
+            assert_never(occasion.transition)
+
+
+def _warned(service: Service, level: float, budget: Budget, occasion: Occasion) -> Telling:
+    stop = share(service.policy_for(budget.slo).freeze_at)
+    return Telling(
+        "budget_warning",
+        markup(
+            ":warning: {} of the {} {} budget is left — below the mark of {}.",
+            percent(budget.remaining), bold(service.name), budget.slo.name, share(level),
+        ),
+        _facts(_labelled("Spent", spent(budget)), _labelled("Worst burn", worst_burn(budget)),
+               forecast(budget, occasion.now)),
+        markup("Next: find what burns, and ship with care. At {} left, shipping stops.", stop),
+        everywhere=False,
+    )  # fmt: skip
+
+
+def _burning(service: Service, fired: BurnAlertFired, occasion: Occasion) -> Telling:
+    alert, budget = fired.alert, fired.budget
+    pages = alert.severity is AlertSeverity.PAGE
+    return Telling(
+        "burn_alert",
+        markup(
+            "{} {} burn of the {} {} budget over {} — and {} over {}.",
+            Markup(":rotating_light:" if pages else ":warning:"), burn(fired.long_burn), bold(service.name),
+            budget.slo.name, duration(alert.long), burn(fired.short_burn), duration(alert.short),
+        ),
+        _facts(
+            markup("{} of the budget is left.", percent(budget.remaining)),
+            forecast(budget, occasion.now),
+        ),
+        LOOK_NOW if pages else PLAN_A_FIX,
+        everywhere=False,
+    )  # fmt: skip
+
+
+def _exhausted(
+    service: Service, budget: Budget, policy: ErrorBudgetPolicy, others: Sequence[Hold]
+) -> Telling:
+    figure = markup(
+        "{} of its {} budget left ({}).", percent(budget.remaining), budget.slo.name, promise(budget)
+    )
+    opens = markup(
+        "Next: fix what burns. It opens by itself after {} at {} or more.",
+        duration(policy.dwell), share(policy.unfreeze_at),
+    )  # fmt: skip
+    facts = _facts(
+        _labelled("Spent", spent(budget)),
+        _labelled("Worst burn", worst_burn(budget)),
+        _allowed(service, policy),
+        _also(others),
+    )
+    return Telling("service_frozen", _frozen(service, figure), facts, opens)
+
+
+def _unmeasured(
+    service: Service, budget: Budget, policy: ErrorBudgetPolicy, others: Sequence[Hold]
+) -> Telling:
+    why = markup("{} cannot be measured.", budget.slo.name)
+    facts = _facts(doubt(budget), _allowed(service, policy), _also(others))
+    following = Markup("Next: repair the source. It opens by itself once the budget is known and sufficient.")
+    return Telling("service_frozen", _frozen(service, why), facts, following)
+
+
+def _placed(service: Service, hold: Hold, others: Sequence[Hold]) -> Telling:
+    until = markup(" until {}", when(hold.until)) if hold.until else ""
+    why = markup("by {}{}: {}", owner(hold), until, hold.reason)
+    facts = _facts(_allowed(service, None), _also(others))
+    following = NOTHING if hold.until else markup("Next: {} ends it.", code(f"/freeze lift {service.name}"))
+    return Telling("hold_placed", _frozen(service, why), facts, following)
+
+
+def _ended(opened: str, remains: str, service: Service, why: Markup, others: Sequence[Hold]) -> Telling:
+    """Tell the end of one hold: the service is open again, or another hold still lies on it."""
+    if not others:
+        return Telling(opened, markup(":white_check_mark: {} is open again — {}", bold(service.name), why))
+    headline = markup("A hold on {} ended, another remains — {}", bold(service.name), why)
+    return Telling(
+        remains, headline, _facts(*_lying(others)), Markup("Next: it may not ship before that ends too.")
+    )
+
+
+def _lifted(by: str, reason: str) -> Markup:
+    return markup("{} lifted the hold: {}", mention(by), reason)
+
+
+def _frozen(service: Service, why: Markup) -> Markup:
+    return markup(":snowflake: {} is frozen — {}", bold(service.name), why)
+
+
+def _allowed(service: Service, policy: ErrorBudgetPolicy | None) -> Markup:
+    """Say what may ship all the same: the policy's kinds (not past a person's hold) and exempt changes."""
+    by_name = code(f"/freeze exempt {service.name} CHANGE REASON")
+    if policy is None or not policy.exemptions:
+        return markup("Still allowed: what is let through by {}.", by_name)
+    return markup(
+        "Still allowed: {} changes, and what is let through by {}.", listed(policy.exemptions), by_name
+    )
+
+
+def _also(others: Sequence[Hold]) -> Markup:
+    return join("\n", _lying(others))
+
+
+def _lying(others: Sequence[Hold], how: str = "Also") -> list[Markup]:
+    lines = [markup("{} held by {}: {}", how, term(hold), _cause(hold)) for hold in others[:_MOST_HOLDS]]
+    return [*lines, *([markup("and {} more", len(others) - len(lines))] if len(others) > len(lines) else [])]
+
+
+def _cause(hold: Hold) -> str:
+    # The bot's own reason says "freezes", which only the telling of a freeze may.
+    return hold.reason if hold.kind is not HoldKind.BUDGET else f"the {hold.slo or 'error'} budget"
+
+
+def _labelled(label: str, text: str) -> Markup:
+    return markup("{}: {}.", label, text) if text else NOTHING
+
+
+def _facts(*lines: Markup) -> tuple[Markup, ...]:
+    return tuple(line for line in lines if line)
+
+
+def _count(faults: Sequence[str]) -> str:
+    return "One fault" if len(faults) == 1 else f"{len(faults)} faults"
+
+
+def _channel(name: str) -> Markup:
+    return escape(name if name.startswith("#") else f"channel {name}")
+
+
+def _distinct(channels: Iterable[str]) -> list[str]:
+    """Answer each channel once, however its name is written."""
+    return list({channel.casefold().lstrip("#"): channel for channel in channels}.values())

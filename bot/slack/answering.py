@@ -1,0 +1,130 @@
+"""Brings answers to the person who asked: through Slack's `response_url`, else as an ephemeral message.
+
+AnswerError
+├── AnswerRefused     Slack took the address but not the message
+└── AddressUsedUp     the `response_url` was used five times, is older than 30 minutes, or unknown
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from bot.slack.asking import Reply
+from bot.store.outbox import Block
+
+log = structlog.get_logger(__name__)
+
+_TIMEOUT_S = 10.0
+_ATTEMPTS = 3
+_GONE = frozenset({403, 404, 410})
+
+
+class AnswerError(Exception):
+    """An answer did not reach the person. `retryable` says whether it may later."""
+
+    retryable = False
+
+
+class AnswerRefused(AnswerError):
+    """Slack said no to the message."""
+
+
+class AddressUsedUp(AnswerError):
+    """The `response_url` takes no more answers."""
+
+
+class _Passing(AnswerError):
+    """Slack was busy or did not answer."""
+
+    retryable = True
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an answer goes. `url` is the `response_url`, empty where there is none."""
+
+    url: str
+    channel: str
+    user: str
+
+
+class Answering:
+    """Posts answers; `client` lends its session and takes the way round when an address is used up."""
+
+    def __init__(self, client: AsyncWebClient) -> None:
+        self._client = client
+
+    async def send(self, address: Address, reply: Reply, *, replace: bool = False) -> None:
+        """Bring the answer; with `replace`, in place of the message whose button was pressed."""
+        kind = "in_channel" if reply.seen_by_channel else "ephemeral"
+        body = {
+            "response_type": kind,
+            "replace_original": replace,
+            "text": reply.fallback,
+            "blocks": reply.blocks,
+            "unfurl_links": False,
+            "unfurl_media": False,
+        }
+        try:
+            await self._post(address.url, body)
+        except (AddressUsedUp, _Passing) as fault:
+            log.info("answer_goes_round", error=type(fault).__name__)
+            await self._go_round(address, reply)
+
+    async def _post(self, url: str, body: Mapping[str, Any]) -> None:
+        if not url:
+            raise AddressUsedUp("there is no response_url")
+        patient = AsyncRetrying(
+            retry=retry_if_exception_type(_Passing),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_exponential_jitter(initial=0.3, max=3),
+            reraise=True,
+        )
+        await patient(self._attempt, url, body)
+
+    async def _attempt(self, url: str, body: Mapping[str, Any]) -> None:
+        hook = AsyncWebhookClient(url, session=self._client.session, retry_handlers=[])
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                answer = await hook.send_dict(dict(body))
+        except (aiohttp.ClientError, TimeoutError) as fault:
+            raise _Passing(f"the response_url did not answer: {type(fault).__name__}") from fault
+        status = answer.status_code
+        if status == 429 or status >= 500:
+            raise _Passing(f"the response_url answered {status}")
+        if status in _GONE:
+            raise AddressUsedUp(f"the response_url answered {status}")
+        if status >= 400:
+            await self._plainer(url, body, answer.body)
+
+    async def _plainer(self, url: str, body: Mapping[str, Any], refusal: str) -> None:
+        """Send once more without charts: not every Slack takes them everywhere."""
+        plain = without_charts(body["blocks"])
+        if len(plain) == len(body["blocks"]):
+            raise AnswerRefused(f"Slack refused an answer: {refusal[:300]}")
+        log.warning("charts_refused", error=refusal[:300])
+        await self._attempt(url, {**body, "blocks": plain})
+
+    async def _go_round(self, address: Address, reply: Reply) -> None:
+        message: dict[str, Any] = {"channel": address.channel, "text": reply.fallback, "blocks": reply.blocks}
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                if reply.seen_by_channel:
+                    await self._client.chat_postMessage(**message, unfurl_links=False)
+                else:
+                    await self._client.chat_postEphemeral(**message, user=address.user)
+        except (SlackApiError, aiohttp.ClientError, TimeoutError) as fault:
+            raise AnswerRefused(f"the answer could not be posted: {type(fault).__name__}") from fault
+
+
+def without_charts(blocks: Sequence[Block]) -> list[Block]:
+    """Answer the blocks that every Slack client knows."""
+    return [block for block in blocks if block["type"] != "data_visualization"]

@@ -1,0 +1,94 @@
+"""`/audit`: who changed what and why, the newest first."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from bot.clock import Clock
+from bot.freezes.overview import Overview
+from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, say
+from bot.slack.blocks import Markup, bold, context, cut, join, markup, mention, section, when
+from bot.slack.wording import duration
+from bot.slack.words import Hint, length_of, name, split
+from bot.store import audit
+from bot.store.database import Database
+
+PAGE = 10
+MOST_ROWS = 500
+_LONGEST_LINE = 800
+_ALL_TIME = timedelta(days=3650)
+_USUAL = timedelta(days=7)
+_DEEDS = {
+    "budget.warned": "warned of the budget",
+    "budget.burning": "warned of the burn rate",
+    "service.frozen": "froze it",
+    "service.unfrozen": "opened it",
+    "hold.placed": "froze it",
+    "hold.lifted": "lifted a hold",
+    "hold.expired": "ended a hold",
+    "exemption.granted": "exempted a change",
+}
+
+
+class AuditCommand:
+    """Answers `/audit`."""
+
+    def __init__(self, overview: Overview, database: Database, clock: Clock) -> None:
+        self._overview = overview
+        self._database = database
+        self._clock = clock
+
+    async def answer(self, ask: Ask) -> Reply:
+        """List what was done; raises `Hint`, `UnknownService`."""
+        words = split(ask.text)
+        service = None
+        if words and words[0].casefold() != "since":
+            service = self._overview.find(name(words[0])).name
+            words = words[1:]
+        length = _since(words)
+        rows = await self._newest_first(service, self._clock.now() - length)
+        return listing(rows, length, ask.question)
+
+    async def _newest_first(self, service: str | None, since: datetime) -> list[audit.Row]:
+        last: deque[audit.Row] = deque(maxlen=MOST_ROWS)
+        async with self._database.reading() as connection:
+            after = 0
+            while rows := await audit.read(connection, since=since, service=service, after_id=after):
+                last.extend(rows)
+                after = rows[-1].id
+                if len(rows) < audit.PAGE:
+                    break
+        return list(reversed(last))
+
+
+def _since(words: Sequence[str]) -> timedelta:
+    match words:
+        case []:
+            return _USUAL
+        case [since, length, *_] if since.casefold() == "since":
+            understood = length_of(length)
+            if understood:
+                return min(understood, _ALL_TIME)
+    raise Hint(Markup("Write `/audit SERVICE since 7d`, or `since 12h`."))
+
+
+def listing(rows: Sequence[audit.Row], length: timedelta, question: Question) -> Reply:
+    """Show a page of the rows."""
+    if not rows:
+        return say(markup("Nothing was changed in the last {}.", duration(length)))
+    page, pages = page_of(question.page, len(rows), PAGE)
+    question = replace(question, page=page)
+    lines = [cut(_line(row), _LONGEST_LINE) for row in rows[(page - 1) * PAGE : page * PAGE]]
+    body = [section(line) for line in lines]
+    count = f"The last {duration(length)}"
+    body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
+    return Reply(join("\n", lines), tuple(body), page_buttons(question, pages), question)
+
+
+def _line(row: audit.Row) -> Markup:
+    entry = row.entry
+    deed = _DEEDS.get(entry.action, entry.action)
+    return markup(
+        "{} · {} · {} {}: {}", when(row.at), bold(entry.subject), mention(entry.actor), deed, entry.reason
+    )

@@ -1,0 +1,124 @@
+"""The slash commands, in one place: the manifest, `help` and `docs/commands.md` are made of this table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.slack.asking import Reply, say
+from bot.slack.blocks import Markup, bold, code, join, markup
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way to type a command, and what it does."""
+
+    words: str
+    does: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A slash command. `hint` is what Slack shows while one types, `description` the line in its menu."""
+
+    name: str
+    hint: str
+    description: str
+    forms: tuple[Form, ...]
+    note: str = ""
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "budget",
+        "[service]",
+        "How much error budget is left",
+        (
+            Form("", "lists all services, the one with the least budget left first"),
+            Form("SERVICE", "shows each SLO: what is left, how fast it burns, when it runs out"),
+        ),
+        "100 % is an untouched budget, below 0 % it is overspent. A burn of 1× spends exactly the budget.",
+    ),
+    Command(
+        "ship",
+        "[service] [change] [kind]",
+        "May I ship?",
+        (
+            Form("", "lists which services may ship"),
+            Form("SERVICE", "answers yes or no, with the reasons"),
+            Form("SERVICE CHANGE", "answers for one change, such as PR-12, that may be exempt"),
+            Form("SERVICE CHANGE KIND", "answers for a kind that the policy may exempt, such as security"),
+        ),
+    ),
+    Command(
+        "freeze",
+        "[service] [for 4h | until 2026-12-01 09:00] [reason]",
+        "Freeze a service, or see what is frozen",
+        (
+            Form("", "lists what is frozen, since when, by whom and why"),
+            Form("SERVICE REASON", "freezes a service until somebody lifts it"),
+            Form("SERVICE for 4h REASON", "freezes it for a time: 90m, 4h, 1h30m, 2d"),
+            Form("SERVICE until 2026-12-01 09:00 REASON", "freezes it until a time in your time zone"),
+            Form("lift SERVICE [REASON]", "lifts what people have frozen; the bot lifts its own"),
+            Form("exempt SERVICE CHANGE [for 4h] REASON", "lets one change ship through the freeze"),
+        ),
+        "The channel sees it when something changes.",
+    ),
+    Command(
+        "audit",
+        "[service] [since 7d]",
+        "Who changed what, and why",
+        (
+            Form("", "lists what happened in the last 7 days, the newest first"),
+            Form("SERVICE since 30d", "lists what happened to one service in the last 30 days"),
+        ),
+    ),
+    Command(
+        "governor",
+        "[help | whoami]",
+        "What Governor can do, and what you may do",
+        (
+            Form("help", "lists the commands"),
+            Form("whoami", "says what you may change, and why"),
+        ),
+    ),
+)
+
+BY_NAME = {command.name: command for command in COMMANDS}
+
+
+def help_on(command: Command) -> Reply:
+    """Answer how a command is typed."""
+    lines = [bold(f"/{command.name}"), *(_form(command, form) for form in command.forms)]
+    return say(join("\n", [*lines, command.note]))
+
+
+def help_on_all() -> Reply:
+    """Answer what there is to type."""
+    lines = [
+        markup("{} — {}", code(f"/{command.name} {command.hint}"), command.description)
+        for command in COMMANDS
+    ]
+    return say(join("\n", [*lines, markup("Type {} for more on one of them.", code("/budget help"))]))
+
+
+def _form(command: Command, form: Form) -> Markup:
+    return markup("{} {}", code(f"/{command.name} {form.words}".strip()), form.does)
+
+
+_PREFACE = (
+    "Queries answer only you, with a Share button. The channel sees every change. "
+    "`/governor help` lists the commands in Slack, `/budget help` explains one."
+)
+
+
+def as_markdown(commands: Sequence[Command] = COMMANDS) -> str:
+    """Answer the reference page of all commands."""
+    parts = [
+        "# Commands",
+        _PREFACE,
+    ]
+    for command in commands:
+        rows = [f"| `/{command.name} {form.words}".rstrip() + f"` | {form.does} |" for form in command.forms]
+        table = "\n".join(["| type | it |", "|---|---|", *rows])
+        parts += [f"## /{command.name}", f"{command.description}.".replace("?.", "?"), table]
+        parts += [command.note] if command.note else []
+    return "\n\n".join(parts) + "\n"

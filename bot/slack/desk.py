@@ -1,0 +1,68 @@
+"""The desk where every command arrives and every answer leaves. Knows nothing of Bolt or HTTP.
+
+Whatever cannot be understood is answered with a hint, never with a trace.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from bot.clock import Clock
+from bot.freezes.freezer import Freezer
+from bot.freezes.overview import Overview, UnknownService
+from bot.slack.asking import Ask, Reply, say
+from bot.slack.audit import AuditCommand
+from bot.slack.blocks import code, markup
+from bot.slack.budget import BudgetCommand
+from bot.slack.commands import BY_NAME, help_on, help_on_all
+from bot.slack.freeze import FreezeCommand
+from bot.slack.governor import GovernorCommand
+from bot.slack.people import People
+from bot.slack.ship import ShipCommand
+from bot.slack.words import Hint, nearest, split, unknown
+from bot.store.database import Database
+
+_SUBCOMMANDS = {"freeze": ("lift", "exempt")}
+
+
+class Answers(Protocol):
+    """What every command can do."""
+
+    async def answer(self, ask: Ask) -> Reply:
+        """Answer, and carry out what was ordered; raises `Hint`, `UnknownService`."""
+        ...
+
+
+class Desk:
+    """Hands each question to its command."""
+
+    def __init__(
+        self, *, overview: Overview, freezer: Freezer, database: Database, people: People, clock: Clock
+    ) -> None:
+        self._commands: Mapping[str, Answers] = {
+            "budget": BudgetCommand(overview),
+            "ship": ShipCommand(overview),
+            "freeze": FreezeCommand(overview, freezer, people, clock),
+            "audit": AuditCommand(overview, database, clock),
+            "governor": GovernorCommand(overview, people),
+        }
+
+    async def answer(self, ask: Ask) -> Reply:
+        """Answer a person, whatever they typed."""
+        command = ask.question.command
+        if command not in self._commands:
+            return help_on_all()
+        words = split(ask.text)
+        if len(words) == 1 and words[0].casefold() == "help":
+            return help_on_all() if command == "governor" else help_on(BY_NAME[command])
+        try:
+            return await self._commands[command].answer(ask)
+        except Hint as hint:
+            return say(hint.text)
+        except UnknownService as fault:
+            return say(_unknown_service(command, fault).text)
+
+
+def _unknown_service(command: str, fault: UnknownService) -> Hint:
+    subcommand = nearest(fault.name, ("help", *_SUBCOMMANDS.get(command, ())))
+    near = list(fault.near[:2]) or ([f"/{command} {subcommand}"] if subcommand else [])
+    return unknown("service", fault.name, near, markup("{} lists them all.", code("/budget")))

@@ -1,0 +1,165 @@
+"""The Slack face: a Bolt app that acknowledges first and works after.
+
+Bolt runs each listener within the dispatch (`process_before_response`): the listener acknowledges, hands
+the work to `Jobs` and returns, so Slack has its answer in a millisecond. Bolt's own way, a task for the
+listener and a poll for its ack every 10 ms, takes ten times as long.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncApp, AsyncBoltContext
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.clock import Clock
+from bot.freezes.freezer import Freezer
+from bot.freezes.overview import Overview
+from bot.slack.answering import Address, Answering
+from bot.slack.asking import SHARE, SHOW, TURN_BACK, TURN_ON, Ask, Question, say
+from bot.slack.blocks import code, markup
+from bot.slack.commands import COMMANDS
+from bot.slack.desk import Desk
+from bot.slack.jobs import Jobs, Work
+from bot.slack.people import People
+from bot.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+MOST_REQUEST = 200
+
+Body = Mapping[str, Any]
+
+
+class SlackFace:
+    """Everything that Slack sends arrives at `app`; `jobs` is the work under way.
+
+    `client` speaks for the bot (with `bot_token`) and keeps its own session; `prefix` is what the
+    workspace's commands begin with where `/budget` and others are taken.
+    """
+
+    def __init__(
+        self,
+        *,
+        overview: Overview,
+        freezer: Freezer,
+        database: Database,
+        client: AsyncWebClient,
+        clock: Clock,
+        signing_secret: str,
+        bot_token: str,
+        prefix: str = "",
+    ) -> None:
+        self.jobs = Jobs()
+        self.people = People(client)
+        self.desk = Desk(
+            overview=overview, freezer=freezer, database=database, people=self.people, clock=clock
+        )
+        self._client = client
+        self._bot_token = bot_token
+        self._bot_user_id: str | None = None
+        self._bot_id: str | None = None
+        self._answering = Answering(client)
+        self._prefix = prefix
+        self.app = self._build(signing_secret)
+
+    async def start(self) -> str:
+        """Ask Slack who the bot is and answer its user id; raises `SlackApiError` for a bad token."""
+        who = await self._client.auth_test()
+        self._bot_user_id, self._bot_id = str(who["user_id"]), who.get("bot_id")
+        log.info("slack_ready", team=who.get("team"), user_id=self._bot_user_id)
+        return self._bot_user_id
+
+    async def drain(self, timeout_s: float) -> int:
+        """Let the work under way finish; answer how many jobs had to be cancelled."""
+        return await self.jobs.drain(timeout_s)
+
+    def _build(self, signing_secret: str) -> AsyncApp:
+        logger = logging.getLogger("slack_bolt")
+        # Bolt warns of a token beside `authorize`, and of requests that the last listener here takes.
+        logger.setLevel(logging.ERROR)
+        app = AsyncApp(
+            name="governor",
+            logger=logger,
+            signing_secret=signing_secret,
+            client=AsyncWebClient(base_url=self._client.base_url),
+            authorize=self._authorize,
+            process_before_response=True,
+        )
+        for command in COMMANDS:
+            app.command(f"/{self._prefix}{command.name}")(self._on_command)
+        app.action(re.compile(""))(self._on_action)
+        app.error(self._on_error)
+        return app
+
+    async def _authorize(self, context: AsyncBoltContext) -> AuthorizeResult:
+        return AuthorizeResult(
+            enterprise_id=context.enterprise_id,
+            team_id=context.team_id,
+            bot_token=self._bot_token,
+            bot_user_id=self._bot_user_id,
+            bot_id=self._bot_id,
+        )
+
+    async def _on_command(self, ack: AsyncAck, body: Body) -> None:
+        await ack()
+        name = str(body.get("command")).removeprefix(f"/{self._prefix}")
+        ask = Ask(
+            Question(name, str(body.get("text") or "")),
+            user=str(body.get("user_id")),
+            channel=str(body.get("channel_id")),
+            channel_name=str(body.get("channel_name") or ""),
+            request=str(body.get("trigger_id"))[:MOST_REQUEST],
+        )
+        address = _address(body, ask)
+        self._begin(f"/{name}", address, partial(self._answer, ask, address))
+
+    async def _on_action(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        await ack()
+        deed = str(action.get("action_id"))
+        if deed not in {SHOW, TURN_BACK, TURN_ON, SHARE}:
+            return
+        channel = body.get("channel") or {}
+        ask = Ask(
+            Question.from_value(str(action.get("value"))),
+            user=str((body.get("user") or {}).get("id")),
+            channel=str(channel.get("id") or ""),
+            channel_name=str(channel.get("name") or ""),
+        )
+        address = _address(body, ask)
+        if deed == SHARE:
+            work = partial(self._share, ask, address)
+        else:
+            work = partial(self._answer, ask, address, replace=deed != SHOW)
+        self._begin(deed, address, work)
+
+    async def _answer(self, ask: Ask, address: Address, *, replace: bool = False) -> None:
+        await self._answering.send(address, await self.desk.answer(ask), replace=replace)
+
+    async def _share(self, ask: Ask, address: Address) -> None:
+        reply = await self.desk.answer(ask)
+        if reply.shareable is not None:
+            await self._answering.send(address, reply.shared(ask.user))
+        await self._answering.send(address, reply.unshareable(), replace=True)
+
+    def _begin(self, job: str, address: Address, work: Work) -> None:
+        async def apologise(error_id: str) -> None:
+            sorry = markup("That did not work. Try again; if it stays, name error {}.", code(error_id))
+            await self._answering.send(address, say(sorry))
+
+        self.jobs.start(job, work, apologise)
+
+    async def _on_error(self, error: Exception, body: Body) -> BoltResponse:
+        """Bolt's boundary: what a listener could not take is logged, and Slack told that it arrived."""
+        log.error("listener_failed", kind=body.get("type"), command=body.get("command"), exc_info=error)
+        return BoltResponse(status=200, body="")
+
+
+def _address(body: Body, ask: Ask) -> Address:
+    return Address(str(body.get("response_url") or ""), ask.channel, ask.user)

@@ -1,0 +1,135 @@
+"""How budgets and holds read in Slack: the phrases that answers and announcements share. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from bot.budgets.budget import HOUR, SHOWN_BURN_WINDOWS, Budget, SloState, allowed_minutes
+from bot.budgets.slo import DowntimeSli
+from bot.budgets.window import CalendarWindow
+from bot.freezes.hold import Hold, HoldKind
+from bot.slack.blocks import Markup, bold, join, markup, mention, when
+from bot.slack.wording import burn, duration, events, from_now, listed, minutes, percent, share, window
+
+_SAID = {HOUR: "the last hour", timedelta(hours=6): "6 h", timedelta(days=3): "3 d"}
+
+
+def left(budget: Budget) -> str:
+    """Answer how much is left, or in a word or two why nobody knows."""
+    match budget.state:
+        case SloState.NO_TRAFFIC:
+            return "no traffic"
+        case SloState.NO_DATA:
+            return "no data yet"
+        case SloState.INVALID:
+            return "impossible figures"
+        case SloState.STALE | SloState.OK:
+            known = f"{percent(budget.remaining)} left" if budget.remaining is not None else "no traffic"
+            return f"{known}, stale" if budget.state is SloState.STALE else known
+
+
+def promise(budget: Budget) -> str:
+    """Answer the objective and its window: `99.9 % over 30 d`."""
+    return f"{share(budget.slo.objective)} over {window(budget.slo.window)}"
+
+
+def amount(budget: Budget) -> str:
+    """Answer what is left in minutes and, where events are counted, in events; empty where unknown."""
+    if budget.remaining_minutes is None or budget.as_of is None:
+        return ""
+    allowed = minutes(allowed_minutes(budget.slo, budget.as_of))
+    parts = [f"{minutes(budget.remaining_minutes)} of {allowed}"]
+    if not isinstance(budget.slo.sli, DowntimeSli):
+        parts.append(events(budget.remaining_events))
+    return ", ".join(parts)
+
+
+def burns(budget: Budget) -> str:
+    """Answer the burn rates that are known: `14.4× over 1 h, 6.1× over 6 h`; empty where none is."""
+    known = [
+        f"{burn(rate)} over {duration(length)}"
+        for length in SHOWN_BURN_WINDOWS
+        if (rate := budget.burn.get(length)) is not None
+    ]
+    return ", ".join(known)
+
+
+def spent(budget: Budget) -> str:
+    """Answer what was spent and when: `12 % in the last hour, 45 % in 6 h`; empty where unknown."""
+    known = [
+        f"{percent(fraction)} in {_SAID[length]}"
+        for length in SHOWN_BURN_WINDOWS
+        if (fraction := budget.spent_in(length)) is not None
+    ]
+    return listed(known)
+
+
+def worst_burn(budget: Budget) -> str:
+    """Answer the highest burn rate and its window; empty where none is known."""
+    highest = budget.worst_burn()
+    return f"{burn(highest[1])} over {duration(highest[0])}" if highest else ""
+
+
+def forecast(budget: Budget, now: datetime) -> Markup:
+    """Answer when the budget runs out at this rate, or how it recovers."""
+    if budget.remaining is None:
+        return Markup("")
+    if budget.remaining <= 0:
+        return _recovery(budget, now)
+    if budget.exhausts_at is not None:
+        return markup(
+            "Runs out {} ({}) at this rate.", from_now(budget.exhausts_at, now), when(budget.exhausts_at)
+        )
+    return Markup("Does not run out at this rate.")
+
+
+def _recovery(budget: Budget, now: datetime) -> Markup:
+    if isinstance(budget.slo.window, CalendarWindow):
+        return markup("Spent. Starts anew {}.", when(budget.slo.window.period(now).end))
+    return markup(
+        "Spent. Recovers as errors grow older than {}.", duration(budget.slo.window.full_length(now))
+    )
+
+
+def doubt(budget: Budget) -> Markup:
+    """Say honestly what is wrong with the figures; empty where nothing is."""
+    why = markup(": {}", budget.problem) if budget.problem else Markup(".")
+    match budget.state:
+        case SloState.OK:
+            return Markup("")
+        case SloState.NO_TRAFFIC:
+            return Markup("No traffic in the window, so nothing was spent.")
+        case SloState.NO_DATA:
+            return join("", [Markup("Nothing was counted yet"), why])
+        case SloState.INVALID:
+            return join("", [Markup("The source's figures cannot be true"), why])
+        case SloState.STALE:
+            last = when(budget.as_of) if budget.as_of else Markup("unknown")
+            return join("", [markup("Last counted {}", last), why])
+
+
+def owner(hold: Hold) -> Markup:
+    """Name whose hold it is."""
+    if hold.kind in {HoldKind.PERSON, HoldKind.BUDGET}:
+        return mention(hold.by)
+    return markup("{} ({})", mention(hold.by), str(hold.kind))
+
+
+def term(hold: Hold) -> Markup:
+    """Answer by whom a hold is, since when and until when."""
+    until = markup(", until {}", when(hold.until)) if hold.until else ""
+    return join("", [markup("{} since {}", owner(hold), when(hold.since)), until])
+
+
+def told(hold: Hold) -> Markup:
+    """Answer a hold in a line: by whom, since when, until when, why."""
+    return markup("{}: {}", term(hold), hold.reason)
+
+
+def holders(holds: Sequence[Hold]) -> Markup:
+    """Name who holds a service, each once."""
+    return Markup(listed(list(dict.fromkeys(owner(hold) for hold in holds))))
+
+
+def named(budget: Budget) -> Markup:
+    """Answer an SLO's name in bold."""
+    return bold(budget.slo.name)

@@ -1,0 +1,215 @@
+"""`/freeze`: who is frozen and why; freezing, lifting, and letting one change through."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC
+
+from bot.clock import Clock
+from bot.freezes.freezer import AlreadyRequested, Freezer, NothingToLift
+from bot.freezes.hold import Hold, HoldKind
+from bot.freezes.overview import Overview
+from bot.policy.catalog import Service
+from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, say
+from bot.slack.blocks import NOTHING, Markup, bold, code, context, join, markup, mention, section, when
+from bot.slack.figures import told
+from bot.slack.people import Allowed, People, refusal
+from bot.slack.words import Hint, Until, end, name, reason, split, unquoted
+
+PAGE = 10
+MOST_CHANGE = 200
+
+
+class FreezeCommand:
+    """Answers `/freeze`, and carries it out."""
+
+    def __init__(self, overview: Overview, freezer: Freezer, people: People, clock: Clock) -> None:
+        self._overview = overview
+        self._freezer = freezer
+        self._people = people
+        self._clock = clock
+
+    async def answer(self, ask: Ask) -> Reply:
+        """List the holds, or change them; raises `Hint`, `UnknownService`."""
+        words = split(ask.text)
+        match [word.casefold() for word in words[:1]]:
+            case []:
+                holds = await self._freezer.holds(self._clock.now())
+                return all_holds(holds, ask.question)
+            case ["lift"]:
+                return await self._lift(ask, words[1:])
+            case ["exempt"]:
+                return await self._exempt(ask, words[1:])
+            case _:
+                return await self._place(ask, words)
+
+    async def _place(self, ask: Ask, words: Sequence[str]) -> Reply:
+        service = self._overview.find(name(words[0]))
+        until, rest = await self._end(ask, words[1:])
+        why = reason(rest)
+        if not why:
+            raise Hint(
+                markup("Say why, so that everyone knows: {}.", code(f"/freeze {service.name} for 4h REASON"))
+            )
+        request = await self._permit(
+            ask, self._overview.catalog.workspace.permissions.freeze, "freeze a service"
+        )
+        try:
+            hold = await self._freezer.place(
+                service,
+                by=ask.user,
+                reason=why,
+                until=until.at if until else None,
+                request=request,
+                now=self._clock.now(),
+            )
+        except AlreadyRequested:
+            return say(markup("{} was frozen by this request already.", bold(service.name)))
+        return self._seen(ask, service, _placed(hold), _understood(until))
+
+    async def _lift(self, ask: Ask, words: Sequence[str]) -> Reply:
+        if not words:
+            raise Hint(markup("Name the service: {}.", code("/freeze lift SERVICE")))
+        service = self._overview.find(name(words[0]))
+        why = reason(words[1:]) or "no reason given"
+        await self._permit(ask, self._overview.catalog.workspace.permissions.freeze, "lift a freeze")
+        now = self._clock.now()
+        try:
+            await self._freezer.lift(service, by=ask.user, reason=why, now=now)
+        except NothingToLift as nothing:
+            return say(_nothing_to_lift(service, nothing.holds))
+        others = await self._freezer.holds(now, service.name)
+        return self._seen(ask, service, _lifted(service, ask.user, why, others))
+
+    async def _exempt(self, ask: Ask, words: Sequence[str]) -> Reply:
+        form = code("/freeze exempt SERVICE CHANGE REASON")
+        if len(words) < 2:
+            raise Hint(markup("Name the service and the change: {}.", form))
+        service = self._overview.find(name(words[0]))
+        change = unquoted(words[1])
+        if not 0 < len(change) <= MOST_CHANGE:
+            raise Hint(markup("Name the change shortly, such as PR-12: {}.", form))
+        until, rest = await self._end(ask, words[2:])
+        why = reason(rest)
+        if not why:
+            raise Hint(markup("Say why, so that everyone knows: {}.", form))
+        request = await self._permit(
+            ask, self._overview.catalog.workspace.permissions.exempt, "exempt a change"
+        )
+        try:
+            await self._freezer.exempt(
+                service,
+                change=change,
+                by=ask.user,
+                reason=why,
+                until=until.at if until else None,
+                request=request,
+                now=self._clock.now(),
+            )
+        except AlreadyRequested:
+            return say(markup("{} was exempted by this request already.", code(change)))
+        done = markup("{} may ship to {}{}: {}", code(change), bold(service.name), _for_how_long(until), why)
+        return self._seen(ask, service, done, _understood(until))
+
+    async def _end(self, ask: Ask, words: Sequence[str]) -> tuple[Until | None, list[str]]:
+        zone = await self._people.zone(ask.user) if words and words[0].casefold() == "until" else None
+        now = self._clock.now()
+        return end(words, now=now, zone=zone.tz if zone else UTC, zone_name=zone.name if zone else "UTC")
+
+    async def _permit(self, ask: Ask, entries: Sequence[str], deed: str) -> str:
+        """Answer the request's name if the person may do this; raises `Hint` with who may."""
+        right = await self._people.right(ask.user, entries)
+        if not isinstance(right, Allowed):
+            raise Hint(refusal(right, deed))
+        if ask.request is None:
+            raise Hint(Markup("Type the command to change something."))
+        return ask.request
+
+    def _seen(self, ask: Ask, service: Service, done: Markup, note: Markup = NOTHING) -> Reply:
+        """Let the channel see it once: quietly where the announcement comes anyway."""
+        told_in = {self._overview.catalog.workspace.announcements, service.channel}
+        here = {ask.channel, f"#{ask.channel_name}"}
+        if here & {channel.casefold() if channel.startswith("#") else channel for channel in told_in}:
+            return say(join("\n", [Markup("Done. This channel is told."), note]))
+        return Reply(
+            join("\n", [done, note]),
+            (section(done), *([context(note)] if note else [])),
+            seen_by_channel=True,
+        )
+
+
+def all_holds(holds: Sequence[Hold], question: Question) -> Reply:
+    """List what is frozen, the longest first."""
+    if not holds:
+        nothing = Markup("Nothing is frozen.")
+        return Reply(nothing, (section(nothing),), shareable=question)
+    services = list(dict.fromkeys(hold.service for hold in holds))
+    page, pages = page_of(question.page, len(services), PAGE)
+    question = replace(question, text="", page=page)
+    paragraphs = [
+        _held(service, [hold for hold in holds if hold.service == service])
+        for service in services[(page - 1) * PAGE : page * PAGE]
+    ]
+    count = f"{len(services)} frozen"
+    body = [section(paragraph) for paragraph in paragraphs]
+    body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
+    return Reply(join("\n", paragraphs), tuple(body), page_buttons(question, pages), question)
+
+
+def _held(service: str, holds: Sequence[Hold]) -> Markup:
+    lines = [markup("• {}", told(hold)) for hold in holds[:5]]
+    more = f"and {len(holds) - 5} more" if len(holds) > 5 else ""
+    return join("\n", [markup(":snowflake: {}", bold(service)), *lines, more])
+
+
+def _placed(hold: Hold) -> Markup:
+    until = markup("until {}", when(hold.until)) if hold.until else Markup("until somebody lifts it")
+    return markup(
+        ":snowflake: {} is frozen — by {} {}: {}", bold(hold.service), mention(hold.by), until, hold.reason
+    )
+
+
+def _lifted(service: Service, by: str, why: str, others: Sequence[Hold]) -> Markup:
+    if not others:
+        return markup(
+            ":white_check_mark: {} is open again — {} lifted the hold: {}",
+            bold(service.name),
+            mention(by),
+            why,
+        )
+    lines = [markup("{} lifted the hold on {}: {}", mention(by), bold(service.name), why)]
+    return join(
+        "\n", [*lines, Markup("It still may not ship:"), *(markup("• {}", told(hold)) for hold in others[:5])]
+    )
+
+
+def _nothing_to_lift(service: Service, holds: Sequence[Hold]) -> Markup:
+    if not holds:
+        return markup("{} is open: there is nothing to lift.", bold(service.name))
+    lines = [markup("• {}", told(hold)) for hold in holds[:5]]
+    by_budget = any(hold.kind is HoldKind.BUDGET for hold in holds)
+    how = (
+        markup(
+            "Governor lifts its own once the budget has recovered. One change can pass: {}.",
+            code(f"/freeze exempt {service.name} CHANGE REASON"),
+        )
+        if by_budget
+        else Markup("Each ends with what caused it.")
+    )
+    return join(
+        "\n",
+        [
+            markup("No person's hold lies on {}, so there is none to lift. What does:", bold(service.name)),
+            *lines,
+            how,
+        ],
+    )
+
+
+def _for_how_long(until: Until | None) -> Markup:
+    return markup(" until {}", when(until.at)) if until else Markup("")
+
+
+def _understood(until: Until | None) -> Markup:
+    if until is None or until.zone is None:
+        return Markup("")
+    return markup("Ends {}, understood in the time zone {}.", when(until.at), until.zone)

@@ -1,0 +1,66 @@
+"""`/governor`: what there is to type, and what the asker may do and why."""
+
+from collections.abc import Sequence
+
+from bot.freezes.overview import Overview
+from bot.slack.asking import Ask, Reply, say
+from bot.slack.blocks import Markup, bold, code, join, markup
+from bot.slack.commands import help_on_all
+from bot.slack.people import Allowed, People, Right, Unsure, named
+from bot.slack.words import Hint, name, nearest, split
+
+_WORDS = ("help", "whoami")
+
+
+class GovernorCommand:
+    """Answers `/governor`."""
+
+    def __init__(self, overview: Overview, people: People) -> None:
+        self._overview = overview
+        self._people = people
+
+    async def answer(self, ask: Ask) -> Reply:
+        """Answer help or whoami; raises `Hint`."""
+        match [word.casefold() for word in split(ask.text)]:
+            case []:
+                return help_on_all()
+            case ["whoami"]:
+                return await self._who_am_i(ask.user)
+            case [word, *_]:
+                near = nearest(word, _WORDS)
+                meant = markup("Did you mean {}?", code(f"/governor {near}")) if near else ""
+                raise Hint(join(" ", [markup("{} is not known here.", code(name(word))), meant, _BOTH]))
+            case _:
+                return help_on_all()
+
+    async def _who_am_i(self, user: str) -> Reply:
+        permissions = self._overview.catalog.workspace.permissions
+        lines = [
+            _line("ask anything", Allowed("everyone"), ()),
+            _line("freeze and lift", await self._people.right(user, permissions.freeze), permissions.freeze),
+            _line("exempt a change", await self._people.right(user, permissions.exempt), permissions.exempt),
+        ]
+        zone = await self._people.zone(user)
+        where = "your time zone" if zone.known else "your time zone is not known"
+        return say(join("\n", [*lines, markup("Times you type are read in {} ({}).", zone.name, where)]))
+
+
+_BOTH = Markup("Type `/governor help` or `/governor whoami`.")
+
+
+def _line(deed: str, right: Right, entries: Sequence[str]) -> Markup:
+    if isinstance(right, Allowed):
+        return markup("You may {}: {}.", bold(deed), _because(right.because))
+    if isinstance(right, Unsure):
+        return markup(
+            "Nobody knows whether you may {}: Slack does not say who is in {}.", bold(deed), named(entries)
+        )
+    if not entries:
+        return markup("Nobody may {}.", bold(deed))
+    return markup("You may not {}: only {} may.", bold(deed), named(entries))
+
+
+def _because(entry: str) -> Markup:
+    if entry == "everyone":
+        return Markup("everyone may")
+    return markup("you are in {}", entry) if entry.startswith("@") else Markup("the policy names you")

@@ -1,0 +1,79 @@
+"""The app's manifest: what Slack must know of the bot, made of the commands and of the calls in the code.
+
+https://docs.slack.dev/reference/app-manifest
+"""
+
+from typing import Any
+
+from bot.slack.commands import COMMANDS
+
+NAME = "Governor"
+DESCRIPTION = "Error budgets that decide when to ship"
+LONG_DESCRIPTION = (
+    "Governor watches how fast each service spends its error budget. It warns while there is time, freezes "
+    "a service whose budget is spent, opens it again when the budget has recovered, and answers whether a "
+    "change may ship. It reads no messages but its own, which it looks for when a delivery was cut off."
+)
+COLOR = "#1f3d4d"
+
+SCOPES: dict[str, tuple[str, ...]] = {
+    "auth.test": (),
+    "chat.postEphemeral": ("chat:write",),
+    "chat.postMessage": ("chat:write",),
+    "conversations.history": ("channels:history", "groups:history", "im:history"),
+    "conversations.join": ("channels:join",),
+    "conversations.list": ("channels:read", "groups:read"),
+    "conversations.open": ("im:write",),
+    "usergroups.list": ("usergroups:read",),
+    "users.info": ("users:read",),
+}
+"""The Web API methods that the bot calls, and the bot scopes that each needs for what it is called with:
+channels of both kinds, and the direct channel of a person whom a message is for."""
+
+
+def bot_scopes() -> list[str]:
+    """Answer the least bot scopes: those of the methods called, and the one for slash commands."""
+    return sorted({"commands", *(scope for scopes in SCOPES.values() for scope in scopes)})
+
+
+def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict[str, Any]:
+    """Answer the manifest for an app that Slack reaches at `url`, or that connects by itself (`socket`).
+
+    `prefix` goes before each command's name. Raises ValueError where neither way is given.
+    """
+    if socket:
+        address: dict[str, str] = {}
+    elif url:
+        address = {"url": f"{url.rstrip('/').removesuffix('/slack/events')}/slack/events"}
+    else:
+        raise ValueError("Slack needs an https:// address to reach the bot, or Socket Mode")
+    commands = [
+        {
+            "command": f"/{prefix}{command.name}",
+            **address,
+            "description": command.description,
+            "usage_hint": command.hint,
+            "should_escape": False,
+        }
+        for command in COMMANDS
+    ]
+    interactivity = {"is_enabled": True} | ({"request_url": address["url"]} if address else {})
+    return {
+        "display_information": {
+            "name": NAME,
+            "description": DESCRIPTION,
+            "long_description": LONG_DESCRIPTION,
+            "background_color": COLOR,
+        },
+        "features": {
+            "bot_user": {"display_name": NAME, "always_online": True},
+            "slash_commands": commands,
+        },
+        "oauth_config": {"scopes": {"bot": bot_scopes()}},
+        "settings": {
+            "interactivity": interactivity,
+            "org_deploy_enabled": False,
+            "socket_mode_enabled": socket,
+            "token_rotation_enabled": False,
+        },
+    }

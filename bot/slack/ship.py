@@ -1,0 +1,116 @@
+"""`/ship`: may this change ship? The verdict with its reasons."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bot.freezes.overview import Overview, ServiceStatus
+from bot.freezes.verdict import Change, Verdict
+from bot.policy.catalog import Service
+from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, say, show_button
+from bot.slack.blocks import Markup, bold, code, context, join, markup, section
+from bot.slack.figures import holders, left, term
+from bot.slack.wording import listed
+from bot.slack.words import Hint, name, split, unquoted
+
+PAGE = 20
+MOST_CHANGE = 200
+_MOST_LINES = 8
+
+
+class ShipCommand:
+    """Answers `/ship`."""
+
+    def __init__(self, overview: Overview) -> None:
+        self._overview = overview
+
+    async def answer(self, ask: Ask) -> Reply:
+        """Answer for all services or give one verdict; raises `Hint`, `UnknownService`."""
+        words = [unquoted(word) for word in split(ask.text)]
+        if not words:
+            return all_services(await self._overview.services(), ask.question)
+        if len(words) > 3:
+            raise Hint(markup("Write {}.", code("/ship SERVICE CHANGE KIND")))
+        service = self._overview.find(name(words[0]))
+        change = _change(words[1:], exempt_kinds(service))
+        verdict = await self._overview.verdict(service.name, change)
+        return one_verdict(verdict, service, ask.question)
+
+
+def exempt_kinds(service: Service) -> tuple[str, ...]:
+    """Answer the kinds of change that the service's policy lets through."""
+    return service.error_budget_policy.exemptions
+
+
+def _change(words: Sequence[str], kinds: Sequence[str]) -> Change:
+    if len(words) == 1 and words[0].casefold() in {kind.casefold() for kind in kinds}:
+        return Change(kind=words[0])
+    given = [word[:MOST_CHANGE] or None for word in words]
+    return Change(*given)
+
+
+def all_services(statuses: Sequence[ServiceStatus], question: Question) -> Reply:
+    """List who may ship and who may not, a page of them; those that may not come first."""
+    if not statuses:
+        return say(Markup("No policy names a service yet."))
+    page, pages = page_of(question.page, len(statuses), PAGE)
+    question = replace(question, text="", page=page)
+    ordered = sorted(statuses, key=lambda status: not status.is_frozen)
+    lines = [_line(status) for status in ordered[(page - 1) * PAGE : page * PAGE]]
+    # A section holds 3,000 characters: ten lines of long names at most.
+    half = len(lines) // 2 if len(lines) > PAGE // 2 else len(lines)
+    body = [section(join("\n", part)) for part in (lines[:half], lines[half:]) if part]
+    closed = sum(status.is_frozen for status in statuses)
+    count = f"{len(statuses) - closed} of {len(statuses)} may ship"
+    body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
+    return Reply(join("\n", lines), tuple(body), page_buttons(question, pages), question)
+
+
+def _line(status: ServiceStatus) -> Markup:
+    if status.is_frozen:
+        return markup("No — {}, frozen by {}", bold(status.service.name), holders(status.holds))
+    least = status.worst or next(iter(status.budgets), None)
+    return markup("Yes — {}, {}", bold(status.service.name), left(least) if least else "no SLO")
+
+
+def one_verdict(verdict: Verdict, service: Service, question: Question) -> Reply:
+    """Answer yes or no, why, and what to do next."""
+    reasons = [markup("• {}", reason[:1].upper() + reason[1:]) for reason in verdict.reasons[:_MOST_LINES]]
+    answer = join("\n", [_headline(verdict), *reasons])
+    held = [markup("Held by {}", term(hold)) for hold in verdict.holds[:_MOST_LINES]]
+    following = _next(verdict, service)
+    text = join("\n", [answer, *held, following])
+    body = [
+        section(answer),
+        *([context(*held)] if held else []),
+        *([section(following)] if following else []),
+    ]
+    details = show_button("See budget", Question("budget", service.name))
+    return Reply(text, tuple(body), details, replace(question, page=1))
+
+
+def _headline(verdict: Verdict) -> Markup:
+    what = _named(verdict.change)
+    service = bold(verdict.service)
+    if not verdict.allow:
+        return markup(":no_entry: No, {} may not ship to {}: it is frozen.", what, service)
+    return markup(":white_check_mark: Yes, {} may ship to {}.", what, service)
+
+
+def _named(change: Change) -> Markup:
+    if change.id is not None:
+        kind = markup(" ({})", change.kind) if change.kind else Markup("")
+        return join("", [code(change.id), kind])
+    return markup("a {} change", change.kind) if change.kind else Markup("a change")
+
+
+def _next(verdict: Verdict, service: Service) -> Markup:
+    if verdict.allow:
+        return Markup("")
+    kinds = exempt_kinds(service)
+    ways = (
+        [markup("a {} change by {}", listed(kinds, "or"), code(f"/ship {service.name} CHANGE {kinds[0]}"))]
+        if (kinds and verdict.change.kind is None)
+        else []
+    )
+    ways.append(markup("one change by {}", code(f"/freeze exempt {service.name} CHANGE REASON")))
+    return markup("Next: fix what spent the budget, or let through {}.", join(", ", ways))

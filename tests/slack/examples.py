@@ -1,0 +1,119 @@
+"""Services, budgets, holds and occasions to speak of."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from bot.budgets.budget import HOUR, Budget, Events, assess
+from bot.budgets.slo import EventsSli, Slo
+from bot.budgets.window import RollingWindow
+from bot.freezes.error_budget_policy import AlertSeverity, BurnAlert, ErrorBudgetPolicy
+from bot.freezes.freezer import Occasion
+from bot.freezes.hold import GOVERNOR, Hold, HoldKind
+from bot.freezes.overview import Point
+from bot.freezes.transition import (
+    BudgetExhausted,
+    BudgetRecovered,
+    BudgetWarned,
+    BurnAlertFired,
+    DataMissing,
+    ExemptionGranted,
+    HoldExpired,
+    HoldLifted,
+    HoldPlaced,
+    Transition,
+)
+from bot.policy.catalog import Catalog, Permissions, Service, Teams, Workspace
+
+NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
+SIX_HOURS, THREE_DAYS = timedelta(hours=6), timedelta(days=3)
+PAGE_ALERT = BurnAlert(AlertSeverity.PAGE, 14.4, HOUR, timedelta(minutes=5))
+TICKET_ALERT = BurnAlert(AlertSeverity.TICKET, 1, THREE_DAYS, SIX_HOURS)
+POLICY = ErrorBudgetPolicy("standard", burn_alerts=(PAGE_ALERT, TICKET_ALERT), exemptions=("P0", "security"))
+PERMISSIONS = Permissions(freeze=("@sre",), exempt=("@sre", "U0MORGAN"))
+WORKSPACE = Workspace("acme", announcements="#releases", permissions=PERMISSIONS)
+
+
+def slo(service: str = "checkout", name: str = "availability", objective: float = 0.999) -> Slo:
+    return Slo(service, name, objective, RollingWindow(timedelta(days=30)), EventsSli())
+
+
+def budget(of: Slo, bad: float = 500.0, total: float = 1_000_000.0, burst: float = 1.0) -> Budget:
+    """`burst` times as many errors in the last hours as evenly."""
+    recent = {
+        length: Events(
+            min(total, bad * burst) * (length / timedelta(days=30)), total * (length / timedelta(days=30))
+        )
+        for length in (HOUR, SIX_HOURS, THREE_DAYS)
+    }
+    return assess(of, events=Events(bad, total), recent=recent, as_of=NOW)
+
+
+def service(name: str = "checkout", *slos: Slo, channel: str | None = None) -> Service:
+    promised = slos or (slo(name),)
+    return Service(name, "Takes money.", channel or f"#{name}", Teams(), POLICY, promised, {})
+
+
+def catalog(*services: Service, workspace: Workspace = WORKSPACE) -> Catalog:
+    return Catalog(workspace, {each.name: each for each in services}, "digest")
+
+
+def hold(kind: HoldKind = HoldKind.PERSON, **changes: object) -> Hold:
+    by = "U0SAM" if kind is HoldKind.PERSON else GOVERNOR
+    values: dict[str, object] = {
+        "id": 1,
+        "service": "checkout",
+        "kind": kind,
+        "reason": "peak sale" if kind is HoldKind.PERSON else "policy standard freezes at 0%",
+        "by": by,
+        "since": NOW - timedelta(hours=2),
+        "until": None,
+        "slo": None if kind is HoldKind.PERSON else "availability",
+    }
+    return Hold(**(values | changes))  # type: ignore[arg-type]
+
+
+def occasion(what: Transition, *others: Hold, of: Service | None = None) -> Occasion:
+    return Occasion(what, of or service(), others, NOW)
+
+
+def occasions(
+    of: Service | None = None, reason: str = "peak sale", change: str = "PR-12"
+) -> Mapping[str, Occasion]:
+    """One of each kind, and some beside another hold."""
+    of = of or service()
+    promised = of.slos[0]
+    healthy, low, spent = (
+        budget(promised, 100),
+        budget(promised, 800, burst=3),
+        budget(promised, 1998, burst=4),
+    )
+    missing = Budget(promised, state="no_data", problem=reason)  # type: ignore[arg-type]
+    mine = hold(reason=reason, service=of.name, until=NOW + timedelta(hours=4))
+    own = hold(HoldKind.BUDGET, id=2, service=of.name)
+    till = NOW + timedelta(hours=4)
+    given: dict[str, tuple[Transition, tuple[Hold, ...]]] = {
+        "warned": (BudgetWarned(0.25, low), ()),
+        "paged": (BurnAlertFired(PAGE_ALERT, low, 14.9, 20.1), ()),
+        "ticketed": (BurnAlertFired(TICKET_ALERT, low, 1.2, 1.4), ()),
+        "exhausted": (BudgetExhausted(spent, POLICY), ()),
+        "exhausted beside a person's hold": (BudgetExhausted(spent, POLICY), (mine,)),
+        "unmeasured": (DataMissing(missing, POLICY), ()),
+        "recovered": (BudgetRecovered(healthy, own, NOW), ()),
+        "recovered beside a person's hold": (BudgetRecovered(healthy, own, NOW), (mine,)),
+        "placed": (HoldPlaced(mine), ()),
+        "placed without end": (HoldPlaced(hold(reason=reason, service=of.name)), ()),
+        "lifted": (HoldLifted(mine, "U0SAM", reason), ()),
+        "lifted beside the bot's hold": (HoldLifted(mine, "U0SAM", reason), (own,)),
+        "expired": (HoldExpired(mine), ()),
+        "expired beside the bot's hold": (HoldExpired(mine), (own,)),
+        "exempted": (ExemptionGranted(change, "U0SAM", reason, till), ()),
+    }
+    return {name: occasion(what, *others, of=of) for name, (what, others) in given.items()}
+
+
+def burn_down(start: float, end: float, points: int = 20) -> list[Point]:
+    step = timedelta(days=30) / points
+    return [
+        Point(NOW - timedelta(days=30) + step * (i + 1), start + (end - start) * i / (points - 1))
+        for i in range(points)
+    ]

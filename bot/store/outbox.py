@@ -1,15 +1,18 @@
 """The outbox: messages that were decided in a transaction and are sent later by the courier.
 
-Knows nothing of Slack but that a message has a channel, a text and blocks.
+Knows nothing of Slack but that a message has a channel, a text and blocks, and gets an id and a time there.
+A row goes waiting → sending → sent or failed; from `sending` back to `waiting` once it is known that the
+message did not arrive. A row found in `sending` means that nobody knows.
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Row, Select, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.tables import outbox
@@ -45,3 +48,166 @@ async def enqueue(connection: AsyncConnection, messages: Iterable[Message], now:
     if rows:
         await connection.execute(insert(outbox), rows)
     return len(rows)
+
+
+class State(StrEnum):
+    """How far a message has come."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+_UNDONE = (State.WAITING, State.SENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A message as it lies in the outbox. `key` tells it from all others, in Slack too."""
+
+    id: int
+    key: str
+    message: Message
+    state: State
+    created_at: datetime
+    first_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message stands in Slack: the channel's id and the message's `ts`."""
+
+    channel_id: str
+    ts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is not sent yet: how many messages by channel, and when the oldest was written."""
+
+    channels: Mapping[str, int]
+    oldest_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A channel that takes no messages: the last error, how many were lost to it since the last success."""
+
+    error: str
+    messages: int
+    since: datetime
+
+
+async def read_backlog(connection: AsyncConnection) -> Backlog:
+    """Answer what is not sent yet."""
+    oldest = func.min(outbox.c.created_at)
+    query = select(outbox.c.channel, func.count(), oldest).where(outbox.c.state.in_(_UNDONE))
+    rows = (await connection.execute(query.group_by(outbox.c.channel))).all()
+    return Backlog({channel: count for channel, count, _ in rows}, min((at for *_, at in rows), default=None))
+
+
+async def first_undone(connection: AsyncConnection, channel: str) -> Queued | None:
+    """Answer the channel's oldest message that is neither sent nor failed: the only one that may go."""
+    query = select(outbox).where(outbox.c.channel == channel, outbox.c.state.in_(_UNDONE))
+    row = (await connection.execute(query.order_by(outbox.c.id).limit(1))).one_or_none()
+    return None if row is None else _queued(row)
+
+
+async def claim(connection: AsyncConnection, queued: Queued, now: datetime) -> bool:
+    """Set a waiting message to `sending`; answer whether it was still waiting.
+
+    Of several who try, the condition lets one through: a second one waits for the first's row lock and
+    then finds the state changed.
+    """
+    claimed = await connection.execute(
+        update(outbox)
+        .where(outbox.c.id == queued.id, outbox.c.state == State.WAITING)
+        .values(
+            state=State.SENDING,
+            attempts=outbox.c.attempts + 1,
+            first_attempt_at=queued.first_attempt_at or now,
+        )
+    )
+    return claimed.rowcount == 1
+
+
+async def put_back(connection: AsyncConnection, queued: Queued, error: str) -> None:
+    """Let a message wait again that is known not to have arrived; `error` says why."""
+    await _leave_sending(connection, queued, state=State.WAITING, error=error)
+
+
+async def mark_sent(connection: AsyncConnection, queued: Queued, place: Place, now: datetime) -> None:
+    """Write down that and where a message arrived."""
+    await _leave_sending(
+        connection,
+        queued,
+        state=State.SENT,
+        sent_at=now,
+        channel_id=place.channel_id,
+        ts=place.ts,
+        error=None,
+    )
+
+
+async def mark_failed(connection: AsyncConnection, queued: Queued, error: str) -> bool:
+    """Give a message up; answer whether this error is new to its channel since the last success."""
+    known = _failed_since_success(queued.message.channel).where(outbox.c.error == error)
+    is_known = (await connection.execute(select(known.exists()))).scalar_one()
+    done = await connection.execute(
+        update(outbox)
+        .where(outbox.c.id == queued.id, outbox.c.state.in_(_UNDONE))
+        .values(state=State.FAILED, error=error)
+    )
+    return done.rowcount == 1 and not is_known
+
+
+async def read_failing(connection: AsyncConnection) -> Mapping[str, Failing]:
+    """Answer the channels whose last message failed."""
+    query = _failed_since_success().order_by(outbox.c.id)
+    failing: dict[str, Failing] = {}
+    for row in await connection.execute(query):
+        before = failing.get(row.channel)
+        failing[row.channel] = Failing(
+            row.error,
+            before.messages + 1 if before else 1,
+            before.since if before else row.created_at,
+        )
+    return failing
+
+
+async def last_place(connection: AsyncConnection, channel: str) -> Place | None:
+    """Answer where the last message to the channel arrived."""
+    query = select(outbox.c.channel_id, outbox.c.ts).where(
+        outbox.c.channel == channel, outbox.c.state == State.SENT
+    )
+    row = (await connection.execute(query.order_by(outbox.c.id.desc()).limit(1))).one_or_none()
+    return None if row is None else Place(row.channel_id, row.ts)
+
+
+async def _leave_sending(connection: AsyncConnection, queued: Queued, **values: object) -> None:
+    await connection.execute(
+        update(outbox).where(outbox.c.id == queued.id, outbox.c.state == State.SENDING).values(values)
+    )
+
+
+def _failed_since_success(channel: str | None = None) -> Select[tuple[str, str, datetime]]:
+    later = outbox.alias()
+    succeeded = exists().where(
+        later.c.channel == outbox.c.channel, later.c.state == State.SENT, later.c.id > outbox.c.id
+    )
+    query = select(outbox.c.channel, outbox.c.error, outbox.c.created_at).where(
+        outbox.c.state == State.FAILED, ~succeeded
+    )
+    return query if channel is None else query.where(outbox.c.channel == channel)
+
+
+def _queued(row: Row[Any]) -> Queued:
+    return Queued(
+        row.id,
+        row.key,
+        Message(row.channel, row.event_type, row.text, row.blocks),
+        State(row.state),
+        row.created_at,
+        row.first_attempt_at,
+    )

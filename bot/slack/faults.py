@@ -1,0 +1,139 @@
+"""What may go wrong with a call of Slack's Web API, told apart by what the caller should do next.
+
+SlackFault
+├── Refused       Slack says no, and would say so again
+├── NotPermitted  the app's credentials or scopes are at fault, not what was asked
+├── Throttled     not carried out; welcome again after `retry_after_s`
+├── Unavailable   not carried out; may be tried again at once
+└── CutOff        nobody knows whether it was carried out
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+# Words of https://docs.slack.dev/reference/methods/chat.postMessage#errors and its neighbours.
+_PERMISSION = frozenset(
+    {
+        "access_denied",
+        "account_inactive",
+        "accesslimited",
+        "app_access_restricted",
+        "ekm_access_denied",
+        "enterprise_is_restricted",
+        "invalid_auth",
+        "is_bot",
+        "missing_scope",
+        "no_permission",
+        "not_allowed_token_type",
+        "not_authed",
+        "org_login_required",
+        "team_access_not_granted",
+        "token_expired",
+        "token_revoked",
+        "two_factor_setup_required",
+    }
+)
+_THROTTLED = frozenset({"message_limit_exceeded", "rate_limited", "ratelimited"})
+_UNAVAILABLE = frozenset({"external_channel_migrating", "request_timeout", "team_added_to_org"})
+# "It's possible some aspect of the operation succeeded before the error was raised."
+_PERHAPS_DONE = frozenset({"fatal_error", "internal_error", "service_unavailable"})
+
+_RETRY_AFTER_S = 10.0
+
+
+class SlackFault(Exception):
+    """A call failed.
+
+    `error` is Slack's error code or a word of ours, fit for a metric's label; `details` are Slack's own
+    explanations, if it gave any.
+    """
+
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, error: str, details: tuple[str, ...] = ()) -> None:
+        super().__init__(error)
+        self.error = error
+        self.details = details
+
+
+class Refused(SlackFault):
+    """Slack says no."""
+
+    retryable = False
+
+
+class NotPermitted(SlackFault):
+    """The app may not do this until a person mends its installation."""
+
+
+class Throttled(SlackFault):
+    """Too many calls: nothing was done, come back after `retry_after_s` seconds."""
+
+    def __init__(self, error: str, retry_after_s: float) -> None:
+        super().__init__(error)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(SlackFault):
+    """The call never took place."""
+
+
+class CutOff(SlackFault):
+    """The answer is missing or says nothing: the call may have been carried out."""
+
+
+@asynccontextmanager
+async def telling_faults() -> AsyncIterator[None]:
+    """Turn what the Slack client raises within the block into a `SlackFault`."""
+    try:
+        yield
+    except (SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as cause:
+        raise fault_of(cause) from cause
+
+
+def fault_of(cause: Exception) -> SlackFault:
+    """Answer what an exception of the Slack client means."""
+    if isinstance(cause, SlackApiError):
+        return _fault_in_answer(cause.response)
+    if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return Unavailable("not_connected")
+    return CutOff("timeout" if isinstance(cause, TimeoutError) else "connection_lost")
+
+
+def _fault_in_answer(response: object) -> SlackFault:
+    if not isinstance(response, AsyncSlackResponse):
+        return CutOff("unreadable_answer")
+    body = response.data if isinstance(response.data, Mapping) else {}
+    error = str(body.get("error", ""))
+    if response.status_code == 429 or error in _THROTTLED:
+        return Throttled(error or "ratelimited", _retry_after_s(response.headers))
+    if response.status_code >= 500 or not error:
+        return CutOff(f"http_{response.status_code}")
+    return _fault_named(error)(error, _details(body))
+
+
+def _fault_named(error: str) -> type[SlackFault]:
+    if error in _PERHAPS_DONE:
+        return CutOff
+    if error in _UNAVAILABLE:
+        return Unavailable
+    return NotPermitted if error in _PERMISSION else Refused
+
+
+def _retry_after_s(headers: Mapping[str, Any]) -> float:
+    try:
+        return max(0.0, float(headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return _RETRY_AFTER_S
+
+
+def _details(body: Mapping[str, Any]) -> tuple[str, ...]:
+    told = body.get("response_metadata")
+    messages = told.get("messages", ()) if isinstance(told, Mapping) else ()
+    needed = (f"needs {body['needed']}",) if "needed" in body else ()
+    return (*needed, *(str(message) for message in messages))

@@ -1,0 +1,290 @@
+"""One channel's way out of the outbox: its messages one after another, each until it is sent or given up.
+
+    waiting ──claim──▶ sending ──answer──▶ sent
+       ▲                  │  └──refusal──▶ failed
+       └──known not to have arrived──┘
+
+Everything the lane must not forget is in the row, so a lane that begins after a crash is the same as one
+that goes on after a fault: a row in `sending` is looked for in the channel before it is sent again. If the
+history cannot be read, the look-up is tried again for as long as it takes and the channel waits: late is
+better than twice. Only where Slack says that the channel is gone or closed to the bot, so that neither a
+look-up nor a second post could succeed, is the message given up.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    wait_random_exponential,
+)
+
+from bot.clock import Clock
+from bot.slack.channels import Channels
+from bot.slack.faults import CutOff, NotPermitted, Refused, SlackFault, Throttled
+from bot.slack.postman import Postman
+from bot.store import outbox
+from bot.store.database import Database
+from bot.store.outbox import Message, Place, Queued, State
+
+log = structlog.get_logger(__name__)
+
+DELIVERY_FAILED = "delivery_failed"
+"""The occasion of a notice that another message could not be delivered."""
+
+# A first message has no predecessor in the channel to look behind, so the two clocks may differ by this.
+_CLOCK_SLACK = timedelta(hours=1)
+_PICTURE_ERRORS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
+_CHANNEL_ERRORS = frozenset({"channel_not_found", "is_archived"})
+# A database that is locked, restarting or out of reach; and what no waiting helps against.
+_PASSING_ERRORS = (DBAPIError, PoolTimeout, OSError)
+_LASTING_ERRORS = (DataError, IntegrityError, ProgrammingError)
+
+T = TypeVar("T")
+Notice = Callable[[Message, str], Sequence[Message]]
+"""Writes what to tell, and where, of a message that failed with an error; pure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How fast and how patient the courier is; all in real seconds, whatever the clock says.
+
+    `interval_s` lies between the end of one attempt and the next in the same channel; `settle_s` is what
+    a cut-off post is given to appear in the history before it is looked for.
+    """
+
+    interval_s: float = 1.0
+    settle_s: float = 3.0
+    call_timeout_s: float = 10.0
+    backoff_s: float = 0.5
+    backoff_limit_s: float = 60.0
+    not_permitted_s: float = 60.0
+    poll_s: float = 2.0
+
+
+class Tally:
+    """What became of the messages, for the metrics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.messages = Counter(
+            "governor_outbox_messages",
+            "Messages that left the outbox: sent, found (cut off, yet there) or failed.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.retries = Counter(
+            "governor_outbox_retries",
+            "Attempts that must be repeated, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+
+
+class Pace:
+    """Keeps the interval between two posts to a channel, in the event loop's time."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._free_at: dict[str, float] = {}
+
+    def wait_s(self, channel_id: str) -> float:
+        """Answer how many seconds are left until the channel may be posted to."""
+        return max(0.0, self._free_at.get(channel_id, 0.0) - asyncio.get_running_loop().time())
+
+    def count(self, channel_id: str) -> None:
+        """Begin a new interval: an attempt has just ended, and Slack counted it at the latest now."""
+        self._free_at[channel_id] = asyncio.get_running_loop().time() + self._interval_s
+
+
+class Closing(Exception):
+    """The courier is being shut down: begin nothing new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What all lanes share. `rest` waits some seconds or raises `Closing`; `on_told` follows a notice."""
+
+    database: Database
+    clock: Clock
+    postman: Postman
+    channels: Channels
+    timing: Timing
+    pace: Pace
+    tally: Tally
+    notice: Notice
+    rest: Callable[[float], Awaitable[None]]
+    on_told: Callable[[], None]
+
+
+class Lane:
+    """Delivers what waits for one channel. `trouble` names the fault that it is waiting out, if any."""
+
+    def __init__(self, channel: str, workplace: Workplace) -> None:
+        self.channel = channel
+        self.trouble: str | None = None
+        self._shared = workplace
+        # What was tried for the message at the head, so that nothing is tried twice in vain.
+        self._tried: set[str] = set()
+        self._backoff = wait_random_exponential(workplace.timing.backoff_s, workplace.timing.backoff_limit_s)
+
+    async def run(self) -> None:
+        """Deliver until nothing waits, or raise `Closing`. A fault only makes it slower."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Exception) & retry_if_not_exception_type(Closing),
+            wait=self._patience,
+            sleep=self._shared.rest,
+            before_sleep=self._note,
+        )
+        while await retrying(self._step):
+            self.trouble = None
+
+    async def _step(self) -> bool:
+        """Bring the first message one step further; answer whether there was one."""
+        await self._shared.rest(0)
+        async with self._shared.database.reading() as connection:
+            queued = await outbox.first_undone(connection, self.channel)
+            last = await outbox.last_place(connection, self.channel) if queued else None
+        if queued is None:
+            return False
+        if last is not None:
+            self._shared.channels.learn(self.channel, last.channel_id)
+        channel_id = None
+        try:
+            channel_id = await self._shared.channels.resolve(self.channel)
+            if queued.state is State.SENDING:
+                await self._look_for(queued, channel_id, last)
+            else:
+                await self._post(queued, channel_id)
+        except Refused as refusal:
+            if not await self._remedied(queued, channel_id, refusal):
+                await self._give_up(queued, refusal)
+        return True
+
+    async def _post(self, queued: Queued, channel_id: str) -> None:
+        await self._shared.rest(self._shared.pace.wait_s(channel_id))
+        now = self._shared.clock.now()
+        if not await self._write(lambda connection: outbox.claim(connection, queued, now)):
+            return
+        blocks = () if "without blocks" in self._tried else queued.message.blocks
+        try:
+            place = await self._shared.postman.post(queued, channel_id, blocks)
+        except CutOff:
+            raise
+        except SlackFault as fault:
+            if fault.retryable:
+                await self._put_back(queued, fault.error)
+            raise
+        finally:
+            self._shared.pace.count(channel_id)
+        await self._sent(queued, place, "sent")
+
+    async def _look_for(self, queued: Queued, channel_id: str, last: Place | None) -> None:
+        """Find out whether a message arrived whose post was cut off."""
+        await self._shared.rest(self._shared.timing.settle_s)
+        attempted = (queued.first_attempt_at or queued.created_at) - _CLOCK_SLACK
+        place = await self._shared.postman.find(queued, channel_id, last.ts if last else attempted)
+        if place is None:
+            await self._put_back(queued, "not_arrived")
+        else:
+            await self._sent(queued, place, "found")
+
+    async def _remedied(self, queued: Queued, channel_id: str | None, refusal: Refused) -> bool:
+        """Answer whether something can be done about a refusal; the message then waits for it."""
+        if refusal.error in _PICTURE_ERRORS and queued.message.blocks:
+            # Words must not be lost because of a picture.
+            remedy, is_remedy = "without blocks", True
+        elif channel_id is None:
+            return False
+        elif refusal.error == "not_in_channel":
+            remedy, is_remedy = (
+                "join",
+                "join" not in self._tried and await self._shared.channels.join(channel_id),
+            )
+        elif refusal.error in _CHANNEL_ERRORS:
+            remedy, is_remedy = "move", await self._shared.channels.has_moved(self.channel, channel_id)
+        else:
+            return False
+        if not is_remedy or remedy in self._tried:
+            return False
+        log.info("message_remedied", channel=self.channel, error=refusal.error, remedy=remedy)
+        self._tried.add(remedy)
+        if queued.state is State.WAITING:
+            await self._put_back(queued, refusal.error)
+        return True
+
+    async def _give_up(self, queued: Queued, refusal: Refused) -> None:
+        is_news = await self._write(lambda connection: self._fail(connection, queued, refusal.error))
+        log.warning(
+            "message_failed",
+            channel=self.channel,
+            key=queued.key,
+            error=refusal.error,
+            details=refusal.details,
+        )
+        self._shared.tally.messages.labels("failed").inc()
+        self._tried.clear()
+        if is_news:
+            self._shared.on_told()
+
+    async def _fail(self, connection: AsyncConnection, queued: Queued, error: str) -> bool:
+        """Write the failure and, if it is news, its notice; a notice's own failure is told to nobody."""
+        is_news = await outbox.mark_failed(connection, queued, error)
+        if not is_news or queued.message.event_type == DELIVERY_FAILED:
+            return False
+        notices = [n for n in self._shared.notice(queued.message, error) if n.channel != self.channel]
+        return await outbox.enqueue(connection, notices, self._shared.clock.now()) > 0
+
+    async def _put_back(self, queued: Queued, error: str) -> None:
+        await self._write(lambda connection: outbox.put_back(connection, queued, error))
+
+    async def _sent(self, queued: Queued, place: Place, outcome: str) -> None:
+        now = self._shared.clock.now()
+        await self._write(lambda connection: outbox.mark_sent(connection, queued, place, now))
+        self._shared.tally.messages.labels(outcome).inc()
+        self._tried.clear()
+        log.debug("message_sent", channel=self.channel, key=queued.key, outcome=outcome)
+
+    async def _write(self, change: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Commit a change, however often the database must be asked: what Slack did is not undone."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(_PASSING_ERRORS) & retry_if_not_exception_type(_LASTING_ERRORS),
+            wait=wait_random_exponential(0.05, 5),
+        ):
+            with attempt:
+                async with self._shared.database.transaction() as connection:
+                    return await change(connection)
+        raise AssertionError("retried without end")
+
+    def _patience(self, state: RetryCallState) -> float:
+        """Answer how many seconds to wait after a fault."""
+        fault = state.outcome.exception() if state.outcome else None
+        if isinstance(fault, Throttled):
+            return fault.retry_after_s
+        if isinstance(fault, NotPermitted):
+            return self._shared.timing.not_permitted_s
+        return self._backoff(state)
+
+    def _note(self, state: RetryCallState) -> None:
+        fault = state.outcome.exception() if state.outcome else None
+        if not isinstance(fault, SlackFault):
+            log.error("lane_stumbled", channel=self.channel, exc_info=fault)
+            self.trouble = type(fault).__name__
+        else:
+            self.trouble = ": ".join((fault.error, *fault.details))
+            log.info(
+                "message_delayed", channel=self.channel, error=self.trouble, attempt=state.attempt_number
+            )
+        self._shared.tally.retries.labels(
+            fault.error if isinstance(fault, SlackFault) else self.trouble
+        ).inc()

@@ -1,0 +1,77 @@
+"""One attempt at a message: puts it into a channel, or looks whether it is there already.
+
+Every message carries its outbox key as metadata; that is what it is recognised by. Knows nothing of the
+database and never tries twice.
+"""
+
+import asyncio
+import copy
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.faults import telling_faults
+from bot.store.outbox import Block, Place, Queued
+
+_PAGE = 200
+
+
+class Postman:
+    """Posts and finds messages. All methods raise `SlackFault`.
+
+    `client` is the caller's, but without its retries: they would send a message again whose first
+    sending may have succeeded. `timeout_s` limits a call, `calls` how many of them run at once.
+    """
+
+    def __init__(self, client: AsyncWebClient, *, timeout_s: float, calls: int) -> None:
+        self._client = copy.copy(client)
+        self._client.retry_handlers = []
+        self._timeout_s = timeout_s
+        self._slots = asyncio.Semaphore(calls)
+
+    async def post(self, queued: Queued, channel_id: str, blocks: Sequence[Block]) -> Place:
+        """Post the message, with these blocks above its text."""
+        metadata = {"event_type": queued.message.event_type, "event_payload": {"key": queued.key}}
+        async with self._slots, telling_faults(), asyncio.timeout(self._timeout_s):
+            answer = await self._client.chat_postMessage(
+                channel=channel_id,
+                text=queued.message.text,
+                blocks=list(blocks) or None,
+                metadata=metadata,
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+        return Place(str(answer["channel"]), str(answer["ts"]))
+
+    async def find(self, queued: Queued, channel_id: str, oldest: str | datetime) -> Place | None:
+        """Answer where the message stands in the channel's history since `oldest` (a `ts` or a time)."""
+        since = oldest if isinstance(oldest, str) else f"{oldest.timestamp():.6f}"
+        cursor = ""
+        while True:
+            page = await self._history(channel_id, since, cursor)
+            for message in page["messages"]:
+                if _key(message) == queued.key:
+                    return Place(channel_id, str(message["ts"]))
+            cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
+            if not cursor:
+                return None
+
+    async def _history(self, channel_id: str, oldest: str, cursor: str) -> Mapping[str, Any]:
+        async with self._slots, telling_faults(), asyncio.timeout(self._timeout_s):
+            answer = await self._client.conversations_history(
+                channel=channel_id,
+                oldest=oldest,
+                inclusive=True,
+                include_all_metadata=True,
+                limit=_PAGE,
+                cursor=cursor,
+            )
+        return answer.data if isinstance(answer.data, dict) else {}
+
+
+def _key(message: Mapping[str, Any]) -> str | None:
+    payload = (message.get("metadata") or {}).get("event_payload") or {}
+    key = payload.get("key")
+    return key if isinstance(key, str) else None

@@ -131,7 +131,7 @@ Backend = Annotated[dict[str, dict[str, Any]], BeforeValidator(_backend), WithJs
 class Flags(Model):
     """The feature flag system of the workspace."""
 
-    backend: Backend = Field(default={"local": {}}, repr=False)
+    backend: Backend = Field(default={"local": {}}, repr=False, json_schema_extra={"default": "local"})
     """`local` (served over OFREP), or one backend's name with its settings, such as `{flagd: {file: …}}`."""
     environments: tuple[Environment, ...] = (Environment(name="production", protected=True, default=True),)
     """The environments, at least one."""
@@ -174,7 +174,7 @@ class BurnAlert(Model):
     """Tells when the budget burns at least `burn` times as fast as evenly, in both windows."""
 
     severity: Literal["page", "ticket"]
-    """How urgent it is."""
+    """How urgent it is: `page` or `ticket`."""
     burn: BurnFactor
     """Burn rate: 1 spends exactly the budget in the SLO's window."""
     long: BurnWindow
@@ -201,11 +201,13 @@ def _descending(levels: tuple[float, ...]) -> tuple[float, ...]:
 class ErrorBudgetPolicySpec(Model):
     """What a team agreed to do as an error budget shrinks. Levels are of the budget remaining."""
 
-    warn_at: Annotated[tuple[WarnLevel, ...], AfterValidator(_descending)] = (0.5, 0.25, 0.1)
+    warn_at: Annotated[tuple[WarnLevel, ...], AfterValidator(_descending)] = Field(
+        default=(0.5, 0.25, 0.1), json_schema_extra={"default": ["50%", "25%", "10%"]}
+    )
     """Levels at which a warning is told once, from high to low, below 100%."""
-    freeze_at: Threshold = 0.0
+    freeze_at: Threshold = Field(default=0.0, json_schema_extra={"default": "0%"})
     """At or below this level the service is frozen; under the lowest of `warnAt`."""
-    unfreeze_at: Threshold = 0.1
+    unfreeze_at: Threshold = Field(default=0.1, json_schema_extra={"default": "10%"})
     """At or above this level, for `dwell`, the freeze is lifted; above `freezeAt`."""
     dwell: Dwell = parse_duration("15m")
     """How long the budget must have stayed at or above `unfreezeAt`; `0s` lifts at once."""
@@ -219,7 +221,7 @@ class ErrorBudgetPolicySpec(Model):
     """Alerts on the speed at which the budget is spent."""
     exemptions: tuple[ChangeKind, ...] = ("P0", "security")
     """Kinds of change that may ship through a freeze."""
-    postmortem_at: Share = 0.2
+    postmortem_at: Share = Field(default=0.2, json_schema_extra={"default": "20%"})
     """An incident that spends more of the budget than this needs a postmortem; above 0%, at most 100%."""
 
     def broken_rules(self) -> Iterator[Broken]:

@@ -145,7 +145,7 @@ def _people(value: object) -> object:
 Slug = Annotated[
     str,
     _checked(SLUG, "a name", "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit"),
-    WithJsonSchema(_text(SLUG, "checkout")),
+    WithJsonSchema(_text(SLUG)),
 ]
 Channel = Annotated[
     str,

@@ -28,7 +28,7 @@ class CalendarWindow(Model):
     """The current calendar period; the budget is whole again when the next one begins."""
 
     calendar: Literal["week", "month", "quarter"]
-    """Which period. Weeks begin on Monday."""
+    """Which period: `week` (from Monday), `month` or `quarter`."""
     time_zone: TimeZone = "UTC"
     """IANA time zone whose midnight begins the period."""
 

@@ -1,0 +1,83 @@
+"""Writes the generated parts of the documentation: `python -m tests.policy.reference`.
+
+`docs/policies.schema.json` whole, and the tables between the `keys:` marks in `docs/policies.md`.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bot.policy.documents import KINDS
+from bot.policy.schema import json_schema
+
+DOCS = Path(__file__).parents[2] / "docs"
+SCHEMA = DOCS / "policies.schema.json"
+GUIDE = DOCS / "policies.md"
+
+# What stands for a key that the author chooses.
+_FREE_KEYS = {"sources": "SOURCE", "sli": "SOURCE", "flags": "ENVIRONMENT", "headers": "HEADER"}
+
+
+def schema_text() -> str:
+    """Answer the schema file's content."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def keys(kind: str) -> Iterator[tuple[str, str, str]]:
+    """Yield (dotted key, default, meaning) of every key under a kind's `spec`."""
+    schema = json_schema()
+    spec = schema["$defs"][f"{kind}Spec"]
+    yield from _keys_of(spec, "", schema["$defs"])
+
+
+def _keys_of(schema: dict[str, Any], prefix: str, defs: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    required = schema.get("required", ())
+    for key, value in schema.get("properties", {}).items():
+        default = f"`{json.dumps(value['default'])}`" if "default" in value else ""
+        if value.get("default") in ("", [], {}):
+            default = ""
+        yield prefix + key, "required" if key in required else default, value.get("description", "")
+        yield from _beneath(value, prefix + key, defs)
+    free = [schema.get("additionalProperties"), *schema.get("patternProperties", {}).values()]
+    name = _FREE_KEYS.get(prefix.rstrip(".").rpartition(".")[2], "")
+    for value in filter(None, free):
+        if isinstance(value, dict) and "$ref" in value:
+            yield from _beneath(value, prefix + name, defs)
+        elif name:
+            yield prefix + name, "", ""
+
+
+def _beneath(value: dict[str, Any], path: str, defs: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    if value.get("type") == "array":
+        value, path = value["items"], path + "[]"
+    for one in [value, *value.get("oneOf", [])]:
+        if "$ref" in one:
+            yield from _keys_of(defs[one["$ref"].rpartition("/")[2]], path + ".", defs)
+        elif "patternProperties" in one or isinstance(one.get("additionalProperties"), dict):
+            yield from _keys_of(one, path + ".", defs)
+
+
+def table(kind: str) -> str:
+    """Answer the Markdown table of a kind's keys."""
+    rows = [
+        f"| `{key}` | {default} | {meaning} |".replace("  ", " ")
+        for key, default, meaning in keys(kind)
+        if meaning
+    ]
+    return "\n".join(["| key under `spec` | default | meaning |", "|---|---|---|", *rows])
+
+
+def guide_text(guide: str) -> str:
+    """Answer the guide with its tables made anew."""
+    for kind in KINDS:
+        begin, end = f"<!-- keys: {kind} -->", f"<!-- end: {kind} -->"
+        before, _, rest = guide.partition(begin)
+        _, _, after = rest.partition(end)
+        guide = f"{before}{begin}\n{table(kind)}\n{end}{after}"
+    return guide
+
+
+if __name__ == "__main__":
+    SCHEMA.write_text(schema_text(), encoding="utf-8")
+    GUIDE.write_text(guide_text(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")

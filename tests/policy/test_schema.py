@@ -1,0 +1,123 @@
+"""The schema agrees with the loader, and the written documentation with both."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from bot.policy.documents import KINDS, ErrorBudgetPolicyDocument
+from bot.policy.loader import load
+from bot.policy.schema import json_schema
+from tests.policy import reference
+from tests.policy.conftest import CONTRACT
+
+POLICIES = Path(__file__).parents[2] / "policies"
+SHIPPED = [*sorted(POLICIES.glob("*.yaml")), CONTRACT]
+
+
+@pytest.fixture(scope="module")
+def validator() -> jsonschema.Draft202012Validator:
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
+def test_the_schema_accepts_every_shipped_document(
+    validator: jsonschema.Draft202012Validator, file: Path
+) -> None:
+    for document in yaml.safe_load_all(file.read_text()):
+        validator.validate(document)
+
+
+SERVICE: dict[str, object] = {
+    "apiVersion": "governor/v1",
+    "kind": "Service",
+    "metadata": {"name": "checkout"},
+    "spec": {"channel": "#checkout"},
+}
+SLO: dict[str, object] = {"name": "a", "objective": 99.9, "window": "30d", "sli": {"events": {}}}
+
+
+def service(**slo: object) -> dict[str, object]:
+    return SERVICE | {"spec": {"channel": "#checkout", "slos": [SLO | slo]}}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        SERVICE | {"kind": "Sevice"},
+        SERVICE | {"apiVersion": "governor/v2"},
+        SERVICE | {"metadata": {"name": "Check out"}},
+        SERVICE | {"spec": {"channel": "checkout"}},
+        SERVICE | {"spec": {"channel": "#checkout", "chanel": "#checkout"}},
+        service(window=30),
+        service(window="1:30"),
+        service(window={"calendar": "year"}),
+        service(objective="most"),
+        service(sli={}),
+        service(sli={"events": {}, "downtime": {}}),
+        service(sli={"prometheus": {"total": "a"}}),
+        service(sli={"prometheus": {"totl": "a", "bad": "b"}}),
+    ],
+)
+def test_the_schema_refuses_what_the_loader_refuses(
+    validator: jsonschema.Draft202012Validator, document: dict[str, object], tmp_path: Path
+) -> None:
+    assert not validator.is_valid(document)
+    file = tmp_path / "broken.yaml"
+    workspace = (POLICIES / "workspace.yaml").read_text()
+    file.write_text(workspace + "\n---\n" + yaml.safe_dump(document))
+    with pytest.raises(ValueError, match=r"broken\.yaml"):
+        load(file, {})
+
+
+def test_a_value_from_the_environment_may_stand_anywhere(
+    validator: jsonschema.Draft202012Validator,
+) -> None:
+    validator.validate(service(window="${WINDOW:-30d}", objective="${OBJECTIVE}"))
+
+
+def test_every_key_has_a_description() -> None:
+    for name, definition in json_schema()["$defs"].items():
+        assert definition.get("description"), name
+        for key, value in definition["properties"].items():
+            assert value.get("description"), f"{name}.{key}"
+
+
+def test_the_defaults_in_the_schema_are_the_models_own() -> None:
+    envelope = {"apiVersion": "governor/v1", "kind": "ErrorBudgetPolicy", "metadata": {"name": "a"}}
+    properties = json_schema()["$defs"]["ErrorBudgetPolicySpec"]["properties"]
+    written = envelope | {"spec": {key: value["default"] for key, value in properties.items()}}
+    assert ErrorBudgetPolicyDocument.model_validate(written) == ErrorBudgetPolicyDocument.model_validate(
+        envelope
+    )
+
+
+def test_the_schema_file_is_up_to_date() -> None:
+    assert reference.SCHEMA.read_text() == reference.schema_text(), "run: python -m tests.policy.reference"
+
+
+def test_every_key_is_documented() -> None:
+    guide = reference.GUIDE.read_text()
+    assert guide == reference.guide_text(guide), "run: python -m tests.policy.reference"
+    for kind in KINDS:
+        assert reference.table(kind) in guide
+
+
+@pytest.mark.parametrize("file", SHIPPED[:-1], ids=lambda file: file.name)
+def test_shipped_files_point_editors_at_the_schema(file: Path) -> None:
+    hint = file.read_text().splitlines()[0]
+    assert hint.startswith("# yaml-language-server: $schema=")
+    assert (file.parent / hint.partition("=")[2]).resolve() == reference.SCHEMA.resolve()
+
+
+def test_the_documented_examples_load(tmp_path: Path) -> None:
+    blocks = reference.GUIDE.read_text().split("```yaml\n")[1:]
+    examples = [block.partition("```")[0] for block in blocks if block.startswith("apiVersion")]
+    assert len(examples) == 2
+    for index, example in enumerate(examples):
+        file = tmp_path / f"{index}.yaml"
+        file.write_text(example)
+        load(file, {"MIMIR_PASSWORD": "made-up"})

@@ -31,6 +31,17 @@ class Settings(BaseSettings):
     )
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets that no log may show."""
+        held = (
+            self.slack_bot_token,
+            self.slack_signing_secret,
+            self.slack_app_token,
+            self.governor_api_token,
+        )
+        return tuple(secret.get_secret_value() for secret in held if secret is not None)
+
+    @property
     def missing_credentials(self) -> tuple[str, ...]:
         """The variables without which no Slack workspace can be served."""
         wanted = {"SLACK_BOT_TOKEN": self.slack_bot_token}

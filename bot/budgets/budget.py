@@ -7,8 +7,9 @@ Event-weighted, after the Google SRE Workbook ("Implementing SLOs", "Alerting on
     burn rate = (bad / total) / (1 - objective)   1 = spends exactly the budget in one window
 """
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -179,7 +180,18 @@ def exhausts_at(slo: Slo, left: float | None, burn: float | None, now: datetime)
     return when
 
 
-def worst(budgets: "list[Budget] | tuple[Budget, ...]") -> Budget | None:
+def burn_down(bad: Iterable[float], events: Events, objective: float) -> list[float]:
+    """Answer what was left of the budget after each stretch of the window, given the bad events of each.
+
+    It begins at 1 and, when the stretches fill the window, ends at what remains now. Empty without events.
+    """
+    allowed = events.total * (1 - objective)
+    if allowed <= 0:
+        return []
+    return [1 - spent / allowed for spent in itertools.accumulate(bad, initial=0.0)]
+
+
+def worst(budgets: Sequence[Budget]) -> Budget | None:
     """Answer the budget with the least remaining among those that have a figure."""
     known = [
         (budget.remaining, index) for index, budget in enumerate(budgets) if budget.remaining is not None

@@ -7,11 +7,14 @@ nobody else up, and is not started a second time while it runs.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 
-from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget
+from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget, burn_down
 from bot.budgets.collector import Collector
+from bot.budgets.ledger import Ledger
+from bot.budgets.slo import Slo
 from bot.clock import Clock
 from bot.policy.catalog import Catalog, Service
 
@@ -27,12 +30,15 @@ class Evaluator:
     def __init__(
         self,
         collector: Collector,
+        ledger: Ledger,
         catalog: Callable[[], Catalog],
         clock: Clock,
         on_assessed: OnAssessed,
+        *,
         concurrency: int = 8,
     ) -> None:
         self._collector = collector
+        self._ledger = ledger
         self._catalog = catalog
         self._clock = clock
         self._on_assessed = on_assessed
@@ -71,6 +77,15 @@ class Evaluator:
             await self._collector.assess(slo, burn_windows(service, slo.name), now) for slo in service.slos
         ]
 
+    async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
+        """Answer what was left of the budget at `points` moments of its window, oldest first."""
+        span = slo.window.span(now)
+        (events,) = await self._ledger.counts(slo, [span], now)
+        history = await self._ledger.history(slo, span, max(1, points - 1), now)
+        left = burn_down((bucket.bad for bucket in history), events, slo.objective)
+        moments = [bucket.start for bucket in history] + [now]
+        return list(zip(moments, left, strict=False))[-points:]
+
     def _start_all(self) -> None:
         self.last_tick = self._clock.now()
         services = self._catalog().services
@@ -81,7 +96,10 @@ class Evaluator:
             if name not in self._running:
                 task = asyncio.create_task(self._evaluate_safely(service), name=f"evaluate {name}")
                 self._running[name] = task
-                task.add_done_callback(lambda _, name=name: self._running.pop(name, None))
+                task.add_done_callback(partial(self._ended, name))
+
+    def _ended(self, name: str, _task: asyncio.Task[None]) -> None:
+        self._running.pop(name, None)
 
     async def _evaluate_safely(self, service: Service) -> None:
         try:

@@ -68,7 +68,7 @@ def judge(
     the kinds that its policy exempts, None to those of the service's own policy.
     """
     lying = holds_in_force(holds, now)
-    budget = worst(list(budgets)) or (budgets[0] if budgets else None)
+    budget = worst(budgets) or (budgets[0] if budgets else None)
     allow, exemption, reasons = _weigh(change, lying, exemptions, exempt_kinds, now)
     doubts = tuple(
         f"{b.slo.name} cannot be measured ({b.state.replace('_', ' ')})" for b in budgets if not b.is_known

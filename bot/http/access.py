@@ -7,6 +7,9 @@ from aiohttp import web
 
 from bot.http.problems import Handler, Problem
 
+CALLER = web.RequestKey("caller", str)
+"""Where a request keeps the name of the token's owner."""
+
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="governor"'}
 
 
@@ -57,7 +60,7 @@ def require_token(tokens: Tokens, handler: Handler) -> Handler:
         owner = tokens.owner(token.strip())
         if owner is None:
             raise Problem(401, "this token is not valid", headers=_CHALLENGE)
-        request["caller"] = owner
+        request[CALLER] = owner
         return await handler(request)
 
     return guarded

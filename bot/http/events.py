@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bot.budgets.ledger import Pushed, PushedEvent
+from bot.budgets.pushed_events import Pushed, PushedEvent, time_fault
 from bot.budgets.slo import EventsSli, Slo
 from bot.clock import Clock
 from bot.http.bodies import read_json
@@ -16,7 +16,6 @@ from bot.http.problems import Problem
 from bot.policy.catalog import Catalog
 
 MOST_EVENTS = 10_000
-_FUTURE_SKEW = timedelta(minutes=5)
 _OLDEST = timedelta(days=400)
 
 Push = Callable[[Sequence[PushedEvent], datetime], Awaitable[Pushed]]
@@ -103,11 +102,8 @@ def _check(body: EventBody, slos: dict[tuple[str, str], Slo], now: datetime) -> 
         return "slo", f"{body.service} has no SLO {body.slo}"
     if not isinstance(slo.sli, EventsSli):
         return "slo", f"{slo.key} is not measured by pushed events: its sli is not `events`"
-    if body.at is not None and body.at > now + _FUTURE_SKEW:
-        return "at", "lies in the future"
-    if body.at is not None and body.at < now - _OLDEST:
-        return "at", f"lies more than {_OLDEST.days} days back"
-    return slo
+    fault = time_fault(body.at, now, _OLDEST) if body.at is not None else None
+    return ("at", fault) if fault else slo
 
 
 def _fault(index: int, item: Any, detail: Any) -> Fault:

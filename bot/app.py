@@ -1,0 +1,273 @@
+"""The wiring: settings and policies in, a running bot out. The only file that knows every room."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+
+import aiohttp
+import structlog
+from aiohttp import web
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.budgets.budget import Budget
+from bot.budgets.collector import Collector
+from bot.budgets.evaluator import Evaluator
+from bot.budgets.ledger import Ledger
+from bot.budgets.slo import Slo
+from bot.clock import Clock, SystemClock
+from bot.freezes.freezer import Freezer
+from bot.freezes.overview import Budgets, Overview, Point
+from bot.gauges import Gauges
+from bot.http.access import EnvironmentToken
+from bot.http.api import Api
+from bot.http.bodies import MOST_BYTES
+from bot.http.events import EventsEndpoint
+from bot.http.operations import Operations
+from bot.http.problems import problems
+from bot.metrics import Metrics
+from bot.policy.catalog import Catalog, Service
+from bot.policy.faults import Fault
+from bot.policy.watcher import PolicyWatcher
+from bot.probes import Probes
+from bot.settings import Settings
+from bot.slack.announcements import Announcer
+from bot.slack.courier import Courier
+from bot.slack.endpoint import SlackEndpoint
+from bot.slack.face import SlackFace
+from bot.slack.lane import Timing
+from bot.sources import Sources
+from bot.store.database import Database
+from bot.store.migrate import migrate
+from bot.store.outbox import Message, enqueue
+
+log = structlog.get_logger(__name__)
+
+AddRoutes = Callable[[web.Application], None]
+
+_SLACK_TIMEOUT_S = 10
+_DRAIN_S = 3.0
+_TICK_S = 1.0
+_COMPACT_EVERY_S = 3600.0
+_RETRY_SLACK_S = 30.0
+_SHORTEST_HISTORY = timedelta(days=1)
+
+
+class BadToken(Exception):
+    """Slack does not accept the bot's token."""
+
+
+class Governor:
+    """A running bot: everything is open within `async with`; `run` works until `stop` is called.
+
+    `routes` add what else the same HTTP server shall serve; `timing` is the courier's.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        routes: Sequence[AddRoutes] = (),
+        timing: Timing | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.metrics = Metrics()
+        self.watcher = PolicyWatcher(settings.policies_dir)
+        self.database = Database(settings.database_url)
+        self.metrics.policy_faults.set_function(lambda: len(self.watcher.faults))
+        self._gauges = Gauges(self.metrics)
+        self._routes = tuple(routes)
+        self._timing = timing
+        self._stopping = asyncio.Event()
+        self._doors = AsyncExitStack()
+        self._slack_problem: str | None = "not asked yet"
+        self._told_broken = False
+
+    async def __aenter__(self) -> "Governor":
+        async with AsyncExitStack() as doors:
+            doors.push_async_exit(self.database)
+            catalog = await self.watcher.start()
+            await migrate(self.database)
+            self._assemble(await doors.enter_async_context(aiohttp.ClientSession()))
+            await self._follow(catalog)
+            self.runner = await self._open_http(doors)
+            self._doors = doors.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._doors.aclose()
+
+    @property
+    def url(self) -> str:
+        """Where HTTP listens."""
+        host, port = self.runner.addresses[0][:2]
+        return f"http://{host}:{port}"
+
+    def stop(self) -> None:
+        """Ask `run` to finish what is under way and return; asking twice changes nothing."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until stopped, then drain: no new requests, commands and posts under way finished."""
+        async with asyncio.TaskGroup() as tasks:
+            delivery = tasks.create_task(self.courier.run(), name="courier")
+            loops = [
+                tasks.create_task(self._greet_slack(), name="greet slack"),
+                tasks.create_task(self.evaluator.run(), name="evaluator"),
+                tasks.create_task(self.watcher.run(self._policies_changed, self._policies_broken)),
+                tasks.create_task(self._every(_TICK_S, self._tick), name="tick"),
+                tasks.create_task(self._every(_COMPACT_EVERY_S, self._compact), name="compaction"),
+            ]
+            await self._stopping.wait()
+            log.info("stopping")
+            for loop in loops:
+                loop.cancel()
+            await self.runner.cleanup()
+            await self.face.drain(_DRAIN_S)
+            await self.courier.drain(_DRAIN_S)
+            delivery.cancel()
+        log.info("stopped")
+
+    def _assemble(self, session: aiohttp.ClientSession) -> None:
+        settings = self.settings
+        token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
+        secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
+        client = AsyncWebClient(
+            token=token, base_url=settings.slack_api_url, timeout=_SLACK_TIMEOUT_S, session=session
+        )
+        self.ledger = Ledger(self.database)
+        self._sources = Sources(session)
+        self.collector = Collector(self.ledger, self._sources)
+        self._announcer = Announcer(lambda: self.watcher.current.workspace)
+        self.courier = Courier(
+            self.database,
+            client,
+            self.clock,
+            notice=self._delivery_notice,
+            registry=self.metrics.registry,
+            timing=self._timing,
+        )
+        self.freezer = Freezer(self.database, self._announcer, self.courier.wake)
+        self.evaluator = Evaluator(
+            self.collector, self.ledger, lambda: self.watcher.current, self.clock, self._assessed
+        )
+        budgets = Budgets(self.evaluator.assess, self._burn_down)
+        self.overview = Overview(lambda: self.watcher.current, budgets, self.freezer, self.clock)
+        self.face = SlackFace(
+            overview=self.overview,
+            freezer=self.freezer,
+            database=self.database,
+            client=client,
+            clock=self.clock,
+            signing_secret=secret,
+            bot_token=token,
+        )
+
+    async def _open_http(self, doors: AsyncExitStack) -> web.AppRunner:
+        app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
+        api_token = self.settings.governor_api_token
+        SlackEndpoint(self.face.app, self._observe_ack).add_routes(app)
+        Api(
+            overview=self.overview,
+            events=EventsEndpoint(lambda: self.watcher.current, self.ledger.push, self.clock),
+            database=self.database,
+            tokens=EnvironmentToken(api_token.get_secret_value() if api_token else None),
+        ).add_routes(app)
+        probes = Probes(
+            database=self.database,
+            watcher=self.watcher,
+            evaluator=self.evaluator,
+            collector=self.collector,
+            courier=self.courier,
+            clock=self.clock,
+            slack=lambda: {"problem": self._slack_problem},
+        )
+        asked = [probes.database, probes.evaluation, probes.policies, probes.sources]
+        Operations([*asked, probes.delivery, probes.slack], self.metrics.registry).add_routes(app)
+        for add_routes in self._routes:
+            add_routes(app)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_DRAIN_S)
+        await runner.setup()
+        doors.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, self.settings.host, self.settings.port).start()
+        log.info("listening", url=f"http://{self.settings.host}:{runner.addresses[0][1]}")
+        return runner
+
+    def _observe_ack(self, seconds: float, status: int) -> None:
+        self.metrics.ack_seconds.observe(seconds)
+        self.metrics.requests.labels(str(status)).inc()
+
+    async def _assessed(self, service: Service, budgets: Sequence[Budget], now: datetime) -> None:
+        await self.freezer.judge_budgets(service, budgets, now)
+        self._gauges.show(service, budgets, await self.freezer.holds(now, service.name), now)
+
+    async def _burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[Point]:
+        return [Point(at, left) for at, left in await self.evaluator.burn_down(slo, now, points)]
+
+    async def _follow(self, catalog: Catalog) -> None:
+        self._sources.follow(catalog.workspace)
+        await self.ledger.enrol(catalog.slos)
+        self._gauges.follow(catalog)
+
+    async def _policies_changed(self, catalog: Catalog) -> None:
+        await self._follow(catalog)
+        self.metrics.policies_loaded.labels("changed").inc()
+        log.info("policies_changed", services=len(catalog.services), digest=catalog.digest[:12])
+
+    async def _policies_broken(self, faults: tuple[Fault, ...]) -> None:
+        self.metrics.policies_loaded.labels("broken").inc()
+        log.warning("policies_broken", faults=[str(fault) for fault in faults])
+        if not self._told_broken:
+            # Once until they are whole again: whoever repairs them may save many times.
+            await self._tell(self._announcer.policy_faults([str(fault) for fault in faults]))
+            self._told_broken = True
+
+    async def _tell(self, message: Message) -> None:
+        async with self.database.transaction() as connection:
+            await enqueue(connection, [message], self.clock.now())
+        self.courier.wake()
+
+    def _delivery_notice(self, message: Message, error: str) -> Sequence[Message]:
+        if message.channel == self.watcher.current.workspace.announcements:
+            return ()
+        return [self._announcer.delivery_failed(message.channel, error)]
+
+    async def _greet_slack(self) -> None:
+        """Learn who the bot is; a Slack that is away is asked again, a wrong token stops the bot."""
+        while True:
+            try:
+                await self.face.start()
+            except SlackApiError as error:
+                self._slack_problem = str(error.response.get("error", "refused"))
+                if self._slack_problem in {"invalid_auth", "not_authed", "account_inactive", "token_revoked"}:
+                    raise BadToken(f"Slack does not accept SLACK_BOT_TOKEN: {self._slack_problem}") from None
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                self._slack_problem = type(error).__name__
+            else:
+                self._slack_problem = None
+                return
+            log.warning("slack_unreachable", problem=self._slack_problem)
+            await asyncio.sleep(_RETRY_SLACK_S)
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except Exception:
+                # A loop's tick is a boundary: what failed now is tried again at the next.
+                log.exception("tick_failed", work=work.__name__)
+            await asyncio.sleep(seconds)
+
+    async def _tick(self) -> None:
+        await self.freezer.expire(list(self.watcher.current.services.values()), self.clock.now())
+        if self._told_broken and not self.watcher.faults:
+            self._told_broken = False
+            await self._tell(self._announcer.policy_restored())
+
+    async def _compact(self) -> None:
+        now = self.clock.now()
+        lengths = [slo.window.full_length(now) for slo in self.watcher.current.slos]
+        await self.ledger.compact(now, max(lengths, default=_SHORTEST_HISTORY))

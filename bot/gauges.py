@@ -1,0 +1,47 @@
+"""Brings the gauges of services and SLOs up to date after each evaluation."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot.budgets.budget import Budget, SloState
+from bot.freezes.hold import Hold
+from bot.metrics import Metrics
+from bot.policy.catalog import Catalog, Service
+
+
+class Gauges:
+    """Writes what is known into the metrics, and takes out what the policies no longer name."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._services: set[str] = set()
+        self._slos: set[tuple[str, str]] = set()
+
+    def show(self, service: Service, budgets: Sequence[Budget], holds: Sequence[Hold], now: datetime) -> None:
+        """Show one service as it stands after an evaluation."""
+        self._services.add(service.name)
+        self._metrics.frozen.labels(service.name).set(1 if holds else 0)
+        for budget in budgets:
+            key = (service.name, budget.slo.name)
+            self._slos.add(key)
+            if budget.remaining is not None:
+                self._metrics.remaining.labels(*key).set(budget.remaining)
+            if budget.as_of is not None:
+                self._metrics.evaluation_lag.labels(*key).set(max(0.0, (now - budget.as_of).total_seconds()))
+            for state in SloState:
+                self._metrics.slo_state.labels(*key, state).set(1 if state is budget.state else 0)
+
+    def follow(self, catalog: Catalog) -> None:
+        """Forget the services and SLOs that are no longer in the policies."""
+        for name in self._services - set(catalog.services):
+            self._metrics.frozen.remove(name)
+            self._services.discard(name)
+        for key in self._slos - {(slo.service, slo.name) for slo in catalog.slos}:
+            self._slos.discard(key)
+            self._metrics.remaining.remove_by_labels(_labels(key))
+            self._metrics.evaluation_lag.remove_by_labels(_labels(key))
+            self._metrics.slo_state.remove_by_labels(_labels(key))
+
+
+def _labels(key: tuple[str, str]) -> dict[str, str]:
+    return {"service": key[0], "slo": key[1]}

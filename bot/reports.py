@@ -1,0 +1,62 @@
+"""How the API's answers look on a terminal. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+_DASH = "–"
+
+
+def budgets(services: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Draw services with their budgets, a row an SLO."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("service", "state", "slo", "left", "minutes", "burn 1h", "6h", "3d", "runs out"):
+        table.add_column(
+            heading, justify="right" if heading in {"left", "minutes", "burn 1h", "6h", "3d"} else "left"
+        )
+    for service in services:
+        frozen = service["state"] == "frozen"
+        for slo in service["slos"]:
+            table.add_row(
+                service["service"],
+                Text("frozen", style="cyan") if frozen else "open",
+                slo["name"],
+                _left(slo),
+                _number(slo["remaining_minutes"]),
+                *(_number(slo["burn"][window]) for window in ("1h", "6h", "3d")),
+                slo["exhausts_at"] or _DASH,
+            )
+    return table
+
+
+def verdict(answer: Mapping[str, Any]) -> RenderableType:
+    """Draw a gate's verdict: yes or no first, then the reasons."""
+    yes = Text.assemble(("yes", "bold green"), f": {answer['service']} is open to this change")
+    no = Text.assemble(("no", "bold red"), f": {answer['service']} does not take this change now")
+    return Group(yes if answer["allow"] else no, *(Text(f"  {reason}") for reason in answer["reasons"]))
+
+
+def audit(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Draw rows of the audit log."""
+    if not rows:
+        return Text("nothing was changed")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "at", "actor", "action", "subject", "reason"):
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*(Text(str(row[key])) for key in ("id", "at", "actor", "action", "subject", "reason")))
+    return table
+
+
+def _left(slo: Mapping[str, Any]) -> Text:
+    if slo["remaining"] is None or slo["state"] not in {"ok", "no_traffic"}:
+        return Text(slo["state"].replace("_", " "), style="yellow")
+    left = slo["remaining"]
+    return Text(f"{left * 100:.1f} %", style="red" if left <= 0 else "yellow" if left < 0.25 else "green")
+
+
+def _number(value: float | None) -> str:
+    return _DASH if value is None else f"{value:.1f}"

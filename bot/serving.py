@@ -1,0 +1,104 @@
+"""Starts a bot as a process does: signals, start-up errors in one clear line, exit codes."""
+
+import asyncio
+import secrets
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+from pydantic import SecretStr
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.app import AddRoutes, BadToken, Governor
+from bot.clock import Clock, SimulatedClock
+from bot.policy.faults import PolicyFaults
+from bot.settings import Settings
+from bot.slack.manifest import manifest
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings, *, clock: Clock | None = None, routes: Sequence[AddRoutes] = ()) -> int:
+    """Run a bot until SIGTERM or SIGINT; answer the exit code."""
+    try:
+        async with Governor(settings, clock=clock, routes=routes) as governor:
+            loop = asyncio.get_running_loop()
+            for name in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(name, governor.stop)
+            await governor.run()
+    except PolicyFaults as found:
+        faults = "\n".join(str(fault) for fault in found.faults)
+        return _refuse(f"{faults}\ngovernor: the policies in {settings.policies_dir} have faults")
+    except BaseExceptionGroup as group:
+        bad, rest = group.split(BadToken)
+        if rest is not None or bad is None:
+            raise
+        return _refuse(f"governor: {bad.exceptions[0]}")
+    except SQLAlchemyError as error:
+        return _refuse(f"governor: the database of DATABASE_URL cannot be used: {_first_line(error)}")
+    except OSError as error:
+        return _refuse(f"governor: cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+    return 0
+
+
+async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: float) -> int:
+    """Run a bot with the local stand-in for Slack beside it, on one address, until stopped."""
+    from bot.sandbox import Sandbox  # noqa: PLC0415 - `governor run` never loads the stand-in
+
+    clock = SimulatedClock(speed=speed)
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="governor-sandbox-"))
+        base_url = f"http://{settings.host}:{settings.port}"
+        bot_token, signing_secret = f"xoxb-{secrets.token_hex(16)}", secrets.token_hex(16)
+        api_token = settings.governor_api_token or SecretStr(secrets.token_urlsafe(24))
+        sandbox = Sandbox(
+            manifest=manifest(base_url),
+            clock=clock,
+            base_url=base_url,
+            bot_token=bot_token,
+            signing_secret=signing_secret,
+            api_token=api_token.get_secret_value(),
+            shop=policies is None,
+        )
+        chosen = settings.model_copy(
+            update={
+                "slack_bot_token": SecretStr(bot_token),
+                "slack_signing_secret": SecretStr(signing_secret),
+                "slack_app_token": None,
+                "slack_api_url": f"{base_url}/slack-api/",
+                "governor_api_token": api_token,
+                "policies_dir": policies or Sandbox.POLICIES,
+                "database_url": f"sqlite+aiosqlite:///{folder}/governor.db",
+            }
+        )
+        print_welcome(base_url, api_token.get_secret_value())
+        async with asyncio.TaskGroup() as tasks:
+            shop = tasks.create_task(sandbox.run(), name="sandbox")
+            try:
+                return await serve(chosen, clock=clock, routes=[sandbox.add_routes])
+            finally:
+                shop.cancel()
+
+
+def print_welcome(base_url: str, api_token: str) -> None:
+    """Say where the page is, and how to use the command line beside it."""
+    sys.stdout.write(
+        f"\n  Governor's sandbox: open {base_url} in a browser.\n"
+        f"  For `governor budget` and `governor gate` in another terminal:\n"
+        f"    export PORT={base_url.rpartition(':')[2]} GOVERNOR_API_TOKEN={api_token}\n"
+        f"  Stop with Ctrl-C.\n\n"
+    )
+    sys.stdout.flush()
+
+
+def _refuse(message: str) -> int:
+    sys.stderr.write(message + "\n")
+    return 1
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0]

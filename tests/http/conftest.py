@@ -1,0 +1,100 @@
+"""The HTTP face on a real socket, a real database behind it."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bot.budgets.budget import Budget
+from bot.budgets.ledger import Ledger
+from bot.budgets.slo import Slo
+from bot.freezes.freezer import Freezer
+from bot.freezes.overview import Budgets, Overview, Point
+from bot.http.access import EnvironmentToken
+from bot.http.api import Api
+from bot.http.bodies import MOST_BYTES
+from bot.http.events import EventsEndpoint
+from bot.http.operations import Check, Operations
+from bot.http.problems import problems
+from bot.metrics import Metrics
+from bot.policy.catalog import Catalog, Service
+from bot.store.database import Database
+from bot.store.tables import metadata
+from tests.values import NOW, budget, catalog, prometheus_sli, service, slo
+
+TOKEN = "tok-for-tests"
+
+
+class StillClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def now(self) -> datetime:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+@dataclass
+class House:
+    """A running HTTP face, and what lies behind it."""
+
+    url: str
+    database: Database
+    freezer: Freezer
+    ledger: Ledger
+    clock: StillClock
+    policies: Catalog
+    client: aiohttp.ClientSession
+    checks: list[Check] = field(default_factory=list)
+
+    async def get(self, path: str, **params: str) -> tuple[int, dict[str, object]]:
+        async with self.client.get(f"{self.url}{path}", params=params) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    checkout = service(slos=(slo(), slo("orders", sli=prometheus_sli())))
+    policies = catalog(checkout, service("search"))
+    clock = StillClock()
+    async with Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database:
+        async with database.transaction() as connection:
+            await connection.run_sync(metadata.create_all)
+        ledger, freezer = Ledger(database), Freezer(database, lambda _: ())
+        overview = Overview(lambda: policies, Budgets(assess, burn_down), freezer, clock)
+        app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
+        events = EventsEndpoint(lambda: policies, ledger.push, clock)
+        Api(overview=overview, events=events, database=database, tokens=EnvironmentToken(TOKEN)).add_routes(
+            app
+        )
+        checks: list[Check] = []
+
+        async def probe() -> Check:
+            return checks[0] if checks else Check("database", ok=True)
+
+        Operations([probe], Metrics().registry).add_routes(app)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+                yield House(url, database, freezer, ledger, clock, policies, client, checks)
+        finally:
+            await runner.cleanup()
+
+
+async def assess(of: Service, now: datetime) -> Sequence[Budget]:
+    return [budget(0.4, of=each, as_of=now) for each in of.slos]
+
+
+async def burn_down(_: Slo, now: datetime, points: int) -> Sequence[Point]:
+    return [Point(now, 1.0)] * points

@@ -1,0 +1,144 @@
+"""The API: services, the gate, the audit log, and how it refuses."""
+
+from datetime import timedelta
+
+import aiohttp
+import pytest
+
+from tests.http.conftest import House
+from tests.values import MINUTE, NOW, budget
+
+
+async def freeze(house: House) -> None:
+    await house.freezer.place(
+        house.policies.services["checkout"], by="U1", reason="migration", until=None, request="r", now=NOW
+    )
+
+
+async def test_a_service_is_written_as_the_contract_says(house: House) -> None:
+    status, body = await house.get("/api/v1/services/checkout")
+    assert status == 200
+    slos = body["slos"]
+    assert isinstance(slos, list)
+    assert (body["service"], body["state"], body["holds"]) == ("checkout", "open", [])
+    assert slos[0] == {
+        "name": "availability",
+        "objective": 0.999,
+        "window": "30d",
+        "state": "ok",
+        "good": pytest.approx(999_400),
+        "bad": pytest.approx(600),
+        "total": 1_000_000,
+        "sli": 0.9994,
+        "remaining": pytest.approx(0.4),
+        "remaining_minutes": pytest.approx(17.28),
+        "burn": {"1h": 0.0, "6h": 0.0, "3d": 0.0},
+        "exhausts_at": None,
+        "as_of": "2026-11-23T09:00:00Z",
+        "problem": None,
+    }
+
+
+async def test_holds_are_shown_with_their_owner(house: House) -> None:
+    await freeze(house)
+    _, body = await house.get("/api/v1/services/checkout")
+    assert body["state"] == "frozen"
+    assert body["holds"] == [
+        {
+            "id": 1,
+            "kind": "person",
+            "reason": "migration",
+            "by": "U1",
+            "since": "2026-11-23T09:00:00Z",
+            "until": None,
+        }
+    ]
+
+
+async def test_all_services_are_listed(house: House) -> None:
+    _, body = await house.get("/api/v1/services")
+    services = body["services"]
+    assert isinstance(services, list)
+    assert {each["service"] for each in services} == {"checkout", "search"}
+
+
+async def test_the_gate_allows_an_open_service_and_refuses_a_frozen_one(house: House) -> None:
+    status, body = await house.get("/api/v1/gate/checkout", change="PR-12")
+    assert (status, body["allow"], body["change"]) == (200, True, "PR-12")
+    await freeze(house)
+    status, body = await house.get("/api/v1/gate/checkout", change="PR-12")
+    assert (status, body["allow"]) == (200, False)
+    assert body["reasons"] == ["person hold: migration"]
+    status, body = await house.get("/api/v1/gate/checkout", change="PR-12", strict="1")
+    assert (status, body["allow"]) == (423, False)
+
+
+async def test_the_gate_knows_the_policys_exemptions(house: House) -> None:
+    spent = [budget(-0.1)]
+    await house.freezer.judge_budgets(house.policies.services["checkout"], spent, NOW)
+    _, refused = await house.get("/api/v1/gate/checkout")
+    _, allowed = await house.get("/api/v1/gate/checkout", kind="security")
+    assert (refused["allow"], allowed["allow"], allowed["exemption"]) == (False, True, "security")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/gate/chekout", "/api/v1/services/chekout"])
+async def test_an_unknown_service_is_404_with_the_nearest_name(house: House, path: str) -> None:
+    status, body = await house.get(path)
+    assert status == 404
+    assert body["detail"] == "there is no service chekout; did you mean checkout?"
+    assert (body["status"], body["title"], body["near"]) == (404, "Not Found", ["checkout"])
+
+
+async def test_refusals_are_problem_documents(house: House) -> None:
+    async with house.client.get(f"{house.url}/api/v1/nowhere") as answer:
+        assert answer.status == 404
+        assert answer.content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize("header", ["", "Bearer ", "Bearer wrong", "Basic abc", "Bearer tok-for-test\xe4"])
+async def test_without_the_token_nothing_is_told(house: House, header: str) -> None:
+    async with aiohttp.ClientSession() as stranger:
+        headers = {"Authorization": header}
+        async with stranger.get(f"{house.url}/api/v1/services", headers=headers) as answer:
+            assert answer.status == 401
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+async def test_the_audit_log_is_read_in_pages_oldest_first(house: House) -> None:
+    checkout = house.policies.services["checkout"]
+    for number in range(205):
+        await house.freezer.exempt(
+            checkout,
+            change=f"PR-{number}",
+            by="U1",
+            reason="leak",
+            until=None,
+            request=f"r{number}",
+            now=NOW + number * timedelta(seconds=1),
+        )
+    _, first = await house.get("/api/v1/audit", service="checkout")
+    assert isinstance(first["rows"], list)
+    assert len(first["rows"]) == 200
+    assert isinstance(first["next"], str)
+    _, rest = await house.get("/api/v1/audit", service="checkout", cursor=first["next"])
+    assert isinstance(rest["rows"], list)
+    changes = [row["after"]["change"] for row in first["rows"] + rest["rows"]]
+    assert changes == [f"PR-{number}" for number in range(205)]
+    assert rest["next"] is None
+
+
+async def test_the_audit_log_is_filtered_by_time_and_actor(house: House) -> None:
+    await freeze(house)
+    late = (NOW + MINUTE).isoformat()
+    _, none = await house.get("/api/v1/audit", since=late)
+    _, one = await house.get("/api/v1/audit", since="2026-11-23T09:00:00Z", actor="U1")
+    _, other = await house.get("/api/v1/audit", actor="governor")
+    assert (none["rows"], other["rows"]) == ([], [])
+    assert isinstance(one["rows"], list)
+    assert one["rows"][0]["action"] == "hold.placed"
+
+
+@pytest.mark.parametrize("query", [{"since": "yesterday"}, {"cursor": "-1"}, {"cursor": "x"}])
+async def test_a_query_that_makes_no_sense_is_400(house: House, query: dict[str, str]) -> None:
+    status, _ = await house.get("/api/v1/audit", **query)
+    assert status == 400

@@ -1,0 +1,51 @@
+"""A running bot that judges one service by pushed events, and the stand-in that it talks to."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.server import SandboxServer
+from bot.slack.manifest import manifest
+from tests.running import Bot, running_governor
+
+POLICIES = """
+apiVersion: governor/v1
+kind: Workspace
+metadata: {name: acme}
+spec:
+  channels: {announcements: "#releases"}
+  evaluateEvery: 1s
+  permissions: {freeze: ["@sre"]}
+---
+apiVersion: governor/v1
+kind: ErrorBudgetPolicy
+metadata: {name: standard}
+spec: {freezeAt: 0%, unfreezeAt: 10%, dwell: 2s, burnAlerts: [], exemptions: [P0, security]}
+---
+apiVersion: governor/v1
+kind: Service
+metadata: {name: checkout}
+spec:
+  description: Takes the customer's money.
+  channel: "#checkout"
+  teams: {development: "@checkout-devs", reliability: "@sre"}
+  errorBudgetPolicy: standard
+  slos:
+    - {name: orders, objective: 99, window: 7d, sli: {events: {}}}
+"""
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[SandboxServer]:
+    async with SandboxServer(manifest=manifest("https://governor.example")) as slack:
+        yield slack
+
+
+@pytest.fixture
+async def bot(tmp_path: Path, slack: SandboxServer) -> AsyncIterator[Bot]:
+    policies = tmp_path / "policies"
+    policies.mkdir()
+    (policies / "all.yaml").write_text(POLICIES)
+    async with running_governor(policies=policies, slack=slack, folder=tmp_path) as bot:
+        yield bot

@@ -1,0 +1,113 @@
+"""The command line: what it prints, and the exit codes that CI relies on."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.running import API_TOKEN, Bot
+
+ROOT = Path(__file__).parents[2]
+NOBODY = "http://127.0.0.1:9"
+
+
+def governor(*words: str, folder: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line with just these variables in its environment."""
+    env = {"PATH": os.environ["PATH"], "COLUMNS": "200", **environ}
+    command = [sys.executable, "-m", "bot", *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=env | {"PYTHONPATH": str(ROOT)}, cwd=folder, check=False
+    )
+
+
+def test_check_passes_the_example_shop_and_names_every_fault_of_a_broken_one(tmp_path: Path) -> None:
+    good = governor("check")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert "3 services" in good.stdout
+    for document in (ROOT / "policies").glob("*.yaml"):
+        broken = document.read_text().replace("objective:", "objectve:").replace("#releases", "#Releases")
+        (tmp_path / document.name).write_text(broken)
+    bad = governor("check", str(tmp_path))
+    assert bad.returncode == 1
+    assert "workspace.yaml:" in bad.stdout
+    assert bad.stdout.count("did you mean `objective`?") >= 3
+    found = json.loads(governor("check", str(tmp_path), "--json").stdout)
+    assert found["ok"] is False
+    assert {"file", "line", "column", "message", "allowed"} <= found["faults"][0].keys()
+
+
+def test_schema_is_json_schema() -> None:
+    schema = json.loads(governor("schema").stdout)
+    assert schema["$schema"].startswith("https://json-schema.org/")
+
+
+def test_run_without_credentials_says_what_is_missing() -> None:
+    refused = governor("run")
+    assert refused.returncode == 2
+    assert "SLACK_BOT_TOKEN and SLACK_SIGNING_SECRET" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_run_with_broken_policies_prints_them_and_ends(tmp_path: Path) -> None:
+    (tmp_path / "workspace.yaml").write_text("apiVersion: governor/v1\nkind: Workspce\n")
+    refused = governor(
+        "run",
+        SLACK_BOT_TOKEN="xoxb-1",
+        SLACK_SIGNING_SECRET="secret",
+        POLICIES_DIR=str(tmp_path),
+        DATABASE_URL=f"sqlite+aiosqlite:///{tmp_path}/governor.db",
+    )
+    assert refused.returncode == 1
+    assert "workspace.yaml:2:" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("environ", [{"PORT": "http"}, {"LOG_LEVEL": "loud"}])
+def test_an_environment_that_makes_no_sense_is_one_clear_line(environ: dict[str, str]) -> None:
+    refused = governor("run", **environ)
+    assert refused.returncode == 2
+    assert next(iter(environ)) in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [("gate", "checkout"), ("budget",), ("audit",)])
+def test_a_bot_that_does_not_answer_is_could_not_tell(words: tuple[str, ...]) -> None:
+    refused = governor(*words, "--url", NOBODY, GOVERNOR_API_TOKEN="x")
+    assert refused.returncode == 2
+    assert "is it running?" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("fly",), ("gate",), ("gate", "checkout", "--wait", "soon"), ("audit", "--since", "then")]
+)
+def test_wrong_usage_is_could_not_tell(words: tuple[str, ...]) -> None:
+    refused = governor(*words, "--url", NOBODY) if words[:1] != () and words[0] != "fly" else governor(*words)
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+
+
+async def test_the_gate_answers_by_exit_code(bot: Bot) -> None:
+    known = {"GOVERNOR_API_TOKEN": API_TOKEN, "GOVERNOR_URL": bot.url}
+    await bot.api("POST", "events", json={"service": "checkout", "slo": "orders", "good": 999, "bad": 1})
+    opened = governor("gate", "checkout", "--change", "PR-12", **known)
+    assert (opened.returncode, opened.stdout.splitlines()[0]) == (0, "yes: checkout is open to this change")
+    await bot.api("POST", "events", json={"service": "checkout", "slo": "orders", "good": 0, "bad": 99})
+    await bot.until_state("checkout", "frozen")
+    refused = governor("gate", "checkout", **known)
+    assert refused.returncode == 1
+    assert "budget hold" in refused.stdout
+    exempt = governor("gate", "checkout", "--kind", "security", "--json", **known)
+    assert (exempt.returncode, json.loads(exempt.stdout)["exemption"]) == (0, "security")
+    waited = governor("gate", "checkout", "--wait", "1s", **known)
+    assert waited.returncode == 1
+    unknown = governor("gate", "chekout", **known)
+    assert unknown.returncode == 2
+    assert "did you mean checkout?" in unknown.stderr
+    shown = governor("budget", **known)
+    assert "frozen" in shown.stdout
+    assert "service.frozen" in governor("audit", "--since", "1h", **known).stdout
+    forbidden = governor("gate", "checkout", GOVERNOR_URL=bot.url, GOVERNOR_API_TOKEN="wrong")
+    assert (forbidden.returncode, "not valid" in forbidden.stderr) == (2, True)

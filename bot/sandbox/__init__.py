@@ -5,3 +5,7 @@
 `/slack-api/`, and the shop whose services spend their budgets. This room talks HTTP
 and imports nothing of the bot.
 """
+
+from bot.sandbox.sandbox import POLICIES, Sandbox
+
+__all__ = ["POLICIES", "Sandbox"]

@@ -9,11 +9,12 @@ In a test:
 
         dana = slack.person("dana")
         await dana.says("/budget checkout", "#checkout")
-        await slack.settle()
-        answer = slack.seen_by("dana", "#checkout")[-1]
+        answer = (await slack.until(lambda: slack.seen_by("dana", "#checkout")))[-1]
         await dana.acts(answer, "#checkout", "share")
         await dana.submits({"reason": {"text": {"type": "plain_text_input", "value": "…"}}})
 
+- A bot acts after it has acknowledged: `await slack.until(condition)` waits for what
+  it does, `await slack.settle()` only until its events are acknowledged.
 - `bot_url` may be set later (`slack.bot_url = …`); without it nothing is sent to a bot.
 - The bot is in #releases, #incidents, #checkout, #search and #payments, and in neither
   #general nor #random (`seed.py` says who else is there).
@@ -28,11 +29,12 @@ In a test:
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -49,6 +51,8 @@ from bot.sandbox.seed import acme
 from bot.sandbox.sender import ACK_S, RETRY_DELAYS_S, Sender
 from bot.sandbox.views import Views
 from bot.sandbox.web_api import Made, WebApi
+
+Found = TypeVar("Found")
 
 EVENTS_PATH = "/slack/events"
 
@@ -157,9 +161,39 @@ class StandIn:
         """Give the id of a channel."""
         return self.workspace.channel(name).id
 
+    def send_scheduled(self) -> None:
+        """Post the messages whose scheduled time has come."""
+        now = self.workspace.now().timestamp()
+        for key, (at, channel_id, message) in list(self.platform.scheduled.items()):
+            channel = self.workspace.channels[channel_id]
+            if at <= now:
+                del self.platform.scheduled[key]
+                message.ts = self.workspace.new_ts()
+                if not channel.is_archived:
+                    self.workspace.post(channel, message)
+
     async def settle(self) -> None:
         """Wait until no event is on its way to the bot."""
         await self.sender.settle()
+
+    async def until(self, condition: Callable[[], Found], *, within_s: float = 10.0) -> Found:
+        """Wait until `condition` holds, asked again at each change and call; answer its value."""
+        stirred = asyncio.Event()
+
+        def stir(_news: object) -> None:
+            stirred.set()
+
+        self.workspace.listeners.append(stir)
+        self.web_api.listeners.append(stir)
+        try:
+            async with asyncio.timeout(within_s):
+                while not (found := condition()):
+                    await stirred.wait()
+                    stirred.clear()
+                return found
+        finally:
+            self.workspace.listeners.remove(stir)
+            self.web_api.listeners.remove(stir)
 
     async def verify_url(self) -> bool:
         """Ask the bot to prove its address, as Slack does when it is configured."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,6 +56,7 @@ class WebApi:
         self.faults = faults
         self.token = token
         self.calls: deque[Made] = deque(maxlen=_KEPT_CALLS)
+        self.listeners: list[Callable[[Made], None]] = []
 
     def add_routes(self, app: web.Application) -> None:
         """Serve `/slack-api/{method}` and the address for uploads."""
@@ -66,22 +68,27 @@ class WebApi:
         args = await read_arguments(request)
         fault = self.faults.decide(method)
         if fault is Fault.RATE_LIMITED:
-            self.calls.append(Made(method, args, _RATE_LIMITED, fault))
+            self._keep(Made(method, args, _RATE_LIMITED, fault))
             return _too_many(self.faults.retry_after_s)
         if fault is Fault.SERVER_ERROR:
-            self.calls.append(Made(method, args, {"ok": False, "error": "http_500"}, fault))
+            self._keep(Made(method, args, {"ok": False, "error": "http_500"}, fault))
             return web.Response(status=500, text="Internal Server Error")
         wait_s = self._rate_limit(method, args)
         if wait_s is not None:
-            self.calls.append(Made(method, args, _RATE_LIMITED))
+            self._keep(Made(method, args, _RATE_LIMITED))
             return _too_many(wait_s)
         answer = self.call(method, args)
-        self.calls.append(Made(method, args, answer, fault))
+        self._keep(Made(method, args, answer, fault))
         if fault is Fault.CUT and request.transport is not None:
             request.transport.abort()
         elif fault is Fault.SLOW:
             await asyncio.sleep(self.faults.slow_s)
         return web.json_response(answer)
+
+    def _keep(self, made: Made) -> None:
+        self.calls.append(made)
+        for listener in self.listeners:
+            listener(made)
 
     def call(self, method: str, args: Json) -> Json:
         """Carry out a call, whatever the limits and faults say; answer its body."""

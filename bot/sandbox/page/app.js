@@ -1,0 +1,112 @@
+/** The page: loads the snapshot, follows changes, and redraws what they touch. */
+
+import { follow } from "./api.js";
+import { conversation, pinsPanel, threadPanel } from "./conversation.js";
+import { home } from "./home.js";
+import { modal } from "./modal.js";
+import { sidebar } from "./sidebar.js";
+import { apply, become, load, markRead, state } from "./state.js";
+import { strip } from "./strip.js";
+
+const byId = (id) => document.getElementById(id);
+const nodes = { strip: byId("strip"), sidebar: byId("sidebar"), main: byId("main"), panel: byId("panel") };
+let panel = null;
+let planned = 0;
+
+const actions = {
+  go: () => document.body.classList.remove("navigating"),
+  openSidebar: () => document.body.classList.toggle("navigating"),
+  openThread: (item) => show({ kind: "thread", ts: item.ts }),
+  openPins: () => show({ kind: "pins" }),
+  actAs(user) {
+    become(user);
+    panel = null;
+    draw();
+  },
+};
+
+function show(what) {
+  panel = what;
+  draw();
+  nodes.panel.querySelector("textarea, button")?.focus();
+}
+
+function closePanel() {
+  panel = null;
+  draw();
+}
+
+function draw() {
+  planned = 0;
+  const channel = state.channels.get(state.place.id);
+  if (state.place.kind === "home") {
+    panel = null;
+    home(nodes.main, actions);
+  } else if (channel) {
+    if (document.visibilityState === "visible") markRead(channel.id);
+    conversation(nodes.main, channel, actions);
+  }
+  nodes.panel.hidden = !panel;
+  if (panel?.kind === "thread") threadPanel(nodes.panel, channel, panel.ts, closePanel);
+  if (panel?.kind === "pins") pinsPanel(nodes.panel, channel, closePanel);
+  sidebar(nodes.sidebar, actions);
+  strip(nodes.strip);
+  modal();
+}
+
+function plan() {
+  planned ||= requestAnimationFrame(draw);
+}
+
+/** Read the address: `#home`, `#C…`, `#C…/ts`. */
+function navigate() {
+  const [id, ts] = location.hash.slice(1).split("/");
+  const fallback = [...state.channels.values()].find((c) => c.name === "checkout") ?? [...state.channels.values()][0];
+  if (id === "home") state.place = { kind: "home", id: "" };
+  else state.place = { kind: "channel", id: state.channels.has(id) ? id : fallback.id };
+  panel = null;
+  draw();
+  if (ts) reveal(ts);
+  else nodes.main.querySelector("textarea")?.focus({ preventScroll: true });
+}
+
+function reveal(ts) {
+  const node = byId(`m${ts}`);
+  node?.scrollIntoView({ block: "center" });
+  node?.classList.add("revealed");
+}
+
+function onkey(event) {
+  if (event.key === "Escape" && panel && !document.querySelector("dialog[open]")) closePanel();
+  const isJump = (event.altKey && ["ArrowUp", "ArrowDown"].includes(event.key));
+  if (!isJump) return;
+  event.preventDefault();
+  const links = [...nodes.sidebar.querySelectorAll("a.place")];
+  const here = links.findIndex((link) => link.getAttribute("aria-current"));
+  const step = event.key === "ArrowUp" ? -1 : 1;
+  links[(here + step + links.length) % links.length].click();
+}
+
+function closeMenus(event) {
+  for (const menu of document.querySelectorAll("details.menu[open], details.multi[open]")) if (!menu.contains(event.target)) menu.open = false;
+}
+
+async function connect() {
+  await load();
+  document.body.classList.remove("lost");
+  state.place.id ? draw() : navigate();
+  document.body.dataset.ready = "true";
+}
+
+addEventListener("hashchange", navigate);
+addEventListener("keydown", onkey);
+addEventListener("pointerdown", closeMenus);
+addEventListener("visibilitychange", plan);
+follow(
+  (change) => {
+    apply(change);
+    plan();
+  },
+  connect,
+  () => document.body.classList.add("lost"),
+);

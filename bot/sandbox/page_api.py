@@ -1,0 +1,277 @@
+"""What the page asks for and does: `/`, its files, and JSON under `/sandbox/`.
+
+The page loads one snapshot and then follows `/sandbox/changes` (server-sent events).
+Only requests with a JSON body may change anything, so that no other site's form can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from bot.sandbox.errors import SlackError
+from bot.sandbox.methods.history import written
+from bot.sandbox.model import Channel, Json, Message
+from bot.sandbox.persons import Person
+from bot.sandbox.seed import PEOPLE
+from bot.sandbox.server import StandIn
+from bot.sandbox.workspace import BOT_USER_ID, Change
+
+PAGE: Final = Path(__file__).parent / "page"
+_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_BEAT_S: Final = 15.0
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
+)
+_ACTORS: Final = 4
+"""As many of `seed.PEOPLE` can be acted as: developer, SRE, manager, one without rights."""
+
+Handler = Callable[[Json], Awaitable[Json]]
+
+
+class PageApi:
+    """Serves the page of one stand-in. `extra` adds to the snapshot, such as the story."""
+
+    def __init__(self, stand_in: StandIn, extra: Callable[[], Json] = dict) -> None:
+        self._slack = stand_in
+        self._extra = extra
+        self._queues: set[asyncio.Queue[Json]] = set()
+        stand_in.workspace.listeners.append(self._hear)
+        self._actions: dict[str, Handler] = {
+            "act": self._act,
+            "close": self._close,
+            "faults": self._faults,
+            "home": self._home,
+            "join": self._join,
+            "options": self._options,
+            "pin": self._pin,
+            "react": self._react,
+            "say": self._say,
+            "submit": self._submit,
+        }
+
+    def add_routes(self, app: web.Application) -> None:
+        """Serve the page and its API."""
+        app.router.add_get("/", self._file)
+        app.router.add_get("/page/{name}", self._file)
+        app.router.add_get("/archives/{channel}/{message}", self._permalink)
+        app.router.add_get("/sandbox/state", self._state)
+        app.router.add_get("/sandbox/changes", self._changes)
+        app.router.add_get("/sandbox/files/{file}", self._uploaded)
+        app.router.add_post("/sandbox/{action}", self._do)
+
+    def add_action(self, name: str, handler: Handler) -> None:
+        """Serve one more `POST /sandbox/{name}`."""
+        self._actions[name] = handler
+
+    def broadcast(self, kind: str, **data: object) -> None:
+        """Tell every open page."""
+        for queue in self._queues:
+            queue.put_nowait({"kind": kind, **data})
+
+    # -- reading -------------------------------------------------------------
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        path = PAGE / request.match_info.get("name", "index.html")
+        if path.parent != PAGE or not path.is_file():
+            raise web.HTTPNotFound
+        return web.Response(
+            body=path.read_bytes(),
+            content_type=_TYPES.get(path.suffix, "application/octet-stream"),
+            charset="utf-8",
+            headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"},
+        )
+
+    async def _permalink(self, request: web.Request) -> web.StreamResponse:
+        channel, message = request.match_info["channel"], request.match_info["message"]
+        digits = message.removeprefix("p")
+        raise web.HTTPFound(f"/#{channel}/{digits[:-6]}.{digits[-6:]}")
+
+    async def _uploaded(self, request: web.Request) -> web.StreamResponse:
+        file = self._slack.workspace.files.get(request.match_info["file"])
+        if file is None:
+            raise web.HTTPNotFound
+        disposition = {"Content-Disposition": "attachment"}
+        return web.Response(body=file.content, content_type="text/plain", headers=disposition)
+
+    async def _state(self, _request: web.Request) -> web.Response:
+        slack = self._slack
+        workspace = slack.workspace
+        return web.json_response(
+            {
+                "bot": BOT_USER_ID,
+                "people": [user_id for user_id, *_ in PEOPLE[:_ACTORS]],
+                "users": {u.id: u.as_json() for u in workspace.users.values()},
+                "groups": {g.id: g.as_json(with_users=True) for g in workspace.groups.values()},
+                "channels": [_channel_json(c) for c in workspace.channels.values()],
+                "messages": {
+                    c.id: [_message_json(c, m) for m in (*c.messages, *c.ephemerals)]
+                    for c in workspace.channels.values()
+                },
+                "commands": slack.manifest.get("features", {}).get("slash_commands", []),
+                "stacks": {user: self._stack(user) for user in slack.views.stacks},
+                "homes": {u: slack.views.as_json(v) for u, v in slack.views.homes.items()},
+                "faults": slack.faults.as_json(),
+                "now": workspace.now().timestamp(),
+                **self._extra(),
+            }
+        )
+
+    def _stack(self, user: str) -> list[Json]:
+        return [self._slack.views.as_json(v) for v in self._slack.views.stacks.get(user, [])]
+
+    async def _changes(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        )
+        await response.prepare(request)
+        queue: asyncio.Queue[Json] = asyncio.Queue()
+        self._queues.add(queue)
+        try:
+            await response.write(b"retry: 1000\n\n")
+            while True:
+                await response.write(await _next_event(queue))
+        except ConnectionResetError:
+            return response
+        finally:
+            self._queues.discard(queue)
+
+    def _hear(self, change: Change) -> None:
+        if not self._queues:
+            return
+        channel = self._slack.workspace.channels.get(change.channel or "")
+        self.broadcast(change.kind, **self._described(change, channel))
+
+    def _described(self, change: Change, channel: Channel | None) -> Json:
+        user = change.data.get("user")
+        if change.kind == "views":
+            return {"user": user, "stack": self._stack(str(user))}
+        if change.kind == "home":
+            home = self._slack.views.homes[str(user)]
+            return {"user": user, "view": self._slack.views.as_json(home)}
+        if channel is None:
+            return dict(change.data)
+        message = change.data.get("message")
+        if isinstance(message, Message):
+            parent = channel.message(message.thread_ts or "") if message.is_reply else None
+            described: Json = {"channel": channel.id, "message": _message_json(channel, message)}
+            return described | ({"parent": _message_json(channel, parent)} if parent else {})
+        return {"channel": channel.id, "about": _channel_json(channel), **change.data}
+
+    # -- doing ---------------------------------------------------------------
+
+    async def _do(self, request: web.Request) -> web.Response:
+        handler = self._actions.get(request.match_info["action"])
+        if handler is None:
+            raise web.HTTPNotFound
+        if request.content_type != "application/json":
+            raise web.HTTPUnsupportedMediaType
+        try:
+            return web.json_response(await handler(await request.json()))
+        except SlackError as refusal:
+            return web.json_response(refusal.answer())
+        except (LookupError, TypeError, ValueError) as fault:
+            return web.json_response({"ok": False, "error": str(fault)}, status=400)
+
+    def _person(self, body: Json) -> Person:
+        return self._slack.person(str(body["as"]))
+
+    async def _say(self, body: Json) -> Json:
+        thread_ts = body.get("thread_ts")
+        ack = await self._person(body).says(body["text"], body["channel"], thread_ts=thread_ts)
+        return {"ok": ack is None or ack.error is None, "error": ack.error if ack else None}
+
+    def _surface(self, body: Json) -> tuple[Any, Message | None]:
+        """Find the view or the message that an action is about."""
+        if body.get("view_id"):
+            return self._slack.views.find(body["view_id"]), None
+        channel = self._slack.workspace.channel(body["channel"])
+        for message in (*channel.messages, *channel.ephemerals):
+            if message.ts == body["ts"]:
+                return None, message
+        raise SlackError("message_not_found")
+
+    async def _act(self, body: Json) -> Json:
+        view, message = self._surface(body)
+        chosen = {**body.get("chosen", {}), "values": body.get("values")}
+        if body.get("block_id"):
+            chosen["block_id"] = body["block_id"]
+        person = self._person(body)
+        if message is not None:
+            ack = await person.acts(message, body["channel"], body["action_id"], **chosen)
+        else:
+            ack = await person.acts_in_view(view, body["action_id"], **chosen)
+        return {"ok": ack.error is None, "error": ack.error}
+
+    async def _options(self, body: Json) -> Json:
+        view, message = self._surface(body)
+        found = await self._person(body).asks_options(
+            body["action_id"], body["query"], view=view, message=message
+        )
+        return {"ok": True, **found}
+
+    async def _submit(self, body: Json) -> Json:
+        return {"ok": True, "errors": await self._person(body).submits(body.get("values"))}
+
+    async def _close(self, body: Json) -> Json:
+        await self._person(body).closes(everything=bool(body.get("all")))
+        return {"ok": True}
+
+    async def _home(self, body: Json) -> Json:
+        self._person(body).opens_home()
+        return {"ok": True}
+
+    async def _join(self, body: Json) -> Json:
+        workspace = self._slack.workspace
+        workspace.add_member(workspace.channel(body["channel"]), self._person(body).id)
+        return {"ok": True}
+
+    async def _pin(self, body: Json) -> Json:
+        workspace = self._slack.workspace
+        channel, user = workspace.channel(body["channel"]), self._person(body).id
+        is_pinned = any(ts == body["ts"] for ts, _ in channel.pins)
+        (workspace.unpin if is_pinned else workspace.pin)(channel, body["ts"], user)
+        return {"ok": True}
+
+    async def _react(self, body: Json) -> Json:
+        workspace = self._slack.workspace
+        channel, user = workspace.channel(body["channel"]), self._person(body).id
+        message = workspace.message(channel, body["ts"])
+        is_there = user in message.reactions.get(body["name"], [])
+        (workspace.unreact if is_there else workspace.react)(channel, body["ts"], body["name"], user)
+        return {"ok": True}
+
+    async def _faults(self, body: Json) -> Json:
+        self._slack.faults.change(body)
+        settings = self._slack.faults.as_json()
+        self.broadcast("faults", faults=settings)
+        return {"ok": True, "faults": settings}
+
+
+async def _next_event(queue: asyncio.Queue[Json]) -> bytes:
+    try:
+        async with asyncio.timeout(_BEAT_S):
+            change = await queue.get()
+    except TimeoutError:
+        return b": still here\n\n"
+    return f"data: {json.dumps(change)}\n\n".encode()
+
+
+def _channel_json(channel: Channel) -> Json:
+    return {
+        **channel.as_json(""),
+        "members": channel.members,
+        "pins": [ts for ts, _ in channel.pins],
+        "bookmarks": [{"title": b.title, "link": b.link, "emoji": b.emoji} for b in channel.bookmarks],
+    }
+
+
+def _message_json(channel: Channel, message: Message) -> Json:
+    body = written(channel, message)
+    return body | ({"ephemeral_to": message.ephemeral_to} if message.ephemeral_to else {})

@@ -1,0 +1,102 @@
+"""What `governor sandbox` serves: the page, the stand-in and the shop, in one application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import structlog
+from aiohttp import web
+
+from bot.sandbox.model import Json
+from bot.sandbox.page_api import PageApi
+from bot.sandbox.server import StandIn
+from bot.sandbox.shop import Clock, Shop
+
+log = structlog.get_logger(__name__)
+
+POLICIES: Final = Path(__file__).parent / "shop"
+"""The folder of the shop's policy documents."""
+
+_SCHEDULED_EVERY_S: Final = 1.0
+
+
+class Sandbox:
+    """A workspace in the browser. `base_url` is the one address of page, stand-in and bot."""
+
+    def __init__(
+        self,
+        *,
+        manifest: Mapping[str, Any],
+        clock: Clock,
+        base_url: str,
+        bot_token: str,
+        signing_secret: str,
+        api_token: str,
+        shop: bool = True,
+    ) -> None:
+        self.slack = StandIn(
+            manifest=manifest,
+            bot_token=bot_token,
+            signing_secret=signing_secret,
+            now=clock.now,
+        )
+        self.slack.base_url = base_url.rstrip("/")
+        self.slack.bot_url = base_url
+        self._page = PageApi(self.slack, self._story_json)
+        self._shop = (
+            Shop(
+                clock=clock,
+                bot_url=base_url.rstrip("/"),
+                api_token=api_token,
+                changed=self._tell_story,
+            )
+            if shop
+            else None
+        )
+        if self._shop is not None:
+            self._page.add_action("story", self._play)
+
+    def add_routes(self, app: web.Application) -> None:
+        """Serve the page at `/`, the stand-in under `/slack-api/`, the page's API under `/sandbox/`."""
+        self.slack.add_routes(app)
+        self._page.add_routes(app)
+
+    async def run(self) -> None:
+        """Keep the shop open and send scheduled messages, until cancelled."""
+        async with aiohttp.ClientSession() as session:
+            self.slack.sender.session = session
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._send_scheduled())
+                    if self._shop is not None:
+                        self._shop.session = session
+                        tasks.create_task(self._shop.run())
+            finally:
+                await self.slack.sender.close()
+
+    async def _send_scheduled(self) -> None:
+        while True:
+            await asyncio.sleep(_SCHEDULED_EVERY_S)
+            self.slack.send_scheduled()
+
+    # -- the story -----------------------------------------------------------
+
+    def _story_json(self) -> Json:
+        return {"story": self._shop.as_json()} if self._shop is not None else {}
+
+    def _tell_story(self) -> None:
+        now = self.slack.workspace.now().timestamp()
+        self._page.broadcast("story", now=now, **self._story_json())
+
+    async def _play(self, body: Json) -> Json:
+        if self._shop is None:
+            return {"ok": False, "error": "the shop is closed"}
+        if "speed" in body:
+            self._shop.run_at(body["speed"])
+        if "scene" in body:
+            self._shop.play(str(body["scene"]))
+        return {"ok": True, **self._story_json()}

@@ -1,0 +1,187 @@
+"""The shop that lives: tells the bot how its services do, and lets the visitor break them.
+
+It pushes counts to the bot's `POST /api/v1/events` as any service would: first 30 days
+of history, then what happens now, on the clock that it shares with the bot. What it
+counts is `traffic`'s matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import aiohttp
+import structlog
+
+from bot.sandbox import traffic
+from bot.sandbox.model import Json
+from bot.sandbox.traffic import SCENES, Count, Scene
+
+log = structlog.get_logger(__name__)
+
+SPEEDS: Final = (1, 60, 600)
+_LEAST: Final = timedelta(seconds=15)
+_TICK_S: Final = 0.5
+_BATCH: Final = 500
+_PATIENCE: Final = aiohttp.ClientTimeout(total=30)
+
+
+class Clock(Protocol):
+    """The time that the shop and the bot live in."""
+
+    speed: float
+    """Simulated seconds a real second."""
+
+    def now(self) -> datetime:
+        """Give the simulated time, aware, in UTC."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for simulated seconds."""
+        ...
+
+
+class BotError(Exception):
+    """The bot did not take the counts."""
+
+
+class Shop:
+    """Three services and what goes wrong with them. `changed` is told of every change."""
+
+    def __init__(self, *, clock: Clock, bot_url: str, api_token: str, changed: Callable[[], None]) -> None:
+        self._clock = clock
+        self._bot_url = bot_url
+        self._headers = {"Authorization": f"Bearer {api_token}"}
+        self._changed = changed
+        self.session: aiohttp.ClientSession | None = None
+        self.scene: Scene = SCENES["normal"]
+        self._scene_since = clock.now()
+        self._start = clock.now()
+        self._told_until = clock.now()
+        self._loading: float | None = 0.0
+        self._unsent: list[Count] = []
+
+    # -- what the strip shows and does ---------------------------------------
+
+    def as_json(self) -> Json:
+        """Say what happens, for the strip."""
+        scenes = [{"name": s.name, "label": s.label} for s in SCENES.values()]
+        return {
+            "scene": self.scene.name,
+            "what": self._what(),
+            "scenes": scenes,
+            "speeds": list(SPEEDS),
+            "speed": self._clock.speed,
+        }
+
+    def _what(self) -> str:
+        if self._loading is not None:
+            return f"Writing 30 days of history: {self._loading:.0%}"
+        if self.scene.bad and self._clock.speed == 1:
+            return f"{self.scene.what} Choose 60× to watch the budget."
+        return self.scene.what
+
+    def play(self, name: str) -> None:
+        """Begin a scene; raise `LookupError` for one that there is not."""
+        if name not in SCENES:
+            raise LookupError(f"there is no scene {name}")
+        self._count_until(self._clock.now())
+        self.scene = SCENES[name]
+        self._scene_since = self._clock.now()
+        log.info("scene", name=name)
+        self._changed()
+
+    def run_at(self, speed: float) -> None:
+        """Let time run faster or slower; raise `ValueError` for a speed that is not offered."""
+        if speed not in SPEEDS:
+            raise ValueError(f"speed must be one of {', '.join(map(str, SPEEDS))}")
+        self._count_until(self._clock.now())
+        self._clock.speed = speed
+        self._changed()
+
+    # -- counting and telling ------------------------------------------------
+
+    async def run(self) -> None:
+        """Tell the history, then what happens, until cancelled."""
+        await self._until_bot_answers()
+        if not await self._is_known():
+            await self._tell_history()
+        self._loading = None
+        self._start = self._told_until = self._clock.now()
+        self._changed()
+        while True:
+            await asyncio.sleep(_TICK_S)
+            await self._tick()
+
+    async def _tick(self) -> None:
+        now = self._clock.now()
+        lasts = self.scene.lasts
+        if lasts is not None and now - self._scene_since >= lasts:
+            self.play("recover")
+        if now - self._told_until >= _LEAST:
+            self._count_until(now)
+        if self._unsent:
+            try:
+                await self._tell(self._unsent)
+            except (BotError, aiohttp.ClientError, TimeoutError) as fault:
+                log.warning("counts_not_taken", error=str(fault))
+                return
+            self._unsent = []
+
+    def _count_until(self, now: datetime) -> None:
+        if self._loading is None and now > self._told_until:
+            self._unsent += traffic.live(self._told_until, now, self._start, self.scene)
+            self._told_until = now
+
+    async def _tell_history(self) -> None:
+        self._start = self._clock.now()
+        rows = list(traffic.history(self._start))
+        for first in range(0, len(rows), _BATCH):
+            await self._tell(rows[first : first + _BATCH])
+            self._loading = min(1.0, (first + _BATCH) / len(rows))
+            self._changed()
+        log.info("history_told", counts=len(rows))
+
+    async def _tell(self, rows: Sequence[Count]) -> None:
+        body = [
+            {
+                "service": row.service,
+                "slo": row.slo,
+                "good": row.good,
+                "bad": row.bad,
+                "at": row.at.isoformat(),
+                "id": f"{row.service}/{row.slo}/{row.at.timestamp():.6f}",
+            }
+            for row in rows
+        ]
+        url = f"{self._bot_url}/api/v1/events"
+        async with self._http.post(url, json=body, headers=self._headers, timeout=_PATIENCE) as response:
+            if response.status != 202:
+                raise BotError(f"{response.status}: {(await response.text())[:300]}")
+
+    async def _is_known(self) -> bool:
+        """Ask whether the bot has history from an earlier run."""
+        url = f"{self._bot_url}/api/v1/services/checkout"
+        async with self._http.get(url, headers=self._headers, timeout=_PATIENCE) as response:
+            if response.status != 200:
+                return False
+            slos = (await response.json()).get("slos", [])
+        return any(slo.get("total") for slo in slos)
+
+    async def _until_bot_answers(self) -> None:
+        while True:
+            try:
+                async with self._http.get(f"{self._bot_url}/healthz", timeout=_PATIENCE) as reply:
+                    if reply.status < 500:
+                        return
+            except (aiohttp.ClientError, TimeoutError):
+                log.debug("bot_not_up_yet")
+            await asyncio.sleep(_TICK_S)
+
+    @property
+    def _http(self) -> aiohttp.ClientSession:
+        if self.session is None:
+            raise BotError("the shop has no HTTP session")
+        return self.session

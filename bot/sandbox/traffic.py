@@ -1,0 +1,217 @@
+"""How many requests the shop serves and how many fail: pure numbers, no clock, no I/O.
+
+The numbers are chosen so that the whole story fits into about a minute and a half at
+60×, with checkout's true 99.9 % over 30 days:
+
+- The budget is 0.1 % of 30 days of mean traffic, 43.2 minutes' worth. The story
+  begins near the daily peak (1.9 × the mean), so a deploy that fails 30 % of requests
+  burns 0.3 / 0.001 / 43,200 × 1.9 = 1.3 % of it a minute.
+- History spends 88 % and leaves 12 %: 10 % by scattered errors, 8 % in two short
+  incidents, and 70 % in one long degradation that began 30 days ago, less four
+  minutes. As that leaves the window, the budget regains half a percent a minute.
+- So a bad deploy nets -0.8 % a minute and crosses zero after about 15 minutes.
+  Ten minutes on it stands at -8 %. Rolled back, it needs 36 minutes to reach 10 %
+  and 15 more of dwell.
+- A scene that nobody ends is ended by the shop (`Scene.lasts`) while what is left of
+  the old degradation can still bring the budget back.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+WINDOW: Final = timedelta(days=30)
+_FINE: Final = timedelta(minutes=1)
+_COARSE: Final = timedelta(minutes=30)
+_FINE_FOR: Final = timedelta(hours=4)
+_LEAD: Final = timedelta(minutes=4)
+_SWING: Final = 0.9
+_PEAK_AFTER: Final = timedelta(hours=1)
+_NOISE: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A time in the past in which a fraction `bad` of requests failed."""
+
+    before: timedelta
+    """How long before the story's start it began."""
+    lasted: timedelta
+    bad: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The requests that one SLO of one service counts. `usual_bad` is a fraction."""
+
+    service: str
+    slo: str
+    objective: float
+    a_minute: float
+    usual_bad: float
+    spells: tuple[Spell, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Name the stream by service and SLO."""
+        return self.service, self.slo
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Requests between `at` - `span` and `at`."""
+
+    service: str
+    slo: str
+    at: datetime
+    good: int
+    bad: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What happens in the shop: the fraction that fails, by service and SLO."""
+
+    name: str
+    label: str
+    what: str
+    bad: Mapping[tuple[str, str], float]
+    lasts: timedelta | None = None
+
+
+STREAMS: Final = (
+    Stream(
+        "checkout",
+        "availability",
+        objective=0.999,
+        a_minute=600,
+        usual_bad=0.0001,
+        spells=(
+            Spell(WINDOW - _LEAD, timedelta(minutes=140), 0.115),
+            Spell(timedelta(days=21, hours=7), timedelta(minutes=6), 0.3),
+            Spell(timedelta(days=12, hours=4), timedelta(minutes=9), 0.2),
+        ),
+    ),
+    Stream("checkout", "latency", objective=0.99, a_minute=600, usual_bad=0.0035),
+    Stream(
+        "search",
+        "latency",
+        objective=0.99,
+        a_minute=900,
+        usual_bad=0.0046,
+        spells=(Spell(timedelta(days=9, hours=2), timedelta(minutes=90), 0.55),),
+    ),
+    Stream("search", "availability", objective=0.999, a_minute=900, usual_bad=0.0004),
+    Stream(
+        "payments",
+        "availability",
+        objective=0.995,
+        a_minute=240,
+        usual_bad=0.0012,
+        spells=(Spell(timedelta(days=16, hours=5), timedelta(minutes=25), 0.7),),
+    ),
+)
+
+SCENES: Final = {
+    scene.name: scene
+    for scene in (
+        Scene("normal", "Normal", "All services are healthy.", {}),
+        Scene(
+            "bad_deploy",
+            "Bad deploy",
+            "A deploy makes checkout fail 30 % of requests.",
+            {("checkout", "availability"): 0.3, ("checkout", "latency"): 0.05},
+            timedelta(minutes=45),
+        ),
+        Scene(
+            "slow_search",
+            "Slow search",
+            "70 % of searches take longer than they should.",
+            {("search", "latency"): 0.7},
+            timedelta(hours=2),
+        ),
+        Scene(
+            "outage",
+            "Outage",
+            "Payments is down, and checkout fails 60 % of requests.",
+            {
+                ("payments", "availability"): 1.0,
+                ("checkout", "availability"): 0.6,
+                ("checkout", "latency"): 0.2,
+            },
+            timedelta(minutes=15),
+        ),
+        Scene("recover", "Recover", "The deploy is rolled back; old errors leave the window.", {}),
+    )
+}
+
+
+def rate(stream: Stream, at: datetime, start: datetime) -> float:
+    """Give the requests a minute at a time, with the peak soon after the story's start."""
+    hours = (at - start - _PEAK_AFTER) / timedelta(hours=1)
+    return stream.a_minute * (1 + _SWING * math.cos(2 * math.pi * hours / 24))
+
+
+def bad_fraction(stream: Stream, at: datetime, start: datetime) -> float:
+    """Give the fraction that failed at a time in the past."""
+    for spell in stream.spells:
+        began = start - spell.before
+        if began <= at < began + spell.lasted:
+            return spell.bad
+    return stream.usual_bad
+
+
+def count(stream: Stream, at: datetime, span: timedelta, start: datetime, bad: float | None = None) -> Count:
+    """Count the requests of the `span` before `at`, with the noise that this time always has."""
+    seed = f"{stream.service}/{stream.slo}/{at.timestamp():.0f}"
+    chance = random.Random(seed)  # noqa: S311 - believable, not secret
+    middle = at - span / 2
+    usual = rate(stream, middle, start) * (span / timedelta(minutes=1))
+    total = round(usual * chance.uniform(1 - _NOISE, 1 + _NOISE))
+    fraction = bad_fraction(stream, middle, start) if bad is None else bad
+    failed = min(total, math.floor(total * fraction * chance.uniform(0.92, 1.08) + chance.random()))
+    return Count(stream.service, stream.slo, at, total - failed, failed)
+
+
+def history(start: datetime) -> Iterator[Count]:
+    """Count the 30 days before `start`: fine where the story will look, coarse elsewhere."""
+    for stream in STREAMS:
+        at = start - WINDOW
+        while at < start:
+            edges = [at + _FINE] if at < start - WINDOW + _FINE_FOR else _coarse(stream, at, start)
+            for edge in edges:
+                yield count(stream, edge, edge - at, start)
+                at = edge
+
+
+def _coarse(stream: Stream, at: datetime, start: datetime) -> list[datetime]:
+    """Give the edges of the next half hour, cut where a spell begins or ends."""
+    end = min(at + _COARSE, start)
+    cuts = {end}
+    for spell in stream.spells:
+        began = start - spell.before
+        cuts |= {edge for edge in (began, began + spell.lasted) if at < edge < end}
+    return sorted(cuts)
+
+
+def live(since: datetime, now: datetime, start: datetime, scene: Scene) -> list[Count]:
+    """Count what every stream served between two moments of one scene."""
+    return [
+        count(stream, now, now - since, start, scene.bad.get(stream.key, stream.usual_bad))
+        for stream in STREAMS
+    ]
+
+
+def remaining(counts: Iterable[Count], stream: Stream, now: datetime) -> float:
+    """Give the fraction of a stream's budget that is left at `now`."""
+    good = bad = 0
+    for row in counts:
+        if (row.service, row.slo) == stream.key and now - WINDOW < row.at <= now:
+            good += row.good
+            bad += row.bad
+    return 1 - bad / ((good + bad) * (1 - stream.objective))

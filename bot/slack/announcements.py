@@ -209,7 +209,10 @@ def _ended(opened: str, remains: str, service: Service, why: Markup, others: Seq
         return Telling(opened, markup(":white_check_mark: {} is open again — {}", bold(service.name), why))
     headline = markup("A hold on {} ended, another remains — {}", bold(service.name), why)
     return Telling(
-        remains, headline, _facts(*_lying(others)), Markup("Next: it may not ship before that ends too.")
+        remains,
+        headline,
+        _facts(*_lying(others, "Still")),
+        Markup("Next: it may not ship before that ends too."),
     )
 
 

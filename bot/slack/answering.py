@@ -15,7 +15,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from bot.slack.asking import Reply
 from bot.store.outbox import Block
@@ -85,7 +85,7 @@ class Answering:
         patient = AsyncRetrying(
             retry=retry_if_exception_type(_Passing),
             stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait_exponential_jitter(initial=0.3, max=3),
+            wait=wait_random_exponential(multiplier=0.5, max=3),
             reraise=True,
         )
         await patient(self._attempt, url, body)

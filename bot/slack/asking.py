@@ -38,7 +38,9 @@ class Question:
 
     def to_value(self) -> str:
         """Answer what a button carries."""
-        return json.dumps([self.command, self.text, self.page], ensure_ascii=False, separators=(",", ":"))
+        value = json.dumps([self.command, self.text, self.page], ensure_ascii=False, separators=(",", ":"))
+        # Nothing that looks like a mention may stand anywhere in a message, hidden or not.
+        return value.replace("<", "\\u003c").replace("@", "\\u0040")
 
     @classmethod
     def from_value(cls, value: str) -> "Question":

@@ -7,7 +7,7 @@ listener and a poll for its ack every 10 ms, takes ten times as long.
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -89,7 +89,7 @@ class SlackFace:
             logger=logger,
             signing_secret=signing_secret,
             client=AsyncWebClient(base_url=self._client.base_url),
-            authorize=self._authorize,
+            authorize=self._authorizer(),
             process_before_response=True,
         )
         for command in COMMANDS:
@@ -98,14 +98,18 @@ class SlackFace:
         app.error(self._on_error)
         return app
 
-    async def _authorize(self, context: AsyncBoltContext) -> AuthorizeResult:
-        return AuthorizeResult(
-            enterprise_id=context.enterprise_id,
-            team_id=context.team_id,
-            bot_token=self._bot_token,
-            bot_user_id=self._bot_user_id,
-            bot_id=self._bot_id,
-        )
+    def _authorizer(self) -> Callable[..., Awaitable[AuthorizeResult]]:
+        # A function, not a method: Bolt fills in arguments by name and would take `self` for one.
+        async def authorize(context: AsyncBoltContext) -> AuthorizeResult:
+            return AuthorizeResult(
+                enterprise_id=context.enterprise_id,
+                team_id=context.team_id,
+                bot_token=self._bot_token,
+                bot_user_id=self._bot_user_id,
+                bot_id=self._bot_id,
+            )
+
+        return authorize
 
     async def _on_command(self, ack: AsyncAck, body: Body) -> None:
         await ack()

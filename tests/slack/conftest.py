@@ -1,0 +1,16 @@
+"""The office that the Slack tests work in."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.slack.office import Office, open_office, shop
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    """Three services, one of them nearly out of budget; nothing that Slack would refuse is sent."""
+    async with open_office(tmp_path, shop()) as office:
+        yield office
+        assert not office.slack.refused

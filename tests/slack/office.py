@@ -1,0 +1,140 @@
+"""The Slack face at work: a real app behind its route, a real database, and the stand-in for Slack."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.budgets.budget import Budget
+from bot.budgets.slo import Slo
+from bot.freezes.freezer import Freezer
+from bot.freezes.overview import Budgets, Overview, Point
+from bot.policy.catalog import Catalog, Service
+from bot.sandbox.model import Message
+from bot.sandbox.server import SandboxServer
+from bot.slack.announcements import Announcer
+from bot.slack.endpoint import SlackEndpoint
+from bot.slack.face import SlackFace
+from bot.slack.manifest import manifest
+from bot.store.database import Database
+from bot.store.tables import metadata
+from tests.slack.examples import NOW, budget, burn_down, catalog, service, slo
+
+
+class StoppedClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime) -> None:
+        self.time = now
+
+    def now(self) -> datetime:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError(f"nothing here waits on the clock, least of all {seconds} s")
+
+
+@dataclass
+class Shop:
+    """The services and how they stand, as values that a test may change."""
+
+    catalog: Catalog
+    budgets: dict[str, list[Budget]]
+    clock: StoppedClock = field(default_factory=lambda: StoppedClock(NOW))
+
+    async def assess(self, service: Service, _now: datetime) -> Sequence[Budget]:
+        return self.budgets.get(service.name, [])
+
+    async def burn_down(self, _slo: Slo, _now: datetime, points: int) -> Sequence[Point]:
+        return burn_down(1.0, 0.2, points)
+
+    def overview(self, freezer: Freezer) -> Overview:
+        return Overview(lambda: self.catalog, Budgets(self.assess, self.burn_down), freezer, self.clock)
+
+
+def shop(*services: Service) -> Shop:
+    """Three services: checkout has spent most of its budget, search some, payments has no data."""
+    checkout = service("checkout", slo("checkout"), slo("checkout", "latency", 0.99))
+    offered = services or (checkout, service("search"), service("payments"))
+    stands: dict[str, list[Budget]] = {
+        each.name: [budget(promised, 100) for promised in each.slos] for each in offered
+    }
+    if not services:
+        stands["checkout"] = [budget(checkout.slos[0], 800, burst=3), budget(checkout.slos[1], 100)]
+        stands["payments"] = [
+            Budget(offered[2].slos[0], state="no_data", problem="prometheus did not answer")  # type: ignore[arg-type]
+        ]
+    return Shop(catalog(*offered), stands)
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Database]:
+    """A new database with all tables."""
+    async with Database(f"sqlite+aiosqlite:///{path / 'governor.db'}") as database:
+        async with database.transaction() as connection:
+            await connection.run_sync(metadata.create_all)
+        yield database
+
+
+@dataclass
+class Office:
+    """Everything that a test of the face touches."""
+
+    slack: SandboxServer
+    face: SlackFace
+    freezer: Freezer
+    database: Database
+    shop: Shop
+    url: str
+
+    async def types(self, who: str, text: str, channel: str = "#general") -> Message:
+        """Let a person type a command; answer what they see next in that channel."""
+        before = len(self.slack.seen_by(who, channel))
+        await self.slack.person(who).says(text, channel)
+        await self.face.drain(10)
+        seen = self.slack.seen_by(who, channel)
+        assert len(seen) > before, "nobody answered"
+        return seen[-1]
+
+    async def presses(self, who: str, message: Message, action: str, channel: str = "#general") -> None:
+        await self.slack.person(who).acts(message, channel, action)
+        await self.face.drain(10)
+
+
+@asynccontextmanager
+async def open_office(path: Path, of: Shop) -> AsyncIterator[Office]:
+    """Start everything on free ports; at the end Slack must not have refused anything."""
+    async with (
+        SandboxServer(manifest=manifest("https://governor.example")) as slack,
+        aiohttp.ClientSession() as session,
+        opened(path) as database,
+    ):
+        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, session=session)
+        freezer = Freezer(database, Announcer(lambda: of.catalog.workspace))
+        face = SlackFace(
+            overview=of.overview(freezer),
+            freezer=freezer,
+            database=database,
+            client=client,
+            clock=of.clock,
+            signing_secret=slack.signing_secret,
+            bot_token=slack.bot_token,
+        )
+        app = web.Application()
+        SlackEndpoint(face.app).add_routes(app)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        slack.bot_url = f"http://{host}:{port}"
+        try:
+            await face.start()
+            yield Office(slack, face, freezer, database, of, f"http://{host}:{port}")
+            await face.drain(10)
+        finally:
+            await runner.cleanup()

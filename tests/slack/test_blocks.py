@@ -1,0 +1,64 @@
+"""Whatever is put in, Slack takes the blocks, and no text of people's comes alive in them."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.sandbox.block_kit import is_too_long, message_faults
+from bot.slack.blocks import (
+    Markup,
+    bold,
+    button,
+    code,
+    confirmation,
+    context,
+    cut,
+    escape,
+    fields,
+    fit,
+    header,
+    line_chart,
+    markup,
+    section,
+    size,
+)
+
+ANY = st.text(max_size=60) | st.sampled_from(
+    ["", " ", "<!channel>", "&" * 4000, "🦊" * 3000, "<" * 1000, "@here"]
+)
+
+
+@given(ANY, ANY)
+@settings(max_examples=200, deadline=None)
+def test_builders_make_only_blocks_that_slack_takes(one: str, two: str) -> None:
+    blocks = [
+        header(one),
+        section(markup("{} and {}", bold(one), code(two)), accessory=button(one, "a", style="danger")),
+        fields([one, two] * 8),
+        context(*[one] * 12),
+        *line_chart(one, two, [(one, 1.0), (one, -2.0), (two, float("nan"))] * 9, x_label=one, y_label=two),
+        {"type": "actions", "elements": [button(two, "b", confirm=confirmation(one, two, one, two))]},
+    ]
+    message = fit(blocks * 10)
+    assert not [fault for fault in message_faults(message) if "charts" not in fault]
+    assert not is_too_long(message)
+
+
+def test_escaped_text_pings_nobody() -> None:
+    assert escape("<!channel> & <@U1>") == "&lt;!channel&gt; &amp; &lt;@U1&gt;"
+    assert "@channel" not in escape("@channel and @HERE")
+    assert "@here" not in escape("@channel and @HERE").lower()
+    assert escape(Markup("*ours*")) == "*ours*"
+
+
+def test_cutting_tears_neither_entities_nor_links() -> None:
+    assert cut("a&b", 6) == "a…"
+    assert cut(Markup("see <https://x.io|the page> now"), 20) == "see…"
+    assert size(cut("🦊" * 100, 50)) <= 50
+
+
+def test_buttons_stay_when_the_body_gives_way() -> None:
+    tail = [{"type": "actions", "elements": [button("Share", "share")]}]
+    message = fit([section("x" * 3000)] * 60, tail)
+    assert message[-1] == tail[0]
+    assert "more than a message holds" in str(message[-2])
+    assert not is_too_long(message)

@@ -116,7 +116,7 @@ def _holds(status: ServiceStatus) -> Markup:
         return Markup("")
     lines = [markup("Held by {}", told(hold)) for hold in status.holds[:_MOST_HOLDS]]
     more = len(status.holds) - len(lines)
-    return join("\n", [Markup(":snowflake: ") + lines[0], *lines[1:], f"and {more} more" if more else ""])
+    return join("\n", [markup(":snowflake: {}", lines[0]), *lines[1:], f"and {more} more" if more else ""])
 
 
 def _slo(budget: Budget, points: Sequence[Point], status: ServiceStatus) -> Markup:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bot.freezes.hold import HoldKind
 from bot.freezes.overview import Overview, ServiceStatus
 from bot.freezes.verdict import Change, Verdict
 from bot.policy.catalog import Service
 from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, say, show_button
-from bot.slack.blocks import Markup, bold, code, context, join, markup, section
+from bot.slack.blocks import NOTHING, Markup, bold, code, context, join, markup, section
 from bot.slack.figures import holders, left, term
 from bot.slack.wording import listed
 from bot.slack.words import Hint, name, split, unquoted
@@ -104,13 +105,15 @@ def _named(change: Change) -> Markup:
 
 
 def _next(verdict: Verdict, service: Service) -> Markup:
+    """Answer the one step that is most likely to lead on."""
     if verdict.allow:
-        return Markup("")
+        return NOTHING
+    exempt = code(f"/freeze exempt {service.name} CHANGE REASON")
+    persons = [hold for hold in verdict.holds if hold.kind is HoldKind.PERSON]
+    if persons:
+        return markup("Next: ask {}, or have the change let through by {}.", holders(persons), exempt)
     kinds = exempt_kinds(service)
-    ways = (
-        [markup("a {} change by {}", listed(kinds, "or"), code(f"/ship {service.name} CHANGE {kinds[0]}"))]
-        if (kinds and verdict.change.kind is None)
-        else []
-    )
-    ways.append(markup("one change by {}", code(f"/freeze exempt {service.name} CHANGE REASON")))
-    return markup("Next: fix what spent the budget, or let through {}.", join(", ", ways))
+    if kinds and verdict.change.kind is None:
+        named = code(f"/ship {service.name} CHANGE {kinds[0]}")
+        return markup("Next: if it is a {} change, say so: {}.", listed(kinds, "or"), named)
+    return markup("Next: fix what burns, or have the change let through by {}.", exempt)

@@ -132,6 +132,7 @@ async def test_freeze_alone_lists_who_is_frozen_by_whom_and_why(office: Office) 
     assert (await office.types("riley", "/freeze")).text == "Nothing is frozen."
     await office.types("sam", "/freeze search for 2d index rebuild")
     answer = await office.types("riley", "/freeze")
+    assert "Held by <@U0SAM> since <!date^" in (await office.types("riley", "/budget search")).text
     assert "*search*" in answer.text
     assert "<@U0SAM> since" in answer.text
     assert "index rebuild" in answer.text
@@ -146,11 +147,13 @@ async def test_exempt_change_may_ship_through_the_freeze_and_no_other(office: Of
     refused = await office.types("riley", "/ship checkout PR-13")
     assert refused.text.startswith(":no_entry: No, `PR-13` may not ship")
     assert "peak sale" in refused.text
+    assert "Next: ask <@U0SAM>" in refused.text
     assert ("#checkout", "exemption_granted") in await announced(office)
 
 
 async def test_policys_kinds_pass_the_bots_hold_but_not_a_persons(office: Office) -> None:
     await placed_by_the_bot(office)
+    assert "if it is a P0 or security change" in (await office.types("riley", "/ship checkout PR-1")).text
     assert "Yes, a security change" in (await office.types("riley", "/ship checkout security")).text
     assert "Yes, `PR-1` (P0)" in (await office.types("riley", "/ship checkout PR-1 P0")).text
     await office.types("sam", "/freeze checkout peak sale")

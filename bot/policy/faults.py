@@ -87,5 +87,8 @@ def quoted(text: str) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Answer `; did you mean …?` for the nearest known word, or nothing where none is near."""
     by_lower = {name.lower(): name for name in known}
-    near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    lower = word.lower()
+    near = get_close_matches(lower, by_lower, n=1, cutoff=0.6)
+    # `prod` is short for `production`, though by its letters it is far from it.
+    near += [name for name in by_lower if len(lower) > 2 and name.startswith(lower)]
     return f"; did you mean {quoted(by_lower[near[0]])}?" if near else ""

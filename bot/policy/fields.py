@@ -159,7 +159,7 @@ Team = Annotated[
 ]
 Principal = Annotated[
     str,
-    _checked(f"{GROUP}|{PERSON}|{EVERYONE}", "anyone", f"{_PEOPLE}, or {EVERYONE}"),
+    _checked(f"{GROUP}|{PERSON}|{EVERYONE}", "a user group or person", f"{_PEOPLE}, or {EVERYONE}"),
     WithJsonSchema(_text(f"{GROUP}|{PERSON}|{EVERYONE}", "@sre")),
 ]
 _ANYONE = _text(f"{GROUP}|{PERSON}|{EVERYONE}", "@sre")

@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 
-from pytimeparse2 import parse  # type: ignore[import-untyped]  # ships no types
+from pytimeparse2 import parse
 
 from bot.policy.faults import IT, Refused
 

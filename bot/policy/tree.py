@@ -76,11 +76,17 @@ class Tree:
     places: dict[Path, Place] = field(default_factory=dict)
     refused: list[Refusal] = field(default_factory=list)
     value: object = UNREADABLE
+    _spoilt: set[Path] = field(default_factory=set)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Note a refusal; nothing more is to be said of the value it is about."""
+        self.refused.append(refusal)
+        if not refusal.is_key:
+            self._spoilt.add(refusal.path)
 
     def is_spoilt(self, path: Path) -> bool:
         """Tell whether the value at this path, or one that holds it, was refused while reading."""
-        spoilt = {refusal.path for refusal in self.refused if not refusal.is_key}
-        return any(path[:length] in spoilt for length in range(len(path) + 1))
+        return any(path[:length] in self._spoilt for length in range(len(path) + 1))
 
     def nearest(self, path: Path) -> tuple[Path, Place]:
         """Answer the place of the value at this path, or of the nearest one that holds it."""
@@ -117,7 +123,7 @@ class _Reader:
         except Refused as refused:
             # An empty value stands nowhere: its key shows the way.
             mark = key_mark if key_mark is not None and written == "" else node.start_mark
-            self._tree.refused.append(Refusal(path, mark, refused, written))
+            self._tree.refuse(Refusal(path, mark, refused, written))
             return UNREADABLE
 
     def _scalar(self, node: ScalarNode) -> object:
@@ -148,7 +154,7 @@ class _Reader:
             except Refused as refused:
                 written = key_node.value if isinstance(key_node, ScalarNode) else None
                 refusal = Refusal(path, key_node.start_mark, refused, written, is_key=True)
-                self._tree.refused.append(refusal)
+                self._tree.refuse(refusal)
                 continue
             if key in values:
                 continue
@@ -175,7 +181,7 @@ class _Reader:
                 if not is_usable or len(merging) >= DEEPEST:
                     refused = Refused("only another mapping can be merged", "<<: *alias")
                     mark = source.start_mark
-                    self._tree.refused.append(Refusal(path, mark, refused, None, is_key=True))
+                    self._tree.refuse(Refusal(path, mark, refused, None, is_key=True))
                 else:
                     yield from self._entries(source, path, [*merging, node])
 

@@ -123,7 +123,7 @@ def compose(text: Text) -> Iterator[Node]:
     except MarkedYAMLError as error:
         raise Unreadable(_syntax_fault(text, error)) from error
     except ReaderError as error:
-        message = f"the character U+{ord(str(error.character)):04X} is not allowed in YAML"
+        message = f"the character U+{ord(text.text[error.position]):04X} is not allowed in YAML"
         raise Unreadable(text.fault(error.position, message, "printable text")) from error
     except (ValueError, OverflowError) as error:
         # PyYAML lets these out of escapes and directives with numbers beyond all bounds.

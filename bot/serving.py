@@ -47,7 +47,7 @@ async def serve(settings: Settings, *, clock: Clock | None = None, routes: Seque
 
 async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: float) -> int:
     """Run a bot with the local stand-in for Slack beside it, on one address, until stopped."""
-    from bot.sandbox import Sandbox  # noqa: PLC0415 - `governor run` never loads the stand-in
+    from bot.sandbox import POLICIES, Sandbox  # noqa: PLC0415 - `governor run` never loads the stand-in
 
     clock = SimulatedClock(speed=speed)
     async with AsyncExitStack() as stack:
@@ -71,7 +71,7 @@ async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: flo
                 "slack_app_token": None,
                 "slack_api_url": f"{base_url}/slack-api/",
                 "governor_api_token": api_token,
-                "policies_dir": policies or Sandbox.POLICIES,
+                "policies_dir": policies or POLICIES,
                 "database_url": f"sqlite+aiosqlite:///{folder}/governor.db",
             }
         )

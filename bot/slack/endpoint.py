@@ -26,9 +26,10 @@ class SlackEndpoint:
         began = time.perf_counter()
         try:
             bolt_request = await to_bolt_request(request)
-        except (UnicodeDecodeError, LookupError):
+        except (ValueError, LookupError, AttributeError, TypeError):
+            # Bolt reads the body before it checks the signature, and expects Slack's shapes.
             self._observe(time.perf_counter() - began, 400)
-            return web.Response(status=400, text="the body is not UTF-8 text")
+            return web.Response(status=400, text="this is no request of Slack's")
         response = await to_aiohttp_response(await self._bolt.async_dispatch(bolt_request))
         self._observe(time.perf_counter() - began, response.status)
         return response

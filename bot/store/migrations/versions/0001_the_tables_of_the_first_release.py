@@ -48,6 +48,18 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_exemptions_service"), ["service"], unique=False)
 
     op.create_table(
+        "flags",
+        sa.Column("environment", sa.String(length=100), nullable=False),
+        sa.Column("key", sa.String(length=100), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("rollout", sa.Double(), nullable=False),
+        sa.Column("seed", sa.String(length=100), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("environment", "key", name=op.f("pk_flags")),
+    )
+    op.create_table(
         "holds",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("service", sa.String(length=100), nullable=False),
@@ -170,6 +182,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_holds_service_lifted_at")
 
     op.drop_table("holds")
+    op.drop_table("flags")
     with op.batch_alter_table("exemptions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_exemptions_service"))
 

@@ -1,0 +1,121 @@
+"""A courier at work between a real database and the strict stand-in."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+from prometheus_client import CollectorRegistry
+from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy import select
+from sqlalchemy.engine import Row
+
+from bot.clock import SystemClock
+from bot.sandbox.server import SandboxServer
+from bot.slack.courier import Courier
+from bot.slack.lane import Notice, Timing
+from bot.store.database import Database
+from bot.store.migrate import migrate
+from bot.store.outbox import Block, Message, enqueue
+from bot.store.tables import outbox
+
+SCOPES = (
+    "channels:history",
+    "channels:join",
+    "channels:read",
+    "chat:write",
+    "groups:history",
+    "groups:read",
+    "im:history",
+    "im:write",
+)
+SPEED = 20.0
+"""The stand-in's wall clock runs that much faster, and the courier's interval is that much shorter."""
+BRISK = Timing(
+    interval_s=1 / SPEED, settle_s=0.02, backoff_s=0.01, backoff_limit_s=0.1, not_permitted_s=0.1, poll_s=0.1
+)
+
+Found = TypeVar("Found")
+
+
+def manifest(*without: str) -> dict[str, object]:
+    """Answer an app manifest with the courier's scopes but these."""
+    return {"oauth_config": {"scopes": {"bot": [scope for scope in SCOPES if scope not in without]}}}
+
+
+@dataclass
+class Post:
+    """The database, the stand-in and the client between them; couriers come and go."""
+
+    database: Database
+    slack: SandboxServer
+    client: AsyncWebClient
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    async def write(self, channel: str, *texts: str, blocks: Sequence[Block] = ()) -> None:
+        """Put messages into the outbox."""
+        messages = [Message(channel, "told", text, blocks) for text in texts]
+        async with self.database.transaction() as connection:
+            await enqueue(connection, messages, SystemClock().now())
+
+    async def rows(self) -> Sequence[Row[tuple[object, ...]]]:
+        """Answer the outbox as it is."""
+        async with self.database.reading() as connection:
+            return (await connection.execute(select(outbox).order_by(outbox.c.id))).all()
+
+    async def states(self) -> list[str]:
+        """Answer the states of all messages, oldest first."""
+        return [str(row.state) for row in await self.rows()]
+
+    def texts(self, channel: str) -> list[str]:
+        """Answer what stands in a channel, oldest first."""
+        return [message.text for message in self.slack.messages(channel)]
+
+    async def until_done(self, within_s: float = 20.0) -> None:
+        """Wait until every message is sent or failed."""
+        async with asyncio.timeout(within_s):
+            while set(await self.states()) & {"waiting", "sending"}:  # noqa: ASYNC110 - a database tells nobody
+                await asyncio.sleep(0.02)
+
+    @asynccontextmanager
+    async def courier(
+        self, *, timing: Timing = BRISK, notice: Notice = lambda _message, _error: ()
+    ) -> AsyncIterator[Courier]:
+        """Let a courier work for the time of the block."""
+        self.registry = CollectorRegistry()
+        courier = Courier(
+            self.database,
+            self.client,
+            SystemClock(),
+            notice=notice,
+            registry=self.registry,
+            timing=timing,
+        )
+        running = asyncio.create_task(courier.run())
+        try:
+            yield courier
+        finally:
+            await courier.drain(5)
+            await running
+
+
+@asynccontextmanager
+async def post_office(
+    folder: Path, *, without_scopes: Sequence[str] = (), wall: Callable[[], float] | None = None
+) -> AsyncIterator[Post]:
+    """Open a database and a stand-in that takes one message a second and channel, at `SPEED`."""
+    async with (
+        Database(f"sqlite+aiosqlite:///{folder}/governor.db") as database,
+        SandboxServer(
+            manifest=manifest(*without_scopes), wall=wall or (lambda: time.time() * SPEED)
+        ) as slack,
+        aiohttp.ClientSession() as session,
+    ):
+        slack.rates.burst = 1
+        await migrate(database)
+        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, session=session)
+        yield Post(database, slack, client)

@@ -1,0 +1,30 @@
+"""Both databases, empty."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.servers import PostgreSQL, running_postgresql
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def postgresql() -> AsyncIterator[PostgreSQL]:
+    async with running_postgresql() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest) -> PostgreSQL | None:
+    """The server that the database needs, if it needs one."""
+    if request.param == "sqlite":
+        return None
+    running: PostgreSQL = request.getfixturevalue("postgresql")
+    return running
+
+
+@pytest.fixture
+async def url(server: PostgreSQL | None, tmp_path: Path) -> str:
+    """The address of an empty database."""
+    return f"sqlite+aiosqlite:///{tmp_path}/governor.db" if server is None else await server.new_database()

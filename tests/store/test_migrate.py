@@ -1,0 +1,82 @@
+"""The migrations and the tables say the same, in both databases."""
+
+import asyncio
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, select
+
+from bot.store.database import Database
+from bot.store.migrate import migrate, newest_version, upgrade, version
+from bot.store.tables import metadata, slos
+
+
+def differences(connection: Connection) -> list[object]:
+    """Answer what the tables have and the database lacks, or the other way round."""
+    context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+    return list(compare_metadata(context, metadata))
+
+
+def tables(connection: Connection) -> set[str]:
+    """Answer the names of the tables in the database."""
+    return set(inspect(connection).get_table_names())
+
+
+async def test_a_migrated_database_is_what_the_tables_say(url: str) -> None:
+    async with Database(url) as database:
+        assert await version(database) is None
+        await migrate(database)
+        assert await version(database) == newest_version()
+        async with database.engine.connect() as connection:
+            assert await connection.run_sync(differences) == []
+            assert await connection.run_sync(tables) == {*metadata.tables, "alembic_version"}
+
+
+async def definitions(database: Database) -> set[str]:
+    """Answer how the database itself writes what it has: conditions of indexes and kinds of tables too."""
+    query = (
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'"
+        if database.is_sqlite
+        else "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+    )
+    async with database.reading() as connection:
+        return {" ".join(sql.split()) for sql in (await connection.exec_driver_sql(query)).scalars()}
+
+
+async def test_migrated_tables_and_indexes_are_defined_like_those_made_at_once(url: str) -> None:
+    async with Database(url) as database:
+        await migrate(database)
+        migrated = await definitions(database)
+        async with database.transaction() as connection:
+            await connection.run_sync(metadata.drop_all)
+            await connection.run_sync(metadata.create_all)
+        assert migrated == await definitions(database)
+
+
+async def test_a_difference_between_tables_and_migrations_is_seen(url: str) -> None:
+    async with Database(url) as database:
+        await migrate(database)
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql("DROP TABLE standings")
+            await connection.exec_driver_sql("ALTER TABLE holds ADD COLUMN surplus TEXT")
+        async with database.engine.connect() as connection:
+            assert len(await connection.run_sync(differences)) == 2
+
+
+async def test_migrating_twice_or_from_several_processes_at_once_does_no_harm(url: str) -> None:
+    await asyncio.gather(*(upgrade(url) for _ in range(3)))
+    await upgrade(url)
+    async with Database(url) as database, database.reading() as connection:
+        assert (await connection.execute(select(slos))).all() == []
+
+
+async def test_a_migration_that_fails_leaves_the_database_as_it_was(url: str) -> None:
+    async with Database(url) as database:
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql("CREATE TABLE standings (in_the_way INTEGER)")
+        with pytest.raises(Exception, match="already exists"):
+            await migrate(database)
+        async with database.engine.connect() as connection:
+            assert await connection.run_sync(tables) == {"standings"}
+        assert await version(database) is None

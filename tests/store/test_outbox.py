@@ -1,0 +1,141 @@
+"""The reading half of the outbox, in both databases."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.store import outbox
+from bot.store.database import Database
+from bot.store.migrate import migrate
+from bot.store.outbox import Message, Place, Queued, State
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=5)
+BLOCK = {"type": "divider"}
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    async with Database(url) as database:
+        await migrate(database)
+        yield database
+
+
+async def write(database: Database, channel: str, *texts: str, now: datetime = NOW) -> None:
+    """Put messages into the outbox."""
+    async with database.transaction() as connection:
+        await outbox.enqueue(connection, [Message(channel, "told", text, [BLOCK]) for text in texts], now)
+
+
+async def first(database: Database, channel: str = "#checkout") -> Queued:
+    """Answer the first message that is not done."""
+    async with database.reading() as connection:
+        queued = await outbox.first_undone(connection, channel)
+    assert queued is not None
+    return queued
+
+
+async def claimed(database: Database, queued: Queued, now: datetime = NOW) -> bool:
+    """Try to claim a message in a transaction of its own."""
+    async with database.transaction() as connection:
+        return await outbox.claim(connection, queued, now)
+
+
+async def failed(database: Database, error: str, channel: str = "#checkout") -> bool:
+    """Give the first message up; answer whether that is news."""
+    queued = await first(database, channel)
+    async with database.transaction() as connection:
+        return await outbox.mark_failed(connection, queued, error)
+
+
+async def sent(database: Database, ts: str, channel: str = "#checkout") -> None:
+    """Send the first message."""
+    queued = await first(database, channel)
+    assert await claimed(database, queued)
+    async with database.transaction() as connection:
+        await outbox.mark_sent(connection, queued, Place("C1", ts), NOW)
+
+
+async def test_a_message_is_read_as_it_was_written(database: Database) -> None:
+    await write(database, "#checkout", "one")
+    queued = await first(database)
+    assert queued.message == Message("#checkout", "told", "one", [BLOCK])
+    assert (queued.state, queued.created_at, queued.first_attempt_at) == (State.WAITING, NOW, None)
+
+
+async def test_the_first_message_of_a_channel_stays_first_until_it_is_done(database: Database) -> None:
+    await write(database, "#checkout", "one", "two")
+    await write(database, "#search", "elsewhere")
+    assert await claimed(database, await first(database))
+    assert (await first(database)).message.text == "one"
+    assert await failed(database, "is_archived")
+    assert (await first(database)).message.text == "two"
+    assert (await first(database, "#search")).message.text == "elsewhere"
+
+
+async def test_a_message_is_claimed_by_one_of_many(database: Database) -> None:
+    await write(database, "#checkout", "one")
+    queued = await first(database)
+    assert sorted(await asyncio.gather(*(claimed(database, queued) for _ in range(5)))) == [False] * 4 + [
+        True
+    ]
+
+
+async def test_the_time_of_the_first_attempt_is_kept_over_the_next(database: Database) -> None:
+    await write(database, "#checkout", "one")
+    assert await claimed(database, await first(database), NOW)
+    async with database.transaction() as connection:
+        await outbox.put_back(connection, await first(database), "ratelimited")
+    assert await claimed(database, await first(database), LATER)
+    assert replace(await first(database), message=Message("", "", "")).first_attempt_at == NOW
+
+
+async def test_the_backlog_counts_what_is_not_done(database: Database) -> None:
+    await write(database, "#checkout", "one", "two", now=LATER)
+    await write(database, "#search", "elsewhere", now=NOW)
+    await sent(database, "1.0")
+    async with database.reading() as connection:
+        backlog = await outbox.read_backlog(connection)
+    assert (backlog.channels, backlog.oldest_at) == ({"#checkout": 1, "#search": 1}, NOW)
+
+
+async def test_an_empty_outbox_has_no_backlog(database: Database) -> None:
+    async with database.reading() as connection:
+        assert await outbox.read_backlog(connection) == outbox.Backlog({}, None)
+        assert await outbox.first_undone(connection, "#checkout") is None
+        assert await outbox.last_place(connection, "#checkout") is None
+        assert await outbox.read_failing(connection) == {}
+
+
+async def test_a_failure_is_news_once_per_channel_and_error_until_a_success(database: Database) -> None:
+    await write(database, "#checkout", *"abcdef")
+    await write(database, "#search", "elsewhere")
+    assert await failed(database, "is_archived")
+    assert not await failed(database, "is_archived")
+    assert await failed(database, "restricted_action")
+    assert await failed(database, "is_archived", "#search")
+    await sent(database, "1.0")
+    assert await failed(database, "is_archived")
+
+
+async def test_a_channel_is_failing_until_a_message_gets_through(database: Database) -> None:
+    await write(database, "#checkout", *"abc")
+    await failed(database, "not_in_channel")
+    await failed(database, "is_archived")
+    async with database.reading() as connection:
+        assert await outbox.read_failing(connection) == {"#checkout": outbox.Failing("is_archived", 2, NOW)}
+    await sent(database, "1.0")
+    async with database.reading() as connection:
+        assert await outbox.read_failing(connection) == {}
+
+
+async def test_the_last_place_is_where_the_newest_message_arrived(database: Database) -> None:
+    await write(database, "#checkout", "one", "two", "three")
+    await sent(database, "1.0")
+    await sent(database, "2.0")
+    await failed(database, "is_archived")
+    async with database.reading() as connection:
+        assert await outbox.last_place(connection, "#checkout") == Place("C1", "2.0")

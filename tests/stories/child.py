@@ -1,0 +1,104 @@
+"""A bot as a process: started, stirred into transitions, killed and started again by the crash story.
+
+What the story needs of any such program: it serves `GET /readyz`, and what it decides goes through the
+same store, `Freezer` and `Courier`. This one also serves `POST /stir?count=…`, which makes it place and
+lift holds as fast as it can. Run as `python -m tests.stories.child DATABASE_URL API_URL TOKEN PORT`.
+"""
+
+import asyncio
+import sys
+import uuid
+from collections.abc import Sequence
+
+import aiohttp
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.clock import SystemClock
+from bot.freezes.freezer import Freezer, Occasion
+from bot.freezes.transition import HoldLifted, HoldPlaced
+from bot.slack.courier import Courier
+from bot.slack.lane import Timing
+from bot.store.database import Database
+from bot.store.migrate import migrate
+from bot.store.outbox import Message
+from tests.values import service
+
+ANNOUNCEMENTS = "#releases"
+SERVICES = ("checkout", "search", "payments")
+SPEED = 20.0
+"""How much faster than Slack this story's channels take messages."""
+TIMING = Timing(interval_s=1 / SPEED, settle_s=0.05, backoff_s=0.02, backoff_limit_s=0.2, poll_s=0.5)
+
+
+def tell(occasion: Occasion) -> Sequence[Message]:
+    """Tell a transition in the service's channel and in the announcements channel."""
+    match occasion.transition:
+        case HoldPlaced(hold):
+            text = placed(hold.id)
+        case HoldLifted(hold):
+            text = lifted(hold.id)
+        case other:
+            raise TypeError(f"{other} does not happen here")
+    return [Message(channel, "freeze_told", text) for channel in (occasion.service.channel, ANNOUNCEMENTS)]
+
+
+def placed(hold_id: int) -> str:
+    """Answer the words for a hold that was placed."""
+    return f"hold {hold_id} placed"
+
+
+def lifted(hold_id: int) -> str:
+    """Answer the words for a hold that was lifted."""
+    return f"hold {hold_id} lifted"
+
+
+class Child:
+    """The process's parts."""
+
+    def __init__(self, database: Database, courier: Courier) -> None:
+        self._freezer = Freezer(database, tell, on_told=courier.wake)
+        self._work: set[asyncio.Task[None]] = set()
+
+    async def ready(self, _request: web.Request) -> web.Response:
+        """Say that the process runs."""
+        return web.Response(text="ready")
+
+    async def stir(self, request: web.Request) -> web.Response:
+        """Begin `count` transitions and answer at once."""
+        task = asyncio.create_task(self._change(int(request.query["count"])))
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        return web.Response(status=202)
+
+    async def _change(self, count: int) -> None:
+        clock = SystemClock()
+        for number in range(count):
+            shop = service(SERVICES[number % len(SERVICES)])
+            if await self._freezer.holds(clock.now(), shop.name):
+                await self._freezer.lift(shop, by="U0SAM", reason="over", now=clock.now())
+            else:
+                request = str(uuid.uuid4())
+                await self._freezer.place(
+                    shop, by="U0SAM", reason="why", until=None, request=request, now=clock.now()
+                )
+
+
+async def main(database_url: str, api_url: str, token: str, port: str) -> None:
+    """Run until killed."""
+    async with Database(database_url) as database, aiohttp.ClientSession() as session:
+        await migrate(database)
+        client = AsyncWebClient(token=token, base_url=api_url, session=session)
+        courier = Courier(database, client, SystemClock(), registry=CollectorRegistry(), timing=TIMING)
+        child = Child(database, courier)
+        app = web.Application()
+        app.add_routes([web.get("/readyz", child.ready), web.post("/stir", child.stir)])
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", int(port)).start()
+        await courier.run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Dialect,
     Double,
@@ -185,4 +186,20 @@ audit = Table(
     Column("reason", Text, nullable=False),
     Column("before", JSON(none_as_null=True)),
     Column("after", JSON(none_as_null=True)),
+)
+
+# The flags of the `local` backend; one that no row speaks of yet is off.
+flags = Table(
+    "flags",
+    metadata,
+    Column("environment", String(100), primary_key=True),
+    Column("key", String(100), primary_key=True),
+    Column("enabled", Boolean, nullable=False),
+    # A share of all users, 0 to 1, and what decides who is among them.
+    Column("rollout", Double, nullable=False),
+    Column("seed", String(100), nullable=False),
+    # Counts the changes: a change names the version that it was planned on.
+    Column("version", Integer, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("note", Text, nullable=False),
 )

@@ -1,0 +1,215 @@
+"""The port to flag systems: what a backend must be able to do, and how it may fail.
+
+FlagError
+├── FlagNotFound         no such flag; `near` has similar names
+├── EnvironmentNotFound  no such environment; `near` has those there are
+├── Forbidden            the credentials do not allow it
+├── Conflict             somebody changed the flag since the plan was made; nothing was written
+├── ApprovalRequired     the flag system wants its own approval first; `link` leads there
+├── Unsupported          this flag or this system cannot do it
+├── InvalidChange        the change makes no sense, or the flag system refuses it as such
+├── Misconfigured        the backend's settings are wrong
+├── RateLimited          too many requests; nothing was written, try again after `retry_after`; retryable
+├── BackendUnavailable   no answer or a passing fault, and nothing was written; retryable
+└── OutcomeUnknown       no answer after sending: read the flag back before anything else
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bot.flags.change import Difference, FlagChange, NotPossible, OutOfRange, apply_to
+from bot.flags.flag import FlagState
+
+
+class FlagError(Exception):
+    """A flag could not be read or changed. The message is fit for the person who asked."""
+
+    retryable = False
+
+
+class FlagNotFound(FlagError):
+    """There is no such flag."""
+
+    def __init__(self, flag: str, existing: Iterable[str] = ()) -> None:
+        self.flag = flag
+        self.near = tuple(difflib.get_close_matches(flag, list(existing), n=3, cutoff=0.5))
+        hint = f"; did you mean {' or '.join(self.near)}?" if self.near else ""
+        super().__init__(f"there is no flag {flag}{hint}")
+
+
+class EnvironmentNotFound(FlagError):
+    """There is no such environment."""
+
+    def __init__(self, environment: str, existing: Iterable[str] = ()) -> None:
+        self.environment = environment
+        self.near = tuple(existing)
+        hint = f"; there is {', '.join(self.near)}" if self.near else ""
+        super().__init__(f"the flag system has no environment {environment}{hint}")
+
+
+class Forbidden(FlagError):
+    """The credentials do not allow it."""
+
+
+class Conflict(FlagError):
+    """Somebody changed the flag since the plan was made; nothing was written. `found` is what it is now."""
+
+    def __init__(self, flag: str, environment: str, found: FlagState | None = None) -> None:
+        super().__init__(f"somebody changed {flag} in {environment} meanwhile; nothing was written")
+        self.flag = flag
+        self.environment = environment
+        self.found = found
+
+
+class ApprovalRequired(FlagError):
+    """The flag system wants its own approval first; `link` leads to where it is asked for."""
+
+    def __init__(self, message: str, link: str | None) -> None:
+        super().__init__(message)
+        self.link = link
+
+
+class Unsupported(FlagError):
+    """The flag or its system cannot do it."""
+
+
+class InvalidChange(FlagError):
+    """The change makes no sense, or the flag system refuses it as such."""
+
+
+class Misconfigured(FlagError):
+    """The backend's settings are wrong."""
+
+
+class RateLimited(FlagError):
+    """Too many requests; nothing was written."""
+
+    retryable = True
+
+    def __init__(self, message: str, retry_after: timedelta) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BackendUnavailable(FlagError):
+    """No answer, or not this time; nothing was written."""
+
+    retryable = True
+
+
+class OutcomeUnknown(FlagError):
+    """No answer after sending: nobody knows whether it was written. Read back before anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do besides turning flags on and off.
+
+    `finest_share` is the smallest step of an exposure it keeps, None where it keeps none.
+    """
+
+    finest_share: float | None
+    history: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a change would do to the flag as it is now. `version` is the one that it was planned on."""
+
+    flag: str
+    environment: str
+    change: FlagChange
+    difference: Difference
+
+    @property
+    def version(self) -> str:
+        """The version of the flag that the plan holds for, and for no other."""
+        return self.difference.before.version
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A change that was carried out: the flag before it, and after it as the flag system tells."""
+
+    before: FlagState
+    after: FlagState
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One change in the flag system's own history."""
+
+    at: datetime
+    by: str
+    what: str
+
+
+class FlagBackend(Protocol):
+    """A flag system. Every method raises `FlagError`."""
+
+    @property
+    def name(self) -> str:
+        """What the system is called in policies and messages."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
+
+    async def list(self, environment: str) -> Sequence[FlagState]:
+        """Answer every flag of the environment, by name."""
+        ...
+
+    async def read(self, flag: str, environment: str) -> FlagState:
+        """Answer the flag as it is now."""
+        ...
+
+    async def plan(self, flag: str, environment: str, change: FlagChange) -> Plan:
+        """Answer what the change would do, and write nothing."""
+        ...
+
+    async def apply(
+        self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
+    ) -> Applied:
+        """Carry the change out if the flag still has `version`; raises `Conflict` if it has another.
+
+        `note` says who wants it and why, for the flag system's own history.
+        """
+        ...
+
+    async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
+        """Answer the last changes, newest first; raises `Unsupported` without that capability."""
+        ...
+
+    async def check(self) -> None:
+        """Ask one cheap question to see whether the system answers and takes the credentials."""
+        ...
+
+
+def plan_change(state: FlagState, change: FlagChange, capabilities: Capabilities) -> Plan:
+    """Plan the change of a state that was just read.
+
+    Raises `InvalidChange` for a share that is none and `Unsupported` for one that cannot be kept.
+    """
+    after = expect(state, change, capabilities)
+    return Plan(state.flag, state.environment, change, Difference(state, after))
+
+
+def expect(state: FlagState, change: FlagChange, capabilities: Capabilities) -> FlagState:
+    """Answer the state that the change should lead to, with the port's errors."""
+    try:
+        return apply_to(state, change, finest=capabilities.finest_share or 0.0)
+    except OutOfRange as error:
+        raise InvalidChange(str(error)) from error
+    except NotPossible as error:
+        raise Unsupported(str(error)) from error
+
+
+def require_version(state: FlagState, version: str) -> None:
+    """Raise `Conflict` unless the state that was just read is the one that the plan was made on."""
+    if state.version != version:
+        raise Conflict(state.flag, state.environment, state)

@@ -1,0 +1,1 @@
+"""Flag systems, one file each; `registry.py` lists them."""

@@ -1,0 +1,32 @@
+"""Reading a backend's settings from the policies: unknown and missing ones are told by name."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from bot.flags.backend import Misconfigured
+
+
+class BackendSettings(BaseModel):
+    """Settings of one backend, written in camelCase as all policies are."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, alias_generator=to_camel, hide_input_in_errors=True
+    )
+
+
+_Settings = TypeVar("_Settings", bound=BackendSettings)
+
+
+def read_settings(model: type[_Settings], name: str, settings: Mapping[str, object]) -> _Settings:
+    """Answer the settings as a value; raises `Misconfigured` with every fault."""
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or name}: {fault['msg'].lower()}"
+            for fault in error.errors(include_url=False, include_input=False)
+        )
+        raise Misconfigured(f"the settings of flag backend {name} are wrong: {faults}") from error

@@ -1,0 +1,163 @@
+"""What people do to a flag, and what that means. Pure; no clock, no I/O.
+
+A change says what is wanted, never how a flag system spells it: `apply_to` answers the state that a change
+leads to, `Difference` compares two states as exposure.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any, assert_never
+
+from bot.flags.flag import FlagState, Shape, exposure_in_words, percent
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOn:
+    """Serve the flag's own rollout again, or everybody where it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOff:
+    """Serve nobody; the rollout and the rules stay for the next time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetExposure:
+    """Turn the flag on for this share of users, between 0 and 1."""
+
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Off for everyone at once, whatever default the code has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Bring a recorded state back, exactly."""
+
+    state: FlagState
+
+
+FlagChange = TurnOn | TurnOff | SetExposure | Kill | Restore
+
+
+class NotPossible(Exception):
+    """The change makes no sense for this flag; the message says why."""
+
+
+class OutOfRange(NotPossible):
+    """The share is not one, or finer than the flag system can keep."""
+
+
+class Direction(StrEnum):
+    """What a change does to how many see the flag."""
+
+    RAISES = "raises"
+    LOWERS = "lowers"
+    KEEPS = "keeps"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Two states of one flag, compared by who sees it."""
+
+    before: FlagState
+    after: FlagState
+
+    @property
+    def direction(self) -> Direction:
+        """Tell whether more people see the flag; what cannot be compared counts as raising."""
+        before, after = self.before.exposure, self.after.exposure
+        if after == 0:
+            return Direction.KEEPS if before == 0 else Direction.LOWERS
+        if before == 1 and self.before.shape is Shape.SIMPLE:
+            return Direction.KEEPS if _same(self.before, self.after) else Direction.LOWERS
+        if before == 0 or before is None or after is None or not _comparable(self.before, self.after):
+            return Direction.KEEPS if _same(self.before, self.after) else Direction.RAISES
+        if before == after:
+            return Direction.KEEPS
+        return Direction.RAISES if after > before else Direction.LOWERS
+
+    @property
+    def words(self) -> str:
+        """Say the difference: `5 % → 25 % of users`, `off → 5 % of users`, `25 % of users → off`."""
+        before, after = exposure_in_words(self.before), exposure_in_words(self.after)
+        if before == after:
+            return f"{after}, as before"
+        both_on = self.before.enabled and self.after.enabled
+        if both_on and self.before.rollout is not None and self.before.shape is self.after.shape:
+            before = percent(self.before.rollout)
+        return f"{before} → {after}"
+
+
+def apply_to(state: FlagState, change: FlagChange, *, finest: float = 0.0) -> FlagState:
+    """Answer the state that `change` leads to; `finest` is the smallest step of a share that can be kept.
+
+    Raises `OutOfRange` for a share that is none, `NotPossible` for a percentage of a flag that has none.
+    """
+    match change:
+        case TurnOn():
+            return replace(state, enabled=True)
+        case TurnOff() | Kill():
+            return replace(state, enabled=False)
+        case SetExposure(share):
+            _check_share(share, finest)
+            if state.rollout is None:
+                raise NotPossible(
+                    f"{state.flag} has no single percentage ({state.shape}): "
+                    "setting one would overwrite its rules"
+                )
+            return replace(state, enabled=True, rollout=share)
+        case Restore(recorded):
+            if (recorded.flag, recorded.environment) != (state.flag, state.environment):
+                raise NotPossible(f"the recorded state is of {recorded.flag} in {recorded.environment}")
+            return recorded
+        case _:
+            assert_never(change)
+
+
+def change_as_json(change: FlagChange) -> dict[str, Any]:
+    """Write a change down, for an approval or a ramp that outlives the process."""
+    return {"kind": type(change).__name__, **asdict(change)}
+
+
+def change_from_json(written: Mapping[str, Any]) -> FlagChange:
+    """Read a change that `change_as_json` wrote."""
+    kind = written["kind"]
+    if kind == "SetExposure":
+        return SetExposure(float(written["share"]))
+    if kind == "Restore":
+        return Restore(state_from_json(written["state"]))
+    plain: Mapping[str, FlagChange] = {"TurnOn": TurnOn(), "TurnOff": TurnOff(), "Kill": Kill()}
+    return plain[kind]
+
+
+def state_from_json(written: Mapping[str, Any]) -> FlagState:
+    """Read a state written by `dataclasses.asdict`."""
+    return FlagState(**{**written, "shape": Shape(written["shape"])})
+
+
+def _check_share(share: float, finest: float) -> None:
+    if not 0 <= share <= 1:
+        raise OutOfRange(f"{share * 100:g} % is not between 0 % and 100 %")
+    if finest and abs(share / finest - round(share / finest)) > 1e-6:
+        raise OutOfRange(f"{share * 100:g} % is finer than the steps of {finest * 100:g} % that are kept")
+
+
+def _comparable(before: FlagState, after: FlagState) -> bool:
+    """Tell whether shares of the two are shares of the same people."""
+    if before.shape is not after.shape:
+        return False
+    return before.shape is Shape.SIMPLE or not _is_recorded_otherwise(before, after)
+
+
+def _same(before: FlagState, after: FlagState) -> bool:
+    shown = (before.exposure, before.shape) == (after.exposure, after.shape)
+    return shown and (before.shape is Shape.SIMPLE or not _is_recorded_otherwise(before, after))
+
+
+def _is_recorded_otherwise(before: FlagState, after: FlagState) -> bool:
+    return before.configuration != after.configuration

@@ -1,0 +1,71 @@
+"""A flag in one environment, as every flag system's flags can be described. Pure; no clock, no I/O.
+
+`rollout` is what the flag means once it is on; `exposure` is what it means now. Shares are fractions
+between 0 and 1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Shape(StrEnum):
+    """How the flag decides who sees it."""
+
+    SIMPLE = "simple"
+    """One share of all users: percentages are the whole truth."""
+    TARGETED = "targeted"
+    """Rules choose users by what they are; a rollout, where there is one, is a share of those chosen."""
+    MULTIVARIATE = "multivariate"
+    """More values than on and off."""
+    OPAQUE = "opaque"
+    """Not understood by the adapter."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlagState:
+    """A flag as its system has it.
+
+    `rollout` is None where no single share describes it. `version` changes with everything in the state
+    (two equal versions mean that nobody touched the flag). `configuration` is the system's own form, JSON,
+    that brings this very state back; only the backend that wrote it reads it.
+    """
+
+    flag: str
+    environment: str
+    enabled: bool
+    rollout: float | None
+    shape: Shape = Shape.SIMPLE
+    version: str = ""
+    stale: bool = False
+    url: str | None = None
+    configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def exposure(self) -> float | None:
+        """The share that sees the flag on now: 0 while it is off, None where it cannot be known."""
+        return self.rollout if self.enabled else 0.0
+
+    @property
+    def is_off(self) -> bool:
+        """Whether nobody sees it."""
+        return self.exposure == 0
+
+
+def exposure_in_words(state: FlagState) -> str:
+    """Say who sees the flag: `off`, `25 % of users`, `5 % of those its rules choose`, …."""
+    if not state.enabled:
+        return "off"
+    if state.shape is Shape.SIMPLE and state.rollout is not None:
+        return f"{percent(state.rollout)} of users"
+    if state.rollout is not None:
+        return f"{percent(state.rollout)} of those its rules choose"
+    if state.shape is Shape.MULTIVARIATE:
+        return "on, with several values"
+    return "on for those its rules choose" if state.shape is Shape.TARGETED else "on, for whom is not known"
+
+
+def percent(share: float) -> str:
+    """Write a share as people do: `25 %`, `0.5 %`, `33.33 %`."""
+    return f"{share * 100:.6g} %"

@@ -1,0 +1,137 @@
+"""OFREP: applications evaluate the flags of the `local` backend here (OpenFeature Remote Evaluation, v1).
+
+https://github.com/open-feature/protocol. Answers come from memory. There is no authentication unless a
+token is configured: applications ask from within a private network, once for each user and flag.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from bot.flags.evaluation import LocalFlag, TargetingKeyMissing, evaluate
+
+_PATH = "/ofrep/v1/evaluate/flags"
+_Answer = dict[str, Any]
+
+
+class ServedFlags(Protocol):
+    """Where evaluations find flags, in memory."""
+
+    def served(self, environment: str) -> Mapping[str, LocalFlag] | None:
+        """Answer the environment's flags by key; None where there is no such environment."""
+        ...
+
+    def served_flag(self, environment: str, key: str) -> LocalFlag | None:
+        """Answer one flag; None where it does not exist."""
+        ...
+
+
+class _BadContext(Exception):
+    """The request has no context that could be read; the first argument is OFREP's error code."""
+
+    def __init__(self, code: str, details: str) -> None:
+        super().__init__(details)
+        self.code = code
+
+
+class Ofrep:
+    """Evaluates one flag, or all of an environment; `default` answers the default environment's name."""
+
+    def __init__(self, flags: ServedFlags, default: Callable[[], str], token: str | None = None) -> None:
+        self._flags = flags
+        self._default = default
+        self._token = token
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add both calls, for the default environment and below `/environments/{environment}`."""
+        for prefix in ("", "/environments/{environment}"):
+            app.router.add_post(f"{prefix}{_PATH}/{{key}}", self._evaluate)
+            app.router.add_post(f"{prefix}{_PATH}", self._evaluate_all)
+
+    async def _evaluate(self, request: web.Request) -> web.Response:
+        self._admit(request)
+        key = request.match_info["key"]
+        try:
+            targeting_key = await _targeting_key(request)
+        except _BadContext as error:
+            return web.json_response(_failure(key, error.code, str(error)), status=400)
+        environment = self._environment(request)
+        flag = self._flags.served_flag(environment, key)
+        if flag is None:
+            missing = _failure(key, "FLAG_NOT_FOUND", f"there is no flag {key} in {environment}")
+            return web.json_response(missing, status=404)
+        answer = _evaluated(flag, targeting_key, environment)
+        return web.json_response(answer, status=400 if "errorCode" in answer else 200)
+
+    async def _evaluate_all(self, request: web.Request) -> web.Response:
+        self._admit(request)
+        try:
+            targeting_key = await _targeting_key(request)
+        except _BadContext as error:
+            return web.json_response({"errorCode": error.code, "errorDetails": str(error)}, status=400)
+        environment = self._environment(request)
+        flags = self._flags.served(environment)
+        if flags is None:
+            details = f"there is no environment {environment}"
+            return web.json_response({"errorCode": "GENERAL", "errorDetails": details}, status=404)
+        body = json.dumps(
+            {"flags": [_evaluated(flag, targeting_key, environment) for flag in flags.values()]}
+        )
+        tag = hashlib.sha256(body.encode()).hexdigest()[:32]
+        headers = {"ETag": f'"{tag}"'}
+        if tag in _known_tags(request):
+            return web.Response(status=304, headers=headers)
+        return web.Response(text=body, content_type="application/json", headers=headers)
+
+    def _environment(self, request: web.Request) -> str:
+        return request.match_info.get("environment") or self._default()
+
+    def _admit(self, request: web.Request) -> None:
+        if self._token is None:
+            return
+        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+        sent = bearer.strip() if scheme.casefold() == "bearer" else request.headers.get("X-API-Key", "")
+        if not hmac.compare_digest(sent.encode(), self._token.encode()):
+            raise web.HTTPUnauthorized(headers={"WWW-Authenticate": 'Bearer realm="flags"'})
+
+
+async def _targeting_key(request: web.Request) -> str | None:
+    """Read who asks; raises `_BadContext` where the body is no evaluation request."""
+    try:
+        body = json.loads(await request.read())
+    except (ValueError, RecursionError) as error:
+        raise _BadContext("PARSE_ERROR", "the body is not JSON") from error
+    context = body.get("context", {}) if isinstance(body, dict) else None
+    if not isinstance(context, dict):
+        raise _BadContext("INVALID_CONTEXT", "the body is an object with an object `context`")
+    key = context.get("targetingKey")
+    if key is not None and not isinstance(key, str):
+        raise _BadContext("INVALID_CONTEXT", "`targetingKey` is a string")
+    return key
+
+
+def _evaluated(flag: LocalFlag, targeting_key: str | None, environment: str) -> _Answer:
+    try:
+        evaluation = evaluate(flag, targeting_key)
+    except TargetingKeyMissing as error:
+        return _failure(flag.key, "TARGETING_KEY_MISSING", str(error))
+    return {
+        "key": flag.key,
+        "value": evaluation.value,
+        "reason": str(evaluation.reason),
+        "variant": evaluation.variant,
+        "metadata": {"environment": environment, "version": flag.version},
+    }
+
+
+def _failure(key: str, code: str, details: str) -> _Answer:
+    return {"key": key, "errorCode": code, "errorDetails": details}
+
+
+def _known_tags(request: web.Request) -> set[str]:
+    known = request.headers.get("If-None-Match", "").split(",")
+    return {tag.strip().removeprefix("W/").strip('"') for tag in known if tag.strip()}

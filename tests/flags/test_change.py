@@ -1,0 +1,102 @@
+"""What changes mean, in exposure and in words."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from bot.flags.change import (
+    Difference,
+    Direction,
+    FlagChange,
+    Kill,
+    NotPossible,
+    OutOfRange,
+    Restore,
+    SetExposure,
+    TurnOff,
+    TurnOn,
+    apply_to,
+    change_as_json,
+    change_from_json,
+)
+from bot.flags.flag import FlagState, Shape, exposure_in_words, percent
+from tests.flags.values import EVERYONE, FIVE, OFF, QUARTER, TARGETED, flag_state
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "words", "direction"),
+    [
+        (FIVE, SetExposure(0.25), "5 % → 25 % of users", Direction.RAISES),
+        (QUARTER, SetExposure(0.05), "25 % → 5 % of users", Direction.LOWERS),
+        (OFF, TurnOn(), "off → 100 % of users", Direction.RAISES),
+        (flag_state(0.05, enabled=False), TurnOn(), "off → 5 % of users", Direction.RAISES),
+        (OFF, SetExposure(0.005), "off → 0.5 % of users", Direction.RAISES),
+        (EVERYONE, TurnOff(), "100 % of users → off", Direction.LOWERS),
+        (QUARTER, Kill(), "25 % of users → off", Direction.LOWERS),
+        (TARGETED, Kill(), "on for those its rules choose → off", Direction.LOWERS),
+        (replace(TARGETED, enabled=False), TurnOn(), "off → on for those its rules choose", Direction.RAISES),
+        (QUARTER, SetExposure(0.25), "25 % of users, as before", Direction.KEEPS),
+        (OFF, Kill(), "off, as before", Direction.KEEPS),
+        (QUARTER, Restore(FIVE), "25 % → 5 % of users", Direction.LOWERS),
+        (OFF, Restore(TARGETED), "off → on for those its rules choose", Direction.RAISES),
+        (QUARTER, Restore(TARGETED), "25 % of users → on for those its rules choose", Direction.RAISES),
+        (EVERYONE, Restore(TARGETED), "100 % of users → on for those its rules choose", Direction.LOWERS),
+    ],
+)
+def test_a_change_tells_its_difference(
+    before: FlagState, change: FlagChange, words: str, direction: Direction
+) -> None:
+    difference = Difference(before, apply_to(before, change))
+    assert (difference.words, difference.direction) == (words, direction)
+
+
+def test_other_rules_for_an_unknown_share_count_as_raising() -> None:
+    others = flag_state(None, shape=Shape.TARGETED, rules=["everybody in Berlin"])
+    assert Difference(TARGETED, others).direction is Direction.RAISES
+    assert Difference(TARGETED, replace(TARGETED, version="2")).direction is Direction.KEEPS
+
+
+def test_a_share_of_the_targeted_is_not_called_a_share_of_users() -> None:
+    targeted = flag_state(0.05, shape=Shape.TARGETED)
+    assert exposure_in_words(targeted) == "5 % of those its rules choose"
+    after = apply_to(targeted, SetExposure(0.25))
+    assert Difference(targeted, after).words == "5 % → 25 % of those its rules choose"
+
+
+@pytest.mark.parametrize("share", [-0.01, 1.01, 250.0, float("nan"), float("inf")])
+def test_a_share_outside_of_0_to_100_percent_is_refused(share: float) -> None:
+    with pytest.raises(OutOfRange):
+        apply_to(OFF, SetExposure(share))
+
+
+def test_a_share_finer_than_the_system_keeps_is_refused() -> None:
+    assert apply_to(OFF, SetExposure(0.29), finest=0.01).rollout == 0.29
+    with pytest.raises(OutOfRange, match=r"0\.5 % is finer than the steps of 1 %"):
+        apply_to(OFF, SetExposure(0.005), finest=0.01)
+
+
+def test_rules_are_not_overwritten_by_a_percentage() -> None:
+    with pytest.raises(NotPossible, match="would overwrite its rules"):
+        apply_to(TARGETED, SetExposure(0.25))
+
+
+def test_a_recorded_state_of_another_flag_is_not_restored() -> None:
+    with pytest.raises(NotPossible):
+        apply_to(OFF, Restore(replace(QUARTER, environment="staging")))
+
+
+@pytest.mark.parametrize("change", [TurnOn(), TurnOff(), Kill(), SetExposure(0.25), Restore(TARGETED)])
+def test_a_change_survives_being_written_down(change: FlagChange) -> None:
+    assert change_from_json(json.loads(json.dumps(change_as_json(change)))) == change
+
+
+def test_percentages_read_as_people_write_them() -> None:
+    assert [percent(share) for share in (0, 0.001, 0.05, 0.29, 1 / 3, 1)] == [
+        "0 %",
+        "0.1 %",
+        "5 %",
+        "29 %",
+        "33.3333 %",
+        "100 %",
+    ]

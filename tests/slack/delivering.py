@@ -2,11 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import aiohttp
 from prometheus_client import CollectorRegistry
@@ -39,12 +38,56 @@ BRISK = Timing(
     interval_s=1 / SPEED, settle_s=0.02, backoff_s=0.01, backoff_limit_s=0.1, not_permitted_s=0.1, poll_s=0.1
 )
 
-Found = TypeVar("Found")
-
 
 def manifest(*without: str) -> dict[str, object]:
     """Answer an app manifest with the courier's scopes but these."""
     return {"oauth_config": {"scopes": {"bot": [scope for scope in SCOPES if scope not in without]}}}
+
+
+async def write(database: Database, channel: str, *texts: str, blocks: Sequence[Block] = ()) -> None:
+    """Put messages into the outbox."""
+    messages = [Message(channel, "told", text, blocks) for text in texts]
+    async with database.transaction() as connection:
+        await enqueue(connection, messages, SystemClock().now())
+
+
+async def rows_of(database: Database) -> Sequence[Row[tuple[object, ...]]]:
+    """Answer the outbox as it is."""
+    async with database.reading() as connection:
+        return (await connection.execute(select(outbox).order_by(outbox.c.id))).all()
+
+
+async def until_done(database: Database, within_s: float = 20.0) -> None:
+    """Wait until every message is sent or failed."""
+    async with asyncio.timeout(within_s):
+        while {row.state for row in await rows_of(database)} & {"waiting", "sending"}:  # noqa: ASYNC110 - polled
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def working(
+    database: Database,
+    client: AsyncWebClient,
+    *,
+    timing: Timing = BRISK,
+    notice: Notice = lambda _message, _error: (),
+    registry: CollectorRegistry | None = None,
+) -> AsyncIterator[Courier]:
+    """Let a courier work for the time of the block."""
+    courier = Courier(
+        database,
+        client,
+        SystemClock(),
+        notice=notice,
+        registry=registry or CollectorRegistry(),
+        timing=timing,
+    )
+    running = asyncio.create_task(courier.run())
+    try:
+        yield courier
+    finally:
+        await courier.drain(5)
+        await running
 
 
 @dataclass
@@ -58,14 +101,11 @@ class Post:
 
     async def write(self, channel: str, *texts: str, blocks: Sequence[Block] = ()) -> None:
         """Put messages into the outbox."""
-        messages = [Message(channel, "told", text, blocks) for text in texts]
-        async with self.database.transaction() as connection:
-            await enqueue(connection, messages, SystemClock().now())
+        await write(self.database, channel, *texts, blocks=blocks)
 
     async def rows(self) -> Sequence[Row[tuple[object, ...]]]:
         """Answer the outbox as it is."""
-        async with self.database.reading() as connection:
-            return (await connection.execute(select(outbox).order_by(outbox.c.id))).all()
+        return await rows_of(self.database)
 
     async def states(self) -> list[str]:
         """Answer the states of all messages, oldest first."""
@@ -75,44 +115,26 @@ class Post:
         """Answer what stands in a channel, oldest first."""
         return [message.text for message in self.slack.messages(channel)]
 
-    async def until_done(self, within_s: float = 20.0) -> None:
+    async def until_done(self) -> None:
         """Wait until every message is sent or failed."""
-        async with asyncio.timeout(within_s):
-            while set(await self.states()) & {"waiting", "sending"}:  # noqa: ASYNC110 - a database tells nobody
-                await asyncio.sleep(0.02)
+        await until_done(self.database)
 
-    @asynccontextmanager
-    async def courier(
+    def courier(
         self, *, timing: Timing = BRISK, notice: Notice = lambda _message, _error: ()
-    ) -> AsyncIterator[Courier]:
+    ) -> AbstractAsyncContextManager[Courier]:
         """Let a courier work for the time of the block."""
         self.registry = CollectorRegistry()
-        courier = Courier(
-            self.database,
-            self.client,
-            SystemClock(),
-            notice=notice,
-            registry=self.registry,
-            timing=timing,
-        )
-        running = asyncio.create_task(courier.run())
-        try:
-            yield courier
-        finally:
-            await courier.drain(5)
-            await running
+        return working(self.database, self.client, timing=timing, notice=notice, registry=self.registry)
 
 
 @asynccontextmanager
 async def post_office(
-    folder: Path, *, without_scopes: Sequence[str] = (), wall: Callable[[], float] | None = None
+    folder: Path, *, without_scopes: Sequence[str] = (), url: str | None = None
 ) -> AsyncIterator[Post]:
     """Open a database and a stand-in that takes one message a second and channel, at `SPEED`."""
     async with (
-        Database(f"sqlite+aiosqlite:///{folder}/governor.db") as database,
-        SandboxServer(
-            manifest=manifest(*without_scopes), wall=wall or (lambda: time.time() * SPEED)
-        ) as slack,
+        Database(url or f"sqlite+aiosqlite:///{folder}/governor.db") as database,
+        SandboxServer(manifest=manifest(*without_scopes), wall=lambda: time.time() * SPEED) as slack,
         aiohttp.ClientSession() as session,
     ):
         slack.rates.burst = 1

@@ -1,0 +1,27 @@
+"""The courier on PostgreSQL: the same promises, also while the database is away."""
+
+from pathlib import Path
+
+from bot.sandbox.faults import Fault
+from tests.servers import running_postgresql
+from tests.slack.delivering import post_office
+
+
+async def test_a_restart_of_the_database_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    texts = [f"message {number}" for number in range(12)]
+    async with (
+        running_postgresql() as postgresql,
+        post_office(tmp_path, url=await postgresql.new_database()) as post,
+    ):
+        post.slack.faults.slow_s = 0.3
+        post.slack.faults.once(Fault.CUT, "chat.postMessage")
+        await post.write("#checkout", *texts)
+        async with post.courier():
+            await post.slack.until(lambda: len(post.texts("#checkout")) == 4)
+            post.slack.faults.once(Fault.SLOW, "chat.postMessage")
+            await post.slack.until(lambda: len(post.texts("#checkout")) == 5)
+            await postgresql.kill()
+            await postgresql.start()
+            await post.until_done()
+        assert post.texts("#checkout") == texts
+        assert [row.ts for row in await post.rows()] == [m.ts for m in post.slack.messages("#checkout")]

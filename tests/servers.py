@@ -293,8 +293,9 @@ async def running_prometheus(
 async def _back_fill(home: Path, openmetrics: str) -> None:
     source = home / "history.om"
     source.write_text(openmetrics)
-    command = [find_program("promtool"), "tsdb", "create-blocks-from", "--quiet", "openmetrics"]
-    await _run([*command, str(source), str(home / "data")], home)
+    # promtool reads all of its input for every block that it makes: let them be wide.
+    command = [find_program("promtool"), "tsdb", "create-blocks-from", "--quiet", "--max-block-duration=162h"]
+    await _run([*command, "openmetrics", str(source), str(home / "data")], home)
     source.unlink()
 
 

@@ -244,7 +244,9 @@ def _filled(state: LedgerState, span: Span, now: datetime) -> dict[str, datetime
     """Answer the stretch that is filled once `span` is. It never ends in the future."""
     if state.filled_from is None or state.filled_to is None:
         return {"filled_from": span.start, "filled_to": span.end}
-    filled_to = min(state.filled_to, max(span.end, instant(floor(seconds(now), MINUTE))))
+    filled_to = state.filled_to
+    if filled_to > now:  # the clock was set back
+        filled_to = max(span.end, instant(floor(seconds(now), MINUTE)))
     if span.start > filled_to or span.end < state.filled_from:
         return {"filled_from": span.start, "filled_to": span.end}
     return {

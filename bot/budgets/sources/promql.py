@@ -1,0 +1,105 @@
+"""The queries that count a counter's events exactly, step by step, in PromQL.
+
+`increase(x[step])` per step loses what is counted between a step's last sample and the next step's
+first, and extrapolates instead; its sum over steps is not the increase over the whole. So we subtract
+the counter's last value before the step from its last value in it: neighbouring steps then share their
+ends, and the sum over them is the true increase, gaps in scraping bridged up to `LOOKBACK`.
+
+What a counter reset, a new series or the end of an outage adds is asked for in a second query, and
+only for the steps that have one. Every function used is in Prometheus 2.26 and later, Thanos, Mimir and
+VictoriaMetrics. How Prometheus itself counts: https://prometheus.io/docs/prometheus/latest/querying/functions/#increase
+"""
+
+LOOKBACK_S = 3_600
+"""How long a series may be silent and still go on from its last value. At least the widest step."""
+
+OUTAGE_LOOKBACK_S = 86_400
+"""How far back a series that seems new is looked for: it may have been silent for hours."""
+
+MOST_LOOKED_FOR = 2_000
+"""Of how many series at most a day is searched for that; more would ask too much of a server."""
+
+STEPS_S = (3_600, 300, 60, 15, 5, 1)
+"""The widths to which a step with several resets is cut until each has one at most."""
+
+_ONE_SCRAPE_S = 300
+"""Longer than the usual time between two scrapes."""
+
+DELTA = "delta"
+IRREGULAR = "irregular"
+EXACT = "exact"
+AMBIGUOUS = "ambiguous"
+BORN = "born"
+SERIES = "series"
+REVIVED = "revived"
+
+
+def regular(selector: str, step_s: int) -> dict[str, str]:
+    """Answer the queries for `DELTA`, the plain differences, and `IRREGULAR`, how many series need more.
+
+    A series is irregular in a step that it begins in, or that its value falls in.
+    """
+    s = _Series(selector, step_s)
+    fell = f"({s.resets} > 0) or ({s.lowest} < {s.before})"
+    return {
+        DELTA: f"sum({s.last} - {s.before})",
+        IRREGULAR: f"count({fell} or ({s.last} unless {s.before}))",
+    }
+
+
+def exact(selector: str, step_s: int) -> dict[str, str]:
+    """Answer the queries for `EXACT`, the events of all series, and `AMBIGUOUS`, how many defy it.
+
+    `BORN` is how many seem new, of so many `SERIES`. The sum has a term for each kind of series; those
+    that fit none are left out of it and counted as ambiguous. They had more than one reset in the step,
+    or rose above the value they fell from.
+    """
+    s = _Series(selector, step_s)
+    fell_between = f"({s.lowest} < {s.before})"
+    # Never fell: the difference.
+    steady = f"(({s.last} - {s.before}) unless ({s.resets} > 0) unless {fell_between})"
+    # Fell between the steps, and rose since: all that the counter shows was counted in the step.
+    restarted = f"({s.last} and ({s.resets} == 0) and {fell_between})"
+    # Fell once within the step and not at its beginning, from the step's highest value: what it rose to
+    # there, and from 0 to the last.
+    peaked = f"({s.resets} == 1) and ({s.resets_since_before} == 1) and ({s.highest} > {s.last})"
+    once = f"(({s.highest} - {s.before} + {s.last}) and {peaked})"
+    # Began in the step: its first value was counted nobody knows when.
+    born = f"(({s.last} - {s.lowest}) unless {s.before} unless ({s.resets} > 0))"
+    known = f"({steady} or {restarted} or {once} or {born})"
+    return {
+        EXACT: f"sum({known})",
+        AMBIGUOUS: f"count({s.last} unless {known})",
+        BORN: f"count({s.last} unless {s.before})",
+        SERIES: f"count({s.last})",
+    }
+
+
+def revived(selector: str, step_s: int) -> dict[str, str]:
+    """Answer the query for what series counted while they were silent for longer than the lookback.
+
+    It adds to `EXACT` the difference from the last value before the silence, or, where the counter fell
+    meanwhile, all up to the first value after it.
+    """
+    s = _Series(selector, step_s)
+    long_ago = f"last_over_time({selector}[{OUTAGE_LOOKBACK_S}s] offset {step_s}s)"
+    first = f"({s.lowest} unless {s.before})"
+    return {REVIVED: f"sum((({first} - {long_ago}) >= 0) or ({first} and {long_ago}))"}
+
+
+def rough(selector: str, step_s: int) -> dict[str, str]:
+    """Answer the query for steps that cannot be cut further: Prometheus' own estimate for all series."""
+    return {EXACT: f"sum(increase({selector}[{step_s}s]))"}
+
+
+class _Series:
+    """The values of each series at the end of a step, before it and within it."""
+
+    def __init__(self, selector: str, step_s: int) -> None:
+        self.last = f"last_over_time({selector}[{LOOKBACK_S}s])"
+        self.before = f"last_over_time({selector}[{LOOKBACK_S}s] offset {step_s}s)"
+        self.resets = f"resets({selector}[{step_s}s])"
+        around = f"resets({selector}[{step_s + _ONE_SCRAPE_S}s])"
+        self.resets_since_before = f"({around} - resets({selector}[{_ONE_SCRAPE_S}s] offset {step_s}s))"
+        self.lowest = f"min_over_time({selector}[{step_s}s])"
+        self.highest = f"max_over_time({selector}[{step_s}s])"

@@ -15,10 +15,9 @@ from bot.budgets.budget import Budget
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Evaluator
 from bot.budgets.ledger import Ledger
-from bot.budgets.slo import Slo
 from bot.clock import Clock, SystemClock
 from bot.freezes.freezer import Freezer
-from bot.freezes.overview import Budgets, Overview, Point
+from bot.freezes.overview import Overview
 from bot.gauges import Gauges
 from bot.http.access import EnvironmentToken
 from bot.http.api import Api
@@ -154,8 +153,7 @@ class Governor:
         self.evaluator = Evaluator(
             self.collector, self.ledger, lambda: self.watcher.current, self.clock, self._assessed
         )
-        budgets = Budgets(self.evaluator.assess, self._burn_down)
-        self.overview = Overview(lambda: self.watcher.current, budgets, self.freezer, self.clock)
+        self.overview = Overview(lambda: self.watcher.current, self.evaluator, self.freezer, self.clock)
         self.face = SlackFace(
             overview=self.overview,
             freezer=self.freezer,
@@ -203,9 +201,6 @@ class Governor:
     async def _assessed(self, service: Service, budgets: Sequence[Budget], now: datetime) -> None:
         await self.freezer.judge_budgets(service, budgets, now)
         self._gauges.show(service, budgets, await self.freezer.holds(now, service.name), now)
-
-    async def _burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[Point]:
-        return [Point(at, left) for at, left in await self.evaluator.burn_down(slo, now, points)]
 
     async def _follow(self, catalog: Catalog) -> None:
         self._sources.follow(catalog.workspace)

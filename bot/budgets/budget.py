@@ -180,6 +180,34 @@ def exhausts_at(slo: Slo, left: float | None, burn: float | None, now: datetime)
     return when
 
 
+def recovers_at(
+    slo: Slo,
+    aging: Sequence[tuple[datetime, Events]],
+    *,
+    hourly: Events,
+    target: float,
+    now: datetime,
+) -> datetime | None:
+    """Answer when the fraction `target` of the budget will be left again; None if not within a window.
+
+    `aging` are the events of the window in stretches, oldest first, each with the time at which it ends:
+    they leave a rolling window a window's length later. Meanwhile traffic and errors go on as in the
+    last hour, `hourly`. A calendar window begins anew at its end.
+    """
+    length = slo.window.full_length(now)
+    if isinstance(slo.window, CalendarWindow):
+        return slo.window.period(now).end
+    counted = sum((events for _, events in aging), NO_EVENTS)
+    for ended, events in aging:
+        counted = Events(counted.bad - events.bad, counted.total - events.total)
+        hours = (ended + length - now) / HOUR
+        expected = counted + Events(max(0.0, hourly.bad * hours), max(0.0, hourly.total * hours))
+        left = remaining(expected, slo.objective)
+        if hours > 0 and left is not None and left >= target:
+            return ended + length
+    return None
+
+
 def burn_down(bad: Iterable[float], events: Events, objective: float) -> list[float]:
     """Answer what was left of the budget after each stretch of the window, given the bad events of each.
 

@@ -11,16 +11,18 @@ from functools import partial
 
 import structlog
 
-from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget, burn_down
+from bot.budgets.budget import HOUR, SHOWN_BURN_WINDOWS, Budget, Events, burn_down, recovers_at
 from bot.budgets.collector import Collector
 from bot.budgets.ledger import Ledger
 from bot.budgets.slo import Slo
+from bot.budgets.window import Span
 from bot.clock import Clock
 from bot.policy.catalog import Catalog, Service
 
 log = structlog.get_logger(__name__)
 
 OnAssessed = Callable[[Service, Sequence[Budget], datetime], Awaitable[None]]
+_FORECAST_POINTS = 180
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -85,6 +87,14 @@ class Evaluator:
         left = burn_down((bucket.bad for bucket in history), events, slo.objective)
         moments = [bucket.start for bucket in history] + [now]
         return list(zip(moments, left, strict=False))[-points:]
+
+    async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
+        """Answer when the fraction `target` will be left, if it burns on as in the last hour."""
+        span = slo.window.span(now)
+        (hourly,) = await self._ledger.counts(slo, [Span(now - HOUR, now)], now)
+        history = await self._ledger.history(slo, span, _FORECAST_POINTS, now)
+        aging = [(bucket.start + bucket.width, Events(bucket.bad, bucket.total)) for bucket in history]
+        return recovers_at(slo, aging, hourly=hourly, target=target, now=now)
 
     def _start_all(self) -> None:
         self.last_tick = self._clock.now()

@@ -1,9 +1,10 @@
 """What everyone asks: how do the services stand, and may I ship? Both faces read it; it changes nothing."""
 
 import difflib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from bot.budgets.budget import Budget, worst
 from bot.budgets.slo import Slo
@@ -52,16 +53,20 @@ class Point:
     remaining: float
 
 
-class Budgets:
+class Budgets(Protocol):
     """The port to measuring: what the overview needs of the evaluator."""
 
-    def __init__(
-        self,
-        assess: Callable[[Service, datetime], Awaitable[Sequence[Budget]]],
-        burn_down: Callable[[Slo, datetime, int], Awaitable[Sequence[Point]]],
-    ) -> None:
-        self.assess = assess
-        self.burn_down = burn_down
+    async def assess(self, service: Service, now: datetime) -> Sequence[Budget]:
+        """Answer the service's budgets from what is counted already."""
+        ...
+
+    async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
+        """Answer what was left of the budget at `points` moments of its window, oldest first."""
+        ...
+
+    async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
+        """Answer when the fraction `target` of the budget will be left again; None if nobody can tell."""
+        ...
 
 
 class Overview:
@@ -130,7 +135,21 @@ class Overview:
 
     async def burn_down(self, slo: Slo, points: int = 20) -> Sequence[Point]:
         """Answer how the SLO's budget shrank over its window, oldest first, at most `points`."""
-        return await self._budgets.burn_down(slo, self._clock.now(), points)
+        moments = await self._budgets.burn_down(slo, self._clock.now(), points)
+        return [Point(at, left) for at, left in moments]
+
+    async def recovers_at(self, budget: Budget) -> datetime | None:
+        """Answer when enough of a budget will be left to lift a hold, if it burns on as in the last hour.
+
+        None where that much is left already, or where it does not come within one window.
+        """
+        service = self.catalog.services.get(budget.slo.service)
+        if service is None or budget.remaining is None:
+            return None
+        target = service.policy_for(budget.slo).unfreeze_at
+        if budget.remaining >= target:
+            return None
+        return await self._budgets.recovers_at(budget.slo, target, self._clock.now())
 
 
 def _exempt_kinds(service: Service) -> dict[str | None, Sequence[str]]:

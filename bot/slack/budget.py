@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 from bot.budgets.budget import HOUR, Budget
 from bot.freezes.overview import Overview, Point, ServiceStatus
@@ -19,6 +19,9 @@ _MOST_HOLDS = 5
 
 History = Mapping[str, Sequence[Point]]
 """Burn-downs by the name of their SLO."""
+
+Recoveries = Mapping[str, datetime | None]
+"""When enough will be left again, by the name of the SLO."""
 
 
 class BudgetCommand:
@@ -37,7 +40,8 @@ class BudgetCommand:
         status = await self._overview.service(name(words[0]))
         shown = [budget.slo for budget in worst_first(status.budgets)[:MOST_SLOS]]
         history = {slo.name: await self._overview.burn_down(slo) for slo in shown}
-        return one_service(status, history, ask.question)
+        recoveries = {budget.slo.name: await self._overview.recovers_at(budget) for budget in status.budgets}
+        return one_service(status, history, ask.question, recoveries)
 
 
 def worst_first(budgets: Sequence[Budget]) -> list[Budget]:
@@ -65,12 +69,17 @@ def all_services(statuses: Sequence[ServiceStatus], question: Question) -> Reply
     return Reply(join("\n", rows), tuple(body), page_buttons(question, pages), question)
 
 
-def one_service(status: ServiceStatus, history: History, question: Question) -> Reply:
+def one_service(
+    status: ServiceStatus, history: History, question: Question, recoveries: Recoveries | None = None
+) -> Reply:
     """Show a service SLO by SLO, the worst first, with a picture of each budget's way down."""
+    back = recoveries or {}
     budgets = worst_first(status.budgets)
     shown = budgets[:MOST_SLOS]
     headline = _headline(status)
-    paragraphs = [_slo(budget, history.get(budget.slo.name, ()), status) for budget in shown]
+    paragraphs = [
+        _slo(budget, history.get(budget.slo.name, ()), status, back.get(budget.slo.name)) for budget in shown
+    ]
     body = [header(headline)]
     body += [section(held) for held in [_holds(status)] if held]
     for index, (budget, paragraph) in enumerate(zip(shown, paragraphs, strict=True)):
@@ -119,16 +128,17 @@ def _holds(status: ServiceStatus) -> Markup:
     return join("\n", [markup(":snowflake: {}", lines[0]), *lines[1:], f"and {more} more" if more else ""])
 
 
-def _slo(budget: Budget, points: Sequence[Point], status: ServiceStatus) -> Markup:
+def _slo(
+    budget: Budget, points: Sequence[Point], status: ServiceStatus, recovers_at: datetime | None
+) -> Markup:
     first = join(
         " ", [named(budget), Markup("—"), left(budget), f"({amount(budget)})" if amount(budget) else ""]
     )
     rates = burns(budget)
     facts = join(" · ", [promise(budget), f"burn {rates}" if rates else ""])
     line = sparkline([point.remaining for point in points])
-    return join(
-        "\n", [first, facts, code(line) if line else "", forecast(budget, status.as_of), doubt(budget)]
-    )
+    outlook = forecast(budget, status.as_of, recovers_at)
+    return join("\n", [first, facts, code(line) if line else "", outlook, doubt(budget)])
 
 
 def _chart(budget: Budget, points: Sequence[Point]) -> list[dict[str, object]]:

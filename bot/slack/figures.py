@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from bot.budgets.budget import HOUR, SHOWN_BURN_WINDOWS, Budget, SloState, allowed_minutes
 from bot.budgets.slo import DowntimeSli
-from bot.budgets.window import CalendarWindow
+from bot.budgets.window import CalendarWindow, RollingWindow
 from bot.freezes.hold import Hold, HoldKind
 from bot.slack.blocks import Markup, bold, join, markup, mention, when
 from bot.slack.wording import burn, duration, events, from_now, listed, minutes, percent, share, window
@@ -69,10 +69,14 @@ def worst_burn(budget: Budget) -> str:
     return f"{burn(highest[1])} over {duration(highest[0])}" if highest else ""
 
 
-def forecast(budget: Budget, now: datetime) -> Markup:
-    """Answer when the budget runs out at this rate, or how it recovers."""
+def forecast(budget: Budget, now: datetime, recovers_at: datetime | None = None) -> Markup:
+    """Answer when the budget runs out at this rate, or when or how it recovers."""
     if budget.remaining is None:
         return Markup("")
+    if recovers_at is not None and isinstance(budget.slo.window, RollingWindow):
+        return markup(
+            "At this rate enough is left again {} ({}).", from_now(recovers_at, now), when(recovers_at)
+        )
     if budget.remaining <= 0:
         return _recovery(budget, now)
     if budget.exhausts_at is not None:

@@ -13,7 +13,7 @@ from bot.budgets.budget import Budget
 from bot.budgets.ledger import Ledger
 from bot.budgets.slo import Slo
 from bot.freezes.freezer import Freezer
-from bot.freezes.overview import Budgets, Overview, Point
+from bot.freezes.overview import Overview
 from bot.http.access import EnvironmentToken
 from bot.http.api import Api
 from bot.http.bodies import MOST_BYTES
@@ -60,6 +60,21 @@ class House:
             return answer.status, await answer.json(content_type=None)
 
 
+class FortyPercent:
+    """Measures every SLO as having 40 % of its budget left."""
+
+    async def assess(self, service: Service, now: datetime) -> Sequence[Budget]:
+        return [budget(0.4, of=each, as_of=now) for each in service.slos]
+
+    async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
+        del slo
+        return [(now, 0.4)] * points
+
+    async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
+        del slo, target, now
+        return None
+
+
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     checkout = service(slos=(slo(), slo("orders", sli=prometheus_sli())))
@@ -69,7 +84,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         async with database.transaction() as connection:
             await connection.run_sync(metadata.create_all)
         ledger, freezer = Ledger(database), Freezer(database, lambda _: ())
-        overview = Overview(lambda: policies, Budgets(assess, burn_down), freezer, clock)
+        overview = Overview(lambda: policies, FortyPercent(), freezer, clock)
         app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
         events = EventsEndpoint(lambda: policies, ledger.push, clock)
         Api(overview=overview, events=events, database=database, tokens=EnvironmentToken(TOKEN)).add_routes(
@@ -90,11 +105,3 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                 yield House(url, database, freezer, ledger, clock, policies, client, checks)
         finally:
             await runner.cleanup()
-
-
-async def assess(of: Service, now: datetime) -> Sequence[Budget]:
-    return [budget(0.4, of=each, as_of=now) for each in of.slos]
-
-
-async def burn_down(_: Slo, now: datetime, points: int) -> Sequence[Point]:
-    return [Point(now, 1.0)] * points

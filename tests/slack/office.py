@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -13,7 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.budgets.budget import Budget
 from bot.budgets.slo import Slo
 from bot.freezes.freezer import Freezer
-from bot.freezes.overview import Budgets, Overview, Point
+from bot.freezes.overview import Overview
 from bot.policy.catalog import Catalog, Service
 from bot.sandbox.model import Message
 from bot.sandbox.server import SandboxServer
@@ -47,14 +47,20 @@ class Shop:
     budgets: dict[str, list[Budget]]
     clock: StoppedClock = field(default_factory=lambda: StoppedClock(NOW))
 
-    async def assess(self, service: Service, _now: datetime) -> Sequence[Budget]:
+    async def assess(self, service: Service, now: datetime) -> Sequence[Budget]:
+        del now
         return self.budgets.get(service.name, [])
 
-    async def burn_down(self, _slo: Slo, _now: datetime, points: int) -> Sequence[Point]:
-        return burn_down(1.0, 0.2, points)
+    async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
+        del slo, now
+        return [(point.at, point.remaining) for point in burn_down(1.0, 0.2, points)]
+
+    async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
+        del slo, target
+        return now + timedelta(days=2)
 
     def overview(self, freezer: Freezer) -> Overview:
-        return Overview(lambda: self.catalog, Budgets(self.assess, self.burn_down), freezer, self.clock)
+        return Overview(lambda: self.catalog, self, freezer, self.clock)
 
 
 def shop(*services: Service) -> Shop:

@@ -9,18 +9,31 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiohttp
 
 from bot.sandbox.server import StandIn
 from tests.servers import free_port
 
+T = TypeVar("T")
 API_TOKEN = "token-of-the-stories"
 _PATIENCE_S = 30.0
+
+
+async def eventually(
+    ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool], within_s: float = 20.0
+) -> T:
+    """Ask again and again until the answer satisfies the condition, and answer it."""
+    async with asyncio.timeout(within_s):
+        while True:
+            answer = await ask()
+            if holds(answer):
+                return answer
+            await asyncio.sleep(0.1)
 
 
 class Bot:
@@ -85,6 +98,11 @@ class Bot:
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}{path}") as answer:
             return await answer.json(content_type=None)
 
+    async def text(self, path: str) -> str:
+        """Answer the text at a path of the bot's."""
+        async with aiohttp.ClientSession() as session, session.get(f"{self.url}{path}") as answer:
+            return await answer.text()
+
     async def state(self, service: str) -> dict[str, Any]:
         """Answer how a service stands."""
         status, body = await self.api("GET", f"services/{service}")
@@ -93,10 +111,9 @@ class Bot:
 
     async def until_state(self, service: str, state: str, *, within_s: float = _PATIENCE_S) -> dict[str, Any]:
         """Wait until the service is `open` or `frozen`, and answer how it stands then."""
-        async with asyncio.timeout(within_s):
-            while (standing := await self.state(service))["state"] != state:  # noqa: ASYNC110 - asked from outside
-                await asyncio.sleep(0.1)
-        return standing
+        return await eventually(
+            lambda: self.state(service), lambda standing: standing["state"] == state, within_s
+        )
 
     async def __aenter__(self) -> Self:
         await self.start()

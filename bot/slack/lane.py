@@ -13,8 +13,8 @@ look-up nor a second post could succeed, is the message given up.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import structlog
@@ -163,9 +163,10 @@ class Lane:
         try:
             channel_id = await self._shared.channels.resolve(self.channel)
             if queued.state is State.SENDING:
-                await self._look_for(queued, channel_id, last)
-            else:
-                await self._post(queued, channel_id)
+                if await self._is_there(queued, channel_id, last):
+                    return True
+                queued = replace(queued, state=State.WAITING)
+            await self._post(queued, channel_id)
         except Refused as refusal:
             if not await self._remedied(queued, channel_id, refusal):
                 await self._give_up(queued, refusal)
@@ -189,15 +190,18 @@ class Lane:
             self._shared.pace.count(channel_id)
         await self._sent(queued, place, "sent")
 
-    async def _look_for(self, queued: Queued, channel_id: str, last: Place | None) -> None:
-        """Find out whether a message arrived whose post was cut off."""
+    async def _is_there(self, queued: Queued, channel_id: str, last: Place | None) -> bool:
+        """Find out whether a message arrived whose post was cut off, and write down the answer."""
         await self._shared.rest(self._shared.timing.settle_s)
-        attempted = (queued.first_attempt_at or queued.created_at) - _CLOCK_SLACK
-        place = await self._shared.postman.find(queued, channel_id, last.ts if last else attempted)
+        attempted = queued.first_attempt_at or queued.created_at
+        # The injected clock may run ahead of Slack's.
+        oldest = min(attempted, datetime.now(UTC)) - _CLOCK_SLACK
+        place = await self._shared.postman.find(queued, channel_id, last.ts if last else oldest)
         if place is None:
             await self._put_back(queued, "not_arrived")
-        else:
-            await self._sent(queued, place, "found")
+            return False
+        await self._sent(queued, place, "found")
+        return True
 
     async def _remedied(self, queued: Queued, channel_id: str | None, refusal: Refused) -> bool:
         """Answer whether something can be done about a refusal; the message then waits for it."""

@@ -13,7 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy import select
 from sqlalchemy.engine import Row
 
-from bot.clock import SystemClock
+from bot.clock import Clock, SystemClock
 from bot.sandbox.server import SandboxServer
 from bot.slack.courier import Courier
 from bot.slack.lane import Notice, Timing
@@ -72,12 +72,13 @@ async def working(
     timing: Timing = BRISK,
     notice: Notice = lambda _message, _error: (),
     registry: CollectorRegistry | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Courier]:
     """Let a courier work for the time of the block."""
     courier = Courier(
         database,
         client,
-        SystemClock(),
+        clock or SystemClock(),
         notice=notice,
         registry=registry or CollectorRegistry(),
         timing=timing,

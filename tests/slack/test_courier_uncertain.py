@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ from prometheus_client import generate_latest
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 
-from bot.clock import SystemClock
+from bot.clock import SimulatedClock, SystemClock
 from bot.sandbox.faults import Fault
 from bot.slack.postman import Postman
 from bot.store.outbox import claim, first_undone
 from tests.servers import free_port
-from tests.slack.delivering import BRISK, Post, manifest, post_office
+from tests.slack.delivering import BRISK, Post, manifest, post_office, working
 
 
 @pytest.fixture
@@ -70,6 +71,15 @@ async def test_an_answer_that_comes_too_late_doubles_nothing(post: Post) -> None
     async with post.courier(timing=replace(BRISK, call_timeout_s=0.3)):
         await post.until_done()
     assert post.texts("#checkout") == ["one", "two"]
+
+
+async def test_a_post_is_found_though_the_bots_clock_is_far_ahead(post: Post) -> None:
+    post.slack.faults.once(Fault.CUT, "chat.postMessage")
+    await post.write("#checkout", "one")
+    ahead = SimulatedClock(SystemClock().now() + timedelta(days=365), speed=100)
+    async with working(post.database, post.client, clock=ahead):
+        await post.until_done()
+    assert post.texts("#checkout") == ["one"]
 
 
 async def test_faults_of_the_look_up_itself_are_waited_out(post: Post) -> None:

@@ -36,22 +36,12 @@ def tell(occasion: Occasion) -> Sequence[Message]:
     """Tell a transition in the service's channel and in the announcements channel."""
     match occasion.transition:
         case HoldPlaced(hold):
-            text = placed(hold.id)
+            text = f"hold {hold.id} placed"
         case HoldLifted(hold):
-            text = lifted(hold.id)
+            text = f"hold {hold.id} lifted"
         case other:
             raise TypeError(f"{other} does not happen here")
     return [Message(channel, "freeze_told", text) for channel in (occasion.service.channel, ANNOUNCEMENTS)]
-
-
-def placed(hold_id: int) -> str:
-    """Answer the words for a hold that was placed."""
-    return f"hold {hold_id} placed"
-
-
-def lifted(hold_id: int) -> str:
-    """Answer the words for a hold that was lifted."""
-    return f"hold {hold_id} lifted"
 
 
 class Child:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from aiohttp import web
@@ -338,7 +339,21 @@ def build(*, token: str, api_url: str, secret: str, heard: list[Json]) -> web.Ap
         signing_secret=secret,
         raise_error_for_unhandled_request=False,
     )
+    _answer_commands(bolt, heard)
+    _answer_actions(bolt, heard)
+    _answer_views(bolt, heard)
+    _hear_events(bolt, heard)
 
+    async def receive(request: web.Request) -> web.Response:
+        answer = await bolt.async_dispatch(await to_bolt_request(request))
+        return await to_aiohttp_response(answer)
+
+    app = web.Application()
+    app.router.add_post("/slack/events", receive)
+    return app
+
+
+def _answer_commands(bolt: AsyncApp, heard: list[Json]) -> None:
     @bolt.command("/budget")
     async def budget(ack: Any, respond: Any) -> None:
         await ack()
@@ -364,6 +379,8 @@ def build(*, token: str, api_url: str, secret: str, heard: list[Json]) -> web.Ap
         await ack()
         await client.views_open(trigger_id=command["trigger_id"], view=MODAL)
 
+
+def _answer_actions(bolt: AsyncApp, heard: list[Json]) -> None:
     @bolt.action("share")
     async def share(ack: Any, body: Json, respond: Any, client: AsyncWebClient) -> None:
         heard.append(body)
@@ -380,7 +397,7 @@ def build(*, token: str, api_url: str, secret: str, heard: list[Json]) -> web.Ap
         await ack()
         await client.views_open(trigger_id=body["trigger_id"], view=MODAL)
 
-    @bolt.action({"type": "block_actions"})
+    @bolt.action(re.compile("forget|window|more|who|where|day|hour|ticks|radios"))
     async def other(ack: Any, body: Json) -> None:
         heard.append(body)
         await ack()
@@ -390,6 +407,8 @@ def build(*, token: str, api_url: str, secret: str, heard: list[Json]) -> web.Ap
         heard.append(payload)
         await ack(options=[option(f"PR-{payload['value']}")])
 
+
+def _answer_views(bolt: AsyncApp, heard: list[Json]) -> None:
     @bolt.view("freeze")
     async def submitted(ack: Any, view: Json, body: Json, client: AsyncWebClient) -> None:
         values = view["state"]["values"]
@@ -410,21 +429,15 @@ def build(*, token: str, api_url: str, secret: str, heard: list[Json]) -> web.Ap
         heard.append(body)
         await ack()
 
+
+def _hear_events(bolt: AsyncApp, heard: list[Json]) -> None:
     @bolt.event("app_home_opened")
     async def opened(event: Json, client: AsyncWebClient) -> None:
         heard.append(event)
         await client.views_publish(user_id=event["user"], view=HOME)
 
+    async def told(event: Json) -> None:
+        heard.append(event)
+
     for kind in ("message", "reaction_added", "channel_archive", "member_joined_channel"):
-
-        @bolt.event(kind)
-        async def told(event: Json) -> None:
-            heard.append(event)
-
-    async def receive(request: web.Request) -> web.Response:
-        answer = await bolt.async_dispatch(await to_bolt_request(request))
-        return await to_aiohttp_response(answer)
-
-    app = web.Application()
-    app.router.add_post("/slack/events", receive)
-    return app
+        bolt.event(kind)(told)

@@ -100,7 +100,7 @@ async function connect() {
 
 addEventListener("hashchange", navigate);
 addEventListener("keydown", onkey);
-addEventListener("pointerdown", closeMenus);
+addEventListener("click", closeMenus);
 addEventListener("visibilitychange", plan);
 follow(
   (change) => {

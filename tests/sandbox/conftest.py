@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from bot.sandbox.page_api import PAGE
+from bot.sandbox.server import SandboxServer
+from tests.sandbox import bolt_app
+from tests.sandbox.bolt_app import Json
+
+
+@pytest.fixture
+def page_source() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(PAGE.glob("*.js")))
+
+
+@pytest.fixture
+def heard() -> list[Json]:
+    """What the bot under test was told."""
+    return []
+
+
+@pytest.fixture
+async def slack(heard: list[Json]) -> AsyncIterator[SandboxServer]:
+    """A workspace with a small bot that answers in it."""
+    async with SandboxServer(manifest=bolt_app.MANIFEST, ack_s=1.0, retry_delays_s=(0.0, 0.0, 0.0)) as server:
+        app = bolt_app.build(
+            token=server.bot_token,
+            api_url=server.api_url,
+            secret=server.signing_secret,
+            heard=heard,
+        )
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        server.bot_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield server
+        await server.sender.close()
+        await runner.cleanup()

@@ -50,11 +50,9 @@ async def assess_all(
 
 def _as_of(slo: Slo, state: LedgerState, now: datetime) -> datetime | None:
     """Answer the time up to which events are counted; None where none ever were."""
-    if isinstance(slo.sli, DowntimeSli):
+    if isinstance(slo.sli, DowntimeSli | EventsSli):
         return now
-    if state.filled_to is None:
-        return None
-    return now if isinstance(slo.sli, EventsSli) else min(now, state.filled_to)
+    return None if state.filled_to is None else min(now, state.filled_to)
 
 
 def _spans(question: Question, as_of: datetime) -> list[Span]:

@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from bot.budgets.budget import HOUR, SHOWN_BURN_WINDOWS, Budget, Events, burn_down, recovers_at
+from bot.budgets.budget import HOUR, NO_EVENTS, SHOWN_BURN_WINDOWS, Budget, Events, burn_down, recovers_at
 from bot.budgets.collector import Collector
 from bot.budgets.ledger import Ledger
 from bot.budgets.slo import Slo
@@ -82,19 +82,35 @@ class Evaluator:
     async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
         """Answer what was left of the budget at `points` moments of its window, oldest first."""
         span = slo.window.span(now)
-        (events,) = await self._ledger.counts(slo, [span], now)
-        history = await self._ledger.history(slo, span, max(1, points - 1), now)
-        left = burn_down((bucket.bad for bucket in history), events, slo.objective)
-        moments = [bucket.start for bucket in history] + [now]
+        stretches = await self._stretches(slo, span, max(1, points - 1), now)
+        events = sum((counted for _, counted in stretches), NO_EVENTS)
+        left = burn_down((counted.bad for _, counted in stretches), events, slo.objective)
+        moments = [span.start, *(ended for ended, _ in stretches)]
         return list(zip(moments, left, strict=False))[-points:]
 
     async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
         """Answer when the fraction `target` will be left, if it burns on as in the last hour."""
-        span = slo.window.span(now)
         (hourly,) = await self._ledger.counts(slo, [Span(now - HOUR, now)], now)
-        history = await self._ledger.history(slo, span, _FORECAST_POINTS, now)
-        aging = [(bucket.start + bucket.width, Events(bucket.bad, bucket.total)) for bucket in history]
+        aging = await self._stretches(slo, slo.window.span(now), _FORECAST_POINTS, now)
         return recovers_at(slo, aging, hourly=hourly, target=target, now=now)
+
+    async def _stretches(
+        self, slo: Slo, span: Span, points: int, now: datetime
+    ) -> list[tuple[datetime, Events]]:
+        """Answer the events of a span in about `points` stretches, each with its end, oldest first.
+
+        The ledger's first bucket may begin before the span: what is too much is taken off it.
+        """
+        (whole,) = await self._ledger.counts(slo, [span], now)
+        history = await self._ledger.history(slo, span, points, now)
+        stretches = [
+            (min(now, bucket.start + bucket.width), Events(bucket.bad, bucket.total)) for bucket in history
+        ]
+        if stretches:
+            later = sum((counted for _, counted in stretches[1:]), NO_EVENTS)
+            first = Events(max(0.0, whole.bad - later.bad), max(0.0, whole.total - later.total))
+            stretches[0] = (stretches[0][0], first)
+        return stretches
 
     def _start_all(self) -> None:
         self.last_tick = self._clock.now()

@@ -23,7 +23,7 @@ def entry_of(transition: Transition, service: str) -> Entry:  # noqa: PLR0911 - 
     """Answer the audit entry of a transition of `service`."""
     match transition:
         case BudgetWarned(level, budget):
-            reason = f"{budget.slo.name} fell to {_percent(budget.remaining)}, below {level:.0%}"
+            reason = f"{budget.slo.name} fell to {_percent(budget.remaining)}, below {_percent(level)}"
             return _entry("budget.warned", service, reason, after=_figures(budget))
         case BurnAlertFired(alert, budget, long_burn, short_burn):
             reason = f"{budget.slo.name} burns at {long_burn:.1f}, {alert.severity} at {alert.burn:g}"
@@ -32,7 +32,7 @@ def entry_of(transition: Transition, service: str) -> Entry:  # noqa: PLR0911 - 
         case BudgetExhausted(budget, policy):
             reason = (
                 f"{budget.slo.name} has {_percent(budget.remaining)} of its error budget left; "
-                f"policy {policy.name} freezes at {policy.freeze_at:.0%}"
+                f"policy {policy.name} freezes at {_percent(policy.freeze_at)}"
             )
             return _change("service.frozen", service, reason, "open", "frozen", figures=_figures(budget))
         case DataMissing(budget, policy):
@@ -96,4 +96,4 @@ def _hold(hold: Hold) -> dict[str, Any]:
 
 
 def _percent(fraction: float | None) -> str:
-    return "nothing known" if fraction is None else f"{fraction * 100:.1f} %"
+    return "nothing known" if fraction is None else f"{fraction * 100:.1f} %".replace("-", "−")

@@ -1,0 +1,85 @@
+"""The loop around collecting and judging, and the pictures that it can draw."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.budgets.budget import Budget, SloState
+from bot.budgets.collector import Collector
+from bot.budgets.evaluator import Evaluator, burn_windows
+from bot.budgets.ledger import Ledger
+from bot.budgets.pushed_events import PushedEvent
+from bot.clock import SystemClock
+from bot.policy.catalog import Service
+from bot.store.database import Database
+from bot.store.tables import metadata
+from tests.values import DAY, HOUR, MINUTE, NOW, STANDARD, catalog, service, slo
+
+
+class Desk:
+    """An evaluator with a real ledger; `judged` is what it handed on."""
+
+    def __init__(self, database: Database, *services: Service) -> None:
+        self.ledger = Ledger(database)
+        self.judged: list[str] = []
+        self.broken: set[str] = set()
+        policies = catalog(*services, evaluate_every=timedelta(milliseconds=50))
+        self.evaluator = Evaluator(
+            Collector(self.ledger, {}), self.ledger, lambda: policies, SystemClock(), self.judge
+        )
+
+    async def judge(self, of: Service, budgets: Sequence[Budget], now: datetime) -> None:
+        del budgets, now
+        if of.name in self.broken:
+            raise RuntimeError("cannot decide")
+        self.judged.append(of.name)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database:
+        async with database.transaction() as connection:
+            await connection.run_sync(metadata.create_all)
+        yield database
+
+
+async def test_the_picture_ends_at_what_remains_even_when_errors_are_just_leaving_the_window(
+    database: Database,
+) -> None:
+    promised = slo()
+    desk = Desk(database)
+    begins = NOW - 30 * DAY
+    leaving = PushedEvent(promised, 0, 900, begins - 2 * HOUR)
+    counted = [PushedEvent(promised, 33_000, 10, begins + day * DAY + HOUR) for day in range(30)]
+    await desk.ledger.push([leaving, *counted], NOW)
+    (now_left,) = [budget.remaining for budget in await desk.evaluator.assess(service(slos=(promised,)), NOW)]
+    picture = await desk.evaluator.burn_down(promised, NOW, 20)
+    assert picture[-1][1] == pytest.approx(now_left)
+    assert [left for _, left in picture] == sorted((left for _, left in picture), reverse=True)
+    assert len(picture) <= 20
+
+
+async def test_one_service_that_fails_holds_up_no_other(database: Database) -> None:
+    desk = Desk(database, service("checkout"), service("search"))
+    desk.broken.add("checkout")
+    loop = asyncio.create_task(desk.evaluator.run())
+    async with asyncio.timeout(10):
+        while desk.judged.count("search") < 3:  # noqa: ASYNC110 - the loop has no event to wait for
+            await asyncio.sleep(0.01)
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
+    assert set(desk.judged) == {"search"}
+
+
+async def test_an_slo_without_any_event_has_no_traffic(database: Database) -> None:
+    desk = Desk(database)
+    (found,) = await desk.evaluator.assess(service(), NOW)
+    assert (found.state, found.remaining, found.as_of) == (SloState.NO_TRAFFIC, None, NOW)
+
+
+def test_burn_rates_are_counted_in_every_window_that_is_shown_or_alerts() -> None:
+    windows = burn_windows(service(policy=STANDARD), "availability")
+    assert windows == (5 * MINUTE, 30 * MINUTE, HOUR, 6 * HOUR, 3 * DAY)

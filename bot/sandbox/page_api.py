@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from bot.sandbox import marks
 from bot.sandbox.errors import SlackError
 from bot.sandbox.methods.history import written
 from bot.sandbox.model import Channel, Json, Message
@@ -236,7 +237,7 @@ class PageApi:
         workspace = self._slack.workspace
         channel, user = workspace.channel(body["channel"]), self._person(body).id
         is_pinned = any(ts == body["ts"] for ts, _ in channel.pins)
-        (workspace.unpin if is_pinned else workspace.pin)(channel, body["ts"], user)
+        (marks.unpin if is_pinned else marks.pin)(workspace, channel, body["ts"], user)
         return {"ok": True}
 
     async def _react(self, body: Json) -> Json:
@@ -244,7 +245,7 @@ class PageApi:
         channel, user = workspace.channel(body["channel"]), self._person(body).id
         message = workspace.message(channel, body["ts"])
         is_there = user in message.reactions.get(body["name"], [])
-        (workspace.unreact if is_there else workspace.react)(channel, body["ts"], body["name"], user)
+        (marks.unreact if is_there else marks.react)(workspace, channel, body["ts"], body["name"], user)
         return {"ok": True}
 
     async def _faults(self, body: Json) -> Json:

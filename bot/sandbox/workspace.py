@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from bot.sandbox.errors import SlackError
 from bot.sandbox.facts import LIMITS
-from bot.sandbox.model import Bookmark, Channel, File, Group, Json, Kind, Message, User
+from bot.sandbox.model import Channel, File, Group, Json, Kind, Message, User
 
 TEAM_ID: Final = "T0SANDBOX"
 TEAM_NAME: Final = "Acme"
@@ -26,7 +26,6 @@ BOT_USER_ID: Final = "U0GOVERNOR"
 SLACKBOT_ID: Final = "USLACKBOT"
 
 _NAME: Final = re.compile(r"[a-z0-9_-]+")
-_EMOJI_NAME: Final = re.compile(r"[a-z0-9_+'-]+(::skin-tone-[2-6])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,78 +309,3 @@ class Workspace:
     def _system_message(self, channel: Channel, user_id: str, subtype: str, verb: str) -> None:
         text = f"<@{user_id}> {verb}"
         self.post(channel, Message(self.new_ts(), user_id, text, subtype=subtype))
-
-    # -- pins, reactions, bookmarks ----------------------------------------------
-
-    def pin(self, channel: Channel, ts: str, actor: str) -> None:
-        """Pin a message."""
-        self.must_be_member(channel, actor)
-        message = self.message(channel, ts)
-        if any(pinned == ts for pinned, _ in channel.pins):
-            raise SlackError("already_pinned")
-        if len(channel.pins) >= LIMITS["pins"]["channel"]:
-            raise SlackError("too_many_pins")
-        channel.pins.append((ts, actor))
-        self.tell("pin", channel, self._pin_event("pin_added", channel, message, actor))
-
-    def unpin(self, channel: Channel, ts: str, actor: str) -> None:
-        """Take a pin off."""
-        message = self.message(channel, ts)
-        kept = [pin for pin in channel.pins if pin[0] != ts]
-        if len(kept) == len(channel.pins):
-            raise SlackError("no_pin")
-        channel.pins = kept
-        self.tell("pin", channel, self._pin_event("pin_removed", channel, message, actor))
-
-    def _pin_event(self, kind: str, channel: Channel, message: Message, actor: str) -> Json:
-        item = {"type": "message", "channel": channel.id, "message": message.as_json()}
-        return {"type": kind, "user": actor, "channel_id": channel.id, "item": item}
-
-    def react(self, channel: Channel, ts: str, name: str, actor: str) -> None:
-        """Add a reaction."""
-        if not _EMOJI_NAME.fullmatch(name):
-            raise SlackError("invalid_name")
-        self.must_be_open(channel)
-        message = self.message(channel, ts)
-        users = message.reactions.setdefault(name, [])
-        if actor in users:
-            raise SlackError("already_reacted")
-        users.append(actor)
-        event = self._reaction_event("reaction_added", channel, message, name, actor)
-        self.tell("message_changed", channel, event, message=message)
-
-    def unreact(self, channel: Channel, ts: str, name: str, actor: str) -> None:
-        """Take a reaction back."""
-        message = self.message(channel, ts)
-        if actor not in message.reactions.get(name, []):
-            raise SlackError("no_reaction")
-        message.reactions[name].remove(actor)
-        if not message.reactions[name]:
-            del message.reactions[name]
-        event = self._reaction_event("reaction_removed", channel, message, name, actor)
-        self.tell("message_changed", channel, event, message=message)
-
-    def _reaction_event(self, kind: str, channel: Channel, message: Message, name: str, actor: str) -> Json:
-        item = {"type": "message", "channel": channel.id, "ts": message.ts}
-        return {
-            "type": kind,
-            "user": actor,
-            "reaction": name,
-            "item": item,
-            "item_user": message.user,
-            "event_ts": self.new_ts(),
-        }
-
-    def add_bookmark(self, channel: Channel, *, title: str, link: str, emoji: str | None) -> Bookmark:
-        """Put a link at the top of a channel."""
-        if len(channel.bookmarks) >= LIMITS["bookmarks"]["channel"]:
-            raise SlackError("too_many_bookmarks")
-        created = int(self.now().timestamp())
-        bookmark = Bookmark(self.new_id("Bk"), title, link, emoji, created)
-        channel.bookmarks.append(bookmark)
-        self.tell("channel", channel)
-        return bookmark
-
-    def user_names(self, ids: Sequence[str]) -> list[str]:
-        """Give the names that belong to user ids."""
-        return [self.users[user_id].name for user_id in ids if user_id in self.users]

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from bot.sandbox.block_kit import (
-    BLOCKS,
     has_too_many_tables,
     is_too_long,
     message_faults,
     view_faults,
 )
+from bot.sandbox.blocks import BLOCKS
 from bot.sandbox.elements import ELEMENTS
 
 Json = dict[str, Any]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bot.sandbox import marks
 from bot.sandbox.call import Call, Method
 from bot.sandbox.errors import SlackError
 from bot.sandbox.facts import LIMITS
@@ -24,13 +25,13 @@ def _timestamp(call: Call) -> str:
 
 def pin_add(call: Call) -> Json:
     """pins.add."""
-    call.workspace.pin(call.channel(), _timestamp(call), call.actor)
+    marks.pin(call.workspace, call.channel(), _timestamp(call), call.actor)
     return {}
 
 
 def pin_remove(call: Call) -> Json:
     """pins.remove."""
-    call.workspace.unpin(call.channel(), _timestamp(call), call.actor)
+    marks.unpin(call.workspace, call.channel(), _timestamp(call), call.actor)
     return {}
 
 
@@ -54,7 +55,7 @@ def reaction_add(call: Call) -> Json:
     channel, ts = call.channel(), _timestamp(call)
     if call.actor not in channel.members:
         raise SlackError("no_access")
-    call.workspace.react(channel, ts, call.text("name"), call.actor)
+    marks.react(call.workspace, channel, ts, call.text("name"), call.actor)
     return {}
 
 
@@ -63,7 +64,7 @@ def reaction_remove(call: Call) -> Json:
     if not call.text("channel"):
         raise SlackError("no_item_specified")
     channel, ts = call.channel(), _timestamp(call)
-    call.workspace.unreact(channel, ts, call.text("name"), call.actor)
+    marks.unreact(call.workspace, channel, ts, call.text("name"), call.actor)
     return {}
 
 
@@ -115,7 +116,7 @@ def bookmark_add(call: Call) -> Json:
     if call.text("type") != "link":
         raise SlackError("invalid_bookmark_type")
     emoji = call.text("emoji") or None
-    added = call.workspace.add_bookmark(channel, title=_title(call), link=_link(call), emoji=emoji)
+    added = marks.add_bookmark(call.workspace, channel, title=_title(call), link=_link(call), emoji=emoji)
     return {"bookmark": _written(channel, added)}
 
 

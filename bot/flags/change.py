@@ -143,7 +143,7 @@ def state_from_json(written: Mapping[str, Any]) -> FlagState:
 def _check_share(share: float, finest: float) -> None:
     if not 0 <= share <= 1:
         raise OutOfRange(f"{share * 100:g} % is not between 0 % and 100 %")
-    if finest and abs(share / finest - round(share / finest)) > 1e-6:
+    if finest and abs(share / finest - round(share / finest)) > 1e-8:
         raise OutOfRange(f"{share * 100:g} % is finer than the steps of {finest * 100:g} % that are kept")
 
 

@@ -1,0 +1,170 @@
+"""JSON over HTTP for backends: one session given from outside, our own timeouts, the port's errors.
+
+What a failure means depends on whether something may have been written: a read that gets no answer is
+`BackendUnavailable`, a write `OutcomeUnknown`. What a vendor means by a refusal is the adapter's affair:
+`Refused` carries it there.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+
+from bot.flags.backend import BackendUnavailable, Forbidden, OutcomeUnknown, RateLimited
+
+_RETRY_AFTER = timedelta(seconds=10)
+_LONGEST_WORDS = 300
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_REMAINING = ("X-Ratelimit-Global-Remaining", "X-Ratelimit-Route-Remaining")
+
+
+class Refused(Exception):
+    """An answer of 400 or more that only the adapter can explain. `body` is JSON, or text."""
+
+    def __init__(self, status: int, body: Any, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+        self.body = body
+
+
+@dataclass(slots=True)
+class JsonApi:
+    """One vendor's API. `name` stands in messages; `timeout` is for a whole call, in seconds."""
+
+    session: aiohttp.ClientSession
+    name: str
+    url: str
+    headers: Mapping[str, str]
+    timeout: float = 10.0
+    # Until when the vendor wants no more requests: a header said that none remain.
+    _closed_until: datetime = _LONG_AGO
+
+    async def get(self, path: str, **params: str) -> Any:
+        """Ask; raises `Refused`, or a `FlagError` that needs no explanation."""
+        return await self._call("GET", path, None, params, {}, writes=False)
+
+    async def ask(
+        self, method: str, path: str, body: Any, *, headers: Mapping[str, str] | None = None, **params: str
+    ) -> Any:
+        """Send something that writes nothing, such as a dry run."""
+        return await self._call(method, path, body, params, headers or {}, writes=False)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **params: str,
+    ) -> Any:
+        """Write; raises `OutcomeUnknown` where nobody knows whether it arrived."""
+        return await self._call(method, path, body, params, headers or {}, writes=True)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        *,
+        writes: bool,
+    ) -> Any:
+        closed_for = self._closed_until - datetime.now(UTC)
+        if closed_for > timedelta(0):
+            raise RateLimited(f"{self.name} takes no more requests for {_seconds(closed_for)} s", closed_for)
+        # A data body keeps the content type that a caller chose; `json=` would not.
+        chosen = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            async with self.session.request(
+                method,
+                f"{self.url}{path}",
+                params=params,
+                data=None if body is None else json.dumps(body).encode(),
+                headers={**self.headers, **chosen, **headers},
+                timeout=aiohttp.ClientTimeout(total=self.timeout),
+                allow_redirects=False,
+            ) as response:
+                content = await response.read()
+                if any(response.headers.get(name, "").strip() == "0" for name in _REMAINING):
+                    self._closed_until = datetime.now(UTC) + _retry_after(response.headers)
+                return self._judge(response, content, writes=writes)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise BackendUnavailable(f"{self.name} cannot be reached") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._silence("did not answer", writes=writes) from error
+
+    def _judge(self, response: aiohttp.ClientResponse, content: bytes, *, writes: bool) -> Any:
+        body = _decoded(content)
+        if response.status < 300:
+            if isinstance(body, str) and body:
+                raise self._silence("answered with something that is not JSON", writes=writes)
+            return body
+        words = _words(body)
+        if response.status in {301, 302, 303, 307, 308}:
+            raise BackendUnavailable(f"{self.name} redirects elsewhere: check the url in the settings")
+        if response.status == 401:
+            raise Forbidden(f"{self.name} does not accept the token")
+        if response.status == 429:
+            after = _retry_after(response.headers)
+            raise RateLimited(f"{self.name} takes no more requests for {_seconds(after)} s", after)
+        if response.status in {502, 503, 504}:
+            raise self._silence(f"answers {response.status}", writes=writes)
+        raise Refused(response.status, body, words)
+
+    def _silence(self, what: str, *, writes: bool) -> BackendUnavailable | OutcomeUnknown:
+        if writes:
+            return OutcomeUnknown(f"{self.name} {what}; whether the change arrived is not known")
+        return BackendUnavailable(f"{self.name} {what}")
+
+
+def outcome_of_fault(api: JsonApi, refused: Refused, *, writes: bool) -> BackendUnavailable | OutcomeUnknown:
+    """Answer what a vendor's 5xx means: a write that failed in the middle may have happened."""
+    if writes:
+        return OutcomeUnknown(
+            f"{api.name} failed ({refused.status}: {refused}); whether the change arrived is not known"
+        )
+    return BackendUnavailable(f"{api.name} failed ({refused.status}: {refused})")
+
+
+def _seconds(pause: timedelta) -> int:
+    return max(1, round(pause.total_seconds()))
+
+
+def _decoded(content: bytes) -> Any:
+    text = content.decode(errors="replace")
+    try:
+        return json.loads(text) if text.strip() else None
+    except ValueError:
+        return text
+
+
+def _words(body: Any) -> str:
+    """Find the vendor's sentence in an error's body."""
+    if isinstance(body, Mapping):
+        for name in ("message", "detail", "error"):
+            if isinstance(body.get(name), str):
+                return str(body[name])[:_LONGEST_WORDS]
+    return "" if body is None else str(body)[:_LONGEST_WORDS]
+
+
+def _retry_after(headers: Mapping[str, str]) -> timedelta:
+    """Read how long to wait: `Retry-After` in seconds or as a date, or LaunchDarkly's reset in epoch ms."""
+    now = datetime.now(UTC)
+    raw = headers.get("Retry-After", "").strip()
+    if raw.isdigit():
+        return timedelta(seconds=int(raw))
+    if raw:
+        try:
+            return max(timedelta(0), parsedate_to_datetime(raw) - now)
+        except (TypeError, ValueError):
+            return _RETRY_AFTER
+    reset = headers.get("X-Ratelimit-Reset", "").strip()
+    if reset.isdigit():
+        return max(timedelta(0), datetime.fromtimestamp(int(reset) / 1000, UTC) - now)
+    return _RETRY_AFTER

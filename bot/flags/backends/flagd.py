@@ -1,0 +1,173 @@
+"""The `flagd` backend: definition files in JSON, read by flagd or by its in-process providers.
+
+A change holds the file's lock (`FILE.lock`), reads the file again, writes a new one beside it and renames
+it, so that readers see the old file or the new one. Whatever this adapter does not know stays as it is.
+"""
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from bot.flags.backend import (
+    Applied,
+    BackendUnavailable,
+    Capabilities,
+    EnvironmentNotFound,
+    FlagNotFound,
+    Forbidden,
+    HistoryEntry,
+    Misconfigured,
+    Plan,
+    Unsupported,
+    expect,
+    plan_change,
+    require_version,
+)
+from bot.flags.backends.flagd_definition import FINEST_SHARE, change_definition, read_definition
+from bot.flags.backends.settings import BackendSettings, read_settings
+from bot.flags.change import FlagChange
+from bot.flags.flag import FlagState
+
+_LOCK_TIMEOUT_S = 5.0
+
+
+class FlagdSettings(BackendSettings):
+    """`file` for the only environment, or `files` with one for each."""
+
+    file: Path | None = None
+    files: Mapping[str, Path] = {}
+
+
+class FlagdBackend:
+    """Flags in flagd definition files, one file for each environment."""
+
+    name = "flagd"
+    capabilities = Capabilities(finest_share=FINEST_SHARE)
+
+    def __init__(self, settings: Mapping[str, object], environments: Sequence[str]) -> None:
+        read = read_settings(FlagdSettings, self.name, settings)
+        if (read.file is None) == (not read.files):
+            raise Misconfigured("flag backend flagd needs either `file` or `files`")
+        if read.file is not None and len(environments) > 1:
+            raise Misconfigured("flag backend flagd needs `files`, one for each environment")
+        files = dict(read.files) or {name: read.file for name in environments if read.file is not None}
+        for file in files.values():
+            if file.suffix != ".json":
+                raise Misconfigured(f"flag backend flagd writes JSON files; {file} is none")
+        self._files = files
+
+    async def list(self, environment: str) -> Sequence[FlagState]:
+        """Answer every flag of the environment's file, by name."""
+        file = self._file(environment)
+        flags = await asyncio.to_thread(_read_flags, file)
+        return [read_definition(key, environment, flags[key]) for key in sorted(flags)]
+
+    async def read(self, flag: str, environment: str) -> FlagState:
+        """Answer the flag as the file has it."""
+        flags = await asyncio.to_thread(_read_flags, self._file(environment))
+        return read_definition(flag, environment, _definition(flags, flag))
+
+    async def plan(self, flag: str, environment: str, change: FlagChange) -> Plan:
+        """Answer what the change would do."""
+        return plan_change(await self.read(flag, environment), change, self.capabilities)
+
+    async def apply(
+        self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
+    ) -> Applied:
+        """Carry the change out under the file's lock; the file has no place for the note."""
+        del note
+        return await asyncio.to_thread(
+            self._apply, self._file(environment), flag, environment, change, version
+        )
+
+    async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
+        """Raise: a file has no history."""
+        raise Unsupported(f"a flagd file does not tell who changed {flag} in {environment}")
+
+    async def check(self) -> None:
+        """Read every file once."""
+        for file in self._files.values():
+            await asyncio.to_thread(_read_flags, file)
+
+    def _file(self, environment: str) -> Path:
+        file = self._files.get(environment)
+        if file is None:
+            raise EnvironmentNotFound(environment, self._files)
+        # A link, as Kubernetes mounts it, stays; its target is replaced.
+        return file.resolve()
+
+    def _apply(self, file: Path, flag: str, environment: str, change: FlagChange, version: str) -> Applied:
+        try:
+            with FileLock(f"{file}.lock", timeout=_LOCK_TIMEOUT_S):
+                document = _read(file)
+                definition = _definition(_flags_of(document, file), flag)
+                before = read_definition(flag, environment, definition)
+                require_version(before, version)
+                expect(before, change, self.capabilities)
+                changed = change_definition(definition, before, change)
+                document["flags"][flag] = changed
+                _write(file, document)
+        except Timeout as error:
+            raise BackendUnavailable(f"somebody else holds the lock of {file.name}") from error
+        except PermissionError as error:
+            raise Forbidden(f"{file} may not be written") from error
+        except OSError as error:
+            raise BackendUnavailable(f"{file} cannot be written: {error.strerror}") from error
+        return Applied(before, read_definition(flag, environment, changed))
+
+
+def _read_flags(file: Path) -> dict[str, Any]:
+    return _flags_of(_read(file), file)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text())
+    except PermissionError as error:
+        raise Forbidden(f"{file} may not be read") from error
+    except OSError as error:
+        raise BackendUnavailable(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BackendUnavailable(f"{file} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise BackendUnavailable(f"{file} is not a flagd definition file")
+    return document
+
+
+def _flags_of(document: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    flags = document.get("flags")
+    if not isinstance(flags, dict) or not all(isinstance(one, dict) for one in flags.values()):
+        raise BackendUnavailable(f"{file} is not a flagd definition file: it has no object `flags`")
+    return flags
+
+
+def _definition(flags: Mapping[str, Any], flag: str) -> Mapping[str, Any]:
+    definition = flags.get(flag)
+    if not isinstance(definition, Mapping):
+        raise FlagNotFound(flag, flags)
+    return definition
+
+
+def _write(file: Path, document: Mapping[str, Any]) -> None:
+    """Replace the file in one step, with the rights that it had."""
+    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            json.dump(document, out, indent=2, ensure_ascii=False)
+            out.write("\n")
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.chmod(file.stat().st_mode & 0o777)
+        temporary.replace(file)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        raise

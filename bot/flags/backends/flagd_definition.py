@@ -1,0 +1,175 @@
+"""How a flagd definition spells what we mean: pure functions over one flag's JSON.
+
+https://flagd.dev/reference/flag-definitions. A flag is simple where it has one true and one false variant
+and either no targeting or one `fractional` between the two. Two traps: state DISABLED serves the code's
+default, which may be true; and `fractional` answers nothing for a user without a key, so that the default
+variant must be the off one below 100 %.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, assert_never
+
+from bot.flags.backend import Unsupported
+from bot.flags.change import FlagChange, Kill, Restore, SetExposure, TurnOff, TurnOn
+from bot.flags.flag import FlagState, Shape
+
+_Definition = dict[str, Any]
+
+# Weights out of this many: steps of 0.01 %.
+_WHOLE = 10_000
+FINEST_SHARE = 1 / _WHOLE
+_KEPT = ("state", "defaultVariant", "targeting")
+
+
+def read_definition(flag: str, environment: str, definition: Mapping[str, Any]) -> FlagState:
+    """Answer what a flag's definition means."""
+    text = json.dumps(definition, sort_keys=True)
+    state = FlagState(
+        flag,
+        environment,
+        enabled=definition.get("state") == "ENABLED",
+        rollout=None,
+        shape=Shape.OPAQUE,
+        version=hashlib.sha256(text.encode()).hexdigest()[:16],
+        configuration={name: definition[name] for name in _KEPT if name in definition},
+    )
+    variants = definition.get("variants")
+    targeting = definition.get("targeting") or {}
+    if not isinstance(variants, Mapping) or not isinstance(targeting, Mapping):
+        return state
+    parked = _parked(targeting)
+    rules = targeting if parked is None else parked
+    serves_off = not targeting and _default(definition) == _off_name(variants)
+    if parked is not None or serves_off:
+        state = replace(state, enabled=False)
+    names = _on_and_off(variants)
+    if names is None:
+        return replace(state, shape=Shape.MULTIVARIATE)
+    if not rules:
+        return replace(state, shape=Shape.SIMPLE, rollout=1.0)
+    weights = _weights(rules, *names)
+    if weights is None:
+        return replace(state, shape=Shape.TARGETED)
+    return replace(state, shape=Shape.SIMPLE, rollout=weights[names[0]] / sum(weights.values()))
+
+
+def change_definition(definition: Mapping[str, Any], state: FlagState, change: FlagChange) -> _Definition:
+    """Answer the definition after the change of `state`, with everything unknown kept.
+
+    Raises `Unsupported` where the flag has no variant that means off.
+    """
+    changed: _Definition = deepcopy(dict(definition))
+    match change:
+        case Restore(recorded):
+            for name in _KEPT:
+                changed.pop(name, None)
+            return changed | deepcopy(dict(recorded.configuration))
+        case Kill():
+            changed.pop("targeting", None)
+            return changed | {"state": "ENABLED", "defaultVariant": _off(definition, state)}
+        case TurnOff():
+            return _turned_off(changed, _off(definition, state))
+        case TurnOn():
+            return _turned_on(changed, state)
+        case SetExposure(share):
+            return _exposed(changed, share)
+        case _:
+            assert_never(change)
+
+
+def _turned_off(changed: _Definition, off: str) -> _Definition:
+    changed["state"] = "ENABLED"
+    targeting = changed.get("targeting") or {}
+    if not targeting:
+        return changed | {"defaultVariant": off}
+    if _parked(targeting) is None:
+        changed["targeting"] = {"if": [False, targeting, off]}
+    return changed
+
+
+def _turned_on(changed: _Definition, state: FlagState) -> _Definition:
+    changed["state"] = "ENABLED"
+    targeting = changed.get("targeting") or {}
+    parked = _parked(targeting)
+    if parked is not None:
+        return changed | {"targeting": parked}
+    names = _on_and_off(changed["variants"])
+    if not targeting and names is not None:
+        return changed | {"defaultVariant": names[0]}
+    if not targeting and _default(changed) == _off_name(changed["variants"]):
+        raise Unsupported(f"which value of {state.flag} to serve is not known: undo the change that did it")
+    return changed
+
+
+def _exposed(changed: _Definition, share: float) -> _Definition:
+    names = _on_and_off(changed["variants"])
+    if names is None:
+        raise Unsupported("the flag has other values than true and false")
+    on, off = names
+    weights = {on: round(share * _WHOLE), off: _WHOLE - round(share * _WHOLE)}
+    targeting = changed.get("targeting") or {}
+    targeting = _parked(targeting) or targeting
+    # The order of the variants and what users are told apart by stay: who is in at 10 % stays in at 25 %.
+    old = list(targeting.get("fractional", []))
+    by = [part for part in old[:1] if not isinstance(part, list)]
+    order = [part[0] for part in old if isinstance(part, list)]
+    order = order if set(order) == {on, off} else [on, off]
+    split = [*by, *([name, weights[name]] for name in order)]
+    default = on if share == 1 else off
+    return changed | {"state": "ENABLED", "defaultVariant": default, "targeting": {"fractional": split}}
+
+
+def _on_and_off(variants: Mapping[str, Any]) -> tuple[str, str] | None:
+    on = [name for name, value in variants.items() if value is True]
+    off = [name for name, value in variants.items() if value is False]
+    return (on[0], off[0]) if len(on) == len(off) == 1 and len(variants) == 2 else None
+
+
+def _off(definition: Mapping[str, Any], state: FlagState) -> str:
+    off = _off_name(definition.get("variants", {}))
+    if off is None:
+        raise Unsupported(
+            f"{state.flag} has no variant that means off: none is false, and none is called off"
+        )
+    return off
+
+
+def _off_name(variants: Mapping[str, Any]) -> str | None:
+    falsy = [name for name, value in variants.items() if value is False]
+    if len(falsy) == 1:
+        return str(falsy[0])
+    return "off" if "off" in variants else None
+
+
+def _default(definition: Mapping[str, Any]) -> str:
+    default = definition.get("defaultVariant")
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _parked(targeting: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Answer the rules that `TurnOff` put aside: `{"if": [false, RULES, OFF]}` always serves OFF."""
+    match targeting:
+        case {"if": [False, Mapping() as rules, str()]} if len(targeting) == 1:
+            return rules
+    return None
+
+
+def _weights(targeting: Mapping[str, Any], on: str, off: str) -> dict[str, int] | None:
+    """Answer the weights of a `fractional` between the two variants, None for other rules."""
+    parts = targeting.get("fractional")
+    if len(targeting) != 1 or not isinstance(parts, list):
+        return None
+    weights = {on: 0, off: 0}
+    for part in parts[1:] if parts and not isinstance(parts[0], list) else parts:
+        match part:
+            case [str() as name, int() as weight] if name in weights and weight >= 0:
+                weights[name] += weight
+            case [str() as name] if name in weights:
+                weights[name] += 1
+            case _:
+                return None
+    return weights if sum(weights.values()) > 0 else None

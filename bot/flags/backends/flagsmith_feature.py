@@ -1,0 +1,159 @@
+"""How Flagsmith spells a flag: pure functions over its JSON."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any, assert_never
+
+from bot.flags.change import FlagChange, Kill, Restore, SetExposure, TurnOff, TurnOn
+from bot.flags.flag import FlagState, Shape
+
+FINEST_SHARE = 0.0001
+_SPLIT = "PERCENTAGE_SPLIT"
+_Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What shall be on: for all, for each overridden segment, and the split's percentage (None: as it is)."""
+
+    everyone: bool
+    segments: Mapping[int, bool]
+    percentage: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A flag with its states in one environment, its segment overrides, and its split segment."""
+
+    feature: _Json
+    states: Sequence[_Json]
+    overrides: Sequence[_Json]
+    split: _Json | None
+
+    @property
+    def id(self) -> int:
+        """Flagsmith's number of the flag."""
+        return int(self.feature["id"])
+
+    @property
+    def for_everyone(self) -> _Json:
+        """The state of those whom no override concerns."""
+        return next(one for one in self.states if one.get("feature_segment") is None)
+
+    @property
+    def for_segments(self) -> Mapping[int, _Json]:
+        """The overriding state of each segment."""
+        segments = {one["id"]: int(one["segment"]) for one in self.overrides}
+        return {
+            segments[one["feature_segment"]]: one
+            for one in self.states
+            if one.get("feature_segment") in segments
+        }
+
+    @property
+    def has_split(self) -> bool:
+        """Whether the flag has an override for its split segment."""
+        return self.split is not None and int(self.split["id"]) in self.for_segments
+
+    def changes(self, wanted: Wanted) -> Sequence[tuple[_Json, bool]]:
+        """Answer the states that are not as wanted, those of segments first."""
+        states = [(one, wanted.segments.get(id_)) for id_, one in self.for_segments.items()]
+        states.append((self.for_everyone, wanted.everyone))
+        return [(one, to) for one, to in states if to is not None and one["enabled"] != to]
+
+    def as_version_update(self, state: _Json, *, enabled: bool) -> _Json:
+        """Answer a state as a new version of the flag wants it: with its value, and by segment."""
+        of = {id(one): segment for segment, one in self.for_segments.items()}.get(id(state))
+        return {
+            "feature_segment": None if of is None else {"segment": of},
+            "feature_state_value": state.get("feature_state_value"),
+            "enabled": enabled,
+        }
+
+
+def read_feature(feature: Feature, environment: str, url: str | None) -> FlagState:
+    """Answer what a flag means."""
+    everyone = bool(feature.for_everyone["enabled"])
+    segments = {id_: bool(one["enabled"]) for id_, one in feature.for_segments.items()}
+    percentage = None if feature.split is None else split_of(feature.split)
+    identities = feature.feature.get("num_identity_overrides") or 0
+    configuration = {
+        "everyone": everyone,
+        "segments": {str(id_): enabled for id_, enabled in sorted(segments.items())},
+        "percentage": percentage,
+    }
+    text = json.dumps([configuration, identities], sort_keys=True)
+    state = FlagState(
+        feature.feature["name"],
+        environment,
+        enabled=everyone or any(segments.values()) or identities > 0,
+        rollout=None,
+        version=hashlib.sha256(text.encode()).hexdigest()[:16],
+        stale=bool(feature.feature.get("is_archived")),
+        url=url,
+        configuration=configuration,
+    )
+    if feature.feature.get("multivariate_options"):
+        return replace(state, shape=Shape.MULTIVARIATE)
+    own = int(feature.split["id"]) if feature.split is not None else None
+    if identities or any(id_ != own for id_ in segments):
+        return replace(state, shape=Shape.TARGETED)
+    if not feature.has_split or percentage is None:
+        return replace(state, rollout=1.0)
+    if everyone:
+        alike = all(segments.values())
+        return replace(state, rollout=1.0) if alike else replace(state, shape=Shape.OPAQUE)
+    return replace(state, rollout=percentage / 100)
+
+
+def wanted_for(feature: Feature, state: FlagState, change: FlagChange) -> Wanted:
+    """Answer what shall be on after the change."""
+    segments = {id_: bool(one["enabled"]) for id_, one in feature.for_segments.items()}
+    all_off = dict.fromkeys(segments, False)
+    match change:
+        case TurnOn() if feature.has_split:
+            return Wanted(
+                everyone=bool(state.configuration["everyone"]), segments=dict.fromkeys(segments, True)
+            )
+        case TurnOn():
+            return Wanted(everyone=True, segments=segments)
+        case TurnOff() | Kill():
+            return Wanted(everyone=False, segments=all_off)
+        case SetExposure(share):
+            return Wanted(everyone=False, segments=dict.fromkeys(segments, True), percentage=share * 100)
+        case Restore(recorded):
+            then = recorded.configuration
+            return Wanted(
+                everyone=then["everyone"],
+                segments={int(id_): enabled for id_, enabled in then["segments"].items()},
+                percentage=then["percentage"],
+            )
+        case _:
+            assert_never(change)
+
+
+def split_of(segment: _Json) -> float | None:
+    """Answer the percentage of a segment that is one percentage split and nothing else."""
+    conditions = list(_conditions(segment.get("rules", ())))
+    if len(conditions) != 1 or conditions[0].get("operator") != _SPLIT:
+        return None
+    try:
+        return float(conditions[0]["value"])
+    except (TypeError, ValueError):
+        return None
+
+
+def with_split(segment: _Json, percentage: float) -> _Json:
+    """Answer the segment with another percentage."""
+    changed = deepcopy(dict(segment))
+    for condition in _conditions(changed["rules"]):
+        condition["value"] = f"{percentage:.6g}"
+    return changed
+
+
+def _conditions(rules: Sequence[_Json]) -> Sequence[dict[str, Any]]:
+    own = [condition for rule in rules for condition in rule.get("conditions", ())]
+    return [*own, *(one for rule in rules for one in _conditions(rule.get("rules", ())))]

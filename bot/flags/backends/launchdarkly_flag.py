@@ -1,0 +1,129 @@
+"""How LaunchDarkly spells a flag: pure functions over its JSON, and the instructions that a change takes.
+
+Off is not always off there: a flag that is off serves its `offVariation`, which may be the true one.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, assert_never
+
+from bot.flags.backend import Unsupported
+from bot.flags.change import FlagChange, Kill, Restore, SetExposure, TurnOff, TurnOn
+from bot.flags.flag import FlagState, Shape
+
+_Instruction = dict[str, Any]
+
+# Rollouts are weights out of this many: steps of 0.001 %.
+_WHOLE = 100_000
+FINEST_SHARE = 1 / _WHOLE
+_RULES = ("rules", "targets", "contextTargets", "prerequisites")
+
+
+def read_flag(flag: Mapping[str, Any], theirs: str, environment: str, url: str) -> FlagState:
+    """Answer what a flag means in their environment `theirs`; `environment` is our name for it."""
+    found = flag["environments"][theirs]
+    rules = [found.get(name) or [] for name in _RULES]
+    configuration = {
+        "on": found["on"],
+        "offVariation": found.get("offVariation"),
+        "fallthrough": found.get("fallthrough", {}),
+        "rules": hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:16],
+    }
+    state = FlagState(
+        flag["key"],
+        environment,
+        enabled=found["on"],
+        rollout=None,
+        version=str(found["version"]),
+        stale=bool(flag.get("deprecated") or flag.get("archived")),
+        url=url,
+        configuration=configuration,
+    )
+    values = [variation["value"] for variation in flag["variations"]]
+    if sorted(map(str, values)) != ["False", "True"]:
+        return replace(state, shape=Shape.MULTIVARIATE)
+    off = found.get("offVariation")
+    if not found["on"] and off is not None and values[off] is not False:
+        return replace(state, shape=Shape.OPAQUE, enabled=True)
+    if any(rules):
+        return replace(state, shape=Shape.TARGETED)
+    share = _share(found.get("fallthrough", {}), values.index(True))
+    return replace(state, rollout=share, shape=Shape.SIMPLE if share is not None else Shape.OPAQUE)
+
+
+def instructions_for(flag: Mapping[str, Any], state: FlagState, change: FlagChange) -> Sequence[_Instruction]:
+    """Answer the semantic patch of the change. Raises `Unsupported` where there is none."""
+    ids = [variation["_id"] for variation in flag["variations"]]
+    values = [variation["value"] for variation in flag["variations"]]
+    match change:
+        case TurnOn():
+            return [_switch(on=True)]
+        case TurnOff() | Kill():
+            return [_switch(on=False), *_false_when_off(state, ids, values)]
+        case SetExposure(share):
+            served = _serve_share(state, share, ids, values)
+            return [served] if state.configuration["on"] else [served, _switch(on=True)]
+        case Restore(recorded):
+            return _restoring(state, recorded, ids)
+        case _:
+            assert_never(change)
+
+
+def _switch(*, on: bool) -> _Instruction:
+    return {"kind": "turnFlagOn" if on else "turnFlagOff"}
+
+
+def _false_when_off(state: FlagState, ids: Sequence[str], values: Sequence[Any]) -> Sequence[_Instruction]:
+    off = state.configuration["offVariation"]
+    if False not in values or (off is not None and values[off] is False):
+        return []
+    return [{"kind": "updateOffVariation", "variationId": ids[values.index(False)]}]
+
+
+def _serve_share(state: FlagState, share: float, ids: Sequence[str], values: Sequence[Any]) -> _Instruction:
+    on, off = ids[values.index(True)], ids[values.index(False)]
+    kind = "updateFallthroughVariationOrRollout"
+    if share in {0, 1}:
+        return {"kind": kind, "variationId": on if share else off}
+    weight = round(share * _WHOLE)
+    rollout = state.configuration["fallthrough"].get("rollout", {})
+    return {"kind": kind, "rolloutWeights": {on: weight, off: _WHOLE - weight}, **_told_apart_by(rollout)}
+
+
+def _restoring(state: FlagState, recorded: FlagState, ids: Sequence[str]) -> Sequence[_Instruction]:
+    now, then = state.configuration, recorded.configuration
+    if now["rules"] != then["rules"]:
+        raise Unsupported(f"the rules of {state.flag} were changed since: they are restored in LaunchDarkly")
+    instructions: list[_Instruction] = []
+    if now["fallthrough"] != then["fallthrough"]:
+        instructions.append(_fallthrough(then["fallthrough"], ids))
+    if now["offVariation"] != then["offVariation"] and then["offVariation"] is not None:
+        instructions.append({"kind": "updateOffVariation", "variationId": ids[then["offVariation"]]})
+    if now["on"] != then["on"]:
+        instructions.append(_switch(on=then["on"]))
+    return instructions
+
+
+def _fallthrough(fallthrough: Mapping[str, Any], ids: Sequence[str]) -> _Instruction:
+    kind = "updateFallthroughVariationOrRollout"
+    if "rollout" not in fallthrough:
+        return {"kind": kind, "variationId": ids[fallthrough["variation"]]}
+    rollout = fallthrough["rollout"]
+    weights = {ids[part["variation"]]: part["weight"] for part in rollout["variations"]}
+    return {"kind": kind, "rolloutWeights": weights, **_told_apart_by(rollout)}
+
+
+def _told_apart_by(rollout: Mapping[str, Any]) -> Mapping[str, Any]:
+    names = {"bucketBy": "rolloutBucketBy", "contextKind": "rolloutContextKind"}
+    return {theirs: rollout[name] for name, theirs in names.items() if rollout.get(name)}
+
+
+def _share(fallthrough: Mapping[str, Any], on: int) -> float | None:
+    rollout = fallthrough.get("rollout")
+    if rollout is None:
+        return 1.0 if fallthrough.get("variation") == on else 0.0
+    if rollout.get("experimentAllocation"):
+        return None
+    return float(sum(part["weight"] for part in rollout["variations"] if part["variation"] == on)) / _WHOLE

@@ -1,0 +1,154 @@
+"""The `unleash` backend: Unleash's admin API, 8.x.
+
+Its traps, all met here: `/on` with no enabled strategy adds a rollout of 100 % by itself, so the strategy
+comes first; the server takes rollouts such as 250, so shares are checked before; PUT drops constraints that
+are left out, so strategies are changed by PATCH, whose `test` operation notices somebody else's change and
+answers 500 then; several strategies are OR-ed, so that no one percentage describes such a flag.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import aiohttp
+from pydantic import SecretStr
+
+from bot.flags.backend import (
+    Applied,
+    ApprovalRequired,
+    Capabilities,
+    Conflict,
+    EnvironmentNotFound,
+    FlagError,
+    FlagNotFound,
+    Forbidden,
+    HistoryEntry,
+    InvalidChange,
+    Plan,
+    expect,
+    plan_change,
+    require_version,
+)
+from bot.flags.backends.calls import JsonApi, Refused, outcome_of_fault
+from bot.flags.backends.settings import BackendSettings, read_settings
+from bot.flags.backends.unleash_feature import (
+    FINEST_SHARE,
+    Call,
+    calls_for,
+    environment_of,
+    read_feature,
+)
+from bot.flags.change import FlagChange
+from bot.flags.flag import FlagState
+
+_FAILED_TEST = "Test operation failed"
+
+
+class UnleashSettings(BackendSettings):
+    """Where Unleash answers, an admin or service account token, and the project."""
+
+    url: str
+    token: SecretStr
+    project: str = "default"
+    environments: Mapping[str, str] = {}
+    timeout: float = 10.0
+
+
+class UnleashBackend:
+    """Flags of one Unleash project. `environments` maps our names to Unleash's where they differ."""
+
+    name = "unleash"
+    capabilities = Capabilities(finest_share=FINEST_SHARE, history=True)
+
+    def __init__(self, settings: Mapping[str, object], session: aiohttp.ClientSession) -> None:
+        read = read_settings(UnleashSettings, self.name, settings)
+        self._base = read.url.rstrip("/").removesuffix("/api")
+        self._project = read.project
+        self._environments = read.environments
+        headers = {"Authorization": read.token.get_secret_value()}
+        self._api = JsonApi(session, "Unleash", f"{self._base}/api/admin", headers, read.timeout)
+
+    async def list(self, environment: str) -> Sequence[FlagState]:
+        """Answer every flag of the project that the environment has, by name."""
+        names = await self._names()
+        return [await self.read(name, environment) for name in names]
+
+    async def read(self, flag: str, environment: str) -> FlagState:
+        """Answer the flag as Unleash has it."""
+        theirs = self._environments.get(environment, environment)
+        try:
+            feature = await self._api.get(self._path(flag))
+        except Refused as error:
+            raise await self._explain(error, flag, environment, writes=False) from error
+        found = environment_of(feature, theirs)
+        if found is None:
+            raise EnvironmentNotFound(environment, [one["name"] for one in feature["environments"]])
+        url = f"{self._base}/projects/{self._project}/features/{flag}"
+        return read_feature(feature, found, environment, url)
+
+    async def plan(self, flag: str, environment: str, change: FlagChange) -> Plan:
+        """Answer what the change would do."""
+        return plan_change(await self.read(flag, environment), change, self.capabilities)
+
+    async def apply(
+        self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
+    ) -> Applied:
+        """Carry the change out, call by call; Unleash's own history names the token, not the note."""
+        del note
+        before = await self.read(flag, environment)
+        require_version(before, version)
+        expect(before, change, self.capabilities)
+        theirs = self._environments.get(environment, environment)
+        for call in calls_for(before, change):
+            await self._send(call, flag, environment, theirs)
+        return Applied(before, await self.read(flag, environment))
+
+    async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
+        """Answer the flag's events in the environment, newest first."""
+        theirs = self._environments.get(environment, environment)
+        try:
+            answer = await self._api.get(f"/events/{flag}")
+        except Refused as error:
+            raise await self._explain(error, flag, environment, writes=False) from error
+        return [
+            HistoryEntry(datetime.fromisoformat(event["createdAt"]), event["createdBy"], event["type"])
+            for event in answer["events"]
+            if event.get("environment") in {theirs, None}
+        ]
+
+    async def check(self) -> None:
+        """Ask for the project."""
+        try:
+            await self._names()
+        except Refused as error:
+            raise await self._explain(error, "", "", writes=False) from error
+
+    async def _names(self) -> Sequence[str]:
+        answer = await self._api.get(f"/projects/{self._project}/features")
+        return sorted(feature["name"] for feature in answer["features"])
+
+    async def _send(self, call: Call, flag: str, environment: str, theirs: str) -> None:
+        path = f"{self._path(flag)}/environments/{theirs}{call.path}"
+        try:
+            await self._api.send(call.method, path, call.body)
+        except Refused as error:
+            raise await self._explain(error, flag, environment, writes=True) from error
+
+    async def _explain(self, refused: Refused, flag: str, environment: str, *, writes: bool) -> FlagError:
+        """Answer what a refusal by Unleash means."""
+        if refused.status == 404 and flag:
+            names = await self._names()
+            return FlagNotFound(flag, names) if flag not in names else Conflict(flag, environment)
+        if refused.status == 403:
+            wanted = refused.body.get("permissions", ()) if isinstance(refused.body, Mapping) else ()
+            if "SKIP_CHANGE_REQUEST" in wanted:
+                link = f"{self._base}/projects/{self._project}/features/{flag}"
+                return ApprovalRequired(f"Unleash wants a change request for {environment}", link)
+            return Forbidden(f"Unleash does not allow it: {refused}")
+        if refused.status >= 500:
+            if _FAILED_TEST in str(refused):
+                return Conflict(flag, environment)
+            return outcome_of_fault(self._api, refused, writes=writes)
+        return InvalidChange(f"Unleash refuses it: {refused}")
+
+    def _path(self, flag: str) -> str:
+        return f"/projects/{self._project}/features/{flag}"

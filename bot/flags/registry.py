@@ -1,0 +1,76 @@
+"""Which flag backends there are: an explicit dictionary, and entry points for third parties.
+
+A third party registers `NAME = "package.module:open_backend"` in the entry point group
+`governor.flag_backends`; it is called as `open_backend(settings, session, environments)`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+import aiohttp
+
+from bot.clock import Clock
+from bot.flags.backend import FlagBackend, Misconfigured
+from bot.flags.backends.flagd import FlagdBackend
+from bot.flags.backends.flagsmith import FlagsmithBackend
+from bot.flags.backends.launchdarkly import LaunchDarklyBackend
+from bot.flags.backends.local import LocalBackend, LocalSettings, Names
+from bot.flags.backends.settings import read_settings
+from bot.flags.backends.unleash import UnleashBackend
+from bot.store.database import Database
+
+ENTRY_POINTS = "governor.flag_backends"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What backends are opened with: doors that are open already, and what the policies name."""
+
+    session: aiohttp.ClientSession
+    database: Database
+    clock: Clock
+    environments: Names
+    declared: Names
+
+
+Settings = Mapping[str, object]
+Opener = Callable[[Settings, Surroundings], FlagBackend]
+
+
+def _local(settings: Settings, around: Surroundings) -> FlagBackend:
+    read_settings(LocalSettings, "local", settings)
+    return LocalBackend(
+        around.database, around.clock, environments=around.environments, declared=around.declared
+    )
+
+
+BACKENDS: Mapping[str, Opener] = {
+    "local": _local,
+    "flagd": lambda settings, around: FlagdBackend(settings, tuple(around.environments())),
+    "unleash": lambda settings, around: UnleashBackend(settings, around.session),
+    "launchdarkly": lambda settings, around: LaunchDarklyBackend(settings, around.session),
+    "flagsmith": lambda settings, around: FlagsmithBackend(settings, around.session),
+}
+"""The backends in the tree."""
+
+
+def backend_names() -> Sequence[str]:
+    """Answer every name that a policy may use: the tree's own, then those of installed packages."""
+    return [*BACKENDS, *sorted(point.name for point in _others())]
+
+
+def open_backend(name: str, settings: Settings, around: Surroundings) -> FlagBackend:
+    """Answer the backend of that name; raises `Misconfigured` for an unknown name or wrong settings."""
+    if name in BACKENDS:
+        return BACKENDS[name](settings, around)
+    for point in _others():
+        if point.name == name:
+            opened: FlagBackend = point.load()(settings, around.session, tuple(around.environments()))
+            return opened
+    raise Misconfigured(f"there is no flag backend {name}; there is {', '.join(backend_names())}")
+
+
+def _others() -> Sequence[Any]:
+    return [point for point in entry_points(group=ENTRY_POINTS) if point.name not in BACKENDS]

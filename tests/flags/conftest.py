@@ -1,0 +1,50 @@
+"""Each backend on its system, the real one where there is one to start."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from tests.flags.benches import (
+    Bench,
+    flagd_bench,
+    flagsmith_bench,
+    launchdarkly_bench,
+    local_bench,
+    unleash_bench,
+)
+from tests.flags.unleash_server import UnleashServer, running_unleash
+
+
+@pytest.fixture(scope="session")
+def unleash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UnleashServer]:
+    """One Unleash for the whole session."""
+    # A loop of its own: this runs between the loops of the tests.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        running = running_unleash(tmp_path_factory.mktemp("unleash"))
+        server = runner.run(running.__aenter__())
+        yield server
+        runner.run(running.__aexit__(None, None, None))
+
+
+@pytest.fixture(params=["local", "flagd", "unleash", "launchdarkly", "flagsmith", "flagsmith-versioned"])
+def opening(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[Bench]:
+    match request.param:
+        case "local":
+            return local_bench(tmp_path)
+        case "flagd":
+            return flagd_bench(tmp_path)
+        case "unleash":
+            return unleash_bench(tmp_path, request.getfixturevalue("unleash"))
+        case "launchdarkly":
+            return launchdarkly_bench()
+        case kind:
+            return flagsmith_bench(versioned=kind == "flagsmith-versioned")
+
+
+@pytest.fixture
+async def bench(opening: AbstractAsyncContextManager[Bench]) -> AsyncIterator[Bench]:
+    async with opening as bench:
+        yield bench

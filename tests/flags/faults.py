@@ -1,0 +1,51 @@
+"""Faults that stand-ins of flag systems answer with on demand."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One answer to give instead of the right one. `after_writing`: the request is carried out first."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    after_writing: bool = False
+    hang_up: bool = False
+
+
+class Faults:
+    """The faults to come, for requests of one method."""
+
+    def __init__(self) -> None:
+        self._next: list[tuple[str, Fault]] = []
+        self.requests: list[tuple[str, str, Mapping[str, str]]] = []
+
+    def add(self, method: str, fault: Fault, *, times: int = 1) -> None:
+        """Answer the next requests of this method with the fault."""
+        self._next += [(method, fault)] * times
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Answer with the fault that is due, if one is."""
+        self.requests.append((request.method, request.path_qs, dict(request.headers)))
+        due = next((one for one in self._next if one[0] == request.method), None)
+        if due is None:
+            answer: web.StreamResponse = await handler(request)
+            return answer
+        self._next.remove(due)
+        fault = due[1]
+        if fault.after_writing:
+            await handler(request)
+        if fault.hang_up:
+            assert request.transport is not None
+            request.transport.close()
+            await asyncio.sleep(0)
+        text = fault.body if isinstance(fault.body, str) else json.dumps(fault.body)
+        return web.Response(status=fault.status, text=text, headers=fault.headers)

@@ -15,6 +15,7 @@ from bot.budgets.budget import Budget
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Evaluator
 from bot.budgets.ledger import Ledger
+from bot.budgets.pushed_events import Pushed, PushedEvent
 from bot.clock import Clock, SystemClock
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview
@@ -149,7 +150,7 @@ class Governor:
             registry=self.metrics.registry,
             timing=self._timing,
         )
-        self.freezer = Freezer(self.database, self._announcer, self.courier.wake)
+        self.freezer = Freezer(self.database, self._announcer, self._changed)
         self.evaluator = Evaluator(
             self.collector, self.ledger, lambda: self.watcher.current, self.clock, self._assessed
         )
@@ -170,7 +171,7 @@ class Governor:
         SlackEndpoint(self.face.app, self._observe_ack).add_routes(app)
         Api(
             overview=self.overview,
-            events=EventsEndpoint(lambda: self.watcher.current, self.ledger.push, self.clock),
+            events=EventsEndpoint(lambda: self.watcher.current, self._push, self.clock),
             database=self.database,
             tokens=EnvironmentToken(api_token.get_secret_value() if api_token else None),
         ).add_routes(app)
@@ -194,6 +195,15 @@ class Governor:
         log.info("listening", url=f"http://{self.settings.host}:{runner.addresses[0][1]}")
         return runner
 
+    def _changed(self) -> None:
+        self.overview.forget()
+        self.courier.wake()
+
+    async def _push(self, events: Sequence[PushedEvent], now: datetime) -> Pushed:
+        pushed = await self.ledger.push(events, now)
+        self.overview.forget()
+        return pushed
+
     def _observe_ack(self, seconds: float, status: int) -> None:
         self.metrics.ack_seconds.observe(seconds)
         self.metrics.requests.labels(str(status)).inc()
@@ -206,6 +216,7 @@ class Governor:
         self._sources.follow(catalog.workspace)
         await self.ledger.enrol(catalog.slos)
         self._gauges.follow(catalog)
+        self.overview.forget()
 
     async def _policies_changed(self, catalog: Catalog) -> None:
         await self._follow(catalog)

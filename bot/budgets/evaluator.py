@@ -5,12 +5,14 @@ nobody else up, and is not started a second time while it runs.
 """
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
 
+from bot.budgets.assessment import Question, assess_all
 from bot.budgets.budget import HOUR, NO_EVENTS, SHOWN_BURN_WINDOWS, Budget, Events, burn_down, recovers_at
 from bot.budgets.collector import Collector
 from bot.budgets.ledger import Ledger
@@ -67,17 +69,20 @@ class Evaluator:
             async with self._slots:
                 await self._collector.collect(slo, now, every)
         now = self._clock.now()
-        budgets = await self.assess(service, now)
+        (budgets,) = await self.assess([service], now)
         self._note_lag(budgets, now)
         self.latest[service.name] = budgets
         await self._on_assessed(service, budgets, now)
         return budgets
 
-    async def assess(self, service: Service, now: datetime) -> Sequence[Budget]:
-        """Answer the service's budgets from what is counted already, without asking any source."""
-        return [
-            await self._collector.assess(slo, burn_windows(service, slo.name), now) for slo in service.slos
+    async def assess(self, services: Sequence[Service], now: datetime) -> list[Sequence[Budget]]:
+        """Answer the budgets of each service from what is counted already, without asking any source."""
+        every = self._catalog().workspace.evaluate_every
+        questions = [
+            Question(slo, burn_windows(service, slo.name)) for service in services for slo in service.slos
         ]
+        budgets = iter(await assess_all(self._ledger, questions, now, every))
+        return [list(itertools.islice(budgets, len(service.slos))) for service in services]
 
     async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
         """Answer what was left of the budget at `points` moments of its window, oldest first."""

@@ -1,6 +1,8 @@
 """What everyone asks: how do the services stand, and may I ship? Both faces read it; it changes nothing."""
 
+import asyncio
 import difflib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +15,8 @@ from bot.freezes.freezer import Freezer
 from bot.freezes.hold import Hold
 from bot.freezes.verdict import Change, Verdict, judge
 from bot.policy.catalog import Catalog, Service
+
+_FRESH_S = 1.0
 
 
 class UnknownService(LookupError):
@@ -56,8 +60,8 @@ class Point:
 class Budgets(Protocol):
     """The port to measuring: what the overview needs of the evaluator."""
 
-    async def assess(self, service: Service, now: datetime) -> Sequence[Budget]:
-        """Answer the service's budgets from what is counted already."""
+    async def assess(self, services: Sequence[Service], now: datetime) -> Sequence[Sequence[Budget]]:
+        """Answer the budgets of each service from what is counted already."""
         ...
 
     async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
@@ -83,6 +87,9 @@ class Overview:
         self._budgets = budgets
         self._freezer = freezer
         self._clock = clock
+        self._asking = asyncio.Lock()
+        self._asked_at = 0.0
+        self._statuses: Sequence[ServiceStatus] | None = None
 
     @property
     def catalog(self) -> Catalog:
@@ -102,20 +109,34 @@ class Overview:
         service = self.find(name)
         now = self._clock.now()
         holds = await self._freezer.holds(now, service.name)
-        return ServiceStatus(service, tuple(await self._budgets.assess(service, now)), tuple(holds), now)
+        (budgets,) = await self._budgets.assess([service], now)
+        return ServiceStatus(service, tuple(budgets), tuple(holds), now)
 
     async def services(self) -> Sequence[ServiceStatus]:
-        """Answer how all services stand, the one with the least budget left first."""
+        """Answer how all services stand, the one with the least budget left first.
+
+        Whoever asks within a second of somebody else gets the same answer, unless a hold was placed or
+        lifted since: a hundred people asking at once cost no more than one.
+        """
+        async with self._asking:
+            if self._statuses is None or time.monotonic() - self._asked_at > _FRESH_S:
+                self._statuses, self._asked_at = await self._all(), time.monotonic()
+            return self._statuses
+
+    def forget(self) -> None:
+        """Do not answer from memory again: something changed."""
+        self._statuses = None
+
+    async def _all(self) -> Sequence[ServiceStatus]:
         now = self._clock.now()
+        services = list(self.catalog.services.values())
         holds = await self._freezer.holds(now)
+        assessed = await self._budgets.assess(services, now)
         statuses = [
             ServiceStatus(
-                service,
-                tuple(await self._budgets.assess(service, now)),
-                tuple(hold for hold in holds if hold.service == service.name),
-                now,
+                service, tuple(budgets), tuple(hold for hold in holds if hold.service == service.name), now
             )
-            for service in self.catalog.services.values()
+            for service, budgets in zip(services, assessed, strict=True)
         ]
         return sorted(statuses, key=_by_need)
 

@@ -55,9 +55,9 @@ async def test_the_picture_ends_at_what_remains_even_when_errors_are_just_leavin
     leaving = PushedEvent(promised, 0, 900, begins - 2 * HOUR)
     counted = [PushedEvent(promised, 33_000, 10, begins + day * DAY + HOUR) for day in range(30)]
     await desk.ledger.push([leaving, *counted], NOW)
-    (now_left,) = [budget.remaining for budget in await desk.evaluator.assess(service(slos=(promised,)), NOW)]
+    ((measured,),) = await desk.evaluator.assess([service(slos=(promised,))], NOW)
     picture = await desk.evaluator.burn_down(promised, NOW, 20)
-    assert picture[-1][1] == pytest.approx(now_left)
+    assert picture[-1][1] == pytest.approx(measured.remaining)
     assert [left for _, left in picture] == sorted((left for _, left in picture), reverse=True)
     assert len(picture) <= 20
 
@@ -76,7 +76,7 @@ async def test_one_service_that_fails_holds_up_no_other(database: Database) -> N
 
 async def test_an_slo_without_any_event_has_no_traffic(database: Database) -> None:
     desk = Desk(database)
-    (found,) = await desk.evaluator.assess(service(), NOW)
+    ((found,),) = await desk.evaluator.assess([service()], NOW)
     assert (found.state, found.remaining, found.as_of) == (SloState.NO_TRAFFIC, None, NOW)
 
 

@@ -63,8 +63,8 @@ class House:
 class FortyPercent:
     """Measures every SLO as having 40 % of its budget left."""
 
-    async def assess(self, service: Service, now: datetime) -> Sequence[Budget]:
-        return [budget(0.4, of=each, as_of=now) for each in service.slos]
+    async def assess(self, services: Sequence[Service], now: datetime) -> Sequence[Sequence[Budget]]:
+        return [[budget(0.4, of=slo, as_of=now) for slo in service.slos] for service in services]
 
     async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
         del slo

@@ -47,9 +47,9 @@ class Shop:
     budgets: dict[str, list[Budget]]
     clock: StoppedClock = field(default_factory=lambda: StoppedClock(NOW))
 
-    async def assess(self, service: Service, now: datetime) -> Sequence[Budget]:
+    async def assess(self, services: Sequence[Service], now: datetime) -> Sequence[Sequence[Budget]]:
         del now
-        return self.budgets.get(service.name, [])
+        return [self.budgets.get(service.name, []) for service in services]
 
     async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
         del slo, now

@@ -1,0 +1,109 @@
+"""How long Slack waits for the ack of `/budget`, against a bare slack-bolt app that only acknowledges."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from bench.load import Commands, Timing, saturating, steady
+from bot.sandbox.server import SandboxServer
+from bot.slack.manifest import manifest
+from tests.running import running_governor
+from tests.servers import free_port
+
+SECRET = "sandbox-signing-secret"
+SERVICES = 100
+RATE, SECONDS, AT_ONCE = 200.0, 30.0, 32
+
+
+def shop(services: int) -> str:
+    """Write policies of so many services with pushed events."""
+    documents = [
+        """apiVersion: governor/v1
+kind: Workspace
+metadata: {name: acme}
+spec: {channels: {announcements: "#releases"}}"""
+    ]
+    documents += [
+        f"""apiVersion: governor/v1
+kind: Service
+metadata: {{name: service-{number}}}
+spec:
+  channel: "#checkout"
+  slos: [{{name: orders, objective: 99, window: 30d, sli: {{events: {{}}}}}}]"""
+        for number in range(services)
+    ]
+    return "\n---\n".join(documents)
+
+
+@asynccontextmanager
+async def answers_elsewhere() -> AsyncIterator[str]:
+    """Take what is sent to `response_url`."""
+
+    async def take(_request: web.Request) -> web.Response:
+        return web.Response()
+
+    app = web.Application(client_max_size=2**22)
+    app.router.add_post("/", take)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def bare_bolt() -> AsyncIterator[str]:
+    """Run the peer; answer its address."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.bare_bolt", str(port), SECRET, stdout=asyncio.subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        async with aiohttp.ClientSession() as session, asyncio.timeout(20):
+            while True:
+                try:
+                    async with session.get(url):
+                        break
+                except aiohttp.ClientError:
+                    await asyncio.sleep(0.1)
+        yield url
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def measure(folder: Path, *, seconds: float = SECONDS) -> dict[str, tuple[Timing, Timing]]:
+    """Answer for `steady` and `saturated` our timing and the peer's, taken in turn."""
+    policies = folder / "policies"
+    policies.mkdir()
+    (policies / "all.yaml").write_text(shop(SERVICES))
+    async with AsyncExitStack() as stack:
+        response_url = await stack.enter_async_context(answers_elsewhere())
+        slack = await stack.enter_async_context(SandboxServer(manifest=manifest("https://bench.example")))
+        ours = await stack.enter_async_context(
+            running_governor(policies=policies, slack=slack, folder=folder, LOG_LEVEL="error")
+        )
+        theirs = await stack.enter_async_context(bare_bolt())
+        us, them = (Commands(url, SECRET, response_url) for url in (ours.url, theirs))
+        for warm in (us, them):
+            await steady(warm, per_second=50, seconds=2)
+        results = {
+            "steady": (
+                await steady(us, per_second=RATE, seconds=seconds),
+                await steady(them, per_second=RATE, seconds=seconds),
+            )
+        }
+        await asyncio.sleep(3)
+        results["saturated"] = (
+            await saturating(us, at_once=AT_ONCE, seconds=seconds / 3),
+            await saturating(them, at_once=AT_ONCE, seconds=seconds / 3),
+        )
+        return results

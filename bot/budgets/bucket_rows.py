@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.budget import NO_EVENTS, Events
 from bot.budgets.source import Bucket
-from bot.budgets.tiers import MINUTE, Segment, floor, seconds
+from bot.budgets.tiers import DAY, HOUR, MINUTE, Segment, floor, seconds
 from bot.store.database import Database
 from bot.store.tables import buckets as table
 
@@ -50,6 +50,15 @@ def differences(old: Mapping[int, Cell], new: Mapping[int, Cell], start: int, en
         if start <= at < end and (old_bad, old_total) != (bad, total):
             changes[at] = (bad - old_bad, total - old_total)
     return changes
+
+
+def add_up(parts: Iterable[Cell], whole: Cell) -> bool:
+    """Tell whether the parts are the whole, but for what counters read one after the other may differ."""
+    values = list(parts)
+    return all(
+        abs(sum(part[kind] for part in values) - whole[kind]) <= max(_HANDFUL, _RACE * abs(whole[kind]))
+        for kind in (0, 1)
+    )
 
 
 def spread(slo_id: int, changes: Mapping[int, Cell], widths: Sequence[int]) -> Rows:
@@ -99,6 +108,16 @@ async def between(
 async def forget_below_minute(connection: AsyncConnection, slo_id: int) -> None:
     """Drop the finest tier of a ledger; the minutes hold all that it held."""
     await connection.execute(delete(table).where(table.c.slo_id == slo_id, table.c.width < MINUTE))
+
+
+async def forget_from(database: Database, connection: AsyncConnection, slo_id: int, hour: int) -> None:
+    """Drop all that a ledger counted from a whole hour (seconds) on; the day before it is shortened."""
+    day = floor(hour, DAY)
+    later = (table.c.width <= HOUR) & (table.c.start >= hour)
+    days = (table.c.width == DAY) & (table.c.start >= day)
+    await connection.execute(delete(table).where(table.c.slo_id == slo_id, later | days))
+    hours = await between(connection, slo_id, HOUR, day, hour)
+    await add(database, connection, spread(slo_id, hours, (DAY,)))
 
 
 # One bound parameter a list, so that the statement's text never changes and is prepared once. CROSS

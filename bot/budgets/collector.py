@@ -13,7 +13,7 @@ from bot.budgets.assessment import Question, assess_all
 from bot.budgets.budget import Budget
 from bot.budgets.ledger import Ledger
 from bot.budgets.ledger_state import Fault
-from bot.budgets.reads import Read, edge_to_refine, plan_reads
+from bot.budgets.reads import Read, edge_to_refine, is_ahead, plan_reads
 from bot.budgets.slo import CounterSli, LatencySli, Slo
 from bot.budgets.source import (
     Bucket,
@@ -24,6 +24,7 @@ from bot.budgets.source import (
     SourceUnavailable,
 )
 from bot.budgets.tiers import MINUTE, base_width
+from bot.budgets.window import Span
 
 log = structlog.get_logger()
 
@@ -57,6 +58,8 @@ class Collector:
         self.progress: dict[str, Progress] = {}
         """Readings of more than one question that are under way, by the SLO's key."""
         self._ledger = ledger
+        # Hours that a source no longer tells minute by minute: not to be asked for again and again.
+        self._forgotten: dict[str, Span] = {}
         self._open = asyncio.Semaphore(at_once)
         self._retry_wait = retry_wait
         self._every = timedelta(minutes=1)
@@ -90,6 +93,10 @@ class Collector:
 
     async def _read_all(self, slo: Slo, source: Source, now: datetime, base: int) -> None:
         state = await self._ledger.state(slo)
+        if is_ahead(state, now):
+            log.warning("ledger.cut_back", slo=slo.key, now=now.isoformat())
+            await self._ledger.cut_back(slo, now)
+            state = await self._ledger.state(slo)
         if state.base != base:
             await self._ledger.rebase(slo, base, now)
             state = await self._ledger.state(slo)
@@ -103,10 +110,21 @@ class Collector:
                 self._tell(slo, Progress(done, total), len(reads))
         finally:
             self.progress.pop(slo.key, None)
+        await self._refine_edge(slo, source, now)
+
+    async def _refine_edge(self, slo: Slo, source: Source, now: datetime) -> None:
         edge = edge_to_refine(await self._ledger.state(slo), slo.window, now)
-        if edge is not None:
+        if edge is None or self._forgotten.get(slo.key) == edge:
+            return
+        self._forgotten.pop(slo.key, None)
+        try:
             minutes = await self._ask(slo, source, Read(edge, timedelta(seconds=MINUTE)))
-            await self._ledger.refine(slo, edge, minutes)
+        except SourceError as error:
+            # The hour stays as it is counted, and its share is good enough until the next attempt.
+            log.info("ledger.edge_not_refined", slo=slo.key, problem=str(error))
+            return
+        if not await self._ledger.refine(slo, edge, minutes):
+            self._forgotten[slo.key] = edge
 
     def _tell(self, slo: Slo, progress: Progress, questions: int) -> None:
         if questions > 1:

@@ -34,6 +34,7 @@ from bot.budgets.tiers import (
     cover,
     floor,
     instant,
+    only_hours_before,
     seconds,
     tiers,
 )
@@ -103,20 +104,29 @@ class Ledger:
             await connection.execute(
                 update(ledgers)
                 .where(ledgers.c.id == slo_id)
-                .values(**_filled(state, span, now), read_at=now, fault=None, problem=None)
+                .values(**_filled(state, span), read_at=now, fault=None, problem=None)
             )
 
-    async def refine(self, slo: Slo, hour: Span, buckets: Sequence[Bucket]) -> None:
-        """Keep an old hour minute by minute beside the hour's own bucket, in place of the last such."""
+    async def refine(self, slo: Slo, hour: Span, buckets: Sequence[Bucket]) -> bool:
+        """Keep an old hour minute by minute beside the hour's own bucket, in place of the last such.
+
+        Minutes that do not add up to the hour are not taken: the source has forgotten some. Answers
+        whether they were taken.
+        """
         start, end = _aligned(hour, HOUR)
         slo_id = (await self._identify([slo]))[slo]
+        minutes = bucket_rows.cells(buckets, MINUTE)
         async with self._database.transaction() as connection:
             await _states(connection, [slo_id], lock=True)
+            whole = (await bucket_rows.between(connection, slo_id, HOUR, start, end)).get(start, (0.0, 0.0))
+            if not bucket_rows.add_up(minutes.values(), whole):
+                return False
             old = await bucket_rows.between(connection, slo_id, MINUTE, start, end)
-            changes = bucket_rows.differences(old, bucket_rows.cells(buckets, MINUTE), start, end)
+            changes = bucket_rows.differences(old, minutes, start, end)
             rows = bucket_rows.spread(slo_id, changes, (MINUTE,))
             await bucket_rows.add(self._database, connection, rows)
             await connection.execute(update(ledgers).where(ledgers.c.id == slo_id).values(refined=hour.start))
+        return True
 
     async def rebase(self, slo: Slo, base: int, now: datetime) -> None:
         """Make `base` seconds the finest width; a ledger in use has it from the next minute on."""
@@ -130,6 +140,20 @@ class Ledger:
             await connection.execute(
                 update(ledgers).where(ledgers.c.id == slo_id).values(base=base, base_from=begins)
             )
+
+    async def cut_back(self, slo: Slo, now: datetime) -> None:
+        """Forget what a clock that was ahead has filled: all times of which more than hours are kept.
+
+        The hours before were told of times that have passed by any clock.
+        """
+        slo_id = (await self._identify([slo]))[slo]
+        async with self._database.transaction() as connection:
+            state = (await _states(connection, [slo_id], lock=True))[slo_id]
+            since = only_hours_before(now)
+            await bucket_rows.forget_from(self._database, connection, slo_id, since)
+            begins = min(state.filled_from or instant(since), instant(since))
+            values = {"filled_from": begins, "filled_to": instant(since), "base_from": None}
+            await connection.execute(update(ledgers).where(ledgers.c.id == slo_id).values(**values))
 
     async def note_failure(self, slo: Slo, fault: Fault, problem: str, now: datetime) -> None:
         """Remember that the last reading failed, and why, in words for the policy's owner."""
@@ -240,18 +264,15 @@ def _aligned(span: Span, width: int) -> tuple[int, int]:
     return int(start), int(end)
 
 
-def _filled(state: LedgerState, span: Span, now: datetime) -> dict[str, datetime]:
-    """Answer the stretch that is filled once `span` is. It never ends in the future."""
+def _filled(state: LedgerState, span: Span) -> dict[str, datetime]:
+    """Answer the stretch that is filled once `span` is."""
     if state.filled_from is None or state.filled_to is None:
         return {"filled_from": span.start, "filled_to": span.end}
-    filled_to = state.filled_to
-    if filled_to > now:  # the clock was set back
-        filled_to = max(span.end, instant(floor(seconds(now), MINUTE)))
-    if span.start > filled_to or span.end < state.filled_from:
+    if span.start > state.filled_to or span.end < state.filled_from:
         return {"filled_from": span.start, "filled_to": span.end}
     return {
         "filled_from": min(state.filled_from, span.start),
-        "filled_to": max(filled_to, span.end),
+        "filled_to": max(state.filled_to, span.end),
     }
 
 

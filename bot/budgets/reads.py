@@ -6,7 +6,19 @@ from datetime import datetime, timedelta
 
 from bot.budgets.budget import SHOWN_BURN_WINDOWS
 from bot.budgets.ledger_state import LedgerState
-from bot.budgets.tiers import DAY, FIVE_MINUTES, HOUR, MINUTE, Tier, ceil, floor, instant, seconds, tiers
+from bot.budgets.tiers import (
+    DAY,
+    FIVE_MINUTES,
+    HOUR,
+    MINUTE,
+    Tier,
+    ceil,
+    floor,
+    instant,
+    only_hours_before,
+    seconds,
+    tiers,
+)
 from bot.budgets.window import Span, Window
 
 OVERLAP = timedelta(minutes=5)
@@ -48,12 +60,19 @@ def plan_reads(state: LedgerState, window: Window, now: datetime, base: int) -> 
     if state.filled_from is None or state.filled_to is None or state.filled_to < wanted:
         return _chunks(Span(wanted, end), pyramid)[::-1]
     reads = []
-    if end != state.filled_to or state.fault is not None:
-        again = floor(seconds(min(state.filled_to, end) - OVERLAP), MINUTE)
+    if end > state.filled_to or state.fault is not None:
+        # Of old times there may be no minutes to replace; and nothing comes as late as that.
+        is_old = seconds(state.filled_to) <= only_hours_before(now)
+        again = floor(seconds(state.filled_to if is_old else state.filled_to - OVERLAP), MINUTE)
         reads = _chunks(Span(max(instant(again), state.filled_from), end), pyramid)
     if wanted < state.filled_from:
         reads += _chunks(Span(wanted, state.filled_from), pyramid)[::-1]
     return reads
+
+
+def is_ahead(state: LedgerState, now: datetime) -> bool:
+    """Tell whether the ledger was filled by a clock that was wrong, more than replicas' clocks differ."""
+    return state.filled_to is not None and state.filled_to > now + OVERLAP
 
 
 def edge_to_refine(state: LedgerState, window: Window, now: datetime) -> Span | None:

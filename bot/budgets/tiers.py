@@ -96,6 +96,11 @@ def tiers(base: int, base_from: datetime | None, now: datetime) -> tuple[Tier, .
     return tuple(pyramid)
 
 
+def only_hours_before(now: datetime) -> int:
+    """Answer the second, a whole hour, before which no buckets narrower than hours are kept."""
+    return floor(seconds(now) - _KEPT[FIVE_MINUTES], HOUR)
+
+
 def kept_from(width: int, now: datetime, longest: timedelta) -> int:
     """Answer the second before which buckets of that width may be dropped."""
     if width >= HOUR:

@@ -77,13 +77,13 @@ async def test_filled_grows_on_both_sides_and_begins_anew_after_a_hole(ledger: L
     assert await filled() == (later - HOUR, later)
 
 
-async def test_a_clock_set_back_takes_the_future_back(ledger: Ledger) -> None:
-    ahead = NOW + DAY
-    await ledger.write(READ, Span(ahead - 2 * DAY, ahead), [], HOUR, ahead)
-    span = Span(NOW - HOUR, NOW)
-    await ledger.write(READ, span, minutes(span), MINUTE, NOW)
-    assert (await ledger.state(READ)).filled_to == NOW
-    assert await sums(ledger, span) == Events(60, 6_000)
+async def test_cutting_back_keeps_the_hours_before(ledger: Ledger) -> None:
+    span = Span(NOW - 10 * DAY, NOW + DAY)
+    await ledger.write(READ, span, steady(span, HOUR, bad=1, total=10), HOUR, NOW + DAY)
+    await ledger.cut_back(READ, NOW)
+    state = await ledger.state(READ)
+    assert (state.filled_from, state.filled_to) == (NOW - 10 * DAY, NOW - 4 * DAY)
+    assert await sums(ledger, Span(NOW - 30 * DAY, NOW + 30 * DAY)) == Events(6 * 24, 60 * 24)
 
 
 async def test_buckets_below_a_minute_serve_short_windows(ledger: Ledger) -> None:

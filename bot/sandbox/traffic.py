@@ -7,8 +7,9 @@ The numbers are chosen so that the whole story fits into about a minute and a ha
   begins near the daily peak (1.9 × the mean), so a deploy that fails 30 % of requests
   burns 0.3 / 0.001 / 43,200 × 1.9 = 1.3 % of it a minute.
 - History spends 88 % and leaves 12 %: 10 % by scattered errors, 8 % in two short
-  incidents, and 70 % in one long degradation that began 30 days ago, less four
-  minutes. As that leaves the window, the budget regains half a percent a minute.
+  incidents, and 70 % in one long degradation that was under way 30 days ago. As that
+  leaves the window, the budget regains half a percent a minute. (It began at a full
+  hour: a ledger that keeps old counts by the hour then cuts them without a step.)
 - So a bad deploy nets -0.8 % a minute and crosses zero after about 15 minutes.
   Ten minutes on it stands at -8 %. Rolled back, it needs 36 minutes to reach 10 %
   and 15 more of dwell.
@@ -29,7 +30,6 @@ WINDOW: Final = timedelta(days=30)
 _FINE: Final = timedelta(minutes=1)
 _COARSE: Final = timedelta(minutes=30)
 _FINE_FOR: Final = timedelta(hours=4)
-_LEAD: Final = timedelta(minutes=4)
 _SWING: Final = 0.9
 _PEAK_AFTER: Final = timedelta(hours=1)
 _NOISE: Final = 0.05
@@ -43,6 +43,13 @@ class Spell:
     """How long before the story's start it began."""
     lasted: timedelta
     bad: float
+    from_full_hour: bool = False
+    """Whether it began already at the full hour before."""
+
+    def bounds(self, start: datetime) -> tuple[datetime, datetime]:
+        """Say when it began and ended, for a story that starts at `start`."""
+        began = start - self.before
+        return (full_hour(began) if self.from_full_hour else began), began + self.lasted
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,7 @@ STREAMS: Final = (
         a_minute=600,
         usual_bad=0.0001,
         spells=(
-            Spell(WINDOW - _LEAD, timedelta(minutes=140), 0.115),
+            Spell(WINDOW, timedelta(minutes=140), 0.115, from_full_hour=True),
             Spell(timedelta(days=21, hours=7), timedelta(minutes=6), 0.3),
             Spell(timedelta(days=12, hours=4), timedelta(minutes=9), 0.2),
         ),
@@ -151,6 +158,11 @@ SCENES: Final = {
 }
 
 
+def full_hour(at: datetime) -> datetime:
+    """Give the last full hour (UTC)."""
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
 def rate(stream: Stream, at: datetime, start: datetime) -> float:
     """Give the requests a minute at a time, with the peak soon after the story's start."""
     hours = (at - start - _PEAK_AFTER) / timedelta(hours=1)
@@ -160,8 +172,8 @@ def rate(stream: Stream, at: datetime, start: datetime) -> float:
 def bad_fraction(stream: Stream, at: datetime, start: datetime) -> float:
     """Give the fraction that failed at a time in the past."""
     for spell in stream.spells:
-        began = start - spell.before
-        if began <= at < began + spell.lasted:
+        began, ended = spell.bounds(start)
+        if began <= at < ended:
             return spell.bad
     return stream.usual_bad
 
@@ -181,9 +193,10 @@ def count(stream: Stream, at: datetime, span: timedelta, start: datetime, bad: f
 def history(start: datetime) -> Iterator[Count]:
     """Count the 30 days before `start`: fine where the story will look, coarse elsewhere."""
     for stream in STREAMS:
-        at = start - WINDOW
+        at = full_hour(start - WINDOW)
         while at < start:
-            edges = [at + _FINE] if at < start - WINDOW + _FINE_FOR else _coarse(stream, at, start)
+            is_fine = at < start - WINDOW + _FINE_FOR
+            edges = [at + _FINE] if is_fine else _coarse(stream, at, start)
             for edge in edges:
                 yield count(stream, edge, edge - at, start)
                 at = edge
@@ -194,8 +207,7 @@ def _coarse(stream: Stream, at: datetime, start: datetime) -> list[datetime]:
     end = min(at + _COARSE, start)
     cuts = {end}
     for spell in stream.spells:
-        began = start - spell.before
-        cuts |= {edge for edge in (began, began + spell.lasted) if at < edge < end}
+        cuts |= {edge for edge in spell.bounds(start) if at < edge < end}
     return sorted(cuts)
 
 

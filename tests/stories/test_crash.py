@@ -15,19 +15,40 @@ import aiohttp
 import pytest
 from sqlalchemy import func, select
 
-from bot.sandbox.faults import Fault
+from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.model import Message
+from bot.sandbox.rates import RateLimits
 from bot.sandbox.server import SandboxServer
+from bot.slack.manifest import manifest
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.tables import outbox
 from tests.servers import Server, free_port
-from tests.slack.delivering import manifest
 from tests.stories.child import ANNOUNCEMENTS, SERVICES, SPEED
+from tests.stories.conftest import POLICIES
 
-KILLS = 50
 _ROOT = Path(__file__).parents[2]
+_SERVICE = """
+apiVersion: governor/v1
+kind: Service
+metadata: {{name: {name}}}
+spec:
+  description: Sells something.
+  channel: "#{name}"
+  teams: {{development: "@{name}-devs", reliability: "@sre"}}
+  errorBudgetPolicy: standard
+  slos:
+    - {{name: orders, objective: 99, window: 7d, sli: {{events: {{}}}}}}
+"""
 _FAULTS = {Fault.RATE_LIMITED: 0.03, Fault.SERVER_ERROR: 0.1, Fault.CUT: 0.15}
+
+
+class DeliveryFaults(Faults):
+    """Faults of the calls that deliver; what commands ask of Slack is another story."""
+
+    def decide(self, method: str) -> Fault | None:
+        """Answer what goes wrong with this call, if anything."""
+        return super().decide(method) if method.startswith(("chat.", "conversations.")) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +64,9 @@ class Program:
     stir: Callable[[int], Awaitable[None]]
 
 
+MakeProgram = Callable[[Path, SandboxServer, aiohttp.ClientSession, random.Random], Program]
+
+
 @dataclass
 class Tale:
     """The harness: a bot that dies, its database, and a Slack that lives on."""
@@ -52,6 +76,7 @@ class Tale:
     database: Database
     slack: SandboxServer
     chance: random.Random
+    wanted_kills: int
     kills: int = 0
     left_undone: Counter[str] = field(default_factory=Counter)
 
@@ -69,7 +94,7 @@ class Tale:
         await self.program.stir(self.chance.randint(1, 8))
         await asyncio.sleep(self.chance.uniform(0, 0.5))
         await self.kill()
-        while self.kills < KILLS and self.chance.random() < 0.4:
+        while self.kills < self.wanted_kills and self.chance.random() < 0.4:
             await self.bot.start()
             await asyncio.sleep(self.chance.uniform(0, 0.3))
             await self.kill()
@@ -87,7 +112,7 @@ class Tale:
             told = [row for row in rows if row.channel == channel]
             # A deed and its messages bear the same time, for they are written in one transaction.
             assert [row.created_at for row in told] == decided, f"{channel} after {self.kills} kills"
-            shown = [key_of(message) for message in self.slack.messages(channel)]
+            shown = [key for message in self.slack.messages(channel) if (key := key_of(message))]
             assert shown == [row.key for row in told], f"{channel} after {self.kills} kills"
 
     async def _undone(self) -> int:
@@ -101,43 +126,95 @@ def key_of(message: Message) -> object:
     return (message.metadata or {}).get("event_payload", {}).get("key")
 
 
-def courier_and_freezer(database_url: str, slack: SandboxServer, session: aiohttp.ClientSession) -> Program:
+def courier_and_freezer(
+    folder: Path, slack: SandboxServer, session: aiohttp.ClientSession, _chance: random.Random
+) -> Program:
     """Answer the program of `child.py`: the store, the freezer and the courier without the faces."""
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
 
-    async def is_up() -> bool:
+    async def stir(count: int) -> None:
+        async with session.post(f"http://127.0.0.1:{port}/stir", params={"count": count}) as response:
+            assert response.status == 202
+
+    arguments = [database_in(folder), slack.api_url, slack.bot_token, str(port)]
+    return Program(module("tests.stories.child", *arguments), answers(session, port, "readyz"), stir)
+
+
+def whole_bot(
+    folder: Path, slack: SandboxServer, session: aiohttp.ClientSession, chance: random.Random
+) -> Program:
+    """Answer the program of `child_governor.py`, which a person moves by typing `/freeze`."""
+    port = free_port()
+    policies = folder / "policies"
+    policies.mkdir()
+    documents = [POLICIES.replace('["@sre"]', "everyone")]
+    documents += [_SERVICE.format(name=name) for name in SERVICES if name != "checkout"]
+    (policies / "all.yaml").write_text("---\n".join(documents))
+    slack.bot_url = f"http://127.0.0.1:{port}"
+    sam = slack.person("sam")
+
+    async def stir(count: int) -> None:
+        for _ in range(count):
+            service = chance.choice(SERVICES)
+            words = chance.choice([f"{service} to be sure", f"lift {service} all is well"])
+            await sam.says(f"/freeze {words}", f"#{service}")
+
+    environ = {
+        "SLACK_BOT_TOKEN": slack.bot_token,
+        "SLACK_SIGNING_SECRET": slack.signing_secret,
+        "SLACK_API_URL": slack.api_url,
+        "DATABASE_URL": database_in(folder),
+        "POLICIES_DIR": str(policies),
+        "PORT": str(port),
+    }
+    command = module("tests.stories.child_governor")
+    return Program(
+        ["env", *(f"{k}={v}" for k, v in environ.items()), *command], answers(session, port, "healthz"), stir
+    )
+
+
+def module(name: str, *arguments: str) -> list[str]:
+    """Answer the command that runs one of this project's modules."""
+    return ["env", f"PYTHONPATH={_ROOT}", sys.executable, "-m", name, *arguments]
+
+
+def database_in(folder: Path) -> str:
+    """Answer the address of the story's database."""
+    return f"sqlite+aiosqlite:///{folder}/governor.db"
+
+
+def answers(session: aiohttp.ClientSession, port: int, path: str) -> Callable[[], Awaitable[bool]]:
+    """Answer how to ask whether the program answers on that path."""
+
+    async def ask() -> bool:
         try:
-            async with session.get(f"{url}/readyz") as response:
+            async with session.get(f"http://127.0.0.1:{port}/{path}") as response:
                 return response.status == 200
         except aiohttp.ClientError:
             return False
 
-    async def stir(count: int) -> None:
-        async with session.post(f"{url}/stir", params={"count": count}) as response:
-            assert response.status == 202
-
-    child = [sys.executable, "-m", "tests.stories.child"]
-    arguments = [database_url, slack.api_url, slack.bot_token, str(port)]
-    return Program(["env", f"PYTHONPATH={_ROOT}", *child, *arguments], is_up, stir)
+    return ask
 
 
 @pytest.mark.timeout(300)
-async def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("program_of", "kills"), [(courier_and_freezer, 15), (whole_bot, 50)])
+async def test_kills_lose_and_double_nothing(tmp_path: Path, program_of: MakeProgram, kills: int) -> None:
     seed = int(os.environ.get("CRASH_SEED", secrets.randbits(32)))
     print(f"CRASH_SEED={seed}")  # noqa: T201 - pytest shows it when the test fails
-    url = f"sqlite+aiosqlite:///{tmp_path}/governor.db"
+    scopes = manifest("https://governor.example")
     async with (
-        Database(url) as database,
-        SandboxServer(manifest=manifest(), wall=lambda: time.time() * SPEED) as slack,
+        Database(database_in(tmp_path)) as database,
+        SandboxServer(manifest=scopes) as slack,
         aiohttp.ClientSession() as session,
     ):
-        slack.rates.burst = 1
+        slack.rates = slack.platform.rates = RateLimits(lambda: time.monotonic() * SPEED, burst=1)
+        slack.faults = slack.web_api.faults = DeliveryFaults()
         slack.faults.change({"seed": seed} | {str(fault): share for fault, share in _FAULTS.items()})
-        program = courier_and_freezer(url, slack, session)
+        chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
+        program = program_of(tmp_path, slack, session, chance)
         bot = Server(program.command, tmp_path, program.is_up)
-        tale = Tale(bot, program, database, slack, random.Random(seed))  # noqa: S311 - reproducible
-        while tale.kills < KILLS:
+        tale = Tale(bot, program, database, slack, chance, kills)
+        while tale.kills < kills:
             await bot.start()
             await tale.everything_told()
             await tale.die_in_the_middle()

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
 from aiohttp import web
 
 from bot.sandbox import marks
@@ -22,6 +23,8 @@ from bot.sandbox.persons import Person
 from bot.sandbox.seed import PEOPLE
 from bot.sandbox.server import StandIn
 from bot.sandbox.workspace import BOT_USER_ID, Change
+
+log = structlog.get_logger(__name__)
 
 PAGE: Final = Path(__file__).parent / "page"
 _TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -42,7 +45,7 @@ class PageApi:
     def __init__(self, stand_in: StandIn, extra: Callable[[], Json] = dict) -> None:
         self._slack = stand_in
         self._extra = extra
-        self._queues: set[asyncio.Queue[Json]] = set()
+        self._queues: set[asyncio.Queue[Json | None]] = set()
         stand_in.workspace.listeners.append(self._hear)
         self._actions: dict[str, Handler] = {
             "act": self._act,
@@ -59,6 +62,7 @@ class PageApi:
 
     def add_routes(self, app: web.Application) -> None:
         """Serve the page and its API."""
+        app.on_shutdown.append(self._end_streams)
         app.router.add_get("/", self._file)
         app.router.add_get("/page/{name}", self._file)
         app.router.add_get("/archives/{channel}/{message}", self._permalink)
@@ -132,16 +136,21 @@ class PageApi:
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
         await response.prepare(request)
-        queue: asyncio.Queue[Json] = asyncio.Queue()
+        queue: asyncio.Queue[Json | None] = asyncio.Queue()
         self._queues.add(queue)
         try:
             await response.write(b"retry: 1000\n\n")
-            while True:
-                await response.write(await _next_event(queue))
+            while event := await _next_event(queue):
+                await response.write(event)
         except ConnectionResetError:
-            return response
+            log.debug("page_gone")
         finally:
             self._queues.discard(queue)
+        return response
+
+    async def _end_streams(self, _app: web.Application) -> None:
+        for queue in self._queues:
+            queue.put_nowait(None)
 
     def _hear(self, change: Change) -> None:
         if not self._queues:
@@ -255,12 +264,15 @@ class PageApi:
         return {"ok": True, "faults": settings}
 
 
-async def _next_event(queue: asyncio.Queue[Json]) -> bytes:
+async def _next_event(queue: asyncio.Queue[Json | None]) -> bytes:
+    """Wait for something to send: a change, a sign of life, or nothing at the end."""
     try:
         async with asyncio.timeout(_BEAT_S):
             change = await queue.get()
     except TimeoutError:
         return b": still here\n\n"
+    if change is None:
+        return b""
     return f"data: {json.dumps(change)}\n\n".encode()
 
 

@@ -61,6 +61,7 @@ class Shop:
         self._start = clock.now()
         self._told_until = clock.now()
         self._loading: float | None = 0.0
+        self._was_told = False
         self._unsent: list[Count] = []
 
     # -- what the strip shows and does ---------------------------------------
@@ -81,7 +82,13 @@ class Shop:
             return f"Writing 30 days of history: {self._loading:.0%}"
         if self.scene.bad and self._clock.speed == 1:
             return f"{self.scene.what} Choose 60× to watch the budget."
+        if self._is_told and not self.scene.bad:
+            return "The old errors have left the window. Restart the sandbox to play it again."
         return self.scene.what
+
+    @property
+    def _is_told(self) -> bool:
+        return self._clock.now() - self._start > traffic.STORY_LASTS
 
     def play(self, name: str) -> None:
         """Begin a scene; raise `LookupError` for one that there is not."""
@@ -117,6 +124,9 @@ class Shop:
 
     async def _tick(self) -> None:
         now = self._clock.now()
+        if self._is_told and not self._was_told:
+            self._was_told = True
+            self._changed()
         lasts = self.scene.lasts
         if lasts is not None and now - self._scene_since >= lasts:
             self.play("recover")

@@ -34,6 +34,9 @@ _SWING: Final = 0.9
 _PEAK_AFTER: Final = timedelta(hours=1)
 _NOISE: Final = 0.05
 
+STORY_LASTS: Final = timedelta(minutes=140)
+"""Simulated time until the old degradation has left the window, and the story has been told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spell:
@@ -99,7 +102,7 @@ STREAMS: Final = (
         a_minute=600,
         usual_bad=0.0001,
         spells=(
-            Spell(WINDOW, timedelta(minutes=140), 0.115, from_full_hour=True),
+            Spell(WINDOW, STORY_LASTS, 0.115, from_full_hour=True),
             Spell(timedelta(days=21, hours=7), timedelta(minutes=6), 0.3),
             Spell(timedelta(days=12, hours=4), timedelta(minutes=9), 0.2),
         ),

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 from playwright.async_api import Locator, Page, async_playwright, expect
 
 from bot.sandbox import Sandbox
-from bot.sandbox.page_api import PAGE
+from bot.sandbox.page_api import PAGE, PageApi
+from bot.sandbox.server import StandIn
 from tests.sandbox import bolt_app
 from tests.sandbox.bolt_app import Json
 from tests.servers import find_program, free_port
@@ -274,6 +276,29 @@ async def test_the_page_fits_every_width(visit: Visit, width: int, scheme: str) 
         " - document.querySelector('#main').clientWidth"
     )
     assert overflow == 0
+
+
+def test_every_module_is_loaded_at_once() -> None:
+    index = (PAGE / "index.html").read_text(encoding="utf-8")
+    preloaded = set(re.findall(r'modulepreload" href="/page/([^"]+)"', index))
+    assert preloaded == {path.name for path in PAGE.glob("*.js")}
+
+
+async def test_an_open_page_does_not_keep_the_server_from_stopping() -> None:
+    app = web.Application()
+    PageApi(StandIn(manifest={}, bot_token="x", signing_secret="s")).add_routes(app)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/sandbox/changes") as stream,
+    ):
+        assert await stream.content.readline() == b"retry: 1000\n"
+        async with asyncio.timeout(10):
+            await runner.cleanup()
+        assert await stream.content.read() == b"\n"
 
 
 def test_the_page_weighs_less_than_150_kb_and_names_no_other_site() -> None:

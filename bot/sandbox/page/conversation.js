@@ -37,7 +37,8 @@ function follows(item, previous) {
     !SYSTEM.includes(previous.subtype) &&
     Boolean(previous.ephemeral_to) === Boolean(item.ephemeral_to) &&
     !item.ephemeral_to &&
-    !item.blocks?.some((block) => block.type === "header") &&
+    !item.blocks?.length &&
+    !previous.blocks?.length &&
     Number(item.ts) - Number(previous.ts) < TOGETHER_S
   );
 }

@@ -40,16 +40,16 @@ export function inline(text) {
   const nodes = [];
   let end = 0;
   for (const match of text.matchAll(INLINE)) {
-    nodes.push(decode(text.slice(end, match.index)), inlineNode(match));
+    nodes.push(decode(text.slice(end, match.index)), inlineNode(match, match.index === 0));
     end = match.index + match[0].length;
   }
   nodes.push(decode(text.slice(end)));
   return nodes.filter((node) => node !== "");
 }
 
-function inlineNode([whole, code, reference, shortcode, bold, italic, struck]) {
+function inlineNode([whole, code, reference, shortcode, bold, italic, struck], isFirst) {
   if (code !== undefined) return h("code", {}, decode(code));
-  if (reference !== undefined) return referenceNode(reference);
+  if (reference !== undefined) return referenceNode(reference, isFirst);
   if (shortcode !== undefined) return emoji(shortcode);
   if (bold !== undefined) return h("strong", {}, inline(bold));
   if (italic !== undefined) return h("em", {}, inline(italic));
@@ -57,12 +57,12 @@ function inlineNode([whole, code, reference, shortcode, bold, italic, struck]) {
   return whole;
 }
 
-function referenceNode(reference) {
+function referenceNode(reference, isFirst) {
   const [target, label] = reference.split("|");
   if (target.startsWith("@")) return mention(target.slice(1));
   if (target.startsWith("#")) return channelLink(target.slice(1), label);
   if (target.startsWith("!subteam^")) return groupMention(target.split("^")[1], label);
-  if (target.startsWith("!date^")) return dateNode(target, label);
+  if (target.startsWith("!date^")) return dateNode(target, label, isFirst);
   if (target.startsWith("!")) return h("span.mention.me", {}, `@${target.slice(1)}`);
   return link(target, decode(label ?? target));
 }
@@ -93,9 +93,9 @@ export function link(url, label) {
   return h("a", { href: safe, rel: "noreferrer", target: outside ? "_blank" : undefined }, label);
 }
 
-function dateNode(target, label) {
+function dateNode(target, label, isFirst) {
   const [, seconds, template, url] = target.split("^");
-  const text = Number.isFinite(Number(seconds)) ? slackDate(Number(seconds), template) : (label ?? "");
+  const text = Number.isFinite(Number(seconds)) ? slackDate(Number(seconds), template, isFirst) : (label ?? "");
   const node = h("time", { title: new Date(Number(seconds) * 1000).toLocaleString() }, text);
   return url ? h("a", { href: url }, node) : node;
 }

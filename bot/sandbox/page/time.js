@@ -41,8 +41,8 @@ function ago(seconds) {
   return new Intl.RelativeTimeFormat(undefined, { numeric: "auto" }).format(-Math.round(past / size), unit);
 }
 
-/** Fill the tokens of `<!date^seconds^{date_short} at {time}^…>`. */
-export function slackDate(seconds, template) {
+/** Fill the tokens of `<!date^seconds^{date_short} at {time}^…>`; within a line, "today" is lower case. */
+export function slackDate(seconds, template, isFirst = true) {
   const at = date(seconds);
   const tokens = {
     date_num: () => NUMERIC.format(at),
@@ -59,5 +59,6 @@ export function slackDate(seconds, template) {
     ago: () => ago(seconds),
   };
   const text = template.replace(/\{(\w+)\}/g, (whole, name) => tokens[name]?.() ?? whole);
-  return text.replace(/(?<=.)(Today|Yesterday|Tomorrow)/g, (word) => word.toLowerCase());
+  const within = isFirst ? /(?<=.)(Today|Yesterday|Tomorrow)/g : /(Today|Yesterday|Tomorrow)/g;
+  return text.replace(within, (word) => word.toLowerCase());
 }

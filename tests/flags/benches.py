@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -189,6 +190,28 @@ async def flagsmith_bench(*, versioned: bool = False) -> AsyncIterator[Bench]:
     }
     async with serving(server.add_routes) as url, aiohttp.ClientSession() as session:
         yield Bench(FlagsmithBackend(settings | {"url": url}, session), meddle)
+
+
+@asynccontextmanager
+async def documented_bench() -> AsyncIterator[Bench]:
+    """Set up the backend that the documentation shows."""
+    backend = documented_backend()({"flags": [FLAG, "new-search"]}, None, (ENVIRONMENT,))
+
+    async def meddle() -> None:
+        now = await backend.read(FLAG, ENVIRONMENT)
+        await backend.apply(FLAG, ENVIRONMENT, SetExposure(0.5), version=now.version, note="me")
+
+    yield Bench(backend, meddle, targeted=False)
+
+
+def documented_backend() -> Callable[..., FlagBackend]:
+    """Answer the function that the documentation's example opens its backend with."""
+    text = (Path(__file__).parents[2] / "docs" / "flag-backends.md").read_text()
+    *_, example = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    names: dict[str, Any] = {"__name__": "acme_flags"}
+    exec(compile(example, "docs/flag-backends.md", "exec"), names)  # noqa: S102 - our own documentation
+    open_backend: Callable[..., FlagBackend] = names["open_backend"]
+    return open_backend
 
 
 @asynccontextmanager

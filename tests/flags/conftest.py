@@ -9,6 +9,7 @@ import pytest
 
 from tests.flags.benches import (
     Bench,
+    documented_bench,
     flagd_bench,
     flagsmith_bench,
     launchdarkly_bench,
@@ -29,7 +30,10 @@ def unleash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UnleashServer]
         runner.run(running.__aexit__(None, None, None))
 
 
-@pytest.fixture(params=["local", "flagd", "unleash", "launchdarkly", "flagsmith", "flagsmith-versioned"])
+SYSTEMS = ("local", "flagd", "unleash", "launchdarkly", "flagsmith", "flagsmith-versioned", "documented")
+
+
+@pytest.fixture(params=SYSTEMS)
 def opening(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[Bench]:
     match request.param:
         case "local":
@@ -38,6 +42,8 @@ def opening(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncCont
             return flagd_bench(tmp_path)
         case "unleash":
             return unleash_bench(tmp_path, request.getfixturevalue("unleash"))
+        case "documented":
+            return documented_bench()
         case "launchdarkly":
             return launchdarkly_bench()
         case kind:

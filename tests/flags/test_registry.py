@@ -1,0 +1,103 @@
+"""Which backends there are; the documented example of a third party's is one, and it works."""
+
+import re
+from collections.abc import AsyncIterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import ModuleType
+
+import aiohttp
+import pytest
+
+from bot.clock import SystemClock
+from bot.flags import registry
+from bot.flags.backend import FlagBackend, Misconfigured
+from bot.flags.backends.flagd import FlagdSettings
+from bot.flags.backends.flagsmith import FlagsmithSettings
+from bot.flags.backends.launchdarkly import LaunchDarklySettings
+from bot.flags.backends.local import LocalSettings
+from bot.flags.backends.settings import BackendSettings
+from bot.flags.backends.unleash import UnleashSettings
+from bot.flags.registry import BACKENDS, Surroundings, backend_names, open_backend
+from bot.store.database import Database
+from tests.flags.benches import documented_backend
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "flag-backends.md"
+SETTINGS: dict[str, dict[str, object]] = {
+    "local": {},
+    "flagd": {"file": "flags.json"},
+    "unleash": {"url": "https://unleash.example", "token": "t"},
+    "launchdarkly": {"token": "t"},
+    "flagsmith": {"token": "t", "environments": {"production": "key"}},
+}
+
+
+@pytest.fixture
+async def around(tmp_path: Path) -> AsyncIterator[Surroundings]:
+    async with (
+        aiohttp.ClientSession() as session,
+        Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database,
+    ):
+        names = ("production",)
+        yield Surroundings(session, database, SystemClock(), lambda: names, lambda: ("new-checkout",))
+
+
+def conforms(backend: FlagBackend) -> FlagBackend:
+    """Let the type checker see that it is one."""
+    return backend
+
+
+@pytest.mark.parametrize("name", list(BACKENDS))
+async def test_each_backend_opens_with_its_documented_settings(around: Surroundings, name: str) -> None:
+    assert conforms(open_backend(name, SETTINGS[name], around)).name == name
+
+
+@pytest.mark.parametrize("name", list(BACKENDS))
+async def test_unknown_settings_are_refused_without_their_values(around: Surroundings, name: str) -> None:
+    with pytest.raises(Misconfigured, match="colour: extra inputs") as refused:
+        open_backend(name, SETTINGS[name] | {"colour": "s3cret"}, around)
+    assert "s3cret" not in str(refused.value)
+
+
+MODELS: dict[str, type[BackendSettings]] = {
+    "local": LocalSettings,
+    "flagd": FlagdSettings,
+    "unleash": UnleashSettings,
+    "launchdarkly": LaunchDarklySettings,
+    "flagsmith": FlagsmithSettings,
+}
+
+
+@pytest.mark.parametrize("name", list(BACKENDS))
+def test_every_setting_is_documented(name: str) -> None:
+    sections = re.split(r"^## ", DOCUMENT.read_text(), flags=re.MULTILINE)
+    own = next(part for part in sections if part.startswith(f"{name}\n"))
+    for setting in MODELS[name].model_fields:
+        assert f"`{setting}`" in own, f"{name}: {setting} is not documented"
+
+
+async def test_an_unknown_backend_is_answered_with_those_there_are(around: Surroundings) -> None:
+    with pytest.raises(Misconfigured, match="there is local, flagd, unleash, launchdarkly, flagsmith"):
+        open_backend("abacus", {}, around)
+
+
+async def test_the_documented_backend_is_found_by_its_entry_point(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("acme_flags")
+    module.__dict__["open_backend"] = documented_backend()
+    monkeypatch.setitem(__import__("sys").modules, "acme_flags", module)
+    point = EntryPoint("shelf", "acme_flags:open_backend", registry.ENTRY_POINTS)
+    monkeypatch.setattr(
+        registry, "entry_points", lambda *, group: [point] if group == registry.ENTRY_POINTS else []
+    )
+    assert list(backend_names())[-1] == "shelf"
+    backend = open_backend("shelf", {"flags": ["new-checkout"]}, around)
+    assert (await backend.read("new-checkout", "production")).is_off
+    with pytest.raises(Misconfigured, match="needs a list"):
+        open_backend("shelf", {}, around)
+
+
+def test_the_documented_backend_has_at_most_60_lines() -> None:
+    *_, example = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), flags=re.DOTALL)
+    assert len(example.splitlines()) <= 60

@@ -36,7 +36,9 @@ from bot.slack.announcements import Announcer
 from bot.slack.courier import Courier
 from bot.slack.endpoint import SlackEndpoint
 from bot.slack.face import SlackFace
+from bot.slack.faults import fault_of
 from bot.slack.lane import Timing
+from bot.slack.socket import SocketMode
 from bot.sources import Sources
 from bot.store.database import Database
 from bot.store.migrate import migrate
@@ -52,6 +54,11 @@ _TICK_S = 1.0
 _COMPACT_EVERY_S = 3600.0
 _RETRY_SLACK_S = 30.0
 _SHORTEST_HISTORY = timedelta(days=1)
+
+
+_BAD_TOKEN = frozenset(
+    {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "not_allowed_token_type"}
+)
 
 
 class BadToken(Exception):
@@ -135,7 +142,7 @@ class Governor:
         settings = self.settings
         token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
         secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
-        client = AsyncWebClient(
+        client = self._client = AsyncWebClient(
             token=token, base_url=settings.slack_api_url, timeout=_SLACK_TIMEOUT_S, session=session
         )
         self.ledger = Ledger(self.database)
@@ -242,18 +249,23 @@ class Governor:
         return [self._announcer.delivery_failed(message.channel, error)]
 
     async def _greet_slack(self) -> None:
-        """Learn who the bot is; a Slack that is away is asked again, a wrong token stops the bot."""
+        """Learn who the bot is, then open the socket if there is an app token."""
+        await self._insist(self.face.start, "SLACK_BOT_TOKEN")
+        if self.settings.slack_app_token is not None:
+            token = self.settings.slack_app_token.get_secret_value()
+            await self._insist(SocketMode(self.face.app, token, self._client).run, "SLACK_APP_TOKEN")
+
+    async def _insist(self, ask: Callable[[], Awaitable[object]], variable: str) -> None:
+        """Ask Slack until it answers; one that is away is asked again, a wrong token stops the bot."""
         while True:
+            self._slack_problem = None
             try:
-                await self.face.start()
-            except SlackApiError as error:
-                self._slack_problem = str(error.response.get("error", "refused"))
-                if self._slack_problem in {"invalid_auth", "not_authed", "account_inactive", "token_revoked"}:
-                    raise BadToken(f"Slack does not accept SLACK_BOT_TOKEN: {self._slack_problem}") from None
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                self._slack_problem = type(error).__name__
+                await ask()
+            except (SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                self._slack_problem = fault_of(error).error
+                if self._slack_problem in _BAD_TOKEN:
+                    raise BadToken(f"Slack does not accept {variable}: {self._slack_problem}") from None
             else:
-                self._slack_problem = None
                 return
             log.warning("slack_unreachable", problem=self._slack_problem)
             await asyncio.sleep(_RETRY_SLACK_S)

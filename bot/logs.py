@@ -35,7 +35,12 @@ def configure_logs(
 ) -> None:
     """Send structlog's and the standard library's records through one chain to standard error."""
     as_json = log_format == "json" or (log_format is None and not sys.stderr.isatty())
-    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    plain = structlog.dev.plain_traceback  # the default prints local variables, secrets among them
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(exception_formatter=plain)
+    )
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,

@@ -81,6 +81,11 @@ class Bot:
         assert self._process is not None
         if self._process.returncode is None:
             self._process.terminate()
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait until the program has ended by itself, and answer its exit code."""
+        assert self._process is not None
         async with asyncio.timeout(_PATIENCE_S):
             return await self._process.wait()
 

@@ -14,12 +14,12 @@ ROOT = Path(__file__).parents[2]
 NOBODY = "http://127.0.0.1:9"
 
 
-def governor(*words: str, folder: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
+def governor(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the command line with just these variables in its environment."""
     env = {"PATH": os.environ["PATH"], "COLUMNS": "200", **environ}
     command = [sys.executable, "-m", "bot", *words]
     return subprocess.run(
-        command, capture_output=True, text=True, env=env | {"PYTHONPATH": str(ROOT)}, cwd=folder, check=False
+        command, capture_output=True, text=True, env=env | {"PYTHONPATH": str(ROOT)}, cwd=ROOT, check=False
     )
 
 

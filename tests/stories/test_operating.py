@@ -93,3 +93,30 @@ async def test_slack_that_fails_for_a_while_delays_but_loses_nothing(bot: Bot, s
         await slack.until(partial(reached, slack, channel, "service_frozen", 1), within_s=30)
     await bot.terminate()
     assert [told(slack, channel, "service_frozen") for channel in ("#checkout", "#releases")] == [1, 1]
+
+
+async def test_a_token_that_slack_does_not_accept_is_one_clear_line(
+    bot: Bot, slack: SandboxServer, tmp_path: Path
+) -> None:
+    await bot.terminate()
+    slack.web_api.token = "xoxb-another"
+    bot.log.write_text("")
+    await bot.start(wait=False)
+    assert await bot.ended() == 1
+    said = bot.log.read_text().splitlines()
+    assert said[-1] == "governor: Slack does not accept SLACK_BOT_TOKEN: invalid_auth"
+    assert "Traceback" not in "".join(said)
+
+
+async def test_a_slack_that_answers_nonsense_at_the_start_does_not_stop_the_bot(
+    bot: Bot, slack: SandboxServer
+) -> None:
+    await bot.terminate()
+    slack.faults.once(Fault.SERVER_ERROR, "auth.test")
+    await bot.start()
+    ready = await eventually(
+        lambda: bot.get("/readyz"), lambda body: body["checks"]["slack"]["problem"] is not None
+    )
+    assert ready["checks"]["slack"]["ok"] is False
+    await push(bot, 0, 20)
+    await bot.until_state("checkout", "frozen")

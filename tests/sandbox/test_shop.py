@@ -135,7 +135,8 @@ class Clock:
 class Bot:
     """The bot's side of the shop's calls."""
 
-    def __init__(self, *, knows: bool = False) -> None:
+    def __init__(self, *, knows: bool = False, refuses: int = 0) -> None:
+        self.refuses = refuses
         self.rows: list[dict[str, Any]] = []
         self.tokens: set[str] = set()
         self.total = 1 if knows else None
@@ -161,7 +162,11 @@ class Bot:
 
     async def _events(self, request: web.Request) -> web.Response:
         rows = await request.json()
-        self.rows += rows
+        if self.refuses and len(self.rows) > 1000:
+            self.refuses -= 1
+            return web.Response(status=503)
+        known = {row["id"] for row in self.rows}
+        self.rows += [row for row in rows if row["id"] not in known]
         self.tokens.add(request.headers["Authorization"])
         async with self._told:
             self._told.notify_all()
@@ -224,6 +229,14 @@ async def test_a_bot_that_has_history_is_not_told_again() -> None:
     async with open_shop(bot, clock):
         await bot.has(1)
         assert len(bot.rows) == len(STREAMS)
+
+
+async def test_a_refused_history_is_told_again_without_counting_twice() -> None:
+    bot, clock = Bot(refuses=1), Clock()
+    wanted = {f"{c.service}/{c.slo}/{c.at.timestamp():.6f}" for c in history(START)}
+    async with open_shop(bot, clock):
+        await bot.has(len(wanted))
+        assert {row["id"] for row in bot.rows} == wanted
 
 
 async def test_only_offered_scenes_and_speeds_are_played() -> None:

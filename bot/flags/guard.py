@@ -1,0 +1,138 @@
+"""Watching a flag after more people see it: does the service burn too fast? Pure; no clock, no I/O.
+
+A guard never takes back what somebody else has touched since: then it only tells what it saw.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from bot.flags.flag import FlagState
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The burn rate at which an increase is taken back, and for how long after it that is watched."""
+
+    burn: float
+    watch: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An SLO's burn rate now; None where it cannot be measured. `window` is the time it is taken over."""
+
+    slo: str
+    burn: float | None
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """An SLO that burned at or above the guard. `before` is its burn rate before the change, if known."""
+
+    slo: str
+    burn: float
+    guard: float
+    window: timedelta
+    before: float | None = None
+
+    @property
+    def words(self) -> str:
+        """Say it: `availability burns at 18.2 over 5 minutes, the guard is 6; before it was 0.4`."""
+        minutes = round(self.window / timedelta(minutes=1))
+        since = "" if self.before is None else f"; before it was {self.before:.1f}"
+        return (
+            f"{self.slo} burns at {self.burn:.1f} over {minutes} minutes, the guard is {self.guard:g}{since}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """An increase under watch: the state to restore, the version it made, and the burn rates before it."""
+
+    flag: str
+    environment: str
+    service: str
+    before: FlagState
+    version: str
+    changed_at: datetime
+    guard: Guard
+    baseline: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def until(self) -> datetime:
+        """When the watch ends if nothing happens."""
+        return self.changed_at + self.guard.watch
+
+
+@dataclass(frozen=True, slots=True)
+class StillWatching:
+    """Nothing to see so far."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The watch is over, and the service bore the increase."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """These SLOs cannot be measured: the watch goes on until they can be."""
+
+    slos: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """The service burns too fast: restore the recorded state."""
+
+    evidence: Evidence
+    to: FlagState
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfHand:
+    """Somebody touched the flag since: it is left alone. `evidence` is what there is to tell, if anything."""
+
+    evidence: Evidence | None
+
+
+WatchVerdict = StillWatching | Passed | Blind | RollBack | OutOfHand
+
+
+def judge_watch(watch: Watch, state: FlagState, readings: Sequence[Reading], now: datetime) -> WatchVerdict:
+    """Answer what to do about the increase, from the flag as it is and the burn rates after the change."""
+    evidence = crossing(watch.guard, readings, watch.baseline)
+    if state.version != watch.version:
+        return OutOfHand(evidence)
+    if evidence is not None:
+        return RollBack(evidence, watch.before)
+    unknown = unmeasured(readings)
+    if not readings or unknown:
+        return Blind(unknown)
+    return Passed() if now >= watch.until else StillWatching(watch.until)
+
+
+def crossing(
+    guard: Guard, readings: Sequence[Reading], baseline: Mapping[str, float] | None = None
+) -> Evidence | None:
+    """Answer the fastest SLO at or above the guard, None if there is none.
+
+    One that burned that fast before the change already counts only if it burns faster now.
+    """
+    found = []
+    for reading in readings:
+        before = (baseline or {}).get(reading.slo)
+        if reading.burn is None or reading.burn < guard.burn:
+            continue
+        if before is None or before < guard.burn or reading.burn > before:
+            found.append(Evidence(reading.slo, reading.burn, guard.burn, reading.window, before))
+    return max(found, key=lambda one: one.burn, default=None)
+
+
+def unmeasured(readings: Sequence[Reading]) -> tuple[str, ...]:
+    """Answer the SLOs whose burn rate is not known."""
+    return tuple(reading.slo for reading in readings if reading.burn is None)

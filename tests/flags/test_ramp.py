@@ -1,0 +1,197 @@
+"""Ramps: steps in time, holds, the way back, and what a restart in the middle of a step finds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from bot.flags.flag import FlagState
+from bot.flags.guard import Guard, Reading
+from bot.flags.ramp import (
+    Abandon,
+    Finish,
+    GoBack,
+    Held,
+    HoldCause,
+    InvalidRamp,
+    Move,
+    NoteTaken,
+    Ramp,
+    Take,
+    Wait,
+    decide_move,
+    start_ramp,
+)
+from bot.freezes.verdict import Change, Verdict
+from tests.flags.values import EVERYONE, FIVE, OFF, TARGETED, flag_state
+from tests.values import MINUTE, NOW
+
+GUARD = Guard(burn=6, watch=45 * MINUTE)
+STEPS = (0.01, 0.05, 0.25, 1.0)
+EVERY = 30 * MINUTE
+CALM = (Reading("availability", 0.5, 5 * MINUTE),)
+BURNING = (Reading("availability", 18.0, 5 * MINUTE),)
+BLIND = (Reading("availability", None, 5 * MINUTE),)
+
+
+def verdict(*, allow: bool = True) -> Verdict:
+    reasons = () if allow else ("budget hold: 0 % left",)
+    return Verdict(allow, "checkout", Change(), reasons, (), None, None, NOW)
+
+
+def ramp(state: FlagState = OFF, steps: Sequence[float] = STEPS) -> Ramp:
+    return start_ramp(state, service="checkout", steps=steps, every=EVERY, guard=GUARD)
+
+
+def at(share: float, version: str) -> FlagState:
+    return flag_state(share, version=version)
+
+
+def move(
+    one: Ramp,
+    state: FlagState,
+    *,
+    after: timedelta = timedelta(0),
+    readings: Sequence[Reading] = CALM,
+    allow: bool = True,
+) -> Move:
+    return decide_move(one, state, verdict(allow=allow), readings, NOW + after)
+
+
+def stepped(count: int) -> tuple[Ramp, FlagState]:
+    """Answer a ramp after `count` steps, the last of them now, and the flag."""
+    one, state = ramp(), OFF
+    for number in range(count):
+        state = at(STEPS[number], f"step-{number + 1}")
+        one = one.begin_step().take_step(state, NOW)
+    return one, state
+
+
+def test_a_calm_ramp_takes_every_step_in_its_time_and_finishes() -> None:
+    one, state, now = ramp(), OFF, NOW
+    taken: list[tuple[datetime, float]] = []
+    while True:
+        what = decide_move(one, state, verdict(), CALM, now)
+        match what:
+            case Take(share, version):
+                assert version == state.version
+                taken.append((now, share))
+                state = at(share, f"v{len(taken)}")
+                one = one.begin_step().take_step(state, now)
+            case Wait(until):
+                assert until > now
+                now = until
+            case _:
+                break
+    assert what == Finish()
+    assert taken == [(NOW + number * EVERY, share) for number, share in enumerate(STEPS)]
+    assert now == NOW + 3 * EVERY + GUARD.watch
+
+
+def test_a_step_that_burns_goes_back_to_the_state_before_the_ramp() -> None:
+    for count in (1, 3, 4):
+        one, state = stepped(count)
+        what = move(one, state, readings=BURNING, after=MINUTE)
+        assert isinstance(what, GoBack)
+        assert (what.to, what.evidence.burn) == (OFF, 18.0)
+
+
+def test_going_back_waits_for_nobody() -> None:
+    one, state = stepped(3)
+    held = replace(one, held_by="U1")
+    assert isinstance(move(held, state, readings=BURNING, allow=False), GoBack)
+    assert isinstance(move(held, state, readings=(*BURNING, *BLIND), allow=False), GoBack)
+
+
+@pytest.mark.parametrize(
+    ("readings", "allow", "held_by", "cause"),
+    [
+        (CALM, False, None, HoldCause.FROZEN),
+        (BLIND, True, None, HoldCause.MISSING_DATA),
+        ((), True, None, HoldCause.MISSING_DATA),
+        (CALM, True, "U1", HoldCause.PERSON),
+        (BURNING, True, None, HoldCause.BURNING),
+    ],
+)
+def test_a_ramp_holds_where_it_stands(
+    readings: Sequence[Reading], allow: bool, held_by: str | None, cause: HoldCause
+) -> None:
+    one = replace(ramp(), held_by=held_by)
+    what = move(one, OFF, readings=readings, allow=allow)
+    assert isinstance(what, Held)
+    assert what.cause is cause
+    assert what.why
+    assert move(replace(one, held_by=None), OFF) == Take(0.01, OFF.version)
+
+
+def test_a_hold_that_ends_late_goes_on_where_it_stood() -> None:
+    one, state = stepped(2)
+    assert isinstance(move(one, state, allow=False, after=60 * MINUTE), Held)
+    assert move(one, state, after=61 * MINUTE) == Take(0.25, "step-2")
+
+
+def test_a_ramp_does_not_finish_blindly() -> None:
+    one, state = stepped(4)
+    assert isinstance(move(one, state, readings=BLIND, after=60 * MINUTE), Held)
+    assert move(one, state, after=60 * MINUTE) == Finish()
+    assert move(one, state, allow=False, after=60 * MINUTE) == Finish()
+
+
+def test_a_flag_that_somebody_else_moved_is_theirs() -> None:
+    one, _ = stepped(2)
+    for moved in (
+        at(0.5, "theirs"),
+        at(0.05, "there and back"),
+        flag_state(0.05, enabled=False, version="x"),
+    ):
+        assert move(one, moved) == Abandon(moved)
+        assert move(one, moved, readings=BURNING) == Abandon(moved)
+
+
+def test_after_a_crash_a_step_that_happened_is_noted_and_not_taken_twice() -> None:
+    one, _ = stepped(1)
+    happened = at(0.05, "after")
+    assert move(one.begin_step(), happened) == NoteTaken(happened)
+    resumed = one.begin_step().take_step(happened, NOW)
+    assert move(resumed, happened) == Wait(NOW + EVERY)
+
+
+def test_after_a_crash_a_step_that_did_not_happen_is_taken() -> None:
+    one, state = stepped(1)
+    assert move(one.begin_step(), state, after=EVERY) == Take(0.05, "step-1")
+
+
+def test_after_a_crash_a_step_that_happened_by_half_is_taken_again() -> None:
+    half = flag_state(0.01, enabled=False, version="half")
+    assert move(ramp().begin_step(), half) == Take(0.01, "half")
+
+
+def test_after_a_crash_a_flag_at_another_share_is_somebody_elses() -> None:
+    one, _ = stepped(1)
+    assert isinstance(move(one.begin_step(), at(0.5, "theirs")), Abandon)
+
+
+def test_steps_that_the_flag_is_beyond_are_left_out() -> None:
+    assert ramp(FIVE).steps == (0.25, 1.0)
+    assert ramp(FIVE).before == FIVE
+
+
+@pytest.mark.parametrize(
+    ("state", "steps", "why"),
+    [
+        (OFF, (), "1 to 20 steps"),
+        (OFF, tuple(n / 100 for n in range(1, 22)), "1 to 20 steps"),
+        (OFF, (0.25, 0.05), "higher than the one before"),
+        (OFF, (0.05, 0.05), "higher than the one before"),
+        (OFF, (0.0, 0.5), "above 0 %"),
+        (OFF, (0.5, 1.5), "at most 100 %"),
+        (EVERYONE, STEPS, "at 100 % already"),
+        (TARGETED, STEPS, "no single percentage"),
+    ],
+)
+def test_what_is_no_ramp_is_refused(state: FlagState, steps: Sequence[float], why: str) -> None:
+    with pytest.raises(InvalidRamp, match=why):
+        ramp(state, steps)
+    with pytest.raises(InvalidRamp, match="time between"):
+        start_ramp(OFF, service="checkout", steps=(1.0,), every=timedelta(0), guard=GUARD)

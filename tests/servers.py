@@ -202,7 +202,7 @@ async def running_exporter() -> AsyncIterator[Exporter]:
     exporter = Exporter(f"127.0.0.1:{port}")
     app = web.Application()
     app.router.add_get("/metrics", exporter.page)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -18,7 +18,7 @@ from bot.budgets import bucket_rows, pushed_events
 from bot.budgets.bucket_rows import Asked, Cell
 from bot.budgets.budget import Events
 from bot.budgets.compaction import compact
-from bot.budgets.ledger_state import Fault, LedgerState
+from bot.budgets.ledger_state import Fault, LedgerState, after_writing
 from bot.budgets.pushed_events import Pushed, PushedEvent
 from bot.budgets.slo import EventsSli, Sli, Slo
 from bot.budgets.source import Bucket
@@ -104,7 +104,7 @@ class Ledger:
             await connection.execute(
                 update(ledgers)
                 .where(ledgers.c.id == slo_id)
-                .values(**_filled(state, span), read_at=now, fault=None, problem=None)
+                .values(**after_writing(state, span, wide), read_at=now, fault=None, problem=None)
             )
 
     async def refine(self, slo: Slo, hour: Span, buckets: Sequence[Bucket]) -> bool:
@@ -152,7 +152,8 @@ class Ledger:
             since = only_hours_before(now)
             await bucket_rows.forget_from(self._database, connection, slo_id, since)
             begins = min(state.filled_from or instant(since), instant(since))
-            values = {"filled_from": begins, "filled_to": instant(since), "base_from": None}
+            complete = dict.fromkeys(("base_from", "minutes_from", "fives_from"), instant(since))
+            values = {"filled_from": begins, "filled_to": instant(since), **complete}
             await connection.execute(update(ledgers).where(ledgers.c.id == slo_id).values(**values))
 
     async def note_failure(self, slo: Slo, fault: Fault, problem: str, now: datetime) -> None:
@@ -199,7 +200,7 @@ class Ledger:
         slo_id = (await self._identify([slo]))[slo]
         async with self._database.reading() as connection:
             state = (await _states(connection, [slo_id]))[slo_id]
-            tier = _tier_for(span, points, _pyramid(state, now))
+            tier = _tier_for(span, points, tiers(state, now))
             start, end = floor(seconds(span.start), tier), ceil(seconds(span.end), tier)
             found = await bucket_rows.between(connection, slo_id, tier, start, end)
         wide = tier * max(1, round((end - start) / tier / points))
@@ -264,26 +265,8 @@ def _aligned(span: Span, width: int) -> tuple[int, int]:
     return int(start), int(end)
 
 
-def _filled(state: LedgerState, span: Span) -> dict[str, datetime]:
-    """Answer the stretch that is filled once `span` is."""
-    if state.filled_from is None or state.filled_to is None:
-        return {"filled_from": span.start, "filled_to": span.end}
-    if span.start > state.filled_to or span.end < state.filled_from:
-        return {"filled_from": span.start, "filled_to": span.end}
-    return {
-        "filled_from": min(state.filled_from, span.start),
-        "filled_to": max(state.filled_to, span.end),
-    }
-
-
-def _pyramid(state: LedgerState, now: datetime) -> tuple[Tier, ...]:
-    # A clock that was set back must not make us look for what was dropped before.
-    latest = now if state.filled_to is None else max(now, state.filled_to)
-    return tiers(state.base or MINUTE, state.base_from, latest)
-
-
 def _segments(state: LedgerState, span: Span, now: datetime) -> Sequence[Segment]:
-    pyramid = _pyramid(state, now)
+    pyramid = tiers(state, now)
     end = seconds(span.end)
     if span.end >= min(now, state.filled_to or now):
         # Nothing is counted after this moment: the bucket that holds it counts as a whole.

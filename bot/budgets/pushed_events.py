@@ -8,6 +8,7 @@ from sqlalchemy import case, literal, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets import bucket_rows
+from bot.budgets.ledger_state import LedgerState
 from bot.budgets.slo import Slo
 from bot.budgets.tiers import MINUTE, PUSHED_BASE, ceil, floor, instant, seconds, tiers
 from bot.store.database import Database
@@ -57,7 +58,7 @@ async def count(
 ) -> Pushed:
     """Count the events within the caller's transaction; `ids` are their ledgers' numbers."""
     new = await _unseen(database, connection, events, ids, now)
-    pyramid = tiers(PUSHED_BASE, None, now)
+    pyramid = tiers(LedgerState(base=PUSHED_BASE), now)
     rows: bucket_rows.Rows = {}
     for event in new:
         at = seconds(event.at)

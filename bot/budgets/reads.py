@@ -1,7 +1,7 @@
 """What to ask a source for next, given what the ledger holds. Pure; no clock, no I/O."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.budgets.budget import SHOWN_BURN_WINDOWS
@@ -15,7 +15,6 @@ from bot.budgets.tiers import (
     ceil,
     floor,
     instant,
-    only_hours_before,
     seconds,
     tiers,
 )
@@ -56,15 +55,15 @@ def plan_reads(state: LedgerState, window: Window, now: datetime, base: int) -> 
     """
     end = instant(floor(seconds(now), base))
     wanted = history_start(window, end)
-    pyramid = tiers(base, state.base_from, now)
+    pyramid = tiers(replace(state, base=base), now)
     if state.filled_from is None or state.filled_to is None or state.filled_to < wanted:
         return _chunks(Span(wanted, end), pyramid)[::-1]
     reads = []
     if end > state.filled_to or state.fault is not None:
-        # Of old times there may be no minutes to replace; and nothing comes as late as that.
-        is_old = seconds(state.filled_to) <= only_hours_before(now)
-        again = floor(seconds(state.filled_to if is_old else state.filled_to - OVERLAP), MINUTE)
-        reads = _chunks(Span(max(instant(again), state.filled_from), end), pyramid)
+        # No part of a wide bucket is read again: it would be counted twice.
+        narrow = max(state.minutes_from or state.filled_from, state.filled_from)
+        again = max(floor(seconds(state.filled_to - OVERLAP), MINUTE), int(seconds(narrow)))
+        reads = _chunks(Span(instant(again), end), pyramid)
     if wanted < state.filled_from:
         reads += _chunks(Span(wanted, state.filled_from), pyramid)[::-1]
     return reads
@@ -85,7 +84,7 @@ def edge_to_refine(state: LedgerState, window: Window, now: datetime) -> Span | 
         return None
     start = seconds(window.span(state.filled_to).start)
     hour = floor(start, HOUR)
-    minutes = next(tier for tier in tiers(MINUTE, None, now) if tier.width == MINUTE)
+    minutes = next(tier for tier in tiers(state, now) if tier.width == MINUTE)
     if start == hour or hour >= minutes.since or instant(hour) < state.filled_from:
         return None
     return None if state.refined == instant(hour) else Span(instant(hour), instant(hour + HOUR))

@@ -9,7 +9,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
+from bot.budgets.ledger_state import LedgerState
 from bot.budgets.window import Span
 
 MINUTE = 60
@@ -77,23 +79,21 @@ class Segment:
     share: float = 1.0
 
 
-def tiers(base: int, base_from: datetime | None, now: datetime) -> tuple[Tier, ...]:
-    """Answer the pyramid at a moment, finest first.
-
-    `base` is the finest width in seconds; below a minute it makes a tier of its own, which holds
-    nothing before `base_from` where that is given.
-    """
-    now_s = seconds(now)
-    pyramid = [
-        Tier(width, 0 if width >= HOUR else floor(now_s - _KEPT[width], wider))
-        for width, wider in zip(WIDTHS, (*WIDTHS[1:], DAY), strict=True)
-    ]
-    if base < MINUTE:
-        since = floor(now_s - KEPT_BASE, MINUTE)
-        if base_from is not None:
-            since = max(since, ceil(seconds(base_from), MINUTE))
-        pyramid.insert(0, Tier(base, since))
-    return tuple(pyramid)
+def tiers(state: LedgerState, now: datetime) -> tuple[Tier, ...]:
+    """Answer the pyramid of a ledger at a moment, finest first; days and hours reach back for ever."""
+    # A clock that was set back must not make us look for what was dropped before.
+    latest = now if state.filled_to is None else max(now, state.filled_to)
+    base = state.base or MINUTE
+    complete = {base: state.base_from, MINUTE: state.minutes_from, FIVE_MINUTES: state.fives_from}
+    pyramid = []
+    for width, wider in pairwise(sorted({base, *WIDTHS})):
+        since = 0
+        if width < HOUR:
+            since = floor(seconds(latest) - _KEPT.get(width, KEPT_BASE), wider)
+            begins = complete[width]
+            since = since if begins is None else max(since, ceil(seconds(begins), wider))
+        pyramid.append(Tier(width, since))
+    return (*pyramid, Tier(DAY, 0))
 
 
 def only_hours_before(now: datetime) -> int:
@@ -105,7 +105,7 @@ def kept_from(width: int, now: datetime, longest: timedelta) -> int:
     """Answer the second before which buckets of that width may be dropped."""
     if width >= HOUR:
         return floor(seconds(now - longest - KEPT_BEYOND_LONGEST), DAY)
-    kept = KEPT_BASE if width < MINUTE else _KEPT[width]
+    kept = _KEPT.get(width, KEPT_BASE)
     return floor(seconds(now) - kept, HOUR)
 
 

@@ -66,9 +66,12 @@ slos = Table(
     # All is counted from here to there.
     Column("filled_from", Instant),
     Column("filled_to", Instant),
-    # The finest width in seconds, and the moment from which it is kept (null: from the beginning).
+    # The finest width in seconds; and from when that width, minutes and five minutes hold all that is
+    # counted (null: from the beginning). What was read in wide buckets is not in the narrow ones.
     Column("base", Integer),
     Column("base_from", Instant),
+    Column("minutes_from", Instant),
+    Column("fives_from", Instant),
     # The hour in the past for which there are minutes again: the one in which the window begins.
     Column("refined", Instant),
     # When the SLO was last in the catalog, as far as compaction noticed.

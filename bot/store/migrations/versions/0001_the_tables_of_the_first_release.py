@@ -118,6 +118,8 @@ def upgrade() -> None:
         sa.Column("filled_to", sa.BigInteger(), nullable=True),
         sa.Column("base", sa.Integer(), nullable=True),
         sa.Column("base_from", sa.BigInteger(), nullable=True),
+        sa.Column("minutes_from", sa.BigInteger(), nullable=True),
+        sa.Column("fives_from", sa.BigInteger(), nullable=True),
         sa.Column("refined", sa.BigInteger(), nullable=True),
         sa.Column("seen_at", sa.BigInteger(), nullable=True),
         sa.Column("read_at", sa.BigInteger(), nullable=True),

@@ -12,11 +12,12 @@ from functools import partial
 
 import structlog
 
+from bot.budgets import downtime
 from bot.budgets.assessment import Question, assess_all
 from bot.budgets.budget import HOUR, NO_EVENTS, SHOWN_BURN_WINDOWS, Budget, Events, burn_down, recovers_at
 from bot.budgets.collector import Collector
 from bot.budgets.ledger import Ledger
-from bot.budgets.slo import Slo
+from bot.budgets.slo import DowntimeSli, Slo
 from bot.budgets.window import Span
 from bot.clock import Clock
 from bot.policy.catalog import Catalog, Service
@@ -95,7 +96,7 @@ class Evaluator:
 
     async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
         """Answer when the fraction `target` will be left, if it burns on as in the last hour."""
-        (hourly,) = await self._ledger.counts(slo, [Span(now - HOUR, now)], now)
+        hourly = await self._events(slo, Span(now - HOUR, now), now)
         aging = await self._stretches(slo, slo.window.span(now), _FORECAST_POINTS, now)
         return recovers_at(slo, aging, hourly=hourly, target=target, now=now)
 
@@ -106,6 +107,8 @@ class Evaluator:
 
         The ledger's first bucket may begin before the span: what is too much is taken off it.
         """
+        if isinstance(slo.sli, DowntimeSli):
+            return await downtime.stretches(self._ledger.downtime, slo, span, points)
         (whole,) = await self._ledger.counts(slo, [span], now)
         history = await self._ledger.history(slo, span, points, now)
         stretches = [
@@ -116,6 +119,12 @@ class Evaluator:
             first = Events(max(0.0, whole.bad - later.bad), max(0.0, whole.total - later.total))
             stretches[0] = (stretches[0][0], first)
         return stretches
+
+    async def _events(self, slo: Slo, span: Span, now: datetime) -> Events:
+        if isinstance(slo.sli, DowntimeSli):
+            return await downtime.recent_events(self._ledger.downtime, slo, span)
+        (events,) = await self._ledger.counts(slo, [span], now)
+        return events
 
     def _start_all(self) -> None:
         self.last_tick = self._clock.now()
@@ -157,7 +166,7 @@ class Evaluator:
 
 
 def burn_windows(service: Service, slo_name: str) -> tuple[timedelta, ...]:
-    """Answer the windows in which an SLO's burn rate is needed: those shown, and its alerts'."""
+    """Answer the windows in which an SLO's burn rate is needed: those shown, its alerts', its guard's."""
     policy = service.policies.get(slo_name, service.error_budget_policy)
     asked = {length for alert in policy.burn_alerts for length in (alert.long, alert.short)}
-    return tuple(sorted(asked | set(SHOWN_BURN_WINDOWS)))
+    return tuple(sorted(asked | {policy.guard.over} | set(SHOWN_BURN_WINDOWS)))

@@ -30,6 +30,15 @@ class BurnAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryGuard:
+    """Takes an increase of a flag back if the service burns at `burn` or faster, measured `over` that time."""
+
+    burn: float = 14.4
+    over: timedelta = timedelta(minutes=5)
+    watch_for: timedelta = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorBudgetPolicy:
     """Thresholds are fractions of the budget remaining; `postmortem_at` is a fraction spent."""
 
@@ -42,3 +51,5 @@ class ErrorBudgetPolicy:
     burn_alerts: tuple[BurnAlert, ...] = ()
     exemptions: tuple[str, ...] = ()
     postmortem_at: float = 0.2
+    guard: CanaryGuard = CanaryGuard()
+    lower_when_exhausted: tuple[str, ...] = ()

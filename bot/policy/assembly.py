@@ -10,6 +10,7 @@ from bot.budgets.window import CalendarUnit, CalendarWindow, RollingWindow, Wind
 from bot.freezes.error_budget_policy import (
     AlertSeverity,
     BurnAlert,
+    CanaryGuard,
     ErrorBudgetPolicy,
     OnMissingData,
 )
@@ -101,6 +102,8 @@ def _policy(name: str, spec: documents.ErrorBudgetPolicySpec) -> ErrorBudgetPoli
         ),
         exemptions=spec.exemptions,
         postmortem_at=spec.postmortem_at,
+        guard=CanaryGuard(spec.guard.burn, spec.guard.over, spec.guard.watch_for),
+        lower_when_exhausted=spec.lower_when_exhausted,
     )
 
 

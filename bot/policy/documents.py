@@ -19,6 +19,8 @@ from bot.policy.fields import (
     Dwell,
     EvaluationInterval,
     FlagKey,
+    GuardTime,
+    GuardWindow,
     HeaderName,
     People,
     Secret,
@@ -188,6 +190,17 @@ class BurnAlert(Model):
             yield Broken(("short",), "`short` must be shorter than `long`")
 
 
+class Guard(Model):
+    """Watches flags after more people see them, and takes an increase back that hurts."""
+
+    burn: BurnFactor = 14.4
+    """Burn rate of the service at which an increase is taken back."""
+    over: GuardWindow = parse_duration("5m")
+    """The time over which the burn rate is measured, 1s to 6h."""
+    watch_for: GuardTime = parse_duration("30m")
+    """How long after an increase it is watched, 1s to 7d."""
+
+
 def _alert(severity: str, burn: float, long: str, short: str) -> BurnAlert:
     return BurnAlert.model_validate({"severity": severity, "burn": burn, "long": long, "short": short})
 
@@ -223,6 +236,10 @@ class ErrorBudgetPolicySpec(Model):
     """Kinds of change that may ship through a freeze."""
     postmortem_at: Share = Field(default=0.2, json_schema_extra={"default": "20%"})
     """An incident that spends more of the budget than this needs a postmortem; above 0%, at most 100%."""
+    guard: Guard = Guard()
+    """The canary guard of the service's flags."""
+    lower_when_exhausted: tuple[FlagKey, ...] = ()
+    """Risky flags of the service: off while its budget is exhausted, back as they were when it opens."""
 
     def broken_rules(self) -> Iterator[Broken]:
         """See that the levels stand in the order in which a shrinking budget meets them."""

@@ -190,6 +190,8 @@ EvaluationInterval = Annotated[timedelta, *_duration("1s", "1d", "60s")]
 Timeout = Annotated[timedelta, *_duration("100ms", "5m", "30s")]
 Latency = Annotated[timedelta, *_duration("1ms", "1d", "300ms")]
 BurnWindow = Annotated[timedelta, *_duration("1s", "400d", "1h", "5m")]
+GuardWindow = Annotated[timedelta, *_duration("1s", "6h", "5m")]
+GuardTime = Annotated[timedelta, *_duration("1s", "7d", "30m")]
 Dwell = Annotated[timedelta, PlainValidator(parse_duration), WithJsonSchema(_text(DURATION, "15m"))]
 
 Switch = Annotated[

@@ -35,7 +35,7 @@ def clashes(sources: Sequence[Source]) -> Iterator[Fault]:
 _NAMED: dict[str, tuple[tuple[Path, str | None], ...]] = {
     "Service": ((("spec", "slos"), "name"), (("spec", "flags"), None)),
     "Workspace": ((("spec", "flags", "environments"), "name"),),
-    "ErrorBudgetPolicy": ((("spec", "exemptions"), None),),
+    "ErrorBudgetPolicy": ((("spec", "exemptions"), None), (("spec", "lowerWhenExhausted"), None)),
 }
 """The lists of each kind whose entries (or what stands under a key of theirs) must differ."""
 

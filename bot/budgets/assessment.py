@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget, Events, assess
+from bot.budgets.downtime import window_and_recent
 from bot.budgets.ledger import Ledger
 from bot.budgets.ledger_state import Fault, LedgerState
 from bot.budgets.reads import history_start
 from bot.budgets.slo import DowntimeSli, EventsSli, Slo
 from bot.budgets.tiers import base_width
 from bot.budgets.window import Span
-
-_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +42,16 @@ async def assess_all(
     counted = await ledger.counts_of_many([(ask.slo, spans) for ask, _, spans in asked], now)
     counts = {ask: events for (ask, _, _), events in zip(asked, counted, strict=True)}
     return [
-        _budget(question, known[question.slo], counts.get(question), now, evaluate_every)
+        await _downtime_budget(ledger, question, now)
+        if isinstance(question.slo.sli, DowntimeSli)
+        else _budget(question, known[question.slo], counts.get(question), now, evaluate_every)
         for question in questions
     ]
+
+
+async def _downtime_budget(ledger: Ledger, question: Question, now: datetime) -> Budget:
+    whole, recent = await window_and_recent(ledger.downtime, question.slo, question.recent, now)
+    return assess(question.slo, events=whole, recent=recent, as_of=now)
 
 
 def _as_of(slo: Slo, state: LedgerState, now: datetime) -> datetime | None:
@@ -68,10 +74,6 @@ def _budget(
     evaluate_every: timedelta,
 ) -> Budget:
     slo, as_of = question.slo, _as_of(question.slo, state, now)
-    if isinstance(slo.sli, DowntimeSli):
-        whole = Events(0.0, slo.window.full_length(now) / _SECOND)
-        recent = {length: Events(0.0, length / _SECOND) for length in question.recent}
-        return assess(slo, events=whole, recent=recent, as_of=as_of)
     events, *others = counts or (None,)
     doubt = _doubt(slo, state, now, evaluate_every)
     return assess(

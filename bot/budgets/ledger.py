@@ -18,6 +18,7 @@ from bot.budgets import bucket_rows, pushed_events
 from bot.budgets.bucket_rows import Asked, Cell
 from bot.budgets.budget import Events
 from bot.budgets.compaction import compact
+from bot.budgets.downtime import BadSeconds, none_recorded
 from bot.budgets.ledger_state import Fault, LedgerState, after_writing
 from bot.budgets.pushed_events import Pushed, PushedEvent
 from bot.budgets.slo import EventsSli, Sli, Slo
@@ -60,7 +61,9 @@ class Ledger:
     SLOs that were not enrolled are enrolled by their first use.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, downtime: BadSeconds = none_recorded) -> None:
+        self.downtime = downtime
+        """What SLOs of the kind `downtime` are counted from; it is kept elsewhere."""
         self._database = database
         self._ids: dict[_Name, int] = {}
         self._catalog: set[int] = set()

@@ -32,22 +32,30 @@ class Message:
 
 async def enqueue(connection: AsyncConnection, messages: Iterable[Message], now: datetime) -> int:
     """Put messages into the outbox within the caller's transaction; answer how many."""
-    rows = [
-        {
-            "key": str(uuid.uuid4()),
-            "channel": message.channel,
-            "event_type": message.event_type,
-            "text": message.text,
-            "blocks": list(message.blocks),
-            "created_at": now,
-            "state": "waiting",
-            "attempts": 0,
-        }
-        for message in messages
-    ]
+    rows = [_row(message, now) for message in messages]
     if rows:
         await connection.execute(insert(outbox), rows)
     return len(rows)
+
+
+async def enqueue_tracked(connection: AsyncConnection, message: Message, now: datetime) -> str:
+    """Put one message into the outbox within the caller's transaction; answer its key, for `delivery_of`."""
+    row = _row(message, now)
+    await connection.execute(insert(outbox), [row])
+    return str(row["key"])
+
+
+def _row(message: Message, now: datetime) -> dict[str, object]:
+    return {
+        "key": str(uuid.uuid4()),
+        "channel": message.channel,
+        "event_type": message.event_type,
+        "text": message.text,
+        "blocks": list(message.blocks),
+        "created_at": now,
+        "state": "waiting",
+        "attempts": 0,
+    }
 
 
 class State(StrEnum):
@@ -80,6 +88,14 @@ class Place:
 
     channel_id: str
     ts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of one message: its state, and its place once it is sent."""
+
+    state: State
+    place: Place | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +199,15 @@ async def last_place(connection: AsyncConnection, channel: str) -> Place | None:
     )
     row = (await connection.execute(query.order_by(outbox.c.id.desc()).limit(1))).one_or_none()
     return None if row is None else Place(row.channel_id, row.ts)
+
+
+async def delivery_of(connection: AsyncConnection, key: str) -> Delivery | None:
+    """Answer what became of the message with this key; None for an unknown one."""
+    query = select(outbox.c.state, outbox.c.channel_id, outbox.c.ts).where(outbox.c.key == key)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    return Delivery(State(row.state), Place(row.channel_id, row.ts) if row.ts else None)
 
 
 async def _leave_sending(connection: AsyncConnection, queued: Queued, **values: object) -> None:

@@ -48,6 +48,12 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_exemptions_service"), ["service"], unique=False)
 
     op.create_table(
+        "facilitator_turns",
+        sa.Column("team", sa.String(length=100), nullable=False),
+        sa.Column("person", sa.String(length=100), nullable=False),
+        sa.PrimaryKeyConstraint("team", name=op.f("pk_facilitator_turns")),
+    )
+    op.create_table(
         "flags",
         sa.Column("environment", sa.String(length=100), nullable=False),
         sa.Column("key", sa.String(length=100), nullable=False),
@@ -85,6 +91,35 @@ def upgrade() -> None:
             sqlite_where=sa.text("lifted_at IS NULL AND kind = 'budget'"),
             postgresql_where=sa.text("lifted_at IS NULL AND kind = 'budget'"),
         )
+
+    op.create_table(
+        "incidents",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("marker", sa.String(length=40), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("severity", sa.String(length=10), nullable=False),
+        sa.Column("status", sa.String(length=20), nullable=False),
+        sa.Column("private", sa.Boolean(), nullable=False),
+        sa.Column("opened_by", sa.String(length=100), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("acknowledged_at", sa.BigInteger(), nullable=True),
+        sa.Column("mitigated_at", sa.BigInteger(), nullable=True),
+        sa.Column("resolved_at", sa.BigInteger(), nullable=True),
+        sa.Column("postmortem_at", sa.BigInteger(), nullable=True),
+        sa.Column("snoozed_until", sa.BigInteger(), nullable=True),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("alert_group", sa.String(length=64), nullable=True),
+        sa.Column("cause", sa.String(length=30), nullable=True),
+        sa.Column("document", sa.JSON(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_incidents")),
+        sa.UniqueConstraint("key", name=op.f("uq_incidents_key")),
+        sa.UniqueConstraint("marker", name=op.f("uq_incidents_marker")),
+    )
+    with op.batch_alter_table("incidents", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_incidents_alert_group"), ["alert_group"], unique=False)
+        batch_op.create_index(batch_op.f("ix_incidents_status"), ["status"], unique=False)
 
     op.create_table(
         "outbox",
@@ -137,6 +172,35 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("service", name=op.f("pk_standings")),
     )
     op.create_table(
+        "actions",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "incident_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=True,
+        ),
+        sa.Column("service", sa.String(length=100), nullable=True),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("owner", sa.String(length=100), nullable=True),
+        sa.Column("due", sa.Date(), nullable=True),
+        sa.Column("is_p0", sa.Boolean(), nullable=False),
+        sa.Column("created_by", sa.String(length=100), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("done_at", sa.BigInteger(), nullable=True),
+        sa.Column("reminded_at", sa.BigInteger(), nullable=True),
+        sa.Column("request", sa.String(length=200), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_actions_incident_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_actions")),
+        sa.UniqueConstraint("request", name=op.f("uq_actions_request")),
+    )
+    with op.batch_alter_table("actions", schema=None) as batch_op:
+        batch_op.create_index("ix_actions_incident_id", ["incident_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_actions_service"), ["service"], unique=False)
+
+    op.create_table(
         "buckets",
         sa.Column("slo_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("width", sa.Integer(), nullable=False),
@@ -161,20 +225,220 @@ def upgrade() -> None:
     with op.batch_alter_table("event_ids", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_event_ids_at"), ["at"], unique=False)
 
+    op.create_table(
+        "incident_alerts",
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "incident_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_incident_alerts_incident_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("fingerprint", "started_at", name=op.f("pk_incident_alerts")),
+    )
+    with op.batch_alter_table("incident_alerts", schema=None) as batch_op:
+        batch_op.create_index("ix_incident_alerts_incident_id", ["incident_id"], unique=False)
+
+    op.create_table(
+        "incident_entries",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "incident_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("by", sa.String(length=100), nullable=False),
+        sa.Column("mark", sa.String(length=200), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["incident_id"],
+            ["incidents.id"],
+            name=op.f("fk_incident_entries_incident_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_incident_entries")),
+        sa.UniqueConstraint("incident_id", "mark", name=op.f("uq_incident_entries_incident_id_mark")),
+    )
+    op.create_table(
+        "incident_impacts",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "incident_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("service", sa.String(length=100), nullable=True),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("end", sa.BigInteger(), nullable=True),
+        sa.Column("share", sa.Double(), nullable=False),
+        sa.Column("assumed", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"],
+            ["incidents.id"],
+            name=op.f("fk_incident_impacts_incident_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_incident_impacts")),
+    )
+    with op.batch_alter_table("incident_impacts", schema=None) as batch_op:
+        batch_op.create_index("ix_incident_impacts_incident_id", ["incident_id"], unique=False)
+
+    op.create_table(
+        "incident_reminders",
+        sa.Column(
+            "incident_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("sent_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"],
+            ["incidents.id"],
+            name=op.f("fk_incident_reminders_incident_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("incident_id", "kind", name=op.f("pk_incident_reminders")),
+    )
+    op.create_table(
+        "incident_roles",
+        sa.Column(
+            "incident_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("role", sa.String(length=40), nullable=False),
+        sa.Column("person", sa.String(length=100), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_incident_roles_incident_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("incident_id", "role", name=op.f("pk_incident_roles")),
+    )
+    op.create_table(
+        "incident_rooms",
+        sa.Column(
+            "incident_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=True),
+        sa.Column("attempted", sa.Boolean(), nullable=False),
+        sa.Column("channel_id", sa.String(length=20), nullable=True),
+        sa.Column("problem", sa.String(length=100), nullable=True),
+        sa.Column("card_key", sa.String(length=36), nullable=True),
+        sa.Column("card_shown", sa.String(length=64), nullable=True),
+        sa.Column("notice_key", sa.String(length=36), nullable=True),
+        sa.Column("notice_shown", sa.String(length=64), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_incident_rooms_incident_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("incident_id", "kind", name=op.f("pk_incident_rooms")),
+        sa.UniqueConstraint("channel_id", name=op.f("uq_incident_rooms_channel_id")),
+        sa.UniqueConstraint("name", name=op.f("uq_incident_rooms_name")),
+    )
+    op.create_table(
+        "incident_services",
+        sa.Column(
+            "incident_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("service", sa.String(length=100), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"],
+            ["incidents.id"],
+            name=op.f("fk_incident_services_incident_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("incident_id", "service", name=op.f("pk_incident_services")),
+    )
+    with op.batch_alter_table("incident_services", schema=None) as batch_op:
+        batch_op.create_index("ix_incident_services_service", ["service"], unique=False)
+
+    op.create_table(
+        "incident_steps",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "incident_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("room", sa.String(length=20), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("subject", sa.String(length=100), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_incident_steps_incident_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_incident_steps")),
+    )
+    with op.batch_alter_table("incident_steps", schema=None) as batch_op:
+        batch_op.create_index("ix_incident_steps_incident_id", ["incident_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_incident_steps_state"), ["state"], unique=False)
+
 
 def downgrade() -> None:
     """Go back to the version before."""
+    with op.batch_alter_table("incident_steps", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_incident_steps_state"))
+        batch_op.drop_index("ix_incident_steps_incident_id")
+
+    op.drop_table("incident_steps")
+    with op.batch_alter_table("incident_services", schema=None) as batch_op:
+        batch_op.drop_index("ix_incident_services_service")
+
+    op.drop_table("incident_services")
+    op.drop_table("incident_rooms")
+    op.drop_table("incident_roles")
+    op.drop_table("incident_reminders")
+    with op.batch_alter_table("incident_impacts", schema=None) as batch_op:
+        batch_op.drop_index("ix_incident_impacts_incident_id")
+
+    op.drop_table("incident_impacts")
+    op.drop_table("incident_entries")
+    with op.batch_alter_table("incident_alerts", schema=None) as batch_op:
+        batch_op.drop_index("ix_incident_alerts_incident_id")
+
+    op.drop_table("incident_alerts")
     with op.batch_alter_table("event_ids", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_event_ids_at"))
 
     op.drop_table("event_ids")
     op.drop_table("buckets")
+    with op.batch_alter_table("actions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_actions_service"))
+        batch_op.drop_index("ix_actions_incident_id")
+
+    op.drop_table("actions")
     op.drop_table("standings")
     op.drop_table("slos")
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.drop_index("ix_outbox_state_channel_id")
 
     op.drop_table("outbox")
+    with op.batch_alter_table("incidents", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_incidents_status"))
+        batch_op.drop_index(batch_op.f("ix_incidents_alert_group"))
+
+    op.drop_table("incidents")
     with op.batch_alter_table("holds", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_holds_budget_in_force",
@@ -185,6 +449,7 @@ def downgrade() -> None:
 
     op.drop_table("holds")
     op.drop_table("flags")
+    op.drop_table("facilitator_turns")
     with op.batch_alter_table("exemptions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_exemptions_service"))
 

@@ -1,0 +1,1 @@
+"""What broke, what it cost, and what is learned from it."""

@@ -1,0 +1,64 @@
+"""How long a service was down: impact intervals, and what they sum up to. Pure; no clock, no I/O.
+
+An impact says which share of the requests failed from when to when. Impacts may overlap, within one
+incident or across several: at each instant the highest share of those that cover it counts, once. Two
+teams that record the same outage do not spend the budget twice, and a partial outage within a whole one
+adds nothing. Sums are exact to the microsecond.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from bot.budgets.window import Span
+
+_MICROSECOND = timedelta(microseconds=1)
+_SECOND_US = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """From `start` until `end` (None: it lasts), the `share` of requests (0 to 1) that failed.
+
+    `service` is the one that suffered, None for all services of the incident. An `assumed` impact was
+    put there when nobody had said how bad it was; the first one that a person states takes its place.
+    """
+
+    start: datetime
+    end: datetime | None
+    share: float = 1.0
+    service: str | None = None
+    assumed: bool = False
+
+    def concerns(self, service: str) -> bool:
+        """Tell whether the service suffered from it."""
+        return self.service in {None, service}
+
+    def within(self, span: Span) -> Span | None:
+        """Answer the part of the impact that lies in the span; None where there is none."""
+        start = max(self.start, span.start)
+        end = span.end if self.end is None else min(self.end, span.end)
+        return Span(start, end) if start < end else None
+
+
+def bad_seconds(impacts: Iterable[Impact], span: Span) -> float:
+    """Answer the seconds of full outage within the span that the impacts amount to.
+
+    An impact that lasts counts up to the end of the span; ask with a span that ends no later than now.
+    """
+    pieces = [(part, impact.share) for impact in impacts if (part := impact.within(span))]
+    edges = sorted({moment for part, _ in pieces for moment in (part.start, part.end)})
+    bad = 0.0
+    for start, end in pairwise(edges):
+        covering = (share for part, share in pieces if part.start <= start and end <= part.end)
+        bad += max(covering, default=0.0) * ((end - start) // _MICROSECOND)
+    return bad / _SECOND_US
+
+
+def duration(impacts: Sequence[Impact], now: datetime) -> timedelta:
+    """Answer the time from the first impact's start to the last one's end, `now` while one lasts."""
+    if not impacts:
+        return timedelta()
+    end = max(now if impact.end is None else impact.end for impact in impacts)
+    return max(timedelta(), end - min(impact.start for impact in impacts))

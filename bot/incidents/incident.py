@@ -1,0 +1,298 @@
+"""An incident and what may become of it. Pure; no clock, no I/O.
+
+    investigating ⇄ identified ──▶ mitigated ──▶ resolved
+         ▲   ▲          ▲              │            │
+         │   └──────────┴──────────────┘            │
+         └──────────── it came back ────────────────┘
+
+Mitigated is when users are well again: the impact ends there, and so does the hold of a severe incident.
+An incident that comes back begins a new impact.
+
+IncidentError
+├── IllegalChange     the change makes no sense as the incident stands
+└── UnknownIncident   there is none of that number
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import count
+
+from bot.incidents.downtime import Impact
+
+MOST_NAME = 80
+"""Slack's limit for a channel's name."""
+MOST_TITLE = 200
+
+
+class IncidentError(Exception):
+    """Something about an incident was refused. The message is fit for the person who asked."""
+
+
+class IllegalChange(IncidentError):
+    """The change makes no sense; `field` names what is wrong with it."""
+
+    def __init__(self, field_name: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field_name
+
+
+class UnknownIncident(IncidentError):
+    """There is no incident of that number."""
+
+    def __init__(self, id_: object) -> None:
+        super().__init__(f"there is no incident {id_}")
+
+
+class Severity(StrEnum):
+    """How bad it is; sev1 is the worst."""
+
+    SEV1 = "sev1"
+    SEV2 = "sev2"
+    SEV3 = "sev3"
+    SEV4 = "sev4"
+
+    @property
+    def is_severe(self) -> bool:
+        """Whether such an incident holds its services: nothing should ship into it."""
+        return self in {Severity.SEV1, Severity.SEV2}
+
+
+class Status(StrEnum):
+    """How far the work on it has come."""
+
+    INVESTIGATING = "investigating"
+    IDENTIFIED = "identified"
+    MITIGATED = "mitigated"
+    RESOLVED = "resolved"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether users still suffer."""
+        return self in {Status.INVESTIGATING, Status.IDENTIFIED}
+
+
+class Role(StrEnum):
+    """Who does what; facilitators lead the postmortem, one from each side."""
+
+    COMMANDER = "commander"
+    SCRIBE = "scribe"
+    COMMS = "comms"
+    FACILITATOR_DEVELOPMENT = "facilitator_development"
+    FACILITATOR_RELIABILITY = "facilitator_reliability"
+
+
+class Cause(StrEnum):
+    """The class of cause, as postmortems are counted by it."""
+
+    SOFTWARE_BUG = "software bug"
+    INFRASTRUCTURE = "infrastructure"
+    DESIGN = "design"
+    CAPACITY = "capacity"
+    DEPENDENCY = "dependency"
+    HUMAN_PROCEDURE = "human procedure"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """An incident as it stands. `version` counts its changes; `marker` tells its channels from others'.
+
+    `postmortem_at` is when a postmortem was asked for; `document` holds what people wrote for it.
+    """
+
+    id: int
+    key: str
+    title: str
+    severity: Severity
+    status: Status
+    services: tuple[str, ...]
+    private: bool
+    opened_by: str
+    opened_at: datetime
+    impacts: tuple[Impact, ...]
+    roles: Mapping[Role, str] = field(default_factory=dict)
+    acknowledged_at: datetime | None = None
+    mitigated_at: datetime | None = None
+    resolved_at: datetime | None = None
+    postmortem_at: datetime | None = None
+    snoozed_until: datetime | None = None
+    cause: Cause | None = None
+    document: Mapping[str, str] = field(default_factory=dict)
+    marker: str = ""
+    version: int = 1
+
+    @property
+    def started_at(self) -> datetime:
+        """When users began to suffer."""
+        return min((impact.start for impact in self.impacts), default=self.opened_at)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When users stopped suffering; None while they do."""
+        ends = [impact.end for impact in self.impacts]
+        known = [end for end in ends if end is not None]
+        return max(known) if known and len(known) == len(ends) else None
+
+    @property
+    def share(self) -> float:
+        """The highest share of requests that failed."""
+        return max((impact.share for impact in self.impacts), default=0.0)
+
+    @property
+    def wants_hold(self) -> bool:
+        """Whether its services should be held now."""
+        return self.severity.is_severe and self.status.is_active
+
+    def impacts_on(self, service: str) -> tuple[Impact, ...]:
+        """Answer its impacts that one of its services suffered from."""
+        return tuple(impact for impact in self.impacts if impact.concerns(service))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to change; None leaves a thing as it is. `share` is set for every impact of the incident."""
+
+    status: Status | None = None
+    severity: Severity | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    share: float | None = None
+    private: bool | None = None
+
+
+def changed(incident: Incident, change: Change, now: datetime) -> Incident:
+    """Answer the incident after the change; equal to the one before if nothing changes.
+
+    Raises `IllegalChange` for times in the future or out of order, and for a share beyond 0 and 1.
+    """
+    after = incident
+    if change.share is not None:
+        check_share(change.share)
+        scaled = (replace(impact, share=change.share, assumed=False) for impact in after.impacts)
+        after = replace(after, impacts=tuple(scaled))
+    if change.started_at is not None:
+        after = _started(after, change.started_at, now)
+    if change.ended_at is not None:
+        after = _ended(after, change.ended_at, now)
+    if change.status is not None and change.status is not after.status:
+        after = _moved(after, change.status, now)
+    if change.severity is not None:
+        after = replace(after, severity=change.severity)
+    if change.private is not None:
+        after = replace(after, private=change.private)
+    return after
+
+
+def with_impact(incident: Incident, impact: Impact, now: datetime) -> Incident:
+    """Answer the incident with an impact that somebody states; what was only assumed gives way to it.
+
+    Raises `IllegalChange`.
+    """
+    check_share(impact.share)
+    if impact.service is not None and impact.service not in incident.services:
+        raise IllegalChange("service", f"{impact.service} is not one of this incident's services")
+    _check_order(impact.start, impact.end, now)
+    stated = [known for known in incident.impacts if not known.assumed]
+    return replace(incident, impacts=tuple(sorted((*stated, impact), key=lambda one: one.start)))
+
+
+def check_share(share: float) -> None:
+    """Raise `IllegalChange` unless the share lies between 0 and 1."""
+    if not 0 <= share <= 1:
+        raise IllegalChange("impact", "the impact is a share between 0 and 1")
+
+
+def check_start(start: datetime, now: datetime) -> None:
+    """Raise `IllegalChange` for a start in the future."""
+    if start > now:
+        raise IllegalChange("started_at", "an incident cannot begin in the future")
+
+
+def _started(incident: Incident, start: datetime, now: datetime) -> Incident:
+    check_start(start, now)
+    first, *others = sorted(incident.impacts, key=lambda impact: impact.start)
+    _check_order(start, first.end, now)
+    return replace(incident, impacts=(replace(first, start=start), *others))
+
+
+def _ended(incident: Incident, end: datetime, now: datetime) -> Incident:
+    """End what lasts, or move the last end."""
+    lasting = [impact for impact in incident.impacts if impact.end is None]
+    last = max(incident.impacts, key=lambda impact: (impact.end or now, impact.start))
+    ending = lasting or [last]
+    for impact in ending:
+        _check_order(impact.start, end, now)
+    impacts = (replace(impact, end=end) if impact in ending else impact for impact in incident.impacts)
+    return replace(incident, impacts=tuple(impacts))
+
+
+def _moved(incident: Incident, status: Status, now: datetime) -> Incident:
+    if status.is_active:
+        return _came_back(incident, status, now)
+    over = tuple(
+        replace(one, end=max(now, one.start)) if one.end is None else one for one in incident.impacts
+    )
+    return replace(
+        incident,
+        status=status,
+        impacts=over,
+        mitigated_at=incident.mitigated_at or now,
+        resolved_at=now if status is Status.RESOLVED else None,
+    )
+
+
+def _came_back(incident: Incident, status: Status, now: datetime) -> Incident:
+    impacts = incident.impacts
+    if not incident.status.is_active:
+        share = impacts[-1].share if impacts else 1.0
+        impacts = (*impacts, Impact(now, None, share, assumed=True))
+    return replace(incident, status=status, impacts=impacts, mitigated_at=None, resolved_at=None)
+
+
+def _check_order(start: datetime, end: datetime | None, now: datetime) -> None:
+    check_start(start, now)
+    if end is not None and end > now:
+        raise IllegalChange("ended_at", "an impact cannot end in the future; leave its end out instead")
+    if end is not None and end < start:
+        raise IllegalChange("ended_at", "it ends before it begins")
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long it took from the start to detect, from there to acknowledge, from the start to restore."""
+
+    detect: timedelta
+    acknowledge: timedelta | None
+    restore: timedelta | None
+
+
+def times(incident: Incident) -> Times:
+    """Answer how long each step took; None where it has not happened. Nothing is less than no time."""
+    nothing = timedelta()
+    acknowledged, ended = incident.acknowledged_at, incident.ended_at
+    return Times(
+        detect=max(nothing, incident.opened_at - incident.started_at),
+        acknowledge=max(nothing, acknowledged - incident.opened_at) if acknowledged else None,
+        restore=max(nothing, ended - incident.started_at) if ended else None,
+    )
+
+
+def channel_names(prefix: str, day: datetime, title: str) -> Iterator[str]:
+    """Name a channel by Slack's rules, `inc-2026-11-23-checkout-500s` first, then with `-2` and so on."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "incident"
+    stem = f"{prefix}-{day:%Y-%m-%d}-{words}"
+    for number in count(1):
+        suffix = "" if number == 1 else f"-{number}"
+        yield stem[: MOST_NAME - len(suffix)].rstrip("-") + suffix
+
+
+def next_in_turn(members: Sequence[str], last: str | None) -> str | None:
+    """Answer whose turn it is: the member after `last` in the order of ids, round and round."""
+    order = sorted(members)
+    later = [member for member in order if last is not None and member > last]
+    return next(iter(later or order), None)

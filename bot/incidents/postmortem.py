@@ -1,0 +1,172 @@
+"""The postmortem as a document: from what is known of an incident to Markdown. Pure; no clock, no I/O.
+
+Blameless: it asks what made sense to people at the time and what the system let happen, names roles for
+the work that they did, and no one as a cause.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from bot.incidents.actions import Action
+from bot.incidents.incident import Cause, Incident, Role, times
+from bot.incidents.timeline import Entry
+
+
+class Part(StrEnum):
+    """The parts of the document that people write."""
+
+    SUMMARY = "summary"
+    FACTORS = "factors"
+    WENT_WELL = "went_well"
+
+
+PROMPTS: Mapping[Part, str] = {
+    Part.SUMMARY: "What did users notice, and what happened behind it?",
+    Part.FACTORS: "What in the system made this possible, or made it last? Actions made sense to the people "
+    "who took them: describe what they knew at the time.",
+    Part.WENT_WELL: "What helped, and should stay?",
+}
+POINTS_TO: Mapping[Cause, str] = {
+    Cause.SOFTWARE_BUG: "Fix the bug and add the test that would have caught it.",
+    Cause.INFRASTRUCTURE: "Invest in resilience and failover.",
+    Cause.DESIGN: "Review the design where one fault could spread.",
+    Cause.CAPACITY: "Load test, and tune what ran out.",
+    Cause.DEPENDENCY: "Put timeouts, fallbacks and an agreed objective between the two.",
+    Cause.HUMAN_PROCEDURE: "Make the safe way the easy way: automate the step or guard it.",
+    Cause.OTHER: "Write down what would have shortened it most.",
+}
+_HEADINGS = {
+    Part.SUMMARY: "What happened",
+    Part.FACTORS: "Contributing factors",
+    Part.WENT_WELL: "What went well",
+}
+_ROLES = {
+    Role.COMMANDER: "Commander",
+    Role.SCRIBE: "Scribe",
+    Role.COMMS: "Communications",
+    Role.FACILITATOR_DEVELOPMENT: "Facilitator, development",
+    Role.FACILITATOR_RELIABILITY: "Facilitator, reliability",
+}
+_ACTIVE_MARKDOWN = re.compile(r"([\\`*_\[\]<>#|])")
+
+
+@dataclass(frozen=True, slots=True)
+class Postmortem:
+    """All that the document says. `cost` maps `service/slo` to the fraction of the budget spent."""
+
+    incident: Incident
+    timeline: Sequence[Entry]
+    actions: Sequence[Action]
+    cost: Mapping[str, float]
+    now: datetime
+    names: Mapping[str, str] = field(default_factory=dict)
+    """People's names by their Slack user id, where they are known."""
+
+    def markdown(self) -> str:
+        """Write the document down; the same values make the same text."""
+        sections = [
+            f"# {_line(self.incident.title)}",
+            self._facts(),
+            self._written(Part.SUMMARY),
+            "## Impact\n\n" + self._impact(),
+            "## Timeline\n\n" + self._timeline(),
+            "## Cause\n\n" + self._cause(),
+            self._written(Part.FACTORS),
+            self._written(Part.WENT_WELL),
+            "## Actions\n\n" + self._actions(),
+            "_This document is blameless: it looks for what to change in the system, not for who to change._",
+        ]
+        return "\n\n".join(sections) + "\n"
+
+    def _facts(self) -> str:
+        incident, taken = self.incident, times(self.incident)
+        rows = [
+            ("Severity", incident.severity.value),
+            ("Status", incident.status.value),
+            ("Services", ", ".join(map(_line, incident.services)) or "none named"),
+            ("Started", stamp(incident.started_at)),
+            ("Ended", stamp(incident.ended_at) if incident.ended_at else "not yet"),
+            ("Time to detect", length(taken.detect)),
+            ("Time to acknowledge", length(taken.acknowledge)),
+            ("Time to restore", length(taken.restore)),
+            *((_ROLES[role], self._name(person)) for role, person in sorted(incident.roles.items())),
+        ]
+        return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+    def _impact(self) -> str:
+        lines = [
+            f"- {_percent(impact.share)} of requests failed"
+            f"{f' ({_line(impact.service)})' if impact.service else ''}, {stamp(impact.start)} to "
+            f"{stamp(impact.end) if impact.end else 'now'}"
+            for impact in self.incident.impacts
+        ]
+        costs = [
+            f"- {_percent(cost)} of the error budget of {_line(key)}"
+            for key, cost in sorted(self.cost.items())
+        ]
+        return "\n".join([*lines, *costs]) or "None recorded."
+
+    def _timeline(self) -> str:
+        lines = [
+            f"- {stamp(entry.at)} · {entry.kind.value} · {_line(entry.text)} ({self._name(entry.by)})"
+            for entry in self.timeline
+        ]
+        return "\n".join(lines) or "Nothing recorded."
+
+    def _cause(self) -> str:
+        cause = self.incident.cause
+        if cause is None:
+            return f"Not classified yet. One of: {', '.join(each.value for each in Cause)}."
+        return f"{cause.value.capitalize()}. {POINTS_TO[cause]}"
+
+    def _written(self, part: Part) -> str:
+        text = self.incident.document.get(part, "").strip()
+        return f"## {_HEADINGS[part]}\n\n{_paragraphs(text) if text else f'_{PROMPTS[part]}_'}"
+
+    def _actions(self) -> str:
+        lines = [self._action(action) for action in self.actions]
+        return "\n".join(lines) or "None yet. A costly incident should leave at least one P0 action."
+
+    def _action(self, action: Action) -> str:
+        owner = self._name(action.owner) if action.owner else "no owner yet"
+        due = f"due {action.due.isoformat()}" if action.due else "no date yet"
+        urgent = "**P0** " if action.is_p0 else ""
+        return f"- [{'x' if action.done_at else ' '}] {urgent}{_line(action.text)} — {owner}, {due}"
+
+    def _name(self, person: str) -> str:
+        return _line(self.names.get(person, person))
+
+
+def stamp(at: datetime) -> str:
+    """Write a time in UTC to the minute, to the second where it has any."""
+    utc = at.astimezone(UTC)
+    return f"{utc:%Y-%m-%d %H:%M:%S} UTC" if utc.second else f"{utc:%Y-%m-%d %H:%M} UTC"
+
+
+def length(taken: timedelta | None) -> str:
+    """Write how long something took: `1 h 5 min`, `42 s`; `not yet` for None."""
+    if taken is None:
+        return "not yet"
+    whole = round(taken.total_seconds())
+    hours, rest = divmod(whole, 3600)
+    minutes, seconds = divmod(rest, 60)
+    parts = [f"{hours} h"] if hours else []
+    parts += [f"{minutes} min"] if minutes else []
+    parts += [f"{seconds} s"] if seconds and not hours else []
+    return " ".join(parts) or "0 s"
+
+
+def _percent(fraction: float) -> str:
+    return f"{fraction * 100:.1f} %"
+
+
+def _line(text: str) -> str:
+    """Take what people wrote as one line of plain text within Markdown."""
+    return _ACTIVE_MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def _paragraphs(text: str) -> str:
+    return "\n".join(_ACTIVE_MARKDOWN.sub(r"\\\1", line) for line in text.splitlines())

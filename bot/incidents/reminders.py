@@ -1,0 +1,47 @@
+"""What to remind people of while an incident is open. Pure; no clock, no I/O.
+
+A reminder is told again when its interval has passed since it was last told, and never while snoozed.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.incidents.incident import Incident, Role, Severity, Status
+
+_MINUTE = timedelta(minutes=1)
+NO_COMMANDER_AFTER = 10 * _MINUTE
+STILL_OPEN_AFTER = timedelta(hours=24)
+UPDATE_EVERY: Mapping[Severity, timedelta] = {
+    Severity.SEV1: 30 * _MINUTE,
+    Severity.SEV2: 60 * _MINUTE,
+    Severity.SEV3: timedelta(hours=4),
+    Severity.SEV4: timedelta(hours=24),
+}
+
+
+class Reminder(StrEnum):
+    """What is missing."""
+
+    NO_COMMANDER = "no_commander"
+    NO_UPDATE = "no_update"
+    STILL_OPEN = "still_open"
+
+
+def due(
+    incident: Incident, updated_at: datetime, sent: Mapping[Reminder, datetime], now: datetime
+) -> tuple[Reminder, ...]:
+    """Answer what to remind of now. `updated_at` is when somebody last wrote or changed something."""
+    if incident.status is Status.RESOLVED or (incident.snoozed_until and now < incident.snoozed_until):
+        return ()
+    since: dict[Reminder, tuple[datetime, timedelta]] = {}
+    if incident.status.is_active:
+        since[Reminder.NO_UPDATE] = (updated_at, UPDATE_EVERY[incident.severity])
+        if Role.COMMANDER not in incident.roles:
+            since[Reminder.NO_COMMANDER] = (incident.opened_at, NO_COMMANDER_AFTER)
+    since[Reminder.STILL_OPEN] = (incident.opened_at, STILL_OPEN_AFTER)
+    return tuple(
+        reminder
+        for reminder, (begun, every) in since.items()
+        if now - max(begun, sent.get(reminder, begun)) >= every
+    )

@@ -1,0 +1,50 @@
+"""What happened when: entries of several kinds in one order. Pure; no clock, no I/O."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Where an entry comes from."""
+
+    OPENED = "opened"
+    STATUS = "status"
+    SEVERITY = "severity"
+    IMPACT = "impact"
+    ROLE = "role"
+    NOTE = "note"
+    PIN = "pin"
+    ALERT = "alert"
+    FLAG = "flag"
+    DEPLOY = "deploy"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened. `by` is a Slack user id, `governor`, a token's name or a monitoring system.
+
+    `mark` names what it was made of (a message, an alert), so that it stands there once; it may be None.
+    """
+
+    at: datetime
+    kind: Kind
+    text: str
+    by: str
+    mark: str | None = None
+
+
+def merged(*sources: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Put the entries of all sources in the order of time, each mark once.
+
+    What happened at the same moment stays in the order of the sources.
+    """
+    seen: set[str] = set()
+    found: list[Entry] = []
+    for entry in (entry for source in sources for entry in source):
+        if entry.mark is None or entry.mark not in seen:
+            seen |= {entry.mark} if entry.mark else set()
+            found.append(entry)
+    return tuple(sorted(found, key=lambda entry: entry.at))

@@ -1,0 +1,184 @@
+"""The tables of incidents: what broke, what was said and done, and what remains to be done.
+
+They belong to the same metadata as `tables.py`.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from bot.store.tables import Instant, metadata
+
+# SQLite numbers only INTEGER primary keys by itself.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    # Whoever opens an incident names it by a key; the same key is the same incident.
+    Column("key", String(200), nullable=False, unique=True),
+    # Tells this incident's channels from any others, in what they are for.
+    Column("marker", String(40), nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("severity", String(10), nullable=False),
+    Column("status", String(20), nullable=False, index=True),
+    Column("private", Boolean, nullable=False),
+    Column("opened_by", String(100), nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("acknowledged_at", Instant),
+    Column("mitigated_at", Instant),
+    Column("resolved_at", Instant),
+    Column("postmortem_at", Instant),
+    Column("snoozed_until", Instant),
+    # When somebody last wrote or changed something.
+    Column("updated_at", Instant, nullable=False),
+    # The group of alerts that opened it, if alerts did.
+    Column("alert_group", String(64), index=True),
+    Column("cause", String(30)),
+    Column("document", JSON, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+
+def _incident(*, primary_key: bool = False, nullable: bool = False) -> Column[int]:
+    reference = ForeignKey("incidents.id", ondelete="CASCADE")
+    return Column(
+        "incident_id", _Id, reference, primary_key=primary_key, nullable=nullable, autoincrement=False
+    )
+
+
+incident_services = Table(
+    "incident_services",
+    metadata,
+    _incident(primary_key=True),
+    Column("service", String(100), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Index("ix_incident_services_service", "service"),
+)
+
+incident_impacts = Table(
+    "incident_impacts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    _incident(),
+    # Null: all services of the incident.
+    Column("service", String(100)),
+    Column("start", Instant, nullable=False),
+    Column("end", Instant),
+    Column("share", Double, nullable=False),
+    Column("assumed", Boolean, nullable=False),
+    Index("ix_incident_impacts_incident_id", "incident_id"),
+)
+
+incident_entries = Table(
+    "incident_entries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    _incident(),
+    Column("at", Instant, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("by", String(100), nullable=False),
+    # What it was made of (a message, an alert): it stands there once.
+    Column("mark", String(200)),
+    UniqueConstraint("incident_id", "mark"),
+)
+
+incident_roles = Table(
+    "incident_roles",
+    metadata,
+    _incident(primary_key=True),
+    Column("role", String(40), primary_key=True),
+    Column("person", String(100), nullable=False),
+)
+
+# The channels of an incident: its own, and its postmortem's.
+incident_rooms = Table(
+    "incident_rooms",
+    metadata,
+    _incident(primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    # The name that is reserved for it, and whether Slack was asked to make it: then it may be there.
+    Column("name", String(80), unique=True),
+    Column("attempted", Boolean, nullable=False),
+    Column("channel_id", String(20), unique=True),
+    Column("problem", String(100)),
+    # Its pinned message and the one that tells of it elsewhere: their keys in the outbox, and what they show.
+    Column("card_key", String(36)),
+    Column("card_shown", String(64)),
+    Column("notice_key", String(36)),
+    Column("notice_shown", String(64)),
+)
+
+# What is to be done in Slack and to holds, each until it is done or refused for good.
+incident_steps = Table(
+    "incident_steps",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    _incident(),
+    Column("room", String(20), nullable=False),
+    Column("name", String(40), nullable=False),
+    Column("subject", String(100), nullable=False),
+    Column("state", String(10), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text),
+    Index("ix_incident_steps_incident_id", "incident_id"),
+)
+
+# Each firing of an alert belongs to one incident.
+incident_alerts = Table(
+    "incident_alerts",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("started_at", Instant, primary_key=True, autoincrement=False),
+    _incident(),
+    Column("ended_at", Instant),
+    Index("ix_incident_alerts_incident_id", "incident_id"),
+)
+
+incident_reminders = Table(
+    "incident_reminders",
+    metadata,
+    _incident(primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("sent_at", Instant, nullable=False),
+)
+
+# Who of a team led a postmortem last.
+facilitator_turns = Table(
+    "facilitator_turns",
+    metadata,
+    Column("team", String(100), primary_key=True),
+    Column("person", String(100), nullable=False),
+)
+
+actions = Table(
+    "actions",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    _incident(nullable=True),
+    Column("service", String(100), index=True),
+    Column("text", Text, nullable=False),
+    Column("owner", String(100)),
+    Column("due", Date),
+    Column("is_p0", Boolean, nullable=False),
+    Column("created_by", String(100), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("done_at", Instant),
+    Column("reminded_at", Instant),
+    Column("request", String(200), unique=True),
+    Index("ix_actions_incident_id", "incident_id"),
+)

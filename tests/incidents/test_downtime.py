@@ -1,0 +1,78 @@
+"""How much downtime impacts amount to: overlaps, edges, shares, to the second."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.budgets.window import Span
+from bot.incidents.downtime import Impact, bad_seconds
+from tests.values import HOUR, MINUTE, NOW
+
+SECOND = timedelta(seconds=1)
+LAST_HOUR = Span(NOW - HOUR, NOW)
+
+
+def ago(minutes: float) -> datetime:
+    return NOW - minutes * MINUTE
+
+
+def impact(start: float, end: float | None, share: float = 1.0) -> Impact:
+    """An impact from so many minutes ago until so many minutes ago."""
+    return Impact(ago(start), None if end is None else ago(end), share)
+
+
+@pytest.mark.parametrize(
+    ("impacts", "seconds"),
+    [
+        ([], 0),
+        ([impact(30, 15)], 900),
+        ([impact(30, 15, 0.3)], 270),
+        ([impact(70, 50)], 600),
+        ([impact(5, -5)], 300),
+        ([impact(120, -60)], 3600),
+        ([impact(120, 60)], 0),
+        ([impact(10, None)], 600),
+        ([impact(40, 20), impact(30, 10)], 1800),
+        ([impact(40, 10), impact(30, 20, 0.5)], 1800),
+        ([impact(40, 20, 0.25), impact(30, 10, 0.5)], 0.25 * 600 + 0.5 * 1200),
+        ([impact(40, 30), impact(30, 20)], 1200),
+        ([impact(40, 30), impact(40, 30)], 600),
+        ([impact(20, 20)], 0),
+        ([impact(30, 15, 0.0)], 0),
+    ],
+)
+def test_the_highest_share_counts_at_each_instant(impacts: list[Impact], seconds: float) -> None:
+    assert bad_seconds(impacts, LAST_HOUR) == pytest.approx(seconds, abs=1e-9)
+
+
+def test_seconds_are_exact() -> None:
+    start = NOW - 12 * MINUTE - 7 * SECOND
+    assert bad_seconds([Impact(start, start + 61 * SECOND)], LAST_HOUR) == 61
+
+
+_MOMENTS = st.integers(0, 120).map(lambda seconds: NOW - seconds * SECOND)
+_IMPACTS = st.lists(
+    st.builds(
+        lambda one, other, share: Impact(min(one, other), max(one, other), share),
+        _MOMENTS,
+        _MOMENTS,
+        st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    ),
+    max_size=6,
+)
+
+
+@given(_IMPACTS, st.tuples(_MOMENTS, _MOMENTS))
+def test_the_sum_is_that_of_every_second_looked_at_alone(
+    impacts: list[Impact], edges: tuple[datetime, datetime]
+) -> None:
+    span = Span(min(edges), max(edges))
+    seconds = int(span.length / SECOND)
+    moments = [span.start + number * SECOND for number in range(seconds)]
+    worst = [
+        max((one.share for one in impacts if one.start <= at < (one.end or NOW)), default=0.0)
+        for at in moments
+    ]
+    assert bad_seconds(impacts, span) == pytest.approx(sum(worst), abs=1e-6)

@@ -1,0 +1,125 @@
+"""What may become of an incident."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.incidents.downtime import Impact
+from bot.incidents.incident import (
+    Change,
+    IllegalChange,
+    Severity,
+    Status,
+    changed,
+    channel_names,
+    next_in_turn,
+    times,
+    with_impact,
+)
+from tests.incidents.values import incident
+from tests.values import MINUTE, NOW
+
+
+def test_mitigating_ends_the_impact_and_resolving_changes_it_no_more() -> None:
+    mitigated = changed(incident(), Change(status=Status.MITIGATED), NOW)
+    assert (mitigated.ended_at, mitigated.mitigated_at, mitigated.resolved_at) == (NOW, NOW, None)
+    later = NOW + 60 * MINUTE
+    resolved = changed(mitigated, Change(status=Status.RESOLVED), later)
+    assert (resolved.ended_at, resolved.mitigated_at, resolved.resolved_at) == (NOW, NOW, later)
+
+
+def test_an_end_that_is_told_with_the_status_counts_instead_of_now() -> None:
+    end = NOW - 3 * MINUTE
+    assert changed(incident(), Change(status=Status.RESOLVED, ended_at=end), NOW).ended_at == end
+
+
+def test_an_incident_that_comes_back_begins_another_impact() -> None:
+    resolved = changed(incident(), Change(status=Status.RESOLVED), NOW)
+    later = NOW + 10 * MINUTE
+    again = changed(resolved, Change(status=Status.INVESTIGATING), later)
+    assert [one.start for one in again.impacts] == [NOW - 15 * MINUTE, later]
+    assert (again.ended_at, again.mitigated_at, again.resolved_at) == (None, None, None)
+
+
+@pytest.mark.parametrize("severity", Severity)
+@pytest.mark.parametrize("status", Status)
+def test_severe_incidents_hold_their_services_until_users_are_well(
+    severity: Severity, status: Status
+) -> None:
+    wanted = severity in {Severity.SEV1, Severity.SEV2} and status in {
+        Status.INVESTIGATING,
+        Status.IDENTIFIED,
+    }
+    assert incident(severity=severity, status=status).wants_hold is wanted
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (Change(started_at=NOW + MINUTE), "started_at"),
+        (Change(ended_at=NOW + MINUTE), "ended_at"),
+        (Change(ended_at=NOW - 20 * MINUTE), "ended_at"),
+        (Change(share=1.5), "impact"),
+    ],
+)
+def test_what_cannot_be_is_refused(change: Change, field: str) -> None:
+    with pytest.raises(IllegalChange) as refused:
+        changed(incident(), change, NOW)
+    assert refused.value.field == field
+
+
+def test_a_stated_impact_takes_the_place_of_what_was_assumed() -> None:
+    stated = Impact(NOW - 10 * MINUTE, NOW - 5 * MINUTE, 0.3)
+    first = with_impact(incident(), stated, NOW)
+    assert first.impacts == (stated,)
+    other = Impact(NOW - 4 * MINUTE, NOW - 2 * MINUTE, 0.5)
+    assert with_impact(first, other, NOW).impacts == (stated, other)
+
+
+def test_changing_nothing_answers_the_same() -> None:
+    assert changed(incident(), Change(status=Status.INVESTIGATING, severity=Severity.SEV2), NOW) == incident()
+
+
+def test_times_are_measured_from_the_start() -> None:
+    over = changed(incident(acknowledged_at=NOW - 10 * MINUTE), Change(status=Status.RESOLVED), NOW)
+    taken = times(over)
+    assert (taken.detect, taken.acknowledge, taken.restore) == (3 * MINUTE, 2 * MINUTE, 15 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Checkout 500s", "inc-2026-11-23-checkout-500s"),
+        ("  Über-Fehler: *alles*!  ", "inc-2026-11-23-uber-fehler-alles"),
+        ("支払い", "inc-2026-11-23-incident"),
+    ],
+)
+def test_channels_are_named_after_day_and_title(title: str, name: str) -> None:
+    names = list(islice(channel_names("inc", datetime(2026, 11, 23, tzinfo=UTC), title), 3))
+    assert names == [name, f"{name}-2", f"{name}-3"]
+
+
+@given(st.text())
+def test_every_name_keeps_slacks_rules(title: str) -> None:
+    for name in islice(channel_names("inc", NOW, title), 12):
+        assert re.fullmatch(r"[a-z0-9-]{1,80}", name)
+        assert not name.endswith("-")
+
+
+def test_facilitators_take_turns() -> None:
+    members = ["U2", "U1", "U3"]
+    assert [next_in_turn(members, last) for last in (None, "U1", "U2", "U3", "U9")] == [
+        "U1", "U2", "U3", "U1", "U1",
+    ]  # fmt: skip
+    assert next_in_turn([], "U1") is None
+
+
+def test_an_impact_that_began_now_may_end_now() -> None:
+    begun = incident(impacts=(Impact(NOW, None),))
+    assert changed(begun, Change(status=Status.MITIGATED), NOW).ended_at == NOW
+    early = changed(begun, Change(status=Status.MITIGATED), NOW - timedelta(seconds=1))
+    assert early.ended_at == NOW

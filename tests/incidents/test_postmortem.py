@@ -1,0 +1,97 @@
+"""The document: the same values make the same text, and nobody's words break out of it."""
+
+from datetime import date
+
+from bot.incidents.actions import Action, not_owned
+from bot.incidents.incident import Cause, Change, Role, Status, changed
+from bot.incidents.postmortem import Part, Postmortem
+from bot.incidents.timeline import Entry, Kind, merged
+from tests.incidents.values import incident
+from tests.values import MINUTE, NOW
+
+EXPECTED = """\
+# Checkout 500s
+
+| | |
+|---|---|
+| Severity | sev2 |
+| Status | resolved |
+| Services | checkout |
+| Started | 2026-11-23 08:45 UTC |
+| Ended | 2026-11-23 09:00 UTC |
+| Time to detect | 3 min |
+| Time to acknowledge | not yet |
+| Time to restore | 15 min |
+| Commander | Sam |
+
+## What happened
+
+A \\*deploy\\* emptied the cache.
+
+## Impact
+
+- 100.0 % of requests failed, 2026-11-23 08:45 UTC to 2026-11-23 09:00 UTC
+- 148.8 % of the error budget of checkout/uptime
+
+## Timeline
+
+- 2026-11-23 08:50 UTC · note · pool is full (Sam)
+- 2026-11-23 09:00 UTC · status · investigating → resolved (U0DANA)
+
+## Cause
+
+Software bug. Fix the bug and add the test that would have caught it.
+
+## Contributing factors
+
+_What in the system made this possible, or made it last? Actions made sense to the people who took them: \
+describe what they knew at the time._
+
+## What went well
+
+_What helped, and should stay?_
+
+## Actions
+
+- [ ] **P0** Limit the pool — Sam, due 2026-12-01
+- [x] Say sorry — no owner yet, no date yet
+
+_This document is blameless: it looks for what to change in the system, not for who to change._
+"""
+
+
+def test_the_document_says_all_that_is_known() -> None:
+    over = changed(incident(), Change(status=Status.RESOLVED), NOW)
+    told = merged(
+        [Entry(NOW, Kind.STATUS, "investigating → resolved", "U0DANA")],
+        [Entry(NOW - 10 * MINUTE, Kind.NOTE, "pool\nis full", "U0SAM")],
+    )
+    written = incident(
+        status=over.status,
+        impacts=over.impacts,
+        resolved_at=NOW,
+        cause=Cause.SOFTWARE_BUG,
+        roles={Role.COMMANDER: "U0SAM"},
+        document={Part.SUMMARY.value: "A *deploy* emptied the cache."},
+    )
+    actions = [
+        Action(1, "Limit the pool", "checkout", 1, "U0SAM", date(2026, 12, 1), is_p0=True),
+        Action(2, "Say sorry", done_at=NOW),
+    ]
+    document = Postmortem(written, told, actions, {"checkout/uptime": 1.488}, NOW, {"U0SAM": "Sam"})
+    assert document.markdown() == EXPECTED
+
+
+def test_an_entry_made_of_the_same_message_stands_once() -> None:
+    pin = Entry(NOW, Kind.PIN, "look", "U0SAM", "C1 1.0")
+    note = Entry(NOW - MINUTE, Kind.NOTE, "first", "U0SAM")
+    assert merged([pin, note], [pin]) == (note, pin)
+
+
+def test_actions_are_owned_when_every_open_p0_has_owner_and_date() -> None:
+    owned = Action(1, "a", "checkout", owner="U0SAM", due=date(2026, 12, 1), is_p0=True)
+    undated = Action(2, "b", "checkout", owner="U0SAM", is_p0=True)
+    done = Action(3, "c", "checkout", is_p0=True, done_at=NOW)
+    minor, elsewhere = Action(4, "d", "checkout"), Action(5, "e", "search", is_p0=True)
+    assert not_owned([owned, undated, done, minor, elsewhere], "checkout") == (undated,)
+    assert undated.missing == ("a due date",)

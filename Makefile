@@ -38,7 +38,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m bench
 
 screenshots: $(VENV)/.installed
-	$(BIN)/python -m tests.sandbox.screenshots
+	$(BIN)/python -m tests.stories.visitor
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache build *.egg-info

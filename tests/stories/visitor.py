@@ -1,0 +1,178 @@
+"""A visitor of `make run`: the real program, a real Chromium, and the story told by pressing its buttons.
+
+`python -m tests.stories.visitor` plays it once more and keeps pictures of its moments in docs/images.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import aiohttp
+from playwright.async_api import Locator, Page, async_playwright, expect
+
+from tests.running import eventually
+from tests.servers import find_program, free_port
+
+ROOT = Path(__file__).parents[2]
+IMAGES = ROOT / "docs" / "images"
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_SOON_MS = 20_000
+_STORY_MS = 150_000
+
+
+@dataclass
+class Visitor:
+    """An open page, and everything on it that a visitor should not have to see."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    strayed: list[str] = field(default_factory=list)
+
+    @property
+    def messages(self) -> Locator:
+        """The messages of the channel that is open."""
+        return self.page.locator("#main .message")
+
+    async def says(self, text: str, channel: str = "checkout") -> None:
+        """Type into the message box and press Enter."""
+        box = self.page.get_by_role("combobox", name=f"Message #{channel}")
+        await box.fill(text)
+        await box.press("Enter")
+
+    async def presses(self, button: str) -> None:
+        """Press a button of the control strip."""
+        await self.page.get_by_role("button", name=button, exact=True).click()
+
+    async def opens(self, channel: str) -> None:
+        """Go to another channel."""
+        await (
+            self.page.get_by_role("link", name=channel)
+            .or_(self.page.get_by_role("button", name=channel))
+            .first.click()
+        )
+        await expect(self.page.get_by_role("combobox", name=f"Message #{channel}")).to_be_visible()
+
+    async def sees(self, text: str, *, within_ms: int = _SOON_MS) -> None:
+        """Wait until the open channel shows the text."""
+        await expect(self.messages.filter(has_text=text).last).to_be_visible(timeout=within_ms)
+
+
+@asynccontextmanager
+async def running_sandbox(folder: Path) -> AsyncIterator[str]:
+    """Run `governor sandbox` as its own process; answer its address."""
+    port = free_port()
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "PORT": str(port), "LOG_FORMAT": "json"}
+    url = f"http://127.0.0.1:{port}"
+    with (folder / "sandbox.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bot", "sandbox", cwd=ROOT, env=environ, stdout=log, stderr=log
+        )
+
+    async def answers() -> bool:
+        assert process.returncode is None, (folder / "sandbox.log").read_text()
+        try:
+            async with aiohttp.ClientSession() as session, session.get(f"{url}/readyz") as ready:
+                # Nothing fails any more once the shop has told its history and every SLO is measured.
+                return bool((await ready.json())["status"] == "ready")
+        except aiohttp.ClientError:
+            return False
+
+    try:
+        await eventually(answers, bool, within_s=60)
+        yield url
+        process.terminate()
+        async with asyncio.timeout(15):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@asynccontextmanager
+async def visiting(
+    url: str, *, scheme: Literal["light", "dark"] = "light", width: int = 1280, height: int = 800
+) -> AsyncIterator[Visitor]:
+    """Open the page in Chromium."""
+    chromium = find_program("chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
+        page = await browser.new_page(
+            viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=1
+        )
+        visitor = Visitor(page, url)
+        page.on("console", lambda line: visitor.complaints.append(line.text))
+        page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
+        page.on("request", lambda request: visitor.strayed.append(request.url))
+        await page.goto(url)
+        await page.wait_for_selector("body[data-ready]")
+        try:
+            yield visitor
+        finally:
+            visitor.strayed = [asked for asked in visitor.strayed if not asked.startswith((url, "data:"))]
+            await browser.close()
+
+
+Moment = Callable[[str, Visitor], Awaitable[None]]
+
+
+async def nothing(_name: str, _visitor: Visitor) -> None:
+    """Keep no picture."""
+
+
+async def play(visitor: Visitor, moment: Moment = nothing) -> None:
+    """Play the story; `moment` is called at each turn of it, with the turn's name."""
+    await visitor.says("/budget")
+    await visitor.sees("3 services, 0 frozen")
+    await moment("budgets", visitor)
+    await visitor.says("/budget checkout")
+    await visitor.sees("availability")
+    await expect(visitor.page.locator("svg.plot").first).to_be_visible()
+    await moment("budget", visitor)
+
+    await visitor.presses("Bad deploy")
+    await visitor.presses("60×")
+    await visitor.sees("is frozen", within_ms=_STORY_MS)
+    await moment("freeze", visitor)
+    await visitor.says("/ship checkout")
+    await visitor.sees("may not ship")
+    await moment("refused", visitor)
+
+    await visitor.presses("Recover")
+    await visitor.sees("is open again", within_ms=_STORY_MS)
+    await moment("open", visitor)
+    await visitor.opens("releases")
+    await visitor.sees("is frozen")
+    await visitor.sees("is open again")
+    await moment("releases", visitor)
+
+
+async def _keep(name: str, visitor: Visitor) -> None:
+    await visitor.page.wait_for_timeout(400)
+    await visitor.page.screenshot(path=IMAGES / f"{name}.png")
+
+
+async def _pictures() -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        async with running_sandbox(Path(folder)) as url, visiting(url) as visitor:
+            await play(visitor, _keep)
+
+
+if __name__ == "__main__":
+    asyncio.run(_pictures())

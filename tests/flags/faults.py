@@ -11,13 +11,17 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One answer to give instead of the right one. `after_writing`: the request is carried out first."""
+    """One answer to give instead of the right one.
+
+    `after_writing`: the request is carried out first; `stall_s`: the answer comes that much later.
+    """
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     after_writing: bool = False
     hang_up: bool = False
+    stall_s: float = 0.0
 
 
 class Faults:
@@ -47,5 +51,6 @@ class Faults:
             assert request.transport is not None
             request.transport.close()
             await asyncio.sleep(0)
+        await asyncio.sleep(fault.stall_s)
         text = fault.body if isinstance(fault.body, str) else json.dumps(fault.body)
         return web.Response(status=fault.status, text=text, headers=fault.headers)

@@ -95,7 +95,12 @@ def test_off_puts_the_rules_aside_and_on_takes_them_back() -> None:
 def test_an_exposure_keeps_the_order_and_what_users_are_told_apart_by() -> None:
     by = {"cat": [{"var": "$flagd.flagKey"}, {"var": "email"}]}
     before = SIMPLE | {"targeting": {"fractional": [by, ["off", 3], ["on", 1]]}}
-    assert changed(before, SetExposure(0.05))["targeting"] == {"fractional": [by, ["off", 9500], ["on", 500]]}
+    assert changed(before, SetExposure(0.05))["targeting"] == {"fractional": [by, ["off", 95], ["on", 5]]}
+
+
+@pytest.mark.parametrize(("share", "weights"), [(0.29, (29, 71)), (0.005, (50, 9950)), (1.0, (100, 0))])
+def test_weights_are_whole_percents_where_that_is_enough(share: float, weights: tuple[int, int]) -> None:
+    assert changed(SIMPLE, SetExposure(share))["targeting"] == split(*weights)
 
 
 def test_users_without_a_key_see_on_only_when_everyone_does() -> None:
@@ -136,7 +141,7 @@ async def expose(file: Path, share: float) -> Applied:
 async def test_everything_else_in_the_file_stays_as_it_was(file: Path) -> None:
     await expose(file, 0.25)
     expected = deepcopy(FLAGD_FILE)
-    expected["flags"]["new-checkout"]["targeting"] = split(2500, 7500)
+    expected["flags"]["new-checkout"]["targeting"] = split(25, 75)
     assert json.loads(file.read_text()) == expected
     assert list(json.loads(file.read_text())["flags"]) == list(FLAGD_FILE["flags"])
     assert {path.name for path in file.parent.iterdir()} <= {"flags.json", "flags.json.lock"}

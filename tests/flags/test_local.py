@@ -68,6 +68,15 @@ async def test_a_flag_that_no_service_names_any_more_is_stale_and_still_served(d
         await backend(database, declared=("new-checkout",)).read("newsearch", "production")
 
 
+async def test_a_change_is_served_at_once(database: Database) -> None:
+    local = backend(database)
+    for version, change, served in (("0", TurnOn(), True), ("1", Kill(), False)):
+        await local.apply("new-checkout", "production", change, version=version, note="U1")
+        flag = local.served_flag("production", "new-checkout")
+        assert flag is not None
+        assert flag.enabled is served
+
+
 async def test_another_process_sees_a_change_after_its_next_refresh(database: Database) -> None:
     here, there = backend(database), backend(database)
     await here.apply("new-checkout", "production", SetExposure(1.0), version="0", note="U1")

@@ -198,6 +198,7 @@ class Recorded:
 
     def __init__(self) -> None:
         self.faults = Faults()
+        self.features = [FLAG]
 
     def add_routes(self, app: web.Application) -> None:
         app.middlewares.append(self.faults.middleware)
@@ -214,7 +215,8 @@ class Recorded:
         return web.json_response({"name": name, "stale": False, "environments": [environment]})
 
     async def _features(self, _request: web.Request) -> web.Response:
-        return web.json_response({"version": 2, "features": [{"name": FLAG}]})
+        features = [{"name": name} for name in self.features]
+        return web.json_response({"version": 2, "features": features})
 
     async def _done(self, _request: web.Request) -> web.Response:
         return web.Response()
@@ -251,3 +253,18 @@ async def test_each_refusal_is_told_apart(fault: Fault, error: type[FlagError]) 
         recorded.faults.add("GET", Fault(500, {"message": "oops"}))
         with pytest.raises(BackendUnavailable):
             await backend.read(FLAG, WHERE)
+
+
+async def test_a_list_fails_as_one_reading_does_and_leaves_out_what_is_gone() -> None:
+    recorded = Recorded()
+    async with serving(recorded.add_routes) as url, aiohttp.ClientSession() as session:
+        backend = UnleashBackend({"url": url, "token": "t"}, session)
+        recorded.features += ["gone", "another"]
+        assert [state.flag for state in await backend.list(WHERE)] == [FLAG]
+        for fault, error in ((Fault(403, {}), Forbidden), (Fault(500, {}), BackendUnavailable)):
+            recorded.faults.add("GET", fault)
+            with pytest.raises(error):
+                await backend.list(WHERE)
+            recorded.faults.add("GET", fault)
+            with pytest.raises(error):
+                await backend.check()

@@ -52,13 +52,18 @@ class UnleashServer(Server):
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """Call the admin API as a person's browser would."""
         headers = {"Authorization": ADMIN_TOKEN}
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
-            session.request(method, f"{self.url}/api/admin{path}", json=body, headers=headers) as response,
-        ):
-            text = await response.text()
-            assert response.status < 300, f"{method} {path}: {response.status} {text}"
-            return await response.json() if text.strip() else None
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
+                session.request(
+                    method, f"{self.url}/api/admin{path}", json=body, headers=headers
+                ) as response,
+            ):
+                text = await response.text()
+                assert response.status < 300, f"{method} {path}: {response.status} {text}"
+                return await response.json() if text.strip() else None
+        except aiohttp.ClientError as error:
+            raise AssertionError(f"Unleash is gone:\n{self.log.read_text()[-3000:]}") from error
 
     async def _answers(self) -> bool:
         try:

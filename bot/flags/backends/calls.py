@@ -5,8 +5,9 @@ What a failure means depends on whether something may have been written: a read 
 `Refused` carries it there.
 """
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -14,10 +15,18 @@ from typing import Any
 
 import aiohttp
 
-from bot.flags.backend import BackendUnavailable, Forbidden, OutcomeUnknown, RateLimited
+from bot.flags.backend import (
+    BackendUnavailable,
+    FlagNotFound,
+    Forbidden,
+    OutcomeUnknown,
+    RateLimited,
+)
+from bot.flags.flag import FlagState
 
 _RETRY_AFTER = timedelta(seconds=10)
 _LONGEST_WORDS = 300
+_AT_A_TIME = 8
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _REMAINING = ("X-Ratelimit-Global-Remaining", "X-Ratelimit-Route-Remaining")
 
@@ -121,6 +130,25 @@ class JsonApi:
         if writes:
             return OutcomeUnknown(f"{self.name} {what}; whether the change arrived is not known")
         return BackendUnavailable(f"{self.name} {what}")
+
+
+async def read_each(names: Sequence[str], read: Callable[[str], Awaitable[FlagState]]) -> Sequence[FlagState]:
+    """Read many flags, some at a time; those that are gone meanwhile are left out."""
+    turns = asyncio.Semaphore(_AT_A_TIME)
+
+    async def one(name: str) -> FlagState | None:
+        async with turns:
+            try:
+                return await read(name)
+            except FlagNotFound:
+                return None
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            reading = [tasks.create_task(one(name)) for name in names]
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
+    return [state for task in reading if (state := task.result()) is not None]
 
 
 def outcome_of_fault(api: JsonApi, refused: Refused, *, writes: bool) -> BackendUnavailable | OutcomeUnknown:

@@ -19,9 +19,10 @@ from bot.flags.flag import FlagState, Shape
 
 _Definition = dict[str, Any]
 
-# Weights out of this many: steps of 0.01 %.
-_WHOLE = 10_000
-FINEST_SHARE = 1 / _WHOLE
+# Weights are whole percents where that is enough, as older readers want it, else out of ten thousand.
+_PERCENTS, _FINE = 100, 10_000
+FINEST_SHARE = 1 / _FINE
+"""Steps of 0.01 %."""
 _KEPT = ("state", "defaultVariant", "targeting")
 
 
@@ -110,7 +111,10 @@ def _exposed(changed: _Definition, share: float) -> _Definition:
     if names is None:
         raise Unsupported("the flag has other values than true and false")
     on, off = names
-    weights = {on: round(share * _WHOLE), off: _WHOLE - round(share * _WHOLE)}
+    fine = round(share * _FINE)
+    whole = _PERCENTS if fine % (_FINE // _PERCENTS) == 0 else _FINE
+    weight = fine * whole // _FINE
+    weights = {on: weight, off: whole - weight}
     targeting = changed.get("targeting") or {}
     targeting = _parked(targeting) or targeting
     # The order of the variants and what users are told apart by stay: who is in at 10 % stays in at 25 %.

@@ -28,7 +28,7 @@ from bot.flags.backend import (
     plan_change,
     require_version,
 )
-from bot.flags.backends.calls import JsonApi, Refused, outcome_of_fault
+from bot.flags.backends.calls import JsonApi, Refused, outcome_of_fault, read_each
 from bot.flags.backends.flagsmith_feature import (
     FINEST_SHARE,
     Feature,
@@ -76,8 +76,12 @@ class FlagsmithBackend:
         """Answer every flag of the project, by name."""
         place = await self._environment(environment)
         features = await self._pages(f"/projects/{place['project']}/features/")
-        found = sorted(features, key=lambda one: str(one["name"]))
-        return [self._state(await self._collect(one, place), environment, place) for one in found]
+        found = {str(one["name"]): one for one in features}
+
+        async def read(name: str) -> FlagState:
+            return self._state(await self._collect(found[name], place), environment, place)
+
+        return await read_each(sorted(found), read)
 
     async def read(self, flag: str, environment: str) -> FlagState:
         """Answer the flag as Flagsmith has it."""

@@ -28,7 +28,7 @@ from bot.flags.backend import (
     plan_change,
     require_version,
 )
-from bot.flags.backends.calls import JsonApi, Refused, outcome_of_fault
+from bot.flags.backends.calls import JsonApi, Refused, outcome_of_fault, read_each
 from bot.flags.backends.settings import BackendSettings, read_settings
 from bot.flags.backends.unleash_feature import (
     FINEST_SHARE,
@@ -69,8 +69,11 @@ class UnleashBackend:
 
     async def list(self, environment: str) -> Sequence[FlagState]:
         """Answer every flag of the project that the environment has, by name."""
-        names = await self._names()
-        return [await self.read(name, environment) for name in names]
+        try:
+            names = await self._names()
+        except Refused as error:
+            raise await self._explain(error, "", environment, writes=False) from error
+        return await read_each(names, lambda name: self.read(name, environment))
 
     async def read(self, flag: str, environment: str) -> FlagState:
         """Answer the flag as Unleash has it."""
@@ -137,7 +140,7 @@ class UnleashBackend:
         """Answer what a refusal by Unleash means."""
         if refused.status == 404 and flag:
             names = await self._names()
-            return FlagNotFound(flag, names) if flag not in names else Conflict(flag, environment)
+            return Conflict(flag, environment) if writes and flag in names else FlagNotFound(flag, names)
         if refused.status == 403:
             wanted = refused.body.get("permissions", ()) if isinstance(refused.body, Mapping) else ()
             if "SKIP_CHANGE_REQUEST" in wanted:

@@ -96,4 +96,6 @@ def _hold(hold: Hold) -> dict[str, Any]:
 
 
 def _percent(fraction: float | None) -> str:
-    return "nothing known" if fraction is None else f"{fraction * 100:.1f} %".replace("-", "−")
+    if fraction is None:
+        return "nothing known"
+    return f"{fraction * 100:.1f}".removesuffix(".0").replace("-", "−") + " %"

@@ -58,6 +58,12 @@ class Visitor:
         """Press a button of the control strip."""
         await self.page.get_by_role("button", name=button, exact=True).click()
 
+    async def becomes(self, person: str) -> None:
+        """Act as somebody else."""
+        people = self.page.get_by_label("Act as")
+        label = await people.locator("option").filter(has_text=person).inner_text()
+        await people.select_option(label=label)
+
     async def opens(self, channel: str) -> None:
         """Go to another channel."""
         await (

@@ -153,6 +153,22 @@ class Freezer:
         self._after(service.name, tuple(HoldLifted(hold, by, reason) for hold in mine))
         return mine
 
+    async def lift_incident(self, service: Service, *, incident: str, reason: str, now: datetime) -> None:
+        """Lift the holds that an incident put on the service: those whose request begins with `incident`."""
+        own = and_(
+            hold_rows.c.service == service.name,
+            hold_rows.c.kind == HoldKind.INCIDENT,
+            hold_rows.c.request.startswith(incident, autoescape=True),
+            hold_rows.c.lifted_at.is_(None),
+        )
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(select(hold_rows).where(own).order_by(hold_rows.c.id))
+            lifted = tuple(HoldLifted(_hold(row), GOVERNOR, reason) for row in rows)
+            for what in lifted:
+                await self._end(connection, what.hold, GOVERNOR, reason, now)
+                await self._tell(connection, service, what, now)
+        self._after(service.name, lifted)
+
     async def exempt(
         self,
         service: Service,

@@ -42,8 +42,8 @@ def problem_response(problem: Problem) -> web.Response:
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every error below `/api/` into a problem document; unexpected ones are logged and answer 500."""
-    if not request.path.startswith("/api/"):
+    """Turn every error of the API and the webhooks into a problem document; unexpected ones answer 500."""
+    if not request.path.startswith(("/api/", "/webhooks/")):
         return await handler(request)
     try:
         return await handler(request)

@@ -199,7 +199,12 @@ def _placed(service: Service, hold: Hold, others: Sequence[Hold]) -> Telling:
     until = markup(" until {}", when(hold.until)) if hold.until else ""
     why = markup("by {}{}: {}", owner(hold), until, hold.reason)
     facts = _facts(_allowed(service, None), _also(others))
-    following = NOTHING if hold.until else markup("Next: {} ends it.", code(f"/freeze lift {service.name}"))
+    if hold.kind is HoldKind.INCIDENT:
+        following = Markup("Next: help there. It opens by itself once the incident is mitigated.")
+    elif hold.until:
+        following = NOTHING
+    else:
+        following = markup("Next: {} ends it.", code(f"/freeze lift {service.name}"))
     return Telling("hold_placed", _frozen(service, why), facts, following)
 
 

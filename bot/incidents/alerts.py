@@ -1,0 +1,186 @@
+"""Alerts that open incidents, and close their impact again.
+
+A firing of an alert (its fingerprint and start) belongs to one incident, so repeated notifications and a
+pair of Alertmanagers change nothing. New firings of a group join the group's open incident; when none of
+its alerts fires any more the impact ends and the incident is mitigated. People resolve it.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.incidents import records
+from bot.incidents.deeds import ALERTMANAGER
+from bot.incidents.incident import Change, Incident, Severity, Status, changed
+from bot.incidents.responder import Opening, Responder
+from bot.incidents.timeline import Entry, Kind
+from bot.policy.catalog import Catalog
+from bot.store.database import Database
+from bot.store.incident_tables import incident_alerts, incidents
+
+_SEVERITIES: Mapping[str, Severity] = {
+    **{severity.value: severity for severity in Severity},
+    "critical": Severity.SEV2,
+    "page": Severity.SEV2,
+    "error": Severity.SEV2,
+    "warning": Severity.SEV3,
+    "ticket": Severity.SEV3,
+    "info": Severity.SEV4,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert of a notification. `ended_at` is None while it fires."""
+
+    fingerprint: str
+    started_at: datetime
+    ended_at: datetime | None
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """What the alert is called."""
+        return self.labels.get("alertname", "alert")
+
+    @property
+    def summary(self) -> str:
+        """The alert in a line: its own words, else its name."""
+        return self.annotations.get("summary") or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What Alertmanager sends: the alerts of one group."""
+
+    group_key: str
+    alerts: tuple[Alert, ...]
+
+    @property
+    def firing(self) -> tuple[Alert, ...]:
+        """The alerts that fire."""
+        return tuple(alert for alert in self.alerts if alert.ended_at is None)
+
+    @property
+    def group(self) -> str:
+        """The group in a few characters."""
+        return hashlib.sha256(self.group_key.encode()).hexdigest()[:32]
+
+
+class AlertDesk:
+    """Turns notifications into incidents. `catalog` answers which services there are."""
+
+    def __init__(self, database: Database, responder: Responder, catalog: Callable[[], Catalog]) -> None:
+        self._database = database
+        self._responder = responder
+        self._catalog = catalog
+
+    async def take(self, notification: Notification, now: datetime) -> Sequence[int]:
+        """Carry a notification out, all or nothing; answer the incidents that it concerns."""
+        async with self._database.transaction() as connection:
+            concerned: dict[int, None] = {}
+            fresh: list[Alert] = []
+            for alert in notification.alerts:
+                id_ = await _incident_of(connection, alert)
+                if id_ is not None:
+                    concerned[id_] = None
+                    await self._note_end(connection, id_, alert, now)
+                elif alert.ended_at is None:
+                    fresh.append(alert)
+            if fresh:
+                concerned[await self._assign(connection, notification, fresh, now)] = None
+            for id_ in concerned:
+                await self._settle(connection, id_, now)
+        self._responder.on_changed()
+        return list(concerned)
+
+    async def _assign(
+        self, connection: AsyncConnection, notification: Notification, fresh: Sequence[Alert], now: datetime
+    ) -> int:
+        """Give firings that nobody knows yet to the group's open incident, or to a new one."""
+        unresolved = select(incidents.c.id).where(
+            incidents.c.alert_group == notification.group, incidents.c.status != Status.RESOLVED
+        )
+        id_ = (await connection.execute(unresolved.order_by(incidents.c.id).limit(1))).scalar_one_or_none()
+        if id_ is None:
+            opening = self._opening(notification, fresh, now)
+            id_ = (await self._responder.open_within(connection, opening, now)).incident.id
+        for alert in fresh:
+            values = {"fingerprint": alert.fingerprint, "started_at": alert.started_at, "incident_id": id_}
+            added = self._database.insert(incident_alerts).values(values).on_conflict_do_nothing()
+            if (await connection.execute(added)).rowcount == 0:
+                continue
+            said = f"{alert.name} fires: {alert.summary}"
+            mark = f"alert {alert.fingerprint} {alert.started_at.isoformat()}"
+            await records.note(connection, id_, Entry(alert.started_at, Kind.ALERT, said, ALERTMANAGER, mark))
+        return int(id_)
+
+    def _opening(self, notification: Notification, fresh: Sequence[Alert], now: datetime) -> Opening:
+        first = min(fresh, key=lambda alert: (alert.started_at, alert.fingerprint))
+        known = self._catalog().services
+        named = [alert.labels.get("service", "") for alert in notification.firing]
+        names = list(dict.fromkeys(alert.name for alert in fresh))
+        title = first.summary if len(names) == 1 else f"{first.summary} and {len(fresh) - 1} more"
+        return Opening(
+            key=f"{ALERTMANAGER}:{notification.group}:{first.started_at.isoformat()}:{first.fingerprint}",
+            title=title,
+            severity=min((severity_of(alert) for alert in fresh), key=lambda severity: severity.value),
+            services=tuple(dict.fromkeys(name for name in named if name in known)),
+            by=ALERTMANAGER,
+            started_at=min(first.started_at, now),
+            alert_group=notification.group,
+        )
+
+    async def _note_end(self, connection: AsyncConnection, id_: int, alert: Alert, now: datetime) -> None:
+        rows = incident_alerts.c
+        this = (rows.fingerprint == alert.fingerprint, rows.started_at == alert.started_at)
+        if alert.ended_at is None:
+            return
+        ended = min(alert.ended_at, now)
+        over = update(incident_alerts).where(*this, rows.ended_at.is_(None)).values(ended_at=ended)
+        if (await connection.execute(over)).rowcount == 1:
+            await records.note(
+                connection, id_, Entry(ended, Kind.ALERT, f"{alert.name} is over", ALERTMANAGER)
+            )
+
+    async def _settle(self, connection: AsyncConnection, id_: int, now: datetime) -> None:
+        """End the impact when no alert fires any more; begin another when one fires again."""
+        rows = incident_alerts.c
+        query = select(func.count(), func.count(rows.ended_at), func.max(rows.ended_at))
+        counts = await connection.execute(query.where(rows.incident_id == id_))
+        total, ended, last = counts.one()
+        incident = await records.read(connection, id_)
+        if total == ended and incident.status.is_active:
+            change = Change(status=Status.MITIGATED, ended_at=_not_before(incident, last, now))
+        elif total > ended and incident.status is Status.MITIGATED:
+            change = Change(status=Status.INVESTIGATING)
+        else:
+            return
+        await self._responder.change_within(
+            connection, id_, "changed", lambda known: changed(known, change, now), by=ALERTMANAGER, now=now
+        )
+
+
+def severity_of(alert: Alert) -> Severity:
+    """Answer the severity that the alert's label names; sev3 where it names none that is known."""
+    return _SEVERITIES.get(alert.labels.get("severity", "").casefold(), Severity.SEV3)
+
+
+def _not_before(incident: Incident, end: datetime, now: datetime) -> datetime | None:
+    """Answer the end of the impact, as far as it fits what people have stated meanwhile."""
+    latest_start = max((impact.start for impact in incident.impacts if impact.end is None), default=None)
+    return max(end, latest_start) if latest_start is not None and end <= now else None
+
+
+async def _incident_of(connection: AsyncConnection, alert: Alert) -> int | None:
+    rows = incident_alerts.c
+    query = select(rows.incident_id).where(
+        rows.fingerprint == alert.fingerprint, rows.started_at == alert.started_at
+    )
+    found: int | None = (await connection.execute(query)).scalar_one_or_none()
+    return found

@@ -1,0 +1,78 @@
+"""What a change of an incident leaves behind: timeline entries, and what the audit log shows. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from bot.freezes.hold import GOVERNOR
+from bot.incidents.incident import Incident
+from bot.incidents.timeline import Entry, Kind
+from bot.store import audit
+
+ALERTMANAGER = "alertmanager"
+"""The actor of what alerts do."""
+
+_MACHINES = frozenset({GOVERNOR, ALERTMANAGER})
+_SHOWN = ("title", "severity", "status", "private", "cause", "postmortem_at", "snoozed_until")
+
+
+def touched(incident: Incident, by: str, now: datetime) -> Incident:
+    """Answer the incident's next version; the first touch that is not a machine's acknowledges it."""
+    acknowledged = incident.acknowledged_at or (None if by in _MACHINES else now)
+    return replace(incident, version=incident.version + 1, acknowledged_at=acknowledged)
+
+
+def told(before: Incident, after: Incident, by: str, now: datetime) -> Iterable[Entry]:
+    """Answer the timeline's entries for a change."""
+    if before.status is not after.status:
+        yield Entry(now, Kind.STATUS, f"{before.status} → {after.status}", by)
+    if before.severity is not after.severity:
+        yield Entry(now, Kind.SEVERITY, f"{before.severity} → {after.severity}", by)
+    for role, person in after.roles.items():
+        if before.roles.get(role) != person:
+            yield Entry(now, Kind.ROLE, f"{role.replace('_', ' of ')}: {person}", by)
+    if before.share != after.share:
+        yield Entry(now, Kind.IMPACT, f"{after.share:.0%} of requests affected", by)
+
+
+def facts(incident: Incident) -> dict[str, Any]:
+    """Answer what the audit log shows of an incident; the words of a private one stay in its channel."""
+    values = {name: getattr(incident, name) for name in _SHOWN}
+    written = {name: one.isoformat() if isinstance(one, datetime) else one for name, one in values.items()}
+    if incident.private:
+        written["title"] = "private"
+    return written | {
+        "services": list(incident.services),
+        "roles": {role.value: person for role, person in incident.roles.items()},
+        "document": sorted(incident.document),
+        "impacts": [
+            {
+                "start": impact.start.isoformat(),
+                "end": impact.end.isoformat() if impact.end else None,
+                "share": impact.share,
+                "service": impact.service,
+            }
+            for impact in incident.impacts
+        ],
+    }
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Answer the facts that differ, as they were and as they became."""
+    names = [name for name in after if before[name] != after[name]]
+    return {name: before[name] for name in names}, {name: after[name] for name in names}
+
+
+def entry(
+    action: str,
+    incident: Incident,
+    by: str,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> audit.Entry:
+    """Answer the audit entry of a deed."""
+    subject = f"incident {incident.id}"
+    reason = "a private incident" if incident.private else incident.title
+    service = next(iter(incident.services), None)
+    return audit.Entry(by, f"incident.{action}", subject, reason, service, before, after)

@@ -1,0 +1,121 @@
+"""Keeps what was posted up to date in place: each room's card, and the notice of it elsewhere.
+
+What a message shows is remembered as a digest, so that nothing is written that shows already.
+"""
+
+import asyncio
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import or_, select
+
+from bot.incidents import steps
+from bot.incidents.incident import Status
+from bot.incidents.ports import Later, RoomFault, Rooms, View, Voice
+from bot.incidents.steps import Room
+from bot.incidents.views import Views
+from bot.store.database import Database
+from bot.store.incident_tables import incidents
+from bot.store.outbox import Message, Place, delivery_of
+
+log = structlog.get_logger(__name__)
+
+_AGAIN_S = 2.0
+_STILL_SHOWN = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    """A message that stands somewhere: which column remembers what it shows."""
+
+    column: str
+    key: str
+    shown: str | None
+    wanted: Message
+
+
+class Display:
+    """Rewrites messages that no longer show what is, every `every_s` (real seconds) or once stirred."""
+
+    def __init__(self, database: Database, rooms: Rooms, voice: Voice, views: Views, every_s: float) -> None:
+        self._database = database
+        self._rooms = rooms
+        self._voice = voice
+        self._views = views
+        self._every_s = every_s
+        self._due_at = 0.0
+
+    def stir(self) -> None:
+        """Look at the next `refresh`: something changed."""
+        self._due_at = 0.0
+
+    async def refresh(self) -> None:
+        """Bring the messages of all incidents that may have changed up to date."""
+        now = asyncio.get_running_loop().time()
+        if now < self._due_at:
+            return
+        self._due_at = now + self._every_s
+        for id_ in await self._candidates():
+            view = await self._views.of(id_)
+            if not all([await self._refresh(view, room) for room in view.rooms.values()]):
+                self._due_at = min(self._due_at, now + _AGAIN_S)
+
+    async def _candidates(self) -> list[int]:
+        """Answer the incidents that are open, or were touched so late that their cards may be behind."""
+        is_open = incidents.c.status != Status.RESOLVED
+        late = incidents.c.updated_at >= self._views.now() - _STILL_SHOWN
+        async with self._database.reading() as connection:
+            return list(await connection.scalars(select(incidents.c.id).where(or_(is_open, late))))
+
+    async def _refresh(self, view: View, room: Room) -> bool:
+        """Rewrite what a room has posted; answer whether all of it shows what it should."""
+        done = True
+        for posted in self._posted(view, room):
+            digest = digest_of(posted.wanted)
+            if digest == posted.shown:
+                continue
+            place = await self._place(posted.key)
+            if place is None:
+                done = False
+                continue
+            done &= await self._rewrite(room, posted, place, digest)
+        return done
+
+    async def _rewrite(self, room: Room, posted: _Posted, place: Place, digest: str) -> bool:
+        try:
+            await self._rooms.rewrite(place, posted.wanted)
+        except Later as fault:
+            log.info("card_not_rewritten", incident=room.incident_id, error=fault.error)
+            return False
+        except RoomFault as fault:
+            # A message that is gone is not asked for again until there is something new to show.
+            log.info("card_gone", incident=room.incident_id, error=fault.error)
+        changes: dict[str, Any] = {posted.column: digest}
+        async with self._database.transaction() as connection:
+            await steps.change_room(connection, room, **changes)
+        return True
+
+    def _posted(self, view: View, room: Room) -> list[_Posted]:
+        found = []
+        if room.card_key is not None:
+            card = self._voice.card(view, room.kind)
+            found.append(_Posted("card_shown", room.card_key, room.card_shown, card))
+        notice = self._voice.notice(view, room.kind) if room.notice_key is not None else None
+        if notice is not None and room.notice_key is not None:
+            found.append(_Posted("notice_shown", room.notice_key, room.notice_shown, notice))
+        return found
+
+    async def _place(self, key: str) -> Place | None:
+        async with self._database.reading() as connection:
+            delivery = await delivery_of(connection, key)
+        return delivery.place if delivery else None
+
+
+def digest_of(message: Message) -> str:
+    """Answer a text that is the same as long as the message shows the same."""
+    written = json.dumps([message.text, list(message.blocks)], sort_keys=True, default=str)
+    return hashlib.sha256(written.encode()).hexdigest()

@@ -1,0 +1,150 @@
+"""What incidents need of the place where people meet: its channels, and words for what is to be told.
+
+RoomFault
+├── NameTaken    a channel has that name already
+├── Impossible   refused, and would be refused again
+├── NotAllowed   a person must mend the installation or its rights first
+└── Later        not done, or nobody knows; worth another attempt
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar, Protocol
+
+from bot.incidents.actions import Action
+from bot.incidents.incident import Incident
+from bot.incidents.postmortem import Postmortem
+from bot.incidents.reminders import Reminder
+from bot.incidents.steps import Room, RoomKind
+from bot.incidents.timeline import Entry
+from bot.store.outbox import Message, Place
+
+
+class RoomFault(Exception):
+    """Something could not be done; `error` is the place's own word for it."""
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, error: str) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class NameTaken(RoomFault):
+    """A channel has that name already."""
+
+
+class Impossible(RoomFault):
+    """Refused for good."""
+
+
+class NotAllowed(RoomFault):
+    """Refused until a person changes what the bot may do."""
+
+    retryable: ClassVar[bool] = True
+
+
+class Later(RoomFault):
+    """Try again, after `after_s` seconds if that is known."""
+
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, error: str, after_s: float | None = None) -> None:
+        super().__init__(error)
+        self.after_s = after_s
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel that the bot is in. `is_mine`: the bot made it; `purpose` is what stands there."""
+
+    id: str
+    is_mine: bool
+    purpose: str
+
+
+class Rooms(Protocol):
+    """Where people meet. Every method raises `RoomFault`; all but `make` may be repeated harmlessly."""
+
+    async def make(self, name: str, *, private: bool) -> str:
+        """Make a channel and answer its id."""
+        ...
+
+    async def find(self, name: str) -> Channel | None:
+        """Answer the channel of that name if the bot is in it."""
+        ...
+
+    async def set_topic(self, channel_id: str, topic: str) -> None:
+        """Say what the channel talks about."""
+        ...
+
+    async def set_purpose(self, channel_id: str, purpose: str) -> None:
+        """Say what the channel is for."""
+        ...
+
+    async def invite(self, channel_id: str, who: str) -> None:
+        """Bring a person, or everyone in a team (`@handle`), into the channel."""
+        ...
+
+    async def pin(self, place: Place) -> None:
+        """Pin a message to its channel."""
+        ...
+
+    async def rewrite(self, place: Place, message: Message) -> None:
+        """Put other words in place of the bot's own message."""
+        ...
+
+    async def members(self, team: str) -> Sequence[str]:
+        """Answer who is in a team (`@handle`); a person is a team of one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that is shown of an incident at a time. `cost` maps `service/slo` to the budget's fraction."""
+
+    incident: Incident
+    rooms: Mapping[RoomKind, Room]
+    now: datetime
+    cost: Mapping[str, float] = field(default_factory=dict)
+    timeline: Sequence[Entry] = ()
+    actions: Sequence[Action] = ()
+
+    def channel_id(self, kind: RoomKind = RoomKind.INCIDENT) -> str | None:
+        """Answer the channel's id, None until it is there."""
+        room = self.rooms.get(kind)
+        return room.channel_id if room else None
+
+    @property
+    def postmortem(self) -> Postmortem:
+        """The postmortem's document as it stands."""
+        return Postmortem(self.incident, self.timeline, self.actions, self.cost, self.now)
+
+
+class Voice(Protocol):
+    """Writes what is told; pure, so that it can run within a transaction."""
+
+    def card(self, view: View, kind: RoomKind) -> Message:
+        """Write the message that is pinned in a room and kept up to date."""
+        ...
+
+    def notice(self, view: View, kind: RoomKind) -> Message | None:
+        """Write what is told elsewhere of a room; None where nobody is to know."""
+        ...
+
+    def reminder(self, view: View, what: Reminder) -> Message | None:
+        """Write a reminder for the incident's channel; None while there is none."""
+        ...
+
+    def action_due(self, action: Action) -> Message:
+        """Write to the owner of an action that is due or overdue."""
+        ...
+
+    def topic(self, view: View, kind: RoomKind) -> str:
+        """Write a room's topic."""
+        ...
+
+    def purpose(self, view: View, kind: RoomKind) -> str:
+        """Write what a room is for; the incident's marker stands in it."""
+        ...

@@ -1,0 +1,200 @@
+"""Incidents as rows: reading them whole, and writing what changed. Runs in its callers' transactions."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.incidents.downtime import Impact
+from bot.incidents.incident import Cause, Incident, Role, Severity, Status, UnknownIncident
+from bot.incidents.timeline import Entry, Kind
+from bot.store.incident_tables import (
+    incident_entries,
+    incident_impacts,
+    incident_roles,
+    incident_services,
+    incidents,
+)
+
+_COLUMNS = frozenset(column.name for column in incidents.c)
+_FIELDS = tuple(field.name for field in fields(Incident) if field.name in _COLUMNS)
+
+
+async def read(connection: AsyncConnection, id_: int, *, lock: bool = False) -> Incident:
+    """Answer one incident; raises `UnknownIncident`. With `lock` nobody else changes it meanwhile."""
+    query = select(incidents).where(incidents.c.id == id_)
+    found = await _read(connection, query.with_for_update() if lock else query)
+    if not found:
+        raise UnknownIncident(id_)
+    return found[0]
+
+
+async def read_by_key(connection: AsyncConnection, key: str) -> Incident | None:
+    """Answer the incident that was opened by this key."""
+    return next(iter(await _read(connection, select(incidents).where(incidents.c.key == key))), None)
+
+
+async def read_many(
+    connection: AsyncConnection,
+    *,
+    unresolved: bool = False,
+    service: str | None = None,
+    since: datetime | None = None,
+    limit: int | None = None,
+) -> Sequence[Incident]:
+    """Answer incidents, newest first: those still open, of one service, opened since a time."""
+    query = select(incidents).order_by(incidents.c.id.desc()).limit(limit)
+    if unresolved:
+        query = query.where(incidents.c.status != Status.RESOLVED)
+    if service is not None:
+        of_service = select(incident_services.c.incident_id).where(incident_services.c.service == service)
+        query = query.where(incidents.c.id.in_(of_service))
+    if since is not None:
+        query = query.where(incidents.c.opened_at >= since)
+    return await _read(connection, query)
+
+
+async def add(connection: AsyncConnection, incident: Incident) -> None:
+    """Write what hangs on a new incident whose own row is there."""
+    services = [
+        {"incident_id": incident.id, "service": service, "position": position}
+        for position, service in enumerate(incident.services)
+    ]
+    if services:
+        await connection.execute(insert(incident_services), services)
+    await _write_impacts(connection, incident)
+
+
+def row_of(incident: Incident) -> dict[str, Any]:
+    """Answer the columns of the incident's own row that are its own fields."""
+    return {name: getattr(incident, name) for name in _FIELDS if name != "id"} | {
+        "document": dict(incident.document)
+    }
+
+
+async def write(connection: AsyncConnection, before: Incident, after: Incident, now: datetime) -> None:
+    """Write what changed between the two."""
+    values = row_of(after) | {"updated_at": now}
+    await connection.execute(update(incidents).where(incidents.c.id == after.id).values(values))
+    if before.impacts != after.impacts:
+        await connection.execute(delete(incident_impacts).where(incident_impacts.c.incident_id == after.id))
+        await _write_impacts(connection, after)
+    if before.roles != after.roles:
+        await connection.execute(delete(incident_roles).where(incident_roles.c.incident_id == after.id))
+        rows = [{"incident_id": after.id, "role": role, "person": who} for role, who in after.roles.items()]
+        if rows:
+            await connection.execute(insert(incident_roles), rows)
+
+
+async def read_impacts(
+    connection: AsyncConnection, service: str, since: datetime, until: datetime
+) -> Sequence[Impact]:
+    """Answer the impacts on a service, of all incidents, that lie at least partly in the time."""
+    impacts, services = incident_impacts, incident_services
+    query = (
+        select(impacts)
+        .join(services, services.c.incident_id == impacts.c.incident_id)
+        .where(services.c.service == service, impacts.c.start < until)
+        .where((impacts.c.end.is_(None)) | (impacts.c.end > since))
+        .where((impacts.c.service.is_(None)) | (impacts.c.service == service))
+    )
+    return [_impact(row) for row in await connection.execute(query)]
+
+
+async def note(connection: AsyncConnection, id_: int, entry: Entry) -> None:
+    """Put an entry onto the timeline; the caller has seen to it that its mark is new."""
+    await connection.execute(
+        insert(incident_entries).values(
+            incident_id=id_, at=entry.at, kind=entry.kind, text=entry.text, by=entry.by, mark=entry.mark
+        )
+    )
+
+
+async def has_mark(connection: AsyncConnection, id_: int, mark: str) -> bool:
+    """Tell whether an entry with this mark stands on the timeline."""
+    found = select(incident_entries.c.id).where(
+        incident_entries.c.incident_id == id_, incident_entries.c.mark == mark
+    )
+    return (await connection.execute(found)).first() is not None
+
+
+async def unnote(connection: AsyncConnection, id_: int, mark: str) -> bool:
+    """Take the entry with this mark off the timeline; answer whether it was there."""
+    gone = await connection.execute(
+        delete(incident_entries).where(incident_entries.c.incident_id == id_, incident_entries.c.mark == mark)
+    )
+    return gone.rowcount > 0
+
+
+async def read_entries(connection: AsyncConnection, id_: int) -> Sequence[Entry]:
+    """Answer what was put onto the timeline, in the order of time."""
+    query = select(incident_entries).where(incident_entries.c.incident_id == id_)
+    rows = await connection.execute(query.order_by(incident_entries.c.at, incident_entries.c.id))
+    return [Entry(row.at, Kind(row.kind), row.text, row.by, row.mark) for row in rows]
+
+
+async def last_changed(connection: AsyncConnection, id_: int) -> datetime:
+    """Answer when somebody last wrote or changed something."""
+    query = select(incidents.c.updated_at).where(incidents.c.id == id_)
+    changed: datetime = (await connection.execute(query)).scalar_one()
+    return changed
+
+
+async def _read(connection: AsyncConnection, query: Select[Any]) -> list[Incident]:
+    rows = (await connection.execute(query)).all()
+    ids = [row.id for row in rows]
+    services, impacts, roles = incident_services, incident_impacts, incident_roles
+    served = await _by_incident(connection, _of(services, ids).order_by(services.c.position))
+    hit = await _by_incident(connection, _of(impacts, ids).order_by(impacts.c.start, impacts.c.id))
+    played = await _by_incident(connection, _of(roles, ids))
+    return [
+        _incident(
+            row,
+            tuple(one.service for one in served[row.id]),
+            tuple(_impact(one) for one in hit[row.id]),
+            {Role(one.role): one.person for one in played[row.id]},
+        )
+        for row in rows
+    ]
+
+
+def _of(table: Any, ids: Sequence[int]) -> Select[Any]:
+    return select(table).where(table.c.incident_id.in_(ids))
+
+
+async def _by_incident(connection: AsyncConnection, query: Select[Any]) -> Mapping[int, list[Row[Any]]]:
+    found: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+    for row in await connection.execute(query):
+        found[row.incident_id].append(row)
+    return found
+
+
+def _incident(
+    row: Row[Any], services: tuple[str, ...], impacts: tuple[Impact, ...], roles: Mapping[Role, str]
+) -> Incident:
+    values = {name: getattr(row, name) for name in _FIELDS}
+    values |= {
+        "severity": Severity(row.severity),
+        "status": Status(row.status),
+        "cause": None if row.cause is None else Cause(row.cause),
+    }
+    return Incident(**values, services=services, impacts=impacts, roles=roles)
+
+
+def _impact(row: Row[Any]) -> Impact:
+    return Impact(row.start, row.end, row.share, row.service, row.assumed)
+
+
+async def _write_impacts(connection: AsyncConnection, incident: Incident) -> None:
+    rows = [_impact_row(incident.id, impact) for impact in incident.impacts]
+    if rows:
+        await connection.execute(insert(incident_impacts), rows)
+
+
+def _impact_row(id_: int, impact: Impact) -> dict[str, Any]:
+    values = {field.name: getattr(impact, field.name) for field in fields(Impact)}
+    return {"incident_id": id_, **values}

@@ -1,0 +1,108 @@
+"""Looks after incidents while time passes: reminders, owners of actions, and postmortems that are due."""
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.clock import Clock
+from bot.freezes.hold import GOVERNOR
+from bot.incidents import action_book, records, reminders
+from bot.incidents.cost import Costs
+from bot.incidents.incident import Incident, Status
+from bot.incidents.ports import View, Voice
+from bot.incidents.reminders import Reminder
+from bot.incidents.responder import Responder
+from bot.incidents.views import Views
+from bot.store.database import Database
+from bot.store.incident_tables import incident_reminders
+from bot.store.outbox import enqueue
+
+log = structlog.get_logger(__name__)
+
+_MOST_RECENT = 50
+WEIGHED_FOR = timedelta(days=1)
+"""How long after its end an incident may still be found to have cost a postmortem: counts come in late."""
+
+
+class Watch:
+    """Each `tick` sends what is due, once; what was sent is written in the same transaction."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        responder: Responder,
+        costs: Costs,
+        views: Views,
+        voice: Voice,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._responder = responder
+        self._costs = costs
+        self._views = views
+        self._voice = voice
+        self._clock = clock
+
+    async def tick(self) -> None:
+        """Send what is due now."""
+        now = self._clock.now()
+        async with self._database.reading() as connection:
+            unresolved = await records.read_many(connection, unresolved=True)
+            recent = await records.read_many(connection, limit=_MOST_RECENT)
+        for incident in unresolved:
+            await self._remind(incident, now)
+        for incident in recent:
+            await self._weigh(incident, now)
+        await self._remind_owners(now)
+
+    async def _weigh(self, incident: Incident, now: datetime) -> None:
+        """Ask for a postmortem of an incident that is over and was costly."""
+        resolved = incident.resolved_at
+        if incident.status is not Status.RESOLVED or incident.postmortem_at is not None or resolved is None:
+            return
+        if now - resolved <= WEIGHED_FOR and await self._costs.calls_for_postmortem(incident, now):
+            log.info("postmortem_due", incident=incident.id)
+            await self._responder.request_postmortem(incident.id, by=GOVERNOR, now=now)
+
+    async def _remind(self, incident: Incident, now: datetime) -> None:
+        async with self._database.reading() as connection:
+            if not await self._due(connection, incident, now):
+                return
+        view = await self._views.of(incident.id)
+        async with self._database.transaction() as connection:
+            current = await records.read(connection, incident.id, lock=True)
+            for what in await self._due(connection, current, now):
+                await self._send(connection, view, what, now)
+        self._responder.on_changed()
+
+    async def _due(self, connection: AsyncConnection, incident: Incident, now: datetime) -> list[Reminder]:
+        rows = incident_reminders.c
+        query = select(rows.kind, rows.sent_at).where(rows.incident_id == incident.id)
+        sent = {Reminder(kind): at for kind, at in await connection.execute(query)}
+        updated_at = await records.last_changed(connection, incident.id)
+        return list(reminders.due(incident, updated_at, sent, now))
+
+    async def _send(self, connection: AsyncConnection, view: View, what: Reminder, now: datetime) -> None:
+        message = self._voice.reminder(view, what)
+        if message is None:
+            return
+        await enqueue(connection, [message], now)
+        sent = self._database.insert(incident_reminders).values(
+            incident_id=view.incident.id, kind=what, sent_at=now
+        )
+        await connection.execute(
+            sent.on_conflict_do_update(index_elements=["incident_id", "kind"], set_={"sent_at": now})
+        )
+
+    async def _remind_owners(self, now: datetime) -> None:
+        today = now.astimezone(UTC).date()
+        async with self._database.reading() as connection:
+            if not await action_book.any_overdue(connection, today):
+                return
+        async with self._database.transaction() as connection:
+            due = await action_book.claim_overdue(connection, today, now)
+            await enqueue(connection, [self._voice.action_due(action) for action in due], now)
+        self._responder.on_changed()

@@ -1,0 +1,307 @@
+"""An incident in words: the pinned card, the notice of it, the postmortem's document, reminders. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+
+from bot.incidents.actions import Action
+from bot.incidents.downtime import duration as downtime
+from bot.incidents.incident import Incident, Role, Status, times
+from bot.incidents.ports import View
+from bot.incidents.postmortem import POINTS_TO, PROMPTS, Part
+from bot.incidents.reminders import Reminder
+from bot.incidents.steps import RoomKind
+from bot.incidents.timeline import Entry, Kind
+from bot.policy.catalog import Workspace
+from bot.slack.blocks import (
+    NOTHING,
+    Markup,
+    bold,
+    code,
+    context,
+    cut,
+    divider,
+    fields,
+    fit,
+    header,
+    join,
+    markup,
+    mention,
+    section,
+    when,
+)
+from bot.slack.wording import duration, listed, percent, share
+from bot.store.outbox import Block, Message
+
+CARD = "incident_card"
+NOTICE = "incident_opened"
+DOCUMENT = "postmortem_document"
+POSTMORTEM_OPENED = "postmortem_opened"
+REMINDER = "incident_reminder"
+ACTION_DUE = "action_due"
+
+_MOST_CHANGES = 5
+_MOST_ENTRIES = 25
+_LONGEST_ENTRY = 300
+_LONGEST_PART = 2_500
+_MARKS: Mapping[Status, str] = {
+    Status.INVESTIGATING: ":rotating_light:",
+    Status.IDENTIFIED: ":rotating_light:",
+    Status.MITIGATED: ":hourglass:",
+    Status.RESOLVED: ":white_check_mark:",
+}
+_PARTS = {
+    Part.SUMMARY: "What happened",
+    Part.FACTORS: "Contributing factors",
+    Part.WENT_WELL: "What went well",
+}
+_ROLES = {
+    Role.COMMANDER: "Commander",
+    Role.SCRIBE: "Scribe",
+    Role.COMMS: "Communications",
+    Role.FACILITATOR_DEVELOPMENT: "Facilitator from development",
+    Role.FACILITATOR_RELIABILITY: "Facilitator from reliability",
+}
+_NEXT: Mapping[Status, str] = {
+    Status.INVESTIGATING: "Next: find what changed last, and undo it.",
+    Status.IDENTIFIED: "Next: stop the impact first; repair the cause after.",
+    Status.MITIGATED: "Next: watch that it stays well, then resolve.",
+    Status.RESOLVED: "Next: write down what was learned while it is fresh.",
+}
+
+
+class IncidentVoice:
+    """Writes all messages about incidents; `workspace` answers the policy in force."""
+
+    def __init__(self, workspace: Callable[[], Workspace]) -> None:
+        self._workspace = workspace
+
+    def card(self, view: View, kind: RoomKind) -> Message:
+        """Write the message that is pinned in a room: the incident's card, or the postmortem's document."""
+        channel = view.channel_id(kind) or ""
+        if kind is RoomKind.POSTMORTEM:
+            return Message(channel, DOCUMENT, _headline(view), document_blocks(view))
+        return Message(channel, CARD, _headline(view), card_blocks(view))
+
+    def notice(self, view: View, kind: RoomKind) -> Message | None:
+        """Write what is told of a room elsewhere.
+
+        Of an incident's room in the incidents channel, unless it is private; of a postmortem's in the
+        incident's own channel.
+        """
+        if kind is RoomKind.POSTMORTEM:
+            return self._postmortem_opened(view)
+        if view.incident.private:
+            return None
+        workspace = self._workspace()
+        text = join(" ", [_headline(view), _where(view)])
+        facts = join("\n", [_impact(view), _cost(view)])
+        body = [section(part) for part in (text, facts) if part]
+        return Message(workspace.incidents or workspace.announcements, NOTICE, _plain(text), body)
+
+    def reminder(self, view: View, what: Reminder) -> Message | None:
+        """Write a reminder for the incident's channel."""
+        channel = view.channel_id()
+        if channel is None:
+            return None
+        open_for = duration(view.now - view.incident.opened_at)
+        words = {
+            Reminder.NO_COMMANDER: markup(
+                "{} without a commander. Next: {} takes the role.",
+                open_for, code("/incident role commander"),
+            ),
+            Reminder.NO_UPDATE: markup(
+                "No update for a while, and it is still {}. Next: {} tells people where it stands.",
+                view.incident.status.value, code("/incident note TEXT"),
+            ),
+            Reminder.STILL_OPEN: markup(
+                "Open for {}. Next: {} if it is over.", open_for, code("/incident status resolved")
+            ),
+        }[what]  # fmt: skip
+        return Message(channel, REMINDER, _plain(words), [section(words)])
+
+    def action_due(self, action: Action) -> Message:
+        """Write to the owner of an action that is due."""
+        due = f"{action.due:%Y-%m-%d}" if action.due else "now"
+        text = markup(
+            "Due {}: {}{}. Next: {} once it is.",
+            due, "P0 — " if action.is_p0 else "", action.text, code(f"/action done {action.id}"),
+        )  # fmt: skip
+        return Message(action.owner or "", ACTION_DUE, _plain(text), [section(text)])
+
+    def topic(self, view: View, kind: RoomKind) -> str:
+        """Write a room's topic."""
+        about = "Postmortem" if kind is RoomKind.POSTMORTEM else view.incident.severity.value
+        return join(" · ", [about, view.incident.title, *view.incident.services])
+
+    def purpose(self, view: View, kind: RoomKind) -> str:
+        """Write what a room is for; the marker comes first, so that no cut takes it away."""
+        what = "What we learn from" if kind is RoomKind.POSTMORTEM else "Working on"
+        return f"{view.incident.marker} · {what} incident {view.incident.id}"
+
+    def _postmortem_opened(self, view: View) -> Message | None:
+        channel, other = view.channel_id(), view.channel_id(RoomKind.POSTMORTEM)
+        if channel is None or other is None:
+            return None
+        text = markup("The postmortem is in {}. Next: write down what you saw, without blame.", _link(other))
+        return Message(channel, POSTMORTEM_OPENED, _plain(text), [section(text)])
+
+
+def card_blocks(view: View) -> list[Block]:
+    """Draw an incident as it stands."""
+    incident = view.incident
+    body = [
+        header(incident.title),
+        section(_headline(view)),
+        fields(_facts(view)),
+        *_part("Spent so far" if incident.status.is_active else "Spent", _cost(view)),
+        *_part("Changed lately", _changes(view.timeline)),
+    ]
+    return fit(body, [section(_NEXT[incident.status]), context(_opened(incident))])
+
+
+def document_blocks(view: View) -> list[Block]:
+    """Draw the postmortem's document; the whole of it is exported as Markdown."""
+    incident = view.incident
+    cause = incident.cause
+    classified = f"{cause.value}. {POINTS_TO[cause]}" if cause else "not classified yet"
+    body = [
+        header(f"Postmortem: {incident.title}"),
+        fields(_facts(view)),
+        *_part("Took", _times(incident)),
+        *_part("Spent", _cost(view) or Markup("nothing that was measured")),
+        *_part(_PARTS[Part.SUMMARY], _written(incident, Part.SUMMARY)),
+        *_part("Timeline", _timeline(view.timeline)),
+        *_part("Cause", classified),
+        *_part(_PARTS[Part.FACTORS], _written(incident, Part.FACTORS)),
+        *_part(_PARTS[Part.WENT_WELL], _written(incident, Part.WENT_WELL)),
+        *_part("Actions", _actions(view.actions)),
+        divider(),
+    ]
+    return fit(body, [context("Blameless: look for what to change in the system, not for who to change.")])
+
+
+def _headline(view: View) -> Markup:
+    incident = view.incident
+    length = _lasted(incident, view)
+    return markup(
+        "{} {} {}, {}: {}",
+        Markup(_MARKS[incident.status]), incident.severity.value, incident.status.value, length,
+        bold(incident.title),
+    )  # fmt: skip
+
+
+def _lasted(incident: Incident, view: View) -> str:
+    """Answer how long it took; while it lasts in whole minutes, then in fives, to rewrite less."""
+    taken = downtime(incident.impacts, view.now)
+    if incident.ended_at is None:
+        step = timedelta(minutes=1 if taken < timedelta(hours=1) else 5)
+        taken = step * (taken // step)
+        return f"{duration(taken)} so far" if taken else "just begun"
+    return f"{duration(taken)} in all"
+
+
+def _where(view: View) -> Markup:
+    room = view.rooms[RoomKind.INCIDENT]
+    if room.channel_id is not None:
+        return markup("Next: join {}.", _link(room.channel_id))
+    if room.problem is not None:
+        return markup("Its channel could not be made — Slack says {}. Next: allow it.", code(room.problem))
+    return NOTHING
+
+
+def _link(channel_id: str) -> Markup:
+    return Markup(f"<#{channel_id}>")
+
+
+def _facts(view: View) -> list[Markup]:
+    incident = view.incident
+    roles = [
+        markup("{} {}", bold(_ROLES[role]), mention(person))
+        for role, person in sorted(incident.roles.items())
+    ]
+    commander = [] if Role.COMMANDER in incident.roles else [markup("{} nobody yet", bold("Commander"))]
+    end = when(incident.ended_at) if incident.ended_at else "lasts"
+    return [
+        markup("{} {}", bold("Services"), listed(incident.services) or "none named"),
+        markup("{} {}", bold("Impact"), _impact(view)),
+        markup("{} {}", bold("Started"), when(incident.started_at)),
+        markup("{} {}", bold("Ended"), end),
+        *commander,
+        *roles,
+    ]
+
+
+def _impact(view: View) -> Markup:
+    incident = view.incident
+    assumed = any(impact.assumed for impact in incident.impacts)
+    of = listed(incident.services) or "users"
+    said = ", assumed" if assumed else ""
+    return markup("{} of the requests to {} failed{}", share(incident.share), of, said)
+
+
+def _cost(view: View) -> Markup:
+    spent = [
+        markup("{} of the {} budget", percent(fraction), key)
+        for key, fraction in sorted(view.cost.items(), key=lambda item: -item[1])
+        if fraction > 0
+    ]
+    return join("\n", spent)
+
+
+def _changes(timeline: Sequence[Entry]) -> Markup:
+    changes = [entry for entry in timeline if entry.kind in {Kind.FLAG, Kind.DEPLOY}]
+    return join("\n", [_entry(entry) for entry in changes[-_MOST_CHANGES:]])
+
+
+def _timeline(timeline: Sequence[Entry]) -> Markup:
+    lines = [_entry(entry) for entry in timeline[-_MOST_ENTRIES:]]
+    left_out = len(timeline) - len(lines)
+    return join("\n", [*([f"{left_out} earlier"] if left_out else []), *lines])
+
+
+def _entry(entry: Entry) -> Markup:
+    return markup("{} {} — {}", when(entry.at), cut(entry.text, _LONGEST_ENTRY), mention(entry.by))
+
+
+def _actions(actions: Sequence[Action]) -> Markup:
+    if not actions:
+        return Markup("None yet. Next: agree on at least one P0 action.")
+    return join("\n", [_action(action) for action in actions])
+
+
+def _action(action: Action) -> Markup:
+    done = ":white_check_mark: " if action.done_at else ""
+    missing = markup(" — needs {}", listed(action.missing)) if action.missing else NOTHING
+    owner = markup(" — {}", mention(action.owner)) if action.owner else NOTHING
+    due = f", due {action.due:%Y-%m-%d}" if action.due else ""
+    urgent = "P0 " if action.is_p0 else ""
+    return markup("{}{}. {}{}{}{}{}", Markup(done), action.id, urgent, action.text, owner, due, missing)
+
+
+def _times(incident: Incident) -> Markup:
+    taken = times(incident)
+    known = (
+        ("to detect", taken.detect),
+        ("to acknowledge", taken.acknowledge),
+        ("to restore", taken.restore),
+    )
+    return join(", ", [f"{duration(length)} {what}" for what, length in known if length is not None])
+
+
+def _written(incident: Incident, part: Part) -> Markup:
+    text = incident.document.get(part, "").strip()
+    return cut(text, _LONGEST_PART) if text else markup("_{}_", PROMPTS[part])
+
+
+def _opened(incident: Incident) -> Markup:
+    return markup(
+        "Incident {}, opened {} by {}", incident.id, when(incident.opened_at), mention(incident.opened_by)
+    )
+
+
+def _part(heading: str, text: str) -> list[Block]:
+    return [section(markup("{}\n{}", bold(heading), text))] if text else []
+
+
+def _plain(text: Markup) -> Markup:
+    return cut(text, 3_000)

@@ -31,7 +31,7 @@ class BurnAlert:
 
 @dataclass(frozen=True, slots=True)
 class CanaryGuard:
-    """Takes an increase of a flag back if the service burns at `burn` or faster, measured `over` that time."""
+    """Takes an increase of a flag back if the service burns at `burn` or faster over the time `over`."""
 
     burn: float = 14.4
     over: timedelta = timedelta(minutes=5)

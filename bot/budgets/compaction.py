@@ -25,13 +25,13 @@ async def compact(database: Database, catalog: Collection[int], now: datetime, l
 
     `catalog` are the numbers of the ledgers in use, `longest` the longest window.
     """
-    async with database.transaction() as connection:
+    async with database.transaction(in_turn=False) as connection:
         await connection.execute(update(ledgers).where(ledgers.c.id.in_(list(catalog))).values(seen_at=now))
         await connection.execute(delete(ledgers).where(ledgers.c.seen_at < now - OUT_OF_USE_KEPT))
         await connection.execute(delete(event_ids).where(event_ids.c.at < now - IDS_KEPT))
         kept = list(await connection.scalars(select(ledgers.c.id).order_by(ledgers.c.id)))
     for at in range(0, len(kept), _LEDGERS_AT_ONCE):
-        async with database.transaction() as connection:
+        async with database.transaction(in_turn=False) as connection:
             await _drop_old(connection, kept[at : at + _LEDGERS_AT_ONCE], now, longest)
 
 

@@ -1,12 +1,12 @@
 """The loop: at each interval read what is new, count, and hand each service's budgets to whoever decides.
 
 Services are evaluated independently: one that back-fills for minutes or whose source hangs holds
-nobody else up, and is not started a second time while it runs.
+nobody else up, and is not started a second time while it runs. Of several replicas each evaluates its share.
 """
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -25,12 +25,24 @@ from bot.policy.catalog import Catalog, Service
 log = structlog.get_logger(__name__)
 
 OnAssessed = Callable[[Service, Sequence[Budget], datetime], Awaitable[None]]
+Share = Callable[[Collection[str]], Awaitable[Collection[str]]]
+"""Answers which of these services are this replica's to evaluate now."""
+
+
+async def everything(services: Collection[str]) -> Collection[str]:
+    """Answer all services: there is no other replica."""
+    return services
+
+
 _FORECAST_POINTS = 180
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Evaluator:
-    """Evaluates every service of the catalog; `catalog` answers the policies in force at that moment."""
+    """Evaluates every service of the catalog that is in this replica's `share`.
+
+    `catalog` answers the policies in force at that moment.
+    """
 
     def __init__(
         self,
@@ -41,12 +53,15 @@ class Evaluator:
         on_assessed: OnAssessed,
         *,
         concurrency: int = 8,
+        share: Share = everything,
     ) -> None:
         self._collector = collector
         self._ledger = ledger
         self._catalog = catalog
         self._clock = clock
         self._on_assessed = on_assessed
+        self._share = share
+        self._mine: frozenset[str] = frozenset()
         self._slots = asyncio.Semaphore(concurrency)
         self._running: dict[str, asyncio.Task[None]] = {}
         self.last_tick: datetime | None = None
@@ -57,10 +72,19 @@ class Evaluator:
         """Evaluate now and then at every multiple of the interval, until cancelled."""
         try:
             while True:
-                self._start_all()
+                self.last_tick = self._clock.now()
+                await self._look_around()
+                self._start(self._mine)
                 await self._clock.sleep(self._until_next())
         finally:
             await self._stop_all()
+
+    async def take_over(self) -> None:
+        """Evaluate at once what has become this replica's since the last look: another one is gone."""
+        if self.last_tick is not None:
+            before = self._mine
+            await self._look_around()
+            self._start(self._mine - before)
 
     async def evaluate(self, service: Service) -> Sequence[Budget]:
         """Read what is new for one service, count it, and let it be decided upon."""
@@ -72,6 +96,9 @@ class Evaluator:
         now = self._clock.now()
         (budgets,) = await self.assess([service], now)
         self._note_lag(budgets, now)
+        if not await self._share([service.name]):
+            # It became another replica's while this one was halted or cut off: that one decides.
+            return budgets
         self.latest[service.name] = budgets
         await self._on_assessed(service, budgets, now)
         return budgets
@@ -126,14 +153,17 @@ class Evaluator:
         (events,) = await self._ledger.counts(slo, [span], now)
         return events
 
-    def _start_all(self) -> None:
-        self.last_tick = self._clock.now()
+    async def _look_around(self) -> None:
+        """Learn which services are this replica's, and forget what it knew of others."""
         services = self._catalog().services
-        for name in set(self.latest) - set(services):
+        self._mine = frozenset(await self._share(list(services)))
+        for name in set(self.latest) - self._mine:
             del self.latest[name]
-        self.lag_s = {key: lag for key, lag in self.lag_s.items() if key.split("/")[0] in services}
-        for name, service in services.items():
-            if name not in self._running:
+        self.lag_s = {key: lag for key, lag in self.lag_s.items() if key.split("/")[0] in self._mine}
+
+    def _start(self, names: Collection[str]) -> None:
+        for name, service in self._catalog().services.items():
+            if name in names and name not in self._running:
                 task = asyncio.create_task(self._evaluate_safely(service), name=f"evaluate {name}")
                 self._running[name] = task
                 task.add_done_callback(partial(self._ended, name))

@@ -95,7 +95,7 @@ class Ledger:
         start, end = _aligned(span, wide)
         new = bucket_rows.cells(buckets, wide)
         slo_id = (await self._identify([slo]))[slo]
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(in_turn=False) as connection:
             state = (await _states(connection, [slo_id], lock=True))[slo_id]
             if wide not in (state.base, *WIDTHS[:-1]):
                 raise ValueError(f"{slo.key} keeps no buckets of {wide} s")
@@ -119,7 +119,7 @@ class Ledger:
         start, end = _aligned(hour, HOUR)
         slo_id = (await self._identify([slo]))[slo]
         minutes = bucket_rows.cells(buckets, MINUTE)
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(in_turn=False) as connection:
             await _states(connection, [slo_id], lock=True)
             whole = (await bucket_rows.between(connection, slo_id, HOUR, start, end)).get(start, (0.0, 0.0))
             if not bucket_rows.add_up(minutes.values(), whole):
@@ -134,7 +134,7 @@ class Ledger:
     async def rebase(self, slo: Slo, base: int, now: datetime) -> None:
         """Make `base` seconds the finest width; a ledger in use has it from the next minute on."""
         slo_id = (await self._identify([slo]))[slo]
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(in_turn=False) as connection:
             state = (await _states(connection, [slo_id], lock=True))[slo_id]
             if state.base == base:
                 return
@@ -150,7 +150,7 @@ class Ledger:
         The hours before were told of times that have passed by any clock.
         """
         slo_id = (await self._identify([slo]))[slo]
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(in_turn=False) as connection:
             state = (await _states(connection, [slo_id], lock=True))[slo_id]
             since = only_hours_before(now)
             await bucket_rows.forget_from(self._database, connection, slo_id, since)
@@ -163,7 +163,7 @@ class Ledger:
         """Remember that the last reading failed, and why, in words for the policy's owner."""
         del now  # the age of what is counted is told by `filled_to`
         slo_id = (await self._identify([slo]))[slo]
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(in_turn=False) as connection:
             await connection.execute(
                 update(ledgers).where(ledgers.c.id == slo_id).values(fault=fault, problem=problem)
             )
@@ -171,7 +171,7 @@ class Ledger:
     async def push(self, events: Sequence[PushedEvent], now: datetime) -> Pushed:
         """Count pushed events, all or none; one whose id was seen for its SLO counts no more."""
         ids = await self._identify([event.slo for event in events])
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(in_turn=False) as connection:
             return await pushed_events.count(self._database, connection, events, ids, now)
 
     async def counts(self, slo: Slo, spans: Sequence[Span], now: datetime) -> list[Events]:
@@ -224,7 +224,7 @@ class Ledger:
         unknown = {_name(slo) for slo in slos if _name(slo) not in self._ids}
         if unknown:
             wanted = {(service, name, fingerprint(sli)): sli for service, name, sli in unknown}
-            async with self._database.transaction() as connection:
+            async with self._database.transaction(in_turn=False) as connection:
                 begin = self._database.insert(ledgers).on_conflict_do_nothing()
                 rows = [_beginning(*key, sli) for key, sli in sorted(wanted.items(), key=lambda i: i[0])]
                 await connection.execute(begin, rows)

@@ -1,13 +1,15 @@
 """The courier: sends what lies in the outbox, each channel at its own pace, nothing lost, nothing twice.
 
 It opens a lane (see `lane.py`) for every channel that something waits for; a channel in trouble holds up
-nobody else. Real time paces it; rows are stamped by the injected clock.
+nobody else. Of several replicas one has the channel, for as long as its lane is open. Real time paces it;
+rows are stamped by the injected clock.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
@@ -15,10 +17,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
 from bot.slack.channels import Channels
-from bot.slack.lane import Closing, Lane, Notice, Pace, Tally, Timing, Workplace
+from bot.slack.lane import Closing, Lane, Notice, Timing, Workplace
+from bot.slack.pace import Pace, Tally
 from bot.slack.postman import Postman
 from bot.store import outbox
 from bot.store.database import Database
+from bot.store.leases import Leases
 from bot.store.outbox import Backlog, Failing
 
 log = structlog.get_logger(__name__)
@@ -45,7 +49,7 @@ class Courier:
 
     `client` should bring an aiohttp session of its own, or every call makes a new connection. `notice`
     writes what to tell of a message that could not be delivered; the courier asks it once per channel
-    and error until a message gets through there again.
+    and error until a message gets through there again. Without `leases` every channel is this courier's.
     """
 
     def __init__(
@@ -57,9 +61,11 @@ class Courier:
         notice: Notice = lambda _message, _error: (),
         registry: CollectorRegistry,
         timing: Timing | None = None,
+        leases: Leases | None = None,
     ) -> None:
         timing = timing or Timing()
         self._database = database
+        self._leases = leases
         self._clock = clock
         self._poll_s = timing.poll_s
         self._backlog = Backlog({}, None)
@@ -80,6 +86,7 @@ class Courier:
             notice,
             self._rest,
             self.wake,
+            self._lease_left_s,
         )
         self._show(registry)
 
@@ -127,10 +134,21 @@ class Courier:
         except Exception:  # the loop's tick: a database that is away comes back
             log.exception("outbox_unreadable")
             return
-        for channel in self._backlog.channels.keys() - self._lanes.keys():
-            lane = Lane(channel, self._workplace)
+        is_shared = self._leases is not None and self._leases.is_shared
+        for channel in await self._take(self._backlog.channels.keys() - self._lanes.keys()):
+            lane = Lane(channel, self._workplace, is_taken_over=is_shared)
             task = tasks.create_task(self._run(lane), name=f"lane {channel}")
             self._lanes[channel] = (lane, task)
+
+    async def _take(self, channels: Collection[str]) -> Collection[str]:
+        """Answer those of the channels that are this replica's to send to."""
+        if self._leases is None or not channels:
+            return channels
+        taken = await self._leases.take([_lease(channel) for channel in channels])
+        return [channel for channel in channels if _lease(channel) in taken]
+
+    def _lease_left_s(self, channel: str) -> float:
+        return inf if self._leases is None else self._leases.left_s(_lease(channel))
 
     async def _run(self, lane: Lane) -> None:
         try:
@@ -138,6 +156,8 @@ class Courier:
         except Closing:
             log.debug("lane_closed", channel=lane.channel)
         finally:
+            if self._leases is not None:
+                await self._leases.release([_lease(lane.channel)])
             del self._lanes[lane.channel]
             # Something may have been written after the lane saw that nothing waits.
             self.wake()
@@ -170,3 +190,7 @@ class Courier:
     def _age_s(self) -> float:
         oldest_at = self._backlog.oldest_at
         return (self._clock.now() - oldest_at).total_seconds() if oldest_at else 0.0
+
+
+def _lease(channel: str) -> str:
+    return f"lane {channel}"

@@ -9,16 +9,19 @@ that goes on after a fault: a row in `sending` is looked for in the channel befo
 history cannot be read, the look-up is tried again for as long as it takes and the channel waits: late is
 better than twice. Only where Slack says that the channel is gone or closed to the bot, so that neither a
 look-up nor a second post could succeed, is the message given up.
+
+A lane works only while its replica holds the channel's lease, and gives a post no more time than the lease
+has left. What remains: a replica that is halted in the instant between that check and the write to its
+socket, or a request that the network holds back, for longer than the lease's end and the successor's
+look-up together, may still bring a message that the successor has found missing and sent.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -33,6 +36,7 @@ from tenacity import (
 from bot.clock import Clock
 from bot.slack.channels import Channels
 from bot.slack.faults import CutOff, NotPermitted, Refused, SlackFault, Throttled
+from bot.slack.pace import Pace, Tally
 from bot.slack.postman import Postman
 from bot.store import outbox
 from bot.store.database import Database
@@ -45,6 +49,8 @@ DELIVERY_FAILED = "delivery_failed"
 
 # A first message has no predecessor in the channel to look behind, so the two clocks may differ by this.
 _CLOCK_SLACK = timedelta(hours=1)
+# Replicas' clocks may differ by this, and an attempt may have taken as long.
+_RECENTLY = timedelta(seconds=15)
 _PICTURE_ERRORS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
 _CHANNEL_ERRORS = frozenset({"channel_not_found", "is_archived"})
 # A database that is locked, restarting or out of reach; and what no waiting helps against.
@@ -73,47 +79,20 @@ class Timing:
     poll_s: float = 2.0
 
 
-class Tally:
-    """What became of the messages, for the metrics."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.messages = Counter(
-            "governor_outbox_messages",
-            "Messages that left the outbox: sent, found (cut off, yet there) or failed.",
-            ["outcome"],
-            registry=registry,
-        )
-        self.retries = Counter(
-            "governor_outbox_retries",
-            "Attempts that must be repeated, by reason.",
-            ["reason"],
-            registry=registry,
-        )
-
-
-class Pace:
-    """Keeps the interval between two posts to a channel, in the event loop's time."""
-
-    def __init__(self, interval_s: float) -> None:
-        self._interval_s = interval_s
-        self._free_at: dict[str, float] = {}
-
-    def wait_s(self, channel_id: str) -> float:
-        """Answer how many seconds are left until the channel may be posted to."""
-        return max(0.0, self._free_at.get(channel_id, 0.0) - asyncio.get_running_loop().time())
-
-    def count(self, channel_id: str) -> None:
-        """Begin a new interval: an attempt has just ended, and Slack counted it at the latest now."""
-        self._free_at[channel_id] = asyncio.get_running_loop().time() + self._interval_s
-
-
 class Closing(Exception):
     """The courier is being shut down: begin nothing new."""
 
 
+class LeaseLost(Closing):
+    """The channel is, or may be, another replica's by now: whoever has it goes on from the row."""
+
+
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """What all lanes share. `rest` waits some seconds or raises `Closing`; `on_told` follows a notice."""
+    """What all lanes share. `rest` waits some seconds or raises `Closing`; `on_told` follows a notice.
+
+    `lease_left_s` answers for how long a channel is certainly this replica's.
+    """
 
     database: Database
     clock: Clock
@@ -125,14 +104,19 @@ class Workplace:
     notice: Notice
     rest: Callable[[float], Awaitable[None]]
     on_told: Callable[[], None]
+    lease_left_s: Callable[[str], float]
 
 
 class Lane:
-    """Delivers what waits for one channel. `trouble` names the fault that it is waiting out, if any."""
+    """Delivers what waits for one channel. `trouble` names the fault that it is waiting out, if any.
 
-    def __init__(self, channel: str, workplace: Workplace) -> None:
+    One that `is_taken_over`, perhaps from another replica, first lets that one's interval pass.
+    """
+
+    def __init__(self, channel: str, workplace: Workplace, *, is_taken_over: bool = False) -> None:
         self.channel = channel
         self.trouble: str | None = None
+        self._is_taken_over = is_taken_over
         self._shared = workplace
         # What was tried for the message at the head, so that nothing is tried twice in vain.
         self._tried: set[str] = set()
@@ -152,11 +136,14 @@ class Lane:
     async def _step(self) -> bool:
         """Bring the first message one step further; answer whether there was one."""
         await self._shared.rest(0)
+        self._lease_left_s()
         async with self._shared.database.reading() as connection:
             queued = await outbox.first_undone(connection, self.channel)
             last = await outbox.last_place(connection, self.channel) if queued else None
         if queued is None:
             return False
+        if self._is_taken_over:
+            await self._let_interval_pass()
         if last is not None:
             self._shared.channels.learn(self.channel, last.channel_id)
         channel_id = None
@@ -166,20 +153,39 @@ class Lane:
                 if await self._is_there(queued, channel_id, last):
                     return True
                 queued = replace(queued, state=State.WAITING)
-            await self._post(queued, channel_id)
+            claimed = await self._claim(queued, channel_id)
+            if claimed is not None:
+                queued = claimed
+                await self._post(queued, channel_id)
         except Refused as refusal:
             if not await self._remedied(queued, channel_id, refusal):
                 await self._give_up(queued, refusal)
         return True
 
-    async def _post(self, queued: Queued, channel_id: str) -> None:
+    async def _let_interval_pass(self) -> None:
+        """Wait if somebody else may have posted to the channel just now; how long ago nobody knows."""
+        since = self._shared.clock.now() - _RECENTLY
+        async with self._shared.database.reading() as connection:
+            was_busy = await outbox.was_busy(connection, self.channel, since)
+        if was_busy:
+            await self._shared.rest(self._shared.timing.interval_s)
+        self._is_taken_over = False
+
+    async def _claim(self, queued: Queued, channel_id: str) -> Queued | None:
+        """Claim the message once the channel may be posted to; None if another was quicker."""
         await self._shared.rest(self._shared.pace.wait_s(channel_id))
+        self._lease_left_s()
         now = self._shared.clock.now()
-        if not await self._write(lambda connection: outbox.claim(connection, queued, now)):
-            return
+        if await self._write(lambda connection: outbox.claim(connection, queued, now)):
+            return replace(queued, attempts=queued.attempts + 1)
+        await self._shared.rest(self._shared.timing.backoff_s)
+        return None
+
+    async def _post(self, queued: Queued, channel_id: str) -> None:
         blocks = () if "without blocks" in self._tried else queued.message.blocks
         try:
-            place = await self._shared.postman.post(queued, channel_id, blocks)
+            within_s = self._lease_left_s()
+            place = await self._shared.postman.post(queued, channel_id, blocks, within_s)
         except CutOff:
             raise
         except SlackFault as fault:
@@ -189,6 +195,13 @@ class Lane:
         finally:
             self._shared.pace.count(channel_id)
         await self._sent(queued, place, "sent")
+
+    def _lease_left_s(self) -> float:
+        """Answer for how long the channel is certainly this replica's; raise `LeaseLost` if it is not."""
+        left_s = self._shared.lease_left_s(self.channel)
+        if left_s <= 0:
+            raise LeaseLost
+        return left_s
 
     async def _is_there(self, queued: Queued, channel_id: str, last: Place | None) -> bool:
         """Find out whether a message arrived whose post was cut off, and write down the answer."""
@@ -228,7 +241,9 @@ class Lane:
         return True
 
     async def _give_up(self, queued: Queued, refusal: Refused) -> None:
-        is_news = await self._write(lambda connection: self._fail(connection, queued, refusal.error))
+        is_news = await self._write(
+            lambda connection: self._fail(connection, queued, refusal.error), in_turn=True
+        )
         log.warning(
             "message_failed",
             channel=self.channel,
@@ -259,14 +274,14 @@ class Lane:
         self._tried.clear()
         log.debug("message_sent", channel=self.channel, key=queued.key, outcome=outcome)
 
-    async def _write(self, change: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def _write(self, change: Callable[[AsyncConnection], Awaitable[T]], *, in_turn: bool = False) -> T:
         """Commit a change, however often the database must be asked: what Slack did is not undone."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(_PASSING_ERRORS) & retry_if_not_exception_type(_LASTING_ERRORS),
             wait=wait_random_exponential(0.05, 5),
         ):
             with attempt:
-                async with self._shared.database.transaction() as connection:
+                async with self._shared.database.transaction(in_turn=in_turn) as connection:
                     return await change(connection)
         raise AssertionError("retried without end")
 

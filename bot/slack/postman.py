@@ -8,6 +8,7 @@ import asyncio
 import copy
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -31,10 +32,13 @@ class Postman:
         self._timeout_s = timeout_s
         self._slots = asyncio.Semaphore(calls)
 
-    async def post(self, queued: Queued, channel_id: str, blocks: Sequence[Block]) -> Place:
-        """Post the message, with these blocks above its text."""
+    async def post(
+        self, queued: Queued, channel_id: str, blocks: Sequence[Block], within_s: float = inf
+    ) -> Place:
+        """Post the message, with these blocks above its text; cut it off after `within_s` at the latest."""
+        until = asyncio.get_running_loop().time() + within_s
         metadata = {"event_type": queued.message.event_type, "event_payload": {"key": queued.key}}
-        async with self._slots, telling_faults(), asyncio.timeout(self._timeout_s):
+        async with self._slots, telling_faults(), asyncio.timeout(self._timeout_s), _until(until):
             answer = await self._client.chat_postMessage(
                 channel=channel_id,
                 text=queued.message.text,
@@ -69,6 +73,10 @@ class Postman:
                 cursor=cursor,
             )
         return answer.data if isinstance(answer.data, dict) else {}
+
+
+def _until(moment_s: float) -> asyncio.Timeout:
+    return asyncio.timeout_at(None if moment_s == inf else moment_s)
 
 
 def _key(message: Mapping[str, Any]) -> str | None:

@@ -1,7 +1,8 @@
 """The database engine and its transactions, the same for SQLite and PostgreSQL.
 
 Reading and writing are told apart because SQLite has one writer: a write transaction begins as such,
-so that two of them wait for each other instead of failing half-way.
+so that two of them wait for each other instead of failing half-way. On PostgreSQL the writers of all
+replicas take turns likewise, unless they say that they need not.
 """
 
 import asyncio
@@ -9,12 +10,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, event
+from sqlalchemy import Connection, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 _BUSY_TIMEOUT_MS = 10_000
+
+# Any number will do, so long as nobody else takes this advisory lock in the same database.
+_TURN = text("SELECT pg_advisory_xact_lock(118411018)")
+_POSTGRESQL: dict[str, Any] = {
+    "timeout": 5,
+    "command_timeout": 30,
+    "server_settings": {
+        "application_name": "governor",
+        # A replica that was halted in the middle of a transaction must not halt the others.
+        "idle_in_transaction_session_timeout": "5000",
+    },
+}
 
 
 class Database:
@@ -24,7 +37,9 @@ class Database:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
         self._turn = asyncio.Lock()
-        self.engine: AsyncEngine = create_async_engine(url, pool_pre_ping=not self.is_sqlite)
+        self.engine: AsyncEngine = create_async_engine(
+            url, pool_pre_ping=not self.is_sqlite, connect_args={} if self.is_sqlite else _POSTGRESQL
+        )
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
@@ -43,12 +58,20 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Write all or nothing: committed at the end of the block, undone if it raises."""
+    async def transaction(self, *, in_turn: bool = True) -> AsyncIterator[AsyncConnection]:
+        """Write all or nothing: committed at the end of the block, undone if it raises.
+
+        Transactions take turns, across replicas too: each sees what the one before it decided, and rows
+        are numbered in the order in which they are committed, which keeps messages in order.
+        `in_turn=False` is for what decides nothing and tells nobody: counts, leases, how far a message
+        has come. SQLite has one writer in any case.
+        """
         async with (
             self._turn if self.is_sqlite else nullcontext(),
             self._writer.begin() as connection,
         ):
+            if in_turn and not self.is_sqlite:
+                await connection.execute(_TURN)
             yield connection
 
     def insert(self, table: Table) -> sqlite.Insert:

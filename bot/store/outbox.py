@@ -3,6 +3,10 @@
 Knows nothing of Slack but that a message has a channel, a text and blocks, and gets an id and a time there.
 A row goes waiting → sending → sent or failed; from `sending` back to `waiting` once it is known that the
 message did not arrive. A row found in `sending` means that nobody knows.
+
+Several replicas may send: each channel's messages are one replica's, by a lease (see `leases.py`). A row's
+count of attempts tells the latest from earlier ones, so what a replica writes that lost its lease meanwhile
+cannot undo what its successor did.
 """
 
 import uuid
@@ -12,7 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, Select, exists, func, insert, select, update
+from sqlalchemy import Row, Select, Update, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.tables import outbox
@@ -80,6 +84,7 @@ class Queued:
     state: State
     created_at: datetime
     first_attempt_at: datetime | None
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +136,14 @@ async def first_undone(connection: AsyncConnection, channel: str) -> Queued | No
 
 
 async def claim(connection: AsyncConnection, queued: Queued, now: datetime) -> bool:
-    """Set a waiting message to `sending`; answer whether it was still waiting.
+    """Set a waiting message to `sending`, its next attempt; answer whether it was still waiting.
 
-    Of several who try, the condition lets one through: a second one waits for the first's row lock and
-    then finds the state changed.
+    Of several who try, one gets it; a row that another's transaction holds is left to that one.
     """
+    free = _attempt(queued).where(outbox.c.state == State.WAITING)
+    skipping = select(outbox.c.id).where(outbox.c.id == queued.id).with_for_update(skip_locked=True)
     claimed = await connection.execute(
-        update(outbox)
-        .where(outbox.c.id == queued.id, outbox.c.state == State.WAITING)
-        .values(
+        free.where(outbox.c.id.in_(skipping)).values(
             state=State.SENDING,
             attempts=outbox.c.attempts + 1,
             first_attempt_at=queued.first_attempt_at or now,
@@ -149,20 +153,24 @@ async def claim(connection: AsyncConnection, queued: Queued, now: datetime) -> b
 
 
 async def put_back(connection: AsyncConnection, queued: Queued, error: str) -> None:
-    """Let a message wait again that is known not to have arrived; `error` says why."""
-    await _leave_sending(connection, queued, state=State.WAITING, error=error)
+    """Let a message wait again that is known not to have arrived by this attempt; `error` says why."""
+    await connection.execute(
+        _attempt(queued).where(outbox.c.state == State.SENDING).values(state=State.WAITING, error=error)
+    )
 
 
 async def mark_sent(connection: AsyncConnection, queued: Queued, place: Place, now: datetime) -> None:
-    """Write down that and where a message arrived."""
-    await _leave_sending(
-        connection,
-        queued,
-        state=State.SENT,
-        sent_at=now,
-        channel_id=place.channel_id,
-        ts=place.ts,
-        error=None,
+    """Write down that and where a message arrived, by whichever attempt."""
+    await connection.execute(
+        update(outbox)
+        .where(outbox.c.id == queued.id, outbox.c.state.in_(_UNDONE))
+        .values(
+            state=State.SENT,
+            sent_at=now,
+            channel_id=place.channel_id,
+            ts=place.ts,
+            error=None,
+        )
     )
 
 
@@ -171,9 +179,7 @@ async def mark_failed(connection: AsyncConnection, queued: Queued, error: str) -
     known = _failed_since_success(queued.message.channel).where(outbox.c.error == error)
     is_known = (await connection.execute(select(known.exists()))).scalar_one()
     done = await connection.execute(
-        update(outbox)
-        .where(outbox.c.id == queued.id, outbox.c.state.in_(_UNDONE))
-        .values(state=State.FAILED, error=error)
+        _attempt(queued).where(outbox.c.state.in_(_UNDONE)).values(state=State.FAILED, error=error)
     )
     return done.rowcount == 1 and not is_known
 
@@ -201,6 +207,13 @@ async def last_place(connection: AsyncConnection, channel: str) -> Place | None:
     return None if row is None else Place(row.channel_id, row.ts)
 
 
+async def was_busy(connection: AsyncConnection, channel: str, since: datetime) -> bool:
+    """Answer whether a message to the channel was attempted at or after that time."""
+    undone = outbox.c.state.in_(_UNDONE) & (outbox.c.attempts > 0)
+    query = select(outbox.c.id).where(outbox.c.channel == channel, or_(outbox.c.sent_at >= since, undone))
+    return (await connection.execute(query.limit(1))).first() is not None
+
+
 async def delivery_of(connection: AsyncConnection, key: str) -> Delivery | None:
     """Answer what became of the message with this key; None for an unknown one."""
     query = select(outbox.c.state, outbox.c.channel_id, outbox.c.ts).where(outbox.c.key == key)
@@ -210,10 +223,9 @@ async def delivery_of(connection: AsyncConnection, key: str) -> Delivery | None:
     return Delivery(State(row.state), Place(row.channel_id, row.ts) if row.ts else None)
 
 
-async def _leave_sending(connection: AsyncConnection, queued: Queued, **values: object) -> None:
-    await connection.execute(
-        update(outbox).where(outbox.c.id == queued.id, outbox.c.state == State.SENDING).values(values)
-    )
+def _attempt(queued: Queued) -> Update:
+    """Answer the beginning of a change to a message that nobody has attempted since."""
+    return update(outbox).where(outbox.c.id == queued.id, outbox.c.attempts == queued.attempts)
 
 
 def _failed_since_success(channel: str | None = None) -> Select[tuple[str, str, datetime]]:
@@ -235,4 +247,5 @@ def _queued(row: Row[Any]) -> Queued:
         State(row.state),
         row.created_at,
         row.first_attempt_at,
+        row.attempts,
     )

@@ -26,6 +26,7 @@ from bot.http.bodies import MOST_BYTES
 from bot.http.events import EventsEndpoint
 from bot.http.operations import Operations
 from bot.http.problems import problems
+from bot.http.tokens import KnownTokens
 from bot.metrics import Metrics
 from bot.policy.catalog import Catalog, Service
 from bot.policy.faults import Fault
@@ -175,12 +176,14 @@ class Governor:
     async def _open_http(self, doors: AsyncExitStack) -> web.AppRunner:
         app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
         api_token = self.settings.governor_api_token
+        environment = EnvironmentToken(api_token.get_secret_value() if api_token else None)
+        tokens = KnownTokens(environment, self.database, self.clock)
         SlackEndpoint(self.face.app, self._observe_ack).add_routes(app)
         Api(
             overview=self.overview,
             events=EventsEndpoint(lambda: self.watcher.current, self._push, self.clock),
             database=self.database,
-            tokens=EnvironmentToken(api_token.get_secret_value() if api_token else None),
+            tokens=tokens,
         ).add_routes(app)
         probes = Probes(
             database=self.database,

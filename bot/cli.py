@@ -3,19 +3,17 @@
 Exit codes: 0 yes, 1 no (refused, faults found), 2 could not tell (usage, unreachable).
 """
 
-import asyncio
-import json
 import sys
-from collections.abc import Coroutine
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from bot.settings import Settings, SettingsError, read_settings
+from bot.commands.audit import audit
+from bot.commands.tokens import tokens
+from bot.settings import SettingsError, read_settings
+from bot.terminal import NO, YES, Json, Url, configure_logs, err, fail, finish, out, print_json
 
 cli = typer.Typer(
     name="governor",
@@ -25,17 +23,6 @@ cli = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-YES, NO, UNKNOWN = 0, 1, 2
-T = TypeVar("T")
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Url = Annotated[
-    str | None,
-    typer.Option(envvar="GOVERNOR_URL", help="Where the bot listens; HOST and PORT if left out."),
-]
 ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="A service of the policies.")]
 
 
@@ -44,7 +31,7 @@ def main() -> None:
     try:
         cli()
     except SettingsError as error:
-        _fail(f"the environment is not usable: {error}")
+        fail(f"the environment is not usable: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -57,9 +44,9 @@ def run() -> None:
     settings = read_settings()
     if settings.missing_credentials:
         missing = " and ".join(settings.missing_credentials)
-        _fail(f"missing in the environment: {missing}. To try the bot without Slack, run `governor sandbox`.")
-    _configure_logs(settings)
-    sys.exit(_run(serve(settings)))
+        fail(f"missing in the environment: {missing}. To try the bot without Slack, run `governor sandbox`.")
+    configure_logs(settings)
+    sys.exit(finish(serve(settings)))
 
 
 @cli.command()
@@ -73,8 +60,8 @@ def sandbox(
     from bot.serving import serve_sandbox  # noqa: PLC0415 - as above
 
     settings = read_settings()
-    _configure_logs(settings)
-    sys.exit(_run(serve_sandbox(settings, policies=policies, speed=speed)))
+    configure_logs(settings)
+    sys.exit(finish(serve_sandbox(settings, policies=policies, speed=speed)))
 
 
 @cli.command()
@@ -94,7 +81,7 @@ def check(
         catalog = load(where)
     except PolicyFaults as found:
         if as_json:
-            _print_json({"ok": False, "faults": [asdict(fault) for fault in found.faults]})
+            print_json({"ok": False, "faults": [asdict(fault) for fault in found.faults]})
         else:
             for fault in found.faults:
                 out.print(str(fault), markup=False)
@@ -103,7 +90,7 @@ def check(
             )
         sys.exit(NO)
     if as_json:
-        _print_json({"ok": True, "services": sorted(catalog.services), "slos": len(catalog.slos)})
+        print_json({"ok": True, "services": sorted(catalog.services), "slos": len(catalog.slos)})
     else:
         out.print(f"{where}: {len(catalog.services)} services, {len(catalog.slos)} SLOs, no faults")
 
@@ -113,7 +100,7 @@ def schema() -> None:
     """Print the JSON Schema of the policy documents, for editors."""
     from bot.policy.schema import json_schema  # noqa: PLC0415
 
-    _print_json(json_schema())
+    print_json(json_schema())
 
 
 @cli.command()
@@ -126,10 +113,11 @@ def budget(
 ) -> None:
     """Show how much error budget is left, asked of a running bot."""
     from bot import reports  # noqa: PLC0415
+    from bot.asking import ask_bot  # noqa: PLC0415
 
-    body = _ask(url, f"services/{service}" if service else "services")
+    body = ask_bot(url, f"services/{service}" if service else "services")
     if as_json:
-        _print_json(body)
+        print_json(body)
     else:
         out.print(reports.budgets([body] if service else body["services"]))
 
@@ -147,58 +135,27 @@ def gate(  # noqa: PLR0917 - the command's own words
 ) -> None:
     """Ask whether a change may ship: exit 0 if it may, 1 if not, 2 if nobody could tell."""
     from bot import reports  # noqa: PLC0415
+    from bot.asking import base_of, token_of  # noqa: PLC0415
     from bot.client import ClientError  # noqa: PLC0415
     from bot.gatekeeper import ask_gate, parse_wait  # noqa: PLC0415
 
     settings = read_settings()
     try:
         patience = parse_wait(wait)
-        verdict = _run(
-            ask_gate(_base(settings, url), _token(settings), service, change=change, kind=kind, wait=patience)
+        verdict = finish(
+            ask_gate(
+                base_of(settings, url), token_of(settings), service, change=change, kind=kind, wait=patience
+            )
         )
     except ValueError as error:
-        _fail(str(error))
+        fail(str(error))
     except ClientError as error:
-        _fail(str(error))
+        fail(str(error))
     if as_json:
-        _print_json(verdict)
+        print_json(verdict)
     else:
         out.print(reports.verdict(verdict))
     sys.exit(YES if verdict["allow"] else NO)
-
-
-@cli.command()
-def audit(
-    since: Annotated[
-        str | None, typer.Option(help="How far back: 7d, or a time such as 2026-11-23T09:00Z.")
-    ] = None,
-    service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
-    actor: Annotated[
-        str | None, typer.Option(help="Only this Slack user id, `governor` or token name.")
-    ] = None,
-    as_json: Json = False,
-    url: Url = None,
-) -> None:
-    """Print the audit log, oldest first, asked of a running bot."""
-    from bot import reports  # noqa: PLC0415
-    from bot.gatekeeper import parse_since  # noqa: PLC0415
-
-    try:
-        start = parse_since(since, datetime.now(UTC))
-    except ValueError as error:
-        _fail(str(error))
-    rows: list[dict[str, Any]] = []
-    cursor: str | None = None
-    while True:
-        page = _ask(url, "audit", since=start, service=service, actor=actor, cursor=cursor)
-        rows += page["rows"]
-        cursor = page["next"]
-        if cursor is None:
-            break
-    if as_json:
-        _print_json(rows)
-    else:
-        out.print(reports.audit(rows))
 
 
 @cli.command()
@@ -207,8 +164,8 @@ def migrate() -> None:
     from bot.store.migrate import upgrade  # noqa: PLC0415
 
     settings = read_settings()
-    _configure_logs(settings)
-    _run(upgrade(settings.database_url))
+    configure_logs(settings)
+    finish(upgrade(settings.database_url))
     out.print("the database is up to date")
 
 
@@ -228,49 +185,10 @@ def manifest(
 
     document = build(url, socket=socket, prefix=prefix)
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
         sys.stdout.write(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
 
 
-def _ask(url: str | None, path: str, **params: str | None) -> dict[str, Any]:
-    from bot.client import ClientError, api_client  # noqa: PLC0415
-
-    settings = read_settings()
-
-    async def ask() -> dict[str, Any]:
-        async with api_client(_base(settings, url), _token(settings)) as client:
-            return await client.get(path, **params)
-
-    try:
-        return _run(ask())
-    except ClientError as error:
-        _fail(str(error))
-
-
-def _base(settings: Settings, url: str | None) -> str:
-    return url or f"http://{settings.host}:{settings.port}"
-
-
-def _token(settings: Settings) -> str | None:
-    token = settings.governor_api_token
-    return token.get_secret_value() if token else None
-
-
-def _configure_logs(settings: Settings) -> None:
-    from bot.logs import configure_logs  # noqa: PLC0415
-
-    configure_logs(settings.log_level, settings.log_format, settings.secrets)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(work)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def _fail(message: str) -> NoReturn:
-    err.print(f"governor: {message}", markup=False)
-    sys.exit(UNKNOWN)
+cli.add_typer(tokens, name="token")
+cli.add_typer(audit, name="audit")

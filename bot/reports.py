@@ -51,6 +51,26 @@ def audit(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     return table
 
 
+def tokens(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Draw API tokens: what each may do, and when it was last used."""
+    if not rows:
+        return Text("there is no token")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "begins", "allows", "a minute", "created", "last used", "state"):
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(
+            Text(row["name"]),
+            Text(f"gov_{row['key']}_…"),
+            Text(", ".join(row["rights"])),
+            str(row["per_minute"]),
+            row["created_at"],
+            row["used_at"] or "never",
+            Text("revoked", style="red") if row["revoked_at"] else "in force",
+        )
+    return table
+
+
 def _left(slo: Mapping[str, Any]) -> Text:
     if slo["remaining"] is None or slo["state"] not in {"ok", "no_traffic"}:
         return Text(slo["state"].replace("_", " "), style="yellow")

@@ -1,4 +1,4 @@
-"""Who may call the API: bearer tokens, compared in constant time."""
+"""Who may call the API: bearer tokens, compared in constant time, each with its rights."""
 
 import hmac
 from typing import Protocol
@@ -6,6 +6,7 @@ from typing import Protocol
 from aiohttp import web
 
 from bot.http.problems import Handler, Problem
+from bot.http.rights import ALL, Caller, Right
 
 CALLER = web.RequestKey("caller", str)
 """Where a request keeps the name of the token's owner."""
@@ -16,51 +17,62 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="governor"'}
 class Tokens(Protocol):
     """Knows which bearer tokens are valid."""
 
-    @property
-    def configured(self) -> bool:
-        """Whether there is any token at all."""
+    async def configured(self) -> bool:
+        """Answer whether there is any token at all."""
         ...
 
-    def owner(self, token: str) -> str | None:
-        """Answer the name of the token's owner, None for an unknown token."""
+    async def caller(self, token: str) -> Caller | None:
+        """Answer whose token it is, None for an unknown one; raises `Problem` 429 for one used too often."""
         ...
 
 
 class EnvironmentToken:
-    """The one token of `GOVERNOR_API_TOKEN`, which has all rights."""
+    """The one token of `GOVERNOR_API_TOKEN`, which has all rights and no limit."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
 
-    @property
-    def configured(self) -> bool:
-        """Whether the variable is set."""
+    async def configured(self) -> bool:
+        """Answer whether the variable is set."""
         return bool(self._token)
 
-    def owner(self, token: str) -> str | None:
-        """Answer `api` for the token, None for any other."""
+    async def caller(self, token: str) -> Caller | None:
+        """Answer `api` with all rights for the token, None for any other."""
         known = (self._token or "").encode()
-        return "api" if known and hmac.compare_digest(token.encode(), known) else None
+        sent = token.encode(errors="surrogatepass")
+        return Caller("api", ALL) if known and hmac.compare_digest(sent, known) else None
 
 
-def require_token(tokens: Tokens, handler: Handler) -> Handler:
-    """Let `handler` answer only callers with a valid bearer token; others get 401."""
+def require_token(tokens: Tokens, handler: Handler, right: Right | None = None) -> Handler:
+    """Let `handler` answer only callers whose token has the right; where none is named, it takes all rights.
+
+    Without a valid token the answer is 401, without the right 403.
+    """
+    needed = ALL if right is None else frozenset({right})
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        if not tokens.configured:
-            raise Problem(
-                401,
-                "the API has no token yet: set GOVERNOR_API_TOKEN where the bot runs, and send it as "
-                "`Authorization: Bearer …`",
-                headers=_CHALLENGE,
-            )
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.casefold() != "bearer" or not token.strip():
-            raise Problem(401, "send a token as `Authorization: Bearer …`", headers=_CHALLENGE)
-        owner = tokens.owner(token.strip())
-        if owner is None:
-            raise Problem(401, "this token is not valid", headers=_CHALLENGE)
-        request[CALLER] = owner
+        caller = await _caller(tokens, request)
+        if not needed <= caller.rights:
+            missing = ", ".join(sorted(needed - caller.rights))
+            raise Problem(403, f"the token {caller.name} lacks the right {missing}", missing=missing)
+        request[CALLER] = caller.name
         return await handler(request)
 
     return guarded
+
+
+async def _caller(tokens: Tokens, request: web.Request) -> Caller:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.casefold() == "bearer" and token.strip():
+        caller = await tokens.caller(token.strip())
+        if caller is not None:
+            return caller
+        fault = "this token is not valid"
+    else:
+        fault = "send a token as `Authorization: Bearer …`"
+    if not await tokens.configured():
+        fault = (
+            "the API has no token yet: set GOVERNOR_API_TOKEN where the bot runs or make one with "
+            "`governor token create`, and send it as `Authorization: Bearer …`"
+        )
+    raise Problem(401, fault, headers=_CHALLENGE)

@@ -1,6 +1,5 @@
 """The operator's and CI's API under `/api/v1/`: services, the gate, pushed events, the audit log."""
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -9,7 +8,8 @@ from bot.freezes.overview import Overview, UnknownService
 from bot.http.access import Tokens, require_token
 from bot.http.events import EventsEndpoint
 from bot.http.gate import GateEndpoint
-from bot.http.problems import Problem
+from bot.http.problems import Handler, Problem
+from bot.http.rights import Right
 from bot.http.wire import audit_json, service_json
 from bot.store import audit
 from bot.store.database import Database
@@ -28,12 +28,12 @@ class Api:
         self._tokens = tokens
 
     def add_routes(self, app: web.Application) -> None:
-        """Add every route, each behind the bearer token."""
-        self._add(app, "GET", "/api/v1/services", self._services)
-        self._add(app, "GET", "/api/v1/services/{service}", self._service)
-        self._add(app, "GET", "/api/v1/gate/{service}", self._gate.get)
-        self._add(app, "POST", "/api/v1/events", self._events.post)
-        self._add(app, "GET", "/api/v1/audit", self._audit)
+        """Add every route, each behind a bearer token with its right."""
+        self._add(app, "GET", "/api/v1/services", self._services, Right.SERVICES_READ)
+        self._add(app, "GET", "/api/v1/services/{service}", self._service, Right.SERVICES_READ)
+        self._add(app, "GET", "/api/v1/gate/{service}", self._gate.get, Right.GATE_READ)
+        self._add(app, "POST", "/api/v1/events", self._events.post, Right.EVENTS_WRITE)
+        self._add(app, "GET", "/api/v1/audit", self._audit, Right.AUDIT_READ)
         app.router.add_route("*", "/api/{rest:.*}", _nothing_here)
 
     def _add(
@@ -41,9 +41,10 @@ class Api:
         app: web.Application,
         method: str,
         path: str,
-        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+        handler: Handler,
+        right: Right,
     ) -> None:
-        app.router.add_route(method, path, require_token(self._tokens, handler))
+        app.router.add_route(method, path, require_token(self._tokens, handler, right))
 
     async def _services(self, _request: web.Request) -> web.Response:
         statuses = await self._overview.services()

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.store.audit_chain import append
 from bot.store.tables import audit
 
 PAGE = 200
@@ -33,27 +34,29 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An entry as it was written: with its number and time."""
+    """An entry as it was written: with its number, its time and its link of the chain."""
 
     id: int
     at: datetime
     entry: Entry
+    hash: str | None = None
 
 
 async def record(connection: AsyncConnection, entry: Entry, now: datetime) -> None:
-    """Write the entry within the caller's transaction."""
-    await connection.execute(
-        insert(audit).values(
-            at=now,
-            actor=entry.actor,
-            action=entry.action,
-            service=entry.service,
-            subject=entry.subject,
-            reason=entry.reason,
-            before=None if entry.before is None else dict(entry.before),
-            after=None if entry.after is None else dict(entry.after),
-        )
-    )
+    """Write the entry within the caller's transaction, as the last link of the log's chain.
+
+    From here to the end of the transaction no other can write to the log, so do slow things before.
+    """
+    values = {
+        "actor": entry.actor,
+        "action": entry.action,
+        "service": entry.service,
+        "subject": entry.subject,
+        "reason": entry.reason,
+        "before": None if entry.before is None else dict(entry.before),
+        "after": None if entry.after is None else dict(entry.after),
+    }
+    await append(connection, now, values)
 
 
 async def read(
@@ -62,6 +65,7 @@ async def read(
     since: datetime | None = None,
     service: str | None = None,
     actor: str | None = None,
+    flag: str | None = None,
     after_id: int = 0,
     limit: int = PAGE,
 ) -> Sequence[Row]:
@@ -73,11 +77,15 @@ async def read(
         query = query.where(audit.c.service == service)
     if actor is not None:
         query = query.where(audit.c.actor == actor)
+    if flag is not None:
+        # What was done to a flag has the subject `FLAG in ENVIRONMENT`.
+        query = query.where(audit.c.subject.startswith(f"{flag} in ", autoescape=True))
     return [
         Row(
             row.id,
             row.at,
             Entry(row.actor, row.action, row.subject, row.reason, row.service, row.before, row.after),
+            row.hash,
         )
         for row in await connection.execute(query)
     ]

@@ -189,6 +189,31 @@ audit = Table(
     Column("reason", Text, nullable=False),
     Column("before", JSON(none_as_null=True)),
     Column("after", JSON(none_as_null=True)),
+    # Covers this row and the hash of the one before it; null in rows that are older than the chain.
+    Column("hash", String(64)),
+)
+
+# Where the chain of the audit log ends: one row, which also makes those who write to the log take turns.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("row", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    # The part of the token that may be shown: it finds the row.
+    Column("key", String(16), primary_key=True),
+    Column("name", String(40), nullable=False, unique=True),
+    Column("hash", String(64), nullable=False),
+    Column("rights", JSON, nullable=False),
+    Column("per_minute", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("used_at", Instant),
+    Column("revoked_at", Instant),
 )
 
 # The flags of the `local` backend; one that no row speaks of yet is off.

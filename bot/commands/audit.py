@@ -1,0 +1,145 @@
+"""`governor audit`: the log listed by a running bot, or exported and verified in the database itself."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from bot.terminal import NO, Json, Url, err, fail, finish, out, print_json
+
+audit = typer.Typer(help="Print the audit log, oldest first, asked of a running bot.")
+
+_COLUMNS = ("id", "at", "actor", "action", "service", "subject", "reason", "before", "after", "hash")
+# What a spreadsheet would take for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+Since = Annotated[str | None, typer.Option(help="How far back: 7d, or a time such as 2026-11-23T09:00Z.")]
+
+
+class Format(StrEnum):
+    """How an export is written."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+@audit.callback(invoke_without_command=True)
+def listing(  # noqa: PLR0917 - the command's own words
+    context: typer.Context,
+    since: Since = None,
+    service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
+    actor: Annotated[
+        str | None, typer.Option(help="Only this Slack user id, `governor` or token name.")
+    ] = None,
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Print the audit log, oldest first, asked of a running bot."""
+    if context.invoked_subcommand is not None:
+        return
+    from bot import reports  # noqa: PLC0415 - the other commands need none of it
+    from bot.asking import ask_bot  # noqa: PLC0415
+
+    start = _start(since)
+    rows: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        page = ask_bot(url, "audit", since=start, service=service, actor=actor, cursor=cursor)
+        rows += page["rows"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    if as_json:
+        print_json(rows)
+    else:
+        out.print(reports.audit(rows))
+
+
+@audit.command()
+def export(
+    since: Since = None,
+    form: Annotated[Format, typer.Option("--format", help="One JSON object a line, or CSV.")] = Format.JSONL,
+) -> None:
+    """Print the log of the database of DATABASE_URL with each row's hash, oldest first."""
+    rows = finish(_rows(_start(since)))
+    if form is Format.CSV:
+        _write_csv(rows)
+    else:
+        sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+@audit.command()
+def verify(
+    head: Annotated[
+        str | None, typer.Option(help="Where the chain ended before, as an earlier `verify` printed it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Follow the chain of the log of DATABASE_URL: exit 1 and name the first row that was tampered with."""
+    try:
+        verdict = finish(_verify(head))
+    except ValueError as error:
+        fail(str(error))
+    if as_json:
+        print_json(verdict)
+    elif verdict["ok"]:
+        out.print(f"{verdict['rows']} rows fit together; the chain ends at {verdict['head']}", markup=False)
+        if verdict["unchained"]:
+            out.print(f"{verdict['unchained']} rows are older than the chain and not covered by it")
+    else:
+        err.print(f"row {verdict['row']} was tampered with: {verdict['why']}", markup=False)
+    sys.exit(0 if verdict["ok"] else NO)
+
+
+def _start(since: str | None) -> str | None:
+    from bot.gatekeeper import parse_since  # noqa: PLC0415
+
+    try:
+        return parse_since(since, datetime.now(UTC))
+    except ValueError as error:
+        fail(str(error))
+
+
+def _write_csv(rows: Iterable[Mapping[str, Any]]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for row in rows:
+        writer.writerow([_cell(row[column]) for column in _COLUMNS])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+async def _rows(since: str | None) -> list[dict[str, Any]]:
+    from bot.commands.opening import opened_database  # noqa: PLC0415
+    from bot.http.wire import audit_json  # noqa: PLC0415
+    from bot.store import audit as log  # noqa: PLC0415
+
+    start = datetime.fromisoformat(since).astimezone(UTC) if since else None
+    found: list[dict[str, Any]] = []
+    async with opened_database() as database, database.reading() as connection:
+        after = 0
+        while rows := await log.read(connection, since=start, after_id=after):
+            found += [audit_json(row) | {"hash": row.hash} for row in rows]
+            after = rows[-1].id
+    return found
+
+
+async def _verify(head: str | None) -> dict[str, Any]:
+    from bot.commands.opening import opened_database  # noqa: PLC0415
+    from bot.store.audit_chain import Tampered, verify_chain  # noqa: PLC0415
+
+    async with opened_database() as database, database.reading() as connection:
+        found = await verify_chain(connection, earlier=head)
+    if isinstance(found, Tampered):
+        return {"ok": False, "row": found.row, "why": found.why}
+    return {"ok": True, "rows": found.rows, "unchained": found.unchained, "head": str(found.head)}

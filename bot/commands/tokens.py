@@ -1,0 +1,103 @@
+"""`governor token`: makes, lists and revokes the API tokens of CI, webhooks and scripts."""
+
+import re
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from bot.terminal import Json, err, fail, finish, out, print_json
+
+tokens = typer.Typer(
+    help="Make, list and revoke API tokens, in the database of DATABASE_URL.", no_args_is_help=True
+)
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_TAKEN = frozenset({"api", "governor", "operator"})
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Names the token in the audit log.")]
+
+
+@tokens.command()
+def create(
+    name: Name,
+    allow: Annotated[str, typer.Option(help="Rights with commas between: gate:read,events:write; or all.")],
+    per_minute: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="How many requests it may make in a minute.")
+    ] = 600,
+    as_json: Json = False,
+) -> None:
+    """Make a token and print it: it is shown this once."""
+    from bot.http.rights import UnknownRight, read_rights  # noqa: PLC0415 - help is shown without libraries
+    from bot.store.api_tokens import NameTaken  # noqa: PLC0415
+
+    if not _NAME.fullmatch(name) or name in _TAKEN:
+        fail(
+            f"`{name}` cannot be a token's name: use a-z, 0-9 and -, at most 40, none of the bot's own names"
+        )
+    try:
+        token = finish(_create(name, read_rights(allow), per_minute))
+    except (UnknownRight, NameTaken) as error:
+        fail(str(error))
+    if as_json:
+        print_json({"name": name, "token": token})
+    else:
+        sys.stdout.write(f"{token}\n")
+        err.print("Keep it: it is not shown again. Send it as `Authorization: Bearer …`.", markup=False)
+
+
+@tokens.command("list")
+def list_(as_json: Json = False) -> None:
+    """List the tokens, what each may do and when it was last used."""
+    from bot import reports  # noqa: PLC0415
+
+    found = finish(_list())
+    if as_json:
+        print_json(found)
+    else:
+        out.print(reports.tokens(found))
+
+
+@tokens.command()
+def revoke(name: Name) -> None:
+    """Put a token out of force, at once and for good."""
+    from bot.store.api_tokens import NoSuchToken  # noqa: PLC0415
+
+    try:
+        finish(_revoke(name))
+    except NoSuchToken as error:
+        fail(str(error))
+    out.print(f"{name} is revoked", markup=False)
+
+
+async def _create(name: str, rights: frozenset[str], per_minute: int) -> str:
+    from bot.commands.opening import opened_database  # noqa: PLC0415
+    from bot.store import api_tokens  # noqa: PLC0415
+
+    async with opened_database(migrating=True) as database, database.transaction() as connection:
+        return await api_tokens.create(connection, name, rights, per_minute, datetime.now(UTC))
+
+
+async def _list() -> list[dict[str, object]]:
+    from bot.commands.opening import opened_database  # noqa: PLC0415
+    from bot.store import api_tokens  # noqa: PLC0415
+
+    async with opened_database() as database, database.reading() as connection:
+        found = await api_tokens.all_of(connection)
+    return [
+        {
+            key: value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
+            for key, value in asdict(token).items()
+        }
+        for token in found
+    ]
+
+
+async def _revoke(name: str) -> None:
+    from bot.commands.opening import opened_database  # noqa: PLC0415
+    from bot.store import api_tokens  # noqa: PLC0415
+
+    async with opened_database() as database, database.transaction() as connection:
+        await api_tokens.revoke(connection, name, datetime.now(UTC))

@@ -1,0 +1,122 @@
+"""API tokens: made once, shown once, kept only as a hash.
+
+A token reads `gov_KEY_SECRET`. The key finds its row and may be shown; the secret has 256 bits, so a plain
+SHA-256 of it is as hard to undo as any slow hash.
+
+TokenError
+├── NameTaken      a token, perhaps a revoked one, has the name already
+└── NoSuchToken    no token that is in force has the name
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, exists, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.store import audit
+from bot.store.tables import api_tokens
+
+PREFIX = "gov"
+OPERATOR = "operator"
+"""The actor of deeds done on the command line of the machine that the bot runs on."""
+
+
+class TokenError(Exception):
+    """A token could not be made or revoked. The message is fit for the person who asked."""
+
+
+class NameTaken(TokenError):
+    """The audit log names tokens, so no two ever have the same name."""
+
+
+class NoSuchToken(TokenError):
+    """There is no such token, or it was revoked."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """A token as it is kept. `per_minute` is how many requests it may make in a minute."""
+
+    key: str
+    name: str
+    rights: tuple[str, ...]
+    per_minute: int
+    created_at: datetime
+    used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+async def create(
+    connection: AsyncConnection, name: str, rights: Iterable[str], per_minute: int, now: datetime
+) -> str:
+    """Make a token and answer it, the only time that anybody sees it; raises `NameTaken`."""
+    if (await connection.execute(select(exists().where(api_tokens.c.name == name)))).scalar_one():
+        raise NameTaken(f"there is or was a token {name}: choose another name")
+    key, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
+    allowed = sorted(rights)
+    await connection.execute(
+        insert(api_tokens).values(
+            key=key, name=name, hash=_hash(secret), rights=allowed, per_minute=per_minute, created_at=now
+        )
+    )
+    made = {"rights": allowed, "per_minute": per_minute}
+    await audit.record(connection, audit.Entry(OPERATOR, "token.created", name, "", after=made), now)
+    return f"{PREFIX}_{key}_{secret}"
+
+
+async def revoke(connection: AsyncConnection, name: str, now: datetime) -> None:
+    """Put a token out of force for good; raises `NoSuchToken`."""
+    done = await connection.execute(
+        update(api_tokens)
+        .where(api_tokens.c.name == name, api_tokens.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+    if done.rowcount != 1:
+        raise NoSuchToken(f"there is no token {name} in force")
+    await audit.record(connection, audit.Entry(OPERATOR, "token.revoked", name, ""), now)
+
+
+async def all_of(connection: AsyncConnection) -> Sequence[ApiToken]:
+    """Answer every token, revoked ones too, in the order of their making."""
+    query = select(api_tokens).order_by(api_tokens.c.created_at, api_tokens.c.name)
+    return [_token(row) for row in await connection.execute(query)]
+
+
+async def any_in_force(connection: AsyncConnection) -> bool:
+    """Answer whether any token would be accepted."""
+    query = select(exists().where(api_tokens.c.revoked_at.is_(None)))
+    return bool((await connection.execute(query)).scalar_one())
+
+
+async def find(connection: AsyncConnection, token: str) -> ApiToken | None:
+    """Answer the token in force that this is; None for any other text."""
+    prefix, _, rest = token.partition("_")
+    key, _, secret = rest.partition("_")
+    if prefix != PREFIX or not key.isalnum() or not key.isascii() or not secret:
+        return None
+    query = select(api_tokens).where(api_tokens.c.key == key, api_tokens.c.revoked_at.is_(None))
+    row = (await connection.execute(query)).one_or_none()
+    known = row.hash if row is not None else ""
+    matches = hmac.compare_digest(_hash(secret), known)
+    return _token(row) if row is not None and matches else None
+
+
+async def note_use(connection: AsyncConnection, key: str, now: datetime) -> None:
+    """Remember when a token was last used."""
+    await connection.execute(update(api_tokens).where(api_tokens.c.key == key).values(used_at=now))
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
+
+
+def _token(row: Row[Any]) -> ApiToken:
+    return ApiToken(
+        row.key, row.name, tuple(row.rights), row.per_minute, row.created_at, row.used_at, row.revoked_at
+    )

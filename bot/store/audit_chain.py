@@ -1,0 +1,149 @@
+"""The chain of the audit log: each row's hash covers the row and the hash of the row before it.
+
+A row that was changed, taken out or put in between no longer fits to what follows. Whoever can write to
+the database could compute the whole chain anew, so keep its end (`governor audit verify` prints it, and
+every export has it) where they cannot: a chain made anew ends otherwise.
+"""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.store.tables import audit, audit_head
+
+BEGINNING = "0" * 64
+"""Stands for the row before the first."""
+
+_HEAD = 1
+_BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the chain: the last row's number and hash."""
+
+    row: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.row}:{self.hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The chain fits: `rows` in it up to `head`, after `unchained` rows that are older than the chain."""
+
+    rows: int
+    unchained: int
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
+class Tampered:
+    """Row `row` is the first that does not fit to what the chain says; `why` is a sentence."""
+
+    row: int
+    why: str
+
+
+def link(previous: str, at: datetime, values: Mapping[str, Any]) -> str:
+    """Answer the hash of a row whose predecessor has the hash `previous`; `values` are its columns."""
+    # As it will be read back: what JSON has no word for has become text by then.
+    content = json.loads(json.dumps({name: values[name] for name in _COVERED}))
+    content["at"] = f"{at:%Y-%m-%dT%H:%M:%S.%f%z}"
+    written = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(f"{previous}\n{written}".encode()).hexdigest()
+
+
+_COVERED = ("actor", "action", "service", "subject", "reason", "before", "after")
+
+
+async def append(connection: AsyncConnection, at: datetime, values: Mapping[str, Any]) -> None:
+    """Add a row within the caller's transaction, linked to the last one.
+
+    The end of the chain stays locked until the transaction ends: writers take turns, replicas included.
+    """
+    head = await _lock_head(connection)
+    linked = link(head.hash, at, values)
+    done = await connection.execute(insert(audit).values(at=at, hash=linked, **values).returning(audit.c.id))
+    await connection.execute(
+        update(audit_head).where(audit_head.c.id == _HEAD).values(row=done.scalar_one(), hash=linked)
+    )
+
+
+async def verify_chain(connection: AsyncConnection, *, earlier: str | None = None) -> Verified | Tampered:
+    """Follow the chain from its beginning and answer the first row that does not fit, if any does not.
+
+    `earlier` is where the chain ended once, as `ROW:HASH`: that row must still have that hash.
+    """
+    previous, last, rows, unchained = BEGINNING, 0, 0, 0
+    expected = _earlier(earlier)
+    seen = expected is None
+    async for row in _rows(connection):
+        if row.hash is None and rows == 0:
+            unchained += 1
+        elif row.hash is None or row.hash != link(previous, row.at, row._asdict()):
+            after = f"row {last}" if rows else "the beginning of the chain"
+            return Tampered(row.id, f"it was changed or put in, or rows between {after} and it were removed")
+        else:
+            previous, rows = row.hash, rows + 1
+        last = row.id
+        if expected is not None and row.id == expected.row:
+            seen = row.hash == expected.hash
+    if expected is not None and not seen:
+        return Tampered(expected.row, "the chain ended with it once, and now it is another or not there")
+    return await _end(connection, Verified(rows, unchained, Head(last if rows else 0, previous)))
+
+
+async def _end(connection: AsyncConnection, found: Verified) -> Verified | Tampered:
+    kept = await _read_head(connection) or Head(0, BEGINNING)
+    if found.head != kept:
+        return Tampered(found.head.row, f"the log went on after it until row {kept.row}, which is not there")
+    return found
+
+
+def _earlier(text: str | None) -> Head | None:
+    if text is None:
+        return None
+    row, _, hash_ = text.partition(":")
+    if not (row.isascii() and row.isdigit() and len(row) < 19 and len(hash_) == len(BEGINNING)):
+        raise ValueError(f"`--head {text}` is not what `governor audit verify` prints: ROW:HASH")
+    return Head(int(row), hash_)
+
+
+async def _rows(connection: AsyncConnection) -> AsyncIterator[Row[Any]]:
+    last = 0
+    while True:
+        query = select(audit).where(audit.c.id > last).order_by(audit.c.id).limit(_BATCH)
+        batch = (await connection.execute(query)).all()
+        for row in batch:
+            yield row
+        if len(batch) < _BATCH:
+            return
+        last = batch[-1].id
+
+
+async def _lock_head(connection: AsyncConnection) -> Head:
+    head = await _read_head(connection, locked=True)
+    if head is None:
+        # The first row of all: two replicas may try at once, and only one of them makes the head.
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        made = dialect.insert(audit_head).values(id=_HEAD, row=0, hash=BEGINNING).on_conflict_do_nothing()
+        await connection.execute(made)
+        head = await _read_head(connection, locked=True)
+    if head is None:
+        raise AssertionError("the head of the audit log was made and is not there")
+    return head
+
+
+async def _read_head(connection: AsyncConnection, *, locked: bool = False) -> Head | None:
+    query = select(audit_head.c.row, audit_head.c.hash).where(audit_head.c.id == _HEAD)
+    row = (await connection.execute(query.with_for_update() if locked else query)).one_or_none()
+    return None if row is None else Head(row.row, row.hash)

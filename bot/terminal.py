@@ -1,0 +1,50 @@
+"""What every command of the command line shares: consoles, exit codes, one clear line for what went wrong.
+
+Exit codes: 0 yes, 1 no (refused, faults found), 2 could not tell (usage, unreachable).
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+
+from bot.settings import Settings
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+YES, NO, UNKNOWN = 0, 1, 2
+T = TypeVar("T")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Url = Annotated[
+    str | None,
+    typer.Option(envvar="GOVERNOR_URL", help="Where the bot listens; HOST and PORT if left out."),
+]
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Run the work to its end and answer what it answers."""
+    return asyncio.run(work)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON for machines."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def fail(message: str, code: int = UNKNOWN) -> NoReturn:
+    """Say in one line why the command could not do its work, and end."""
+    err.print(f"governor: {message}", markup=False)
+    sys.exit(code)
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send logs to standard error as the settings say, without secrets."""
+    from bot.logs import configure_logs as configure  # noqa: PLC0415 - most commands log nothing
+
+    configure(settings.log_level, settings.log_format, settings.secrets)

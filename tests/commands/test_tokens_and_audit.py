@@ -1,0 +1,105 @@
+"""`governor token` and `governor audit`: what they print and how they end."""
+
+import asyncio
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from bot.store.database import Database
+
+ROOT = Path(__file__).parents[2]
+
+
+def governor(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line on a database in the folder."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "COLUMNS": "200",
+        "LOG_LEVEL": "warning",
+        "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/governor.db",
+    }
+    command = [sys.executable, "-m", "bot", *words]
+    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=folder, check=False)
+
+
+def tamper(folder: Path, statement: str) -> None:
+    async def work() -> None:
+        async with (
+            Database(f"sqlite+aiosqlite:///{folder}/governor.db") as database,
+            database.transaction() as connection,
+        ):
+            await connection.execute(text(statement))
+
+    asyncio.run(work())
+
+
+def test_a_token_is_made_shown_once_listed_and_revoked(tmp_path: Path) -> None:
+    made = governor(tmp_path, "token", "create", "ci", "--allow", "gate:read,events:write")
+    assert made.returncode == 0, made.stderr
+    token = made.stdout.strip()
+    assert token.startswith("gov_")
+    listed = governor(tmp_path, "token", "list")
+    assert "events:write, gate:read" in listed.stdout
+    assert "never" in listed.stdout
+    assert token not in listed.stdout
+    (shown,) = json.loads(governor(tmp_path, "token", "list", "--json").stdout)
+    assert (shown["name"], shown["rights"], shown["used_at"]) == ("ci", ["events:write", "gate:read"], None)
+    again = governor(tmp_path, "token", "create", "ci", "--allow", "all")
+    assert (again.returncode, "another name" in again.stderr) == (2, True)
+    assert governor(tmp_path, "token", "revoke", "ci").returncode == 0
+    assert governor(tmp_path, "token", "revoke", "ci").returncode == 2
+    assert "revoked" in governor(tmp_path, "token", "list").stdout
+
+
+@pytest.mark.parametrize(
+    "words", [("CI", "--allow", "all"), ("api", "--allow", "all"), ("ci", "--allow", "fly:high"), ("ci",)]
+)
+def test_a_token_that_makes_no_sense_is_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    refused = governor(tmp_path, "token", "create", *words)
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+
+
+def test_the_log_is_exported_and_verified_where_it_lies(tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        assert governor(tmp_path, "token", "create", name, "--allow", "all").returncode == 0
+    lines = governor(tmp_path, "audit", "export", "--since", "1h").stdout.splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [row["subject"] for row in rows] == ["one", "two", "three"]
+    assert all(len(row["hash"]) == 64 for row in rows)
+    table = list(csv.DictReader(io.StringIO(governor(tmp_path, "audit", "export", "--format", "csv").stdout)))
+    assert [row["hash"] for row in table] == [row["hash"] for row in rows]
+
+    whole = governor(tmp_path, "audit", "verify", "--json")
+    assert whole.returncode == 0
+    head = json.loads(whole.stdout)["head"]
+    assert head == f"3:{rows[-1]['hash']}"
+    assert governor(tmp_path, "audit", "verify", "--head", head).returncode == 0
+    assert governor(tmp_path, "audit", "verify", "--head", "nonsense").returncode == 2
+
+    tamper(tmp_path, "UPDATE audit SET subject = 'two and a half' WHERE id = 2")
+    bad = governor(tmp_path, "audit", "verify")
+    assert bad.returncode == 1
+    assert "row 2 was tampered with" in bad.stderr
+    assert json.loads(governor(tmp_path, "audit", "verify", "--json").stdout)["row"] == 2
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_written_as_text(tmp_path: Path) -> None:
+    governor(tmp_path, "token", "create", "one", "--allow", "all")
+    tamper(tmp_path, "UPDATE audit SET reason = '=cmd()'")
+    assert "'=cmd()" in governor(tmp_path, "audit", "export", "--format", "csv").stdout
+
+
+def test_a_database_that_is_not_there_yet_is_one_clear_line(tmp_path: Path) -> None:
+    refused = governor(tmp_path, "audit", "verify")
+    assert refused.returncode == 2
+    assert "run `governor migrate`" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1

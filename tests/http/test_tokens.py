@@ -1,0 +1,156 @@
+"""API tokens: hashed, with rights and rates, refused at once when revoked."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from sqlalchemy import select
+
+from bot.http.access import CALLER, EnvironmentToken, require_token
+from bot.http.problems import problems
+from bot.http.rights import ALL, MEANING, Right, UnknownRight, read_rights
+from bot.http.tokens import KnownTokens, Rate
+from bot.store import api_tokens, audit
+from bot.store.api_tokens import NameTaken, NoSuchToken
+from bot.store.database import Database
+from bot.store.migrate import migrate
+from bot.store.tables import api_tokens as rows
+from tests.http.conftest import StillClock
+from tests.values import NOW
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database:
+        await migrate(database)
+        yield database
+
+
+class Door:
+    """A server with one route that takes the right to ask the gate, and one that takes all rights."""
+
+    def __init__(self, url: str, database: Database) -> None:
+        self.url = url
+        self.database = database
+
+    async def make(self, name: str = "ci", rights: str = "gate:read", per_minute: int = 600) -> str:
+        async with self.database.transaction() as connection:
+            return await api_tokens.create(connection, name, read_rights(rights), per_minute, NOW)
+
+    async def knock(self, token: str, path: str = "/api/gate") -> tuple[int, dict[str, object], str | None]:
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session,
+            session.get(self.url + path) as answer,
+        ):
+            return answer.status, await answer.json(content_type=None), answer.headers.get("Retry-After")
+
+
+async def open_door(database: Database, environment: str | None = None) -> tuple[web.AppRunner, Door]:
+    tokens = KnownTokens(EnvironmentToken(environment), database, StillClock())
+
+    async def who(request: web.Request) -> web.Response:
+        return web.json_response({"caller": request[CALLER]})
+
+    app = web.Application(middlewares=[problems])
+    app.router.add_get("/api/gate", require_token(tokens, who, Right.GATE_READ))
+    app.router.add_get("/api/all", require_token(tokens, who))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner, Door(f"http://127.0.0.1:{runner.addresses[0][1]}", database)
+
+
+@pytest.fixture
+async def door(database: Database) -> AsyncIterator[Door]:
+    runner, door = await open_door(database)
+    yield door
+    await runner.cleanup()
+
+
+async def test_a_token_opens_what_its_rights_name_and_nothing_else(door: Door) -> None:
+    token = await door.make()
+    assert (await door.knock(token))[:2] == (200, {"caller": "ci"})
+    status, problem, _ = await door.knock(token, "/api/all")
+    assert (status, problem["title"]) == (403, "Forbidden")
+    assert "events:write" in str(problem["missing"])
+    everything = await door.make("everything", "all")
+    assert (await door.knock(everything, "/api/all"))[0] == 200
+    other = await door.make("events", "events:write")
+    assert (await door.knock(other))[1]["detail"] == "the token events lacks the right gate:read"
+
+
+async def test_the_environments_token_keeps_all_rights(database: Database) -> None:
+    runner, door = await open_door(database, "token-of-the-environment")
+    assert (await door.knock("token-of-the-environment", "/api/all"))[:2] == (200, {"caller": "api"})
+    await runner.cleanup()
+
+
+async def test_a_revoked_token_is_refused_at_once(door: Door) -> None:
+    token = await door.make()
+    assert (await door.knock(token))[0] == 200
+    async with door.database.transaction() as connection:
+        await api_tokens.revoke(connection, "ci", NOW)
+        with pytest.raises(NoSuchToken):
+            await api_tokens.revoke(connection, "ci", NOW)
+        with pytest.raises(NameTaken):
+            await api_tokens.create(connection, "ci", ALL, 1, NOW)
+    assert (await door.knock(token))[0] == 401
+
+
+async def test_only_the_whole_token_is_valid(door: Door) -> None:
+    token = await door.make()
+    key = token.split("_")[1]
+    for wrong in (token[:-1], token + "x", token.upper(), f"gov_{key}_", f"gov_{key}", "gov__x", "gov_%_x"):
+        assert (await door.knock(wrong))[0] == 401, wrong
+
+
+async def test_without_any_token_the_answer_says_how_to_make_one(door: Door) -> None:
+    assert "governor token create" in str((await door.knock("x"))[1]["detail"])
+    await door.make()
+    assert (await door.knock("x"))[1]["detail"] == "this token is not valid"
+
+
+async def test_a_token_used_too_often_is_told_when_to_come_back(door: Door) -> None:
+    token = await door.make(per_minute=3)
+    answers = [await door.knock(token) for _ in range(4)]
+    assert [status for status, _, _ in answers] == [200, 200, 200, 429]
+    retry_after = answers[-1][2]
+    assert retry_after is not None
+    assert 1 <= int(retry_after) <= 20
+
+
+def test_a_rate_refills_as_time_passes() -> None:
+    now = [0.0]
+    rate = Rate(2, lambda: now[0])
+    assert [rate.take(), rate.take()] == [0, 0]
+    assert rate.take() == pytest.approx(30)
+    now[0] = 30.0
+    assert rate.take() == 0
+    now[0] = 3_600.0
+    assert [rate.take(), rate.take()] == [0, 0]
+    assert rate.take() > 0
+
+
+async def test_the_database_holds_no_token_and_shows_the_last_use(door: Door) -> None:
+    token = await door.make()
+    secret = token.split("_", 2)[2]
+    await door.knock(token)
+    async with door.database.reading() as connection:
+        (kept,) = (await connection.execute(select(rows))).all()
+        (token_row,) = await api_tokens.all_of(connection)
+        logged = await audit.read(connection)
+    assert secret not in repr(kept)
+    assert secret not in repr(logged)
+    assert token_row.used_at == NOW
+    assert [(row.entry.action, row.entry.subject) for row in logged] == [("token.created", "ci")]
+
+
+def test_rights_are_read_and_wrong_ones_named() -> None:
+    assert read_rights("gate:read, events:write") == {Right.GATE_READ, Right.EVENTS_WRITE}
+    assert read_rights("all") == ALL
+    for wrong in ("", "gate", "gate:read,fly:high"):
+        with pytest.raises(UnknownRight, match="gate:read"):
+            read_rights(wrong)
+    assert set(MEANING) == set(Right)

@@ -1,0 +1,127 @@
+"""The chain of the audit log: whatever is done to the rows afterwards, verifying names the first of them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from bot.store import audit
+from bot.store.audit_chain import Head, Tampered, Verified, verify_chain
+from bot.store.database import Database
+from bot.store.migrate import migrate
+from tests.values import NOW
+
+ROWS = 6
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    async with Database(url) as database:
+        await migrate(database)
+        yield database
+
+
+async def write(database: Database, *numbers: int) -> None:
+    for number in numbers:
+        async with database.transaction() as connection:
+            after = {"number": number, "share": 0.1, "at": None, "who": "Zoë"}
+            entry = audit.Entry("U1", "hold.placed", f"s{number}", "why", "checkout", None, after)
+            await audit.record(connection, entry, NOW + timedelta(microseconds=number))
+
+
+async def verified(database: Database, earlier: str | None = None) -> Verified | Tampered:
+    async with database.reading() as connection:
+        return await verify_chain(connection, earlier=earlier)
+
+
+async def tamper(database: Database, statement: str) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(text(statement))
+
+
+async def test_what_was_only_added_to_fits_together(database: Database) -> None:
+    assert await verified(database) == Verified(0, 0, (await end(database)))
+    await write(database, *range(ROWS))
+    found = await verified(database)
+    assert isinstance(found, Verified)
+    assert (found.rows, found.unchained, found.head.row) == (ROWS, 0, ROWS)
+
+
+async def end(database: Database) -> Head:
+    found = await verified(database)
+    assert isinstance(found, Verified)
+    return found.head
+
+
+@pytest.mark.parametrize(
+    ("statement", "first"),
+    [
+        ("UPDATE audit SET reason = 'another' WHERE id = 3", 3),
+        ("UPDATE audit SET actor = 'U2' WHERE id = 1", 1),
+        ("UPDATE audit SET at = at + 1 WHERE id = 6", 6),
+        ("UPDATE audit SET service = NULL WHERE id = 4", 4),
+        ('UPDATE audit SET "after" = NULL WHERE id = 2', 2),
+        ("UPDATE audit SET hash = NULL WHERE id = 5", 5),
+        ("DELETE FROM audit WHERE id = 3", 4),
+        ("DELETE FROM audit WHERE id = 1", 2),
+        ("DELETE FROM audit WHERE id > 4", 4),
+        ("DELETE FROM audit", 0),
+        (
+            "INSERT INTO audit (id, at, actor, action, subject, reason) VALUES (7, 0, 'U1', 'x', 'y', 'z')",
+            7,
+        ),
+    ],
+)
+async def test_the_first_row_that_was_tampered_with_is_named(
+    database: Database, statement: str, first: int
+) -> None:
+    await write(database, *range(ROWS))
+    await tamper(database, statement)
+    found = await verified(database)
+    assert isinstance(found, Tampered)
+    assert found.row == first
+
+
+async def test_a_chain_made_anew_ends_otherwise_than_the_end_that_was_kept(database: Database) -> None:
+    await write(database, *range(ROWS))
+    kept = str(await end(database))
+    await write(database, 7)
+    assert isinstance(await verified(database, kept), Verified)
+    for table in ("audit", "audit_head"):
+        await tamper(database, f"DELETE FROM {table}")  # noqa: S608 - two names of ours
+    await write(database, *range(10, 10 + ROWS))
+    assert isinstance(await verified(database), Verified)
+    assert isinstance(await verified(database, kept), Tampered)
+
+
+async def test_rows_older_than_the_chain_are_counted_and_not_covered(database: Database) -> None:
+    old = "INSERT INTO audit (at, actor, action, subject, reason) VALUES (0, 'U1', 'x', 'y', 'z')"
+    await tamper(database, old)
+    await write(database, 1)
+    found = await verified(database)
+    assert isinstance(found, Verified)
+    assert (found.rows, found.unchained) == (1, 1)
+
+
+async def test_replicas_that_write_at_once_make_one_chain(url: str) -> None:
+    async with Database(url) as one, Database(url) as two:
+        await migrate(one)
+        await asyncio.gather(*(write(each, *range(20)) for each in (one, two, one, two)))
+        found = await verified(one)
+    assert isinstance(found, Verified)
+    assert found.rows == 80
+
+
+async def test_a_transaction_that_is_undone_leaves_no_link(database: Database) -> None:
+    await write(database, 1)
+    with suppress(LookupError):
+        async with database.transaction() as connection:
+            await audit.record(connection, audit.Entry("U1", "x", "y", "z"), NOW)
+            raise LookupError
+    await write(database, 2)
+    found = await verified(database)
+    assert isinstance(found, Verified)
+    assert found.rows == 2

@@ -1,9 +1,11 @@
 """`/audit`: who changed what and why, the newest first."""
 
+import re
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from bot.clock import Clock
 from bot.freezes.overview import Overview
@@ -19,6 +21,7 @@ MOST_ROWS = 500
 _LONGEST_LINE = 800
 _ALL_TIME = timedelta(days=3650)
 _USUAL = timedelta(days=7)
+_PERSON = re.compile(r"\s*<@([UW][A-Z0-9]{2,20})(?:\|[^<>]*)?>")
 _DEEDS = {
     "budget.warned": "warned of the budget",
     "budget.burning": "warned of the burn rate",
@@ -28,7 +31,18 @@ _DEEDS = {
     "hold.lifted": "lifted a hold",
     "hold.expired": "ended a hold",
     "exemption.granted": "exempted a change",
+    "token.created": "made the API token",
+    "token.revoked": "revoked the API token",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whose or what rows are asked for; all of them where nothing is said."""
+
+    service: str | None = None
+    actor: str | None = None
+    flag: str | None = None
 
 
 class AuditCommand:
@@ -41,20 +55,33 @@ class AuditCommand:
 
     async def answer(self, ask: Ask) -> Reply:
         """List what was done; raises `Hint`, `UnknownService`."""
-        words = split(ask.text)
-        service = None
-        if words and words[0].casefold() != "since":
-            service = self._overview.find(name(words[0])).name
-            words = words[1:]
+        wanted, words = self._read(ask.text)
         length = _since(words)
-        rows = await self._newest_first(service, self._clock.now() - length)
+        rows = await self._newest_first(wanted, self._clock.now() - length)
         return listing(rows, length, ask.question)
 
-    async def _newest_first(self, service: str | None, since: datetime) -> list[audit.Row]:
+    def _read(self, text: str) -> tuple[Wanted, list[str]]:
+        words = split(text)
+        match words:
+            case [first, *_] if first.casefold() == "since":
+                return Wanted(), words
+            case [first, *rest] if first.startswith("@"):
+                # Slack writes the id of a person picked from its list; other names are tokens' and the bot's.
+                person = _PERSON.match(text)
+                return Wanted(actor=person[1] if person else name(first.lstrip("@")).casefold()), rest
+            case [first, flag, *rest] if first.casefold() == "flag" and flag.casefold() != "since":
+                return Wanted(flag=name(flag)), rest
+            case [first, *rest]:
+                return Wanted(service=self._overview.find(name(first)).name), rest
+            case _:
+                return Wanted(), []
+
+    async def _newest_first(self, wanted: Wanted, since: datetime) -> list[audit.Row]:
         last: deque[audit.Row] = deque(maxlen=MOST_ROWS)
+        of = partial(audit.read, service=wanted.service, actor=wanted.actor, flag=wanted.flag)
         async with self._database.reading() as connection:
             after = 0
-            while rows := await audit.read(connection, since=since, service=service, after_id=after):
+            while rows := await of(connection, since=since, after_id=after):
                 last.extend(rows)
                 after = rows[-1].id
                 if len(rows) < audit.PAGE:
@@ -70,7 +97,7 @@ def _since(words: Sequence[str]) -> timedelta:
             understood = length_of(length)
             if understood:
                 return min(understood, _ALL_TIME)
-    raise Hint(Markup("Write `/audit SERVICE since 7d`, or `since 12h`."))
+    raise Hint(Markup("Write `/audit SERVICE since 7d`, `/audit @person` or `/audit flag NAME`."))
 
 
 def listing(rows: Sequence[audit.Row], length: timedelta, question: Question) -> Reply:
@@ -89,6 +116,5 @@ def listing(rows: Sequence[audit.Row], length: timedelta, question: Question) ->
 def _line(row: audit.Row) -> Markup:
     entry = row.entry
     deed = _DEEDS.get(entry.action, entry.action)
-    return markup(
-        "{} · {} · {} {}: {}", when(row.at), bold(entry.subject), mention(entry.actor), deed, entry.reason
-    )
+    told = markup("{} · {} · {} {}", when(row.at), bold(entry.subject), mention(entry.actor), deed)
+    return join(": ", [told, entry.reason])

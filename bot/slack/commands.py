@@ -17,13 +17,17 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A slash command. `hint` is what Slack shows while one types, `description` the line in its menu."""
+    """A slash command. `hint` is what Slack shows while one types, `description` the line in its menu.
+
+    With `mentions`, Slack writes people's ids into the text, so that it is clear who is meant.
+    """
 
     name: str
     hint: str
     description: str
     forms: tuple[Form, ...]
     note: str = ""
+    mentions: bool = False
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -64,12 +68,16 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "audit",
-        "[service] [since 7d]",
+        "[service | @person | flag name] [since 7d]",
         "Who changed what, and why",
         (
             Form("", "lists what happened in the last 7 days, the newest first"),
             Form("SERVICE since 30d", "lists what happened to one service in the last 30 days"),
+            Form("@PERSON since 12h", "lists what one person changed in the last 12 hours"),
+            Form("flag NAME", "lists what happened to a flag, in every environment"),
         ),
+        "@governor and @TOKEN list what the bot and an API token did.",
+        mentions=True,
     ),
     Command(
         "governor",

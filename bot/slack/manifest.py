@@ -60,7 +60,7 @@ def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict
             **address,
             "description": command.description,
             "usage_hint": command.hint,
-            "should_escape": False,
+            "should_escape": command.mentions,
         }
         for command in COMMANDS
     ]

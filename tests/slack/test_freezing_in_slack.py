@@ -202,3 +202,12 @@ async def test_audit_tells_the_newest_first(office: Office) -> None:
     assert "lifted a hold: sale is over" in lines[0]
     assert "froze it: peak sale" in lines[1]
     assert "Nothing was changed" in (await office.types("riley", "/audit search")).text
+
+
+async def test_audit_is_asked_by_person_and_flag(office: Office) -> None:
+    await office.types("sam", "/freeze checkout peak sale")
+    assert "froze it: peak sale" in (await office.types("riley", "/audit @sam since 1d")).text
+    assert "Nothing was changed" in (await office.types("riley", "/audit @riley")).text
+    assert "Nothing was changed" in (await office.types("riley", "/audit flag new-checkout")).text
+    assert "Nothing was changed" in (await office.types("riley", "/audit @governor")).text
+    assert "There is no service" in (await office.types("riley", "/audit flag")).text

@@ -120,7 +120,7 @@ FLAGD_FILE: dict[str, Any] = {
 async def unleash_bench(folder: Path, server: UnleashServer) -> AsyncIterator[Bench]:
     """Set up a project's flags on a real Unleash; the environment's name there is another."""
     for name in (FLAG, "new-search", TARGETED):
-        await server.call("POST", "/projects/default/features", {"name": name, "type": "release"})
+        await server.fresh_flag(name)
     strategies = f"/projects/default/features/{TARGETED}/environments/development/strategies"
     staff = [{"contextName": "userId", "operator": "IN", "values": ["ada", "grace"]}]
     for rules in (staff, []):
@@ -141,17 +141,12 @@ async def unleash_bench(folder: Path, server: UnleashServer) -> AsyncIterator[Be
         await server.call("POST", f"{path}/on")
 
     settings = {"url": server.url, "token": ADMIN_TOKEN, "environments": {ENVIRONMENT: "development"}}
-    try:
-        async with aiohttp.ClientSession() as session:
-            yield Bench(
-                UnleashBackend(settings, session),
-                meddle,
-                lambda: unleash_application(server.url, folder / "unleash-cache"),
-            )
-    finally:
-        for name in (FLAG, "new-search", TARGETED):
-            await server.call("DELETE", f"/projects/default/features/{name}")
-            await server.call("DELETE", f"/archive/{name}")
+    async with aiohttp.ClientSession() as session:
+        yield Bench(
+            UnleashBackend(settings, session),
+            meddle,
+            lambda: unleash_application(server.url, folder / "unleash-cache"),
+        )
 
 
 @asynccontextmanager

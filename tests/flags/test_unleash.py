@@ -58,14 +58,10 @@ class Setting:
 
 @pytest.fixture
 async def setting(unleash: UnleashServer) -> AsyncIterator[Setting]:
-    await unleash.call("POST", "/projects/default/features", {"name": FLAG, "type": "release"})
-    try:
-        async with aiohttp.ClientSession() as session:
-            backend = UnleashBackend({"url": f"{unleash.url}/api/", "token": ADMIN_TOKEN}, session)
-            yield Setting(unleash, backend, session)
-    finally:
-        await unleash.call("DELETE", FEATURE)
-        await unleash.call("DELETE", f"/archive/{FLAG}")
+    await unleash.fresh_flag(FLAG)
+    async with aiohttp.ClientSession() as session:
+        backend = UnleashBackend({"url": f"{unleash.url}/api/", "token": ADMIN_TOKEN}, session)
+        yield Setting(unleash, backend, session)
 
 
 STAFF = [{"contextName": "userId", "operator": "IN", "values": ["ada"]}]
@@ -181,10 +177,11 @@ async def test_a_stale_flag_says_so_and_leads_to_its_page(setting: Setting) -> N
 
 
 async def test_an_archived_flag_is_gone(setting: Setting) -> None:
-    version = (await setting.read()).version
-    await setting.server.call("DELETE", FEATURE)
+    await setting.server.fresh_flag("old-flag")
+    version = (await setting.backend.read("old-flag", WHERE)).version
+    await setting.server.call("DELETE", "/projects/default/features/old-flag")
     with pytest.raises(FlagNotFound):
-        await setting.backend.apply(FLAG, WHERE, Kill(), version=version, note="U1")
+        await setting.backend.apply("old-flag", WHERE, Kill(), version=version, note="U1")
 
 
 async def test_a_wrong_token_is_forbidden(setting: Setting) -> None:

@@ -65,6 +65,22 @@ class UnleashServer(Server):
         except aiohttp.ClientError as error:
             raise AssertionError(f"Unleash is gone:\n{self.log.read_text()[-3000:]}") from error
 
+    async def fresh_flag(self, name: str) -> None:
+        """See that there is a flag of that name, off and without a strategy.
+
+        Flags are not deleted between tests: Unleash notes a moment later that a flag was archived, and ends
+        if it is gone by then.
+        """
+        known = await self.call("GET", "/projects/default/features")
+        if name not in {feature["name"] for feature in known["features"]}:
+            await self.call("POST", "/projects/default/features", {"name": name, "type": "release"})
+            return
+        path = f"/projects/default/features/{name}"
+        await self.call("PATCH", path, [{"op": "replace", "path": "/stale", "value": False}])
+        await self.call("POST", f"{path}/environments/development/off")
+        for strategy in await self.call("GET", f"{path}/environments/development/strategies"):
+            await self.call("DELETE", f"{path}/environments/development/strategies/{strategy['id']}")
+
     async def _answers(self) -> bool:
         try:
             async with (

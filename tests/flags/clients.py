@@ -20,7 +20,8 @@ from UnleashClient import UnleashClient  # type: ignore[attr-defined] # it lists
 
 from tests.flags.unleash_server import CLIENT_TOKEN
 
-_REFRESH_S = 1
+# Unleash itself looks for changes each second.
+_REFRESH_S = 0.25
 
 
 class Application(Protocol):
@@ -76,13 +77,13 @@ def flagd_application(file: Path) -> Iterator[Application]:
 
 @contextmanager
 def unleash_application(url: str, cache: Path) -> Iterator[Application]:
-    """Evaluate in the process, on what Unleash answers each second."""
+    """Evaluate in the process, on what Unleash answers four times a second."""
     client = UnleashClient(
         f"{url}/api",
         "governor-tests",
         instance_id=uuid4().hex,
         custom_headers={"Authorization": CLIENT_TOKEN},
-        refresh_interval=_REFRESH_S,
+        refresh_interval=_REFRESH_S,  # type: ignore[arg-type] # whole seconds are only its habit
         disable_metrics=True,
         disable_registration=True,
         cache_directory=str(cache),

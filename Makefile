@@ -27,8 +27,9 @@ lint: $(VENV)/.installed
 types: $(VENV)/.installed
 	$(BIN)/mypy
 
+# Most tests wait for servers rather than compute: four at a time keep two cores busy.
 unit: $(VENV)/.installed
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 4 --dist worksteal
 
 format: $(VENV)/.installed
 	$(BIN)/ruff format bot tests bench

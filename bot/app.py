@@ -1,7 +1,7 @@
 """The wiring: settings and policies in, a running bot out. The only file that knows every room."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 
@@ -31,6 +31,7 @@ from bot.metrics import Metrics
 from bot.policy.catalog import Catalog, Service
 from bot.policy.faults import Fault
 from bot.policy.watcher import PolicyWatcher
+from bot.policy_news import PolicyNews
 from bot.probes import Probes
 from bot.settings import Settings
 from bot.slack.announcements import Announcer
@@ -41,9 +42,11 @@ from bot.slack.faults import fault_of
 from bot.slack.lane import Timing
 from bot.slack.socket import SocketMode
 from bot.sources import Sources
+from bot.store import requests
 from bot.store.database import Database
+from bot.store.leases import Leases
 from bot.store.migrate import migrate
-from bot.store.outbox import Message, enqueue
+from bot.store.outbox import Message
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +88,7 @@ class Governor:
         self.metrics = Metrics()
         self.watcher = PolicyWatcher(settings.policies_dir)
         self.database = Database(settings.database_url)
+        self.leases = Leases(self.database)
         self.metrics.policy_faults.set_function(lambda: len(self.watcher.faults))
         self._gauges = Gauges(self.metrics)
         self._routes = tuple(routes)
@@ -92,13 +96,13 @@ class Governor:
         self._stopping = asyncio.Event()
         self._doors = AsyncExitStack()
         self._slack_problem: str | None = "not asked yet"
-        self._told_broken = False
 
     async def __aenter__(self) -> "Governor":
         async with AsyncExitStack() as doors:
             doors.push_async_exit(self.database)
             catalog = await self.watcher.start()
             await migrate(self.database)
+            await self.leases.join()
             self._assemble(await doors.enter_async_context(aiohttp.ClientSession()))
             await self._follow(catalog)
             self.runner = await self._open_http(doors)
@@ -121,6 +125,7 @@ class Governor:
     async def run(self) -> None:
         """Work until stopped, then drain: no new requests, commands and posts under way finished."""
         async with asyncio.TaskGroup() as tasks:
+            living = tasks.create_task(self.leases.run(), name="leases")
             delivery = tasks.create_task(self.courier.run(), name="courier")
             loops = [
                 tasks.create_task(self._greet_slack(), name="greet slack"),
@@ -137,6 +142,7 @@ class Governor:
             await self.face.drain(_DRAIN_S)
             await self.courier.drain(_DRAIN_S)
             delivery.cancel()
+            living.cancel()
         log.info("stopped")
 
     def _assemble(self, session: aiohttp.ClientSession) -> None:
@@ -157,10 +163,17 @@ class Governor:
             notice=self._delivery_notice,
             registry=self.metrics.registry,
             timing=self._timing,
+            leases=self.leases,
         )
+        self._policy_news = PolicyNews(self.database, self._announcer, self.clock)
         self.freezer = Freezer(self.database, self._announcer, self._changed)
         self.evaluator = Evaluator(
-            self.collector, self.ledger, lambda: self.watcher.current, self.clock, self._assessed
+            self.collector,
+            self.ledger,
+            lambda: self.watcher.current,
+            self.clock,
+            self._assessed,
+            share=self._share_of,
         )
         self.overview = Overview(lambda: self.watcher.current, self.evaluator, self.freezer, self.clock)
         self.face = SlackFace(
@@ -218,6 +231,10 @@ class Governor:
         self.metrics.ack_seconds.observe(seconds)
         self.metrics.requests.labels(str(status)).inc()
 
+    async def _share_of(self, services: Collection[str]) -> Collection[str]:
+        mine = await self.leases.share([f"evaluate {service}" for service in services])
+        return [service for service in services if f"evaluate {service}" in mine]
+
     async def _assessed(self, service: Service, budgets: Sequence[Budget], now: datetime) -> None:
         await self.freezer.judge_budgets(service, budgets, now)
         self._gauges.show(service, budgets, await self.freezer.holds(now, service.name), now)
@@ -236,15 +253,8 @@ class Governor:
     async def _policies_broken(self, faults: tuple[Fault, ...]) -> None:
         self.metrics.policies_loaded.labels("broken").inc()
         log.warning("policies_broken", faults=[str(fault) for fault in faults])
-        if not self._told_broken:
-            # Once until they are whole again: whoever repairs them may save many times.
-            await self._tell(self._announcer.policy_faults([str(fault) for fault in faults]))
-            self._told_broken = True
-
-    async def _tell(self, message: Message) -> None:
-        async with self.database.transaction() as connection:
-            await enqueue(connection, [message], self.clock.now())
-        self.courier.wake()
+        if await self._policy_news.broken(faults):
+            self.courier.wake()
 
     def _delivery_notice(self, message: Message, error: str) -> Sequence[Message]:
         if message.channel == self.watcher.current.workspace.announcements:
@@ -283,12 +293,17 @@ class Governor:
             await asyncio.sleep(seconds)
 
     async def _tick(self) -> None:
-        await self.freezer.expire(list(self.watcher.current.services.values()), self.clock.now())
-        if self._told_broken and not self.watcher.faults:
-            self._told_broken = False
-            await self._tell(self._announcer.policy_restored())
+        await self.evaluator.take_over()
+        async with self.leases.held("expiry") as mine:
+            if mine:
+                await self.freezer.expire(list(self.watcher.current.services.values()), self.clock.now())
+        if not self.watcher.faults and await self._policy_news.whole():
+            self.courier.wake()
 
     async def _compact(self) -> None:
+        if not await self.leases.may("compaction"):
+            return
         now = self.clock.now()
+        await requests.forget_old(self.database, now)
         lengths = [slo.window.full_length(now) for slo in self.watcher.current.slos]
         await self.ledger.compact(now, max(lengths, default=_SHORTEST_HISTORY))

@@ -1,0 +1,53 @@
+"""Tells faults in the policies, and their repair: once, whichever replicas find them."""
+
+from collections.abc import Sequence
+
+from bot.clock import Clock
+from bot.policy.faults import Fault
+from bot.slack.announcements import Announcer
+from bot.store import requests
+from bot.store.database import Database
+from bot.store.outbox import enqueue
+
+_BROKEN = "policies broken"
+
+
+class PolicyNews:
+    """What was told is in the database, so neither a restart nor another replica repeats it.
+
+    Whoever repairs the policies may save many times: only the first fault and the whole repair are news.
+    """
+
+    def __init__(self, database: Database, announcer: Announcer, clock: Clock) -> None:
+        self._database = database
+        self._announcer = announcer
+        self._clock = clock
+        # None: not asked yet.
+        self._told_broken: bool | None = None
+
+    async def broken(self, faults: Sequence[Fault]) -> bool:
+        """Note that the policies have faults; answer whether a message was written."""
+        if self._told_broken:
+            return False
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            is_news = await requests.begins(self._database, connection, _BROKEN, now)
+            if is_news:
+                message = self._announcer.policy_faults([str(fault) for fault in faults])
+                await enqueue(connection, [message], now)
+        self._told_broken = True
+        return is_news
+
+    async def whole(self) -> bool:
+        """Note that the policies have no faults; answer whether a message was written."""
+        if self._told_broken is None:
+            async with self._database.reading() as connection:
+                self._told_broken = await requests.lasts(connection, _BROKEN)
+        if not self._told_broken:
+            return False
+        async with self._database.transaction() as connection:
+            is_news = await requests.ends(connection, _BROKEN)
+            if is_news:
+                await enqueue(connection, [self._announcer.policy_restored()], self._clock.now())
+        self._told_broken = False
+        return is_news

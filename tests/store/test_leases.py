@@ -1,0 +1,160 @@
+"""Leases: each piece of work is one replica's, and another's soon after that one is gone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, select
+
+from bot.store.database import Database
+from bot.store.leases import Leases, LeaseTiming
+from bot.store.migrate import migrate
+from bot.store.replica_tables import leases as lease_rows
+from bot.store.replica_tables import replicas
+from tests.servers import PostgreSQL
+
+BRISK = LeaseTiming(beat_s=0.05, holds_s=0.4, dead_after_s=0.6)
+SERVICES = [f"evaluate service-{number}" for number in range(60)]
+
+
+@pytest.fixture
+async def database(postgresql: PostgreSQL) -> AsyncIterator[Database]:
+    async with Database(await postgresql.new_database()) as database:
+        await migrate(database)
+        yield database
+
+
+@asynccontextmanager
+async def living(database: Database) -> AsyncIterator[Leases]:
+    """A replica that beats for the time of the block, and signs off."""
+    leases = Leases(database, BRISK)
+    await leases.join()
+    running = asyncio.create_task(leases.run())
+    try:
+        yield leases
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Ask until the answer is yes."""
+    async with asyncio.timeout(15):
+        while not await holds():  # noqa: ASYNC110 - the other replica tells nobody
+            await asyncio.sleep(0.02)
+
+
+async def test_on_sqlite_the_one_process_holds_whatever_it_asks_for(tmp_path: Path) -> None:
+    async with Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database:
+        leases = Leases(database)
+        await leases.join()
+        async with leases.held("tick") as mine:
+            assert mine
+        assert await leases.share(SERVICES) == set(SERVICES)
+        assert leases.left_s("tick") > 1e9
+        assert leases.left_s("never asked for") == 0
+
+
+async def test_a_lease_is_one_replicas_until_it_is_released(database: Database) -> None:
+    async with living(database) as one, living(database) as other:
+        assert await one.may("tick")
+        assert not await other.may("tick")
+        assert other.left_s("tick") == 0
+        await one.release(["tick"])
+        assert one.left_s("tick") == 0
+        assert await other.may("tick")
+
+
+async def test_of_many_who_ask_at_once_one_gets_it(database: Database) -> None:
+    async with AsyncExitStack() as stack:
+        replicas = [await stack.enter_async_context(living(database)) for _ in range(5)]
+        for name in ("a", "b", "c"):
+            answers = await asyncio.gather(*(replica.may(name) for replica in replicas))
+            assert sum(answers) == 1
+
+
+async def test_who_signs_off_leaves_everything_to_others_at_once(database: Database) -> None:
+    async with living(database) as other:
+        async with living(database) as one:
+            assert await one.take(SERVICES) == set(SERVICES)
+        assert await other.take(SERVICES) == set(SERVICES)
+
+
+async def test_a_replica_that_stopped_is_retired_and_learns_of_it(database: Database) -> None:
+    stopped = Leases(database, BRISK)
+    await stopped.join()
+    assert await stopped.may("tick")
+    async with living(database) as other:
+        await until(lambda: other.may("tick"))
+        # Its own time ran out first: it never believed to hold what another had.
+        assert stopped.left_s("tick") == 0
+        assert not await stopped.may("tick")
+        await stopped.join()
+        assert not await stopped.may("tick")
+        assert await stopped.may("something else")
+
+
+async def test_nobody_is_retired_by_one_who_did_not_look_for_a_while(database: Database) -> None:
+    async with living(database) as one:
+        assert await one.may("tick")
+        sleeper = Leases(database, BRISK)
+        await sleeper.join()
+        await asyncio.sleep(3 * BRISK.dead_after_s)
+        await sleeper.join()
+        assert one.left_s("tick") > 0
+
+
+async def test_work_is_shared_evenly_and_nothing_is_left_out(database: Database) -> None:
+    async with living(database) as one:
+        assert await one.share(SERVICES) == set(SERVICES)
+        async with living(database) as other:
+
+            async def is_even() -> bool:
+                mine, others = await one.share(SERVICES), await other.share(SERVICES)
+                assert not mine & others
+                return mine | others == set(SERVICES) and min(len(mine), len(others)) > len(SERVICES) / 4
+
+            await until(is_even)
+
+        async def is_mine() -> bool:
+            return await one.share(SERVICES) == set(SERVICES)
+
+        await until(is_mine)
+
+
+async def test_what_the_database_does_not_know_is_not_held(database: Database) -> None:
+    async with living(database) as one:
+        assert await one.may("tick")
+        async with database.transaction() as connection:
+            await connection.execute(delete(lease_rows))
+
+        async def is_gone() -> bool:
+            return one.left_s("tick") == 0
+
+        await until(is_gone)
+
+
+async def test_a_lease_that_its_owner_does_not_know_is_freed(database: Database) -> None:
+    async with living(database) as one, living(database) as other:
+        async with database.transaction() as connection:
+            (owner, *_) = await connection.scalars(select(replicas.c.id))
+            await connection.execute(lease_rows.insert().values(name="astray", owner=owner))
+        await until(lambda: other.may("astray"))
+        assert not await one.may("astray")
+
+
+async def test_leases_outlast_a_restart_of_the_database(database: Database, postgresql: PostgreSQL) -> None:
+    async with living(database) as one:
+        assert await one.may("tick")
+        await postgresql.kill()
+
+        async def is_over() -> bool:
+            return one.left_s("tick") == 0
+
+        await until(is_over)
+        assert not await one.may("something else")
+        await postgresql.start()
+        await until(lambda: one.may("tick"))

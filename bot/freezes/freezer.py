@@ -32,7 +32,7 @@ from bot.freezes.transition import (
 )
 from bot.freezes.verdict import Exemption
 from bot.policy.catalog import Service
-from bot.store import audit
+from bot.store import audit, requests
 from bot.store.database import Database
 from bot.store.outbox import Message, enqueue
 from bot.store.tables import exemptions as exemption_rows
@@ -140,9 +140,17 @@ class Freezer:
         self._after(service.name, (HoldPlaced(hold),))
         return hold
 
-    async def lift(self, service: Service, *, by: str, reason: str, now: datetime) -> Sequence[Hold]:
-        """Lift the persons' holds on the service, and no others. Raises `NothingToLift`."""
+    async def lift(
+        self, service: Service, *, by: str, reason: str, now: datetime, request: str | None = None
+    ) -> Sequence[Hold]:
+        """Lift the persons' holds on the service, and no others.
+
+        Raises `NothingToLift`, and `AlreadyRequested` for a repeated `request`: what was put on the service
+        since must not be lifted by it.
+        """
         async with self._database.transaction() as connection:
+            if request and not await requests.is_first(self._database, connection, f"lift {request}", now):
+                raise AlreadyRequested(f"{service.name} was lifted by this request before")
             lying = holds_in_force(await read_holds(connection, service.name), now)
             mine = [hold for hold in lying if hold.kind is HoldKind.PERSON]
             if not mine:

@@ -5,6 +5,7 @@ the work to `Jobs` and returns, so Slack has its answer in a millisecond. Bolt's
 listener and a poll for its ack every 10 ms, takes ten times as long.
 """
 
+import hashlib
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,6 +29,7 @@ from bot.slack.commands import COMMANDS
 from bot.slack.desk import Desk
 from bot.slack.jobs import Jobs, Work
 from bot.slack.people import People
+from bot.store import requests
 from bot.store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -62,6 +64,8 @@ class SlackFace:
             overview=overview, freezer=freezer, database=database, people=self.people, clock=clock
         )
         self._client = client
+        self._database = database
+        self._clock = clock
         self._bot_token = bot_token
         self._bot_user_id: str | None = None
         self._bot_id: str | None = None
@@ -138,7 +142,7 @@ class SlackFace:
         )
         address = _address(body, ask)
         if deed == SHARE:
-            work = partial(self._share, ask, address)
+            work = partial(self._share, ask, address, _press(body, action))
         else:
             work = partial(self._answer, ask, address, replace=deed != SHOW)
         self._begin(deed, address, work)
@@ -146,7 +150,18 @@ class SlackFace:
     async def _answer(self, ask: Ask, address: Address, *, replace: bool = False) -> None:
         await self._answering.send(address, await self.desk.answer(ask), replace=replace)
 
-    async def _share(self, ask: Ask, address: Address) -> None:
+    async def _share(self, ask: Ask, address: Address, press: str) -> None:
+        """Show an answer to the channel, once however often the button was pressed."""
+        async with self._database.transaction(in_turn=False) as connection:
+            if not await requests.is_first(self._database, connection, press, self._clock.now()):
+                return
+        try:
+            await self._show(ask, address)
+        except BaseException:
+            await requests.forget(self._database, press)
+            raise
+
+    async def _show(self, ask: Ask, address: Address) -> None:
         reply = await self.desk.answer(ask)
         if reply.shareable is not None:
             await self._answering.send(address, reply.shared(ask.user))
@@ -163,6 +178,13 @@ class SlackFace:
         """Bolt's boundary: what a listener could not take is logged, and Slack told that it arrived."""
         log.error("listener_failed", kind=body.get("type"), command=body.get("command"), exc_info=error)
         return BoltResponse(status=200, body="")
+
+
+def _press(body: Body, action: Body) -> str:
+    """Name the press of a button: the same for the same button of the same message."""
+    container = body.get("container") or {}
+    where = [container.get("channel_id"), container.get("message_ts"), action.get("value")]
+    return f"share {hashlib.sha256(repr(where).encode()).hexdigest()}"
 
 
 def _address(body: Body, ask: Ask) -> Address:

@@ -71,10 +71,14 @@ class FreezeCommand:
             raise Hint(markup("Name the service: {}.", code("/freeze lift SERVICE")))
         service = self._overview.find(name(words[0]))
         why = reason(words[1:]) or "no reason given"
-        await self._permit(ask, self._overview.catalog.workspace.permissions.freeze, "lift a freeze")
+        request = await self._permit(
+            ask, self._overview.catalog.workspace.permissions.freeze, "lift a freeze"
+        )
         now = self._clock.now()
         try:
-            await self._freezer.lift(service, by=ask.user, reason=why, now=now)
+            await self._freezer.lift(service, by=ask.user, reason=why, now=now, request=request)
+        except AlreadyRequested:
+            return say(markup("{} was lifted by this request already.", bold(service.name)))
         except NothingToLift as nothing:
             return say(_nothing_to_lift(service, nothing.holds))
         others = await self._freezer.holds(now, service.name)

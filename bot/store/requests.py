@@ -14,11 +14,10 @@ MOST_ID = 200
 _KEPT = timedelta(days=2)
 
 
-async def is_first(database: Database, request: str, now: datetime) -> bool:
-    """Answer whether the request comes for the first time, and remember it."""
-    async with database.transaction(in_turn=False) as connection:
-        statement = database.insert(requests).values(id=request[:MOST_ID], at=now).on_conflict_do_nothing()
-        return (await connection.execute(statement)).rowcount == 1
+async def is_first(database: Database, connection: AsyncConnection, request: str, now: datetime) -> bool:
+    """Remember the request within the caller's transaction; answer whether it comes for the first time."""
+    statement = database.insert(requests).values(id=request[:MOST_ID], at=now).on_conflict_do_nothing()
+    return (await connection.execute(statement)).rowcount == 1
 
 
 async def forget(database: Database, request: str) -> None:

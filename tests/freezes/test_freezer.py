@@ -90,6 +90,15 @@ async def test_a_repeated_request_places_one_hold(freezer: Freezer) -> None:
     assert len(await freezer.holds(NOW)) == 1
 
 
+async def test_a_repeated_request_lifts_nothing_that_was_placed_since(freezer: Freezer) -> None:
+    await place(freezer)
+    await freezer.lift(CHECKOUT, by="U2", reason="done", now=NOW, request="lift-1")
+    await freezer.place(CHECKOUT, by="U1", reason="again", until=None, request="other", now=NOW)
+    with pytest.raises(AlreadyRequested):
+        await freezer.lift(CHECKOUT, by="U2", reason="done", now=NOW, request="lift-1")
+    assert len(await freezer.holds(NOW)) == 1
+
+
 async def test_a_person_cannot_lift_the_bots_hold(freezer: Freezer) -> None:
     await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
     with pytest.raises(NothingToLift) as refused:

@@ -1,5 +1,6 @@
 """What people see when they type: through signed requests, the app's route and a strict Slack."""
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -49,6 +50,14 @@ async def test_each_command_explains_itself(office: Office) -> None:
         assert f"`/{command}" in (await office.types("riley", f"/{command} help")).text
     everything = (await office.types("riley", "/governor help")).text
     assert all(f"`/{command}" in everything for command in ("budget", "ship", "freeze", "audit", "governor"))
+
+
+async def test_share_pressed_twice_shares_once(office: Office) -> None:
+    answer = await office.types("riley", "/budget checkout")
+    riley = office.slack.person("riley")
+    await asyncio.gather(*(riley.acts(answer, "#general", SHARE) for _ in range(2)))
+    await office.face.drain(10)
+    assert len(office.slack.messages("#general")) == 1
 
 
 async def test_shared_answer_is_seen_by_the_channel_and_the_button_goes(office: Office) -> None:

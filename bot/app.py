@@ -27,9 +27,11 @@ from bot.http.events import EventsEndpoint
 from bot.http.operations import Operations
 from bot.http.problems import problems
 from bot.http.tokens import KnownTokens
+from bot.logs import hide
 from bot.metrics import Metrics
 from bot.policy.catalog import Catalog, Service
 from bot.policy.faults import Fault
+from bot.policy.secrets import secrets_of
 from bot.policy.watcher import PolicyWatcher
 from bot.policy_news import PolicyNews
 from bot.probes import Probes
@@ -240,6 +242,7 @@ class Governor:
         self._gauges.show(service, budgets, await self.freezer.holds(now, service.name), now)
 
     async def _follow(self, catalog: Catalog) -> None:
+        hide(secrets_of(catalog.workspace))
         self._sources.follow(catalog.workspace)
         await self.ledger.enrol(catalog.slos)
         self._gauges.follow(catalog)

@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 
 from bot.commands.audit import audit
+from bot.commands.doctor import doctor
 from bot.commands.tokens import tokens
 from bot.settings import SettingsError, read_settings
-from bot.terminal import NO, YES, Json, Url, configure_logs, err, fail, finish, out, print_json
+from bot.terminal import NO, UNKNOWN, YES, Json, Url, configure_logs, err, fail, finish, out, print_json
 
 cli = typer.Typer(
     name="governor",
@@ -34,6 +35,12 @@ def main() -> None:
         fail(f"the environment is not usable: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the outermost boundary: what is printed here has no secrets
+        from bot.logs import crash_dump, hide  # noqa: PLC0415
+
+        hide(read_settings().secrets)
+        sys.stderr.write(crash_dump(error))
+        sys.exit(UNKNOWN)
 
 
 @cli.command()
@@ -57,7 +64,7 @@ def sandbox(
     speed: Annotated[float, typer.Option(min=1, help="How many times faster than real time runs.")] = 1.0,
 ) -> None:
     """Try the bot in the browser: a local stand-in for Slack and a shop that lives."""
-    from bot.serving import serve_sandbox  # noqa: PLC0415 - as above
+    from bot.serving import START_OVER, serve_sandbox  # noqa: PLC0415 - as above
 
     settings = read_settings()
     configure_logs(settings)
@@ -161,11 +168,9 @@ def gate(  # noqa: PLR0917 - the command's own words
 @cli.command()
 def migrate() -> None:
     """Bring the database of DATABASE_URL to this version."""
-    from bot.store.migrate import upgrade  # noqa: PLC0415
+    from bot.commands.opening import bring_up_to_date  # noqa: PLC0415
 
-    settings = read_settings()
-    configure_logs(settings)
-    finish(upgrade(settings.database_url))
+    finish(bring_up_to_date())
     out.print("the database is up to date")
 
 
@@ -190,5 +195,6 @@ def manifest(
         sys.stdout.write(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
 
 
+cli.command()(doctor)
 cli.add_typer(tokens, name="token")
 cli.add_typer(audit, name="audit")

@@ -2,11 +2,14 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import Iterable
 from typing import Literal
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+from bot.masking import masked
 
 _SECRET_WORDS = ("token", "secret", "password", "authorization", "signature")
 
@@ -14,8 +17,8 @@ _SECRET_WORDS = ("token", "secret", "password", "authorization", "signature")
 class _Masker:
     """Takes known secrets out of every value, and every value out of keys that are named for one."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= 6)
+    def __init__(self) -> None:
+        self.secrets: tuple[str, ...] = ()
 
     def __call__(self, _logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
         return {key: self._mask(key, value) for key, value in event.items()}
@@ -24,16 +27,28 @@ class _Masker:
         if any(word in key.casefold() for word in _SECRET_WORDS):
             return "***"
         text = value if isinstance(value, str) else repr(value)
-        masked = text
-        for secret in self._secrets:
-            masked = masked.replace(secret, "***")
-        return value if masked == text else masked
+        safe = masked(text, self.secrets)
+        return value if safe == text else safe
+
+
+_masker = _Masker()
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """Let no log and no crash dump show these secrets from now on, beside those that are hidden already."""
+    _masker.secrets = tuple({*_masker.secrets, *secrets})
+
+
+def crash_dump(error: BaseException) -> str:
+    """Answer the traceback of an error that nobody expected, without secrets or values of variables."""
+    return masked("".join(traceback.format_exception(error)), _masker.secrets)
 
 
 def configure_logs(
     level: str, log_format: Literal["json", "console"] | None, secrets: Iterable[str] = ()
 ) -> None:
     """Send structlog's and the standard library's records through one chain to standard error."""
+    hide(secrets)
     as_json = log_format == "json" or (log_format is None and not sys.stderr.isatty())
     plain = structlog.dev.plain_traceback  # the default prints local variables, secrets among them
     renderer = (
@@ -59,8 +74,9 @@ def configure_logs(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *([structlog.processors.format_exc_info] if as_json else []),
-                _Masker(secrets),
+                # Before the masker: what an error says may hold a secret.
+                structlog.processors.format_exc_info,
+                _masker,
                 renderer,
             ],
         )

@@ -7,7 +7,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bot.findings import Finding, State
+
 _DASH = "–"
+_STYLES = {State.OK: "green", State.FAULT: "bold red", State.SKIPPED: "yellow"}
 
 
 def budgets(services: Sequence[Mapping[str, Any]]) -> RenderableType:
@@ -67,6 +70,22 @@ def tokens(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
             row["created_at"],
             row["used_at"] or "never",
             Text("revoked", style="red") if row["revoked_at"] else "in force",
+        )
+    return table
+
+
+def findings(found: Sequence[Finding]) -> RenderableType:
+    """Draw what an examination found, with a fix beside each fault."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("check", "of", "is", "detail", "fix"):
+        table.add_column(heading, overflow="fold")
+    for one in found:
+        table.add_row(
+            one.check,
+            Text(one.subject),
+            Text(one.state, style=_STYLES[one.state]),
+            Text(one.detail),
+            Text(one.fix),
         )
     return table
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -39,7 +40,9 @@ class Settings(BaseSettings):
             self.slack_app_token,
             self.governor_api_token,
         )
-        return tuple(secret.get_secret_value() for secret in held if secret is not None)
+        password = urlsplit(self.database_url).password
+        found = [secret.get_secret_value() for secret in held if secret is not None]
+        return tuple(found + [word for word in (password, unquote(password or "")) if word])
 
     @property
     def missing_credentials(self) -> tuple[str, ...]:

@@ -27,6 +27,12 @@ async def opened_database(*, migrating: bool = False) -> AsyncIterator[Database]
         fail(f"the database of DATABASE_URL cannot be used: {first_line(error)}")
 
 
+async def bring_up_to_date() -> None:
+    """Bring the database to this program's version."""
+    async with opened_database(migrating=True):
+        pass
+
+
 def first_line(error: Exception) -> str:
     """Answer the driver's own words: the whole message has the statement and its values in it."""
     words = str(getattr(error, "orig", None) or error).splitlines()

@@ -83,7 +83,7 @@ class WebApi:
             request.transport.abort()
         elif fault is Fault.SLOW:
             await asyncio.sleep(self.faults.slow_s)
-        return web.json_response(answer)
+        return web.json_response(answer, headers={"X-OAuth-Scopes": ",".join(self.platform.scopes)})
 
     def _keep(self, made: Made) -> None:
         self.calls.append(made)

@@ -1,0 +1,172 @@
+"""Examines an installation: environment, policies, database, Slack, sources and the flag system.
+
+Every room is asked through its own door; nothing is changed, and nothing secret is said.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
+
+import aiohttp
+from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.budgets.source import SourceError
+from bot.clock import Clock, SystemClock
+from bot.findings import Finding, fault, ok, skipped
+from bot.flags.backend import FlagError
+from bot.flags.registry import Surroundings, open_backend
+from bot.masking import masked
+from bot.policy.catalog import EVERYONE, Catalog
+from bot.policy.faults import PolicyFaults
+from bot.policy.loader import load
+from bot.policy.secrets import secrets_of
+from bot.settings import Settings
+from bot.slack.checkup import Checkup
+from bot.sources import Sources
+from bot.store.database import Database
+from bot.store.migrate import newest_version, version
+
+_TIMEOUT = timedelta(seconds=20)
+_MOST_FAULTS = 20
+
+
+async def examine(settings: Settings, clock: Clock | None = None) -> list[Finding]:
+    """Look at everything that the settings and the policies name; answer what was found, in that order."""
+    time = clock or SystemClock()
+    found = [*_environment(settings)]
+    catalog = _load(settings, found)
+    async with AsyncExitStack() as doors:
+        session = await doors.enter_async_context(aiohttp.ClientSession())
+        database = await doors.enter_async_context(Database(settings.database_url))
+        found += await _bounded("database", _database(database))
+        found += await _slack(settings, catalog, session, time)
+        if catalog is not None:
+            found += await _bounded("sources", _sources(catalog, session))
+            around = Surroundings(
+                session,
+                database,
+                time,
+                lambda: [environment.name for environment in catalog.workspace.flags.environments],
+                lambda: [flag for service in catalog.services.values() for flag in service.flags],
+            )
+            found += await _bounded("flags", _flags(catalog, around))
+    secrets = (*settings.secrets, *(secrets_of(catalog.workspace) if catalog else ()))
+    return [replace(one, detail=masked(one.detail, secrets), fix=masked(one.fix, secrets)) for one in found]
+
+
+def _environment(settings: Settings) -> list[Finding]:
+    missing = [
+        fault("environment", name, "not set", "copy it from the app's page at api.slack.com/apps")
+        for name in settings.missing_credentials
+    ]
+    api = settings.governor_api_token
+    token = ok("environment", "GOVERNOR_API_TOKEN", "set") if api else None
+    unset = skipped(
+        "environment", "GOVERNOR_API_TOKEN", "not set: the API takes `governor token` tokens only"
+    )
+    return [*missing, token or unset]
+
+
+def _load(settings: Settings, found: list[Finding]) -> Catalog | None:
+    folder = str(settings.policies_dir)
+    try:
+        catalog = load(settings.policies_dir)
+    except PolicyFaults as error:
+        fix = "`governor check` explains each"
+        found += [fault("policies", folder, str(one), fix) for one in error.faults[:_MOST_FAULTS]]
+        return None
+    found.append(ok("policies", folder, f"{len(catalog.services)} services, {len(catalog.slos)} SLOs"))
+    return catalog
+
+
+async def _database(database: Database) -> list[Finding]:
+    try:
+        has, wants = await version(database), newest_version()
+    except (SQLAlchemyError, OSError) as error:
+        words = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
+        return [fault("database", "DATABASE_URL", words, "see whether it runs and lets this user in")]
+    if has != wants:
+        detail = f"at version {has or 'none'}, this program has {wants}"
+        return [fault("database", "migrations", detail, "run `governor migrate`")]
+    return [ok("database", "migrations", f"at version {has}")]
+
+
+async def _slack(
+    settings: Settings, catalog: Catalog | None, session: aiohttp.ClientSession, clock: Clock
+) -> list[Finding]:
+    if settings.slack_bot_token is None:
+        return [skipped("token", "SLACK_BOT_TOKEN", "not set, so Slack was not asked")]
+    client = AsyncWebClient(
+        token=settings.slack_bot_token.get_secret_value(),
+        base_url=settings.slack_api_url,
+        timeout=int(_TIMEOUT.total_seconds()),
+        session=session,
+    )
+    app_token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else None
+    checkup = Checkup(client, app_token)
+    found = await _bounded("token", checkup.connection(clock.now()))
+    if catalog is None or any(one.state == "fault" and one.subject == "SLACK_BOT_TOKEN" for one in found):
+        return found
+    found += await _bounded("channels", checkup.channels(channels_of(catalog)))
+    return found + await _bounded("groups", checkup.people(people_of(catalog)))
+
+
+async def _sources(catalog: Catalog, session: aiohttp.ClientSession) -> list[Finding]:
+    sources = Sources(session)
+    sources.follow(catalog.workspace)
+    found: list[Finding] = []
+    for name, source in sources.items():
+        try:
+            await source.check()
+        except SourceError as error:
+            fix = f"see `sources.{name}` in the workspace's policy, and whether it answers from here"
+            found.append(fault("sources", name, str(error), fix))
+        else:
+            found.append(ok("sources", name, "answers"))
+    return found
+
+
+async def _flags(catalog: Catalog, around: Surroundings) -> list[Finding]:
+    settings = catalog.workspace.flags
+    try:
+        await open_backend(settings.backend, settings.backend_settings, around).check()
+    except FlagError as error:
+        return [fault("flags", settings.backend, str(error), "see `flags.backend` in the workspace's policy")]
+    except (SQLAlchemyError, OSError):
+        fix = "mend what is said of the database first"
+        return [fault("flags", settings.backend, "the database that keeps the flags cannot be read", fix)]
+    return [ok("flags", settings.backend, "answers")]
+
+
+async def _bounded(check: str, asking: Awaitable[list[Finding]]) -> list[Finding]:
+    try:
+        async with asyncio.timeout(_TIMEOUT.total_seconds()):
+            return await asking
+    except TimeoutError:
+        words = f"no answer within {_TIMEOUT.total_seconds():g} s"
+        return [fault(check, "all", words, "see whether it is reachable from this machine")]
+
+
+def channels_of(catalog: Catalog) -> Mapping[str, str]:
+    """Answer every channel that the policies name, and what each is for."""
+    workspace = catalog.workspace
+    uses: dict[str, list[str]] = {workspace.announcements: ["announcements"]}
+    if workspace.incidents:
+        uses.setdefault(workspace.incidents, []).append("incidents")
+    for service in catalog.services.values():
+        uses.setdefault(service.channel, []).append(service.name)
+    return {address: ", ".join(for_) for address, for_ in uses.items()}
+
+
+def people_of(catalog: Catalog) -> frozenset[str]:
+    """Answer every user group and person that the policies give rights to or name as a team."""
+    permissions = catalog.workspace.permissions
+    entries = {*permissions.freeze, *permissions.exempt, *permissions.incidents}
+    entries |= {entry for allowed in permissions.flags.values() for entry in allowed}
+    for service in catalog.services.values():
+        teams = service.teams
+        entries |= {team for team in (teams.development, teams.reliability) if team}
+    return frozenset(entries - {EVERYONE})

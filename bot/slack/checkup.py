@@ -1,0 +1,181 @@
+"""Whether a workspace is ready for the bot: token, scopes, clock, channels, user groups, people."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from bot.findings import Finding, fault, ok, skipped
+from bot.slack.commands import help_on_all
+from bot.slack.faults import SlackFault, telling_faults
+from bot.slack.manifest import bot_scopes
+
+MOST_SKEW = timedelta(seconds=60)
+"""How far the clocks may be apart. Slack's requests are refused at five minutes."""
+
+_PAGE = 999
+_REINSTALL = "paste the output of `governor manifest` into the app's manifest and install the app again"
+_SLACK_DOWN = "see https://slack-status.com and whether this machine reaches SLACK_API_URL"
+
+
+class Checkup:
+    """Asks Slack through `client`. Every question that fails is a finding, never an exception."""
+
+    def __init__(self, client: AsyncWebClient, app_token: str | None = None) -> None:
+        self._client = client
+        self._app_token = app_token
+
+    async def connection(self, now: datetime) -> list[Finding]:
+        """Answer whether the tokens are good, the scopes complete and the clocks together."""
+        try:
+            async with telling_faults():
+                answer = await self._client.auth_test()
+        except SlackFault as error:
+            return [fault("token", "SLACK_BOT_TOKEN", error.error, _token_fix(error, "Bot User OAuth Token"))]
+        found = [
+            ok("token", "SLACK_BOT_TOKEN", f"{answer['user']} in {answer['team']}"),
+            _scopes(answer),
+            _skew(answer, now),
+        ]
+        if self._app_token is not None:
+            found.append(await self._socket(self._app_token))
+        return [*found, await self._blocks()]
+
+    async def channels(self, wanted: Mapping[str, str]) -> list[Finding]:
+        """Answer whether the bot is in each channel; `wanted` says what each is for."""
+        try:
+            known = await self._channels()
+        except SlackFault as error:
+            return [fault("channels", "all", error.error, _REINSTALL if _is_scope(error) else _SLACK_DOWN)]
+        by_address = {f"#{channel['name']}": channel for channel in known}
+        by_address |= {str(channel["id"]): channel for channel in known}
+        return [_channel(address, use, by_address.get(address)) for address, use in wanted.items()]
+
+    async def people(self, entries: Collection[str]) -> list[Finding]:
+        """Answer whether each `@group` has members, and each `U…` is an active member of the workspace."""
+        handles = sorted({entry for entry in entries if entry.startswith("@")})
+        persons = sorted({entry for entry in entries if entry.startswith(("U", "W"))})
+        found = await self._groups(handles) if handles else []
+        return found + [await self._person(user) for user in persons]
+
+    async def _socket(self, token: str) -> Finding:
+        try:
+            async with telling_faults():
+                await self._client.apps_connections_open(app_token=token)
+        except SlackFault as error:
+            fix = _token_fix(error, "app-level token with connections:write")
+            return fault("token", "SLACK_APP_TOKEN", error.error, fix)
+        return ok("token", "SLACK_APP_TOKEN", "Socket Mode opens")
+
+    async def _blocks(self) -> Finding:
+        try:
+            await self._client.api_call(
+                "blocks.validate", params={"blocks": json.dumps(help_on_all().blocks)}
+            )
+        except SlackApiError as error:
+            reason = str(error.response.get("error") or "no answer")
+            if reason == "unknown_method":
+                return skipped("blocks", "messages", "this Slack has no blocks.validate")
+            return fault("blocks", "messages", reason, "report it: Slack refuses a message of this version")
+        return ok("blocks", "messages", "Slack accepts them")
+
+    async def _channels(self) -> Sequence[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+        cursor = ""
+        while True:
+            async with telling_faults():
+                answer = await self._client.conversations_list(
+                    types="public_channel,private_channel", limit=_PAGE, cursor=cursor
+                )
+            found += answer["channels"]
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor", "")
+            if not cursor:
+                return found
+
+    async def _groups(self, handles: Iterable[str]) -> list[Finding]:
+        try:
+            async with telling_faults():
+                answer = await self._client.usergroups_list(include_users=True, include_disabled=True)
+        except SlackFault as error:
+            fix = _REINSTALL if _is_scope(error) else "list people (U…) where the plan has no user groups"
+            return [fault("groups", handle, error.error, fix) for handle in handles]
+        groups = {str(group["handle"]).casefold(): group for group in answer["usergroups"]}
+        return [_group(handle, groups.get(handle.removeprefix("@").casefold())) for handle in handles]
+
+    async def _person(self, user: str) -> Finding:
+        fix = "correct the id in the policies: a profile's menu has *Copy member ID*"
+        try:
+            async with telling_faults():
+                answer = await self._client.users_info(user=user)
+        except SlackFault as error:
+            return fault("people", user, error.error, fix)
+        if answer["user"].get("deleted"):
+            return fault("people", user, "deactivated", "take them out of the policies")
+        return ok("people", user, str(answer["user"].get("name", "")))
+
+
+def _scopes(answer: AsyncSlackResponse) -> Finding:
+    header = _header(answer, "x-oauth-scopes")
+    if header is None:
+        return skipped("scopes", "bot", "Slack did not say which the token has")
+    granted = {scope.strip() for scope in header.split(",") if scope.strip()}
+    missing = sorted(set(bot_scopes()) - granted)
+    surplus = sorted(granted - set(bot_scopes()))
+    if missing:
+        return fault("scopes", "bot", f"missing: {', '.join(missing)}", _REINSTALL)
+    return ok("scopes", "bot", f"more than needed: {', '.join(surplus)}" if surplus else "as in the manifest")
+
+
+def _skew(answer: AsyncSlackResponse, now: datetime) -> Finding:
+    try:
+        theirs = parsedate_to_datetime(_header(answer, "date") or "").astimezone(UTC)
+    except ValueError:
+        return skipped("clock", "this machine", "Slack did not say what time it is")
+    skew = now - theirs
+    words = f"{abs(skew).total_seconds():.0f} s {'ahead of' if skew > timedelta() else 'behind'} Slack"
+    if abs(skew) > MOST_SKEW:
+        return fault("clock", "this machine", words, "start time synchronisation, such as chrony")
+    return ok("clock", "this machine", words)
+
+
+def _header(answer: AsyncSlackResponse, name: str) -> str | None:
+    return next((str(value) for key, value in answer.headers.items() if key.casefold() == name), None)
+
+
+def _channel(address: str, use: str, channel: Mapping[str, Any] | None) -> Finding:
+    if channel is None:
+        return fault(
+            "channels", address, f"{use}: not found", f"create {address}, or invite the bot if it is private"
+        )
+    if channel.get("is_archived"):
+        return fault("channels", address, f"{use}: archived", "restore it, or name another in the policies")
+    if not channel.get("is_member"):
+        return fault(
+            "channels", address, f"{use}: the bot is not in it", f"type /invite @Governor in {address}"
+        )
+    return ok("channels", address, use)
+
+
+def _group(handle: str, group: Mapping[str, Any] | None) -> Finding:
+    if group is None:
+        return fault("groups", handle, "no such user group", "create it, or correct the policies")
+    if group.get("date_delete"):
+        return fault("groups", handle, "disabled", "enable it, or name another in the policies")
+    if not group.get("users"):
+        return fault("groups", handle, "nobody is in it", "add its people")
+    return ok("groups", handle, f"{len(group['users'])} people")
+
+
+def _is_scope(error: SlackFault) -> bool:
+    return error.error == "missing_scope"
+
+
+def _token_fix(error: SlackFault, which: str) -> str:
+    from_slack = "connection" not in error.error and "timeout" not in error.error
+    refused = from_slack and not error.error.startswith(("http_", "not_connected"))
+    return f"copy the {which} from the app's page at api.slack.com/apps" if refused else _SLACK_DOWN

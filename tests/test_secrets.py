@@ -1,0 +1,103 @@
+"""No secret appears in logs, in what a command prints, or in what is left of a crash."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from bot.sandbox.faults import Fault
+from bot.sandbox.server import SandboxServer
+from bot.slack.manifest import manifest
+from tests.running import eventually, running_governor
+from tests.stories.conftest import POLICIES
+
+ROOT = Path(__file__).parents[1]
+MARK = "MARKED"
+SECRETS = {
+    "SLACK_APP_TOKEN": f"xapp-{MARK}-app-level",
+    "GOVERNOR_API_TOKEN": f"{MARK}-api-token",
+    "PROMETHEUS_TOKEN": f"{MARK}-prometheus",
+}
+SOURCE = "  sources: {prometheus: {url: 'http://127.0.0.1:9', bearerToken: '${PROMETHEUS_TOKEN}'}}\n"
+
+
+def write_policies(folder: Path) -> Path:
+    folder.mkdir()
+    marked = POLICIES.replace("  evaluateEvery: 1s\n", f"  evaluateEvery: 1s\n{SOURCE}")
+    (folder / "all.yaml").write_text(marked)
+    return folder
+
+
+def governor(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "300", **environ}
+    command = [sys.executable, "-m", "bot", *words]
+    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, check=False)
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+async def test_a_running_bot_that_meets_every_fault_logs_no_secret(tmp_path: Path, log_format: str) -> None:
+    policies = write_policies(tmp_path / "policies")
+    async with SandboxServer(
+        manifest=manifest("https://governor.example"),
+        bot_token=f"xoxb-{MARK}-bot",
+        signing_secret=f"{MARK}-signing",
+    ) as slack:
+        told = {**SECRETS, "LOG_LEVEL": "debug", "LOG_FORMAT": log_format}
+        told.pop("SLACK_APP_TOKEN")
+        async with running_governor(policies=policies, slack=slack, folder=tmp_path, **told) as bot:
+            headers = {"Authorization": f"Bearer {MARK}-of-a-stranger", "X-Slack-Signature": f"v0={MARK}"}
+            async with aiohttp.ClientSession(headers=headers) as session:
+                for path in ("/api/v1/services", "/slack/events", "/readyz", "/metrics"):
+                    async with session.post(bot.url + path, data="{") as answer:
+                        assert MARK not in await answer.text()
+            for fault in (Fault.SERVER_ERROR, Fault.RATE_LIMITED, Fault.CUT):
+                slack.faults.once(fault, "chat.postMessage")
+            (policies / "all.yaml").write_text("apiVersion: governor/v1\nkind: Nothing\n")
+            await eventually(
+                lambda: bot.get("/readyz"), lambda body: bool(body["checks"]["policies"]["faults"])
+            )
+            shown = [await bot.text(path) for path in ("/readyz", "/metrics")]
+            await bot.terminate()
+        log = bot.log.read_text()
+    assert "policies_broken" in log
+    assert MARK not in "".join([log, *shown])
+
+
+def test_doctor_and_check_print_no_secret(tmp_path: Path) -> None:
+    policies = write_policies(tmp_path / "policies")
+    database = f"postgresql+asyncpg://governor:{MARK}-password@127.0.0.1:9/governor"
+    known = {
+        **SECRETS,
+        "SLACK_BOT_TOKEN": f"xoxb-{MARK}-bot",
+        "SLACK_SIGNING_SECRET": f"{MARK}-signing",
+        "SLACK_API_URL": "http://127.0.0.1:9/",
+        "POLICIES_DIR": str(policies),
+        "DATABASE_URL": database,
+    }
+    for words in (("doctor",), ("doctor", "--json"), ("check",), ("token", "list"), ("migrate",), ("run",)):
+        ended = governor(*words, **known)
+        assert MARK not in ended.stdout + ended.stderr, words
+        if words[0] == "doctor":
+            assert ended.returncode == 1
+            assert "prometheus" in ended.stdout
+
+
+def test_a_crash_leaves_no_secret_behind(tmp_path: Path) -> None:
+    crash = (
+        "import bot.cli, bot.settings\n"
+        "def crash():\n"
+        "    token = bot.settings.read_settings().slack_bot_token.get_secret_value()\n"
+        "    raise RuntimeError(f'could not do it with {token}')\n"
+        "bot.cli.cli = crash\n"
+        "bot.cli.main()\n"
+    )
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "SLACK_BOT_TOKEN": f"xoxb-{MARK}-bot"}
+    ended = subprocess.run(
+        [sys.executable, "-c", crash], capture_output=True, text=True, env=env, cwd=tmp_path, check=False
+    )
+    assert ended.returncode == 2
+    assert "could not do it with ***" in ended.stderr
+    assert MARK not in ended.stderr

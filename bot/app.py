@@ -27,6 +27,7 @@ from bot.http.events import EventsEndpoint
 from bot.http.operations import Operations
 from bot.http.problems import problems
 from bot.http.tokens import KnownTokens
+from bot.incidents.cost import Downtime
 from bot.logs import hide
 from bot.metrics import Metrics
 from bot.policy.catalog import Catalog, Service
@@ -35,6 +36,7 @@ from bot.policy.secrets import secrets_of
 from bot.policy.watcher import PolicyWatcher
 from bot.policy_news import PolicyNews
 from bot.probes import Probes
+from bot.response import Response
 from bot.settings import Settings
 from bot.slack.announcements import Announcer
 from bot.slack.courier import Courier
@@ -58,6 +60,7 @@ _SLACK_TIMEOUT_S = 10
 _DRAIN_S = 3.0
 _TICK_S = 1.0
 _COMPACT_EVERY_S = 3600.0
+_WATCH_EVERY_S = 5.0
 _RETRY_SLACK_S = 30.0
 _SHORTEST_HISTORY = timedelta(days=1)
 
@@ -135,6 +138,8 @@ class Governor:
                 tasks.create_task(self.watcher.run(self._policies_changed, self._policies_broken)),
                 tasks.create_task(self._every(_TICK_S, self._tick), name="tick"),
                 tasks.create_task(self._every(_COMPACT_EVERY_S, self._compact), name="compaction"),
+                tasks.create_task(self.response.conductor.run(), name="incidents"),
+                tasks.create_task(self._every(_WATCH_EVERY_S, self.response.look_after), name="watch"),
             ]
             await self._stopping.wait()
             log.info("stopping")
@@ -154,7 +159,7 @@ class Governor:
         client = self._client = AsyncWebClient(
             token=token, base_url=settings.slack_api_url, timeout=_SLACK_TIMEOUT_S, session=session
         )
-        self.ledger = Ledger(self.database)
+        self.ledger = Ledger(self.database, Downtime(self.database).bad_seconds)
         self._sources = Sources(session)
         self.collector = Collector(self.ledger, self._sources)
         self._announcer = Announcer(lambda: self.watcher.current.workspace)
@@ -178,6 +183,16 @@ class Governor:
             share=self._share_of,
         )
         self.overview = Overview(lambda: self.watcher.current, self.evaluator, self.freezer, self.clock)
+        self.response = Response(
+            database=self.database,
+            ledger=self.ledger,
+            freezer=self.freezer,
+            client=client,
+            catalog=lambda: self.watcher.current,
+            clock=self.clock,
+            on_told=self._changed,
+            is_mine=lambda: self.leases.may("incidents"),
+        )
         self.face = SlackFace(
             overview=self.overview,
             freezer=self.freezer,
@@ -194,6 +209,7 @@ class Governor:
         environment = EnvironmentToken(api_token.get_secret_value() if api_token else None)
         tokens = KnownTokens(environment, self.database, self.clock)
         SlackEndpoint(self.face.app, self._observe_ack).add_routes(app)
+        self.response.add_routes(app, tokens)
         Api(
             overview=self.overview,
             events=EventsEndpoint(lambda: self.watcher.current, self._push, self.clock),

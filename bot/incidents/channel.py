@@ -71,7 +71,10 @@ class ChannelMaker:
         if room.name is not None:
             names = itertools.islice(itertools.dropwhile(lambda name: name != room.name, names), 1, None)
         for name in names:
-            if await self._rooms.find(name) is not None:
+            # Asked of the store first: Slack is only asked about names that nobody has reserved.
+            async with self._database.reading() as connection:
+                reserved = await steps.is_reserved(connection, name)
+            if reserved or await self._rooms.find(name) is not None:
                 continue
             async with self._database.transaction() as connection:
                 if not await steps.is_reserved(connection, name):

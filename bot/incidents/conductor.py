@@ -7,7 +7,7 @@ refused for good is given up; what a person must mend first is tried again every
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -46,7 +46,10 @@ class NotYet(Exception):
 
 
 class Conductor:
-    """Works through the steps until cancelled. `wake` makes it look at once."""
+    """Works through the steps until cancelled. `wake` makes it look at once.
+
+    `is_mine` answers whether this replica is the one to do so: two would do no harm, only double calls.
+    """
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Conductor:
         catalog: Callable[[], Catalog],
         clock: Clock,
         on_told: Callable[[], None],
+        is_mine: Callable[[], Awaitable[bool]],
         patience: Patience | None = None,
     ) -> None:
         self._database = database
@@ -70,7 +74,10 @@ class Conductor:
         self._clock = clock
         self._patience = patience or Patience()
         self._maker = ChannelMaker(database, rooms, voice, clock.now, on_told)
-        self._display = Display(database, rooms, voice, views, self._patience.refresh_s)
+        self._is_mine = is_mine
+        self._display = Display(
+            database, rooms, voice, views, is_mine=is_mine, every_s=self._patience.refresh_s
+        )
         self._woken = asyncio.Event()
         self._turned = asyncio.Condition()
         # When a step may be tried again, in the event loop's time: after a crash all may at once.
@@ -82,20 +89,23 @@ class Conductor:
         self._woken.set()
 
     async def run(self) -> None:
-        """Work until cancelled."""
-        while True:
-            self._woken.clear()
-            try:
-                await self.tick()
-            except Exception:
-                # A loop's tick is a boundary: what failed now is tried again at the next.
-                log.exception("incidents_tick_failed")
-            async with self._turned:
-                self._turned.notify_all()
-            await self._rest()
+        """Work until cancelled; what is shown follows on its own, so that no card delays a new incident."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._display.run(), name="incident cards")
+            while True:
+                self._woken.clear()
+                try:
+                    if await self._is_mine():
+                        await self.tick()
+                except Exception:
+                    # A loop's tick is a boundary: what failed now is tried again at the next.
+                    log.exception("incidents_tick_failed")
+                async with self._turned:
+                    self._turned.notify_all()
+                await self._rest()
 
     async def tick(self) -> None:
-        """Try every step that is due once, rooms side by side, and bring what is shown up to date."""
+        """Try every step that is due once, rooms side by side."""
         async with self._database.reading() as connection:
             pending = await steps.read_pending(connection)
         self._ready_at = {step.id: at for step in pending if (at := self._ready_at.get(step.id)) is not None}
@@ -103,7 +113,6 @@ class Conductor:
         for step in pending:
             by_room[step.incident_id, step.room].append(step)
         await asyncio.gather(*(self._advance(room) for room in by_room.values()))
-        await self._display.refresh()
 
     async def channel_of(self, id_: int, within_s: float) -> View:
         """Answer the incident as soon as its channel is settled, or as it stands after `within_s`."""
@@ -135,6 +144,7 @@ class Conductor:
             log.info("step_failed", incident=step.incident_id, step=step.name.value, error=fault.error)
             await self._failed(step, fault)
         else:
+            self._display.stir()
             if step.name is not StepName.CHANNEL:
                 await self._settle(step, StepState.DONE)
 

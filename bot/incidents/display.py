@@ -6,6 +6,7 @@ What a message shows is remembered as a digest, so that nothing is written that 
 import asyncio
 import hashlib
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -41,28 +42,51 @@ class _Posted:
 class Display:
     """Rewrites messages that no longer show what is, every `every_s` (real seconds) or once stirred."""
 
-    def __init__(self, database: Database, rooms: Rooms, voice: Voice, views: Views, every_s: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        rooms: Rooms,
+        voice: Voice,
+        views: Views,
+        *,
+        is_mine: Callable[[], Awaitable[bool]],
+        every_s: float,
+    ) -> None:
         self._database = database
         self._rooms = rooms
         self._voice = voice
         self._views = views
+        self._is_mine = is_mine
         self._every_s = every_s
-        self._due_at = 0.0
+        self._stirred = asyncio.Event()
 
     def stir(self) -> None:
-        """Look at the next `refresh`: something changed."""
-        self._due_at = 0.0
+        """Look soon: something changed."""
+        self._stirred.set()
 
-    async def refresh(self) -> None:
-        """Bring the messages of all incidents that may have changed up to date."""
-        now = asyncio.get_running_loop().time()
-        if now < self._due_at:
-            return
-        self._due_at = now + self._every_s
+    async def run(self) -> None:
+        """Keep everything up to date until cancelled."""
+        while True:
+            self._stirred.clear()
+            try:
+                is_done = await self.refresh() if await self._is_mine() else True
+            except Exception:
+                # A loop's tick is a boundary: what failed now is tried again at the next.
+                log.exception("cards_not_refreshed")
+                is_done = False
+            try:
+                async with asyncio.timeout(self._every_s if is_done else min(_AGAIN_S, self._every_s)):
+                    await self._stirred.wait()
+            except TimeoutError:
+                continue
+
+    async def refresh(self) -> bool:
+        """Rewrite what no longer shows what is; answer whether all of it does now."""
+        done = True
         for id_ in await self._candidates():
             view = await self._views.of(id_)
-            if not all([await self._refresh(view, room) for room in view.rooms.values()]):
-                self._due_at = min(self._due_at, now + _AGAIN_S)
+            done &= all([await self._refresh(view, room) for room in view.rooms.values()])
+        return done
 
     async def _candidates(self) -> list[int]:
         """Answer the incidents that are open, or were touched so late that their cards may be behind."""

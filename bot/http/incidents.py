@@ -1,0 +1,218 @@
+"""`/api/v1/incidents`: machines open incidents, change them and read them."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from aiohttp import web
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from bot.clock import Clock
+from bot.http.access import CALLER, Tokens, require_token
+from bot.http.bodies import read_json
+from bot.http.problems import Problem
+from bot.http.rights import Right
+from bot.http.wire import instant
+from bot.incidents.conductor import Conductor
+from bot.incidents.incident import MOST_TITLE, Change, IllegalChange, Severity, Status, UnknownIncident
+from bot.incidents.ports import View
+from bot.incidents.responder import Opening, Responder
+from bot.incidents.steps import RoomKind
+from bot.incidents.views import Views
+from bot.policy.catalog import Catalog
+
+CHANNEL_WITHIN_S = 5.0
+"""How long an answer waits for Slack to make the channel; it is null if that takes longer."""
+_MOST_LISTED = 200
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def _text_alone(value: Any) -> Any:
+    """Read times from text alone: numbers would be taken for seconds or milliseconds at a guess."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError("must be an RFC 3339 time with an offset, such as 2026-11-23T09:00:00Z")
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_text_alone)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
+
+
+class OpeningBody(BaseModel):
+    """A new incident. `impact` is the share of requests that failed, 1 if left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str = Field(min_length=1, max_length=MOST_TITLE)
+    severity: Severity
+    services: list[str] = Field(max_length=50)
+    key: str = Field(min_length=1, max_length=200)
+    started_at: Time | None = None
+    impact: Share | None = None
+    private: bool = False
+
+
+class ChangeBody(BaseModel):
+    """What to change of an incident; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Status | None = None
+    severity: Severity | None = None
+    started_at: Time | None = None
+    ended_at: Time | None = None
+    impact: Share | None = None
+
+
+class IncidentsEndpoint:
+    """Opens, changes and shows incidents, for callers with a token."""
+
+    def __init__(
+        self,
+        *,
+        responder: Responder,
+        views: Views,
+        conductor: Conductor,
+        catalog: Callable[[], Catalog],
+        clock: Clock,
+        tokens: Tokens,
+    ) -> None:
+        self._responder = responder
+        self._views = views
+        self._conductor = conductor
+        self._catalog = catalog
+        self._clock = clock
+        self._tokens = tokens
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add every route, each behind the bearer token; before the API's own, which takes all the rest."""
+        one = r"/{id:\d{1,15}}"
+        for method, path, handler in (
+            ("POST", "", self._open),
+            ("GET", "", self._list),
+            ("GET", one, self._show),
+            ("PATCH", one, self._change),
+            ("GET", f"{one}/postmortem.md", self._postmortem),
+        ):
+            right = Right.INCIDENTS_READ if method == "GET" else Right.INCIDENTS_WRITE
+            guarded = require_token(self._tokens, handler, right)
+            app.router.add_route(method, f"/api/v1/incidents{path}", guarded)
+
+    async def _open(self, request: web.Request) -> web.Response:
+        body = read_body(OpeningBody, await read_json(request))
+        self._check_services(body.services)
+        opening = Opening(
+            key=body.key,
+            title=body.title,
+            severity=body.severity,
+            services=tuple(body.services),
+            by=request[CALLER],
+            started_at=body.started_at,
+            share=body.impact,
+            private=body.private,
+        )
+        try:
+            opened = await self._responder.open(opening, self._clock.now())
+        except IllegalChange as error:
+            raise _illegal(error) from error
+        view = await self._conductor.channel_of(opened.incident.id, CHANNEL_WITHIN_S)
+        return web.json_response(incident_json(view), status=201 if opened.is_new else 200)
+
+    async def _change(self, request: web.Request) -> web.Response:
+        body = read_body(ChangeBody, await read_json(request))
+        change = Change(body.status, body.severity, body.started_at, body.ended_at, body.impact)
+        id_ = int(request.match_info["id"])
+        try:
+            await self._responder.change(id_, change, by=request[CALLER], now=self._clock.now())
+        except UnknownIncident as error:
+            raise Problem(404, str(error)) from error
+        except IllegalChange as error:
+            raise _illegal(error) from error
+        return web.json_response(incident_json(await self._views.of(id_)))
+
+    async def _show(self, request: web.Request) -> web.Response:
+        return web.json_response(incident_json(await self._view(request)))
+
+    async def _list(self, request: web.Request) -> web.Response:
+        service = request.query.get("service") or None
+        is_open = request.query.get("open") in {"1", "true"}
+        found = await self._views.list(unresolved=is_open, service=service, limit=_MOST_LISTED)
+        return web.json_response({"incidents": [incident_json(view) for view in found]})
+
+    async def _postmortem(self, request: web.Request) -> web.Response:
+        view = await self._view(request)
+        return web.Response(text=view.postmortem.markdown(), content_type="text/markdown", charset="utf-8")
+
+    async def _view(self, request: web.Request) -> View:
+        try:
+            return await self._views.of(int(request.match_info["id"]))
+        except UnknownIncident as error:
+            raise Problem(404, str(error)) from error
+
+    def _check_services(self, names: list[str]) -> None:
+        known = self._catalog().services
+        faults = [
+            {"field": f"services.{index}", "message": f"there is no service {name}"}
+            for index, name in enumerate(names)
+            if name not in known
+        ]
+        if faults:
+            raise Problem(422, faults[0]["message"], errors=faults)
+
+
+def read_body(kind: type[Body], raw: Any) -> Body:
+    """Read a body of the kind; raises `Problem` 422 that names each fault."""
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        faults = [
+            {"field": ".".join(map(str, detail["loc"])), "message": detail["msg"]}
+            for detail in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise Problem(422, f"{count}; nothing was changed", errors=faults) from error
+
+
+def incident_json(view: View) -> dict[str, Any]:
+    """Write down an incident as it stands."""
+    incident = view.incident
+    return {
+        "id": incident.id,
+        "key": incident.key,
+        "title": incident.title,
+        "severity": incident.severity.value,
+        "status": incident.status.value,
+        "services": list(incident.services),
+        "private": incident.private,
+        "channel": _channel_json(view, RoomKind.INCIDENT),
+        "postmortem_channel": _channel_json(view, RoomKind.POSTMORTEM),
+        "started_at": instant(incident.started_at),
+        "ended_at": instant(incident.ended_at),
+        "impact": incident.share,
+        "impacts": [
+            {
+                "start": instant(impact.start),
+                "end": instant(impact.end),
+                "share": impact.share,
+                "service": impact.service,
+            }
+            for impact in incident.impacts
+        ],
+        "cost": dict(view.cost),
+        "cause": incident.cause.value if incident.cause else None,
+        "roles": {role.value: person for role, person in incident.roles.items()},
+        "opened_by": incident.opened_by,
+        "opened_at": instant(incident.opened_at),
+        "acknowledged_at": instant(incident.acknowledged_at),
+        "mitigated_at": instant(incident.mitigated_at),
+        "resolved_at": instant(incident.resolved_at),
+    }
+
+
+def _channel_json(view: View, kind: RoomKind) -> dict[str, Any] | None:
+    room = view.rooms.get(kind)
+    return {"id": room.channel_id, "name": room.name} if room and room.channel_id else None
+
+
+def _illegal(error: IllegalChange) -> Problem:
+    return Problem(422, str(error), errors=[{"field": error.field, "message": str(error)}])

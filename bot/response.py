@@ -1,0 +1,96 @@
+"""Incidents, wired: what opens them, carries them out, looks after them and shows them over HTTP."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.budgets.ledger import Ledger
+from bot.clock import Clock
+from bot.freezes.freezer import Freezer
+from bot.http.access import Tokens
+from bot.http.incidents import IncidentsEndpoint
+from bot.http.webhooks import AlertmanagerWebhook
+from bot.incidents.action_book import ActionBook
+from bot.incidents.alerts import AlertDesk
+from bot.incidents.conductor import Conductor, Patience
+from bot.incidents.cost import Costs
+from bot.incidents.responder import Responder
+from bot.incidents.views import Views
+from bot.incidents.watch import Watch
+from bot.policy.catalog import Catalog
+from bot.slack.incident_card import IncidentVoice
+from bot.slack.incident_room import IncidentRoom
+from bot.store.database import Database
+
+
+class Response:
+    """All parts of the incident room. `conductor.run` and, every few seconds, `look_after` keep it going.
+
+    `is_mine` answers whether this replica is the one that carries things out.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        ledger: Ledger,
+        freezer: Freezer,
+        client: AsyncWebClient,
+        catalog: Callable[[], Catalog],
+        clock: Clock,
+        on_told: Callable[[], None],
+        is_mine: Callable[[], Awaitable[bool]],
+        patience: Patience | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._on_told = on_told
+        self._is_mine = is_mine
+        voice = IncidentVoice(lambda: catalog().workspace)
+        costs = Costs(catalog, ledger.counts)
+        self.views = Views(database, costs, clock.now)
+        self.responder = Responder(database, catalog, self._changed)
+        self.actions = ActionBook(database, self._changed)
+        self.alerts = AlertDesk(database, self.responder, catalog)
+        self.conductor = Conductor(
+            database=database,
+            rooms=IncidentRoom(client),
+            voice=voice,
+            views=self.views,
+            freezer=freezer,
+            catalog=catalog,
+            clock=clock,
+            on_told=on_told,
+            is_mine=is_mine,
+            patience=patience,
+        )
+        self.watch = Watch(
+            database=database,
+            responder=self.responder,
+            costs=costs,
+            views=self.views,
+            voice=voice,
+            clock=clock,
+        )
+
+    def add_routes(self, app: web.Application, tokens: Tokens) -> None:
+        """Add the API's incidents and the webhooks; before the API's own routes, which take all the rest."""
+        IncidentsEndpoint(
+            responder=self.responder,
+            views=self.views,
+            conductor=self.conductor,
+            catalog=self._catalog,
+            clock=self._clock,
+            tokens=tokens,
+        ).add_routes(app)
+        AlertmanagerWebhook(self.alerts, self._clock, tokens).add_routes(app)
+
+    async def look_after(self) -> None:
+        """Send what has come due, if this replica is the one to do so."""
+        if await self._is_mine():
+            await self.watch.tick()
+
+    def _changed(self) -> None:
+        self.conductor.wake()
+        self._on_told()

@@ -1,0 +1,221 @@
+"""Incidents over HTTP: the contract's calls, and Alertmanager's notifications."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.incidents.incident import Status
+from bot.sandbox.faults import Fault
+from tests.incidents.staging import Scene, staged
+
+OPENING = {"title": "Checkout 500s", "severity": "sev2", "services": ["checkout"], "key": "pager-1"}
+INCIDENTS = "/api/v1/incidents"
+WEBHOOK = "/webhooks/alertmanager"
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with staged(tmp_path) as scene:
+        yield scene
+
+
+def at(scene: Scene, minutes: float) -> str:
+    """A time so many minutes ago."""
+    return (scene.clock.now() - timedelta(minutes=minutes)).isoformat()
+
+
+async def test_opening_answers_the_incident_with_its_channel(scene: Scene) -> None:
+    status, made = await scene.api("POST", INCIDENTS, json=OPENING)
+    assert status == 201
+    (channel_id,) = scene.channels()
+    assert made["channel"] == {
+        "id": channel_id, "name": f"inc-{scene.clock.now():%Y-%m-%d}-checkout-500s",
+    }  # fmt: skip
+    assert (made["status"], made["severity"], made["impact"]) == ("investigating", "sev2", 1.0)
+    assert (made["ended_at"], made["postmortem_channel"]) == (None, None)
+
+
+async def test_the_same_key_answers_the_same_incident(scene: Scene) -> None:
+    _, first = await scene.api("POST", INCIDENTS, json=OPENING)
+    status, again = await scene.api("POST", INCIDENTS, json=OPENING | {"title": "Other", "severity": "sev1"})
+    assert status == 200
+    assert (again["id"], again["title"], again["channel"]) == (first["id"], "Checkout 500s", first["channel"])
+    assert len(scene.channels()) == 1
+
+
+async def test_a_slack_that_is_slow_to_make_the_channel_does_not_keep_the_caller(scene: Scene) -> None:
+    for _ in range(3):
+        scene.slack.faults.once(Fault.SERVER_ERROR, "conversations.create")
+    status, made = await scene.api("POST", INCIDENTS, json=OPENING)
+    assert (status, made["channel"] is not None) == (201, True)
+
+
+async def test_a_fifteen_minute_outage_overspends_a_week_by_4_92_minutes(scene: Scene) -> None:
+    opening = OPENING | {"started_at": at(scene, 20)}
+    _, made = await scene.api("POST", INCIDENTS, json=opening)
+    started = made["started_at"]
+    assert isinstance(started, str)
+    ended = at(scene, 5)
+    path = f"{INCIDENTS}/{made['id']}"
+    status, over = await scene.api("PATCH", path, json={"status": "resolved", "ended_at": ended})
+    assert (status, over["status"]) == (200, "resolved")
+    cost = over["cost"]
+    assert isinstance(cost, dict)
+    assert cost["checkout/uptime"] == pytest.approx(15 / 10.08, abs=1e-3)
+    budgets = (await scene.budgets())["checkout/uptime"]
+    assert budgets.remaining_minutes == pytest.approx(-4.92, abs=1e-2)
+    _, corrected = await scene.api("PATCH", path, json={"impact": 0.3})
+    cost = corrected["cost"]
+    assert isinstance(cost, dict)
+    assert cost["checkout/uptime"] == pytest.approx(4.5 / 10.08, abs=1e-3)
+    assert corrected["status"] == "resolved"
+
+
+async def test_incidents_are_listed_newest_first_and_shown_alone(scene: Scene) -> None:
+    for key in ("a", "b"):
+        await scene.api("POST", INCIDENTS, json=OPENING | {"key": key})
+    await scene.api("PATCH", f"{INCIDENTS}/1", json={"status": "resolved"})
+    _, listed = await scene.api("GET", INCIDENTS)
+    assert [one["key"] for one in _incidents(listed)] == ["b", "a"]
+    _, unresolved = await scene.api("GET", f"{INCIDENTS}?open=1&service=checkout")
+    assert [one["key"] for one in _incidents(unresolved)] == ["b"]
+    assert (await scene.api("GET", f"{INCIDENTS}/1"))[1]["key"] == "a"
+
+
+async def test_the_postmortem_is_markdown(scene: Scene) -> None:
+    await scene.api("POST", INCIDENTS, json=OPENING)
+    async with scene.http.get(f"{scene.url}{INCIDENTS}/1/postmortem.md") as answer:
+        assert answer.content_type == "text/markdown"
+        assert (await answer.text()).startswith("# Checkout 500s\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"severity": "sev9"}, "severity"),
+        ({"services": ["chekout"]}, "services.0"),
+        ({"impact": 1.5}, "impact"),
+        ({"impact": "all"}, "impact"),
+        ({"started_at": "2126-01-01T00:00:00Z"}, "started_at"),
+        ({"started_at": "2026-01-01T00:00:00"}, "started_at"),
+        ({"started_at": 1700000000}, "started_at"),
+        ({"title": ""}, "title"),
+        ({"title": "  "}, "title"),
+        ({"key": ""}, "key"),
+        ({"surplus": 1}, "surplus"),
+    ],
+)
+async def test_a_faulty_opening_is_refused_naming_the_field(
+    scene: Scene, change: dict[str, object], field: str
+) -> None:
+    status, problem = await scene.api("POST", INCIDENTS, json=OPENING | change)
+    assert status == 422
+    assert [error["field"] for error in _errors(problem)] == [field]
+    assert (await scene.api("GET", INCIDENTS))[1] == {"incidents": []}
+
+
+async def test_what_is_not_there_is_404_and_what_cannot_be_422(scene: Scene) -> None:
+    for method, path in (("GET", "/7"), ("GET", "/7/postmortem.md"), ("PATCH", "/7")):
+        status, problem = await scene.api(method, INCIDENTS + path, json={"status": "resolved"})
+        assert (status, problem["detail"]) == (404, "there is no incident 7")
+    await scene.api("POST", INCIDENTS, json=OPENING)
+    status, problem = await scene.api("PATCH", f"{INCIDENTS}/1", json={"ended_at": at(scene, 60)})
+    assert (status, _errors(problem)[0]["field"]) == (422, "ended_at")
+
+
+@pytest.mark.parametrize("path", [INCIDENTS, WEBHOOK])
+async def test_nobody_enters_without_a_token(scene: Scene, path: str) -> None:
+    headers = {"Authorization": "Bearer nonsense"}
+    status, problem = await scene.api("POST", path, json=OPENING, headers=headers)
+    assert (status, problem["status"]) == (401, 401)
+
+
+def alert(scene: Scene, name: str = "HighErrors", *, over: bool = False, **labels: str) -> dict[str, Any]:
+    """An alert as Alertmanager writes it, firing since ten minutes or over since two."""
+    return {
+        "status": "resolved" if over else "firing",
+        "labels": {"alertname": name, "service": "checkout", "severity": "critical"} | labels,
+        "annotations": {"summary": f"{name} on checkout"},
+        "startsAt": scene.started.isoformat(),
+        "endsAt": (scene.started + timedelta(minutes=8)).isoformat() if over else "0001-01-01T00:00:00Z",
+        "generatorURL": "http://prometheus/graph",
+        "fingerprint": f"f{name}",
+    }
+
+
+def notification(*alerts: dict[str, Any]) -> dict[str, Any]:
+    """A notification as Alertmanager writes it."""
+    return {
+        "version": "4",
+        "groupKey": '{}:{service="checkout"}',
+        "truncatedAlerts": 0,
+        "status": "firing" if any(one["status"] == "firing" for one in alerts) else "resolved",
+        "receiver": "governor",
+        "groupLabels": {"service": "checkout"},
+        "commonLabels": {},
+        "commonAnnotations": {},
+        "externalURL": "http://alertmanager",
+        "alerts": list(alerts),
+    }
+
+
+async def test_a_group_of_alerts_becomes_one_incident(scene: Scene) -> None:
+    body = notification(alert(scene), alert(scene, "SlowCheckout", severity="warning"))
+    for _ in range(3):
+        assert await scene.api("POST", WEBHOOK, json=body) == (200, {"incidents": [1]})
+    view = await scene.complete(1)
+    assert (view.incident.severity, view.incident.services) == ("sev2", ("checkout",))
+    assert view.incident.started_at == scene.started
+    assert [entry.text for entry in view.timeline if entry.kind == "alert"] == [
+        "HighErrors fires: HighErrors on checkout",
+        "SlowCheckout fires: SlowCheckout on checkout",
+    ]
+    assert view.incident.acknowledged_at is None
+
+
+async def test_the_impact_ends_when_the_last_alert_does(scene: Scene) -> None:
+    await scene.api("POST", WEBHOOK, json=notification(alert(scene), alert(scene, "Slow")))
+    await scene.api("POST", WEBHOOK, json=notification(alert(scene, over=True), alert(scene, "Slow")))
+    assert (await scene.complete(1)).incident.status is Status.INVESTIGATING
+    over = notification(alert(scene, over=True), alert(scene, "Slow", over=True))
+    for _ in range(2):
+        await scene.api("POST", WEBHOOK, json=over)
+    incident = (await scene.complete(1)).incident
+    assert incident.status is Status.MITIGATED
+    assert incident.ended_at == scene.started + timedelta(minutes=8)
+
+
+async def test_a_new_firing_joins_the_open_incident_and_opens_another_after_it(scene: Scene) -> None:
+    await scene.api("POST", WEBHOOK, json=notification(alert(scene)))
+    await scene.api("POST", WEBHOOK, json=notification(alert(scene, over=True)))
+    again = alert(scene) | {"startsAt": at(scene, 1)}
+    assert (await scene.api("POST", WEBHOOK, json=notification(again)))[1] == {"incidents": [1]}
+    incident = (await scene.complete(1)).incident
+    assert (incident.status, len(incident.impacts)) == (Status.INVESTIGATING, 2)
+    await scene.api("PATCH", f"{INCIDENTS}/1", json={"status": "resolved"})
+    # A notification that is repeated after people resolved it opens nothing.
+    assert (await scene.api("POST", WEBHOOK, json=notification(again)))[1] == {"incidents": [1]}
+    third = alert(scene) | {"startsAt": at(scene, 0.5)}
+    assert (await scene.api("POST", WEBHOOK, json=notification(third)))[1] == {"incidents": [2]}
+
+
+async def test_an_end_of_something_unknown_opens_nothing(scene: Scene) -> None:
+    body = notification(alert(scene, over=True))
+    assert await scene.api("POST", WEBHOOK, json=body) == (200, {"incidents": []})
+    status, problem = await scene.api("POST", WEBHOOK, json={"alerts": []})
+    assert (status, _errors(problem)[0]["field"]) == (422, "groupKey")
+
+
+def _incidents(listed: dict[str, object]) -> list[dict[str, Any]]:
+    found = listed["incidents"]
+    assert isinstance(found, list)
+    return found
+
+
+def _errors(problem: dict[str, object]) -> list[dict[str, Any]]:
+    errors = problem["errors"]
+    assert isinstance(errors, list)
+    return errors

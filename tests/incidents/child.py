@@ -1,0 +1,64 @@
+"""The incident room as a process of its own, to be killed and started again by the crash story.
+
+It serves the HTTP face and carries out what is written down, through the same store and courier.
+Run as `python -m tests.incidents.child DATABASE_URL API_URL TOKEN PORT`.
+"""
+
+import asyncio
+import sys
+
+import aiohttp
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.budgets.ledger import Ledger
+from bot.clock import SystemClock
+from bot.freezes.freezer import Freezer
+from bot.http.access import EnvironmentToken
+from bot.http.problems import problems
+from bot.incidents.cost import Downtime
+from bot.response import Response
+from bot.slack.announcements import Announcer
+from bot.slack.courier import Courier
+from bot.store.database import Database
+from bot.store.migrate import migrate
+from tests.incidents.staging import PATIENCE, TIMING, TOKEN, alone, shop
+
+
+async def ready(_request: web.Request) -> web.Response:
+    """Say that the process runs."""
+    return web.Response(text="ready")
+
+
+async def main(database_url: str, api_url: str, token: str, port: str) -> None:
+    """Run until killed."""
+    policies, clock = shop(), SystemClock()
+    async with Database(database_url) as database, aiohttp.ClientSession() as session:
+        await migrate(database)
+        client = AsyncWebClient(token=token, base_url=api_url, session=session)
+        courier = Courier(database, client, clock, registry=CollectorRegistry(), timing=TIMING)
+        response = Response(
+            database=database,
+            ledger=Ledger(database, Downtime(database).bad_seconds),
+            freezer=Freezer(database, Announcer(lambda: policies.workspace), courier.wake),
+            client=client,
+            catalog=lambda: policies,
+            clock=clock,
+            on_told=courier.wake,
+            is_mine=alone,
+            patience=PATIENCE,
+        )
+        app = web.Application(middlewares=[problems])
+        app.router.add_get("/readyz", ready)
+        response.add_routes(app, EnvironmentToken(TOKEN))
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", int(port)).start()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(courier.run())
+            tasks.create_task(response.conductor.run())
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -3,6 +3,7 @@
 Exit codes: 0 yes, 1 no (refused, faults found), 2 could not tell (usage, unreachable).
 """
 
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -68,7 +69,10 @@ def sandbox(
 
     settings = read_settings()
     configure_logs(settings)
-    sys.exit(finish(serve_sandbox(settings, policies=policies, speed=speed)))
+    code = finish(serve_sandbox(settings, policies=policies, speed=speed))
+    if code == START_OVER:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very program
+    sys.exit(code)
 
 
 @cli.command()

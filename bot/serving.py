@@ -22,14 +22,23 @@ from bot.slack.manifest import manifest
 log = structlog.get_logger(__name__)
 
 
-async def serve(settings: Settings, *, clock: Clock | None = None, routes: Sequence[AddRoutes] = ()) -> int:
-    """Run a bot until SIGTERM or SIGINT; answer the exit code."""
+async def serve(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    routes: Sequence[AddRoutes] = (),
+    stopping: asyncio.Event | None = None,
+) -> int:
+    """Run a bot until SIGTERM, SIGINT or `stopping`; answer the exit code."""
     try:
         async with Governor(settings, clock=clock, routes=routes) as governor:
             loop = asyncio.get_running_loop()
             for name in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(name, governor.stop)
-            await governor.run()
+            async with asyncio.TaskGroup() as tasks:
+                ending = tasks.create_task(_stop_when(stopping or asyncio.Event(), governor))
+                await governor.run()
+                ending.cancel()
     except PolicyFaults as found:
         faults = "\n".join(str(fault) for fault in found.faults)
         return _refuse(f"{faults}\ngovernor: the policies in {settings.policies_dir} have faults")
@@ -45,11 +54,23 @@ async def serve(settings: Settings, *, clock: Clock | None = None, routes: Seque
     return 0
 
 
+async def _stop_when(stopping: asyncio.Event, governor: Governor) -> None:
+    await stopping.wait()
+    governor.stop()
+
+
+START_OVER = -1
+"""What `serve_sandbox` answers when the visitor wants to begin anew: the program is to be started again."""
+
+
 async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: float) -> int:
-    """Run a bot with the local stand-in for Slack beside it, on one address, until stopped."""
+    """Run a bot with the local stand-in for Slack beside it, on one address, until stopped.
+
+    Answers the exit code, or `START_OVER`.
+    """
     from bot.sandbox import POLICIES, Sandbox  # noqa: PLC0415 - `governor run` never loads the stand-in
 
-    clock = SimulatedClock(speed=speed)
+    clock, over = SimulatedClock(speed=speed), asyncio.Event()
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="governor-sandbox-"))
         base_url = f"http://{settings.host}:{settings.port}"
@@ -63,6 +84,7 @@ async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: flo
             signing_secret=signing_secret,
             api_token=api_token.get_secret_value(),
             shop=policies is None,
+            start_over=over.set,
         )
         chosen = settings.model_copy(
             update={
@@ -79,7 +101,8 @@ async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: flo
         async with asyncio.TaskGroup() as tasks:
             shop = tasks.create_task(sandbox.run(), name="sandbox")
             try:
-                return await serve(chosen, clock=clock, routes=[sandbox.add_routes])
+                code = await serve(chosen, clock=clock, routes=[sandbox.add_routes], stopping=over)
+                return START_OVER if over.is_set() else code
             finally:
                 shop.cancel()
 

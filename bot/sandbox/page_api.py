@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +46,7 @@ class PageApi:
     def __init__(self, stand_in: StandIn, extra: Callable[[], Json] = dict) -> None:
         self._slack = stand_in
         self._extra = extra
+        self._started = secrets.token_hex(8)  # another after each start of the program
         self._queues: set[asyncio.Queue[Json | None]] = set()
         stand_in.workspace.listeners.append(self._hear)
         self._actions: dict[str, Handler] = {
@@ -124,6 +126,7 @@ class PageApi:
                 "homes": {u: slack.views.as_json(v) for u, v in slack.views.homes.items()},
                 "faults": slack.faults.as_json(),
                 "now": workspace.now().timestamp(),
+                "started": self._started,
                 **self._extra(),
             }
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +25,10 @@ _SCHEDULED_EVERY_S: Final = 1.0
 
 
 class Sandbox:
-    """A workspace in the browser. `base_url` is the one address of page, stand-in and bot."""
+    """A workspace in the browser. `base_url` is the one address of page, stand-in and bot.
+
+    `start_over` begins the program anew; without it the page offers no such button.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Sandbox:
         signing_secret: str,
         api_token: str,
         shop: bool = True,
+        start_over: Callable[[], None] | None = None,
     ) -> None:
         self.slack = StandIn(
             manifest=manifest,
@@ -59,6 +63,9 @@ class Sandbox:
         )
         if self._shop is not None:
             self._page.add_action("story", self._play)
+        self._start_over = start_over
+        if start_over is not None:
+            self._page.add_action("over", self._begin_anew)
 
     def add_routes(self, app: web.Application) -> None:
         """Serve the page at `/`, the stand-in under `/slack-api/`, the page's API under `/sandbox/`."""
@@ -86,7 +93,9 @@ class Sandbox:
     # -- the story -----------------------------------------------------------
 
     def _story_json(self) -> Json:
-        return {"story": self._shop.as_json()} if self._shop is not None else {}
+        if self._shop is None:
+            return {}
+        return {"story": {**self._shop.as_json(), "can_start_over": self._start_over is not None}}
 
     def _tell_story(self) -> None:
         now = self.slack.workspace.now().timestamp()
@@ -100,3 +109,8 @@ class Sandbox:
         if "scene" in body:
             self._shop.play(str(body["scene"]))
         return {"ok": True, **self._story_json()}
+
+    async def _begin_anew(self, _body: Json) -> Json:
+        if self._start_over is not None:
+            self._start_over()
+        return {"ok": True}

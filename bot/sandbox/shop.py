@@ -87,7 +87,7 @@ class Shop:
         if self.scene.bad and self._clock.speed == 1:
             return f"{self.scene.what} Choose 60× to watch the budget."
         if self._is_told and not self.scene.bad:
-            return "The old errors have left the window. Restart the sandbox to play it again."
+            return "The old errors have left the window. Start over to play it again."
         return self.scene.what
 
     @property

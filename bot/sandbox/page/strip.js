@@ -13,7 +13,7 @@ export function strip(bar) {
   const sig = JSON.stringify([state.story, state.faults]);
   if (bar.sig === sig) return;
   bar.sig = sig;
-  fill(bar, state.story ? [scenes(), speeds(), clockFace()] : h("span.what", {}, "Sandbox"), faults());
+  fill(bar, state.story ? [scenes(), speeds(), clockFace(), startOver()] : h("span.what", {}, "Sandbox"), faults());
 }
 
 function scenes() {
@@ -25,6 +25,29 @@ function scenes() {
 function speeds() {
   const one = (speed) => h("button", { type: "button", "aria-pressed": String(speed === state.story.speed), onclick: () => play({ speed }) }, `${speed}×`);
   return h("div.speeds", { role: "group", "aria-label": "Speed of time" }, state.story.speeds.map(one));
+}
+
+function startOver() {
+  if (!state.story.can_start_over) return null;
+  return h("button.over", { type: "button", title: "Forget everything and begin the story anew", onclick: restart }, "Start over");
+}
+
+/** Restart the program, and load the page again once it answers. */
+async function restart() {
+  const before = state.started;
+  const answer = await post("over", {});
+  if (!answer.ok) return toast(answer.error);
+  toast("Starting over…");
+  const again = async () => {
+    try {
+      const response = await fetch("/sandbox/state");
+      if (response.ok && (await response.json()).started !== before) return location.reload();
+    } catch {
+      // It is on its way down, or up.
+    }
+    setTimeout(again, 300);
+  };
+  setTimeout(again, 300);
 }
 
 async function play(body) {

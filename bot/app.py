@@ -43,6 +43,7 @@ from bot.slack.courier import Courier
 from bot.slack.endpoint import SlackEndpoint
 from bot.slack.face import SlackFace
 from bot.slack.faults import fault_of
+from bot.slack.flag_announcements import FlagAnnouncer
 from bot.slack.lane import Timing
 from bot.slack.socket import SocketMode
 from bot.sources import Sources
@@ -51,6 +52,7 @@ from bot.store.database import Database
 from bot.store.leases import Leases
 from bot.store.migrate import migrate
 from bot.store.outbox import Message
+from bot.switchboard import Switchboard
 
 log = structlog.get_logger(__name__)
 
@@ -137,6 +139,7 @@ class Governor:
                 tasks.create_task(self.evaluator.run(), name="evaluator"),
                 tasks.create_task(self.watcher.run(self._policies_changed, self._policies_broken)),
                 tasks.create_task(self._every(_TICK_S, self._tick), name="tick"),
+                tasks.create_task(self.switchboard.run(), name="flags"),
                 tasks.create_task(self._every(_COMPACT_EVERY_S, self._compact), name="compaction"),
                 tasks.create_task(self.response.conductor.run(), name="incidents"),
                 tasks.create_task(self._every(_WATCH_EVERY_S, self.response.look_after), name="watch"),
@@ -193,9 +196,22 @@ class Governor:
             on_told=self._changed,
             is_mine=lambda: self.leases.may("incidents"),
         )
+        self.switchboard = Switchboard(
+            overview=self.overview,
+            freezer=self.freezer,
+            database=self.database,
+            session=session,
+            clock=self.clock,
+            latest=self.evaluator.latest.get,
+            announce=FlagAnnouncer(lambda: self.watcher.current.workspace),
+            on_told=self._changed,
+            is_mine=lambda: self.leases.may("flags"),
+        )
         self.face = SlackFace(
             overview=self.overview,
             freezer=self.freezer,
+            toggles=self.switchboard.toggles,
+            ramps=self.switchboard.ramps,
             database=self.database,
             client=client,
             clock=self.clock,
@@ -209,6 +225,7 @@ class Governor:
         environment = EnvironmentToken(api_token.get_secret_value() if api_token else None)
         tokens = KnownTokens(environment, self.database, self.clock)
         SlackEndpoint(self.face.app, self._observe_ack).add_routes(app)
+        self.switchboard.add_routes(app)
         self.response.add_routes(app, tokens)
         Api(
             overview=self.overview,
@@ -255,6 +272,7 @@ class Governor:
 
     async def _assessed(self, service: Service, budgets: Sequence[Budget], now: datetime) -> None:
         await self.freezer.judge_budgets(service, budgets, now)
+        self.switchboard.evaluated(service.name)
         self._gauges.show(service, budgets, await self.freezer.holds(now, service.name), now)
 
     async def _follow(self, catalog: Catalog) -> None:

@@ -67,6 +67,28 @@ COMMANDS: tuple[Command, ...] = (
         "The channel sees it when something changes.",
     ),
     Command(
+        "flag",
+        "[show | on | off | rollout | ramp | kill | undo | history | stale] [flag]",
+        "Show a feature to more or fewer people",
+        (
+            Form("", "lists the flags and who sees them; a word narrows it to flags and services like it"),
+            Form("show FLAG [ENV]", "shows one flag: who sees it, whose it is, what will happen to it"),
+            Form("on FLAG [ENV]", "turns it on, for as many as it was on for before"),
+            Form("on FLAG [ENV] for 2h", "turns it on for a time, warns before the end, and goes back"),
+            Form("off FLAG [ENV]", "turns it off"),
+            Form("rollout FLAG 25% [ENV]", "shows it to a share of users"),
+            Form("kill FLAG [ENV]", "turns it off for everyone at once, whatever the code's default"),
+            Form("undo FLAG [ENV]", "takes back Governor's last change, if nobody has changed it since"),
+            Form("ramp FLAG 1% 5% 25% 100% every 30m [ENV]", "shows it step by step; goes back if it burns"),
+            Form("ramp stop FLAG [ENV]", "ends its ramp; the flag stays as it is. `hold` and `go` pause it"),
+            Form("history FLAG [ENV]", "lists who changed it, from what to what, why, and who approved it"),
+            Form("stale [ENV]", "lists the flags that could be removed"),
+        ),
+        "ENV left out is the default environment; words after it say why. In a protected environment another "
+        "person approves an increase. While a service is frozen, raising its flags needs an exemption of "
+        "`flag:NAME`; lowering never waits.",
+    ),
+    Command(
         "audit",
         "[service | @person | flag name] [since 7d]",
         "Who changed what, and why",

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from bot.clock import Clock
+from bot.flags.ramps import Ramps
+from bot.flags.toggles import Toggles
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview, UnknownService
 from bot.slack.asking import Ask, Reply, say
@@ -14,6 +16,8 @@ from bot.slack.audit import AuditCommand
 from bot.slack.blocks import code, markup
 from bot.slack.budget import BudgetCommand
 from bot.slack.commands import BY_NAME, help_on, help_on_all
+from bot.slack.flag import FlagCommand
+from bot.slack.flag_buttons import FlagButtons, Pressed
 from bot.slack.freeze import FreezeCommand
 from bot.slack.governor import GovernorCommand
 from bot.slack.people import People
@@ -36,12 +40,22 @@ class Desk:
     """Hands each question to its command."""
 
     def __init__(
-        self, *, overview: Overview, freezer: Freezer, database: Database, people: People, clock: Clock
+        self,
+        *,
+        overview: Overview,
+        freezer: Freezer,
+        toggles: Toggles,
+        ramps: Ramps,
+        database: Database,
+        people: People,
+        clock: Clock,
     ) -> None:
+        self._flag_buttons = FlagButtons(toggles, ramps, overview, people)
         self._commands: Mapping[str, Answers] = {
             "budget": BudgetCommand(overview),
             "ship": ShipCommand(overview),
             "freeze": FreezeCommand(overview, freezer, people, clock),
+            "flag": FlagCommand(toggles, ramps, overview, people, database=database, clock=clock),
             "audit": AuditCommand(overview, database, clock),
             "governor": GovernorCommand(overview, people),
         }
@@ -60,6 +74,10 @@ class Desk:
             return say(hint.text)
         except UnknownService as fault:
             return say(_unknown_service(command, fault).text)
+
+    async def decide(self, ask: Ask) -> Pressed:
+        """Carry out a person's decision on what waits for one."""
+        return await self._flag_buttons.press(ask)
 
 
 def _unknown_service(command: str, fault: UnknownService) -> Hint:

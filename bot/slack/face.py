@@ -20,6 +20,8 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
+from bot.flags.ramps import Ramps
+from bot.flags.toggles import Toggles
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview
 from bot.slack.answering import Address, Answering
@@ -27,6 +29,7 @@ from bot.slack.asking import SHARE, SHOW, TURN_BACK, TURN_ON, Ask, Question, say
 from bot.slack.blocks import code, markup
 from bot.slack.commands import COMMANDS
 from bot.slack.desk import Desk
+from bot.slack.flag_announcements import APPROVE, DECLINE
 from bot.slack.jobs import Jobs, Work
 from bot.slack.people import People
 from bot.store import requests
@@ -51,6 +54,8 @@ class SlackFace:
         *,
         overview: Overview,
         freezer: Freezer,
+        toggles: Toggles,
+        ramps: Ramps,
         database: Database,
         client: AsyncWebClient,
         clock: Clock,
@@ -61,7 +66,13 @@ class SlackFace:
         self.jobs = Jobs()
         self.people = People(client)
         self.desk = Desk(
-            overview=overview, freezer=freezer, database=database, people=self.people, clock=clock
+            overview=overview,
+            freezer=freezer,
+            toggles=toggles,
+            ramps=ramps,
+            database=database,
+            people=self.people,
+            clock=clock,
         )
         self._client = client
         self._database = database
@@ -131,11 +142,12 @@ class SlackFace:
     async def _on_action(self, ack: AsyncAck, body: Body, action: Body) -> None:
         await ack()
         deed = str(action.get("action_id"))
-        if deed not in {SHOW, TURN_BACK, TURN_ON, SHARE}:
+        if deed not in {SHOW, TURN_BACK, TURN_ON, SHARE, APPROVE, DECLINE}:
             return
         channel = body.get("channel") or {}
+        carried = str(action.get("value"))
         ask = Ask(
-            Question.from_value(str(action.get("value"))),
+            Question(deed, carried) if deed in {APPROVE, DECLINE} else Question.from_value(carried),
             user=str((body.get("user") or {}).get("id")),
             channel=str(channel.get("id") or ""),
             channel_name=str(channel.get("name") or ""),
@@ -143,12 +155,18 @@ class SlackFace:
         address = _address(body, ask)
         if deed == SHARE:
             work = partial(self._share, ask, address, _press(body, action))
+        elif deed in {APPROVE, DECLINE}:
+            work = partial(self._decide, ask, address)
         else:
             work = partial(self._answer, ask, address, replace=deed != SHOW)
         self._begin(deed, address, work)
 
     async def _answer(self, ask: Ask, address: Address, *, replace: bool = False) -> None:
         await self._answering.send(address, await self.desk.answer(ask), replace=replace)
+
+    async def _decide(self, ask: Ask, address: Address) -> None:
+        pressed = await self.desk.decide(ask)
+        await self._answering.send(address, pressed.reply, replace=pressed.settled)
 
     async def _share(self, ask: Ask, address: Address, press: str) -> None:
         """Show an answer to the channel, once however often the button was pressed."""

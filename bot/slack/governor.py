@@ -40,6 +40,10 @@ class GovernorCommand:
             _line("freeze and lift", await self._people.right(user, permissions.freeze), permissions.freeze),
             _line("exempt a change", await self._people.right(user, permissions.exempt), permissions.exempt),
         ]
+        for environment in self._overview.catalog.workspace.flags.environments:
+            entries = permissions.flags.get(environment.name, ())
+            deed = f"change flags in {environment.name}"
+            lines.append(_line(deed, await self._people.right(user, entries), entries))
         zone = await self._people.zone(user)
         where = "your time zone" if zone.known else "your time zone is not known"
         return say(join("\n", [*lines, markup("Times you type are read in {} ({}).", zone.name, where)]))

@@ -20,9 +20,11 @@ from bot.sandbox.server import SandboxServer
 from bot.slack.announcements import Announcer
 from bot.slack.endpoint import SlackEndpoint
 from bot.slack.face import SlackFace
+from bot.slack.flag_announcements import FlagAnnouncer
 from bot.slack.manifest import manifest
 from bot.store.database import Database
 from bot.store.tables import metadata
+from bot.switchboard import Switchboard
 from tests.slack.examples import NOW, budget, burn_down, catalog, service, slo
 
 
@@ -97,6 +99,7 @@ class Office:
     database: Database
     shop: Shop
     url: str
+    flags: Switchboard
 
     async def types(self, who: str, text: str, channel: str = "#general") -> Message:
         """Let a person type a command; answer what they see next in that channel."""
@@ -112,6 +115,22 @@ class Office:
         await self.face.drain(10)
 
 
+def switchboard(
+    of: Shop, overview: Overview, freezer: Freezer, database: Database, session: aiohttp.ClientSession
+) -> Switchboard:
+    """The shop's flags, in the bot's own store."""
+    return Switchboard(
+        overview=overview,
+        freezer=freezer,
+        database=database,
+        session=session,
+        clock=of.clock,
+        latest=of.budgets.get,
+        announce=FlagAnnouncer(lambda: of.catalog.workspace),
+        on_told=lambda: None,
+    )
+
+
 @asynccontextmanager
 async def open_office(path: Path, of: Shop) -> AsyncIterator[Office]:
     """Start everything on free ports; at the end Slack must not have refused anything."""
@@ -122,9 +141,13 @@ async def open_office(path: Path, of: Shop) -> AsyncIterator[Office]:
     ):
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, session=session)
         freezer = Freezer(database, Announcer(lambda: of.catalog.workspace))
+        overview = of.overview(freezer)
+        flags = switchboard(of, overview, freezer, database, session)
         face = SlackFace(
-            overview=of.overview(freezer),
+            overview=overview,
             freezer=freezer,
+            toggles=flags.toggles,
+            ramps=flags.ramps,
             database=database,
             client=client,
             clock=of.clock,
@@ -140,7 +163,7 @@ async def open_office(path: Path, of: Shop) -> AsyncIterator[Office]:
         slack.bot_url = f"http://{host}:{port}"
         try:
             await face.start()
-            yield Office(slack, face, freezer, database, of, f"http://{host}:{port}")
+            yield Office(slack, face, freezer, database, of, f"http://{host}:{port}", flags)
             await face.drain(10)
         finally:
             await runner.cleanup()

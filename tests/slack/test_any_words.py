@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 
+import aiohttp
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ from bot.slack.commands import COMMANDS
 from bot.slack.desk import Desk
 from bot.slack.people import Allowed, People, Right, Zone
 from tests.slack.examples import service, slo
-from tests.slack.office import opened, shop
+from tests.slack.office import opened, shop, switchboard
 
 TEXTS = 10_000
 HOSTILE_SERVICES = (
@@ -100,17 +101,27 @@ def desk(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, Desk]]:
         context = opened(tmp_path)
         database = runner.run(context.__aenter__())
         freezer = Freezer(database, Announcer(lambda: of.catalog.workspace))
+        overview = of.overview(freezer)
+        session = runner.run(_session())
+        flags = switchboard(of, overview, freezer, database, session)
         yield (
             runner,
             Desk(
-                overview=of.overview(freezer),
+                overview=overview,
                 freezer=freezer,
+                toggles=flags.toggles,
+                ramps=flags.ramps,
                 database=database,
                 people=Everyone(),
                 clock=of.clock,
             ),
         )
+        runner.run(session.close())
         runner.run(context.__aexit__(None, None, None))
+
+
+async def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession()
 
 
 @given(questions=st.lists(st.tuples(NAME, TYPED, st.integers(-3, 10**9)), min_size=25, max_size=25))

@@ -1,0 +1,89 @@
+"""Keeps promises: brings a recorded state back, or says why it could not."""
+
+from datetime import timedelta
+
+import structlog
+
+from bot.clock import Clock
+from bot.flags import promises
+from bot.flags.backend import Conflict, FlagError, OutcomeUnknown
+from bot.flags.change import Restore
+from bot.flags.order import Barred, Cause, NotBroughtBack, Order, ToggleError
+from bot.flags.promises import Promise
+from bot.flags.telling import Teller
+from bot.flags.toggles import Toggles
+from bot.freezes.hold import GOVERNOR
+from bot.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+_RETRY = timedelta(seconds=15)
+_TOUCHED = "somebody has changed it since"
+
+
+class BringBack:
+    """Brings states back, each at most once, and only while nobody has touched the flag."""
+
+    def __init__(self, toggles: Toggles, database: Database, teller: Teller, clock: Clock) -> None:
+        self._toggles = toggles
+        self._database = database
+        self._teller = teller
+        self._clock = clock
+
+    async def __call__(self, promise: Promise, cause: Cause, why: str) -> bool:
+        """Bring the promised state back; answer whether it was. What stands in the way is told once."""
+        state = promise.state
+        order = Order(
+            state.flag,
+            state.environment,
+            Restore(state),
+            GOVERNOR,
+            why,
+            f"promise:{promise.id}",
+            cause=cause,
+            version=promise.version,
+            promise=promise.id,
+            service=promise.service,
+        )
+        try:
+            await self._toggles.order(order)
+        except Conflict:
+            await self.leave(promise, cause, why, _TOUCHED)
+        except Barred as barred:
+            await self._put_off(promise, cause, why, str(barred))
+        except (ToggleError, OutcomeUnknown) as error:
+            # On its way already, or sent without an answer: `settle` finds out.
+            log.info("promise_waits", promise=promise.id, error=str(error))
+        except FlagError as error:
+            if error.retryable:
+                await self._put_off(promise, cause, why, str(error))
+            else:
+                await self.leave(promise, cause, why, str(error))
+        else:
+            # A flag that was so already is a promise kept as well.
+            async with self._database.transaction() as connection:
+                await promises.end(connection, promise, "kept", self._clock.now())
+            return True
+        return False
+
+    async def leave(self, promise: Promise, cause: Cause, evidence: str, why: str) -> None:
+        """End a promise that cannot be kept, and say so."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            if await promises.end(connection, promise, "left", now):
+                left = NotBroughtBack(cause, promise.state, evidence, why, tries_again=False)
+                await self._teller.tell(connection, left, promise.state.flag, promise.state.environment, now)
+        self._teller.on_told()
+
+    async def end(self, promise: Promise, outcome: str) -> None:
+        """End a promise of which there is nothing to tell."""
+        async with self._database.transaction() as connection:
+            await promises.end(connection, promise, outcome, self._clock.now())
+
+    async def _put_off(self, promise: Promise, cause: Cause, evidence: str, why: str) -> None:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            if await promises.put_off(connection, promise, why, now + _RETRY):
+                left = NotBroughtBack(cause, promise.state, evidence, why, tries_again=True)
+                await self._teller.tell(connection, left, promise.state.flag, promise.state.environment, now)
+        self._teller.on_told()

@@ -1,0 +1,143 @@
+"""Changes of flags as they are kept: from the wish to what became of it.
+
+A row goes asked -> sending -> done, or ends as declined, void or failed. From `sending` on, the change may
+be in the flag system: whoever finds such a row after a restart looks at the flag.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.flags.backend import Plan
+from bot.flags.change import Difference, change_as_json, change_from_json, state_from_json
+from bot.flags.flag import FlagState
+from bot.flags.order import AlreadyRequested, Busy, Cause, Order
+from bot.store.database import Database
+from bot.store.flag_tables import flag_changes as rows
+
+
+class ChangeState(StrEnum):
+    """How far a change has come."""
+
+    ASKED = "asked"
+    SENDING = "sending"
+    DONE = "done"
+    DECLINED = "declined"
+    VOID = "void"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptChange:
+    """A change as it lies in the store. `difference` is planned until it is done, then what came about."""
+
+    id: int
+    order: Order
+    state: ChangeState
+    version: str
+    difference: Difference
+    created_at: datetime
+
+
+async def write_down(
+    connection: AsyncConnection,
+    database: Database,
+    order: Order,
+    plan: Plan,
+    *,
+    state: ChangeState,
+    now: datetime,
+) -> int:
+    """Write a new change down; raises `AlreadyRequested`, and `Busy` while another one is being sent."""
+    values = {
+        "request": order.request,
+        "flag": order.flag,
+        "environment": order.environment,
+        "state": str(state),
+        "cause": str(order.cause),
+        "change": change_as_json(order.change),
+        "version": plan.version,
+        "before": asdict(plan.difference.before),
+        "after": asdict(plan.difference.after),
+        "by": order.by,
+        "approved_by": order.approved_by,
+        "reason": order.reason,
+        "keep_for": order.keep_for.total_seconds() if order.keep_for else None,
+        "ramp_id": order.ramp,
+        "promise_id": order.promise,
+        "service": order.service,
+        "created_at": now,
+    }
+    statement = database.insert(rows).values(values).on_conflict_do_nothing().returning(rows.c.id)
+    id_ = (await connection.execute(statement)).scalar_one_or_none()
+    if id_ is not None:
+        return int(id_)
+    repeated = await connection.execute(select(rows.c.id).where(rows.c.request == order.request))
+    if repeated.first() is not None:
+        raise AlreadyRequested(f"{order.flag} was changed by this request before")
+    raise Busy(f"another change of {order.flag} in {order.environment} is on its way")
+
+
+async def move(
+    connection: AsyncConnection, id_: int, *, to: ChangeState, since: ChangeState, **values: Any
+) -> bool:
+    """Let a change go from one state to another; answer whether it was in the first.
+
+    A change that failed gives its request's name back: it may be tried again.
+    """
+    if to is ChangeState.FAILED:
+        values["request"] = None
+    moved = await connection.execute(
+        update(rows).where(rows.c.id == id_, rows.c.state == since).values(state=str(to), **values)
+    )
+    return moved.rowcount == 1
+
+
+async def find(connection: AsyncConnection, id_: int) -> KeptChange | None:
+    """Answer the change with that number."""
+    row = (await connection.execute(select(rows).where(rows.c.id == id_))).one_or_none()
+    return None if row is None else _kept(row)
+
+
+async def on_their_way(connection: AsyncConnection) -> Sequence[KeptChange]:
+    """Answer the changes of which nobody has written down what became of them."""
+    query = select(rows).where(rows.c.state == ChangeState.SENDING).order_by(rows.c.id)
+    return [_kept(row) for row in await connection.execute(query)]
+
+
+async def last_done(connection: AsyncConnection, flag: str, environment: str) -> KeptChange | None:
+    """Answer the bot's last change of the flag."""
+    mine = (rows.c.flag == flag) & (rows.c.environment == environment) & (rows.c.state == ChangeState.DONE)
+    query = select(rows).where(mine).order_by(rows.c.settled_at.desc(), rows.c.id.desc()).limit(1)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else _kept(row)
+
+
+def state_as_json(state: FlagState) -> dict[str, Any]:
+    """Write a state down in full."""
+    return asdict(state)
+
+
+def _kept(row: Row[Any]) -> KeptChange:
+    order = Order(
+        row.flag,
+        row.environment,
+        change_from_json(row.change),
+        row.by,
+        row.reason,
+        row.request or "",
+        cause=Cause(row.cause),
+        version=row.version,
+        approved_by=row.approved_by,
+        keep_for=timedelta(seconds=row.keep_for) if row.keep_for else None,
+        ramp=row.ramp_id,
+        promise=row.promise_id,
+        service=row.service,
+    )
+    difference = Difference(state_from_json(row.before), state_from_json(row.after))
+    return KeptChange(row.id, order, ChangeState(row.state), row.version, difference, row.created_at)

@@ -1,0 +1,119 @@
+"""Notices changes made behind the bot's back, by looking at the flags now and then. Each is told once."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.clock import Clock
+from bot.flags.backend import FlagError
+from bot.flags.change import Difference, state_from_json
+from bot.flags.changes import on_their_way
+from bot.flags.flag import FlagState
+from bot.flags.order import Drifted
+from bot.flags.owners import owners
+from bot.flags.recorder import sight
+from bot.flags.telling import Teller
+from bot.flags.toggles import Toggles
+from bot.freezes.freezer import Freezer
+from bot.store.database import Database
+from bot.store.flag_tables import flag_sightings as rows
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY = timedelta(seconds=60)
+
+
+class Drift:
+    """Looks at the flags that services name, in every environment."""
+
+    def __init__(
+        self, toggles: Toggles, freezer: Freezer, database: Database, teller: Teller, clock: Clock
+    ) -> None:
+        self._toggles = toggles
+        self._freezer = freezer
+        self._database = database
+        self._teller = teller
+        self._clock = clock
+        self._looked_at: datetime | None = None
+
+    async def tick(self) -> None:
+        """Look, if it is time to."""
+        now = self._clock.now()
+        if self._looked_at is not None and now - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = now
+        catalog = self._toggles.catalog
+        named = {flag for service in catalog.services.values() for flag in service.flags}
+        if not named:
+            return
+        for environment in catalog.workspace.flags.environments:
+            try:
+                await self.look(environment.name, named)
+            except FlagError as error:
+                log.warning("flags_not_seen", environment=environment.name, error=str(error))
+
+    async def look(self, environment: str, named: Collection[str]) -> None:
+        """Compare the environment's flags with what the bot knows of them; raises `FlagError`."""
+        began = self._clock.now()
+        for state in await self._toggles.backend.list(environment):
+            if state.flag in named:
+                await self._compare(state, began)
+
+    async def _compare(self, state: FlagState, began: datetime) -> None:
+        async with self._database.reading() as connection:
+            known = await self._known(connection, state, began)
+        if known is not None and known.version == state.version:
+            return
+        who = await self._who(state) if known is not None else ""
+        services = [one.name for one in owners(self._toggles.catalog, state.flag)]
+        frozen = [one for one in services if await self._freezer.holds(began, one)]
+        async with self._database.transaction() as connection:
+            if await self._is_mine(connection, state, began):
+                return
+            known = await self._known(connection, state, began)
+            await sight(connection, self._database, state, began)
+            if known is not None and _differs(known, state):
+                drifted = Drifted(Difference(known, state), who, bool(frozen))
+                await self._teller.tell(connection, drifted, state.flag, state.environment, began)
+        self._teller.on_told()
+
+    async def _known(
+        self, connection: AsyncConnection, state: FlagState, began: datetime
+    ) -> FlagState | None:
+        query = select(rows).where(rows.c.flag == state.flag, rows.c.environment == state.environment)
+        row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        # Whatever was written down while the flags were being read is newer than what was read.
+        return state if row.seen_at > began else state_from_json(row.state)
+
+    async def _is_mine(self, connection: AsyncConnection, state: FlagState, began: datetime) -> bool:
+        """Tell whether the bot itself is changing the flag, or has just done so."""
+        where = (state.flag, state.environment)
+        if any((one.order.flag, one.order.environment) == where for one in await on_their_way(connection)):
+            return True
+        newer = select(rows.c.flag).where(
+            rows.c.flag == state.flag, rows.c.environment == state.environment, rows.c.seen_at > began
+        )
+        return (await connection.execute(newer)).first() is not None
+
+    async def _who(self, state: FlagState) -> str:
+        backend = self._toggles.backend
+        if not backend.capabilities.history:
+            return ""
+        try:
+            entries = await backend.history(state.flag, state.environment)
+        except FlagError as error:
+            log.info("flag_history_unknown", flag=state.flag, error=str(error))
+            return ""
+        return entries[0].by if entries else ""
+
+
+def _differs(known: FlagState, found: FlagState) -> bool:
+    return replace(known, version="", stale=False, url=None) != replace(
+        found, version="", stale=False, url=None
+    )

@@ -1,0 +1,99 @@
+"""Lowers a service's risky flags while its budget is exhausted, and brings just those back after."""
+
+from collections.abc import Collection
+
+import structlog
+
+from bot.budgets.budget import Budget, SloState
+from bot.clock import Clock
+from bot.flags import promises
+from bot.flags.backend import FlagError
+from bot.flags.bringing_back import BringBack
+from bot.flags.change import Kill
+from bot.flags.order import Cause, Order, ToggleError
+from bot.flags.owners import Latest, find_environment
+from bot.flags.promises import PromiseKind
+from bot.flags.toggles import Toggles
+from bot.freezes.freezer import Freezer
+from bot.freezes.hold import GOVERNOR, HoldKind
+from bot.policy.catalog import Service
+from bot.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+
+class Lowering:
+    """Looks after the flags that a policy's `lowerWhenExhausted` names, in the default environment."""
+
+    def __init__(
+        self,
+        toggles: Toggles,
+        bring_back: BringBack,
+        freezer: Freezer,
+        *,
+        database: Database,
+        clock: Clock,
+        latest: Latest,
+    ) -> None:
+        self._toggles = toggles
+        self._bring_back = bring_back
+        self._freezer = freezer
+        self._database = database
+        self._clock = clock
+        self._latest = latest
+
+    async def tick(self, evaluated: Collection[str]) -> None:
+        """Look after every service that was just `evaluated`."""
+        for name in evaluated:
+            service, budgets = self._toggles.catalog.services.get(name), self._latest(name)
+            if service is None or budgets is None:
+                continue
+            holds = await self._freezer.holds(self._clock.now(), name)
+            own = next((hold for hold in holds if hold.kind is HoldKind.BUDGET), None)
+            if own is not None:
+                for flag, budget in _risky(service, budgets):
+                    await self._lower(service, flag, budget, own.id)
+            elif not holds:
+                await self._restore(service)
+
+    async def _lower(self, service: Service, flag: str, budget: Budget, hold: int) -> None:
+        environment = find_environment(self._toggles.catalog, None).name
+        order = Order(
+            flag,
+            environment,
+            Kill(),
+            GOVERNOR,
+            f"the {budget.slo.name} budget of {service.name} is exhausted",
+            f"hold:{hold}:{flag}",
+            cause=Cause.EXHAUSTED,
+            service=service.name,
+        )
+        try:
+            if not (await self._toggles.backend.read(flag, environment)).is_off:
+                await self._toggles.order(order)
+        except ToggleError as error:
+            log.debug("flag_not_lowered_again", flag=flag, error=str(error))
+        except FlagError as error:
+            log.warning("flag_not_lowered", flag=flag, error=str(error))
+
+    async def _restore(self, service: Service) -> None:
+        now = self._clock.now()
+        async with self._database.reading() as connection:
+            lowered = await promises.open_promises(connection, PromiseKind.LOWERED, service.name)
+        for promise in lowered:
+            if not promise.waits(now):
+                why = f"{service.name} is open again"
+                await self._bring_back(promise, Cause.RECOVERED, why)
+
+
+def _risky(service: Service, budgets: Collection[Budget]) -> list[tuple[str, Budget]]:
+    """Answer the flags to lower, with the exhausted budget that each is lowered for."""
+    found: dict[str, Budget] = {}
+    for budget in budgets:
+        policy = service.policy_for(budget.slo)
+        is_spent = budget.remaining is not None and budget.remaining <= policy.freeze_at
+        if budget.state is SloState.OK and is_spent:
+            for flag in policy.lower_when_exhausted:
+                if flag in service.flags:
+                    found.setdefault(flag, budget)
+    return list(found.items())

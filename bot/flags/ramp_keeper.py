@@ -1,0 +1,39 @@
+"""Writes down how a ramp stands, with what is told of it, in one transaction."""
+
+from bot.clock import Clock
+from bot.flags import ramp_records
+from bot.flags.order import FlagEvent, NotOpen, RampStopped
+from bot.flags.ramp import HoldCause
+from bot.flags.ramp_records import KeptRamp, RampState
+from bot.flags.telling import Teller
+from bot.store.database import Database
+
+
+class RampKeeper:
+    """Keeps ramps; what they do next is decided elsewhere."""
+
+    def __init__(self, database: Database, teller: Teller, clock: Clock) -> None:
+        self.database = database
+        self.teller = teller
+        self.clock = clock
+
+    async def steer(
+        self, kept: KeptRamp, held_by: str | None, hold: tuple[HoldCause, str] | None, event: FlagEvent
+    ) -> None:
+        """Write down who or what holds the ramp, and tell it."""
+        now, ramp = self.clock.now(), kept.ramp
+        async with self.database.transaction() as connection:
+            await ramp_records.hold_by(connection, kept.id, held_by)
+            await ramp_records.note_hold(connection, kept.id, hold)
+            await self.teller.tell(connection, event, ramp.flag, ramp.environment, now)
+        self.teller.on_told()
+
+    async def end(self, kept: KeptRamp, to: RampState, by: str, why: str) -> None:
+        """End a ramp and tell it; raises `NotOpen` if it is no longer as `kept` says."""
+        now, ramp = self.clock.now(), kept.ramp
+        async with self.database.transaction() as connection:
+            if not await ramp_records.move(connection, kept.id, to=to, since=kept.state, now=now):
+                raise NotOpen("the ramp has ended already")
+            stopped = RampStopped(by, why, kept.progress())
+            await self.teller.tell(connection, stopped, ramp.flag, ramp.environment, now)
+        self.teller.on_told()

@@ -1,0 +1,160 @@
+"""What people do with ramps: start, approve, hold and stop them. `ramp_runner.py` takes their steps.
+
+RampError
+├── NoRamp     the flag has no ramp that could be stopped, held or let go on
+└── NoWatcher  no service with an SLO names the flag: nothing could tell that a step hurts
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from bot.flags import ramp_records
+from bot.flags.order import ApprovalAsked, Moved, NotOpen, OwnApproval, RampGoesOn, RampHeld
+from bot.flags.owners import channels, guard_of, is_protected, owners
+from bot.flags.ramp import HoldCause, Ramp, start_ramp
+from bot.flags.ramp_keeper import RampKeeper
+from bot.flags.ramp_records import KeptRamp, RampState
+from bot.flags.telling import in_steps
+from bot.flags.toggles import APPROVAL_LASTS, Toggles
+
+
+class RampError(Exception):
+    """A ramp was not started or steered. The message is fit for the person who asked."""
+
+
+class NoRamp(RampError):
+    """The flag has no ramp."""
+
+
+class NoWatcher(RampError):
+    """Nothing could tell that a step hurts."""
+
+
+@dataclass(frozen=True, slots=True)
+class RampStarted:
+    """A ramp begins, or waits in `channel` for another person (empty where it does not)."""
+
+    ramp: Ramp
+    words: str
+    channel: str = ""
+
+
+class Ramps:
+    """Starts ramps and steers them."""
+
+    def __init__(self, toggles: Toggles, keeper: RampKeeper) -> None:
+        self._toggles = toggles
+        self._keeper = keeper
+        self._database = keeper.database
+        self._teller = keeper.teller
+        self._clock = keeper.clock
+
+    async def start(
+        self,
+        flag: str,
+        environment: str,
+        *,
+        steps: Sequence[float],
+        every: timedelta,
+        by: str,
+        reason: str,
+        request: str,
+    ) -> RampStarted:
+        """Start a ramp, or have it wait for another person.
+
+        Raises `InvalidRamp`, `RampError`, `ToggleError` and `FlagError`.
+        """
+        catalog = self._toggles.catalog
+        services = [one for one in owners(catalog, flag) if one.slos]
+        if not services:
+            raise NoWatcher(f"no service with an SLO names {flag} among its flags, so nothing could watch it")
+        state = await self._toggles.backend.read(flag, environment)
+        ramp = start_ramp(state, service=services[0].name, steps=steps, every=every, guard=guard_of(services))
+        await self._toggles.require_open(flag)
+        asks = is_protected(catalog, environment)
+        words, now = in_steps(state, ramp.steps), self._clock.now()
+        async with self._database.transaction() as connection:
+            id_ = await ramp_records.write_down(
+                connection,
+                self._database,
+                ramp,
+                state=RampState.ASKED if asks else RampState.RUNNING,
+                by=by,
+                reason=reason,
+                request=request,
+                now=now,
+            )
+            if asks:
+                asked = ApprovalAsked(f"ramp:{id_}", words, by, reason, ramp.steps, every)
+                await self._teller.tell(connection, asked, flag, environment, now)
+        self._teller.on_told()
+        return RampStarted(ramp, words, channels(catalog, services)[0] if asks else "")
+
+    async def waiting(self, id_: int) -> KeptRamp:
+        """Answer the ramp that waits for approval; raises `NotOpen`."""
+        async with self._database.reading() as connection:
+            kept = await ramp_records.find(connection, id_)
+        if kept is None or kept.state is not RampState.ASKED:
+            raise NotOpen("this was decided already")
+        if self._clock.now() - kept.created_at > APPROVAL_LASTS:
+            raise NotOpen("this was asked more than a day ago; stop it and ask again")
+        return kept
+
+    async def approve(self, id_: int, by: str) -> KeptRamp:
+        """Let a ramp begin, if the flag is still as it was shown; raises `ToggleError` and `FlagError`."""
+        kept = await self.waiting(id_)
+        if kept.by == by:
+            raise OwnApproval("an increase needs another person's approval")
+        ramp = kept.ramp
+        found = await self._toggles.backend.read(ramp.flag, ramp.environment)
+        if found.version != ramp.version:
+            await self._keeper.end(kept, RampState.VOID, by, "the flag moved since this was shown")
+            raise Moved(f"{ramp.flag} moved since this was shown", found)
+        await self._toggles.require_open(ramp.flag)
+        async with self._database.transaction() as connection:
+            now, asked = self._clock.now(), RampState.ASKED
+            if not await ramp_records.move(
+                connection, id_, to=RampState.RUNNING, since=asked, now=now, approved_by=by
+            ):
+                raise NotOpen("somebody else was quicker")
+        return replace(kept, approved_by=by, state=RampState.RUNNING)
+
+    async def decline(self, id_: int, by: str) -> KeptRamp:
+        """End a ramp before it begins; raises `NotOpen`."""
+        kept = await self.waiting(id_)
+        await self._keeper.end(kept, RampState.DECLINED, by, "declined")
+        return kept
+
+    async def stop(self, flag: str, environment: str, by: str) -> KeptRamp:
+        """End the flag's ramp where it is; raises `NoRamp`."""
+        kept = await self._live(flag, environment)
+        await self._keeper.end(kept, RampState.STOPPED, by, "stopped by hand")
+        return kept
+
+    async def hold(self, flag: str, environment: str, by: str) -> KeptRamp:
+        """Let the ramp wait until somebody lets it go on; raises `NoRamp`."""
+        kept = await self._live(flag, environment)
+        held = RampHeld(by, "held by hand", kept.progress(), goes_on=False)
+        await self._keeper.steer(kept, by, (HoldCause.PERSON, "held by hand"), held)
+        return kept
+
+    async def go(self, flag: str, environment: str, by: str) -> KeptRamp:
+        """Let a ramp that a person holds go on; raises `NoRamp`."""
+        kept = await self._live(flag, environment)
+        if kept.ramp.held_by is None:
+            why = f"it waits because {kept.told[1]}, and goes on by itself" if kept.told else "it is not held"
+            raise NoRamp(f"nobody holds the ramp of {flag}: {why}")
+        await self._keeper.steer(kept, None, None, RampGoesOn(by, kept.progress()))
+        return kept
+
+    async def live(self, flag: str, environment: str) -> KeptRamp | None:
+        """Answer the flag's ramp, None where it has none."""
+        async with self._database.reading() as connection:
+            return await ramp_records.live(connection, flag, environment)
+
+    async def _live(self, flag: str, environment: str) -> KeptRamp:
+        kept = await self.live(flag, environment)
+        if kept is None:
+            raise NoRamp(f"{flag} has no ramp in {environment}")
+        return kept

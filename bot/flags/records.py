@@ -1,0 +1,38 @@
+"""What the store knows of one flag: what was done to it, and what may come back."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.flags.promises import Promise, PromiseKind, open_promises
+from bot.flags.telling import subject
+from bot.store.audit import Entry, Row
+from bot.store.tables import audit as rows
+
+MOST_HISTORY = 300
+
+
+async def history(
+    connection: AsyncConnection, flag: str, environment: str, limit: int = MOST_HISTORY
+) -> Sequence[Row]:
+    """Answer the audit log's last rows on the flag, the newest first."""
+    query = select(rows).where(rows.c.subject == subject(flag, environment)).order_by(rows.c.id.desc())
+    return [
+        Row(
+            row.id,
+            row.at,
+            Entry(row.actor, row.action, row.subject, row.reason, row.service, row.before, row.after),
+        )
+        for row in await connection.execute(query.limit(limit))
+    ]
+
+
+async def promises_on(connection: AsyncConnection, flag: str, environment: str) -> Sequence[Promise]:
+    """Answer the states of the flag that may come back by themselves."""
+    return [
+        promise
+        for kind in PromiseKind
+        for promise in await open_promises(connection, kind)
+        if (promise.state.flag, promise.state.environment) == (flag, environment)
+    ]

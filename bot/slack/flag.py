@@ -1,0 +1,258 @@
+"""`/flag`: who sees which feature; showing it to more or fewer people, step by step, and taking it back."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+
+from bot.clock import Clock
+from bot.flags import records
+from bot.flags.backend import ApprovalRequired, FlagError
+from bot.flags.change import FlagChange, Kill, SetExposure, TurnOff, TurnOn
+from bot.flags.flag import exposure_in_words
+from bot.flags.order import AlreadyRequested, Barred, Live, Order, Outcome, ToggleError, Unchanged, Waiting
+from bot.flags.owners import channels, find_environment, owners
+from bot.flags.ramp import InvalidRamp
+from bot.flags.ramps import RampError, Ramps
+from bot.flags.toggles import Toggles
+from bot.freezes.overview import Overview
+from bot.policy.catalog import FlagEnvironment
+from bot.slack import flag_words
+from bot.slack.asking import Ask, Question, Reply, say, show_button
+from bot.slack.blocks import Markup, bold, code, context, join, markup, section, when
+from bot.slack.flag_announcements import change_in_words
+from bot.slack.flag_views import FlagView, flag_list, history, one_flag, stale_flags
+from bot.slack.flag_words import Meant
+from bot.slack.people import Allowed, People, refusal
+from bot.slack.words import Hint, nearest, split
+from bot.store.database import Database
+
+Work = Callable[[Ask, Sequence[str]], Awaitable[Reply]]
+
+
+class FlagCommand:
+    """Answers `/flag`, and carries it out."""
+
+    def __init__(
+        self,
+        toggles: Toggles,
+        ramps: Ramps,
+        overview: Overview,
+        people: People,
+        *,
+        database: Database,
+        clock: Clock,
+    ) -> None:
+        self._toggles = toggles
+        self._ramps = ramps
+        self._overview = overview
+        self._people = people
+        self._database = database
+        self._clock = clock
+        self._deeds: Mapping[str, Work] = {
+            "list": self._list,
+            "show": self._show,
+            "on": self._on,
+            "off": self._off,
+            "kill": self._kill,
+            "rollout": self._rollout,
+            "undo": self._undo,
+            "ramp": self._ramp,
+            "history": self._history,
+            "stale": self._stale,
+        }
+
+    async def answer(self, ask: Ask) -> Reply:
+        """List flags, show one, or change one; raises `Hint`."""
+        words = split(flag_words.joined_percents(ask.text))
+        deed = self._deeds.get(words[0].casefold()) if words else None
+        try:
+            return await (deed(ask, words[1:]) if deed else self._list(ask, words))
+        except Barred as barred:
+            raise Hint(barred_in_words(barred)) from barred
+        except ApprovalRequired as error:
+            link = markup(" Ask for it there: {}.", error.link) if error.link else Markup("")
+            raise Hint(markup("{}{}", sentence(str(error)), link)) from error
+        except AlreadyRequested as error:
+            return say(sentence(str(error)))
+        except (FlagError, ToggleError, RampError, InvalidRamp) as error:
+            raise Hint(sentence(str(error))) from error
+
+    # -- asking ------------------------------------------------------------------
+
+    async def _list(self, ask: Ask, words: Sequence[str]) -> Reply:
+        environment, wanted = self._filter(words)
+        states = await self._toggles.backend.list(environment.name)
+        owned = {state.flag: self._owners(state.flag) for state in states}
+        shown = [
+            state
+            for state in states
+            if all(word in f"{state.flag} {' '.join(owned[state.flag])}".casefold() for word in wanted)
+        ]
+        if not shown:
+            near = nearest(wanted[0], [*flag_words.SUBCOMMANDS, *owned]) if wanted else None
+            meant = markup(" Did you mean {}?", code(near)) if near else Markup("")
+            which = markup("matches {}", code(" ".join(wanted))) if wanted else Markup("is known")
+            return say(markup("No flag in {} {}.{}", environment.name, which, meant))
+        return flag_list(shown, environment.name, owned, ask.question)
+
+    async def _show(self, ask: Ask, words: Sequence[str]) -> Reply:
+        meant, environment = self._meant(words, "show FLAG")
+        state = await self._toggles.backend.read(meant.flag, environment.name)
+        async with self._database.reading() as connection:
+            promised = await records.promises_on(connection, meant.flag, environment.name)
+            rows = await records.history(connection, meant.flag, environment.name, limit=1)
+        view = FlagView(
+            state,
+            self._toggles.backend.name,
+            self._owners(meant.flag),
+            await self._ramps.live(meant.flag, environment.name),
+            promised,
+            rows[0] if rows else None,
+            self._clock.now(),
+        )
+        return one_flag(view, ask.question)
+
+    async def _history(self, ask: Ask, words: Sequence[str]) -> Reply:
+        meant, environment = self._meant(words, "history FLAG")
+        async with self._database.reading() as connection:
+            rows = await records.history(connection, meant.flag, environment.name)
+        return history(rows, meant.flag, environment.name, ask.question)
+
+    async def _stale(self, ask: Ask, words: Sequence[str]) -> Reply:
+        environment, _ = self._filter(words)
+        states = await self._toggles.backend.list(environment.name)
+        return stale_flags([state for state in states if state.stale], environment.name, ask.question)
+
+    # -- changing ----------------------------------------------------------------
+
+    async def _on(self, ask: Ask, words: Sequence[str]) -> Reply:
+        meant, length = flag_words.for_how_long(words, self._environments(), "on FLAG")
+        environment = find_environment(self._overview.catalog, meant.environment)
+        order = await self._order(ask, meant, environment, TurnOn())
+        return self._done(ask, await self._toggles.order(replace(order, keep_for=length)), order)
+
+    async def _off(self, ask: Ask, words: Sequence[str]) -> Reply:
+        return await self._change(ask, words, "off FLAG", TurnOff())
+
+    async def _kill(self, ask: Ask, words: Sequence[str]) -> Reply:
+        return await self._change(ask, words, "kill FLAG", Kill())
+
+    async def _rollout(self, ask: Ask, words: Sequence[str]) -> Reply:
+        meant, share = flag_words.rollout(words, self._environments())
+        environment = find_environment(self._overview.catalog, meant.environment)
+        order = await self._order(ask, meant, environment, SetExposure(share))
+        return self._done(ask, await self._toggles.order(order), order)
+
+    async def _undo(self, ask: Ask, words: Sequence[str]) -> Reply:
+        meant, environment = self._meant(words, "undo FLAG")
+        order = await self._order(ask, meant, environment, TurnOff())
+        return self._done(ask, await self._toggles.undo(order), order)
+
+    async def _change(self, ask: Ask, words: Sequence[str], form: str, change: FlagChange) -> Reply:
+        meant, environment = self._meant(words, form)
+        order = await self._order(ask, meant, environment, change)
+        return self._done(ask, await self._toggles.order(order), order)
+
+    async def _ramp(self, ask: Ask, words: Sequence[str]) -> Reply:
+        if words and words[0].casefold() in {"stop", "hold", "go"}:
+            return await self._steer(ask, words[0].casefold(), words[1:])
+        if not words:
+            raise Hint(markup("Name the flag: {}.", code("/flag ramp FLAG 1% 5% 25% 100% every 30m")))
+        wanted = flag_words.ramp(words, self._environments())
+        environment = find_environment(self._overview.catalog, wanted.meant.environment)
+        request = await self._permit(ask, environment)
+        started = await self._ramps.start(
+            wanted.meant.flag,
+            environment.name,
+            steps=wanted.steps,
+            every=wanted.every,
+            by=ask.user,
+            reason=wanted.meant.reason,
+            request=request,
+        )
+        if started.channel:
+            return say(_waits(started.words, started.channel))
+        return say(markup("{} — the ramp of {} begins.", bold(started.words), bold(wanted.meant.flag)))
+
+    async def _steer(self, ask: Ask, deed: str, words: Sequence[str]) -> Reply:
+        meant, environment = self._meant(words, f"ramp {deed} FLAG")
+        await self._permit(ask, environment)
+        deeds = {"stop": self._ramps.stop, "hold": self._ramps.hold, "go": self._ramps.go}
+        await deeds[deed](meant.flag, environment.name, ask.user)
+        said = {"stop": "ended; the flag stays as it is", "hold": "waits", "go": "goes on"}[deed]
+        return say(markup("The ramp of {} {}. Its channel is told.", bold(meant.flag), said))
+
+    async def _order(self, ask: Ask, meant: Meant, environment: FlagEnvironment, change: FlagChange) -> Order:
+        request = await self._permit(ask, environment)
+        return Order(meant.flag, environment.name, change, ask.user, meant.reason, request)
+
+    async def _permit(self, ask: Ask, environment: FlagEnvironment) -> str:
+        """Answer the request's name if the person may change flags there; raises `Hint` with who may."""
+        entries = self._overview.catalog.workspace.permissions.flags.get(environment.name, ())
+        right = await self._people.right(ask.user, entries)
+        if not isinstance(right, Allowed):
+            raise Hint(refusal(right, f"change flags in {environment.name}"))
+        if ask.request is None:
+            raise Hint(Markup("Type the command to change something."))
+        return ask.request
+
+    def _done(self, ask: Ask, outcome: Outcome, order: Order) -> Reply:
+        name = markup("{} in {}", bold(order.flag), order.environment)
+        match outcome:
+            case Unchanged(state, stays):
+                what = markup("{} is {} already.", name, exposure_in_words(state))
+                return say(markup("{} It stays so: its time no longer counts.", what) if stays else what)
+            case Waiting(_, difference, channel):
+                return say(_waits(difference.words, channel))
+            case Live():
+                return self._seen(ask, order, outcome, change_in_words(outcome, name))
+
+    def _seen(self, ask: Ask, order: Order, live: Live, done: Markup) -> Reply:
+        """Let the channel see it once: quietly where the announcement comes anyway."""
+        catalog = self._overview.catalog
+        told_in = {room.casefold() for room in channels(catalog, owners(catalog, order.flag))}
+        if {ask.channel.casefold(), f"#{ask.channel_name}".casefold()} & told_in:
+            return say(join(" ", [done, Markup("This channel is told.")]))
+        until = [context(markup("Goes back by itself {}.", when(live.until)))] if live.until else []
+        see = show_button("See flag", Question("flag", f"show {order.flag} {order.environment}"))
+        return Reply(done, (section(done), *until), see, seen_by_channel=True)
+
+    # -- reading -----------------------------------------------------------------
+
+    def _meant(self, words: Sequence[str], form: str) -> tuple[Meant, FlagEnvironment]:
+        meant = flag_words.meant(words, self._environments(), form)
+        return meant, find_environment(self._overview.catalog, meant.environment)
+
+    def _filter(self, words: Sequence[str]) -> tuple[FlagEnvironment, list[str]]:
+        wanted = [word.casefold() for word in words]
+        named = next((word for word in wanted if word in self._environments()), None)
+        rest = [word for word in wanted if word != named]
+        return find_environment(self._overview.catalog, named), rest
+
+    def _environments(self) -> Sequence[str]:
+        return [one.name for one in self._overview.catalog.workspace.flags.environments]
+
+    def _owners(self, flag: str) -> Sequence[str]:
+        return [one.name for one in owners(self._overview.catalog, flag)]
+
+
+def _waits(words: str, channel: str) -> Markup:
+    return markup("{} — waits for another person's approval in {}.", bold(words), channel)
+
+
+def barred_in_words(barred: Barred) -> Markup:
+    """Explain a refusal: the service is frozen, and what would let the change through."""
+    verdict = barred.verdict
+    return join(
+        "\n",
+        [
+            markup("{} is frozen, so its flags may not be raised: {}.", bold(verdict.service),
+                   "; ".join(verdict.reasons).rstrip(".")),
+            markup("Lowering is always allowed. Next: {}.",
+                   code(f"/freeze exempt {verdict.service} {barred.change} REASON")),
+        ],
+    )  # fmt: skip
+
+
+def sentence(text: str) -> Markup:
+    """Answer an error's words as a sentence."""
+    return markup("{}.", text[:1].upper() + text[1:].rstrip("."))

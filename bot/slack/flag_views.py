@@ -1,0 +1,155 @@
+"""How flags look to those who ask: the list, one flag, its history. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bot.flags.flag import FlagState, exposure_in_words, percent
+from bot.flags.promises import Promise, PromiseKind
+from bot.flags.ramp_records import KeptRamp, RampState
+from bot.slack.asking import Question, Reply, page_buttons, page_of, say, show_button
+from bot.slack.blocks import (
+    Markup,
+    bold,
+    code,
+    context,
+    cut,
+    escape,
+    fields,
+    join,
+    markup,
+    mention,
+    section,
+    when,
+)
+from bot.slack.wording import duration, from_now, listed
+from bot.store import audit
+
+PAGE = 15
+_LONGEST_LINE = 700
+
+
+@dataclass(frozen=True, slots=True)
+class FlagView:
+    """All that is shown of one flag. `services` name it."""
+
+    state: FlagState
+    backend: str
+    services: Sequence[str]
+    ramp: KeptRamp | None
+    promises: Sequence[Promise]
+    last: audit.Row | None
+    now: datetime
+
+
+def flag_list(
+    states: Sequence[FlagState], environment: str, owned: dict[str, Sequence[str]], question: Question
+) -> Reply:
+    """List flags with what they mean now."""
+    page, pages = page_of(question.page, len(states), PAGE)
+    question = replace(question, page=page)
+    lines = [
+        markup("{} {}{}", code(state.flag), exposure_in_words(state), _of(owned.get(state.flag, ())))
+        for state in states[(page - 1) * PAGE : page * PAGE]
+    ]
+    on = sum(not state.is_off for state in states)
+    count = f"{on} of {len(states)} on in {environment}"
+    body = [section(join("\n", lines)), context(count if pages == 1 else f"{count} · page {page} of {pages}")]
+    return Reply(join("\n", lines), tuple(body), page_buttons(question, pages), question)
+
+
+def one_flag(view: FlagView, question: Question) -> Reply:
+    """Show a flag: who sees it, whose it is, and what will happen to it."""
+    state = view.state
+    headline = markup("{} — {} in {}", bold(exposure_in_words(state)), bold(state.flag), state.environment)
+    whose = listed(list(view.services)) or "no service names it"
+    facts = [
+        markup("*Service*\n{}", whose),
+        markup("*Flag system*\n{}", _link(view)),
+    ]
+    if state.rollout is not None and not state.enabled:
+        facts.append(markup("*Once it is on*\n{} of users", percent(state.rollout)))
+    if str(state.shape) != "simple":
+        facts.append(markup("*Kind*\n{}", str(state.shape)))
+    if state.stale:
+        facts.append(Markup("*Stale*\nnothing names it any more"))
+    coming = [_ramp(view.ramp), *(_promise(one, view.now) for one in view.promises)]
+    lines = [line for line in [*coming, _last(view.last)] if line]
+    body = [section(headline), fields(facts), *([section(join("\n", lines))] if lines else [])]
+    history = show_button("History", Question("flag", f"history {state.flag} {state.environment}"))
+    return Reply(join("\n", [headline, *lines]), tuple(body), history, question)
+
+
+def history(rows: Sequence[audit.Row], flag: str, environment: str, question: Question) -> Reply:
+    """List what was done to a flag, the newest first."""
+    if not rows:
+        return say(markup("Governor has not seen {} in {} change yet.", code(flag), environment))
+    page, pages = page_of(question.page, len(rows), PAGE)
+    question = replace(question, page=page)
+    lines = [cut(_deed(row), _LONGEST_LINE) for row in rows[(page - 1) * PAGE : page * PAGE]]
+    count = f"{flag} in {environment}"
+    body = [section(line) for line in lines]
+    body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
+    return Reply(join("\n", lines), tuple(body), page_buttons(question, pages), question)
+
+
+def stale_flags(states: Sequence[FlagState], environment: str, question: Question) -> Reply:
+    """List the flags that could go."""
+    if not states:
+        return say(markup("No flag in {} is stale.", environment))
+    lines = [markup("{} {}", code(state.flag), exposure_in_words(state)) for state in states[:50]]
+    text = join("\n", [markup("{} stale in {}:", bold(len(states)), environment), *lines])
+    following = context("Next: take them out of the code, then out of the flag system.")
+    return Reply(text, (section(text), following), (), question)
+
+
+def _deed(row: audit.Row) -> Markup:
+    entry = row.entry
+    before, after = (entry.before or {}).get("shown"), (entry.after or {}).get("shown")
+    way = " → ".join(str(one) for one in (before, after) if one) or entry.action.replace(".", " ")
+    approved = (entry.after or {}).get("approved_by")
+    by = markup(", approved by {}", mention(str(approved))) if approved else ""
+    return markup("{} · {} · {}{}: {}", when(row.at), bold(way), mention(entry.actor), by, entry.reason)
+
+
+def _of(services: Sequence[str]) -> Markup:
+    return markup(" · {}", listed(list(services))) if services else Markup("")
+
+
+def _link(view: FlagView) -> Markup:
+    if view.state.url and view.state.url.startswith("https://") and not set(view.state.url) & set("<>|"):
+        return markup("<{}|{}>", Markup(view.state.url), escape(view.backend))
+    return escape(view.backend)
+
+
+def _ramp(kept: KeptRamp | None) -> Markup:
+    if kept is None:
+        return Markup("")
+    progress = kept.progress()
+    if kept.state is RampState.ASKED:
+        return markup("A ramp asked for by {} waits for approval.", mention(kept.by))
+    taken = f"{progress.taken} of {progress.of} ramp steps taken"
+    if kept.told is not None:
+        return markup("{}; it waits: {}.", taken, kept.told[1])
+    if progress.next_share is None:
+        return markup("{}; the last is still watched.", taken)
+    return markup("{}; next {} {}.", taken, percent(progress.next_share), when(progress.due_at))
+
+
+def _promise(promise: Promise, now: datetime) -> Markup:
+    back = exposure_in_words(promise.state)
+    match promise.kind:
+        case PromiseKind.WATCH:
+            guard = promise.guard.burn if promise.guard else 0.0
+            left = duration(promise.until - now) if promise.until and promise.until > now else "a moment"
+            return markup("Watched for {} more: back to {} at a burn of {}× or more.",
+                          left, back, f"{guard:g}")  # fmt: skip
+        case PromiseKind.TIMER:
+            ends = from_now(promise.until, now) if promise.until else "soon"
+            return markup("Goes back to {} {}.", back, ends)
+        case PromiseKind.LOWERED:
+            return markup("Lowered with the budget; goes back to {} when {} is open.", back, promise.service)
+
+
+def _last(row: audit.Row | None) -> Markup:
+    return markup("Last: {}", _deed(row)) if row is not None else Markup("")

@@ -12,16 +12,28 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import aiohttp
 
-from bot.sandbox.server import StandIn
 from tests.servers import free_port
 
 T = TypeVar("T")
 API_TOKEN = "token-of-the-stories"
 _PATIENCE_S = 30.0
+
+
+class Slack(Protocol):
+    """What the program needs to know of a Slack, and where that Slack shall send its requests."""
+
+    bot_token: str
+    signing_secret: str
+    bot_url: str | None
+
+    @property
+    def api_url(self) -> str:
+        """The base for Web API clients, ending in a slash."""
+        ...
 
 
 async def eventually(
@@ -75,6 +87,23 @@ class Bot:
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGKILL)
         await self._process.wait()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there, halted or not."""
+        return self._process is not None and self._process.returncode is None
+
+    def halt(self) -> None:
+        """SIGSTOP: it keeps its connections and does nothing until `wake`."""
+        self._signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """SIGCONT: it goes on where it was halted."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, what: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(what)
 
     async def terminate(self) -> int:
         """SIGTERM, and answer the exit code once it has ended by itself."""
@@ -130,7 +159,7 @@ class Bot:
 
 @asynccontextmanager
 async def running_governor(
-    *, policies: Path, slack: StandIn, folder: Path, **environ: str
+    *, policies: Path, slack: Slack, folder: Path, **environ: str
 ) -> AsyncIterator[Bot]:
     """Run the program against the stand-in for Slack, with its database in `folder`."""
     port = free_port()

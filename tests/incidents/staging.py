@@ -91,6 +91,7 @@ class Scene:
     clock: Clock
     policies: Catalog
     started: datetime
+    client: AsyncWebClient
     url: str = ""
     http: aiohttp.ClientSession = field(init=False)
 
@@ -191,7 +192,9 @@ async def staged(folder: Path, *, url: str | None = None, works: bool = True) ->
             is_mine=alone,
             patience=PATIENCE,
         )
-        scene = Scene(database, slack, response, freezer, ledger, clock, policies, clock.now() - 10 * MINUTE)
+        scene = Scene(
+            database, slack, response, freezer, ledger, clock, policies, clock.now() - 10 * MINUTE, client
+        )
         scene.http = http
         app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
         response.add_routes(app, EnvironmentToken(TOKEN))

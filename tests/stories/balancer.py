@@ -1,0 +1,64 @@
+"""A load balancer before the replicas, as blunt as real ones: it tries the next one when one is silent.
+
+So a request may reach several replicas, and one that was halted may act on it long after.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import aiohttp
+from aiohttp import web
+
+_PATIENCE_S = 0.7
+_ROUNDS = 12
+
+
+class Balancer:
+    """Hands each request to a replica. `retries` counts those that went on to another one."""
+
+    def __init__(self, urls: Sequence[str], chance: random.Random, session: aiohttp.ClientSession) -> None:
+        self._urls = list(urls)
+        self._chance = chance
+        self._session = session
+        self.retries = 0
+        self.url = ""
+
+    async def forward(self, request: web.Request) -> web.Response:
+        """Answer what the first replica that answers says; 503 when none does."""
+        body = await request.read()
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in {"host", "content-length"}}
+        for number in range(_ROUNDS):
+            url = self._chance.choice(self._urls)
+            self.retries += number > 0
+            try:
+                async with (
+                    asyncio.timeout(_PATIENCE_S),
+                    self._session.request(
+                        request.method, f"{url}{request.path_qs}", data=body, headers=headers
+                    ) as answer,
+                ):
+                    return web.Response(
+                        status=answer.status, body=await answer.read(), content_type=answer.content_type
+                    )
+            except (aiohttp.ClientError, TimeoutError):
+                await asyncio.sleep(0.05)
+        return web.Response(status=503)
+
+
+@asynccontextmanager
+async def balancing(urls: Sequence[str], chance: random.Random) -> AsyncIterator[Balancer]:
+    """Serve a balancer on a free port for the time of the block."""
+    async with aiohttp.ClientSession() as session:
+        balancer = Balancer(urls, chance, session)
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", balancer.forward)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            balancer.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            yield balancer
+        finally:
+            await runner.cleanup()

@@ -1,0 +1,195 @@
+"""Seeded faults for replicas, their database, their Slack and their source, played while people work.
+
+The order of faults and deeds is the seed's; their moments are the machine's, so a seed brings the same
+play, and nearly the same story.
+"""
+
+import asyncio
+import random
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import aiohttp
+import asyncpg  # type: ignore[import-untyped] # it ships none
+
+from bot.sandbox.faults import Fault
+from bot.sandbox.server import SandboxServer
+from tests.running import API_TOKEN, Bot
+from tests.servers import Exporter, PostgreSQL, Prometheus
+from tests.stories.balancer import Balancer
+
+PUSHED = ("checkout", "payments")
+MEASURED = "search"
+SERVICES = (*PUSHED, MEASURED)
+_AILING = {Fault.RATE_LIMITED: 0.1, Fault.SERVER_ERROR: 0.25, Fault.CUT: 0.25, Fault.SLOW: 0.1}
+
+
+@dataclass
+class Stage:
+    """Everything that faults and deeds touch."""
+
+    replicas: Sequence[Bot]
+    postgresql: PostgreSQL
+    database: str
+    slack: SandboxServer
+    prometheus: Prometheus
+    exporter: Exporter
+    balancer: Balancer
+    faults: Counter[str] = field(default_factory=Counter)
+    deeds: Counter[str] = field(default_factory=Counter)
+    unanswered: list[str] = field(default_factory=list)
+    pushed: Counter[str] = field(default_factory=Counter)
+    healing: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def later(self, seconds: float, heal: Callable[[], Awaitable[None]]) -> None:
+        """Undo a fault after a while."""
+
+        async def wait() -> None:
+            await asyncio.sleep(seconds)
+            await heal()
+
+        task = asyncio.create_task(wait())
+        self.healing.add(task)
+        task.add_done_callback(self.healing.discard)
+
+
+class Chaos:
+    """Plays faults; each is undone by itself after a while."""
+
+    def __init__(self, stage: Stage, chance: random.Random) -> None:
+        self._stage = stage
+        self._chance = chance
+        self._ailing = 0
+        self._play: Sequence[tuple[float, str, Callable[[], Awaitable[None]]]] = (
+            (5, "replica killed", self._kill),
+            (4, "replica halted", self._halt),
+            (1, "database restarted", self._restart_database),
+            (3, "connections cut", self._cut_connections),
+            (4, "Slack ailing", self._ail),
+            (2, "source gone", self._lose_source),
+        )
+
+    async def run(self, seconds: float) -> None:
+        """Play faults for so long, then undo what is left of them."""
+        weights, names, _ = zip(*self._play, strict=True)
+        until = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(self._chance.uniform(0.2, 1.2))
+            (name,) = self._chance.choices(names, weights)
+            self._stage.faults[name] += 1
+            await next(fault for _, known, fault in self._play if known == name)()
+        while self._stage.healing:
+            await asyncio.gather(*self._stage.healing)
+        for replica in self._stage.replicas:
+            replica.wake()
+        await self.keep_running()
+        for replica in self._stage.replicas:
+            await replica.ready()
+
+    async def keep_running(self) -> None:
+        """Start what has ended, as whoever runs replicas would."""
+        for replica in self._stage.replicas:
+            if not replica.is_running:
+                await replica.start(wait=False)
+
+    async def _kill(self) -> None:
+        replica = self._chance.choice(self._stage.replicas)
+        await replica.kill()
+        self._stage.later(self._chance.uniform(0, 2), self.keep_running)
+
+    async def _halt(self) -> None:
+        replica = self._chance.choice(self._stage.replicas)
+        replica.halt()
+        long = self._chance.random() < 0.4
+
+        async def wake() -> None:
+            replica.wake()
+
+        self._stage.later(self._chance.uniform(8, 12) if long else self._chance.uniform(0.3, 3), wake)
+
+    async def _restart_database(self) -> None:
+        await self._stage.postgresql.kill()
+        await asyncio.sleep(self._chance.uniform(0, 1.5))
+        await self._stage.postgresql.start()
+        await self.keep_running()
+
+    async def _cut_connections(self) -> None:
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError):
+            connection = await self._stage.postgresql.connect()
+            try:
+                await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE application_name = 'governor' AND hashint4(pid) % 2 = 0"
+                )
+            finally:
+                await connection.close()
+
+    async def _ail(self) -> None:
+        self._ailing += 1
+        self._stage.slack.faults.change({str(fault): share for fault, share in _AILING.items()})
+
+        async def recover() -> None:
+            self._ailing -= 1
+            if not self._ailing:
+                self._stage.slack.faults.clear()
+
+        self._stage.later(self._chance.uniform(1, 4), recover)
+
+    async def _lose_source(self) -> None:
+        self._stage.prometheus.pause()
+
+        async def return_() -> None:
+            self._stage.prometheus.resume()
+
+        self._stage.later(self._chance.uniform(1, 4), return_)
+
+
+class People:
+    """What goes on meanwhile: people freeze, lift and ask, programs count events."""
+
+    def __init__(self, stage: Stage, chance: random.Random) -> None:
+        self._stage = stage
+        self._chance = chance
+        self.is_over = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until it is over, and finish what was begun."""
+        async with asyncio.TaskGroup() as tasks:
+            while not self.is_over.is_set():
+                await asyncio.sleep(self._chance.uniform(0.2, 1.2))
+                deed = self._chance.choices((self._type, self._push, self._serve), (5, 3, 2))[0]
+                tasks.create_task(deed())
+
+    async def _type(self) -> None:
+        service = self._chance.choice(SERVICES)
+        words = self._chance.choice(
+            [f"/freeze {service} to be sure", f"/freeze lift {service} all is well", f"/budget {service}"]
+        )
+        self._stage.deeds[words.split()[0]] += 1
+        ack = await self._stage.slack.person("sam").says(words, f"#{service}")
+        if ack is None or ack.error is not None:
+            self._stage.unanswered.append(f"{words}: {ack}")
+
+    async def _push(self) -> None:
+        """Count events, again and again with the same id until they are accepted."""
+        service = self._chance.choice(PUSHED)
+        good, bad = self._chance.choice([(0, 40), (2_000, 0), (300, 1)])
+        event = {"service": service, "slo": "orders", "good": good, "bad": bad, "id": uuid.uuid4().hex}
+        self._stage.pushed[f"{service} good"] += good
+        self._stage.pushed[f"{service} bad"] += bad
+        self._stage.deeds["push"] += 1
+        headers = {"Authorization": f"Bearer {API_TOKEN}"}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            while True:
+                async with session.post(f"{self._stage.balancer.url}/api/v1/events", json=event) as answer:
+                    if answer.status == 202:
+                        return
+                await asyncio.sleep(0.2)
+
+    async def _serve(self) -> None:
+        code, count = self._chance.choice([("500", 40), ("200", 2_000)])
+        self._stage.deeds["request"] += 1
+        self._stage.exporter.count("http_requests_total", count, service=MEASURED, code=code)

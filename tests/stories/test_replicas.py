@@ -1,0 +1,188 @@
+"""Three replicas on one PostgreSQL, while everything breaks: nothing is lost, doubled or out of order.
+
+`CHAOS_SEED` plays a run again; `CHAOS_SECONDS` makes it longer, such as 600 for ten minutes.
+"""
+
+import asyncio
+import os
+import random
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from bot.sandbox.server import SandboxServer
+from bot.slack.manifest import manifest
+from bot.store import audit
+from bot.store.audit_chain import Verified, verify_chain
+from bot.store.database import Database
+from bot.store.replica_tables import leases, replicas
+from bot.store.tables import holds, outbox
+from tests.running import Bot, eventually, running_governor
+from tests.servers import running_exporter, running_postgresql, running_prometheus
+from tests.stories.balancer import balancing
+from tests.stories.chaos import MEASURED, PUSHED, SERVICES, Chaos, People, Stage
+from tests.stories.test_crash import DeliveryFaults, key_of
+
+ANNOUNCEMENTS = "#releases"
+REPLICAS = 3
+_PATIENCE_S = 120.0
+_POLICIES = """
+apiVersion: governor/v1
+kind: Workspace
+metadata: {name: acme}
+spec:
+  channels: {announcements: "#releases"}
+  evaluateEvery: 1s
+  sources: {prometheus: {url: "${PROMETHEUS_URL}", timeout: 2s}}
+  permissions: {freeze: everyone}
+---
+apiVersion: governor/v1
+kind: ErrorBudgetPolicy
+metadata: {name: standard}
+spec: {warnAt: [], freezeAt: 0%, unfreezeAt: 10%, dwell: 1s, burnAlerts: [], exemptions: []}
+"""
+_SERVICE = """---
+apiVersion: governor/v1
+kind: Service
+metadata: {{name: {name}}}
+spec:
+  channel: "#{name}"
+  slos:
+    - {{name: orders, objective: 99, window: 7d, sli: {sli}}}
+"""
+_MEASURED = """
+        prometheus:
+          total: http_requests_total{service="search"}
+          bad: http_requests_total{service="search",code="500"}"""
+
+
+def policies() -> str:
+    """Write the policies: two services count pushed events, one is measured by Prometheus."""
+    slis = dict.fromkeys(PUSHED, "{events: {}}") | {MEASURED: "MEASURED"}
+    text = _POLICIES + "".join(_SERVICE.format(name=name, sli=sli) for name, sli in slis.items())
+    return text.replace("{name: orders, objective: 99, window: 7d, sli: MEASURED}", _block(_MEASURED))
+
+
+def _block(sli: str) -> str:
+    return f"name: orders\n      objective: 99\n      window: 7d\n      sli:{sli}"
+
+
+@asynccontextmanager
+async def staged(folder: Path, seed: int) -> AsyncIterator[Stage]:
+    """Set everything up: replicas, database, Slack, Prometheus, and a balancer before the replicas."""
+    (folder / "policies").mkdir()
+    (folder / "policies" / "all.yaml").write_text(policies())
+    async with AsyncExitStack() as stack:
+        postgresql = await stack.enter_async_context(running_postgresql())
+        exporter = await stack.enter_async_context(running_exporter())
+        prometheus = await stack.enter_async_context(running_prometheus(folder, [exporter]))
+        slack = await stack.enter_async_context(
+            SandboxServer(manifest=manifest("https://governor.example"), ack_s=20)
+        )
+        slack.faults = slack.web_api.faults = DeliveryFaults(seed)
+        database = await postgresql.new_database()
+        bots = []
+        for number in range(REPLICAS):
+            home = folder / f"replica-{number}"
+            home.mkdir()
+            environ = {"DATABASE_URL": database, "PROMETHEUS_URL": prometheus.url, "LOG_LEVEL": "info"}
+            running = running_governor(policies=folder / "policies", slack=slack, folder=home, **environ)
+            bots.append(await stack.enter_async_context(running))
+        chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
+        balancer = await stack.enter_async_context(balancing([bot.url for bot in bots], chance))
+        slack.bot_url = balancer.url
+        yield Stage(bots, postgresql, database, slack, prometheus, exporter, balancer)
+
+
+class Ledger:
+    """What the database holds after the play."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def undone(self) -> int:
+        """Answer how many messages are not sent yet."""
+        query = select(func.count()).where(outbox.c.state.in_(["waiting", "sending"]))
+        async with self._database.reading() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+    async def check_told(self, slack: SandboxServer) -> None:
+        """Every transition is told once in each of its channels, in order."""
+        async with self._database.reading() as connection:
+            deeds = await audit.read(connection, limit=100_000)
+            rows = (await connection.execute(select(outbox).order_by(outbox.c.id))).all()
+        for channel in (ANNOUNCEMENTS, *(f"#{service}" for service in SERVICES)):
+            decided = [deed.at for deed in deeds if channel in {ANNOUNCEMENTS, f"#{deed.entry.service}"}]
+            told = [row for row in rows if row.channel == channel]
+            assert [row.created_at for row in told] == decided, channel
+            shown = [key for message in slack.messages(channel) if (key := key_of(message))]
+            assert shown == [row.key for row in told], channel
+
+    async def check_audit(self) -> None:
+        """The log is whole, and says the same as the holds do."""
+        async with self._database.reading() as connection:
+            assert isinstance(await verify_chain(connection), Verified)
+            deeds = await audit.read(connection, limit=100_000)
+            placed = (await connection.execute(select(func.count()).select_from(holds))).scalar_one()
+            lifted = (
+                await connection.execute(select(func.count()).where(holds.c.lifted_at.is_not(None)))
+            ).scalar_one()
+        actions = [deed.entry.action for deed in deeds]
+        assert sum(action in {"hold.placed", "service.frozen"} for action in actions) == placed
+        assert sum(action in {"hold.lifted", "service.unfrozen"} for action in actions) == lifted
+        for service in SERVICES:
+            own = [
+                d.entry.action for d in deeds if d.entry.service == service and "service." in d.entry.action
+            ]
+            assert own == ["service.frozen", "service.unfrozen"] * (len(own) // 2) + own[len(own) // 2 * 2 :]
+        for deed in deeds:
+            if deed.entry.action == "service.unfrozen":
+                after = deed.entry.after or {}
+                assert after["slo_state"] == "ok", "a hold was lifted without data"
+                assert after["remaining"] >= 0.1
+
+    async def living(self) -> tuple[int, int]:
+        """Answer how many replicas are known, and how many leases."""
+        async with self._database.reading() as connection:
+            known = (await connection.execute(select(func.count()).select_from(replicas))).scalar_one()
+            held = (await connection.execute(select(func.count()).select_from(leases))).scalar_one()
+        return known, held
+
+
+async def pushed_events_are_counted(stage: Stage, bot: Bot) -> None:
+    """What was accepted was counted once, however often it was sent."""
+    for service in PUSHED:
+        (slo,) = (await bot.state(service))["slos"]
+        assert (slo["good"], slo["bad"]) == (stage.pushed[f"{service} good"], stage.pushed[f"{service} bad"])
+
+
+@pytest.mark.timeout(1_200)
+async def test_replicas_lose_and_double_nothing_while_everything_breaks(tmp_path: Path) -> None:
+    seed = int(os.environ.get("CHAOS_SEED", secrets.randbits(32)))
+    seconds = float(os.environ.get("CHAOS_SECONDS", "30"))
+    print(f"CHAOS_SEED={seed}")  # noqa: T201 - pytest shows it when the test fails
+    async with staged(tmp_path, seed) as stage, Database(stage.database) as database:
+        people = People(stage, random.Random(seed + 1))  # noqa: S311 - reproducible, not secret
+        working = asyncio.create_task(people.run())
+        await Chaos(stage, random.Random(seed + 2)).run(seconds)  # noqa: S311 - likewise
+        people.is_over.set()
+        await working
+        ledger = Ledger(database)
+        await eventually(ledger.undone, lambda undone: not undone, _PATIENCE_S)
+        told = len(stage.slack.messages(ANNOUNCEMENTS))
+        print(dict(stage.faults), dict(stage.deeds), f"{told} told")  # noqa: T201 - shown by -s
+        assert not stage.unanswered
+        await pushed_events_are_counted(stage, stage.replicas[0])
+        for bot in stage.replicas:
+            assert await bot.terminate() == 0
+            assert "never retrieved" not in bot.log.read_text()
+            assert "Task was destroyed" not in bot.log.read_text()
+        await eventually(ledger.living, lambda living: living[1] == 0, _PATIENCE_S)
+        assert await ledger.undone() == 0
+        await ledger.check_told(stage.slack)
+        await ledger.check_audit()
+        assert not stage.slack.refused

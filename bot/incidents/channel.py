@@ -77,14 +77,18 @@ class ChannelMaker:
             if reserved or await self._rooms.find(name) is not None:
                 continue
             async with self._database.transaction() as connection:
-                if not await steps.is_reserved(connection, name):
-                    await steps.change_room(connection, room, name=name, attempted=False)
+                if await steps.is_reserved(connection, name):
+                    continue
+                if await steps.reserve(connection, room, name):
                     return replace(room, name=name, attempted=False)
+            return await self._reread(room)
         raise AssertionError("there is always another name")
 
     async def _ask(self, step: Step, room: Room, view: View) -> str | None:
         """Answer the id of the channel, new or found; None where the name is somebody else's."""
         assert room.name is not None  # noqa: S101 - reserved before
+        if room.channel_id is not None:
+            return room.channel_id
         if room.attempted and (found := await self._ours(room.name, view)):
             return found
         async with self._database.transaction() as connection:
@@ -93,14 +97,21 @@ class ChannelMaker:
             return await self._rooms.make(room.name, private=view.incident.private)
         except NameTaken as taken:
             log.info("channel_name_taken", incident=room.incident_id, name=room.name)
-            if not room.attempted:
-                return None
+            # Another replica may have asked meanwhile.
             if found := await self._ours(room.name, view):
                 return found
-            if step.attempts < _LOOKS:
+            if room.attempted and step.attempts < _LOOKS:
                 # What was made a moment ago may not be in the list yet.
                 raise Later(taken.error) from taken
             return None
+
+    async def _reread(self, room: Room) -> Room:
+        """Answer the room as another replica has left it."""
+        async with self._database.reading() as connection:
+            stored = await steps.read_room(connection, room.incident_id, room.kind)
+        if stored is None or (stored.name is None and stored.channel_id is None):
+            raise Later("room_changed")
+        return stored
 
     async def _keep(self, step: Step, room: Room, view: View, channel_id: str) -> None:
         """Write the id down, and have the channel's card and the notice elsewhere posted, once."""

@@ -165,6 +165,21 @@ async def change_room(
     return (await connection.execute(query.values(values))).rowcount == 1
 
 
+async def reserve(connection: AsyncConnection, room: Room, name: str) -> bool:
+    """Reserve a name for a room that still stands as it was read; answer whether it did.
+
+    Of several replicas that reserve for one room, the condition lets one through.
+    """
+    rooms = incident_rooms.c
+    query = update(incident_rooms).where(
+        rooms.incident_id == room.incident_id,
+        rooms.kind == room.kind,
+        rooms.channel_id.is_(None),
+        rooms.name.is_(None) if room.name is None else rooms.name == room.name,
+    )
+    return (await connection.execute(query.values(name=name, attempted=False))).rowcount == 1
+
+
 async def is_reserved(connection: AsyncConnection, name: str) -> bool:
     """Tell whether a room has reserved the name."""
     query = select(incident_rooms.c.incident_id).where(incident_rooms.c.name == name)

@@ -79,7 +79,7 @@ async def write_down(
         return int(id_)
     repeated = await connection.execute(select(rows.c.id).where(rows.c.request == order.request))
     if repeated.first() is not None:
-        raise AlreadyRequested(f"{order.flag} was changed by this request before")
+        raise AlreadyRequested(f"this request changed {order.flag} before")
     raise Busy(f"another change of {order.flag} in {order.environment} is on its way")
 
 

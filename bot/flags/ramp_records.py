@@ -88,8 +88,8 @@ async def write_down(
         return int(id_)
     repeated = await connection.execute(select(rows.c.id).where(rows.c.request == request))
     if repeated.first() is not None:
-        raise AlreadyRequested(f"{ramp.flag} was given a ramp by this request before")
-    raise Busy(f"{ramp.flag} in {ramp.environment} has a ramp already")
+        raise AlreadyRequested(f"this request gave {ramp.flag} a ramp before")
+    raise Busy(f"there is a ramp of {ramp.flag} in {ramp.environment} already")
 
 
 async def find(connection: AsyncConnection, id_: int) -> KeptRamp | None:

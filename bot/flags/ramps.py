@@ -110,7 +110,7 @@ class Ramps:
         found = await self._toggles.backend.read(ramp.flag, ramp.environment)
         if found.version != ramp.version:
             await self._keeper.end(kept, RampState.VOID, by, "the flag moved since this was shown")
-            raise Moved(f"{ramp.flag} moved since this was shown", found)
+            raise Moved("the flag moved since this was shown", found)
         await self._toggles.require_open(ramp.flag)
         async with self._database.transaction() as connection:
             now, asked = self._clock.now(), RampState.ASKED
@@ -156,5 +156,5 @@ class Ramps:
     async def _live(self, flag: str, environment: str) -> KeptRamp:
         kept = await self.live(flag, environment)
         if kept is None:
-            raise NoRamp(f"{flag} has no ramp in {environment}")
+            raise NoRamp(f"there is no ramp of {flag} in {environment}")
         return kept

@@ -151,7 +151,7 @@ class Recorder:
                 after=state_as_json(after),
             )
             if not moved:
-                raise AlreadyRequested(f"{order.flag} was changed by this request before")
+                raise AlreadyRequested(f"this request changed {order.flag} before")
             ended = await promises.end_others(connection, after, order.promise, now)
             progress, ended_ramp = await self._ramp(connection, order, after, now)
             live = await self._promise(connection, order, difference, seen_after, now)

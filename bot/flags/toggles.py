@@ -120,7 +120,7 @@ class Toggles:
         plan = await self.backend.plan(order.flag, order.environment, order.change)
         if plan.version != kept.version or plan.difference.words != kept.difference.words:
             await self._close(kept, ChangeState.VOID, by, "flag.void", "the flag moved since it was shown")
-            raise Moved(f"{order.flag} moved since this was shown", plan.difference.before)
+            raise Moved("the flag moved since this was shown", plan.difference.before)
         await self.require_open(order.flag)
         approved = await self._recorder.approve(kept, by)
         if approved is None:

@@ -18,7 +18,7 @@ from bot.policy.catalog import FlagEnvironment
 from bot.slack import flag_words
 from bot.slack.asking import Ask, Question, Reply, say, show_button
 from bot.slack.blocks import Markup, bold, code, context, join, markup, section, when
-from bot.slack.flag_announcements import change_in_words
+from bot.slack.flag_announcements import change_in_words, sentence
 from bot.slack.flag_views import FlagView, flag_list, history, one_flag, stale_flags
 from bot.slack.flag_words import Meant
 from bot.slack.people import Allowed, People, refusal
@@ -251,8 +251,3 @@ def barred_in_words(barred: Barred) -> Markup:
                    code(f"/freeze exempt {verdict.service} {barred.change} REASON")),
         ],
     )  # fmt: skip
-
-
-def sentence(text: str) -> Markup:
-    """Answer an error's words as a sentence."""
-    return markup("{}.", text[:1].upper() + text[1:].rstrip("."))

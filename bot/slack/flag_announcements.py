@@ -83,7 +83,7 @@ def tell(occasion: FlagOccasion, place: Place) -> Telling:  # noqa: PLR0911 - on
         case NotDone(words, by, why):
             headline = markup(":warning: Not done: {} for {}, as {} wanted.", words, place.name, mention(by))
             following = Markup("Next: type it again if it is still wanted.")
-            return Telling("flag_not_done", headline, (_sentence(why),), following)
+            return Telling("flag_not_done", headline, (sentence(why),), following)
         case NotBroughtBack():
             return _left(occasion.event, place)
         case EndsSoon(state, until):
@@ -98,14 +98,14 @@ def tell(occasion: FlagOccasion, place: Place) -> Telling:  # noqa: PLR0911 - on
             following = (
                 Markup("It goes on by itself.") if goes_on else markup("Next: {}.", place.typed("ramp go"))
             )
-            return Telling("ramp_held", _ramp(progress, place, "waits"), (_sentence(why),), following)
+            return Telling("ramp_held", _ramp(progress, place, "waits"), (sentence(why),), following)
         case RampGoesOn(by, progress):
             headline = markup("{} {}.", _ramp(progress, place, "goes on, by"), mention(by))
             return Telling("ramp_goes_on", headline, (), _next_step(progress))
         case RampStopped(by, why, progress):
             headline = markup("{} {}.", _ramp(progress, place, "ended, by"), mention(by))
             following = markup("The flag stays as it is. Next: {}.", place.typed("show"))
-            return Telling("ramp_stopped", headline, (_sentence(why),), following)
+            return Telling("ramp_stopped", headline, (sentence(why),), following)
         case Drifted():
             return _drifted(occasion.event, occasion, place)
         case _:
@@ -168,11 +168,11 @@ def _following(event: Changed, occasion: FlagOccasion, place: Place) -> Markup:
 
 
 def _asked(event: ApprovalAsked, place: Place) -> Telling:
-    what = "a ramp of" if event.steps else "to raise"
+    what = "for a ramp of" if event.steps else "to raise"
     every = f"One step every {duration(event.every)}; each is watched." if event.every else ""
     return Telling(
         "flag_approval",
-        markup(":raised_hand: {} — {} asks for {} {}: {}", bold(event.words), mention(event.by), what,
+        markup(":raised_hand: {} — {} asks {} {}: {}", bold(event.words), mention(event.by), what,
                place.name, event.reason),
         tuple(markup("{}", one) for one in [every] if one),
         Markup("Next: another person who may change it approves or declines."),
@@ -186,13 +186,13 @@ def _left(event: NotBroughtBack, place: Place) -> Telling:
         return Telling(
             "flag_left_alone",
             markup(":rotating_light: {} is not back to {} — {}.", place.name, back, event.evidence),
-            (_sentence(event.why), Markup(again)),
+            (sentence(event.why), Markup(again)),
             markup("Next: look now; {} turns it off.", place.typed("kill")),
         )
     again = "It is tried again." if event.tries_again else "It stays as it is."
     following = markup("{} Next: {}.", again, place.typed("show"))
     headline = markup(":warning: {} does not go back to {}.", place.name, back)
-    return Telling("flag_left_alone", headline, (_sentence(event.why),), following)
+    return Telling("flag_left_alone", headline, (sentence(event.why),), following)
 
 
 def _drifted(event: Drifted, occasion: FlagOccasion, place: Place) -> Telling:
@@ -225,8 +225,10 @@ def _next_step(progress: Progress) -> Markup:
     )  # fmt: skip
 
 
-def _sentence(text: str) -> Markup:
-    return markup("{}.", text[:1].upper() + text[1:].rstrip("."))
+def sentence(text: str) -> Markup:
+    """Answer an error's or a reason's words as a sentence."""
+    capital = text[:1].upper() + text[1:].rstrip(".")
+    return markup("{}", capital if capital.endswith("?") else f"{capital}.")
 
 
 def _approval(key: str) -> tuple[Block, ...]:

@@ -10,8 +10,8 @@ from bot.flags.toggles import Toggles
 from bot.freezes.overview import Overview
 from bot.slack.asking import Ask, Question, Reply, say, show_button
 from bot.slack.blocks import Markup, bold, markup, mention, section
-from bot.slack.flag import barred_in_words, sentence
-from bot.slack.flag_announcements import APPROVE, change_in_words
+from bot.slack.flag import barred_in_words
+from bot.slack.flag_announcements import APPROVE, change_in_words, sentence
 from bot.slack.people import Allowed, People, refusal
 
 

@@ -1,6 +1,7 @@
 """Starts a bot as a process does: signals, start-up errors in one clear line, exit codes."""
 
 import asyncio
+import gc
 import secrets
 import signal
 import sys
@@ -35,6 +36,9 @@ async def serve(
             loop = asyncio.get_running_loop()
             for name in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(name, governor.stop)
+            # What is there now stays: a collection that walks all of it would hold every answer up.
+            gc.collect()
+            gc.freeze()
             async with asyncio.TaskGroup() as tasks:
                 ending = tasks.create_task(_stop_when(stopping or asyncio.Event(), governor))
                 await governor.run()

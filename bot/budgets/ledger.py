@@ -5,11 +5,13 @@ whatever is written to a width is added to the wider ones as a difference, in th
 It knows nothing of sources: `collector.py` brings it what they say.
 """
 
+import asyncio
 import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -46,6 +48,7 @@ from bot.store.tables import slos as ledgers
 __all__ = ["Fault", "Ledger", "LedgerState", "Pushed", "PushedEvent", "fingerprint"]
 
 _Name = tuple[str, str, Sli]
+_AT_A_STRETCH = 10
 
 
 def fingerprint(sli: Sli) -> str:
@@ -189,10 +192,13 @@ class Ledger:
         ids = await self._identify([slo for slo, _ in asked])
         async with self._database.reading() as connection:
             found = await _states(connection, ids.values())
-            questions = [
-                Asked(ids[slo], tuple(tuple(_segments(found[ids[slo]], span, now)) for span in spans))
-                for slo, spans in asked
-            ]
+            questions = []
+            for number, (slo, spans) in enumerate(asked):
+                covered = tuple(_segments(found[ids[slo]], span, now) for span in spans)
+                questions.append(Asked(ids[slo], covered))
+                if number % _AT_A_STRETCH == 0:
+                    # Thousands of SLOs take a while to plan: nobody else should wait for all of it.
+                    await asyncio.sleep(0)
             return await bucket_rows.sums(self._database, connection, questions)
 
     async def history(self, slo: Slo, span: Span, points: int, now: datetime) -> Sequence[Bucket]:
@@ -268,14 +274,20 @@ def _aligned(span: Span, width: int) -> tuple[int, int]:
     return int(start), int(end)
 
 
-def _segments(state: LedgerState, span: Span, now: datetime) -> Sequence[Segment]:
+def _segments(state: LedgerState, span: Span, now: datetime) -> tuple[Segment, ...]:
     pyramid = tiers(state, now)
     end = seconds(span.end)
     if span.end >= min(now, state.filled_to or now):
         # Nothing is counted after this moment: the bucket that holds it counts as a whole.
         finest = next(tier for tier in pyramid if tier.since <= floor(end, MINUTE))
         span = Span(span.start, instant(floor(end, finest.width) + finest.width))
-    return cover(span, pyramid, state.refined)
+    return _covering(span, pyramid, state.refined)
+
+
+@lru_cache(maxsize=4_096)
+def _covering(span: Span, pyramid: tuple[Tier, ...], refined: datetime | None) -> tuple[Segment, ...]:
+    """Remember what covers a span: it is the same for all SLOs that are counted alike."""
+    return tuple(cover(span, pyramid, refined))
 
 
 def _tier_for(span: Span, points: int, pyramid: Sequence[Tier]) -> int:

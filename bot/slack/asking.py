@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from bot.slack.blocks import (
     BUTTON_VALUE,
@@ -72,9 +73,12 @@ class Ask:
         return self.question.text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reply:
-    """An answer: always text and blocks. `buttons` lead on, `shareable` is what Share asks again."""
+    """An answer: always text and blocks. `buttons` lead on, `shareable` is what Share asks again.
+
+    Its blocks are built once, however often it is sent: no slots, so that they can be kept.
+    """
 
     text: Markup
     body: tuple[Block, ...]
@@ -82,7 +86,7 @@ class Reply:
     shareable: Question | None = None
     seen_by_channel: bool = False
 
-    @property
+    @cached_property
     def blocks(self) -> list[Block]:
         """The message's blocks, buttons last, within Slack's limits."""
         return fit(self.body, actions(*self.buttons, *self._share()))

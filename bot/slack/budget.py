@@ -29,12 +29,14 @@ class BudgetCommand:
 
     def __init__(self, overview: Overview) -> None:
         self._overview = overview
+        # The statuses that were listed last, and their list by page: many ask the same within a second.
+        self._listed: tuple[Sequence[ServiceStatus], dict[int, Reply]] = ((), {})
 
     async def answer(self, ask: Ask) -> Reply:
         """Answer for all services, or for the one that was named; raises `Hint`, `UnknownService`."""
         words = split(ask.text)
         if not words:
-            return all_services(await self._overview.services(), ask.question)
+            return self._all(await self._overview.services(), ask.question)
         if len(words) > 1:
             raise Hint(markup("One service at a time: {}.", code(f"/budget {name(words[0])}")))
         status = await self._overview.service(name(words[0]))
@@ -42,6 +44,14 @@ class BudgetCommand:
         history = {slo.name: await self._overview.burn_down(slo) for slo in shown}
         recoveries = {budget.slo.name: await self._overview.recovers_at(budget) for budget in status.budgets}
         return one_service(status, history, ask.question, recoveries)
+
+    def _all(self, statuses: Sequence[ServiceStatus], question: Question) -> Reply:
+        if self._listed[0] is not statuses:
+            self._listed = (statuses, {})
+        pages = self._listed[1]
+        if question.page not in pages:
+            pages[question.page] = all_services(statuses, question)
+        return pages[question.page]
 
 
 def worst_first(budgets: Sequence[Budget]) -> list[Budget]:

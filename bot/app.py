@@ -24,6 +24,7 @@ from bot.http.access import EnvironmentToken
 from bot.http.api import Api
 from bot.http.bodies import MOST_BYTES
 from bot.http.events import EventsEndpoint
+from bot.http.openapi import OpenApi
 from bot.http.operations import Operations
 from bot.http.problems import problems
 from bot.http.tokens import KnownTokens
@@ -227,6 +228,7 @@ class Governor:
         SlackEndpoint(self.face.app, self._observe_ack).add_routes(app)
         self.switchboard.add_routes(app)
         self.response.add_routes(app, tokens)
+        OpenApi().add_routes(app)
         Api(
             overview=self.overview,
             events=EventsEndpoint(lambda: self.watcher.current, self._push, self.clock),

@@ -26,7 +26,7 @@ class SlackEndpoint:
         began = time.perf_counter()
         try:
             bolt_request = await to_bolt_request(request)
-        except (ValueError, LookupError, AttributeError, TypeError):
+        except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
             # Bolt reads the body before it checks the signature, and expects Slack's shapes.
             self._observe(time.perf_counter() - began, 400)
             return web.Response(status=400, text="this is no request of Slack's")

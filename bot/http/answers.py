@@ -1,0 +1,149 @@
+"""What the API answers, as models: the OpenAPI document shows them and the tests hold the answers to them."""
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+
+class Answer(BaseModel):
+    """An answer of the API; members that are not named here may be added later."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class ProblemAnswer(Answer):
+    """A refusal, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, Any]] = []
+    """Each fault of a body that was not taken."""
+    near: list[str] = []
+    """Names like the unknown one."""
+
+
+class HoldAnswer(Answer):
+    """A hold: what keeps a service frozen."""
+
+    id: int
+    kind: Literal["budget", "person", "calendar", "incident", "dependency"]
+    reason: str
+    by: str
+    since: AwareDatetime
+    until: AwareDatetime | None
+
+
+class SloAnswer(Answer):
+    """An SLO and its budget; what is not known is null."""
+
+    name: str
+    objective: float
+    window: str
+    state: Literal["ok", "no_traffic", "no_data", "stale", "invalid"]
+    good: float | None
+    bad: float | None
+    total: float | None
+    sli: float | None
+    remaining: float | None
+    """A fraction: 1 is an untouched budget, below 0 it is overspent."""
+    remaining_minutes: float | None
+    burn: dict[str, float | None]
+    """Burn rates over `1h`, `6h` and `3d`: 1 spends exactly the budget."""
+    exhausts_at: AwareDatetime | None
+    as_of: AwareDatetime | None
+    problem: str | None
+
+
+class ServiceAnswer(Answer):
+    """How a service stands."""
+
+    service: str
+    state: Literal["open", "frozen"]
+    holds: list[HoldAnswer]
+    slos: list[SloAnswer]
+
+
+class ServicesAnswer(Answer):
+    """Every service."""
+
+    services: list[ServiceAnswer]
+
+
+class GateAnswer(Answer):
+    """Whether a change may ship."""
+
+    allow: bool
+    service: str
+    change: str | None
+    reasons: list[str]
+    holds: list[HoldAnswer]
+    exemption: str | None
+    budget: SloAnswer | None
+    as_of: AwareDatetime
+
+
+class EventsAnswer(Answer):
+    """How many events were new, and how many known already."""
+
+    accepted: int
+    duplicates: int
+
+
+class AuditRowAnswer(Answer):
+    """One deed."""
+
+    id: int
+    at: AwareDatetime
+    actor: str
+    action: str
+    service: str | None
+    subject: str
+    reason: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class AuditAnswer(Answer):
+    """A page of the audit log; `next` is the cursor of the following one."""
+
+    rows: list[AuditRowAnswer]
+    next: str | None
+
+
+class ChannelAnswer(Answer):
+    """A channel in Slack."""
+
+    id: str
+    name: str
+
+
+class IncidentAnswer(Answer):
+    """An incident as it stands."""
+
+    id: int
+    key: str
+    title: str
+    severity: Literal["sev1", "sev2", "sev3", "sev4"]
+    status: str
+    services: list[str]
+    channel: ChannelAnswer | None
+    postmortem_channel: ChannelAnswer | None
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None
+    impact: float | None = Field(description="The share of requests that failed.")
+    cost: dict[str, float | None]
+    """Maps `service/slo` to the fraction of its budget that the incident spent."""
+
+
+class IncidentsAnswer(Answer):
+    """Incidents, the newest first."""
+
+    incidents: list[IncidentAnswer]
+
+
+class AlertsAnswer(Answer):
+    """The incidents that the alerts concern."""
+
+    incidents: list[int]

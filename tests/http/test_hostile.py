@@ -1,0 +1,242 @@
+"""Forged, stale, replayed, oversized and malformed requests: none is acted on, none breaks the bot."""
+
+import asyncio
+import hashlib
+import hmac
+import io
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import aiohttp
+import pytest
+import structlog
+from yarl import URL
+
+from bot.http.bodies import MOST_BYTES
+from bot.http.openapi import served
+from tests.http.whole import TOKEN, Whole, whole_bot
+
+T = TypeVar("T")
+REQUESTS = 10_000
+AT_ONCE = 16
+OVERSIZED_EVERY = 400
+# Nothing but a valid token or signature would be missing from these.
+EVENT = {"service": "checkout", "slo": "orders", "good": 0, "bad": 1_000}
+INCIDENT = {"title": "Down", "severity": "sev1", "services": ["checkout"], "key": "forged"}
+OPEN_TO_ALL = ("/healthz", "/readyz", "/metrics", "/api/openapi.json", "ofrep/")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request; `refused` says whether it must be answered with 4xx."""
+
+    kind: str
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    refused: bool = True
+
+
+@pytest.fixture
+async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
+    # Thousands of refusals drawn in colours would take longer than making them.
+    with structlog.testing.capture_logs():
+        async with whole_bot(tmp_path) as whole:
+            yield whole
+
+
+def signed(body: bytes, secret: str, at: float) -> dict[str, str]:
+    base = b"v0:%d:%s" % (int(at), body)
+    signature = hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
+    return {
+        "X-Slack-Request-Timestamp": str(int(at)),
+        "X-Slack-Signature": f"v0={signature}",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+
+
+def command(text: str, trigger: str = "13345224609.738474920.8088930838d88f008e0") -> bytes:
+    fields = {
+        "token": "x",
+        "team_id": "T0ACME",
+        "channel_id": "C0GENERAL",
+        "channel_name": "general",
+        "user_id": "U0SAM",
+        "command": "/freeze",
+        "text": text,
+        "api_app_id": "A0GOVERNOR",
+        "response_url": "http://127.0.0.1:9/",
+        "trigger_id": trigger,
+    }
+    return urlencode(fields).encode()
+
+
+class Attacker:
+    """Makes hostile requests from a seed; knows everything but the secrets."""
+
+    def __init__(self, seed: int, routes: list[tuple[str, str]], secret: str) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - the same requests each time
+        self._routes = routes
+        self._secret = secret
+        self._kinds: list[Callable[[str, str], Request]] = [
+            self.forged,
+            self.stale,
+            self.malformed,
+            self.crooked,
+        ]
+
+    def request(self, number: int) -> Request:
+        method, path = self._routes[number % len(self._routes)]
+        if number % OVERSIZED_EVERY < len(self._routes) and number // OVERSIZED_EVERY % 5 == 0:
+            return self.oversized(method, self._filled(path))
+        kind = self._kinds[self._random.randrange(len(self._kinds))]
+        return kind(method, self._filled(path))
+
+    def forged(self, method: str, path: str) -> Request:
+        """A body that would do something, under a made-up token or signature."""
+        if path == "/slack/events":
+            body = command("checkout forged")
+            headers = signed(body, self._word(), time.time())
+        else:
+            body = json.dumps(EVENT if path.endswith("events") else INCIDENT).encode()
+            headers = {
+                "Authorization": self._pick([f"Bearer {self._word()}", "Bearer ", f"Basic {TOKEN}", ""])
+            }
+        return Request("forged", method, path, headers, body, not is_open(path))
+
+    def stale(self, method: str, path: str) -> Request:
+        """What was once signed rightly, minutes ago or yet to come; tokens that look like the bot's own."""
+        if path == "/slack/events":
+            body = command("checkout stale")
+            off = self._pick([-330, -3_600, 330, 10**6])
+            return Request("stale", method, path, signed(body, self._secret, time.time() + off), body)
+        token = f"gov_{self._random.randbytes(4).hex()}_{self._word()}"
+        return Request("stale", method, path, {"Authorization": f"Bearer {token}"}, b"{}", not is_open(path))
+
+    def malformed(self, method: str, path: str) -> Request:
+        """The right token or signature over a body that makes no sense."""
+        body = self._garbage()
+        headers = {
+            "Content-Type": self._pick(["application/json", "text/plain", "multipart/form-data", "é/ü"])
+        }
+        if path == "/slack/events":
+            return Request(
+                "malformed", method, path, signed(body, self._secret, time.time()), body, refused=False
+            )
+        headers["Authorization"] = f"Bearer {TOKEN}"
+        return Request("malformed", method, path, headers, body, refused=False)
+
+    def crooked(self, method: str, path: str) -> Request:
+        """Another method, a path or a query that leads nowhere."""
+        tail = self._pick(
+            ["/..%2f..", "%00", "?since=%ff&cursor=9e9", "/'--", "?strict=maybe", "?" + "a=b&" * 99]
+        )
+        other = self._pick([method, "DELETE", "PUT", "OPTIONS", "PROPFIND"])
+        return Request(
+            "crooked", other, path + tail, {"Authorization": f"Bearer {self._word()}"}, b"", refused=False
+        )
+
+    def oversized(self, method: str, path: str) -> Request:
+        """More than the bot reads."""
+        body = b"[" + b" " * MOST_BYTES + b"]"
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        return Request("oversized", method, path, headers, body, method != "GET" and not is_open(path))
+
+    def _filled(self, path: str) -> str:
+        for name, values in {
+            "{service}": ["checkout", "nothing", "%F0%9F%92%A5"],
+            "{id}": ["1", "0", "9" * 15, "x"],
+            "{key}": ["flag", "..", "%20"],
+            "{environment}": ["production", "x"],
+        }.items():
+            path = path.replace(name, self._pick(values))
+        return path
+
+    def _garbage(self) -> bytes:
+        kinds = [
+            b"",
+            b"{",
+            b"null",
+            b"[" * 5_000,
+            b'{"a":' * 2_000,
+            b"payload=%7B%22type%22%3A1%7D",
+            b"payload=[]",
+            b"command=%2Ffreeze",
+            b'{"type":"event_callback","event":[]}',
+            b'{"service":"checkout","slo":"orders","good":NaN,"bad":1e999}',
+            b'[{"service":"checkout","slo":"orders","good":-1,"bad":"1"}]',
+            b'{"title":"","severity":"sev9","services":{},"key":1}',
+            b"\xff\xfe\x00" * 10,
+            self._random.randbytes(self._random.randrange(200)),
+        ]
+        return self._pick(kinds)
+
+    def _word(self) -> str:
+        return self._random.randbytes(16).hex()
+
+    def _pick(self, values: Sequence[T]) -> T:
+        return values[self._random.randrange(len(values))]
+
+
+def is_open(path: str) -> bool:
+    return any(known in path for known in OPEN_TO_ALL)
+
+
+async def send(session: aiohttp.ClientSession, url: str, request: Request) -> int:
+    try:
+        async with session.request(
+            request.method,
+            URL(url + request.path, encoded=True),
+            headers=request.headers,
+            data=io.BytesIO(request.body) if request.body else None,
+        ) as answer:
+            await answer.read()
+            return answer.status
+    except aiohttp.ClientConnectionError:
+        # The bot hung up in the middle of more than it reads.
+        assert request.kind == "oversized"
+        return 413
+
+
+async def test_ten_thousand_hostile_requests_change_nothing_and_break_nothing(whole: Whole) -> None:
+    routes = [(method, path) for method, path, _ in served(whole.governor.runner.app)]
+    attacker = Attacker(7, routes, whole.slack.signing_secret)
+    requests = (attacker.request(number) for number in range(REQUESTS))
+    before = await whole.rows()
+    seen: Counter[tuple[str, int]] = Counter()
+    wrong: list[tuple[Request, int]] = []
+
+    async def attack(session: aiohttp.ClientSession) -> None:
+        for request in requests:
+            status = await send(session, whole.url, request)
+            seen[request.kind, status] += 1
+            if status >= 500 or (request.refused and status < 400):
+                wrong.append((request, status))
+
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+        await asyncio.gather(*(attack(session) for _ in range(AT_ONCE)))
+    assert [(request.kind, request.method, request.path, status) for request, status in wrong[:5]] == []
+    assert sum(seen.values()) == REQUESTS
+    assert {kind for kind, _ in seen} == {"forged", "stale", "malformed", "crooked", "oversized"}
+    await whole.governor.face.drain(10)
+    assert await whole.rows() == before
+
+
+async def test_a_replayed_command_is_carried_out_once(whole: Whole) -> None:
+    body = command("checkout replayed")
+    headers = signed(body, whole.slack.signing_secret, time.time())
+    replay = Request("replayed", "POST", "/slack/events", headers, body)
+    async with aiohttp.ClientSession() as session:
+        statuses = [await send(session, whole.url, replay) for _ in range(200)]
+    await whole.governor.face.drain(10)
+    assert set(statuses) == {200}
+    rows = await whole.rows()
+    assert (rows["holds"], rows["audit"]) == (1, 1)

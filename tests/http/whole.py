@@ -1,0 +1,69 @@
+"""The whole bot in this process, on a port of its own, with the stand-in for Slack beside it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Table, func, select
+
+from bot.app import Governor
+from bot.sandbox.server import SandboxServer
+from bot.settings import Settings
+from bot.slack.manifest import manifest
+from bot.store.tables import metadata
+from tests.stories.conftest import POLICIES
+
+TOKEN = "token-of-the-whole-bot"
+# What the bot writes by itself while it runs.
+_OF_ITSELF = frozenset({"slos", "buckets", "standings", "replicas", "leases", "requests", "outbox"})
+
+
+@dataclass
+class Whole:
+    """A running bot and what lies around it."""
+
+    governor: Governor
+    slack: SandboxServer
+
+    @property
+    def url(self) -> str:
+        return self.governor.url
+
+    async def rows(self) -> dict[str, int]:
+        """Answer how many rows each table has that only deeds of others write to."""
+        asked: list[Table] = [table for table in metadata.sorted_tables if table.name not in _OF_ITSELF]
+        async with self.governor.database.reading() as connection:
+            return {
+                table.name: (await connection.execute(select(func.count()).select_from(table))).scalar_one()
+                for table in asked
+            }
+
+
+@asynccontextmanager
+async def whole_bot(folder: Path) -> AsyncIterator[Whole]:
+    """Start the bot, give it, and stop it as a signal would."""
+    policies = folder / "policies"
+    policies.mkdir()
+    (policies / "all.yaml").write_text(POLICIES)
+    async with SandboxServer(manifest=manifest("https://governor.example")) as slack:
+        settings = Settings.model_validate(
+            {
+                "slack_bot_token": slack.bot_token,
+                "slack_signing_secret": slack.signing_secret,
+                "slack_api_url": slack.api_url,
+                "policies_dir": str(policies),
+                "database_url": f"sqlite+aiosqlite:///{folder}/governor.db",
+                "governor_api_token": TOKEN,
+                "port": 0,
+            }
+        )
+        async with Governor(settings) as governor:
+            slack.bot_url = governor.url
+            running = asyncio.create_task(governor.run())
+            try:
+                yield Whole(governor, slack)
+            finally:
+                governor.stop()
+                await running

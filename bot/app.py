@@ -28,6 +28,7 @@ from bot.http.openapi import OpenApi
 from bot.http.operations import Operations
 from bot.http.problems import problems
 from bot.http.tokens import KnownTokens
+from bot.incidents.action_book import unmet_requirements
 from bot.incidents.cost import Downtime
 from bot.logs import hide
 from bot.metrics import Metrics
@@ -177,7 +178,7 @@ class Governor:
             leases=self.leases,
         )
         self._policy_news = PolicyNews(self.database, self._announcer, self.clock)
-        self.freezer = Freezer(self.database, self._announcer, self._changed)
+        self.freezer = Freezer(self.database, self._announcer, self._changed, unmet_requirements)
         self.evaluator = Evaluator(
             self.collector,
             self.ledger,

@@ -9,12 +9,17 @@ Between the two lines nothing changes, so a budget that hovers at either does no
 cannot be measured nothing is lifted and no level is warned or re-armed on its account.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.budgets.budget import Budget, SloState, worst
-from bot.freezes.error_budget_policy import BurnAlert, ErrorBudgetPolicy, OnMissingData
+from bot.freezes.error_budget_policy import (
+    BurnAlert,
+    ErrorBudgetPolicy,
+    OnMissingData,
+    UnfreezeRequirement,
+)
 from bot.freezes.hold import Hold
 from bot.freezes.transition import (
     BudgetExhausted,
@@ -50,8 +55,18 @@ class Decision:
     standing: Standing
 
 
-def decide(judged: Sequence[Judged], *, hold: Hold | None, standing: Standing, now: datetime) -> Decision:
-    """Decide for one service. `hold` is the bot's own budget hold, if one lies on it."""
+def decide(
+    judged: Sequence[Judged],
+    *,
+    hold: Hold | None,
+    standing: Standing,
+    now: datetime,
+    unmet: Collection[UnfreezeRequirement] = (),
+) -> Decision:
+    """Decide for one service. `hold` is the bot's own budget hold, if one lies on it.
+
+    `unmet` are the requirements that are not met now: a hold whose policy names one of them stays.
+    """
     alerts, fired = _burn_alerts(judged, standing.alerts)
     standing = replace(standing, alerts=alerts)
     if hold is None:
@@ -63,10 +78,15 @@ def decide(judged: Sequence[Judged], *, hold: Hold | None, standing: Standing, n
         standing = replace(standing, warned=warned, recovered_since=None)
         return Decision((*((warning,) if warning else ()), *fired), standing)
     lifted, standing = _recovery(judged, hold, standing, now)
-    if lifted is not None:
+    if lifted is not None and not _required(judged) & set(unmet):
         standing = replace(standing, warned=_level(judged), recovered_since=None)
         return Decision((lifted, *fired), standing)
     return Decision(fired, standing)
+
+
+def _required(judged: Sequence[Judged]) -> set[UnfreezeRequirement]:
+    """Answer what must be so, besides the budgets, before the hold is lifted."""
+    return {policy.unfreeze_requires for _, policy in judged if policy.unfreeze_requires is not None}
 
 
 def _cause_to_freeze(judged: Sequence[Judged]) -> BudgetExhausted | DataMissing | None:

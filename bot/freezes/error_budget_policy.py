@@ -12,6 +12,13 @@ class OnMissingData(StrEnum):
     FREEZE = "freeze"
 
 
+class UnfreezeRequirement(StrEnum):
+    """What must be so, besides the budget, before the bot lifts its own hold."""
+
+    ACTIONS_OWNED = "actionsOwned"
+    """Every open P0 action of the service has an owner and a due date."""
+
+
 class AlertSeverity(StrEnum):
     """How urgent a burn alert is, in the words of the SRE Workbook."""
 
@@ -51,5 +58,6 @@ class ErrorBudgetPolicy:
     burn_alerts: tuple[BurnAlert, ...] = ()
     exemptions: tuple[str, ...] = ()
     postmortem_at: float = 0.2
+    unfreeze_requires: UnfreezeRequirement | None = None
     guard: CanaryGuard = CanaryGuard()
     lower_when_exhausted: tuple[str, ...] = ()

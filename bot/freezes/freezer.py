@@ -5,7 +5,7 @@ FreezeError
 └── AlreadyRequested  this very request was carried out before (a repeated delivery)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.budget import Budget
 from bot.freezes.decision import Decision, Judged, Standing, decide
+from bot.freezes.error_budget_policy import UnfreezeRequirement
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind, holds_in_force
 from bot.freezes.records import entry_of
 from bot.freezes.transition import (
@@ -73,12 +74,26 @@ Announce = Callable[[Occasion], Sequence[Message]]
 """Writes the messages that tell an occasion; pure, so that it can run within the transaction."""
 
 
+Unmet = Callable[[AsyncConnection, str], Awaitable[Collection[UnfreezeRequirement]]]
+"""Answers which requirements for lifting a budget hold a service does not meet now."""
+
+
+async def nothing_unmet(_connection: AsyncConnection, _service: str) -> Collection[UnfreezeRequirement]:
+    """Answer that whatever may be required is met."""
+    return ()
+
+
 class Freezer:
     """Places and lifts holds. `announce` says what to tell; `on_told` is called after each commit."""
 
     def __init__(
-        self, database: Database, announce: Announce, on_told: Callable[[], None] = lambda: None
+        self,
+        database: Database,
+        announce: Announce,
+        on_told: Callable[[], None] = lambda: None,
+        unmet: Unmet = nothing_unmet,
     ) -> None:
+        self._unmet = unmet
         self._database = database
         self._announce = announce
         self._on_told = on_told
@@ -253,7 +268,8 @@ class Freezer:
         standing = await _read_standing(connection, service.name)
         lying = await read_holds(connection, service.name)
         own = next((hold for hold in lying if hold.kind is HoldKind.BUDGET), None)
-        decision = decide(judged, hold=own, standing=standing, now=now)
+        unmet = await self._unmet(connection, service.name) if own is not None else ()
+        decision = decide(judged, hold=own, standing=standing, now=now, unmet=unmet)
         return decision if decision.transitions or decision.standing != standing else None
 
     async def _carry_out(

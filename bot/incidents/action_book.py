@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.freezes.error_budget_policy import UnfreezeRequirement
 from bot.incidents.actions import Action, not_owned
 from bot.incidents.incident import IncidentError
 from bot.store import audit
@@ -116,6 +117,12 @@ async def read(
     if service is not None:
         query = query.where(actions.c.service == service)
     return [_action(row) for row in await connection.execute(query)]
+
+
+async def unmet_requirements(connection: AsyncConnection, service: str) -> frozenset[UnfreezeRequirement]:
+    """Answer what the service's actions keep from being met before its budget hold is lifted."""
+    missing = not_owned(await read(connection, service=service), service)
+    return frozenset({UnfreezeRequirement.ACTIONS_OWNED} if missing else ())
 
 
 def _overdue(today: date) -> Select[Any]:

@@ -13,6 +13,7 @@ from bot.freezes.error_budget_policy import (
     CanaryGuard,
     ErrorBudgetPolicy,
     OnMissingData,
+    UnfreezeRequirement,
 )
 from bot.policy import catalog, documents, objectives
 
@@ -102,6 +103,9 @@ def _policy(name: str, spec: documents.ErrorBudgetPolicySpec) -> ErrorBudgetPoli
         ),
         exemptions=spec.exemptions,
         postmortem_at=spec.postmortem_at,
+        unfreeze_requires=None
+        if spec.unfreeze_requires == "nothing"
+        else UnfreezeRequirement(spec.unfreeze_requires),
         guard=CanaryGuard(spec.guard.burn, spec.guard.over, spec.guard.watch_for),
         lower_when_exhausted=spec.lower_when_exhausted,
     )

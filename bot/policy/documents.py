@@ -236,6 +236,8 @@ class ErrorBudgetPolicySpec(Model):
     """Kinds of change that may ship through a freeze."""
     postmortem_at: Share = Field(default=0.2, json_schema_extra={"default": "20%"})
     """An incident that spends more of the budget than this needs a postmortem; above 0%, at most 100%."""
+    unfreeze_requires: Literal["nothing", "actionsOwned"] = "nothing"
+    """What else must be so before the freeze is lifted; `actionsOwned`: P0 actions have owners and dates."""
     guard: Guard = Guard()
     """The canary guard of the service's flags."""
     lower_when_exhausted: tuple[FlagKey, ...] = ()

@@ -1,11 +1,14 @@
 """What follows an incident: its cost, its postmortem with both sides, reminders, actions."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from bot.budgets.pushed_events import PushedEvent
-from bot.incidents.action_book import NewAction, UnknownAction
+from bot.freezes.error_budget_policy import UnfreezeRequirement
+from bot.freezes.freezer import Freezer
+from bot.incidents.action_book import NewAction, UnknownAction, unmet_requirements
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import Change, Role, Severity, Status
 from bot.incidents.ports import View
@@ -15,7 +18,7 @@ from bot.sandbox.faults import Fault
 from bot.slack.incident_card import ACTION_DUE, DOCUMENT, POSTMORTEM_OPENED, REMINDER
 from bot.store import audit
 from tests.incidents.staging import Scene, room
-from tests.values import HOUR, MINUTE
+from tests.values import HOUR, MINUTE, QUIET, budget
 
 
 async def outage(scene: Scene, minutes: float, key: str = "k", **fields: object) -> View:
@@ -198,3 +201,17 @@ def _direct(scene: Scene, user: str) -> list[str]:
         for message in channel.messages
         if (message.metadata or {}).get("event_type") == ACTION_DUE
     ]
+
+
+async def test_a_budget_hold_stays_until_the_p0_actions_are_owned(scene: Scene) -> None:
+    policy = replace(QUIET, dwell=timedelta(), unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
+    checkout = replace(scene.policies.services["checkout"], error_budget_policy=policy)
+    freezer = Freezer(scene.database, lambda _: (), unmet=unmet_requirements)
+    book, now = scene.response.actions, scene.clock.now()
+    action = await book.add(NewAction("Limit the pool", "checkout", is_p0=True), by="U0DANA", now=now)
+    await freezer.judge_budgets(checkout, [budget(-0.1)], now)
+    assert await freezer.judge_budgets(checkout, [budget(0.9)], now) == ()
+    assert len(await freezer.holds(now)) == 1
+    await book.change(action.id, by="U0DANA", now=now, owner="U0SAM", due=now.date())
+    assert len(await freezer.judge_budgets(checkout, [budget(0.9)], now)) == 1
+    assert await freezer.holds(now) == ()

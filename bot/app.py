@@ -64,6 +64,7 @@ _SLACK_TIMEOUT_S = 10
 _DRAIN_S = 3.0
 _TICK_S = 1.0
 _COMPACT_EVERY_S = 3600.0
+_HOME_EVERY_S = 5.0
 _WATCH_EVERY_S = 5.0
 _RETRY_SLACK_S = 30.0
 _SHORTEST_HISTORY = timedelta(days=1)
@@ -143,6 +144,7 @@ class Governor:
                 tasks.create_task(self._every(_TICK_S, self._tick), name="tick"),
                 tasks.create_task(self.switchboard.run(), name="flags"),
                 tasks.create_task(self._every(_COMPACT_EVERY_S, self._compact), name="compaction"),
+                tasks.create_task(self._every(_HOME_EVERY_S, self.face.home.refresh), name="home"),
                 tasks.create_task(self.response.conductor.run(), name="incidents"),
                 tasks.create_task(self._every(_WATCH_EVERY_S, self.response.look_after), name="watch"),
             ]
@@ -214,6 +216,7 @@ class Governor:
             freezer=self.freezer,
             toggles=self.switchboard.toggles,
             ramps=self.switchboard.ramps,
+            incidents=self.response.offered,
             database=self.database,
             client=client,
             clock=self.clock,

@@ -25,11 +25,15 @@ from bot.flags.toggles import Toggles
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview
 from bot.slack.answering import Address, Answering
-from bot.slack.asking import SHARE, SHOW, TURN_BACK, TURN_ON, Ask, Question, say
+from bot.slack.asking import SHARE, SHOW, TURN_BACK, TURN_ON, Ask, Question, Reply, say
 from bot.slack.blocks import code, markup
 from bot.slack.commands import COMMANDS
 from bot.slack.desk import Desk
 from bot.slack.flag_announcements import APPROVE, DECLINE
+from bot.slack.home import HOME_SHOW, Home
+from bot.slack.incident_access import Incidents
+from bot.slack.incident_desk import IncidentDesk
+from bot.slack.incident_face import IncidentFace
 from bot.slack.jobs import Jobs, Work
 from bot.slack.people import People
 from bot.store import requests
@@ -56,6 +60,7 @@ class SlackFace:
         freezer: Freezer,
         toggles: Toggles,
         ramps: Ramps,
+        incidents: Incidents,
         database: Database,
         client: AsyncWebClient,
         clock: Clock,
@@ -65,6 +70,9 @@ class SlackFace:
     ) -> None:
         self.jobs = Jobs()
         self.people = People(client)
+        about_incidents = IncidentDesk(
+            incidents, database=database, overview=overview, people=self.people, clock=clock, client=client
+        )
         self.desk = Desk(
             overview=overview,
             freezer=freezer,
@@ -73,7 +81,9 @@ class SlackFace:
             database=database,
             people=self.people,
             clock=clock,
+            incidents=about_incidents,
         )
+        self.home = Home(overview, self.people, client)
         self._client = client
         self._database = database
         self._clock = clock
@@ -81,6 +91,7 @@ class SlackFace:
         self._bot_user_id: str | None = None
         self._bot_id: str | None = None
         self._answering = Answering(client)
+        self._incidents = IncidentFace(about_incidents, self._answering, self.jobs)
         self._prefix = prefix
         self.app = self._build(signing_secret)
 
@@ -109,6 +120,9 @@ class SlackFace:
         )
         for command in COMMANDS:
             app.command(f"/{self._prefix}{command.name}")(self._on_command)
+        app.event("app_home_opened")(self._on_home)
+        app.action(re.compile(f"^{re.escape(HOME_SHOW)}"))(self._on_home_action)
+        self._incidents.listen(app)
         app.action(re.compile(""))(self._on_action)
         app.error(self._on_error)
         return app
@@ -161,8 +175,26 @@ class SlackFace:
             work = partial(self._answer, ask, address, replace=deed != SHOW)
         self._begin(deed, address, work)
 
+    async def _on_home(self, event: Body) -> None:
+        if event.get("tab") == "home":
+            self.jobs.start("home", partial(self.home.opened, str(event.get("user"))), _say_nothing)
+
+    async def _on_home_action(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        await ack()
+        user = str((body.get("user") or {}).get("id"))
+        ask = Ask(Question.from_value(str(action.get("value"))), user=user, channel=user)
+
+        async def apologise(error_id: str) -> None:
+            await self.home.answer(user, _sorry(error_id))
+
+        self.jobs.start(HOME_SHOW, partial(self._answer_home, ask), apologise)
+
+    async def _answer_home(self, ask: Ask) -> None:
+        await self.home.answer(ask.user, await self.desk.answer(ask))
+
     async def _answer(self, ask: Ask, address: Address, *, replace: bool = False) -> None:
-        await self._answering.send(address, await self.desk.answer(ask), replace=replace)
+        reply = await self.desk.answer(ask)
+        await self._answering.send(address, reply, replace=replace, trigger_id=ask.request)
 
     async def _decide(self, ask: Ask, address: Address) -> None:
         pressed = await self.desk.decide(ask)
@@ -187,8 +219,7 @@ class SlackFace:
 
     def _begin(self, job: str, address: Address, work: Work) -> None:
         async def apologise(error_id: str) -> None:
-            sorry = markup("That did not work. Try again; if it stays, name error {}.", code(error_id))
-            await self._answering.send(address, say(sorry))
+            await self._answering.send(address, _sorry(error_id))
 
         self.jobs.start(job, work, apologise)
 
@@ -196,6 +227,14 @@ class SlackFace:
         """Bolt's boundary: what a listener could not take is logged, and Slack told that it arrived."""
         log.error("listener_failed", kind=body.get("type"), command=body.get("command"), exc_info=error)
         return BoltResponse(status=200, body="")
+
+
+def _sorry(error_id: str) -> Reply:
+    return say(markup("That did not work. Try again; if it stays, name error {}.", code(error_id)))
+
+
+async def _say_nothing(_error_id: str) -> None:
+    """Leave the home tab as it is: opening it again asks again."""
 
 
 def _press(body: Body, action: Body) -> str:

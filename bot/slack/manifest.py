@@ -6,6 +6,7 @@ https://docs.slack.dev/reference/app-manifest
 from typing import Any
 
 from bot.slack.commands import COMMANDS
+from bot.slack.incident_pins import EVENTS as REACTIONS
 
 NAME = "Governor"
 DESCRIPTION = "Error budgets that decide when to ship"
@@ -27,20 +28,29 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "conversations.join": ("channels:join",),
     "conversations.list": ("channels:read", "groups:read"),
     "conversations.open": ("im:write",),
+    "conversations.replies": ("channels:history", "groups:history"),
     "conversations.setPurpose": ("channels:manage", "groups:write"),
     "conversations.setTopic": ("channels:manage", "groups:write"),
+    "files.completeUploadExternal": ("files:write",),
+    "files.getUploadURLExternal": ("files:write",),
     "pins.add": ("pins:write",),
     "usergroups.list": ("usergroups:read",),
     "users.conversations": ("channels:read", "groups:read"),
     "users.info": ("users:read",),
+    "views.open": (),
+    "views.publish": (),
 }
 """The Web API methods that the bot calls, and the bot scopes that each needs for what it is called with:
 channels of both kinds, and the direct channel of a person whom a message is for."""
 
+EVENTS = ("app_home_opened",)
+"""The events that the bot listens to; none of them needs a scope."""
+
 
 def bot_scopes() -> list[str]:
-    """Answer the least bot scopes: those of the methods called, and the one for slash commands."""
-    return sorted({"commands", *(scope for scopes in SCOPES.values() for scope in scopes)})
+    """Answer the least bot scopes: those of the calls and events, and the one for slash commands."""
+    needed = [*SCOPES.values(), *REACTIONS.values()]
+    return sorted({"commands", *(scope for scopes in needed for scope in scopes)})
 
 
 def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict[str, Any]:
@@ -64,7 +74,8 @@ def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict
         }
         for command in COMMANDS
     ]
-    interactivity = {"is_enabled": True} | ({"request_url": address["url"]} if address else {})
+    request_url: dict[str, Any] = {"request_url": address["url"]} if address else {}
+    interactivity = {"is_enabled": True} | request_url
     return {
         "display_information": {
             "name": NAME,
@@ -73,11 +84,17 @@ def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict
             "background_color": COLOR,
         },
         "features": {
+            "app_home": {
+                "home_tab_enabled": True,
+                "messages_tab_enabled": True,
+                "messages_tab_read_only_enabled": True,
+            },
             "bot_user": {"display_name": NAME, "always_online": True},
             "slash_commands": commands,
         },
         "oauth_config": {"scopes": {"bot": bot_scopes()}},
         "settings": {
+            "event_subscriptions": request_url | {"bot_events": [*EVENTS, *REACTIONS]},
             "interactivity": interactivity,
             "org_deploy_enabled": False,
             "socket_mode_enabled": socket,

@@ -89,6 +89,12 @@ class Bot:
         await self._process.wait()
 
     @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether the process is there, halted or not."""
         return self._process is not None and self._process.returncode is None

@@ -1,0 +1,256 @@
+"""How long one evaluation of many SLOs takes on a real Prometheus, against slo-generator on the same data."""
+
+import asyncio
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import yaml
+
+from bot.budgets.assessment import Question, assess_all
+from bot.budgets.budget import Budget
+from bot.budgets.collector import Collector
+from bot.budgets.evaluator import Evaluator
+from bot.budgets.ledger import Ledger
+from bot.budgets.slo import CounterSli, Slo
+from bot.budgets.source import Bucket
+from bot.budgets.sources.prometheus import PrometheusSource
+from bot.budgets.window import RollingWindow, Span
+from bot.freezes.error_budget_policy import ErrorBudgetPolicy
+from bot.freezes.freezer import Freezer
+from bot.policy.catalog import Catalog, Service, Teams, Workspace
+from bot.store.database import Database
+from bot.store.migrate import migrate
+from tests.servers import running_prometheus
+
+SLOS_A_SERVICE = 10
+PEER_SAMPLE = 40
+_DAYS = 30
+_SAMPLE_S = 2_700
+_EVERY = timedelta(seconds=60)
+_WINDOWS = {"1h": 3_600, "6h": 21_600, "3d": 259_200, "30d": 2_592_000}
+_VENV = Path(".cache/slo-generator")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Seconds for a tick, and for the same SLOs by slo-generator; the largest difference in remaining."""
+
+    ours_s: float
+    peer_s: float
+    difference: float
+    filling_s: float
+
+
+class StandingClock:
+    """A clock that is moved by hand."""
+
+    def __init__(self, now: datetime) -> None:
+        self.time = now
+
+    def now(self) -> datetime:
+        """Answer the time that was set."""
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for real."""
+        await asyncio.sleep(seconds)
+
+
+def history(slos: int, end: datetime) -> str:
+    """Write 30 days of two counters for each SLO, as OpenMetrics."""
+    times = range(int(end.timestamp()) - _DAYS * 86_400 - 7_200, int(end.timestamp()) + 1, _SAMPLE_S)
+
+    def lines() -> Iterator[str]:
+        yield "# TYPE http_requests counter"
+        for number in range(slos):
+            labels = f'service="service-{number // SLOS_A_SERVICE}",operation="{number % SLOS_A_SERVICE}"'
+            for code, each in (("200", 1_000), ("500", number % 5)):
+                for count, at in enumerate(times):
+                    yield f'http_requests_total{{{labels},code="{code}"}} {count * each} {at}'
+        yield "# EOF\n"
+
+    return "\n".join(lines())
+
+
+def services(slos: int, window: timedelta = timedelta(days=_DAYS)) -> list[Service]:
+    """Answer services with ten SLOs each."""
+    return [
+        Service(
+            name=f"service-{number}",
+            description="",
+            channel=f"#service-{number}",
+            teams=Teams(),
+            error_budget_policy=ErrorBudgetPolicy("standard"),
+            slos=tuple(_slo(number, operation, window) for operation in range(SLOS_A_SERVICE)),
+            policies={},
+        )
+        for number in range(slos // SLOS_A_SERVICE)
+    ]
+
+
+def _slo(service: int, operation: int, window: timedelta) -> Slo:
+    labels = f'service="service-{service}",operation="{operation}"'
+    sli = CounterSli(
+        "prometheus",
+        total=f"http_requests_total{{{labels}}}",
+        bad=f'http_requests_total{{{labels},code="500"}}',
+    )
+    return Slo(f"service-{service}", f"operation-{operation}", 0.99, RollingWindow(window), sli)
+
+
+async def measure(folder: Path, slos: int) -> Evaluated:
+    """Fill the ledger, time a tick of ours, and the peer on a sample of the SLOs."""
+    end = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=3)
+    async with (
+        running_prometheus(folder, openmetrics=history(slos, end)) as prometheus,
+        Database(f"sqlite+aiosqlite:///{folder}/evaluation.db") as database,
+        aiohttp.ClientSession() as session,
+    ):
+        await migrate(database)
+        clock = StandingClock(end)
+        catalog = Catalog(
+            Workspace("acme", "#releases", evaluate_every=_EVERY),
+            {service.name: service for service in services(slos)},
+            "",
+        )
+        ledger = Ledger(database)
+        await ledger.enrol(catalog.slos)
+        freezer = Freezer(database, lambda _occasion: ())
+
+        async def assessed(service: Service, budgets: Sequence[Budget], now: datetime) -> None:
+            await freezer.judge_budgets(service, budgets, now)
+
+        source = PrometheusSource(prometheus.url, session)
+        collector = Collector(ledger, {"prometheus": source})
+        evaluator = Evaluator(collector, ledger, lambda: catalog, clock, assessed)
+        ticks = []
+        for _ in range(4):
+            began = time.perf_counter()
+            await asyncio.gather(*(evaluator.evaluate(service) for service in catalog.services.values()))
+            ticks.append(time.perf_counter() - began)
+            clock.time += _EVERY
+        budgets = {budget.slo.key: budget for all_ in evaluator.latest.values() for budget in all_}
+        peer_s, reports = await asyncio.to_thread(
+            slo_generator, folder, prometheus.url, slos, clock.time - _EVERY
+        )
+        difference = max(abs((budgets[key].remaining or 0.0) - left) for key, left in reports.items())
+        return Evaluated(statistics.median(ticks[1:]), peer_s, difference, ticks[0])
+
+
+def slo_generator(folder: Path, url: str, slos: int, at: datetime) -> tuple[float, dict[str, float]]:
+    """Answer the peer's seconds for all SLOs, taken from a sample, and what it finds remaining."""
+    home = folder / "slo-generator"
+    home.mkdir()
+    sample = range(0, slos, max(1, slos // PEER_SAMPLE))
+    steps = [
+        {"name": name, "burn_rate_threshold": 1, "alert": False, "window": seconds, "message_alert": "",
+         "message_ok": ""}
+        for name, seconds in _WINDOWS.items()
+    ]  # fmt: skip
+    config = {
+        "backends": {"prometheus": {"url": url}},
+        "exporters": {},
+        "error_budget_policies": {"default": {"steps": steps}},
+    }
+    (home / "config.yaml").write_text(yaml.safe_dump(config))
+    for number in sample:
+        (home / f"slo-{number}.yaml").write_text(yaml.safe_dump(_peer_slo(number)))
+    command = [
+        str(peer()),
+        "compute",
+        "-f",
+        str(home),
+        "-c",
+        str(home / "config.yaml"),
+        "-t",
+        str(at.timestamp()),
+    ]
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=home, timeout=900)
+    took = time.perf_counter() - began
+    empty = time.perf_counter()
+    subprocess.run([command[0], "--version"], capture_output=True, check=True)
+    startup = time.perf_counter() - empty
+    return (took - startup) * slos / len(sample), _remaining(done.stdout + done.stderr)
+
+
+def _peer_slo(number: int) -> dict[str, object]:
+    service, operation = divmod(number, SLOS_A_SERVICE)
+    labels = f'service="service-{service}",operation="{operation}"'
+    metric = f"http_requests_total{{{labels}"
+    return {
+        "apiVersion": "sre.google.com/v2",
+        "kind": "ServiceLevelObjective",
+        "metadata": {
+            "name": f"service-{service}-{operation}",
+            "labels": {"service_name": service, "feature_name": "requests", "slo_name": operation},
+        },
+        "spec": {
+            "description": "requests that succeed",
+            "backend": "prometheus",
+            "method": "good_bad_ratio",
+            "exporters": [],
+            "goal": 0.99,
+            "error_budget_policy": "default",
+            "service_level_indicator": {
+                "filter_good": f'{metric},code="200"}}[window]',
+                "filter_bad": f'{metric},code="500"}}[window]',
+            },
+        },
+    }
+
+
+_REPORT = re.compile(r"service-(\d+)-(\d+) +\| 30d .*Good: (\d+) +\| Bad: (\d+)")
+
+
+def _remaining(output: str) -> dict[str, float]:
+    """Read the peer's reports: the remaining share of each SLO's budget over 30 days."""
+    found = {}
+    for service, operation, good, bad in _REPORT.findall(output):
+        share = int(bad) / (int(good) + int(bad))
+        found[f"service-{service}/operation-{operation}"] = 1 - share / 0.01
+    return found
+
+
+def peer() -> Path:
+    """Install slo-generator into a virtual environment of its own, once; answer its program."""
+    program = _VENV.absolute() / "bin" / "slo-generator"
+    if not program.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(_VENV)], check=True)
+        pip = str(_VENV / "bin" / "pip")
+        subprocess.run([pip, "install", "-q", "setuptools<80", "slo-generator[prometheus]"], check=True)
+    return program
+
+
+async def windows(folder: Path, slos: int = 100) -> tuple[float, float]:
+    """Answer the seconds for budgets over windows of 90 and of 7 days, on 95 days of history."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    hour = now.replace(minute=0)
+    span = Span(hour - timedelta(days=95), hour)
+    took = []
+    async with Database(f"sqlite+aiosqlite:///{folder}/windows.db") as database:
+        await migrate(database)
+        ledger = Ledger(database)
+        hours = [span.start + timedelta(hours=number) for number in range(95 * 24)]
+        buckets = [Bucket(at, timedelta(hours=1), 1, 1_000) for at in hours]
+        for service in services(slos):
+            for slo in service.slos:
+                await ledger.rebase(slo, 60, now)
+                await ledger.write(slo, span, buckets, timedelta(hours=1), now)
+        for days in (90, 7):
+            asked = [Question(slo) for s in services(slos, timedelta(days=days)) for slo in s.slos]
+            rounds = []
+            for _ in range(7):
+                began = time.perf_counter()
+                await assess_all(ledger, asked, now, _EVERY)
+                rounds.append(time.perf_counter() - began)
+            took.append(statistics.median(rounds))
+    return took[0], took[1]

@@ -16,6 +16,7 @@ import aiohttp
 import structlog
 
 from bot.sandbox import traffic
+from bot.sandbox.exposure import Exposure
 from bot.sandbox.model import Json
 from bot.sandbox.traffic import SCENES, Count, Scene
 
@@ -65,6 +66,7 @@ class Shop:
         self._trouble: str | None = None
         self._was_told = False
         self._unsent: list[Count] = []
+        self._exposure = Exposure(bot_url, "new-checkout")
 
     # -- what the strip shows and does ---------------------------------------
 
@@ -133,6 +135,8 @@ class Shop:
         lasts = self.scene.lasts
         if lasts is not None and now - self._scene_since >= lasts:
             self.play("recover")
+        if self.scene.flag is not None:
+            await self._exposure.ask(self._http)
         if now - self._told_until >= _LEAST:
             self._count_until(now)
         if self._unsent:
@@ -148,7 +152,8 @@ class Shop:
 
     def _count_until(self, now: datetime) -> None:
         if self._loading is None and now > self._told_until:
-            self._unsent += traffic.live(self._told_until, now, self._start, self.scene)
+            shown = self._exposure.share
+            self._unsent += traffic.live(self._told_until, now, self._start, self.scene, shown)
             self._told_until = now
 
     async def _patiently(self, tell: Callable[[], Awaitable[None]]) -> None:

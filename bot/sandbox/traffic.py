@@ -92,6 +92,15 @@ class Scene:
     what: str
     bad: Mapping[tuple[str, str], float]
     lasts: timedelta | None = None
+    flag: str | None = None
+    """Where only those customers fail who see this flag on: `bad` is the fraction of them."""
+
+    def bad_for(self, stream: Stream, shown: float) -> float:
+        """Give the fraction of a stream's requests that fail; `shown` is the share who see the flag on."""
+        bad = self.bad.get(stream.key)
+        if bad is None:
+            return stream.usual_bad
+        return bad if self.flag is None else stream.usual_bad + shown * bad
 
 
 STREAMS: Final = (
@@ -156,6 +165,14 @@ SCENES: Final = {
             },
             timedelta(minutes=15),
         ),
+        Scene(
+            "risky_flag",
+            "Risky flag",
+            "Checkout fails 20 % of those who see new-checkout. Ramp it with /flag.",
+            {("checkout", "availability"): 0.2},
+            timedelta(hours=3),
+            flag="new-checkout",
+        ),
         Scene("recover", "Recover", "The deploy is rolled back; old errors leave the window.", {}),
     )
 }
@@ -214,12 +231,9 @@ def _coarse(stream: Stream, at: datetime, start: datetime) -> list[datetime]:
     return sorted(cuts)
 
 
-def live(since: datetime, now: datetime, start: datetime, scene: Scene) -> list[Count]:
-    """Count what every stream served between two moments of one scene."""
-    return [
-        count(stream, now, now - since, start, scene.bad.get(stream.key, stream.usual_bad))
-        for stream in STREAMS
-    ]
+def live(since: datetime, now: datetime, start: datetime, scene: Scene, shown: float = 0.0) -> list[Count]:
+    """Count what every stream served between two moments of one scene, with the flag `shown` to a share."""
+    return [count(stream, now, now - since, start, scene.bad_for(stream, shown)) for stream in STREAMS]
 
 
 def remaining(counts: Iterable[Count], stream: Stream, now: datetime) -> float:

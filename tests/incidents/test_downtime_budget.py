@@ -1,0 +1,50 @@
+"""SLOs that are counted from recorded downtime: what is left, and how it shrank."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from bot.budgets.assessment import Question, assess_all
+from bot.budgets.budget import NO_EVENTS, burn_down
+from bot.budgets.downtime import stretches
+from bot.budgets.ledger import Ledger
+from bot.budgets.window import CalendarUnit, CalendarWindow, Span
+from bot.incidents.downtime import Impact, bad_seconds
+from bot.store.database import Database
+from tests.incidents.staging import UPTIME, Scene
+from tests.values import DAY, HOUR, MINUTE, NOW
+
+
+def recorded(*impacts: Impact) -> Ledger:
+    """Answer a ledger beside which these impacts were recorded."""
+
+    async def answer(_service: str, spans: Sequence[Span]) -> Sequence[float]:
+        return [bad_seconds(impacts, span) for span in spans]
+
+    return Ledger(Database("sqlite+aiosqlite://"), answer)
+
+
+async def test_the_history_ends_at_what_remains() -> None:
+    ledger = recorded(Impact(NOW - 2 * DAY, NOW - 2 * DAY + 15 * MINUTE))
+    parts = await stretches(ledger.downtime, UPTIME, UPTIME.window.span(NOW), 7)
+    left = burn_down((events.bad for _, events in parts), sum((e for _, e in parts), NO_EVENTS), 0.999)
+    assert left[:5] == [1.0] * 5
+    assert left[-2:] == pytest.approx([1 - 15 / 10.08] * 2)
+    assert parts[-1][0] == NOW
+
+
+async def test_an_outage_over_the_windows_edge_counts_what_lies_within(scene: Scene) -> None:
+    edge = NOW - 7 * DAY
+    ledger = Ledger(scene.database, recorded(Impact(edge - HOUR, edge + 5 * MINUTE)).downtime)
+    (left,) = await assess_all(ledger, [Question(UPTIME)], NOW, MINUTE)
+    assert left.remaining_minutes == pytest.approx(10.08 - 5)
+    assert left.events is not None
+    assert left.events.bad == 300
+
+
+async def test_a_calendar_window_has_the_whole_periods_budget_from_the_start(scene: Scene) -> None:
+    month = replace(UPTIME, window=CalendarWindow(CalendarUnit.MONTH, "Europe/London"))
+    ledger = Ledger(scene.database, recorded(Impact(NOW - HOUR, NOW - HOUR + 10 * MINUTE, 0.5)).downtime)
+    (left,) = await assess_all(ledger, [Question(month)], NOW, MINUTE)
+    assert left.remaining_minutes == pytest.approx(43.2 - 5)

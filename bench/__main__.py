@@ -2,11 +2,14 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import platform
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+
+import structlog
 
 from bench import ack, evaluation, footprint
 from bench.load import Timing
@@ -22,8 +25,8 @@ NOTES = """
   answers each command.
 - The evaluation's peer is slo-generator on the same Prometheus with a sample every 45 minutes, timed on a
   sample of the SLOs and scaled up. Sparse data favours it: its queries read every sample of 30 days each
-  time, while Governor reads what is new. What Governor's tick consists of is, for each SLO, two questions
-  to Prometheus, one transaction and the sums.
+  time, while Governor reads what is new. Governor's tick is, for each SLO, one question to Prometheus, one
+  transaction and the sums: these three, not arithmetic, are what the missed target is made of.
 - "Remaining" is the largest difference between the two in any SLO's remaining budget.
 """
 
@@ -83,6 +86,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=ack.SECONDS, help="length of each load")
     parser.add_argument("--slos", type=int, default=1_000, help="how many SLOs are evaluated")
     chosen = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     rows = asyncio.run(run(chosen.seconds, chosen.slos))
     lines = ["| figure | Governor | peer | ratio | target |", "|---|---|---|---|---|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]

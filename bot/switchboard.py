@@ -14,6 +14,7 @@ from aiohttp import web
 from bot.clock import Clock
 from bot.flags.backend import Applied, Capabilities, FlagBackend, HistoryEntry, Misconfigured, Plan
 from bot.flags.backends.local import LocalBackend, LocalSettings
+from bot.flags.backends.settings import read_settings
 from bot.flags.bringing_back import BringBack
 from bot.flags.canary import Canary
 from bot.flags.change import FlagChange
@@ -96,14 +97,10 @@ class Switchboard:
 
     def add_routes(self, app: web.Application) -> None:
         """Serve evaluations of the `local` backend over OFREP."""
-        settings = self._overview.catalog.workspace.flags
-        token = None
-        if settings.backend == "local":
-            token = LocalSettings.model_validate(settings.backend_settings).token
-        secret = token.get_secret_value() if token else None
-        Ofrep(_Served(self), lambda: find_environment(self._overview.catalog, None).name, secret).add_routes(
-            app
+        served = Ofrep(
+            _Served(self), lambda: find_environment(self._overview.catalog, None).name, self._secret()
         )
+        served.add_routes(app)
 
     def evaluated(self, service: str) -> None:
         """Have the service's flags looked after: it was just evaluated."""
@@ -143,6 +140,14 @@ class Switchboard:
             await self.toggles.settle()
         await self._timers.tick(now)
         await self._drift.tick()
+
+    def _secret(self) -> str | None:
+        """Answer the token that evaluations must bear, if any; a wrong setting serves no flag at all."""
+        settings = self._overview.catalog.workspace.flags
+        if settings.backend != "local" or isinstance(self.backend, _Broken):
+            return None
+        token = read_settings(LocalSettings, "local", settings.backend_settings).token
+        return token.get_secret_value() if token else None
 
     def _open(self, settings: FlagSettings) -> FlagBackend:
         try:

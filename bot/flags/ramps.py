@@ -15,8 +15,9 @@ from bot.flags.owners import channels, guard_of, is_protected, owners
 from bot.flags.ramp import HoldCause, Ramp, start_ramp
 from bot.flags.ramp_keeper import RampKeeper
 from bot.flags.ramp_records import KeptRamp, RampState
-from bot.flags.telling import in_steps
+from bot.flags.telling import in_steps, subject
 from bot.flags.toggles import APPROVAL_LASTS, Toggles
+from bot.store import audit
 
 
 class RampError(Exception):
@@ -118,6 +119,10 @@ class Ramps:
                 connection, id_, to=RampState.RUNNING, since=asked, now=now, approved_by=by
             ):
                 raise NotOpen("somebody else was quicker")
+            what, words = subject(ramp.flag, ramp.environment), in_steps(ramp.before, ramp.steps)
+            after = {"shown": words, "by": kept.by}
+            entry = audit.Entry(by, "ramp.approved", what, kept.reason, ramp.service, None, after)
+            await audit.record(connection, entry, now)
         return replace(kept, approved_by=by, state=RampState.RUNNING)
 
     async def decline(self, id_: int, by: str) -> KeptRamp:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock
@@ -16,6 +17,7 @@ from bot.flags.flag import FlagState
 from bot.flags.order import (
     AlreadyRequested,
     ApprovalAsked,
+    Busy,
     Cause,
     Changed,
     FlagEvent,
@@ -86,18 +88,21 @@ class Recorder:
         return was_open
 
     async def approve(self, kept: KeptChange, by: str) -> KeptChange | None:
-        """Write down that an approved change is about to be sent; None where it does not wait any more."""
-        async with self.database.transaction() as connection:
-            was_open = await changes.move(
-                connection,
-                kept.id,
-                to=ChangeState.SENDING,
-                since=ChangeState.ASKED,
-                approved_by=by,
-                created_at=self.clock.now(),
-            )
+        """Write down that an approved change is about to be sent; None where it does not wait any more.
+
+        Raises `Busy` while another change of the flag is being sent.
+        """
+        sending, asked, now = ChangeState.SENDING, ChangeState.ASKED, self.clock.now()
+        try:
+            async with self.database.transaction() as connection:
+                was_open = await changes.move(
+                    connection, kept.id, to=sending, since=asked, approved_by=by, created_at=now
+                )
+        except IntegrityError as error:
+            order = kept.order
+            raise Busy(f"another change of {order.flag} in {order.environment} is on its way") from error
         approved = replace(kept.order, approved_by=by)
-        return replace(kept, order=approved, state=ChangeState.SENDING) if was_open else None
+        return replace(kept, order=approved, state=sending, created_at=now) if was_open else None
 
     async def keep_on(self, order: Order) -> bool:
         """Let what was turned on for a time stay on; answer whether there was such a time."""

@@ -39,6 +39,7 @@ _DEEDS = {
     "flag.left_alone": "left it alone",
     "flag.kept_on": "kept it on",
     "flag.drifted": "saw it changed",
+    "ramp.approved": "approved its ramp",
     "ramp.held": "held its ramp",
     "ramp.resumed": "let its ramp go on",
     "ramp.stopped": "ended its ramp",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bot.flags.backend import FlagError
-from bot.flags.order import Barred, Moved, NotOpen, Order, OwnApproval, ToggleError
+from bot.flags.order import Barred, Busy, Moved, NotOpen, Order, OwnApproval, ToggleError
 from bot.flags.ramps import Ramps
 from bot.flags.telling import in_steps
 from bot.flags.toggles import Toggles
@@ -62,7 +62,7 @@ class FlagButtons:
         decide = self._approve if ask.question.command == APPROVE else self._decline
         try:
             return _settled(waiting, await decide(waiting, ask.user))
-        except (OwnApproval, NotOpen) as error:
+        except (OwnApproval, NotOpen, Busy) as error:
             return _refused(sentence(str(error)))
         except Barred as error:
             return _refused(barred_in_words(error))

@@ -216,6 +216,7 @@ class Governor:
             freezer=self.freezer,
             toggles=self.switchboard.toggles,
             ramps=self.switchboard.ramps,
+            incidents=self.response.offered,
             database=self.database,
             client=client,
             clock=self.clock,

@@ -19,6 +19,7 @@ from bot.incidents.responder import Responder
 from bot.incidents.views import Views
 from bot.incidents.watch import Watch
 from bot.policy.catalog import Catalog
+from bot.slack.incident_access import Incidents
 from bot.slack.incident_card import IncidentVoice
 from bot.slack.incident_room import IncidentRoom
 from bot.store.database import Database
@@ -85,6 +86,11 @@ class Response:
             tokens=tokens,
         ).add_routes(app)
         AlertmanagerWebhook(self.alerts, self._clock, tokens).add_routes(app)
+
+    @property
+    def offered(self) -> Incidents:
+        """What people in Slack can do with incidents."""
+        return Incidents(self.responder, self.views, self.actions, self.conductor.channel_of)
 
     async def look_after(self) -> None:
         """Send what has come due, if this replica is the one to do so."""

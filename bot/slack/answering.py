@@ -18,6 +18,8 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from bot.slack.asking import Reply
+from bot.slack.faults import SlackFault, telling_faults
+from bot.slack.forms import Form
 from bot.store.outbox import Block
 
 log = structlog.get_logger(__name__)
@@ -62,8 +64,15 @@ class Answering:
     def __init__(self, client: AsyncWebClient) -> None:
         self._client = client
 
-    async def send(self, address: Address, reply: Reply, *, replace: bool = False) -> None:
-        """Bring the answer; with `replace`, in place of the message whose button was pressed."""
+    async def send(
+        self, address: Address, reply: Reply, *, replace: bool = False, trigger_id: str | None = None
+    ) -> None:
+        """Bring the answer; with `replace`, in place of the message whose button was pressed.
+
+        `trigger_id` lets a reply's form be opened; without one, or where that fails, its words are said.
+        """
+        if reply.form is not None and trigger_id and await self._open(reply.form, address, trigger_id):
+            return
         kind = "in_channel" if reply.seen_by_channel else "ephemeral"
         body = {
             "response_type": kind,
@@ -78,6 +87,17 @@ class Answering:
         except (AddressUsedUp, _Passing) as fault:
             log.info("answer_goes_round", error=type(fault).__name__)
             await self._go_round(address, reply)
+
+    async def _open(self, form: Form, address: Address, trigger_id: str) -> bool:
+        """Open a form; Slack takes its trigger for three seconds, so there is one attempt."""
+        view = form.view(address.channel, address.url)
+        try:
+            async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+                await self._client.views_open(trigger_id=trigger_id, view=view)
+        except SlackFault as fault:
+            log.warning("form_not_opened", form=form.callback, error=fault.error)
+            return False
+        return True
 
     async def _post(self, url: str, body: Mapping[str, Any]) -> None:
         if not url:

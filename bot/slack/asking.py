@@ -18,6 +18,7 @@ from bot.slack.blocks import (
     section,
     size,
 )
+from bot.slack.forms import Form
 from bot.store.outbox import Block
 
 SHOW = "question.show"
@@ -77,6 +78,7 @@ class Ask:
 class Reply:
     """An answer: always text and blocks. `buttons` lead on, `shareable` is what Share asks again.
 
+    With a `form`, that is opened instead, and the text said only where Slack does not open it.
     Its blocks are built once, however often it is sent: no slots, so that they can be kept.
     """
 
@@ -85,6 +87,7 @@ class Reply:
     buttons: tuple[Block, ...] = ()
     shareable: Question | None = None
     seen_by_channel: bool = False
+    form: Form | None = None
 
     @cached_property
     def blocks(self) -> list[Block]:

@@ -89,6 +89,52 @@ COMMANDS: tuple[Command, ...] = (
         "`flag:NAME`; lowering never waits.",
     ),
     Command(
+        "incident",
+        "[open | list | show | status | severity | role | note | impact | private | snooze]",
+        "Open an incident, and say what becomes of it",
+        (
+            Form("", "opens a form; in an incident's channel it shows what can be done"),
+            Form("open TITLE [sev2] [SERVICE…]", "opens an incident in one line; sev3 if left out"),
+            Form("list [SERVICE]", "lists the incidents that are open, or all of a service"),
+            Form("show [ID]", "shows one: status, roles, impact, what it cost"),
+            Form("status investigating", "says how far it has come: also identified, mitigated, resolved"),
+            Form("severity sev1", "says how bad it is, from sev1 to sev4; sev1 and sev2 hold the services"),
+            Form("role commander [@WHO]", "gives a role, also scribe and comms; to you if nobody is named"),
+            Form("note TEXT", "puts words onto the timeline"),
+            Form("impact 30% from 14:05 to 14:20", "says how many requests failed, from when to when"),
+            Form("private", "keeps it out of lists and other channels"),
+            Form("snooze 2h", "sends no reminders for a time"),
+        ),
+        "From `status` on, these are typed in the incident's channel. Times are in your time zone and in the "
+        "past: 14:05 is the last 14:05. A :pushpin: on a message puts it onto the timeline.",
+        mentions=True,
+    ),
+    Command(
+        "postmortem",
+        "[ID | open | export]",
+        "What was learned from an incident",
+        (
+            Form("[ID]", "shows the document, with buttons to write it"),
+            Form("open [ID]", "opens the postmortem's channel and invites both teams"),
+            Form("export [ID]", "sends it to you as a Markdown file"),
+        ),
+        "ID left out is the incident of the channel.",
+    ),
+    Command(
+        "action",
+        "[add | done | change | list]",
+        "What is to be done so that it does not happen again",
+        (
+            Form("add TEXT @OWNER [due friday] [P0]", "adds an action; `for SERVICE` last says whose"),
+            Form("done ID", "marks it as done"),
+            Form("change ID [@OWNER] [due 2026-12-01]", "gives it an owner or a date"),
+            Form("list [SERVICE]", "lists what is to be done, P0 first"),
+        ),
+        "A date is a day in your time zone: 2026-12-01, 1 december, friday, tomorrow. On that day the owner "
+        "is reminded.",
+        mentions=True,
+    ),
+    Command(
         "audit",
         "[service | @person | flag name] [since 7d]",
         "Who changed what, and why",

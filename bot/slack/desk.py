@@ -20,6 +20,7 @@ from bot.slack.flag import FlagCommand
 from bot.slack.flag_buttons import FlagButtons, Pressed
 from bot.slack.freeze import FreezeCommand
 from bot.slack.governor import GovernorCommand
+from bot.slack.incident_desk import IncidentDesk
 from bot.slack.people import People
 from bot.slack.ship import ShipCommand
 from bot.slack.words import Hint, nearest, split, unknown
@@ -49,6 +50,7 @@ class Desk:
         database: Database,
         people: People,
         clock: Clock,
+        incidents: IncidentDesk,
     ) -> None:
         self._flag_buttons = FlagButtons(toggles, ramps, overview, people)
         self._commands: Mapping[str, Answers] = {
@@ -56,6 +58,9 @@ class Desk:
             "ship": ShipCommand(overview),
             "freeze": FreezeCommand(overview, freezer, people, clock),
             "flag": FlagCommand(toggles, ramps, overview, people, database=database, clock=clock),
+            "incident": incidents.incident,
+            "postmortem": incidents.postmortem,
+            "action": incidents.action,
             "audit": AuditCommand(overview, database, clock),
             "governor": GovernorCommand(overview, people),
         }

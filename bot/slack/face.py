@@ -31,6 +31,9 @@ from bot.slack.commands import COMMANDS
 from bot.slack.desk import Desk
 from bot.slack.flag_announcements import APPROVE, DECLINE
 from bot.slack.home import HOME_SHOW, Home
+from bot.slack.incident_access import Incidents
+from bot.slack.incident_desk import IncidentDesk
+from bot.slack.incident_face import IncidentFace
 from bot.slack.jobs import Jobs, Work
 from bot.slack.people import People
 from bot.store import requests
@@ -57,6 +60,7 @@ class SlackFace:
         freezer: Freezer,
         toggles: Toggles,
         ramps: Ramps,
+        incidents: Incidents,
         database: Database,
         client: AsyncWebClient,
         clock: Clock,
@@ -66,6 +70,9 @@ class SlackFace:
     ) -> None:
         self.jobs = Jobs()
         self.people = People(client)
+        about_incidents = IncidentDesk(
+            incidents, database=database, overview=overview, people=self.people, clock=clock, client=client
+        )
         self.desk = Desk(
             overview=overview,
             freezer=freezer,
@@ -74,6 +81,7 @@ class SlackFace:
             database=database,
             people=self.people,
             clock=clock,
+            incidents=about_incidents,
         )
         self.home = Home(overview, self.people, client)
         self._client = client
@@ -83,6 +91,7 @@ class SlackFace:
         self._bot_user_id: str | None = None
         self._bot_id: str | None = None
         self._answering = Answering(client)
+        self._incidents = IncidentFace(about_incidents, self._answering, self.jobs)
         self._prefix = prefix
         self.app = self._build(signing_secret)
 
@@ -113,6 +122,7 @@ class SlackFace:
             app.command(f"/{self._prefix}{command.name}")(self._on_command)
         app.event("app_home_opened")(self._on_home)
         app.action(re.compile(f"^{re.escape(HOME_SHOW)}"))(self._on_home_action)
+        self._incidents.listen(app)
         app.action(re.compile(""))(self._on_action)
         app.error(self._on_error)
         return app
@@ -183,7 +193,8 @@ class SlackFace:
         await self.home.answer(ask.user, await self.desk.answer(ask))
 
     async def _answer(self, ask: Ask, address: Address, *, replace: bool = False) -> None:
-        await self._answering.send(address, await self.desk.answer(ask), replace=replace)
+        reply = await self.desk.answer(ask)
+        await self._answering.send(address, reply, replace=replace, trigger_id=ask.request)
 
     async def _decide(self, ask: Ask, address: Address) -> None:
         pressed = await self.desk.decide(ask)

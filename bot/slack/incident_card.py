@@ -29,6 +29,7 @@ from bot.slack.blocks import (
     section,
     when,
 )
+from bot.slack.incident_buttons import document_buttons, incident_buttons
 from bot.slack.wording import duration, listed, percent, share
 from bot.store.outbox import Block, Message
 
@@ -156,7 +157,8 @@ def card_blocks(view: View) -> list[Block]:
         *_part("Spent so far" if incident.status.is_active else "Spent", _cost(view)),
         *_part("Changed lately", _changes(view.timeline)),
     ]
-    return fit(body, [section(_NEXT[incident.status]), context(_opened(incident))])
+    tail = [section(_NEXT[incident.status]), *incident_buttons(incident), context(_opened(incident))]
+    return fit(body, tail)
 
 
 def document_blocks(view: View) -> list[Block]:
@@ -177,7 +179,8 @@ def document_blocks(view: View) -> list[Block]:
         *_part("Actions", _actions(view.actions)),
         divider(),
     ]
-    return fit(body, [context("Blameless: look for what to change in the system, not for who to change.")])
+    small = context("Blameless: look for what to change in the system, not for who to change.")
+    return fit(body, [*document_buttons(incident), small])
 
 
 def _headline(view: View) -> Markup:

@@ -6,6 +6,7 @@ https://docs.slack.dev/reference/app-manifest
 from typing import Any
 
 from bot.slack.commands import COMMANDS
+from bot.slack.incident_pins import EVENTS as REACTIONS
 
 NAME = "Governor"
 DESCRIPTION = "Error budgets that decide when to ship"
@@ -27,12 +28,16 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "conversations.join": ("channels:join",),
     "conversations.list": ("channels:read", "groups:read"),
     "conversations.open": ("im:write",),
+    "conversations.replies": ("channels:history", "groups:history"),
     "conversations.setPurpose": ("channels:manage", "groups:write"),
     "conversations.setTopic": ("channels:manage", "groups:write"),
+    "files.completeUploadExternal": ("files:write",),
+    "files.getUploadURLExternal": ("files:write",),
     "pins.add": ("pins:write",),
     "usergroups.list": ("usergroups:read",),
     "users.conversations": ("channels:read", "groups:read"),
     "users.info": ("users:read",),
+    "views.open": (),
     "views.publish": (),
 }
 """The Web API methods that the bot calls, and the bot scopes that each needs for what it is called with:
@@ -43,8 +48,9 @@ EVENTS = ("app_home_opened",)
 
 
 def bot_scopes() -> list[str]:
-    """Answer the least bot scopes: those of the methods called, and the one for slash commands."""
-    return sorted({"commands", *(scope for scopes in SCOPES.values() for scope in scopes)})
+    """Answer the least bot scopes: those of the calls and events, and the one for slash commands."""
+    needed = [*SCOPES.values(), *REACTIONS.values()]
+    return sorted({"commands", *(scope for scopes in needed for scope in scopes)})
 
 
 def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict[str, Any]:
@@ -88,7 +94,7 @@ def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict
         },
         "oauth_config": {"scopes": {"bot": bot_scopes()}},
         "settings": {
-            "event_subscriptions": request_url | {"bot_events": list(EVENTS)},
+            "event_subscriptions": request_url | {"bot_events": [*EVENTS, *REACTIONS]},
             "interactivity": interactivity,
             "org_deploy_enabled": False,
             "socket_mode_enabled": socket,

@@ -73,6 +73,7 @@ class People:
         self._groups: Mapping[str, frozenset[str]] = {}
         self._groups_until = 0.0
         self._zones: dict[str, tuple[float, Zone]] = {}
+        self._names: dict[str, str] = {}
 
     async def right(self, user: str, entries: Sequence[str]) -> Right:
         """Answer whether a person is one of those that a permission names."""
@@ -108,6 +109,20 @@ class People:
             return _UTC
         self._zones[user] = (time.monotonic() + KEEP_ZONE_S, zone)
         return zone
+
+    async def name(self, user: str) -> str:
+        """Answer what people call a person, the id where Slack does not say."""
+        if user not in self._names:
+            try:
+                async with asyncio.timeout(_TIMEOUT_S):
+                    answer = await self._client.users_info(user=user)
+                found = answer["user"]
+                shown = (found.get("profile") or {}).get("display_name") or found.get("real_name")
+                self._names[user] = str(shown or found["name"])
+            except (*_UNREACHABLE, KeyError, TypeError, OSError) as fault:
+                log.info("name_unknown", user=user, error=type(fault).__name__)
+                return user
+        return self._names[user]
 
     async def _members(self) -> Mapping[str, frozenset[str]]:
         async with self._asking:

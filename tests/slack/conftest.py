@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.slack.incident_scene import IncidentScene, incident_scene
 from tests.slack.office import Office, open_office, shop
 
 
@@ -14,3 +15,10 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
     async with open_office(tmp_path, shop()) as office:
         yield office
         assert not office.slack.refused
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[IncidentScene]:
+    """An office in which incidents are opened."""
+    async with incident_scene(tmp_path) as scene:
+        yield scene

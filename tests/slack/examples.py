@@ -29,7 +29,7 @@ SIX_HOURS, THREE_DAYS = timedelta(hours=6), timedelta(days=3)
 PAGE_ALERT = BurnAlert(AlertSeverity.PAGE, 14.4, HOUR, timedelta(minutes=5))
 TICKET_ALERT = BurnAlert(AlertSeverity.TICKET, 1, THREE_DAYS, SIX_HOURS)
 POLICY = ErrorBudgetPolicy("standard", burn_alerts=(PAGE_ALERT, TICKET_ALERT), exemptions=("P0", "security"))
-PERMISSIONS = Permissions(freeze=("@sre",), exempt=("@sre", "U0MORGAN"))
+PERMISSIONS = Permissions(freeze=("@sre",), exempt=("@sre", "U0MORGAN"), incidents=("@sre", "@checkout-devs"))
 WORKSPACE = Workspace("acme", announcements="#releases", permissions=PERMISSIONS)
 
 

@@ -11,16 +11,21 @@ from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.budgets.budget import Budget
+from bot.budgets.ledger import Ledger
 from bot.budgets.slo import Slo
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview
+from bot.incidents.cost import Downtime
+from bot.incidents.ports import View
 from bot.policy.catalog import Catalog, Service
+from bot.response import Response
 from bot.sandbox.model import Message
 from bot.sandbox.server import SandboxServer
 from bot.slack.announcements import Announcer
 from bot.slack.endpoint import SlackEndpoint
 from bot.slack.face import SlackFace
 from bot.slack.flag_announcements import FlagAnnouncer
+from bot.slack.incident_access import Incidents
 from bot.slack.manifest import manifest
 from bot.store.database import Database
 from bot.store.tables import metadata
@@ -89,6 +94,36 @@ async def opened(path: Path) -> AsyncIterator[Database]:
         yield database
 
 
+def response(of: Shop, freezer: Freezer, database: Database, client: AsyncWebClient) -> Response:
+    """The incident room of a shop; nothing of it runs by itself."""
+
+    async def alone() -> bool:
+        return True
+
+    return Response(
+        database=database,
+        ledger=Ledger(database, Downtime(database).bad_seconds),
+        freezer=freezer,
+        client=client,
+        catalog=lambda: of.catalog,
+        clock=of.clock,
+        on_told=lambda: None,
+        is_mine=alone,
+    )
+
+
+def carried_out_at_once(incidents: Response) -> Incidents:
+    """What people can do with incidents, where whoever opens one waits until its channel is furnished."""
+
+    async def channel_of(id_: int, within_s: float) -> View:
+        del within_s
+        for _ in range(3):
+            await incidents.conductor.tick()
+        return await incidents.views.of(id_)
+
+    return Incidents(incidents.responder, incidents.views, incidents.actions, channel_of)
+
+
 @dataclass
 class Office:
     """Everything that a test of the face touches."""
@@ -100,6 +135,8 @@ class Office:
     shop: Shop
     url: str
     flags: Switchboard
+    response: Response
+    client: AsyncWebClient
 
     async def types(self, who: str, text: str, channel: str = "#general") -> Message:
         """Let a person type a command; answer what they see next in that channel."""
@@ -143,11 +180,13 @@ async def open_office(path: Path, of: Shop) -> AsyncIterator[Office]:
         freezer = Freezer(database, Announcer(lambda: of.catalog.workspace))
         overview = of.overview(freezer)
         flags = switchboard(of, overview, freezer, database, session)
+        incidents = response(of, freezer, database, client)
         face = SlackFace(
             overview=overview,
             freezer=freezer,
             toggles=flags.toggles,
             ramps=flags.ramps,
+            incidents=carried_out_at_once(incidents),
             database=database,
             client=client,
             clock=of.clock,
@@ -163,7 +202,9 @@ async def open_office(path: Path, of: Shop) -> AsyncIterator[Office]:
         slack.bot_url = f"http://{host}:{port}"
         try:
             await face.start()
-            yield Office(slack, face, freezer, database, of, f"http://{host}:{port}", flags)
+            yield Office(
+                slack, face, freezer, database, of, f"http://{host}:{port}", flags, incidents, client
+            )
             await face.drain(10)
         finally:
             await runner.cleanup()

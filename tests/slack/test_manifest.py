@@ -15,6 +15,7 @@ FAMILIES = (
     "bookmarks",
     "chat",
     "conversations",
+    "files",
     "pins",
     "team",
     "usergroups",

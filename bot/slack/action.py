@@ -1,0 +1,158 @@
+"""`/action`: the work that incidents leave behind, who does it and by when."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+from bot.incidents.action_book import NewAction, UnknownAction
+from bot.incidents.actions import Action
+from bot.slack import incident_words
+from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, say
+from bot.slack.blocks import NOTHING, Markup, bold, code, context, join, markup, mention, section
+from bot.slack.flag_announcements import sentence
+from bot.slack.incident_access import IncidentAccess
+from bot.slack.incident_words import ActionWords, person_of, split_keeping_people, take_due
+from bot.slack.wording import listed
+from bot.slack.words import Hint, name, split
+
+PAGE = 15
+MOST_TEXT = 500
+_SUBCOMMANDS = ("add", "done", "change", "list")
+
+
+class ActionCommand:
+    """Answers `/action`, and carries it out."""
+
+    def __init__(self, access: IncidentAccess) -> None:
+        self._access = access
+        self._book = access.incidents.actions
+
+    async def answer(self, ask: Ask) -> Reply:
+        """List actions, add one, change one or mark it as done; raises `Hint`, `UnknownService`."""
+        words = split(ask.text)
+        match [word.casefold() for word in words[:1]]:
+            case [] | ["list"]:
+                return await self._list(ask, words[1:])
+            case ["add"]:
+                return await self._add(ask)
+            case ["done"]:
+                return await self._done(ask, words[1:])
+            case ["change"]:
+                return await self._change(ask)
+            case _:
+                forms = listed([code(f"/action {each}") for each in _SUBCOMMANDS], "or")
+                raise Hint(markup("{} is not known here. Write {}.", code(name(words[0])), Markup(forms)))
+
+    async def add(self, meant: ActionWords, id_: int | None, user: str, request: str) -> Reply:
+        """Add an action, to an incident if `id_` names one."""
+        service = meant.service
+        if service is None and id_ is not None:
+            services = (await self._access.incidents.views.of(id_)).incident.services
+            service = next(iter(services), None)
+        wanted = NewAction(
+            meant.text[:MOST_TEXT], service, id_, meant.owner, meant.due, meant.is_p0, request[:200]
+        )
+        action = await self._book.add(wanted, by=user, now=self._access.clock.now())
+        return say(join(" ", [told(action), _next(action)]), seen_by_channel=True)
+
+    async def _add(self, ask: Ask) -> Reply:
+        today = await self._today(ask.user)
+        text = ask.text.strip().partition(" ")[2]
+        meant = incident_words.action(text, today=today, services=self._access.services)
+        here = await self._access.here(ask.channel)
+        if meant.service is None and here is None:
+            meant = replace(meant, service=self._service_of(ask))
+        request = await self._access.permit(ask)
+        return await self.add(meant, here, ask.user, f"action {request}")
+
+    async def _done(self, ask: Ask, words: Sequence[str]) -> Reply:
+        id_ = _number(words, "done")
+        await self._access.permit(ask)
+        try:
+            action = await self._book.done(id_, by=ask.user, now=self._access.clock.now())
+        except UnknownAction as error:
+            raise Hint(sentence(str(error))) from error
+        text = markup("Action {} is done, says {}: {}", action.id, mention(ask.user), action.text)
+        return say(text, seen_by_channel=await self._is_public(action))
+
+    async def _change(self, ask: Ask) -> Reply:
+        due, words = take_due(split_keeping_people(ask.text)[1:], await self._today(ask.user))
+        id_ = _number(words, "change")
+        owner = next((person for word in words[1:] if (person := person_of(word))), None)
+        if owner is None and due is None:
+            raise Hint(markup("Name an owner or a day: {}.", code(f"/action change {id_} @OWNER due friday")))
+        await self._access.permit(ask)
+        try:
+            now = self._access.clock.now()
+            action = await self._book.change(id_, by=ask.user, now=now, owner=owner, due=due)
+        except UnknownAction as error:
+            raise Hint(sentence(str(error))) from error
+        text = join(" ", [told(action), _next(action)])
+        return say(text, seen_by_channel=await self._is_public(action))
+
+    async def _list(self, ask: Ask, words: Sequence[str]) -> Reply:
+        service = self._access.overview.find(name(words[0])).name if words else None
+        here = await self._access.here(ask.channel)
+        found = list(await self._book.of_service(service))
+        if service is None and here is not None:
+            found = [action for action in found if action.incident_id == here]
+        else:
+            hidden = await self._access.private_ids()
+            found = [action for action in found if action.incident_id not in hidden]
+        return action_list(found, service, ask.question, await self._today(ask.user))
+
+    async def _is_public(self, action: Action) -> bool:
+        return action.incident_id is None or action.incident_id not in await self._access.private_ids()
+
+    async def _today(self, user: str) -> date:
+        zone = await self._access.people.zone(user)
+        return self._access.clock.now().astimezone(zone.tz).date()
+
+    def _service_of(self, ask: Ask) -> str | None:
+        here = {ask.channel, f"#{ask.channel_name}".casefold()}
+        known = self._access.overview.catalog.services.values()
+        return next(
+            (one.name for one in known if one.channel.casefold() in here or one.channel in here), None
+        )
+
+
+def action_list(found: Sequence[Action], service: str | None, question: Question, today: date) -> Reply:
+    """List what is to be done, P0 first, then what is due first."""
+    if not found:
+        of = markup(" for {}", bold(service)) if service else NOTHING
+        return say(
+            markup("Nothing is to be done{}. Next: {} adds something.", of, code("/action add TEXT @OWNER"))
+        )
+    order = sorted(found, key=lambda one: (not one.is_p0, one.due or date.max, one.id))
+    page, pages = page_of(question.page, len(order), PAGE)
+    shown = order[(page - 1) * PAGE : page * PAGE]
+    rows = [join("", [told(action), " — overdue" if action.is_overdue(today) else ""]) for action in shown]
+    missing = sum(bool(action.missing) for action in order)
+    count = f"{len(order)} to be done, {missing} without an owner or a date"
+    small = context(count if pages == 1 else f"{count} · page {page} of {pages}")
+    asked = Question("action", f"list {service or ''}".strip(), page)
+    body = (*(section(row) for row in rows), small)
+    return Reply(join("\n", rows), body, page_buttons(asked, pages), asked)
+
+
+def told(action: Action) -> Markup:
+    """Tell an action in a line: its number first."""
+    owner = mention(action.owner) if action.owner else "nobody yet"
+    due = f", due {action.due.isoformat()}" if action.due else ""
+    of = markup(" ({})", action.service) if action.service else NOTHING
+    urgent = Markup("*P0* ") if action.is_p0 else NOTHING
+    return markup("Action {}{}: {}{} — {}{}", action.id, of, urgent, action.text, owner, due)
+
+
+def _next(action: Action) -> Markup:
+    if not action.missing:
+        return NOTHING
+    form = code(f"/action change {action.id} @OWNER due friday")
+    return markup("Next: it needs {}: {}.", listed(action.missing), form)
+
+
+def _number(words: Sequence[str], subcommand: str) -> int:
+    word = words[0].removeprefix("#") if words else ""
+    if not (word.isascii() and word.isdigit() and len(word) <= 15):
+        raise Hint(markup("Name the action by its number: {}.", code(f"/action {subcommand} ID")))
+    return int(word)

@@ -1,0 +1,50 @@
+"""The form of an action: what is to be done, by whom, until when. Pure."""
+
+from datetime import datetime, timedelta
+
+from bot.incidents.incident import Incident
+from bot.slack.forms import Form, Submitted, day_input, person_input, text_input, tick_input
+from bot.slack.incident_buttons import ADD_ACTION
+from bot.slack.incident_words import ActionWords
+
+_MOST = 500
+_FURTHEST_WEST = timedelta(hours=12)
+
+
+def action_form(incident: Incident) -> Form:
+    """Ask for an action of an incident."""
+    return Form(
+        ADD_ACTION,
+        "Add an action",
+        "Add",
+        (
+            text_input(
+                "text", "What is to be done, so that it does not happen again?", most=_MOST, long=True
+            ),
+            person_input("owner", "Who sees to it?"),
+            day_input("due", "By when?"),
+            tick_input("p0", "How urgent is it?", "P0: the service cannot do without it"),
+        ),
+        str(incident.id),
+    )
+
+
+def action_faults(submitted: Submitted, now: datetime) -> dict[str, str]:
+    """Answer what is wrong with an action, by the name of the input."""
+    faults = {} if submitted.text("text") else {"text": "Say what is to be done."}
+    due = submitted.day("due")
+    # Whose zone the day is in is not said: it has passed once it has everywhere.
+    if due is not None and due < (now - _FURTHEST_WEST).date():
+        faults["due"] = "That day has passed."
+    return faults
+
+
+def read_action(submitted: Submitted) -> ActionWords:
+    """Answer the action that the form describes; its service is the incident's."""
+    return ActionWords(
+        text=" ".join(submitted.text("text").split()),
+        owner=submitted.text("owner") or None,
+        due=submitted.day("due"),
+        is_p0=bool(submitted.several("p0")),
+        service=None,
+    )

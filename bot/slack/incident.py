@@ -1,0 +1,216 @@
+"""`/incident`: opens incidents, lists and shows them, and says in their channels what has become of them."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+from bot.incidents.incident import Severity, Status
+from bot.incidents.ports import View
+from bot.incidents.responder import Opening
+from bot.slack import incident_words
+from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, show_button
+from bot.slack.blocks import Markup, bold, code, context, join, markup, section, when
+from bot.slack.forms import Form
+from bot.slack.incident_access import IncidentAccess, may_see
+from bot.slack.incident_buttons import incident_buttons
+from bot.slack.incident_card import card_blocks
+from bot.slack.incident_deeds import IncidentDeeds
+from bot.slack.incident_form import opening_form
+from bot.slack.incident_words import ROLES, person_of, split_keeping_people
+from bot.slack.wording import listed, percent
+from bot.slack.words import Hint, length_of, name, nearest, split, unquoted
+
+PAGE = 10
+_MOST_LISTED = 200
+
+Work = Callable[[Ask, Sequence[str]], Awaitable[Reply]]
+
+
+class IncidentCommand:
+    """Answers `/incident`, and carries it out."""
+
+    def __init__(self, access: IncidentAccess, deeds: IncidentDeeds) -> None:
+        self._access = access
+        self._deeds = deeds
+        self._known: Mapping[str, Work] = {
+            "open": self._open,
+            "list": self._list,
+            "show": self._show,
+            "status": self._status,
+            "severity": self._severity,
+            "role": self._role,
+            "note": self._note,
+            "impact": self._impact,
+            "private": self._private,
+            "snooze": self._snooze,
+        }
+
+    async def answer(self, ask: Ask) -> Reply:
+        """Show the incident of this channel or open one; raises `Hint`."""
+        words = split(ask.text)
+        if not words:
+            here = await self._access.here(ask.channel)
+            return await self._panel(here) if here is not None else await self._form(ask)
+        work = self._known.get(words[0].casefold())
+        if work is not None:
+            return await work(ask, words[1:])
+        near = nearest(words[0], self._known)
+        meant = markup("Did you mean {}?", code(f"/incident {near}")) if near else ""
+        every = markup("{} lists what there is to type.", code("/incident help"))
+        raise Hint(join(" ", [markup("{} is not known here.", code(name(words[0]))), meant, every]))
+
+    # -- asking ------------------------------------------------------------------
+
+    async def _panel(self, id_: int) -> Reply:
+        view = await self._access.incidents.views.of(id_)
+        buttons = incident_buttons(view.incident)
+        text = markup("Incident {}, {}: {}", id_, view.incident.status.value, bold(view.incident.title))
+        hint = context(markup("Or type it: {} lists how.", code("/incident help")))
+        return Reply(text, (section(text), *buttons, hint))
+
+    async def _form(self, ask: Ask) -> Reply:
+        await self._access.permit(ask)
+        text = markup(
+            "Slack did not open the form. Type {} instead.", code("/incident open TITLE sev2 SERVICE")
+        )
+        form = opening_form(sorted(self._access.services), self._services_here(ask))
+        return asks_with(form, text)
+
+    async def _list(self, ask: Ask, words: Sequence[str]) -> Reply:
+        service = self._access.overview.find(name(words[0])).name if words else None
+        found = await self._access.incidents.views.list(
+            unresolved=service is None, service=service, limit=_MOST_LISTED
+        )
+        here = await self._access.here(ask.channel)
+        shown = [view for view in found if view.incident.id == here or may_see(view.incident, ask.user)]
+        return incident_list(shown, service, ask.question, private=here is not None)
+
+    async def _show(self, ask: Ask, words: Sequence[str]) -> Reply:
+        view = await self._access.meant(ask, words[0] if words else "")
+        blocks = card_blocks(view)
+        text = markup(
+            "Incident {}, {}: {}", view.incident.id, view.incident.status.value, view.incident.title
+        )
+        question = None if view.incident.private else Question("incident", f"show {view.incident.id}")
+        return Reply(text, tuple(blocks), shareable=question)
+
+    # -- changing ----------------------------------------------------------------
+
+    async def _open(self, ask: Ask, words: Sequence[str]) -> Reply:
+        meant = incident_words.opening(words, self._access.services)
+        request = await self._access.permit(ask)
+        opening = Opening(
+            key=f"slack {request}"[:200],
+            title=meant.title,
+            severity=meant.severity,
+            services=meant.services or self._services_here(ask),
+            by=ask.user,
+            is_person=True,
+        )
+        return await self._deeds.open(opening, f"#{ask.channel_name}")
+
+    async def _status(self, ask: Ask, words: Sequence[str]) -> Reply:
+        status = _one_of(Status, words, "status")
+        return await self._deeds.set_status(await self._permitted(ask), Status(status), ask.user)
+
+    async def _severity(self, ask: Ask, words: Sequence[str]) -> Reply:
+        severity = _one_of(Severity, words, "severity")
+        return await self._deeds.set_severity(await self._permitted(ask), Severity(severity), ask.user)
+
+    async def _role(self, ask: Ask, words: Sequence[str]) -> Reply:
+        role = ROLES[_one_of(ROLES, words, "role")]
+        named = split_keeping_people(ask.text)[2:]
+        person = person_of(named[0]) if named else ask.user
+        if person is None:
+            said = markup("I do not know who {} is.", code(name(named[0])))
+            raise Hint(markup("{} Mention a person: {}.", said, code("/incident role commander @WHO")))
+        return await self._deeds.assign(await self._permitted(ask), role, person, ask.user)
+
+    async def _note(self, ask: Ask, words: Sequence[str]) -> Reply:
+        text = unquoted(" ".join(words))
+        id_ = await self._permitted(ask)
+        return await self._deeds.note(id_, text, ask.user, f"note {ask.request}")
+
+    async def _impact(self, ask: Ask, words: Sequence[str]) -> Reply:
+        view = await self._access.meant(ask, form="/incident list")
+        zone = await self._access.people.zone(ask.user)
+        meant = incident_words.impact(
+            words, now=self._access.clock.now(), zone=zone.tz, services=view.incident.services
+        )
+        id_ = await self._permitted(ask)
+        return await self._deeds.state_impact(id_, meant.share, meant.impact(), ask.user)
+
+    async def _private(self, ask: Ask, words: Sequence[str]) -> Reply:
+        del words
+        return await self._deeds.make_private(await self._permitted(ask), ask.user)
+
+    async def _snooze(self, ask: Ask, words: Sequence[str]) -> Reply:
+        length = length_of(words[0]) if words else None
+        if length is None:
+            raise Hint(markup("Say for how long: {}.", code("/incident snooze 2h")))
+        return await self._deeds.snooze(await self._permitted(ask), length, ask.user)
+
+    async def _permitted(self, ask: Ask) -> int:
+        """Answer the number of the incident of this channel, if the person may change it."""
+        view = await self._access.meant(ask, form="/incident list")
+        await self._access.permit(ask)
+        return view.incident.id
+
+    def _services_here(self, ask: Ask) -> tuple[str, ...]:
+        """Answer the services whose channel this is: what is told there is most likely about them."""
+        here = {ask.channel, f"#{ask.channel_name}".casefold()}
+        found = self._access.overview.catalog.services.values()
+        return tuple(one.name for one in found if one.channel in here or one.channel.casefold() in here)
+
+
+def asks_with(form: Form, otherwise: Markup) -> Reply:
+    """Answer with a form, and in words should Slack not open it."""
+    return Reply(otherwise, (section(otherwise),), form=form)
+
+
+def incident_list(
+    views: Sequence[View], service: str | None, question: Question, *, private: bool = False
+) -> Reply:
+    """List incidents, newest first: those still open, or all of a service; `private` ones are not shared."""
+    if not views:
+        nothing = markup("No incident of {} is known.", bold(service)) if service else "No incident is open."
+        text = markup("{} Next: {} opens one.", nothing, code("/incident"))
+        return Reply(text, (section(text),))
+    page, pages = page_of(question.page, len(views), PAGE)
+    shown = views[(page - 1) * PAGE : page * PAGE]
+    body = [
+        section(_row(view), accessory=next(iter(show_button("Details", _details(view))), None))
+        for view in shown
+    ]
+    is_open = sum(view.incident.resolved_at is None for view in views)
+    count = f"{is_open} open" if service is None else f"{len(views)} incidents, {is_open} open"
+    body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
+    asked = Question("incident", f"list {service or ''}".strip(), page)
+    hidden = private or any(view.incident.private for view in views)
+    text = join("\n", [_row(view) for view in shown])
+    return Reply(text, tuple(body), page_buttons(asked, pages), None if hidden else asked)
+
+
+def _details(view: View) -> Question:
+    return Question("incident", f"show {view.incident.id}")
+
+
+def _row(view: View) -> Markup:
+    incident = view.incident
+    worst = max(view.cost.values(), default=0.0)
+    spent = markup("{} of a budget spent", percent(worst)) if worst > 0 else ""
+    where = Markup(f"<#{channel}>") if (channel := view.channel_id()) else ""
+    first = markup(
+        "{}. {} {} — {}", incident.id, incident.severity.value, incident.status.value, bold(incident.title)
+    )
+    facts = [listed(incident.services), when(incident.opened_at), spent, where]
+    return join("\n", [first, join(" · ", facts)])
+
+
+def _one_of(known: Iterable[str], words: Sequence[str], subcommand: str) -> str:
+    """Read one of the words there are; raises `Hint` with all of them."""
+    names = [str(each) for each in known]
+    word = words[0].casefold() if words else ""
+    if word in names:
+        return word
+    form = Markup(listed([code(each) for each in names], "or"))
+    said = markup("{} is not a {}. ", code(name(words[0])), subcommand) if words else Markup("")
+    raise Hint(markup("{}Write {} and {}.", said, code(f"/incident {subcommand}"), form))

@@ -1,0 +1,121 @@
+"""Which incident is meant, who may see it and who may change it."""
+
+import re
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from bot.clock import Clock
+from bot.freezes.overview import Overview
+from bot.incidents import steps
+from bot.incidents.action_book import ActionBook
+from bot.incidents.incident import Incident, UnknownIncident
+from bot.incidents.ports import View
+from bot.incidents.responder import Responder
+from bot.incidents.views import Views
+from bot.slack.asking import Ask
+from bot.slack.blocks import Markup, code, markup
+from bot.slack.people import Allowed, People, refusal
+from bot.slack.words import Hint
+from bot.store import requests
+from bot.store.database import Database
+from bot.store.incident_tables import incidents
+
+_NUMBER = re.compile(r"#?(\d{1,15})")
+
+
+@dataclass(frozen=True, slots=True)
+class Incidents:
+    """What the incident room offers. `channel_of` answers an incident once its channel is settled."""
+
+    responder: Responder
+    views: Views
+    actions: ActionBook
+    channel_of: Callable[[int, float], Awaitable[View]]
+
+
+class IncidentAccess:
+    """Finds incidents for people, and lets through those who may change them."""
+
+    def __init__(
+        self, room: Incidents, database: Database, overview: Overview, people: People, clock: Clock
+    ) -> None:
+        self.incidents = room
+        self.overview = overview
+        self.people = people
+        self.clock = clock
+        self._database = database
+
+    async def here(self, channel: str) -> int | None:
+        """Answer which incident's channel this is, its own or its postmortem's."""
+        async with self._database.reading() as connection:
+            found = await steps.find_incident(connection, channel) if channel else None
+        return found[0] if found else None
+
+    async def meant(self, ask: Ask, number: str = "", *, form: str = "/incident show ID") -> View:
+        """Answer the incident of that number, or the one whose channel this is. Raises `Hint`."""
+        here = await self.here(ask.channel)
+        if not number:
+            if here is None:
+                raise Hint(markup("This is no incident's channel. Name the incident: {}.", code(form)))
+            return await self.incidents.views.of(here)
+        found = _NUMBER.fullmatch(number)
+        if found is None:
+            raise Hint(markup("{} is no incident's number. {} lists them.", code(number[:40]), _LIST))
+        return await self.by_id(int(found[1]), ask.user, here)
+
+    async def by_id(self, id_: int, user: str, here: int | None = None) -> View:
+        """Answer an incident that the person may see. Raises `Hint`: a private one is as good as none."""
+        try:
+            view = await self.incidents.views.of(id_)
+        except UnknownIncident as error:
+            raise _unknown(id_) from error
+        if id_ != here and not may_see(view.incident, user):
+            raise _unknown(id_)
+        return view
+
+    async def permit(self, ask: Ask) -> str:
+        """Answer the request's name if the person may change incidents. Raises `Hint` with who may."""
+        await self.permit_person(ask.user)
+        if ask.request is None:
+            raise Hint(Markup("Type the command to change something."))
+        return ask.request
+
+    async def permit_person(self, user: str) -> None:
+        """Let a person through who may change incidents. Raises `Hint` with who may."""
+        right = await self.people.right(user, self.overview.catalog.workspace.permissions.incidents)
+        if not isinstance(right, Allowed):
+            raise Hint(refusal(right, "open or change an incident"))
+
+    async def private_ids(self) -> Collection[int]:
+        """Answer the numbers of the incidents that are private."""
+        query = select(incidents.c.id).where(incidents.c.private.is_(True))
+        async with self._database.reading() as connection:
+            return set(await connection.scalars(query))
+
+    async def is_first(self, request: str) -> bool:
+        """Answer whether a request comes for the first time."""
+        async with self._database.transaction(in_turn=False) as connection:
+            return await requests.is_first(self._database, connection, request, self.clock.now())
+
+    async def forget(self, request: str) -> None:
+        """Let a request that failed be made again."""
+        await requests.forget(self._database, request)
+
+    @property
+    def services(self) -> Collection[str]:
+        """The services there are."""
+        return self.overview.catalog.services
+
+
+def may_see(incident: Incident, user: str) -> bool:
+    """Tell whether a person may see it outside its channel: a private one only those who work on it."""
+    return not incident.private or user == incident.opened_by or user in incident.roles.values()
+
+
+def _unknown(id_: int) -> Hint:
+    return Hint(markup("There is no incident {}. {} lists them.", id_, _LIST))
+
+
+_LIST = code("/incident list")

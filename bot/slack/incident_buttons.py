@@ -1,0 +1,66 @@
+"""The buttons of incidents: what they are called, and which stand where. Pure."""
+
+from bot.incidents.incident import Incident, Role, Status
+from bot.slack.blocks import actions, button
+from bot.store.outbox import Block
+
+PREFIXES = ("incident.", "postmortem.", "action.")
+"""What the names of all these buttons and forms begin with; each carries the incident's number."""
+
+CLAIM = "incident.claim"
+STATUS = "incident.status."
+NOTE = "incident.note"
+IMPACT = "incident.impact"
+OPEN_POSTMORTEM = "postmortem.open"
+SHOW_POSTMORTEM = "postmortem.show"
+EDIT = "postmortem.edit."
+CAUSE = "postmortem.cause"
+TIMES = "postmortem.times"
+EXPORT = "postmortem.export"
+ADD_ACTION = "action.add"
+
+_LABELS = {
+    Status.INVESTIGATING: "It is back",
+    Status.IDENTIFIED: "Cause identified",
+    Status.MITIGATED: "Mitigated",
+    Status.RESOLVED: "Resolved",
+}
+_AFTER = {
+    Status.INVESTIGATING: (Status.IDENTIFIED, Status.MITIGATED, Status.RESOLVED),
+    Status.IDENTIFIED: (Status.MITIGATED, Status.RESOLVED),
+    Status.MITIGATED: (Status.RESOLVED, Status.INVESTIGATING),
+    Status.RESOLVED: (Status.INVESTIGATING,),
+}
+
+
+def incident_buttons(incident: Incident) -> list[Block]:
+    """Answer what can be done with an incident as it stands."""
+    number = str(incident.id)
+    claim = (button("Take command", CLAIM, number),)
+    asked = incident.postmortem_at is not None
+    learn = (
+        button("See postmortem", SHOW_POSTMORTEM, number)
+        if asked
+        else button("Open postmortem", OPEN_POSTMORTEM, number, style="primary")
+    )
+    return actions(
+        *(claim if Role.COMMANDER not in incident.roles and incident.status is not Status.RESOLVED else ()),
+        *(button(_LABELS[status], f"{STATUS}{status.value}", number) for status in _AFTER[incident.status]),
+        button("Add a note", NOTE, number),
+        button("State the impact", IMPACT, number),
+        *((learn,) if incident.status is Status.RESOLVED or asked else ()),
+    )
+
+
+def document_buttons(incident: Incident) -> list[Block]:
+    """Answer what can be written into a postmortem's document."""
+    number = str(incident.id)
+    return actions(
+        button("What happened", f"{EDIT}summary", number),
+        button("Contributing factors", f"{EDIT}factors", number),
+        button("What went well", f"{EDIT}went_well", number),
+        button("Cause", CAUSE, number),
+        button("Times", TIMES, number),
+        button("Add an action", ADD_ACTION, number),
+        button("Export", EXPORT, number),
+    )

@@ -1,0 +1,156 @@
+"""Where everything about incidents arrives: commands, presses of buttons, forms that were filled in."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.clock import Clock
+from bot.freezes.overview import Overview
+from bot.incidents.incident import Cause, Change, Incident, Role, Status
+from bot.incidents.postmortem import Part
+from bot.slack import incident_buttons as buttons
+from bot.slack import incident_form, postmortem_form
+from bot.slack.action import ActionCommand
+from bot.slack.action_form import action_faults, action_form, read_action
+from bot.slack.asking import Ask, Reply, say
+from bot.slack.blocks import Markup
+from bot.slack.files import SlackFiles
+from bot.slack.forms import Form, Submitted
+from bot.slack.incident import IncidentCommand, asks_with
+from bot.slack.incident_access import IncidentAccess, Incidents
+from bot.slack.incident_deeds import IncidentDeeds
+from bot.slack.incident_pins import Pins
+from bot.slack.people import People
+from bot.slack.postmortem import PostmortemCommand
+from bot.slack.words import Hint
+from bot.store.database import Database
+
+Faults = Callable[[Submitted, datetime], dict[str, str]]
+Carry = Callable[[Submitted, int], Awaitable[Reply]]
+
+_NO_FORM = Markup("Slack did not open the form. Press the button again.")
+_FAULTS: Mapping[str, Faults] = {
+    incident_form.OPEN: incident_form.opening_faults,
+    buttons.NOTE: incident_form.note_faults,
+    buttons.IMPACT: incident_form.impact_faults,
+    buttons.TIMES: postmortem_form.times_faults,
+    buttons.ADD_ACTION: action_faults,
+}
+_FORMS: Mapping[str, Callable[[Incident], Form]] = {
+    buttons.NOTE: incident_form.note_form,
+    buttons.IMPACT: incident_form.impact_form,
+    buttons.CAUSE: postmortem_form.cause_form,
+    buttons.TIMES: postmortem_form.times_form,
+    buttons.ADD_ACTION: action_form,
+}
+
+
+class IncidentDesk:
+    """Answers whatever people do about incidents. `pins` follows their reactions."""
+
+    def __init__(
+        self,
+        incidents: Incidents,
+        *,
+        database: Database,
+        overview: Overview,
+        people: People,
+        clock: Clock,
+        client: AsyncWebClient,
+    ) -> None:
+        self._access = IncidentAccess(incidents, database, overview, people, clock)
+        self._deeds = IncidentDeeds(self._access)
+        self.incident = IncidentCommand(self._access, self._deeds)
+        self.postmortem = PostmortemCommand(self._access, SlackFiles(client))
+        self.action = ActionCommand(self._access)
+        self.pins = Pins(self._access, client)
+        self._carriers: Mapping[str, Carry] = {
+            buttons.NOTE: self._note,
+            buttons.IMPACT: self._impact,
+            buttons.CAUSE: self._cause,
+            buttons.TIMES: self._times,
+            buttons.ADD_ACTION: self._add_action,
+        }
+
+    async def press(self, ask: Ask) -> Reply:
+        """Answer a press; `ask.question` is the button and the number of the incident that it carried."""
+        try:
+            return await self._press(ask, ask.question.command)
+        except Hint as hint:
+            return say(hint.text)
+
+    def faults(self, submitted: Submitted) -> dict[str, str]:
+        """Answer what is wrong with what was filled in, by the name of the input; empty if nothing."""
+        find = _FAULTS.get(submitted.callback)
+        return find(submitted, self._access.clock.now()) if find else {}
+
+    async def submit(self, submitted: Submitted) -> Reply:
+        """Carry out what was filled in, if the person may."""
+        try:
+            await self._access.permit_person(submitted.user)
+            if submitted.callback == incident_form.OPEN:
+                return await self._deeds.open(incident_form.read_opening(submitted), submitted.channel)
+            id_ = await self._about(submitted)
+            if submitted.callback.startswith(buttons.EDIT):
+                part = Part(submitted.callback.removeprefix(buttons.EDIT))
+                return await self.postmortem.write(id_, part, submitted.text("text"), submitted.user)
+            return await self._carriers[submitted.callback](submitted, id_)
+        except Hint as hint:
+            return say(hint.text)
+
+    async def _press(self, ask: Ask, deed: str) -> Reply:
+        here = await self._access.here(ask.channel)
+        view = await self._access.by_id(_number(ask.text), ask.user, here)
+        if deed == buttons.EXPORT:
+            return await self.postmortem.export(view, ask.user)
+        if deed == buttons.SHOW_POSTMORTEM:
+            return await self.postmortem.show(view)
+        await self._access.permit(ask)
+        form = _form(deed, view.incident)
+        return asks_with(form, _NO_FORM) if form else await self._change(deed, view.incident.id, ask.user)
+
+    async def _change(self, deed: str, id_: int, by: str) -> Reply:
+        if deed.startswith(buttons.STATUS):
+            return await self._deeds.set_status(id_, Status(deed.removeprefix(buttons.STATUS)), by)
+        if deed == buttons.CLAIM:
+            return await self._deeds.assign(id_, Role.COMMANDER, by, by)
+        if deed == buttons.OPEN_POSTMORTEM:
+            return await self.postmortem.open(id_, by)
+        raise ValueError(f"there is no button {deed}")
+
+    async def _about(self, submitted: Submitted) -> int:
+        """Answer the incident that a form is about, if the person may see it. Raises `Hint`."""
+        here = await self._access.here(submitted.channel)
+        return (await self._access.by_id(_number(submitted.about), submitted.user, here)).incident.id
+
+    async def _note(self, submitted: Submitted, id_: int) -> Reply:
+        return await self._deeds.note(id_, submitted.text("text"), submitted.user, f"note {submitted.id}")
+
+    async def _impact(self, submitted: Submitted, id_: int) -> Reply:
+        impact = incident_form.read_impact(submitted)
+        return await self._deeds.state_impact(id_, impact.share, impact, submitted.user)
+
+    async def _cause(self, submitted: Submitted, id_: int) -> Reply:
+        return await self.postmortem.classify(id_, Cause(submitted.text("cause")), submitted.user)
+
+    async def _times(self, submitted: Submitted, id_: int) -> Reply:
+        change = Change(started_at=submitted.moment("started_at"), ended_at=submitted.moment("ended_at"))
+        return await self.postmortem.correct(id_, change, submitted.user)
+
+    async def _add_action(self, submitted: Submitted, id_: int) -> Reply:
+        return await self.action.add(read_action(submitted), id_, submitted.user, f"action {submitted.id}")
+
+
+def _form(deed: str, incident: Incident) -> Form | None:
+    """Answer the form that a button opens, if it opens one."""
+    if deed.startswith(buttons.EDIT):
+        return postmortem_form.part_form(incident, Part(deed.removeprefix(buttons.EDIT)))
+    make = _FORMS.get(deed)
+    return make(incident) if make else None
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise ValueError("a button carried no incident")
+    return int(text)

@@ -1,0 +1,137 @@
+"""`/postmortem`: opens the document of an incident, shows it, lets people write it and takes it away."""
+
+from datetime import UTC
+from typing import Protocol
+
+import structlog
+
+from bot.incidents.incident import Cause, Change
+from bot.incidents.ports import View
+from bot.incidents.postmortem import Part, Postmortem
+from bot.incidents.steps import RoomKind
+from bot.slack.asking import Ask, Reply, say
+from bot.slack.blocks import NOTHING, TEXT, Markup, actions, bold, button, code, cut, markup, mention, section
+from bot.slack.faults import SlackFault
+from bot.slack.incident_access import IncidentAccess
+from bot.slack.incident_buttons import OPEN_POSTMORTEM, document_buttons
+from bot.slack.incident_card import document_blocks
+from bot.slack.incident_deeds import telling
+from bot.slack.postmortem_form import HEADINGS
+from bot.slack.words import Hint, split
+
+log = structlog.get_logger(__name__)
+
+_FENCE = 8
+
+
+class Files(Protocol):
+    """The port through which a document is handed to a person."""
+
+    async def send(self, person: str, name: str, text: str, comment: str) -> None:
+        """Bring a text file to a person's direct channel; raises `SlackFault`."""
+        ...
+
+
+class PostmortemCommand:
+    """Answers `/postmortem`, and carries it out."""
+
+    def __init__(self, access: IncidentAccess, files: Files) -> None:
+        self._access = access
+        self._files = files
+        self._responder = access.incidents.responder
+
+    async def answer(self, ask: Ask) -> Reply:
+        """Show, open or export the document of this channel's incident or the one named; raises `Hint`."""
+        words = split(ask.text)
+        if words and words[0].casefold() == "export":
+            view = await self._meant(ask, words[1:], "/postmortem export ID")
+            return await self.export(view, ask.user)
+        if words and words[0].casefold() == "open":
+            view = await self._meant(ask, words[1:], "/postmortem open ID")
+            await self._access.permit(ask)
+            return await self.open(view.incident.id, ask.user)
+        return await self.show(await self._meant(ask, words, "/postmortem ID"))
+
+    async def show(self, view: View) -> Reply:
+        """Show the document with the buttons to write it; ask first whether there is to be one."""
+        incident = view.incident
+        if incident.postmortem_at is None:
+            text = markup("Incident {} has no postmortem yet: {}.", incident.id, bold(incident.title))
+            return Reply(
+                text,
+                (section(text), *actions(button("Open postmortem", OPEN_POSTMORTEM, str(incident.id)))),
+            )
+        text = markup("The postmortem of incident {}: {}", incident.id, incident.title)
+        return Reply(text, (*document_blocks(view), *document_buttons(incident)))
+
+    async def open(self, id_: int, by: str) -> Reply:
+        """Ask for the postmortem's channel; asking twice changes nothing."""
+        before = await self._access.incidents.views.of(id_)
+        if before.incident.postmortem_at is not None:
+            return say(markup("Its postmortem is open already{}.", _where(before)))
+        with telling():
+            await self._responder.request_postmortem(id_, by=by, now=self._access.clock.now())
+        text = markup(
+            "{} opens the postmortem of incident {}. Both teams are invited to its channel in a moment. "
+            "Next: write down what you saw, without blame.",
+            mention(by), id_,
+        )  # fmt: skip
+        return say(text, seen_by_channel=True)
+
+    async def write(self, id_: int, part: Part, text: str, by: str) -> Reply:
+        """Write a part of the document."""
+        with telling():
+            await self._responder.write_part(id_, part, text, by=by, now=self._access.clock.now())
+        return say(markup("{} is written down. The document shows it.", bold(HEADINGS[part])))
+
+    async def classify(self, id_: int, cause: Cause, by: str) -> Reply:
+        """Say what class of cause it had."""
+        with telling():
+            await self._responder.classify(id_, cause, by=by, now=self._access.clock.now())
+        return say(markup("Cause: {}. The document says what work this points to.", bold(cause.value)))
+
+    async def correct(self, id_: int, change: Change, by: str) -> Reply:
+        """Correct when it began and ended."""
+        with telling():
+            await self._responder.change(id_, change, by=by, now=self._access.clock.now())
+        return say(Markup("The times are corrected, and the cost with them."))
+
+    async def export(self, view: View, user: str) -> Reply:
+        """Hand the document to a person as Markdown: as a file, or in a message where Slack takes none."""
+        text = (await self._named(view)).markdown()
+        day = view.incident.opened_at.astimezone(UTC)
+        name = f"postmortem-{view.incident.id}-{day:%Y-%m-%d}.md"
+        try:
+            await self._files.send(user, name, text, f"Postmortem of incident {view.incident.id}")
+        except SlackFault as fault:
+            log.warning("file_not_sent", error=fault.error)
+            return _as_message(view, text, fault.error)
+        return say(markup("{} is in your direct messages with Governor.", code(name)))
+
+    async def _named(self, view: View) -> Postmortem:
+        people = {entry.by for entry in view.timeline} | set(view.incident.roles.values())
+        people |= {action.owner for action in view.actions if action.owner}
+        ids = sorted(person for person in people if person[:1] in {"U", "W"} and person.isupper())
+        names = {person: await self._access.people.name(person) for person in ids}
+        return Postmortem(view.incident, view.timeline, view.actions, view.cost, view.now, names)
+
+    async def _meant(self, ask: Ask, words: list[str], form: str) -> View:
+        if len(words) > 1:
+            raise Hint(markup("One incident at a time: {}.", code(form)))
+        return await self._access.meant(ask, words[0] if words else "", form=form)
+
+
+def _as_message(view: View, text: str, error: str) -> Reply:
+    where = f"/api/v1/incidents/{view.incident.id}/postmortem.md"
+    first = markup(
+        "Slack takes no file from Governor ({}), so here it is. All of it: {}.",
+        code(error),
+        code(f"GET {where}"),
+    )
+    shown = cut(text.replace("`", "'"), TEXT - _FENCE)
+    return Reply(first, (section(first), section(Markup(f"```\n{shown}\n```"))))
+
+
+def _where(view: View) -> Markup:
+    channel_id = view.channel_id(RoomKind.POSTMORTEM)
+    return Markup(f", in <#{channel_id}>") if channel_id else NOTHING

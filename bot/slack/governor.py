@@ -40,6 +40,13 @@ class GovernorCommand:
             _line("freeze and lift", await self._people.right(user, permissions.freeze), permissions.freeze),
             _line("exempt a change", await self._people.right(user, permissions.exempt), permissions.exempt),
         ]
+        lines.append(
+            _line(
+                "open and lead incidents",
+                await self._people.right(user, permissions.incidents),
+                permissions.incidents,
+            )
+        )
         for environment in self._overview.catalog.workspace.flags.environments:
             entries = permissions.flags.get(environment.name, ())
             deed = f"change flags in {environment.name}"

@@ -191,6 +191,7 @@ async def test_whoami_says_what_one_may_do_and_why(office: Office) -> None:
     assert "You may not *freeze and lift*: only @sre may." in morgan
     assert "You may *exempt a change*: the policy names you." in morgan
     assert "Europe/London" in morgan
+    assert "*open and lead incidents*" in morgan
 
 
 async def test_audit_tells_the_newest_first(office: Office) -> None:

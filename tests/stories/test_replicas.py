@@ -81,7 +81,7 @@ async def staged(folder: Path, seed: int) -> AsyncIterator[Stage]:
         exporter = await stack.enter_async_context(running_exporter())
         prometheus = await stack.enter_async_context(running_prometheus(folder, [exporter]))
         slack = await stack.enter_async_context(
-            SandboxServer(manifest=manifest("https://governor.example"), ack_s=20)
+            SandboxServer(manifest=manifest("https://governor.example"), ack_s=90)
         )
         slack.faults = slack.web_api.faults = DeliveryFaults(seed)
         database = await postgresql.new_database()

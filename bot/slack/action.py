@@ -53,7 +53,7 @@ class ActionCommand:
             meant.text[:MOST_TEXT], service, id_, meant.owner, meant.due, meant.is_p0, request[:200]
         )
         action = await self._book.add(wanted, by=user, now=self._access.clock.now())
-        return say(join(" ", [told(action), _next(action)]), seen_by_channel=True)
+        return say(join(". ", [told(action), _next(action)]), seen_by_channel=True)
 
     async def _add(self, ask: Ask) -> Reply:
         today = await self._today(ask.user)
@@ -73,7 +73,7 @@ class ActionCommand:
         except UnknownAction as error:
             raise Hint(sentence(str(error))) from error
         text = markup("Action {} is done, says {}: {}", action.id, mention(ask.user), action.text)
-        return say(text, seen_by_channel=await self._is_public(action))
+        return say(text, seen_by_channel=await self._is_public(action, ask.channel))
 
     async def _change(self, ask: Ask) -> Reply:
         due, words = take_due(split_keeping_people(ask.text)[1:], await self._today(ask.user))
@@ -87,8 +87,8 @@ class ActionCommand:
             action = await self._book.change(id_, by=ask.user, now=now, owner=owner, due=due)
         except UnknownAction as error:
             raise Hint(sentence(str(error))) from error
-        text = join(" ", [told(action), _next(action)])
-        return say(text, seen_by_channel=await self._is_public(action))
+        text = join(". ", [told(action), _next(action)])
+        return say(text, seen_by_channel=await self._is_public(action, ask.channel))
 
     async def _list(self, ask: Ask, words: Sequence[str]) -> Reply:
         service = self._access.overview.find(name(words[0])).name if words else None
@@ -98,11 +98,14 @@ class ActionCommand:
             found = [action for action in found if action.incident_id == here]
         else:
             hidden = await self._access.private_ids()
-            found = [action for action in found if action.incident_id not in hidden]
+            found = [one for one in found if one.incident_id not in hidden or one.incident_id == here]
         return action_list(found, service, ask.question, await self._today(ask.user))
 
-    async def _is_public(self, action: Action) -> bool:
-        return action.incident_id is None or action.incident_id not in await self._access.private_ids()
+    async def _is_public(self, action: Action, channel: str) -> bool:
+        """Tell whether a channel may see an action: one of a private incident is seen in its own alone."""
+        if action.incident_id not in await self._access.private_ids():
+            return True
+        return action.incident_id == await self._access.here(channel)
 
     async def _today(self, user: str) -> date:
         zone = await self._access.people.zone(user)

@@ -1,0 +1,162 @@
+"""What is typed after `/incident` and `/action`, in the zone of whoever types it."""
+
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.incidents.incident import Severity
+from bot.slack.incident_words import action, impact, opening, past_moment, take_due
+from bot.slack.words import Hint
+
+LONDON, NEW_YORK = ZoneInfo("Europe/London"), ZoneInfo("America/New_York")
+SERVICES = ("checkout", "search")
+MONDAY = date(2026, 11, 23)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("typed", "title", "severity", "services"),
+    [
+        ("it is slow", "it is slow", Severity.SEV3, ()),
+        ("Checkout 500s sev2 checkout", "Checkout 500s", Severity.SEV2, ("checkout",)),
+        ("slow checkout SEARCH sev1", "slow", Severity.SEV1, ("checkout", "search")),
+        ("search is down", "search is down", Severity.SEV3, ()),
+        ("“search”", "search", Severity.SEV3, ()),
+        ("'slow search' search", "slow search", Severity.SEV3, ("search",)),
+        ("sev1 alarms sev2", "sev1 alarms", Severity.SEV2, ()),
+    ],
+)
+def test_title_comes_first_severity_and_services_last(
+    typed: str, title: str, severity: Severity, services: tuple[str, ...]
+) -> None:
+    read = opening(typed.split(), SERVICES)
+    assert (read.title, read.severity, read.services) == (title, severity, services)
+
+
+@pytest.mark.parametrize("typed", ["", "sev2", "checkout search", "x" * 201])
+def test_opening_without_a_fitting_title_is_refused(typed: str) -> None:
+    with pytest.raises(Hint):
+        opening(typed.split(), SERVICES)
+
+
+@pytest.mark.parametrize(
+    ("typed", "start", "end"),
+    [
+        ("30% from 14:05 to 14:20", "2026-11-23T14:05", "2026-11-23T14:20"),
+        ("30% since 14:05", "2026-11-23T14:05", None),
+        ("30% from 14:05 to now", "2026-11-23T14:05", "2026-11-23T14:30"),
+        ("30% from 14:31 to 15:00", "2026-11-22T14:31", "2026-11-22T15:00"),
+        ("30% from 23:50 to 00:20", "2026-11-22T23:50", "2026-11-23T00:20"),
+        ("30% from 2026-11-20 09:00 to 09:30", "2026-11-20T09:00", "2026-11-20T09:30"),
+        ("30% from 2026-11-20 09:00 to 2026-11-21 08:00", "2026-11-20T09:00", "2026-11-21T08:00"),
+    ],
+)
+def test_times_are_the_last_such_times(typed: str, start: str, end: str | None) -> None:
+    read = impact(typed.split(), now=at("2026-11-23T14:30"), zone=LONDON)
+    assert read.share == 0.3
+    assert read.start == at(start)
+    assert read.end == (at(end) if end else None)
+
+
+def test_same_words_mean_another_moment_elsewhere() -> None:
+    read = impact(["5%", "from", "09:05", "to", "09:20"], now=at("2026-11-23T14:30"), zone=NEW_YORK)
+    assert read.start == at("2026-11-23T14:05")
+    assert read.end == at("2026-11-23T14:20")
+
+
+def test_when_clocks_go_back_a_time_comes_twice() -> None:
+    """On 25 October 2026 London shows 01:30 at 00:30 and at 01:30 UTC."""
+    words = ["01:30"]
+    assert past_moment(words, now=at("2026-10-25T00:45"), zone=LONDON)[0] == at("2026-10-25T00:30")
+    assert past_moment(words, now=at("2026-10-25T01:45"), zone=LONDON)[0] == at("2026-10-25T01:30")
+    read = impact(["9%", "from", "00:50", "to", "01:10"], now=at("2026-10-25T05:00"), zone=LONDON)
+    assert read.end == at("2026-10-25T00:10")
+    read = impact(["9%", "from", "01:50", "to", "01:10"], now=at("2026-10-25T01:20"), zone=LONDON)
+    assert (read.start, read.end) == (at("2026-10-25T00:50"), at("2026-10-25T01:10"))
+
+
+def test_when_clocks_go_forward_a_time_is_missing() -> None:
+    """On 29 March 2026 London goes from 01:00 to 02:00 at 01:00 UTC."""
+    with pytest.raises(Hint, match="There was no `01:30` on 2026-03-29"):
+        past_moment(["01:30"], now=at("2026-03-29T09:00"), zone=LONDON)
+    assert past_moment(["01:30"], now=at("2026-03-29T00:30"), zone=LONDON)[0] == at("2026-03-28T01:30")
+    read = impact(["9%", "from", "00:30", "to", "02:30"], now=at("2026-03-29T09:00"), zone=LONDON)
+    assert read.start is not None
+    assert read.end is not None
+    assert read.end - read.start == timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", "a lot", "101%", "-3%", "30% at noon", "30% from", "30% from 25:00", "30% from 9", "30% of payments",
+     "30% from 14:05 to", "30% from 14:05 14:20", "30% from 2026-11-21 09:00 to 2026-11-20 09:00"],
+)  # fmt: skip
+def test_impact_that_cannot_be_read_is_refused(typed: str) -> None:
+    with pytest.raises(Hint):
+        impact(typed.split(), now=at("2026-11-23T14:30"), zone=LONDON, services=SERVICES)
+
+
+def test_impact_of_one_service() -> None:
+    words = ["30%", "of", "Search", "from", "14:05"]
+    read = impact(words, now=at("2026-11-23T14:30"), zone=UTC, services=SERVICES)
+    assert read.service == "search"
+
+
+@given(
+    st.integers(0, 10 * 365 * 24 * 60),
+    st.times(),
+    st.sampled_from([LONDON, NEW_YORK, UTC]),
+)
+def test_a_time_alone_is_at_most_a_day_and_an_hour_ago(minutes: int, clock: time, zone: tzinfo) -> None:
+    here = at("2020-01-01T00:00") + timedelta(minutes=minutes)
+    word = f"{clock:%H:%M}"
+    try:
+        moment, _ = past_moment([word], now=here, zone=zone)
+    except Hint as hint:
+        assert "There was no" in str(hint)  # noqa: PT017 - only the hour that clocks skip is refused
+        return
+    assert timedelta() <= here - moment <= timedelta(hours=25)
+    assert f"{moment.astimezone(zone):%H:%M}" == word
+
+
+@pytest.mark.parametrize(
+    ("typed", "text", "owner", "due", "is_p0"),
+    [
+        ("add the missing test", "add the missing test", None, None, False),
+        ("add a test <@U0DANA|dana> due friday P0", "add a test", "U0DANA", date(2026, 11, 27), True),
+        ("P0 load test <@U0SAM> due tomorrow", "load test", "U0SAM", date(2026, 11, 24), True),
+        ("alert earlier due 2026-12-01 <@U0SAM>", "alert earlier", "U0SAM", date(2026, 12, 1), False),
+        ("alert earlier due 1 december", "alert earlier", None, date(2026, 12, 1), False),
+        ("alert earlier due feb 3", "alert earlier", None, date(2027, 2, 3), False),
+        ("alert earlier due monday", "alert earlier", None, date(2026, 11, 30), False),
+        ("retry what is due again", "retry what is due again", None, None, False),
+    ],
+)
+def test_actions_are_read_with_owner_day_and_urgency(
+    typed: str, text: str, owner: str | None, due: date | None, is_p0: bool
+) -> None:
+    read = action(typed, today=MONDAY, services=SERVICES)
+    assert (read.text, read.owner, read.due, read.is_p0) == (text, owner, due, is_p0)
+
+
+def test_action_may_name_its_service_last() -> None:
+    read = action("add a fallback <@U0SAM> for search", today=MONDAY, services=SERVICES)
+    assert (read.text, read.service) == ("add a fallback", "search")
+
+
+@pytest.mark.parametrize("typed", ["due 2026-11-22", "due 31.12.", "due 2026-02-30", "due"])
+def test_days_that_have_passed_or_cannot_be_read_are_refused(typed: str) -> None:
+    with pytest.raises(Hint):
+        take_due(typed.split(), MONDAY)
+
+
+@pytest.mark.parametrize("typed", ["", "P0", "<@U0SAM> due friday"])
+def test_action_without_words_is_refused(typed: str) -> None:
+    with pytest.raises(Hint):
+        action(typed, today=MONDAY, services=SERVICES)

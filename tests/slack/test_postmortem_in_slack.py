@@ -1,0 +1,115 @@
+"""The postmortem's document: opened, written in forms, taken away."""
+
+from datetime import timedelta
+
+from bot.incidents.incident import Cause, Status
+from bot.incidents.steps import RoomKind
+from bot.sandbox.faults import Fault
+from tests.slack.examples import NOW
+from tests.slack.incident_scene import IncidentScene, chosen, picked, typed
+
+
+async def resolved(scene: IncidentScene) -> str:
+    """Play an incident of fifteen minutes; answer its channel."""
+    channel = await scene.open()
+    scene.office.shop.clock.time = NOW + timedelta(minutes=15)
+    await scene.office.types("sam", "/incident status resolved", channel)
+    return channel
+
+
+async def test_button_on_resolve_opens_the_postmortem_once(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    message = scene.last("dana", channel)
+    for _ in range(2):
+        await scene.presses("dana", message, channel, "postmortem.open")
+    assert scene.last("dana", channel).text.startswith("Its postmortem is open already")
+    assert (await scene.view()).incident.postmortem_at is not None
+    await scene.work()
+    room = scene.channel_id(await scene.view(), RoomKind.POSTMORTEM)
+    found = scene.office.slack.workspace.channels[room]
+    assert found.name.startswith("pm-2026-11-23-checkout-500s")
+    assert {"U0DANA", "U0SAM"} <= set(found.members)
+
+
+async def test_postmortem_typed_before_there_is_one_offers_to_open_it(scene: IncidentScene) -> None:
+    channel = await scene.open()
+    answer = await scene.office.types("riley", "/postmortem 1")
+    assert answer.text == "Incident 1 has no postmortem yet: *Checkout 500s*."
+    await scene.presses("riley", answer, "#general", "postmortem.open")
+    assert "Only @sre or @checkout-devs" in scene.last("riley").text
+    opened = await scene.office.types("sam", "/postmortem open", channel)
+    assert opened.text.startswith("<@U0SAM> opens the postmortem of incident 1.")
+    shown = await scene.office.types("sam", "/postmortem", channel)
+    assert shown.text == "The postmortem of incident 1: Checkout 500s"
+
+
+async def test_document_is_written_in_forms_that_come_filled_in(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    await scene.office.types("sam", "/postmortem open", channel)
+    await scene.work()
+    room = scene.channel_id(await scene.view(), RoomKind.POSTMORTEM)
+    document = await scene.card(room, RoomKind.POSTMORTEM)
+    written = {"summary": "Payments failed.", "factors": "No canary.", "went_well": "The alert."}
+    for part, text in written.items():
+        await scene.presses("dana", document, room, f"postmortem.edit.{part}")
+        assert await scene.submits("dana", text=typed(text)) == {}
+    await scene.presses("sam", document, room, "postmortem.edit.summary")
+    assert scene.form("sam")["blocks"][0]["element"]["initial_value"] == "Payments failed."
+    await scene.presses("sam", document, room, "postmortem.cause")
+    assert await scene.submits("sam", cause=chosen("capacity")) == {}
+    assert scene.last("sam", room).text == "Cause: *capacity*. The document says what work this points to."
+    incident = (await scene.view()).incident
+    assert incident.document == written
+    assert incident.cause is Cause.CAPACITY
+
+
+async def test_times_are_corrected_and_wrong_ones_refused_in_the_form(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    await scene.office.types("sam", "/postmortem open", channel)
+    document = await scene.card(channel, RoomKind.POSTMORTEM)
+    began, ended = NOW - timedelta(minutes=5), NOW + timedelta(minutes=5)
+    await scene.presses("sam", document, channel, "postmortem.times")
+    faults = await scene.submits(
+        "sam", started_at=picked(ended.timestamp()), ended_at=picked(began.timestamp())
+    )
+    assert faults == {"ended_at": "It ends before it begins."}
+    faults = await scene.submits(
+        "sam", started_at=picked(began.timestamp()), ended_at=picked(ended.timestamp())
+    )
+    assert faults == {}
+    incident = (await scene.view()).incident
+    assert (incident.started_at, incident.ended_at) == (began, ended)
+    assert incident.status is Status.RESOLVED
+
+
+async def test_export_is_a_markdown_file_in_the_askers_direct_messages(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    await scene.office.types("dana", "/incident note rolled back", channel)
+    answer = await scene.office.types("sam", "/postmortem export", channel)
+    assert answer.text == "`postmortem-1-2026-11-23.md` is in your direct messages with Governor."
+    (file,) = scene.office.slack.workspace.files.values()
+    assert file.is_complete
+    assert file.name == "postmortem-1-2026-11-23.md"
+    direct = next(c for c in scene.office.slack.workspace.channels.values() if c.id in file.shared_in)
+    assert "U0SAM" in direct.members
+    assert direct.kind == "im"
+
+
+async def test_export_falls_back_to_a_message_where_slack_takes_no_file(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    scene.office.slack.faults.once(Fault.SERVER_ERROR, "files.getUploadURLExternal")
+    answer = await scene.office.types("sam", "/postmortem export 1", channel)
+    assert answer.text.startswith("Slack takes no file from Governor")
+    assert "# Checkout 500s" in str(answer.blocks)
+    assert "GET /api/v1/incidents/1/postmortem.md" in answer.text
+
+
+async def test_postmortem_of_a_private_incident_is_shown_in_its_channel_alone(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    await scene.office.types("sam", "/incident private", channel)
+    assert (await scene.office.types("riley", "/postmortem export 1")).text.startswith(
+        "There is no incident 1."
+    )
+    assert (await scene.office.types("riley", "/postmortem 7")).text.startswith("There is no incident 7.")
+    assert "no incident's number" in (await scene.office.types("riley", "/postmortem seven")).text
+    assert "One incident at a time" in (await scene.office.types("riley", "/postmortem 1 2")).text

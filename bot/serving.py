@@ -39,9 +39,10 @@ async def serve(
             # What is there now stays: a collection that walks all of it would hold every answer up.
             gc.collect()
             gc.freeze()
-            async with asyncio.TaskGroup() as tasks:
-                ending = tasks.create_task(_stop_when(stopping or asyncio.Event(), governor))
+            ending = asyncio.create_task(_stop_when(stopping or asyncio.Event(), governor))
+            try:
                 await governor.run()
+            finally:
                 ending.cancel()
     except PolicyFaults as found:
         faults = "\n".join(str(fault) for fault in found.faults)

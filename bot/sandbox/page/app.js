@@ -12,6 +12,8 @@ const byId = (id) => document.getElementById(id);
 const nodes = { strip: byId("strip"), sidebar: byId("sidebar"), main: byId("main"), panel: byId("panel") };
 let panel = null;
 let planned = 0;
+let loaded = false;
+const waiting = [];
 
 const actions = {
   go: () => document.body.classList.remove("navigating"),
@@ -91,8 +93,12 @@ function closeMenus(event) {
   for (const menu of document.querySelectorAll("details.menu[open], details.multi[open]")) if (!menu.contains(event.target)) menu.open = false;
 }
 
+/** Load the snapshot; changes that arrive meanwhile wait, and are laid over it. */
 async function connect() {
+  loaded = false;
   await load();
+  loaded = true;
+  waiting.splice(0).forEach(apply);
   document.body.classList.remove("lost");
   state.place.id ? draw() : navigate();
   document.body.dataset.ready = "true";
@@ -104,6 +110,7 @@ addEventListener("click", closeMenus);
 addEventListener("visibilitychange", plan);
 follow(
   (change) => {
+    if (!loaded) return void waiting.push(change);
     apply(change);
     plan();
   },

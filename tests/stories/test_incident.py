@@ -1,0 +1,130 @@
+"""The loop that people close: outage, incident, postmortem, an action that is owned, and the freeze lifts."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.model import Message
+from bot.sandbox.server import SandboxServer
+from bot.slack.incident_card import CARD, DOCUMENT
+from tests.running import Bot, eventually, running_governor
+
+POLICIES = """
+apiVersion: governor/v1
+kind: Workspace
+metadata: {name: acme}
+spec:
+  channels: {announcements: "#releases", incidents: "#incidents"}
+  evaluateEvery: 1s
+  permissions: {freeze: ["@sre"], incidents: everyone}
+---
+apiVersion: governor/v1
+kind: ErrorBudgetPolicy
+metadata: {name: standard}
+spec: {freezeAt: 0%, unfreezeAt: 10%, dwell: 0s, burnAlerts: [], warnAt: [], unfreezeRequires: actionsOwned}
+---
+apiVersion: governor/v1
+kind: Service
+metadata: {name: checkout}
+spec:
+  description: Takes the customer's money.
+  channel: "#checkout"
+  teams: {development: "@checkout-devs", reliability: "@sre"}
+  errorBudgetPolicy: standard
+  slos:
+    - {name: orders, objective: 99, window: 7d, sli: {events: {}}}
+"""
+
+
+async def push(bot: Bot, good: int, bad: int) -> None:
+    event = {
+        "service": "checkout",
+        "slo": "orders",
+        "good": good,
+        "bad": bad,
+        "at": datetime.now(UTC).isoformat(),
+    }
+    assert (await bot.api("POST", "events", json=event))[0] == 202
+
+
+async def holds(bot: Bot) -> set[str]:
+    return {hold["kind"] for hold in (await bot.state("checkout"))["holds"]}
+
+
+async def seen(slack: SandboxServer, channel: str, words: str) -> Message:
+    """Wait until somebody sees the words in a channel."""
+
+    def found() -> Message | None:
+        shown = slack.seen_by("dana", channel) + slack.ephemerals(channel, "sam")
+        return next((message for message in reversed(shown) if words in message.text), None)
+
+    message = await slack.until(found, within_s=20)
+    assert message is not None
+    return message
+
+
+async def room(slack: SandboxServer, prefix: str, kind: str) -> str:
+    """Wait until a channel is there with the message that is pinned in it; answer its id."""
+
+    def found() -> str | None:
+        channels = slack.workspace.channels.values()
+        return next(
+            (
+                channel.id
+                for channel in channels
+                if channel.name.startswith(prefix)
+                and any((m.metadata or {}).get("event_type") == kind for m in channel.messages)
+            ),
+            None,
+        )
+
+    channel = await slack.until(found, within_s=20)
+    assert channel is not None
+    return channel
+
+
+async def both_teams_in(slack: SandboxServer, channel: str) -> None:
+    """Wait until a developer and an SRE are in a channel."""
+    members = slack.workspace.channels[channel].members
+    await slack.until(lambda: {"U0DANA", "U0SAM"} <= set(members), within_s=20)
+
+
+@pytest.mark.timeout(180)
+async def test_an_outage_becomes_an_incident_and_the_freeze_lifts_once_its_action_is_owned(
+    tmp_path: Path, slack: SandboxServer
+) -> None:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "all.yaml").write_text(POLICIES)
+    slack.rates.enabled = False
+    dana, sam = slack.person("dana"), slack.person("sam")
+    async with running_governor(policies=folder, slack=slack, folder=tmp_path) as bot:
+        await push(bot, 990, 0)
+        await push(bot, 0, 20)
+        await dana.says("/incident open nobody can pay sev2", "#checkout")
+        channel = await room(slack, "inc-", CARD)
+        await both_teams_in(slack, channel)
+        await eventually(lambda: holds(bot), {"budget", "incident"}.__eq__)
+
+        await sam.says("/incident role commander", channel)
+        await seen(slack, channel, "is commander")
+        await sam.says("/incident status resolved", channel)
+        resolved = await seen(slack, channel, "set it to *resolved*")
+        await eventually(lambda: holds(bot), {"budget"}.__eq__)
+
+        await dana.acts(resolved, channel, "postmortem.open")
+        postmortem = await room(slack, "pm-", DOCUMENT)
+        await both_teams_in(slack, postmortem)
+        await dana.says("/action add test the rollback P0", postmortem)
+        await seen(slack, postmortem, "it needs an owner and a due date")
+
+        await push(bot, 10_000, 0)
+        (orders,) = (await bot.state("checkout"))["slos"]
+        assert orders["remaining"] > 0.1
+        assert await holds(bot) == {"budget"}
+        await sam.says("/action change 1 @dana due tomorrow", postmortem)
+        await bot.until_state("checkout", "open")
+        await seen(slack, "#releases", "is open again")
+        assert [made for made in slack.refused if made.error != "already_in_channel"] == []
+        assert await bot.terminate() == 0

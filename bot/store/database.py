@@ -25,7 +25,7 @@ _POSTGRESQL: dict[str, Any] = {
     "server_settings": {
         "application_name": "governor",
         # A replica that was halted in the middle of a transaction must not halt the others.
-        "idle_in_transaction_session_timeout": "8000",
+        "idle_in_transaction_session_timeout": "5000",
     },
 }
 

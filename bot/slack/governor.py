@@ -47,6 +47,8 @@ class GovernorCommand:
                 permissions.incidents,
             )
         )
+        entries = permissions.incidents
+        lines.append(_line("open and change incidents", await self._people.right(user, entries), entries))
         for environment in self._overview.catalog.workspace.flags.environments:
             entries = permissions.flags.get(environment.name, ())
             deed = f"change flags in {environment.name}"

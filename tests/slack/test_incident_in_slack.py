@@ -152,6 +152,22 @@ async def test_who_may_not_change_an_incident_changes_nothing(scene: IncidentSce
     assert (await scene.view()).incident == before
 
 
+async def test_whoami_says_who_may_change_incidents(scene: IncidentScene) -> None:
+    dana = (await scene.office.types("dana", "/governor whoami")).text
+    assert "You may *open and change incidents*: you are in @checkout-devs." in dana
+    riley = (await scene.office.types("riley", "/governor whoami")).text
+    assert "You may not *open and change incidents*: only @sre or @checkout-devs may." in riley
+
+
+async def test_audit_says_in_words_what_was_done(scene: IncidentScene) -> None:
+    channel = await scene.open()
+    await scene.office.types("sam", "/incident role commander", channel)
+    await scene.office.types("sam", "/action add test the rollback", channel)
+    told = (await scene.office.types("riley", "/audit checkout")).text
+    for deed in ("opened an incident: Checkout 500s", "gave a role", "added an action: test the rollback"):
+        assert deed in told
+
+
 async def test_outside_a_channel_orders_say_where_they_belong(scene: IncidentScene) -> None:
     answer = await scene.office.types("dana", "/incident status resolved")
     assert answer.text == "This is no incident's channel. Name the incident: `/incident list`."

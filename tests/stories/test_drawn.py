@@ -1,5 +1,7 @@
 """Every message that the bot can send, from real states: taken by a strict Slack, drawn by the page."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -7,12 +9,16 @@ from aiohttp import web
 from playwright.async_api import expect
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.incidents import steps
+from bot.incidents.reminders import Reminder
+from bot.incidents.steps import RoomKind
 from bot.sandbox.page_api import PageApi
 from bot.slack.announcements import Announcer
 from bot.slack.commands import COMMANDS
+from bot.slack.incident_card import IncidentVoice
 from tests.slack.examples import WORKSPACE, occasions
 from tests.slack.office import Office, open_office, shop
-from tests.stories.visitor import visiting
+from tests.stories.visitor import Visitor, visiting
 
 CHANNEL = "#checkout"
 
@@ -38,7 +44,75 @@ async def show_everything(office: Office) -> int:
     typed += ["/audit", "/audit checkout since 7d", "/governor whoami", "/freeze checkout", "/budget a b"]
     for text in typed:
         await office.types("sam", text, CHANNEL)
-    return len(told) + len(typed)
+    return len(told) + len(typed) + await show_an_incident(office, client)
+
+
+async def show_an_incident(office: Office, client: AsyncWebClient) -> int:
+    """Play an incident in the channel, and show what its rooms pin; answer how many messages came."""
+    typed = ["/incident list", "/incident show 1", "/incident open Checkout *500s* sev1", "/incident list"]
+    for text in typed:
+        await office.types("sam", text, CHANNEL)
+    async with office.database.transaction() as connection:
+        room = await steps.read_room(connection, 1, RoomKind.INCIDENT)
+        assert room is not None
+        await steps.change_room(connection, room, channel_id=office.slack.find_channel(CHANNEL))
+    orders = ["", "role commander", "severity sev2", "note rolled back", "impact 30% from 14:05", "show"]
+    orders += ["impact lots", "snooze 2h", "status mitigated", "status resolved", "status over", "private"]
+    typed += [f"/incident {order}".strip() for order in orders]
+    typed += ["/postmortem", "/postmortem open", "/postmortem", "/postmortem export", "/postmortem x"]
+    typed += [
+        "/action add test the rollback P0",
+        "/action change 1 @dana due friday",
+        "/action",
+        "/action done 1",
+    ]
+    for text in typed[4:]:
+        await office.types("sam", text, CHANNEL)
+    voice = IncidentVoice(lambda: WORKSPACE)
+    view = await office.response.views.of(1)
+    told = [voice.card(view, RoomKind.INCIDENT), voice.card(view, RoomKind.POSTMORTEM)]
+    told += [message for what in Reminder if (message := voice.reminder(view, what))]
+    told += [voice.action_due(view.actions[0])]
+    for message in told:
+        await client.chat_postMessage(channel=CHANNEL, text=message.text, blocks=list(message.blocks))
+    return len(typed) + len(told)
+
+
+FORMS = (
+    "incident.note",
+    "incident.impact",
+    "postmortem.cause",
+    "postmortem.times",
+    "postmortem.edit.factors",
+    "action.add",
+)
+
+
+@pytest.mark.timeout(240)
+async def test_every_form_of_incidents_is_opened_by_slack_and_drawn(tmp_path: Path) -> None:
+    async with open_office(tmp_path, shop()) as office, drawing(office) as visitor:
+        office.slack.rates.enabled = False
+        client = AsyncWebClient(token=office.slack.bot_token, base_url=office.slack.api_url)
+        await visitor.becomes("Sam Okafor")
+        await office.types("sam", "/incident open Checkout 500s sev1 checkout search", CHANNEL)
+        voice, view = IncidentVoice(lambda: WORKSPACE), await office.response.views.of(1)
+        for kind in RoomKind:
+            card = voice.card(view, kind)
+            await client.chat_postMessage(channel=CHANNEL, text=card.text, blocks=list(card.blocks))
+        for name in ("incident.open", *FORMS):
+            if name == "incident.open":
+                await office.slack.person("sam").says("/incident", CHANNEL)
+            else:
+                shown = office.slack.messages(CHANNEL)[-2 if name.startswith("incident.") else -1]
+                await office.slack.person("sam").acts(shown, CHANNEL, name)
+            await office.face.drain(10)
+            view_shown = office.slack.person("sam").modal
+            assert view_shown is not None
+            form = visitor.page.locator("dialog.modal form")
+            await expect(form.locator("h2")).to_have_text(view_shown.content["title"]["text"])
+            assert await visitor.page.locator(".unknown").count() == 0
+            await office.slack.person("sam").closes(everything=True)
+        assert visitor.complaints == []
 
 
 @pytest.mark.timeout(240)
@@ -46,18 +120,25 @@ async def test_every_message_is_taken_by_slack_and_drawn_without_an_unknown_bloc
     async with open_office(tmp_path, shop()) as office:
         office.slack.rates.enabled = False
         shown = await show_everything(office)
-        app = web.Application()
-        PageApi(office.slack, dict).add_routes(app)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            async with visiting(f"http://127.0.0.1:{runner.addresses[0][1]}") as visitor:
-                await visitor.becomes("Sam Okafor")
-                await expect(visitor.messages).to_have_count(shown)
-                assert await visitor.page.locator(".unknown").count() == 0
-                assert "undefined" not in await visitor.page.locator("#main").inner_text()
-            assert visitor.complaints == []
-        finally:
-            await runner.cleanup()
+        async with drawing(office) as visitor:
+            await visitor.becomes("Sam Okafor")
+            await expect(visitor.messages).to_have_count(shown)
+            assert await visitor.page.locator(".unknown").count() == 0
+            assert "undefined" not in await visitor.page.locator("#main").inner_text()
+        assert visitor.complaints == []
         assert office.slack.refused == []
+
+
+@asynccontextmanager
+async def drawing(office: Office) -> AsyncIterator[Visitor]:
+    """Serve the page over the office's workspace, and open it."""
+    app = web.Application()
+    PageApi(office.slack, dict).add_routes(app)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with visiting(f"http://127.0.0.1:{runner.addresses[0][1]}") as visitor:
+            yield visitor
+    finally:
+        await runner.cleanup()

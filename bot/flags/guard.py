@@ -40,11 +40,9 @@ class Evidence:
     @property
     def words(self) -> str:
         """Say it: `availability burns at 18.2 over 5 minutes, the guard is 6; before it was 0.4`."""
-        minutes = round(self.window / timedelta(minutes=1))
         since = "" if self.before is None else f"; before it was {self.before:.1f}"
-        return (
-            f"{self.slo} burns at {self.burn:.1f} over {minutes} minutes, the guard is {self.guard:g}{since}"
-        )
+        over = _spoken(self.window)
+        return f"{self.slo} burns at {self.burn:.1f} over {over}, the guard is {self.guard:g}{since}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +134,9 @@ def crossing(
 def unmeasured(readings: Sequence[Reading]) -> tuple[str, ...]:
     """Answer the SLOs whose burn rate is not known."""
     return tuple(reading.slo for reading in readings if reading.burn is None)
+
+
+def _spoken(window: timedelta) -> str:
+    seconds = round(window.total_seconds())
+    count, unit = (seconds, "second") if seconds % 60 else (seconds // 60, "minute")
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

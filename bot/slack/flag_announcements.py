@@ -1,5 +1,6 @@
 """What the channels are told about flags, in words. Pure, so that it can run within a transaction."""
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import assert_never
@@ -21,16 +22,32 @@ from bot.flags.order import (
     RampHeld,
     RampStopped,
 )
+from bot.freezes.hold import GOVERNOR
 from bot.policy.catalog import Workspace
 from bot.slack.announcements import Telling
 from bot.slack.asking import Question, Reply, show_button
-from bot.slack.blocks import NOTHING, Markup, bold, button, code, join, markup, mention, section, when
+from bot.slack.blocks import (
+    NOTHING,
+    Markup,
+    bold,
+    button,
+    code,
+    escape,
+    join,
+    markup,
+    mention,
+    section,
+    when,
+)
 from bot.slack.wording import duration, listed
 from bot.store.outbox import Block, Message
 
 APPROVE = "flag.approve"
 DECLINE = "flag.decline"
 """The buttons under an increase that waits for another person."""
+
+# The bot's own words come first in a reason: what follows them was typed.
+_ASKER = re.compile(r"asked for by ([UW][A-Z0-9]{2,20})(?=:|$)")
 
 
 class FlagAnnouncer:
@@ -94,11 +111,12 @@ def tell(occasion: FlagOccasion, place: Place) -> Telling:  # noqa: PLR0911 - on
                        exposure_in_words(state), when(until)),
                 following=markup("Next: {} keeps it on.", place.typed("on")),
             )  # fmt: skip
-        case RampHeld(_, why, progress, goes_on):
+        case RampHeld(by, why, progress, goes_on):
+            held = sentence(why) if by == GOVERNOR else markup("{} holds it.", mention(by))
             following = (
                 Markup("It goes on by itself.") if goes_on else markup("Next: {}.", place.typed("ramp go"))
             )
-            return Telling("ramp_held", _ramp(progress, place, "waits"), (sentence(why),), following)
+            return Telling("ramp_held", _ramp(progress, place, "waits"), (held,), following)
         case RampGoesOn(by, progress):
             headline = markup("{} {}.", _ramp(progress, place, "goes on, by"), mention(by))
             return Telling("ramp_goes_on", headline, (), _next_step(progress))
@@ -119,10 +137,20 @@ def change_in_words(live: Live, name: Markup) -> Markup:
     return markup("{} — {}, {}.", bold(difference.words), name, shown)
 
 
+def reason_in_words(by: str, reason: str) -> Markup:
+    """Answer a reason as people read it: where the bot names whoever asked, Slack shows their name."""
+    found = _ASKER.search(reason) if by == GOVERNOR else None
+    if found is None:
+        return escape(reason)
+    return join("", [reason[: found.start(1)], mention(found[1]), reason[found.end(1) :]])
+
+
 def live_after(seen_after: timedelta) -> str:
-    """Answer `live after 1.6 s`; a change that was found later was live already."""
+    """Answer `live after 1.6 s`, `live at once` below a tenth; what was found later was live already."""
     seconds = seen_after.total_seconds()
-    return f"live after {seconds:.1f}\u00a0s" if seconds > 0 else "live"
+    if not seconds:
+        return "live"
+    return f"live after {seconds:.1f}\u00a0s" if seconds >= 0.1 else "live at once"
 
 
 _SIGNS = {
@@ -135,7 +163,8 @@ _SIGNS = {
 def _changed(event: Changed, occasion: FlagOccasion, place: Place) -> Telling:
     order, live = event.order, event.live
     approved = markup(", approved by {}", mention(order.approved_by)) if order.approved_by else ""
-    facts = [markup("By {}{}: {}.", mention(order.by), approved, order.reason.rstrip("."))]
+    why = reason_in_words(order.by, order.reason.rstrip("."))
+    facts = [markup("By {}{}: {}.", mention(order.by), approved, why)]
     if event.ended_ramp:
         facts.append(Markup("Its ramp ended with that."))
     if event.ended_timer:

@@ -22,6 +22,7 @@ from bot.slack.blocks import (
     section,
     when,
 )
+from bot.slack.flag_announcements import reason_in_words
 from bot.slack.wording import duration, from_now, listed
 from bot.store import audit
 
@@ -109,7 +110,8 @@ def _deed(row: audit.Row) -> Markup:
     way = " → ".join(str(one) for one in (before, after) if one) or entry.action.replace(".", " ")
     approved = (entry.after or {}).get("approved_by")
     by = markup(", approved by {}", mention(str(approved))) if approved else ""
-    return markup("{} · {} · {}{}: {}", when(row.at), bold(way), mention(entry.actor), by, entry.reason)
+    why = reason_in_words(entry.actor, entry.reason)
+    return markup("{} · {} · {}{}: {}", when(row.at), bold(way), mention(entry.actor), by, why)
 
 
 def _of(services: Sequence[str]) -> Markup:

@@ -70,7 +70,7 @@ async def test_a_ramp_is_approved_once_and_takes_each_step_in_its_time(office: O
         ("governor", "100 % of users", "U0SAM"),
     ]
     _, _, first = next(one for one in await told(office) if one[1] == "flag_changed")
-    assert "step 1 of 4 of the ramp asked for by U0DANA: the new till" in first
+    assert "step 1 of 4 of the ramp asked for by <@U0DANA>: the new till" in first
     assert "Step 1 of 4. Next: 5 %" in first
 
 
@@ -129,6 +129,7 @@ async def test_a_person_holds_a_ramp_lets_it_go_on_and_stops_it(office: Office) 
     await office.flags.tick()
     await evaluated(office)
     assert await exposure(office) == 0.01
+    assert "<@U0DANA> holds it." in (await told(office))[-1][2]
     await office.types("dana", f"/flag ramp go {FLAG}")
     await office.flags.tick()
     assert await exposure(office) == 0.05

@@ -8,6 +8,7 @@ import pytest
 
 from bot.flags.change import SetExposure
 from bot.sandbox.faults import Fault
+from bot.slack.flag_announcements import live_after
 from tests.slack.flag_office import (
     FLAG,
     audited,
@@ -34,13 +35,18 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
 async def test_a_change_where_nothing_is_protected_is_live_and_seen_by_the_channel(office: Office) -> None:
     seen = await office.types("riley", f"/flag rollout {FLAG} 25% staging trying it out")
     assert seen.ephemeral_to is None
-    assert seen.text.startswith(f"*off → 25 % of users* — *{FLAG}* in staging, live after ")
+    assert seen.text.startswith(f"*off → 25 % of users* — *{FLAG}* in staging, live ")
     assert await exposure(office, "staging") == 0.25
     assert await exposure(office) == 0
     ((channel, occasion, text),) = await told(office)
     assert (channel, occasion) == ("#checkout", "flag_changed")
     assert "By <@U0RILEY>: trying it out." in text
     assert text.endswith("Next: `/flag undo new-checkout staging` takes it back.")
+
+
+def test_a_change_says_how_long_it_took_to_be_seen() -> None:
+    assert live_after(timedelta(seconds=1.62)) == "live after 1.6\u00a0s"
+    assert live_after(timedelta(milliseconds=20)) == "live at once"
 
 
 async def test_an_increase_in_a_protected_environment_waits_for_another_person(office: Office) -> None:

@@ -21,6 +21,10 @@ const THUMB = "M2 7.500h2.500v6H2zM5.500 7.800 8 2.500c1.600 0 2 1.100 1.700 2.4
 const SHEET = ["rect:3,2,10,12,1.500,#f4f1ea", "frame:3,2,10,12,1.500,#8a8f98"];
 
 const ART = {
+  raised_hand: [shape("M4.200 8V4.300a1 1 0 0 1 2 0V2.700a1 1 0 0 1 2 0v.800a1 1 0 0 1 2 0v1.300a1 1 0 0 1 2 0V10c0 3-1.700 4.800-4.200 4.800-2 0-3-.900-4-2.800L2.200 8.800c.800-.900 1.500-.700 2-.800z", SKIN), line("M6.200 4.500V8M8.200 4V8M10.200 4.800V8", "#d9a52a", 0.8)],
+  hourglass: [shape("M4 2h8l-3.200 6L12 14H4l3.200-6z", "#cfe3ee"), shape("M5 13.400h6L8 9.500zM6 5h4L8 8z", "#e0a92e"), line("M3.500 2h9M3.500 14h9", GREY, 1.6)],
+  rewind: [box(BLUE), shape("M8 4.500v7L3.500 8zM12.500 4.500v7L8 8z", "#ffffff")],
+  small_red_triangle_down: [shape("M3 5h10l-5 7.500z", RED)],
   large_green_circle: [disc(GREEN)],
   large_yellow_circle: [disc("#e8c32f")],
   large_orange_circle: [disc("#e8832a")],

@@ -18,7 +18,7 @@ const TABLE = `
 |arrow_left ⬅️|arrow_upper_right ↗️|arrow_lower_right ↘️|repeat 🔁|arrows_counterclockwise 🔄|rewind ⏪
 |fast_forward ⏩|double_vertical_bar ⏸️|pause_button ⏸️|arrow_forward ▶️|black_square_for_stop ⏹️|checkered_flag 🏁
 |triangular_flag_on_post 🚩|shield 🛡️|speech_balloon 💬|mega 📣|loudspeaker 📢|wave 👋|clap 👏|muscle 💪|ok_hand 👌
-|raised_hands 🙌|point_right 👉|heart ❤️|green_heart 💚|blue_heart 💙|broken_heart 💔|star ⭐|sparkles ✨|sunny ☀️
+|raised_hands 🙌|raised_hand ✋|point_right 👉|heart ❤️|green_heart 💚|blue_heart 💙|broken_heart 💔|star ⭐|sparkles ✨|sunny ☀️
 |cloud ☁️|partly_sunny ⛅|thunder_cloud_and_rain ⛈️|thinking_face 🤔|slightly_smiling_face 🙂|smile 😄|grin 😁|joy 😂
 |sweat_smile 😅|sob 😭|scream 😱|see_no_evil 🙈|robot_face 🤖|ghost 👻|coffee ☕|beers 🍻|pizza 🍕|seedling 🌱
 |octagonal_sign 🛑|stop_sign 🛑|question ❓|exclamation ❗|grey_question ❔|information_source ℹ️|new 🆕|up 🆙

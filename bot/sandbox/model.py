@@ -190,6 +190,8 @@ class Channel:
         }
         if self.kind == "im":
             return body | {"user": next((m for m in self.members if m != viewer), viewer)}
+        if self.canvas is not None:
+            body["properties"] = {"canvas": {"file_id": self.canvas, "is_empty": False}}
         return body | {
             "name": self.name,
             "name_normalized": self.name,

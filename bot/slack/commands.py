@@ -111,12 +111,13 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "postmortem",
-        "[ID | open | export]",
+        "[ID | open | export | canvas]",
         "What was learned from an incident",
         (
             Form("[ID]", "shows the document, with buttons to write it"),
             Form("open [ID]", "opens the postmortem's channel and invites both teams"),
             Form("export [ID]", "sends it to you as a Markdown file"),
+            Form("canvas [ID]", "puts it as it stands into the canvas of its channel"),
         ),
         "ID left out is the incident of the channel.",
     ),

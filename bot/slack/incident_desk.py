@@ -15,6 +15,7 @@ from bot.slack.action import ActionCommand
 from bot.slack.action_form import action_faults, action_form, read_action
 from bot.slack.asking import Ask, Reply, say
 from bot.slack.blocks import Markup
+from bot.slack.canvases import SlackCanvases
 from bot.slack.files import SlackFiles
 from bot.slack.forms import Form, Submitted
 from bot.slack.incident import IncidentCommand, asks_with
@@ -62,7 +63,7 @@ class IncidentDesk:
         self._access = IncidentAccess(incidents, database, overview, people, clock)
         self._deeds = IncidentDeeds(self._access)
         self.incident = IncidentCommand(self._access, self._deeds)
-        self.postmortem = PostmortemCommand(self._access, SlackFiles(client))
+        self.postmortem = PostmortemCommand(self._access, SlackFiles(client), SlackCanvases(client))
         self.action = ActionCommand(self._access)
         self.pins = Pins(self._access, client)
         self._carriers: Mapping[str, Carry] = {

@@ -32,12 +32,21 @@ class Files(Protocol):
         ...
 
 
+class Canvases(Protocol):
+    """The port through which a document becomes a channel's canvas."""
+
+    async def write(self, channel_id: str, title: str, markdown: str) -> None:
+        """Make the channel's canvas, or put the text in place of what it says; raises `SlackFault`."""
+        ...
+
+
 class PostmortemCommand:
     """Answers `/postmortem`, and carries it out."""
 
-    def __init__(self, access: IncidentAccess, files: Files) -> None:
+    def __init__(self, access: IncidentAccess, files: Files, canvases: Canvases) -> None:
         self._access = access
         self._files = files
+        self._canvases = canvases
         self._responder = access.incidents.responder
 
     async def answer(self, ask: Ask) -> Reply:
@@ -46,6 +55,10 @@ class PostmortemCommand:
         if words and words[0].casefold() == "export":
             view = await self._meant(ask, words[1:], "/postmortem export ID")
             return await self.export(view, ask.user)
+        if words and words[0].casefold() == "canvas":
+            view = await self._meant(ask, words[1:], "/postmortem canvas ID")
+            await self._access.permit(ask)
+            return await self.draw(view)
         if words and words[0].casefold() == "open":
             view = await self._meant(ask, words[1:], "/postmortem open ID")
             await self._access.permit(ask)
@@ -107,6 +120,21 @@ class PostmortemCommand:
             log.warning("file_not_sent", error=fault.error)
             return _as_message(view, text, fault.error)
         return say(markup("{} is in your direct messages with Governor.", code(name)))
+
+    async def draw(self, view: View) -> Reply:
+        """Put the document as it stands into the canvas of the postmortem's channel, if Slack has one."""
+        channel_id = view.channel_id(RoomKind.POSTMORTEM)
+        if channel_id is None:
+            raise Hint(markup("It has no channel yet. Next: {}.", code("/postmortem open")))
+        text = (await self._named(view)).markdown()
+        title = f"Postmortem: {view.incident.title}"
+        try:
+            await self._canvases.write(channel_id, title, text)
+        except SlackFault as fault:
+            log.info("canvas_not_written", error=fault.error)
+            export = code(f"/postmortem export {view.incident.id}")
+            return say(markup("Slack takes no canvas here ({}). Next: {}.", code(fault.error), export))
+        return say(markup("The canvas of <#{}> shows the document as it stands.", Markup(channel_id)))
 
     async def _named(self, view: View) -> Postmortem:
         people = {entry.by for entry in view.timeline} | set(view.incident.roles.values())

@@ -13,6 +13,7 @@ FAMILIES = (
     "auth",
     "bots",
     "bookmarks",
+    "canvases",
     "chat",
     "conversations",
     "files",
@@ -33,7 +34,7 @@ def methods_called() -> set[str]:
                 family, _, method = node.func.attr.partition("_")
                 on_client = ast.unparse(node.func.value).endswith("client")
                 if family in FAMILIES and method and on_client:
-                    found.add(f"{family}.{method}")
+                    found.add(f"{family}.{method.replace('canvases_', 'canvases.')}")
     return found
 
 

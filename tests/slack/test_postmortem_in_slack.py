@@ -104,6 +104,32 @@ async def test_export_falls_back_to_a_message_where_slack_takes_no_file(scene: I
     assert "GET /api/v1/incidents/1/postmortem.md" in answer.text
 
 
+async def test_canvas_shows_the_document_as_it_stands(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    assert "It has no channel yet" in (await scene.office.types("sam", "/postmortem canvas", channel)).text
+    await scene.office.types("sam", "/postmortem open", channel)
+    await scene.work()
+    room = scene.channel_id(await scene.view(), RoomKind.POSTMORTEM)
+    answer = await scene.office.types("sam", "/postmortem canvas", channel)
+    assert answer.text == f"The canvas of <#{room}> shows the document as it stands."
+    (canvas,) = scene.office.slack.workspace.canvases.values()
+    assert "# Checkout 500s" in canvas["markdown"]
+    scene.office.slack.faults.once(Fault.SERVER_ERROR, "conversations.canvases.create")
+    answer = await scene.office.types("sam", "/postmortem canvas", channel)
+    assert answer.text == "Slack takes no canvas here (`http_500`). Next: `/postmortem export 1`."
+
+
+async def test_canvas_is_written_anew_in_place(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    await scene.office.types("sam", "/postmortem open", channel)
+    await scene.work()
+    await scene.office.types("sam", "/postmortem canvas", channel)
+    await scene.office.types("dana", "/incident note rolled back", channel)
+    await scene.office.types("sam", "/postmortem canvas", channel)
+    (canvas,) = scene.office.slack.workspace.canvases.values()
+    assert "rolled back" in canvas["markdown"]
+
+
 async def test_postmortem_of_a_private_incident_is_shown_in_its_channel_alone(scene: IncidentScene) -> None:
     channel = await resolved(scene)
     await scene.office.types("sam", "/incident private", channel)

@@ -9,6 +9,7 @@ from bot.sandbox.model import Message
 from bot.sandbox.server import SandboxServer
 from bot.slack.incident_card import CARD, DOCUMENT
 from tests.running import Bot, eventually, running_governor
+from tests.stories.visitor import Visitor, running_sandbox, visiting
 
 POLICIES = """
 apiVersion: governor/v1
@@ -128,3 +129,33 @@ async def test_an_outage_becomes_an_incident_and_the_freeze_lifts_once_its_actio
         await seen(slack, "#releases", "is open again")
         assert [made for made in slack.refused if made.error != "already_in_channel"] == []
         assert await bot.terminate() == 0
+
+
+async def press(visitor: Visitor, label: str) -> None:
+    """Press a button of the last message that has it."""
+    await visitor.messages.get_by_role("button", name=label, exact=True).last.click()
+
+
+@pytest.mark.timeout(300)
+async def test_a_visitor_plays_an_incident_to_its_postmortem(tmp_path: Path) -> None:
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    async with running_sandbox(tmp_path) as url, visiting(url) as visitor:
+        await visitor.says("/incident open Nobody can pay sev2 checkout")
+        await visitor.sees("Incident 1 is open, sev2")
+        await visitor.sees("is frozen")
+        await visitor.opens(f"inc-{day}-nobody-can-pay")
+        await visitor.sees("Take command")
+        await press(visitor, "Take command")
+        await visitor.sees("is commander")
+        await press(visitor, "Resolved")
+        await visitor.sees("set it to resolved")
+        await press(visitor, "Open postmortem")
+        await visitor.sees("opens the postmortem of incident 1")
+        await visitor.opens(f"pm-{day}-nobody-can-pay")
+        await visitor.sees("Contributing factors")
+        await visitor.says("/action add test the rollback @dana due tomorrow P0", f"pm-{day}-nobody-can-pay")
+        await visitor.sees("P0 test the rollback")
+        await visitor.opens("checkout")
+        await visitor.sees("is open again")
+        assert await visitor.page.locator(".unknown").count() == 0
+    assert visitor.complaints == []

@@ -5,6 +5,7 @@ The texts under the keys are what editors and `docs/policies.md` show.
 """
 
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -39,6 +40,8 @@ from bot.policy.quantities import parse_duration
 
 API_VERSION = "governor/v1"
 FLAG_BACKENDS = ("local", "unleash", "flagd", "launchdarkly", "flagsmith")
+FLAG_BACKEND_ENTRY_POINTS = "governor.flag_backends"
+"""Where installed packages name further flag backends."""
 
 
 class Metadata(Model):
@@ -106,8 +109,9 @@ def _backend(value: object) -> object:
     if not isinstance(value, dict) or len(value) != 1:
         raise Refused("this does not name one flag backend", allowed)
     ((name, settings),) = value.items()
-    if name not in FLAG_BACKENDS:
-        raise Refused(f"this flag backend is not known{did_you_mean(name, FLAG_BACKENDS)}", allowed)
+    known = (*FLAG_BACKENDS, *(point.name for point in entry_points(group=FLAG_BACKEND_ENTRY_POINTS)))
+    if name not in known:
+        raise Refused(f"this flag backend is not known{did_you_mean(name, known)}", allowed)
     if not isinstance(settings, dict):
         raise Refused("this flag backend needs a mapping of settings", allowed)
     return value

@@ -19,6 +19,9 @@ from bot.flags.backends.local import LocalSettings
 from bot.flags.backends.settings import BackendSettings
 from bot.flags.backends.unleash import UnleashSettings
 from bot.flags.registry import BACKENDS, Surroundings, backend_names, open_backend
+from bot.policy import documents
+from bot.policy.faults import PolicyFaults
+from bot.policy.loader import load
 from bot.store.database import Database
 from tests.flags.benches import documented_backend
 
@@ -96,6 +99,24 @@ async def test_the_documented_backend_is_found_by_its_entry_point(
     assert (await backend.read("new-checkout", "production")).is_off
     with pytest.raises(Misconfigured, match="needs a list"):
         open_backend("shelf", {}, around)
+
+
+def test_policies_may_name_the_backend_of_an_installed_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = (
+        "apiVersion: governor/v1\nkind: Workspace\nmetadata: {name: acme}\n"
+        'spec: {channels: {announcements: "#releases"}, flags: {backend: {shelf: {flags: [a]}}}}\n'
+    )
+    (tmp_path / "workspace.yaml").write_text(workspace)
+    with pytest.raises(PolicyFaults, match="this flag backend is not known"):
+        load(tmp_path)
+    point = EntryPoint("shelf", "acme_flags:open_backend", registry.ENTRY_POINTS)
+    monkeypatch.setattr(
+        documents, "entry_points", lambda *, group: [point] if group == registry.ENTRY_POINTS else []
+    )
+    flags = load(tmp_path).workspace.flags
+    assert (flags.backend, flags.backend_settings) == ("shelf", {"flags": ["a"]})
 
 
 def test_the_documented_backend_has_at_most_60_lines() -> None:

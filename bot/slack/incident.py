@@ -130,7 +130,7 @@ class IncidentCommand:
         return await self._deeds.note(id_, text, ask.user, f"note {ask.request}")
 
     async def _impact(self, ask: Ask, words: Sequence[str]) -> Reply:
-        view = await self._access.meant(ask, form="/incident list")
+        view = await self._access.meant(ask, form="")
         zone = await self._access.people.zone(ask.user)
         meant = incident_words.impact(
             words, now=self._access.clock.now(), zone=zone.tz, services=view.incident.services
@@ -150,7 +150,7 @@ class IncidentCommand:
 
     async def _permitted(self, ask: Ask) -> int:
         """Answer the number of the incident of this channel, if the person may change it."""
-        view = await self._access.meant(ask, form="/incident list")
+        view = await self._access.meant(ask, form="")
         await self._access.permit(ask)
         return view.incident.id
 

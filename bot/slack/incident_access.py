@@ -58,7 +58,8 @@ class IncidentAccess:
         here = await self.here(ask.channel)
         if not number:
             if here is None:
-                raise Hint(markup("This is no incident's channel. Name the incident: {}.", code(form)))
+                how = markup("Name the incident: {}.", code(form)) if form else _TYPE_THERE
+                raise Hint(markup("This is no incident's channel. {}", how))
             return await self.incidents.views.of(here)
         found = _NUMBER.fullmatch(number)
         if found is None:
@@ -119,3 +120,4 @@ def _unknown(id_: int) -> Hint:
 
 
 _LIST = code("/incident list")
+_TYPE_THERE = markup("Type it in one; {} says where they are.", _LIST)

@@ -170,7 +170,9 @@ async def test_audit_says_in_words_what_was_done(scene: IncidentScene) -> None:
 
 async def test_outside_a_channel_orders_say_where_they_belong(scene: IncidentScene) -> None:
     answer = await scene.office.types("dana", "/incident status resolved")
-    assert answer.text == "This is no incident's channel. Name the incident: `/incident list`."
+    assert (
+        answer.text == "This is no incident's channel. Type it in one; `/incident list` says where they are."
+    )
     assert "Did you mean `/incident status`?" in (await scene.office.types("dana", "/incident stauts x")).text
 
 

@@ -8,6 +8,8 @@ counts is `traffic`'s matter.
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -26,7 +28,8 @@ SPEEDS: Final = (1, 60, 600)
 _LEAST: Final = timedelta(seconds=15)
 _TICK_S: Final = 0.5
 _AGAIN_S: Final = 1.0
-_BATCH: Final = 500
+_MOST_AT_ONCE: Final = 10_000
+"""What the bot takes in one call."""
 _PATIENCE: Final = aiohttp.ClientTimeout(total=30)
 
 
@@ -62,7 +65,7 @@ class Shop:
         self._scene_since = clock.now()
         self._start = clock.now()
         self._told_until = clock.now()
-        self._loading: float | None = 0.0
+        self._loading = True
         self._trouble: str | None = None
         self._was_told = False
         self._unsent: list[Count] = []
@@ -84,8 +87,8 @@ class Shop:
     def _what(self) -> str:
         if self._trouble is not None:
             return f"The bot does not take the shop's counts: {self._trouble}"
-        if self._loading is not None:
-            return f"Writing 30 days of history: {self._loading:.0%}"
+        if self._loading:
+            return "Writing 30 days of history."
         if self.scene.bad and self._clock.speed == 1:
             return f"{self.scene.what} Choose 60× to watch the budget."
         if self._is_told and not self.scene.bad:
@@ -121,7 +124,7 @@ class Shop:
         await self._until_bot_answers()
         self._start = self._told_until = self._clock.now()
         await self._patiently(self._tell_history)
-        self._loading = None
+        self._loading = False
         self._changed()
         while True:
             await asyncio.sleep(_TICK_S)
@@ -151,7 +154,7 @@ class Shop:
             self._changed()
 
     def _count_until(self, now: datetime) -> None:
-        if self._loading is None and now > self._told_until:
+        if not self._loading and now > self._told_until:
             shown = self._exposure.share
             self._unsent += traffic.live(self._told_until, now, self._start, self.scene, shown)
             self._told_until = now
@@ -168,14 +171,13 @@ class Shop:
             await asyncio.sleep(_AGAIN_S)
 
     async def _tell_history(self) -> None:
-        if self._loading == 0.0 and await self._is_known():
+        if await self._is_known():
             return
         rows = list(traffic.history(self._start))
-        for first in range(0, len(rows), _BATCH):
-            await self._tell(rows[first : first + _BATCH])
-            self._trouble = None
-            self._loading = min(1.0, (first + _BATCH) / len(rows))
-            self._changed()
+        # All or nothing, in one call: a month half told would look like a budget overspent.
+        assert len(rows) <= _MOST_AT_ONCE  # noqa: S101 - the history is made above, of known length
+        await self._tell(rows)
+        self._trouble = None
         log.info("history_told", counts=len(rows))
 
     async def _tell(self, rows: Sequence[Count]) -> None:
@@ -191,7 +193,8 @@ class Shop:
             for row in rows
         ]
         url = f"{self._bot_url}/api/v1/events"
-        async with self._http.post(url, json=body, headers=self._headers, timeout=_PATIENCE) as response:
+        data = io.BytesIO(json.dumps(body).encode())
+        async with self._http.post(url, data=data, headers=self._headers, timeout=_PATIENCE) as response:
             if response.status != 202:
                 raise BotError(f"{response.status}: {(await response.text())[:300]}")
 

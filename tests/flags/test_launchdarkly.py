@@ -54,7 +54,7 @@ async def setting(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Setting]:
     server = LaunchDarklyServer()
     server.add(FLAG)
     async with serving(server.add_routes) as url, aiohttp.ClientSession() as session:
-        backend = LaunchDarklyBackend({"url": url, "token": server.token, "timeout": 0.2}, session)
+        backend = LaunchDarklyBackend({"url": url, "token": server.token, "timeout": 2.0}, session)
         yield Setting(server, backend, url, session)
 
 
@@ -89,7 +89,7 @@ async def test_a_plan_is_a_dry_run(setting: Setting) -> None:
         (Fault(503, "upstream"), OutcomeUnknown),
         (Fault(200, "<html>"), OutcomeUnknown),
         (Fault(200, {}, after_writing=True, hang_up=True), OutcomeUnknown),
-        (Fault(200, {}, after_writing=True, stall_s=0.4), OutcomeUnknown),
+        (Fault(200, {}, after_writing=True, stall_s=3), OutcomeUnknown),
         (Fault(302, "", {"Location": "https://elsewhere.example"}), BackendUnavailable),
     ],
 )
@@ -112,7 +112,7 @@ async def test_each_documented_refusal_of_a_change_is_told_apart(
         (Fault(500, {}), BackendUnavailable),
         (Fault(504, ""), BackendUnavailable),
         (Fault(200, {}, hang_up=True), BackendUnavailable),
-        (Fault(200, {}, stall_s=0.4), BackendUnavailable),
+        (Fault(200, {}, stall_s=3), BackendUnavailable),
     ],
 )
 async def test_a_reading_that_fails_wrote_nothing(

@@ -162,7 +162,7 @@ def channels_of(catalog: Catalog) -> Mapping[str, str]:
 
 
 def people_of(catalog: Catalog) -> frozenset[str]:
-    """Answer every user group and person that the policies give rights to or name as a team."""
+    """Answer every user group, channel and person that the policies give rights to or name as a team."""
     permissions = catalog.workspace.permissions
     entries = {*permissions.freeze, *permissions.exempt, *permissions.incidents}
     entries |= {entry for allowed in permissions.flags.values() for entry in allowed}

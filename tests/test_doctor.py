@@ -12,6 +12,7 @@ from bot.clock import SystemClock
 from bot.doctor import examine
 from bot.findings import Finding, State
 from bot.sandbox.server import SandboxServer
+from bot.sandbox.workspace import BOT_USER_ID
 from bot.settings import Settings
 from bot.slack.checkup import Checkup
 from bot.slack.manifest import manifest
@@ -103,6 +104,24 @@ async def test_groups_and_people_that_are_not_there_are_named(
     next(group for group in slack.workspace.groups.values() if group.handle == "sre").users.clear()
     found = faults(await examine(settings))
     assert found == [("groups", "@nobody"), ("groups", "@sre"), ("people", "U0NOBODY1")]
+
+
+async def test_channels_that_give_rights_are_read_as_the_bot_will_read_them(
+    settings: Settings, slack: SandboxServer
+) -> None:
+    hidden = slack.workspace.create_channel("oncall", "U0SAM", kind="private")
+    text = (settings.policies_dir / "all.yaml").read_text()
+    (settings.policies_dir / "all.yaml").write_text(
+        text.replace('freeze: ["@sre"]', 'freeze: ["#oncall", "#general"]')
+    )
+    found = await examine(settings)
+    assert faults(found) == [("members", "#oncall")]
+    assert "/invite @Governor in #oncall" in next(one.fix for one in found if one.subject == "#oncall")
+    everybody = next(one for one in found if (one.check, one.subject) == ("members", "#general"))
+    assert "anyone may join" in everybody.detail
+    hidden.members.append(BOT_USER_ID)
+    seen = next(one for one in await examine(settings) if one.subject == "#oncall")
+    assert (seen.state, seen.detail) == (State.OK, "2 people")
 
 
 async def test_sources_are_asked_once_each(settings: Settings) -> None:

@@ -52,7 +52,10 @@ class FlagSettings:
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """Who may change what: `@group` handles, `U…` ids or `everyone`; an empty tuple means nobody."""
+    """Who may change what: `@group` handles, `U…` ids, members of `#channel` or `C…`, or `everyone`.
+
+    An empty tuple means nobody.
+    """
 
     freeze: tuple[str, ...] = ()
     exempt: tuple[str, ...] = ()

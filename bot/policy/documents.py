@@ -173,7 +173,7 @@ class WorkspaceSpec(Model):
     flags: Flags = Flags()
     """The feature flag system and its environments."""
     permissions: Permissions = Permissions()
-    """Who may change what: `@group`, `U…` or `everyone`, one or a list."""
+    """Who may change what: `@group`, `#channel` (its members), `U…` or `everyone`, one or a list."""
 
 
 class BurnAlert(Model):

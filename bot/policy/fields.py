@@ -157,12 +157,17 @@ Team = Annotated[
     _checked(f"{GROUP}|{PERSON}", "a user group or person", _PEOPLE),
     WithJsonSchema(_text(f"{GROUP}|{PERSON}", "@sre")),
 ]
+_PRINCIPAL = f"{GROUP}|{PERSON}|{CHANNEL}|{EVERYONE}"
 Principal = Annotated[
     str,
-    _checked(f"{GROUP}|{PERSON}|{EVERYONE}", "a user group or person", f"{_PEOPLE}, or {EVERYONE}"),
-    WithJsonSchema(_text(f"{GROUP}|{PERSON}|{EVERYONE}", "@sre")),
+    _checked(
+        _PRINCIPAL,
+        "a user group, channel or person",
+        f'{_PEOPLE}, or a channel\'s members "#oncall", or {EVERYONE}',
+    ),
+    WithJsonSchema(_text(_PRINCIPAL, "@sre")),
 ]
-_ANYONE = _text(f"{GROUP}|{PERSON}|{EVERYONE}", "@sre")
+_ANYONE = _text(_PRINCIPAL, "@sre", "#oncall")
 People = Annotated[
     tuple[Principal, ...],
     BeforeValidator(_people),

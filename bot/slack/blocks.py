@@ -84,6 +84,11 @@ def mention(actor: str) -> Markup:
     return escape("Governor" if actor == GOVERNOR else actor)
 
 
+def channel_link(address: str) -> Markup:
+    """Name a channel: `#name` as it is, an id so that Slack shows the name."""
+    return escape(address) if address.startswith("#") else Markup(f"<#{escape(address)}>")
+
+
 def when(at: datetime) -> Markup:
     """Show a time in each reader's own zone."""
     fallback = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

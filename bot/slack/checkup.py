@@ -14,6 +14,8 @@ from bot.findings import Finding, fault, ok, skipped
 from bot.slack.commands import help_on_all
 from bot.slack.faults import SlackFault, telling_faults
 from bot.slack.manifest import bot_scopes
+from bot.slack.members import channel_members
+from bot.slack.people import is_channel
 
 MOST_SKEW = timedelta(seconds=60)
 """How far the clocks may be apart. Slack's requests are refused at five minutes."""
@@ -52,15 +54,15 @@ class Checkup:
             known = await self._channels()
         except SlackFault as error:
             return [fault("channels", "all", error.error, _REINSTALL if _is_scope(error) else _SLACK_DOWN)]
-        by_address = {f"#{channel['name']}": channel for channel in known}
-        by_address |= {str(channel["id"]): channel for channel in known}
-        return [_channel(address, use, by_address.get(address)) for address, use in wanted.items()]
+        return [_channel(address, use, known.get(address)) for address, use in wanted.items()]
 
     async def people(self, entries: Collection[str]) -> list[Finding]:
-        """Answer whether each `@group` has members, and each `U…` is an active member of the workspace."""
+        """Answer whether each `@group` and `#channel` has members, and each `U…` is there and active."""
         handles = sorted({entry for entry in entries if entry.startswith("@")})
+        rooms = sorted({entry for entry in entries if is_channel(entry)})
         persons = sorted({entry for entry in entries if entry.startswith(("U", "W"))})
         found = await self._groups(handles) if handles else []
+        found += await self._rooms(rooms) if rooms else []
         return found + [await self._person(user) for user in persons]
 
     async def _socket(self, token: str) -> Finding:
@@ -84,7 +86,8 @@ class Checkup:
             return fault("blocks", "messages", reason, "report it: Slack refuses a message of this version")
         return ok("blocks", "messages", "Slack accepts them")
 
-    async def _channels(self) -> Sequence[Mapping[str, Any]]:
+    async def _channels(self) -> Mapping[str, Mapping[str, Any]]:
+        """Answer the channels that the bot sees, by `#name` and by id."""
         found: list[Mapping[str, Any]] = []
         cursor = ""
         while True:
@@ -95,7 +98,8 @@ class Checkup:
             found += answer["channels"]
             cursor = (answer.get("response_metadata") or {}).get("next_cursor", "")
             if not cursor:
-                return found
+                break
+        return {f"#{one['name']}": one for one in found} | {str(one["id"]): one for one in found}
 
     async def _groups(self, handles: Iterable[str]) -> list[Finding]:
         try:
@@ -106,6 +110,27 @@ class Checkup:
             return [fault("groups", handle, error.error, fix) for handle in handles]
         groups = {str(group["handle"]).casefold(): group for group in answer["usergroups"]}
         return [_group(handle, groups.get(handle.removeprefix("@").casefold())) for handle in handles]
+
+    async def _rooms(self, addresses: Sequence[str]) -> list[Finding]:
+        try:
+            known = await self._channels()
+        except SlackFault as error:
+            fix = _REINSTALL if _is_scope(error) else _SLACK_DOWN
+            return [fault("members", address, error.error, fix) for address in addresses]
+        return [await self._members(address, known.get(address)) for address in addresses]
+
+    async def _members(self, address: str, channel: Mapping[str, Any] | None) -> Finding:
+        if channel is None:
+            fix = f"type /invite @Governor in {address}, or correct the policies"
+            return fault("members", address, "not found, so nobody has its rights", fix)
+        try:
+            async with telling_faults():
+                people = await channel_members(self._client, str(channel["id"]))
+        except SlackFault as error:
+            fix = _REINSTALL if _is_scope(error) else f"type /invite @Governor in {address}"
+            return fault("members", address, error.error, fix)
+        open_to_all = "" if channel.get("is_private") else "; anyone may join it and so gain its rights"
+        return ok("members", address, f"{len(people)} people{open_to_all}")
 
     async def _person(self, user: str) -> Finding:
         fix = "correct the id in the policies: a profile's menu has *Copy member ID*"

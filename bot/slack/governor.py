@@ -6,7 +6,7 @@ from bot.freezes.overview import Overview
 from bot.slack.asking import Ask, Reply, say
 from bot.slack.blocks import Markup, bold, code, join, markup
 from bot.slack.commands import help_on_all
-from bot.slack.people import Allowed, People, Right, Unsure, named
+from bot.slack.people import Allowed, People, Right, Unsure, named, within
 from bot.slack.words import Hint, name, nearest, split
 
 _WORDS = ("help", "whoami")
@@ -40,13 +40,6 @@ class GovernorCommand:
             _line("freeze and lift", await self._people.right(user, permissions.freeze), permissions.freeze),
             _line("exempt a change", await self._people.right(user, permissions.exempt), permissions.exempt),
         ]
-        lines.append(
-            _line(
-                "open and lead incidents",
-                await self._people.right(user, permissions.incidents),
-                permissions.incidents,
-            )
-        )
         entries = permissions.incidents
         lines.append(_line("open and change incidents", await self._people.right(user, entries), entries))
         for environment in self._overview.catalog.workspace.flags.environments:
@@ -63,10 +56,12 @@ _BOTH = Markup("Type `/governor help` or `/governor whoami`.")
 
 def _line(deed: str, right: Right, entries: Sequence[str]) -> Markup:
     if isinstance(right, Allowed):
-        return markup("You may {}: {}.", bold(deed), _because(right.because))
+        return markup("You may {}, because {}.", bold(deed), _because(right.because))
     if isinstance(right, Unsure):
         return markup(
-            "Nobody knows whether you may {}: Slack does not say who is in {}.", bold(deed), named(entries)
+            "Nobody knows whether you may {}: Slack does not say who is in {}.",
+            bold(deed),
+            within(right.unknown),
         )
     if not entries:
         return markup("Nobody may {}.", bold(deed))
@@ -76,4 +71,6 @@ def _line(deed: str, right: Right, entries: Sequence[str]) -> Markup:
 def _because(entry: str) -> Markup:
     if entry == "everyone":
         return Markup("everyone may")
-    return markup("you are in {}", entry) if entry.startswith("@") else Markup("the policy names you")
+    if entry.startswith(("U", "W")):
+        return Markup("the policy names you")
+    return markup("you are in {}", within([entry]))

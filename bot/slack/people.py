@@ -1,12 +1,12 @@
-"""Who people are and what they may do, as Slack's user groups say.
+"""Who people are and what they may do, as Slack's user groups and channels say.
 
-Groups and time zones are kept for some minutes. Where Slack cannot be asked, rights fail closed: nobody
+Members and time zones are kept for some minutes. Where Slack cannot be asked, rights fail closed: nobody
 is allowed a change on an old answer.
 """
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,12 +17,13 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.policy.catalog import EVERYONE
-from bot.slack.blocks import Markup, escape, markup, mention
+from bot.slack.blocks import Markup, channel_link, escape, markup, mention
+from bot.slack.faults import SlackFault
+from bot.slack.members import Members
 from bot.slack.wording import listed
 
 log = structlog.get_logger(__name__)
 
-KEEP_GROUPS_S = 300.0
 KEEP_ZONE_S = 3_600.0
 _TIMEOUT_S = 10.0
 _UNREACHABLE = (SlackClientError, aiohttp.ClientError, TimeoutError, ValueError)
@@ -44,9 +45,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unsure:
-    """Slack did not say who is in the groups, so nobody is let through on their account."""
+    """Slack did not say who is in `unknown`, so nobody is let through on their account."""
 
     who_can: tuple[str, ...]
+    unknown: tuple[str, ...]
 
 
 Right = Allowed | Refused | Unsure
@@ -65,13 +67,11 @@ _UTC = Zone(UTC, "UTC", known=False)
 
 
 class People:
-    """Asks Slack about users and groups through `client`."""
+    """Asks Slack about people, and what they are in, through `client`."""
 
     def __init__(self, client: AsyncWebClient) -> None:
         self._client = client
-        self._asking = asyncio.Lock()
-        self._groups: Mapping[str, frozenset[str]] = {}
-        self._groups_until = 0.0
+        self._members = Members(client)
         self._zones: dict[str, tuple[float, Zone]] = {}
         self._names: dict[str, str] = {}
 
@@ -81,18 +81,17 @@ class People:
             return Allowed(EVERYONE)
         if user in entries:
             return Allowed(user)
-        handles = [entry for entry in entries if entry.startswith("@")]
-        if not handles:
-            return Refused(tuple(entries))
-        try:
-            groups = await self._members()
-        except _UNREACHABLE as fault:
-            log.warning("groups_unknown", error=type(fault).__name__)
-            return Unsure(tuple(entries))
-        for handle in handles:
-            if user in groups.get(handle.removeprefix("@").casefold(), frozenset()):
-                return Allowed(handle)
-        return Refused(tuple(entries))
+        unknown: list[str] = []
+        for entry in entries:
+            if entry.startswith(("U", "W")):
+                continue
+            try:
+                if await self._members.has(entry, user):
+                    return Allowed(entry)
+            except SlackFault as fault:
+                log.warning("members_unknown", of=entry, error=fault.error)
+                unknown.append(entry)
+        return Unsure(tuple(entries), tuple(unknown)) if unknown else Refused(tuple(entries))
 
     async def zone(self, user: str) -> Zone:
         """Answer the person's time zone, UTC where Slack does not say."""
@@ -124,31 +123,35 @@ class People:
                 return user
         return self._names[user]
 
-    async def _members(self) -> Mapping[str, frozenset[str]]:
-        async with self._asking:
-            if time.monotonic() >= self._groups_until:
-                async with asyncio.timeout(_TIMEOUT_S):
-                    answer = await self._client.usergroups_list(include_users=True)
-                self._groups = {
-                    str(group["handle"]).casefold(): frozenset(group.get("users") or ())
-                    for group in answer.get("usergroups") or ()
-                }
-                self._groups_until = time.monotonic() + KEEP_GROUPS_S
-            return self._groups
-
 
 def named(entries: Sequence[str], conjunction: str = "or") -> Markup:
     """Name those a permission is given to, without pinging a group."""
-    names = [mention(entry) if not entry.startswith("@") else escape(entry) for entry in entries]
+    return Markup(listed([_name(entry) for entry in entries], conjunction))
+
+
+def within(entries: Sequence[str], conjunction: str = "and") -> Markup:
+    """Name groups and channels that one can be in."""
+    names = [channel_link(entry) if is_channel(entry) else escape(entry) for entry in entries]
     return Markup(listed(names, conjunction))
+
+
+def is_channel(entry: str) -> bool:
+    """Tell whether a permission's entry means the members of a channel."""
+    return entry.startswith(("#", "C", "G"))
+
+
+def _name(entry: str) -> Markup:
+    if is_channel(entry):
+        return markup("members of {}", channel_link(entry))
+    return escape(entry) if entry.startswith("@") else mention(entry)
 
 
 def refusal(right: Refused | Unsure, deed: str) -> Markup:
     """Say why a person may not, and who can."""
     if isinstance(right, Unsure):
         return markup(
-            "Slack does not say who is in {} right now, so nobody may {}. Try again in a minute.",
-            named(right.who_can),
+            "Slack does not say who is in {} right now, so you may not {}. Try again in a minute.",
+            within(right.unknown),
             deed,
         )
     if not right.who_can:

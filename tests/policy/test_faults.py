@@ -159,7 +159,7 @@ PROMETHEUS = "events: {}"
         (
             broken_workspace("  sources", "  permissions: {freeze: sre}\n  sources"),
             "w.yaml:6:25",
-            "`sre` is not a user group or person",
+            "`sre` is not a user group, channel or person",
         ),
         (
             broken_workspace("  sources", "  permissions: {flags: {prod: everyone}}\n  sources"),

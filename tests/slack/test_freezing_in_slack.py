@@ -186,12 +186,12 @@ async def test_typed_broadcasts_and_markup_ping_nobody(office: Office) -> None:
 
 async def test_whoami_says_what_one_may_do_and_why(office: Office) -> None:
     sam = (await office.types("sam", "/governor whoami")).text
-    assert "You may *freeze and lift*: you are in @sre." in sam
+    assert "You may *freeze and lift*, because you are in @sre." in sam
     morgan = (await office.types("morgan", "/governor whoami")).text
     assert "You may not *freeze and lift*: only @sre may." in morgan
-    assert "You may *exempt a change*: the policy names you." in morgan
+    assert "You may *exempt a change*, because the policy names you." in morgan
     assert "Europe/London" in morgan
-    assert "*open and lead incidents*" in morgan
+    assert "*open and change incidents*" in morgan
 
 
 async def test_audit_tells_the_newest_first(office: Office) -> None:

@@ -154,7 +154,7 @@ async def test_who_may_not_change_an_incident_changes_nothing(scene: IncidentSce
 
 async def test_whoami_says_who_may_change_incidents(scene: IncidentScene) -> None:
     dana = (await scene.office.types("dana", "/governor whoami")).text
-    assert "You may *open and change incidents*: you are in @checkout-devs." in dana
+    assert "You may *open and change incidents*, because you are in @checkout-devs." in dana
     riley = (await scene.office.types("riley", "/governor whoami")).text
     assert "You may not *open and change incidents*: only @sre or @checkout-devs may." in riley
 

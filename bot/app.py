@@ -44,7 +44,7 @@ from bot.slack.announcements import Announcer
 from bot.slack.courier import Courier
 from bot.slack.endpoint import SlackEndpoint
 from bot.slack.face import SlackFace
-from bot.slack.faults import fault_of
+from bot.slack.faults import SlackFault, fault_of
 from bot.slack.flag_announcements import FlagAnnouncer
 from bot.slack.lane import Timing
 from bot.slack.socket import SocketMode
@@ -317,7 +317,7 @@ class Governor:
             self._slack_problem = None
             try:
                 await ask()
-            except (SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            except (SlackFault, SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
                 self._slack_problem = fault_of(error).error
                 if self._slack_problem in _BAD_TOKEN:
                     raise BadToken(f"Slack does not accept {variable}: {self._slack_problem}") from None

@@ -11,7 +11,14 @@ settings.register_profile(
 )
 settings.load_profile("unhurried")
 
-_LONG = ("test_crash", "test_replicas", "test_visitor", "test_prometheus.py", "test_flags")
+_LONG = (
+    "test_crash",
+    "test_replicas",
+    "test_visitor",
+    "test_prometheus.py",
+    "test_flags",
+    "test_a_thousand_envelopes",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

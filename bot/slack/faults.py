@@ -98,6 +98,8 @@ async def telling_faults() -> AsyncIterator[None]:
 
 def fault_of(cause: Exception) -> SlackFault:
     """Answer what an exception of the Slack client means."""
+    if isinstance(cause, SlackFault):
+        return cause
     if isinstance(cause, SlackApiError):
         return _fault_in_answer(cause.response)
     if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):

@@ -235,10 +235,12 @@ class Ledger:
                 rows = [_beginning(*key, sli) for key, sli in sorted(wanted.items(), key=lambda i: i[0])]
                 await connection.execute(begin, rows)
                 columns = ledgers.c.id, ledgers.c.service, ledgers.c.name, ledgers.c.fingerprint
-                for row in await connection.execute(select(*columns)):
-                    sli = wanted.get((row.service, row.name, row.fingerprint))
-                    if sli is not None:
-                        self._ids[row.service, row.name, sli] = row.id
+                known = (await connection.execute(select(*columns))).all()
+            # Not before the commit: whoever finds a number here reads its row through another connection.
+            for row in known:
+                sli = wanted.get((row.service, row.name, row.fingerprint))
+                if sli is not None:
+                    self._ids[row.service, row.name, sli] = row.id
         return {slo: self._ids[_name(slo)] for slo in slos}
 
 

@@ -29,7 +29,8 @@ from bot.http.operations import Operations
 from bot.http.problems import problems
 from bot.http.tokens import KnownTokens
 from bot.incidents.action_book import unmet_requirements
-from bot.incidents.cost import Downtime
+from bot.incidents.cost import Costs, Downtime
+from bot.incidents.learning import Learning
 from bot.logs import hide
 from bot.metrics import Metrics
 from bot.policy.catalog import Catalog, Service
@@ -180,7 +181,10 @@ class Governor:
             leases=self.leases,
         )
         self._policy_news = PolicyNews(self.database, self._announcer, self.clock)
-        self.freezer = Freezer(self.database, self._announcer, self._changed, unmet_requirements)
+        learning = Learning(self.database, Costs(lambda: self.watcher.current, self.ledger.counts))
+        self.freezer = Freezer(
+            self.database, self._announcer, self._changed, unmet_requirements, learning.where_it_went
+        )
         self.evaluator = Evaluator(
             self.collector,
             self.ledger,

@@ -15,6 +15,7 @@ from bot.incidents.action_book import ActionBook
 from bot.incidents.alerts import AlertDesk
 from bot.incidents.conductor import Conductor, Patience
 from bot.incidents.cost import Costs
+from bot.incidents.learning import Learning
 from bot.incidents.responder import Responder
 from bot.incidents.views import Views
 from bot.incidents.watch import Watch
@@ -51,6 +52,7 @@ class Response:
         voice = IncidentVoice(lambda: catalog().workspace)
         costs = Costs(catalog, ledger.counts)
         self.views = Views(database, costs, clock.now)
+        self.learning = Learning(database, costs)
         self.responder = Responder(database, catalog, self._changed)
         self.actions = ActionBook(database, self._changed)
         self.alerts = AlertDesk(database, self.responder, catalog)
@@ -80,6 +82,7 @@ class Response:
         IncidentsEndpoint(
             responder=self.responder,
             views=self.views,
+            learning=self.learning,
             conductor=self.conductor,
             catalog=self._catalog,
             clock=self._clock,
@@ -90,7 +93,7 @@ class Response:
     @property
     def offered(self) -> Incidents:
         """What people in Slack can do with incidents."""
-        return Incidents(self.responder, self.views, self.actions, self.conductor.channel_of)
+        return Incidents(self.responder, self.views, self.actions, self.learning, self.conductor.channel_of)
 
     async def look_after(self) -> None:
         """Send what has come due, if this replica is the one to do so."""

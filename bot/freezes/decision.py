@@ -9,7 +9,7 @@ Between the two lines nothing changes, so a budget that hovers at either does no
 cannot be measured nothing is lifted and no level is warned or re-armed on its account.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from bot.budgets.budget import Budget, SloState, worst
 from bot.freezes.error_budget_policy import (
     BurnAlert,
     ErrorBudgetPolicy,
+    Missing,
     OnMissingData,
     UnfreezeRequirement,
 )
@@ -28,6 +29,7 @@ from bot.freezes.transition import (
     BudgetWarned,
     BurnAlertFired,
     DataMissing,
+    HoldKept,
 )
 
 Judged = tuple[Budget, ErrorBudgetPolicy]
@@ -39,11 +41,13 @@ class Standing:
     """What the bot remembers of a service between two evaluations.
 
     `warned` is the lowest warning level told and not yet re-armed, `recovered_since` when every budget
-    was first seen at or above `unfreezeAt` under the present hold, `alerts` the burn alerts that fire.
+    was first seen at or above `unfreezeAt` under the present hold, `kept_at` when people were told that this
+    hold stays although the budgets are back, `alerts` the burn alerts that fire.
     """
 
     warned: float | None = None
     recovered_since: datetime | None = None
+    kept_at: datetime | None = None
     alerts: frozenset[str] = frozenset()
 
 
@@ -61,11 +65,12 @@ def decide(
     hold: Hold | None,
     standing: Standing,
     now: datetime,
-    unmet: Collection[UnfreezeRequirement] = (),
+    missing: Sequence[Missing] = (),
 ) -> Decision:
     """Decide for one service. `hold` is the bot's own budget hold, if one lies on it.
 
-    `unmet` are the requirements that are not met now: a hold whose policy names one of them stays.
+    `missing` is what keeps requirements from being met now: a hold whose policy names one of these stays,
+    which is told once.
     """
     alerts, fired = _burn_alerts(judged, standing.alerts)
     standing = replace(standing, alerts=alerts)
@@ -73,20 +78,26 @@ def decide(
         cause = _cause_to_freeze(judged)
         if cause is not None:
             level = _level(judged)
-            return Decision((cause,), replace(standing, warned=level, recovered_since=None))
+            return Decision((cause,), replace(standing, warned=level, recovered_since=None, kept_at=None))
         warned, warning = _warning(judged, standing.warned)
-        standing = replace(standing, warned=warned, recovered_since=None)
+        standing = replace(standing, warned=warned, recovered_since=None, kept_at=None)
         return Decision((*((warning,) if warning else ()), *fired), standing)
     lifted, standing = _recovery(judged, hold, standing, now)
-    if lifted is not None and not _required(judged) & set(unmet):
-        standing = replace(standing, warned=_level(judged), recovered_since=None)
+    if lifted is None:
+        return Decision(fired, standing)
+    lacking = still_required(missing, [policy for _, policy in judged])
+    if not lacking:
+        standing = replace(standing, warned=_level(judged), recovered_since=None, kept_at=None)
         return Decision((lifted, *fired), standing)
-    return Decision(fired, standing)
+    if standing.kept_at is not None:
+        return Decision(fired, standing)
+    return Decision((HoldKept(lifted.budget, hold, lacking), *fired), replace(standing, kept_at=now))
 
 
-def _required(judged: Sequence[Judged]) -> set[UnfreezeRequirement]:
-    """Answer what must be so, besides the budgets, before the hold is lifted."""
-    return {policy.unfreeze_requires for _, policy in judged if policy.unfreeze_requires is not None}
+def still_required(missing: Iterable[Missing], policies: Iterable[ErrorBudgetPolicy]) -> tuple[Missing, ...]:
+    """Answer what of it one of the policies requires before a budget hold is lifted."""
+    required: set[UnfreezeRequirement | None] = {policy.unfreeze_requires for policy in policies}
+    return tuple(one for one in missing if one.requirement in required)
 
 
 def _cause_to_freeze(judged: Sequence[Judged]) -> BudgetExhausted | DataMissing | None:

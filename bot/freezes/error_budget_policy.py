@@ -19,6 +19,19 @@ class UnfreezeRequirement(StrEnum):
     """Every open P0 action of the service has an owner and a due date."""
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An action that keeps a requirement from being met, by its number, and what it lacks (`an owner`).
+
+    `text` is None where not everyone may read what it says.
+    """
+
+    requirement: UnfreezeRequirement
+    action: int
+    text: str | None
+    lacks: tuple[str, ...]
+
+
 class AlertSeverity(StrEnum):
     """How urgent a burn alert is, in the words of the SRE Workbook."""
 

@@ -5,7 +5,7 @@ FreezeError
 └── AlreadyRequested  this very request was carried out before (a repeated delivery)
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,10 +16,11 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.budget import Budget
-from bot.freezes.decision import Decision, Judged, Standing, decide
-from bot.freezes.error_budget_policy import UnfreezeRequirement
+from bot.freezes.decision import Decision, Judged, Standing, decide, still_required
+from bot.freezes.error_budget_policy import ErrorBudgetPolicy, Missing
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind, holds_in_force
 from bot.freezes.records import entry_of
+from bot.freezes.spending import Spending
 from bot.freezes.transition import (
     BudgetExhausted,
     BudgetRecovered,
@@ -68,23 +69,36 @@ class Occasion:
     service: Service
     other_holds: tuple[Hold, ...]
     now: datetime
+    spending: Spending | None = None
+    """Where the budget went, with a freeze; None where nothing is known of it."""
 
 
 Announce = Callable[[Occasion], Sequence[Message]]
 """Writes the messages that tell an occasion; pure, so that it can run within the transaction."""
 
 
-Unmet = Callable[[AsyncConnection, str], Awaitable[Collection[UnfreezeRequirement]]]
-"""Answers which requirements for lifting a budget hold a service does not meet now."""
+Unmet = Callable[[AsyncConnection, str], Awaitable[Sequence[Missing]]]
+"""Answers what keeps a service from meeting requirements for lifting a budget hold now."""
+
+Explain = Callable[[Service, Budget, datetime], Awaitable[Spending | None]]
+"""Answers where a spent budget went, as far as that is known."""
 
 
-async def nothing_unmet(_connection: AsyncConnection, _service: str) -> Collection[UnfreezeRequirement]:
+async def nothing_unmet(_connection: AsyncConnection, _service: str) -> Sequence[Missing]:
     """Answer that whatever may be required is met."""
     return ()
 
 
+async def nothing_known(_service: Service, _budget: Budget, _now: datetime) -> Spending | None:
+    """Answer that nobody knows where a budget went."""
+    return None
+
+
 class Freezer:
-    """Places and lifts holds. `announce` says what to tell; `on_told` is called after each commit."""
+    """Places and lifts holds. `announce` says what to tell; `on_told` is called after each commit.
+
+    `unmet` and `explain` know what other rooms do: what keeps a hold on a service, and where its budget went.
+    """
 
     def __init__(
         self,
@@ -92,8 +106,10 @@ class Freezer:
         announce: Announce,
         on_told: Callable[[], None] = lambda: None,
         unmet: Unmet = nothing_unmet,
+        explain: Explain = nothing_known,
     ) -> None:
         self._unmet = unmet
+        self._explain = explain
         self._database = database
         self._announce = announce
         self._on_told = on_told
@@ -107,13 +123,15 @@ class Freezer:
             quiet = await self._decide(connection, service, judged, now)
         if quiet is None:
             return ()
+        # Asked before the transaction, so that nobody waits for it, and of services alone that freeze.
+        spending = await self._spending(service, quiet, now)
         async with self._database.transaction() as connection:
             decision = await self._decide(connection, service, judged, now)
             if decision is None:
                 return ()
             for transition in decision.transitions:
                 await self._carry_out(connection, service, transition, now)
-                await self._tell(connection, service, transition, now)
+                await self._tell(connection, service, transition, now, spending)
             await self._remember(connection, service.name, decision.standing)
         self._after(service.name, decision.transitions)
         return decision.transitions
@@ -251,6 +269,19 @@ class Freezer:
         async with self._database.reading() as connection:
             return holds_in_force(await read_holds(connection, service), now)
 
+    async def missing(
+        self, services: Iterable[Service], holds: Iterable[Hold]
+    ) -> Mapping[str, tuple[Missing, ...]]:
+        """Answer what keeps the budget's hold on each service, besides the budget, where one lies."""
+        held = {hold.service for hold in holds if hold.kind is HoldKind.BUDGET}
+        asked = {one.name: _policies(one) for one in services if one.name in held}
+        found: dict[str, tuple[Missing, ...]] = {}
+        async with self._database.reading() as connection:
+            for name, policies in asked.items():
+                if any(policy.unfreeze_requires is not None for policy in policies):
+                    found[name] = still_required(await self._unmet(connection, name), policies)
+        return found
+
     async def exemptions(self, service: str, now: datetime) -> Sequence[Exemption]:
         """Answer the exemptions of the service that have not run out."""
         valid = or_(exemption_rows.c.until.is_(None), exemption_rows.c.until > now)
@@ -268,9 +299,14 @@ class Freezer:
         standing = await _read_standing(connection, service.name)
         lying = await read_holds(connection, service.name)
         own = next((hold for hold in lying if hold.kind is HoldKind.BUDGET), None)
-        unmet = await self._unmet(connection, service.name) if own is not None else ()
-        decision = decide(judged, hold=own, standing=standing, now=now, unmet=unmet)
+        required = own is not None and any(policy.unfreeze_requires is not None for _, policy in judged)
+        missing = await self._unmet(connection, service.name) if required else ()
+        decision = decide(judged, hold=own, standing=standing, now=now, missing=missing)
         return decision if decision.transitions or decision.standing != standing else None
+
+    async def _spending(self, service: Service, decision: Decision, now: datetime) -> Spending | None:
+        spent = next((one for one in decision.transitions if isinstance(one, BudgetExhausted)), None)
+        return await self._explain(service, spent.budget, now) if spent is not None else None
 
     async def _carry_out(
         self, connection: AsyncConnection, service: Service, what: BudgetTransition, now: datetime
@@ -291,7 +327,12 @@ class Freezer:
             await self._end(connection, what.hold, GOVERNOR, reason, now)
 
     async def _tell(
-        self, connection: AsyncConnection, service: Service, what: Transition, now: datetime
+        self,
+        connection: AsyncConnection,
+        service: Service,
+        what: Transition,
+        now: datetime,
+        spending: Spending | None = None,
     ) -> None:
         """Write the audit row and the messages of a transition that the connection already shows."""
         await audit.record(connection, entry_of(what, service.name), now)
@@ -300,7 +341,8 @@ class Freezer:
         others = tuple(hold for hold in lying if hold.id != own)
         if isinstance(what, BudgetExhausted | DataMissing):
             others = tuple(hold for hold in others if hold.kind is not HoldKind.BUDGET)
-        await enqueue(connection, self._announce(Occasion(what, service, others, now)), now)
+        occasion = Occasion(what, service, others, now, spending)
+        await enqueue(connection, self._announce(occasion), now)
 
     async def _end(
         self, connection: AsyncConnection, hold: Hold, by: str, reason: str, now: datetime
@@ -315,6 +357,7 @@ class Freezer:
         values: dict[str, Any] = {
             "warned": standing.warned,
             "recovered_since": standing.recovered_since,
+            "kept_at": standing.kept_at,
             "alerts": sorted(standing.alerts),
         }
         await connection.execute(
@@ -341,7 +384,13 @@ async def read_holds(connection: AsyncConnection, service: str | None = None) ->
 async def _read_standing(connection: AsyncConnection, service: str) -> Standing:
     query = select(standing_rows).where(standing_rows.c.service == service)
     row = (await connection.execute(query)).one_or_none()
-    return Standing(row.warned, row.recovered_since, frozenset(row.alerts)) if row else Standing()
+    if row is None:
+        return Standing()
+    return Standing(row.warned, row.recovered_since, row.kept_at, frozenset(row.alerts))
+
+
+def _policies(service: Service) -> list[ErrorBudgetPolicy]:
+    return [service.policy_for(slo) for slo in service.slos]
 
 
 def _hold(row: Row[Any]) -> Hold:

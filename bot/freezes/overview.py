@@ -11,6 +11,7 @@ from typing import Protocol
 from bot.budgets.budget import Budget, worst
 from bot.budgets.slo import Slo
 from bot.clock import Clock
+from bot.freezes.error_budget_policy import Missing
 from bot.freezes.freezer import Freezer
 from bot.freezes.hold import Hold
 from bot.freezes.verdict import Change, Verdict, judge
@@ -37,6 +38,8 @@ class ServiceStatus:
     budgets: tuple[Budget, ...]
     holds: tuple[Hold, ...]
     as_of: datetime
+    missing: tuple[Missing, ...] = ()
+    """What keeps the budget's hold on it, besides the budget."""
 
     @property
     def is_frozen(self) -> bool:
@@ -109,8 +112,9 @@ class Overview:
         service = self.find(name)
         now = self._clock.now()
         holds = await self._freezer.holds(now, service.name)
+        missing = await self._freezer.missing([service], holds)
         (budgets,) = await self._budgets.assess([service], now)
-        return ServiceStatus(service, tuple(budgets), tuple(holds), now)
+        return ServiceStatus(service, tuple(budgets), tuple(holds), now, missing.get(service.name, ()))
 
     async def services(self) -> Sequence[ServiceStatus]:
         """Answer how all services stand, the one with the least budget left first.
@@ -131,10 +135,15 @@ class Overview:
         now = self._clock.now()
         services = list(self.catalog.services.values())
         holds = await self._freezer.holds(now)
+        missing = await self._freezer.missing(services, holds)
         assessed = await self._budgets.assess(services, now)
         statuses = [
             ServiceStatus(
-                service, tuple(budgets), tuple(hold for hold in holds if hold.service == service.name), now
+                service,
+                tuple(budgets),
+                tuple(hold for hold in holds if hold.service == service.name),
+                now,
+                missing.get(service.name, ()),
             )
             for service, budgets in zip(services, assessed, strict=True)
         ]
@@ -152,6 +161,7 @@ class Overview:
             exempt_kinds=_exempt_kinds(service),
             budgets=status.budgets,
             now=status.as_of,
+            missing=status.missing,
         )
 
     async def burn_down(self, slo: Slo, points: int = 20) -> Sequence[Point]:

@@ -12,6 +12,7 @@ from bot.freezes.transition import (
     DataMissing,
     ExemptionGranted,
     HoldExpired,
+    HoldKept,
     HoldLifted,
     HoldPlaced,
     Transition,
@@ -19,7 +20,7 @@ from bot.freezes.transition import (
 from bot.store.audit import Entry
 
 
-def entry_of(transition: Transition, service: str) -> Entry:  # noqa: PLR0911 - one return a transition
+def entry_of(transition: Transition, service: str) -> Entry:  # noqa: C901, PLR0911 - one return a transition
     """Answer the audit entry of a transition of `service`."""
     match transition:
         case BudgetWarned(level, budget):
@@ -44,6 +45,13 @@ def entry_of(transition: Transition, service: str) -> Entry:  # noqa: PLR0911 - 
                 f"enough since {recovered_since:%Y-%m-%d %H:%M} UTC"
             )
             return _change("service.unfrozen", service, reason, "frozen", "open", figures=_figures(budget))
+        case HoldKept(budget, hold, missing):
+            lacking = ", ".join(str(one.action) for one in missing)
+            reason = (
+                f"{budget.slo.name} has {_percent(budget.remaining)} of its error budget left; "
+                f"P0 actions lack an owner or a date: {lacking}"
+            )
+            return _entry("hold.kept", service, reason, before=_hold(hold), after=_hold(hold))
         case HoldPlaced(hold):
             return _entry("hold.placed", service, hold.reason, hold.by, after=_hold(hold))
         case HoldLifted(hold, by, reason):

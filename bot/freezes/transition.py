@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.budgets.budget import Budget
-from bot.freezes.error_budget_policy import BurnAlert, ErrorBudgetPolicy
+from bot.freezes.error_budget_policy import BurnAlert, ErrorBudgetPolicy, Missing
 from bot.freezes.hold import Hold
 
 
@@ -56,6 +56,15 @@ class BudgetRecovered:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldKept:
+    """The budgets are back for long enough, but what else the policy requires is not met: the hold stays."""
+
+    budget: Budget
+    hold: Hold
+    missing: tuple[Missing, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HoldPlaced:
     """A person put a hold on the service."""
 
@@ -88,5 +97,5 @@ class ExemptionGranted:
     until: datetime | None
 
 
-BudgetTransition = BudgetWarned | BurnAlertFired | BudgetExhausted | DataMissing | BudgetRecovered
+BudgetTransition = BudgetWarned | BurnAlertFired | BudgetExhausted | DataMissing | BudgetRecovered | HoldKept
 Transition = BudgetTransition | HoldPlaced | HoldLifted | HoldExpired | ExemptionGranted

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.budgets.budget import Budget, SloState, worst
+from bot.freezes.error_budget_policy import Missing
 from bot.freezes.hold import Hold, HoldKind, holds_in_force
 
 # The team's policy speaks for the budget; a person's hold or an incident's yields only to a person.
@@ -38,7 +39,10 @@ class Exemption:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer. `reasons` are short, the deciding one first; `exemption` names what let it through."""
+    """The answer. `reasons` are short, the deciding one first; `exemption` names what let it through.
+
+    `missing` keeps the budget's hold on the service, besides the budget.
+    """
 
     allow: bool
     service: str
@@ -48,6 +52,7 @@ class Verdict:
     exemption: str | None
     budget: Budget | None
     as_of: datetime
+    missing: tuple[Missing, ...] = ()
 
 
 def judge(
@@ -59,6 +64,7 @@ def judge(
     exempt_kinds: Mapping[str | None, Sequence[str]],
     budgets: Sequence[Budget],
     now: datetime,
+    missing: tuple[Missing, ...] = (),
 ) -> Verdict:
     """Answer whether `change` may ship to `service` now.
 
@@ -75,7 +81,7 @@ def judge(
     )
     if not lying and budget is not None and budget.state is SloState.OK:
         reasons = (*reasons, _left(budget))
-    return Verdict(allow, service, change, (*reasons, *doubts), lying, exemption, budget, now)
+    return Verdict(allow, service, change, (*reasons, *doubts), lying, exemption, budget, now, missing)
 
 
 def _weigh(

@@ -143,6 +143,46 @@ class IncidentsAnswer(Answer):
     incidents: list[IncidentAnswer]
 
 
+class TakenAnswer(Answer):
+    """How long something took, in seconds, and of how many incidents this is known."""
+
+    median: float
+    worst: float
+    worst_incident: int
+    incidents: int
+
+
+class CauseAnswer(Answer):
+    """What went to one class of cause, null: not classified yet."""
+
+    cause: str | None
+    spent: float = Field(description="A fraction of a budget.")
+    share: float = Field(description="The share of all that was spent.")
+    incidents: list[int]
+    work: str | None = Field(description="The reliability work that it points to.")
+
+
+class IncidentReportAnswer(Answer):
+    """What a time's incidents teach. What incidents shared is counted once, for the one that began first."""
+
+    since: AwareDatetime
+    until: AwareDatetime
+    service: str | None
+    incidents: int
+    not_resolved: int
+    severities: dict[str, int]
+    time_to_detect: TakenAnswer | None
+    time_to_acknowledge: TakenAnswer | None
+    time_to_restore: TakenAnswer | None
+    spent: float = Field(description="A fraction of a budget: 2 is two budgets.")
+    causes: list[CauseAnswer] = Field(description="What most was spent on first.")
+    costliest: list[int] = Field(description="The fewest incidents that make up most of it.")
+    costliest_share: float
+    share_before_detection: float
+    not_classified: list[int]
+    cost_unknown: list[int]
+
+
 class AlertsAnswer(Answer):
     """The incidents that the alerts concern."""
 

@@ -1,11 +1,10 @@
 """The operator's and CI's API under `/api/v1/`: services, the gate, pushed events, the audit log."""
 
-from datetime import UTC, datetime
-
 from aiohttp import web
 
 from bot.freezes.overview import Overview, UnknownService
 from bot.http.access import Tokens, require_token
+from bot.http.bodies import read_since
 from bot.http.events import EventsEndpoint
 from bot.http.gate import GateEndpoint
 from bot.http.problems import Handler, Problem
@@ -58,7 +57,7 @@ class Api:
         return web.json_response(service_json(status))
 
     async def _audit(self, request: web.Request) -> web.Response:
-        after, since = _cursor(request), _since(request)
+        after, since = _cursor(request), read_since(request)
         async with self._database.reading() as connection:
             rows = await audit.read(
                 connection,
@@ -82,15 +81,3 @@ def _cursor(request: web.Request) -> int:
     if not raw.isascii() or not raw.isdigit() or len(raw) > 18:
         raise Problem(400, "`cursor` is what an earlier answer gave as `next`")
     return int(raw)
-
-
-def _since(request: web.Request) -> datetime | None:
-    raw = request.query.get("since", "").strip()
-    if not raw:
-        return None
-    try:
-        # A plus sign that was not escaped arrives as a space.
-        since = datetime.fromisoformat(raw.replace(" ", "+") if "T" in raw else raw)
-        return since.astimezone(UTC) if since.tzinfo else since.replace(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
-        raise Problem(400, "`since` is an RFC 3339 time, such as 2026-11-23T09:00:00Z") from error

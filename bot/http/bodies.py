@@ -1,6 +1,7 @@
-"""Reading request bodies: JSON in UTF-8, of bounded size, without numbers that are none."""
+"""Reading requests: bodies as JSON in UTF-8, of bounded size, without numbers that are none; times."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from aiohttp import web
@@ -22,3 +23,16 @@ async def read_json(request: web.Request) -> Any:
         raise Problem(413, f"the body may have at most {MOST_BYTES} bytes") from error
     except (ValueError, RecursionError) as error:
         raise Problem(400, "the body is not JSON") from error
+
+
+def read_since(request: web.Request) -> datetime | None:
+    """Answer the query's `since`, None where it is left out. Raises `Problem` 400."""
+    raw = request.query.get("since", "").strip()
+    if not raw:
+        return None
+    try:
+        # A plus sign that was not escaped arrives as a space.
+        since = datetime.fromisoformat(raw.replace(" ", "+") if "T" in raw else raw)
+        return since.astimezone(UTC) if since.tzinfo else since.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise Problem(400, "`since` is an RFC 3339 time, such as 2026-11-23T09:00:00Z") from error

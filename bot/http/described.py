@@ -103,6 +103,13 @@ _API: Mapping[tuple[str, str], Described] = {
         body=OpeningBody,
         refusals=_BAD_BODY,
     ),
+    ("GET", "/api/v1/incidents/report"): Described(
+        "incidents",
+        "What a time's incidents teach: how many, how quickly mended, where the budget went",
+        {200: answers.IncidentReportAnswer},
+        query=(Parameter("since", "From when on, as RFC 3339; 90 days ago if left out."), _SERVICE),
+        refusals=_NO_SERVICE | _BAD_QUERY,
+    ),
     ("GET", "/api/v1/incidents/{id}"): Described(
         "incidents", "One incident", {200: answers.IncidentAnswer}, path=_NUMBER, refusals=_NO_INCIDENT
     ),

@@ -1,6 +1,7 @@
 """`/api/v1/incidents`: machines open incidents, change them and read them."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
 from aiohttp import web
@@ -8,13 +9,15 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from bot.clock import Clock
 from bot.http.access import CALLER, Tokens, require_token
-from bot.http.bodies import read_json
+from bot.http.bodies import read_json, read_since
 from bot.http.problems import Problem
 from bot.http.rights import Right
 from bot.http.wire import instant
 from bot.incidents.conductor import Conductor
 from bot.incidents.incident import MOST_TITLE, Change, IllegalChange, Severity, Status, UnknownIncident
+from bot.incidents.learning import Learning
 from bot.incidents.ports import View
+from bot.incidents.report import WORK, Report, Taken
 from bot.incidents.responder import Opening, Responder
 from bot.incidents.steps import RoomKind
 from bot.incidents.views import Views
@@ -23,6 +26,7 @@ from bot.policy.catalog import Catalog
 CHANNEL_WITHIN_S = 5.0
 """How long an answer waits for Slack to make the channel; it is null if that takes longer."""
 _MOST_LISTED = 200
+_REPORTED = timedelta(days=90)
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -72,6 +76,7 @@ class IncidentsEndpoint:
         *,
         responder: Responder,
         views: Views,
+        learning: Learning,
         conductor: Conductor,
         catalog: Callable[[], Catalog],
         clock: Clock,
@@ -79,6 +84,7 @@ class IncidentsEndpoint:
     ) -> None:
         self._responder = responder
         self._views = views
+        self._learning = learning
         self._conductor = conductor
         self._catalog = catalog
         self._clock = clock
@@ -90,6 +96,7 @@ class IncidentsEndpoint:
         for method, path, handler in (
             ("POST", "", self._open),
             ("GET", "", self._list),
+            ("GET", "/report", self._report),
             ("GET", one, self._show),
             ("PATCH", one, self._change),
             ("GET", f"{one}/postmortem.md", self._postmortem),
@@ -138,6 +145,15 @@ class IncidentsEndpoint:
         is_open = request.query.get("open") in {"1", "true"}
         found = await self._views.list(unresolved=is_open, service=service, limit=_MOST_LISTED)
         return web.json_response({"incidents": [incident_json(view) for view in found]})
+
+    async def _report(self, request: web.Request) -> web.Response:
+        now = self._clock.now()
+        service = request.query.get("service") or None
+        if service is not None and service not in self._catalog().services:
+            raise Problem(404, f"there is no service {service}")
+        since = read_since(request) or now - _REPORTED
+        report, _ = await self._learning.report(since, now, service, may_see=lambda _: True)
+        return web.json_response(report_json(report))
 
     async def _postmortem(self, request: web.Request) -> web.Response:
         view = await self._view(request)
@@ -206,6 +222,48 @@ def incident_json(view: View) -> dict[str, Any]:
         "acknowledged_at": instant(incident.acknowledged_at),
         "mitigated_at": instant(incident.mitigated_at),
         "resolved_at": instant(incident.resolved_at),
+    }
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """Write down what a time's incidents teach; lengths in seconds, `spent` as fractions of a budget."""
+    return {
+        "since": instant(report.since),
+        "until": instant(report.until),
+        "service": report.service,
+        "incidents": report.count,
+        "not_resolved": report.is_open,
+        "severities": {severity.value: report.severities.get(severity, 0) for severity in Severity},
+        "time_to_detect": _taken_json(report.detect),
+        "time_to_acknowledge": _taken_json(report.acknowledge),
+        "time_to_restore": _taken_json(report.restore),
+        "spent": report.spent,
+        "causes": [
+            {
+                "cause": one.cause.value if one.cause else None,
+                "spent": one.spent,
+                "share": one.share,
+                "incidents": list(one.ids),
+                "work": WORK[one.cause] if one.cause else None,
+            }
+            for one in report.shares
+        ],
+        "costliest": [one.incident.id for one in report.costliest],
+        "costliest_share": report.costliest_share,
+        "share_before_detection": report.unseen,
+        "not_classified": list(report.unclassified),
+        "cost_unknown": list(report.unweighed),
+    }
+
+
+def _taken_json(taken: Taken | None) -> dict[str, Any] | None:
+    if taken is None:
+        return None
+    return {
+        "median": taken.median.total_seconds(),
+        "worst": taken.worst.total_seconds(),
+        "worst_incident": taken.worst_id,
+        "incidents": taken.count,
     }
 
 

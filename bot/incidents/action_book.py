@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.freezes.error_budget_policy import UnfreezeRequirement
+from bot.freezes.error_budget_policy import Missing, UnfreezeRequirement
 from bot.incidents.actions import Action, not_owned
 from bot.incidents.incident import IncidentError
 from bot.store import audit
@@ -119,10 +119,24 @@ async def read(
     return [_action(row) for row in await connection.execute(query)]
 
 
-async def unmet_requirements(connection: AsyncConnection, service: str) -> frozenset[UnfreezeRequirement]:
-    """Answer what the service's actions keep from being met before its budget hold is lifted."""
-    missing = not_owned(await read(connection, service=service), service)
-    return frozenset({UnfreezeRequirement.ACTIONS_OWNED} if missing else ())
+async def unmet_requirements(connection: AsyncConnection, service: str) -> Sequence[Missing]:
+    """Answer which of the service's actions keep its budget hold from being lifted, and what they lack.
+
+    What an action of a private incident says is left out.
+    """
+    found = not_owned(await read(connection, service=service), service)
+    about = [action.incident_id for action in found if action.incident_id is not None]
+    query = select(incidents.c.id).where(incidents.c.id.in_(about), incidents.c.private.is_(True))
+    hidden = set(await connection.scalars(query)) if about else set()
+    return [
+        Missing(
+            UnfreezeRequirement.ACTIONS_OWNED,
+            action.id,
+            None if action.incident_id in hidden else action.text,
+            action.missing,
+        )
+        for action in found
+    ]
 
 
 def _overdue(today: date) -> Select[Any]:

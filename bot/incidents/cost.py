@@ -1,16 +1,21 @@
 """What incidents cost: the downtime that SLOs spend from, and the share of each budget that one took.
 
 The cost of an incident is its own: where two overlap, each is told its whole cost, though the budget is
-spent once. An incident is weighed against the window that ended with it (that ends now, while it lasts).
+spent once. An incident is weighed against the window that ended with it (that ends now, while it lasts or
+where the ledger no longer holds all of that one); what it spent before the ledger's time is not known.
+Sums over several incidents are of charges instead, which `attribution.py` divides among those that overlap.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from bot.budgets.budget import Events
 from bot.budgets.slo import DowntimeSli, Slo
+from bot.budgets.tiers import KEPT_BEYOND_LONGEST
 from bot.budgets.window import Span
+from bot.freezes.error_budget_policy import UnfreezeRequirement
 from bot.incidents import records
+from bot.incidents.attribution import Charge, lasted, own_seconds, own_time
 from bot.incidents.downtime import bad_seconds
 from bot.incidents.incident import Incident
 from bot.policy.catalog import Catalog
@@ -57,8 +62,11 @@ class Costs:
 
     async def calls_for_postmortem(self, incident: Incident, now: datetime) -> bool:
         """Tell whether it spent more of any budget than that budget's policy lets pass without one."""
+        return self.is_costly(incident, await self.of(incident, now))
+
+    def is_costly(self, incident: Incident, cost: Mapping[str, float]) -> bool:
+        """Tell whether a cost is more than some policy lets pass without a postmortem and a P0 action."""
         services = self._catalog().services
-        cost = await self.of(incident, now)
         return any(
             cost.get(slo.key, 0.0) > services[name].policy_for(slo).postmortem_at
             for name in incident.services
@@ -66,13 +74,98 @@ class Costs:
             for slo in services[name].slos
         )
 
+    def kept_until_owned(self, incident: Incident) -> tuple[str, ...]:
+        """Answer its services whose budget hold stays until their P0 actions are owned."""
+        services = self._catalog().services
+        return tuple(
+            name
+            for name in incident.services
+            if name in services
+            and any(
+                services[name].policy_for(slo).unfreeze_requires is UnfreezeRequirement.ACTIONS_OWNED
+                for slo in services[name].slos
+            )
+        )
+
+    async def charges(
+        self, incidents: Iterable[Incident], now: datetime
+    ) -> Mapping[int, Mapping[str, Charge]]:
+        """Answer what each incident added to what was spent, by its number and `service/slo`.
+
+        Fractions of each budget; where incidents overlap nothing is charged twice. An SLO without events
+        has no budget and is left out.
+        """
+        known = list(incidents)
+        found: dict[int, dict[str, Charge]] = {one.id: {} for one in known}
+        for service in self._catalog().services.values():
+            hit = [one for one in known if service.name in one.services]
+            for slo in service.slos if hit else ():
+                for id_, charge in (await self._charged(hit, slo, now)).items():
+                    found[id_][slo.key] = charge
+        return found
+
+    async def spent_within_window(
+        self, incidents: Iterable[Incident], slo: Slo, now: datetime
+    ) -> Mapping[int, float]:
+        """Answer the bad events, or seconds of downtime, that each incident added in the SLO's window."""
+        window = slo.window.span(now)
+        if isinstance(slo.sli, DowntimeSli):
+            seconds = own_seconds(incidents, slo.service, now, window)
+            return {one.id: charge.spent for one, charge in seconds}
+        owned = own_time(incidents, now, window)
+        spans = [span for own in owned for span in own.spans]
+        counted = iter(await self._counts(slo, spans, now) if spans else ())
+        return {own.incident.id: sum(next(counted).bad for _ in own.spans) for own in owned}
+
+    async def _charged(self, incidents: Sequence[Incident], slo: Slo, now: datetime) -> Mapping[int, Charge]:
+        if isinstance(slo.sli, DowntimeSli):
+            return {
+                one.id: charge.of(
+                    slo.window.full_length(lasted(one, now).end) / _SECOND * (1 - slo.objective)
+                )
+                for one, charge in own_seconds(incidents, slo.service, now)
+            }
+        bad, windows = await self._counted(incidents, slo, now)
+        allowed = {id_: window.total * (1 - slo.objective) for id_, window in windows.items()}
+        return {id_: charge.of(allowed[id_]) for id_, charge in bad.items() if allowed[id_] > 0}
+
+    async def _counted(
+        self, incidents: Sequence[Incident], slo: Slo, now: datetime
+    ) -> tuple[Mapping[int, Charge], Mapping[int, Events]]:
+        """Answer each incident's own bad events, and all events of the window that ended with it."""
+        owned = own_time([one for one in incidents if self._is_kept(lasted(one, now), now)], now)
+        spans = [
+            span
+            for own in owned
+            for span in (*own.spans, *own.unseen, self._weighed_by(slo, lasted(own.incident, now).end, now))
+        ]
+        counted = iter(await self._counts(slo, spans, now))
+        charges, windows = {}, {}
+        for own in owned:
+            spent = sum(next(counted).bad for _ in own.spans)
+            charges[own.incident.id] = Charge(spent, sum(next(counted).bad for _ in own.unseen))
+            windows[own.incident.id] = next(counted)
+        return charges, windows
+
+    def _is_kept(self, span: Span, now: datetime) -> bool:
+        """Tell whether the ledger holds all of a time still."""
+        lengths = [slo.window.full_length(now) for slo in self._catalog().slos]
+        return span.start >= now - max(lengths) - KEPT_BEYOND_LONGEST
+
+    def _weighed_by(self, slo: Slo, end: datetime, now: datetime) -> Span:
+        """Answer the window whose budget an incident is weighed against that ended at a time."""
+        window = slo.window.span(end)
+        return window if self._is_kept(window, now) else slo.window.span(now)
+
     async def _spent(self, incident: Incident, slo: Slo, now: datetime) -> float | None:
-        end = min(now, incident.ended_at or now)
-        during = Span(min(incident.started_at, end), end)
+        during = lasted(incident, now)
+        end = during.end
         if isinstance(slo.sli, DowntimeSli):
             bad = bad_seconds(incident.impacts_on(slo.service), during)
             total = slo.window.full_length(end) / _SECOND
         else:
-            counted, window = await self._counts(slo, [during, slo.window.span(end)], now)
+            if not self._is_kept(during, now):
+                return None
+            counted, window = await self._counts(slo, [during, self._weighed_by(slo, end, now)], now)
             bad, total = counted.bad, window.total
         return bad / (total * (1 - slo.objective)) if total > 0 else None

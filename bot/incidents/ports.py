@@ -102,7 +102,11 @@ class Rooms(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that is shown of an incident at a time. `cost` maps `service/slo` to the budget's fraction."""
+    """All that is shown of an incident at a time. `cost` maps `service/slo` to the budget's fraction.
+
+    `asks_p0`: it cost so much that a policy asks for a P0 action; `kept` are its services whose budget hold
+    stays until their P0 actions are owned.
+    """
 
     incident: Incident
     rooms: Mapping[RoomKind, Room]
@@ -110,11 +114,23 @@ class View:
     cost: Mapping[str, float] = field(default_factory=dict)
     timeline: Sequence[Entry] = ()
     actions: Sequence[Action] = ()
+    asks_p0: bool = False
+    kept: tuple[str, ...] = ()
 
     def channel_id(self, kind: RoomKind = RoomKind.INCIDENT) -> str | None:
         """Answer the channel's id, None until it is there."""
         room = self.rooms.get(kind)
         return room.channel_id if room else None
+
+    @property
+    def not_owned(self) -> Sequence[Action]:
+        """Its open P0 actions that lack an owner or a date."""
+        return [one for one in self.actions if one.is_p0 and one.done_at is None and one.missing]
+
+    @property
+    def lacks_p0(self) -> bool:
+        """Whether a policy asks for a P0 action and there is none."""
+        return self.asks_p0 and not any(one.is_p0 for one in self.actions)
 
     @property
     def postmortem(self) -> Postmortem:

@@ -46,7 +46,16 @@ class Views:
             actions = await action_book.read(connection, incident_id=id_)
         around = await self._around(incident, now)
         cost = await self._costs.of(incident, now)
-        return View(incident, rooms, now, cost, merged(written, around), actions)
+        return View(
+            incident,
+            rooms,
+            now,
+            cost,
+            merged(written, around),
+            actions,
+            asks_p0=self._costs.is_costly(incident, cost),
+            kept=self._costs.kept_until_owned(incident),
+        )
 
     async def list(
         self, *, unresolved: bool = False, service: str | None = None, limit: int | None = None

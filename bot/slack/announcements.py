@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from bot.budgets.budget import Budget
-from bot.freezes.error_budget_policy import AlertSeverity, ErrorBudgetPolicy
+from bot.freezes.error_budget_policy import AlertSeverity, ErrorBudgetPolicy, Missing, UnfreezeRequirement
 from bot.freezes.freezer import Occasion
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.transition import (
@@ -20,13 +20,25 @@ from bot.freezes.transition import (
     DataMissing,
     ExemptionGranted,
     HoldExpired,
+    HoldKept,
     HoldLifted,
     HoldPlaced,
 )
 from bot.policy.catalog import Service, Workspace
 from bot.slack.asking import Question, Reply, show_button
 from bot.slack.blocks import NOTHING, Markup, bold, code, cut, escape, join, markup, mention, section, when
-from bot.slack.figures import doubt, forecast, owner, promise, spent, term, worst_burn
+from bot.slack.figures import (
+    doubt,
+    forecast,
+    lacking,
+    own_action,
+    owner,
+    promise,
+    spent,
+    term,
+    where_it_went,
+    worst_burn,
+)
 from bot.slack.wording import burn, duration, listed, percent, share
 from bot.store.outbox import Message
 
@@ -100,7 +112,7 @@ def message(channel: str, telling: Telling, service: str | None = None) -> Messa
     return Message(channel, telling.event_type, reply.fallback, reply.blocks)
 
 
-def tell(occasion: Occasion) -> Telling:  # noqa: PLR0911 - one return a transition
+def tell(occasion: Occasion) -> Telling:  # noqa: C901, PLR0911 - one return a transition
     """Put an occasion into words."""
     service, others = occasion.service, occasion.other_holds
     match occasion.transition:
@@ -109,12 +121,14 @@ def tell(occasion: Occasion) -> Telling:  # noqa: PLR0911 - one return a transit
         case BurnAlertFired():
             return _burning(service, occasion.transition, occasion)
         case BudgetExhausted(budget, policy):
-            return _exhausted(service, budget, policy, others)
+            return _exhausted(service, budget, policy, occasion)
         case DataMissing(budget, policy):
             return _unmeasured(service, budget, policy, others)
         case BudgetRecovered(budget, _, _):
             figure = markup("{} of the {} budget is left.", percent(budget.remaining), budget.slo.name)
             return _ended("service_open", "budget_recovered", service, figure, others)
+        case HoldKept(budget, _, missing):
+            return _kept(service, budget, missing, others)
         case HoldPlaced(hold):
             return _placed(service, hold, others)
         case HoldLifted(_, by, reason):
@@ -167,23 +181,47 @@ def _burning(service: Service, fired: BurnAlertFired, occasion: Occasion) -> Tel
     )  # fmt: skip
 
 
-def _exhausted(
-    service: Service, budget: Budget, policy: ErrorBudgetPolicy, others: Sequence[Hold]
-) -> Telling:
+def _exhausted(service: Service, budget: Budget, policy: ErrorBudgetPolicy, occasion: Occasion) -> Telling:
     figure = markup(
         "{} of its {} budget left ({}).", percent(budget.remaining), budget.slo.name, promise(budget)
     )
     opens = markup(
-        "Next: fix what burns. It opens by itself after {} at {} or more.",
-        duration(policy.dwell), share(policy.unfreeze_at),
+        "Next: fix what burns. It opens by itself after {} at {} or more{}.",
+        duration(policy.dwell), share(policy.unfreeze_at), _besides(policy),
     )  # fmt: skip
     facts = _facts(
         _labelled("Spent", spent(budget)),
+        where_it_went(occasion.spending),
         _labelled("Worst burn", worst_burn(budget)),
         _allowed(service, policy),
-        _also(others),
+        _also(occasion.other_holds),
     )
     return Telling("service_frozen", _frozen(service, figure), facts, opens)
+
+
+def _besides(policy: ErrorBudgetPolicy) -> str:
+    """Say what the policy requires before it opens, besides the budget."""
+    match policy.unfreeze_requires:
+        case None:
+            return ""
+        case UnfreezeRequirement.ACTIONS_OWNED:
+            return ", once every P0 action has an owner and a date"
+        case _:
+            assert_never(policy.unfreeze_requires)
+
+
+def _kept(service: Service, budget: Budget, missing: Sequence[Missing], others: Sequence[Hold]) -> Telling:
+    headline = markup(
+        ":hourglass: {} of the {} {} budget is left, enough to open, but P0 actions are not owned.",
+        percent(budget.remaining), bold(service.name), budget.slo.name,
+    )  # fmt: skip
+    beside = [hold for hold in others if hold.kind is not HoldKind.BUDGET]
+    following = markup(
+        "Next: {}. It opens by itself once all are owned.",
+        code(own_action(missing[0].action, missing[0].lacks)),
+    )
+    facts = _facts(lacking(missing, service.name), _also(beside))
+    return Telling("hold_kept", headline, facts, following, everywhere=False)
 
 
 def _unmeasured(

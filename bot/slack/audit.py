@@ -30,6 +30,7 @@ _DEEDS = {
     "hold.placed": "froze it",
     "hold.lifted": "lifted a hold",
     "hold.expired": "ended a hold",
+    "hold.kept": "kept its hold",
     "exemption.granted": "exempted a change",
     "flag.changed": "changed it",
     "flag.asked": "asked to raise it",

@@ -8,7 +8,7 @@ from bot.budgets.budget import HOUR, Budget
 from bot.freezes.overview import Overview, Point, ServiceStatus
 from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, show_button
 from bot.slack.blocks import Markup, bold, code, context, header, join, line_chart, markup, section
-from bot.slack.figures import amount, burns, doubt, forecast, left, named, promise, told
+from bot.slack.figures import amount, burns, doubt, forecast, lacking, left, named, promise, told
 from bot.slack.wording import burn, sparkline
 from bot.slack.words import Hint, name, split
 
@@ -135,7 +135,10 @@ def _holds(status: ServiceStatus) -> Markup:
         return Markup("")
     lines = [markup("Held by {}", told(hold)) for hold in status.holds[:_MOST_HOLDS]]
     more = len(status.holds) - len(lines)
-    return join("\n", [markup(":snowflake: {}", lines[0]), *lines[1:], f"and {more} more" if more else ""])
+    lines = [markup(":snowflake: {}", lines[0]), *lines[1:]]
+    return join(
+        "\n", [*lines, f"and {more} more" if more else "", lacking(status.missing, status.service.name)]
+    )
 
 
 def _slo(

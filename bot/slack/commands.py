@@ -90,13 +90,14 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "incident",
-        "[open | list | show | status | severity | role | note | impact | private | snooze]",
+        "[open | list | show | report | status | severity | role | note | impact | private | snooze]",
         "Open an incident, and say what becomes of it",
         (
             Form("", "opens a form; in an incident's channel it shows what can be done"),
             Form("open TITLE [sev2] [SERVICE…]", "opens an incident in one line; sev3 if left out"),
             Form("list [SERVICE]", "lists the incidents that are open, or all of a service"),
             Form("show [ID]", "shows one: status, roles, impact, what it cost"),
+            Form("report [90d] [SERVICE]", "says where the budget went, and what to work on first"),
             Form("status investigating", "says how far it has come: also identified, mitigated, resolved"),
             Form("severity sev1", "says how bad it is, from sev1 to sev4; sev1 and sev2 hold the services"),
             Form("role commander [@WHO]", "gives a role, also scribe and comms; to you if nobody is named"),

@@ -6,10 +6,14 @@ from datetime import datetime, timedelta
 from bot.budgets.budget import HOUR, SHOWN_BURN_WINDOWS, Budget, SloState, allowed_minutes
 from bot.budgets.slo import DowntimeSli
 from bot.budgets.window import CalendarWindow, RollingWindow
+from bot.freezes.error_budget_policy import Missing
 from bot.freezes.hold import Hold, HoldKind
-from bot.slack.blocks import Markup, bold, join, markup, mention, when
+from bot.freezes.spending import Spending
+from bot.slack.blocks import Markup, bold, code, cut, join, markup, mention, when
 from bot.slack.wording import burn, duration, events, from_now, listed, minutes, percent, share, window
 
+_MOST_MISSING = 3
+_LONGEST_ACTION = 200
 _SAID = {HOUR: "the last hour", timedelta(hours=6): "6 h", timedelta(days=3): "3 d"}
 
 
@@ -132,6 +136,58 @@ def told(hold: Hold) -> Markup:
 def holders(holds: Sequence[Hold]) -> Markup:
     """Name who holds a service, each once."""
     return Markup(listed(list(dict.fromkeys(owner(hold) for hold in holds))))
+
+
+def where_it_went(spending: Spending | None) -> Markup:
+    """Say in a line which incidents the budget went to, and what to work on first."""
+    if spending is None:
+        return Markup("")
+    if not spending.incidents:
+        return Markup("Where it went: outside of incidents.")
+    first, more = spending.incidents[0], len(spending.incidents) > 1
+    whole = share(round(spending.share, 2))
+    named = f"{len(spending.incidents)} incidents" if more else f"incident {first}"
+    if spending.cause is not None:
+        why = markup(
+            "{} {}: {} first.", ", most to" if more else ", put down to", spending.cause, spending.work
+        )
+    elif spending.is_open:
+        why = markup(
+            ", {} still open: help there first.", f"most in incident {first}," if more else "which is"
+        )
+    else:
+        why = markup(
+            ", {} not classified yet: {} first.",
+            f"most in incident {first}," if more else "which is", code(f"/postmortem {first}"),
+        )  # fmt: skip
+    return markup("Where it went: {} in {}{}", whole, named, why)
+
+
+def lacking(missing: Sequence[Missing], service: str) -> Markup:
+    """Say which P0 actions keep a service held, and what each needs; empty where none does."""
+    if not missing:
+        return Markup("")
+    lines = [_lack(one) for one in missing[:_MOST_MISSING]]
+    more = len(missing) - len(lines)
+    rest = markup("• and {} more: {}", more, code(f"/action list {service}")) if more else ""
+    return join("\n", [Markup("It stays until these P0 actions are owned:"), *lines, rest])
+
+
+def _lack(one: Missing) -> Markup:
+    said = cut(one.text, _LONGEST_ACTION) if one.text is not None else Markup("of a private incident")
+    return markup(
+        "• {}. {} — needs {}: {}",
+        one.action,
+        said,
+        listed(one.lacks),
+        code(own_action(one.action, one.lacks)),
+    )
+
+
+def own_action(action: int, lacks: Sequence[str]) -> str:
+    """Answer what to type to give an action what it lacks."""
+    words = {"an owner": "@OWNER", "a due date": "due friday"}
+    return " ".join([f"/action change {action}", *(words[lack] for lack in lacks)])
 
 
 def named(budget: Budget) -> Markup:

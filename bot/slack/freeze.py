@@ -1,17 +1,18 @@
 """`/freeze`: who is frozen and why; freezing, lifting, and letting one change through."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 
 from bot.clock import Clock
+from bot.freezes.error_budget_policy import Missing
 from bot.freezes.freezer import AlreadyRequested, Freezer, NothingToLift
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.overview import Overview
 from bot.policy.catalog import Service
 from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, say
 from bot.slack.blocks import NOTHING, Markup, bold, code, context, join, markup, mention, section, when
-from bot.slack.figures import told
+from bot.slack.figures import lacking, told
 from bot.slack.people import Allowed, People, refusal
 from bot.slack.words import Hint, Until, end, name, reason, split, unquoted
 
@@ -34,7 +35,8 @@ class FreezeCommand:
         match [word.casefold() for word in words[:1]]:
             case []:
                 holds = await self._freezer.holds(self._clock.now())
-                return all_holds(holds, ask.question)
+                missing = await self._freezer.missing(self._overview.catalog.services.values(), holds)
+                return all_holds(holds, ask.question, missing)
             case ["lift"]:
                 return await self._lift(ask, words[1:])
             case ["exempt"]:
@@ -141,8 +143,11 @@ class FreezeCommand:
         )
 
 
-def all_holds(holds: Sequence[Hold], question: Question) -> Reply:
-    """List what is frozen, the longest first."""
+def all_holds(
+    holds: Sequence[Hold], question: Question, missing: Mapping[str, Sequence[Missing]] | None = None
+) -> Reply:
+    """List what is frozen, the longest first; `missing` keeps the budget's holds, by service."""
+    kept_by = missing or {}
     if not holds:
         nothing = Markup("Nothing is frozen.")
         return Reply(nothing, (section(nothing),), shareable=question)
@@ -150,7 +155,7 @@ def all_holds(holds: Sequence[Hold], question: Question) -> Reply:
     page, pages = page_of(question.page, len(services), PAGE)
     question = replace(question, text="", page=page)
     paragraphs = [
-        _held(service, [hold for hold in holds if hold.service == service])
+        _held(service, [hold for hold in holds if hold.service == service], kept_by.get(service, ()))
         for service in services[(page - 1) * PAGE : page * PAGE]
     ]
     count = f"{len(services)} frozen"
@@ -159,10 +164,10 @@ def all_holds(holds: Sequence[Hold], question: Question) -> Reply:
     return Reply(join("\n", paragraphs), tuple(body), page_buttons(question, pages), question)
 
 
-def _held(service: str, holds: Sequence[Hold]) -> Markup:
+def _held(service: str, holds: Sequence[Hold], missing: Sequence[Missing]) -> Markup:
     lines = [markup("• {}", told(hold)) for hold in holds[:5]]
     more = f"and {len(holds) - 5} more" if len(holds) > 5 else ""
-    return join("\n", [markup(":snowflake: {}", bold(service)), *lines, more])
+    return join("\n", [markup(":snowflake: {}", bold(service)), *lines, more, lacking(missing, service)])
 
 
 def _placed(hold: Hold) -> Markup:

@@ -17,7 +17,7 @@ from bot.freezes.overview import Overview, ServiceStatus
 from bot.slack.asking import Question, Reply
 from bot.slack.blocks import Markup, actions, bold, button, context, divider, header, join, markup, section
 from bot.slack.faults import SlackFault, Throttled, telling_faults
-from bot.slack.figures import left, told
+from bot.slack.figures import lacking, left, told
 from bot.slack.people import Allowed, People
 from bot.store.outbox import Block
 
@@ -144,7 +144,7 @@ def _told(status: ServiceStatus) -> Markup:
     first = markup("{}{} — {}", flake, bold(status.service.name), left(least) if least else "no SLO")
     held = [markup("Held by {}", told(hold)) for hold in status.holds[:2]]
     more = f"and {len(status.holds) - 2} more" if len(status.holds) > 2 else ""
-    return join("\n", [first, *held, more])
+    return join("\n", [first, *held, more, lacking(status.missing, status.service.name)])
 
 
 def _buttons(status: ServiceStatus) -> list[Block]:

@@ -14,6 +14,7 @@ from bot.slack.incident_buttons import incident_buttons
 from bot.slack.incident_card import card_blocks
 from bot.slack.incident_deeds import IncidentDeeds
 from bot.slack.incident_form import opening_form
+from bot.slack.incident_report import report_reply
 from bot.slack.incident_words import ROLES, person_of, split_keeping_people
 from bot.slack.wording import listed, percent
 from bot.slack.words import Hint, length_of, name, nearest, split, unquoted
@@ -41,6 +42,7 @@ class IncidentCommand:
             "impact": self._impact,
             "private": self._private,
             "snooze": self._snooze,
+            "report": self._report,
         }
 
     async def answer(self, ask: Ask) -> Reply:
@@ -91,6 +93,17 @@ class IncidentCommand:
         )
         question = None if view.incident.private else Question("incident", f"show {view.incident.id}")
         return Reply(text, tuple(blocks), shareable=question)
+
+    async def _report(self, ask: Ask, words: Sequence[str]) -> Reply:
+        meant = incident_words.report(words, self._access.services)
+        here, now = await self._access.here(ask.channel), self._access.clock.now()
+        report, counted = await self._access.incidents.learning.report(
+            now - meant.length,
+            now,
+            meant.service,
+            lambda incident: incident.id == here or may_see(incident, ask.user),
+        )
+        return report_reply(report, ask.question, private=sum(one.private for one in counted))
 
     # -- changing ----------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from bot.freezes.overview import Overview
 from bot.incidents import steps
 from bot.incidents.action_book import ActionBook
 from bot.incidents.incident import Incident, UnknownIncident
+from bot.incidents.learning import Learning
 from bot.incidents.ports import View
 from bot.incidents.responder import Responder
 from bot.incidents.views import Views
@@ -32,6 +33,7 @@ class Incidents:
     responder: Responder
     views: Views
     actions: ActionBook
+    learning: Learning
     channel_of: Callable[[int, float], Awaitable[View]]
 
 

@@ -29,6 +29,7 @@ from bot.slack.blocks import (
     section,
     when,
 )
+from bot.slack.figures import own_action
 from bot.slack.incident_buttons import document_buttons, incident_buttons
 from bot.slack.wording import duration, listed, percent, share
 from bot.store.outbox import Block, Message
@@ -156,6 +157,7 @@ def card_blocks(view: View) -> list[Block]:
         fields(_facts(view)),
         *_part("Spent so far" if incident.status.is_active else "Spent", _cost(view)),
         *_part("Changed lately", _changes(view.timeline)),
+        *_part("Actions missing", missing_actions(view)),
     ]
     tail = [section(_NEXT[incident.status]), *incident_buttons(incident), context(_opened(incident))]
     return fit(body, tail)
@@ -177,6 +179,7 @@ def document_blocks(view: View) -> list[Block]:
         *_part(_PARTS[Part.FACTORS], _written(incident, Part.FACTORS)),
         *_part(_PARTS[Part.WENT_WELL], _written(incident, Part.WENT_WELL)),
         *_part("Actions", _actions(view.actions)),
+        *_part("Actions missing", missing_actions(view)),
         divider(),
     ]
     small = context("Blameless: look for what to change in the system, not for who to change.")
@@ -270,6 +273,23 @@ def _actions(actions: Sequence[Action]) -> Markup:
     if not actions:
         return Markup("None yet. Next: agree on at least one P0 action.")
     return join("\n", [_action(action) for action in actions])
+
+
+def missing_actions(view: View) -> Markup:
+    """Say which P0 actions are not owned, or that a policy asks for one; empty where nothing is missing."""
+    lines = [
+        markup(
+            "• {}. {} — needs {}: {}", one.id, cut(one.text, _LONGEST_ENTRY), listed(one.missing), code(how)
+        )
+        for one in view.not_owned
+        for how in [own_action(one.id, one.missing)]
+    ]
+    if view.lacks_p0 and not view.incident.status.is_active:
+        how = code("/action add TEXT @OWNER due friday P0")
+        lines.append(markup("• It cost so much that the policy asks for a P0 action: {}", how))
+    if lines and view.kept:
+        lines.append(markup("{} stays held by its budget until P0 actions are owned.", listed(view.kept)))
+    return join("\n", lines)
 
 
 def _action(action: Action) -> Markup:

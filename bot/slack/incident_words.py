@@ -16,7 +16,7 @@ from bot.incidents.downtime import Impact
 from bot.incidents.incident import MOST_TITLE, Role, Severity
 from bot.slack.blocks import Markup, code, markup
 from bot.slack.wording import listed
-from bot.slack.words import Hint, split, unquoted
+from bot.slack.words import Hint, length_of, split, unquoted
 
 ROLES = {"commander": Role.COMMANDER, "scribe": Role.SCRIBE, "comms": Role.COMMS}
 DEFAULT_SEVERITY = Severity.SEV3
@@ -27,6 +27,8 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 _SHARE = re.compile(r"(\d{1,3}(?:[.,]\d{1,6})?)%?")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SPELT = re.compile(r"(?:\d{1,2} [a-z]{3,9}|[a-z]{3,9} \d{1,2})( \d{4})?", re.IGNORECASE)
+USUAL_REPORT, SHORTEST_REPORT, LONGEST_REPORT = timedelta(days=90), timedelta(days=1), timedelta(days=366)
+_REPORT_FORM = code("/incident report 90d SERVICE")
 _IMPACT_FORM = code("/incident impact 30% from 14:05 to 14:20")
 
 
@@ -51,6 +53,14 @@ class ImpactWords:
     def impact(self) -> Impact | None:
         """Answer it as an interval, None where no time was told."""
         return Impact(self.start, self.end, self.share, self.service) if self.start else None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportWords:
+    """How far back to look, and at which service, None for all."""
+
+    length: timedelta
+    service: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +130,21 @@ def impact(
     if rest:
         raise Hint(markup("I cannot read {}. Write {}.", code(rest[0][:40]), _IMPACT_FORM))
     return ImpactWords(percent / 100, start, end, service)
+
+
+def report(words: Sequence[str], services: Collection[str]) -> ReportWords:
+    """Read `[90d] [SERVICE]`, in any order. Raises `Hint`."""
+    length, service = None, None
+    for word in words:
+        if length is None and (found := length_of(word)) is not None:
+            length = found
+        elif service is None and word.casefold() in services:
+            service = word.casefold()
+        else:
+            raise Hint(markup("I cannot read {}. Write {}.", code(word[:40]), _REPORT_FORM))
+    if length is not None and not SHORTEST_REPORT <= length <= LONGEST_REPORT:
+        raise Hint(markup("A report looks back from 1 day to 366 days: {}.", _REPORT_FORM))
+    return ReportWords(length or USUAL_REPORT, service)
 
 
 def past_moment(words: Sequence[str], *, now: datetime, zone: tzinfo) -> tuple[datetime, list[str]]:

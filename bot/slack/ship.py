@@ -9,7 +9,7 @@ from bot.freezes.verdict import Change, Verdict
 from bot.policy.catalog import Service
 from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, say, show_button
 from bot.slack.blocks import NOTHING, Markup, bold, code, context, join, markup, section
-from bot.slack.figures import holders, left, term
+from bot.slack.figures import holders, lacking, left, term
 from bot.slack.wording import listed
 from bot.slack.words import Hint, name, split, unquoted
 
@@ -78,11 +78,13 @@ def one_verdict(verdict: Verdict, service: Service, question: Question) -> Reply
     reasons = [markup("• {}", reason[:1].upper() + reason[1:]) for reason in verdict.reasons[:_MOST_LINES]]
     answer = join("\n", [_headline(verdict), *reasons])
     held = [markup("Held by {}", term(hold)) for hold in verdict.holds[:_MOST_LINES]]
+    waits = NOTHING if verdict.allow else lacking(verdict.missing, service.name)
     following = _next(verdict, service)
-    text = join("\n", [answer, *held, following])
+    text = join("\n", [answer, *held, waits, following])
     body = [
         section(answer),
         *([context(*held)] if held else []),
+        *([section(waits)] if waits else []),
         *([section(following)] if following else []),
     ]
     details = show_button("See budget", Question("budget", service.name))

@@ -152,6 +152,8 @@ standings = Table(
     Column("service", String(100), primary_key=True),
     Column("warned", Double),
     Column("recovered_since", Instant),
+    # When people were told that the hold stays although the budgets are back.
+    Column("kept_at", Instant),
     Column("alerts", JSON, nullable=False),
 )
 

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from bot.budgets.budget import Budget, SloState
 from bot.freezes.decision import Decision, Standing, decide
-from bot.freezes.error_budget_policy import ErrorBudgetPolicy, OnMissingData
+from bot.freezes.error_budget_policy import (
+    ErrorBudgetPolicy,
+    Missing,
+    OnMissingData,
+    UnfreezeRequirement,
+)
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.transition import (
     BudgetExhausted,
@@ -17,6 +22,7 @@ from bot.freezes.transition import (
     BudgetWarned,
     BurnAlertFired,
     DataMissing,
+    HoldKept,
 )
 from tests.values import DAY, HOUR, MINUTE, NOW, QUIET, STANDARD, budget, slo
 
@@ -39,6 +45,7 @@ class Replay:
 
     def __init__(self, policy: ErrorBudgetPolicy = QUIET) -> None:
         self.policy = policy
+        self.missing: tuple[Missing, ...] = ()
         self.hold: Hold | None = None
         self.standing = Standing()
         self.now = NOW
@@ -46,7 +53,7 @@ class Replay:
 
     def see(self, *budgets: Budget) -> None:
         judged = [(each, self.policy) for each in budgets]
-        decision = decide(judged, hold=self.hold, standing=self.standing, now=self.now)
+        decision = decide(judged, hold=self.hold, standing=self.standing, now=self.now, missing=self.missing)
         self.standing = decision.standing
         for transition in decision.transitions:
             if isinstance(transition, BudgetExhausted | DataMissing):
@@ -140,6 +147,31 @@ def test_after_lifting_low_levels_that_were_passed_are_not_warned_again_at_once(
     assert replay.kinds == ["BudgetExhausted", "BudgetRecovered"]
     replay.see(budget(0.09))
     assert replay.kinds[-1] == "BudgetWarned"
+
+
+def test_a_hold_that_stays_for_actions_is_told_once_and_lifted_when_they_are_owned() -> None:
+    replay = Replay(replace(QUIET, unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED))
+    replay.missing = (Missing(UnfreezeRequirement.ACTIONS_OWNED, 4, "Limit the pool", ("an owner",)),)
+    replay.see(budget(-0.1))
+    for left in [0.9] * 40 + [0.05] * 3 + [0.9] * 40:
+        replay.see(budget(left))
+    assert replay.kinds == ["BudgetExhausted", "HoldKept"]
+    assert isinstance(replay.told[1], HoldKept)
+    assert replay.told[1].missing == replay.missing
+    replay.missing = ()
+    replay.see(budget(0.9))
+    replay.missing = (Missing(UnfreezeRequirement.ACTIONS_OWNED, 5, None, ("a due date",)),)
+    for left in [-0.1] + [0.9] * 20:
+        replay.see(budget(left))
+    assert replay.kinds[2:] == ["BudgetRecovered", "BudgetExhausted", "HoldKept"]
+
+
+def test_a_hold_does_not_wait_for_what_its_policy_does_not_require() -> None:
+    replay = Replay()
+    replay.missing = (Missing(UnfreezeRequirement.ACTIONS_OWNED, 4, "Limit the pool", ("an owner",)),)
+    for left in [-0.1] + [0.9] * 16:
+        replay.see(budget(left))
+    assert replay.kinds == ["BudgetExhausted", "BudgetRecovered"]
 
 
 def test_one_slo_below_the_line_keeps_the_service_frozen() -> None:

@@ -53,6 +53,26 @@ async def test_a_slack_that_is_slow_to_make_the_channel_does_not_keep_the_caller
     assert (status, made["channel"] is not None) == (201, True)
 
 
+async def test_the_report_says_where_the_budget_went(scene: Scene) -> None:
+    _, made = await scene.api("POST", INCIDENTS, json=OPENING | {"started_at": at(scene, 20)})
+    ended = {"status": "resolved", "ended_at": at(scene, 5)}
+    await scene.api("PATCH", f"{INCIDENTS}/{made['id']}", json=ended)
+    status, told = await scene.api("GET", f"{INCIDENTS}/report", params={"service": "checkout"})
+    assert status == 200
+    assert (told["incidents"], told["not_resolved"], told["not_classified"]) == (1, 0, [made["id"]])
+    assert told["severities"] == {"sev1": 0, "sev2": 1, "sev3": 0, "sev4": 0}
+    assert told["spent"] == pytest.approx(15 / 10.08, rel=1e-3)
+    restore: Any = told["time_to_restore"]
+    assert (restore["median"], restore["incidents"]) == (pytest.approx(900, rel=1e-2), 1)
+    status, _ = await scene.api("GET", f"{INCIDENTS}/report", params={"service": "nobody"})
+    assert status == 404
+    status, _ = await scene.api("GET", f"{INCIDENTS}/report", params={"since": "yesterday"})
+    assert status == 400
+    tomorrow = {"since": at(scene, -60 * 24)}
+    _, nothing = await scene.api("GET", f"{INCIDENTS}/report", params=tomorrow)
+    assert (nothing["incidents"], nothing["time_to_detect"]) == (0, None)
+
+
 async def test_a_fifteen_minute_outage_overspends_a_week_by_4_92_minutes(scene: Scene) -> None:
     started = at(scene, 20)
     ended = (datetime.fromisoformat(started) + timedelta(minutes=15)).isoformat()

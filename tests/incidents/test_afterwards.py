@@ -8,6 +8,7 @@ import pytest
 from bot.budgets.pushed_events import PushedEvent
 from bot.freezes.error_budget_policy import UnfreezeRequirement
 from bot.freezes.freezer import Freezer
+from bot.freezes.transition import HoldKept
 from bot.incidents.action_book import NewAction, UnknownAction, unmet_requirements
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import Change, Role, Severity, Status
@@ -215,7 +216,11 @@ async def test_a_budget_hold_stays_until_the_p0_actions_are_owned(scene: Scene) 
     book, now = scene.response.actions, scene.clock.now()
     action = await book.add(NewAction("Limit the pool", "checkout", is_p0=True), by="U0DANA", now=now)
     await freezer.judge_budgets(checkout, [budget(-0.1)], now)
-    assert await freezer.judge_budgets(checkout, [budget(0.9)], now) == ()
+    (kept,) = await freezer.judge_budgets(checkout, [budget(0.9)], now)
+    assert isinstance(kept, HoldKept)
+    assert [(one.action, one.lacks) for one in kept.missing] == [(action.id, ("an owner", "a due date"))]
+    for _ in range(2):
+        assert await freezer.judge_budgets(checkout, [budget(0.9)], now) == ()
     assert len(await freezer.holds(now)) == 1
     await book.change(action.id, by="U0DANA", now=now, owner="U0SAM", due=now.date())
     assert len(await freezer.judge_budgets(checkout, [budget(0.9)], now)) == 1

@@ -1,15 +1,23 @@
 """Services, budgets, holds and occasions to speak of."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.budgets.budget import HOUR, Budget, Events, assess
 from bot.budgets.slo import EventsSli, Slo
 from bot.budgets.window import RollingWindow
-from bot.freezes.error_budget_policy import AlertSeverity, BurnAlert, ErrorBudgetPolicy
+from bot.freezes.error_budget_policy import (
+    AlertSeverity,
+    BurnAlert,
+    ErrorBudgetPolicy,
+    Missing,
+    UnfreezeRequirement,
+)
 from bot.freezes.freezer import Occasion
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.overview import Point
+from bot.freezes.spending import Spending
 from bot.freezes.transition import (
     BudgetExhausted,
     BudgetRecovered,
@@ -18,6 +26,7 @@ from bot.freezes.transition import (
     DataMissing,
     ExemptionGranted,
     HoldExpired,
+    HoldKept,
     HoldLifted,
     HoldPlaced,
     Transition,
@@ -28,6 +37,7 @@ NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 SIX_HOURS, THREE_DAYS = timedelta(hours=6), timedelta(days=3)
 PAGE_ALERT = BurnAlert(AlertSeverity.PAGE, 14.4, HOUR, timedelta(minutes=5))
 TICKET_ALERT = BurnAlert(AlertSeverity.TICKET, 1, THREE_DAYS, SIX_HOURS)
+LACKING = Missing(UnfreezeRequirement.ACTIONS_OWNED, 4, "Limit the pool", ("an owner", "a due date"))
 POLICY = ErrorBudgetPolicy("standard", burn_alerts=(PAGE_ALERT, TICKET_ALERT), exemptions=("P0", "security"))
 PERMISSIONS = Permissions(freeze=("@sre",), exempt=("@sre", "U0MORGAN"), incidents=("@sre", "@checkout-devs"))
 WORKSPACE = Workspace("acme", announcements="#releases", permissions=PERMISSIONS)
@@ -98,6 +108,7 @@ def occasions(
         "exhausted": (BudgetExhausted(spent, POLICY), ()),
         "exhausted beside a person's hold": (BudgetExhausted(spent, POLICY), (mine,)),
         "unmeasured": (DataMissing(missing, POLICY), ()),
+        "kept": (HoldKept(healthy, own, (LACKING,)), (own,)),
         "recovered": (BudgetRecovered(healthy, own, NOW), ()),
         "recovered beside a person's hold": (BudgetRecovered(healthy, own, NOW), (mine,)),
         "placed": (HoldPlaced(mine), ()),
@@ -109,6 +120,11 @@ def occasions(
         "exempted": (ExemptionGranted(change, "U0SAM", reason, till), ()),
     }
     return {name: occasion(what, *others, of=of) for name, (what, others) in given.items()}
+
+
+def frozen_by(spending: Spending | None) -> Occasion:
+    """A freeze of which it is known where the budget went."""
+    return replace(occasions()["exhausted"], spending=spending)
 
 
 def burn_down(start: float, end: float, points: int = 20) -> list[Point]:

@@ -15,6 +15,7 @@ from bot.budgets.ledger import Ledger
 from bot.budgets.slo import Slo
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview
+from bot.incidents.action_book import unmet_requirements
 from bot.incidents.cost import Downtime
 from bot.incidents.ports import View
 from bot.policy.catalog import Catalog, Service
@@ -121,7 +122,7 @@ def carried_out_at_once(incidents: Response) -> Incidents:
             await incidents.conductor.tick()
         return await incidents.views.of(id_)
 
-    return Incidents(incidents.responder, incidents.views, incidents.actions, channel_of)
+    return Incidents(incidents.responder, incidents.views, incidents.actions, incidents.learning, channel_of)
 
 
 @dataclass
@@ -177,7 +178,7 @@ async def open_office(path: Path, of: Shop) -> AsyncIterator[Office]:
         opened(path) as database,
     ):
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, session=session)
-        freezer = Freezer(database, Announcer(lambda: of.catalog.workspace))
+        freezer = Freezer(database, Announcer(lambda: of.catalog.workspace), unmet=unmet_requirements)
         overview = of.overview(freezer)
         flags = switchboard(of, overview, freezer, database, session)
         incidents = response(of, freezer, database, client)

@@ -6,14 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.freezes.error_budget_policy import UnfreezeRequirement
+from bot.freezes.spending import Spending
+from bot.freezes.transition import BudgetExhausted
 from bot.sandbox.block_kit import is_too_long, message_faults
 from bot.slack.announcements import Announcer
 from bot.slack.blocks import visible_size
-from tests.slack.examples import WORKSPACE, occasions, service, slo
+from tests.slack.examples import POLICY, WORKSPACE, frozen_by, occasions, service, slo
 
 announce = Announcer(lambda: WORKSPACE)
 FREEZES = {"exhausted", "exhausted beside a person's hold", "unmeasured", "placed", "placed without end"}
-TO_THE_SERVICE_ONLY = {"warned", "paged", "ticketed"}
+TO_THE_SERVICE_ONLY = {"warned", "paged", "ticketed", "kept"}
 
 
 @pytest.mark.parametrize("name", occasions())
@@ -44,6 +47,58 @@ def test_freeze_says_what_was_spent_and_when_the_worst_burn_what_is_allowed_and_
     assert "Worst burn: 8.0× over" in text
     assert "Still allowed: P0 and security changes" in text
     assert text.count("Next: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("spending", "line"),
+    [
+        (
+            Spending(0.841, (3, 5), cause="capacity", work="load tests and tuning"),
+            "Where it went: 84 % in 2 incidents, most to capacity: load tests and tuning first.",
+        ),
+        (
+            Spending(0.6, (3,), cause="software bug", work="fixes and tests"),
+            "Where it went: 60 % in incident 3, put down to software bug: fixes and tests first.",
+        ),
+        (
+            Spending(1.0, (7,), is_open=True),
+            "Where it went: 100 % in incident 7, which is still open: help there first.",
+        ),
+        (
+            Spending(0.9, (7, 2), is_open=True),
+            "Where it went: 90 % in 2 incidents, most in incident 7, still open: help there first.",
+        ),
+        (
+            Spending(0.5, (7,)),
+            "Where it went: 50 % in incident 7, which is not classified yet: `/postmortem 7` first.",
+        ),
+        (Spending(0.0, ()), "Where it went: outside of incidents."),
+    ],
+)
+def test_freeze_says_where_the_budget_went_and_what_to_work_on_first(spending: Spending, line: str) -> None:
+    for message in announce(frozen_by(spending)):
+        assert line in message.text.replace("\u00a0", " ").splitlines()
+
+
+def test_freeze_says_nothing_of_incidents_where_nothing_is_known() -> None:
+    assert "Where it went" not in announce(frozen_by(None))[0].text
+
+
+def test_freeze_says_what_else_the_policy_requires_before_it_opens() -> None:
+    told = occasions()["exhausted"]
+    assert isinstance(told.transition, BudgetExhausted)
+    policy = replace(POLICY, unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
+    text = announce(replace(told, transition=replace(told.transition, policy=policy)))[0].text
+    assert text.endswith("or more, once every P0 action has an owner and a date.")
+
+
+def test_hold_that_stays_says_what_is_missing_and_how_to_give_it() -> None:
+    (message,) = announce(occasions()["kept"])
+    text = message.text.replace("\u00a0", " ")
+    assert text.startswith(":hourglass: 90.0 % of the *checkout* availability budget is left, enough to")
+    assert "• 4. Limit the pool — needs an owner and a due date: `/action change 4 @OWNER due friday`" in text
+    assert text.count("Next: ") == 1
+    assert "held by" not in text
 
 
 @pytest.mark.parametrize("name", ["recovered", "lifted", "expired"])

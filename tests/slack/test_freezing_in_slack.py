@@ -1,14 +1,18 @@
 """Freezing, lifting and exempting by hand: who may, who sees it, and what is written."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import select
 
+from bot.freezes.error_budget_policy import UnfreezeRequirement
 from bot.freezes.hold import GOVERNOR, HoldKind
+from bot.incidents.action_book import NewAction
 from bot.sandbox.faults import Fault
 from bot.slack.asking import Ask, Question
+from bot.slack.home import home_view
 from bot.store.tables import holds, outbox
-from tests.slack.examples import NOW
+from tests.slack.examples import NOW, POLICY
 from tests.slack.office import Office
 
 
@@ -42,6 +46,28 @@ async def test_freeze_typed_in_an_announced_channel_is_confirmed_quietly(office:
         answer = await office.types("sam", "/freeze checkout peak sale", channel)
         assert answer.ephemeral_to == "U0SAM"
         assert answer.text == "Done. This channel is told."
+
+
+async def test_whoever_sees_a_hold_sees_which_actions_it_waits_for(office: Office) -> None:
+    policies = office.shop.catalog
+    strict = replace(POLICY, unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
+    checkout = replace(policies.services["checkout"], error_budget_policy=strict)
+    office.shop.catalog = replace(policies, services={**policies.services, "checkout": checkout})
+    book, views = office.response.actions, ("/freeze", "/budget checkout", "/ship checkout PR-1")
+    action = await book.add(NewAction("Limit <the> pool", "checkout", is_p0=True), by="U0DANA", now=NOW)
+    await book.add(NewAction("Not urgent", "checkout"), by="U0DANA", now=NOW)
+    waits = "1. Limit &lt;the&gt; pool — needs an owner and a due date: `/action change 1 @OWNER due friday`"
+    assert waits not in (await office.types("riley", "/budget checkout")).text
+    await placed_by_the_bot(office)
+    for text in views:
+        seen = await office.types("riley", text)
+        assert waits in seen.text
+        assert waits in str(seen.blocks)
+    (status,) = [one for one in await office.shop.overview(office.freezer).services() if one.is_frozen]
+    assert waits in str(home_view([status], is_all=True))
+    await book.change(action.id, by="U0DANA", now=NOW, owner="U0SAM", due=NOW.date())
+    for text in views:
+        assert "owned" not in (await office.types("riley", text)).text
 
 
 async def test_who_may_not_freeze_is_told_who_can(office: Office) -> None:

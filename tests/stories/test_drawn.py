@@ -9,6 +9,7 @@ from aiohttp import web
 from playwright.async_api import expect
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.freezes.spending import Spending
 from bot.incidents import steps
 from bot.incidents.reminders import Reminder
 from bot.incidents.steps import RoomKind
@@ -16,11 +17,17 @@ from bot.sandbox.page_api import PageApi
 from bot.slack.announcements import Announcer
 from bot.slack.commands import COMMANDS
 from bot.slack.incident_card import IncidentVoice
-from tests.slack.examples import WORKSPACE, occasions
+from tests.slack.examples import WORKSPACE, frozen_by, occasions
 from tests.slack.office import Office, open_office, shop
 from tests.stories.visitor import Visitor, visiting
 
 CHANNEL = "#checkout"
+SPENDINGS = (
+    Spending(0.84, (3, 5), cause="capacity", work="load tests and tuning"),
+    Spending(1.0, (7,), is_open=True),
+    Spending(0.5, (7,)),
+    Spending(0.0, ()),
+)
 
 
 async def show_everything(office: Office) -> int:
@@ -28,6 +35,7 @@ async def show_everything(office: Office) -> int:
     client = AsyncWebClient(token=office.slack.bot_token, base_url=office.slack.api_url)
     announcer = Announcer(lambda: WORKSPACE)
     told = [announcer(occasion)[0] for occasion in occasions().values()]
+    told += [announcer(frozen_by(spending))[0] for spending in SPENDINGS]
     faults = [f"policies/checkout.yaml:{line}:3: spec: unknown key `slo`" for line in range(9)]
     told += [announcer.policy_faults(faults), announcer.policy_restored()]
     told.append(announcer.delivery_failed("#gone", "is_archived"))
@@ -65,6 +73,9 @@ async def show_an_incident(office: Office, client: AsyncWebClient) -> int:
         "/action change 1 @dana due friday",
         "/action",
         "/action done 1",
+        "/incident report",
+        "/incident report 7d checkout",
+        "/incident report whenever",
     ]
     for text in typed[4:]:
         await office.types("sam", text, CHANNEL)

@@ -9,7 +9,6 @@ import aiohttp
 import structlog
 from aiohttp import web
 from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.budgets.budget import Budget
 from bot.budgets.collector import Collector
@@ -31,6 +30,7 @@ from bot.http.tokens import KnownTokens
 from bot.incidents.action_book import unmet_requirements
 from bot.incidents.cost import Costs, Downtime
 from bot.incidents.learning import Learning
+from bot.installing import Installing, open_installations
 from bot.logs import hide
 from bot.metrics import Metrics
 from bot.policy.catalog import Catalog, Service
@@ -42,6 +42,7 @@ from bot.probes import Probes
 from bot.response import Response
 from bot.settings import Settings
 from bot.slack.announcements import Announcer
+from bot.slack.clients import Clients
 from bot.slack.courier import Courier
 from bot.slack.endpoint import SlackEndpoint
 from bot.slack.face import SlackFace
@@ -61,12 +62,12 @@ log = structlog.get_logger(__name__)
 
 AddRoutes = Callable[[web.Application], None]
 
-_SLACK_TIMEOUT_S = 10
 _DRAIN_S = 3.0
 _TICK_S = 1.0
 _COMPACT_EVERY_S = 3600.0
 _HOME_EVERY_S = 5.0
 _WATCH_EVERY_S = 5.0
+_RENEW_EVERY_S = 60.0
 _RETRY_SLACK_S = 30.0
 _SHORTEST_HISTORY = timedelta(days=1)
 
@@ -113,6 +114,9 @@ class Governor:
             doors.push_async_exit(self.database)
             catalog = await self.watcher.start()
             await migrate(self.database)
+            self.installations = open_installations(self.settings, self.database, self.clock)
+            if self.installations is not None:
+                await self.installations.seal_anew()
             await self.leases.join()
             self._assemble(await doors.enter_async_context(aiohttp.ClientSession()))
             await self._follow(catalog)
@@ -149,6 +153,9 @@ class Governor:
                 tasks.create_task(self.response.conductor.run(), name="incidents"),
                 tasks.create_task(self._every(_WATCH_EVERY_S, self.response.look_after), name="watch"),
             ]
+            if self.installing is not None:
+                renewing = self._every(_RENEW_EVERY_S, self.installing.renew)
+                loops.append(tasks.create_task(renewing, name="tokens"))
             await self._stopping.wait()
             log.info("stopping")
             for loop in loops:
@@ -164,9 +171,19 @@ class Governor:
         settings = self.settings
         token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
         secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
-        client = self._client = AsyncWebClient(
-            token=token, base_url=settings.slack_api_url, timeout=_SLACK_TIMEOUT_S, session=session
+        self.clients = Clients(
+            settings.slack_api_url, session, single_token=token or None, installations=self.installations
         )
+        client = self.clients.of(None)
+        self.installing: Installing | None = None
+        if self.installations is not None:
+            self.installing = Installing(
+                settings,
+                installations=self.installations,
+                clients=self.clients,
+                clock=self.clock,
+                is_mine=lambda: self.leases.may("tokens"),
+            )
         self.ledger = Ledger(self.database, Downtime(self.database).bad_seconds)
         self._sources = Sources(session)
         self.collector = Collector(self.ledger, self._sources)
@@ -234,6 +251,8 @@ class Governor:
         environment = EnvironmentToken(api_token.get_secret_value() if api_token else None)
         tokens = KnownTokens(environment, self.database, self.clock)
         SlackEndpoint(self.face.app, self._observe_ack).add_routes(app)
+        if self.installing is not None:
+            self.installing.add_routes(app)
         self.switchboard.add_routes(app)
         self.response.add_routes(app, tokens)
         OpenApi().add_routes(app)
@@ -313,7 +332,7 @@ class Governor:
         await self._insist(self.face.start, "SLACK_BOT_TOKEN")
         if self.settings.slack_app_token is not None:
             token = self.settings.slack_app_token.get_secret_value()
-            await self._insist(SocketMode(self.face.app, token, self._client).run, "SLACK_APP_TOKEN")
+            await self._insist(SocketMode(self.face.app, token, self.clients.bare()).run, "SLACK_APP_TOKEN")
 
     async def _insist(self, ask: Callable[[], Awaitable[object]], variable: str) -> None:
         """Ask Slack until it answers; one that is away is asked again, a wrong token stops the bot."""

@@ -52,6 +52,8 @@ def run() -> None:
     settings = read_settings()
     if settings.missing_credentials:
         missing = " and ".join(settings.missing_credentials)
+        if "GOVERNOR_ENCRYPTION_KEY" in missing:
+            fail(f"missing in the environment: {missing}. `governor key` prints a new encryption key.")
         fail(f"missing in the environment: {missing}. To try the bot without Slack, run `governor sandbox`.")
     configure_logs(settings)
     sys.exit(finish(serve(settings)))
@@ -197,6 +199,14 @@ def manifest(
         print_json(document)
     else:
         sys.stdout.write(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+
+
+@cli.command()
+def key() -> None:
+    """Print a new key for GOVERNOR_ENCRYPTION_KEY, which seals the tokens of Slack workspaces."""
+    from bot.store.sealing import new_key  # noqa: PLC0415
+
+    sys.stdout.write(f"{new_key()}\n")
 
 
 cli.command()(doctor)

@@ -19,6 +19,7 @@ from bot.clock import Clock, SimulatedClock
 from bot.policy.faults import PolicyFaults
 from bot.settings import Settings
 from bot.slack.manifest import manifest
+from bot.store.sealing import SealError
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,8 @@ async def serve(
     except PolicyFaults as found:
         faults = "\n".join(str(fault) for fault in found.faults)
         return _refuse(f"{faults}\ngovernor: the policies in {settings.policies_dir} have faults")
+    except SealError as error:
+        return _refuse(f"governor: {error}")
     except BaseExceptionGroup as group:
         bad, rest = group.split(BadToken)
         if rest is not None or bad is None:

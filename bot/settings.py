@@ -20,6 +20,14 @@ class Settings(BaseSettings):
     slack_bot_token: SecretStr | None = Field(None, description="The app's bot token, `xoxb-…`.")
     slack_signing_secret: SecretStr | None = Field(None, description="Proves that requests are Slack's.")
     slack_app_token: SecretStr | None = Field(None, description="`xapp-…`; set: Socket Mode, unset: HTTP.")
+    slack_client_id: str | None = Field(None, description="With the secret: many workspaces may install it.")
+    slack_client_secret: SecretStr | None = Field(None, description="The app's client secret.")
+    slack_redirect_url: str | None = Field(
+        None, description="The address of `/slack/oauth_redirect`; the app's first one if unset."
+    )
+    governor_encryption_key: SecretStr | None = Field(
+        None, description="Seals the tokens in the database; the newest first, commas between."
+    )
     slack_api_url: str = Field("https://slack.com/api/", description="Base of Slack's Web API.")
     policies_dir: Path = Field(Path("policies"), description="Folder of policy documents.")
     database_url: str = Field("sqlite+aiosqlite:///governor.db", description="SQLAlchemy async URL.")
@@ -39,15 +47,29 @@ class Settings(BaseSettings):
             self.slack_signing_secret,
             self.slack_app_token,
             self.governor_api_token,
+            self.slack_client_secret,
         )
         password = urlsplit(self.database_url).password
         found = [secret.get_secret_value() for secret in held if secret is not None]
-        return tuple(found + [word for word in (password, unquote(password or "")) if word])
+        key = self.governor_encryption_key
+        keys = [word.strip() for word in key.get_secret_value().split(",")] if key else []
+        return tuple(found + [word for word in (password, unquote(password or ""), *keys) if word])
+
+    @property
+    def may_be_installed(self) -> bool:
+        """Whether Slack workspaces may install the app by themselves, beside or instead of one token."""
+        return self.slack_client_id is not None or self.slack_client_secret is not None
 
     @property
     def missing_credentials(self) -> tuple[str, ...]:
         """The variables without which no Slack workspace can be served."""
-        wanted = {"SLACK_BOT_TOKEN": self.slack_bot_token}
+        wanted: dict[str, object] = {"SLACK_BOT_TOKEN": self.slack_bot_token}
+        if self.may_be_installed:
+            wanted = {
+                "SLACK_CLIENT_ID": self.slack_client_id,
+                "SLACK_CLIENT_SECRET": self.slack_client_secret,
+                "GOVERNOR_ENCRYPTION_KEY": self.governor_encryption_key,
+            }
         if self.slack_app_token is None:
             wanted["SLACK_SIGNING_SECRET"] = self.slack_signing_secret
         return tuple(name for name, value in wanted.items() if value is None)

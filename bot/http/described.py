@@ -49,6 +49,11 @@ _BAD_BODY = {
     413: "The body is too large.",
     422: "The body has faults, each named; nothing was done.",
 }
+_BACK = {
+    "code": "Slack's code, good once.",
+    "state": "What `/slack/install` gave along.",
+    "error": "Slack's word for why there is no code.",
+}
 _SERVICE = Parameter("service", "Only this service.")
 _FLAG = {"type": "boolean"}
 _NUMBER = {"id": {"type": "integer", "minimum": 1, "maximum": 999_999_999_999_999}}
@@ -139,6 +144,21 @@ _WEBHOOKS: Mapping[tuple[str, str], Described] = {
         {200: answers.AlertsAnswer},
         body=NotificationBody,
         refusals=_BAD_BODY,
+    ),
+    ("GET", "/slack/install"): Described(
+        "slack",
+        "The page whose button leads to Slack, where the app is installed in a workspace",
+        {200: "The page."},
+        gives="text/html",
+    ),
+    ("GET", "/slack/oauth_redirect"): Described(
+        "slack",
+        "Where Slack sends the browser back to, with a code for a token",
+        {200: "Installed."},
+        query=tuple(Parameter(name, means) for name, means in _BACK.items()),
+        gives="text/html",
+        refuses="text/html",
+        refusals={400: "Not installed; the page says why."},
     ),
     ("POST", "/slack/events"): Described(
         "slack",

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bot.sandbox.model import Json
 from bot.sandbox.sender import Sender
-from bot.sandbox.workspace import APP_ID, BOT_USER_ID, TEAM_ID, Change, Workspace
+from bot.sandbox.workspace import APP_ID, BOT_USER_ID, Change, Workspace
 
 _MESSAGES: Final = {
     "public": "message.channels",
@@ -65,14 +65,14 @@ class Events:
         event_ts = self._workspace.new_ts()
         authorization = {
             "enterprise_id": None,
-            "team_id": TEAM_ID,
+            "team_id": self._workspace.team_id,
             "user_id": BOT_USER_ID,
             "is_bot": True,
             "is_enterprise_install": False,
         }
         return {
             "token": "sandbox",
-            "team_id": TEAM_ID,
+            "team_id": self._workspace.team_id,
             "api_app_id": APP_ID,
             "event": {"event_ts": event_ts, **event},
             "type": "event_callback",

@@ -18,7 +18,7 @@ from bot.sandbox.model import Channel, Json, Message, View
 from bot.sandbox.responses import ResponseUrls
 from bot.sandbox.sender import Ack, Sender
 from bot.sandbox.views import Views
-from bot.sandbox.workspace import APP_ID, BOT_USER_ID, SLACKBOT_ID, TEAM_ID, Workspace
+from bot.sandbox.workspace import APP_ID, BOT_USER_ID, SLACKBOT_ID, Workspace
 
 _REFERENCE: Final = re.compile(r"(?<![\w<])([@#])([a-z0-9_-]+)")
 
@@ -73,8 +73,8 @@ class Person:
         rest = rest.strip()
         fields = {
             "token": "sandbox",
-            "team_id": TEAM_ID,
-            "team_domain": "acme",
+            "team_id": self._stage.workspace.team_id,
+            "team_domain": self._stage.workspace.domain,
             "channel_id": channel.id,
             "channel_name": channel.name or "directmessage",
             "user_id": self.id,
@@ -260,13 +260,14 @@ class Person:
     # -- parts of payloads ---------------------------------------------------
 
     def _payload(self, kind: str) -> Json:
-        name = self._stage.workspace.users[self.id].name
+        workspace = self._stage.workspace
+        name = workspace.users[self.id].name
         return {
             "type": kind,
-            "user": {"id": self.id, "username": name, "name": name, "team_id": TEAM_ID},
+            "user": {"id": self.id, "username": name, "name": name, "team_id": workspace.team_id},
             "api_app_id": APP_ID,
             "token": "sandbox",
-            "team": {"id": TEAM_ID, "domain": "acme"},
+            "team": {"id": workspace.team_id, "domain": workspace.domain},
             "enterprise": None,
             "is_enterprise_install": False,
         }

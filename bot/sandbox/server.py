@@ -51,6 +51,7 @@ from bot.sandbox.seed import acme
 from bot.sandbox.sender import ACK_S, RETRY_DELAYS_S, Sender
 from bot.sandbox.views import Views
 from bot.sandbox.web_api import Made, WebApi
+from bot.sandbox.workspace import Workspace
 
 Found = TypeVar("Found")
 
@@ -75,12 +76,13 @@ class StandIn:
         wall: Callable[[], float] = time.time,
         ack_s: float = ACK_S,
         retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+        furnish: Callable[..., Workspace] = acme,
     ) -> None:
         self.manifest = manifest
         self.bot_token = bot_token
         self.signing_secret = signing_secret
         name = str(manifest.get("features", {}).get("bot_user", {}).get("display_name", "governor"))
-        self.workspace = acme(now, bot_name=name)
+        self.workspace = furnish(now, bot_name=name)
         self.views = Views(self.workspace, wall)
         self.rates = RateLimits(wall)
         self.faults = Faults()

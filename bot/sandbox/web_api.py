@@ -60,10 +60,11 @@ class WebApi:
 
     def add_routes(self, app: web.Application) -> None:
         """Serve `/slack-api/{method}` and the address for uploads."""
-        app.router.add_route("*", "/slack-api/{method}", self._answer)
+        app.router.add_route("*", "/slack-api/{method}", self.answer)
         app.router.add_post("/slack-upload/{file}", self._upload)
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer a call over HTTP, limits and faults included."""
         method = request.match_info["method"]
         args = await read_arguments(request)
         fault = self.faults.decide(method)

@@ -42,20 +42,36 @@ Listener = Callable[[Change], None]
 
 
 class Workspace:
-    """A team with one installed app. `now` gives the time that messages are stamped with."""
+    """A team with one installed app. `now` gives the time that messages are stamped with.
 
-    def __init__(self, *, now: Callable[[], datetime], users: Iterable[User] = ()) -> None:
+    Identifiers are numbered from `first_id`, so that those of two teams differ.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime],
+        users: Iterable[User] = (),
+        team: tuple[str, str] = (TEAM_ID, TEAM_NAME),
+        first_id: int = 1,
+    ) -> None:
         self.now = now
+        self.team_id, self.team_name = team
         self.users: dict[str, User] = {user.id: user for user in users}
         self.groups: dict[str, Group] = {}
         self.channels: dict[str, Channel] = {}
         self.files: dict[str, File] = {}
         self.canvases: dict[str, Json] = {}
         self.listeners: list[Listener] = []
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(first_id)
         self._last_ts = 0
 
     # -- names and times ---------------------------------------------------------
+
+    @property
+    def domain(self) -> str:
+        """The workspace's part of its address."""
+        return self.team_name.lower()
 
     def new_id(self, prefix: str) -> str:
         """Give an identifier that nothing has yet, such as `C00000007`."""
@@ -184,7 +200,7 @@ class Workspace:
             "user": user_id,
             "channel": channel.id,
             "channel_type": "C",
-            "team": TEAM_ID,
+            "team": self.team_id,
         }
         if inviter:
             event["inviter"] = inviter
@@ -203,7 +219,7 @@ class Workspace:
             "user": user_id,
             "channel": channel.id,
             "channel_type": "C",
-            "team": TEAM_ID,
+            "team": self.team_id,
         }
         self.tell("channel", channel, event)
 
@@ -303,7 +319,7 @@ class Workspace:
             "channel": channel.id,
             "channel_type": kinds[channel.kind],
             "event_ts": message.ts,
-            "team": TEAM_ID,
+            "team": self.team_id,
         }
 
     def _system_message(self, channel: Channel, user_id: str, subtype: str, verb: str) -> None:

@@ -59,6 +59,8 @@ _DEEDS = {
     "action.done": "finished an action",
     "token.created": "made the API token",
     "token.revoked": "revoked the API token",
+    "workspace.installed": "installed Governor there",
+    "workspace.uninstalled": "saw Governor uninstalled there",
 }
 
 

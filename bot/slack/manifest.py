@@ -18,6 +18,7 @@ LONG_DESCRIPTION = (
 COLOR = "#1f3d4d"
 
 SCOPES: dict[str, tuple[str, ...]] = {
+    "auth.revoke": (),
     "auth.test": (),
     "chat.postEphemeral": ("chat:write",),
     "chat.postMessage": ("chat:write",),
@@ -47,7 +48,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
 """The Web API methods that the bot calls, and the bot scopes that each needs for what it is called with:
 channels of both kinds, and the direct channel of a person whom a message is for."""
 
-EVENTS = ("app_home_opened",)
+EVENTS = ("app_home_opened", "app_uninstalled", "tokens_revoked")
 """The events that the bot listens to; none of them needs a scope."""
 
 
@@ -80,6 +81,8 @@ def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict
     ]
     request_url: dict[str, Any] = {"request_url": address["url"]} if address else {}
     interactivity = {"is_enabled": True} | request_url
+    back = address["url"].replace("/slack/events", "/slack/oauth_redirect") if address else None
+    redirects: dict[str, Any] = {"redirect_urls": [back]} if back else {}
     return {
         "display_information": {
             "name": NAME,
@@ -96,7 +99,7 @@ def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict
             "bot_user": {"display_name": NAME, "always_online": True},
             "slash_commands": commands,
         },
-        "oauth_config": {"scopes": {"bot": bot_scopes()}},
+        "oauth_config": redirects | {"scopes": {"bot": bot_scopes()}},
         "settings": {
             "event_subscriptions": request_url | {"bot_events": [*EVENTS, *REACTIONS]},
             "interactivity": interactivity,

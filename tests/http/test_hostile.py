@@ -30,7 +30,7 @@ OVERSIZED_EVERY = 400
 # Nothing but a valid token or signature would be missing from these.
 EVENT = {"service": "checkout", "slo": "orders", "good": 0, "bad": 1_000}
 INCIDENT = {"title": "Down", "severity": "sev1", "services": ["checkout"], "key": "forged"}
-OPEN_TO_ALL = ("/healthz", "/readyz", "/metrics", "/api/openapi.json", "ofrep/")
+OPEN_TO_ALL = ("/healthz", "/readyz", "/metrics", "/api/openapi.json", "ofrep/", "/slack/install")
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,13 @@ class Attacker:
 
     def forged(self, method: str, path: str) -> Request:
         """A body that would do something, under a made-up token or signature."""
+        if path == "/slack/oauth_redirect":
+            state = self._word()
+            query = self._pick(
+                [f"code=1.2&state={state}", f"state={state}", "error=access_denied", "code=1&state="]
+            )
+            cookie = {"Cookie": f"slack-app-oauth-state={state}"}
+            return Request("forged", method, f"{path}?{query}", cookie)
         if path == "/slack/events":
             body = command("checkout forged")
             headers = signed(body, self._word(), time.time())

@@ -12,6 +12,7 @@ from bot.app import Governor
 from bot.sandbox.server import SandboxServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
+from bot.store.sealing import new_key
 from bot.store.tables import metadata
 from tests.stories.conftest import POLICIES
 
@@ -56,6 +57,9 @@ async def whole_bot(folder: Path) -> AsyncIterator[Whole]:
                 "policies_dir": str(policies),
                 "database_url": f"sqlite+aiosqlite:///{folder}/governor.db",
                 "governor_api_token": TOKEN,
+                "slack_client_id": "111.222",
+                "slack_client_secret": "client-secret-of-the-whole-bot",
+                "governor_encryption_key": new_key(),
                 "port": 0,
             }
         )

@@ -7,7 +7,7 @@ from typing import Final
 from bot.sandbox.call import Call, Method
 from bot.sandbox.errors import SlackError
 from bot.sandbox.model import Json
-from bot.sandbox.workspace import APP_ID, BOT_ID, BOT_USER_ID, TEAM_ID, TEAM_NAME
+from bot.sandbox.workspace import APP_ID, BOT_ID, BOT_USER_ID
 
 
 def api_test(call: Call) -> Json:
@@ -21,9 +21,9 @@ def auth_test(call: Call) -> Json:
     """auth.test."""
     return {
         "url": f"{call.platform.base_url}/",
-        "team": TEAM_NAME,
+        "team": call.workspace.team_name,
         "user": call.workspace.users[call.actor].name,
-        "team_id": TEAM_ID,
+        "team_id": call.workspace.team_id,
         "user_id": call.actor,
         "bot_id": BOT_ID,
         "is_enterprise_install": False,
@@ -74,10 +74,16 @@ def group_users(call: Call) -> Json:
 def team_info(call: Call) -> Json:
     """team.info."""
     wanted = call.text("team")
-    if wanted not in {"", TEAM_ID}:
+    workspace, url = call.workspace, call.platform.base_url
+    if wanted not in {"", workspace.team_id}:
         raise SlackError("team_not_found")
-    url = call.platform.base_url
-    return {"team": {"id": TEAM_ID, "name": TEAM_NAME, "domain": "acme", "url": f"{url}/"}}
+    team = {
+        "id": workspace.team_id,
+        "name": workspace.team_name,
+        "domain": workspace.domain,
+        "url": f"{url}/",
+    }
+    return {"team": team}
 
 
 def bot_info(call: Call) -> Json:

@@ -1,0 +1,75 @@
+"""Installing in several Slack workspaces, wired: the flow, what is kept of it, tokens that are renewed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from urllib.parse import urljoin
+
+import structlog
+from aiohttp import web
+
+from bot.clock import Clock
+from bot.settings import Settings
+from bot.slack.clients import Clients
+from bot.slack.install import Credentials, InstallEndpoint, InstallFlow
+from bot.slack.rotation import Rotation
+from bot.store.database import Database
+from bot.store.installations import Installations
+from bot.store.sealing import BadKey, Seal
+
+log = structlog.get_logger(__name__)
+
+
+def open_installations(settings: Settings, database: Database, clock: Clock) -> Installations | None:
+    """Answer what keeps installations, None where there is one token and no install flow; raises `BadKey`."""
+    return Installations(database, _seal(settings), clock.now) if settings.may_be_installed else None
+
+
+class Installing:
+    """All parts of it. `renew`, called every minute, keeps tokens alive on the replica where `is_mine`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        installations: Installations,
+        clients: Clients,
+        clock: Clock,
+        is_mine: Callable[[], Awaitable[bool]],
+    ) -> None:
+        credentials = Credentials(
+            client_id=settings.slack_client_id or "",
+            client_secret=settings.slack_client_secret.get_secret_value()
+            if settings.slack_client_secret
+            else "",
+            redirect_url=settings.slack_redirect_url,
+            authorize_url=urljoin(settings.slack_api_url, "/oauth/v2/authorize"),
+        )
+        self._is_mine = is_mine
+        self._flow = InstallFlow(
+            credentials,
+            clients.bare(),
+            installations=installations,
+            seal=_seal(settings),
+            now=clock.now,
+            on_installed=clients.forget,
+        )
+        self._rotation = Rotation(credentials, clients.bare(), installations, clock.now, clients.forget)
+        self._renewing = asyncio.Lock()
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add `/slack/install` and `/slack/oauth_redirect`."""
+        InstallEndpoint(self._flow).add_routes(app)
+
+    async def renew(self) -> None:
+        """Renew the tokens that end soon, if this replica is the one to do so."""
+        if await self._is_mine():
+            async with self._renewing:
+                await self._rotation.turn()
+
+
+def _seal(settings: Settings) -> Seal:
+    key = settings.governor_encryption_key
+    try:
+        return Seal(key.get_secret_value() if key else "")
+    except BadKey as error:
+        raise BadKey(f"GOVERNOR_ENCRYPTION_KEY is {error}") from error

@@ -1,0 +1,81 @@
+"""The pages of the install flow: one button, and what became of it.
+
+What comes from outside is escaped, or only chooses between our own words.
+"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from bot.slack.manifest import NAME
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 4rem auto; padding: 0 1rem }}
+a.button {{ display: inline-block; padding: .6rem 1rem; border-radius: .3rem; text-decoration: none;
+  background: #1f3d4d; color: #fff }}
+</style>
+<h1>{title}</h1>
+<p>{text}</p>
+{more}
+</html>
+"""
+_BUTTON = '<p><a class="button" href="{url}">{label}</a></p>'
+_AGAIN = "Begin again"
+_OTHERWISE = "Slack refused. The bot's log says why."
+
+HEADERS: Mapping[str, str | Sequence[str]] = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+REASONS = {
+    "access_denied": "Nothing was installed: the request was declined in Slack.",
+    "invalid_browser": "This browser did not begin the installation. Begin it here, in one go.",
+    "invalid_state": "The installation took longer than ten minutes, or this address was used before.",
+    "missing_code": "Slack sent no code along.",
+    "invalid_code": "Slack does not know this code any more: it lives ten minutes and works once.",
+    "code_already_used": "This code was used before: it works once.",
+    "bad_client_secret": "The bot's SLACK_CLIENT_SECRET is not that of the app.",
+    "invalid_client_id": "The bot's SLACK_CLIENT_ID is not that of the app.",
+    "bad_redirect_uri": "The bot's SLACK_REDIRECT_URL is not one of the app's redirect URLs.",
+    "org_wide": "This installation is for a whole Enterprise Grid organisation. Governor is installed in one "
+    "workspace at a time: choose a workspace in Slack's dialog.",
+    "unreachable": "Slack did not answer. Nothing was installed.",
+    "storage_error": "The bot could not keep the installation: its database did not answer.",
+}
+"""What went wrong, by Slack's word or ours."""
+
+
+def install_page(url: str) -> str:
+    """Answer the page with the button that leads to Slack."""
+    text = (
+        "Error budgets that decide when to ship. Slack asks which workspace it is for, and names its rights."
+    )
+    return _page(f"Install {NAME}", text, url, "Add to Slack")
+
+
+def installed_page(team_name: str, app_id: str | None, team_id: str) -> str:
+    """Answer the page that says that it worked."""
+    text = (
+        f"{NAME} is installed in {team_name}. Next: name the workspace in a policy document "
+        f"(team: {team_id}), and type /governor help in Slack."
+    )
+    return _page(
+        "Installed", text, f"https://slack.com/app_redirect?app={app_id or ''}&team={team_id}", "Open Slack"
+    )
+
+
+def refused_page(reason: str, install_path: str) -> str:
+    """Answer the page that says why it did not work."""
+    return _page("Not installed", REASONS.get(reason, _OTHERWISE), install_path, _AGAIN)
+
+
+def _page(title: str, text: str, url: str, label: str) -> str:
+    button = _BUTTON.format(url=escape(url), label=escape(label))
+    return _PAGE.format(title=escape(title), text=escape(text), more=button)

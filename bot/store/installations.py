@@ -1,0 +1,157 @@
+"""The Slack workspaces that installed the app, with their tokens, which lie sealed in the database.
+
+Who installs, uninstalls or renews is written to the audit log in the same transaction.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, delete, select, update
+
+from bot.store import audit
+from bot.store.database import Database
+from bot.store.installation_tables import installations, oauth_states
+from bot.store.sealing import Seal
+
+GOVERNOR = "governor"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The app in one Slack workspace. `refresh_token` and `expires_at` are there where tokens expire."""
+
+    team_id: str
+    team_name: str
+    bot_user_id: str
+    installed_by: str
+    installed_at: datetime
+    bot_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
+    bot_id: str | None = None
+    app_id: str | None = None
+    scopes: tuple[str, ...] = ()
+
+
+class Installations:
+    """Keeps them. All that reads raises `Unreadable` where no key opens what it finds."""
+
+    def __init__(self, database: Database, seal: Seal, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._seal = seal
+        self._now = now
+
+    async def save(self, installation: Installation) -> None:
+        """Keep an installation, in place of an earlier one of the same workspace."""
+        values = self._values(installation)
+        statement = self._database.insert(installations).values(values)
+        statement = statement.on_conflict_do_update(index_elements=["team_id"], set_=values)
+        async with self._database.transaction() as connection:
+            await connection.execute(statement)
+            await audit.record(connection, _entry("workspace.installed", installation), self._now())
+
+    async def find(self, team_id: str) -> Installation | None:
+        """Answer the installation in a workspace; None where the app is not installed."""
+        async with self._database.reading() as connection:
+            query = select(installations).where(installations.c.team_id == team_id)
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else self._installation(row)
+
+    async def teams(self) -> dict[str, str]:
+        """Answer the names of the workspaces in which the app is installed, by id."""
+        query = select(installations.c.team_id, installations.c.team_name).order_by(installations.c.team_id)
+        async with self._database.reading() as connection:
+            return {row.team_id: row.team_name for row in await connection.execute(query)}
+
+    async def expiring(self, within: timedelta) -> Sequence[Installation]:
+        """Answer those whose token expires within that time."""
+        query = select(installations).where(installations.c.expires_at <= self._now() + within)
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+        return [self._installation(row) for row in rows]
+
+    async def renew(self, old: Installation, token: str, refresh_token: str, expires_at: datetime) -> bool:
+        """Keep another token, unless the app was installed anew or uninstalled meanwhile; answer whether."""
+        fresh = replace(old, bot_token=token, refresh_token=refresh_token, expires_at=expires_at)
+        rows = installations.c
+        statement = update(installations).where(
+            rows.team_id == old.team_id,
+            rows.installed_at == old.installed_at,
+            rows.expires_at == old.expires_at,
+        )
+        async with self._database.transaction(in_turn=False) as connection:
+            return (await connection.execute(statement.values(self._values(fresh)))).rowcount == 1
+
+    async def remove(self, team_id: str, reason: str) -> bool:
+        """Forget an installation, tokens and all; answer whether there was one."""
+        async with self._database.transaction() as connection:
+            query = select(installations).where(installations.c.team_id == team_id)
+            row = (await connection.execute(query)).one_or_none()
+            if row is None:
+                return False
+            await connection.execute(delete(installations).where(installations.c.team_id == team_id))
+            subject = f"{row.team_name} ({team_id})"
+            entry = audit.Entry(GOVERNOR, "workspace.uninstalled", subject, reason)
+            await audit.record(connection, entry, self._now())
+        return True
+
+    async def seal_anew(self) -> int:
+        """Seal everything with the newest key, so that older ones may go; answer how many rows that were."""
+        async with self._database.transaction(in_turn=False) as connection:
+            rows = (await connection.execute(select(installations).with_for_update())).all()
+            for row in rows:
+                refresh = self._seal.renew(row.refresh_token) if row.refresh_token else None
+                await connection.execute(
+                    update(installations)
+                    .where(installations.c.team_id == row.team_id)
+                    .values(bot_token=self._seal.renew(row.bot_token), refresh_token=refresh)
+                )
+        return len(rows)
+
+    async def use_state(self, state: str, expires_at: datetime) -> bool:
+        """Note that a state of the install flow is used up; answer whether this was the first time."""
+        id_ = hashlib.sha256(state.encode()).hexdigest()
+        insert = self._database.insert(oauth_states).values(id=id_, expires_at=expires_at)
+        async with self._database.transaction(in_turn=False) as connection:
+            await connection.execute(delete(oauth_states).where(oauth_states.c.expires_at < self._now()))
+            return (await connection.execute(insert.on_conflict_do_nothing())).rowcount == 1
+
+    def _values(self, one: Installation) -> dict[str, Any]:
+        return {
+            "team_id": one.team_id,
+            "team_name": one.team_name,
+            "app_id": one.app_id,
+            "bot_id": one.bot_id,
+            "bot_user_id": one.bot_user_id,
+            "scopes": ",".join(one.scopes),
+            "bot_token": self._seal.seal(one.bot_token),
+            "refresh_token": self._seal.seal(one.refresh_token) if one.refresh_token else None,
+            "expires_at": one.expires_at,
+            "installed_by": one.installed_by,
+            "installed_at": one.installed_at,
+        }
+
+    def _installation(self, row: Row[Any]) -> Installation:
+        return Installation(
+            team_id=row.team_id,
+            team_name=row.team_name,
+            bot_user_id=row.bot_user_id,
+            installed_by=row.installed_by,
+            installed_at=row.installed_at,
+            bot_token=self._seal.open(row.bot_token),
+            refresh_token=self._seal.open(row.refresh_token) if row.refresh_token else None,
+            expires_at=row.expires_at,
+            bot_id=row.bot_id,
+            app_id=row.app_id,
+            scopes=tuple(scope for scope in row.scopes.split(",") if scope),
+        )
+
+
+def _entry(action: str, one: Installation) -> audit.Entry:
+    subject = f"{one.team_name} ({one.team_id})"
+    return audit.Entry(
+        one.installed_by, action, subject, "installed through Slack", after={"scopes": list(one.scopes)}
+    )

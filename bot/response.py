@@ -13,6 +13,7 @@ from bot.http.incidents import IncidentsEndpoint
 from bot.http.webhooks import AlertmanagerWebhook
 from bot.incidents.action_book import ActionBook
 from bot.incidents.alerts import AlertDesk
+from bot.incidents.closing import Closing
 from bot.incidents.conductor import Conductor, Patience
 from bot.incidents.cost import Costs
 from bot.incidents.learning import Learning
@@ -23,6 +24,8 @@ from bot.policy.catalog import Catalog
 from bot.slack.incident_access import Incidents
 from bot.slack.incident_card import IncidentVoice
 from bot.slack.incident_room import IncidentRoom
+from bot.slack.incident_shelf import IncidentShelf
+from bot.slack.people import People
 from bot.store.database import Database
 
 
@@ -59,6 +62,9 @@ class Response:
         self.conductor = Conductor(
             database=database,
             rooms=IncidentRoom(client),
+            shelf=IncidentShelf(client),
+            names=People(client).names,
+            reopen=self.responder.reopen_within,
             voice=voice,
             views=self.views,
             freezer=freezer,
@@ -67,6 +73,14 @@ class Response:
             on_told=on_told,
             is_mine=is_mine,
             patience=patience,
+        )
+        self.closing = Closing(
+            database=database,
+            responder=self.responder,
+            costs=costs,
+            views=self.views,
+            voice=voice,
+            now=clock.now,
         )
         self.watch = Watch(
             database=database,
@@ -93,7 +107,9 @@ class Response:
     @property
     def offered(self) -> Incidents:
         """What people in Slack can do with incidents."""
-        return Incidents(self.responder, self.views, self.actions, self.learning, self.conductor.channel_of)
+        return Incidents(
+            self.responder, self.views, self.actions, self.closing, self.learning, self.conductor.channel_of
+        )
 
     async def look_after(self) -> None:
         """Send what has come due, if this replica is the one to do so."""

@@ -148,6 +148,6 @@ def is_ours(found: Channel, marker: str) -> bool:
     """Tell whether a channel of the reserved name is the one that we asked for.
 
     The bot made it, and it is not marked as another incident's. A channel that was made a moment ago has
-    no purpose yet.
+    no purpose yet, and is not archived.
     """
-    return found.is_mine and (not found.purpose.strip() or marker in found.purpose)
+    return found.is_mine and not found.is_archived and (not found.purpose.strip() or marker in found.purpose)

@@ -2,7 +2,8 @@
 
 Every step is a row until it is done, so a crash costs nothing but time; each may be repeated. A step that
 has to wait, or fails, never keeps the others waiting, save those that need the channel it makes. What is
-refused for good is given up; what a person must mend first is tried again every minute.
+refused for good is given up; what a person must mend first is tried again every minute, unless it belongs
+to closing a room: nobody waits for that.
 """
 
 import asyncio
@@ -13,14 +14,27 @@ from typing import assert_never
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock
 from bot.freezes.freezer import AlreadyRequested, Freezer
 from bot.freezes.hold import GOVERNOR, HoldKind
 from bot.incidents import facilitators, steps
+from bot.incidents.archivist import Archivist, NotYet
 from bot.incidents.channel import ChannelMaker
 from bot.incidents.display import Display
-from bot.incidents.ports import Impossible, Later, NotAllowed, RoomFault, Rooms, View, Voice
+from bot.incidents.incident import Incident
+from bot.incidents.ports import (
+    Impossible,
+    Later,
+    Names,
+    NotAllowed,
+    RoomFault,
+    Rooms,
+    Shelf,
+    View,
+    Voice,
+)
 from bot.incidents.steps import RoomKind, Step, StepName, StepState
 from bot.incidents.views import Views
 from bot.policy.catalog import Catalog, Service
@@ -41,10 +55,6 @@ class Patience:
     refresh_s: float = 30.0
 
 
-class NotYet(Exception):
-    """The step waits for another; that is no failed attempt."""
-
-
 class Conductor:
     """Works through the steps until cancelled. `wake` makes it look at once.
 
@@ -56,9 +66,12 @@ class Conductor:
         *,
         database: Database,
         rooms: Rooms,
+        shelf: Shelf,
+        names: Names,
         voice: Voice,
         views: Views,
         freezer: Freezer,
+        reopen: Callable[[AsyncConnection, Incident], Awaitable[None]],
         catalog: Callable[[], Catalog],
         clock: Clock,
         on_told: Callable[[], None],
@@ -77,6 +90,17 @@ class Conductor:
         self._is_mine = is_mine
         self._display = Display(
             database, rooms, voice, views, is_mine=is_mine, every_s=self._patience.refresh_s
+        )
+        self._archivist = Archivist(
+            database=database,
+            rooms=rooms,
+            shelf=shelf,
+            voice=voice,
+            display=self._display,
+            names=names,
+            reopen=reopen,
+            now=clock.now,
+            on_told=on_told,
         )
         self._woken = asyncio.Event()
         self._turned = asyncio.Condition()
@@ -145,7 +169,7 @@ class Conductor:
             await self._failed(step, fault)
         else:
             self._display.stir()
-            if step.name is not StepName.CHANNEL:
+            if step.name not in {StepName.CHANNEL, StepName.ARCHIVE}:
                 await self._settle(step, StepState.DONE)
 
     async def _carry_out(self, step: Step) -> None:
@@ -164,6 +188,12 @@ class Conductor:
                 await self._maker.make(step, view)
             case StepName.TOPIC | StepName.PURPOSE | StepName.INVITE | StepName.PIN:
                 await self._furnish(step, view)
+            case StepName.KEEP:
+                await self._archivist.keep(step, view)
+            case StepName.DRAW:
+                await self._archivist.draw(step, view)
+            case StepName.ARCHIVE:
+                await self._archivist.archive(step, view)
             case _:
                 assert_never(step.name)
 
@@ -186,7 +216,8 @@ class Conductor:
         if delivery is not None and delivery.place is not None:
             await self._rooms.pin(delivery.place)
         elif delivery is not None and delivery.state is State.FAILED:
-            raise Impossible("card_not_posted")
+            # Where the place may yet allow it, the display posts it again.
+            raise NotAllowed("card_not_posted")
         else:
             raise NotYet
 
@@ -232,6 +263,11 @@ class Conductor:
             # An incident wants its channel: people are told, and it is tried again all the same.
             await self._maker.tell_without(step, await self._views.of(step.incident_id), fault.error)
             fault = NotAllowed(fault.error)
+        if step.name.closes and not isinstance(fault, Later):
+            fault = Impossible(fault.error)
+        if step.name is StepName.ARCHIVE and isinstance(fault, Impossible):
+            await self._archivist.tell_refusal(step, await self._views.of(step.incident_id), fault.error)
+            return
         state = StepState.PENDING if fault.retryable else StepState.FAILED
         await self._settle(step, state, fault.error)
         if isinstance(fault, Later):

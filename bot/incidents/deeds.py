@@ -14,7 +14,16 @@ ALERTMANAGER = "alertmanager"
 """The actor of what alerts do."""
 
 _MACHINES = frozenset({GOVERNOR, ALERTMANAGER})
-_SHOWN = ("title", "severity", "status", "private", "cause", "postmortem_at", "snoozed_until")
+_SHOWN = (
+    "title",
+    "severity",
+    "status",
+    "private",
+    "cause",
+    "postmortem_at",
+    "finished_at",
+    "snoozed_until",
+)
 
 
 def touched(incident: Incident, by: str, now: datetime) -> Incident:
@@ -34,6 +43,10 @@ def told(before: Incident, after: Incident, by: str, now: datetime) -> Iterable[
             yield Entry(now, Kind.ROLE, f"{role.replace('_', ' of ')}: {person}", by)
     if before.share != after.share:
         yield Entry(now, Kind.IMPACT, f"{after.share:.0%} of requests affected", by)
+    if before.finished_at is None and after.finished_at is not None:
+        yield Entry(now, Kind.STATUS, "postmortem closed", by)
+    if before.finished_at is not None and after.finished_at is None:
+        yield Entry(now, Kind.STATUS, "postmortem open again", by)
 
 
 def facts(incident: Incident) -> dict[str, Any]:

@@ -6,6 +6,7 @@ What a message shows is remembered as a digest, so that nothing is written that 
 import asyncio
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,23 +18,25 @@ from sqlalchemy import or_, select
 from bot.incidents import steps
 from bot.incidents.incident import Status
 from bot.incidents.ports import Later, RoomFault, Rooms, View, Voice
-from bot.incidents.steps import Room
+from bot.incidents.steps import Room, RoomKind
 from bot.incidents.views import Views
 from bot.store.database import Database
 from bot.store.incident_tables import incidents
-from bot.store.outbox import Message, Place, delivery_of
+from bot.store.outbox import Message, Place, State, delivery_of, enqueue_tracked
 
 log = structlog.get_logger(__name__)
 
 _AGAIN_S = 2.0
+_MAY_BE_MENDED = frozenset({"restricted_action"})
+_MOST_POSTED_AGAIN = 10
 _STILL_SHOWN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Posted:
-    """A message that stands somewhere: which column remembers what it shows."""
+    """A message that stands somewhere: which columns remember its key and what it shows."""
 
-    column: str
+    name: str
     key: str
     shown: str | None
     wanted: Message
@@ -59,6 +62,7 @@ class Display:
         self._is_mine = is_mine
         self._every_s = every_s
         self._stirred = asyncio.Event()
+        self._posted_again: Counter[tuple[int, RoomKind, str]] = Counter()
 
     def stir(self) -> None:
         """Look soon: something changed."""
@@ -80,6 +84,10 @@ class Display:
             except TimeoutError:
                 continue
 
+    async def show(self, view: View, kind: RoomKind) -> bool:
+        """Rewrite a room's card if it does not show what is; answer whether it does now."""
+        return await self._refresh(view, view.rooms[kind])
+
     async def refresh(self) -> bool:
         """Rewrite what no longer shows what is; answer whether all of it does now."""
         done = True
@@ -100,14 +108,29 @@ class Display:
         done = True
         for posted in self._posted(view, room):
             digest = digest_of(posted.wanted)
+            async with self._database.reading() as connection:
+                delivery = await delivery_of(connection, posted.key)
+            if delivery is not None and delivery.error in _MAY_BE_MENDED and delivery.state is State.FAILED:
+                await self._post_again(room, posted, digest)
             if digest == posted.shown:
                 continue
-            place = await self._place(posted.key)
-            if place is None:
+            if delivery is None or delivery.place is None:
                 done = False
                 continue
-            done &= await self._rewrite(room, posted, place, digest)
+            done &= await self._rewrite(room, posted, delivery.place, digest)
         return done
+
+    async def _post_again(self, room: Room, posted: _Posted, digest: str) -> None:
+        """Post what the place's settings forbade: somebody may have changed them since."""
+        which = (room.incident_id, room.kind, posted.name)
+        self._posted_again[which] += 1
+        if self._posted_again[which] > _MOST_POSTED_AGAIN:
+            return
+        log.info("card_posted_again", incident=room.incident_id, what=posted.name)
+        async with self._database.transaction() as connection:
+            key = await enqueue_tracked(connection, posted.wanted, self._views.now())
+            changes: dict[str, Any] = {f"{posted.name}_key": key, f"{posted.name}_shown": digest}
+            await steps.change_room(connection, room, **changes)
 
     async def _rewrite(self, room: Room, posted: _Posted, place: Place, digest: str) -> bool:
         try:
@@ -118,25 +141,22 @@ class Display:
         except RoomFault as fault:
             # A message that is gone is not asked for again until there is something new to show.
             log.info("card_gone", incident=room.incident_id, error=fault.error)
-        changes: dict[str, Any] = {posted.column: digest}
+        changes: dict[str, Any] = {f"{posted.name}_shown": digest}
         async with self._database.transaction() as connection:
             await steps.change_room(connection, room, **changes)
         return True
 
     def _posted(self, view: View, room: Room) -> list[_Posted]:
         found = []
-        if room.card_key is not None:
+        home = view.rooms.get(RoomKind.INCIDENT)
+        if room.card_key is not None and not room.is_archived:
             card = self._voice.card(view, room.kind)
-            found.append(_Posted("card_shown", room.card_key, room.card_shown, card))
-        notice = self._voice.notice(view, room.kind) if room.notice_key is not None else None
+            found.append(_Posted("card", room.card_key, room.card_shown, card))
+        is_readable = room.kind is RoomKind.INCIDENT or not (home and home.is_archived)
+        notice = self._voice.notice(view, room.kind) if room.notice_key is not None and is_readable else None
         if notice is not None and room.notice_key is not None:
-            found.append(_Posted("notice_shown", room.notice_key, room.notice_shown, notice))
+            found.append(_Posted("notice", room.notice_key, room.notice_shown, notice))
         return found
-
-    async def _place(self, key: str) -> Place | None:
-        async with self._database.reading() as connection:
-            delivery = await delivery_of(connection, key)
-        return delivery.place if delivery else None
 
 
 def digest_of(message: Message) -> str:

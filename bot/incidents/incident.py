@@ -6,7 +6,7 @@
          └──────────── it came back ────────────────┘
 
 Mitigated is when users are well again: the impact ends there, and so does the hold of a severe incident.
-An incident that comes back begins a new impact.
+An incident that comes back begins a new impact, and what was learned from it is open again.
 
 IncidentError
 ├── IllegalChange     the change makes no sense as the incident stands
@@ -101,7 +101,8 @@ class Cause(StrEnum):
 class Incident:
     """An incident as it stands. `version` counts its changes; `marker` tells its channels from others'.
 
-    `postmortem_at` is when a postmortem was asked for; `document` holds what people wrote for it.
+    `postmortem_at` is when a postmortem was asked for, `finished_at` when it was closed; `document` holds
+    what people wrote for it.
     """
 
     id: int
@@ -119,6 +120,7 @@ class Incident:
     mitigated_at: datetime | None = None
     resolved_at: datetime | None = None
     postmortem_at: datetime | None = None
+    finished_at: datetime | None = None
     snoozed_until: datetime | None = None
     cause: Cause | None = None
     document: Mapping[str, str] = field(default_factory=dict)
@@ -242,6 +244,7 @@ def _moved(incident: Incident, status: Status, now: datetime) -> Incident:
         impacts=over,
         mitigated_at=incident.mitigated_at or now,
         resolved_at=now if status is Status.RESOLVED else None,
+        finished_at=None,
     )
 
 
@@ -250,7 +253,9 @@ def _came_back(incident: Incident, status: Status, now: datetime) -> Incident:
     if not incident.status.is_active:
         share = impacts[-1].share if impacts else 1.0
         impacts = (*impacts, Impact(now, None, share, assumed=True))
-    return replace(incident, status=status, impacts=impacts, mitigated_at=None, resolved_at=None)
+    return replace(
+        incident, status=status, impacts=impacts, mitigated_at=None, resolved_at=None, finished_at=None
+    )
 
 
 def _check_order(start: datetime, end: datetime | None, now: datetime) -> None:

@@ -7,7 +7,7 @@ RoomFault
 └── Later        not done, or nobody knows; worth another attempt
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Protocol
@@ -62,6 +62,7 @@ class Channel:
     id: str
     is_mine: bool
     purpose: str
+    is_archived: bool = False
 
 
 class Rooms(Protocol):
@@ -95,9 +96,37 @@ class Rooms(Protocol):
         """Put other words in place of the bot's own message."""
         ...
 
+    async def archive(self, channel_id: str) -> None:
+        """Close a channel for good: it can be read, and nothing be said in it."""
+        ...
+
     async def members(self, team: str) -> Sequence[str]:
         """Answer who is in a team (`@handle`); a person is a team of one."""
         ...
+
+
+class Shelf(Protocol):
+    """Where documents are kept. Each method raises `RoomFault`; all but `share` may be repeated."""
+
+    async def upload(self, name: str, text: str) -> str:
+        """Upload a text file that nobody sees yet; answer its id."""
+        ...
+
+    async def share(self, file_id: str, name: str, channel_id: str, comment: str) -> None:
+        """Put an uploaded file into a channel."""
+        ...
+
+    async def is_shared(self, file_id: str, channel_id: str) -> bool:
+        """Tell whether the channel shows the file."""
+        ...
+
+    async def draw(self, channel_id: str, title: str, markdown: str) -> None:
+        """Make the channel's canvas, or put the text in place of what it says."""
+        ...
+
+
+Names = Callable[[Collection[str]], Awaitable[Mapping[str, str]]]
+"""Answers what people are called by their Slack user ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +184,14 @@ class Voice(Protocol):
 
     def action_due(self, action: Action) -> Message:
         """Write to the owner of an action that is due or overdue."""
+        ...
+
+    def closed(self, view: View, by: str) -> Sequence[Message]:
+        """Write what is told when the postmortem is closed, before its channels are archived."""
+        ...
+
+    def not_archived(self, view: View, kind: RoomKind, error: str) -> Message | None:
+        """Write into a room that the place refused to archive it; None while there is none."""
         ...
 
     def topic(self, view: View, kind: RoomKind) -> str:

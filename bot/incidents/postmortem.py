@@ -5,13 +5,13 @@ the work that they did, and no one as a cause.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from bot.incidents.actions import Action
-from bot.incidents.incident import Cause, Incident, Role, times
+from bot.incidents.incident import Cause, Incident, Role, Status, times
 from bot.incidents.timeline import Entry
 
 
@@ -53,6 +53,29 @@ _ROLES = {
 _ACTIVE_MARKDOWN = re.compile(r"([\\`*_\[\]<>#|])")
 
 
+class Obstacle(StrEnum):
+    """Why a postmortem is not to be closed, in words for the person who wanted to."""
+
+    NOT_OPEN = "it has no postmortem yet"
+    NOT_RESOLVED = "the incident is not resolved yet"
+    NO_P0_ACTION = "so costly an incident is to leave at least one P0 action, and it has none"
+
+
+def obstacle(incident: Incident, actions: Sequence[Action], *, was_costly: bool) -> Obstacle | None:
+    """Answer what keeps the postmortem from being closed, None if nothing does.
+
+    `was_costly`: the incident spent more of a budget than the policy lets pass without a postmortem; then
+    the workbook's example policy wants a P0 action (https://sre.google/workbook/error-budget-policy/).
+    """
+    if incident.postmortem_at is None:
+        return Obstacle.NOT_OPEN
+    if incident.status is not Status.RESOLVED:
+        return Obstacle.NOT_RESOLVED
+    if was_costly and not any(action.is_p0 for action in actions):
+        return Obstacle.NO_P0_ACTION
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Postmortem:
     """All that the document says. `cost` maps `service/slo` to the fraction of the budget spent."""
@@ -64,6 +87,19 @@ class Postmortem:
     now: datetime
     names: Mapping[str, str] = field(default_factory=dict)
     """People's names by their Slack user id, where they are known."""
+
+    @property
+    def people(self) -> Collection[str]:
+        """The Slack user ids of those whom the document names."""
+        named = {entry.by for entry in self.timeline} | set(self.incident.roles.values())
+        named |= {action.owner for action in self.actions if action.owner}
+        return sorted(person for person in named if person[:1] in {"U", "W"} and person.isupper())
+
+    @property
+    def file_name(self) -> str:
+        """What the document is called as a file."""
+        day = self.incident.opened_at.astimezone(UTC)
+        return f"postmortem-{self.incident.id}-{day:%Y-%m-%d}.md"
 
     def markdown(self) -> str:
         """Write the document down; the same values make the same text."""

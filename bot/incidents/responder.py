@@ -137,9 +137,11 @@ class Responder:
         return await self._change(id_, "classified", lambda known: replace(known, cause=cause), by, now)
 
     async def write_part(self, id_: int, part: Part, text: str, *, by: str, now: datetime) -> Incident:
-        """Write a part of the postmortem's document. Raises `UnknownIncident`."""
+        """Write a part of the postmortem's document. Raises `UnknownIncident`, `IllegalChange`."""
 
         def written(known: Incident) -> Incident:
+            if known.finished_at is not None:
+                raise IllegalChange("document", "the postmortem is closed; open it again to change it")
             return replace(known, document={**known.document, part.value: text})
 
         return await self._change(id_, "document_written", written, by, now)
@@ -149,10 +151,13 @@ class Responder:
         return await self._change(id_, "snoozed", lambda known: replace(known, snoozed_until=until), by, now)
 
     async def request_postmortem(self, id_: int, *, by: str, now: datetime) -> Incident:
-        """Open the postmortem's channel; asking twice changes nothing. Raises `UnknownIncident`."""
+        """Open the postmortem's channel; asking twice changes nothing. Raises `UnknownIncident`.
+
+        One that was closed is opened again.
+        """
 
         def requested(known: Incident) -> Incident:
-            return replace(known, postmortem_at=known.postmortem_at or now)
+            return replace(known, postmortem_at=known.postmortem_at or now, finished_at=None)
 
         return await self._change(id_, "postmortem_requested", requested, by, now)
 
@@ -211,7 +216,21 @@ class Responder:
         await self._plan_holds(connection, after, held=before.wants_hold)
         if before.postmortem_at is None and after.postmortem_at is not None:
             await steps.open_room(connection, id_, RoomKind.POSTMORTEM, self._people(after))
+        if steps.wanted_rooms(before) != steps.wanted_rooms(after):
+            await self.reopen_within(connection, after, was_closed=before.finished_at is not None)
         return after
+
+    async def reopen_within(
+        self, connection: AsyncConnection, incident: Incident, *, was_closed: bool = True
+    ) -> None:
+        """See to it that the rooms that are wanted can be talked in, within the caller's transaction."""
+        rooms = await steps.read_rooms(connection, incident.id)
+        for kind in steps.wanted_rooms(incident):
+            room = rooms.get(kind)
+            if room is not None and room.is_archived:
+                await steps.reopen_room(connection, room, self._people(incident))
+        for room in rooms.values() if was_closed and incident.finished_at is None else ():
+            await steps.keep_room(connection, room)
 
     async def _change(self, id_: int, action: str, compute: Compute, by: str, now: datetime) -> Incident:
         async with self._database.transaction() as connection:

@@ -4,15 +4,16 @@ A step is pending until it is done, or until it is given up (failed). Steps of a
 order in which they were written; one that has to wait does not keep the others waiting.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.incidents.incident import Incident, channel_names
+from bot.incidents.incident import Incident, Status, channel_names
 from bot.store.incident_tables import incident_rooms, incident_steps
 
 
@@ -37,11 +38,33 @@ class StepName(StrEnum):
     PURPOSE = "purpose"
     INVITE = "invite"
     PIN = "pin"
+    KEEP = "keep"
+    DRAW = "draw"
+    ARCHIVE = "archive"
 
     @property
     def needs_channel(self) -> bool:
         """Whether it can only be done once the channel is there."""
         return self in {StepName.TOPIC, StepName.PURPOSE, StepName.INVITE, StepName.PIN}
+
+    @property
+    def closes(self) -> bool:
+        """Whether it belongs to closing a room: refused, it is given up at once."""
+        return self in {StepName.KEEP, StepName.DRAW, StepName.ARCHIVE}
+
+
+_FURNISHING = (
+    StepName.FACILITATORS,
+    StepName.CHANNEL,
+    StepName.TOPIC,
+    StepName.PURPOSE,
+    StepName.INVITE,
+    StepName.PIN,
+)
+_CLOSING = {
+    RoomKind.INCIDENT: (StepName.ARCHIVE,),
+    RoomKind.POSTMORTEM: (StepName.KEEP, StepName.DRAW, StepName.ARCHIVE),
+}
 
 
 class StepState(StrEnum):
@@ -78,6 +101,21 @@ class Room:
     card_shown: str | None = None
     notice_key: str | None = None
     notice_shown: str | None = None
+    file_id: str | None = None
+    archived_at: datetime | None = None
+    earlier_channel_id: str | None = None
+
+    @property
+    def is_archived(self) -> bool:
+        """Whether nothing can be said there any more."""
+        return self.archived_at is not None
+
+
+def wanted_rooms(incident: Incident) -> Collection[RoomKind]:
+    """Answer the rooms in which there is something to say about an incident as it stands."""
+    if incident.status is not Status.RESOLVED:
+        return (RoomKind.INCIDENT,)
+    return (RoomKind.POSTMORTEM,) if incident.postmortem_at and not incident.finished_at else ()
 
 
 def wanted_names(room: Room, incident: Incident) -> Iterator[str]:
@@ -114,25 +152,70 @@ async def open_room(
     await connection.execute(
         insert(incident_rooms).values(incident_id=incident_id, kind=kind, attempted=False)
     )
+    await _furnish(connection, incident_id, kind, invited)
+
+
+async def reopen_room(connection: AsyncConnection, room: Room, invited: Sequence[str]) -> None:
+    """Begin an archived room anew, in another channel: Slack lets no bot open an archived one again."""
+    again = Room(room.incident_id, room.kind, earlier_channel_id=room.channel_id)
+    await change_room(connection, room, **{name: getattr(again, name) for name in _ROOM_COLUMNS})
+    await _furnish(connection, room.incident_id, room.kind, invited)
+
+
+async def close_room(connection: AsyncConnection, room: Room) -> None:
+    """Plan the end of a room that has a channel; what was still missing in it is not wanted any more."""
+    await give_up(connection, room, _FURNISHING, "closed")
+    if room.channel_id is not None and not room.is_archived:
+        steps = _CLOSING[room.kind]
+        await give_up(connection, room, steps, "closed again")
+        await plan(connection, room.incident_id, room.kind, [(name, "") for name in steps])
+
+
+async def keep_room(connection: AsyncConnection, room: Room) -> None:
+    """Leave a room open whose end was planned; the document that it has then is another one."""
+    await give_up(connection, room, _CLOSING[room.kind], "came back")
+    await change_room(connection, room, file_id=None)
+
+
+async def _furnish(
+    connection: AsyncConnection, incident_id: int, kind: RoomKind, invited: Sequence[str]
+) -> None:
     first = [(StepName.FACILITATORS, "")] if kind is RoomKind.POSTMORTEM else []
     steps = [*first, *((name, "") for name in (StepName.CHANNEL, StepName.TOPIC, StepName.PURPOSE))]
     steps += [(StepName.INVITE, who) for who in invited]
     await plan(connection, incident_id, kind, [*steps, (StepName.PIN, "")])
 
 
-async def read_pending(connection: AsyncConnection) -> Sequence[Step]:
-    """Answer what is to be done, in order."""
+async def give_up(connection: AsyncConnection, room: Room, names: Sequence[StepName], why: str) -> None:
+    """Drop what is still to be done in a room."""
+    await connection.execute(
+        update(incident_steps)
+        .where(
+            incident_steps.c.incident_id == room.incident_id,
+            incident_steps.c.room == room.kind,
+            incident_steps.c.name.in_(names),
+            incident_steps.c.state == StepState.PENDING,
+        )
+        .values(state=StepState.FAILED, error=why)
+    )
+
+
+async def read_pending(connection: AsyncConnection, of: Step | None = None) -> Sequence[Step]:
+    """Answer what is to be done, in order: all, or in the room of one step."""
     query = select(incident_steps).where(incident_steps.c.state == StepState.PENDING)
+    if of is not None:
+        query = query.where(incident_steps.c.incident_id == of.incident_id, incident_steps.c.room == of.room)
     return [_step(row) for row in await connection.execute(query.order_by(incident_steps.c.id))]
 
 
-async def settle(connection: AsyncConnection, step: Step, state: StepState, error: str | None = None) -> None:
-    """Write down what became of an attempt; one that stays pending counts."""
-    await connection.execute(
+async def settle(connection: AsyncConnection, step: Step, state: StepState, error: str | None = None) -> bool:
+    """Write down what became of an attempt, which counts; answer whether the step was pending."""
+    settled = await connection.execute(
         update(incident_steps)
         .where(incident_steps.c.id == step.id, incident_steps.c.state == StepState.PENDING)
         .values(state=state, error=error, attempts=incident_steps.c.attempts + 1)
     )
+    return settled.rowcount == 1
 
 
 async def read_room(connection: AsyncConnection, incident_id: int, kind: RoomKind) -> Room | None:
@@ -186,6 +269,9 @@ async def is_reserved(connection: AsyncConnection, name: str) -> bool:
     return (await connection.execute(query)).first() is not None
 
 
+_ROOM_COLUMNS = tuple(field.name for field in fields(Room) if field.name not in {"incident_id", "kind"})
+
+
 def _step(row: Row[Any]) -> Step:
     return Step(row.id, row.incident_id, RoomKind(row.room), StepName(row.name), row.subject, row.attempts)
 
@@ -202,4 +288,7 @@ def _room(row: Row[Any]) -> Room:
         row.card_shown,
         row.notice_key,
         row.notice_shown,
+        row.file_id,
+        row.archived_at,
+        row.earlier_channel_id,
     )

@@ -22,7 +22,6 @@ _MESSAGES: Final = {
 _OF_EVERY_CHANNEL: Final = {
     "channel_created",
     "channel_archive",
-    "channel_unarchive",
     "channel_rename",
 }
 

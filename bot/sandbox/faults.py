@@ -1,8 +1,8 @@
 """The bad days of Slack, on demand.
 
 Probabilities (0 to 1) decide call by call from a seeded generator; `once` plans
-one fault for the next call, of one method or of any. The page and tests switch
-them with `POST /sandbox/faults`.
+one fault for the next call, of one method or of any, and `refuse` one of Slack's
+own refusals. The page and tests switch them with `POST /sandbox/faults`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Faults:
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)  # noqa: S311 - reproducible, not secret
         self._planned: list[_Planned] = []
+        self._refusals: list[tuple[str, str]] = []
         self.probabilities: dict[Fault, float] = dict.fromkeys(Fault, 0.0)
         self.retry_after_s: Final = 1
         self.slow_s = 2.0
@@ -46,6 +47,18 @@ class Faults:
     def once(self, fault: Fault, method: str | None = None) -> None:
         """Plan `fault` for the next call, or for the next call of `method`."""
         self._planned.append(_Planned(fault, method))
+
+    def refuse(self, method: str, error: str) -> None:
+        """Plan that the next call of `method` is refused with one of Slack's error codes."""
+        self._refusals.append((method, error))
+
+    def refusal(self, method: str) -> str | None:
+        """Answer the error that this call is refused with, if one was planned."""
+        for planned in self._refusals:
+            if planned[0] == method:
+                self._refusals.remove(planned)
+                return planned[1]
+        return None
 
     def change(self, settings: Mapping[str, object]) -> None:
         """Set probabilities by name, `slow_s`, and `seed`; raise `ValueError` for others."""
@@ -62,6 +75,7 @@ class Faults:
     def clear(self) -> None:
         """Switch everything off."""
         self._planned.clear()
+        self._refusals.clear()
         self.probabilities = dict.fromkeys(Fault, 0.0)
 
     def decide(self, method: str) -> Fault | None:

@@ -111,6 +111,8 @@ class WebApi:
             lines = [f"[ERROR] missing required field: {name}" for name in missing]
             raise SlackError("invalid_arguments", lines)
         require_scopes(call)
+        if (refusal := self.faults.refusal(method)) is not None:
+            raise SlackError(refusal)
         return {"ok": True, **METHODS[method](call)}
 
     def _check_token(self, token: object) -> None:

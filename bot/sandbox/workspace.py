@@ -181,14 +181,6 @@ class Workspace:
         event = {"type": "channel_archive", "channel": channel.id, "user": actor}
         self.tell("channel", channel, event)
 
-    def unarchive(self, channel: Channel, actor: str) -> None:
-        """Open an archived channel again."""
-        if not channel.is_archived:
-            raise SlackError("not_archived")
-        channel.is_archived = False
-        event = {"type": "channel_unarchive", "channel": channel.id, "user": actor}
-        self.tell("channel", channel, event)
-
     def add_member(self, channel: Channel, user_id: str, inviter: str | None = None) -> None:
         """Let a user in; nothing happens for one who is in already."""
         self.must_be_open(channel)

@@ -112,11 +112,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "postmortem",
-        "[ID | open | export | canvas]",
+        "[ID | open | close | export | canvas]",
         "What was learned from an incident",
         (
             Form("[ID]", "shows the document, with buttons to write it"),
             Form("open [ID]", "opens the postmortem's channel and invites both teams"),
+            Form("close [ID]", "keeps the document as a file and archives the incident's channels"),
             Form("export [ID]", "sends it to you as a Markdown file"),
             Form("canvas [ID]", "puts it as it stands into the canvas of its channel"),
         ),

@@ -10,6 +10,7 @@ from bot.clock import Clock
 from bot.freezes.overview import Overview
 from bot.incidents import steps
 from bot.incidents.action_book import ActionBook
+from bot.incidents.closing import Closing
 from bot.incidents.incident import Incident, UnknownIncident
 from bot.incidents.learning import Learning
 from bot.incidents.ports import View
@@ -33,6 +34,7 @@ class Incidents:
     responder: Responder
     views: Views
     actions: ActionBook
+    closing: Closing
     learning: Learning
     channel_of: Callable[[int, float], Awaitable[View]]
 

@@ -1,7 +1,7 @@
 """The buttons of incidents: what they are called, and which stand where. Pure."""
 
 from bot.incidents.incident import Incident, Role, Status
-from bot.slack.blocks import actions, button
+from bot.slack.blocks import actions, button, confirmation
 from bot.store.outbox import Block
 
 PREFIXES = ("incident.", "postmortem.", "action.")
@@ -17,6 +17,7 @@ EDIT = "postmortem.edit."
 CAUSE = "postmortem.cause"
 TIMES = "postmortem.times"
 EXPORT = "postmortem.export"
+CLOSE = "postmortem.close"
 ADD_ACTION = "action.add"
 
 _LABELS = {
@@ -25,6 +26,12 @@ _LABELS = {
     Status.MITIGATED: "Mitigated",
     Status.RESOLVED: "Resolved",
 }
+_CLOSING = confirmation(
+    "Close the postmortem",
+    "The document stays here as a file. Then this channel and the incident's are archived: they can be "
+    "read, and nothing more be said in them.",
+    "Close it",
+)
 _AFTER = {
     Status.INVESTIGATING: (Status.IDENTIFIED, Status.MITIGATED, Status.RESOLVED),
     Status.IDENTIFIED: (Status.MITIGATED, Status.RESOLVED),
@@ -37,6 +44,7 @@ def incident_buttons(incident: Incident) -> list[Block]:
     """Answer what can be done with an incident as it stands."""
     number = str(incident.id)
     claim = (button("Take command", CLAIM, number),)
+    open_for = (button("Add a note", NOTE, number), button("State the impact", IMPACT, number))
     asked = incident.postmortem_at is not None
     learn = (
         button("See postmortem", SHOW_POSTMORTEM, number)
@@ -46,15 +54,18 @@ def incident_buttons(incident: Incident) -> list[Block]:
     return actions(
         *(claim if Role.COMMANDER not in incident.roles and incident.status is not Status.RESOLVED else ()),
         *(button(_LABELS[status], f"{STATUS}{status.value}", number) for status in _AFTER[incident.status]),
-        button("Add a note", NOTE, number),
-        button("State the impact", IMPACT, number),
+        *(open_for if incident.finished_at is None else ()),
         *((learn,) if incident.status is Status.RESOLVED or asked else ()),
     )
 
 
 def document_buttons(incident: Incident) -> list[Block]:
-    """Answer what can be written into a postmortem's document."""
+    """Answer what can be written into a postmortem's document, nothing once it is closed."""
     number = str(incident.id)
+    export = button("Export", EXPORT, number)
+    if incident.finished_at is not None:
+        return actions(export, button("Open again", OPEN_POSTMORTEM, number))
+    close = button("Close", CLOSE, number, style="primary", confirm=_CLOSING)
     return actions(
         button("What happened", f"{EDIT}summary", number),
         button("Contributing factors", f"{EDIT}factors", number),
@@ -62,5 +73,6 @@ def document_buttons(incident: Incident) -> list[Block]:
         button("Cause", CAUSE, number),
         button("Times", TIMES, number),
         button("Add an action", ADD_ACTION, number),
-        button("Export", EXPORT, number),
+        export,
+        *((close,) if incident.status is Status.RESOLVED else ()),
     )

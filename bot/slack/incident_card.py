@@ -12,6 +12,7 @@ from bot.incidents.reminders import Reminder
 from bot.incidents.steps import RoomKind
 from bot.incidents.timeline import Entry, Kind
 from bot.policy.catalog import Workspace
+from bot.slack import incident_farewell
 from bot.slack.blocks import (
     NOTHING,
     Markup,
@@ -130,6 +131,15 @@ class IncidentVoice:
         )  # fmt: skip
         return Message(action.owner or "", ACTION_DUE, _plain(text), [section(text)])
 
+    def closed(self, view: View, by: str) -> Sequence[Message]:
+        """Write what is told when the postmortem is closed."""
+        workspace = self._workspace()
+        return incident_farewell.closed(view, by, workspace.incidents or workspace.announcements)
+
+    def not_archived(self, view: View, kind: RoomKind, error: str) -> Message | None:
+        """Write into a room that Slack refused to archive it."""
+        return incident_farewell.not_archived(view.channel_id(kind), view.incident, error)
+
     def topic(self, view: View, kind: RoomKind) -> str:
         """Write a room's topic."""
         about = "Postmortem" if kind is RoomKind.POSTMORTEM else view.incident.severity.value
@@ -159,7 +169,7 @@ def card_blocks(view: View) -> list[Block]:
         *_part("Changed lately", _changes(view.timeline)),
         *_part("Actions missing", missing_actions(view)),
     ]
-    tail = [section(_NEXT[incident.status]), *incident_buttons(incident), context(_opened(incident))]
+    tail = [section(_next(incident)), *incident_buttons(incident), context(_opened(view))]
     return fit(body, tail)
 
 
@@ -182,7 +192,8 @@ def document_blocks(view: View) -> list[Block]:
         *_part("Actions missing", missing_actions(view)),
         divider(),
     ]
-    small = context("Blameless: look for what to change in the system, not for who to change.")
+    closed = "Closed. " if incident.finished_at else ""
+    small = context(f"{closed}Blameless: look for what to change in the system, not for who to change.")
     return fit(body, [*document_buttons(incident), small])
 
 
@@ -206,8 +217,16 @@ def _lasted(incident: Incident, view: View) -> str:
     return f"{duration(taken)} in all"
 
 
+def _next(incident: Incident) -> Markup:
+    if incident.finished_at is None:
+        return Markup(_NEXT[incident.status])
+    return markup("Its postmortem is closed. Next: {} shows it.", code(f"/postmortem {incident.id}"))
+
+
 def _where(view: View) -> Markup:
     room = view.rooms[RoomKind.INCIDENT]
+    if view.incident.finished_at is not None:
+        return _next(view.incident)
     if room.channel_id is not None:
         return markup("Next: join {}.", _link(room.channel_id))
     if room.problem is not None:
@@ -316,10 +335,12 @@ def _written(incident: Incident, part: Part) -> Markup:
     return cut(text, _LONGEST_PART) if text else markup("_{}_", PROMPTS[part])
 
 
-def _opened(incident: Incident) -> Markup:
-    return markup(
-        "Incident {}, opened {} by {}", incident.id, when(incident.opened_at), mention(incident.opened_by)
-    )
+def _opened(view: View) -> Markup:
+    incident = view.incident
+    earlier = view.rooms[RoomKind.INCIDENT].earlier_channel_id if RoomKind.INCIDENT in view.rooms else None
+    opened = when(incident.opened_at), mention(incident.opened_by)
+    before = markup(" · before it came back: {}", _link(earlier)) if earlier else NOTHING
+    return markup("Incident {}, opened {} by {}{}", incident.id, *opened, before)
 
 
 def _part(heading: str, text: str) -> list[Block]:

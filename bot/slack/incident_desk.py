@@ -118,6 +118,8 @@ class IncidentDesk:
             return await self._deeds.assign(id_, Role.COMMANDER, by, by)
         if deed == buttons.OPEN_POSTMORTEM:
             return await self.postmortem.open(id_, by)
+        if deed == buttons.CLOSE:
+            return await self.postmortem.close(id_, by)
         raise ValueError(f"there is no button {deed}")
 
     async def _about(self, submitted: Submitted) -> int:

@@ -26,8 +26,13 @@ _MOST_INVITED: Final = 100
 _PAGE: Final = 999
 _NAME_TAKEN: Final = frozenset({"name_taken"})
 _ALREADY: Final = frozenset({"already_in_channel", "already_pinned", "cant_invite_self"})
+# A channel that the bot sees no more is none that it could archive.
+_OF_ONE_PERSON: Final = frozenset(
+    {"cant_invite", "invitee_cant_see_channel", "org_user_not_in_team", "ura_max_channels", "user_not_found"}
+)
+_GONE: Final = frozenset({"already_archived", "channel_not_found"})
 # The workspace's settings, not the call, are in the way.
-_RESTRICTED: Final = frozenset({"restricted_action", "user_is_restricted", "ura_max_channels"})
+_RESTRICTED: Final = frozenset({"restricted_action", "user_is_restricted"})
 
 
 class IncidentRoom:
@@ -40,7 +45,7 @@ class IncidentRoom:
 
     async def make(self, name: str, *, private: bool) -> str:
         """Make a channel and answer its id."""
-        async with _telling():
+        async with telling():
             answer = await self._client.conversations_create(name=name, is_private=private)
         return str(answer["channel"]["id"])
 
@@ -49,7 +54,7 @@ class IncidentRoom:
         me = await self._who_am_i()
         cursor = ""
         while True:
-            async with _telling():
+            async with telling():
                 answer = await self._client.users_conversations(
                     types="public_channel,private_channel", exclude_archived=False, limit=_PAGE, cursor=cursor
                 )
@@ -62,12 +67,12 @@ class IncidentRoom:
 
     async def set_topic(self, channel_id: str, topic: str) -> None:
         """Say what the channel talks about."""
-        async with _telling():
+        async with telling():
             await self._client.conversations_setTopic(channel=channel_id, topic=cut(topic, MOST_TOPIC))
 
     async def set_purpose(self, channel_id: str, purpose: str) -> None:
         """Say what the channel is for."""
-        async with _telling():
+        async with telling():
             await self._client.conversations_setPurpose(channel=channel_id, purpose=cut(purpose, MOST_TOPIC))
 
     async def invite(self, channel_id: str, who: str) -> None:
@@ -75,17 +80,35 @@ class IncidentRoom:
         people = list(await self.members(who))
         for start in range(0, len(people), _MOST_INVITED):
             some = people[start : start + _MOST_INVITED]
-            async with _telling(_ALREADY):
-                await self._client.conversations_invite(channel=channel_id, users=some, force=len(some) > 1)
+            try:
+                async with telling(_ALREADY):
+                    await self._client.conversations_invite(
+                        channel=channel_id, users=some, force=len(some) > 1
+                    )
+            except Impossible as refusal:
+                if refusal.error not in _OF_ONE_PERSON:
+                    raise
+                await self._invite_each(channel_id, some)
+
+    async def _invite_each(self, channel_id: str, people: Sequence[str]) -> None:
+        """Invite people one by one, so that one whom Slack refuses keeps nobody else out."""
+        for person in people:
+            try:
+                async with telling(_ALREADY):
+                    await self._client.conversations_invite(channel=channel_id, users=[person])
+            except Impossible as refusal:
+                if refusal.error not in _OF_ONE_PERSON:
+                    raise
+                log.info("not_invited", channel=channel_id, person=person, error=refusal.error)
 
     async def pin(self, place: Place) -> None:
         """Pin a message to its channel."""
-        async with _telling(_ALREADY):
+        async with telling(_ALREADY):
             await self._client.pins_add(channel=place.channel_id, timestamp=place.ts)
 
     async def rewrite(self, place: Place, message: Message) -> None:
         """Put other words in place of the bot's own message."""
-        async with _telling():
+        async with telling():
             await self._client.chat_update(
                 channel=place.channel_id,
                 ts=place.ts,
@@ -93,11 +116,16 @@ class IncidentRoom:
                 blocks=list(message.blocks) or None,
             )
 
+    async def archive(self, channel_id: str) -> None:
+        """Archive a channel. Slack lets no bot open it again (methods/conversations.unarchive)."""
+        async with telling(_GONE):
+            await self._client.conversations_archive(channel=channel_id)
+
     async def members(self, team: str) -> Sequence[str]:
         """Answer who is in a user group (`@handle`); a person is a team of one."""
         if not team.startswith("@"):
             return [team]
-        async with _telling():
+        async with telling():
             answer = await self._client.usergroups_list(include_users=True)
         wanted = team.removeprefix("@").casefold()
         for group in answer.get("usergroups") or ():
@@ -107,18 +135,19 @@ class IncidentRoom:
 
     async def _who_am_i(self) -> str:
         if self._me is None:
-            async with _telling():
+            async with telling():
                 self._me = str((await self._client.auth_test())["user_id"])
         return self._me
 
 
 def _channel(found: Mapping[str, Any], me: str) -> Channel:
     purpose = str((found.get("purpose") or {}).get("value") or "")
-    return Channel(str(found["id"]), found.get("creator") == me, purpose)
+    archived = bool(found.get("is_archived"))
+    return Channel(str(found["id"]), found.get("creator") == me, purpose, archived)
 
 
 @asynccontextmanager
-async def _telling(done: frozenset[str] = frozenset()) -> AsyncIterator[None]:
+async def telling(done: frozenset[str] = frozenset()) -> AsyncIterator[None]:
     """Turn what the client raises into a fault of the port; errors in `done` say that it is so already."""
     try:
         async with telling_faults(), asyncio.timeout(TIMEOUT_S):

@@ -24,6 +24,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "chat.postMessage": ("chat:write",),
     "chat.update": ("chat:write",),
     "canvases.edit": ("canvases:write",),
+    "conversations.archive": ("channels:manage", "groups:write"),
     "conversations.canvases.create": ("canvases:write",),
     "conversations.create": ("channels:manage", "groups:write"),
     "conversations.history": ("channels:history", "groups:history", "im:history"),

@@ -6,7 +6,7 @@ is allowed a change on an old answer.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -122,6 +122,10 @@ class People:
                 log.info("name_unknown", user=user, error=type(fault).__name__)
                 return user
         return self._names[user]
+
+    async def names(self, users: Collection[str]) -> Mapping[str, str]:
+        """Answer what people are called, by their ids."""
+        return {user: await self.name(user) for user in users}
 
 
 def named(entries: Sequence[str], conjunction: str = "or") -> Markup:

@@ -1,19 +1,21 @@
 """`/postmortem`: opens the document of an incident, shows it, lets people write it and takes it away."""
 
-from datetime import UTC
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
 
+from bot.incidents.closing import NotClosable
 from bot.incidents.incident import Cause, Change
 from bot.incidents.ports import View
-from bot.incidents.postmortem import Part, Postmortem
+from bot.incidents.postmortem import Obstacle, Part, Postmortem
 from bot.incidents.steps import RoomKind
 from bot.slack.asking import Ask, Reply, say
 from bot.slack.blocks import NOTHING, TEXT, Markup, actions, bold, button, code, cut, markup, mention, section
 from bot.slack.faults import SlackFault
 from bot.slack.incident_access import IncidentAccess
-from bot.slack.incident_buttons import OPEN_POSTMORTEM, document_buttons
+from bot.slack.incident_buttons import OPEN_POSTMORTEM
 from bot.slack.incident_card import document_blocks
 from bot.slack.incident_deeds import telling
 from bot.slack.postmortem_form import HEADINGS
@@ -22,6 +24,11 @@ from bot.slack.words import Hint, split
 log = structlog.get_logger(__name__)
 
 _FENCE = 8
+_TOWARDS: Mapping[Obstacle, str] = {
+    Obstacle.NOT_OPEN: "/postmortem open {id}",
+    Obstacle.NOT_RESOLVED: "/incident status resolved",
+    Obstacle.NO_P0_ACTION: "/action add TEXT @owner due friday P0",
+}
 
 
 class Files(Protocol):
@@ -63,6 +70,10 @@ class PostmortemCommand:
             view = await self._meant(ask, words[1:], "/postmortem open ID")
             await self._access.permit(ask)
             return await self.open(view.incident.id, ask.user)
+        if words and words[0].casefold() == "close":
+            view = await self._meant(ask, words[1:], "/postmortem close ID")
+            await self._access.permit(ask)
+            return await self.close(view.incident.id, ask.user)
         return await self.show(await self._meant(ask, words, "/postmortem ID"))
 
     async def show(self, view: View) -> Reply:
@@ -75,12 +86,12 @@ class PostmortemCommand:
                 (section(text), *actions(button("Open postmortem", OPEN_POSTMORTEM, str(incident.id)))),
             )
         text = markup("The postmortem of incident {}: {}", incident.id, incident.title)
-        return Reply(text, (*document_blocks(view), *document_buttons(incident)))
+        return Reply(text, tuple(document_blocks(view)))
 
     async def open(self, id_: int, by: str) -> Reply:
         """Ask for the postmortem's channel; asking twice changes nothing."""
         before = await self._access.incidents.views.of(id_)
-        if before.incident.postmortem_at is not None:
+        if before.incident.postmortem_at is not None and before.incident.finished_at is None:
             return say(markup("Its postmortem is open already{}.", _where(before)))
         with telling():
             await self._responder.request_postmortem(id_, by=by, now=self._access.clock.now())
@@ -90,6 +101,23 @@ class PostmortemCommand:
             mention(by), id_,
         )  # fmt: skip
         return say(text, seen_by_channel=True)
+
+    async def close(self, id_: int, by: str) -> Reply:
+        """Close the document: it is kept, and the incident's channels are archived. Raises `Hint`."""
+        try:
+            closed = await self._access.incidents.closing.close(id_, by=by)
+        except NotClosable as error:
+            next_step = code(_TOWARDS[error.obstacle].format(id=id_))
+            raise Hint(markup("Not closed: {}. Next: {}.", str(error), next_step)) from error
+        if closed.tried_again:
+            return say(Markup("It is closed already. Archiving its channels is tried again."))
+        if not closed.is_new:
+            return say(markup("It is closed already. {} shows it.", code(f"/postmortem {id_}")))
+        missing = sum(bool(action.missing) and action.done_at is None for action in closed.view.actions)
+        lack = f"{missing} action{' lacks' if missing == 1 else 's lack'} an owner or a date"
+        left = markup(" {}. Next: {}.", lack, code("/action list")) if missing else NOTHING
+        text = "The postmortem of incident {} is closed. Its channels are archived in a moment.{}"
+        return say(markup(text, id_, left))
 
     async def write(self, id_: int, part: Part, text: str, by: str) -> Reply:
         """Write a part of the document."""
@@ -111,9 +139,8 @@ class PostmortemCommand:
 
     async def export(self, view: View, user: str) -> Reply:
         """Hand the document to a person as Markdown: as a file, or in a message where Slack takes none."""
-        text = (await self._named(view)).markdown()
-        day = view.incident.opened_at.astimezone(UTC)
-        name = f"postmortem-{view.incident.id}-{day:%Y-%m-%d}.md"
+        document = await self._named(view)
+        text, name = document.markdown(), document.file_name
         try:
             await self._files.send(user, name, text, f"Postmortem of incident {view.incident.id}")
         except SlackFault as fault:
@@ -137,11 +164,8 @@ class PostmortemCommand:
         return say(markup("The canvas of <#{}> shows the document as it stands.", Markup(channel_id)))
 
     async def _named(self, view: View) -> Postmortem:
-        people = {entry.by for entry in view.timeline} | set(view.incident.roles.values())
-        people |= {action.owner for action in view.actions if action.owner}
-        ids = sorted(person for person in people if person[:1] in {"U", "W"} and person.isupper())
-        names = {person: await self._access.people.name(person) for person in ids}
-        return Postmortem(view.incident, view.timeline, view.actions, view.cost, view.now, names)
+        document = view.postmortem
+        return replace(document, names=await self._access.people.names(document.people))
 
     async def _meant(self, ask: Ask, words: list[str], form: str) -> View:
         if len(words) > 1:

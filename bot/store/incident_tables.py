@@ -42,6 +42,8 @@ incidents = Table(
     Column("mitigated_at", Instant),
     Column("resolved_at", Instant),
     Column("postmortem_at", Instant),
+    # When the postmortem was closed; null while there is something to learn.
+    Column("finished_at", Instant),
     Column("snoozed_until", Instant),
     # When somebody last wrote or changed something.
     Column("updated_at", Instant, nullable=False),
@@ -121,6 +123,11 @@ incident_rooms = Table(
     Column("card_shown", String(64)),
     Column("notice_key", String(36)),
     Column("notice_shown", String(64)),
+    # The document as a file of the channel, from when it was uploaded.
+    Column("file_id", String(20)),
+    Column("archived_at", Instant),
+    # The archived channel that this one continues, where the incident came back.
+    Column("earlier_channel_id", String(20)),
 )
 
 # What is to be done in Slack and to holds, each until it is done or refused for good.

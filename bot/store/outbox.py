@@ -97,10 +97,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of one message: its state, and its place once it is sent."""
+    """What became of one message: its state, its place once it is sent, the last error."""
 
     state: State
     place: Place | None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +217,12 @@ async def was_busy(connection: AsyncConnection, channel: str, since: datetime) -
 
 async def delivery_of(connection: AsyncConnection, key: str) -> Delivery | None:
     """Answer what became of the message with this key; None for an unknown one."""
-    query = select(outbox.c.state, outbox.c.channel_id, outbox.c.ts).where(outbox.c.key == key)
+    columns = (outbox.c.state, outbox.c.channel_id, outbox.c.ts, outbox.c.error)
+    query = select(*columns).where(outbox.c.key == key)
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         return None
-    return Delivery(State(row.state), Place(row.channel_id, row.ts) if row.ts else None)
+    return Delivery(State(row.state), Place(row.channel_id, row.ts) if row.ts else None, row.error)
 
 
 def _attempt(queued: Queued) -> Update:

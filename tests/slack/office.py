@@ -122,7 +122,14 @@ def carried_out_at_once(incidents: Response) -> Incidents:
             await incidents.conductor.tick()
         return await incidents.views.of(id_)
 
-    return Incidents(incidents.responder, incidents.views, incidents.actions, incidents.learning, channel_of)
+    return Incidents(
+        incidents.responder,
+        incidents.views,
+        incidents.actions,
+        incidents.closing,
+        incidents.learning,
+        channel_of,
+    )
 
 
 @dataclass

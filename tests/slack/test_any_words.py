@@ -179,7 +179,7 @@ def recorded_only(made: Response) -> Incidents:
         del within_s
         return await made.views.of(id_)
 
-    return Incidents(made.responder, made.views, made.actions, made.learning, channel_of)
+    return Incidents(made.responder, made.views, made.actions, made.closing, made.learning, channel_of)
 
 
 async def _session() -> aiohttp.ClientSession:

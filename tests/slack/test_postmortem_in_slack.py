@@ -139,3 +139,55 @@ async def test_postmortem_of_a_private_incident_is_shown_in_its_channel_alone(sc
     assert (await scene.office.types("riley", "/postmortem 7")).text.startswith("There is no incident 7.")
     assert "no incident's number" in (await scene.office.types("riley", "/postmortem seven")).text
     assert "One incident at a time" in (await scene.office.types("riley", "/postmortem 1 2")).text
+
+
+async def closable(scene: IncidentScene) -> str:
+    """Play an incident to a postmortem that lacks nothing but an action; answer its channel."""
+    channel = await resolved(scene)
+    await scene.office.types("sam", "/postmortem open", channel)
+    await scene.work()
+    return channel
+
+
+async def test_close_says_what_is_missing_and_how_to_mend_it(scene: IncidentScene) -> None:
+    channel = await scene.open()
+    said = (await scene.office.types("sam", "/postmortem close", channel)).text
+    assert said == "Not closed: it has no postmortem yet. Next: `/postmortem open 1`."
+    await scene.office.types("sam", "/postmortem open", channel)
+    said = (await scene.office.types("sam", "/postmortem close", channel)).text
+    assert said == "Not closed: the incident is not resolved yet. Next: `/incident status resolved`."
+    assert "Only @sre" in (await scene.office.types("riley", "/postmortem close 1")).text
+
+
+async def test_closed_from_the_document_after_being_asked_once_more(scene: IncidentScene) -> None:
+    channel = await closable(scene)
+    room = scene.channel_id(await scene.view(), RoomKind.POSTMORTEM)
+    document = await scene.card(room, RoomKind.POSTMORTEM)
+    (close,) = [e for b in document.blocks for e in b.get("elements", ()) if e.get("text") == _plain("Close")]
+    assert close["confirm"]["title"]["text"] == "Close the postmortem"
+    await scene.presses("dana", document, room, "postmortem.close")
+    assert scene.last("dana", room).text == (
+        "The postmortem of incident 1 is closed. Its channels are archived in a moment."
+    )
+    assert (await scene.view()).incident.finished_at is not None
+    await scene.presses("dana", document, room, "postmortem.edit.summary")
+    await scene.submits("dana", text=typed("too late"))
+    assert "is closed; open it again to change it" in scene.last("dana", room).text
+    shown = await scene.office.types("sam", "/postmortem 1", channel)
+    labels = [e["text"]["text"] for b in shown.blocks for e in b.get("elements", ()) if "action_id" in e]
+    assert labels == ["Export", "Open again"]
+    await scene.presses("sam", shown, channel, "postmortem.open")
+    assert (await scene.view()).incident.finished_at is None
+
+
+async def test_closing_twice_says_so(scene: IncidentScene) -> None:
+    await closable(scene)
+    await scene.office.types("sam", "/action add mend it for checkout")
+    await scene.office.types("sam", "/postmortem close 1")
+    for _ in range(3):
+        await scene.work()
+    assert "It is closed already" in (await scene.office.types("sam", "/postmortem close 1")).text
+
+
+def _plain(text: str) -> dict[str, object]:
+    return {"type": "plain_text", "text": text, "emoji": True}

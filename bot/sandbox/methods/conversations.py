@@ -54,7 +54,10 @@ def list_all(call: Call) -> Json:
 def of_user(call: Call) -> Json:
     """users.conversations."""
     user = call.workspace.user(call.text("user") or call.actor).id
-    mine = (c for c in call.workspace.channels.values() if user in c.members)
+    is_bot = call.workspace.users[user].is_bot
+    mine = (
+        c for c in call.workspace.channels.values() if user in c.members and not (is_bot and c.is_archived)
+    )
     return _listed(call, mine)
 
 
@@ -172,9 +175,10 @@ def archive(call: Call) -> Json:
 
 
 def unarchive(call: Call) -> Json:
-    """conversations.unarchive."""
-    call.workspace.unarchive(_team_channel(call), call.actor)
-    return {}
+    """conversations.unarchive: never for a bot, which is put out of a channel when that is archived."""
+    if not _team_channel(call).is_archived:
+        raise SlackError("not_archived")
+    raise SlackError("not_in_channel")
 
 
 def open_direct(call: Call) -> Json:

@@ -229,7 +229,7 @@ class Governor:
             clock=self.clock,
             latest=self.evaluator.latest.get,
             announce=FlagAnnouncer(lambda: self.watcher.current.workspace),
-            on_told=self._changed,
+            on_told=self._flags_changed,
             is_mine=lambda: self.leases.may("flags"),
         )
         self.face = SlackFace(
@@ -281,6 +281,11 @@ class Governor:
         await web.TCPSite(runner, self.settings.host, self.settings.port).start()
         log.info("listening", url=f"http://{self.settings.host}:{runner.addresses[0][1]}")
         return runner
+
+    def _flags_changed(self) -> None:
+        self._changed()
+        # Cards of incidents show flags.
+        self.response.conductor.wake()
 
     def _changed(self) -> None:
         self.overview.forget()

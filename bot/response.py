@@ -1,12 +1,15 @@
 """Incidents, wired: what opens them, carries them out, looks after them and shows them over HTTP."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
 
 from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.budgets.ledger import Ledger
 from bot.clock import Clock
+from bot.flags.flag import exposure_in_words
+from bot.flags.lately import Lately
 from bot.freezes.freezer import Freezer
 from bot.http.access import Tokens
 from bot.http.incidents import IncidentsEndpoint
@@ -17,6 +20,7 @@ from bot.incidents.closing import Closing
 from bot.incidents.conductor import Conductor, Patience
 from bot.incidents.cost import Costs
 from bot.incidents.learning import Learning
+from bot.incidents.ports import LiveFlag
 from bot.incidents.responder import Responder
 from bot.incidents.views import Views
 from bot.incidents.watch import Watch
@@ -54,7 +58,8 @@ class Response:
         self._is_mine = is_mine
         voice = IncidentVoice(lambda: catalog().workspace)
         costs = Costs(catalog, ledger.counts)
-        self.views = Views(database, costs, clock.now)
+        self._lately = Lately(database, catalog)
+        self.views = Views(database, costs, clock.now, self._live_flags)
         self.learning = Learning(database, costs)
         self.responder = Responder(database, catalog, self._changed)
         self.actions = ActionBook(database, self._changed)
@@ -115,6 +120,12 @@ class Response:
         """Send what has come due, if this replica is the one to do so."""
         if await self._is_mine():
             await self.watch.tick()
+
+    async def _live_flags(self, services: Collection[str], since: datetime) -> Sequence[LiveFlag]:
+        return [
+            LiveFlag(one.state.flag, one.state.environment, exposure_in_words(one.state), one.at, one.by)
+            for one in await self._lately.of(services, since)
+        ]
 
     def _changed(self) -> None:
         self.conductor.wake()

@@ -125,6 +125,20 @@ class Shelf(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LiveFlag:
+    """A flag that people see and that was changed lately; `shown` says who sees it."""
+
+    flag: str
+    environment: str
+    shown: str
+    at: datetime
+    by: str
+
+
+LiveFlags = Callable[[Collection[str], datetime], Awaitable[Sequence[LiveFlag]]]
+"""Answers the flags of services that are on and were changed since a time, the last first."""
+
 Names = Callable[[Collection[str]], Awaitable[Mapping[str, str]]]
 """Answers what people are called by their Slack user ids."""
 
@@ -143,6 +157,7 @@ class View:
     cost: Mapping[str, float] = field(default_factory=dict)
     timeline: Sequence[Entry] = ()
     actions: Sequence[Action] = ()
+    flags: Sequence[LiveFlag] = ()
     asks_p0: bool = False
     kept: tuple[str, ...] = ()
 

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from bot.incidents import action_book, records, steps
 from bot.incidents.cost import Costs
-from bot.incidents.incident import Incident
-from bot.incidents.ports import View
+from bot.incidents.incident import Incident, Status
+from bot.incidents.ports import LiveFlag, LiveFlags, View
 from bot.incidents.timeline import Entry, Kind, merged
 from bot.store import audit
 from bot.store.database import Database
@@ -31,8 +31,11 @@ _KINDS = {
 class Views:
     """Reads everything about an incident at once."""
 
-    def __init__(self, database: Database, costs: Costs, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, costs: Costs, now: Callable[[], datetime], flags: LiveFlags | None = None
+    ) -> None:
         self._database = database
+        self._flags = flags
         self._costs = costs
         self.now = now
 
@@ -46,6 +49,9 @@ class Views:
             actions = await action_book.read(connection, incident_id=id_)
         around = await self._around(incident, now)
         cost = await self._costs.of(incident, now)
+        flags: Sequence[LiveFlag] = ()
+        if self._flags is not None and incident.status is not Status.RESOLVED:
+            flags = await self._flags(incident.services, incident.started_at - LOOK_BACK)
         return View(
             incident,
             rooms,
@@ -53,6 +59,7 @@ class Views:
             cost,
             merged(written, around),
             actions,
+            flags,
             asks_p0=self._costs.is_costly(incident, cost),
             kept=self._costs.kept_until_owned(incident),
         )

@@ -32,6 +32,7 @@ from bot.slack.desk import Desk
 from bot.slack.flag_announcements import APPROVE, DECLINE
 from bot.slack.home import HOME_SHOW, Home
 from bot.slack.incident_access import Incidents
+from bot.slack.incident_buttons import KILL
 from bot.slack.incident_desk import IncidentDesk
 from bot.slack.incident_face import IncidentFace
 from bot.slack.jobs import Jobs, Work
@@ -156,15 +157,23 @@ class SlackFace:
     async def _on_action(self, ack: AsyncAck, body: Body, action: Body) -> None:
         await ack()
         deed = str(action.get("action_id"))
-        if deed not in {SHOW, TURN_BACK, TURN_ON, SHARE, APPROVE, DECLINE}:
+        if deed not in {SHOW, TURN_BACK, TURN_ON, SHARE, APPROVE, DECLINE, KILL}:
             return
         channel = body.get("channel") or {}
         carried = str(action.get("value"))
+        if deed in {APPROVE, DECLINE}:
+            question = Question(deed, carried)
+        elif deed == KILL:
+            # The very command that a person would type, with its rights, its words and its audit row.
+            question = Question("flag", f"kill {carried}")
+        else:
+            question = Question.from_value(carried)
         ask = Ask(
-            Question(deed, carried) if deed in {APPROVE, DECLINE} else Question.from_value(carried),
+            question,
             user=str((body.get("user") or {}).get("id")),
             channel=str(channel.get("id") or ""),
             channel_name=str(channel.get("name") or ""),
+            request=str(body.get("trigger_id"))[:MOST_REQUEST] if deed == KILL else None,
         )
         address = _address(body, ask)
         if deed == SHARE:
@@ -172,7 +181,7 @@ class SlackFace:
         elif deed in {APPROVE, DECLINE}:
             work = partial(self._decide, ask, address)
         else:
-            work = partial(self._answer, ask, address, replace=deed != SHOW)
+            work = partial(self._answer, ask, address, replace=deed in {TURN_BACK, TURN_ON})
         self._begin(deed, address, work)
 
     async def _on_home(self, event: Body) -> None:

@@ -19,6 +19,8 @@ TIMES = "postmortem.times"
 EXPORT = "postmortem.export"
 CLOSE = "postmortem.close"
 ADD_ACTION = "action.add"
+KILL = "flag.kill"
+"""The button beside a flag; it carries what would be typed after `/flag kill`."""
 
 _LABELS = {
     Status.INVESTIGATING: "It is back",
@@ -57,6 +59,15 @@ def incident_buttons(incident: Incident) -> list[Block]:
         *(open_for if incident.finished_at is None else ()),
         *((learn,) if incident.status is Status.RESOLVED or asked else ()),
     )
+
+
+def kill_button(flag: str, environment: str, incident: int) -> Block:
+    """Answer the button that turns a flag off for everyone, with the question whether to."""
+    asked = confirmation(
+        "Kill the flag", f"{flag} in {environment} is turned off for everyone at once.", "Kill it"
+    )
+    value = f"{flag} {environment} incident {incident}"
+    return button("Kill", KILL, value, style="danger", confirm=asked)
 
 
 def document_buttons(incident: Incident) -> list[Block]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from bot.incidents.actions import Action
 from bot.incidents.downtime import duration as downtime
 from bot.incidents.incident import Incident, Role, Status, times
-from bot.incidents.ports import View
+from bot.incidents.ports import LiveFlag, View
 from bot.incidents.postmortem import POINTS_TO, PROMPTS, Part
 from bot.incidents.reminders import Reminder
 from bot.incidents.steps import RoomKind
@@ -31,7 +31,7 @@ from bot.slack.blocks import (
     when,
 )
 from bot.slack.figures import own_action
-from bot.slack.incident_buttons import document_buttons, incident_buttons
+from bot.slack.incident_buttons import document_buttons, incident_buttons, kill_button
 from bot.slack.wording import duration, listed, percent, share
 from bot.store.outbox import Block, Message
 
@@ -167,6 +167,7 @@ def card_blocks(view: View) -> list[Block]:
         fields(_facts(view)),
         *_part("Spent so far" if incident.status.is_active else "Spent", _cost(view)),
         *_part("Changed lately", _changes(view.timeline)),
+        *[_killable(incident, flag) for flag in view.flags[:_MOST_CHANGES]],
         *_part("Actions missing", missing_actions(view)),
     ]
     tail = [section(_next(incident)), *incident_buttons(incident), context(_opened(view))]
@@ -276,6 +277,14 @@ def _cost(view: View) -> Markup:
 def _changes(timeline: Sequence[Entry]) -> Markup:
     changes = [entry for entry in timeline if entry.kind in {Kind.FLAG, Kind.DEPLOY}]
     return join("\n", [_entry(entry) for entry in changes[-_MOST_CHANGES:]])
+
+
+def _killable(incident: Incident, flag: LiveFlag) -> Block:
+    text = markup(
+        "{} in {} — {}, changed {} by {}",
+        bold(flag.flag), flag.environment, flag.shown, when(flag.at), mention(flag.by),
+    )  # fmt: skip
+    return section(text, accessory=kill_button(flag.flag, flag.environment, incident.id))
 
 
 def _timeline(timeline: Sequence[Entry]) -> Markup:

@@ -27,6 +27,7 @@ from bot.store.outbox import enqueue, first_undone
 
 log = structlog.get_logger(__name__)
 
+_MAY_COME_LATER = frozenset({StepName.ARCHIVE, StepName.HOLD, StepName.LIFT})
 _LOOKS = 3
 """So often a file whose sharing was cut off is looked for before it is shared again."""
 _TRIES = 5
@@ -121,7 +122,7 @@ class Archivist:
         """Tell whether nothing is on its way to the room any more."""
         async with self._database.reading() as connection:
             others = await steps.read_pending(connection, step)
-            if any(one.name in {StepName.KEEP, StepName.DRAW} for one in others):
+            if any(one.name not in _MAY_COME_LATER for one in others):
                 return False
             return await first_undone(connection, channel_id) is None
 
@@ -131,8 +132,10 @@ class Archivist:
 
 
 def _channel(step: Step, view: View) -> str:
-    """Answer the id of the room's channel; raises `Impossible` once it is to stay open."""
+    """Answer the id of the room's channel; raises `NotYet`, or `Impossible` once it is to stay open."""
     channel_id = view.channel_id(step.room)
-    if view.incident.finished_at is None or channel_id is None or view.rooms[step.room].is_archived:
+    if view.incident.finished_at is None or view.rooms[step.room].is_archived:
         raise Impossible("stays_open")
+    if channel_id is None:
+        raise NotYet
     return channel_id

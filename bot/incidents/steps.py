@@ -163,9 +163,14 @@ async def reopen_room(connection: AsyncConnection, room: Room, invited: Sequence
 
 
 async def close_room(connection: AsyncConnection, room: Room) -> None:
-    """Plan the end of a room that has a channel; what was still missing in it is not wanted any more."""
-    await give_up(connection, room, _FURNISHING, "closed")
-    if room.channel_id is not None and not room.is_archived:
+    """Plan the end of a room; what is still missing in its channel is not wanted any more.
+
+    A channel that is being made just now is furnished first; one that cannot be made is given up.
+    """
+    is_being_made = room.channel_id is None and room.problem is None
+    if not is_being_made:
+        await give_up(connection, room, _FURNISHING, "closed")
+    if (is_being_made or room.channel_id is not None) and not room.is_archived:
         steps = _CLOSING[room.kind]
         await give_up(connection, room, steps, "closed again")
         await plan(connection, room.incident_id, room.kind, [(name, "") for name in steps])

@@ -16,13 +16,13 @@ from tests.servers import Server, find_program, free_port
 
 
 @asynccontextmanager
-async def alertmanager(folder: Path, webhook: str) -> AsyncIterator[str]:
+async def alertmanager(folder: Path, webhook: str, token: str = TOKEN) -> AsyncIterator[str]:
     """Run Alertmanager with the bot as its receiver; give its address."""
     program, port = find_program("prometheus-alertmanager"), free_port()
     receiver = {
         "url": webhook,
         "send_resolved": True,
-        "http_config": {"authorization": {"credentials": TOKEN}},
+        "http_config": {"authorization": {"credentials": token}},
     }
     config = {
         "route": {

@@ -45,6 +45,25 @@ async def test_any_call_may_fail_once(scene: Scene, method: str, fault: Fault) -
     scene.assert_one_complete_incident(people={*TEAMS, "U0RILEY"})
 
 
+@pytest.mark.parametrize(
+    ("method", "error"),
+    [
+        ("conversations.create", "name_taken"),
+        ("conversations.create", "restricted_action"),
+        ("conversations.invite", "user_not_found"),
+        ("chat.postMessage", "restricted_action"),
+        ("pins.add", "restricted_action"),
+    ],
+)
+async def test_any_call_may_be_refused_once(scene: Scene, method: str, error: str) -> None:
+    """Each refusal that Slack's reference lists for a call of the opening."""
+    scene.slack.faults.refuse(method, error)
+    opened = await scene.opened(by="U0RILEY")
+    await scene.slack.until(lambda: len(scene.told("#incidents", NOTICE)) == 1)
+    await scene.complete(opened.incident.id)
+    scene.assert_one_complete_incident(people={*TEAMS, "U0RILEY"})
+
+
 async def test_a_name_that_is_taken_is_left_alone(scene: Scene) -> None:
     first = next(iter(_names(scene)))
     taken = scene.slack.workspace.create_channel(first, "U0MORGAN")

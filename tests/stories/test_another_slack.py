@@ -57,16 +57,18 @@ async def listening() -> AsyncIterator[Answers]:
         await runner.cleanup()
 
 
-async def types(bot: Bot, text: str, answers: Answers) -> Mapping[str, Any]:
+async def types(
+    bot: Bot, text: str, answers: Answers, *, user: str = "U0SAM", channel: str = "C1"
+) -> Mapping[str, Any]:
     """Send a slash command as Slack does; answer what came to its `response_url`."""
     command, _, words = text.partition(" ")
     body = urlencode(
         {
             "command": command,
             "text": words,
-            "user_id": "U0SAM",
+            "user_id": user,
             "team_id": "T1",
-            "channel_id": "C1",
+            "channel_id": channel,
             "channel_name": "general",
             "trigger_id": f"1.{time.monotonic_ns()}",
             "response_url": answers.url,

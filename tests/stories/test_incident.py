@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
 from bot.sandbox.model import Message
 from bot.sandbox.server import SandboxServer
@@ -157,5 +158,15 @@ async def test_a_visitor_plays_an_incident_to_its_postmortem(tmp_path: Path) -> 
         await visitor.sees("P0 test the rollback")
         await visitor.opens("checkout")
         await visitor.sees("is open again")
+        await visitor.opens(f"pm-{day}-nobody-can-pay")
+        await press(visitor, "Close")
+        await visitor.page.get_by_role("button", name="Close it", exact=True).click()
+        await expect(visitor.page.get_by_text("This channel has been archived.")).to_be_visible(
+            timeout=20_000
+        )
+        await visitor.sees("The document is kept here")
+        await visitor.sees(f"postmortem-1-{day}.md")
+        await visitor.opens("incidents")
+        await visitor.sees("The postmortem of incident 1")
         assert await visitor.page.locator(".unknown").count() == 0
     assert visitor.complaints == []

@@ -44,6 +44,7 @@ from bot.settings import Settings
 from bot.slack.announcements import Announcer
 from bot.slack.clients import Clients
 from bot.slack.courier import Courier
+from bot.slack.departures import Departures
 from bot.slack.endpoint import SlackEndpoint
 from bot.slack.face import SlackFace
 from bot.slack.faults import SlackFault, fault_of
@@ -149,7 +150,7 @@ class Governor:
                 tasks.create_task(self._every(_TICK_S, self._tick), name="tick"),
                 tasks.create_task(self.switchboard.run(), name="flags"),
                 tasks.create_task(self._every(_COMPACT_EVERY_S, self._compact), name="compaction"),
-                tasks.create_task(self._every(_HOME_EVERY_S, self.face.home.refresh), name="home"),
+                tasks.create_task(self._every(_HOME_EVERY_S, self.face.branches.refresh_homes), name="home"),
                 tasks.create_task(self.response.conductor.run(), name="incidents"),
                 tasks.create_task(self._every(_WATCH_EVERY_S, self.response.look_after), name="watch"),
             ]
@@ -172,7 +173,11 @@ class Governor:
         token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
         secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
         self.clients = Clients(
-            settings.slack_api_url, session, single_token=token or None, installations=self.installations
+            settings.slack_api_url,
+            session,
+            single_token=token or None,
+            installations=self.installations,
+            workspace=lambda: self.watcher.current.workspace,
         )
         client = self.clients.of(None)
         self.installing: Installing | None = None
@@ -196,6 +201,7 @@ class Governor:
             registry=self.metrics.registry,
             timing=self._timing,
             leases=self.leases,
+            client_of=self.clients.of,
         )
         self._policy_news = PolicyNews(self.database, self._announcer, self.clock)
         learning = Learning(self.database, Costs(lambda: self.watcher.current, self.ledger.counts))
@@ -216,6 +222,7 @@ class Governor:
             ledger=self.ledger,
             freezer=self.freezer,
             client=client,
+            client_of=self.clients.of,
             catalog=lambda: self.watcher.current,
             clock=self.clock,
             on_told=self._changed,
@@ -243,6 +250,8 @@ class Governor:
             clock=self.clock,
             signing_secret=secret,
             bot_token=token,
+            clients=self.clients,
+            departures=Departures(self.installations, self.clients) if self.installations else None,
         )
 
     async def _open_http(self, doors: AsyncExitStack) -> web.AppRunner:

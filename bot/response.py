@@ -25,9 +25,10 @@ from bot.incidents.responder import Responder
 from bot.incidents.views import Views
 from bot.incidents.watch import Watch
 from bot.policy.catalog import Catalog
+from bot.slack.clients import ClientOf
 from bot.slack.incident_access import Incidents
 from bot.slack.incident_card import IncidentVoice
-from bot.slack.incident_room import IncidentRoom
+from bot.slack.incident_rooms import IncidentRooms
 from bot.slack.incident_shelf import IncidentShelf
 from bot.slack.people import People
 from bot.store.database import Database
@@ -46,6 +47,7 @@ class Response:
         ledger: Ledger,
         freezer: Freezer,
         client: AsyncWebClient,
+        client_of: ClientOf | None = None,
         catalog: Callable[[], Catalog],
         clock: Clock,
         on_told: Callable[[], None],
@@ -66,8 +68,8 @@ class Response:
         self.alerts = AlertDesk(database, self.responder, catalog)
         self.conductor = Conductor(
             database=database,
-            rooms=IncidentRoom(client),
-            shelf=IncidentShelf(client),
+            rooms=IncidentRooms(client_of or (lambda _team: client)),
+            shelf=IncidentShelf(client_of or (lambda _team: client)),
             names=People(client).names,
             reopen=self.responder.reopen_within,
             voice=voice,

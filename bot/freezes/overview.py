@@ -127,6 +127,20 @@ class Overview:
                 self._statuses, self._asked_at = await self._all(), time.monotonic()
             return self._statuses
 
+    def seen_from(self, team: str | None) -> "Overview":
+        """Answer the same as people in a further Slack workspace see it, in the main one for None."""
+        kept: list[Catalog] = []
+
+        def catalog() -> Catalog:
+            whole = self.catalog
+            if not kept or kept[0] is not whole:
+                kept[:] = [whole, whole.seen_from(team)]
+            return kept[1]
+
+        seen = _Seen(catalog, self._budgets, self._freezer, self._clock)
+        seen.whole = self
+        return seen
+
     def forget(self) -> None:
         """Do not answer from memory again: something changed."""
         self._statuses = None
@@ -181,6 +195,20 @@ class Overview:
         if budget.remaining >= target:
             return None
         return await self._budgets.recovers_at(budget.slo, target, self._clock.now())
+
+
+class _Seen(Overview):
+    """What one Slack workspace sees of another overview, from whose memory it answers."""
+
+    whole: Overview
+
+    async def services(self) -> Sequence[ServiceStatus]:
+        """Answer how the services stand that are seen here."""
+        return [one for one in await self.whole.services() if one.service.name in self.catalog.services]
+
+    def forget(self) -> None:
+        """Do not answer from memory again."""
+        self.whole.forget()
 
 
 def _exempt_kinds(service: Service) -> dict[str | None, Sequence[str]]:

@@ -22,6 +22,7 @@ from bot.incidents.responder import Opening, Responder
 from bot.incidents.steps import RoomKind
 from bot.incidents.views import Views
 from bot.policy.catalog import Catalog
+from bot.store.addresses import local
 
 CHANNEL_WITHIN_S = 5.0
 """How long an answer waits for Slack to make the channel; it is null if that takes longer."""
@@ -269,7 +270,7 @@ def _taken_json(taken: Taken | None) -> dict[str, Any] | None:
 
 def _channel_json(view: View, kind: RoomKind) -> dict[str, Any] | None:
     room = view.rooms.get(kind)
-    return {"id": room.channel_id, "name": room.name} if room and room.channel_id else None
+    return {"id": local(room.channel_id), "name": room.name} if room and room.channel_id else None
 
 
 def _illegal(error: IllegalChange) -> Problem:

@@ -84,6 +84,11 @@ class ActionBook:
         """Mark an action as done; raises `UnknownAction`."""
         return await self._update(id_, "action.done", {"done_at": now}, by, now)
 
+    async def find(self, id_: int) -> Action:
+        """Answer one action; raises `UnknownAction`."""
+        async with self._database.reading() as connection:
+            return await _read_one(connection, id_)
+
     async def of_service(self, service: str | None = None, *, is_open: bool = True) -> Sequence[Action]:
         """Answer the actions of a service or of all, those not done yet unless told otherwise."""
         async with self._database.reading() as connection:

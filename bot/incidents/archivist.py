@@ -73,7 +73,7 @@ class Archivist:
         document = await self._document(view)
         file_id = room.file_id
         if file_id is None:
-            file_id = await self._shelf.upload(document.file_name, document.markdown())
+            file_id = await self._shelf.upload(channel_id, document.file_name, document.markdown())
             async with self._database.transaction() as connection:
                 await steps.change_room(connection, room, file_id=file_id)
         elif await self._shelf.is_shared(file_id, channel_id):

@@ -19,8 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.incidents import steps
 from bot.incidents.display import digest_of
+from bot.incidents.incident import Incident
 from bot.incidents.ports import Channel, Later, NameTaken, Rooms, View, Voice
 from bot.incidents.steps import Room, Step, StepState
+from bot.store.addresses import qualified
 from bot.store.database import Database
 from bot.store.outbox import enqueue_tracked
 
@@ -31,16 +33,22 @@ _LOOKS = 5
 
 
 class ChannelMaker:
-    """Carries out the step `channel`. `now` stamps what is written, `on_told` follows a message."""
+    """Carries out the step `channel`. `now` stamps what is written, `on_told` follows a message.
+
+    `team_of` answers the Slack workspace of an incident, None for the main one.
+    """
 
     def __init__(
         self,
         database: Database,
         rooms: Rooms,
         voice: Voice,
+        *,
         now: Callable[[], datetime],
         on_told: Callable[[], None],
+        team_of: Callable[[Incident], str | None] = lambda _incident: None,
     ) -> None:
+        self._team_of = team_of
         self._database = database
         self._rooms = rooms
         self._voice = voice
@@ -74,7 +82,7 @@ class ChannelMaker:
             # Asked of the store first: Slack is only asked about names that nobody has reserved.
             async with self._database.reading() as connection:
                 reserved = await steps.is_reserved(connection, name)
-            if reserved or await self._rooms.find(name) is not None:
+            if reserved or await self._rooms.find(self._address(name, view)) is not None:
                 continue
             async with self._database.transaction() as connection:
                 if await steps.is_reserved(connection, name):
@@ -94,7 +102,7 @@ class ChannelMaker:
         async with self._database.transaction() as connection:
             await steps.change_room(connection, room, attempted=True)
         try:
-            return await self._rooms.make(room.name, private=view.incident.private)
+            return await self._rooms.make(self._address(room.name, view), private=view.incident.private)
         except NameTaken as taken:
             log.info("channel_name_taken", incident=room.incident_id, name=room.name)
             # Another replica may have asked meanwhile.
@@ -136,8 +144,11 @@ class ChannelMaker:
             key = await enqueue_tracked(connection, notice, self._now())
             await steps.change_room(connection, room, notice_key=key, notice_shown=digest_of(notice))
 
+    def _address(self, name: str, view: View) -> str:
+        return qualified(self._team_of(view.incident), name)
+
     async def _ours(self, name: str, view: View) -> str | None:
-        found = await self._rooms.find(name)
+        found = await self._rooms.find(self._address(name, view))
         if found is None or not is_ours(found, view.incident.marker):
             return None
         log.info("channel_found", incident=view.incident.id, name=name, channel=found.id)

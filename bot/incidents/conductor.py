@@ -86,7 +86,9 @@ class Conductor:
         self._catalog = catalog
         self._clock = clock
         self._patience = patience or Patience()
-        self._maker = ChannelMaker(database, rooms, voice, clock.now, on_told)
+        self._maker = ChannelMaker(
+            database, rooms, voice, now=clock.now, on_told=on_told, team_of=self._team_of
+        )
         self._is_mine = is_mine
         self._display = Display(
             database, rooms, voice, views, is_mine=is_mine, every_s=self._patience.refresh_s
@@ -253,6 +255,10 @@ class Conductor:
             reason=f"the incident is {over}",
             now=self._clock.now(),
         )
+
+    def _team_of(self, incident: Incident) -> str | None:
+        """Answer the Slack workspace of an incident: that of the service which it names first."""
+        return self._catalog().workspace.of(next(iter(incident.services), None)).elsewhere
 
     def _services(self, view: View) -> list[Service]:
         known: Mapping[str, Service] = self._catalog().services

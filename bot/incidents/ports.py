@@ -108,8 +108,8 @@ class Rooms(Protocol):
 class Shelf(Protocol):
     """Where documents are kept. Each method raises `RoomFault`; all but `share` may be repeated."""
 
-    async def upload(self, name: str, text: str) -> str:
-        """Upload a text file that nobody sees yet; answer its id."""
+    async def upload(self, channel_id: str, name: str, text: str) -> str:
+        """Upload a text file where the channel is, though nobody sees it yet; answer its id."""
         ...
 
     async def share(self, file_id: str, name: str, channel_id: str, comment: str) -> None:

@@ -16,7 +16,10 @@ from bot.freezes.error_budget_policy import (
     UnfreezeRequirement,
 )
 from bot.policy import catalog, documents, objectives
+from bot.store.addresses import qualified
 
+MAIN_ONLY = frozenset({"evaluate_every", "sources", "flags"})
+"""What only the main Workspace document says."""
 STANDARD = "standard"
 """The policy that judges services which name none; where no document is called so, built-in values."""
 
@@ -29,16 +32,28 @@ def assemble(all_documents: Sequence[documents.Document]) -> catalog.Catalog:
         for one in all_documents
         if isinstance(one, documents.ErrorBudgetPolicyDocument)
     }
+    main = main_of(workspaces)
+    further = tuple(_further(one, all_documents) for one in workspaces if one is not main)
+    teams = {name: one.team for one in further for name in one.services}
     services = {
-        one.metadata.name: _service(one.metadata.name, one.spec, policies)
+        one.metadata.name: _service(one.metadata.name, one.spec, policies, teams.get(one.metadata.name))
         for one in all_documents
         if isinstance(one, documents.ServiceDocument)
     }
     return catalog.Catalog(
-        workspace=_workspace(workspaces[0]),
+        workspace=replace(_workspace(main), further=further),
         services=dict(sorted(services.items())),
         digest=digest(all_documents),
     )
+
+
+def main_of(workspaces: Sequence[documents.WorkspaceDocument]) -> documents.WorkspaceDocument:
+    """Answer the main one: the one without a `team`, else the one that says more than further ones may."""
+
+    def says(one: documents.WorkspaceDocument) -> tuple[bool, bool]:
+        return one.spec.team is None, bool(one.spec.model_fields_set & MAIN_ONLY)
+
+    return max(workspaces, key=says)
 
 
 def digest(all_documents: Sequence[documents.Document]) -> str:
@@ -51,7 +66,6 @@ def digest(all_documents: Sequence[documents.Document]) -> str:
 
 def _workspace(document: documents.WorkspaceDocument) -> catalog.Workspace:
     spec = document.spec
-    permissions = spec.permissions
     return catalog.Workspace(
         name=document.metadata.name,
         announcements=spec.channels.announcements,
@@ -59,12 +73,37 @@ def _workspace(document: documents.WorkspaceDocument) -> catalog.Workspace:
         evaluate_every=spec.evaluate_every,
         sources={name: _source(source) for name, source in sorted(spec.sources.items())},
         flags=_flags(spec.flags),
-        permissions=catalog.Permissions(
-            freeze=permissions.freeze,
-            exempt=permissions.exempt,
-            incidents=permissions.incidents,
-            flags=dict(permissions.flags),
-        ),
+        permissions=_permissions(spec.permissions),
+        team=spec.team,
+    )
+
+
+def _further(
+    document: documents.WorkspaceDocument, all_documents: Sequence[documents.Document]
+) -> catalog.Workspace:
+    spec, name = document.spec, document.metadata.name
+    own = frozenset(
+        one.metadata.name
+        for one in all_documents
+        if isinstance(one, documents.ServiceDocument) and one.spec.workspace == name
+    )
+    return catalog.Workspace(
+        name=name,
+        announcements=qualified(spec.team, spec.channels.announcements),
+        incidents=qualified(spec.team, spec.channels.incidents) if spec.channels.incidents else None,
+        permissions=_permissions(spec.permissions),
+        team=spec.team,
+        is_main=False,
+        services=own,
+    )
+
+
+def _permissions(permissions: documents.Permissions) -> catalog.Permissions:
+    return catalog.Permissions(
+        freeze=permissions.freeze,
+        exempt=permissions.exempt,
+        incidents=permissions.incidents,
+        flags=dict(permissions.flags),
     )
 
 
@@ -112,13 +151,15 @@ def _policy(name: str, spec: documents.ErrorBudgetPolicySpec) -> ErrorBudgetPoli
 
 
 def _service(
-    name: str, spec: documents.ServiceSpec, policies: Mapping[str, ErrorBudgetPolicy]
+    name: str, spec: documents.ServiceSpec, policies: Mapping[str, ErrorBudgetPolicy], team: str | None
 ) -> catalog.Service:
     return catalog.Service(
         name=name,
         description=spec.description,
-        channel=spec.channel,
-        teams=catalog.Teams(spec.teams.development, spec.teams.reliability),
+        channel=qualified(team, spec.channel),
+        teams=catalog.Teams(
+            *(one and qualified(team, one) for one in (spec.teams.development, spec.teams.reliability))
+        ),
         error_budget_policy=policies[spec.error_budget_policy or STANDARD],
         slos=tuple(
             Slo(name, slo.name, slo.objective, _window(slo.window), _sli(slo.sli)) for slo in spec.slos

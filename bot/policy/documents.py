@@ -29,6 +29,7 @@ from bot.policy.fields import (
     Slug,
     Switch,
     Team,
+    TeamId,
     Threshold,
     Timeout,
     Url,
@@ -164,6 +165,9 @@ class Permissions(Model):
 class WorkspaceSpec(Model):
     """What holds for the whole workspace."""
 
+    team: TeamId | None = None
+    """Id of the Slack workspace (`T…`). Required in further Workspace documents, which say nothing else but
+    `channels` and `permissions`; in the main one it says which installation it is."""
     channels: Channels
     """Where the bot speaks."""
     evaluate_every: EvaluationInterval = parse_duration("60s")
@@ -276,6 +280,8 @@ class ServiceSpec(Model):
 
     description: str = ""
     """One sentence that says what the service does."""
+    workspace: Slug | None = None
+    """Name of the Workspace document whose Slack workspace it belongs to; the main one if left out."""
     channel: Channel
     """The service's own channel, `#name` or an id (`C…`)."""
     teams: Teams = Teams()
@@ -296,7 +302,7 @@ class _Document(Model):
 
 
 class WorkspaceDocument(_Document):
-    """What holds for the whole workspace. There is exactly one."""
+    """What holds for the whole workspace. One is the main one; further ones name their Slack workspace."""
 
     kind: Literal["Workspace"]
     """What the document describes."""

@@ -31,6 +31,7 @@ SLUG = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 CHANNEL = r"#[a-z0-9_-]{1,80}|[CG][A-Z0-9]{2,20}"
 GROUP = r"@[a-z0-9][a-z0-9._-]{0,79}"
 PERSON = r"[UW][A-Z0-9]{2,20}"
+TEAM_ID = r"T[A-Z0-9]{2,20}"
 FLAG = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 WORD = r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,48}[A-Za-z0-9])?"
 _PEOPLE = "a user group such as @sre, or a person's id such as U012AB3CD"
@@ -156,6 +157,11 @@ Team = Annotated[
     str,
     _checked(f"{GROUP}|{PERSON}", "a user group or person", _PEOPLE),
     WithJsonSchema(_text(f"{GROUP}|{PERSON}", "@sre")),
+]
+TeamId = Annotated[
+    str,
+    _checked(TEAM_ID, "a Slack workspace", "its id, such as T012AB3CD"),
+    WithJsonSchema(_text(TEAM_ID, "T012AB3CD")),
 ]
 _PRINCIPAL = f"{GROUP}|{PERSON}|{CHANNEL}|{EVERYONE}"
 Principal = Annotated[

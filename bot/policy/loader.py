@@ -20,6 +20,7 @@ from bot.policy.faults import Fault, PolicyFaults, did_you_mean, quoted
 from bot.policy.references import clashes, unknown_references, workspace_faults
 from bot.policy.tree import Allowance, TooLarge, read_tree
 from bot.policy.validation import Source, refusals, validate
+from bot.policy.workspaces import main_workspace
 from bot.policy.yaml_files import Text, Unreadable, compose, find_files, read_text
 
 __all__ = ["Fault", "PolicyFaults", "load"]
@@ -130,7 +131,7 @@ class _Reading:
             if document is not None:
                 documents.append(document)
             if source.kind == "Workspace":
-                self.faults += workspace_faults(source)
+                self.faults += workspace_faults(source, main_workspace(self.sources))
         self.faults += clashes(self.sources)
         self.faults += unknown_references(self.sources, self.may_be_unread)
         return documents

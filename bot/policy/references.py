@@ -9,25 +9,22 @@ from itertools import pairwise
 from bot.policy.faults import IT, Fault, Path, did_you_mean, quoted
 from bot.policy.objectives import BUILT_IN_SLIS
 from bot.policy.validation import Source
+from bot.policy.workspaces import are_rivals, workspace_clashes
 
 
 def clashes(sources: Sequence[Source]) -> Iterator[Fault]:
-    """Yield a fault for every name that is used twice, and for every second Workspace."""
+    """Yield a fault for every name that is used twice, and for what does not fit between Workspaces."""
     first: dict[tuple[str, object], Source] = {}
     for source in sources:
         key = (source.kind, _text(source, "metadata", "name"))
-        if source.kind == "Workspace":
-            key = (source.kind, "")
         if key[1] is None:
             continue
         earlier = first.setdefault(key, source)
-        if earlier is not source:
+        if earlier is not source and not are_rivals(earlier, source):
             line, _ = earlier.text.position(earlier.tree.places[()].value.index)
             where = f"{earlier.text.file}:{line}"
-            if source.kind == "Workspace":
-                yield source.fault(("kind",), f"there is another Workspace in {where}", "one")
-            else:
-                yield source.fault(("metadata", "name"), f"{IT} is already the name in {where}")
+            yield source.fault(("metadata", "name"), f"{IT} is already the name in {where}")
+    yield from workspace_clashes(sources)
     for source in sources:
         yield from _repeated_names(source)
 
@@ -50,9 +47,12 @@ def _repeated_names(source: Source) -> Iterator[Fault]:
                 yield source.fault(where, f"{IT} stands twice in this list", "each once")
 
 
-def workspace_faults(source: Source) -> Iterator[Fault]:
-    """Yield what does not fit together within the Workspace."""
+def workspace_faults(source: Source, main: Source | None = None) -> Iterator[Fault]:
+    """Yield what does not fit together within the Workspace; `main` has the environments of a further one."""
     path = ("spec", "flags", "environments")
+    if main is not None and main is not source:
+        yield from _unknown_environments(source, main, path)
+        return
     environments = _list(source, *path)
     marked = [
         index
@@ -61,20 +61,25 @@ def workspace_faults(source: Source) -> Iterator[Fault]:
     ]
     for _, index in pairwise(marked):
         yield source.fault((*path, index, "default"), "another environment is the default", "one")
-    names = [_text(source, *path, index, "name") for index, _ in enumerate(environments)]
+    yield from _unknown_environments(source, source, path)
+    for name in _mapping(source, "spec", "sources"):
+        if name in BUILT_IN_SLIS:
+            why = f"a source cannot be called {quoted(name)}: that is another kind of SLI"
+            yield source.fault(("spec", "sources", name), why, at_key=True)
+
+
+def _unknown_environments(source: Source, main: Source, path: Path) -> Iterator[Fault]:
+    environments = _list(main, *path)
+    names = [_text(main, *path, index, "name") for index, _ in enumerate(environments)]
     if not names:
         names = ["production"]
     if None not in names:
         for name in _mapping(source, "spec", "permissions", "flags"):
             if name not in names:
                 where = ("spec", "permissions", "flags", name)
-                known = _written_names(source, path, len(environments)) or ["production"]
+                known = _written_names(main, path, len(environments)) or ["production"]
                 message = f"unknown environment {quoted(name)}{did_you_mean(name, known)}"
                 yield source.fault(where, message, ", ".join(known), at_key=True)
-    for name in _mapping(source, "spec", "sources"):
-        if name in BUILT_IN_SLIS:
-            why = f"a source cannot be called {quoted(name)}: that is another kind of SLI"
-            yield source.fault(("spec", "sources", name), why, at_key=True)
 
 
 def unknown_references(sources: Sequence[Source], may_be_unread: Callable[[str], bool]) -> Iterator[Fault]:

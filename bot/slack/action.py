@@ -14,6 +14,7 @@ from bot.slack.incident_access import IncidentAccess
 from bot.slack.incident_words import ActionWords, person_of, split_keeping_people, take_due
 from bot.slack.wording import listed
 from bot.slack.words import Hint, name, split
+from bot.store.addresses import local
 
 PAGE = 15
 MOST_TEXT = 500
@@ -66,7 +67,7 @@ class ActionCommand:
         return await self.add(meant, here, ask.user, f"action {request}")
 
     async def _done(self, ask: Ask, words: Sequence[str]) -> Reply:
-        id_ = _number(words, "done")
+        id_ = await self._known(_number(words, "done"))
         await self._access.permit(ask)
         try:
             action = await self._book.done(id_, by=ask.user, now=self._access.clock.now())
@@ -81,6 +82,7 @@ class ActionCommand:
         owner = next((person for word in words[1:] if (person := person_of(word))), None)
         if owner is None and due is None:
             raise Hint(markup("Name an owner or a day: {}.", code(f"/action change {id_} @OWNER due friday")))
+        id_ = await self._known(id_)
         await self._access.permit(ask)
         try:
             now = self._access.clock.now()
@@ -93,13 +95,24 @@ class ActionCommand:
     async def _list(self, ask: Ask, words: Sequence[str]) -> Reply:
         service = self._access.overview.find(name(words[0])).name if words else None
         here = await self._access.here(ask.channel)
-        found = list(await self._book.of_service(service))
+        everywhere = await self._book.of_service(service)
+        found = [one for one in everywhere if self._access.overview.catalog.shows(one.service)]
         if service is None and here is not None:
             found = [action for action in found if action.incident_id == here]
         else:
             hidden = await self._access.private_ids()
             found = [one for one in found if one.incident_id not in hidden or one.incident_id == here]
         return action_list(found, service, ask.question, await self._today(ask.user))
+
+    async def _known(self, id_: int) -> int:
+        """Answer the number if the action is this workspace's; raises `Hint` as if there were none."""
+        try:
+            action = await self._book.find(id_)
+        except UnknownAction as error:
+            raise Hint(sentence(str(error))) from error
+        if not self._access.overview.catalog.shows(action.service):
+            raise Hint(sentence(str(UnknownAction(id_))))
+        return id_
 
     async def _is_public(self, action: Action, channel: str) -> bool:
         """Tell whether a channel may see an action: one of a private incident is seen in its own alone."""
@@ -115,7 +128,7 @@ class ActionCommand:
         here = {ask.channel, f"#{ask.channel_name}".casefold()}
         known = self._access.overview.catalog.services.values()
         return next(
-            (one.name for one in known if one.channel.casefold() in here or one.channel in here), None
+            (one.name for one in known if {local(one.channel), local(one.channel).casefold()} & here), None
         )
 
 

@@ -40,6 +40,7 @@ from bot.slack.figures import (
     worst_burn,
 )
 from bot.slack.wording import burn, duration, listed, percent, share
+from bot.store.addresses import local, team_of
 from bot.store.outbox import Message
 
 LOOK_NOW = Markup("Next: look now, and roll back what shipped last.")
@@ -72,7 +73,7 @@ class Announcer:
         telling = tell(occasion)
         channels = [occasion.service.channel]
         if telling.everywhere:
-            channels.append(self._workspace().announcements)
+            channels.append(self._workspace().of(occasion.service.name).announcements)
         return [message(channel, telling, occasion.service.name) for channel in _distinct(channels)]
 
     def policy_faults(self, faults: Sequence[str]) -> Message:
@@ -99,7 +100,8 @@ class Announcer:
             markup(":warning: Nothing reaches {} — Slack says {}.", _channel(channel), code(error)),
             following=Markup("Next: invite Governor there, or correct the channel in the policy."),
         )
-        return message(self._workspace().announcements, telling)
+        main = self._workspace()
+        return message((main.in_team(team_of(channel)) or main).announcements, telling)
 
 
 def message(channel: str, telling: Telling, service: str | None = None) -> Message:
@@ -304,7 +306,8 @@ def _count(faults: Sequence[str]) -> str:
 
 
 def _channel(name: str) -> Markup:
-    return escape(name if name.startswith("#") else f"channel {name}")
+    shown = local(name)
+    return escape(shown if shown.startswith("#") else f"channel {shown}")
 
 
 def _distinct(channels: Iterable[str]) -> list[str]:

@@ -110,7 +110,7 @@ class AuditCommand:
         async with self._database.reading() as connection:
             after = 0
             while rows := await of(connection, since=since, after_id=after):
-                last.extend(rows)
+                last.extend(row for row in rows if self._overview.catalog.shows(row.entry.service))
                 after = rows[-1].id
                 if len(rows) < audit.PAGE:
                     break

@@ -9,6 +9,7 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.faults import Refused, telling_faults
+from bot.store.addresses import local
 
 _TIMEOUT_S = 10.0
 _THERE_ALREADY = "channel_canvas_already_exists"
@@ -22,6 +23,7 @@ class SlackCanvases:
 
     async def write(self, channel_id: str, title: str, markdown: str) -> None:
         """Make the channel's canvas, or put the text in place of what it says; raises `SlackFault`."""
+        channel_id = local(channel_id)
         content = {"type": "markdown", "markdown": markdown}
         try:
             async with telling_faults(), asyncio.timeout(_TIMEOUT_S):

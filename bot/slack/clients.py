@@ -15,7 +15,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.logs import hide
+from bot.policy.catalog import Workspace
 from bot.store.installations import Installation, Installations
+
+ClientOf = Callable[[str | None], AsyncWebClient]
+"""Answers the client of a Slack workspace, of the main one for None."""
 
 NOT_INSTALLED = "not_installed"
 KEEP_S = 5.0
@@ -33,7 +37,7 @@ class _Kept:
 class Clients:
     """Makes them. `single_token` is the main workspace's, where it has one from the environment.
 
-    Without one, `main_team` answers which installation is the main workspace's, None while there is none.
+    `workspace` answers the main Workspace document in force. Tokens are kept for `KEEP_S` of `now_s`.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Clients:
         *,
         single_token: str | None,
         installations: Installations | None = None,
+        workspace: Callable[[], Workspace] | None = None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._base_url = base_url
@@ -52,7 +57,19 @@ class Clients:
         self._now_s = now_s
         self._kept: dict[str, _Kept] = {}
         self._clients: dict[str | None, AsyncWebClient] = {}
-        self.main_team: Callable[[], Awaitable[str | None]] = _nobody
+        self._workspace = workspace
+        self._single_team: str | None = None
+        self._teams: tuple[float, dict[str, str]] = (-1.0, {})
+
+    @property
+    def installs(self) -> bool:
+        """Whether workspaces may install the app by themselves."""
+        return self._installations is not None
+
+    @property
+    def has_single_token(self) -> bool:
+        """Whether the main workspace's token comes from the environment."""
+        return self._single_token is not None
 
     def of(self, team: str | None) -> AsyncWebClient:
         """Answer the client of a workspace, of the main one for None. Always the same for the same one."""
@@ -78,9 +95,46 @@ class Clients:
             kept = self._kept[team] = _Kept(found, self._now_s() + KEEP_S)
         return kept.installation
 
+    def known(self, team: str | None) -> Installation | None:
+        """Answer what is remembered of an installation, without asking."""
+        kept = self._kept.get(team or "")
+        return kept.installation if kept is not None else None
+
+    async def teams(self) -> dict[str, str]:
+        """Answer the names of the workspaces in which the app is installed by its flow, by id."""
+        until_s, found = self._teams
+        if self._installations is not None and until_s < self._now_s():
+            found = await self._installations.teams()
+            self._teams = (self._now_s() + KEEP_S, found)
+        return found
+
+    async def main_team(self) -> str | None:
+        """Answer the main workspace's id, None where that cannot be told; raises `SlackApiError`.
+
+        It is the single token's workspace, else the one that the main document names, else the only
+        installation that no further document names.
+        """
+        if self._single_token is not None:
+            if self._single_team is None:
+                self._single_team = str((await self.of(None).auth_test())["team_id"])
+            return self._single_team
+        main = self._workspace() if self._workspace is not None else None
+        if main is not None and main.team is not None:
+            return main.team
+        named = {one.team for one in main.further} if main is not None else set()
+        left = [team for team in await self.teams() if team not in named]
+        return left[0] if len(left) == 1 else None
+
+    async def is_installed(self, team: str) -> bool:
+        """Tell whether the bot may act in a workspace: by an installation, or by the single token."""
+        if await self.installation(team) is not None:
+            return True
+        return self.has_single_token and team == await self.main_team()
+
     def forget(self, team: str) -> None:
         """Ask the database again: something changed."""
         self._kept.pop(team, None)
+        self._teams = (-1.0, {})
 
     async def _token(self, team: str | None) -> str | None:
         if team is None:
@@ -119,7 +173,3 @@ def _not_installed(client: AsyncWebClient, api_method: str) -> AsyncSlackRespons
         headers={},
         status_code=200,
     )
-
-
-async def _nobody() -> str | None:
-    return None

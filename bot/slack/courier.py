@@ -7,7 +7,7 @@ rows are stamped by the injected clock.
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import inf
 
@@ -17,10 +17,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
 from bot.slack.channels import Channels
+from bot.slack.clients import ClientOf
 from bot.slack.lane import Closing, Lane, Notice, Timing, Workplace
 from bot.slack.pace import Pace, Tally
 from bot.slack.postman import Postman
 from bot.store import outbox
+from bot.store.addresses import team_of
 from bot.store.database import Database
 from bot.store.leases import Leases
 from bot.store.outbox import Backlog, Failing
@@ -50,6 +52,7 @@ class Courier:
     `client` should bring an aiohttp session of its own, or every call makes a new connection. `notice`
     writes what to tell of a message that could not be delivered; the courier asks it once per channel
     and error until a message gets through there again. Without `leases` every channel is this courier's.
+    `client_of` answers the clients of further Slack workspaces, `client` is the main one's.
     """
 
     def __init__(
@@ -62,8 +65,11 @@ class Courier:
         registry: CollectorRegistry,
         timing: Timing | None = None,
         leases: Leases | None = None,
+        client_of: ClientOf | None = None,
     ) -> None:
         timing = timing or Timing()
+        self._client_of: ClientOf = client_of or (lambda _team: client)
+        self._further: dict[str, Workplace] = {}
         self._database = database
         self._leases = leases
         self._clock = clock
@@ -136,9 +142,20 @@ class Courier:
             return
         is_shared = self._leases is not None and self._leases.is_shared
         for channel in await self._take(self._backlog.channels.keys() - self._lanes.keys()):
-            lane = Lane(channel, self._workplace, is_taken_over=is_shared)
+            lane = Lane(channel, self._workplace_of(channel), is_taken_over=is_shared)
             task = tasks.create_task(self._run(lane), name=f"lane {channel}")
             self._lanes[channel] = (lane, task)
+
+    def _workplace_of(self, channel: str) -> Workplace:
+        """Answer what lanes of the channel's Slack workspace share."""
+        team, main = team_of(channel), self._workplace
+        if team is None:
+            return main
+        if team not in self._further:
+            client = self._client_of(team)
+            postman = Postman(client, timeout_s=main.timing.call_timeout_s, calls=_CALLS_AT_ONCE)
+            self._further[team] = replace(main, postman=postman, channels=Channels(client))
+        return self._further[team]
 
     async def _take(self, channels: Collection[str]) -> Collection[str]:
         """Answer those of the channels that are this replica's to send to."""

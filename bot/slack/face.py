@@ -24,19 +24,20 @@ from bot.flags.ramps import Ramps
 from bot.flags.toggles import Toggles
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview
-from bot.slack.answering import Address, Answering
-from bot.slack.asking import SHARE, SHOW, TURN_BACK, TURN_ON, Ask, Question, Reply, say
-from bot.slack.blocks import code, markup
+from bot.slack.answering import Address
+from bot.slack.asking import SHARE, SHOW, TURN_BACK, TURN_ON, Ask, Question
+from bot.slack.branches import Branch, Branches, Offered, Unserved
+from bot.slack.clients import Clients
 from bot.slack.commands import COMMANDS
-from bot.slack.desk import Desk
+from bot.slack.departures import EVENTS as DEPARTURES
+from bot.slack.departures import Departures
 from bot.slack.flag_announcements import APPROVE, DECLINE
-from bot.slack.home import HOME_SHOW, Home
+from bot.slack.home import HOME_SHOW
 from bot.slack.incident_access import Incidents
 from bot.slack.incident_buttons import KILL
-from bot.slack.incident_desk import IncidentDesk
 from bot.slack.incident_face import IncidentFace
-from bot.slack.jobs import Jobs, Work
-from bot.slack.people import People
+from bot.slack.jobs import Jobs
+from bot.slack.requests import At, Request, begin, sorry
 from bot.store import requests
 from bot.store.database import Database
 
@@ -51,7 +52,8 @@ class SlackFace:
     """Everything that Slack sends arrives at `app`; `jobs` is the work under way.
 
     `client` speaks for the bot (with `bot_token`) and keeps its own session; `prefix` is what the
-    workspace's commands begin with where `/budget` and others are taken.
+    workspace's commands begin with where `/budget` and others are taken. With `clients` there may be
+    several workspaces, of which `departures` forgets those that the app leaves.
     """
 
     def __init__(
@@ -68,31 +70,31 @@ class SlackFace:
         signing_secret: str,
         bot_token: str,
         prefix: str = "",
+        clients: Clients | None = None,
+        departures: Departures | None = None,
     ) -> None:
         self.jobs = Jobs()
-        self.people = People(client)
-        about_incidents = IncidentDesk(
-            incidents, database=database, overview=overview, people=self.people, clock=clock, client=client
-        )
-        self.desk = Desk(
+        offered = Offered(
             overview=overview,
             freezer=freezer,
             toggles=toggles,
             ramps=ramps,
+            incidents=incidents,
             database=database,
-            people=self.people,
             clock=clock,
-            incidents=about_incidents,
         )
-        self.home = Home(overview, self.people, client)
+        self.branches = Branches(offered, client, clients)
+        main = self.branches.main
+        self.people, self.desk, self.home = main.people, main.desk, main.home
+        self._clients = clients
+        self._departures = departures
         self._client = client
         self._database = database
         self._clock = clock
         self._bot_token = bot_token
         self._bot_user_id: str | None = None
         self._bot_id: str | None = None
-        self._answering = Answering(client)
-        self._incidents = IncidentFace(about_incidents, self._answering, self.jobs)
+        self._incidents = IncidentFace(self.branches, self.jobs)
         self._prefix = prefix
         self.app = self._build(signing_secret)
 
@@ -122,6 +124,8 @@ class SlackFace:
         for command in COMMANDS:
             app.command(f"/{self._prefix}{command.name}")(self._on_command)
         app.event("app_home_opened")(self._on_home)
+        for event in DEPARTURES:
+            app.event(event)(self._on_departure)
         app.action(re.compile(f"^{re.escape(HOME_SHOW)}"))(self._on_home_action)
         self._incidents.listen(app)
         app.action(re.compile(""))(self._on_action)
@@ -131,17 +135,19 @@ class SlackFace:
     def _authorizer(self) -> Callable[..., Awaitable[AuthorizeResult]]:
         # A function, not a method: Bolt fills in arguments by name and would take `self` for one.
         async def authorize(context: AsyncBoltContext) -> AuthorizeResult:
+            # What is known already must do: an answer to Slack waits for no database.
+            known = self._clients.known(context.team_id) if self._clients is not None else None
             return AuthorizeResult(
                 enterprise_id=context.enterprise_id,
                 team_id=context.team_id,
-                bot_token=self._bot_token,
-                bot_user_id=self._bot_user_id,
-                bot_id=self._bot_id,
+                bot_token=self._bot_token if known is None else known.bot_token,
+                bot_user_id=self._bot_user_id if known is None else known.bot_user_id,
+                bot_id=self._bot_id if known is None else known.bot_id,
             )
 
         return authorize
 
-    async def _on_command(self, ack: AsyncAck, body: Body) -> None:
+    async def _on_command(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> None:
         await ack()
         name = str(body.get("command")).removeprefix(f"/{self._prefix}")
         ask = Ask(
@@ -152,9 +158,9 @@ class SlackFace:
             request=str(body.get("trigger_id"))[:MOST_REQUEST],
         )
         address = _address(body, ask)
-        self._begin(f"/{name}", address, partial(self._answer, ask, address))
+        self._begin(f"/{name}", address, context.team_id, partial(self._answer, ask, address))
 
-    async def _on_action(self, ack: AsyncAck, body: Body, action: Body) -> None:
+    async def _on_action(self, ack: AsyncAck, body: Body, action: Body, context: AsyncBoltContext) -> None:
         await ack()
         deed = str(action.get("action_id"))
         if deed not in {SHOW, TURN_BACK, TURN_ON, SHARE, APPROVE, DECLINE, KILL}:
@@ -177,69 +183,80 @@ class SlackFace:
         )
         address = _address(body, ask)
         if deed == SHARE:
-            work = partial(self._share, ask, address, _press(body, action))
+            work: At = partial(self._share, ask, address, _press(body, action))
         elif deed in {APPROVE, DECLINE}:
             work = partial(self._decide, ask, address)
         else:
             work = partial(self._answer, ask, address, replace=deed in {TURN_BACK, TURN_ON})
-        self._begin(deed, address, work)
+        self._begin(deed, address, context.team_id, work)
 
-    async def _on_home(self, event: Body) -> None:
+    async def _on_home(self, event: Body, context: AsyncBoltContext) -> None:
         if event.get("tab") == "home":
-            self.jobs.start("home", partial(self.home.opened, str(event.get("user"))), _say_nothing)
+            user, team = str(event.get("user")), context.team_id
+            self.jobs.start("home", partial(self._open_home, user, team), _say_nothing)
 
-    async def _on_home_action(self, ack: AsyncAck, body: Body, action: Body) -> None:
+    async def _on_home_action(
+        self, ack: AsyncAck, body: Body, action: Body, context: AsyncBoltContext
+    ) -> None:
         await ack()
-        user = str((body.get("user") or {}).get("id"))
+        user, team = str((body.get("user") or {}).get("id")), context.team_id
         ask = Ask(Question.from_value(str(action.get("value"))), user=user, channel=user)
 
         async def apologise(error_id: str) -> None:
-            await self.home.answer(user, _sorry(error_id))
+            await (await self.branches.of(team)).home.answer(user, sorry(error_id))
 
-        self.jobs.start(HOME_SHOW, partial(self._answer_home, ask), apologise)
+        self.jobs.start(HOME_SHOW, partial(self._answer_home, ask, team), apologise)
 
-    async def _answer_home(self, ask: Ask) -> None:
-        await self.home.answer(ask.user, await self.desk.answer(ask))
+    async def _on_departure(self, event: Body, context: AsyncBoltContext) -> None:
+        if self._departures is not None and context.team_id is not None:
+            follow = partial(self._departures.follow, context.team_id, event)
+            self.jobs.start("departure", follow, _say_nothing)
 
-    async def _answer(self, ask: Ask, address: Address, *, replace: bool = False) -> None:
-        reply = await self.desk.answer(ask)
-        await self._answering.send(address, reply, replace=replace, trigger_id=ask.request)
+    async def _open_home(self, user: str, team: str | None) -> None:
+        try:
+            await (await self.branches.of(team)).home.opened(user)
+        except Unserved:
+            log.info("home_not_served", team=team)
 
-    async def _decide(self, ask: Ask, address: Address) -> None:
-        pressed = await self.desk.decide(ask)
-        await self._answering.send(address, pressed.reply, replace=pressed.settled)
+    async def _answer_home(self, ask: Ask, team: str | None) -> None:
+        try:
+            branch = await self.branches.of(team)
+        except Unserved:
+            return
+        await branch.home.answer(ask.user, await branch.desk.answer(ask))
 
-    async def _share(self, ask: Ask, address: Address, press: str) -> None:
+    async def _answer(self, ask: Ask, address: Address, branch: Branch, *, replace: bool = False) -> None:
+        reply = await branch.desk.answer(ask)
+        await branch.answering.send(address, reply, replace=replace, trigger_id=ask.request)
+
+    async def _decide(self, ask: Ask, address: Address, branch: Branch) -> None:
+        pressed = await branch.desk.decide(ask)
+        await branch.answering.send(address, pressed.reply, replace=pressed.settled)
+
+    async def _share(self, ask: Ask, address: Address, press: str, branch: Branch) -> None:
         """Show an answer to the channel, once however often the button was pressed."""
         async with self._database.transaction(in_turn=False) as connection:
             if not await requests.is_first(self._database, connection, press, self._clock.now()):
                 return
         try:
-            await self._show(ask, address)
+            await self._show(ask, address, branch)
         except BaseException:
             await requests.forget(self._database, press)
             raise
 
-    async def _show(self, ask: Ask, address: Address) -> None:
-        reply = await self.desk.answer(ask)
+    async def _show(self, ask: Ask, address: Address, branch: Branch) -> None:
+        reply = await branch.desk.answer(ask)
         if reply.shareable is not None:
-            await self._answering.send(address, reply.shared(ask.user))
-        await self._answering.send(address, reply.unshareable(), replace=True)
+            await branch.answering.send(address, reply.shared(ask.user))
+        await branch.answering.send(address, reply.unshareable(), replace=True)
 
-    def _begin(self, job: str, address: Address, work: Work) -> None:
-        async def apologise(error_id: str) -> None:
-            await self._answering.send(address, _sorry(error_id))
-
-        self.jobs.start(job, work, apologise)
+    def _begin(self, job: str, address: Address, team: str | None, work: At) -> None:
+        begin(self.jobs, self.branches, Request(job, address, team), work)
 
     async def _on_error(self, error: Exception, body: Body) -> BoltResponse:
         """Bolt's boundary: what a listener could not take is logged, and Slack told that it arrived."""
         log.error("listener_failed", kind=body.get("type"), command=body.get("command"), exc_info=error)
         return BoltResponse(status=200, body="")
-
-
-def _sorry(error_id: str) -> Reply:
-    return say(markup("That did not work. Try again; if it stays, name error {}.", code(error_id)))
 
 
 async def _say_nothing(_error_id: str) -> None:

@@ -7,7 +7,7 @@ from bot.clock import Clock
 from bot.flags import records
 from bot.flags.backend import ApprovalRequired, FlagError
 from bot.flags.change import FlagChange, Kill, SetExposure, TurnOff, TurnOn
-from bot.flags.flag import exposure_in_words
+from bot.flags.flag import FlagState, exposure_in_words
 from bot.flags.order import AlreadyRequested, Barred, Live, Order, Outcome, ToggleError, Unchanged, Waiting
 from bot.flags.owners import channels, find_environment, owners
 from bot.flags.ramp import InvalidRamp
@@ -23,6 +23,7 @@ from bot.slack.flag_views import FlagView, flag_list, history, one_flag, stale_f
 from bot.slack.flag_words import Meant
 from bot.slack.people import Allowed, People, refusal
 from bot.slack.words import Hint, nearest, split
+from bot.store.addresses import local
 from bot.store.database import Database
 
 Work = Callable[[Ask, Sequence[str]], Awaitable[Reply]]
@@ -80,7 +81,7 @@ class FlagCommand:
 
     async def _list(self, ask: Ask, words: Sequence[str]) -> Reply:
         environment, wanted = self._filter(words)
-        states = await self._toggles.backend.list(environment.name)
+        states = await self._states(environment)
         owned = {state.flag: self._owners(state.flag) for state in states}
         shown = [
             state
@@ -119,7 +120,7 @@ class FlagCommand:
 
     async def _stale(self, ask: Ask, words: Sequence[str]) -> Reply:
         environment, _ = self._filter(words)
-        states = await self._toggles.backend.list(environment.name)
+        states = await self._states(environment)
         return stale_flags([state for state in states if state.stale], environment.name, ask.question)
 
     # -- changing ----------------------------------------------------------------
@@ -159,6 +160,7 @@ class FlagCommand:
             raise Hint(markup("Name the flag: {}.", code("/flag ramp FLAG 1% 5% 25% 100% every 30m")))
         wanted = flag_words.ramp(words, self._environments())
         environment = find_environment(self._overview.catalog, wanted.meant.environment)
+        self._must_show(wanted.meant.flag)
         request = await self._permit(ask, environment)
         started = await self._ramps.start(
             wanted.meant.flag,
@@ -182,6 +184,7 @@ class FlagCommand:
         return say(markup("The ramp of {} {}. Its channel is told.", bold(meant.flag), said))
 
     async def _order(self, ask: Ask, meant: Meant, environment: FlagEnvironment, change: FlagChange) -> Order:
+        self._must_show(meant.flag)
         request = await self._permit(ask, environment)
         return Order(meant.flag, environment.name, change, ask.user, meant.reason, request)
 
@@ -209,7 +212,7 @@ class FlagCommand:
     def _seen(self, ask: Ask, order: Order, live: Live, done: Markup) -> Reply:
         """Let the channel see it once: quietly where the announcement comes anyway."""
         catalog = self._overview.catalog
-        told_in = {room.casefold() for room in channels(catalog, owners(catalog, order.flag))}
+        told_in = {local(room).casefold() for room in channels(catalog, owners(catalog, order.flag))}
         if {ask.channel.casefold(), f"#{ask.channel_name}".casefold()} & told_in:
             return say(join(" ", [done, Markup("This channel is told.")]))
         until = [context(markup("Goes back by itself {}.", when(live.until)))] if live.until else []
@@ -220,7 +223,18 @@ class FlagCommand:
 
     def _meant(self, words: Sequence[str], form: str) -> tuple[Meant, FlagEnvironment]:
         meant = flag_words.meant(words, self._environments(), form)
+        self._must_show(meant.flag)
         return meant, find_environment(self._overview.catalog, meant.environment)
+
+    async def _states(self, environment: FlagEnvironment) -> Sequence[FlagState]:
+        """Answer the flags that the asker's workspace may see."""
+        states = await self._toggles.backend.list(environment.name)
+        return [state for state in states if self._overview.catalog.shows_flag(state.flag)]
+
+    def _must_show(self, flag: str) -> None:
+        """Raise `Hint` where a flag is another workspace's: it is as good as none."""
+        if not self._overview.catalog.shows_flag(flag):
+            raise Hint(markup("None of your services names the flag {}.", code(flag)))
 
     def _filter(self, words: Sequence[str]) -> tuple[FlagEnvironment, list[str]]:
         wanted = [word.casefold() for word in words]
@@ -236,7 +250,7 @@ class FlagCommand:
 
 
 def _waits(words: str, channel: str) -> Markup:
-    return markup("{} — waits for another person's approval in {}.", bold(words), channel)
+    return markup("{} — waits for another person's approval in {}.", bold(words), local(channel))
 
 
 def barred_in_words(barred: Barred) -> Markup:

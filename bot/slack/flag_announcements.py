@@ -67,7 +67,8 @@ class FlagAnnouncer:
                 # One message to press on: two would have to be kept alike.
                 return [_message(rooms[0], telling, (*_approval(key), *place.see()))]
             case Drifted(while_frozen=True):
-                rooms = list(dict.fromkeys([*rooms, workspace.announcements]))
+                told = [workspace.of(service).announcements for service in occasion.services]
+                rooms = list(dict.fromkeys([*rooms, *(told or [workspace.announcements])]))
         return [_message(room, telling, place.see()) for room in rooms]
 
 

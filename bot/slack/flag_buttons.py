@@ -70,6 +70,12 @@ class FlagButtons:
             return _settled(waiting, _failed(waiting, ask.user, error))
 
     async def _waiting(self, key: str) -> _Waiting:
+        waiting = await self._read(key)
+        if not self._overview.catalog.shows_flag(waiting.flag):
+            raise NotOpen("nothing of your services waits here")
+        return waiting
+
+    async def _read(self, key: str) -> _Waiting:
         kind, _, number = key.partition(":")
         if not number.isdigit():
             raise NotOpen("nothing waits here any more")

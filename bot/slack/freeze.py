@@ -15,6 +15,7 @@ from bot.slack.blocks import NOTHING, Markup, bold, code, context, join, markup,
 from bot.slack.figures import lacking, told
 from bot.slack.people import Allowed, People, refusal
 from bot.slack.words import Hint, Until, end, name, reason, split, unquoted
+from bot.store.addresses import local
 
 PAGE = 10
 MOST_CHANGE = 200
@@ -34,7 +35,8 @@ class FreezeCommand:
         words = split(ask.text)
         match [word.casefold() for word in words[:1]]:
             case []:
-                holds = await self._freezer.holds(self._clock.now())
+                everywhere = await self._freezer.holds(self._clock.now())
+                holds = [hold for hold in everywhere if self._overview.catalog.shows(hold.service)]
                 missing = await self._freezer.missing(self._overview.catalog.services.values(), holds)
                 return all_holds(holds, ask.question, missing)
             case ["lift"]:
@@ -132,7 +134,8 @@ class FreezeCommand:
 
     def _seen(self, ask: Ask, service: Service, done: Markup, note: Markup = NOTHING) -> Reply:
         """Let the channel see it once: quietly where the announcement comes anyway."""
-        told_in = {self._overview.catalog.workspace.announcements, service.channel}
+        rooms = (self._overview.catalog.workspace.announcements, service.channel)
+        told_in = {local(channel) for channel in rooms}
         here = {ask.channel, f"#{ask.channel_name}"}
         if here & {channel.casefold() if channel.startswith("#") else channel for channel in told_in}:
             return say(join("\n", [Markup("Done. This channel is told."), note]))

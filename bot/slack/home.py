@@ -19,6 +19,7 @@ from bot.slack.blocks import Markup, actions, bold, button, context, divider, he
 from bot.slack.faults import SlackFault, Throttled, telling_faults
 from bot.slack.figures import lacking, left, told
 from bot.slack.people import Allowed, People
+from bot.store.addresses import local
 from bot.store.outbox import Block
 
 log = structlog.get_logger(__name__)
@@ -119,7 +120,7 @@ class Home:
 
     async def _is_mine(self, user: str, status: ServiceStatus) -> bool:
         teams = status.service.teams
-        entries = [team for team in (teams.development, teams.reliability) if team]
+        entries = [local(team) for team in (teams.development, teams.reliability) if team]
         return isinstance(await self._people.right(user, entries), Allowed) if entries else False
 
 

@@ -9,7 +9,7 @@ from bot.slack import incident_words
 from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, show_button
 from bot.slack.blocks import Markup, bold, code, context, join, markup, section, when
 from bot.slack.forms import Form
-from bot.slack.incident_access import IncidentAccess, may_see
+from bot.slack.incident_access import IncidentAccess
 from bot.slack.incident_buttons import incident_buttons
 from bot.slack.incident_card import card_blocks
 from bot.slack.incident_deeds import IncidentDeeds
@@ -18,6 +18,7 @@ from bot.slack.incident_report import report_reply
 from bot.slack.incident_words import ROLES, person_of, split_keeping_people
 from bot.slack.wording import listed, percent
 from bot.slack.words import Hint, length_of, name, nearest, split, unquoted
+from bot.store.addresses import local
 
 PAGE = 10
 _MOST_LISTED = 200
@@ -82,7 +83,11 @@ class IncidentCommand:
             unresolved=service is None, service=service, limit=_MOST_LISTED
         )
         here = await self._access.here(ask.channel)
-        shown = [view for view in found if view.incident.id == here or may_see(view.incident, ask.user)]
+        shown = [
+            view
+            for view in found
+            if view.incident.id == here or self._access.may_see(view.incident, ask.user)
+        ]
         return incident_list(shown, service, ask.question, private=here is not None)
 
     async def _show(self, ask: Ask, words: Sequence[str]) -> Reply:
@@ -101,7 +106,7 @@ class IncidentCommand:
             now - meant.length,
             now,
             meant.service,
-            lambda incident: incident.id == here or may_see(incident, ask.user),
+            lambda incident: incident.id == here or self._access.may_see(incident, ask.user),
         )
         return report_reply(report, ask.question, private=sum(one.private for one in counted))
 
@@ -171,7 +176,7 @@ class IncidentCommand:
         """Answer the services whose channel this is: what is told there is most likely about them."""
         here = {ask.channel, f"#{ask.channel_name}".casefold()}
         found = self._access.overview.catalog.services.values()
-        return tuple(one.name for one in found if one.channel in here or one.channel.casefold() in here)
+        return tuple(one.name for one in found if {local(one.channel), local(one.channel).casefold()} & here)
 
 
 def asks_with(form: Form, otherwise: Markup) -> Reply:
@@ -210,7 +215,7 @@ def _row(view: View) -> Markup:
     incident = view.incident
     worst = max(view.cost.values(), default=0.0)
     spent = markup("{} of a budget spent", percent(worst)) if worst > 0 else ""
-    where = Markup(f"<#{channel}>") if (channel := view.channel_id()) else ""
+    where = Markup(f"<#{local(channel)}>") if (channel := view.channel_id()) else ""
     first = markup(
         "{}. {} {} — {}", incident.id, incident.severity.value, incident.status.value, bold(incident.title)
     )

@@ -21,6 +21,7 @@ from bot.slack.blocks import Markup, code, markup
 from bot.slack.people import Allowed, People, refusal
 from bot.slack.words import Hint
 from bot.store import requests
+from bot.store.addresses import qualified
 from bot.store.database import Database
 from bot.store.incident_tables import incidents
 
@@ -54,7 +55,8 @@ class IncidentAccess:
     async def here(self, channel: str) -> int | None:
         """Answer which incident's channel this is, its own or its postmortem's."""
         async with self._database.reading() as connection:
-            found = await steps.find_incident(connection, channel) if channel else None
+            address = qualified(self.overview.catalog.workspace.elsewhere, channel)
+            found = await steps.find_incident(connection, address) if channel else None
         return found[0] if found else None
 
     async def meant(self, ask: Ask, number: str = "", *, form: str = "/incident show ID") -> View:
@@ -76,9 +78,14 @@ class IncidentAccess:
             view = await self.incidents.views.of(id_)
         except UnknownIncident as error:
             raise _unknown(id_) from error
-        if id_ != here and not may_see(view.incident, user):
+        if id_ != here and not self.may_see(view.incident, user):
             raise _unknown(id_)
         return view
+
+    def may_see(self, incident: Incident, user: str) -> bool:
+        """Tell whether a person of this workspace may see it outside its channel."""
+        first = next(iter(incident.services), None)
+        return self.overview.catalog.shows(first) and may_see(incident, user)
 
     async def permit(self, ask: Ask) -> str:
         """Answer the request's name if the person may change incidents. Raises `Hint` with who may."""

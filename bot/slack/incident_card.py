@@ -33,6 +33,7 @@ from bot.slack.blocks import (
 from bot.slack.figures import own_action
 from bot.slack.incident_buttons import document_buttons, incident_buttons, kill_button
 from bot.slack.wording import duration, listed, percent, share
+from bot.store.addresses import local, qualified
 from bot.store.outbox import Block, Message
 
 CARD = "incident_card"
@@ -95,7 +96,7 @@ class IncidentVoice:
             return self._postmortem_opened(view)
         if view.incident.private:
             return None
-        workspace = self._workspace()
+        workspace = self._workspace().of(next(iter(view.incident.services), None))
         text = join(" ", [_headline(view), _where(view)])
         facts = join("\n", [_impact(view), _cost(view)])
         body = [section(part) for part in (text, facts) if part]
@@ -129,11 +130,12 @@ class IncidentVoice:
             "Due {}: {}{}. Next: {} once it is.",
             due, "P0 — " if action.is_p0 else "", action.text, code(f"/action done {action.id}"),
         )  # fmt: skip
-        return Message(action.owner or "", ACTION_DUE, _plain(text), [section(text)])
+        owner = qualified(self._workspace().of(action.service).elsewhere, action.owner or "")
+        return Message(owner, ACTION_DUE, _plain(text), [section(text)])
 
     def closed(self, view: View, by: str) -> Sequence[Message]:
         """Write what is told when the postmortem is closed."""
-        workspace = self._workspace()
+        workspace = self._workspace().of(next(iter(view.incident.services), None))
         return incident_farewell.closed(view, by, workspace.incidents or workspace.announcements)
 
     def not_archived(self, view: View, kind: RoomKind, error: str) -> Message | None:
@@ -236,7 +238,7 @@ def _where(view: View) -> Markup:
 
 
 def _link(channel_id: str) -> Markup:
-    return Markup(f"<#{channel_id}>")
+    return Markup(f"<#{local(channel_id)}>")
 
 
 def _facts(view: View) -> list[Markup]:

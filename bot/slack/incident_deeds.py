@@ -34,6 +34,7 @@ from bot.slack.incident_access import IncidentAccess
 from bot.slack.incident_buttons import OPEN_POSTMORTEM
 from bot.slack.wording import duration, share
 from bot.slack.words import Hint
+from bot.store.addresses import local
 
 CHANNEL_WITHIN_S = 5.0
 """How long an answer waits for Slack to make the incident's channel."""
@@ -58,6 +59,9 @@ class IncidentDeeds:
 
     async def open(self, opening: Opening, channel: str) -> Reply:
         """Open an incident; `channel` is where it was asked for, as its name (`#incidents`)."""
+        shows = self._access.overview.catalog.shows
+        if not all(shows(service) for service in opening.services or (None,)):
+            raise Hint(markup("Name one of your services: {}.", code("/incident open TITLE SERVICE")))
         with telling():
             opened = await self._responder.open(opening, self._now())
         view = await self._access.incidents.channel_of(opened.incident.id, CHANNEL_WITHIN_S)
@@ -68,7 +72,7 @@ class IncidentDeeds:
             incident.id, incident.severity.value, bold(incident.title), services, _where(view),
         )  # fmt: skip
         workspace = self._access.overview.catalog.workspace
-        told_here = channel == (workspace.incidents or workspace.announcements)
+        told_here = channel == local(workspace.incidents or workspace.announcements)
         return say(text, seen_by_channel=opened.is_new and not incident.private and not told_here)
 
     async def set_status(self, id_: int, status: Status, by: str) -> Reply:
@@ -182,7 +186,7 @@ def _full_outage(incident: Incident, now: datetime) -> timedelta:
 def _where(view: View) -> Markup:
     channel_id = view.channel_id()
     if channel_id is not None:
-        return Markup(f"Next: join <#{channel_id}>.")
+        return Markup(f"Next: join <#{local(channel_id)}>.")
     room = view.rooms.get(RoomKind.INCIDENT)
     if room is not None and room.problem is not None:
         return markup("Its channel could not be made — Slack says {}. Next: allow it.", code(room.problem))

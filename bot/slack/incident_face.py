@@ -10,17 +10,17 @@ from functools import partial
 from typing import Any
 
 import structlog
-from slack_bolt.async_app import AsyncApp
+from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 from slack_bolt.context.ack.async_ack import AsyncAck
 
-from bot.slack.answering import Address, Answering
-from bot.slack.asking import Ask, Question, say
-from bot.slack.blocks import code, markup
+from bot.slack.answering import Address
+from bot.slack.asking import Ask, Question
+from bot.slack.branches import Branch, Branches, Unserved
 from bot.slack.forms import Submitted
 from bot.slack.incident_buttons import PREFIXES
-from bot.slack.incident_desk import IncidentDesk
 from bot.slack.incident_pins import EVENTS, Reacted
-from bot.slack.jobs import Jobs, Work
+from bot.slack.jobs import Jobs
+from bot.slack.requests import At, Request, begin
 
 log = structlog.get_logger(__name__)
 
@@ -33,9 +33,8 @@ Body = Mapping[str, Any]
 class IncidentFace:
     """Listens for everything about incidents but the commands."""
 
-    def __init__(self, desk: IncidentDesk, answering: Answering, jobs: Jobs) -> None:
-        self._desk = desk
-        self._answering = answering
+    def __init__(self, branches: Branches, jobs: Jobs) -> None:
+        self._branches = branches
         self._jobs = jobs
 
     def listen(self, app: AsyncApp) -> None:
@@ -45,7 +44,7 @@ class IncidentFace:
         for event in EVENTS:
             app.event(event)(self._on_reaction)
 
-    async def _on_action(self, ack: AsyncAck, body: Body, action: Body) -> None:
+    async def _on_action(self, ack: AsyncAck, body: Body, action: Body, context: AsyncBoltContext) -> None:
         await ack()
         deed = str(action.get("action_id"))
         channel = body.get("channel") or {}
@@ -57,36 +56,40 @@ class IncidentFace:
             request=str(body.get("trigger_id"))[:_MOST_REQUEST],
         )
         address = Address(str(body.get("response_url") or ""), ask.channel, ask.user)
-        self._begin(deed, address, partial(self._press, ask, address))
+        self._begin(deed, address, context, partial(self._press, ask, address))
 
-    async def _press(self, ask: Ask, address: Address) -> None:
-        reply = await self._desk.press(ask)
-        await self._answering.send(address, reply, trigger_id=ask.request)
+    async def _press(self, ask: Ask, address: Address, branch: Branch) -> None:
+        reply = await branch.incidents.press(ask)
+        await branch.answering.send(address, reply, trigger_id=ask.request)
 
-    async def _on_submission(self, ack: AsyncAck, body: Body, view: Body) -> None:
+    async def _on_submission(self, ack: AsyncAck, body: Body, view: Body, context: AsyncBoltContext) -> None:
         submitted = Submitted.from_view(view, str((body.get("user") or {}).get("id")))
-        if faults := self._desk.faults(submitted):
+        # What is wrong with the words alone is the same in every workspace.
+        if faults := self._branches.main.incidents.faults(submitted):
             await ack(response_action="errors", errors=faults)
             return
         await ack()
         address = Address(submitted.url, submitted.channel, submitted.user)
-        self._begin(submitted.callback, address, partial(self._submit, submitted, address))
+        self._begin(submitted.callback, address, context, partial(self._submit, submitted, address))
 
-    async def _submit(self, submitted: Submitted, address: Address) -> None:
-        await self._answering.send(address, await self._desk.submit(submitted))
+    async def _submit(self, submitted: Submitted, address: Address, branch: Branch) -> None:
+        await branch.answering.send(address, await branch.incidents.submit(submitted))
 
-    async def _on_reaction(self, ack: AsyncAck, event: Body) -> None:
+    async def _on_reaction(self, ack: AsyncAck, event: Body, context: AsyncBoltContext) -> None:
         await ack()
         reacted = Reacted.from_event(event)
         if reacted is not None:
-            self._jobs.start("pin", partial(self._desk.pins.follow, reacted), _say_nothing)
+            self._jobs.start("pin", partial(self._pin, reacted, context.team_id), _say_nothing)
 
-    def _begin(self, job: str, address: Address, work: Work) -> None:
-        async def apologise(error_id: str) -> None:
-            sorry = markup("That did not work. Try again; if it stays, name error {}.", code(error_id))
-            await self._answering.send(address, say(sorry))
+    async def _pin(self, reacted: Reacted, team: str | None) -> None:
+        try:
+            branch = await self._branches.of(team)
+        except Unserved:
+            return
+        await branch.incidents.pins.follow(reacted)
 
-        self._jobs.start(job, work, apologise)
+    def _begin(self, job: str, address: Address, context: AsyncBoltContext, work: At) -> None:
+        begin(self._jobs, self._branches, Request(job, address, context.team_id), work)
 
 
 async def _say_nothing(error_id: str) -> None:

@@ -39,6 +39,7 @@ from bot.slack.faults import CutOff, NotPermitted, Refused, SlackFault, Throttle
 from bot.slack.pace import Pace, Tally
 from bot.slack.postman import Postman
 from bot.store import outbox
+from bot.store.addresses import local
 from bot.store.database import Database
 from bot.store.outbox import Message, Place, Queued, State
 
@@ -89,8 +90,9 @@ class LeaseLost(Closing):
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """What all lanes share. `rest` waits some seconds or raises `Closing`; `on_told` follows a notice.
+    """What all lanes of a Slack workspace share. `rest` waits some seconds or raises `Closing`.
 
+    `on_told` follows a notice.
     `lease_left_s` answers for how long a channel is certainly this replica's.
     """
 
@@ -116,6 +118,7 @@ class Lane:
     def __init__(self, channel: str, workplace: Workplace, *, is_taken_over: bool = False) -> None:
         self.channel = channel
         self.trouble: str | None = None
+        self._address = local(channel)
         self._is_taken_over = is_taken_over
         self._shared = workplace
         # What was tried for the message at the head, so that nothing is tried twice in vain.
@@ -145,10 +148,10 @@ class Lane:
         if self._is_taken_over:
             await self._let_interval_pass()
         if last is not None:
-            self._shared.channels.learn(self.channel, last.channel_id)
+            self._shared.channels.learn(self._address, last.channel_id)
         channel_id = None
         try:
-            channel_id = await self._shared.channels.resolve(self.channel)
+            channel_id = await self._shared.channels.resolve(self._address)
             if queued.state is State.SENDING:
                 if await self._is_there(queued, channel_id, last):
                     return True
@@ -229,7 +232,7 @@ class Lane:
                 "join" not in self._tried and await self._shared.channels.join(channel_id),
             )
         elif refusal.error in _CHANNEL_ERRORS:
-            remedy, is_remedy = "move", await self._shared.channels.has_moved(self.channel, channel_id)
+            remedy, is_remedy = "move", await self._shared.channels.has_moved(self._address, channel_id)
         else:
             return False
         if not is_remedy or remedy in self._tried:

@@ -6,6 +6,7 @@ https://docs.slack.dev/reference/app-manifest
 from typing import Any
 
 from bot.slack.commands import COMMANDS
+from bot.slack.departures import EVENTS as DEPARTURES
 from bot.slack.incident_pins import EVENTS as REACTIONS
 
 NAME = "Governor"
@@ -49,7 +50,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
 """The Web API methods that the bot calls, and the bot scopes that each needs for what it is called with:
 channels of both kinds, and the direct channel of a person whom a message is for."""
 
-EVENTS = ("app_home_opened", "app_uninstalled", "tokens_revoked")
+EVENTS = ("app_home_opened", *DEPARTURES)
 """The events that the bot listens to; none of them needs a scope."""
 
 

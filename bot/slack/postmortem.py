@@ -20,6 +20,7 @@ from bot.slack.incident_card import document_blocks
 from bot.slack.incident_deeds import telling
 from bot.slack.postmortem_form import HEADINGS
 from bot.slack.words import Hint, split
+from bot.store.addresses import local
 
 log = structlog.get_logger(__name__)
 
@@ -161,7 +162,7 @@ class PostmortemCommand:
             log.info("canvas_not_written", error=fault.error)
             export = code(f"/postmortem export {view.incident.id}")
             return say(markup("Slack takes no canvas here ({}). Next: {}.", code(fault.error), export))
-        return say(markup("The canvas of <#{}> shows the document as it stands.", Markup(channel_id)))
+        return say(markup("The canvas of <#{}> shows the document as it stands.", Markup(local(channel_id))))
 
     async def _named(self, view: View) -> Postmortem:
         document = view.postmortem
@@ -186,4 +187,4 @@ def _as_message(view: View, text: str, error: str) -> Reply:
 
 def _where(view: View) -> Markup:
     channel_id = view.channel_id(RoomKind.POSTMORTEM)
-    return Markup(f", in <#{channel_id}>") if channel_id else NOTHING
+    return Markup(f", in <#{local(channel_id)}>") if channel_id else NOTHING

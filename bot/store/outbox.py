@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import Row, Select, Update, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.store.addresses import qualified, team_of
 from bot.store.tables import outbox
 
 Block = dict[str, Any]
@@ -26,7 +27,10 @@ Block = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to one channel (`#name` or an id). `event_type` names the occasion, in snake case."""
+    """One message to one channel (`#name` or an id, see `addresses.py`).
+
+    `event_type` names the occasion, in snake case.
+    """
 
     channel: str
     event_type: str
@@ -217,12 +221,13 @@ async def was_busy(connection: AsyncConnection, channel: str, since: datetime) -
 
 async def delivery_of(connection: AsyncConnection, key: str) -> Delivery | None:
     """Answer what became of the message with this key; None for an unknown one."""
-    columns = (outbox.c.state, outbox.c.channel_id, outbox.c.ts, outbox.c.error)
+    columns = (outbox.c.state, outbox.c.channel, outbox.c.channel_id, outbox.c.ts, outbox.c.error)
     query = select(*columns).where(outbox.c.key == key)
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         return None
-    return Delivery(State(row.state), Place(row.channel_id, row.ts) if row.ts else None, row.error)
+    place = Place(qualified(team_of(row.channel), row.channel_id), row.ts) if row.ts else None
+    return Delivery(State(row.state), place, row.error)
 
 
 def _attempt(queued: Queued) -> Update:

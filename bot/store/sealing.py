@@ -9,7 +9,6 @@ https://cryptography.io/en/stable/fernet/
 
 from datetime import datetime, timedelta
 
-
 # cryptography is loaded where a key is used: a bot with one token starts without it.
 
 

@@ -1,0 +1,118 @@
+"""One branch a Slack workspace: everything that its people are answered with, over its own client.
+
+A branch sees the services of its workspace, asks it about rights and time zones, and knows no other.
+"""
+
+from dataclasses import dataclass
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.clock import Clock
+from bot.flags.ramps import Ramps
+from bot.flags.toggles import Toggles
+from bot.freezes.freezer import Freezer
+from bot.freezes.overview import Overview
+from bot.slack.answering import Answering
+from bot.slack.blocks import Markup, code, markup
+from bot.slack.clients import Clients
+from bot.slack.desk import Desk
+from bot.slack.home import Home
+from bot.slack.incident_access import Incidents
+from bot.slack.incident_desk import IncidentDesk
+from bot.slack.people import People
+from bot.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """What every branch offers; `overview` is of all services."""
+
+    overview: Overview
+    freezer: Freezer
+    toggles: Toggles
+    ramps: Ramps
+    incidents: Incidents
+    database: Database
+    clock: Clock
+
+
+class Unserved(Exception):
+    """A workspace has no branch. `text` is what its people are told, None where the app is not installed."""
+
+    def __init__(self, text: Markup | None) -> None:
+        super().__init__("no branch")
+        self.text = text
+
+
+class Branch:
+    """The desk, the home tab and the answers of one workspace; `team` is None for the main one."""
+
+    def __init__(self, offered: Offered, client: AsyncWebClient, team: str | None) -> None:
+        overview = offered.overview.seen_from(team)
+        self.people = People(client)
+        self.answering = Answering(client)
+        self.incidents = IncidentDesk(
+            offered.incidents,
+            database=offered.database,
+            overview=overview,
+            people=self.people,
+            clock=offered.clock,
+            client=client,
+        )
+        self.desk = Desk(
+            overview=overview,
+            freezer=offered.freezer,
+            toggles=offered.toggles,
+            ramps=offered.ramps,
+            database=offered.database,
+            people=self.people,
+            clock=offered.clock,
+            incidents=self.incidents,
+        )
+        self.home = Home(overview, self.people, client)
+
+
+class Branches:
+    """Finds the branch of a request. Without `clients` every request is the main workspace's."""
+
+    def __init__(self, offered: Offered, client: AsyncWebClient, clients: Clients | None) -> None:
+        self.main = Branch(offered, client, None)
+        self._offered = offered
+        self._clients = clients if clients is not None and clients.installs else None
+        self._further: dict[str, Branch] = {}
+
+    async def of(self, team: str | None) -> Branch:
+        """Answer the branch of a Slack workspace; raises `Unserved`."""
+        clients = self._clients
+        if clients is None:
+            return self.main
+        if team is None or not await clients.is_installed(team):
+            log.info("workspace_not_installed", team=team)
+            raise Unserved(None)
+        if self._offered.overview.catalog.workspace.in_team(team) is not None:
+            if team not in self._further:
+                self._further[team] = Branch(self._offered, clients.of(team), team)
+            return self._further[team]
+        if team == await clients.main_team():
+            return self.main
+        raise Unserved(_unnamed(team))
+
+    def answering(self, team: str | None) -> Answering:
+        """Answer what brings words to people of a workspace, branch or none."""
+        return self.main.answering if self._clients is None else Answering(self._clients.of(team))
+
+    async def refresh_homes(self) -> None:
+        """Show changes to whoever opened a home tab lately."""
+        for branch in (self.main, *self._further.values()):
+            await branch.home.refresh()
+
+
+def _unnamed(team: str) -> Markup:
+    return markup(
+        "No policy names this Slack workspace yet. Next: add a Workspace document with {}, or put that line "
+        "into the main one.",
+        code(f"team: {team}"),
+    )

@@ -110,8 +110,8 @@ async def _slack(
     found = await _bounded("token", checkup.connection(clock.now()))
     if catalog is None or any(one.state == "fault" and one.subject == "SLACK_BOT_TOKEN" for one in found):
         return found
-    found += await _bounded("channels", checkup.channels(channels_of(catalog)))
-    return found + await _bounded("groups", checkup.people(people_of(catalog)))
+    found += await _bounded("channels", checkup.channels(channels_of(catalog.seen_from(None))))
+    return found + await _bounded("groups", checkup.people(people_of(catalog.seen_from(None))))
 
 
 async def _sources(catalog: Catalog, session: aiohttp.ClientSession) -> list[Finding]:

@@ -42,18 +42,12 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """The secrets that no log may show."""
-        held = (
-            self.slack_bot_token,
-            self.slack_signing_secret,
-            self.slack_app_token,
-            self.governor_api_token,
-            self.slack_client_secret,
-        )
+        # Every secret field is meant, whichever are added; of several keys in one, each.
+        values = (getattr(self, name) for name in type(self).model_fields)
+        held = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        keys = [word.strip() for value in held for word in value.split(",")]
         password = urlsplit(self.database_url).password
-        found = [secret.get_secret_value() for secret in held if secret is not None]
-        key = self.governor_encryption_key
-        keys = [word.strip() for word in key.get_secret_value().split(",")] if key else []
-        return tuple(found + [word for word in (password, unquote(password or ""), *keys) if word])
+        return tuple(word for word in (*held, *keys, password, unquote(password or "")) if word)
 
     @property
     def may_be_installed(self) -> bool:

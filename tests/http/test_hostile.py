@@ -30,6 +30,7 @@ OVERSIZED_EVERY = 400
 # Nothing but a valid token or signature would be missing from these.
 EVENT = {"service": "checkout", "slo": "orders", "good": 0, "bad": 1_000}
 INCIDENT = {"title": "Down", "severity": "sev1", "services": ["checkout"], "key": "forged"}
+KINDS = ("forged", "stale", "malformed", "crooked", "oversized")
 OPEN_TO_ALL = ("/healthz", "/readyz", "/metrics", "/api/openapi.json", "ofrep/", "/slack/install")
 
 
@@ -216,15 +217,18 @@ async def send(session: aiohttp.ClientSession, url: str, request: Request) -> in
 async def test_ten_thousand_hostile_requests_change_nothing_and_break_nothing(whole: Whole) -> None:
     routes = [(method, path) for method, path, _ in served(whole.governor.runner.app)]
     attacker = Attacker(7, routes, whole.slack.signing_secret)
-    requests = (attacker.request(number) for number in range(REQUESTS))
+    requests = ((routes[number % len(routes)], attacker.request(number)) for number in range(REQUESTS))
     before = await whole.rows()
     seen: Counter[tuple[str, int]] = Counter()
     wrong: list[tuple[Request, int]] = []
+    reached: set[tuple[str, str, str]] = set()
 
     async def attack(session: aiohttp.ClientSession) -> None:
-        for request in requests:
+        for route, request in requests:
             status = await send(session, whole.url, request)
             seen[request.kind, status] += 1
+            reached.add((request.kind, *route))
+            assert "{" not in request.path, f"say what to put into {route[1]}"
             if status >= 500 or (request.refused and status < 400):
                 wrong.append((request, status))
 
@@ -232,7 +236,8 @@ async def test_ten_thousand_hostile_requests_change_nothing_and_break_nothing(wh
         await asyncio.gather(*(attack(session) for _ in range(AT_ONCE)))
     assert [(request.kind, request.method, request.path, status) for request, status in wrong[:5]] == []
     assert sum(seen.values()) == REQUESTS
-    assert {kind for kind, _ in seen} == {"forged", "stale", "malformed", "crooked", "oversized"}
+    # Every kind of request came to every endpoint that there is.
+    assert reached == {(kind, *route) for kind in KINDS for route in routes}
     await whole.governor.face.drain(10)
     assert await whole.rows() == before
 

@@ -51,8 +51,7 @@ Body = Mapping[str, Any]
 class SlackFace:
     """Everything that Slack sends arrives at `app`; `jobs` is the work under way.
 
-    `client` speaks for the bot (with `bot_token`) and keeps its own session; `prefix` is what the
-    workspace's commands begin with where `/budget` and others are taken. With `clients` there may be
+    `client` speaks for the bot (with `bot_token`) and keeps its own session. With `clients` there may be
     several workspaces, of which `departures` forgets those that the app leaves.
     """
 
@@ -69,7 +68,6 @@ class SlackFace:
         clock: Clock,
         signing_secret: str,
         bot_token: str,
-        prefix: str = "",
         clients: Clients | None = None,
         departures: Departures | None = None,
     ) -> None:
@@ -95,7 +93,6 @@ class SlackFace:
         self._bot_user_id: str | None = None
         self._bot_id: str | None = None
         self._incidents = IncidentFace(self.branches, self.jobs)
-        self._prefix = prefix
         self.app = self._build(signing_secret)
 
     async def start(self) -> str:
@@ -122,7 +119,8 @@ class SlackFace:
             process_before_response=True,
         )
         for command in COMMANDS:
-            app.command(f"/{self._prefix}{command.name}")(self._on_command)
+            # `governor manifest --prefix` names them anew where another app has `/budget`.
+            app.command(re.compile(rf"^/\S*{command.name}$"))(self._on_command)
         app.event("app_home_opened")(self._on_home)
         for event in DEPARTURES:
             app.event(event)(self._on_departure)
@@ -149,7 +147,8 @@ class SlackFace:
 
     async def _on_command(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> None:
         await ack()
-        name = str(body.get("command")).removeprefix(f"/{self._prefix}")
+        typed = str(body.get("command"))
+        name = next(command.name for command in COMMANDS if typed.endswith(command.name))
         ask = Ask(
             Question(name, str(body.get("text") or "")),
             user=str(body.get("user_id")),

@@ -177,10 +177,10 @@ def switchboard(
 
 
 @asynccontextmanager
-async def open_office(path: Path, of: Shop) -> AsyncIterator[Office]:
+async def open_office(path: Path, of: Shop, prefix: str = "") -> AsyncIterator[Office]:
     """Start everything on free ports; at the end Slack must not have refused anything."""
     async with (
-        SandboxServer(manifest=manifest("https://governor.example")) as slack,
+        SandboxServer(manifest=manifest("https://governor.example", prefix=prefix)) as slack,
         aiohttp.ClientSession() as session,
         opened(path) as database,
     ):

@@ -5,9 +5,11 @@ import time
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from bot.sandbox.sender import signature
 from bot.slack.asking import SHARE, SHOW, TURN_BACK, TURN_ON
+from bot.slack.commands import COMMANDS
 from tests.slack.examples import service
 from tests.slack.office import Office, open_office, shop
 
@@ -132,3 +134,12 @@ async def test_forged_and_stale_requests_are_refused(office: Office) -> None:
             async with session.post(f"{office.url}/slack/events", data=body, headers=headers) as answer:
                 assert answer.status == 401
     assert not await office.freezer.holds(office.shop.clock.now())
+
+
+@pytest.mark.parametrize("prefix", ["acme-", "acme_", "x"])
+async def test_commands_that_the_manifest_renames_are_answered(tmp_path: Path, prefix: str) -> None:
+    async with open_office(tmp_path, shop(), prefix) as office:
+        for command in COMMANDS:
+            plain = await office.types("sam", f"/{prefix}{command.name} help")
+            assert f"/{command.name}" in plain.text + str(plain.blocks)
+        assert "is frozen" in (await office.types("sam", f"/{prefix}freeze checkout peak sale")).text

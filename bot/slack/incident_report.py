@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bot.incidents.report import LATE_WORK, WORK, Charged, Report, Share, Taken
 from bot.slack.asking import Question, Reply
-from bot.slack.blocks import NOTHING, Markup, bold, code, context, cut, fields, header, join, markup, section
+from bot.slack.blocks import NOTHING, Markup, bold, code, context, cut, header, join, markup, section
 from bot.slack.wording import duration, listed, percent, share
 from bot.store.outbox import Block
 
@@ -24,13 +24,14 @@ def report_reply(report: Report, question: Question, *, private: int = 0) -> Rep
     title = f"{_count(report.count)}{f' of {report.service}' if report.service else ''} in {length}"
     parts = [
         _parted("Where the budget went, and what to work on", _where(report)),
+        _parted("Found late", _late(report)),
         _parted("Costliest", [_costly(one) for one in report.costliest[:_MOST_COSTLIEST]]),
         _next(report),
     ]
     body: list[Block] = [
         header(title),
         section(join("\n", [_first(report), _severities(report)])),
-        fields(_times(report)),
+        section(join("\n", _times(report))),
         *(section(part) for part in parts if part),
         *([context(small)] if (small := _small(report, private)) else []),
     ]
@@ -42,13 +43,18 @@ def _first(report: Report) -> Markup:
     """Say in a line where the budget went and what to work on first."""
     if report.spent <= 0:
         return Markup("None of them spent a budget that is known.")
-    amount = bold(f"{percent(report.spent)} of an error budget")
+    amount = bold(_budgets(report.spent))
     alone = len(report.costliest) == report.count
     part = "" if alone else f", {share(round(report.costliest_share, 2))} of it in {_named(report.costliest)}"
     most = report.most
     if most is None or most.cause is None or most is not report.shares[0]:
-        return markup("{} spent{}. Most of it is not classified yet.", amount, part)
-    return markup("{} spent{}. Most went to {}: {} first.", amount, part, most.cause, WORK[most.cause])
+        return markup("{} spent{}. The largest part is not classified yet.", amount, part)
+    largest = "Most went" if most.share > 0.5 else "The largest part went"
+    return markup("{} spent{}. {} to {}: {} first.", amount, part, largest, most.cause, WORK[most.cause])
+
+
+def _budgets(spent: float) -> str:
+    return f"{percent(spent)} of an error budget" if spent < 1 else f"{spent:,.1f} error budgets"
 
 
 def _named(costliest: Sequence[Charged]) -> str:
@@ -63,7 +69,7 @@ def _severities(report: Report) -> Markup:
 def _times(report: Report) -> list[Markup]:
     known = (("detect", report.detect), ("acknowledge", report.acknowledge), ("restore", report.restore))
     return [
-        markup("{}\n{}", bold(f"Time to {what}"), _taken(taken) if taken else "not known of any")
+        markup("{} {}", bold(f"Time to {what}:"), _taken(taken) if taken else "not known of any")
         for what, taken in known
     ]
 
@@ -72,17 +78,20 @@ def _taken(taken: Taken) -> str:
     if taken.count == 1:
         return f"{duration(taken.median)}, of 1 incident"
     worst = f"{duration(taken.worst)} at worst (incident {taken.worst_id})"
-    return f"{duration(taken.median)} median, {worst}, of {taken.count}"
+    return f"{duration(taken.median)} median, {worst}, of {_count(taken.count)}"
 
 
 def _where(report: Report) -> list[Markup]:
     if report.spent <= 0:
         return []
-    rows = [_share(one) for one in report.shares if one.spent > 0]
-    if report.is_found_late:
-        late = f"{share(round(report.unseen, 2))} of all was spent before anybody knew"
-        rows.append(markup("{} {}: {}", _bar(report.unseen), late, bold(LATE_WORK)))
-    return rows
+    return [_share(one) for one in report.shares if one.spent > 0]
+
+
+def _late(report: Report) -> list[Markup]:
+    if not report.is_found_late:
+        return []
+    part = share(round(report.unseen, 2))
+    return [markup("{} {} was spent before anybody knew: {}", _bar(report.unseen), part, bold(LATE_WORK))]
 
 
 def _share(one: Share) -> Markup:

@@ -94,14 +94,17 @@ async def test_facilitators_take_turns(scene: Scene) -> None:
     for group in scene.slack.workspace.groups.values():
         if group.handle == "checkout-devs":
             group.users = ["U0DANA", "U0OMAR"]
+        if group.handle == "sre":
+            group.users = ["U0MORGAN", "U0SAM"]
     led = []
     for key in ("one", "two", "three"):
         view = await outage(scene, 1, key)
         now = scene.clock.now()
         await scene.response.responder.request_postmortem(view.incident.id, by="U0SAM", now=now)
         view = await scene.complete(view.incident.id)
-        led.append(view.incident.roles[Role.FACILITATOR_DEVELOPMENT])
-    assert led == ["U0DANA", "U0OMAR", "U0DANA"]
+        roles = view.incident.roles
+        led.append((roles[Role.FACILITATOR_DEVELOPMENT], roles[Role.FACILITATOR_RELIABILITY]))
+    assert led == [("U0DANA", "U0MORGAN"), ("U0OMAR", "U0SAM"), ("U0DANA", "U0MORGAN")]
 
 
 async def test_the_document_follows_what_people_write(scene: Scene) -> None:

@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import pytest
 
+from bot.incidents.attribution import Charge
 from bot.incidents.incident import Cause, Change, Status
 from bot.incidents.report import report_on
 from bot.slack.asking import Question
 from bot.slack.incident_report import report_reply
 from bot.slack.incident_words import report as read
 from bot.slack.words import Hint
+from tests.incidents.test_report import charged
 from tests.slack.examples import NOW
 from tests.slack.incident_scene import IncidentScene
 
@@ -67,3 +69,29 @@ def test_report_that_cannot_be_read_says_how_to_write_it(words: list[str]) -> No
 def test_report_on_nothing_leads_on() -> None:
     reply = report_reply(report_on([], since=NOW - 90 * DAY, until=NOW), Question("incident", "report"))
     assert reply.text.replace("\u00a0", " ") == "No incident in the last 90 d. Next: `/incident` opens one."
+
+
+def test_report_says_first_where_the_budget_went_and_what_to_work_on() -> None:
+    found = [
+        charged(1, Cause.CAPACITY, {"checkout/uptime": Charge(1.2, 0.5)}),
+        charged(2, Cause.SOFTWARE_BUG, {"checkout/uptime": 0.1}),
+        charged(3, Cause.SOFTWARE_BUG, {"search/uptime": 0.1}),
+    ]
+    made = report_on(found, since=NOW - 90 * DAY, until=NOW)
+    lines = report_reply(made, Question("incident", "report")).text.replace("\u00a0", " ").splitlines()
+    assert lines[1] == (
+        "*1.4 error budgets* spent, 86 % of it in incident 1. "
+        "Most went to capacity: load tests and tuning first."
+    )
+    assert "`█████████░` 86 % capacity (1): *load tests and tuning*" in lines
+    assert "`█░░░░░░░░░` 14 % software bug (2 and 3): *fixes and tests*" in lines
+    assert "`████░░░░░░` 36 % was spent before anybody knew: *monitoring and alerts*" in lines
+    assert lines[-1] == "Next: `/action add TEXT @OWNER due DATE` puts that work into somebody's hands."
+
+
+def test_report_does_not_say_what_to_work_on_first_while_the_largest_part_is_not_classified() -> None:
+    found = [charged(1, None, {"checkout/uptime": 0.5}), charged(2, Cause.CAPACITY, {"checkout/uptime": 0.2})]
+    made = report_on(found, since=NOW - 90 * DAY, until=NOW)
+    text = report_reply(made, Question("incident", "report")).text.replace("\u00a0", " ")
+    assert "*70.0 % of an error budget* spent. The largest part is not classified yet." in text
+    assert text.endswith("Next: name the cause of incident 1 in `/postmortem 1`.")

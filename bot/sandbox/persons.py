@@ -302,7 +302,11 @@ def _with_choice(state: Json, block: Json, element: Json, chosen: Mapping[str, o
 
 
 def _find(blocks: list[Json], action_id: str, block_id: object) -> tuple[Json, Json]:
-    for block, element in interactive(blocks):
-        if element["action_id"] == action_id and block_id in {None, block["block_id"]}:
-            return block, element
+    """Answer the element that is meant; one whose message was just rewritten is told by its action alone."""
+    named = [(block, element) for block, element in interactive(blocks) if element["action_id"] == action_id]
+    exact = [found for found in named if block_id in {None, found[0]["block_id"]}]
+    if exact:
+        return exact[0]
+    if len(named) == 1:
+        return named[0]
     raise SlackError("no_such_action", action_id=action_id)

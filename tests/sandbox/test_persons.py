@@ -161,6 +161,17 @@ async def test_a_menu_choice_reaches_the_bot_with_the_state(slack: SandboxServer
     assert heard[-1]["container"]["is_ephemeral"]
 
 
+async def test_a_button_whose_message_was_just_rewritten_is_pressed_all_the_same(
+    slack: SandboxServer, heard: list[Json]
+) -> None:
+    dana = slack.person("dana")
+    await dana.says("/budget checkout", "#checkout")
+    answer = (await slack.until(lambda: slack.ephemerals("#checkout", "dana")))[0]
+    option = {"text": plain("7 days"), "value": "7 days"}
+    await dana.acts(answer, "#checkout", "window", selected_option=option, block_id="of the one before")
+    assert heard[-1]["actions"][0]["block_id"] == "next"
+
+
 async def test_a_modal_is_filled_in_refused_and_submitted(slack: SandboxServer, heard: list[Json]) -> None:
     dana = slack.person("dana")
     await dana.says("/freeze checkout", "#checkout")

@@ -1,7 +1,7 @@
 """The wiring: settings and policies in, a running bot out. The only file that knows every room."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 
@@ -278,7 +278,7 @@ class Governor:
             collector=self.collector,
             courier=self.courier,
             clock=self.clock,
-            slack=lambda: {"problem": self._slack_problem},
+            slack=self._slack_detail,
         )
         asked = [probes.database, probes.evaluation, probes.policies, probes.sources]
         Operations([*asked, probes.delivery, probes.slack], self.metrics.registry).add_routes(app)
@@ -295,6 +295,9 @@ class Governor:
         self._changed()
         # Cards of incidents show flags.
         self.response.conductor.wake()
+
+    async def _slack_detail(self) -> Mapping[str, object]:
+        return {"problem": self._slack_problem, "installed": await self.clients.teams()}
 
     def _changed(self) -> None:
         self.overview.forget()

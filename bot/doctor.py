@@ -4,13 +4,12 @@ Every room is asked through its own door; nothing is changed, and nothing secret
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 
 import aiohttp
-from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.budgets.source import SourceError
@@ -19,15 +18,15 @@ from bot.findings import Finding, fault, ok, skipped
 from bot.flags.backend import FlagError
 from bot.flags.registry import Surroundings, open_backend
 from bot.masking import masked
-from bot.policy.catalog import EVERYONE, Catalog
+from bot.policy.catalog import Catalog
 from bot.policy.faults import PolicyFaults
 from bot.policy.loader import load
 from bot.policy.secrets import secrets_of
 from bot.settings import Settings
-from bot.slack.checkup import Checkup
 from bot.sources import Sources
 from bot.store.database import Database
 from bot.store.migrate import newest_version, version
+from bot.workspaces import Workspaces
 
 _TIMEOUT = timedelta(seconds=20)
 _MOST_FAULTS = 20
@@ -42,7 +41,10 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
         session = await doors.enter_async_context(aiohttp.ClientSession())
         database = await doors.enter_async_context(Database(settings.database_url))
         found += await _bounded("database", _database(database))
-        found += await _slack(settings, catalog, session, time)
+        workspaces = Workspaces(
+            settings, catalog, database=database, session=session, clock=time, bounded=_bounded
+        )
+        found += await workspaces.examine()
         if catalog is not None:
             found += await _bounded("sources", _sources(catalog, session))
             around = Surroundings(
@@ -94,26 +96,6 @@ async def _database(database: Database) -> list[Finding]:
     return [ok("database", "migrations", f"at version {has}")]
 
 
-async def _slack(
-    settings: Settings, catalog: Catalog | None, session: aiohttp.ClientSession, clock: Clock
-) -> list[Finding]:
-    if settings.slack_bot_token is None:
-        return [skipped("token", "SLACK_BOT_TOKEN", "not set, so Slack was not asked")]
-    client = AsyncWebClient(
-        token=settings.slack_bot_token.get_secret_value(),
-        base_url=settings.slack_api_url,
-        timeout=int(_TIMEOUT.total_seconds()),
-        session=session,
-    )
-    app_token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else None
-    checkup = Checkup(client, app_token)
-    found = await _bounded("token", checkup.connection(clock.now()))
-    if catalog is None or any(one.state == "fault" and one.subject == "SLACK_BOT_TOKEN" for one in found):
-        return found
-    found += await _bounded("channels", checkup.channels(channels_of(catalog.seen_from(None))))
-    return found + await _bounded("groups", checkup.people(people_of(catalog.seen_from(None))))
-
-
 async def _sources(catalog: Catalog, session: aiohttp.ClientSession) -> list[Finding]:
     sources = Sources(session)
     sources.follow(catalog.workspace)
@@ -148,25 +130,3 @@ async def _bounded(check: str, asking: Awaitable[list[Finding]]) -> list[Finding
     except TimeoutError:
         words = f"no answer within {_TIMEOUT.total_seconds():g} s"
         return [fault(check, "all", words, "see whether it is reachable from this machine")]
-
-
-def channels_of(catalog: Catalog) -> Mapping[str, str]:
-    """Answer every channel that the policies name, and what each is for."""
-    workspace = catalog.workspace
-    uses: dict[str, list[str]] = {workspace.announcements: ["announcements"]}
-    if workspace.incidents:
-        uses.setdefault(workspace.incidents, []).append("incidents")
-    for service in catalog.services.values():
-        uses.setdefault(service.channel, []).append(service.name)
-    return {address: ", ".join(for_) for address, for_ in uses.items()}
-
-
-def people_of(catalog: Catalog) -> frozenset[str]:
-    """Answer every user group, channel and person that the policies give rights to or name as a team."""
-    permissions = catalog.workspace.permissions
-    entries = {*permissions.freeze, *permissions.exempt, *permissions.incidents}
-    entries |= {entry for allowed in permissions.flags.values() for entry in allowed}
-    for service in catalog.services.values():
-        teams = service.teams
-        entries |= {team for team in (teams.development, teams.reliability) if team}
-    return frozenset(entries - {EVERYONE})

@@ -1,7 +1,7 @@
 """What `/readyz` asks of each room."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -31,7 +31,7 @@ class Probes:
         collector: Collector,
         courier: Courier,
         clock: Clock,
-        slack: Callable[[], Mapping[str, object]],
+        slack: Callable[[], Awaitable[Mapping[str, object]]],
     ) -> None:
         self._database = database
         self._watcher = watcher
@@ -118,5 +118,5 @@ class Probes:
 
     async def slack(self) -> Check:
         """Whether Slack knows the bot."""
-        detail = self._slack()
+        detail = await self._slack()
         return Check("slack", ok=detail.get("problem") is None, vital=False, detail=detail)

@@ -17,6 +17,7 @@ from bot.slack.manifest import bot_scopes
 from bot.slack.members import channel_members
 from bot.slack.people import is_channel
 
+TOKEN = "SLACK_BOT_TOKEN"  # noqa: S105 - its name, not itself
 MOST_SKEW = timedelta(seconds=60)
 """How far the clocks may be apart. Slack's requests are refused at five minutes."""
 
@@ -26,21 +27,40 @@ _SLACK_DOWN = "see https://slack-status.com and whether this machine reaches SLA
 
 
 class Checkup:
-    """Asks Slack through `client`. Every question that fails is a finding, never an exception."""
+    """Asks Slack through `client`. Every question that fails is a finding, never an exception.
 
-    def __init__(self, client: AsyncWebClient, app_token: str | None = None) -> None:
+    `subject` is what the client's token is called, `mend` how another is had, if not from the app's page.
+    """
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        app_token: str | None = None,
+        *,
+        subject: str = TOKEN,
+        mend: str | None = None,
+    ) -> None:
         self._client = client
         self._app_token = app_token
+        self._subject = subject
+        self._mend = mend
 
-    async def connection(self, now: datetime) -> list[Finding]:
-        """Answer whether the tokens are good, the scopes complete and the clocks together."""
+    async def connection(self, now: datetime, *, team: str | None = None) -> list[Finding]:
+        """Answer whether the tokens are good, the scopes complete and the clocks together.
+
+        With `team`, also whether the token is that workspace's.
+        """
         try:
             async with telling_faults():
                 answer = await self._client.auth_test()
         except SlackFault as error:
-            return [fault("token", "SLACK_BOT_TOKEN", error.error, _token_fix(error, "Bot User OAuth Token"))]
+            fix = _token_fix(error, "Bot User OAuth Token", self._mend)
+            return [fault("token", self._subject, error.error, fix)]
+        if team is not None and answer["team_id"] != team:
+            words = f"of {answer['team']} ({answer['team_id']}), while the policies say `team: {team}`"
+            return [fault("token", self._subject, words, "correct `team`, or take that workspace's token")]
         found = [
-            ok("token", "SLACK_BOT_TOKEN", f"{answer['user']} in {answer['team']}"),
+            ok("token", self._subject, f"{answer['user']} in {answer['team']}"),
             _scopes(answer),
             _skew(answer, now),
         ]
@@ -200,7 +220,9 @@ def _is_scope(error: SlackFault) -> bool:
     return error.error == "missing_scope"
 
 
-def _token_fix(error: SlackFault, which: str) -> str:
+def _token_fix(error: SlackFault, which: str, mend: str | None = None) -> str:
     from_slack = "connection" not in error.error and "timeout" not in error.error
     refused = from_slack and not error.error.startswith(("http_", "not_connected"))
-    return f"copy the {which} from the app's page at api.slack.com/apps" if refused else _SLACK_DOWN
+    if not refused:
+        return _SLACK_DOWN
+    return mend or f"copy the {which} from the app's page at api.slack.com/apps"

@@ -21,6 +21,7 @@ from yarl import URL
 
 from bot.http.bodies import MOST_BYTES
 from bot.http.openapi import served
+from bot.sandbox.workspace import TEAM_ID
 from tests.http.whole import TOKEN, Whole, whole_bot
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ def signed(body: bytes, secret: str, at: float) -> dict[str, str]:
 def command(text: str, trigger: str = "13345224609.738474920.8088930838d88f008e0") -> bytes:
     fields = {
         "token": "x",
-        "team_id": "T0ACME",
+        "team_id": TEAM_ID,
         "channel_id": "C0GENERAL",
         "channel_name": "general",
         "user_id": "U0SAM",

@@ -1,0 +1,129 @@
+"""`governor doctor` asks each Slack workspace that installed the app, with that workspace's own token."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.doctor import examine
+from bot.findings import Finding, State
+from bot.sandbox.teams import CLIENT_ID, TeamsServer
+from bot.sandbox.workspace import BOT_USER_ID
+from bot.settings import Settings
+from bot.slack.manifest import manifest
+from bot.store.database import Database
+from bot.store.installations import Installation, Installations
+from bot.store.migrate import upgrade
+from bot.store.sealing import Seal, new_key
+from tests.stories.test_workspaces import ACME, GLOBEX, POLICIES
+
+KEY = new_key()
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[TeamsServer]:
+    async with TeamsServer(manifest=manifest("https://governor.example")) as slack:
+        for team, wanted in ((ACME, ("releases", "checkout")), (GLOBEX, ("releases", "rockets"))):
+            workspace = slack.team(team).workspace
+            for name in wanted:
+                channel = workspace.channel(f"#{name}")
+                if BOT_USER_ID not in channel.members:
+                    channel.members.append(BOT_USER_ID)
+        yield slack
+
+
+@pytest.fixture
+async def settings(slack: TeamsServer, tmp_path: Path) -> Settings:
+    (tmp_path / "all.yaml").write_text(POLICIES)
+    url = f"sqlite+aiosqlite:///{tmp_path}/governor.db"
+    await upgrade(url)
+    return Settings.model_validate(
+        {
+            "slack_client_id": CLIENT_ID,
+            "slack_client_secret": slack.grants.client_secret,
+            "governor_encryption_key": KEY,
+            "slack_signing_secret": slack.signing_secret,
+            "slack_api_url": slack.api_url,
+            "policies_dir": str(tmp_path),
+            "database_url": url,
+        }
+    )
+
+
+async def keep(settings: Settings, team: str, token: str, key: str = KEY) -> None:
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    async with Database(settings.database_url) as database:
+        installation = Installation(team, team.removeprefix("T0").title(), "U0BOT", "U0SAM", at, token)
+        await Installations(database, Seal(key), lambda: at).save(installation)
+
+
+def faults(found: list[Finding]) -> list[tuple[str, str]]:
+    assert all(one.fix for one in found if one.state is State.FAULT)
+    return [(one.check, one.subject) for one in found if one.state is State.FAULT]
+
+
+async def test_each_workspace_is_asked_about_its_own_channels_and_people(
+    settings: Settings, slack: TeamsServer
+) -> None:
+    for team in (ACME, GLOBEX):
+        await keep(settings, team, slack.install(team))
+    found = await examine(settings)
+    assert faults(found) == []
+    fine = {(one.check, one.subject) for one in found if one.state is State.OK}
+    assert {("channels", "Sandbox: #checkout"), ("channels", "Globex: #rockets")} <= fine
+    assert ("groups", "Globex: @sre") in fine
+    assert ("channels", "Globex: #checkout") not in fine
+
+
+async def test_a_workspace_that_the_policies_name_but_that_did_not_install_is_named(
+    settings: Settings, slack: TeamsServer
+) -> None:
+    await keep(settings, ACME, slack.install(ACME))
+    found = await examine(settings)
+    assert faults(found) == [("token", f"globex ({GLOBEX})")]
+    assert "/slack/install" in next(one.fix for one in found if one.state is State.FAULT)
+
+
+async def test_an_ended_token_and_one_that_no_key_opens_are_faults_of_their_workspace(
+    settings: Settings, slack: TeamsServer
+) -> None:
+    token = slack.install(ACME)
+    slack.grants.revoke(token)
+    await keep(settings, ACME, token)
+    await keep(settings, GLOBEX, slack.install(GLOBEX), new_key())
+    found = await examine(settings)
+    assert faults(found) == [("token", f"Globex ({GLOBEX})"), ("token", "Sandbox: token")]
+    assert not [one for one in found if token in one.detail + one.fix]
+
+
+async def test_an_installed_workspace_without_a_document_is_told_which_one_to_write(
+    settings: Settings, slack: TeamsServer
+) -> None:
+    text = POLICIES.replace(
+        "metadata: {name: acme}\nspec:\n", f"metadata: {{name: acme}}\nspec:\n  team: {ACME}\n"
+    )
+    (settings.policies_dir / "all.yaml").write_text(text)
+    await keep(settings, ACME, slack.install(ACME))
+    await keep(settings, GLOBEX, slack.install(GLOBEX))
+    assert faults(await examine(settings)) == []
+    main, _, rest = text.partition("---\n")
+    (settings.policies_dir / "all.yaml").write_text(
+        main + "---\n" + rest.partition("---\n")[2].replace("  workspace: globex\n", "")
+    )
+    found = await examine(settings)
+    assert ("policies", f"Globex: {GLOBEX}") in faults(found)
+
+
+async def test_a_token_of_another_workspace_than_the_policies_say_is_a_fault(
+    settings: Settings, slack: TeamsServer
+) -> None:
+    text = POLICIES.replace(
+        "metadata: {name: acme}\nspec:\n", "metadata: {name: acme}\nspec:\n  team: T0OTHER\n"
+    )
+    (settings.policies_dir / "all.yaml").write_text(text)
+    single = {"slack_bot_token": slack.install(ACME), "slack_client_id": None, "slack_client_secret": None}
+    chosen = Settings.model_validate(settings.model_dump() | single)
+    found = await examine(chosen)
+    assert ("token", "SLACK_BOT_TOKEN") in faults(found)
+    assert "T0OTHER" in next(one.detail for one in found if one.subject == "SLACK_BOT_TOKEN")

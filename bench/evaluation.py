@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +15,8 @@ import aiohttp
 import yaml
 
 from bot.budgets.assessment import Question, assess_all
-from bot.budgets.budget import Budget
 from bot.budgets.collector import Collector
-from bot.budgets.evaluator import Evaluator
+from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.ledger import Ledger
 from bot.budgets.slo import CounterSli, Slo
 from bot.budgets.source import Bucket
@@ -125,8 +124,9 @@ async def measure(folder: Path, slos: int) -> Evaluated:
         await ledger.enrol(catalog.slos)
         freezer = Freezer(database, lambda _occasion: ())
 
-        async def assessed(service: Service, budgets: Sequence[Budget], now: datetime) -> None:
-            await freezer.judge_budgets(service, budgets, now)
+        async def assessed(found: Assessed, now: datetime) -> None:
+            for service, budgets in await freezer.unsettled(found, now):
+                await freezer.judge_budgets(service, budgets, now)
 
         source = PrometheusSource(prometheus.url, session)
         collector = Collector(ledger, {"prometheus": source})
@@ -134,7 +134,7 @@ async def measure(folder: Path, slos: int) -> Evaluated:
         ticks = []
         for _ in range(4):
             began = time.perf_counter()
-            await asyncio.gather(*(evaluator.evaluate(service) for service in catalog.services.values()))
+            await evaluator.evaluate(list(catalog.services.values()))
             ticks.append(time.perf_counter() - began)
             clock.time += _EVERY
         budgets = {budget.slo.key: budget for all_ in evaluator.latest.values() for budget in all_}
@@ -244,7 +244,7 @@ async def windows(folder: Path, slos: int = 100) -> tuple[float, float]:
         for service in services(slos):
             for slo in service.slos:
                 await ledger.rebase(slo, 60, now)
-                await ledger.write(slo, span, buckets, timedelta(hours=1), now)
+                await ledger.write([(slo, buckets)], span, timedelta(hours=1), now)
         for days in (90, 7):
             asked = [Question(slo) for s in services(slos, timedelta(days=days)) for slo in s.slos]
             rounds = []

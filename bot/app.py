@@ -10,9 +10,8 @@ import structlog
 from aiohttp import web
 from slack_sdk.errors import SlackApiError
 
-from bot.budgets.budget import Budget
 from bot.budgets.collector import Collector
-from bot.budgets.evaluator import Evaluator
+from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.ledger import Ledger
 from bot.budgets.pushed_events import Pushed, PushedEvent
 from bot.clock import Clock, SystemClock
@@ -33,7 +32,7 @@ from bot.incidents.learning import Learning
 from bot.installing import Installing, open_installations
 from bot.logs import hide
 from bot.metrics import Metrics
-from bot.policy.catalog import Catalog, Service
+from bot.policy.catalog import Catalog
 from bot.policy.faults import Fault
 from bot.policy.secrets import secrets_of
 from bot.policy.watcher import PolicyWatcher
@@ -316,10 +315,13 @@ class Governor:
         mine = await self.leases.share([f"evaluate {service}" for service in services])
         return [service for service in services if f"evaluate {service}" in mine]
 
-    async def _assessed(self, service: Service, budgets: Sequence[Budget], now: datetime) -> None:
-        await self.freezer.judge_budgets(service, budgets, now)
-        self.switchboard.evaluated(service.name)
-        self._gauges.show(service, budgets, await self.freezer.holds(now, service.name), now)
+    async def _assessed(self, assessed: Assessed, now: datetime) -> None:
+        for service, budgets in await self.freezer.unsettled(assessed, now):
+            await self.freezer.judge_budgets(service, budgets, now)
+        self.switchboard.evaluated([service.name for service, _ in assessed])
+        frozen = {hold.service for hold in await self.freezer.holds(now)}
+        for service, budgets in assessed:
+            self._gauges.show(service, budgets, frozen=service.name in frozen, now=now)
 
     async def _follow(self, catalog: Catalog) -> None:
         hide(secrets_of(catalog.workspace))

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.budgets.budget import Budget, SloState
-from bot.freezes.hold import Hold
 from bot.metrics import Metrics
 from bot.policy.catalog import Catalog, Service
 
@@ -17,10 +16,10 @@ class Gauges:
         self._services: set[str] = set()
         self._slos: set[tuple[str, str]] = set()
 
-    def show(self, service: Service, budgets: Sequence[Budget], holds: Sequence[Hold], now: datetime) -> None:
+    def show(self, service: Service, budgets: Sequence[Budget], *, frozen: bool, now: datetime) -> None:
         """Show one service as it stands after an evaluation."""
         self._services.add(service.name)
-        self._metrics.frozen.labels(service.name).set(1 if holds else 0)
+        self._metrics.frozen.labels(service.name).set(1 if frozen else 0)
         for budget in budgets:
             key = (service.name, budget.slo.name)
             self._slos.add(key)

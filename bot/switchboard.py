@@ -102,9 +102,9 @@ class Switchboard:
         )
         served.add_routes(app)
 
-    def evaluated(self, service: str) -> None:
-        """Have the service's flags looked after: it was just evaluated."""
-        self._evaluated.add(service)
+    def evaluated(self, services: Collection[str]) -> None:
+        """Have the services' flags looked after: they were just evaluated."""
+        self._evaluated.update(services)
         self._woken.set()
 
     async def run(self) -> None:

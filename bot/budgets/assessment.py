@@ -11,7 +11,7 @@ from bot.budgets.ledger_state import Fault, LedgerState
 from bot.budgets.reads import history_start
 from bot.budgets.slo import DowntimeSli, EventsSli, Slo
 from bot.budgets.tiers import base_width
-from bot.budgets.window import Span
+from bot.budgets.window import Span, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +33,30 @@ async def assess_all(
     """Answer the budget of each SLO, in the order asked, with one sum over the ledger for all."""
     slos = [question.slo for question in questions]
     known = dict(zip(slos, await ledger.states(slos), strict=True))
-    asked = [
-        (question, as_of, _spans(question, as_of))
-        for question in questions
-        if (as_of := _as_of(question.slo, known[question.slo], now)) is not None
-        and not isinstance(question.slo.sli, DowntimeSli)
-    ]
-    counted = await ledger.counts_of_many([(ask.slo, spans) for ask, _, spans in asked], now)
-    counts = {ask: events for (ask, _, _), events in zip(asked, counted, strict=True)}
+    spans: dict[tuple[Window, tuple[timedelta, ...], datetime], tuple[Span, ...]] = {}
+    asked: list[tuple[Slo, tuple[Span, ...]]] = []
+    places: dict[int, int] = {}
+    for place, question in enumerate(questions):
+        as_of = _as_of(question.slo, known[question.slo], now)
+        if as_of is not None and not isinstance(question.slo.sli, DowntimeSli):
+            # The same for all that have the same windows.
+            key = question.slo.window, question.burn_windows, as_of
+            if key not in spans:
+                spans[key] = _spans(question, as_of)
+            places[place] = len(asked)
+            asked.append((question.slo, spans[key]))
+    counted = await ledger.counts_of_many(asked, now, known)
     return [
         await _downtime_budget(ledger, question, now)
         if isinstance(question.slo.sli, DowntimeSli)
-        else _budget(question, known[question.slo], counts.get(question), now, evaluate_every)
-        for question in questions
+        else _budget(
+            question,
+            known[question.slo],
+            counted[places[place]] if place in places else None,
+            now,
+            evaluate_every,
+        )
+        for place, question in enumerate(questions)
     ]
 
 
@@ -61,9 +72,9 @@ def _as_of(slo: Slo, state: LedgerState, now: datetime) -> datetime | None:
     return None if state.filled_to is None else min(now, state.filled_to)
 
 
-def _spans(question: Question, as_of: datetime) -> list[Span]:
+def _spans(question: Question, as_of: datetime) -> tuple[Span, ...]:
     recent = [Span(as_of - length, as_of) for length in question.recent]
-    return [question.slo.window.span(as_of), *recent]
+    return (question.slo.window.span(as_of), *recent)
 
 
 def _budget(

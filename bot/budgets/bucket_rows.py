@@ -1,6 +1,7 @@
 """The rows of the ledger's `buckets` table: reading them, adding to them, summing over them."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -96,13 +97,23 @@ async def between(
     connection: AsyncConnection, slo_id: int, width: int, start: int, end: int
 ) -> dict[int, Cell]:
     """Answer the cells of one width that begin in [start, end)."""
-    query = select(table.c.start, table.c.bad, table.c.total).where(
-        table.c.slo_id == slo_id,
+    return (await between_of_many(connection, [slo_id], width, start, end)).get(slo_id, {})
+
+
+async def between_of_many(
+    connection: AsyncConnection, slo_ids: Sequence[int], width: int, start: int, end: int
+) -> dict[int, dict[int, Cell]]:
+    """Answer for each ledger the cells of one width that begin in [start, end)."""
+    query = select(table.c.slo_id, table.c.start, table.c.bad, table.c.total).where(
+        table.c.slo_id.in_(slo_ids),
         table.c.width == width,
         table.c.start >= start,
         table.c.start < end,
     )
-    return {at: (bad, total) for at, bad, total in await connection.execute(query)}
+    found: dict[int, dict[int, Cell]] = defaultdict(dict)
+    for slo_id, at, bad, total in await connection.execute(query):
+        found[slo_id][at] = (bad, total)
+    return found
 
 
 async def forget_below_minute(connection: AsyncConnection, slo_id: int) -> None:
@@ -162,37 +173,36 @@ GROUP BY ledger.slo_id, ledger.kind, segment.span
 
 
 async def sums(database: Database, connection: AsyncConnection, asked: Sequence[Asked]) -> list[list[Events]]:
-    """Answer the events of each span, in the order asked."""
-    # Ledgers whose spans are covered alike share their segments.
-    kinds: dict[tuple[tuple[Segment, ...], ...], int] = {}
+    """Answer the events of each span, in the order asked, as they add up; `settled` makes them true."""
+    if not asked:
+        return []
+    # Ledgers whose spans are covered alike share their segments: they were given the same tuple.
+    kinds: dict[int, int] = {}
+    covers: list[tuple[tuple[Segment, ...], ...]] = []
     for question in asked:
-        kinds.setdefault(question.spans, len(kinds))
+        if kinds.setdefault(id(question.spans), len(covers)) == len(covers):
+            covers.append(question.spans)
     segments = [
         (kind, number, part.width, part.start, part.end, part.share)
-        for spans, kind in kinds.items()
+        for kind, spans in enumerate(covers)
         for number, span in enumerate(spans)
         for part in span
     ]
-    questions = sorted({(question.slo_id, kinds[question.spans]) for question in asked})
-    found: dict[tuple[int, int, int], Events] = {}
+    questions = sorted({(question.slo_id, kinds[id(question.spans)]) for question in asked})
+    found = {(slo_id, kind): [NO_EVENTS] * len(covers[kind]) for slo_id, kind in questions}
     statement = _SUMS_SQLITE if database.is_sqlite else _SUMS_POSTGRESQL
     given = {"ledgers": json.dumps(questions), "segments": json.dumps(segments)}
     for slo_id, kind, number, bad, total in await connection.execute(statement, given):
-        found[slo_id, kind, number] = settled(bad, total)
-    return [
-        [
-            found.get((question.slo_id, kinds[question.spans], number), NO_EVENTS)
-            for number in range(len(question.spans))
-        ]
-        for question in asked
-    ]
+        found[slo_id, kind][number] = Events(bad, total)
+    return [found[question.slo_id, kinds[id(question.spans)]] for question in asked]
 
 
-def settled(bad: float, total: float) -> Events:
+def settled(events: Events) -> Events:
     """Answer sums without the traces of rounding and of counters read one after the other.
 
     Numbers that are further from the truth than that are left as they are, for all to see.
     """
+    bad, total = events.bad, events.total
     slack = max(_HANDFUL, _RACE * abs(total))
     if -slack <= total < 0:
         total = 0.0

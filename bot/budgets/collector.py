@@ -1,20 +1,24 @@
-"""The collector: asks the sources for what the ledger does not hold yet, and turns counts into budgets."""
+"""The collector: asks the sources for what the ledger does not hold yet.
+
+SLOs that want the same stretch of time, and that the source can answer together, are one question and one
+writing. Where such a question fails, smaller ones are asked: none fails on account of its neighbours.
+"""
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 import tenacity
 
-from bot.budgets.assessment import Question, assess_all
-from bot.budgets.budget import Budget
 from bot.budgets.ledger import Ledger
-from bot.budgets.ledger_state import Fault
+from bot.budgets.ledger_state import Fault, LedgerState
 from bot.budgets.reads import Read, edge_to_refine, is_ahead, plan_reads
-from bot.budgets.slo import CounterSli, LatencySli, Slo
+from bot.budgets.slo import CounterSli, LatencySli, Sli, Slo
 from bot.budgets.source import (
     Bucket,
     InvalidAnswer,
@@ -24,11 +28,19 @@ from bot.budgets.source import (
     SourceUnavailable,
 )
 from bot.budgets.tiers import MINUTE, base_width
-from bot.budgets.window import Span
+from bot.budgets.window import Span, Window
 
 log = structlog.get_logger()
 
 _ATTEMPTS = 3
+_MOST_TOGETHER = 250
+_MOST_CELLS = 20_000
+"""How many buckets one question may be answered with, over all its SLOs: what must fit into memory."""
+_SMALLER_FOR = timedelta(hours=1)
+"""For how long a source is spared questions as large as one that it could not answer."""
+
+Answer = Sequence[Bucket] | SourceError
+OnCollected = Callable[[Sequence[Slo]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +51,19 @@ class Progress:
     total: int
 
 
-class Collector:
-    """Brings the ledger up to date, one SLO at a time; any number of SLOs may be under way at once.
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """How many SLOs a source is asked about together, until it is tried with more again."""
 
-    `sources` go by the name that SLIs call them; `at_once` bounds the questions that are open at a
-    time, `retry_wait` is the pause before the second attempt (the third waits twice as long).
+    size: int
+    until: datetime
+
+
+class Collector:
+    """Brings the ledger up to date, of any number of SLOs at a time.
+
+    `sources` go by the name that SLIs call them; `at_once` bounds the questions that are open to one of
+    them, `retry_wait` is the pause before the second attempt (the third waits twice as long).
     """
 
     def __init__(
@@ -60,78 +80,191 @@ class Collector:
         self._ledger = ledger
         # Hours that a source no longer tells minute by minute: not to be asked for again and again.
         self._forgotten: dict[str, Span] = {}
-        self._open = asyncio.Semaphore(at_once)
+        self._open: dict[str, asyncio.Semaphore] = defaultdict(partial(asyncio.Semaphore, at_once))
         self._retry_wait = retry_wait
-        self._every = timedelta(minutes=1)
+        self._limits: dict[str, _Limit] = {}
+        # Whose question failed on its own: asked alone until it is answered.
+        self._alone: set[Sli] = set()
 
-    async def collect(self, slo: Slo, now: datetime, evaluate_every: timedelta) -> None:
+    async def collect(
+        self,
+        slos: Sequence[Slo],
+        now: datetime,
+        evaluate_every: timedelta,
+        collected: OnCollected = lambda _: None,
+    ) -> None:
         """Read what is new, late or missing. A source's failure is noted in the ledger, not raised.
 
-        What was read before a failure is kept; the next call goes on from there.
+        What was read before a failure is kept; the next call goes on from there. `collected` is told of
+        SLOs as soon as nothing more is read for them, failed or not. A fault of ours (the database is
+        away) is logged, and those SLOs are not told.
         """
-        self._every = evaluate_every
-        sli = slo.sli
-        if not isinstance(sli, CounterSli | LatencySli):
+        measured = [slo for slo in slos if isinstance(slo.sli, CounterSli | LatencySli)]
+        if len(measured) < len(slos):
+            collected([slo for slo in slos if not isinstance(slo.sli, CounterSli | LatencySli)])
+        if not measured:
             return
-        try:
-            source = self.sources.get(sli.source)
-            if source is None:
-                raise SourceRefused(f"there is no source named {sli.source}")
-            await self._read_all(slo, source, now, base_width(evaluate_every))
-        except SourceError as error:
-            fault = _fault(error)
-            log.warning("ledger.read_failed", slo=slo.key, fault=fault.value, problem=str(error))
-            await self._ledger.note_failure(slo, fault, str(error), now)
+        states = await self._prepare(measured, now, base_width(evaluate_every))
+        plans = _plans(states, now, base_width(evaluate_every))
+        groups = [
+            self._read_group(source, {slo: states[slo] for slo in group}, reads, now, collected)
+            for (source, reads), alike in plans.items()
+            for group in self._grouped(source, alike, _most_points(reads), now)
+        ]
+        for outcome in await asyncio.gather(*groups, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                log.error("ledger.not_written", exc_info=outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
 
-    async def assess(self, slo: Slo, burn_windows: Sequence[timedelta], now: datetime) -> Budget:
-        """Answer the SLO's budget from what is counted already, with the burn rate in these windows too.
+    async def _prepare(self, slos: Sequence[Slo], now: datetime, base: int) -> dict[Slo, LedgerState]:
+        """Answer the ledgers' states, once no clock of the past and no other interval is in them."""
+        states = dict(zip(slos, await self._ledger.states(slos), strict=True))
+        changed = []
+        for slo, state in states.items():
+            if is_ahead(state, now):
+                log.warning("ledger.cut_back", slo=slo.key, now=now.isoformat())
+                await self._ledger.cut_back(slo, now)
+            if state.base != base:
+                await self._ledger.rebase(slo, base, now)
+            if is_ahead(state, now) or state.base != base:
+                changed.append(slo)
+        return states | dict(zip(changed, await self._ledger.states(changed), strict=True))
 
-        Counts are stale by the interval of the last `collect`.
-        """
-        question = Question(slo, tuple(burn_windows))
-        return (await assess_all(self._ledger, [question], now, self._every))[0]
+    def _grouped(self, source: str, slos: Sequence[Slo], points: int, now: datetime) -> list[list[Slo]]:
+        """Sort SLOs of one source into groups that are asked together."""
+        owners: dict[Sli, list[Slo]] = defaultdict(list)
+        for slo in slos:
+            owners[slo.sli].append(slo)
+        door = self.sources.get(source)
+        if door is None:
+            return [list(slos)]
+        limit = self._limits.get(source)
+        at_most = _MOST_TOGETHER if limit is None or limit.until <= now else limit.size
+        at_most = max(1, min(at_most, _MOST_CELLS // max(1, points)))
+        alone = [[sli] for sli in owners if sli in self._alone]
+        together = door.groups([sli for sli in owners if sli not in self._alone], at_most)
+        return [[slo for sli in group for slo in owners[sli]] for group in (*alone, *together)]
 
-    async def _read_all(self, slo: Slo, source: Source, now: datetime, base: int) -> None:
-        state = await self._ledger.state(slo)
-        if is_ahead(state, now):
-            log.warning("ledger.cut_back", slo=slo.key, now=now.isoformat())
-            await self._ledger.cut_back(slo, now)
-            state = await self._ledger.state(slo)
-        if state.base != base:
-            await self._ledger.rebase(slo, base, now)
-            state = await self._ledger.state(slo)
-        reads = plan_reads(state, slo.window, now, base)
+    async def _read_group(
+        self,
+        source: str,
+        states: dict[Slo, LedgerState],
+        reads: Sequence[Read],
+        now: datetime,
+        collected: OnCollected,
+    ) -> None:
         total, done = sum(read.points for read in reads), 0
+        slos = tuple(states)
+        left = list(slos)
         try:
             for read in reads:
-                buckets = await self._ask(slo, source, read)
-                await self._ledger.write(slo, read.span, buckets, read.width, now)
+                answers = await self._ask_all(source, left, read, now)
+                failed = {slo: error for slo, error in answers.items() if isinstance(error, SourceError)}
+                await self._note_failures(failed, now)
+                told = [(slo, told) for slo, told in answers.items() if not isinstance(told, SourceError)]
+                states |= await self._ledger.write(told, read.span, read.width, now)
+                left = [slo for slo in left if slo not in failed]
                 done += read.points
-                self._tell(slo, Progress(done, total), len(reads))
+                self._tell(left, Progress(done, total), len(reads))
         finally:
-            self.progress.pop(slo.key, None)
-        await self._refine_edge(slo, source, now)
+            for slo in slos:
+                self.progress.pop(slo.key, None)
+        await self._refine_edges(source, {slo: states[slo] for slo in left}, now)
+        collected(slos)
 
-    async def _refine_edge(self, slo: Slo, source: Source, now: datetime) -> None:
-        edge = edge_to_refine(await self._ledger.state(slo), slo.window, now)
-        if edge is None or self._forgotten.get(slo.key) == edge:
-            return
-        self._forgotten.pop(slo.key, None)
+    async def _note_failures(self, failed: Mapping[Slo, SourceError], now: datetime) -> None:
+        alike: dict[tuple[Fault, str], list[Slo]] = defaultdict(list)
+        for slo, error in failed.items():
+            alike[_fault(error), str(error)].append(slo)
+        for (fault, problem), slos in alike.items():
+            log.warning(
+                "ledger.read_failed", slo=slos[0].key, slos=len(slos), fault=fault.value, problem=problem
+            )
+            await self._ledger.note_failure(slos, fault, problem, now)
+
+    async def _refine_edges(self, source: str, states: Mapping[Slo, LedgerState], now: datetime) -> None:
+        """Read the hours in which the windows begin minute by minute."""
+        edges = _edges(states, now)
+        for edge, slos in edges.items():
+            wanted = [slo for slo in slos if self._forgotten.get(slo.key) != edge]
+            read = Read(edge, timedelta(seconds=MINUTE))
+            for group in self._grouped(source, wanted, read.points, now):
+                answers = await self._ask_all(source, group, read, now)
+                told = {slo: told for slo, told in answers.items() if not isinstance(told, SourceError)}
+                if len(told) < len(group):
+                    # The hour stays as it is counted, and its share is good enough until the next attempt.
+                    log.info("ledger.edge_not_refined", slos=len(group) - len(told))
+                taken = await self._ledger.refine(list(told.items()), edge)
+                for slo in told:
+                    self._forgotten.pop(slo.key, None)
+                    if slo not in taken:
+                        self._forgotten[slo.key] = edge
+
+    def _tell(self, slos: Sequence[Slo], progress: Progress, questions: int) -> None:
+        if questions > 1 and slos:
+            self.progress.update({slo.key: progress for slo in slos})
+            log.info(
+                "ledger.filling", slo=slos[0].key, slos=len(slos), done=progress.done, total=progress.total
+            )
+
+    async def _ask_all(
+        self, source: str, slos: Sequence[Slo], read: Read, now: datetime
+    ) -> dict[Slo, Answer]:
+        """Answer for each SLO the buckets, or why there are none."""
+        door = self.sources.get(source)
+        if door is None:
+            return dict.fromkeys(slos, SourceRefused(f"there is no source named {source}"))
+        slis = list(dict.fromkeys(slo.sli for slo in slos))
+        answers = await self._answers(source, door, slis, read, now) if slis else {}
+        return {slo: answers[slo.sli] for slo in slos}
+
+    async def _answers(
+        self, source: str, door: Source, slis: Sequence[Sli], read: Read, now: datetime
+    ) -> Mapping[Sli, Answer]:
+        """Ask for all at once; if that fails, but not for each alone, ask for the halves."""
         try:
-            minutes = await self._ask(slo, source, Read(edge, timedelta(seconds=MINUTE)))
+            answers = await self._ask(source, door, slis, read)
         except SourceError as error:
-            # The hour stays as it is counted, and its share is good enough until the next attempt.
-            log.info("ledger.edge_not_refined", slo=slo.key, problem=str(error))
-            return
-        if not await self._ledger.refine(slo, edge, minutes):
-            self._forgotten[slo.key] = edge
+            if len(slis) == 1 or await self._fails_for_all(source, door, slis, read, error):
+                return dict.fromkeys(slis, error)
+            half = len(slis) // 2
+            found = {
+                **await self._answers(source, door, slis[:half], read, now),
+                **await self._answers(source, door, slis[half:], read, now),
+            }
+            self._learn(source, found, half, now)
+            return found
+        found = dict(zip(slis, answers, strict=True))
+        self._alone -= {sli for sli in slis if not isinstance(found[sli], SourceError)}
+        return found
 
-    def _tell(self, slo: Slo, progress: Progress, questions: int) -> None:
-        if questions > 1:
-            self.progress[slo.key] = progress
-            log.info("ledger.filling", slo=slo.key, done=progress.done, total=progress.total)
+    async def _fails_for_all(
+        self, source: str, door: Source, slis: Sequence[Sli], read: Read, error: SourceError
+    ) -> bool:
+        """Tell whether the fault is the source's, not the question's: it answers neither end of it."""
+        if isinstance(error, InvalidAnswer):
+            return False
+        for sli in (slis[0], slis[-1]):
+            try:
+                async with self._open[source]:
+                    await door.read_together([sli], read.span, read.width)
+            except SourceError:
+                continue
+            return False
+        return True
 
-    async def _ask(self, slo: Slo, source: Source, read: Read) -> Sequence[Bucket]:
+    def _learn(self, source: str, found: Mapping[Sli, Answer], half: int, now: datetime) -> None:
+        """Remember for the next time why a question had to be divided."""
+        faulty = {sli for sli, answer in found.items() if isinstance(answer, SourceError)}
+        self._alone |= faulty
+        if not faulty:
+            known = self._limits.get(source)
+            size = half if known is None or known.until <= now else min(half, known.size)
+            self._limits[source] = _Limit(size, now + _SMALLER_FOR)
+            log.warning("ledger.asks_for_fewer", source=source, slos=size)
+
+    async def _ask(self, source: str, door: Source, slis: Sequence[Sli], read: Read) -> list[Answer]:
         async for attempt in tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
             wait=tenacity.wait_exponential(multiplier=self._retry_wait.total_seconds()),
@@ -139,10 +272,43 @@ class Collector:
             reraise=True,
         ):
             with attempt:
-                async with self._open:
-                    buckets = await source.read(slo.sli, read.span, read.width)
-                    return _plausible(buckets, read)
+                async with self._open[source]:
+                    answers = await door.read_together(slis, read.span, read.width)
+                return [_plausible(answer, read) for answer in answers]
         raise AssertionError("tenacity answers or raises")
+
+
+def _plans(
+    states: Mapping[Slo, LedgerState], now: datetime, base: int
+) -> dict[tuple[str, tuple[Read, ...]], list[Slo]]:
+    """Sort SLOs by their source and what is to be read."""
+    planned: dict[tuple[LedgerState, Window], tuple[Read, ...]] = {}
+    plans: dict[tuple[str, tuple[Read, ...]], list[Slo]] = defaultdict(list)
+    for slo, state in states.items():
+        if not isinstance(slo.sli, CounterSli | LatencySli):
+            continue
+        key = state, slo.window
+        if key not in planned:
+            planned[key] = tuple(plan_reads(state, slo.window, now, base))
+        plans[slo.sli.source, planned[key]].append(slo)
+    return plans
+
+
+def _edges(states: Mapping[Slo, LedgerState], now: datetime) -> dict[Span, list[Slo]]:
+    known: dict[tuple[LedgerState, Window], Span | None] = {}
+    edges: dict[Span, list[Slo]] = defaultdict(list)
+    for slo, state in states.items():
+        key = state, slo.window
+        if key not in known:
+            known[key] = edge_to_refine(state, slo.window, now)
+        edge = known[key]
+        if edge is not None:
+            edges[edge].append(slo)
+    return edges
+
+
+def _most_points(reads: Collection[Read]) -> int:
+    return max((read.points for read in reads), default=1)
 
 
 def _fault(error: SourceError) -> Fault:
@@ -155,9 +321,11 @@ def _fault(error: SourceError) -> Fault:
             return Fault.NO_DATA
 
 
-def _plausible(buckets: Sequence[Bucket], read: Read) -> Sequence[Bucket]:
-    """Answer the buckets if they can be written; raise `InvalidAnswer` if they cannot be true."""
-    for bucket in buckets:
+def _plausible(answer: Answer, read: Read) -> Answer:
+    """Answer the buckets if they can be written, `InvalidAnswer` if they cannot be true."""
+    if isinstance(answer, SourceError):
+        return answer
+    for bucket in answer:
         if not (math.isfinite(bucket.bad) and math.isfinite(bucket.total)):
-            raise InvalidAnswer(f"the source answered no number for {bucket.start.isoformat()}")
-    return [bucket for bucket in buckets if read.span.start <= bucket.start < read.span.end]
+            return InvalidAnswer(f"the source answered no number for {bucket.start.isoformat()}")
+    return [bucket for bucket in answer if read.span.start <= bucket.start < read.span.end]

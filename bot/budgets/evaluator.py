@@ -1,7 +1,8 @@
 """The loop: at each interval read what is new, count, and hand each service's budgets to whoever decides.
 
-Services are evaluated independently: one that back-fills for minutes or whose source hangs holds
-nobody else up, and is not started a second time while it runs. Of several replicas each evaluates its share.
+The services of a tick are read together, and judged together as far as they are read: one that back-fills
+for minutes or whose source hangs holds nobody else up, and is not started a second time while it runs. Of
+several replicas each evaluates its share.
 """
 
 import asyncio
@@ -21,10 +22,14 @@ from bot.budgets.slo import DowntimeSli, Slo
 from bot.budgets.window import Span
 from bot.clock import Clock
 from bot.policy.catalog import Catalog, Service
+from bot.store.database import is_away
 
 log = structlog.get_logger(__name__)
 
-OnAssessed = Callable[[Service, Sequence[Budget], datetime], Awaitable[None]]
+Assessed = Sequence[tuple[Service, Sequence[Budget]]]
+"""Services with their budgets."""
+
+OnAssessed = Callable[[Assessed, datetime], Awaitable[None]]
 Share = Callable[[Collection[str]], Awaitable[Collection[str]]]
 """Answers which of these services are this replica's to evaluate now."""
 
@@ -52,7 +57,6 @@ class Evaluator:
         clock: Clock,
         on_assessed: OnAssessed,
         *,
-        concurrency: int = 8,
         share: Share = everything,
     ) -> None:
         self._collector = collector
@@ -62,8 +66,8 @@ class Evaluator:
         self._on_assessed = on_assessed
         self._share = share
         self._mine: frozenset[str] = frozenset()
-        self._slots = asyncio.Semaphore(concurrency)
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: set[str] = set()
+        self._rounds: set[asyncio.Task[None]] = set()
         self.last_tick: datetime | None = None
         self.lag_s: dict[str, float] = {}
         self.latest: dict[str, Sequence[Budget]] = {}
@@ -86,22 +90,59 @@ class Evaluator:
             await self._look_around()
             self._start(self._mine - before)
 
-    async def evaluate(self, service: Service) -> Sequence[Budget]:
-        """Read what is new for one service, count it, and let it be decided upon."""
-        every = self._catalog().workspace.evaluate_every
-        now = self._clock.now()
-        for slo in service.slos:
-            async with self._slots:
-                await self._collector.collect(slo, now, every)
-        now = self._clock.now()
-        (budgets,) = await self.assess([service], now)
-        self._note_lag(budgets, now)
-        if not await self._share([service.name]):
-            # It became another replica's while this one was halted or cut off: that one decides.
-            return budgets
-        self.latest[service.name] = budgets
-        await self._on_assessed(service, budgets, now)
-        return budgets
+    async def evaluate(self, services: Sequence[Service]) -> None:
+        """Read what is new for these services, count it, and let it be decided upon.
+
+        Each is decided upon as soon as it is read, with all that are ready by then. A fault in deciding
+        upon one is logged and fails no other.
+        """
+        every, now = self._catalog().workspace.evaluate_every, self._clock.now()
+        unread = {service.name: len(service.slos) for service in services}
+        by_name = {service.name: service for service in services}
+        ready: asyncio.Queue[Service | None] = asyncio.Queue()
+
+        def collected(slos: Sequence[Slo]) -> None:
+            for slo in slos:
+                unread[slo.service] -= 1
+                if not unread[slo.service]:
+                    ready.put_nowait(by_name[slo.service])
+
+        async def collect() -> None:
+            try:
+                slos = [slo for service in services for slo in service.slos]
+                await self._collector.collect(slos, now, every, collected)
+            finally:
+                ready.put_nowait(None)
+
+        for service in services:
+            if not service.slos:
+                ready.put_nowait(service)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(collect())
+            while batch := await _all_waiting(ready):
+                await self._judge(batch)
+                for service in batch:
+                    self._running.discard(service.name)
+
+    async def _judge(self, services: Sequence[Service]) -> None:
+        """Count services together and hand them on; one by one where that fails."""
+        try:
+            now = self._clock.now()
+            assessed = list(zip(services, await self.assess(services, now), strict=True))
+            for _, budgets in assessed:
+                self._note_lag(budgets, now)
+            # What became another replica's while this one was halted or cut off: that one decides.
+            mine = set(await self._share([service.name for service in services]))
+            assessed = [(service, budgets) for service, budgets in assessed if service.name in mine]
+            self.latest.update({service.name: budgets for service, budgets in assessed})
+            await self._on_assessed(assessed, now)
+        except Exception as error:
+            # A loop's tick is a boundary: one service's fault must not end the evaluation of the others.
+            if len(services) == 1 or is_away(error):
+                log.exception("evaluation_failed", service=services[0].name, services=len(services))
+            else:
+                for service in services:
+                    await self._judge([service])
 
     async def assess(self, services: Sequence[Service], now: datetime) -> list[Sequence[Budget]]:
         """Answer the budgets of each service from what is counted already, without asking any source."""
@@ -162,21 +203,28 @@ class Evaluator:
         self.lag_s = {key: lag for key, lag in self.lag_s.items() if key.split("/")[0] in self._mine}
 
     def _start(self, names: Collection[str]) -> None:
-        for name, service in self._catalog().services.items():
-            if name in names and name not in self._running:
-                task = asyncio.create_task(self._evaluate_safely(service), name=f"evaluate {name}")
-                self._running[name] = task
-                task.add_done_callback(partial(self._ended, name))
+        services = [
+            service
+            for name, service in self._catalog().services.items()
+            if name in names and name not in self._running
+        ]
+        if services:
+            begun = frozenset(service.name for service in services)
+            self._running |= begun
+            task = asyncio.create_task(self._evaluate_safely(services), name="evaluate")
+            self._rounds.add(task)
+            task.add_done_callback(partial(self._ended, begun))
 
-    def _ended(self, name: str, _task: asyncio.Task[None]) -> None:
-        self._running.pop(name, None)
+    def _ended(self, names: Collection[str], task: asyncio.Task[None]) -> None:
+        self._running.difference_update(names)
+        self._rounds.discard(task)
 
-    async def _evaluate_safely(self, service: Service) -> None:
+    async def _evaluate_safely(self, services: Sequence[Service]) -> None:
         try:
-            await self.evaluate(service)
+            await self.evaluate(services)
         except Exception:
-            # A loop's tick is a boundary: one service's fault must not end the evaluation of the others.
-            log.exception("evaluation_failed", service=service.name)
+            # A loop's tick is a boundary: the next one tries again.
+            log.exception("evaluation_failed", services=len(services))
 
     def _until_next(self) -> float:
         every = self._catalog().workspace.evaluate_every
@@ -189,10 +237,23 @@ class Evaluator:
                 self.lag_s[budget.slo.key] = max(0.0, (now - budget.as_of).total_seconds())
 
     async def _stop_all(self) -> None:
-        tasks = list(self._running.values())
-        for task in tasks:
+        rounds = list(self._rounds)
+        for task in rounds:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*rounds, return_exceptions=True)
+
+
+async def _all_waiting(ready: "asyncio.Queue[Service | None]") -> list[Service]:
+    """Answer what is ready, all of it, after waiting for the first; nothing at the end (`None`)."""
+    first = await ready.get()
+    found = [] if first is None else [first]
+    while found and not ready.empty():
+        following = ready.get_nowait()
+        if following is None:
+            ready.put_nowait(None)
+            break
+        found.append(following)
+    return found
 
 
 def burn_windows(service: Service, slo_name: str) -> tuple[timedelta, ...]:

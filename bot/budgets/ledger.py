@@ -9,20 +9,24 @@ import asyncio
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets import bucket_rows, pushed_events
-from bot.budgets.bucket_rows import Asked, Cell
+from bot.budgets.bucket_rows import Cell
 from bot.budgets.budget import Events
 from bot.budgets.compaction import compact
 from bot.budgets.downtime import BadSeconds, none_recorded
+from bot.budgets.lasting_sums import LastingSums, Plan, plan
 from bot.budgets.ledger_state import Fault, LedgerState, after_writing
 from bot.budgets.pushed_events import Pushed, PushedEvent
+from bot.budgets.reads import OVERLAP
 from bot.budgets.slo import EventsSli, Sli, Slo
 from bot.budgets.source import Bucket
 from bot.budgets.tiers import (
@@ -48,7 +52,8 @@ from bot.store.tables import slos as ledgers
 __all__ = ["Fault", "Ledger", "LedgerState", "Pushed", "PushedEvent", "fingerprint"]
 
 _Name = tuple[str, str, Sli]
-_AT_A_STRETCH = 10
+_STATE = [ledgers.c[field.name] for field in dataclasses.fields(LedgerState)]
+_FAULT = [column.name for column in _STATE].index("fault")
 
 
 def fingerprint(sli: Sli) -> str:
@@ -70,6 +75,7 @@ class Ledger:
         self._database = database
         self._ids: dict[_Name, int] = {}
         self._catalog: set[int] = set()
+        self._sums = LastingSums()
 
     async def enrol(self, slos: Sequence[Slo]) -> None:
         """Take these as the catalog's SLOs. A changed SLI begins a ledger of its own."""
@@ -87,52 +93,69 @@ class Ledger:
         return (await self.states([slo]))[0]
 
     async def write(
-        self, slo: Slo, span: Span, buckets: Sequence[Bucket], width: timedelta, now: datetime
-    ) -> None:
+        self,
+        told: Sequence[tuple[Slo, Sequence[Bucket]]],
+        span: Span,
+        width: timedelta,
+        now: datetime,
+    ) -> dict[Slo, LedgerState]:
         """Replace what was counted in `span` by these buckets of `width`, and clear the fault.
 
-        The span is aligned to the width. Where it does not adjoin what is filled, what is filled
-        begins anew with it. Raises `ValueError` for a span or width that the pyramid has no place for.
+        All SLOs' in one transaction; answers how far they are filled then. The span is aligned to the
+        width. Where it does not adjoin what is filled, what is filled begins anew with it. Raises
+        `ValueError` for a span or width that the pyramid has no place for.
         """
         wide = int(width.total_seconds())
         start, end = _aligned(span, wide)
-        new = bucket_rows.cells(buckets, wide)
-        slo_id = (await self._identify([slo]))[slo]
+        ids = await self._identify([slo for slo, _ in told])
+        new = {ids[slo]: bucket_rows.cells(buckets, wide) for slo, buckets in told}
+        widths = (wide, *(tier for tier in WIDTHS if tier > wide))
+        if not new:
+            return {}
+        self._sums.forget(new, start)
         async with self._database.transaction(in_turn=False) as connection:
-            state = (await _states(connection, [slo_id], lock=True))[slo_id]
-            if wide not in (state.base, *WIDTHS[:-1]):
-                raise ValueError(f"{slo.key} keeps no buckets of {wide} s")
-            old = await bucket_rows.between(connection, slo_id, wide, start, end)
-            changes = bucket_rows.differences(old, new, start, end)
-            wider = [tier for tier in WIDTHS if tier > wide]
-            rows = bucket_rows.spread(slo_id, changes, (wide, *wider))
+            states = await _states(connection, new, lock=True)
+            for slo, slo_id in ids.items():
+                if wide not in (states[slo_id].base, *WIDTHS[:-1]):
+                    raise ValueError(f"{slo.key} keeps no buckets of {wide} s")
+            old = await bucket_rows.between_of_many(connection, list(new), wide, start, end)
+            rows: bucket_rows.Rows = {}
+            for slo_id, cells in new.items():
+                changes = bucket_rows.differences(old.get(slo_id, {}), cells, start, end)
+                rows |= bucket_rows.spread(slo_id, changes, widths)
             await bucket_rows.add(self._database, connection, rows)
-            await connection.execute(
-                update(ledgers)
-                .where(ledgers.c.id == slo_id)
-                .values(**after_writing(state, span, wide), read_at=now, fault=None, problem=None)
-            )
+            after = await _note_written(connection, states, span, wide, now)
+        return {slo: after[slo_id] for slo, slo_id in ids.items()}
 
-    async def refine(self, slo: Slo, hour: Span, buckets: Sequence[Bucket]) -> bool:
+    async def refine(self, told: Sequence[tuple[Slo, Sequence[Bucket]]], hour: Span) -> Collection[Slo]:
         """Keep an old hour minute by minute beside the hour's own bucket, in place of the last such.
 
         Minutes that do not add up to the hour are not taken: the source has forgotten some. Answers
-        whether they were taken.
+        whose were taken.
         """
         start, end = _aligned(hour, HOUR)
-        slo_id = (await self._identify([slo]))[slo]
-        minutes = bucket_rows.cells(buckets, MINUTE)
+        ids = await self._identify([slo for slo, _ in told])
+        new = {ids[slo]: bucket_rows.cells(buckets, MINUTE) for slo, buckets in told}
+        if not new:
+            return ()
         async with self._database.transaction(in_turn=False) as connection:
-            await _states(connection, [slo_id], lock=True)
-            whole = (await bucket_rows.between(connection, slo_id, HOUR, start, end)).get(start, (0.0, 0.0))
-            if not bucket_rows.add_up(minutes.values(), whole):
-                return False
-            old = await bucket_rows.between(connection, slo_id, MINUTE, start, end)
-            changes = bucket_rows.differences(old, minutes, start, end)
-            rows = bucket_rows.spread(slo_id, changes, (MINUTE,))
+            await _states(connection, new, lock=True)
+            hours = await bucket_rows.between_of_many(connection, list(new), HOUR, start, end)
+            old = await bucket_rows.between_of_many(connection, list(new), MINUTE, start, end)
+            rows: bucket_rows.Rows = {}
+            taken = {
+                slo_id
+                for slo_id, minutes in new.items()
+                if bucket_rows.add_up(minutes.values(), hours.get(slo_id, {}).get(start, (0.0, 0.0)))
+            }
+            for slo_id in taken:
+                changes = bucket_rows.differences(old.get(slo_id, {}), new[slo_id], start, end)
+                rows |= bucket_rows.spread(slo_id, changes, (MINUTE,))
             await bucket_rows.add(self._database, connection, rows)
-            await connection.execute(update(ledgers).where(ledgers.c.id == slo_id).values(refined=hour.start))
-        return True
+            await connection.execute(
+                update(ledgers).where(ledgers.c.id.in_(sorted(taken))).values(refined=hour.start)
+            )
+        return {slo for slo, slo_id in ids.items() if slo_id in taken}
 
     async def rebase(self, slo: Slo, base: int, now: datetime) -> None:
         """Make `base` seconds the finest width; a ledger in use has it from the next minute on."""
@@ -156,19 +179,20 @@ class Ledger:
         async with self._database.transaction(in_turn=False) as connection:
             state = (await _states(connection, [slo_id], lock=True))[slo_id]
             since = only_hours_before(now)
+            self._sums.forget([slo_id], since)
             await bucket_rows.forget_from(self._database, connection, slo_id, since)
             begins = min(state.filled_from or instant(since), instant(since))
             complete = dict.fromkeys(("base_from", "minutes_from", "fives_from"), instant(since))
             values = {"filled_from": begins, "filled_to": instant(since), **complete}
             await connection.execute(update(ledgers).where(ledgers.c.id == slo_id).values(**values))
 
-    async def note_failure(self, slo: Slo, fault: Fault, problem: str, now: datetime) -> None:
+    async def note_failure(self, slos: Sequence[Slo], fault: Fault, problem: str, now: datetime) -> None:
         """Remember that the last reading failed, and why, in words for the policy's owner."""
         del now  # the age of what is counted is told by `filled_to`
-        slo_id = (await self._identify([slo]))[slo]
+        ids = (await self._identify(slos)).values()
         async with self._database.transaction(in_turn=False) as connection:
             await connection.execute(
-                update(ledgers).where(ledgers.c.id == slo_id).values(fault=fault, problem=problem)
+                update(ledgers).where(ledgers.c.id.in_(sorted(ids))).values(fault=fault, problem=problem)
             )
 
     async def push(self, events: Sequence[PushedEvent], now: datetime) -> Pushed:
@@ -182,24 +206,34 @@ class Ledger:
         return (await self.counts_of_many([(slo, spans)], now))[0]
 
     async def counts_of_many(
-        self, asked: Sequence[tuple[Slo, Sequence[Span]]], now: datetime
+        self,
+        asked: Sequence[tuple[Slo, Sequence[Span]]],
+        now: datetime,
+        known: Mapping[Slo, LedgerState] | None = None,
     ) -> list[list[Events]]:
         """Sum the events of each span of each SLO, with one statement for all of them.
 
         Up to `now` everything counted is in; where a span begins amid the narrowest bucket that is
-        kept, that bucket's share is taken.
+        kept, that bucket's share is taken. `known` are the ledgers' states, if they were just asked for.
         """
         ids = await self._identify([slo for slo, _ in asked])
         async with self._database.reading() as connection:
-            found = await _states(connection, ids.values())
+            if known is None:
+                found = await _states(connection, ids.values())
+                known = {slo: found[slo_id] for slo, slo_id in ids.items()}
+            # The same for all that are counted alike: thousands of SLOs need few plans.
+            plans: dict[tuple[LedgerState, bool, tuple[Span, ...]], Plan] = {}
             questions = []
-            for number, (slo, spans) in enumerate(asked):
-                covered = tuple(_segments(found[ids[slo]], span, now) for span in spans)
-                questions.append(Asked(ids[slo], covered))
-                if number % _AT_A_STRETCH == 0:
-                    # Thousands of SLOs take a while to plan: nobody else should wait for all of it.
+            for slo, spans in asked:
+                state, is_pushed = known[slo], isinstance(slo.sli, EventsSli)
+                key = state, is_pushed, tuple(spans)
+                if key not in plans:
+                    covers = [_segments(state, span, now) for span in spans]
+                    plans[key] = plan(covers, 0 if is_pushed else _lasts_until(state))
+                    # Nobody else should wait for the planning of thousands that are not alike.
                     await asyncio.sleep(0)
-            return await bucket_rows.sums(self._database, connection, questions)
+                questions.append((ids[slo], state, plans[key]))
+            return await self._sums.of(self._database, connection, questions)
 
     async def history(self, slo: Slo, span: Span, points: int, now: datetime) -> Sequence[Bucket]:
         """Answer the span as about `points` adjoining buckets of one width, oldest first.
@@ -224,6 +258,7 @@ class Ledger:
         async with self._database.reading() as connection:
             left = set(await connection.scalars(select(ledgers.c.id)))
         self._ids = {name: slo_id for name, slo_id in self._ids.items() if slo_id in left}
+        self._sums.keep(left)
 
     async def _identify(self, slos: Sequence[Slo]) -> Mapping[Slo, int]:
         """Answer the ledgers' numbers; begin those that are not there."""
@@ -256,17 +291,36 @@ def _beginning(service: str, name: str, mark: str, sli: Sli) -> dict[str, object
 async def _states(
     connection: AsyncConnection, ids: Iterable[int], *, lock: bool = False
 ) -> dict[int, LedgerState]:
-    names = [field.name for field in dataclasses.fields(LedgerState)]
-    columns = [ledgers.c[name] for name in names]
-    query = select(ledgers.c.id, *columns).where(ledgers.c.id.in_(list(ids)))
+    query = select(ledgers.c.id, *_STATE).where(ledgers.c.id.in_(list(ids)))
     if lock:
-        query = query.with_for_update()
+        # In one order, so that two writers never wait for each other crosswise.
+        query = query.order_by(ledgers.c.id).with_for_update()
     found = {}
     for slo_id, *values in await connection.execute(query):
-        state = LedgerState(*values)
-        fault = None if state.fault is None else Fault(state.fault)
-        found[slo_id] = dataclasses.replace(state, fault=fault)
+        if values[_FAULT] is not None:
+            values[_FAULT] = Fault(values[_FAULT])
+        found[slo_id] = LedgerState(*values)
     return found
+
+
+async def _note_written(
+    connection: AsyncConnection, states: Mapping[int, LedgerState], span: Span, width: int, now: datetime
+) -> dict[int, LedgerState]:
+    """Write down how far ledgers are filled after `span` was told; answer their states."""
+    alike: dict[LedgerState, list[int]] = defaultdict(list)
+    for slo_id, state in states.items():
+        alike[state].append(slo_id)
+    after: dict[int, LedgerState] = {}
+    for state, ids in alike.items():
+        values: dict[str, Any] = {
+            **after_writing(state, span, width),
+            "read_at": now,
+            "fault": None,
+            "problem": None,
+        }
+        await connection.execute(update(ledgers).where(ledgers.c.id.in_(sorted(ids))).values(values))
+        after |= dict.fromkeys(ids, dataclasses.replace(state, **values))
+    return after
 
 
 def _aligned(span: Span, width: int) -> tuple[int, int]:
@@ -284,6 +338,11 @@ def _segments(state: LedgerState, span: Span, now: datetime) -> tuple[Segment, .
         finest = next(tier for tier in pyramid if tier.since <= floor(end, MINUTE))
         span = Span(span.start, instant(floor(end, finest.width) + finest.width))
     return _covering(span, pyramid, state.refined)
+
+
+def _lasts_until(state: LedgerState) -> int:
+    """Answer the second, a whole hour, before which nothing is read again."""
+    return 0 if state.filled_to is None else floor(seconds(state.filled_to - OVERLAP), HOUR)
 
 
 @lru_cache(maxsize=4_096)

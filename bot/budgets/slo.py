@@ -57,6 +57,10 @@ class Slo:
     window: Window
     sli: Sli
 
+    def __hash__(self) -> int:
+        # Enough to tell them apart, and quick: thousands are looked up at every evaluation.
+        return hash((self.service, self.name))
+
     @property
     def key(self) -> str:
         """`service/name`, unique in a workspace."""

@@ -48,11 +48,18 @@ class Bucket:
 class Source(Protocol):
     """A monitoring system that counts events."""
 
-    async def read(self, sli: Sli, span: Span, step: timedelta) -> Sequence[Bucket]:
-        """Count the events of `span` in buckets of width `step`, oldest first.
+    def groups(self, slis: Sequence[Sli], at_most: int) -> Sequence[Sequence[Sli]]:
+        """Sort SLIs into groups that the system answers together, none larger than `at_most`."""
+        ...
+
+    async def read_together(
+        self, slis: Sequence[Sli], span: Span, step: timedelta
+    ) -> Sequence[Sequence[Bucket] | SourceError]:
+        """Count for each SLI of a group the events of `span` in buckets of width `step`, oldest first.
 
         `span` is aligned: start and end are multiples of `step` since the epoch. Buckets without
-        events may be left out. Raises `SourceError`.
+        events may be left out. What is wrong with one SLI's answer is its answer; raises `SourceError`
+        where there is none for any.
         """
         ...
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 
 from bot.budgets.ledger_state import LedgerState
@@ -55,6 +56,7 @@ def ceil(at_s: float, width: int) -> int:
     return math.ceil(at_s / width) * width
 
 
+@lru_cache(maxsize=64)
 def base_width(evaluate_every: timedelta) -> int:
     """Answer the finest bucket in seconds: the largest divisor of a minute within the interval."""
     every = max(1, int(evaluate_every / _SECOND))

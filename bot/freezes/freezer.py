@@ -5,7 +5,7 @@ FreezeError
 └── AlreadyRequested  this very request was carried out before (a repeated delivery)
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -118,13 +118,12 @@ class Freezer:
         self, service: Service, budgets: Sequence[Budget], now: datetime
     ) -> Sequence[BudgetTransition]:
         """Decide on the service's budgets and carry it out; answer what happened."""
-        judged: list[Judged] = [(budget, service.policy_for(budget.slo)) for budget in budgets]
-        async with self._database.reading() as connection:
-            quiet = await self._decide(connection, service, judged, now)
-        if quiet is None:
+        quiet = await self._decide_on_all([(service, budgets)], now)
+        if not quiet:
             return ()
+        judged = _judged(service, budgets)
         # Asked before the transaction, so that nobody waits for it, and of services alone that freeze.
-        spending = await self._spending(service, quiet, now)
+        spending = await self._spending(service, quiet[0][2], now)
         async with self._database.transaction() as connection:
             decision = await self._decide(connection, service, judged, now)
             if decision is None:
@@ -135,6 +134,31 @@ class Freezer:
             await self._remember(connection, service.name, decision.standing)
         self._after(service.name, decision.transitions)
         return decision.transitions
+
+    async def unsettled(
+        self, assessed: Sequence[tuple[Service, Sequence[Budget]]], now: datetime
+    ) -> list[tuple[Service, Sequence[Budget]]]:
+        """Answer those of the services about which there is something to decide; reads all in one go."""
+        return [(service, budgets) for service, budgets, _ in await self._decide_on_all(assessed, now)]
+
+    async def _decide_on_all(
+        self, assessed: Sequence[tuple[Service, Sequence[Budget]]], now: datetime
+    ) -> list[tuple[Service, Sequence[Budget], Decision]]:
+        """Decide on what lies there now, and leave out the services of which nothing is to be written."""
+        names = {service.name for service, _ in assessed}
+        found = []
+        async with self._database.reading() as connection:
+            standings = await _read_standings(connection, names)
+            holds = await read_holds(connection)
+            own = {hold.service: hold for hold in holds if hold.kind is HoldKind.BUDGET}
+            for service, budgets in assessed:
+                judged, hold = _judged(service, budgets), own.get(service.name)
+                standing = standings.get(service.name, Standing())
+                missing = await self._unmet(connection, service.name) if hold and _is_required(judged) else ()
+                decision = _news(judged, hold, standing, missing, now)
+                if decision is not None:
+                    found.append((service, budgets, decision))
+        return found
 
     async def place(
         self,
@@ -296,13 +320,12 @@ class Freezer:
         self, connection: AsyncConnection, service: Service, judged: Sequence[Judged], now: datetime
     ) -> Decision | None:
         """Decide on what the connection sees; None where there is nothing to write."""
-        standing = await _read_standing(connection, service.name)
+        found = await _read_standings(connection, [service.name])
+        standing = found.get(service.name, Standing())
         lying = await read_holds(connection, service.name)
         own = next((hold for hold in lying if hold.kind is HoldKind.BUDGET), None)
-        required = own is not None and any(policy.unfreeze_requires is not None for _, policy in judged)
-        missing = await self._unmet(connection, service.name) if required else ()
-        decision = decide(judged, hold=own, standing=standing, now=now, missing=missing)
-        return decision if decision.transitions or decision.standing != standing else None
+        missing = await self._unmet(connection, service.name) if own and _is_required(judged) else ()
+        return _news(judged, own, standing, missing, now)
 
     async def _spending(self, service: Service, decision: Decision, now: datetime) -> Spending | None:
         spent = next((one for one in decision.transitions if isinstance(one, BudgetExhausted)), None)
@@ -381,12 +404,33 @@ async def read_holds(connection: AsyncConnection, service: str | None = None) ->
     return [_hold(row) for row in await connection.execute(query)]
 
 
-async def _read_standing(connection: AsyncConnection, service: str) -> Standing:
-    query = select(standing_rows).where(standing_rows.c.service == service)
-    row = (await connection.execute(query)).one_or_none()
-    if row is None:
-        return Standing()
-    return Standing(row.warned, row.recovered_since, row.kept_at, frozenset(row.alerts))
+async def _read_standings(connection: AsyncConnection, services: Collection[str]) -> dict[str, Standing]:
+    query = select(standing_rows).where(standing_rows.c.service.in_(list(services)))
+    return {
+        row.service: Standing(row.warned, row.recovered_since, row.kept_at, frozenset(row.alerts))
+        for row in await connection.execute(query)
+    }
+
+
+def _judged(service: Service, budgets: Sequence[Budget]) -> list[Judged]:
+    return [(budget, service.policy_for(budget.slo)) for budget in budgets]
+
+
+def _is_required(judged: Sequence[Judged]) -> bool:
+    """Tell whether anything but the budgets must be so before a hold is lifted."""
+    return any(policy.unfreeze_requires is not None for _, policy in judged)
+
+
+def _news(
+    judged: Sequence[Judged],
+    own: Hold | None,
+    standing: Standing,
+    missing: Sequence[Missing],
+    now: datetime,
+) -> Decision | None:
+    """Decide; None where there is nothing to write."""
+    decision = decide(judged, hold=own, standing=standing, now=now, missing=missing)
+    return decision if decision.transitions or decision.standing != standing else None
 
 
 def _policies(service: Service) -> list[ErrorBudgetPolicy]:

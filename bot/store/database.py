@@ -13,6 +13,8 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 _BUSY_TIMEOUT_MS = 10_000
@@ -82,6 +84,13 @@ class Database:
         if self.is_sqlite:
             return sqlite.insert(table)
         return cast("sqlite.Insert", postgresql.insert(table))
+
+
+def is_away(error: Exception) -> bool:
+    """Tell whether the database did not answer, whatever was asked of it."""
+    if isinstance(error, DBAPIError):
+        return not isinstance(error, IntegrityError | DataError | ProgrammingError)
+    return isinstance(error, OSError | TimeoutError | SQLAlchemyTimeout)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: Any) -> None:

@@ -4,6 +4,7 @@ The migrations under `migrations/` bring a database to this state; a test holds 
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from sqlalchemy import (
     JSON,
@@ -40,7 +41,13 @@ class Instant(TypeDecorator[datetime]):
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """Turn microseconds into an aware datetime in UTC."""
         del dialect
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else _moment(value)
+
+
+@lru_cache(maxsize=4_096)
+def _moment(epoch_us: int) -> datetime:
+    """Remember moments: thousands of ledgers are filled up to the same one."""
+    return _EPOCH + timedelta(microseconds=epoch_us)
 
 
 metadata = MetaData(

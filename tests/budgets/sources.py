@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from bot.budgets.budget import Events
-from bot.budgets.slo import Sli
+from bot.budgets.assessment import Question, assess_all
+from bot.budgets.budget import Budget, Events
+from bot.budgets.ledger import Ledger
+from bot.budgets.slo import Sli, Slo
 from bot.budgets.source import Bucket, SourceError
 from bot.budgets.tiers import seconds
 from bot.budgets.window import Span
+from tests.values import MINUTE
 
 
 def truth(span: Span) -> Events:
@@ -35,18 +38,24 @@ class CountingSource:
         self.reads: list[tuple[Span, timedelta]] = []
         self.attempts = 0
 
-    async def read(self, sli: Sli, span: Span, step: timedelta) -> Sequence[Bucket]:  # noqa: ARG002 - the port's
+    def groups(self, slis: Sequence[Sli], at_most: int) -> Sequence[Sequence[Sli]]:
+        return [slis[at : at + at_most] for at in range(0, len(slis), at_most)]
+
+    async def read_together(
+        self, slis: Sequence[Sli], span: Span, step: timedelta
+    ) -> Sequence[Sequence[Bucket] | SourceError]:
         self.attempts += 1
         if self.failure is not None and (self.fails_before is None or span.start < self.fails_before):
             raise self.failure
         assert seconds(span.start) % step.total_seconds() == seconds(span.end) % step.total_seconds() == 0
         self.reads.append((span, step))
-        return [
+        told = [
             Bucket(part.start, step, events.bad, events.total)
             for number in range(span.length // step)
             if self._knows(part := Span(span.start + number * step, span.start + (number + 1) * step))
             for events in [truth(part)]
         ]
+        return [told for _ in slis]
 
     async def check(self) -> None:
         if self.failure is not None:
@@ -56,3 +65,9 @@ class CountingSource:
         if self.begins is not None and part.start < self.begins:
             return False
         return self.missing is None or not self.missing.start <= part.start < self.missing.end
+
+
+async def assessed(ledger: Ledger, of: Slo, now: datetime, every: timedelta = MINUTE) -> Budget:
+    """Answer the SLO's budget from what is counted already."""
+    (budget,) = await assess_all(ledger, [Question(of)], now, every)
+    return budget

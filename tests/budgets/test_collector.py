@@ -16,7 +16,7 @@ from bot.budgets.source import InvalidAnswer, SourceRefused, SourceUnavailable
 from bot.budgets.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from bot.store.database import Database
 from bot.store.tables import metadata
-from tests.budgets.sources import CountingSource, truth
+from tests.budgets.sources import CountingSource, assessed, truth
 from tests.values import DAY, HOUR, MINUTE, NOW, prometheus_sli, slo
 
 SECOND = timedelta(seconds=1)
@@ -42,7 +42,7 @@ async def test_the_first_sight_reads_the_whole_window(
     collector: Collector, ledger: Ledger, source: CountingSource
 ) -> None:
     now = NOW + 23 * SECOND
-    await collector.collect(MONTHLY, now, MINUTE)
+    await collector.collect([MONTHLY], now, MINUTE)
     state = await ledger.state(MONTHLY)
     assert (state.filled_from, state.filled_to) == (NOW - 30 * DAY, NOW)
     for length in (30 * DAY, 3 * DAY, 6 * HOUR, HOUR, MINUTE):
@@ -55,37 +55,37 @@ async def test_the_first_sight_reads_the_whole_window(
 async def test_later_only_the_new_part_is_read(
     collector: Collector, ledger: Ledger, source: CountingSource
 ) -> None:
-    await collector.collect(MONTHLY, NOW, MINUTE)
+    await collector.collect([MONTHLY], NOW, MINUTE)
     source.reads.clear()
-    await collector.collect(MONTHLY, NOW + 2 * MINUTE, MINUTE)
+    await collector.collect([MONTHLY], NOW + 2 * MINUTE, MINUTE)
     assert source.reads[0] == (Span(NOW - OVERLAP, NOW + 2 * MINUTE), MINUTE)
     # The other question is for the hour in which the window now begins.
     assert source.reads[1:] == [(Span(NOW - 30 * DAY, NOW - 30 * DAY + HOUR), MINUTE)]
     source.reads.clear()
-    await collector.collect(MONTHLY, NOW + 2 * MINUTE + SECOND, MINUTE)
+    await collector.collect([MONTHLY], NOW + 2 * MINUTE + SECOND, MINUTE)
     assert source.reads == []
 
 
 async def test_the_edge_of_the_window_is_exact_to_the_minute(collector: Collector, ledger: Ledger) -> None:
     for past in (0, 7, 53, 60, 61):
         now = NOW + past * MINUTE
-        await collector.collect(MONTHLY, now, MINUTE)
-        budget = await collector.assess(MONTHLY, (), now)
+        await collector.collect([MONTHLY], now, MINUTE)
+        budget = await assessed(ledger, MONTHLY, now)
         assert budget.events == truth(Span(now - 30 * DAY, now))
 
 
 async def test_an_edge_that_the_source_forgot_keeps_its_share(
     collector: Collector, ledger: Ledger, source: CountingSource
 ) -> None:
-    await collector.collect(MONTHLY, NOW, MINUTE)
+    await collector.collect([MONTHLY], NOW, MINUTE)
     source.begins = NOW - 15 * DAY
     now = NOW + 30 * MINUTE
-    await collector.collect(MONTHLY, now, MINUTE)
+    await collector.collect([MONTHLY], now, MINUTE)
     events = await counted(ledger, Span(now - 30 * DAY, now), now)
     exact = truth(Span(now - 30 * DAY, now))
     assert events.total == pytest.approx(exact.total, rel=1e-4)
     source.reads.clear()
-    await collector.collect(MONTHLY, now + MINUTE, MINUTE)
+    await collector.collect([MONTHLY], now + MINUTE, MINUTE)
     assert len(source.reads) == 1
 
 
@@ -93,11 +93,11 @@ async def test_late_samples_are_taken_in(
     collector: Collector, ledger: Ledger, source: CountingSource
 ) -> None:
     source.missing = Span(NOW - 3 * MINUTE, NOW)
-    await collector.collect(MONTHLY, NOW, MINUTE)
+    await collector.collect([MONTHLY], NOW, MINUTE)
     assert await counted(ledger, Span(NOW - 3 * MINUTE, NOW), NOW) == NO_EVENTS
     source.missing = None
     later = NOW + MINUTE
-    await collector.collect(MONTHLY, later, MINUTE)
+    await collector.collect([MONTHLY], later, MINUTE)
     for length in (4 * MINUTE, HOUR, 30 * DAY):
         assert await counted(ledger, Span(later - length, later), later) == truth(Span(later - length, later))
 
@@ -106,14 +106,14 @@ async def test_late_samples_are_taken_in(
 async def test_a_gap_is_filled_when_the_source_returns(
     collector: Collector, ledger: Ledger, source: CountingSource, outage: timedelta
 ) -> None:
-    await collector.collect(MONTHLY, NOW, MINUTE)
+    await collector.collect([MONTHLY], NOW, MINUTE)
     source.failure = DOWN
     later = NOW + outage
-    await collector.collect(MONTHLY, later - MINUTE, MINUTE)
-    assert (await collector.assess(MONTHLY, (), later - MINUTE)).state is SloState.STALE
+    await collector.collect([MONTHLY], later - MINUTE, MINUTE)
+    assert (await assessed(ledger, MONTHLY, later - MINUTE)).state is SloState.STALE
     source.failure = None
-    await collector.collect(MONTHLY, later, MINUTE)
-    budget = await collector.assess(MONTHLY, (), later)
+    await collector.collect([MONTHLY], later, MINUTE)
+    budget = await assessed(ledger, MONTHLY, later)
     assert budget.state is SloState.OK
     assert budget.events == truth(Span(later - 30 * DAY, later))
     for length in (HOUR, 6 * HOUR, 3 * DAY):
@@ -124,18 +124,18 @@ async def test_a_failed_chunk_keeps_those_before_it(
     collector: Collector, ledger: Ledger, source: CountingSource
 ) -> None:
     source.failure, source.fails_before = DOWN, NOW - 20 * DAY
-    await collector.collect(MONTHLY, NOW, MINUTE)
+    await collector.collect([MONTHLY], NOW, MINUTE)
     state = await ledger.state(MONTHLY)
     assert state.fault is Fault.NO_DATA
     assert state.filled_from is not None
     assert NOW - 30 * DAY < state.filled_from <= NOW - 11 * DAY
     assert state.filled_to == NOW
-    budget = await collector.assess(MONTHLY, (), NOW)
+    budget = await assessed(ledger, MONTHLY, NOW)
     assert (budget.state, budget.problem) == (SloState.STALE, "nobody answers")
     source.reads.clear()
     source.failure = None
     later = NOW + 6 * DAY
-    await collector.collect(MONTHLY, later, MINUTE)
+    await collector.collect([MONTHLY], later, MINUTE)
     assert not any(
         span.start >= state.filled_from and span.end <= NOW - HOUR for span, _ in source.reads[:-1]
     )
@@ -145,25 +145,25 @@ async def test_a_failed_chunk_keeps_those_before_it(
 async def test_a_wider_window_is_filled_behind(
     collector: Collector, ledger: Ledger, source: CountingSource
 ) -> None:
-    await collector.collect(slo(sli=prometheus_sli(), window=RollingWindow(7 * DAY)), NOW, MINUTE)
-    budget = await collector.assess(MONTHLY, (), NOW)
+    await collector.collect([slo(sli=prometheus_sli(), window=RollingWindow(7 * DAY))], NOW, MINUTE)
+    budget = await assessed(ledger, MONTHLY, NOW)
     assert (budget.state, budget.problem) == (SloState.STALE, "the history is still being read")
     source.reads.clear()
-    await collector.collect(MONTHLY, NOW, MINUTE)
+    await collector.collect([MONTHLY], NOW, MINUTE)
     assert max(span.end for span, _ in source.reads) == NOW - 7 * DAY
-    assert (await collector.assess(MONTHLY, (), NOW)).events == truth(Span(NOW - 30 * DAY, NOW))
+    assert (await assessed(ledger, MONTHLY, NOW)).events == truth(Span(NOW - 30 * DAY, NOW))
 
 
 async def test_a_passing_fault_is_tried_again_but_a_refusal_is_not(
     collector: Collector, ledger: Ledger, source: CountingSource
 ) -> None:
     source.failure = DOWN
-    await collector.collect(MONTHLY, NOW, MINUTE)
+    await collector.collect([MONTHLY], NOW, MINUTE)
     assert source.attempts == 3
     source.failure = SourceRefused("no such metric")
-    await collector.collect(MONTHLY, NOW, MINUTE)
+    await collector.collect([MONTHLY], NOW, MINUTE)
     assert source.attempts == 4
-    budget = await collector.assess(MONTHLY, (), NOW)
+    budget = await assessed(ledger, MONTHLY, NOW)
     assert (budget.state, budget.problem) == (SloState.NO_DATA, "no such metric")
 
 
@@ -171,34 +171,34 @@ async def test_an_impossible_answer_makes_the_slo_invalid(
     collector: Collector, ledger: Ledger, source: CountingSource
 ) -> None:
     source.failure = InvalidAnswer("there are more good events than events in all")
-    await collector.collect(MONTHLY, NOW, MINUTE)
-    assert (await collector.assess(MONTHLY, (), NOW)).state is SloState.INVALID
+    await collector.collect([MONTHLY], NOW, MINUTE)
+    assert (await assessed(ledger, MONTHLY, NOW)).state is SloState.INVALID
     source.failure = None
-    await collector.collect(MONTHLY, NOW, MINUTE)
-    assert (await collector.assess(MONTHLY, (), NOW)).state is SloState.OK
+    await collector.collect([MONTHLY], NOW, MINUTE)
+    assert (await assessed(ledger, MONTHLY, NOW)).state is SloState.OK
 
 
 async def test_a_number_that_is_none_is_never_written(
     collector: Collector, ledger: Ledger, source: CountingSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.budgets.sources._bad", lambda _: float("nan"))
-    await collector.collect(MONTHLY, NOW, MINUTE)
-    budget = await collector.assess(MONTHLY, (), NOW)
+    await collector.collect([MONTHLY], NOW, MINUTE)
+    budget = await assessed(ledger, MONTHLY, NOW)
     assert budget.state is SloState.INVALID
     assert (await ledger.state(MONTHLY)).filled_to is None
 
 
-async def test_a_source_that_does_not_exist_is_told(collector: Collector) -> None:
+async def test_a_source_that_does_not_exist_is_told(collector: Collector, ledger: Ledger) -> None:
     elsewhere = slo(sli=CounterSli("thanos", "a", bad="b"))
-    await collector.collect(elsewhere, NOW, MINUTE)
-    budget = await collector.assess(elsewhere, (), NOW)
+    await collector.collect([elsewhere], NOW, MINUTE)
+    budget = await assessed(ledger, elsewhere, NOW)
     assert (budget.state, budget.problem) == (SloState.NO_DATA, "there is no source named thanos")
 
 
-async def test_nothing_read_for_three_intervals_is_stale(collector: Collector) -> None:
-    await collector.collect(MONTHLY, NOW, MINUTE)
-    assert (await collector.assess(MONTHLY, (), NOW + 3 * MINUTE)).state is SloState.OK
-    budget = await collector.assess(MONTHLY, (), NOW + 3 * MINUTE + SECOND)
+async def test_nothing_read_for_three_intervals_is_stale(collector: Collector, ledger: Ledger) -> None:
+    await collector.collect([MONTHLY], NOW, MINUTE)
+    assert (await assessed(ledger, MONTHLY, NOW + 3 * MINUTE)).state is SloState.OK
+    budget = await assessed(ledger, MONTHLY, NOW + 3 * MINUTE + SECOND)
     assert budget.state is SloState.STALE
     assert budget.as_of == NOW
     assert budget.remaining is not None
@@ -208,14 +208,14 @@ async def test_progress_is_seen_while_the_history_is_read(
     collector: Collector, source: CountingSource
 ) -> None:
     seen: list[Progress] = []
-    read = source.read
+    read = source.read_together
 
     async def watched(*question: object) -> object:
         seen.extend(collector.progress.values())
         return await read(*question)  # type: ignore[arg-type]
 
-    source.read = watched  # type: ignore[method-assign, assignment]
-    await collector.collect(MONTHLY, NOW, MINUTE)
+    source.read_together = watched  # type: ignore[method-assign, assignment]
+    await collector.collect([MONTHLY], NOW, MINUTE)
     assert [progress.done for progress in seen] == sorted({progress.done for progress in seen})
     assert 0 < seen[0].done < seen[-1].done < seen[-1].total
     assert collector.progress == {}
@@ -225,19 +225,21 @@ async def test_pushed_events_are_never_read(
     collector: Collector, ledger: Ledger, source: CountingSource
 ) -> None:
     orders = slo("orders", sli=EventsSli(), objective=0.9)
-    await collector.collect(orders, NOW, MINUTE)
-    assert (await collector.assess(orders, (), NOW)).state is SloState.NO_TRAFFIC
+    await collector.collect([orders], NOW, MINUTE)
+    assert (await assessed(ledger, orders, NOW)).state is SloState.NO_TRAFFIC
     await ledger.push([PushedEvent(orders, 95, 5, NOW - HOUR)], NOW)
-    budget = await collector.assess(orders, (2 * HOUR,), NOW + 5 * DAY)
+    budget = await assessed(ledger, orders, NOW + 5 * DAY)
     assert (budget.state, budget.as_of) == (SloState.OK, NOW + 5 * DAY)
     assert budget.remaining == pytest.approx(0.5)
     assert source.attempts == 0
 
 
-async def test_an_uptime_without_incidents_is_whole(collector: Collector, source: CountingSource) -> None:
+async def test_an_uptime_without_incidents_is_whole(
+    collector: Collector, ledger: Ledger, source: CountingSource
+) -> None:
     uptime = slo("uptime", sli=DowntimeSli(), window=RollingWindow(7 * DAY))
-    await collector.collect(uptime, NOW, MINUTE)
-    budget = await collector.assess(uptime, (), NOW)
+    await collector.collect([uptime], NOW, MINUTE)
+    budget = await assessed(ledger, uptime, NOW)
     assert (budget.state, budget.as_of, budget.remaining) == (SloState.OK, NOW, 1)
     assert budget.remaining_minutes == pytest.approx(10.08)
     assert source.attempts == 0
@@ -245,18 +247,18 @@ async def test_an_uptime_without_incidents_is_whole(collector: Collector, source
 
 async def test_a_calendar_window_begins_at_local_midnight(collector: Collector, ledger: Ledger) -> None:
     monthly = slo(sli=prometheus_sli(), window=CalendarWindow(CalendarUnit.MONTH, "Asia/Kolkata"))
-    await collector.collect(monthly, NOW, MINUTE)
-    budget = await collector.assess(monthly, (), NOW)
+    await collector.collect([monthly], NOW, MINUTE)
+    budget = await assessed(ledger, monthly, NOW)
     assert budget.events == truth(Span(datetime.fromisoformat("2026-10-31T18:30Z"), NOW))
 
 
 async def test_a_clock_set_back_and_forth_corrupts_nothing(collector: Collector, ledger: Ledger) -> None:
     for hours in (0, -5, 30, 1, 2):
         now = NOW + hours * HOUR
-        await collector.collect(MONTHLY, now, MINUTE)
+        await collector.collect([MONTHLY], now, MINUTE)
         assert (await ledger.state(MONTHLY)).filled_to == now
     now = NOW + 31 * HOUR
-    await collector.collect(MONTHLY, now, MINUTE)
+    await collector.collect([MONTHLY], now, MINUTE)
     for length in (HOUR, 6 * HOUR, 3 * DAY, 30 * DAY):
         assert await counted(ledger, Span(now - length, now), now) == truth(Span(now - length, now))
 
@@ -297,15 +299,21 @@ async def test_whatever_fails_in_between_the_ledger_ends_with_the_truth(
             await connection.run_sync(metadata.create_all)
         ledger = Ledger(database)
         collector = Collector(ledger, {"prometheus": source}, retry_wait=timedelta())
+        other_replica = Ledger(database)
         for step, fails, compacts in ticks:
             now += timedelta(seconds=step)
             source.failure = DOWN if fails else None
             source.fails_before = now - HOUR if step % 60 else None
-            await collector.collect(promised, now, interval)
+            await collector.collect([promised], now, interval)
             if compacts:
                 await ledger.compact(now, 30 * DAY)
+            # What is remembered of earlier sums is what anybody counts who remembers nothing.
+            spans = [window.span(now), Span(now - 3 * DAY, now), Span(now - HOUR, now)]
+            fresh = await Ledger(database).counts(promised, spans, now)
+            assert await ledger.counts(promised, spans, now) == pytest.approx(fresh)
+            assert await other_replica.counts(promised, spans, now) == pytest.approx(fresh)
         source.failure = None
-        await collector.collect(promised, now, interval)
+        await collector.collect([promised], now, interval)
         filled_to = (await ledger.state(promised)).filled_to
         assert filled_to is not None
         assert now - filled_to < MINUTE

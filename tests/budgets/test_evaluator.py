@@ -1,15 +1,15 @@
 """The loop around collecting and judging, and the pictures that it can draw."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from bot.budgets.budget import Budget, SloState
+from bot.budgets.budget import SloState
 from bot.budgets.collector import Collector
-from bot.budgets.evaluator import Evaluator, burn_windows
+from bot.budgets.evaluator import Assessed, Evaluator, burn_windows
 from bot.budgets.ledger import Ledger
 from bot.budgets.pushed_events import PushedEvent
 from bot.clock import SystemClock
@@ -31,11 +31,11 @@ class Desk:
             Collector(self.ledger, {}), self.ledger, lambda: policies, SystemClock(), self.judge
         )
 
-    async def judge(self, of: Service, budgets: Sequence[Budget], now: datetime) -> None:
-        del budgets, now
-        if of.name in self.broken:
+    async def judge(self, assessed: Assessed, now: datetime) -> None:
+        del now
+        if self.broken & {of.name for of, _ in assessed}:
             raise RuntimeError("cannot decide")
-        self.judged.append(of.name)
+        self.judged += [of.name for of, _ in assessed]
 
 
 @pytest.fixture

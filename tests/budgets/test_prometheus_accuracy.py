@@ -18,6 +18,7 @@ from bot.budgets.sources.prometheus import PrometheusSource
 from bot.budgets.window import RollingWindow, Span
 from bot.store.database import Database
 from bot.store.tables import metadata
+from tests.budgets.sources import assessed
 from tests.budgets.traffic import METRIC, Pod, Traffic
 from tests.servers import Prometheus, running_exporter, running_prometheus
 from tests.values import DAY, HOUR, MINUTE, NOW, slo
@@ -85,13 +86,13 @@ async def test_thirty_days_agree_with_prometheus_within_a_thousandth(tmp_path: P
         running_prometheus(tmp_path, openmetrics=MONTH.openmetrics()) as prometheus,
         collecting(prometheus.url, tmp_path) as (ledger, collector),
     ):
-        await collector.collect(promised, NOW, MINUTE)
+        await collector.collect([promised], NOW, MINUTE)
         for length in (30 * DAY, 7 * DAY):
             span = Span(NOW - length, NOW)
             (events,) = await ledger.counts(promised, [span], NOW)
             assert (events.bad, events.total) == close(seen(MONTH, span), 1e-9)
             assert (events.bad, events.total) == close(await increase(prometheus, span), 0.001)
-        budget = await collector.assess(promised, (), NOW)
+        budget = await assessed(ledger, promised, NOW)
         assert budget.state is SloState.OK
         assert (await ledger.state(promised)).filled_from == NOW - 30 * DAY
 
@@ -105,7 +106,7 @@ async def test_a_window_that_begins_amid_an_hour_agrees_at_every_minute(tmp_path
         collecting(prometheus.url, tmp_path) as (ledger, collector),
     ):
         for now in (NOW - 23 * MINUTE, NOW - 22 * MINUTE, NOW - MINUTE, NOW):
-            await collector.collect(promised, now, MINUTE)
+            await collector.collect([promised], now, MINUTE)
             span = Span(now - 7 * DAY, now)
             (events,) = await ledger.counts(promised, [span], now)
             assert (events.bad, events.total) == close(seen(traffic, span), 1e-9)
@@ -126,18 +127,18 @@ async def test_minute_by_minute_through_an_outage_nothing_is_lost(tmp_path: Path
 
         async def collect_until(start: datetime, end: datetime) -> None:
             for tick in range((end - start) // every + 1):
-                await collector.collect(promised, start + tick * every, every)
+                await collector.collect([promised], start + tick * every, every)
 
         await collect_until(NOW - HOUR, NOW - 40 * MINUTE)
         await prometheus.stop()
         await collect_until(NOW - 39 * MINUTE, NOW - 38 * MINUTE)
-        budget = await collector.assess(promised, (), NOW - 38 * MINUTE)
+        budget = await assessed(ledger, promised, NOW - 38 * MINUTE, every)
         assert budget.state is SloState.STALE
         assert budget.as_of == NOW - 40 * MINUTE
         assert "cannot be reached" in (budget.problem or "")
         await prometheus.start()
         await collect_until(NOW - 15 * MINUTE, NOW)
-        assert (await collector.assess(promised, (), NOW)).state is SloState.OK
+        assert (await assessed(ledger, promised, NOW, every)).state is SloState.OK
         for length in (2 * HOUR, HOUR, 30 * MINUTE, every):
             span = Span(NOW - length, NOW)
             (events,) = await ledger.counts(promised, [span], NOW)
@@ -157,8 +158,8 @@ async def test_live_scrapes_are_counted_through_a_restart_of_prometheus(tmp_path
 
         async def counted() -> Events:
             now = datetime.now(UTC)
-            await collector.collect(promised, now, SECOND)
-            budget = await collector.assess(promised, (), now)
+            await collector.collect([promised], now, SECOND)
+            budget = await assessed(ledger, promised, now, SECOND)
             assert budget.state in {SloState.OK, SloState.NO_TRAFFIC}
             assert budget.events is not None
             return budget.events
@@ -170,7 +171,7 @@ async def test_live_scrapes_are_counted_through_a_restart_of_prometheus(tmp_path
         await until(scraped, 97.0)
         await until(counted, Events(0, 90))
         await prometheus.kill()
-        await collector.collect(promised, datetime.now(UTC) + SECOND, SECOND)
+        await collector.collect([promised], datetime.now(UTC) + SECOND, SECOND)
         assert (await ledger.state(promised)).fault is Fault.NO_DATA
         exporter.count(METRIC, 10, service="checkout", code="500")
         await prometheus.start()

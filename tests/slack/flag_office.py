@@ -118,7 +118,7 @@ async def evaluated(office: Office, rate: float = 0.5, **changes: Any) -> None:
     """Let checkout be evaluated, burning at that rate."""
     promised = office.shop.catalog.services["checkout"].slos
     office.shop.budgets["checkout"] = [burning(one, rate, **changes) for one in promised]
-    office.flags.evaluated("checkout")
+    office.flags.evaluated(["checkout"])
     await office.flags.tick()
 
 

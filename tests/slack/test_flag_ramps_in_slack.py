@@ -116,7 +116,7 @@ async def test_a_ramp_holds_while_the_service_cannot_be_measured(office: Office)
     assert await exposure(office) == 0.01
     assert (await occasions(office))[-1] == "ramp_held"
     office.shop.budgets["checkout"] = known
-    office.flags.evaluated("checkout")
+    office.flags.evaluated(["checkout"])
     await office.flags.tick()
     await office.flags.tick()
     assert await exposure(office) == 0.05

@@ -8,8 +8,10 @@ import base64
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, assert_never
 
 import aiohttp
@@ -18,7 +20,8 @@ import structlog
 from bot.budgets.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
 from bot.budgets.source import Bucket, InvalidAnswer, SourceError, SourceRefused, SourceUnavailable
 from bot.budgets.sources import promql
-from bot.budgets.sources.counters import Series, count_events
+from bot.budgets.sources.counters import Counters, Queries, Series, count_events
+from bot.budgets.sources.selectors import Joint, families, join, parse
 from bot.budgets.window import Span
 
 log = structlog.get_logger(__name__)
@@ -67,49 +70,60 @@ class PrometheusSource:
         """Ask for the number 1; raises `SourceError`."""
         await self._ask("query", {"query": "vector(1)"})
 
+    def groups(self, slis: Sequence[Sli], at_most: int) -> list[list[Sli]]:
+        """Sort SLIs into groups that are asked together; those of a group differ only in label values."""
+        return _sorted(tuple(slis), at_most)
+
     async def read(self, sli: Sli, span: Span, step: timedelta) -> Sequence[Bucket]:
-        """Count the events of `span` in buckets of width `step`; see the port."""
+        """Count the events of one SLI; see `read_together`."""
+        (answer,) = await self.read_together([sli], span, step)
+        if isinstance(answer, SourceError):
+            raise answer
+        return answer
+
+    async def read_together(
+        self, slis: Sequence[Sli], span: Span, step: timedelta
+    ) -> list[Sequence[Bucket] | SourceError]:
+        """Count the events of `span` in buckets of width `step` for SLIs of one group; see the port."""
         wide = int(step.total_seconds())
         steps = range(_seconds(span.start), _seconds(span.end), wide)
-        match sli:
-            case CounterSli():
-                total, bad = await self._read_counters(sli, steps)
-            case LatencySli():
-                total, bad = await self._read_histogram(sli, steps)
-            case EventsSli() | DowntimeSli():
-                raise SourceRefused("Prometheus counts neither pushed events nor downtime")
-            case _:
-                assert_never(sli)
-        return [
-            Bucket(_EPOCH + timedelta(seconds=start), step, bad.get(start, 0.0), total.get(start, 0.0))
-            for start in sorted({*total, *bad})
-        ]
+        counters = [_counters(sli) for sli in slis]
+        found = await self._count(counters, steps)
+        answers: list[Sequence[Bucket] | SourceError] = []
+        for sli, named, series in zip(slis, counters, found, strict=True):
+            try:
+                total, bad = await self._judge(sli, named, series, steps)
+            except SourceUnavailable:
+                raise
+            except SourceError as error:
+                answers.append(error)
+            else:
+                answers.append(_buckets(total, bad, step))
+        return answers
 
-    async def _read_counters(self, sli: CounterSli, steps: range) -> tuple[Series, Series]:
-        other = sli.bad if sli.bad is not None else sli.good
-        if other is None:
-            raise SourceRefused("the SLI names neither the bad events nor the good ones")
-        found = await self._count({"total": sli.total, "other": other}, steps)
-        total, counted = found["total"], found["other"]
-        name = "good" if sli.bad is None else "bad"
+    async def _judge(
+        self, sli: Sli, counters: Counters, found: Mapping[str, Series], steps: range
+    ) -> tuple[Series, Series]:
+        """Answer all events and the bad ones; raises `InvalidAnswer` for what cannot be true."""
+        for name, series in found.items():
+            if any(events < 0 for events in series.values()):
+                raise InvalidAnswer(f"{counters[name]} answered a negative number of events")
+        total = found["total"]
+        if isinstance(sli, LatencySli):
+            good = found["good"]
+            if any(total.values()) and not any(good.values()):
+                await self._check_boundary(sli, steps)
+            _check_below(good, total, "there are more quick events than events in all")
+            return total, _rest(total, good)
+        counted = found["other"]
+        name = "good" if isinstance(sli, CounterSli) and sli.bad is None else "bad"
         _check_below(counted, total, f"there are more {name} events than events in all")
-        return total, _rest(total, counted) if sli.bad is None else counted
+        return total, _rest(total, counted) if name == "good" else counted
 
-    async def _read_histogram(self, sli: LatencySli, steps: range) -> tuple[Series, Series]:
-        match = sli.match.strip().rstrip(",")
-        braces = f"{match}," if match else ""
-        everything = f"{sli.histogram}_count{{{match}}}"
-        quick = f'{sli.histogram}_bucket{{{braces}le=~"{_boundary_pattern(sli.threshold)}"}}'
-        found = await self._count({"total": everything, "good": quick}, steps)
-        total, good = found["total"], found["good"]
-        if any(total.values()) and not any(good.values()):
-            await self._check_boundary(sli, match, steps)
-        _check_below(good, total, "there are more quick events than events in all")
-        return total, _rest(total, good)
-
-    async def _check_boundary(self, sli: LatencySli, match: str, steps: range) -> None:
+    async def _check_boundary(self, sli: LatencySli, steps: range) -> None:
         """Raise `InvalidAnswer` if the histogram has no bucket that ends at the threshold."""
         at = min(steps.stop, steps.start + _MOST_POINTS * steps.step)
+        match = sli.match.strip().rstrip(",")
         selector = f"{sli.histogram}_bucket{{{match}}}[{max(promql.LOOKBACK_S, at - steps.start)}s]"
         query = f"group by (le) (last_over_time({selector}))"
         result = await self._ask("query", {"query": query, "time": str(at)})
@@ -120,27 +134,48 @@ class PrometheusSource:
             threshold = f"{sli.threshold.total_seconds():g}"
             raise InvalidAnswer(f"{sli.histogram} has no bucket that ends at {threshold} s; it has: {shown}")
 
-    async def _count(self, counters: Mapping[str, str], steps: range) -> dict[str, Series]:
+    async def _count(self, counters: Sequence[Counters], steps: range) -> list[dict[str, Series]]:
         """Count each counter: a selector by its differences, a query with `$window` as it says."""
-        selectors = {name: text for name, text in counters.items() if WINDOW not in text}
-        found = await count_events(self._evaluate, selectors, steps) if selectors else {}
-        for name, text in counters.items():
-            if WINDOW in text:
-                query = text.replace(WINDOW, f"{steps.step}s")
-                found[name] = await self._evaluate_sum(query, steps)
-        for name, series in found.items():
-            if any(events < 0 for events in series.values()):
-                raise InvalidAnswer(f"{counters[name]} answered a negative number of events")
+        selectors = [{name: text for name, text in each.items() if WINDOW not in text} for each in counters]
+        found: list[dict[str, Series]] = [{} for _ in counters]
+        if selectors[0]:
+            found = await count_events(self._evaluate, selectors, steps)
+        for series, each in zip(found, counters, strict=True):
+            for name, text in each.items():
+                if WINDOW in text:
+                    query = text.replace(WINDOW, f"{steps.step}s")
+                    series[name] = await self._evaluate_sum(query, steps)
         return found
 
-    async def _evaluate(self, queries: Mapping[str, str], steps: range) -> dict[str, Series]:
-        """Evaluate several queries, each of one series, in one request."""
-        query = " or ".join(
-            f'label_replace({text}, "{_PART}", "{name}", "", "")' for name, text in queries.items()
-        )
-        found: dict[str, Series] = {}
-        for labels, values in await self._ask_range(query, steps):
-            found.setdefault(labels.get(_PART, ""), {}).update(values)
+    async def _evaluate(
+        self, counters: Sequence[Counters], queries: Queries, steps: range
+    ) -> list[dict[tuple[str, str], Series]]:
+        """Evaluate queries for many: of one SLI in one request, of several one request for each part."""
+        found: list[dict[tuple[str, str], Series]] = [{} for _ in counters]
+        joints = {name: join(tuple(each[name] for each in counters)) for name in counters[0]}
+        if not any(joint.by for joint in joints.values()):
+            texts = {
+                f"{name} {part}": query
+                for name, joint in joints.items()
+                for part, query in queries(joint.text, steps.step).items()
+            }
+            query = " or ".join(
+                f'label_replace({text}, "{_PART}", "{name}", "", "")' for name, text in texts.items()
+            )
+            for labels, values in await self._ask_range(query, steps):
+                name, _, part = labels.get(_PART, "").partition(" ")
+                for answer in found:
+                    answer.setdefault((name, part), {}).update(values)
+            return found
+        asked = {
+            (name, part): query
+            for name, joint in joints.items()
+            for part, query in queries(joint.text, steps.step, _by(joint)).items()
+        }
+        results = await asyncio.gather(*(self._ask_range(query, steps) for query in asked.values()))
+        for (name, part), result in zip(asked, results, strict=True):
+            for one, series in _shared_out(result, joints[name]):
+                found[one].setdefault((name, part), {}).update(series)
         return found
 
     async def _evaluate_sum(self, query: str, steps: range) -> Series:
@@ -184,6 +219,81 @@ class PrometheusSource:
             raise SourceRefused(f"{self._url} is no address") from error
         except aiohttp.ClientError as error:
             raise SourceUnavailable(f"{self._url} cannot be reached: {error}") from error
+
+
+@lru_cache(maxsize=16_384)
+def _counters(sli: Sli) -> Counters:
+    """Answer what an SLI counts; raises `SourceRefused` for what is not counted here."""
+    match sli:
+        case CounterSli():
+            other = sli.bad if sli.bad is not None else sli.good
+            if other is None:
+                raise SourceRefused("the SLI names neither the bad events nor the good ones")
+            return {"total": sli.total, "other": other}
+        case LatencySli():
+            match = sli.match.strip().rstrip(",")
+            braces = f"{match}," if match else ""
+            boundary = _boundary_pattern(sli.threshold)
+            return {
+                "total": f"{sli.histogram}_count{{{match}}}",
+                "good": f'{sli.histogram}_bucket{{{braces}le=~"{boundary}"}}',
+            }
+        case EventsSli() | DowntimeSli():
+            raise SourceRefused("Prometheus counts neither pushed events nor downtime")
+        case _:
+            assert_never(sli)
+
+
+@lru_cache(maxsize=16_384)
+def _kinship(sli: Sli) -> Hashable | None:
+    """Answer what SLIs that may be asked together have in common; None for one that is asked alone."""
+    try:
+        counters = _counters(sli)
+    except SourceRefused:
+        return None
+    parsed = {name: parse(text) for name, text in counters.items()}
+    if None in parsed.values():
+        return None
+    return tuple((name, selector.shape) for name, selector in parsed.items() if selector is not None)
+
+
+@lru_cache(maxsize=16)
+def _sorted(slis: tuple[Sli, ...], at_most: int) -> list[list[Sli]]:
+    """Remember how SLIs were sorted: at each evaluation they are the same."""
+    kin: dict[Hashable, list[Sli]] = defaultdict(list)
+    for sli in dict.fromkeys(slis):
+        kin[_kinship(sli) or sli].append(sli)
+    found: list[list[Sli]] = []
+    for alike in kin.values():
+        if len(alike) == 1:
+            found.append(alike)
+            continue
+        members = [tuple(_counters(sli).values()) for sli in alike]
+        found += [[alike[one] for one in group] for group in families(members, at_most)]
+    return found
+
+
+def _by(joint: Joint) -> str:
+    return f" by ({', '.join(joint.by)})" if joint.by else ""
+
+
+def _shared_out(
+    result: Sequence[tuple[Mapping[str, str], Series]], joint: Joint
+) -> Iterator[tuple[int, Series]]:
+    """Give each series of an answer to those whose label values it bears."""
+    owners: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for one, values in enumerate(joint.values):
+        owners[values].append(one)
+    for labels, series in result:
+        for one in owners.get(tuple(labels.get(label, "") for label in joint.by), ()):
+            yield one, series
+
+
+def _buckets(total: Series, bad: Series, step: timedelta) -> list[Bucket]:
+    return [
+        Bucket(_EPOCH + timedelta(seconds=start), step, bad.get(start, 0.0), total.get(start, 0.0))
+        for start in sorted({*total, *bad})
+    ]
 
 
 def _authorization(token: str | None, basic: tuple[str, str] | None) -> Mapping[str, str]:

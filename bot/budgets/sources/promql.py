@@ -6,8 +6,9 @@ the counter's last value before the step from its last value in it: neighbouring
 ends, and the sum over them is the true increase, gaps in scraping bridged up to `LOOKBACK`.
 
 What a counter reset, a new series or the end of an outage adds is asked for in a second query, and
-only for the steps that have one. Every function used is in Prometheus 2.26 and later, Thanos, Mimir and
-VictoriaMetrics. How Prometheus itself counts: https://prometheus.io/docs/prometheus/latest/querying/functions/#increase
+only for the steps that have one. `by` (`" by (service)"`) keeps apart what is asked for as one. Every
+function used is in Prometheus 2.26 and later, Thanos, Mimir and VictoriaMetrics. How Prometheus itself
+counts: https://prometheus.io/docs/prometheus/latest/querying/functions/#increase
 """
 
 LOOKBACK_S = 3_600
@@ -25,7 +26,11 @@ STEPS_S = (3_600, 300, 60, 15, 5, 1)
 _ONE_SCRAPE_S = 300
 """Longer than the usual time between two scrapes."""
 
+QUIET_S = LOOKBACK_S // 2
+"""The longest stretch that `doubtful` may be asked about."""
+
 DELTA = "delta"
+DOUBTFUL = "doubtful"
 IRREGULAR = "irregular"
 EXACT = "exact"
 AMBIGUOUS = "ambiguous"
@@ -34,7 +39,26 @@ SERIES = "series"
 REVIVED = "revived"
 
 
-def regular(selector: str, step_s: int) -> dict[str, str]:
+def plain(selector: str, step_s: int, by: str = "") -> dict[str, str]:
+    """Answer the query for `DELTA`, the plain differences."""
+    s = _Series(selector, step_s)
+    return {DELTA: f"sum{by} ({s.last} - {s.before})"}
+
+
+def doubtful(selector: str, step_s: int, by: str = "") -> dict[str, str]:
+    """Answer the query for `DOUBTFUL`, how many series may be irregular in any part of one long step.
+
+    Cheaper than to ask about each part. Where it finds none, every series has a value that stays in sight
+    from the beginning of the step to its end, and that never fell: no part of the step is irregular.
+    """
+    # One that was last seen earlier might be out of sight in the middle of the step.
+    before = f"last_over_time({selector}[{LOOKBACK_S - step_s}s] offset {step_s}s)"
+    last = f"last_over_time({selector}[{LOOKBACK_S}s])"
+    fell = f"(resets({selector}[{LOOKBACK_S + step_s}s]) > 0)"
+    return {DOUBTFUL: f"count{by} ({fell} or ({last} unless {before}))"}
+
+
+def regular(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     """Answer the queries for `DELTA`, the plain differences, and `IRREGULAR`, how many series need more.
 
     A series is irregular in a step that it begins in, or that its value falls in.
@@ -42,12 +66,12 @@ def regular(selector: str, step_s: int) -> dict[str, str]:
     s = _Series(selector, step_s)
     fell = f"({s.resets} > 0) or ({s.lowest} < {s.before})"
     return {
-        DELTA: f"sum({s.last} - {s.before})",
-        IRREGULAR: f"count({fell} or ({s.last} unless {s.before}))",
+        **plain(selector, step_s, by),
+        IRREGULAR: f"count{by} ({fell} or ({s.last} unless {s.before}))",
     }
 
 
-def exact(selector: str, step_s: int) -> dict[str, str]:
+def exact(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     """Answer the queries for `EXACT`, the events of all series, and `AMBIGUOUS`, how many defy it.
 
     `BORN` is how many seem new, of so many `SERIES`. The sum has a term for each kind of series; those
@@ -68,14 +92,14 @@ def exact(selector: str, step_s: int) -> dict[str, str]:
     born = f"(({s.last} - {s.lowest}) unless {s.before} unless ({s.resets} > 0))"
     known = f"({steady} or {restarted} or {once} or {born})"
     return {
-        EXACT: f"sum({known})",
-        AMBIGUOUS: f"count({s.last} unless {known})",
-        BORN: f"count({s.last} unless {s.before})",
-        SERIES: f"count({s.last})",
+        EXACT: f"sum{by} ({known})",
+        AMBIGUOUS: f"count{by} ({s.last} unless {known})",
+        BORN: f"count{by} ({s.last} unless {s.before})",
+        SERIES: f"count{by} ({s.last})",
     }
 
 
-def revived(selector: str, step_s: int) -> dict[str, str]:
+def revived(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     """Answer the query for what series counted while they were silent for longer than the lookback.
 
     It adds to `EXACT` the difference from the last value before the silence, or, where the counter fell
@@ -84,12 +108,12 @@ def revived(selector: str, step_s: int) -> dict[str, str]:
     s = _Series(selector, step_s)
     long_ago = f"last_over_time({selector}[{OUTAGE_LOOKBACK_S}s] offset {step_s}s)"
     first = f"({s.lowest} unless {s.before})"
-    return {REVIVED: f"sum((({first} - {long_ago}) >= 0) or ({first} and {long_ago}))"}
+    return {REVIVED: f"sum{by} ((({first} - {long_ago}) >= 0) or ({first} and {long_ago}))"}
 
 
-def rough(selector: str, step_s: int) -> dict[str, str]:
+def rough(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     """Answer the query for steps that cannot be cut further: Prometheus' own estimate for all series."""
-    return {EXACT: f"sum(increase({selector}[{step_s}s]))"}
+    return {EXACT: f"sum{by} (increase({selector}[{step_s}s]))"}
 
 
 class _Series:

@@ -20,8 +20,8 @@ SERVICES = 100
 RATE, SECONDS, AT_ONCE = 200.0, 30.0, 32
 
 
-def shop(services: int) -> str:
-    """Write policies of so many services with pushed events."""
+def shop(services: int, window: str = "30d") -> str:
+    """Write policies of so many services with pushed events, one SLO each."""
     documents = [
         """apiVersion: governor/v1
 kind: Workspace
@@ -34,7 +34,7 @@ kind: Service
 metadata: {{name: service-{number}}}
 spec:
   channel: "#checkout"
-  slos: [{{name: orders, objective: 99, window: 30d, sli: {{events: {{}}}}}}]"""
+  slos: [{{name: orders, objective: 99, window: {window}, sli: {{events: {{}}}}}}]"""
         for number in range(services)
     ]
     return "\n---\n".join(documents)

@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,9 +30,13 @@ from bot.store.migrate import migrate
 from tests.servers import running_prometheus
 
 SLOS_A_SERVICE = 10
-PEER_SAMPLE = 40
+PEER_SAMPLES = (20, 100)
 _DAYS = 30
-_SAMPLE_S = 2_700
+_SAMPLE_S, _DENSE_S = 300, 30
+_DENSE_FOR_S = 3 * 3_600
+"""The last three hours have a sample every 30 s, what lies before one every five minutes."""
+_BLOCK_S = 162 * 3_600
+_TICKS = 7
 _EVERY = timedelta(seconds=60)
 _WINDOWS = {"1h": 3_600, "6h": 21_600, "3d": 259_200, "30d": 2_592_000}
 _VENV = Path(".cache/slo-generator")
@@ -63,20 +67,24 @@ class StandingClock:
         await asyncio.sleep(seconds)
 
 
-def history(slos: int, end: datetime) -> str:
-    """Write 30 days of two counters for each SLO, as OpenMetrics."""
-    times = range(int(end.timestamp()) - _DAYS * 86_400 - 7_200, int(end.timestamp()) + 1, _SAMPLE_S)
+def history(slos: int, end: datetime) -> Iterator[str]:
+    """Write 30 days of two counters for each SLO, as OpenMetrics: a text for each block of Prometheus'."""
+    last = int(end.timestamp())
+    first = (last - _DAYS * 86_400 - 7_200) // _SAMPLE_S * _SAMPLE_S
+    dense = last - _DENSE_FOR_S
+    times = [*range(first, dense, _SAMPLE_S), *range(dense, last + 1, _DENSE_S)]
+    for block in range(first // _BLOCK_S, last // _BLOCK_S + 1):
+        within = [at for at in times if at // _BLOCK_S == block]
+        yield "".join(["# TYPE http_requests counter\n", *_samples(slos, within, first), "# EOF\n"])
 
-    def lines() -> Iterator[str]:
-        yield "# TYPE http_requests counter"
-        for number in range(slos):
-            labels = f'service="service-{number // SLOS_A_SERVICE}",operation="{number % SLOS_A_SERVICE}"'
-            for code, each in (("200", 1_000), ("500", number % 5)):
-                for count, at in enumerate(times):
-                    yield f'http_requests_total{{{labels},code="{code}"}} {count * each} {at}'
-        yield "# EOF\n"
 
-    return "\n".join(lines())
+def _samples(slos: int, times: Sequence[int], first: int) -> Iterator[str]:
+    for number in range(slos):
+        labels = f'service="service-{number // SLOS_A_SERVICE}",operation="{number % SLOS_A_SERVICE}"'
+        for code, each_s in (("200", 10), ("500", 0.01 * (number % 5))):
+            series = f'http_requests_total{{{labels},code="{code}"}}'
+            for at in times:
+                yield f"{series} {int((at - first) * each_s)} {at}\n"
 
 
 def services(slos: int, window: timedelta = timedelta(days=_DAYS)) -> list[Service]:
@@ -107,14 +115,14 @@ def _slo(service: int, operation: int, window: timedelta) -> Slo:
 
 async def measure(folder: Path, slos: int) -> Evaluated:
     """Fill the ledger, time a tick of ours, and the peer on a sample of the SLOs."""
-    end = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=3)
+    end = datetime.now(UTC).replace(second=0, microsecond=0)
     async with (
         running_prometheus(folder, openmetrics=history(slos, end)) as prometheus,
         Database(f"sqlite+aiosqlite:///{folder}/evaluation.db") as database,
         aiohttp.ClientSession() as session,
     ):
         await migrate(database)
-        clock = StandingClock(end)
+        clock = StandingClock(end - (_TICKS + 1) * _EVERY)
         catalog = Catalog(
             Workspace("acme", "#releases", evaluate_every=_EVERY),
             {service.name: service for service in services(slos)},
@@ -132,24 +140,30 @@ async def measure(folder: Path, slos: int) -> Evaluated:
         collector = Collector(ledger, {"prometheus": source})
         evaluator = Evaluator(collector, ledger, lambda: catalog, clock, assessed)
         ticks = []
-        for _ in range(4):
+        for _ in range(1 + _TICKS):
             began = time.perf_counter()
             await evaluator.evaluate(list(catalog.services.values()))
             ticks.append(time.perf_counter() - began)
             clock.time += _EVERY
         budgets = {budget.slo.key: budget for all_ in evaluator.latest.values() for budget in all_}
-        peer_s, reports = await asyncio.to_thread(
-            slo_generator, folder, prometheus.url, slos, clock.time - _EVERY
-        )
+        at = clock.time - _EVERY
+        runs = [
+            (count, *await asyncio.to_thread(slo_generator, folder, prometheus.url, slos, count, at))
+            for count in PEER_SAMPLES
+        ]
+        (few, few_s, _), (many, many_s, reports) = runs
+        peer_s = (many_s - few_s) / (many - few) * slos
         difference = max(abs((budgets[key].remaining or 0.0) - left) for key, left in reports.items())
         return Evaluated(statistics.median(ticks[1:]), peer_s, difference, ticks[0])
 
 
-def slo_generator(folder: Path, url: str, slos: int, at: datetime) -> tuple[float, dict[str, float]]:
-    """Answer the peer's seconds for all SLOs, taken from a sample, and what it finds remaining."""
-    home = folder / "slo-generator"
+def slo_generator(
+    folder: Path, url: str, slos: int, count: int, at: datetime
+) -> tuple[float, dict[str, float]]:
+    """Answer the peer's seconds for about so many of the SLOs, and what it finds remaining."""
+    home = folder / f"slo-generator-{count}"
     home.mkdir()
-    sample = range(0, slos, max(1, slos // PEER_SAMPLE))
+    sample = range(0, slos, max(1, slos // count))[:count]
     steps = [
         {"name": name, "burn_rate_threshold": 1, "alert": False, "window": seconds, "message_alert": "",
          "message_ok": ""}
@@ -176,10 +190,7 @@ def slo_generator(folder: Path, url: str, slos: int, at: datetime) -> tuple[floa
     began = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=home, timeout=900)
     took = time.perf_counter() - began
-    empty = time.perf_counter()
-    subprocess.run([command[0], "--version"], capture_output=True, check=True)
-    startup = time.perf_counter() - empty
-    return (took - startup) * slos / len(sample), _remaining(done.stdout + done.stderr)
+    return took, _remaining(done.stdout + done.stderr)
 
 
 def _peer_slo(number: int) -> dict[str, object]:
@@ -244,11 +255,15 @@ async def windows(folder: Path, slos: int = 100) -> tuple[float, float]:
         for service in services(slos):
             for slo in service.slos:
                 await ledger.rebase(slo, 60, now)
-                await ledger.write([(slo, buckets)], span, timedelta(hours=1), now)
+            told = [(slo, buckets) for slo in service.slos]
+            await ledger.write(told, span, timedelta(hours=1), now)
         for days in (90, 7):
             asked = [Question(slo) for s in services(slos, timedelta(days=days)) for slo in s.slos]
             rounds = []
             for _ in range(7):
+                # One that remembers no sums of the round before.
+                ledger = Ledger(database)
+                await ledger.enrol([question.slo for question in asked])
                 began = time.perf_counter()
                 await assess_all(ledger, asked, now, _EVERY)
                 rounds.append(time.perf_counter() - began)

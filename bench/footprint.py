@@ -3,15 +3,26 @@
 import asyncio
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.ack import shop
+from bot.budgets.ledger import Ledger
+from bot.budgets.slo import Slo
+from bot.budgets.source import Bucket
+from bot.budgets.window import Span
+from bot.policy.loader import load
 from bot.sandbox.server import SandboxServer
 from bot.slack.manifest import manifest
+from bot.store.database import Database
+from bot.store.migrate import migrate
 from tests.running import running_governor
 
 _WATCHED_S = 60.0
+_DAYS = 90
+_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +38,8 @@ async def measure(folder: Path, slos: int) -> Footprint:
     """Start the bot twice with so many SLOs, and watch it for a minute of doing nothing."""
     policies = folder / "footprint"
     policies.mkdir()
-    (policies / "all.yaml").write_text(shop(slos))
+    (policies / "all.yaml").write_text(shop(slos, f"{_DAYS}d"))
+    await _remember(folder, load(policies).slos)
     async with SandboxServer(manifest=manifest("https://bench.example")) as slack:
         running = running_governor(policies=policies, slack=slack, folder=folder, LOG_LEVEL="error")
         async with running as bot:
@@ -39,6 +51,18 @@ async def measure(folder: Path, slos: int) -> Footprint:
             before = _cpu_s(bot.pid)
             await asyncio.sleep(_WATCHED_S)
             return Footprint(_resident_mb(bot.pid), warm_start_s, (_cpu_s(bot.pid) - before) / _WATCHED_S)
+
+
+async def _remember(folder: Path, slos: Sequence[Slo]) -> None:
+    """Fill the database with what the windows hold, hour by hour."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    span, hour = Span(now - timedelta(days=_DAYS), now), timedelta(hours=1)
+    buckets = [Bucket(span.start + number * hour, hour, 1, 1_000) for number in range(_DAYS * 24)]
+    async with Database(f"sqlite+aiosqlite:///{folder}/governor.db") as database:
+        await migrate(database)
+        ledger = Ledger(database)
+        for at in range(0, len(slos), _AT_ONCE):
+            await ledger.write([(slo, buckets) for slo in slos[at : at + _AT_ONCE]], span, hour, now)
 
 
 def _cpu_s(pid: int) -> float:

@@ -271,18 +271,19 @@ async def running_prometheus(
     targets: Sequence[Exporter] = (),
     *,
     scrape_every_s: float = 1.0,
-    openmetrics: str | None = None,
+    openmetrics: str | Iterable[str] | None = None,
 ) -> AsyncIterator[Prometheus]:
     """Run a Prometheus with its data in `folder`.
 
     `openmetrics` is history to begin with: OpenMetrics text with timestamps in seconds, oldest first in
-    each series, ended by `# EOF`.
+    each series, ended by `# EOF`; or several such texts, of different times, taken in one after the other.
     """
     home = folder / "prometheus"
     home.mkdir()
     prometheus = Prometheus(home, targets, scrape_every_s)
-    if openmetrics is not None:
-        await _back_fill(home, openmetrics)
+    texts = (openmetrics,) if isinstance(openmetrics, str) else openmetrics or ()
+    for text in texts:
+        await _back_fill(home, text)
     await prometheus.start()
     try:
         yield prometheus

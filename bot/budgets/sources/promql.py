@@ -48,14 +48,14 @@ def plain(selector: str, step_s: int, by: str = "") -> dict[str, str]:
 def doubtful(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     """Answer the query for `DOUBTFUL`, how many series may be irregular in any part of one long step.
 
-    Cheaper than to ask about each part. Where it finds none, every series has a value that stays in sight
-    from the beginning of the step to its end, and that never fell: no part of the step is irregular.
+    Cheaper than to ask about each part. Where it finds none, every series that was scraped in the step has
+    a value that stays in sight from its beginning to its end, and none fell: no part is irregular.
     """
     # One that was last seen earlier might be out of sight in the middle of the step.
     before = f"last_over_time({selector}[{LOOKBACK_S - step_s}s] offset {step_s}s)"
-    last = f"last_over_time({selector}[{LOOKBACK_S}s])"
+    sampled = f"last_over_time({selector}[{step_s}s])"
     fell = f"(resets({selector}[{LOOKBACK_S + step_s}s]) > 0)"
-    return {DOUBTFUL: f"count{by} ({fell} or ({last} unless {before}))"}
+    return {DOUBTFUL: f"count{by} ({fell} or ({sampled} unless {before}))"}
 
 
 def regular(selector: str, step_s: int, by: str = "") -> dict[str, str]:

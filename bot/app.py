@@ -15,6 +15,7 @@ from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.ledger import Ledger
 from bot.budgets.pushed_events import Pushed, PushedEvent
 from bot.clock import Clock, SystemClock
+from bot.deployments.recorder import Recorder
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview
 from bot.gauges import Gauges
@@ -22,6 +23,7 @@ from bot.http.access import EnvironmentToken
 from bot.http.api import Api
 from bot.http.bodies import MOST_BYTES
 from bot.http.events import EventsEndpoint
+from bot.http.github import GitHubWebhook
 from bot.http.openapi import OpenApi
 from bot.http.operations import Operations
 from bot.http.problems import problems
@@ -263,6 +265,8 @@ class Governor:
             self.installing.add_routes(app)
         self.switchboard.add_routes(app)
         self.response.add_routes(app, tokens)
+        recorder = Recorder(self.database, lambda: self.watcher.current, self.response.changed)
+        GitHubWebhook(self.settings.github_secrets, recorder, self.clock).add_routes(app)
         OpenApi().add_routes(app)
         Api(
             overview=self.overview,

@@ -63,8 +63,8 @@ class Response:
         self._lately = Lately(database, catalog)
         self.views = Views(database, costs, clock.now, self._live_flags)
         self.learning = Learning(database, costs)
-        self.responder = Responder(database, catalog, self._changed)
-        self.actions = ActionBook(database, self._changed)
+        self.responder = Responder(database, catalog, self.changed)
+        self.actions = ActionBook(database, self.changed)
         self.alerts = AlertDesk(database, self.responder, catalog)
         self.conductor = Conductor(
             database=database,
@@ -129,6 +129,7 @@ class Response:
             for one in await self._lately.of(services, since)
         ]
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Look at incidents soon: something about them or around them changed."""
         self.conductor.wake()
         self._on_told()

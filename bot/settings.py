@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address on which HTTP listens.")
     port: int = Field(3000, ge=0, le=65535, description="Port on which HTTP listens; 0 picks a free one.")
     governor_api_token: SecretStr | None = Field(None, description="Bearer token with all API rights.")
+    github_webhook_secret: SecretStr | None = Field(
+        None, description="Proves that deliveries are GitHub's; several with commas while it changes."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     log_format: Literal["json", "console"] | None = Field(
         None, description="`json` or `console`; by terminal if unset."
@@ -48,6 +51,13 @@ class Settings(BaseSettings):
         keys = [word.strip() for value in held for word in value.split(",")]
         password = urlsplit(self.database_url).password
         return tuple(word for word in (*held, *keys, password, unquote(password or "")) if word)
+
+    @property
+    def github_secrets(self) -> tuple[str, ...]:
+        """The secrets with which GitHub may sign; none: nothing of GitHub's is taken."""
+        secret = self.github_webhook_secret
+        words = secret.get_secret_value().split(",") if secret else []
+        return tuple(word.strip() for word in words if word.strip())
 
     @property
     def may_be_installed(self) -> bool:

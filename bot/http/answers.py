@@ -24,6 +24,15 @@ class ProblemAnswer(Answer):
     """Names like the unknown one."""
 
 
+class DeliveryAnswer(Answer):
+    """What became of a delivery of GitHub's."""
+
+    recorded: list[str]
+    """The services for which the deployment was new."""
+    ignored: str | None
+    """Why nothing was to be recorded."""
+
+
 class HoldAnswer(Answer):
     """A hold: what keeps a service frozen."""
 

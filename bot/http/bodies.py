@@ -17,10 +17,9 @@ def _refuse_constant(name: str) -> NoReturn:
 
 async def read_json(request: web.Request) -> Any:
     """Read the body; raises `Problem` 400 where it is not JSON, 413 where it is too large."""
+    body = await read_bytes(request)
     try:
-        return json.loads(await request.read(), parse_constant=_refuse_constant)
-    except web.HTTPRequestEntityTooLarge as error:
-        raise Problem(413, f"the body may have at most {MOST_BYTES} bytes") from error
+        return json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise Problem(400, "the body is not JSON") from error
 
@@ -36,3 +35,11 @@ def read_since(request: web.Request) -> datetime | None:
         return since.astimezone(UTC) if since.tzinfo else since.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise Problem(400, "`since` is an RFC 3339 time, such as 2026-11-23T09:00:00Z") from error
+
+
+async def read_bytes(request: web.Request) -> bytes:
+    """Read the body as it came; raises `Problem` 413 where it is too large. Reading again is free."""
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise Problem(413, f"the body may have at most {MOST_BYTES} bytes") from error

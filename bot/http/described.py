@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from bot.http import answers
 from bot.http.events import MOST_EVENTS, EventBody
+from bot.http.github import DeploymentStatusBody
 from bot.http.incidents import ChangeBody, OpeningBody
 from bot.http.webhooks import NotificationBody
 
@@ -159,6 +160,13 @@ _WEBHOOKS: Mapping[tuple[str, str], Described] = {
         gives="text/html",
         refuses="text/html",
         refusals={400: "Not installed; the page says why."},
+    ),
+    ("POST", "/webhooks/github"): Described(
+        "webhooks",
+        "GitHub's deployment statuses, signed by GitHub",
+        {202: answers.DeliveryAnswer},
+        body=DeploymentStatusBody,
+        refusals=_BAD_BODY | {401: "The signature is not GitHub's."},
     ),
     ("POST", "/slack/events"): Described(
         "slack",

@@ -170,6 +170,7 @@ def _service(
             if slo.error_budget_policy is not None
         },
         flags=spec.flags,
+        repository=spec.repository,
     )
 
 

@@ -112,6 +112,7 @@ class Service:
     slos: tuple[Slo, ...]
     policies: Mapping[str, ErrorBudgetPolicy]
     flags: tuple[str, ...] = ()
+    repository: str | None = None
 
     def policy_for(self, slo: Slo) -> ErrorBudgetPolicy:
         """Answer the policy that judges this SLO."""

@@ -24,6 +24,7 @@ from bot.policy.fields import (
     GuardWindow,
     HeaderName,
     People,
+    Repository,
     Secret,
     Share,
     Slug,
@@ -290,6 +291,8 @@ class ServiceSpec(Model):
     """Name of the ErrorBudgetPolicy that judges it; `standard`, or built-in values, if left out."""
     flags: tuple[FlagKey, ...] = ()
     """Keys of the feature flags that belong to the service; they exist from the start, off."""
+    repository: Repository | None = None
+    """The GitHub repository that it is built from, `owner/name`; several services may share one."""
     slos: tuple[Slo, ...] = ()
     """What the service promises; it is judged by the worst of them."""
 

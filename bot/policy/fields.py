@@ -33,6 +33,7 @@ GROUP = r"@[a-z0-9][a-z0-9._-]{0,79}"
 PERSON = r"[UW][A-Z0-9]{2,20}"
 TEAM_ID = r"T[A-Z0-9]{2,20}"
 FLAG = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}"
 WORD = r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,48}[A-Za-z0-9])?"
 _PEOPLE = "a user group such as @sre, or a person's id such as U012AB3CD"
 
@@ -183,6 +184,11 @@ FlagKey = Annotated[
     str,
     _checked(FLAG, "a flag's key", "1 to 100 of letters, digits, '.', '_' and '-'"),
     WithJsonSchema(_text(FLAG, "new-checkout")),
+]
+Repository = Annotated[
+    str,
+    _checked(REPOSITORY, "a repository", '"owner/name" as GitHub writes it'),
+    WithJsonSchema(_text(REPOSITORY, "acme/checkout")),
 ]
 ChangeKind = Annotated[
     str,

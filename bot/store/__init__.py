@@ -1,6 +1,6 @@
 """What is remembered: tables, transactions, outbox, audit."""
 
 # Whoever imports any part of the store finds the metadata complete.
-from bot.store import flag_tables, incident_tables, installation_tables, replica_tables
+from bot.store import deployment_tables, flag_tables, incident_tables, installation_tables, replica_tables
 
-__all__ = ["flag_tables", "incident_tables", "installation_tables", "replica_tables"]
+__all__ = ["deployment_tables", "flag_tables", "incident_tables", "installation_tables", "replica_tables"]

@@ -17,6 +17,7 @@ from bot.store.tables import metadata
 from tests.stories.conftest import POLICIES
 
 TOKEN = "token-of-the-whole-bot"
+GITHUB_SECRET = "github-secret-of-the-whole-bot"
 # What the bot writes by itself while it runs.
 _OF_ITSELF = frozenset({"slos", "buckets", "standings", "replicas", "leases", "requests", "outbox"})
 
@@ -57,6 +58,7 @@ async def whole_bot(folder: Path) -> AsyncIterator[Whole]:
                 "policies_dir": str(policies),
                 "database_url": f"sqlite+aiosqlite:///{folder}/governor.db",
                 "governor_api_token": TOKEN,
+                "github_webhook_secret": GITHUB_SECRET,
                 "slack_client_id": "111.222",
                 "slack_client_secret": "client-secret-of-the-whole-bot",
                 "governor_encryption_key": new_key(),

@@ -29,6 +29,7 @@ metadata: {name: checkout}
 spec:
   description: Takes the customer's money.
   channel: "#checkout"
+  repository: acme/checkout
   teams: {development: "@checkout-devs", reliability: "@sre"}
   errorBudgetPolicy: standard
   slos:

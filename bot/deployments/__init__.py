@@ -1,0 +1,1 @@
+"""What was deployed, where and when: told by GitHub, kept once."""

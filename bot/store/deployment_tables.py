@@ -1,0 +1,23 @@
+"""The table of deployments. It belongs to the same metadata as `tables.py`."""
+
+from sqlalchemy import Column, Index, String, Table, Text
+
+from bot.store.tables import Instant, metadata
+
+# One row for each service and outcome of a deployment.
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("service", String(100), primary_key=True),
+    Column("deployment", String(200), primary_key=True),
+    Column("state", String(20), primary_key=True),
+    Column("repository", String(200), nullable=False),
+    Column("environment", String(255), nullable=False),
+    Column("commit", String(64), nullable=False),
+    Column("ref", String(255), nullable=False),
+    Column("by", String(100), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant, nullable=False),
+    Index("ix_deployments_finished_at", "finished_at"),
+)

@@ -34,6 +34,33 @@ class SystemClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
+class SharedClock(SystemClock):
+    """The time of the database that replicas share, so that all of them have the same.
+
+    It runs on the monotonic clock from one look at the database to the next: setting a replica's clock
+    changes nothing. Before the first look it is the machine's.
+    """
+
+    # The way to the database takes its time; smaller differences than that are no news.
+    _NEWS = timedelta(seconds=0.25)
+
+    def __init__(self) -> None:
+        self._seen: datetime | None = None
+        self._seen_at_s = 0.0
+
+    def now(self) -> datetime:
+        """Answer the shared time in UTC."""
+        if self._seen is None:
+            return super().now()
+        return self._seen + timedelta(seconds=time.monotonic() - self._seen_at_s)
+
+    def set(self, now: datetime, at_s: float) -> None:
+        """Take over what the shared time was when the monotonic clock showed `at_s`."""
+        shown = self.now() - timedelta(seconds=time.monotonic() - at_s)
+        if self._seen is None or abs(shown - now) > self._NEWS:
+            self._seen, self._seen_at_s = now, at_s
+
+
 class SimulatedClock:
     """A clock that runs `speed` times as fast as the machine's; the speed may change at any moment."""
 

@@ -55,6 +55,7 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
+        self.tasks = Gauge("governor_tasks", "Tasks under way, the loops among them.", registry=self.registry)
         self.running_jobs = Gauge(
             "governor_jobs_running", "Commands being worked on.", registry=self.registry
         )

@@ -10,10 +10,10 @@ import importlib.util
 import os
 import subprocess
 from pathlib import Path
-from typing import NoReturn
 
-import pytest
 from filelock import FileLock
+
+from tests.unavailable import unavailable
 
 _CACHE = Path(__file__).parents[1] / ".cache"
 _WITHIN_S = 300
@@ -57,10 +57,3 @@ def _install(node: Path, npm: Path, folder: Path, packages: tuple[str, ...]) -> 
         unavailable(f"npm took more than {_WITHIN_S} s to install {', '.join(packages)}")
     if done.returncode != 0:
         unavailable(f"npm could not install {', '.join(packages)}: {done.stderr[-500:]}")
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Skip the test; fail it where everything must be there."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)

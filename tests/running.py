@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
@@ -51,7 +51,10 @@ async def eventually(
 class Bot:
     """The program under test. `log` is the file that holds its standard error."""
 
-    def __init__(self, environ: Mapping[str, str], port: int, log: Path) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], port: int, log: Path, module: Sequence[str] = ("bot",)
+    ) -> None:
+        self._command = [sys.executable, "-m", *module, "run"]
         self._environ = dict(environ)
         self._process: asyncio.subprocess.Process | None = None
         self.log = log
@@ -61,7 +64,7 @@ class Bot:
         """Start the program and, unless told otherwise, wait until it is ready."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bot", "run", env=self._environ, stderr=log, stdout=log
+                *self._command, env=self._environ, stderr=log, stdout=log
             )
         if wait:
             await self.ready()
@@ -165,9 +168,12 @@ class Bot:
 
 @asynccontextmanager
 async def running_governor(
-    *, policies: Path, slack: Slack, folder: Path, **environ: str
+    *, policies: Path, slack: Slack, folder: Path, module: Sequence[str] = ("bot",), **environ: str
 ) -> AsyncIterator[Bot]:
-    """Run the program against the stand-in for Slack, with its database in `folder`."""
+    """Run the program against the stand-in for Slack, with its database in `folder`.
+
+    `module` is what runs, with its arguments; `governor` itself unless told otherwise.
+    """
     port = free_port()
     told = {
         "PATH": os.environ["PATH"],
@@ -181,7 +187,7 @@ async def running_governor(
         "GOVERNOR_API_TOKEN": API_TOKEN,
         "LOG_FORMAT": "console",
     } | environ
-    bot = Bot(told, port, folder / "governor.log")
+    bot = Bot(told, port, folder / "governor.log", module)
     slack.bot_url = bot.url
     async with bot:
         yield bot

@@ -32,9 +32,10 @@ from typing import Any
 
 import aiohttp
 import asyncpg  # type: ignore[import-untyped] # it ships none
-import pytest
 import yaml
 from aiohttp import web
+
+from tests.unavailable import unavailable
 
 _READY_WITHIN_S = 60.0
 _STOPS_WITHIN_S = 20.0
@@ -49,10 +50,7 @@ def find_program(name: str, *folders: str) -> str:
     """Answer where a program is installed; without it skip the test, or fail it under `CI=true`."""
     found = shutil.which(name, path=os.pathsep.join((*folders, os.environ.get("PATH", ""))))
     if found is None:
-        reason = f"{name} is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{reason}; .ci/run installs it")
-        pytest.skip(reason)
+        unavailable(f"{name} is not installed; .ci/run installs it")
     return found
 
 

@@ -6,9 +6,31 @@ from collections.abc import Callable
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.middleware.async_builtins import AsyncRequestVerification
+from slack_sdk.signature import Clock as SignatureClock
+
+from bot.clock import Clock
 
 Observe = Callable[[float, int], None]
 """Takes the seconds that an answer took, and its HTTP status."""
+
+
+class _By(SignatureClock):
+    """Epoch seconds by one of our clocks."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self) -> float:
+        """Answer the time in seconds."""
+        return self._clock.now().timestamp()
+
+
+def verify_by(bolt: AsyncApp, clock: Clock) -> None:
+    """Judge by this clock whether a request's signature is stale; Bolt takes the machine's."""
+    for middleware in bolt._async_middleware_list:  # noqa: SLF001 - Bolt names no other way
+        if isinstance(middleware, AsyncRequestVerification):
+            middleware.verifier.clock = _By(clock)
 
 
 class SlackEndpoint:

@@ -6,8 +6,9 @@ A replica holds its leases only for `holds_s` after a beat, which ends earlier, 
 on waking that it may do nothing before its next beat; and that beat tells it whether it was retired.
 
 All of it is measured with each machine's monotonic clock, so no clock that is set changes anything: only
-clocks that run at different speeds, by more than a third, would. On SQLite there is one process, and it
-holds whatever it asks for.
+clocks that run at different speeds, by more than a third, would. With each beat a replica also looks at the
+database's clock, which is the one that all replicas go by. On SQLite there is one process, and it holds
+whatever it asks for.
 """
 
 import asyncio
@@ -20,16 +21,19 @@ from dataclasses import dataclass
 from math import inf
 
 import structlog
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.clock import SharedClock
 from bot.store.database import Database
 from bot.store.replica_tables import leases, replicas
 
 log = structlog.get_logger(__name__)
 
 _PATIENCE_S = 2.5
+# What the database says of the time is worth less, the longer it took to say it.
+_CLOCK_PATIENCE_S = 0.5
 _AWAY = (SQLAlchemyError, OSError, TimeoutError)
 
 
@@ -58,10 +62,14 @@ class _Seen:
 class Leases:
     """The leases of this replica. `join` before use, `run` all the while; whoever asks in vain asks again.
 
-    While the database is away nothing new is taken, and what is held ends by itself.
+    While the database is away nothing new is taken, and what is held ends by itself. `clock` is set by the
+    database's at each beat.
     """
 
-    def __init__(self, database: Database, timing: LeaseTiming | None = None) -> None:
+    def __init__(
+        self, database: Database, timing: LeaseTiming | None = None, clock: SharedClock | None = None
+    ) -> None:
+        self._clock = clock
         self._database = database
         self._timing = timing or LeaseTiming()
         self._id = ""
@@ -176,6 +184,7 @@ class Leases:
         began = time.monotonic()
         async with self._turn, asyncio.timeout(_PATIENCE_S):
             async with self._database.transaction(in_turn=False) as connection:
+                await self._look_at_clock(connection)
                 if not await self._count(connection):
                     await self._begin_anew(connection)
                 beats = {row.id: row.beat for row in await connection.execute(select(replicas))}
@@ -186,6 +195,15 @@ class Leases:
             self._held &= mine
             self._valid_until = began + self._timing.holds_s
         await self._look(beats)
+
+    async def _look_at_clock(self, connection: AsyncConnection) -> None:
+        if self._clock is None:
+            return
+        asked_at = time.monotonic()
+        now = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
+        answered_at = time.monotonic()
+        if answered_at - asked_at < _CLOCK_PATIENCE_S:
+            self._clock.set(now, (asked_at + answered_at) / 2)
 
     async def _count(self, connection: AsyncConnection) -> bool:
         """Count the beat up; answer whether this replica is still among the living."""

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 import asyncpg  # type: ignore[import-untyped] # it ships none
@@ -24,6 +25,9 @@ from tests.stories.balancer import Balancer
 PUSHED = ("checkout", "payments")
 MEASURED = "search"
 SERVICES = (*PUSHED, MEASURED)
+FLAGS = ("new-checkout", "new-search")
+"""Flags that people change meanwhile, one of a service that counts events and one of the measured one."""
+_TOKEN = {"Authorization": f"Bearer {API_TOKEN}"}
 _AILING = {Fault.RATE_LIMITED: 0.1, Fault.SERVER_ERROR: 0.25, Fault.CUT: 0.25, Fault.SLOW: 0.1}
 
 
@@ -38,9 +42,12 @@ class Stage:
     prometheus: Prometheus
     exporter: Exporter
     balancer: Balancer
+    clocks: Sequence[Path]
+    """Files that say how many seconds each replica's clock is off."""
     faults: Counter[str] = field(default_factory=Counter)
     deeds: Counter[str] = field(default_factory=Counter)
     unanswered: list[str] = field(default_factory=list)
+    slowest_s: float = 0.0
     pushed: Counter[str] = field(default_factory=Counter)
     healing: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -70,6 +77,8 @@ class Chaos:
             (3, "connections cut", self._cut_connections),
             (4, "Slack ailing", self._ail),
             (2, "source gone", self._lose_source),
+            (4, "clock set", self._set_clock),
+            (2, "Slack slow", self._slow_down),
         )
 
     async def run(self, seconds: float) -> None:
@@ -130,13 +139,28 @@ class Chaos:
     async def _ail(self) -> None:
         self._ailing += 1
         self._stage.slack.faults.change({str(fault): share for fault, share in _AILING.items()})
+        self._stage.later(self._chance.uniform(1, 4), self._recover)
 
-        async def recover() -> None:
-            self._ailing -= 1
-            if not self._ailing:
-                self._stage.slack.faults.clear()
+    async def _set_clock(self) -> None:
+        """Set one replica's clock forward or back by minutes or hours; it may stay so for a while."""
+        file = self._chance.choice(self._stage.clocks)
+        minutes = self._chance.choice([1, 4, 6, 30, 90, 600]) * self._chance.choice([-1, 1])
+        file.write_text(str(60.0 * minutes))
 
-        self._stage.later(self._chance.uniform(1, 4), recover)
+        async def set_right() -> None:
+            file.write_text("0")
+
+        self._stage.later(self._chance.uniform(1, 15), set_right)
+
+    async def _slow_down(self) -> None:
+        self._ailing += 1
+        self._stage.slack.faults.change({str(Fault.SLOW): 0.8, "slow_s": self._chance.uniform(1, 4)})
+        self._stage.later(self._chance.uniform(2, 5), self._recover)
+
+    async def _recover(self) -> None:
+        self._ailing -= 1
+        if not self._ailing:
+            self._stage.slack.faults.clear()
 
     async def _lose_source(self) -> None:
         self._stage.prometheus.pause()
@@ -160,7 +184,9 @@ class People:
         async with asyncio.TaskGroup() as tasks:
             while not self.is_over.is_set():
                 await asyncio.sleep(self._chance.uniform(0.2, 1.2))
-                deed = self._chance.choices((self._type, self._push, self._serve), (5, 3, 2))[0]
+                deed = self._chance.choices(
+                    (self._type, self._toggle, self._push, self._serve, self._ask), (5, 3, 3, 2, 2)
+                )[0]
                 tasks.create_task(deed())
 
     async def _type(self) -> None:
@@ -168,10 +194,50 @@ class People:
         words = self._chance.choice(
             [f"/freeze {service} to be sure", f"/freeze lift {service} all is well", f"/budget {service}"]
         )
-        self._stage.deeds[words.split()[0]] += 1
-        ack = await self._stage.slack.person("sam").says(words, f"#{service}")
+        await self._say(words, f"#{service}")
+
+    async def _toggle(self) -> None:
+        """Change a flag, at once or in steps, or take back what was done."""
+        flag = self._chance.choice(FLAGS)
+        share = self._chance.choice([5, 25, 50, 100])
+        words = self._chance.choice(
+            [
+                f"/flag rollout {flag} {share}% staging to be seen",
+                f"/flag ramp {flag} 1% 5% 25% every 2s staging to be careful",
+                f"/flag on {flag} staging for 3s a demo of it",
+                f"/flag kill {flag} staging it smells",
+                f"/flag undo {flag} staging",
+            ]
+        )
+        await self._say(words, "#checkout")
+
+    async def _say(self, words: str, channel: str) -> None:
+        self._stage.deeds[words.split(maxsplit=1)[0]] += 1
+        ack = await self._stage.slack.person("sam").says(words, channel)
         if ack is None or ack.error is not None:
             self._stage.unanswered.append(f"{words}: {ack}")
+
+    async def _ask(self) -> None:
+        """Ask the gate, as a pipeline does before it ships."""
+        service = self._chance.choice(SERVICES)
+        self._stage.deeds["gate"] += 1
+        async with aiohttp.ClientSession(headers=_TOKEN) as session:
+            await self._call(session, "GET", f"gate/{service}")
+
+    async def _call(
+        self, session: aiohttp.ClientSession, method: str, path: str, body: object = None
+    ) -> bool:
+        """Call the API; answer whether it was done, and note where nobody answered."""
+        began = asyncio.get_running_loop().time()
+        url = f"{self._stage.balancer.url}/api/v1/{path}"
+        async with session.request(method, url, json=body) as answer:
+            text = await answer.text()
+        took_s = asyncio.get_running_loop().time() - began
+        self._stage.slowest_s = max(self._stage.slowest_s, took_s)
+        # Out of reach of its database a replica says so at once, and the caller comes again.
+        if answer.status not in {200, 202, 500, 503} or not text:
+            self._stage.unanswered.append(f"{method} {path}: {answer.status} {text}")
+        return answer.status in {200, 202}
 
     async def _push(self) -> None:
         """Count events, again and again with the same id until they are accepted."""
@@ -181,12 +247,8 @@ class People:
         self._stage.pushed[f"{service} good"] += good
         self._stage.pushed[f"{service} bad"] += bad
         self._stage.deeds["push"] += 1
-        headers = {"Authorization": f"Bearer {API_TOKEN}"}
-        async with aiohttp.ClientSession(headers=headers) as session:
-            while True:
-                async with session.post(f"{self._stage.balancer.url}/api/v1/events", json=event) as answer:
-                    if answer.status == 202:
-                        return
+        async with aiohttp.ClientSession(headers=_TOKEN) as session:
+            while not await self._call(session, "POST", "events", event):  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.2)
 
     async def _serve(self) -> None:

@@ -112,7 +112,7 @@ class Tale:
             told = [row for row in rows if row.channel == channel]
             # A deed and its messages bear the same time, for they are written in one transaction.
             assert [row.created_at for row in told] == decided, f"{channel} after {self.kills} kills"
-            shown = [key for message in self.slack.messages(channel) if (key := key_of(message))]
+            shown = [key for message in self.slack.messages(channel) for key in keys_of(message)]
             assert shown == [row.key for row in told], f"{channel} after {self.kills} kills"
 
     async def _undone(self) -> int:
@@ -121,9 +121,11 @@ class Tale:
             return int((await connection.execute(query)).scalar_one())
 
 
-def key_of(message: Message) -> object:
-    """Answer the outbox key that a message in Slack carries."""
-    return (message.metadata or {}).get("event_payload", {}).get("key")
+def keys_of(message: Message) -> Sequence[str]:
+    """Answer the outbox keys that a message in Slack carries: of several, if they were folded into one."""
+    payload = (message.metadata or {}).get("event_payload", {})
+    keys: Sequence[str] = payload.get("keys") or [payload["key"]] if payload else []
+    return keys
 
 
 def courier_and_freezer(

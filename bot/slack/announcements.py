@@ -1,11 +1,11 @@
 """What the channels are told: each occasion in words. Pure, so that it can run within a transaction.
 
 The words "frozen" and "freeze" stand only in messages that tell a freeze, so that people and scripts can
-count them; a service that opens is "open again".
+count them (a line each, where many are folded into one message); a service that opens is "open again".
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from bot.budgets.budget import Budget
@@ -48,6 +48,11 @@ PLAN_A_FIX = Markup("Next: plan the fix this week.")
 _MOST_HOLDS = 3
 _MOST_FAULTS = 5
 _LONGEST_FAULT = 400
+_LONGEST_BRIEF = 300
+_BY_ITSELF = (
+    BudgetWarned, BurnAlertFired, BudgetExhausted, DataMissing, BudgetRecovered, HoldKept, HoldExpired
+)  # fmt: skip
+"""What the bot decides by itself may come by the hundred, as when a policy changes: see `folding.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +75,15 @@ class Announcer:
 
     def __call__(self, occasion: Occasion) -> Sequence[Message]:
         """Answer one message for each channel that is to be told."""
-        telling = tell(occasion)
-        channels = [occasion.service.channel]
+        telling, service = tell(occasion), occasion.service
+        channels = [service.channel]
         if telling.everywhere:
-            channels.append(self._workspace().of(occasion.service.name).announcements)
-        return [message(channel, telling, occasion.service.name) for channel in _distinct(channels)]
+            channels.append(self._workspace().of(service.name).announcements)
+        own, *others = [message(channel, telling, service.name) for channel in _distinct(channels)]
+        if not isinstance(occasion.transition, _BY_ITSELF):
+            return [own, *others]
+        brief = cut(telling.headline, _LONGEST_BRIEF)
+        return [replace(own, is_bulk=True), *(replace(one, brief=brief, is_bulk=True) for one in others)]
 
     def policy_faults(self, faults: Sequence[str]) -> Message:
         """Tell that the policies were edited and cannot be read."""

@@ -19,7 +19,7 @@ from bot.clock import Clock
 from bot.slack.channels import Channels
 from bot.slack.clients import ClientOf
 from bot.slack.lane import Closing, Lane, Notice, Timing, Workplace
-from bot.slack.pace import Pace, Tally
+from bot.slack.pace import Pace, Quota, Tally
 from bot.slack.postman import Postman
 from bot.store import outbox
 from bot.store.addresses import team_of
@@ -30,6 +30,7 @@ from bot.store.outbox import Backlog, Failing
 log = structlog.get_logger(__name__)
 
 _CALLS_AT_ONCE = 50
+_BULK_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,8 @@ class Courier:
             Channels(client),
             timing,
             Pace(timing.interval_s),
+            self._quota(timing),
+            asyncio.Semaphore(_BULK_AT_ONCE),
             Tally(registry),
             notice,
             self._rest,
@@ -154,8 +157,13 @@ class Courier:
         if team not in self._further:
             client = self._client_of(team)
             postman = Postman(client, timeout_s=main.timing.call_timeout_s, calls=_CALLS_AT_ONCE)
-            self._further[team] = replace(main, postman=postman, channels=Channels(client))
+            quota = self._quota(main.timing)
+            self._further[team] = replace(main, postman=postman, channels=Channels(client), quota=quota)
         return self._further[team]
+
+    def _quota(self, timing: Timing) -> Quota:
+        leases = self._leases
+        return Quota(timing.most_a_minute, timing.minute_s, lambda: leases.replicas if leases else 1)
 
     async def _take(self, channels: Collection[str]) -> Collection[str]:
         """Answer those of the channels that are this replica's to send to."""

@@ -16,7 +16,9 @@ socket, or a request that the network holds back, for longer than the lease's en
 look-up together, may still bring a message that the successor has found missing and sent.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -36,7 +38,8 @@ from tenacity import (
 from bot.clock import Clock
 from bot.slack.channels import Channels
 from bot.slack.faults import CutOff, NotPermitted, Refused, SlackFault, Throttled
-from bot.slack.pace import Pace, Tally
+from bot.slack.folding import MOST_LINES, foldable, folded
+from bot.slack.pace import Pace, Quota, Tally
 from bot.slack.postman import Postman
 from bot.store import outbox
 from bot.store.addresses import local
@@ -53,12 +56,17 @@ _CLOCK_SLACK = timedelta(hours=1)
 # Replicas' clocks may differ by this, and an attempt may have taken as long.
 _RECENTLY = timedelta(seconds=15)
 _PICTURE_ERRORS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
+# Where many together are too much, one of them may not be.
+_FOLDING_ERRORS = _PICTURE_ERRORS | {"msg_too_long", "metadata_too_large", "invalid_metadata_format"}
+_ONE_BY_ONE = "one by one"
 _CHANNEL_ERRORS = frozenset({"channel_not_found", "is_archived"})
 # A database that is locked, restarting or out of reach; and what no waiting helps against.
 _PASSING_ERRORS = (DBAPIError, PoolTimeout, OSError)
 _LASTING_ERRORS = (DataError, IntegrityError, ProgrammingError)
 
 T = TypeVar("T")
+Parcel = Sequence[Queued]
+"""What goes in one post: one message, or several that are folded into one."""
 Notice = Callable[[Message, str], Sequence[Message]]
 """Writes what to tell, and where, of a message that failed with an error; pure."""
 
@@ -68,7 +76,8 @@ class Timing:
     """How fast and how patient the courier is; all in real seconds, whatever the clock says.
 
     `interval_s` lies between the end of one attempt and the next in the same channel; `settle_s` is what
-    a cut-off post is given to appear in the history before it is looked for.
+    a cut-off post is given to appear in the history before it is looked for. `most_a_minute` holds for all
+    channels of a Slack workspace together, in each `minute_s`.
     """
 
     interval_s: float = 1.0
@@ -78,10 +87,16 @@ class Timing:
     backoff_limit_s: float = 60.0
     not_permitted_s: float = 60.0
     poll_s: float = 2.0
+    most_a_minute: int = 300
+    minute_s: float = 60.0
 
 
 class Closing(Exception):
     """The courier is being shut down: begin nothing new."""
+
+
+class _Taken(Exception):
+    """Another was quicker to claim a message."""
 
 
 class LeaseLost(Closing):
@@ -92,7 +107,8 @@ class LeaseLost(Closing):
 class Workplace:
     """What all lanes of a Slack workspace share. `rest` waits some seconds or raises `Closing`.
 
-    `on_told` follows a notice.
+    `bulk` is held while a message that came by the hundred is sent, so that others need not queue behind
+    them. `on_told` follows a notice.
     `lease_left_s` answers for how long a channel is certainly this replica's.
     """
 
@@ -102,6 +118,8 @@ class Workplace:
     channels: Channels
     timing: Timing
     pace: Pace
+    quota: Quota
+    bulk: asyncio.Semaphore
     tally: Tally
     notice: Notice
     rest: Callable[[float], Awaitable[None]]
@@ -140,10 +158,8 @@ class Lane:
         """Bring the first message one step further; answer whether there was one."""
         await self._shared.rest(0)
         self._lease_left_s()
-        async with self._shared.database.reading() as connection:
-            queued = await outbox.first_undone(connection, self.channel)
-            last = await outbox.last_place(connection, self.channel) if queued else None
-        if queued is None:
+        parcel, last = await self._read()
+        if not parcel:
             return False
         if self._is_taken_over:
             await self._let_interval_pass()
@@ -152,18 +168,35 @@ class Lane:
         channel_id = None
         try:
             channel_id = await self._shared.channels.resolve(self._address)
-            if queued.state is State.SENDING:
-                if await self._is_there(queued, channel_id, last):
-                    return True
-                queued = replace(queued, state=State.WAITING)
-            claimed = await self._claim(queued, channel_id)
-            if claimed is not None:
-                queued = claimed
-                await self._post(queued, channel_id)
+            if parcel[0].state is State.SENDING:
+                await self._look_up(parcel, channel_id, last)
+                return True
+            # A post that tells of many is one of few.
+            is_bulk = len(parcel) == 1 and parcel[0].message.is_bulk
+            await self._wait_for_room(channel_id, is_bulk=is_bulk)
+            async with self._shared.bulk if is_bulk else nullcontext():
+                claimed = await self._claim(parcel)
+                if claimed:
+                    parcel = claimed
+                    await self._post(parcel, channel_id)
         except Refused as refusal:
-            if not await self._remedied(queued, channel_id, refusal):
-                await self._give_up(queued, refusal)
+            if not await self._remedied(parcel, channel_id, refusal):
+                await self._give_up(parcel, refusal)
         return True
+
+    async def _read(self) -> tuple[Parcel, Place | None]:
+        """Read what goes next, nothing if nothing waits, and where the last message went."""
+        async with self._shared.database.reading() as connection:
+            first = await outbox.first_undone(connection, self.channel)
+            if first is None:
+                return (), None
+            parcel: Parcel = (first,)
+            if first.message.brief is not None:
+                parcel = await outbox.first_of_a_kind(connection, first, MOST_LINES)
+            last = await outbox.last_place(connection, self.channel)
+        if first.state is State.SENDING:
+            return parcel, last
+        return parcel[:1] if _ONE_BY_ONE in self._tried else foldable(parcel), last
 
     async def _let_interval_pass(self) -> None:
         """Wait if somebody else may have posted to the channel just now; how long ago nobody knows."""
@@ -174,30 +207,39 @@ class Lane:
             await self._shared.rest(self._shared.timing.interval_s)
         self._is_taken_over = False
 
-    async def _claim(self, queued: Queued, channel_id: str) -> Queued | None:
-        """Claim the message once the channel may be posted to; None if another was quicker."""
+    async def _wait_for_room(self, channel_id: str, *, is_bulk: bool) -> None:
+        """Wait until Slack's rates allow a post to the channel."""
         await self._shared.rest(self._shared.pace.wait_s(channel_id))
+        while (wait_s := self._shared.quota.take(is_bulk=is_bulk)) > 0:
+            await self._shared.rest(wait_s)
+
+    async def _claim(self, parcel: Parcel) -> Parcel:
+        """Claim the messages; answer none of them if another was quicker with one."""
         self._lease_left_s()
         now = self._shared.clock.now()
-        if await self._write(lambda connection: outbox.claim(connection, queued, now)):
-            return replace(queued, attempts=queued.attempts + 1)
-        await self._shared.rest(self._shared.timing.backoff_s)
-        return None
+        try:
+            await self._write(lambda connection: _claim_all(connection, parcel, now))
+        except _Taken:
+            await self._shared.rest(self._shared.timing.backoff_s)
+            return ()
+        return [replace(queued, attempts=queued.attempts + 1) for queued in parcel]
 
-    async def _post(self, queued: Queued, channel_id: str) -> None:
-        blocks = () if "without blocks" in self._tried else queued.message.blocks
+    async def _post(self, parcel: Parcel, channel_id: str) -> None:
+        message = folded(parcel)
+        blocks = () if "without blocks" in self._tried else message.blocks
+        together = (message, [queued.key for queued in parcel]) if len(parcel) > 1 else None
         try:
             within_s = self._lease_left_s()
-            place = await self._shared.postman.post(queued, channel_id, blocks, within_s)
+            place = await self._shared.postman.post(parcel[0], channel_id, blocks, within_s, folded=together)
         except CutOff:
             raise
         except SlackFault as fault:
             if fault.retryable:
-                await self._put_back(queued, fault.error)
+                await self._put_back(parcel, fault.error)
             raise
         finally:
             self._shared.pace.count(channel_id)
-        await self._sent(queued, place, "sent")
+        await self._sent(parcel, place, "sent")
 
     def _lease_left_s(self) -> float:
         """Answer for how long the channel is certainly this replica's; raise `LeaseLost` if it is not."""
@@ -206,22 +248,25 @@ class Lane:
             raise LeaseLost
         return left_s
 
-    async def _is_there(self, queued: Queued, channel_id: str, last: Place | None) -> bool:
-        """Find out whether a message arrived whose post was cut off, and write down the answer."""
+    async def _look_up(self, parcel: Parcel, channel_id: str, last: Place | None) -> None:
+        """Find out whether messages arrived whose post was cut off, and write down the answer."""
         await self._shared.rest(self._shared.timing.settle_s)
-        attempted = queued.first_attempt_at or queued.created_at
+        first = parcel[0]
+        attempted = first.first_attempt_at or first.created_at
         # The injected clock may run ahead of Slack's.
         oldest = min(attempted, datetime.now(UTC)) - _CLOCK_SLACK
-        place = await self._shared.postman.find(queued, channel_id, last.ts if last else oldest)
-        if place is None:
-            await self._put_back(queued, "not_arrived")
-            return False
-        await self._sent(queued, place, "found")
-        return True
+        found = await self._shared.postman.find(first, channel_id, last.ts if last else oldest)
+        if found is not None:
+            await self._sent([one for one in parcel if one.key in found.keys], found.place, "found")
+        rest = [one for one in parcel if found is None or one.key not in found.keys]
+        if rest:
+            await self._put_back(rest, "not_arrived")
 
-    async def _remedied(self, queued: Queued, channel_id: str | None, refusal: Refused) -> bool:
+    async def _remedied(self, parcel: Parcel, channel_id: str | None, refusal: Refused) -> bool:
         """Answer whether something can be done about a refusal; the message then waits for it."""
-        if refusal.error in _PICTURE_ERRORS and queued.message.blocks:
+        if len(parcel) > 1 and refusal.error in _FOLDING_ERRORS:
+            remedy, is_remedy = _ONE_BY_ONE, True
+        elif refusal.error in _PICTURE_ERRORS and parcel[0].message.blocks:
             # Words must not be lost because of a picture.
             remedy, is_remedy = "without blocks", True
         elif channel_id is None:
@@ -239,43 +284,53 @@ class Lane:
             return False
         log.info("message_remedied", channel=self.channel, error=refusal.error, remedy=remedy)
         self._tried.add(remedy)
-        if queued.state is State.WAITING:
-            await self._put_back(queued, refusal.error)
+        if parcel[0].state is State.WAITING:
+            await self._put_back(parcel, refusal.error)
         return True
 
-    async def _give_up(self, queued: Queued, refusal: Refused) -> None:
+    async def _give_up(self, parcel: Parcel, refusal: Refused) -> None:
         is_news = await self._write(
-            lambda connection: self._fail(connection, queued, refusal.error), in_turn=True
+            lambda connection: self._fail(connection, parcel, refusal.error), in_turn=True
         )
         log.warning(
             "message_failed",
             channel=self.channel,
-            key=queued.key,
+            keys=[queued.key for queued in parcel],
             error=refusal.error,
             details=refusal.details,
         )
-        self._shared.tally.messages.labels("failed").inc()
+        self._shared.tally.messages.labels("failed").inc(len(parcel))
         self._tried.clear()
         if is_news:
             self._shared.on_told()
 
-    async def _fail(self, connection: AsyncConnection, queued: Queued, error: str) -> bool:
+    async def _fail(self, connection: AsyncConnection, parcel: Parcel, error: str) -> bool:
         """Write the failure and, if it is news, its notice; a notice's own failure is told to nobody."""
-        is_news = await outbox.mark_failed(connection, queued, error)
-        if not is_news or queued.message.event_type == DELIVERY_FAILED:
+        news = [queued for queued in parcel if await outbox.mark_failed(connection, queued, error)]
+        if not news or news[0].message.event_type == DELIVERY_FAILED:
             return False
-        notices = [n for n in self._shared.notice(queued.message, error) if n.channel != self.channel]
+        notices = [n for n in self._shared.notice(news[0].message, error) if n.channel != self.channel]
         return await outbox.enqueue(connection, notices, self._shared.clock.now()) > 0
 
-    async def _put_back(self, queued: Queued, error: str) -> None:
-        await self._write(lambda connection: outbox.put_back(connection, queued, error))
+    async def _put_back(self, parcel: Parcel, error: str) -> None:
+        async def put_back(connection: AsyncConnection) -> None:
+            for queued in parcel:
+                await outbox.put_back(connection, queued, error)
 
-    async def _sent(self, queued: Queued, place: Place, outcome: str) -> None:
+        await self._write(put_back)
+
+    async def _sent(self, parcel: Parcel, place: Place, outcome: str) -> None:
         now = self._shared.clock.now()
-        await self._write(lambda connection: outbox.mark_sent(connection, queued, place, now))
-        self._shared.tally.messages.labels(outcome).inc()
-        self._tried.clear()
-        log.debug("message_sent", channel=self.channel, key=queued.key, outcome=outcome)
+
+        async def mark_sent(connection: AsyncConnection) -> None:
+            for queued in parcel:
+                await outbox.mark_sent(connection, queued, place, now)
+
+        await self._write(mark_sent)
+        self._shared.tally.messages.labels(outcome).inc(len(parcel))
+        # A channel that took no folded message takes none of those that wait behind it.
+        self._tried &= {_ONE_BY_ONE}
+        log.debug("messages_sent", channel=self.channel, keys=[one.key for one in parcel], outcome=outcome)
 
     async def _write(self, change: Callable[[AsyncConnection], Awaitable[T]], *, in_turn: bool = False) -> T:
         """Commit a change, however often the database must be asked: what Slack did is not undone."""
@@ -310,3 +365,10 @@ class Lane:
         self._shared.tally.retries.labels(
             fault.error if isinstance(fault, SlackFault) else self.trouble
         ).inc()
+
+
+async def _claim_all(connection: AsyncConnection, parcel: Parcel, now: datetime) -> None:
+    """Claim all messages; raises `_Taken`, which undoes it, where another was quicker with one."""
+    for queued in parcel:
+        if not await outbox.claim(connection, queued, now):
+            raise _Taken

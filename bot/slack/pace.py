@@ -1,6 +1,8 @@
 """How fast the courier sends, and what became of the messages."""
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -37,3 +39,32 @@ class Pace:
     def count(self, channel_id: str) -> None:
         """Begin a new interval: an attempt has just ended, and Slack counted it at the latest now."""
         self._free_at[channel_id] = asyncio.get_running_loop().time() + self._interval_s
+
+
+class Quota:
+    """Keeps the posts to all channels of a Slack workspace within what it takes in a minute.
+
+    Slack says "several hundred messages per minute" (https://docs.slack.dev/apis/web-api/rate-limits). Bulk
+    leaves a tenth of that to others, so that a message of which there is one never waits behind
+    hundreds. `replicas` answers how many share the quota; `minute_s` is how long a minute lasts.
+    """
+
+    _LEFT_TO_OTHERS = 0.1
+
+    def __init__(self, per_minute: int, minute_s: float, replicas: Callable[[], int]) -> None:
+        self._per_minute = per_minute
+        self._minute_s = minute_s
+        self._replicas = replicas
+        self._taken: deque[float] = deque()
+
+    def take(self, *, is_bulk: bool) -> float:
+        """Take a post out of the quota and answer 0, or answer after how many seconds to ask again."""
+        now = asyncio.get_running_loop().time()
+        while self._taken and self._taken[0] <= now - self._minute_s:
+            self._taken.popleft()
+        share = 1 - self._LEFT_TO_OTHERS if is_bulk else 1.0
+        most = max(1, int(share * self._per_minute / self._replicas()))
+        if len(self._taken) < most:
+            self._taken.append(now)
+            return 0.0
+        return self._taken[-most] + self._minute_s - now

@@ -7,6 +7,7 @@ database and never tries twice.
 import asyncio
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 from typing import Any
@@ -14,9 +15,17 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.faults import telling_faults
-from bot.store.outbox import Block, Place, Queued
+from bot.store.outbox import Block, Message, Place, Queued
 
 _PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message in Slack, and the outbox keys of all that it tells."""
+
+    place: Place
+    keys: frozenset[str]
 
 
 class Postman:
@@ -33,15 +42,26 @@ class Postman:
         self._slots = asyncio.Semaphore(calls)
 
     async def post(
-        self, queued: Queued, channel_id: str, blocks: Sequence[Block], within_s: float = inf
+        self,
+        queued: Queued,
+        channel_id: str,
+        blocks: Sequence[Block],
+        within_s: float = inf,
+        *,
+        folded: tuple[Message, Sequence[str]] | None = None,
     ) -> Place:
-        """Post the message, with these blocks above its text; cut it off after `within_s` at the latest."""
+        """Post the message, with these blocks above its text; cut it off after `within_s` at the latest.
+
+        `folded` is the message to post in its stead, which tells all that have these keys.
+        """
         until = asyncio.get_running_loop().time() + within_s
-        metadata = {"event_type": queued.message.event_type, "event_payload": {"key": queued.key}}
+        message, keys = folded or (queued.message, ())
+        payload = {"key": queued.key, "keys": list(keys)} if keys else {"key": queued.key}
+        metadata = {"event_type": message.event_type, "event_payload": payload}
         async with self._slots, telling_faults(), asyncio.timeout(self._timeout_s), _until(until):
             answer = await self._client.chat_postMessage(
                 channel=channel_id,
-                text=queued.message.text,
+                text=message.text,
                 blocks=list(blocks) or None,
                 metadata=metadata,
                 unfurl_links=False,
@@ -49,15 +69,15 @@ class Postman:
             )
         return Place(str(answer["channel"]), str(answer["ts"]))
 
-    async def find(self, queued: Queued, channel_id: str, oldest: str | datetime) -> Place | None:
-        """Answer where the message stands in the channel's history since `oldest` (a `ts` or a time)."""
+    async def find(self, queued: Queued, channel_id: str, oldest: str | datetime) -> Found | None:
+        """Look for the message in the channel's history since `oldest` (a `ts` or a time)."""
         since = oldest if isinstance(oldest, str) else f"{oldest.timestamp():.6f}"
         cursor = ""
         while True:
             page = await self._history(channel_id, since, cursor)
             for message in page["messages"]:
-                if _key(message) == queued.key:
-                    return Place(channel_id, str(message["ts"]))
+                if queued.key in (keys := _keys(message)):
+                    return Found(Place(channel_id, str(message["ts"])), keys)
             cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
             if not cursor:
                 return None
@@ -79,7 +99,7 @@ def _until(moment_s: float) -> asyncio.Timeout:
     return asyncio.timeout_at(None if moment_s == inf else moment_s)
 
 
-def _key(message: Mapping[str, Any]) -> str | None:
+def _keys(message: Mapping[str, Any]) -> frozenset[str]:
     payload = (message.get("metadata") or {}).get("event_payload") or {}
-    key = payload.get("key")
-    return key if isinstance(key, str) else None
+    keys = payload.get("keys") or [payload.get("key")]
+    return frozenset(key for key in keys if isinstance(key, str)) if isinstance(keys, list) else frozenset()

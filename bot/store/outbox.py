@@ -4,11 +4,14 @@ Knows nothing of Slack but that a message has a channel, a text and blocks, and 
 A row goes waiting → sending → sent or failed; from `sending` back to `waiting` once it is known that the
 message did not arrive. A row found in `sending` means that nobody knows.
 
+Messages that are folded into one post go the same way together, and have the same place in the end.
+
 Several replicas may send: each channel's messages are one replica's, by a lease (see `leases.py`). A row's
 count of attempts tells the latest from earlier ones, so what a replica writes that lost its lease meanwhile
 cannot undo what its successor did.
 """
 
+import itertools
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,13 +32,17 @@ Block = dict[str, Any]
 class Message:
     """One message to one channel (`#name` or an id, see `addresses.py`).
 
-    `event_type` names the occasion, in snake case.
+    `event_type` names the occasion, in snake case. `brief` is how it reads in a line (mrkdwn), for messages
+    that may be folded into one with others of the channel. `is_bulk` marks what may come by the hundred: it
+    leaves room for others in Slack's rates.
     """
 
     channel: str
     event_type: str
     text: str
     blocks: Sequence[Block] = ()
+    brief: str | None = None
+    is_bulk: bool = False
 
 
 async def enqueue(connection: AsyncConnection, messages: Iterable[Message], now: datetime) -> int:
@@ -60,6 +67,8 @@ def _row(message: Message, now: datetime) -> dict[str, object]:
         "event_type": message.event_type,
         "text": message.text,
         "blocks": list(message.blocks),
+        "brief": message.brief,
+        "is_bulk": message.is_bulk,
         "created_at": now,
         "state": "waiting",
         "attempts": 0,
@@ -138,6 +147,14 @@ async def first_undone(connection: AsyncConnection, channel: str) -> Queued | No
     query = select(outbox).where(outbox.c.channel == channel, outbox.c.state.in_(_UNDONE))
     row = (await connection.execute(query.order_by(outbox.c.id).limit(1))).one_or_none()
     return None if row is None else _queued(row)
+
+
+async def first_of_a_kind(connection: AsyncConnection, first: Queued, limit: int) -> Sequence[Queued]:
+    """Answer a channel's messages from its first undone one on, up to the first that is in another state."""
+    rest = (outbox.c.channel == first.message.channel) & outbox.c.state.in_(_UNDONE)
+    query = select(outbox).where(rest, outbox.c.id >= first.id).order_by(outbox.c.id).limit(limit)
+    rows = [_queued(row) for row in await connection.execute(query)]
+    return list(itertools.takewhile(lambda row: row.state is first.state, rows))
 
 
 async def claim(connection: AsyncConnection, queued: Queued, now: datetime) -> bool:
@@ -250,7 +267,7 @@ def _queued(row: Row[Any]) -> Queued:
     return Queued(
         row.id,
         row.key,
-        Message(row.channel, row.event_type, row.text, row.blocks),
+        Message(row.channel, row.event_type, row.text, row.blocks, row.brief, row.is_bulk),
         State(row.state),
         row.created_at,
         row.first_attempt_at,

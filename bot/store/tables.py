@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -174,6 +175,10 @@ outbox = Table(
     Column("event_type", String(60), nullable=False),
     Column("text", Text, nullable=False),
     Column("blocks", JSON, nullable=False),
+    # How it reads in a line, where it may be told together with others.
+    Column("brief", Text),
+    # Leaves room for others where Slack limits all of them together.
+    Column("is_bulk", Boolean, nullable=False, server_default=false()),
     Column("created_at", Instant, nullable=False),
     # waiting -> sending -> sent | failed; `sending` after a restart means: look whether it arrived.
     Column("state", String(10), nullable=False),

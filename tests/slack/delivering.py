@@ -35,7 +35,13 @@ SCOPES = (
 SPEED = 20.0
 """The stand-in's wall clock runs that much faster, and the courier's interval is that much shorter."""
 BRISK = Timing(
-    interval_s=1 / SPEED, settle_s=0.02, backoff_s=0.01, backoff_limit_s=0.1, not_permitted_s=0.1, poll_s=0.1
+    interval_s=1 / SPEED,
+    settle_s=0.02,
+    backoff_s=0.01,
+    backoff_limit_s=0.1,
+    not_permitted_s=0.1,
+    poll_s=0.1,
+    minute_s=60 / SPEED,
 )
 
 

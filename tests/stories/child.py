@@ -29,7 +29,9 @@ ANNOUNCEMENTS = "#releases"
 SERVICES = ("checkout", "search", "payments")
 SPEED = 20.0
 """How much faster than Slack this story's channels take messages."""
-TIMING = Timing(interval_s=1 / SPEED, settle_s=0.05, backoff_s=0.02, backoff_limit_s=0.2, poll_s=0.5)
+TIMING = Timing(
+    interval_s=1 / SPEED, settle_s=0.05, backoff_s=0.02, backoff_limit_s=0.2, poll_s=0.5, minute_s=60 / SPEED
+)
 
 
 def tell(occasion: Occasion) -> Sequence[Message]:
@@ -41,7 +43,8 @@ def tell(occasion: Occasion) -> Sequence[Message]:
             text = f"hold {hold.id} lifted"
         case other:
             raise TypeError(f"{other} does not happen here")
-    return [Message(channel, "freeze_told", text) for channel in (occasion.service.channel, ANNOUNCEMENTS)]
+    own = Message(occasion.service.channel, "freeze_told", text)
+    return [own, Message(ANNOUNCEMENTS, "freeze_told", text, brief=text)]
 
 
 class Child:

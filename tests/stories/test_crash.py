@@ -198,7 +198,7 @@ def answers(session: aiohttp.ClientSession, port: int, path: str) -> Callable[[]
     return ask
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("program_of", "kills"), [(courier_and_freezer, 15), (whole_bot, 50)])
 async def test_kills_lose_and_double_nothing(tmp_path: Path, program_of: MakeProgram, kills: int) -> None:
     seed = int(os.environ.get("CRASH_SEED", secrets.randbits(32)))

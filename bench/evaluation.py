@@ -133,8 +133,7 @@ async def measure(folder: Path, slos: int) -> Evaluated:
         freezer = Freezer(database, lambda _occasion: ())
 
         async def assessed(found: Assessed, now: datetime) -> None:
-            for service, budgets in await freezer.unsettled(found, now):
-                await freezer.judge_budgets(service, budgets, now)
+            await freezer.judge_all(found, now)
 
         source = PrometheusSource(prometheus.url, session)
         collector = Collector(ledger, {"prometheus": source})

@@ -328,8 +328,7 @@ class Governor:
         return [service for service in services if f"evaluate {service}" in mine]
 
     async def _assessed(self, assessed: Assessed, now: datetime) -> None:
-        for service, budgets in await self.freezer.unsettled(assessed, now):
-            await self.freezer.judge_budgets(service, budgets, now)
+        await self.freezer.judge_all(assessed, now)
         self.switchboard.evaluated([service.name for service, _ in assessed])
         frozen = {hold.service for hold in await self.freezer.holds(now)}
         for service, budgets in assessed:

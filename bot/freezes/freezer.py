@@ -1,4 +1,4 @@
-"""Applies decisions: holds, what to remember, audit rows and announcements, in one transaction each.
+"""Applies decisions: holds, what to remember, audit rows and announcements, each in one transaction.
 
 FreezeError
 ├── NothingToLift     no person's hold lies on the service
@@ -42,6 +42,8 @@ from bot.store.tables import holds as hold_rows
 from bot.store.tables import standings as standing_rows
 
 log = structlog.get_logger(__name__)
+
+_WRITTEN_AT_ONCE = 20
 
 
 class FreezeError(Exception):
@@ -118,28 +120,42 @@ class Freezer:
         self, service: Service, budgets: Sequence[Budget], now: datetime
     ) -> Sequence[BudgetTransition]:
         """Decide on the service's budgets and carry it out; answer what happened."""
-        quiet = await self._decide_on_all([(service, budgets)], now)
-        if not quiet:
-            return ()
-        judged = _judged(service, budgets)
-        # Asked before the transaction, so that nobody waits for it, and of services alone that freeze.
-        spending = await self._spending(service, quiet[0][2], now)
-        async with self._database.transaction() as connection:
-            decision = await self._decide(connection, service, judged, now)
-            if decision is None:
-                return ()
-            for transition in decision.transitions:
-                await self._carry_out(connection, service, transition, now)
-                await self._tell(connection, service, transition, now, spending)
-            await self._remember(connection, service.name, decision.standing)
-        self._after(service.name, decision.transitions)
-        return decision.transitions
+        return (await self.judge_all([(service, budgets)], now)).get(service.name, ())
 
-    async def unsettled(
+    async def judge_all(
         self, assessed: Sequence[tuple[Service, Sequence[Budget]]], now: datetime
-    ) -> list[tuple[Service, Sequence[Budget]]]:
-        """Answer those of the services about which there is something to decide; reads all in one go."""
-        return [(service, budgets) for service, budgets, _ in await self._decide_on_all(assessed, now)]
+    ) -> Mapping[str, Sequence[BudgetTransition]]:
+        """Decide on the budgets of many services and carry it out; answer what happened, by service.
+
+        All are read in one go. Those that change are written some at a time, so that a person's freeze need
+        not wait until hundreds are written.
+        """
+        quiet = await self._decide_on_all(assessed, now)
+        happened: dict[str, Sequence[BudgetTransition]] = {}
+        for start in range(0, len(quiet), _WRITTEN_AT_ONCE):
+            happened |= await self._settle(quiet[start : start + _WRITTEN_AT_ONCE], now)
+        return happened
+
+    async def _settle(
+        self, quiet: Sequence[tuple[Service, Sequence[Budget], Decision]], now: datetime
+    ) -> dict[str, Sequence[BudgetTransition]]:
+        """Decide anew in one transaction, in which nobody else decides, and write what comes of it."""
+        # Asked before the transaction, so that nobody waits for it, and of services alone that freeze.
+        spendings = [await self._spending(service, decision, now) for service, _, decision in quiet]
+        happened: dict[str, Sequence[BudgetTransition]] = {}
+        async with self._database.transaction() as connection:
+            for (service, budgets, _), spending in zip(quiet, spendings, strict=True):
+                decision = await self._decide(connection, service, _judged(service, budgets), now)
+                if decision is None:
+                    continue
+                for transition in decision.transitions:
+                    await self._carry_out(connection, service, transition, now)
+                    await self._tell(connection, service, transition, now, spending)
+                await self._remember(connection, service.name, decision.standing)
+                happened[service.name] = decision.transitions
+        for name, transitions in happened.items():
+            self._after(name, transitions)
+        return happened
 
     async def _decide_on_all(
         self, assessed: Sequence[tuple[Service, Sequence[Budget]]], now: datetime

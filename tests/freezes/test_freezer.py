@@ -43,6 +43,20 @@ async def test_a_spent_budget_freezes_with_its_audit_row_and_both_announcements(
     assert await told(database) == [("#checkout", "BudgetExhausted"), ("#releases", "BudgetExhausted")]
 
 
+async def test_many_services_that_cross_together_freeze_once_each_in_their_order(
+    freezer: Freezer, database: Database
+) -> None:
+    services = [service(f"service-{number}") for number in range(50)]
+    assessed = [(one, [budget(0.9 if number % 5 == 0 else -0.1)]) for number, one in enumerate(services)]
+    happened = await freezer.judge_all(assessed, NOW)
+    spent = [one.name for number, one in enumerate(services) if number % 5]
+    assert list(happened) == spent
+    assert [hold.service for hold in await freezer.holds(NOW)] == spent
+    assert await actions(database) == [("governor", "service.frozen")] * 40
+    assert len(await told(database)) == 80
+    assert await freezer.judge_all(assessed, NOW) == {}
+
+
 async def test_the_whole_way_from_warning_to_recovery_is_in_the_audit_log_in_order(
     freezer: Freezer, database: Database
 ) -> None:

@@ -23,6 +23,7 @@ from bot.gauges import Gauges
 from bot.http.access import EnvironmentToken
 from bot.http.api import Api
 from bot.http.bodies import MOST_BYTES
+from bot.http.deployments import DeploymentsEndpoint
 from bot.http.events import EventsEndpoint
 from bot.http.github import GitHubWebhook
 from bot.http.openapi import OpenApi
@@ -274,7 +275,8 @@ class Governor:
         self.switchboard.add_routes(app)
         self.response.add_routes(app, tokens)
         recorder = Recorder(self.database, lambda: self.watcher.current, self.response.changed)
-        GitHubWebhook(self.settings.github_secrets, recorder, self.clock).add_routes(app)
+        GitHubWebhook(self.settings.github_secrets, recorder, self.clock, tokens).add_routes(app)
+        DeploymentsEndpoint(recorder, lambda: self.watcher.current, self.clock, tokens).add_routes(app)
         OpenApi().add_routes(app)
         Api(
             overview=self.overview,

@@ -24,8 +24,8 @@ class ProblemAnswer(Answer):
     """Names like the unknown one."""
 
 
-class DeliveryAnswer(Answer):
-    """What became of a delivery of GitHub's."""
+class DeploymentAnswer(Answer):
+    """What became of a deployment that was told."""
 
     recorded: list[str]
     """The services for which the deployment was new."""

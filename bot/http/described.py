@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bot.http import answers
+from bot.http.deployments import DeploymentBody
 from bot.http.events import MOST_EVENTS, EventBody
 from bot.http.github import DeploymentStatusBody
 from bot.http.incidents import ChangeBody, OpeningBody
@@ -50,6 +51,7 @@ _BAD_BODY = {
     413: "The body is too large.",
     422: "The body has faults, each named; nothing was done.",
 }
+_NO_RIGHT = {403: "The token lacks the right.", 429: "The token was used too often."}
 _BACK = {
     "code": "Slack's code, good once.",
     "state": "What `/slack/install` gave along.",
@@ -81,6 +83,13 @@ _API: Mapping[tuple[str, str], Described] = {
         {202: answers.EventsAnswer},
         body=EventBody,
         most=MOST_EVENTS,
+        refusals=_BAD_BODY,
+    ),
+    ("POST", "/api/v1/deployments"): Described(
+        "deployments",
+        "Tell how a deployment ended; again with the same key and state, nothing changes",
+        {200: answers.DeploymentAnswer, 201: answers.DeploymentAnswer},
+        body=DeploymentBody,
         refusals=_BAD_BODY,
     ),
     ("GET", "/api/v1/audit"): Described(
@@ -163,10 +172,10 @@ _WEBHOOKS: Mapping[tuple[str, str], Described] = {
     ),
     ("POST", "/webhooks/github"): Described(
         "webhooks",
-        "GitHub's deployment statuses, signed by GitHub",
-        {202: answers.DeliveryAnswer},
+        "GitHub's deployment statuses, signed by GitHub or with a token that has deployments:write",
+        {202: answers.DeploymentAnswer},
         body=DeploymentStatusBody,
-        refusals=_BAD_BODY | {401: "The signature is not GitHub's."},
+        refusals=_BAD_BODY | {401: "The signature is not GitHub's, and there is no valid token."} | _NO_RIGHT,
     ),
     ("POST", "/slack/events"): Described(
         "slack",

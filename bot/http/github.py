@@ -1,14 +1,16 @@
 """`POST /webhooks/github`: GitHub's deployment statuses, signed with a secret that both sides know.
 
+Where a relay that cannot sign stands between, a token with the right serves instead.
+
 https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 https://docs.github.com/en/webhooks/webhook-events-and-payloads#deployment_status
 """
 
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 from datetime import UTC
-from typing import Annotated
 
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -16,25 +18,25 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from bot.clock import Clock
 from bot.deployments.deployment import Deployment, State
 from bot.deployments.recorder import Recorder
+from bot.http.access import CALLER, Tokens, require_token
 from bot.http.bodies import read_bytes, read_json
+from bot.http.deployments import LONGEST_URL, PAGE, Line, told
 from bot.http.incidents import read_body
 from bot.http.problems import Problem
+from bot.http.rights import Right
 
 GITHUB = "github"
-"""The actor of what GitHub tells."""
+"""The actor of what GitHub signed."""
+SIGNATURE = "X-Hub-Signature-256"
 
 _OUTCOMES = {"success": State.SUCCEEDED, "failure": State.FAILED, "error": State.FAILED}
-
-
-# PostgreSQL keeps no NUL, and a line of the timeline holds no other control character either.
-Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f]*$")]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-class DeploymentBody(_Part):
+class DeploymentPart(_Part):
     """What is deployed."""
 
     id: int = Field(ge=1, lt=10**18)
@@ -43,23 +45,23 @@ class DeploymentBody(_Part):
     created_at: AwareDatetime
 
 
-class CreatorBody(_Part):
+class CreatorPart(_Part):
     """Who caused it."""
 
-    login: Line = Field(min_length=1, max_length=100)
+    login: Line = Field(min_length=1, max_length=80)
 
 
-class StatusBody(_Part):
+class StatusPart(_Part):
     """How far it has come."""
 
     state: Line = Field(max_length=50)
     environment: Line = Field(min_length=1, max_length=255)
     created_at: AwareDatetime
-    creator: CreatorBody | None = None
+    creator: CreatorPart | None = None
     target_url: Line = Field("", max_length=2_000)
 
 
-class RepositoryBody(_Part):
+class RepositoryPart(_Part):
     """Whence it comes."""
 
     full_name: Line = Field(min_length=3, max_length=200)
@@ -69,41 +71,53 @@ class RepositoryBody(_Part):
 class DeploymentStatusBody(_Part):
     """The event `deployment_status`."""
 
-    deployment: DeploymentBody
-    deployment_status: StatusBody
-    repository: RepositoryBody
+    deployment: DeploymentPart
+    deployment_status: StatusPart
+    repository: RepositoryPart
 
 
 class GitHubWebhook:
     """Takes signed deliveries; a repeated one changes nothing. Several secrets let one be changed at ease."""
 
-    def __init__(self, secrets: Sequence[str], recorder: Recorder, clock: Clock) -> None:
+    def __init__(self, secrets: Sequence[str], recorder: Recorder, clock: Clock, tokens: Tokens) -> None:
         self._secrets = tuple(secrets)
         self._recorder = recorder
         self._clock = clock
+        self._by_token = require_token(tokens, self._take, Right.DEPLOYMENTS_WRITE)
 
     def add_routes(self, app: web.Application) -> None:
-        """Add the route; the signature guards it."""
-        app.router.add_post("/webhooks/github", self._take)
+        """Add the route; the signature guards it, or a token where there is none."""
+        app.router.add_post("/webhooks/github", self._let_in)
+
+    async def _let_in(self, request: web.Request) -> web.StreamResponse:
+        if SIGNATURE not in request.headers:
+            if "Authorization" not in request.headers:
+                raise Problem(401, f"send GitHub's signature in {SIGNATURE}, or a token: {_SETTING}")
+            return await self._by_token(request)
+        if not self._secrets:
+            raise Problem(401, f"there is no secret to check the signature with: {_SETTING}")
+        if not is_signed(await read_bytes(request), request.headers[SIGNATURE], self._secrets):
+            raise Problem(401, f"the signature in {SIGNATURE} does not fit the body")
+        request[CALLER] = GITHUB
+        return await self._take(request)
 
     async def _take(self, request: web.Request) -> web.Response:
-        body = await read_bytes(request)
-        if not self._secrets:
-            raise Problem(401, "set GITHUB_WEBHOOK_SECRET where the bot runs, and the same secret at GitHub")
-        if not is_signed(body, request.headers.get("X-Hub-Signature-256", ""), self._secrets):
-            raise Problem(401, "the signature in X-Hub-Signature-256 does not fit the body")
         raw = await read_json(request)
         event = request.headers.get("X-GitHub-Event", "")
         if event != "deployment_status":
-            return _ignored("only the event deployment_status is used")
-        told = read_body(DeploymentStatusBody, raw)
-        if told.deployment_status.state not in _OUTCOMES:
-            return _ignored("the deployment has not ended yet")
-        deployment = _deployment(told)
-        if not self._recorder.services_of(deployment.repository):
-            return _ignored("no service names this repository")
-        recorded = await self._recorder.record(deployment, GITHUB, self._clock.now())
-        return web.json_response({"recorded": list(recorded), "ignored": None}, status=202)
+            return told([], status=202, ignored="only the event deployment_status is used")
+        body = read_body(DeploymentStatusBody, raw)
+        if body.deployment_status.state not in _OUTCOMES:
+            return told([], status=202, ignored="the deployment has not ended yet")
+        deployment = _deployment(body)
+        services = self._recorder.services_of(deployment.repository)
+        if not services:
+            return told([], status=202, ignored="no service names this repository")
+        recorded = await self._recorder.record(deployment, services, request[CALLER], self._clock.now())
+        return told(recorded, status=202)
+
+
+_SETTING = "set GITHUB_WEBHOOK_SECRET where the bot runs, and the same secret at GitHub"
 
 
 def is_signed(body: bytes, signature: str, secrets: Sequence[str]) -> bool:
@@ -118,21 +132,24 @@ def is_signed(body: bytes, signature: str, secrets: Sequence[str]) -> bool:
     return any(fits)
 
 
-def _ignored(why: str) -> web.Response:
-    return web.json_response({"recorded": [], "ignored": why}, status=202)
-
-
 def _deployment(told: DeploymentStatusBody) -> Deployment:
     deployment, status, repository = told.deployment, told.deployment_status, told.repository
     return Deployment(
         id=f"github {deployment.id}",
-        repository=repository.full_name,
         environment=status.environment,
         commit=deployment.sha,
-        ref=deployment.ref,
-        by=status.creator.login if status.creator else "somebody",
-        url=status.target_url or f"{repository.html_url}/commit/{deployment.sha}",
+        # A login may read like a Slack user id, which it is not.
+        by=f"{status.creator.login if status.creator else 'somebody'} at GitHub",
         state=_OUTCOMES[status.state],
         started_at=deployment.created_at.astimezone(UTC),
         finished_at=status.created_at.astimezone(UTC),
+        ref=deployment.ref,
+        repository=repository.full_name,
+        url=_page(status.target_url, f"{repository.html_url}/commit/{deployment.sha}"),
     )
+
+
+def _page(*addresses: str) -> str:
+    """Answer the first of the addresses that can be shown; empty if none can."""
+    fitting = (one for one in addresses if len(one) <= LONGEST_URL and re.fullmatch(PAGE, one))
+    return next(fitting, "")

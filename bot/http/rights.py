@@ -16,6 +16,7 @@ class Right(StrEnum):
     AUDIT_READ = "audit:read"
     FLAGS_READ = "flags:read"
     ALERTS_WRITE = "alerts:write"
+    DEPLOYMENTS_WRITE = "deployments:write"
 
 
 ALL = frozenset(Right)
@@ -29,6 +30,7 @@ MEANING = {
     Right.AUDIT_READ: "read the audit log",
     Right.FLAGS_READ: "evaluate flags over OFREP",
     Right.ALERTS_WRITE: "send alerts to /webhooks/alertmanager",
+    Right.DEPLOYMENTS_WRITE: "tell how deployments ended, here and at /webhooks/github",
 }
 """What each right lets its holder do."""
 

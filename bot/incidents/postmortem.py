@@ -148,6 +148,7 @@ class Postmortem:
     def _timeline(self) -> str:
         lines = [
             f"- {stamp(entry.at)} · {entry.kind.value} · {_line(entry.text)} ({self._name(entry.by)})"
+            f"{_details(entry.url)}"
             for entry in self.timeline
         ]
         return "\n".join(lines) or "Nothing recorded."
@@ -202,6 +203,10 @@ def _percent(fraction: float) -> str:
 def _line(text: str) -> str:
     """Take what people wrote as one line of plain text within Markdown."""
     return _ACTIVE_MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def _details(url: str | None) -> str:
+    return f" [details]({url.replace('(', '%28').replace(')', '%29')})" if url else ""
 
 
 def _paragraphs(text: str) -> str:

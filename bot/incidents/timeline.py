@@ -27,6 +27,7 @@ class Entry:
     """One thing that happened. `by` is a Slack user id, `governor`, a token's name or a monitoring system.
 
     `mark` names what it was made of (a message, an alert), so that it stands there once; it may be None.
+    `url` is a page about it, where there is one.
     """
 
     at: datetime
@@ -34,6 +35,7 @@ class Entry:
     text: str
     by: str
     mark: str | None = None
+    url: str | None = None
 
 
 def merged(*sources: Iterable[Entry]) -> tuple[Entry, ...]:

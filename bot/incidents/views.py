@@ -1,12 +1,14 @@
 """Gathers what is shown of an incident: itself, its rooms, its cost, and what happened around it.
 
-The timeline is merged from what people and alerts wrote and from the audit log of its services: holds,
-flags and deployments from an hour before it began.
+The timeline is merged from what people and alerts wrote, from the audit log of its services (holds and
+flags), and from their deployments, from an hour before it began.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from bot.deployments import records as deployments
+from bot.deployments.deployment import Deployment
 from bot.incidents import action_book, records, steps
 from bot.incidents.cost import Costs
 from bot.incidents.incident import Incident, Status
@@ -21,7 +23,6 @@ _MOST_ROWS = 1_000
 _KINDS = {
     "flag": Kind.FLAG,
     "ramp": Kind.FLAG,
-    "deployment": Kind.DEPLOY,
     "hold": Kind.HOLD,
     "service": Kind.HOLD,
     "exemption": Kind.HOLD,
@@ -81,7 +82,9 @@ class Views:
             for service in incident.services:
                 rows = await audit.read(connection, since=since, service=service, limit=_MOST_ROWS)
                 found += [entry for row in rows if row.at <= until and (entry := _entry(row))]
-        return found
+            # These stand at their own time: they may be told late.
+            deployed = await deployments.read(connection, incident.services, since, until)
+        return [*found, *(_deployed(deployment, services) for deployment, services in deployed)]
 
 
 def _entry(row: audit.Row) -> Entry | None:
@@ -91,3 +94,14 @@ def _entry(row: audit.Row) -> Entry | None:
         return None
     words = deed.action.replace(".", " ").replace("_", " ")
     return Entry(row.at, kind, f"{deed.subject}: {words} — {deed.reason}", deed.actor, f"audit {row.id}")
+
+
+def _deployed(deployment: Deployment, services: Sequence[str]) -> Entry:
+    of = ", ".join([*services, *([deployment.origin] if deployment.origin else [])])
+    return Entry(
+        deployment.finished_at,
+        Kind.DEPLOY,
+        f"{deployment.subject}: deployment {deployment.state} — {of}",
+        deployment.by,
+        url=deployment.url or None,
+    )

@@ -34,6 +34,7 @@ _HIDDEN_KEYS = frozenset({"type", "block_id", "action_id", "value", "url", "styl
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _BROADCAST = re.compile(r"@(?=(?:channel|here|everyone|group)\b)", re.IGNORECASE)
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
+_URL = re.compile(r"https?://[^\s<>|\x00-\x20\x7f-\x9f]+", re.ASCII)
 _PIECES = re.compile(r"<[^<>]*>|&[a-z]+;|.", re.DOTALL)
 
 
@@ -82,6 +83,11 @@ def mention(actor: str) -> Markup:
     if _USER_ID.fullmatch(actor):
         return Markup(f"<@{actor}>")
     return escape("Governor" if actor == GOVERNOR else actor)
+
+
+def link(url: str, text: str) -> Markup:
+    """Name a page by words; for a URL that could end the link early, only the words."""
+    return Markup(f"<{escape(url)}|{escape(text)}>") if _URL.fullmatch(url) else escape(text)
 
 
 def channel_link(address: str) -> Markup:

@@ -25,6 +25,7 @@ from bot.slack.blocks import (
     fit,
     header,
     join,
+    link,
     markup,
     mention,
     section,
@@ -296,7 +297,9 @@ def _timeline(timeline: Sequence[Entry]) -> Markup:
 
 
 def _entry(entry: Entry) -> Markup:
-    return markup("{} {} — {}", when(entry.at), cut(entry.text, _LONGEST_ENTRY), mention(entry.by))
+    details = markup(", {}", link(entry.url, "details")) if entry.url else NOTHING
+    text = cut(entry.text, _LONGEST_ENTRY)
+    return markup("{} {} — {}{}", when(entry.at), text, mention(entry.by), details)
 
 
 def _actions(actions: Sequence[Action]) -> Markup:

@@ -1,36 +1,23 @@
 """GitHub's deliveries: signed ones are kept once and stand on the timeline, all others change nothing."""
 
-import hashlib
-import hmac
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
+import jsonschema
 import pytest
+from sqlalchemy import select
 
 from bot.http.github import is_signed
-from tests.http.whole import GITHUB_SECRET, TOKEN, Whole, whole_bot
+from bot.http.rights import read_rights
+from bot.store import api_tokens, audit
+from bot.store.deployment_tables import deployments
+from tests.http.github import SHA, deliver, delivery
+from tests.http.whole import Whole, whole_bot
+from tests.npm import installed
 
-SHA = "6113728f27ae82c7b1a177c8d03f9e96e0adf246"
-
-
-def delivery(**status: object) -> dict[str, Any]:
-    """The members of `deployment_status` that matter, in GitHub's shape."""
-    return {
-        "action": "created",
-        "deployment": {"id": 145988746, "sha": SHA, "ref": "main", "created_at": "2026-11-23T09:00:00Z"},
-        "deployment_status": {
-            "state": "success",
-            "environment": "production",
-            "created_at": "2026-11-23T09:01:30Z",
-            "creator": {"login": "octocat"},
-            "target_url": "https://ci.example/42",
-            **status,
-        },
-        "repository": {"full_name": "Acme/Checkout", "html_url": "https://github.com/Acme/Checkout"},
-    }
+PUBLISHED = ("@octokit/webhooks-schemas@7.6.1", "@octokit/webhooks-examples@7.6.1")
 
 
 @pytest.fixture
@@ -39,15 +26,17 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
         yield whole
 
 
-async def deliver(
-    whole: Whole, body: object, *, secret: str = GITHUB_SECRET, event: str = "deployment_status"
-) -> tuple[int, dict[str, Any]]:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    signature = hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
-    headers = {"X-Hub-Signature-256": f"sha256={signature}", "X-GitHub-Event": event}
-    url = f"{whole.url}/webhooks/github"
-    async with aiohttp.ClientSession() as session, session.post(url, data=raw, headers=headers) as answer:
-        return answer.status, await answer.json(content_type=None)
+@pytest.fixture(scope="module")
+def octokit() -> Path:
+    """The folder of what Octokit publishes about GitHub's deliveries."""
+    _, folder = installed(*PUBLISHED)
+    return folder / "node_modules" / "@octokit"
+
+
+async def token_for(whole: Whole, rights: str) -> str:
+    async with whole.governor.database.transaction() as connection:
+        now = whole.governor.clock.now()
+        return await api_tokens.create(connection, "relay", read_rights(rights), 600, now)
 
 
 def test_the_signature_of_githubs_own_documentation_fits() -> None:
@@ -60,6 +49,27 @@ def test_the_signature_of_githubs_own_documentation_fits() -> None:
     assert not is_signed(b"Hello, World!", signature, [])
 
 
+def test_these_deliveries_are_githubs_by_the_published_schema(octokit: Path) -> None:
+    schema = json.loads((octokit / "webhooks-schemas" / "schema.json").read_text())
+    event = schema | {"oneOf": [{"$ref": "#/definitions/deployment_status$created"}]}
+    checked = jsonschema.Draft7Validator(event)
+    for body in (delivery(), delivery(state="failure"), delivery(state="in_progress", target_url="")):
+        assert list(checked.iter_errors(body)) == []
+    assert list(checked.iter_errors(delivery(state="over")))
+
+
+async def test_every_published_example_is_taken(whole: Whole, octokit: Path) -> None:
+    index = json.loads((octokit / "webhooks-examples" / "api.github.com" / "index.json").read_text())
+    examples = next(one["examples"] for one in index if one["name"] == "deployment_status")
+    assert len(examples) > 1
+    for body in examples:
+        body["repository"]["full_name"] = "acme/checkout"
+        status, answer = await deliver(whole, body)
+        over = body["deployment_status"]["state"] == "success"
+        assert (status, answer["ignored"]) == (202, None if over else "the deployment has not ended yet")
+    assert (await whole.rows())["deployments"] == 1
+
+
 async def test_an_outcome_is_kept_once_however_often_it_is_told(whole: Whole) -> None:
     told = [await deliver(whole, delivery()) for _ in range(3)]
     assert [(status, answer["recorded"]) for status, answer in told] == [
@@ -70,20 +80,41 @@ async def test_an_outcome_is_kept_once_however_often_it_is_told(whole: Whole) ->
     assert (rows["deployments"], rows["audit"]) == (2, 2)
 
 
-async def test_a_deployment_before_an_incident_stands_on_its_timeline_with_who_and_link(whole: Whole) -> None:
-    await deliver(whole, delivery())
-    opening = {"title": "Down", "severity": "sev3", "services": ["checkout"], "key": "k"}
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    base = f"{whole.url}/api/v1/incidents"
-    async with aiohttp.ClientSession(headers=headers) as session:
-        async with session.post(base, json=opening) as answer:
-            id_ = (await answer.json())["id"]
-        async with session.get(f"{base}/{id_}/postmortem.md") as answer:
-            document = await answer.text()
-    line = next(line for line in document.splitlines() if "deployment succeeded" in line)
-    assert "6113728 to production" in line
-    assert "octocat" in line
-    assert "https://ci.example/42" in line
+async def test_a_token_with_the_right_serves_instead_of_the_signature(whole: Whole) -> None:
+    token = await token_for(whole, "deployments:write")
+    assert (await deliver(whole, delivery(), secret=None, token=token))[1]["recorded"] == ["checkout"]
+    async with whole.governor.database.reading() as connection:
+        (row,) = await audit.read(connection, service="checkout")
+    assert (row.entry.actor, row.entry.action) == ("relay", "deployment.succeeded")
+
+
+async def test_no_token_makes_up_for_a_forged_signature_or_a_missing_right(whole: Whole) -> None:
+    token = await token_for(whole, "alerts:write")
+    status, problem = await deliver(whole, delivery(), secret=None, token=token)
+    assert (status, problem["missing"]) == (403, "deployments:write")
+    assert (await deliver(whole, delivery(), secret="guessed", token=token))[0] == 401
+    status, problem = await deliver(whole, delivery(), secret=None)
+    assert status == 401
+    assert "GITHUB_WEBHOOK_SECRET" in problem["detail"]
+    assert (await whole.rows())["deployments"] == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("https://ci.example/42?a=1&b=2", "https://ci.example/42?a=1&b=2"),
+        ("", f"https://github.com/Acme/Checkout/commit/{SHA}"),
+        ("javascript:alert(1)", f"https://github.com/Acme/Checkout/commit/{SHA}"),
+        ("https://ci.example/|x>", f"https://github.com/Acme/Checkout/commit/{SHA}"),
+    ],
+)
+async def test_a_page_that_cannot_be_shown_gives_way_to_the_commits(
+    whole: Whole, told: str, kept: str
+) -> None:
+    await deliver(whole, delivery(target_url=told))
+    async with whole.governor.database.reading() as connection:
+        row = (await connection.execute(select(deployments))).one()
+    assert (row.url, row.by) == (kept, "Codertocat at GitHub")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +130,7 @@ async def test_a_deployment_before_an_incident_stands_on_its_timeline_with_who_a
     ],
 )
 async def test_what_is_of_no_use_is_taken_and_says_why(
-    whole: Whole, body: object, event: str, why: str
+    whole: Whole, body: dict[str, Any], event: str, why: str
 ) -> None:
     assert await deliver(whole, body, event=event) == (202, {"recorded": [], "ignored": why})
     assert (await whole.rows())["deployments"] == 0

@@ -1,0 +1,55 @@
+"""Deployments as rows: each outcome of one once for each service. Runs in its callers' transactions."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.deployments.deployment import Deployment, State
+from bot.store.database import Database
+from bot.store.deployment_tables import deployments
+
+
+async def add(database: Database, connection: AsyncConnection, service: str, deployment: Deployment) -> bool:
+    """Keep the outcome for the service; answer whether it is new."""
+    values = {
+        "service": service,
+        "deployment": deployment.id,
+        "state": deployment.state.value,
+        "repository": deployment.repository,
+        "environment": deployment.environment,
+        "commit": deployment.commit,
+        "ref": deployment.ref,
+        "by": deployment.by,
+        "url": deployment.url,
+        "started_at": deployment.started_at,
+        "finished_at": deployment.finished_at,
+    }
+    added = database.insert(deployments).values(values).on_conflict_do_nothing()
+    return (await connection.execute(added)).rowcount == 1
+
+
+async def read(
+    connection: AsyncConnection, services: Collection[str], since: datetime, until: datetime
+) -> Sequence[tuple[Deployment, Sequence[str]]]:
+    """Answer what ended in the time (both ends in it), oldest first, each with the services it is of."""
+    of, columns = list(services), deployments.c
+    query = select(deployments).where(columns.service.in_(of), columns.finished_at.between(since, until))
+    order = (columns.finished_at, columns.deployment, columns.state, columns.service)
+    found: dict[tuple[str, str], tuple[Deployment, list[str]]] = {}
+    for row in await connection.execute(query.order_by(*order)):
+        deployment = Deployment(
+            id=row.deployment,
+            environment=row.environment,
+            commit=row.commit,
+            by=row.by,
+            state=State(row.state),
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            ref=row.ref,
+            repository=row.repository,
+            url=row.url,
+        )
+        found.setdefault((row.deployment, row.state), (deployment, []))[1].append(row.service)
+    return list(found.values())

@@ -1,0 +1,104 @@
+"""`POST /api/v1/deployments`: machines other than GitHub tell how a deployment ended."""
+
+from collections.abc import Callable
+from datetime import UTC
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from bot.clock import Clock
+from bot.deployments.deployment import PRODUCTION, Deployment, State
+from bot.deployments.recorder import Recorder
+from bot.http.access import CALLER, Tokens, require_token
+from bot.http.bodies import read_json
+from bot.http.incidents import Time, read_body
+from bot.http.problems import Problem
+from bot.http.rights import Right
+from bot.policy.catalog import Catalog
+
+LONGEST_URL = 500
+
+# PostgreSQL keeps no NUL, and a line of the timeline holds no other control character either.
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
+PAGE = r"^https?://[!#-;=?-\[\]-{}~]+$"
+"""An address that neither Slack's markup nor Markdown takes for anything else."""
+Url = Annotated[str, Field(max_length=LONGEST_URL, pattern=PAGE)]
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+Word = Annotated[Line, AfterValidator(_not_blank)]
+
+
+class DeploymentBody(BaseModel):
+    """How a deployment ended; `key` and `state` tell it from all others.
+
+    `commit` is a hash or a version, `by` a name or a Slack user id. Times left out are now.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    service: str = Field(min_length=1, max_length=100)
+    key: Word = Field(min_length=1, max_length=190)
+    state: State
+    commit: Word = Field(min_length=1, max_length=64)
+    environment: Word = Field(PRODUCTION, min_length=1, max_length=255)
+    ref: Line = Field("", max_length=255)
+    by: Word | None = Field(None, min_length=1, max_length=100)
+    url: Url | None = None
+    started_at: Time | None = None
+    finished_at: Time | None = None
+
+
+class DeploymentsEndpoint:
+    """Takes deployments from callers with a token; a repeated one changes nothing."""
+
+    def __init__(
+        self, recorder: Recorder, catalog: Callable[[], Catalog], clock: Clock, tokens: Tokens
+    ) -> None:
+        self._recorder = recorder
+        self._catalog = catalog
+        self._clock = clock
+        self._tokens = tokens
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add the route, behind the bearer token; before the API's own, which takes all the rest."""
+        guarded = require_token(self._tokens, self._take, Right.DEPLOYMENTS_WRITE)
+        app.router.add_post("/api/v1/deployments", guarded)
+
+    async def _take(self, request: web.Request) -> web.Response:
+        body, now = read_body(DeploymentBody, await read_json(request)), self._clock.now()
+        service = self._catalog().services.get(body.service)
+        if service is None:
+            raise _fault("service", f"there is no service {body.service}")
+        finished = (body.finished_at or now).astimezone(UTC)
+        started = (body.started_at or finished).astimezone(UTC)
+        if finished < started:
+            raise _fault("finished_at", "it ended before it began")
+        deployment = Deployment(
+            id=f"api {body.key}",
+            environment=body.environment,
+            commit=body.commit,
+            by=body.by or request[CALLER],
+            state=body.state,
+            started_at=started,
+            finished_at=finished,
+            ref=body.ref,
+            url=body.url or "",
+        )
+        recorded = await self._recorder.record(deployment, [service], request[CALLER], now)
+        return told(recorded, status=201 if recorded else 200)
+
+
+def told(recorded: list[str], *, status: int, ignored: str | None = None) -> web.Response:
+    """Answer for which services a deployment was new, or why it was of no use."""
+    return web.json_response({"recorded": recorded, "ignored": ignored}, status=status)
+
+
+def _fault(field: str, message: str) -> Problem:
+    return Problem(422, message, errors=[{"field": field, "message": message}])

@@ -1,0 +1,69 @@
+"""Deployments on an incident's pinned card, as the strict stand-in for Slack takes it."""
+
+from dataclasses import replace
+
+from bot.deployments.deployment import Deployment, State
+from bot.deployments.recorder import Recorder
+from bot.sandbox.model import Message
+from bot.slack.incident_card import CARD
+from tests.incidents.staging import Scene, room
+from tests.values import MINUTE
+
+URL = "https://ci.example/42?a=1&b=2"
+
+
+def deployment(scene: Scene, **changes: object) -> Deployment:
+    ended = scene.clock.now() - 5 * MINUTE
+    values: dict[str, object] = {
+        "id": "github 1",
+        "environment": "production",
+        "commit": "6113728f27ae82c7b1a177c8d03f9e96e0adf246",
+        "by": "octocat at GitHub",
+        "state": State.SUCCEEDED,
+        "started_at": ended - MINUTE,
+        "finished_at": ended,
+        "ref": "main",
+        "repository": "acme/checkout",
+        "url": URL,
+    }
+    return Deployment(**(values | changes))  # type: ignore[arg-type]
+
+
+async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_a_link(scene: Scene) -> None:
+    recorder = Recorder(scene.database, lambda: scene.policies, scene.response.changed)
+    both = list(scene.policies.services.values())
+    channel = room(await scene.opened(services=("checkout", "search")))
+
+    def card_with(words: str) -> Message | None:
+        (card,) = scene.told(channel, CARD)
+        return card if words in str(card.blocks) else None
+
+    told = deployment(scene)
+    for _ in range(2):
+        await recorder.record(told, both, "github", scene.clock.now())
+    card = await scene.slack.until(lambda: card_with("6113728 to production"), within_s=20)
+    assert card is not None
+    (changes,) = [one for one in card.blocks if "Changed lately" in str(one)]
+    line = changes["text"]["text"].splitlines()
+    assert len(line) == 2
+    assert (
+        "6113728 to production: deployment succeeded — checkout, search, main of acme/checkout — "
+        "octocat at GitHub, <https://ci.example/42?a=1&amp;b=2|details>"
+    ) in line[1]
+
+    failed = replace(told, id="github 2", state=State.FAILED, url="", finished_at=told.started_at)
+    await recorder.record(failed, both[:1], "github", scene.clock.now())
+    card = await scene.slack.until(lambda: card_with("deployment failed"), within_s=20)
+    assert card is not None
+    (changes,) = [one for one in card.blocks if "Changed lately" in str(one)]
+    _, first, second = changes["text"]["text"].splitlines()
+    assert "deployment failed — checkout, main of acme/checkout — octocat at GitHub" in first
+    assert "details" not in first
+    assert "deployment succeeded" in second
+
+
+async def test_a_deployment_of_other_services_is_none_of_the_cards_business(scene: Scene) -> None:
+    recorder = Recorder(scene.database, lambda: scene.policies, scene.response.changed)
+    await recorder.record(deployment(scene), [scene.policies.services["search"]], "github", scene.clock.now())
+    view = await scene.opened()
+    assert "production" not in str(scene.told(room(view), CARD)[0].blocks)

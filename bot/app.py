@@ -48,6 +48,7 @@ from bot.slack.announcements import Announcer
 from bot.slack.clients import Clients
 from bot.slack.courier import Courier
 from bot.slack.departures import Departures
+from bot.slack.deployment_announcements import DeploymentAnnouncer
 from bot.slack.endpoint import SlackEndpoint, verify_by
 from bot.slack.face import SlackFace
 from bot.slack.faults import SlackFault, fault_of
@@ -274,7 +275,8 @@ class Governor:
             self.installing.add_routes(app)
         self.switchboard.add_routes(app)
         self.response.add_routes(app, tokens)
-        recorder = Recorder(self.database, lambda: self.watcher.current, self.response.changed)
+        telling = DeploymentAnnouncer(lambda: self.watcher.current.workspace)
+        recorder = Recorder(self.database, lambda: self.watcher.current, telling, self.response.changed)
         GitHubWebhook(self.settings.github_secrets, recorder, self.clock, tokens).add_routes(app)
         DeploymentsEndpoint(recorder, lambda: self.watcher.current, self.clock, tokens).add_routes(app)
         OpenApi().add_routes(app)

@@ -24,7 +24,7 @@ class Deployment:
     """One outcome of one deployment. `url` is where to read more, `commit` a hash or a version's name.
 
     `id` is the deployment's own: with the state it tells this outcome from all others. `ref`, `repository`
-    and `url` may be empty.
+    and `url` may be empty. `change` and `kind` are what the gate is asked with (`PR-12`, `security`).
     """
 
     id: str
@@ -37,11 +37,21 @@ class Deployment:
     ref: str = ""
     repository: str = ""
     url: str = ""
+    change: str | None = None
+    kind: str | None = None
+    is_production: bool = False
 
     @property
     def short(self) -> str:
         """The commit as people write it: a hash by its first seven digits, anything else whole."""
         return self.commit[:_SHORT] if _HASH.fullmatch(self.commit) else self.commit
+
+    def is_called(self, name: str) -> bool:
+        """Tell whether people mean this by a name: its change, ref or commit, or the hash's beginning."""
+        wanted = name.casefold()
+        if wanted in {one.casefold() for one in (self.change, self.ref, self.commit) if one}:
+            return True
+        return _HASH.fullmatch(wanted) is not None and self.commit.startswith(wanted)
 
     @property
     def subject(self) -> str:

@@ -1,23 +1,51 @@
-"""Keeps deployments, each outcome once however often it is told, and puts them into the audit log."""
+"""Keeps deployments, each outcome once however often it is told, and puts them into the audit log.
+
+One that went to production although the gate would have refused it is told, too.
+"""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from bot.deployments import records
-from bot.deployments.deployment import Deployment
+from bot.deployments.deployment import Deployment, State
+from bot.freezes.hindsight import verdict_at
+from bot.freezes.hold import Hold
+from bot.freezes.verdict import Change
 from bot.policy.catalog import Catalog, Service
 from bot.store import audit
 from bot.store.database import Database
+from bot.store.outbox import Message, enqueue
+
+
+@dataclass(frozen=True, slots=True)
+class Bypass:
+    """A deployment that went to production past the holds that lay on the service as it began."""
+
+    service: Service
+    deployment: Deployment
+    holds: tuple[Hold, ...]
+
+
+Announce = Callable[[Bypass], Sequence[Message]]
+"""Writes the messages that tell a bypass; pure, so that it can run within the transaction."""
 
 
 class Recorder:
     """The one way to tell of deployments. `on_recorded` is called after each commit that kept something."""
 
     def __init__(
-        self, database: Database, catalog: Callable[[], Catalog], on_recorded: Callable[[], None]
+        self,
+        database: Database,
+        catalog: Callable[[], Catalog],
+        announce: Announce,
+        on_recorded: Callable[[], None],
     ) -> None:
         self._database = database
         self._catalog = catalog
+        self._announce = announce
         self._on_recorded = on_recorded
 
     def services_of(self, repository: str) -> Sequence[Service]:
@@ -52,6 +80,29 @@ class Recorder:
                     },
                 )
                 await audit.record(connection, deed, now)
+                await self._look_for_bypass(connection, deployment, service, by, now)
         if new:
             self._on_recorded()
         return new
+
+    async def _look_for_bypass(
+        self, connection: AsyncConnection, deployment: Deployment, service: Service, by: str, now: datetime
+    ) -> None:
+        """Audit and tell it if the gate would have refused the deployment as it began."""
+        if deployment.state is not State.SUCCEEDED or not deployment.is_production:
+            return
+        change = Change(deployment.change or deployment.commit, deployment.kind)
+        at = deployment.started_at
+        verdict = await verdict_at(connection, service, change, at, deployment.is_called)
+        if verdict.allow:
+            return
+        deed = audit.Entry(
+            by,
+            "freeze.bypassed",
+            deployment.subject,
+            "; ".join(verdict.reasons),
+            service.name,
+            after={"deployment": deployment.id, "holds": [hold.id for hold in verdict.holds]},
+        )
+        await audit.record(connection, deed, now)
+        await enqueue(connection, self._announce(Bypass(service, deployment, verdict.holds)), now)

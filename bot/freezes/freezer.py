@@ -324,13 +324,8 @@ class Freezer:
 
     async def exemptions(self, service: str, now: datetime) -> Sequence[Exemption]:
         """Answer the exemptions of the service that have not run out."""
-        valid = or_(exemption_rows.c.until.is_(None), exemption_rows.c.until > now)
-        query = select(exemption_rows).where(exemption_rows.c.service == service, valid)
         async with self._database.reading() as connection:
-            return [
-                Exemption(row.service, row.change, row.reason, row.by, row.since, row.until)
-                for row in await connection.execute(query.order_by(exemption_rows.c.id))
-            ]
+            return await read_exemptions(connection, service, now)
 
     async def _decide(
         self, connection: AsyncConnection, service: Service, judged: Sequence[Judged], now: datetime
@@ -418,6 +413,28 @@ async def read_holds(connection: AsyncConnection, service: str | None = None) ->
     if service is not None:
         query = query.where(hold_rows.c.service == service)
     return [_hold(row) for row in await connection.execute(query)]
+
+
+async def holds_at(connection: AsyncConnection, service: str, at: datetime) -> Sequence[Hold]:
+    """Answer the holds that lay on the service at a time, whether or not they were lifted since."""
+    columns = hold_rows.c
+    query = select(hold_rows).where(
+        columns.service == service,
+        columns.since <= at,
+        or_(columns.lifted_at.is_(None), columns.lifted_at > at),
+    )
+    rows = await connection.execute(query.order_by(columns.id))
+    return holds_in_force([_hold(row) for row in rows], at)
+
+
+async def read_exemptions(connection: AsyncConnection, service: str, at: datetime) -> Sequence[Exemption]:
+    """Answer the exemptions of the service that had not run out at a time, also those granted since."""
+    valid = or_(exemption_rows.c.until.is_(None), exemption_rows.c.until > at)
+    query = select(exemption_rows).where(exemption_rows.c.service == service, valid)
+    return [
+        Exemption(row.service, row.change, row.reason, row.by, row.since, row.until)
+        for row in await connection.execute(query.order_by(exemption_rows.c.id))
+    ]
 
 
 async def _read_standings(connection: AsyncConnection, services: Collection[str]) -> dict[str, Standing]:

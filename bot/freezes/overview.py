@@ -172,7 +172,7 @@ class Overview:
             change,
             holds=status.holds,
             exemptions=await self._freezer.exemptions(service.name, status.as_of),
-            exempt_kinds=_exempt_kinds(service),
+            exempt_kinds=exempt_kinds(service),
             budgets=status.budgets,
             now=status.as_of,
             missing=status.missing,
@@ -211,7 +211,8 @@ class _Seen(Overview):
         self.whole.forget()
 
 
-def _exempt_kinds(service: Service) -> dict[str | None, Sequence[str]]:
+def exempt_kinds(service: Service) -> dict[str | None, Sequence[str]]:
+    """Answer the kinds of change that pass the holds of each SLO's policy; None: of the service's own."""
     own: dict[str | None, Sequence[str]] = {None: service.error_budget_policy.exemptions}
     return own | {slo.name: service.policy_for(slo).exemptions for slo in service.slos}
 

@@ -38,7 +38,9 @@ Word = Annotated[Line, AfterValidator(_not_blank)]
 class DeploymentBody(BaseModel):
     """How a deployment ended; `key` and `state` tell it from all others.
 
-    `commit` is a hash or a version, `by` a name or a Slack user id. Times left out are now.
+    `commit` is a hash or a version, `by` a name or a Slack user id. Times left out are now. `change` and
+    `kind` are what the gate was asked with. Unless `production` says otherwise, production is what is
+    called so.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -53,6 +55,9 @@ class DeploymentBody(BaseModel):
     url: Url | None = None
     started_at: Time | None = None
     finished_at: Time | None = None
+    change: Word | None = Field(None, min_length=1, max_length=200)
+    kind: Word | None = Field(None, min_length=1, max_length=200)
+    production: bool | None = Field(None, strict=True)
 
 
 class DeploymentsEndpoint:
@@ -90,9 +95,17 @@ class DeploymentsEndpoint:
             finished_at=finished,
             ref=body.ref,
             url=body.url or "",
+            change=body.change,
+            kind=body.kind,
+            is_production=is_production(body.environment, body.production),
         )
         recorded = await self._recorder.record(deployment, [service], request[CALLER], now)
         return told(recorded, status=201 if recorded else 200)
+
+
+def is_production(environment: str, said: bool | None) -> bool:
+    """Tell whether the environment is production: as it is said, by its name where it is not."""
+    return environment.casefold() == PRODUCTION if said is None else said
 
 
 def told(recorded: list[str], *, status: int, ignored: str | None = None) -> web.Response:

@@ -9,8 +9,9 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads#deployment_statu
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC
+from typing import Any
 
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -20,7 +21,7 @@ from bot.deployments.deployment import Deployment, State
 from bot.deployments.recorder import Recorder
 from bot.http.access import CALLER, Tokens, require_token
 from bot.http.bodies import read_bytes, read_json
-from bot.http.deployments import LONGEST_URL, PAGE, Line, told
+from bot.http.deployments import LONGEST_URL, PAGE, Line, is_production, told
 from bot.http.incidents import read_body
 from bot.http.problems import Problem
 from bot.http.rights import Right
@@ -29,6 +30,7 @@ GITHUB = "github"
 """The actor of what GitHub signed."""
 SIGNATURE = "X-Hub-Signature-256"
 
+_LONGEST_SAID = 200
 _OUTCOMES = {"success": State.SUCCEEDED, "failure": State.FAILED, "error": State.FAILED}
 
 
@@ -37,12 +39,14 @@ class _Part(BaseModel):
 
 
 class DeploymentPart(_Part):
-    """What is deployed."""
+    """What is deployed. Of the payload, which is the sender's own, only texts of ours are read."""
 
     id: int = Field(ge=1, lt=10**18)
     sha: str = Field(pattern="^[0-9a-f]{40,64}$")
     ref: Line = Field(min_length=1, max_length=255)
     created_at: AwareDatetime
+    production_environment: bool | None = None
+    payload: Any = None
 
 
 class CreatorPart(_Part):
@@ -146,7 +150,15 @@ def _deployment(told: DeploymentStatusBody) -> Deployment:
         ref=deployment.ref,
         repository=repository.full_name,
         url=_page(status.target_url, f"{repository.html_url}/commit/{deployment.sha}"),
+        change=_said(deployment.payload, "change"),
+        kind=_said(deployment.payload, "kind"),
+        is_production=is_production(status.environment, deployment.production_environment),
     )
+
+
+def _said(payload: object, name: str) -> str | None:
+    value = payload.get(name) if isinstance(payload, Mapping) else None
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_SAID else None
 
 
 def _page(*addresses: str) -> str:

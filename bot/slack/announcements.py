@@ -79,7 +79,7 @@ class Announcer:
         channels = [service.channel]
         if telling.everywhere:
             channels.append(self._workspace().of(service.name).announcements)
-        own, *others = [message(channel, telling, service.name) for channel in _distinct(channels)]
+        own, *others = [message(channel, telling, service.name) for channel in distinct(channels)]
         if not isinstance(occasion.transition, _BY_ITSELF):
             return [own, *others]
         brief = cut(telling.headline, _LONGEST_BRIEF)
@@ -319,6 +319,6 @@ def _channel(name: str) -> Markup:
     return escape(shown if shown.startswith("#") else f"channel {shown}")
 
 
-def _distinct(channels: Iterable[str]) -> list[str]:
+def distinct(channels: Iterable[str]) -> list[str]:
     """Answer each channel once, however its name is written."""
     return list({channel.casefold().lstrip("#"): channel for channel in channels}.values())

@@ -5,10 +5,12 @@ from dataclasses import replace
 from bot.deployments.deployment import Deployment, State
 from bot.deployments.recorder import Recorder
 from bot.sandbox.model import Message
+from bot.slack.deployment_announcements import DeploymentAnnouncer
 from bot.slack.incident_card import CARD
-from tests.incidents.staging import Scene, room
+from tests.incidents.staging import Scene, room, shop
 from tests.values import MINUTE
 
+TELL = DeploymentAnnouncer(lambda: shop().workspace)
 URL = "https://ci.example/42?a=1&b=2"
 
 
@@ -30,7 +32,7 @@ def deployment(scene: Scene, **changes: object) -> Deployment:
 
 
 async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_a_link(scene: Scene) -> None:
-    recorder = Recorder(scene.database, lambda: scene.policies, scene.response.changed)
+    recorder = Recorder(scene.database, lambda: scene.policies, TELL, scene.response.changed)
     both = list(scene.policies.services.values())
     channel = room(await scene.opened(services=("checkout", "search")))
 
@@ -63,7 +65,7 @@ async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_
 
 
 async def test_a_deployment_of_other_services_is_none_of_the_cards_business(scene: Scene) -> None:
-    recorder = Recorder(scene.database, lambda: scene.policies, scene.response.changed)
+    recorder = Recorder(scene.database, lambda: scene.policies, TELL, scene.response.changed)
     await recorder.record(deployment(scene), [scene.policies.services["search"]], "github", scene.clock.now())
     view = await scene.opened()
     assert "production" not in str(scene.told(room(view), CARD)[0].blocks)

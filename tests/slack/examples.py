@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from bot.budgets.budget import HOUR, Budget, Events, assess
 from bot.budgets.slo import EventsSli, Slo
 from bot.budgets.window import RollingWindow
+from bot.deployments.deployment import Deployment, State
+from bot.deployments.recorder import Bypass
 from bot.freezes.error_budget_policy import (
     AlertSeverity,
     BurnAlert,
@@ -133,3 +135,21 @@ def burn_down(start: float, end: float, points: int = 20) -> list[Point]:
         Point(NOW - timedelta(days=30) + step * (i + 1), start + (end - start) * i / (points - 1))
         for i in range(points)
     ]
+
+
+def bypass(*holds: Hold, **changes: object) -> Bypass:
+    """A deployment that went past a person's hold, unless others are named."""
+    values: dict[str, object] = {
+        "id": "github 1",
+        "environment": "production",
+        "commit": "6113728f27ae82c7b1a177c8d03f9e96e0adf246",
+        "by": "octocat at GitHub",
+        "state": State.SUCCEEDED,
+        "started_at": NOW - timedelta(minutes=2),
+        "finished_at": NOW,
+        "ref": "main",
+        "repository": "acme/checkout",
+        "url": "https://ci.example/42",
+    }
+    deployment = Deployment(**(values | changes))  # type: ignore[arg-type]
+    return Bypass(service(), deployment, holds or (hold(),))

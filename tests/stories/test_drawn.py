@@ -16,8 +16,9 @@ from bot.incidents.steps import RoomKind
 from bot.sandbox.page_api import PageApi
 from bot.slack.announcements import Announcer
 from bot.slack.commands import COMMANDS
+from bot.slack.deployment_announcements import DeploymentAnnouncer
 from bot.slack.incident_card import IncidentVoice
-from tests.slack.examples import WORKSPACE, frozen_by, occasions
+from tests.slack.examples import WORKSPACE, bypass, frozen_by, hold, occasions
 from tests.slack.office import Office, open_office, shop
 from tests.stories.visitor import Visitor, visiting
 
@@ -36,6 +37,7 @@ async def show_everything(office: Office) -> int:
     announcer = Announcer(lambda: WORKSPACE)
     told = [announcer(occasion)[0] for occasion in occasions().values()]
     told += [announcer(frozen_by(spending))[0] for spending in SPENDINGS]
+    told += [DeploymentAnnouncer(lambda: WORKSPACE)(one)[0] for one in (bypass(), bypass(*[hold()] * 5))]
     faults = [f"policies/checkout.yaml:{line}:3: spec: unknown key `slo`" for line in range(9)]
     told += [announcer.policy_faults(faults), announcer.policy_restored()]
     told.append(announcer.delivery_failed("#gone", "is_archived"))

@@ -2,7 +2,8 @@
 
 It pushes counts to the bot's `POST /api/v1/events` as any service would: first 30 days
 of history, then what happens now, on the clock that it shares with the bot. What it
-counts is `traffic`'s matter.
+counts is `traffic`'s matter. A deploy it tells to `POST /api/v1/deployments`, as its
+pipeline would.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -69,6 +71,7 @@ class Shop:
         self._trouble: str | None = None
         self._was_told = False
         self._unsent: list[Count] = []
+        self._deployed: list[Json] = []
         self._exposure = Exposure(bot_url, "new-checkout")
 
     # -- what the strip shows and does ---------------------------------------
@@ -106,6 +109,8 @@ class Shop:
         self._count_until(self._clock.now())
         self.scene = SCENES[name]
         self._scene_since = self._clock.now()
+        if self.scene.deploys is not None:
+            self._deploy(self.scene.deploys)
         log.info("scene", name=name)
         self._changed()
 
@@ -144,11 +149,36 @@ class Shop:
             self._count_until(now)
         if self._unsent:
             await self._patiently(self._tell_unsent)
+        if self._deployed:
+            await self._patiently(self._tell_deployed)
+
+    def _deploy(self, service: str) -> None:
+        """Deploy what is new: another commit each time."""
+        commit = secrets.token_hex(20)
+        deployment = {
+            "service": service,
+            "key": commit,
+            "state": "succeeded",
+            "commit": commit,
+            "ref": "main",
+            "by": "the pipeline",
+            "finished_at": self._scene_since.isoformat(),
+        }
+        self._deployed.append(deployment)
+
+    async def _tell_deployed(self) -> None:
+        while self._deployed:
+            await self._post("deployments", self._deployed[0], taken=(200, 201))
+            del self._deployed[0]
+        self._is_well()
 
     async def _tell_unsent(self) -> None:
         rows = list(self._unsent)
         await self._tell(rows)
         del self._unsent[: len(rows)]
+        self._is_well()
+
+    def _is_well(self) -> None:
         if self._trouble is not None:
             self._trouble = None
             self._changed()
@@ -192,10 +222,13 @@ class Shop:
             }
             for row in rows
         ]
-        url = f"{self._bot_url}/api/v1/events"
+        await self._post("events", body, taken=(202,))
+
+    async def _post(self, path: str, body: object, *, taken: Sequence[int]) -> None:
+        url = f"{self._bot_url}/api/v1/{path}"
         data = io.BytesIO(json.dumps(body).encode())
         async with self._http.post(url, data=data, headers=self._headers, timeout=_PATIENCE) as response:
-            if response.status != 202:
+            if response.status not in taken:
                 raise BotError(f"{response.status}: {(await response.text())[:300]}")
 
     async def _is_known(self) -> bool:

@@ -94,6 +94,8 @@ class Scene:
     lasts: timedelta | None = None
     flag: str | None = None
     """Where only those customers fail who see this flag on: `bad` is the fraction of them."""
+    deploys: str | None = None
+    """The service that was deployed as the scene begins."""
 
     def bad_for(self, stream: Stream, shown: float) -> float:
         """Give the fraction of a stream's requests that fail; `shown` is the share who see the flag on."""
@@ -146,6 +148,7 @@ SCENES: Final = {
             "A deploy makes checkout fail 30 % of requests.",
             {("checkout", "availability"): 0.3, ("checkout", "latency"): 0.05},
             timedelta(minutes=45),
+            deploys="checkout",
         ),
         Scene(
             "slow_search",

@@ -137,10 +137,17 @@ class Bot:
 
     def __init__(self, *, knows: bool = False, refuses: int = 0) -> None:
         self.refuses = refuses
+        self.refuses_deployments = 0
         self.rows: list[dict[str, Any]] = []
+        self.deployed: list[dict[str, Any]] = []
         self.tokens: set[str] = set()
         self.total = 1 if knows else None
         self._told = asyncio.Condition()
+
+    async def has_deployed(self, count: int) -> None:
+        """Wait until so many deployments were told."""
+        async with asyncio.timeout(20), self._told:
+            await self._told.wait_for(lambda: len(self.deployed) >= count)
 
     async def has(self, count: int) -> None:
         """Wait until so many rows have come."""
@@ -152,6 +159,7 @@ class Bot:
             web.get("/healthz", self._healthy),
             web.get("/api/v1/services/checkout", self._service),
             web.post("/api/v1/events", self._events),
+            web.post("/api/v1/deployments", self._deployments),
         ]
 
     async def _healthy(self, _request: web.Request) -> web.Response:
@@ -172,6 +180,15 @@ class Bot:
         async with self._told:
             self._told.notify_all()
         return web.json_response({"accepted": len(rows), "duplicates": 0}, status=202)
+
+    async def _deployments(self, request: web.Request) -> web.Response:
+        self.deployed.append(await request.json())
+        if self.refuses_deployments:
+            self.refuses_deployments -= 1
+            return web.Response(status=503)
+        async with self._told:
+            self._told.notify_all()
+        return web.json_response({"recorded": ["checkout"], "ignored": None}, status=201)
 
 
 @asynccontextmanager
@@ -223,6 +240,21 @@ async def test_the_shop_tells_its_history_then_what_happens() -> None:
         await bot.has(wanted + len(STREAMS))
         row = next(row for row in bot.rows[wanted:] if row["slo"] == "availability")
         assert row["bad"] / (row["good"] + row["bad"]) == pytest.approx(0.3, rel=0.15)
+
+
+async def test_a_bad_deploy_is_told_to_the_bot_until_it_takes_it_each_by_a_commit_of_its_own() -> None:
+    bot, clock = Bot(knows=True), Clock()
+    bot.refuses_deployments = 1
+    async with open_shop(bot, clock) as base_url, aiohttp.ClientSession() as session:
+        for name in ("bad_deploy", "recover", "bad_deploy"):
+            await story(session, base_url, scene=name)
+        await bot.has_deployed(3)
+    refused, first, second = bot.deployed
+    assert refused == first
+    assert (first["service"], first["state"], first["finished_at"]) == (
+        "checkout", "succeeded", START.isoformat()
+    )  # fmt: skip
+    assert first["key"] != second["key"]
 
 
 async def test_a_bot_that_has_history_is_not_told_again() -> None:

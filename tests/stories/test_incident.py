@@ -141,10 +141,12 @@ async def press(visitor: Visitor, label: str) -> None:
 async def test_a_visitor_plays_an_incident_to_its_postmortem(tmp_path: Path) -> None:
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     async with running_sandbox(tmp_path) as url, visiting(url) as visitor:
+        await visitor.presses("Bad deploy")
         await visitor.says("/incident open Nobody can pay sev2 checkout")
         await visitor.sees("Incident 1 is open, sev2")
         await visitor.sees("is frozen")
         await visitor.opens(f"inc-{day}-nobody-can-pay")
+        await visitor.sees("to production: deployment succeeded — checkout, main — the pipeline")
         await visitor.sees("Take command")
         await press(visitor, "Take command")
         await visitor.sees("is commander")

@@ -17,6 +17,7 @@ from bot.budgets.ledger import Ledger
 from bot.budgets.pushed_events import Pushed, PushedEvent
 from bot.clock import Clock, SharedClock, SystemClock
 from bot.deployments.recorder import Recorder
+from bot.discovery import Discovery
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview
 from bot.gauges import Gauges
@@ -109,7 +110,7 @@ class Governor:
         self.clock = clock or shared or SystemClock()
         # A simulated clock never bends Slack's rules; the replicas' common one is truer than each one's own.
         self._real_clock = shared or SystemClock()
-        self.metrics.policy_faults.set_function(lambda: len(self.watcher.faults))
+        self.metrics.policy_faults.set_function(self._count_faults)
         self._gauges = Gauges(self.metrics)
         self._routes = tuple(routes)
         self._timing = timing
@@ -122,14 +123,15 @@ class Governor:
             doors.push_async_exit(self.database)
             # The figures are read in a thread, which has no loop of its own.
             self.metrics.tasks.set_function(partial(_tasks, asyncio.get_running_loop()))
-            catalog = await self.watcher.start()
+            await self.watcher.start()
             await migrate(self.database)
             self.installations = open_installations(self.settings, self.database, self.clock)
             if self.installations is not None:
                 await self.installations.seal_anew()
             await self.leases.join()
             self._assemble(await doors.enter_async_context(aiohttp.ClientSession()))
-            await self._follow(catalog)
+            await self.discovery.recall()
+            await self._follow(self.watcher.current)
             self.runner = await self._open_http(doors)
             self._doors = doors.pop_all()
         return self
@@ -156,6 +158,7 @@ class Governor:
                 tasks.create_task(self._greet_slack(), name="greet slack"),
                 tasks.create_task(self.evaluator.run(), name="evaluator"),
                 tasks.create_task(self.watcher.run(self._policies_changed, self._policies_broken)),
+                tasks.create_task(self.discovery.run(), name="discovery"),
                 tasks.create_task(self._every(_TICK_S, self._tick), name="tick"),
                 tasks.create_task(self.switchboard.run(), name="flags"),
                 tasks.create_task(self._every(_COMPACT_EVERY_S, self._compact), name="compaction"),
@@ -216,6 +219,14 @@ class Governor:
         learning = Learning(self.database, Costs(lambda: self.watcher.current, self.ledger.counts))
         self.freezer = Freezer(
             self.database, self._announcer, self._changed, unmet_requirements, learning.where_it_went
+        )
+        self.discovery = Discovery(
+            database=self.database,
+            sources=self._sources,
+            watcher=self.watcher,
+            clock=self.clock,
+            is_mine=lambda: self.leases.may("discovery"),
+            tell=self._values_refused,
         )
         self.evaluator = Evaluator(
             self.collector,
@@ -292,6 +303,7 @@ class Governor:
             evaluator=self.evaluator,
             collector=self.collector,
             courier=self.courier,
+            discovery=self.discovery,
             clock=self.clock,
             slack=self._slack_detail,
         )
@@ -355,6 +367,13 @@ class Governor:
         log.warning("policies_broken", faults=[str(fault) for fault in faults])
         if await self._policy_news.broken(faults):
             self.courier.wake()
+
+    async def _values_refused(self, faults: Sequence[Fault]) -> None:
+        if await self._policy_news.refused(faults):
+            self.courier.wake()
+
+    def _count_faults(self) -> int:
+        return len(self.watcher.faults) + len(self.watcher.refused_values)
 
     def _delivery_notice(self, message: Message, error: str) -> Sequence[Message]:
         if message.channel == self.watcher.current.workspace.announcements:

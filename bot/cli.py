@@ -5,17 +5,17 @@ Exit codes: 0 yes, 1 no (refused, faults found), 2 could not tell (usage, unreac
 
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bot.commands.audit import audit
+from bot.commands.check import check
 from bot.commands.doctor import doctor
 from bot.commands.tokens import tokens
 from bot.settings import SettingsError, read_settings
-from bot.terminal import NO, UNKNOWN, YES, Json, Url, configure_logs, err, fail, finish, out, print_json
+from bot.terminal import NO, UNKNOWN, YES, Json, Url, configure_logs, fail, finish, out, print_json
 
 cli = typer.Typer(
     name="governor",
@@ -77,35 +77,7 @@ def sandbox(
     sys.exit(code)
 
 
-@cli.command()
-def check(
-    folder: Annotated[
-        Path | None,
-        typer.Argument(metavar="[DIR]", help="Folder of policy documents; POLICIES_DIR if left out."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Check the policy documents and print every fault with its file, line and column."""
-    from bot.policy.faults import PolicyFaults  # noqa: PLC0415
-    from bot.policy.loader import load  # noqa: PLC0415
-
-    where = folder or read_settings().policies_dir
-    try:
-        catalog = load(where)
-    except PolicyFaults as found:
-        if as_json:
-            print_json({"ok": False, "faults": [asdict(fault) for fault in found.faults]})
-        else:
-            for fault in found.faults:
-                out.print(str(fault), markup=False)
-            err.print(
-                f"{len(found.faults)} fault{'s' if len(found.faults) > 1 else ''} in {where}", style="red"
-            )
-        sys.exit(NO)
-    if as_json:
-        print_json({"ok": True, "services": sorted(catalog.services), "slos": len(catalog.slos)})
-    else:
-        out.print(f"{where}: {len(catalog.services)} services, {len(catalog.slos)} SLOs, no faults")
+cli.command()(check)
 
 
 @cli.command()

@@ -14,13 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.budgets.source import SourceError
 from bot.clock import Clock, SystemClock
+from bot.discovery import stand_for
 from bot.findings import Finding, fault, ok, skipped
 from bot.flags.backend import FlagError
 from bot.flags.registry import Surroundings, open_backend
 from bot.masking import masked
 from bot.policy.catalog import Catalog
 from bot.policy.faults import PolicyFaults
-from bot.policy.loader import load
+from bot.policy.loader import read
 from bot.policy.secrets import secrets_of
 from bot.settings import Settings
 from bot.sources import Sources
@@ -36,9 +37,9 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
     """Look at everything that the settings and the policies name; answer what was found, in that order."""
     time = clock or SystemClock()
     found = [*_environment(settings)]
-    catalog = _load(settings, found)
     async with AsyncExitStack() as doors:
         session = await doors.enter_async_context(aiohttp.ClientSession())
+        catalog = await _load(settings, session, time, found)
         database = await doors.enter_async_context(Database(settings.database_url))
         found += await _bounded("database", _database(database))
         workspaces = Workspaces(
@@ -72,15 +73,28 @@ def _environment(settings: Settings) -> list[Finding]:
     return [*missing, token or unset]
 
 
-def _load(settings: Settings, found: list[Finding]) -> Catalog | None:
+async def _load(
+    settings: Settings, session: aiohttp.ClientSession, clock: Clock, found: list[Finding]
+) -> Catalog | None:
     folder = str(settings.policies_dir)
+    fix = "`governor check` explains each"
     try:
-        catalog = load(settings.policies_dir)
+        policies = read(settings.policies_dir)
     except PolicyFaults as error:
-        fix = "`governor check` explains each"
         found += [fault("policies", folder, str(one), fix) for one in error.faults[:_MOST_FAULTS]]
         return None
+    sources = Sources(session)
+    sources.follow(policies.expanded({}).catalog.workspace)
+    expanded, unfound = await stand_for(policies, sources, clock.now(), within=_TIMEOUT)
+    catalog = expanded.catalog
     found.append(ok("policies", folder, f"{len(catalog.services)} services, {len(catalog.slos)} SLOs"))
+    found += [fault("policies", folder, str(one), fix) for one in expanded.faults[:_MOST_FAULTS]]
+    for title, count in expanded.counts.items():
+        if title in unfound:
+            mend = "see its `forEach`, and whether the source answers from here"
+            found.append(fault("policies", title, f"for whom it stands is not known: {unfound[title]}", mend))
+        else:
+            found.append(ok("policies", title, f"stands for {count} services"))
     return catalog
 
 

@@ -11,6 +11,7 @@ from bot.budgets.budget import SloState
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Evaluator
 from bot.clock import Clock
+from bot.discovery import Discovery
 from bot.http.operations import Check
 from bot.policy.watcher import PolicyWatcher
 from bot.slack.courier import Courier
@@ -30,6 +31,7 @@ class Probes:
         evaluator: Evaluator,
         collector: Collector,
         courier: Courier,
+        discovery: Discovery,
         clock: Clock,
         slack: Callable[[], Awaitable[Mapping[str, object]]],
     ) -> None:
@@ -38,6 +40,7 @@ class Probes:
         self._evaluator = evaluator
         self._collector = collector
         self._courier = courier
+        self._discovery = discovery
         self._clock = clock
         self._slack = slack
 
@@ -51,15 +54,18 @@ class Probes:
         return Check("database", ok=True)
 
     async def policies(self) -> Check:
-        """Whether the policy folder is good; a broken one leaves the last good set in force."""
+        """Whether the policy folder is good and what it stands for is known; else the last good set stays."""
         faults, catalog = self._watcher.faults, self._watcher.current
+        refused, unfound = self._watcher.refused_values, self._discovery.problems
         detail = {
             "services": len(catalog.services),
             "slos": len(catalog.slos),
             "digest": catalog.digest[:12],
             "faults": [str(fault) for fault in faults[:_SHOWN_FAULTS]],
+            "refused_values": [str(fault) for fault in refused[:_SHOWN_FAULTS]],
+            "values_not_found": dict(unfound),
         }
-        return Check("policies", ok=not faults, vital=False, detail=detail)
+        return Check("policies", ok=not (faults or refused or unfound), vital=False, detail=detail)
 
     async def evaluation(self) -> Check:
         """Whether the loop ticks, what cannot be measured, and how far back-filling has come."""

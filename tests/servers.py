@@ -34,6 +34,7 @@ import aiohttp
 import asyncpg  # type: ignore[import-untyped] # it ships none
 import yaml
 from aiohttp import web
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unavailable import unavailable
 
@@ -241,6 +242,18 @@ class Prometheus(Server):
         result = await self.query(query, at)
         assert len(result) <= 1, f"{query} has {len(result)} series"
         return float(result[0]["value"][1]) if result else 0.0
+
+    async def asked(self) -> int:
+        """Answer how many questions it has answered through its API so far, by its own count."""
+        async with _session(10) as session, session.get(f"{self.url}/metrics") as response:
+            families = list(text_string_to_metric_families(await response.text()))
+        return sum(
+            int(sample.value)
+            for family in families
+            for sample in family.samples
+            if sample.name == "prometheus_http_requests_total"
+            and sample.labels["handler"].startswith("/api/v1/")
+        )
 
     async def _answers(self) -> bool:
         try:

@@ -133,6 +133,21 @@ async def test_sources_are_asked_once_each(settings: Settings) -> None:
     assert faults(await examine(settings)) == [("sources", "prometheus")]
 
 
+async def test_a_document_for_many_services_is_named_while_nobody_knows_for_how_many(
+    settings: Settings,
+) -> None:
+    text = (settings.policies_dir / "all.yaml").read_text()
+    source = f"  sources: {{prometheus: {{url: 'http://127.0.0.1:{free_port()}'}}}}\n"
+    (settings.policies_dir / "all.yaml").write_text(
+        text.replace("  evaluateEvery: 1s\n", f"  evaluateEvery: 1s\n{source}").replace(
+            "spec:\n  description:", "spec:\n  forEach: {label: service}\n  description:"
+        )
+    )
+    found = await examine(settings)
+    assert faults(found) == [("policies", "Service/checkout"), ("sources", "prometheus")]
+    assert any("cannot be reached" in one.detail for one in found if one.subject == "Service/checkout")
+
+
 async def test_a_database_that_was_not_migrated_is_named_with_the_command_that_mends_it(
     settings: Settings, tmp_path: Path
 ) -> None:

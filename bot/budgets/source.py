@@ -66,3 +66,10 @@ class Source(Protocol):
     async def check(self) -> None:
         """Ask one cheap question to see whether the source answers; raises `SourceError`."""
         ...
+
+    async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:
+        """Answer the values that a label has in `span`, on the series that `match` selects; None is all.
+
+        A value may be answered for a while after the span's series ceased to have it. Raises `SourceError`.
+        """
+        ...

@@ -36,6 +36,7 @@ from bot.policy.fields import (
     Url,
     WarnLevel,
 )
+from bot.policy.for_each import ForEach
 from bot.policy.model import Broken, Model
 from bot.policy.objectives import Slo
 from bot.policy.quantities import parse_duration
@@ -279,6 +280,8 @@ class Teams(Model):
 class ServiceSpec(Model):
     """A service, its people and its promises."""
 
+    for_each: ForEach | None = None
+    """Makes the document stand for many services: one for each value of a label."""
     description: str = ""
     """One sentence that says what the service does."""
     workspace: Slug | None = None

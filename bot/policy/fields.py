@@ -1,7 +1,7 @@
 """The types of single values in policy documents: how each is checked, and how editors should see it.
 
-Every type pairs a check with a JSON Schema. The schema lets `${NAME}` stand anywhere, since it is read
-before the environment is filled in.
+Every type pairs a check with a JSON Schema. The schema lets `${NAME}` and `%{label}` stand anywhere, since
+it is read before they are filled in.
 """
 
 import re
@@ -23,9 +23,9 @@ from bot.policy.quantities import (
     parse_objective,
     parse_percentage,
 )
-from bot.policy.selectors import METRIC, check_histogram, check_match, check_query
+from bot.policy.selectors import METRIC, check_histogram, check_match, check_query, check_selector
 
-_FROM_ENVIRONMENT = r".*\$\{.+"
+_FILLED_IN = r".*[$%]\{.+"
 
 SLUG = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 CHANNEL = r"#[a-z0-9_-]{1,80}|[CG][A-Z0-9]{2,20}"
@@ -35,6 +35,8 @@ TEAM_ID = r"T[A-Z0-9]{2,20}"
 FLAG = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}"
 WORD = r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,48}[A-Za-z0-9])?"
+_LABEL = r"[a-zA-Z_][a-zA-Z0-9_]{0,99}"
+_MOST_SERVICES = 10_000
 _PEOPLE = "a user group such as @sre, or a person's id such as U012AB3CD"
 
 
@@ -51,7 +53,7 @@ def _checked(pattern: str, what: str, allowed: str) -> AfterValidator:
 def _text(pattern: str | None = None, *examples: str) -> dict[str, object]:
     schema: dict[str, object] = {"type": "string"}
     if pattern is not None:
-        schema["pattern"] = f"^(?:{pattern}|{_FROM_ENVIRONMENT})$"
+        schema["pattern"] = f"^(?:{pattern}|{_FILLED_IN})$"
     return schema | ({"examples": list(examples)} if examples else {})
 
 
@@ -93,6 +95,16 @@ def _factor(value: object) -> float:
     if not 0 < number <= 1_000_000:
         raise Refused(f"{IT} is out of range", "a number above 0, such as 14.4")
     return float(number)
+
+
+def _limit(value: object) -> int:
+    allowed = f"a whole number from 1 to {_MOST_SERVICES}"
+    number = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise Refused(f"{IT} is not a whole number", allowed)
+    if not 1 <= number <= _MOST_SERVICES:
+        raise Refused(f"{IT} is out of range", allowed)
+    return number
 
 
 def _slo_window(value: object) -> timedelta:
@@ -210,6 +222,19 @@ BurnWindow = Annotated[timedelta, *_duration("1s", "400d", "1h", "5m")]
 GuardWindow = Annotated[timedelta, *_duration("1s", "6h", "5m")]
 GuardTime = Annotated[timedelta, *_duration("1s", "7d", "30m")]
 Dwell = Annotated[timedelta, PlainValidator(parse_duration), WithJsonSchema(_text(DURATION, "15m"))]
+KeepTime = Annotated[timedelta, *_duration("0s", "400d", "7d")]
+
+Limit = Annotated[int, PlainValidator(_limit), _number_or(r"[0-9]+", 1000)]
+Label = Annotated[
+    str,
+    _checked(_LABEL, "a label's name", "1 to 100 of letters, digits and _, not beginning with a digit"),
+    WithJsonSchema(_text(_LABEL, "service")),
+]
+Selector = Annotated[
+    str,
+    AfterValidator(check_selector),
+    WithJsonSchema(_text(None, 'http_requests_total{env="production"}')),
+]
 
 Switch = Annotated[
     bool,

@@ -1,6 +1,6 @@
-"""Reads a folder of policy documents: a catalog, or everything that is wrong with it at once.
+"""Reads a folder of policy documents: the policies, or everything that is wrong with them at once.
 
-    files -> YAML nodes -> trees (values with places) -> models -> catalog
+    files -> YAML nodes -> trees (values with places) -> models -> policies -> catalog
                   (each step may add faults, each with its position)
 
 Documents of other programs (another `apiVersion`, such as OpenSLO's) are passed over.
@@ -13,20 +13,26 @@ from pathlib import Path
 
 from yaml import MappingNode, Node, ScalarNode
 
-from bot.policy.assembly import assemble
 from bot.policy.catalog import Catalog
-from bot.policy.documents import API_VERSION, KINDS, Document
+from bot.policy.documents import API_VERSION, KINDS, Document, ServiceDocument
 from bot.policy.faults import Fault, PolicyFaults, did_you_mean, quoted
+from bot.policy.policies import Policies
 from bot.policy.references import clashes, unknown_references, workspace_faults
+from bot.policy.templates import Template, template, with_placeholders_checked, with_sample
 from bot.policy.tree import Allowance, TooLarge, read_tree
 from bot.policy.validation import Source, refusals, validate
 from bot.policy.workspaces import main_workspace
 from bot.policy.yaml_files import Text, Unreadable, compose, find_files, read_text
 
-__all__ = ["Fault", "PolicyFaults", "load"]
+__all__ = ["Fault", "PolicyFaults", "load", "read"]
 
 
 def load(folder: Path, environ: Mapping[str, str] | None = None) -> Catalog:
+    """Answer the catalog of a folder as it is while no value of any `forEach` is known; see `read`."""
+    return read(folder, environ).expanded({}).catalog
+
+
+def read(folder: Path, environ: Mapping[str, str] | None = None) -> Policies:
     """Read the policy documents in a folder (or one file); raises `PolicyFaults` with all faults.
 
     `environ` is what `${NAME}` is looked up in: the process's environment unless given.
@@ -35,7 +41,7 @@ def load(folder: Path, environ: Mapping[str, str] | None = None) -> Catalog:
     files = find_files(folder)
     for file in files:
         reading.read(file)
-    documents = reading.documents()
+    policies = reading.policies()
     faults = reading.faults
     if not folder.exists():
         faults.append(_of_the_set(folder, "the folder does not exist"))
@@ -45,7 +51,7 @@ def load(folder: Path, environ: Mapping[str, str] | None = None) -> Catalog:
         faults.append(_of_the_set(folder, "there is no Workspace document", "exactly one"))
     if faults:
         raise PolicyFaults(faults)
-    return assemble(documents)
+    return policies
 
 
 def _of_the_set(folder: Path, message: str, allowed: str = "") -> Fault:
@@ -111,7 +117,8 @@ class _Reading:
         kind, name = tree.places.get(("kind",)), tree.places.get(("metadata", "name"))
         source = Source(text, tree, (kind and kind.written) or "", (name and name.written) or "")
         if source.kind in KINDS:
-            self.sources.append(source)
+            is_service = source.kind == "Service"
+            self.sources.append(with_placeholders_checked(source) if is_service else source)
             return
         self._unread.append(_text_of(text, node))
         self.faults += refusals(source)
@@ -122,19 +129,22 @@ class _Reading:
             message = f"unknown kind {{it}}{hint}"
             self.faults.append(source.fault(("kind",), message, ", ".join(KINDS)))
 
-    def documents(self) -> list[Document]:
+    def policies(self) -> Policies:
         """Check every document, alone and together; answer the good ones."""
-        documents = []
+        documents: list[tuple[Source, Document]] = []
+        templates: list[Template] = []
         for source in self.sources:
-            document, faults = validate(source)
+            document, faults = validate(with_sample(source) if source.kind == "Service" else source)
             self.faults += faults
-            if document is not None:
-                documents.append(document)
+            if isinstance(document, ServiceDocument) and document.spec.for_each is not None:
+                templates.append(template(source, document.spec.for_each))
+            elif document is not None:
+                documents.append((source, document))
             if source.kind == "Workspace":
                 self.faults += workspace_faults(source, main_workspace(self.sources))
         self.faults += clashes(self.sources)
         self.faults += unknown_references(self.sources, self.may_be_unread)
-        return documents
+        return Policies(tuple(documents), tuple(templates))
 
 
 def _text_of(text: Text, node: Node) -> str:

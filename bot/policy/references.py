@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from bot.policy.faults import IT, Fault, Path, did_you_mean, quoted
+from bot.policy.for_each import DEFAULT_SOURCE
 from bot.policy.objectives import BUILT_IN_SLIS
 from bot.policy.validation import Source
 from bot.policy.workspaces import are_rivals, workspace_clashes
@@ -21,12 +22,10 @@ def clashes(sources: Sequence[Source]) -> Iterator[Fault]:
             continue
         earlier = first.setdefault(key, source)
         if earlier is not source and not are_rivals(earlier, source):
-            line, _ = earlier.text.position(earlier.tree.places[()].value.index)
-            where = f"{earlier.text.file}:{line}"
-            yield source.fault(("metadata", "name"), f"{IT} is already the name in {where}")
+            yield source.fault(("metadata", "name"), f"{IT} is already the name in {earlier.where}")
     yield from workspace_clashes(sources)
     for source in sources:
-        yield from _repeated_names(source)
+        yield from repeated_names(source)
 
 
 _NAMED: dict[str, tuple[tuple[Path, str | None], ...]] = {
@@ -37,7 +36,8 @@ _NAMED: dict[str, tuple[tuple[Path, str | None], ...]] = {
 """The lists of each kind whose entries (or what stands under a key of theirs) must differ."""
 
 
-def _repeated_names(source: Source) -> Iterator[Fault]:
+def repeated_names(source: Source) -> Iterator[Fault]:
+    """Yield a fault for every entry that stands twice in one of the document's lists."""
     for path, key in _NAMED[source.kind]:
         seen: dict[str, int] = {}
         for index, _ in enumerate(_list(source, *path)):
@@ -104,6 +104,7 @@ def unknown_references(sources: Sequence[Source], may_be_unread: Callable[[str],
                     yield from _unknown_policy(source, where, policies)
             for path in slos:
                 yield from _unknown_sources(source, (*path, "sli"), known_sources)
+            yield from _unknown_values_source(source, known_sources)
 
 
 def _known_sources(sources: Sequence[Source]) -> list[str]:
@@ -130,6 +131,22 @@ def _unknown_sources(source: Source, path: Path, known: Sequence[str]) -> Iterat
         if known and key not in known:
             message = f"unknown source {quoted(key)}{did_you_mean(key, known)}"
             yield source.fault((*path, key), message, ", ".join(known), at_key=True)
+
+
+def _unknown_values_source(source: Source, known: Sequence[str]) -> Iterator[Fault]:
+    """Yield a fault if there is no source that could be asked for the values of `forEach`."""
+    path: Path = ("spec", "forEach")
+    if not known or not _mapping(source, *path):
+        return
+    names = [name for name in known if name not in BUILT_IN_SLIS]
+    wanted = _value(source, *path, "source")
+    allowed = ", ".join(names) or "none is defined"
+    if wanted is None and DEFAULT_SOURCE not in names:
+        message = f"`source` is missing, and no source is called {quoted(DEFAULT_SOURCE)}"
+        yield source.fault(path, message, allowed)
+    elif isinstance(wanted, str) and wanted not in names:
+        hint = did_you_mean(wanted, names)
+        yield source.fault((*path, "source"), f"unknown source {IT}{hint}", allowed)
 
 
 def _written_names(source: Source, path: Path, count: int) -> list[str]:

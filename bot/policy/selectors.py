@@ -9,10 +9,11 @@ import re
 from bot.policy.faults import IT, Refused
 
 METRIC = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
-_TEXT = r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`"""
-_MATCHER = rf"(?:[a-zA-Z_][a-zA-Z0-9_]*|{_TEXT})\s*(?:=~|!~|!=|=)\s*(?:{_TEXT})"
+LABEL = r"[a-zA-Z_][a-zA-Z0-9_]*"
+TEXT = r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`"""
+_MATCHER = rf"(?:{LABEL}|{TEXT})\s*(?:=~|!~|!=|=)\s*(?:{TEXT})"
 # Since Prometheus 3 a quoted metric name may stand among the matchers.
-_MATCHERS = rf"\s*(?:(?:{_MATCHER}|{_TEXT})\s*(?:,\s*(?:{_MATCHER}|{_TEXT})\s*)*,?\s*)?"
+_MATCHERS = rf"\s*(?:(?:{_MATCHER}|{TEXT})\s*(?:,\s*(?:{_MATCHER}|{TEXT})\s*)*,?\s*)?"
 _SELECTOR = re.compile(rf"\s*(?=[^\s])(?:{METRIC})?\s*(?:\{{(?P<within>{_MATCHERS})\}})?\s*")
 _WINDOW = re.compile(r"\$window(?![A-Za-z0-9_])")
 _CLOSING = {")": "(", "]": "[", "}": "{"}
@@ -38,6 +39,14 @@ def check_query(text: str) -> str:
     return text.strip()
 
 
+def check_selector(text: str) -> str:
+    """Answer the text if it is a plain selector, without `$window`."""
+    if _WINDOW.search(text):
+        example = 'a series selector, such as http_requests_total{env="production"}'
+        raise Refused("a query with $window does not go here", example)
+    return check_query(text)
+
+
 def check_match(text: str) -> str:
     """Answer the text if it can stand within the braces of a selector."""
     example = 'label matchers without braces, such as service="checkout",code!~"5.."'
@@ -60,7 +69,7 @@ def check_histogram(text: str) -> str:
 
 def _balanced(text: str) -> bool:
     open_brackets = [""]
-    for sign in re.sub(_TEXT, "", text):
+    for sign in re.sub(TEXT, "", text):
         if sign in "\"'`":
             return False
         if sign in "([{":

@@ -3,7 +3,7 @@
 Knows YAML, the environment and the limits of what is still sensible; nothing of policies.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
@@ -93,6 +93,26 @@ class Tree:
         while path not in self.places:
             path = path[:-1]
         return path, self.places[path]
+
+    def rewritten(self, rewrite: Callable[[Path, str], str]) -> "Tree":
+        """Answer the tree with other texts at the same places; a text that `rewrite` refuses is spoilt."""
+        tree = Tree(self.places, list(self.refused), UNREADABLE, set(self._spoilt))
+        tree.value = tree._rewritten((), self.value, rewrite)
+        return tree
+
+    def _rewritten(self, path: Path, value: object, rewrite: Callable[[Path, str], str]) -> object:
+        if isinstance(value, dict):
+            return {key: self._rewritten((*path, key), one, rewrite) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._rewritten((*path, index), one, rewrite) for index, one in enumerate(value)]
+        if not isinstance(value, str):
+            return value
+        try:
+            return rewrite(path, value)
+        except Refused as refused:
+            place = self.places[path]
+            self.refuse(Refusal(path, place.value, refused, place.written))
+            return UNREADABLE
 
 
 def read_tree(root: Node, environ: Mapping[str, str], allowance: Allowance) -> Tree:

@@ -1,7 +1,8 @@
 """From one document's tree to its model, and from pydantic's errors to faults with positions."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -25,10 +26,20 @@ class Source:
     kind: str
     name: str
 
+    def rewritten(self, rewrite: Callable[[Path, str], str]) -> "Source":
+        """Answer the document with other texts at the same places."""
+        return replace(self, tree=self.tree.rewritten(rewrite))
+
     @property
     def title(self) -> str:
         """`Kind/name`, as far as they are known."""
         return f"{self.kind}/{self.name}" if self.name else self.kind
+
+    @property
+    def where(self) -> str:
+        """`FILE:LINE` of the document's beginning."""
+        line, _ = self.text.position(self.tree.places[()].value.index)
+        return f"{self.text.file}:{line}"
 
     def fault(self, path: Path, message: str, allowed: str = "", *, at_key: bool = False) -> Fault:
         """Make a fault of the value at `path`, or of its key."""

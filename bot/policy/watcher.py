@@ -3,10 +3,12 @@
 The operating system's notices (inotify, through watchfiles) make it quick. Every few seconds the files'
 own marks are compared as well, which finds what notices miss: a folder that was deleted and made again, a
 symlink above the folder that was swapped, a network file system.
+
+What documents with `forEach` stand for is told by `know`, whenever somebody has asked the sources.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +18,9 @@ from watchfiles import awatch
 
 from bot.policy.catalog import Catalog
 from bot.policy.faults import Fault, PolicyFaults
-from bot.policy.loader import load
+from bot.policy.label_values import Asked, Wanted
+from bot.policy.loader import read
+from bot.policy.policies import Expanded, Policies
 from bot.policy.yaml_files import find_files
 
 OnChange = Callable[[Catalog], Awaitable[None]]
@@ -49,7 +53,9 @@ class PolicyWatcher:
         self._environ = environ
         self._look_every = look_every
         self._polls = force_polling
-        self._current: Catalog | None = None
+        self._policies: Policies | None = None
+        self._known: Mapping[Asked, Sequence[str]] = {}
+        self._expanded: Expanded | None = None
         self._marks: Marks = ()
         self._reading = asyncio.Lock()
         self._on_change: OnChange | None = None
@@ -60,18 +66,28 @@ class PolicyWatcher:
     @property
     def current(self) -> Catalog:
         """The last good set: the one in force. There is one as soon as `start()` has returned."""
-        if self._current is None:
+        if self._expanded is None:
             raise RuntimeError("no policies were read yet: await start() first")
-        return self._current
+        return self._expanded.catalog
+
+    @property
+    def wanted(self) -> Sequence[Wanted]:
+        """What the sources are to be asked for: the values of each `forEach` in force."""
+        return self._policies.wanted if self._policies is not None else ()
+
+    @property
+    def refused_values(self) -> tuple[Fault, ...]:
+        """What is wrong with single values of a `forEach`; the others have their services."""
+        return self._expanded.faults if self._expanded is not None else ()
 
     async def start(self) -> Catalog:
         """Read the folder for the first time; raises `PolicyFaults`, for there is no earlier good set."""
         async with self._reading:
             await self._read()
-        if self._current is None:
+        if self._expanded is None:
             raise PolicyFaults(self.faults)
-        self._told_digest = self._current.digest
-        return self._current
+        self._told_digest = self.current.digest
+        return self.current
 
     async def run(self, on_change: OnChange, on_faults: OnFaults) -> None:
         """Follow the folder until cancelled.
@@ -79,7 +95,7 @@ class PolicyWatcher:
         `on_change` gets every new good set that means something else than the one before, `on_faults`
         every new set of faults once. A call that fails is logged and made again a little later.
         """
-        if self._current is None:
+        if self._expanded is None:
             await self.start()
         self._on_change, self._on_faults = on_change, on_faults
         try:
@@ -97,6 +113,20 @@ class PolicyWatcher:
             await self._read()
             await self._tell()
 
+    async def know(self, known: Mapping[Asked, Sequence[str]]) -> None:
+        """Make services of these values, the first to keep a name first; raises as `reload_now` does.
+
+        Before `run` nobody is told: whoever calls reads `current` next.
+        """
+        async with self._reading:
+            if self._policies is not None and known != self._known:
+                self._known = dict(known)
+                self._expanded = await asyncio.to_thread(self._policies.expanded, self._known)
+            if self._on_change is not None:
+                await self._tell()
+            else:
+                self._told_digest = self.current.digest
+
     async def _tick(self, *, certain: bool) -> None:
         try:
             if certain or await asyncio.to_thread(_marks, self.folder) != self._marks:
@@ -111,18 +141,19 @@ class PolicyWatcher:
         # The marks come first: what is written while the files are read is found at the next look.
         self._marks = await asyncio.to_thread(_marks, self.folder)
         try:
-            self._current = await asyncio.to_thread(load, self.folder, self._environ)
+            self._policies = await asyncio.to_thread(read, self.folder, self._environ)
+            self._expanded = await asyncio.to_thread(self._policies.expanded, self._known)
             self.faults = ()
         except PolicyFaults as broken:
             self.faults = broken.faults
 
     async def _tell(self) -> None:
-        if self.faults:
-            if self._on_faults is not None and self.faults != self._told_faults:
-                await self._on_faults(self.faults)
-                self._told_faults = self.faults
-            return
-        self._told_faults = ()
+        if not self.faults:
+            self._told_faults = ()
+        elif self._on_faults is not None and self.faults != self._told_faults:
+            await self._on_faults(self.faults)
+            self._told_faults = self.faults
+        # Values come and go while an edit of the documents waits to be mended.
         current = self.current
         if self._on_change is not None and current.digest != self._told_digest:
             await self._on_change(current)

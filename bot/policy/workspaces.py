@@ -52,9 +52,7 @@ def workspace_clashes(sources: Sequence[Source]) -> Iterator[Fault]:
 def _without_team(workspaces: Sequence[Source]) -> Iterator[Fault]:
     without = [one for one in workspaces if "team" not in _spec(one)]
     for source in without[1:]:
-        first = without[0]
-        line, _ = first.text.position(first.tree.places[()].value.index)
-        words = f"there is another Workspace in {first.text.file}:{line}"
+        words = f"there is another Workspace in {without[0].where}"
         yield source.fault(("kind",), words, "one; further ones with the `team` that they are for")
 
 

@@ -87,13 +87,23 @@ class Announcer:
 
     def policy_faults(self, faults: Sequence[str]) -> Message:
         """Tell that the policies were edited and cannot be read."""
-        shown = [markup("• {}", cut(fault, _LONGEST_FAULT)) for fault in faults[:_MOST_FAULTS]]
-        more = len(faults) - len(shown)
         telling = Telling(
             "policy_faults",
             markup(":warning: {} in the edited policies — the last good ones stay in force.", _count(faults)),
-            (*shown, *([markup("and {} more", more)] if more > 0 else [])),
+            _shown(faults),
             markup("Next: correct them; {} lists them all.", code("governor check")),
+        )
+        return message(self._workspace().announcements, telling)
+
+    def refused_values(self, faults: Sequence[str]) -> Message:
+        """Tell that a source has label values that make no service."""
+        telling = Telling(
+            "refused_values",
+            markup(":warning: {} with {} — no service is made of it.", _count(faults), code("forEach")),
+            _shown(faults),
+            markup(
+                "Next: rename the value at its source, or put it under {} in the document.", code("except")
+            ),
         )
         return message(self._workspace().announcements, telling)
 
@@ -312,6 +322,13 @@ def _facts(*lines: Markup) -> tuple[Markup, ...]:
 
 def _count(faults: Sequence[str]) -> str:
     return "One fault" if len(faults) == 1 else f"{len(faults)} faults"
+
+
+def _shown(faults: Sequence[str]) -> tuple[Markup, ...]:
+    """Write the first faults as a list, and how many more there are."""
+    shown = [markup("• {}", cut(fault, _LONGEST_FAULT)) for fault in faults[:_MOST_FAULTS]]
+    more = len(faults) - len(shown)
+    return (*shown, *([markup("and {} more", more)] if more > 0 else []))
 
 
 def _channel(name: str) -> Markup:

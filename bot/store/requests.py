@@ -48,3 +48,9 @@ async def lasts(connection: AsyncConnection, condition: str) -> bool:
     """Answer whether a condition was told as begun and not as over."""
     query = select(conditions.c.name).where(conditions.c.name == condition)
     return (await connection.execute(query)).first() is not None
+
+
+async def lasting(connection: AsyncConnection, prefix: str) -> frozenset[str]:
+    """Answer the conditions whose names begin so and that were told as begun and not as over."""
+    query = select(conditions.c.name).where(conditions.c.name.startswith(prefix, autoescape=True))
+    return frozenset((await connection.execute(query)).scalars())

@@ -61,6 +61,10 @@ class CountingSource:
         if self.failure is not None:
             raise self.failure
 
+    async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:  # noqa: ARG002 - the port's
+        await self.check()
+        return ()
+
     def _knows(self, part: Span) -> bool:
         if self.begins is not None and part.start < self.begins:
             return False

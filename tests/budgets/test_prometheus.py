@@ -29,6 +29,7 @@ async def asking(handler: Handler, **settings: Any) -> AsyncIterator[PrometheusS
     """Serve the API by `handler` alone; answer a source that asks it."""
     app = web.Application()
     app.router.add_post("/prometheus/api/v1/{what}", handler)
+    app.router.add_get("/prometheus/api/v1/label/{label}/values", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     port = free_port()
@@ -93,6 +94,26 @@ async def test_what_goes_wrong_is_told_apart(
     async with asking(answering(status, body)) as source:
         with pytest.raises(kind, match=words):
             await source.read(SLI, HOUR_AGO, MINUTE)
+
+
+@pytest.mark.parametrize("data", [None, "cart", {"result": []}, [1], ["cart", None]])
+async def test_values_of_a_label_that_are_no_texts_are_invalid(data: object) -> None:
+    async with asking(answering(200, {"status": "success", "data": data})) as source:
+        with pytest.raises(InvalidAnswer, match="not in the form"):
+            await source.label_values("service", None, HOUR_AGO)
+
+
+async def test_the_values_of_a_label_are_asked_for_with_selector_and_time() -> None:
+    asked: dict[str, str] = {}
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.update(request.query, label=request.match_info["label"])
+        return web.json_response({"status": "success", "data": ["cart", "Search API"]})
+
+    async with asking(answer, bearer_token="t") as source:
+        assert await source.label_values("service", 'up{a="+&"}', HOUR_AGO) == ["cart", "Search API"]
+    start, end = str(int(HOUR_AGO.start.timestamp())), str(int(NOW.timestamp()))
+    assert asked == {"label": "service", "match[]": 'up{a="+&"}', "start": start, "end": end}
 
 
 async def test_a_body_that_is_not_json_is_invalid() -> None:

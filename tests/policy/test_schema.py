@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from bot.policy.documents import KINDS, ErrorBudgetPolicyDocument
-from bot.policy.loader import load
+from bot.policy.loader import load, read
 from bot.policy.schema import json_schema
 from tests.policy import reference
 from tests.policy.conftest import CONTRACT
@@ -73,6 +73,14 @@ def test_the_schema_refuses_what_the_loader_refuses(
         load(file, {})
 
 
+def test_a_placeholder_may_stand_where_the_loader_takes_one(
+    validator: jsonschema.Draft202012Validator,
+) -> None:
+    spec = {"forEach": {"label": "service"}, "channel": "#%{service}", "flags": ["%{service}-new"]}
+    validator.validate(SERVICE | {"metadata": {"name": "shop-%{service}"}, "spec": spec})
+    assert not validator.is_valid(SERVICE | {"spec": spec | {"forEach": {"label": "a-b"}}})
+
+
 def test_a_value_from_the_environment_may_stand_anywhere(
     validator: jsonschema.Draft202012Validator,
 ) -> None:
@@ -116,8 +124,26 @@ def test_shipped_files_point_editors_at_the_schema(file: Path) -> None:
 def test_the_documented_examples_load(tmp_path: Path) -> None:
     blocks = reference.GUIDE.read_text().split("```yaml\n")[1:]
     examples = [block.partition("```")[0] for block in blocks if block.startswith("apiVersion")]
-    assert len(examples) == 3
+    assert len(examples) == 4
     for index, example in enumerate(examples):
         file = tmp_path / f"{index}.yaml"
         file.write_text(example)
         load(file, {"MIMIR_PASSWORD": "made-up"})
+
+
+def test_the_documented_example_of_for_each_makes_services_as_the_guide_says(tmp_path: Path) -> None:
+    guide = reference.GUIDE.read_text()
+    file = tmp_path / "shop.yaml"
+    file.write_text(
+        guide.split("### One document for many services")[1].split("```yaml\n")[1].split("```")[0]
+    )
+    policies = read(file, {})
+    (wanted,) = policies.wanted
+    expanded = policies.expanded({wanted.asked: ["Cart API", "cart_2", "checkout"]})
+    assert expanded.faults == ()
+    assert list(expanded.catalog.services) == ["cart-2", "cart-api", "checkout"]
+    cart = expanded.catalog.services["cart-api"]
+    assert cart.description == "Cart API of the shop."
+    assert cart.flags == ("Cart-API-new-cart",)
+    assert expanded.catalog.services["cart-2"].channel == "#cart_2"
+    assert expanded.catalog.services["checkout"].slos == ()

@@ -122,7 +122,11 @@ def test_faults_of_policies_and_deliveries_go_to_the_announcements_channel() -> 
     assert "<!here>" not in faults.text
     failed = announce.delivery_failed("#gone", "is_archived")
     assert "`is_archived`" in failed.text
-    for message in (faults, failed, announce.policy_restored()):
+    refused = announce.refused_values([f"shop.yaml:{line}:1: `<!here>`" for line in range(8)])
+    assert refused.text.startswith(":warning: 8 faults")
+    assert "and 3 more" in refused.text
+    assert "<!here>" not in refused.text
+    for message in (faults, failed, refused, announce.policy_restored()):
         assert message.channel == "#releases"
         assert not message_faults(list(message.blocks))
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.policy.conftest import SERVICE, WORKSPACE
 from tests.running import API_TOKEN, Bot
+from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 NOBODY = "http://127.0.0.1:9"
@@ -37,6 +39,27 @@ def test_check_passes_the_example_shop_and_names_every_fault_of_a_broken_one(tmp
     found = json.loads(governor("check", str(tmp_path), "--json").stdout)
     assert found["ok"] is False
     assert {"file", "line", "column", "message", "allowed"} <= found["faults"][0].keys()
+
+
+def test_check_needs_no_source_and_says_for_how_many_services_a_document_stands(tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    (tmp_path / "all.yaml").write_text(
+        WORKSPACE.replace("http://localhost:9090", url)
+        + "---\n"
+        + SERVICE.replace("spec:", "spec:\n  forEach: {label: service}").replace("#ch", "#%{service}-ch")
+    )
+    alone = governor("check", str(tmp_path))
+    assert (alone.returncode, alone.stderr) == (0, "")
+    assert "0 services, 0 SLOs, no faults" in alone.stdout
+    assert "Service/checkout: for how many services it stands is not known" in " ".join(alone.stdout.split())
+    (standing,) = json.loads(governor("check", str(tmp_path), "--json").stdout)["for_each"]
+    assert (standing["services"], standing["source"]) == (None, "prometheus")
+    assert url in standing["problem"]
+    broken = (tmp_path / "all.yaml").read_text().replace("%{service}", "%{servce}")
+    (tmp_path / "all.yaml").write_text(broken)
+    refused = governor("check", str(tmp_path))
+    assert refused.returncode == 1
+    assert "`%{servce}` does not stand for the value of `service`" in " ".join(refused.stdout.split())
 
 
 def test_schema_is_json_schema() -> None:

@@ -40,7 +40,7 @@ async def show_everything(office: Office) -> int:
     told += [DeploymentAnnouncer(lambda: WORKSPACE)(one)[0] for one in (bypass(), bypass(*[hold()] * 5))]
     faults = [f"policies/checkout.yaml:{line}:3: spec: unknown key `slo`" for line in range(9)]
     told += [announcer.policy_faults(faults), announcer.policy_restored()]
-    told.append(announcer.delivery_failed("#gone", "is_archived"))
+    told += [announcer.delivery_failed("#gone", "is_archived"), announcer.refused_values(faults)]
     for message in told:
         await client.chat_postMessage(channel=CHANNEL, text=message.text, blocks=list(message.blocks))
     typed = [f"/{command.name} help" for command in COMMANDS]

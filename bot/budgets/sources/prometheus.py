@@ -36,6 +36,7 @@ _AT_ONCE = 4
 """Questions of ours that one server has to answer at a time."""
 
 _PART = "governor_part"
+_NOT_ITS_FORM = "the answer is not in the form of Prometheus' HTTP API"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A counter that is read just before another may lag behind by these.
@@ -100,6 +101,21 @@ class PrometheusSource:
             else:
                 answers.append(_buckets(total, bad, step))
         return answers
+
+    async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:
+        """Answer the values of a label; see the port.
+
+        Prometheus names a value for up to about three hours after its last sample: until it has moved the
+        series out of memory.
+        """
+        asked = {"start": str(_seconds(span.start)), "end": str(_seconds(span.end))}
+        if match is not None:
+            asked["match[]"] = match
+        answer = await self._send("GET", f"label/{label}/values", params=asked)
+        values = answer.get("data")
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise InvalidAnswer(_NOT_ITS_FORM)
+        return values
 
     async def _judge(
         self, sli: Sli, counters: Counters, found: Mapping[str, Series], steps: range
@@ -201,24 +217,34 @@ class PrometheusSource:
         return found
 
     async def _ask(self, what: str, form: Mapping[str, str]) -> list[Mapping[str, Any]]:
+        answer = await self._send("POST", what, data={**form, "timeout": self._patience})
+        return _result(answer)
+
+    async def _send(self, method: str, what: str, **given: Any) -> Mapping[str, Any]:
+        """Make one request and answer its JSON; raises `SourceError`."""
         seconds = self._timeout.total_seconds()
         try:
             async with (
                 self._turns,
-                self._session.post(
+                self._session.request(
+                    method,
                     f"{self._url}/api/v1/{what}",
-                    data={**form, "timeout": f"{seconds:g}s"},
                     headers=self._headers,
                     timeout=aiohttp.ClientTimeout(total=seconds),
+                    **given,
                 ) as response,
             ):
-                return _result(response.status, await response.read())
+                return _answer(response.status, await response.read())
         except TimeoutError as error:
             raise SourceUnavailable(f"{self._url} did not answer within {seconds:g} s") from error
         except aiohttp.InvalidURL as error:
             raise SourceRefused(f"{self._url} is no address") from error
         except aiohttp.ClientError as error:
             raise SourceUnavailable(f"{self._url} cannot be reached: {error}") from error
+
+    @property
+    def _patience(self) -> str:
+        return f"{self._timeout.total_seconds():g}s"
 
 
 @lru_cache(maxsize=16_384)
@@ -304,7 +330,7 @@ def _authorization(token: str | None, basic: tuple[str, str] | None) -> Mapping[
     return {}
 
 
-def _result(status: int, body: bytes) -> list[Mapping[str, Any]]:
+def _answer(status: int, body: bytes) -> Mapping[str, Any]:
     """Answer what a response holds; raise what it says or what is wrong with it."""
     try:
         answer = json.loads(body)
@@ -312,13 +338,19 @@ def _result(status: int, body: bytes) -> list[Mapping[str, Any]]:
         answer = None
     if status != 200:
         raise _refusal(status, answer, body)
+    if not isinstance(answer, dict) or answer.get("status") != "success":
+        raise InvalidAnswer(_NOT_ITS_FORM)
+    for warning in answer.get("warnings") or ():
+        log.warning("prometheus.warning", warning=warning)
+    return answer
+
+
+def _result(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     match answer:
-        case {"status": "success", "data": {"resultType": "matrix" | "vector", "result": list(result)}}:
-            for warning in answer.get("warnings") or ():
-                log.warning("prometheus.warning", warning=warning)
+        case {"data": {"resultType": "matrix" | "vector", "result": list(result)}}:
             return result
         case _:
-            raise InvalidAnswer("the answer is not in the form of Prometheus' HTTP API")
+            raise InvalidAnswer(_NOT_ITS_FORM)
 
 
 def _refusal(status: int, answer: object, body: bytes) -> SourceError:
@@ -340,7 +372,7 @@ def _values(series: Mapping[str, Any], step: int) -> Series:
     try:
         values = {round(float(at)) - step: float(text) for at, text in series.get("values", ())}
     except (TypeError, ValueError) as error:
-        raise InvalidAnswer("the answer is not in the form of Prometheus' HTTP API") from error
+        raise InvalidAnswer(_NOT_ITS_FORM) from error
     if not all(map(math.isfinite, values.values())):
         raise InvalidAnswer("the answer holds NaN or infinity")
     return values

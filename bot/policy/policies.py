@@ -1,0 +1,45 @@
+"""A valid set of documents, and the catalog that it makes with the known values of each `forEach`. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.policy.assembly import assemble
+from bot.policy.catalog import Catalog
+from bot.policy.documents import Document
+from bot.policy.faults import Fault, PolicyFaults
+from bot.policy.label_values import Asked, Wanted
+from bot.policy.templates import Template, expand
+from bot.policy.validation import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """The catalog with the services of all values; `counts` says how many each document stands for."""
+
+    catalog: Catalog
+    faults: tuple[Fault, ...]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """The documents that mean what they say, and those that stand for many services."""
+
+    documents: tuple[tuple[Source, Document], ...]
+    templates: tuple[Template, ...]
+
+    @property
+    def wanted(self) -> list[Wanted]:
+        """What the sources are to be asked for."""
+        return [template.wanted for template in self.templates]
+
+    def expanded(self, known: Mapping[Asked, Sequence[str]]) -> Expanded:
+        """Answer the catalog for these values, and a fault for each value that makes no service."""
+        taken = {
+            document.metadata.name: f"{source.title} in {source.where}"
+            for source, document in self.documents
+            if source.kind == "Service"
+        }
+        made = expand(self.templates, taken, known)
+        catalog = assemble([*(document for _, document in self.documents), *made.documents])
+        return Expanded(catalog, PolicyFaults(made.faults).faults, made.counts)

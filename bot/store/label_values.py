@@ -1,0 +1,47 @@
+"""The label values that `forEach` has found: they outlive a restart, and all replicas read the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, select
+
+from bot.store.database import Database
+from bot.store.label_value_table import label_values as table
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One value of one document's label; `gone_at` is when it was first missed."""
+
+    document: str
+    label: str
+    value: str
+    question: str
+    since: datetime
+    gone_at: datetime | None
+
+
+async def read(database: Database) -> list[Row]:
+    """Answer everything that is known, the longest known first."""
+    async with database.reading() as connection:
+        rows = [Row(*row) for row in await connection.execute(select(table))]
+    # Sorted here: databases put letters in orders of their own.
+    return sorted(rows, key=lambda row: (row.since, row.value, row.document, row.label))
+
+
+async def write(
+    database: Database, document: str, label: str, rows: Sequence[Row], forgotten: Sequence[str]
+) -> None:
+    """Write new and changed rows of one document, and forget values of it: all or nothing."""
+    async with database.transaction(in_turn=False) as connection:
+        for value in forgotten:
+            mine = (table.c.document == document) & (table.c.label == label) & (table.c.value == value)
+            await connection.execute(delete(table).where(mine))
+        for row in rows:
+            values = {column: getattr(row, column) for column in table.c.keys()}  # noqa: SIM118 - no mapping
+            statement = database.insert(table).values(values)
+            later = {name: statement.excluded[name] for name in ("question", "gone_at")}
+            await connection.execute(
+                statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=later)
+            )

@@ -1,0 +1,40 @@
+"""The values of labels in both databases: what is written is read, in the order in which it came."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.store.database import Database
+from bot.store.label_values import Row, read, write
+from bot.store.migrate import migrate
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+CART = Row("shop", "service", 'Cart "API"\n', "prometheus up", NOW, None)
+OLDER = Row("shop", "service", "日本" * 250, "prometheus up", NOW - timedelta(days=1), None)
+OTHER = Row("jobs", "service", CART.value, "prometheus ", NOW, NOW)
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    async with Database(url) as database:
+        await migrate(database)
+        yield database
+
+
+async def test_values_are_read_as_they_were_written_the_oldest_first(database: Database) -> None:
+    await write(database, "shop", "service", [CART, OLDER], [])
+    await write(database, "jobs", "service", [OTHER], [])
+    assert await read(database) == [OLDER, OTHER, CART]
+
+
+async def test_a_value_is_changed_and_forgotten_for_its_document_alone(database: Database) -> None:
+    await write(database, "shop", "service", [CART, OLDER], [])
+    await write(database, "jobs", "service", [OTHER], [])
+    gone = replace(CART, gone_at=NOW, question="thanos up", since=NOW + timedelta(days=9))
+    await write(database, "shop", "service", [gone], [OLDER.value])
+    # Since when a value is known does not change: it decides who keeps a name.
+    assert await read(database) == [OTHER, replace(gone, since=NOW)]
+    await write(database, "shop", "service", [], [CART.value])
+    assert await read(database) == [OTHER]

@@ -1,0 +1,217 @@
+"""One document stands for many services on a real Prometheus: they come, freeze, are told, and stay."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from bot.budgets.collector import Collector
+from bot.budgets.ledger import Ledger
+from bot.budgets.sources.prometheus import PrometheusSource
+from bot.budgets.window import Span
+from bot.discovery import stand_for
+from bot.policy.loader import read
+from bot.sandbox.server import SandboxServer
+from bot.store.database import Database
+from bot.store.migrate import migrate
+from tests.running import Bot, eventually, running_governor
+from tests.servers import Exporter, Prometheus, running_exporter, running_prometheus
+from tests.stories.test_command_line import governor
+from tests.stories.test_prometheus import heard, told
+from tests.values import HOUR, MINUTE, NOW
+
+POLICIES = """
+apiVersion: governor/v1
+kind: Workspace
+metadata: {name: acme}
+spec:
+  channels: {announcements: "#releases"}
+  evaluateEvery: 1s
+  sources: {prometheus: {url: "${PROMETHEUS_URL}", timeout: 2s}}
+---
+apiVersion: governor/v1
+kind: ErrorBudgetPolicy
+metadata: {name: standard}
+spec: {warnAt: [50%], freezeAt: 0%, unfreezeAt: 10%, dwell: 3s, burnAlerts: []}
+---
+apiVersion: governor/v1
+kind: Service
+metadata: {name: shop}
+spec:
+  forEach: {label: service, match: http_requests_total}
+  description: The shop's %{service}.
+  channel: "#%{service}"
+  slos:
+    - name: availability
+      objective: 90
+      window: 10m
+      sli:
+        prometheus:
+          total: http_requests_total{service="%{service}"}
+          bad: http_requests_total{service="%{service}",code=~"5.."}
+"""
+
+
+class Traffic:
+    """Ten requests each tenth of a second for each service, of which so many fail."""
+
+    def __init__(self, exporter: Exporter) -> None:
+        self.failing: dict[str, int] = {}
+        self._exporter = exporter
+
+    async def run(self) -> None:
+        while True:
+            for service, failing in self.failing.items():
+                self._exporter.count("http_requests_total", 10 - failing, service=service, code="200")
+                self._exporter.count("http_requests_total", failing, service=service, code="500")
+            await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def flowing(exporter: Exporter) -> AsyncIterator[Traffic]:
+    traffic = Traffic(exporter)
+    task = asyncio.create_task(traffic.run())
+    try:
+        yield traffic
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def services(bot: Bot) -> list[str]:
+    _, body = await bot.api("GET", "services")
+    return sorted(one["service"] for one in body["services"])
+
+
+async def until_services(bot: Bot, *names: str) -> None:
+    await eventually(partial(services, bot), lambda found: found == sorted(names), 60)
+
+
+def shop(services: int) -> dict[str, int]:
+    """Answer values and how many requests each has in ten seconds, of which one fails; some are strange."""
+    names = ["Cart API", "a.b|c", 'say "hi"', *(f"service-{number}" for number in range(services))]
+    return {name: 10 + number for number, name in enumerate(names[:services])}
+
+
+def history(rates: Mapping[str, int]) -> Iterator[str]:
+    """Answer two hours of these requests, as OpenMetrics text."""
+    yield "# TYPE http_requests counter\n"
+    for name, rate in rates.items():
+        label = name.replace('"', '\\"')
+        for code, events in (("200", rate - 1), ("500", 1)):
+            head = f'http_requests_total{{service="{label}",code="{code}"}}'
+            for at in range(0, 7_201, 10):
+                yield f"{head} {events * at // 10} {int(NOW.timestamp()) - 7_200 + at}\n"
+    yield "# EOF\n"
+
+
+async def questions_of_a_tick(rates: Mapping[str, int], folder: Path) -> int:
+    """Answer how many questions Prometheus counts in the tick that follows upon the back-filling one."""
+    (folder / "policies").mkdir(parents=True)
+    (folder / "policies" / "all.yaml").write_text(POLICIES.replace("window: 10m", "window: 1h"))
+    async with (
+        running_prometheus(folder, openmetrics="".join(history(rates))) as prometheus,
+        Database(f"sqlite+aiosqlite:///{folder}/governor.db") as database,
+        aiohttp.ClientSession() as session,
+    ):
+        await migrate(database)
+        ledger, sources = Ledger(database), {"prometheus": PrometheusSource(prometheus.url, session)}
+        policies = read(folder / "policies", {"PROMETHEUS_URL": prometheus.url})
+        made, problems = await stand_for(policies, sources, NOW, within=MINUTE)
+        slos = made.catalog.slos
+        assert (len(slos), made.faults, problems) == (len(rates), (), {})
+        collector = Collector(ledger, sources)
+        await collector.collect(slos, NOW - MINUTE, MINUTE)
+        before = await prometheus.asked()
+        await collector.collect(slos, NOW, MINUTE)
+        asked = await prometheus.asked() - before
+        counted = await ledger.counts_of_many([(slo, [Span(NOW - HOUR, NOW)]) for slo in slos], NOW)
+        assert sorted(hour.total for (hour,) in counted) == [360.0 * rate for rate in rates.values()]
+        assert {hour.bad for (hour,) in counted} == {360.0}
+        return asked
+
+
+async def test_fifty_values_are_asked_for_with_as_many_questions_as_two(tmp_path: Path) -> None:
+    fifty = await questions_of_a_tick(shop(50), tmp_path / "fifty")
+    assert fifty == await questions_of_a_tick(shop(2), tmp_path / "two")
+    assert 0 < fifty <= 3, "all requests, the failed ones, and whether a counter was set back"
+
+
+@pytest.fixture
+async def exporter() -> AsyncIterator[Exporter]:
+    async with running_exporter() as exporter:
+        yield exporter
+
+
+@pytest.fixture
+async def prometheus(exporter: Exporter, tmp_path: Path) -> AsyncIterator[Prometheus]:
+    async with running_prometheus(tmp_path, [exporter]) as prometheus:
+        yield prometheus
+
+
+@pytest.fixture
+async def bot(tmp_path: Path, slack: SandboxServer, prometheus: Prometheus) -> AsyncIterator[Bot]:
+    policies = tmp_path / "policies"
+    policies.mkdir()
+    (policies / "all.yaml").write_text(POLICIES)
+    async with running_governor(
+        policies=policies, slack=slack, folder=tmp_path, PROMETHEUS_URL=prometheus.url
+    ) as bot:
+        yield bot
+
+
+@pytest.mark.timeout(240)
+async def test_a_new_value_becomes_a_service_is_frozen_and_told_and_outlives_its_source(
+    exporter: Exporter, prometheus: Prometheus, bot: Bot, slack: SandboxServer, tmp_path: Path
+) -> None:
+    async with flowing(exporter) as traffic:
+        traffic.failing = {"checkout": 0}
+        await until_services(bot, "checkout")
+        checked = await asyncio.to_thread(
+            governor, "check", str(tmp_path / "policies"), PROMETHEUS_URL=prometheus.url
+        )
+        assert (checked.returncode, checked.stderr) == (0, "")
+        assert "Service/shop: stands for one service, by `service` of prometheus" in checked.stdout
+
+        traffic.failing |= {"Search": 0, "日本": 0}
+        await until_services(bot, "checkout", "search")
+        await slack.until(partial(heard, slack, "#releases", "refused_values"))
+        refusal = next(one for one in slack.messages("#releases") if "日本" in one.text)
+        assert "Service/shop" in refusal.text
+        assert "search" not in refusal.text
+
+        traffic.failing["Search"] = 8
+        await bot.until_state("search", "frozen", within_s=60)
+        assert (await bot.api("GET", "gate/search?strict=1"))[0] == 423
+        assert (await bot.api("GET", "gate/checkout"))[1]["allow"] is True
+        # Each channel is told at its own pace.
+        for channel in ("#search", "#releases"):
+            await slack.until(partial(heard, slack, channel, "service_frozen"))
+        assert told(slack, "#checkout") == []
+
+        await prometheus.stop()
+        await eventually(
+            lambda: bot.get("/readyz"),
+            lambda ready: any("shop" in str(one.get("values_not_found")) for one in details(ready)),
+        )
+        assert await services(bot) == ["checkout", "search"]
+        await bot.kill()
+        await bot.start()
+        assert await services(bot) == ["checkout", "search"]
+        assert (await bot.state("search"))["state"] == "frozen"
+        assert (await bot.api("GET", "gate/search?strict=1"))[0] == 423
+    assert told(slack, "#releases").count("refused_values") == 1
+    for channel in ("#search", "#releases"):
+        assert told(slack, channel).count("service_frozen") == 1
+    assert slack.refused == []
+
+
+def details(ready: object) -> list[dict[str, object]]:
+    """Answer what each check of `/readyz` says."""
+    assert isinstance(ready, dict)
+    return [one for one in ready["checks"].values() if isinstance(one, dict)]

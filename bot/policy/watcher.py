@@ -138,14 +138,18 @@ class PolicyWatcher:
             _LOG.exception("policies_not_applied", folder=str(self.folder))
 
     async def _read(self) -> None:
-        # The marks come first: what is written while the files are read is found at the next look.
-        self._marks = await asyncio.to_thread(_marks, self.folder)
-        try:
-            self._policies = await asyncio.to_thread(read, self.folder, self._environ)
-            self._expanded = await asyncio.to_thread(self._policies.expanded, self._known)
-            self.faults = ()
-        except PolicyFaults as broken:
-            self.faults = broken.faults
+        """Read the folder; once more if it was written to meanwhile, for half a file may mean anything."""
+        for _ in range(_AT_MOST_MS // _QUIET_MS):
+            # The marks come first: what is written later is found at the next look.
+            self._marks = await asyncio.to_thread(_marks, self.folder)
+            policies, faults = await asyncio.to_thread(_read_all, self.folder, self._environ)
+            if await asyncio.to_thread(_marks, self.folder) == self._marks:
+                break
+            await asyncio.sleep(_QUIET_MS / 1000)
+        self.faults = faults
+        if policies is not None:
+            self._policies = policies
+            self._expanded = await asyncio.to_thread(policies.expanded, self._known)
 
     async def _tell(self) -> None:
         if not self.faults:
@@ -192,6 +196,13 @@ class PolicyWatcher:
                 yield bool(changes)
                 if _identity(self.folder) != folder:
                     return
+
+
+def _read_all(folder: Path, environ: Mapping[str, str] | None) -> tuple[Policies | None, tuple[Fault, ...]]:
+    try:
+        return read(folder, environ), ()
+    except PolicyFaults as broken:
+        return None, broken.faults
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.policy.catalog import Catalog
 from bot.policy.faults import Fault, PolicyFaults
+from bot.policy.loader import read
+from bot.policy.policies import Policies
 from bot.policy.watcher import PolicyWatcher
 from tests.policy.conftest import SERVICE, WORKSPACE, Write
 
@@ -80,7 +83,11 @@ async def test_an_edit_is_picked_up_without_a_restart(
 async def test_system_notices_alone_suffice(write: Write, follow: Follow) -> None:
     watcher = PolicyWatcher(write(w=WORKSPACE, s=SERVICE), {}, look_every=timedelta(minutes=1))
     listener = await follow(watcher)
-    write(s=OTHER_SERVICE)
+    async with asyncio.timeout(SOON_S):
+        while listener.catalogs.empty():
+            # When the system has begun to watch the folder cannot be seen from here.
+            write(s=OTHER_SERVICE)
+            await asyncio.sleep(0.4)
     assert objective(await listener.catalog()) == 0.99
 
 
@@ -125,6 +132,28 @@ async def test_the_same_faults_are_told_again_after_a_good_set(write: Write, fol
     assert listener.catalogs.empty(), "the good set in force never changed"
     write(s=BROKEN_SERVICE)
     assert await listener.fault_set() == first
+
+
+async def test_a_file_that_is_written_while_it_is_read_is_read_again(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(w=WORKSPACE, s=SERVICE)
+    watcher = watcher_of(folder)
+    await watcher.start()
+    # An editor empties the file and then writes it.
+    write(s="")
+
+    def read_amid(*given: Any) -> Policies:
+        try:
+            return read(*given)
+        finally:
+            if not (folder / "s.yaml").read_text():
+                write(s=OTHER_SERVICE)
+
+    monkeypatch.setattr("bot.policy.watcher.read", read_amid)
+    await watcher.reload_now()
+    assert watcher.faults == ()
+    assert objective(watcher.current) == 0.99
 
 
 async def test_a_change_of_spelling_is_no_change(write: Write, follow: Follow) -> None:

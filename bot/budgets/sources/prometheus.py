@@ -1,11 +1,6 @@
-"""Prometheus, and what speaks its HTTP API: Thanos, Mimir, VictoriaMetrics.
-
-https://prometheus.io/docs/prometheus/latest/querying/api/
-"""
+"""Prometheus, and what speaks its HTTP API: Thanos, Mimir, VictoriaMetrics. Requests: `prometheus_api.py`."""
 
 import asyncio
-import base64
-import json
 import math
 import re
 from collections import defaultdict
@@ -15,28 +10,19 @@ from functools import lru_cache
 from typing import Any, assert_never
 
 import aiohttp
-import structlog
 
 from bot.budgets.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
 from bot.budgets.source import Bucket, InvalidAnswer, SourceError, SourceRefused, SourceUnavailable
 from bot.budgets.sources import promql
 from bot.budgets.sources.counters import Counters, Queries, Series, count_events
+from bot.budgets.sources.prometheus_api import NOT_ITS_FORM, WINDOW, PrometheusApi
 from bot.budgets.sources.selectors import Joint, families, join, parse
 from bot.budgets.window import Span
-
-log = structlog.get_logger(__name__)
-
-WINDOW = "$window"
-"""In a full query: stands for the width of a bucket."""
 
 _MOST_POINTS = 10_000
 """Prometheus answers at most 11,000 points of a series."""
 
-_AT_ONCE = 4
-"""Questions of ours that one server has to answer at a time."""
-
 _PART = "governor_part"
-_NOT_ITS_FORM = "the answer is not in the form of Prometheus' HTTP API"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A counter that is read just before another may lag behind by these.
@@ -61,15 +47,18 @@ class PrometheusSource:
         headers: Mapping[str, str] | None = None,
         timeout: timedelta = timedelta(seconds=30),
     ) -> None:
-        self._url = url.rstrip("/")
-        self._session = session
-        self._headers = {**(headers or {}), **_authorization(bearer_token, basic_auth)}
-        self._timeout = timeout
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._api = PrometheusApi(
+            url,
+            session,
+            bearer_token=bearer_token,
+            basic_auth=basic_auth,
+            headers=headers or {},
+            timeout=timeout,
+        )
 
     async def check(self) -> None:
         """Ask for the number 1; raises `SourceError`."""
-        await self._ask("query", {"query": "vector(1)"})
+        await self._api.query("query", {"query": "vector(1)"})
 
     def groups(self, slis: Sequence[Sli], at_most: int) -> list[list[Sli]]:
         """Sort SLIs into groups that are asked together; those of a group differ only in label values."""
@@ -111,11 +100,7 @@ class PrometheusSource:
         asked = {"start": str(_seconds(span.start)), "end": str(_seconds(span.end))}
         if match is not None:
             asked["match[]"] = match
-        answer = await self._send("GET", f"label/{label}/values", params=asked)
-        values = answer.get("data")
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise InvalidAnswer(_NOT_ITS_FORM)
-        return values
+        return await self._api.label_values(label, asked)
 
     async def _judge(
         self, sli: Sli, counters: Counters, found: Mapping[str, Series], steps: range
@@ -142,7 +127,7 @@ class PrometheusSource:
         match = sli.match.strip().rstrip(",")
         selector = f"{sli.histogram}_bucket{{{match}}}[{max(promql.LOOKBACK_S, at - steps.start)}s]"
         query = f"group by (le) (last_over_time({selector}))"
-        result = await self._ask("query", {"query": query, "time": str(at)})
+        result = await self._api.query("query", {"query": query, "time": str(at)})
         known = {series["metric"].get("le", "") for series in result}
         pattern = _boundary_pattern(sli.threshold).replace(r"\\", "\\")
         if not any(re.fullmatch(pattern, boundary) for boundary in known):
@@ -212,39 +197,9 @@ class PrometheusSource:
                 "end": str(part[-1] + part.step),
                 "step": str(part.step),
             }
-            result = await self._ask("query_range", form)
+            result = await self._api.query("query_range", form)
             found.extend((series["metric"], _values(series, part.step)) for series in result)
         return found
-
-    async def _ask(self, what: str, form: Mapping[str, str]) -> list[Mapping[str, Any]]:
-        answer = await self._send("POST", what, data={**form, "timeout": self._patience})
-        return _result(answer)
-
-    async def _send(self, method: str, what: str, **given: Any) -> Mapping[str, Any]:
-        """Make one request and answer its JSON; raises `SourceError`."""
-        seconds = self._timeout.total_seconds()
-        try:
-            async with (
-                self._turns,
-                self._session.request(
-                    method,
-                    f"{self._url}/api/v1/{what}",
-                    headers=self._headers,
-                    timeout=aiohttp.ClientTimeout(total=seconds),
-                    **given,
-                ) as response,
-            ):
-                return _answer(response.status, await response.read())
-        except TimeoutError as error:
-            raise SourceUnavailable(f"{self._url} did not answer within {seconds:g} s") from error
-        except aiohttp.InvalidURL as error:
-            raise SourceRefused(f"{self._url} is no address") from error
-        except aiohttp.ClientError as error:
-            raise SourceUnavailable(f"{self._url} cannot be reached: {error}") from error
-
-    @property
-    def _patience(self) -> str:
-        return f"{self._timeout.total_seconds():g}s"
 
 
 @lru_cache(maxsize=16_384)
@@ -322,57 +277,11 @@ def _buckets(total: Series, bad: Series, step: timedelta) -> list[Bucket]:
     ]
 
 
-def _authorization(token: str | None, basic: tuple[str, str] | None) -> Mapping[str, str]:
-    if token is not None:
-        return {"Authorization": f"Bearer {token}"}
-    if basic is not None:
-        return {"Authorization": f"Basic {base64.b64encode(':'.join(basic).encode()).decode()}"}
-    return {}
-
-
-def _answer(status: int, body: bytes) -> Mapping[str, Any]:
-    """Answer what a response holds; raise what it says or what is wrong with it."""
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        answer = None
-    if status != 200:
-        raise _refusal(status, answer, body)
-    if not isinstance(answer, dict) or answer.get("status") != "success":
-        raise InvalidAnswer(_NOT_ITS_FORM)
-    for warning in answer.get("warnings") or ():
-        log.warning("prometheus.warning", warning=warning)
-    return answer
-
-
-def _result(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    match answer:
-        case {"data": {"resultType": "matrix" | "vector", "result": list(result)}}:
-            return result
-        case _:
-            raise InvalidAnswer(_NOT_ITS_FORM)
-
-
-def _refusal(status: int, answer: object, body: bytes) -> SourceError:
-    said = answer.get("error") if isinstance(answer, dict) else None
-    message = str(said or body[:200].decode(errors="replace").strip() or f"status {status}")
-    match status:
-        case 401 | 403:
-            return SourceRefused(f"the credentials were refused: {message}")
-        case 429:
-            return SourceUnavailable(f"too many requests: {message}")
-        case _ if status >= 500:
-            return SourceUnavailable(f"status {status}: {message}")
-        case _:
-            hint = f"; is it a series selector, or a query with {WINDOW}?" if "parse error" in message else ""
-            return SourceRefused(f"{message}{hint}")
-
-
 def _values(series: Mapping[str, Any], step: int) -> Series:
     try:
         values = {round(float(at)) - step: float(text) for at, text in series.get("values", ())}
     except (TypeError, ValueError) as error:
-        raise InvalidAnswer(_NOT_ITS_FORM) from error
+        raise InvalidAnswer(NOT_ITS_FORM) from error
     if not all(map(math.isfinite, values.values())):
         raise InvalidAnswer("the answer holds NaN or infinity")
     return values

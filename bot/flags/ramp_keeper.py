@@ -20,10 +20,11 @@ class RampKeeper:
     async def steer(
         self, kept: KeptRamp, held_by: str | None, hold: tuple[HoldCause, str] | None, event: FlagEvent
     ) -> None:
-        """Write down who or what holds the ramp, and tell it."""
+        """Write down who or what holds the ramp, and tell it; raises `NotOpen` if that changed meanwhile."""
         now, ramp = self.clock.now(), kept.ramp
         async with self.database.transaction() as connection:
-            await ramp_records.hold_by(connection, kept.id, held_by)
+            if not await ramp_records.hold_by(connection, kept.id, held_by, since=ramp.held_by):
+                raise NotOpen("somebody else was quicker")
             await ramp_records.note_hold(connection, kept.id, hold)
             await self.teller.tell(connection, event, ramp.flag, ramp.environment, now)
         self.teller.on_told()

@@ -145,9 +145,11 @@ async def note_hold(connection: AsyncConnection, id_: int, hold: tuple[HoldCause
     )
 
 
-async def hold_by(connection: AsyncConnection, id_: int, person: str | None) -> None:
-    """Let a person hold the ramp, or nobody any more."""
-    await connection.execute(update(rows).where(rows.c.id == id_).values(held_by=person))
+async def hold_by(connection: AsyncConnection, id_: int, person: str | None, *, since: str | None) -> bool:
+    """Let a person hold the ramp, or nobody any more; answer whether it was held by `since` until now."""
+    of_ramp = (rows.c.id == id_) & rows.c.held_by.is_not_distinct_from(since)
+    held = await connection.execute(update(rows).where(of_ramp).values(held_by=person))
+    return held.rowcount == 1
 
 
 async def put_off(connection: AsyncConnection, id_: int, until: datetime) -> None:

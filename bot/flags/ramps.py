@@ -138,14 +138,16 @@ class Ramps:
         return kept
 
     async def hold(self, flag: str, environment: str, by: str) -> KeptRamp:
-        """Let the ramp wait until somebody lets it go on; raises `NoRamp`."""
+        """Let the ramp wait until somebody lets it go on; raises `NoRamp` and `NotOpen`."""
         kept = await self._live(flag, environment)
+        if kept.ramp.held_by is not None:
+            raise NoRamp(f"the ramp of {flag} is held already")
         held = RampHeld(by, "held by hand", kept.progress(), goes_on=False)
         await self._keeper.steer(kept, by, (HoldCause.PERSON, "held by hand"), held)
         return kept
 
     async def go(self, flag: str, environment: str, by: str) -> KeptRamp:
-        """Let a ramp that a person holds go on; raises `NoRamp`."""
+        """Let a ramp that a person holds go on; raises `NoRamp` and `NotOpen`."""
         kept = await self._live(flag, environment)
         if kept.ramp.held_by is None:
             why = f"it waits because {kept.told[1]}, and goes on by itself" if kept.told else "it is not held"
@@ -157,6 +159,11 @@ class Ramps:
         """Answer the flag's ramp, None where it has none."""
         async with self._database.reading() as connection:
             return await ramp_records.live(connection, flag, environment)
+
+    async def running(self) -> Sequence[KeptRamp]:
+        """Answer every ramp that takes steps or waits to, oldest first."""
+        async with self._database.reading() as connection:
+            return await ramp_records.running(connection)
 
     async def _live(self, flag: str, environment: str) -> KeptRamp:
         kept = await self.live(flag, environment)

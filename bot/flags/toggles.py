@@ -85,7 +85,7 @@ class Toggles:
         plan = await self.backend.plan(order.flag, order.environment, order.change)
         if order.version is not None and plan.version != order.version:
             raise Conflict(order.flag, order.environment, plan.difference.before)
-        if _is_as_wanted(plan.difference) and not isinstance(order.change, Kill):
+        if _is_as_wanted(plan.difference) and await self._is_enough(order, plan.version):
             stays = not order.is_by_governor and order.keep_for is None
             return Unchanged(plan.difference.before, stays and await self._recorder.keep_on(order))
         if plan.difference.direction is Direction.RAISES:
@@ -94,6 +94,16 @@ class Toggles:
                 room = channels(self.catalog, owners(self.catalog, order.flag))[0]
                 return Waiting(await self._recorder.ask(order, plan), plan.difference, room)
         return await self._send(await self._recorder.begin(order, plan))
+
+    async def _is_enough(self, order: Order, version: str) -> bool:
+        """Tell whether a flag that is as wanted needs no order: a kill goes further than off, once."""
+        if not isinstance(order.change, Kill):
+            return True
+        async with self._recorder.database.reading() as connection:
+            last = await changes.last_done(connection, order.flag, order.environment)
+        if last is None or not isinstance(last.order.change, Kill):
+            return False
+        return last.difference.after.version == version
 
     async def undo(self, order: Order) -> Outcome:
         """Bring back what the flag was before the bot's last change, if that is still the last.

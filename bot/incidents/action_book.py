@@ -81,8 +81,8 @@ class ActionBook:
         return await self._update(id_, "action.changed", values, by, now)
 
     async def done(self, id_: int, *, by: str, now: datetime) -> Action:
-        """Mark an action as done; raises `UnknownAction`."""
-        return await self._update(id_, "action.done", {"done_at": now}, by, now)
+        """Mark an action as done, if it is not yet; raises `UnknownAction`."""
+        return await self._update(id_, "action.done", {"done_at": now}, by, now, is_open=True)
 
     async def find(self, id_: int) -> Action:
         """Answer one action; raises `UnknownAction`."""
@@ -99,10 +99,13 @@ class ActionBook:
         """Answer the P0 actions that keep `unfreezeRequires: actionsOwned` from being met."""
         return not_owned(await self.of_service(service), service)
 
-    async def _update(self, id_: int, action: str, values: dict[str, Any], by: str, now: datetime) -> Action:
+    async def _update(
+        self, id_: int, action: str, values: dict[str, Any], by: str, now: datetime, *, is_open: bool = False
+    ) -> Action:
+        """Write what changes, with `is_open` only while it is not done yet."""
         async with self._database.transaction() as connection:
             before = await _read_one(connection, id_)
-            if values:
+            if values and not (is_open and before.done_at):
                 await connection.execute(update(actions).where(actions.c.id == id_).values(values))
             after = await _read_one(connection, id_)
             if after != before:

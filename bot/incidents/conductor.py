@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.clock import Clock
 from bot.freezes.freezer import AlreadyRequested, Freezer
 from bot.freezes.hold import GOVERNOR, HoldKind
-from bot.incidents import facilitators, steps
+from bot.incidents import facilitators, own_holds, steps
 from bot.incidents.archivist import Archivist, NotYet
 from bot.incidents.channel import ChannelMaker
 from bot.incidents.display import Display
@@ -230,14 +230,13 @@ class Conductor:
             raise Impossible("unknown_service")
         if not incident.wants_hold:
             return
-        what = "private incident" if incident.private else f"incident: {incident.title}"
         try:
             await self._freezer.place(
                 service,
                 by=GOVERNOR,
-                reason=f"{incident.severity} {what}",
+                reason=own_holds.reason(incident),
                 until=None,
-                request=f"{_owner(incident.id)}{step.id}",
+                request=f"{own_holds.owner(incident.id)}{step.id}",
                 now=self._clock.now(),
                 kind=HoldKind.INCIDENT,
             )
@@ -251,7 +250,7 @@ class Conductor:
         over = view.incident.status.value if not view.incident.status.is_active else "no longer severe"
         await self._freezer.lift_incident(
             service,
-            incident=_owner(view.incident.id),
+            incident=own_holds.owner(view.incident.id),
             reason=f"the incident is {over}",
             now=self._clock.now(),
         )
@@ -300,11 +299,6 @@ class Conductor:
                 await self._woken.wait()
         except TimeoutError:
             return
-
-
-def _owner(incident_id: int) -> str:
-    """Answer what the requests of the incident's holds begin with."""
-    return f"incident:{incident_id}:"
 
 
 def _is_settled(view: View) -> bool:

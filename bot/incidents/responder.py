@@ -11,7 +11,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.incidents import records, steps
+from bot.incidents import own_holds, records, steps
 from bot.incidents.deeds import difference, entry, facts, told, touched
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import (
@@ -214,6 +214,8 @@ class Responder:
         was, became = difference(facts(before), facts(after))
         await audit.record(connection, entry(action, after, by, was, became), now)
         await self._plan_holds(connection, after, held=before.wants_hold)
+        if before.private is not after.private:
+            await own_holds.reword(connection, after)
         if before.postmortem_at is None and after.postmortem_at is not None:
             await steps.open_room(connection, id_, RoomKind.POSTMORTEM, self._people(after))
         if steps.wanted_rooms(before) != steps.wanted_rooms(after):

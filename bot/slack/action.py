@@ -67,12 +67,11 @@ class ActionCommand:
         return await self.add(meant, here, ask.user, f"action {request}")
 
     async def _done(self, ask: Ask, words: Sequence[str]) -> Reply:
-        id_ = await self._known(_number(words, "done"))
+        before = await self._known(_number(words, "done"))
         await self._access.permit(ask)
-        try:
-            action = await self._book.done(id_, by=ask.user, now=self._access.clock.now())
-        except UnknownAction as error:
-            raise Hint(sentence(str(error))) from error
+        if before.done_at is not None:
+            return say(markup("Action {} is done already.", before.id))
+        action = await self._book.done(before.id, by=ask.user, now=self._access.clock.now())
         text = markup("Action {} is done, says {}: {}", action.id, mention(ask.user), action.text)
         return say(text, seen_by_channel=await self._is_public(action, ask.channel))
 
@@ -82,13 +81,10 @@ class ActionCommand:
         owner = next((person for word in words[1:] if (person := person_of(word))), None)
         if owner is None and due is None:
             raise Hint(markup("Name an owner or a day: {}.", code(f"/action change {id_} @OWNER due friday")))
-        id_ = await self._known(id_)
+        await self._known(id_)
         await self._access.permit(ask)
-        try:
-            now = self._access.clock.now()
-            action = await self._book.change(id_, by=ask.user, now=now, owner=owner, due=due)
-        except UnknownAction as error:
-            raise Hint(sentence(str(error))) from error
+        now = self._access.clock.now()
+        action = await self._book.change(id_, by=ask.user, now=now, owner=owner, due=due)
         text = join(". ", [told(action), _next(action)])
         return say(text, seen_by_channel=await self._is_public(action, ask.channel))
 
@@ -104,15 +100,15 @@ class ActionCommand:
             found = [one for one in found if one.incident_id not in hidden or one.incident_id == here]
         return action_list(found, service, ask.question, await self._today(ask.user))
 
-    async def _known(self, id_: int) -> int:
-        """Answer the number if the action is this workspace's; raises `Hint` as if there were none."""
+    async def _known(self, id_: int) -> Action:
+        """Answer the action if it is this workspace's; raises `Hint` as if there were none."""
         try:
             action = await self._book.find(id_)
         except UnknownAction as error:
             raise Hint(sentence(str(error))) from error
         if not self._access.overview.catalog.shows(action.service):
             raise Hint(sentence(str(UnknownAction(id_))))
-        return id_
+        return action
 
     async def _is_public(self, action: Action, channel: str) -> bool:
         """Tell whether a channel may see an action: one of a private incident is seen in its own alone."""
@@ -139,7 +135,7 @@ def action_list(found: Sequence[Action], service: str | None, question: Question
         return say(
             markup("Nothing is to be done{}. Next: {} adds something.", of, code("/action add TEXT @OWNER"))
         )
-    order = sorted(found, key=lambda one: (not one.is_p0, one.due or date.max, one.id))
+    order = by_urgency(found)
     page, pages = page_of(question.page, len(order), PAGE)
     shown = order[(page - 1) * PAGE : page * PAGE]
     rows = [join("", [told(action), " — overdue" if action.is_overdue(today) else ""]) for action in shown]
@@ -149,6 +145,11 @@ def action_list(found: Sequence[Action], service: str | None, question: Question
     asked = Question("action", f"list {service or ''}".strip(), page)
     body = (*(section(row) for row in rows), small)
     return Reply(join("\n", rows), body, page_buttons(asked, pages), asked)
+
+
+def by_urgency(found: Sequence[Action]) -> list[Action]:
+    """Order actions: P0 first, then what is due first."""
+    return sorted(found, key=lambda one: (not one.is_p0, one.due or date.max, one.id))
 
 
 def told(action: Action) -> Markup:

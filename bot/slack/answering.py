@@ -1,5 +1,7 @@
 """Brings answers to the person who asked: through Slack's `response_url`, else as an ephemeral message.
 
+A home tab has neither: what is pressed there is answered in a direct message.
+
 AnswerError
 ├── AnswerRefused     Slack took the address but not the message
 └── AddressUsedUp     the `response_url` was used five times, is older than 30 minutes, or unknown
@@ -51,11 +53,21 @@ class _Passing(AnswerError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an answer goes. `url` is the `response_url`, empty where there is none."""
+    """Where an answer goes. `url` is the `response_url`, empty where there is none, as `channel` may be."""
 
     url: str
     channel: str
     user: str
+
+    @property
+    def is_home(self) -> bool:
+        """Whether the question came from a home tab."""
+        return not self.url and not self.channel
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it came from a direct message."""
+        return self.channel.startswith("D")
 
 
 class Answering:
@@ -85,7 +97,8 @@ class Answering:
         try:
             await self._post(address.url, body)
         except (AddressUsedUp, _Passing) as fault:
-            log.info("answer_goes_round", error=type(fault).__name__)
+            if not address.is_home:
+                log.info("answer_goes_round", error=type(fault).__name__)
             await self._go_round(address, reply)
 
     async def _open(self, form: Form, address: Address, trigger_id: str) -> bool:
@@ -134,10 +147,14 @@ class Answering:
         await self._attempt(url, {**body, "blocks": plain})
 
     async def _go_round(self, address: Address, reply: Reply) -> None:
-        message: dict[str, Any] = {"channel": address.channel, "text": reply.fallback, "blocks": reply.blocks}
+        shown = reply.unshareable() if address.is_home else reply
+        message: dict[str, Any] = {"channel": address.channel, "text": shown.fallback, "blocks": shown.blocks}
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                if reply.seen_by_channel:
+                if address.is_home:
+                    opened = await self._client.conversations_open(users=address.user)
+                    message["channel"] = str(opened["channel"]["id"])
+                if reply.seen_by_channel or address.is_home:
                     await self._client.chat_postMessage(**message, unfurl_links=False)
                 else:
                     await self._client.chat_postEphemeral(**message, user=address.user)

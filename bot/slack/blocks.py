@@ -101,6 +101,11 @@ def when(at: datetime) -> Markup:
     return Markup(f"<!date^{math.floor(at.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>")
 
 
+def day(at: datetime) -> Markup:
+    """Show the day of a time, in each reader's own zone."""
+    return Markup(f"<!date^{math.floor(at.timestamp())}^{{date_short_pretty}}|{at:%Y-%m-%d}>")
+
+
 def size(text: str) -> int:
     """Count as Slack's clients do, in UTF-16 units: an emoji is two."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -13,11 +13,13 @@ from bot.flags.ramps import Ramps
 from bot.flags.toggles import Toggles
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview
-from bot.slack.answering import Answering
+from bot.slack.answering import Address, Answering
+from bot.slack.asking import Reply
 from bot.slack.blocks import Markup, code, markup
 from bot.slack.clients import Clients
 from bot.slack.desk import Desk
 from bot.slack.home import Home
+from bot.slack.home_contents import HomeContents
 from bot.slack.incident_access import Incidents
 from bot.slack.incident_desk import IncidentDesk
 from bot.slack.people import People
@@ -72,7 +74,15 @@ class Branch:
             clock=offered.clock,
             incidents=self.incidents,
         )
-        self.home = Home(overview, self.people, client)
+        self.home = Home(HomeContents(self.incidents.access, offered.ramps), client, offered.clock)
+
+    async def bring(
+        self, address: Address, reply: Reply, *, replace: bool = False, trigger_id: str | None = None
+    ) -> None:
+        """Bring an answer, and show what became of it where a button of a home tab was pressed."""
+        await self.answering.send(address, reply, replace=replace, trigger_id=trigger_id)
+        if address.is_home:
+            await self.home.pressed(address.user)
 
 
 class Branches:
@@ -103,6 +113,11 @@ class Branches:
     def answering(self, team: str | None) -> Answering:
         """Answer what brings words to people of a workspace, branch or none."""
         return self.main.answering if self._clients is None else Answering(self._clients.of(team))
+
+    def stir_homes(self) -> None:
+        """Look soon whether home tabs show what is: something was done."""
+        for branch in (self.main, *self._further.values()):
+            branch.home.stir()
 
     async def refresh_homes(self) -> None:
         """Show changes to whoever opened a home tab lately."""

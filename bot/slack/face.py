@@ -32,18 +32,19 @@ from bot.slack.commands import COMMANDS
 from bot.slack.departures import EVENTS as DEPARTURES
 from bot.slack.departures import Departures
 from bot.slack.flag_announcements import APPROVE, DECLINE
-from bot.slack.home import HOME_SHOW
+from bot.slack.flag_orders import ORDERS, ordered
+from bot.slack.home_view import HOME_SHOW
 from bot.slack.incident_access import Incidents
-from bot.slack.incident_buttons import KILL
 from bot.slack.incident_face import IncidentFace
 from bot.slack.jobs import Jobs
-from bot.slack.requests import At, Request, begin, sorry
+from bot.slack.requests import At, Request, begin
 from bot.store import requests
 from bot.store.database import Database
 
 log = structlog.get_logger(__name__)
 
 MOST_REQUEST = 200
+_KNOWN = frozenset({SHOW, TURN_BACK, TURN_ON, SHARE, APPROVE, DECLINE}) | ORDERS
 
 Body = Mapping[str, Any]
 
@@ -124,7 +125,6 @@ class SlackFace:
         app.event("app_home_opened")(self._on_home)
         for event in DEPARTURES:
             app.event(event)(self._on_departure)
-        app.action(re.compile(f"^{re.escape(HOME_SHOW)}"))(self._on_home_action)
         self._incidents.listen(app)
         app.action(re.compile(""))(self._on_action)
         app.error(self._on_error)
@@ -162,15 +162,14 @@ class SlackFace:
     async def _on_action(self, ack: AsyncAck, body: Body, action: Body, context: AsyncBoltContext) -> None:
         await ack()
         deed = str(action.get("action_id"))
-        if deed not in {SHOW, TURN_BACK, TURN_ON, SHARE, APPROVE, DECLINE, KILL}:
+        if deed not in _KNOWN and not deed.startswith(HOME_SHOW):
             return
         channel = body.get("channel") or {}
         carried = str(action.get("value"))
         if deed in {APPROVE, DECLINE}:
             question = Question(deed, carried)
-        elif deed == KILL:
-            # The very command that a person would type, with its rights, its words and its audit row.
-            question = Question("flag", f"kill {carried}")
+        elif deed in ORDERS:
+            question = ordered(deed, carried)
         else:
             question = Question.from_value(carried)
         ask = Ask(
@@ -178,7 +177,7 @@ class SlackFace:
             user=str((body.get("user") or {}).get("id")),
             channel=str(channel.get("id") or ""),
             channel_name=str(channel.get("name") or ""),
-            request=str(body.get("trigger_id"))[:MOST_REQUEST] if deed == KILL else None,
+            request=str(body.get("trigger_id"))[:MOST_REQUEST] if deed in ORDERS else None,
         )
         address = _address(body, ask)
         if deed == SHARE:
@@ -194,18 +193,6 @@ class SlackFace:
             user, team = str(event.get("user")), context.team_id
             self.jobs.start("home", partial(self._open_home, user, team), _say_nothing)
 
-    async def _on_home_action(
-        self, ack: AsyncAck, body: Body, action: Body, context: AsyncBoltContext
-    ) -> None:
-        await ack()
-        user, team = str((body.get("user") or {}).get("id")), context.team_id
-        ask = Ask(Question.from_value(str(action.get("value"))), user=user, channel=user)
-
-        async def apologise(error_id: str) -> None:
-            await (await self.branches.of(team)).home.answer(user, sorry(error_id))
-
-        self.jobs.start(HOME_SHOW, partial(self._answer_home, ask, team), apologise)
-
     async def _on_departure(self, event: Body, context: AsyncBoltContext) -> None:
         if self._departures is not None and context.team_id is not None:
             follow = partial(self._departures.follow, context.team_id, event)
@@ -217,16 +204,9 @@ class SlackFace:
         except Unserved:
             log.info("home_not_served", team=team)
 
-    async def _answer_home(self, ask: Ask, team: str | None) -> None:
-        try:
-            branch = await self.branches.of(team)
-        except Unserved:
-            return
-        await branch.home.answer(ask.user, await branch.desk.answer(ask))
-
     async def _answer(self, ask: Ask, address: Address, branch: Branch, *, replace: bool = False) -> None:
         reply = await branch.desk.answer(ask)
-        await branch.answering.send(address, reply, replace=replace, trigger_id=ask.request)
+        await branch.bring(address, reply, replace=replace, trigger_id=ask.request)
 
     async def _decide(self, ask: Ask, address: Address, branch: Branch) -> None:
         pressed = await branch.desk.decide(ask)

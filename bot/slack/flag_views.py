@@ -74,7 +74,8 @@ def one_flag(view: FlagView, question: Question) -> Reply:
         facts.append(markup("*Kind*\n{}", str(state.shape)))
     if state.stale:
         facts.append(Markup("*Stale*\nnothing names it any more"))
-    coming = [_ramp(view.ramp), *(_promise(one, view.now) for one in view.promises)]
+    ramp = [ramp_in_words(view.ramp)] if view.ramp else []
+    coming = [*ramp, *(_promise(one, view.now) for one in view.promises)]
     lines = [line for line in [*coming, _last(view.last)] if line]
     body = [section(headline), fields(facts), *([section(join("\n", lines))] if lines else [])]
     history = show_button("History", Question("flag", f"history {state.flag} {state.environment}"))
@@ -124,9 +125,8 @@ def _link(view: FlagView) -> Markup:
     return escape(view.backend)
 
 
-def _ramp(kept: KeptRamp | None) -> Markup:
-    if kept is None:
-        return Markup("")
+def ramp_in_words(kept: KeptRamp) -> Markup:
+    """Say how far a ramp has come, and when its next step is due or why it waits."""
     progress = kept.progress()
     if kept.state is RampState.ASKED:
         return markup("A ramp asked for by {} waits for approval.", mention(kept.by))

@@ -1,38 +1,31 @@
-"""The home tab: the viewer's services with their budgets and freezes, published when it is opened.
+"""The home tab: open incidents, the viewer's actions, running ramps, and the services with their budgets.
 
-Whoever opened it lately sees it change, at most once a minute each and in all as often as Slack allows.
+It is published when it is opened. Whoever opened it lately sees it change: figures at most once a minute,
+what people and the bot do after some seconds, and in all as often as Slack allows.
 """
 
 import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.freezes.overview import Overview, ServiceStatus
-from bot.slack.asking import Question, Reply
-from bot.slack.blocks import Markup, actions, bold, button, context, divider, header, join, markup, section
+from bot.clock import Clock
 from bot.slack.faults import SlackFault, Throttled, telling_faults
-from bot.slack.figures import lacking, left, told
-from bot.slack.people import Allowed, People
-from bot.store.addresses import local
+from bot.slack.home_contents import HomeContents, Standing
+from bot.slack.home_view import home_view
 from bot.store.outbox import Block
 
 log = structlog.get_logger(__name__)
 
-HOME_SHOW = "home.show"
-"""A button of the home tab: its answer comes as a direct message, for a home tab has no channel."""
-
-MOST_SERVICES = 20
-"""Four blocks each, of the hundred that a home tab holds."""
-
 _MOST_VIEWERS = 200
 _WATCHED_S = 1_800.0
 _AGAIN_S = 60.0
+_SOON_S = 10.0
 # Slack takes a hundred `views.publish` a minute.
 _PAUSE_S = 0.7
 _TIMEOUT_S = 10.0
@@ -52,19 +45,20 @@ class Home:
 
     def __init__(
         self,
-        overview: Overview,
-        people: People,
+        contents: HomeContents,
         client: AsyncWebClient,
+        clock: Clock,
         now_s: Callable[[], float] = time.monotonic,
         pause_s: float = _PAUSE_S,
     ) -> None:
-        self._overview = overview
-        self._people = people
+        self._contents = contents
         self._client = client
+        self._clock = clock
         self._now_s = now_s
         self._pause_s = pause_s
         self._viewers: dict[str, _Viewer] = {}
         self._quiet_until = 0.0
+        self._stirred_at = 0.0
 
     async def opened(self, user: str) -> None:
         """Show the tab to a person who just opened it; raises `SlackFault`."""
@@ -73,32 +67,41 @@ class Home:
         self._viewers[user] = viewer
         while len(self._viewers) > _MOST_VIEWERS:
             self._viewers.pop(next(iter(self._viewers)))
-        await self._publish(user, viewer, await self._view(user))
+        await self._publish(user, viewer, await self._view(user, await self._contents.standing()))
+
+    async def pressed(self, user: str) -> None:
+        """Show what became of a press to the person who pressed a button of the tab."""
+        viewer = self._viewers.setdefault(user, _Viewer(self._now_s()))
+        await self._follow(user, viewer, await self._contents.standing())
+
+    def stir(self) -> None:
+        """Look soon: something was done that tabs show."""
+        self._stirred_at = self._now_s()
 
     async def refresh(self) -> None:
         """Show what has changed to those who opened the tab in the last half hour."""
-        for user, viewer in list(self._viewers.items()):
-            now_s = self._now_s()
-            if now_s - viewer.opened_at > _WATCHED_S:
-                self._viewers.pop(user, None)
-            elif now_s - viewer.published_at >= _AGAIN_S and now_s >= self._quiet_until:
-                await self._follow(user, viewer)
+        now_s = self._now_s()
+        gone = [user for user, one in self._viewers.items() if now_s - one.opened_at > _WATCHED_S]
+        for user in gone:
+            self._viewers.pop(user)
+        due = {user: viewer for user, viewer in self._viewers.items() if self._is_due(viewer, now_s)}
+        standing = await self._contents.standing() if due else None
+        for user, viewer in due.items():
+            if standing is None or self._now_s() < self._quiet_until:
+                break
+            if await self._follow(user, viewer, standing):
+                await asyncio.sleep(self._pause_s)
 
-    async def answer(self, user: str, reply: Reply) -> None:
-        """Bring the answer to a button of the tab as a direct message; raises `SlackFault`."""
-        async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
-            opened = await self._client.conversations_open(users=user)
-            await self._client.chat_postMessage(
-                channel=str(opened["channel"]["id"]),
-                text=reply.fallback,
-                blocks=reply.unshareable().blocks,
-                unfurl_links=False,
-            )
+    def _is_due(self, viewer: _Viewer, now_s: float) -> bool:
+        """Tell whether a tab may be published again: sooner where something was done since it was."""
+        wait_s = _SOON_S if self._stirred_at >= viewer.published_at else _AGAIN_S
+        return now_s - viewer.published_at >= wait_s
 
-    async def _follow(self, user: str, viewer: _Viewer) -> None:
-        view = await self._view(user)
+    async def _follow(self, user: str, viewer: _Viewer, standing: Standing) -> bool:
+        """Publish a tab if it shows something else by now; answer whether Slack was asked to."""
+        view = await self._view(user, standing)
         if _digest(view) == viewer.shown:
-            return
+            return False
         try:
             await self._publish(user, viewer, view)
         except Throttled as fault:
@@ -106,57 +109,15 @@ class Home:
         except SlackFault as fault:
             log.info("home_not_published", user=user, error=fault.error)
             viewer.published_at = self._now_s()
-        await asyncio.sleep(self._pause_s)
+        return True
 
     async def _publish(self, user: str, viewer: _Viewer, view: Block) -> None:
         async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
             await self._client.views_publish(user_id=user, view=view)
         viewer.published_at, viewer.shown = self._now_s(), _digest(view)
 
-    async def _view(self, user: str) -> Block:
-        statuses = await self._overview.services()
-        mine = [status for status in statuses if await self._is_mine(user, status)]
-        return home_view(mine or statuses, is_all=not mine)
-
-    async def _is_mine(self, user: str, status: ServiceStatus) -> bool:
-        teams = status.service.teams
-        entries = [local(team) for team in (teams.development, teams.reliability) if team]
-        return isinstance(await self._people.right(user, entries), Allowed) if entries else False
-
-
-def home_view(statuses: Sequence[ServiceStatus], *, is_all: bool) -> Block:
-    """Draw the tab; `is_all` says that these are all services, as the viewer belongs to no team."""
-    frozen = sum(status.is_frozen for status in statuses)
-    shown = statuses[:MOST_SERVICES]
-    whose = "All services: no policy names you in a team" if is_all else "The services of your teams"
-    blocks = [header("Error budgets"), context(f"{whose} · {len(statuses)}, {frozen} frozen")]
-    for status in shown:
-        blocks += [divider(), section(_told(status)), *_buttons(status)]
-    if len(statuses) > len(shown):
-        blocks.append(context(f"and {len(statuses) - len(shown)} more: type /budget"))
-    if not statuses:
-        blocks.append(section("No policy names a service yet."))
-    return {"type": "home", "blocks": blocks}
-
-
-def _told(status: ServiceStatus) -> Markup:
-    least = status.worst or next(iter(status.budgets), None)
-    flake = Markup(":snowflake: " if status.is_frozen else "")
-    first = markup("{}{} — {}", flake, bold(status.service.name), left(least) if least else "no SLO")
-    held = [markup("Held by {}", told(hold)) for hold in status.holds[:2]]
-    more = f"and {len(status.holds) - 2} more" if len(status.holds) > 2 else ""
-    return join("\n", [first, *held, more, lacking(status.missing, status.service.name)])
-
-
-def _buttons(status: ServiceStatus) -> list[Block]:
-    name = status.service.name
-    asked = {"Budget": Question("budget", name), "May I ship?": Question("ship", name)}
-    return actions(
-        *(
-            button(label, f"{HOME_SHOW}.{question.command}", question.to_value())
-            for label, question in asked.items()
-        )
-    )
+    async def _view(self, user: str, standing: Standing) -> Block:
+        return home_view(await self._contents.of(user, standing), self._clock.now())
 
 
 def _digest(view: Block) -> str:

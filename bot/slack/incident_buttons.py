@@ -5,7 +5,7 @@ from bot.slack.blocks import actions, button, confirmation
 from bot.store.outbox import Block
 
 PREFIXES = ("incident.", "postmortem.", "action.")
-"""What the names of all these buttons and forms begin with; each carries the incident's number."""
+"""What the names of all these buttons and forms begin with; all but `DONE` carry the incident's number."""
 
 CLAIM = "incident.claim"
 STATUS = "incident.status."
@@ -19,8 +19,8 @@ TIMES = "postmortem.times"
 EXPORT = "postmortem.export"
 CLOSE = "postmortem.close"
 ADD_ACTION = "action.add"
-KILL = "flag.kill"
-"""The button beside a flag; it carries what would be typed after `/flag kill`."""
+DONE = "action.done"
+"""The button beside an action; it carries the action's number."""
 
 _LABELS = {
     Status.INVESTIGATING: "It is back",
@@ -45,7 +45,6 @@ _AFTER = {
 def incident_buttons(incident: Incident) -> list[Block]:
     """Answer what can be done with an incident as it stands."""
     number = str(incident.id)
-    claim = (button("Take command", CLAIM, number),)
     open_for = (button("Add a note", NOTE, number), button("State the impact", IMPACT, number))
     asked = incident.postmortem_at is not None
     learn = (
@@ -54,20 +53,21 @@ def incident_buttons(incident: Incident) -> list[Block]:
         else button("Open postmortem", OPEN_POSTMORTEM, number, style="primary")
     )
     return actions(
-        *(claim if Role.COMMANDER not in incident.roles and incident.status is not Status.RESOLVED else ()),
-        *(button(_LABELS[status], f"{STATUS}{status.value}", number) for status in _AFTER[incident.status]),
+        *progress_buttons(incident),
         *(open_for if incident.finished_at is None else ()),
         *((learn,) if incident.status is Status.RESOLVED or asked else ()),
     )
 
 
-def kill_button(flag: str, environment: str, incident: int) -> Block:
-    """Answer the button that turns a flag off for everyone, with the question whether to."""
-    asked = confirmation(
-        "Kill the flag", f"{flag} in {environment} is turned off for everyone at once.", "Kill it"
+def progress_buttons(incident: Incident) -> tuple[Block, ...]:
+    """Answer what takes an incident further: a commander, the next status."""
+    number = str(incident.id)
+    lacks = Role.COMMANDER not in incident.roles and incident.status is not Status.RESOLVED
+    claim = (button("Take command", CLAIM, number),) if lacks else ()
+    return (
+        *claim,
+        *(button(_LABELS[status], f"{STATUS}{status.value}", number) for status in _AFTER[incident.status]),
     )
-    value = f"{flag} {environment} incident {incident}"
-    return button("Kill", KILL, value, style="danger", confirm=asked)
 
 
 def document_buttons(incident: Incident) -> list[Block]:

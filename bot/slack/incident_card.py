@@ -32,7 +32,8 @@ from bot.slack.blocks import (
     when,
 )
 from bot.slack.figures import own_action
-from bot.slack.incident_buttons import document_buttons, incident_buttons, kill_button
+from bot.slack.flag_orders import kill_button
+from bot.slack.incident_buttons import document_buttons, incident_buttons
 from bot.slack.wording import duration, listed, percent, share
 from bot.store.addresses import local, qualified
 from bot.store.outbox import Block, Message
@@ -84,8 +85,8 @@ class IncidentVoice:
         """Write the message that is pinned in a room: the incident's card, or the postmortem's document."""
         channel = view.channel_id(kind) or ""
         if kind is RoomKind.POSTMORTEM:
-            return Message(channel, DOCUMENT, _headline(view), document_blocks(view))
-        return Message(channel, CARD, _headline(view), card_blocks(view))
+            return Message(channel, DOCUMENT, headline(view), document_blocks(view))
+        return Message(channel, CARD, headline(view), card_blocks(view))
 
     def notice(self, view: View, kind: RoomKind) -> Message | None:
         """Write what is told of a room elsewhere.
@@ -98,8 +99,8 @@ class IncidentVoice:
         if view.incident.private:
             return None
         workspace = self._workspace().of(next(iter(view.incident.services), None))
-        text = join(" ", [_headline(view), _where(view)])
-        facts = join("\n", [_impact(view), _cost(view)])
+        text = join(" ", [headline(view), _where(view)])
+        facts = join("\n", [_impact(view), spent(view)])
         body = [section(part) for part in (text, facts) if part]
         return Message(workspace.incidents or workspace.announcements, NOTICE, _plain(text), body)
 
@@ -166,9 +167,9 @@ def card_blocks(view: View) -> list[Block]:
     incident = view.incident
     body = [
         header(incident.title),
-        section(_headline(view)),
+        section(headline(view)),
         fields(_facts(view)),
-        *_part("Spent so far" if incident.status.is_active else "Spent", _cost(view)),
+        *_part("Spent so far" if incident.status.is_active else "Spent", spent(view)),
         *_part("Changed lately", _changes(view.timeline)),
         *[_killable(incident, flag) for flag in view.flags[:_MOST_CHANGES]],
         *_part("Actions missing", missing_actions(view)),
@@ -186,7 +187,7 @@ def document_blocks(view: View) -> list[Block]:
         header(f"Postmortem: {incident.title}"),
         fields(_facts(view)),
         *_part("Took", _times(incident)),
-        *_part("Spent", _cost(view) or Markup("nothing that was measured")),
+        *_part("Spent", spent(view) or Markup("nothing that was measured")),
         *_part(_PARTS[Part.SUMMARY], _written(incident, Part.SUMMARY)),
         *_part("Timeline", _timeline(view.timeline)),
         *_part("Cause", classified),
@@ -201,7 +202,8 @@ def document_blocks(view: View) -> list[Block]:
     return fit(body, [*document_buttons(incident), small])
 
 
-def _headline(view: View) -> Markup:
+def headline(view: View) -> Markup:
+    """Say in a line how bad it is, how far it has come and how long it takes."""
     incident = view.incident
     length = _lasted(incident, view)
     return markup(
@@ -268,13 +270,14 @@ def _impact(view: View) -> Markup:
     return markup("{} of the requests to {} failed{}", share(incident.share), of, said)
 
 
-def _cost(view: View) -> Markup:
-    spent = [
+def spent(view: View) -> Markup:
+    """Say what it cost of each budget, the most first; empty where nothing was measured."""
+    lines = [
         markup("{} of the {} budget", percent(fraction), key)
         for key, fraction in sorted(view.cost.items(), key=lambda item: -item[1])
         if fraction > 0
     ]
-    return join("\n", spent)
+    return join("\n", lines)
 
 
 def _changes(timeline: Sequence[Entry]) -> Markup:
@@ -287,7 +290,7 @@ def _killable(incident: Incident, flag: LiveFlag) -> Block:
         "{} in {} — {}, changed {} by {}",
         bold(flag.flag), flag.environment, flag.shown, when(flag.at), mention(flag.by),
     )  # fmt: skip
-    return section(text, accessory=kill_button(flag.flag, flag.environment, incident.id))
+    return section(text, accessory=kill_button(flag.flag, flag.environment, f"incident {incident.id}"))
 
 
 def _timeline(timeline: Sequence[Entry]) -> Markup:

@@ -1,6 +1,7 @@
 """Where everything about incidents arrives: commands, presses of buttons, forms that were filled in."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -13,7 +14,7 @@ from bot.slack import incident_buttons as buttons
 from bot.slack import incident_form, postmortem_form
 from bot.slack.action import ActionCommand
 from bot.slack.action_form import action_faults, action_form, read_action
-from bot.slack.asking import Ask, Reply, say
+from bot.slack.asking import Ask, Question, Reply, say
 from bot.slack.blocks import Markup
 from bot.slack.canvases import SlackCanvases
 from bot.slack.files import SlackFiles
@@ -25,6 +26,7 @@ from bot.slack.incident_pins import Pins
 from bot.slack.people import People
 from bot.slack.postmortem import PostmortemCommand
 from bot.slack.words import Hint
+from bot.store.addresses import local
 from bot.store.database import Database
 
 Faults = Callable[[Submitted, datetime], dict[str, str]]
@@ -48,7 +50,7 @@ _FORMS: Mapping[str, Callable[[Incident], Form]] = {
 
 
 class IncidentDesk:
-    """Answers whatever people do about incidents. `pins` follows their reactions."""
+    """Answers whatever people do about incidents. `access` finds them, `pins` follows people's reactions."""
 
     def __init__(
         self,
@@ -60,12 +62,12 @@ class IncidentDesk:
         clock: Clock,
         client: AsyncWebClient,
     ) -> None:
-        self._access = IncidentAccess(incidents, database, overview, people, clock)
-        self._deeds = IncidentDeeds(self._access)
-        self.incident = IncidentCommand(self._access, self._deeds)
-        self.postmortem = PostmortemCommand(self._access, SlackFiles(client), SlackCanvases(client))
-        self.action = ActionCommand(self._access)
-        self.pins = Pins(self._access, client)
+        self.access = IncidentAccess(incidents, database, overview, people, clock)
+        self._deeds = IncidentDeeds(self.access)
+        self.incident = IncidentCommand(self.access, self._deeds)
+        self.postmortem = PostmortemCommand(self.access, SlackFiles(client), SlackCanvases(client))
+        self.action = ActionCommand(self.access)
+        self.pins = Pins(self.access, client)
         self._carriers: Mapping[str, Carry] = {
             buttons.NOTE: self._note,
             buttons.IMPACT: self._impact,
@@ -75,21 +77,31 @@ class IncidentDesk:
         }
 
     async def press(self, ask: Ask) -> Reply:
-        """Answer a press; `ask.question` is the button and the number of the incident that it carried."""
+        """Answer a press; `ask.question` is the button and the number of what it is about."""
         try:
+            if ask.question.command == buttons.DONE:
+                order = Question("action", f"done {_number(ask.text)}")
+                return await self.action.answer(replace(ask, question=order))
             return await self._press(ask, ask.question.command)
         except Hint as hint:
             return say(hint.text)
 
+    async def channel_of(self, deed: str, about: str) -> str:
+        """Answer the channel that sees what a button does to an incident, empty where there is none."""
+        if deed == buttons.DONE:
+            return ""
+        view = await self.access.incidents.views.of(_number(about))
+        return local(view.channel_id() or "")
+
     def faults(self, submitted: Submitted) -> dict[str, str]:
         """Answer what is wrong with what was filled in, by the name of the input; empty if nothing."""
         find = _FAULTS.get(submitted.callback)
-        return find(submitted, self._access.clock.now()) if find else {}
+        return find(submitted, self.access.clock.now()) if find else {}
 
     async def submit(self, submitted: Submitted) -> Reply:
         """Carry out what was filled in, if the person may."""
         try:
-            await self._access.permit_person(submitted.user)
+            await self.access.permit_person(submitted.user)
             if submitted.callback == incident_form.OPEN:
                 return await self._deeds.open(incident_form.read_opening(submitted), submitted.channel)
             id_ = await self._about(submitted)
@@ -101,13 +113,13 @@ class IncidentDesk:
             return say(hint.text)
 
     async def _press(self, ask: Ask, deed: str) -> Reply:
-        here = await self._access.here(ask.channel)
-        view = await self._access.by_id(_number(ask.text), ask.user, here)
+        here = await self.access.here(ask.channel)
+        view = await self.access.by_id(_number(ask.text), ask.user, here)
         if deed == buttons.EXPORT:
             return await self.postmortem.export(view, ask.user)
         if deed == buttons.SHOW_POSTMORTEM:
             return await self.postmortem.show(view)
-        await self._access.permit(ask)
+        await self.access.permit(ask)
         form = _form(deed, view.incident)
         return asks_with(form, _NO_FORM) if form else await self._change(deed, view.incident.id, ask.user)
 
@@ -124,8 +136,8 @@ class IncidentDesk:
 
     async def _about(self, submitted: Submitted) -> int:
         """Answer the incident that a form is about, if the person may see it. Raises `Hint`."""
-        here = await self._access.here(submitted.channel)
-        return (await self._access.by_id(_number(submitted.about), submitted.user, here)).incident.id
+        here = await self.access.here(submitted.channel)
+        return (await self.access.by_id(_number(submitted.about), submitted.user, here)).incident.id
 
     async def _note(self, submitted: Submitted, id_: int) -> Reply:
         return await self._deeds.note(id_, submitted.text("text"), submitted.user, f"note {submitted.id}")

@@ -60,7 +60,16 @@ class IncidentFace:
 
     async def _press(self, ask: Ask, address: Address, branch: Branch) -> None:
         reply = await branch.incidents.press(ask)
-        await branch.answering.send(address, reply, trigger_id=ask.request)
+        there = ""
+        if reply.seen_by_channel and (address.is_home or address.is_direct):
+            # Those who work on it see the change, though it was made where they are not.
+            there = await branch.incidents.channel_of(ask.question.command, ask.text)
+        if there:
+            await branch.answering.send(Address("", there, ask.user), reply)
+        if there and address.is_home:
+            await branch.home.pressed(ask.user)
+        else:
+            await branch.bring(address, reply, trigger_id=ask.request)
 
     async def _on_submission(self, ack: AsyncAck, body: Body, view: Body, context: AsyncBoltContext) -> None:
         submitted = Submitted.from_view(view, str((body.get("user") or {}).get("id")))
@@ -73,7 +82,7 @@ class IncidentFace:
         self._begin(submitted.callback, address, context, partial(self._submit, submitted, address))
 
     async def _submit(self, submitted: Submitted, address: Address, branch: Branch) -> None:
-        await branch.answering.send(address, await branch.incidents.submit(submitted))
+        await branch.bring(address, await branch.incidents.submit(submitted))
 
     async def _on_reaction(self, ack: AsyncAck, event: Body, context: AsyncBoltContext) -> None:
         await ack()

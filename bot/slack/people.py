@@ -63,7 +63,8 @@ class Zone:
     known: bool
 
 
-_UTC = Zone(UTC, "UTC", known=False)
+UNKNOWN_ZONE = Zone(UTC, "UTC", known=False)
+"""Where a person is of whom nobody knows it."""
 
 
 class People:
@@ -95,7 +96,7 @@ class People:
 
     async def zone(self, user: str) -> Zone:
         """Answer the person's time zone, UTC where Slack does not say."""
-        until, zone = self._zones.get(user, (0.0, _UTC))
+        until, zone = self._zones.get(user, (0.0, UNKNOWN_ZONE))
         if time.monotonic() < until:
             return zone
         try:
@@ -105,7 +106,7 @@ class People:
             zone = Zone(ZoneInfo(name), name, known=True)
         except (*_UNREACHABLE, KeyError, TypeError, OSError, ZoneInfoNotFoundError) as fault:
             log.info("time_zone_unknown", user=user, error=type(fault).__name__)
-            return _UTC
+            return UNKNOWN_ZONE
         self._zones[user] = (time.monotonic() + KEEP_ZONE_S, zone)
         return zone
 

@@ -18,6 +18,7 @@ from bot.slack.incident_buttons import EDIT
 from bot.slack.incident_card import IncidentVoice
 from tests.slack.examples import WORKSPACE
 from tests.slack.flag_office import FLAG, deliver, evaluated, later, open_flag_office, raised
+from tests.slack.home_scene import home_office, much_to_show, open_home, presses_home
 from tests.slack.office import Office, open_office, shop
 from tests.stories.test_drawn import show_everything
 
@@ -58,7 +59,7 @@ class Everything:
 async def everything(folder: Path) -> Everything:
     """Play everything, and answer what was sent."""
     found = Everything()
-    for play in (_announcements_and_commands, _forms, _flags, _home):
+    for play in (_announcements_and_commands, _forms, _flags, _home, _busy_home):
         place = folder / play.__name__
         place.mkdir()
         async for office in play(place):
@@ -130,6 +131,16 @@ async def _home(folder: Path) -> AsyncIterator[Office]:
         await office.types("sam", "/freeze checkout peak sale")
         office.slack.person("dana").opens_home()
         await office.slack.settle()
+        yield office
+
+
+async def _busy_home(folder: Path) -> AsyncIterator[Office]:
+    async with home_office(folder) as office:
+        await much_to_show(office)
+        for who in ("dana", "sam", "riley"):
+            await open_home(office, who)
+        for button in ("flag.ramp.hold", "action.done", "home.show.incident"):
+            await presses_home(office, "dana", button)
         yield office
 
 

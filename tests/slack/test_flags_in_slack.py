@@ -259,3 +259,13 @@ async def test_a_watch_ends_after_the_policys_time(office: Office) -> None:
     await evaluated(office, 1.0)
     await evaluated(office, 20.0)
     assert await exposure(office) == 0.25
+
+
+async def test_a_flag_that_was_killed_is_not_killed_again_until_somebody_moves_it(office: Office) -> None:
+    for text, answer in (
+        (f"/flag kill {FLAG} staging it hurts", "*off, as before*"),
+        (f"/flag kill {FLAG} staging it hurts", f"*{FLAG}* in staging is off already."),
+        (f"/flag on {FLAG} staging", f"*{FLAG}* in staging"),
+        (f"/flag kill {FLAG} staging again", "→ off*"),
+    ):
+        assert answer in (await office.types("sam", text)).text

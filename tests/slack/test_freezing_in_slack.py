@@ -10,7 +10,8 @@ from bot.freezes.hold import GOVERNOR, HoldKind
 from bot.incidents.action_book import NewAction
 from bot.sandbox.faults import Fault
 from bot.slack.asking import Ask, Question
-from bot.slack.home import home_view
+from bot.slack.home_contents import Contents
+from bot.slack.home_view import home_view
 from bot.store.tables import holds, outbox
 from tests.slack.examples import NOW, POLICY
 from tests.slack.office import Office
@@ -64,7 +65,7 @@ async def test_whoever_sees_a_hold_sees_which_actions_it_waits_for(office: Offic
         assert waits in seen.text
         assert waits in str(seen.blocks)
     (status,) = [one for one in await office.shop.overview(office.freezer).services() if one.is_frozen]
-    assert waits in str(home_view([status], is_all=True))
+    assert waits in str(home_view(Contents([status], is_all=True), NOW))
     await book.change(action.id, by="U0DANA", now=NOW, owner="U0SAM", due=NOW.date())
     for text in views:
         assert "owned" not in (await office.types("riley", text)).text

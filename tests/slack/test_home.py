@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.freezes.overview import ServiceStatus
 from bot.policy.catalog import Teams
-from bot.sandbox.model import View
-from bot.slack.home import HOME_SHOW, MOST_SERVICES, Home, home_view
-from tests.slack.examples import NOW, catalog, service
+from bot.sandbox.faults import Fault
+from bot.slack.home import Home
+from bot.slack.home_contents import HomeContents
+from bot.slack.home_view import HOME_SHOW
+from tests.slack.home_scene import open_home, presses_home
 from tests.slack.office import Office, open_office, shop
 
 
@@ -18,15 +19,6 @@ from tests.slack.office import Office, open_office, shop
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
     async with open_office(tmp_path, shop()) as office:
         yield office
-
-
-async def open_home(office: Office, who: str) -> View:
-    office.slack.person(who).opens_home()
-    await office.slack.settle()
-    await office.face.drain(10)
-    home = office.slack.person(who).home
-    assert home is not None
-    return home
 
 
 async def test_opening_the_tab_shows_every_service_to_one_who_is_in_no_team(office: Office) -> None:
@@ -46,14 +38,9 @@ async def test_a_member_of_a_team_sees_its_services(office: Office) -> None:
 
 async def test_a_freeze_is_shown_at_the_next_refresh_and_nothing_is_published_twice(office: Office) -> None:
     now_s = [1_000.0]
-    overview = office.shop.overview(office.freezer)
-    home = Home(
-        overview,
-        office.face.people,
-        office.face._client,
-        now_s=lambda: now_s[0],
-        pause_s=0,
-    )
+    overview = office.face.branches.main.incidents.access.overview
+    contents = HomeContents(office.face.branches.main.incidents.access, office.flags.ramps)
+    home = Home(contents, office.client, office.shop.clock, now_s=lambda: now_s[0], pause_s=0)
     sam = office.slack.person("sam")
     await home.opened(sam.id)
     await office.types("sam", "/freeze checkout peak sale")
@@ -74,20 +61,54 @@ async def test_a_freeze_is_shown_at_the_next_refresh_and_nothing_is_published_tw
     assert "index rebuild" not in str(sam.home and sam.home.content), "nobody looks any more"
 
 
+async def test_what_was_done_is_shown_after_seconds_and_what_only_moves_after_a_minute(
+    office: Office,
+) -> None:
+    now_s = [1_000.0]
+    access = office.face.branches.main.incidents.access
+    contents = HomeContents(access, office.flags.ramps)
+    home = Home(contents, office.client, office.shop.clock, now_s=lambda: now_s[0], pause_s=0)
+    sam = office.slack.person("sam")
+    await home.opened(sam.id)
+    await office.types("sam", "/freeze checkout peak sale")
+    access.overview.forget()
+    now_s[0] += 5
+    home.stir()
+    await home.refresh()
+    assert "peak sale" not in str(sam.home and sam.home.content), "not every moment"
+    now_s[0] += 5
+    await home.refresh()
+    assert "peak sale" in str(sam.home and sam.home.content)
+
+
+async def test_while_slack_is_throttling_no_tab_is_published(office: Office) -> None:
+    now_s = [1_000.0]
+    access = office.face.branches.main.incidents.access
+    home = Home(
+        HomeContents(access, office.flags.ramps),
+        office.client,
+        office.shop.clock,
+        now_s=lambda: now_s[0],
+        pause_s=0,
+    )
+    viewers = [office.slack.person(who) for who in ("sam", "riley")]
+    for viewer in viewers:
+        await home.opened(viewer.id)
+    await office.types("sam", "/freeze checkout peak sale")
+    access.overview.forget()
+    now_s[0] += 61
+    office.slack.faults.once(Fault.RATE_LIMITED, "views.publish")
+    for _ in range(2):
+        await home.refresh()
+    assert not any("peak sale" in str(viewer.home and viewer.home.content) for viewer in viewers)
+    now_s[0] += 31
+    await home.refresh()
+    assert all("peak sale" in str(viewer.home and viewer.home.content) for viewer in viewers)
+
+
 async def test_a_button_is_answered_in_a_direct_message(office: Office) -> None:
-    home = await open_home(office, "riley")
-    buttons = [button for block in home.content["blocks"] for button in block.get("elements", ())]
-    asked = next(button for button in buttons if str(button.get("action_id", "")).startswith(HOME_SHOW))
-    await office.slack.person("riley").acts_in_view(home, asked["action_id"], value=asked["value"])
-    await office.face.drain(10)
+    await open_home(office, "riley")
+    await presses_home(office, "riley", f"{HOME_SHOW}.budget")
     said = [call for call in office.slack.calls if call.method == "chat.postMessage"]
     assert "checkout" in str(said[-1].args["text"])
-
-
-def test_however_many_services_there_are_the_view_keeps_slacks_limits() -> None:
-    many = catalog(*(service(f"service-{number}") for number in range(60)))
-    statuses = [ServiceStatus(one, (), (), NOW) for one in many.services.values()]
-    blocks = home_view(statuses, is_all=True)["blocks"]
-    assert len(blocks) <= 100
-    assert f"{60 - MOST_SERVICES} more" in str(blocks)
-    assert "No policy names a service yet" in str(home_view([], is_all=True))
+    assert "Share" not in str(said[-1].args["blocks"]), "nobody else is there"

@@ -288,3 +288,13 @@ def test_manifest_asks_for_reactions_and_the_scope_to_read_them() -> None:
         made["settings"]["event_subscriptions"]["bot_events"]
     )
     assert "reactions:read" in made["oauth_config"]["scopes"]["bot"]
+
+
+async def test_a_hold_stops_naming_an_incident_that_becomes_private(scene: IncidentScene) -> None:
+    channel = await scene.open("Leaked keys sev2 checkout")
+    assert "Leaked keys" in (await scene.office.types("riley", "/freeze")).text
+    await scene.office.types("dana", "/incident private", channel)
+    for text in ("/freeze", "/budget checkout", "/ship checkout"):
+        answer = await scene.office.types("riley", text)
+        assert "private incident" in answer.text + str(answer.blocks)
+        assert "Leaked keys" not in answer.text + str(answer.blocks)

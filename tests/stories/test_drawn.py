@@ -19,6 +19,7 @@ from bot.slack.commands import COMMANDS
 from bot.slack.deployment_announcements import DeploymentAnnouncer
 from bot.slack.incident_card import IncidentVoice
 from tests.slack.examples import WORKSPACE, bypass, frozen_by, hold, occasions
+from tests.slack.home_scene import home_office, much_to_show
 from tests.slack.office import Office, open_office, shop
 from tests.stories.visitor import Visitor, visiting
 
@@ -140,6 +141,28 @@ async def test_every_message_is_taken_by_slack_and_drawn_without_an_unknown_bloc
             assert "undefined" not in await visitor.page.locator("#main").inner_text()
         assert visitor.complaints == []
         assert office.slack.refused == []
+
+
+@pytest.mark.timeout(240)
+async def test_the_home_tab_is_drawn_and_its_buttons_pressed(tmp_path: Path) -> None:
+    async with home_office(tmp_path) as office, drawing(office) as visitor:
+        await much_to_show(office)
+        await visitor.becomes("Dana Reyes")
+        await visitor.page.locator('a.place[href="#home"]').click()
+        tab = visitor.page.locator("#main .home")
+        await expect(tab.locator("h3")).to_have_text(
+            ["Open incidents", "Your actions", "Running ramps", "Error budgets"]
+        )
+        assert await visitor.page.locator(".unknown").count() == 0
+        await tab.get_by_role("button", name="Done").first.click()
+        await expect(tab.get_by_role("button", name="Done")).to_have_count(1)
+        await tab.get_by_role("button", name="Pause").click()
+        await expect(tab.get_by_role("button", name="Go on")).to_be_visible()
+        await tab.get_by_role("button", name="Kill").click()
+        await visitor.page.get_by_role("button", name="Kill it", exact=True).click()
+        await expect(tab.get_by_text("Running ramps")).to_have_count(0)
+        assert "undefined" not in await tab.inner_text()
+        assert visitor.complaints == []
 
 
 @asynccontextmanager

@@ -19,8 +19,10 @@ LONG_DESCRIPTION = (
 COLOR = "#1f3d4d"
 
 SCOPES: dict[str, tuple[str, ...]] = {
+    "apps.connections.open": (),
     "auth.revoke": (),
     "auth.test": (),
+    "blocks.validate": (),
     "chat.postEphemeral": ("chat:write",),
     "chat.postMessage": ("chat:write",),
     "chat.update": ("chat:write",),
@@ -40,6 +42,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "conversations.setTopic": ("channels:manage", "groups:write"),
     "files.completeUploadExternal": ("files:write",),
     "files.getUploadURLExternal": ("files:write",),
+    "oauth.v2.access": (),
     "pins.add": ("pins:write",),
     "usergroups.list": ("usergroups:read",),
     "users.conversations": ("channels:read", "groups:read"),

@@ -11,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.clock import SystemClock
 from bot.doctor import examine
 from bot.findings import Finding, State
+from bot.sandbox.faults import Fault
 from bot.sandbox.server import SandboxServer
 from bot.sandbox.workspace import BOT_USER_ID
 from bot.settings import Settings
@@ -70,6 +71,28 @@ async def test_missing_credentials_are_named(settings: Settings) -> None:
         ("environment", "SLACK_BOT_TOKEN"),
         ("environment", "SLACK_SIGNING_SECRET"),
     ]
+
+
+async def test_a_message_that_slack_refuses_is_named(settings: Settings, slack: SandboxServer) -> None:
+    fine = next(one for one in await examine(settings) if one.check == "blocks")
+    assert (fine.state, fine.subject) == (State.OK, "messages")
+    for error in ("invalid_blocks", "invalid_arguments"):
+        slack.faults.refuse("blocks.validate", error)
+    found = await examine(settings)
+    assert faults(found) == [("blocks", "help message"), ("blocks", "budgets message")]
+    assert [one.detail for one in found if one.check == "blocks"] == ["invalid_blocks", "invalid_arguments"]
+
+
+async def test_a_slack_that_throttles_or_knows_no_validation_is_no_fault_of_the_messages(
+    settings: Settings, slack: SandboxServer
+) -> None:
+    slack.faults.refuse("blocks.validate", "unknown_method")
+    (skipped,) = [one for one in await examine(settings) if one.check == "blocks"]
+    assert (skipped.state, skipped.detail) == (State.SKIPPED, "this Slack has no blocks.validate")
+    slack.faults.once(Fault.RATE_LIMITED, "blocks.validate")
+    (skipped,) = [one for one in await examine(settings) if one.check == "blocks"]
+    assert skipped.state is State.SKIPPED
+    assert "not looked at" in skipped.detail
 
 
 async def test_missing_scopes_are_named(tmp_path: Path, settings: Settings) -> None:

@@ -166,7 +166,7 @@ async def read_arguments(request: web.Request) -> Json:
         except json.JSONDecodeError:
             parsed = {}
         args |= parsed if isinstance(parsed, dict) else {}
-    elif request.can_read_body:
+    else:
         form = await request.post()
         args |= {key: value for key, value in form.items() if isinstance(value, str)}
     authorization = request.headers.get("Authorization", "")

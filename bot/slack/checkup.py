@@ -6,16 +6,15 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.findings import Finding, fault, ok, skipped
-from bot.slack.commands import help_on_all
 from bot.slack.faults import SlackFault, telling_faults
 from bot.slack.manifest import bot_scopes
 from bot.slack.members import channel_members
 from bot.slack.people import is_channel
+from bot.slack.specimens import specimens
 
 TOKEN = "SLACK_BOT_TOKEN"  # noqa: S105 - its name, not itself
 MOST_SKEW = timedelta(seconds=60)
@@ -66,7 +65,7 @@ class Checkup:
         ]
         if self._app_token is not None:
             found.append(await self._socket(self._app_token))
-        return [*found, await self._blocks()]
+        return [*found, *await self._blocks(now)]
 
     async def channels(self, wanted: Mapping[str, str]) -> list[Finding]:
         """Answer whether the bot is in each channel; `wanted` says what each is for."""
@@ -94,17 +93,24 @@ class Checkup:
             return fault("token", "SLACK_APP_TOKEN", error.error, fix)
         return ok("token", "SLACK_APP_TOKEN", "Socket Mode opens")
 
-    async def _blocks(self) -> Finding:
-        try:
-            await self._client.api_call(
-                "blocks.validate", params={"blocks": json.dumps(help_on_all().blocks)}
-            )
-        except SlackApiError as error:
-            reason = str(error.response.get("error") or "no answer")
-            if reason == "unknown_method":
-                return skipped("blocks", "messages", "this Slack has no blocks.validate")
-            return fault("blocks", "messages", reason, "report it: Slack refuses a message of this version")
-        return ok("blocks", "messages", "Slack accepts them")
+    async def _blocks(self, now: datetime) -> list[Finding]:
+        """Answer what Slack says of one of each kind of message, form and home tab."""
+        shown = specimens(now)
+        found: list[Finding] = []
+        for one in shown:
+            try:
+                async with telling_faults():
+                    await self._client.api_call("blocks.validate", data={one.kind: json.dumps(one.shown)})
+            except SlackFault as error:
+                if error.error == "unknown_method":
+                    return [skipped("blocks", "messages", "this Slack has no blocks.validate")]
+                if error.retryable:
+                    rest = f"{error.error}: {len(shown) - shown.index(one)} of {len(shown)} not looked at"
+                    return [*found, skipped("blocks", "messages", rest)]
+                reason = " ".join([error.error, *error.details])
+                fix = "report it with the version of Governor: Slack refuses what this one would send"
+                found.append(fault("blocks", one.name, reason, fix))
+        return found or [ok("blocks", "messages", f"Slack accepts one of each kind, {len(shown)} in all")]
 
     async def _channels(self) -> Mapping[str, Mapping[str, Any]]:
         """Answer the channels that the bot sees, by `#name` and by id."""

@@ -34,9 +34,8 @@ async def slack() -> AsyncIterator[TeamsServer]:
 
 
 @pytest.fixture
-async def settings(slack: TeamsServer, tmp_path: Path) -> Settings:
+async def settings(slack: TeamsServer, tmp_path: Path, url: str) -> Settings:
     (tmp_path / "all.yaml").write_text(POLICIES)
-    url = f"sqlite+aiosqlite:///{tmp_path}/governor.db"
     await upgrade(url)
     return Settings.model_validate(
         {

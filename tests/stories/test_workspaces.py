@@ -75,7 +75,7 @@ def told(slack: TeamsServer, team: str, channel: str) -> str:
     return "\n".join(message.text for message in slack.team(team).messages(channel))
 
 
-async def test_two_workspaces_are_served_apart_until_one_uninstalls(tmp_path: Path) -> None:
+async def test_two_workspaces_are_served_apart_until_one_uninstalls(tmp_path: Path, url: str) -> None:
     policies = tmp_path / "policies"
     policies.mkdir()
     (policies / "all.yaml").write_text(POLICIES)
@@ -84,6 +84,7 @@ async def test_two_workspaces_are_served_apart_until_one_uninstalls(tmp_path: Pa
             "SLACK_CLIENT_ID": CLIENT_ID,
             "SLACK_CLIENT_SECRET": slack.grants.client_secret,
             "GOVERNOR_ENCRYPTION_KEY": new_key(),
+            "DATABASE_URL": url,
         }
         async with running_governor(policies=policies, slack=slack, folder=tmp_path, **told_env) as bot:
             assert await install(bot, slack, ACME, "U0SAM") == 200

@@ -1,4 +1,4 @@
-"""Both databases, empty."""
+"""Fixtures for what must hold on both stores: `url` is the address of an empty database, once on each."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest_asyncio
 from tests.servers import PostgreSQL, running_postgresql
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="package")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def postgresql() -> AsyncIterator[PostgreSQL]:
     async with running_postgresql() as server:
         yield server

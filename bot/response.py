@@ -1,6 +1,6 @@
 """Incidents, wired: what opens them, carries them out, looks after them and shows them over HTTP."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from aiohttp import web
@@ -58,6 +58,8 @@ class Response:
         self._clock = clock
         self._on_told = on_told
         self._is_mine = is_mine
+        self._client_of: ClientOf = client_of or (lambda _team: client)
+        self._people: dict[str | None, People] = {}
         voice = IncidentVoice(lambda: catalog().workspace)
         costs = Costs(catalog, ledger.counts)
         self._lately = Lately(database, catalog)
@@ -68,9 +70,9 @@ class Response:
         self.alerts = AlertDesk(database, self.responder, catalog)
         self.conductor = Conductor(
             database=database,
-            rooms=IncidentRooms(client_of or (lambda _team: client)),
-            shelf=IncidentShelf(client_of or (lambda _team: client)),
-            names=People(client).names,
+            rooms=IncidentRooms(self._client_of),
+            shelf=IncidentShelf(self._client_of),
+            names=self._names,
             reopen=self.responder.reopen_within,
             voice=voice,
             views=self.views,
@@ -122,6 +124,11 @@ class Response:
         """Send what has come due, if this replica is the one to do so."""
         if await self._is_mine():
             await self.watch.tick()
+
+    async def _names(self, team: str | None, users: Collection[str]) -> Mapping[str, str]:
+        if team not in self._people:
+            self._people[team] = People(self._client_of(team))
+        return await self._people[team].names(users)
 
     async def _live_flags(self, services: Collection[str], since: datetime) -> Sequence[LiveFlag]:
         return [

@@ -53,6 +53,7 @@ class Archivist:
         voice: Voice,
         display: Display,
         names: Names,
+        team_of: Callable[[Incident], str | None],
         reopen: Callable[[AsyncConnection, Incident], Awaitable[None]],
         now: Callable[[], datetime],
         on_told: Callable[[], None],
@@ -63,6 +64,7 @@ class Archivist:
         self._voice = voice
         self._display = display
         self._names = names
+        self._team_of = team_of
         self._reopen = reopen
         self._now = now
         self._on_told = on_told
@@ -128,7 +130,8 @@ class Archivist:
 
     async def _document(self, view: View) -> Postmortem:
         document = view.postmortem
-        return replace(document, names=await self._names(document.people))
+        team = self._team_of(view.incident)
+        return replace(document, names=await self._names(team, document.people))
 
 
 def _channel(step: Step, view: View) -> str:

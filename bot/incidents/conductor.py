@@ -100,6 +100,7 @@ class Conductor:
             voice=voice,
             display=self._display,
             names=names,
+            team_of=self._team_of,
             reopen=reopen,
             now=clock.now,
             on_told=on_told,

@@ -139,8 +139,8 @@ class LiveFlag:
 LiveFlags = Callable[[Collection[str], datetime], Awaitable[Sequence[LiveFlag]]]
 """Answers the flags of services that are on and were changed since a time, the last first."""
 
-Names = Callable[[Collection[str]], Awaitable[Mapping[str, str]]]
-"""Answers what people are called by their Slack user ids."""
+Names = Callable[[str | None, Collection[str]], Awaitable[Mapping[str, str]]]
+"""Answers what people of a Slack workspace (the main one for None) are called, by their user ids."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ class Postmortem:
     def people(self) -> Collection[str]:
         """The Slack user ids of those whom the document names."""
         named = {entry.by for entry in self.timeline} | set(self.incident.roles.values())
+        named |= {entry.given[1] for entry in self.timeline if entry.given}
         named |= {action.owner for action in self.actions if action.owner}
         return sorted(person for person in named if person[:1] in {"U", "W"} and person.isupper())
 
@@ -147,11 +148,17 @@ class Postmortem:
 
     def _timeline(self) -> str:
         lines = [
-            f"- {stamp(entry.at)} · {entry.kind.value} · {_line(entry.text)} ({self._name(entry.by)})"
+            f"- {stamp(entry.at)} · {entry.kind.value} · {self._told(entry)} ({self._name(entry.by)})"
             f"{_details(entry.url)}"
             for entry in self.timeline
         ]
         return "\n".join(lines) or "Nothing recorded."
+
+    def _told(self, entry: Entry) -> str:
+        if entry.given is None:
+            return _line(entry.text)
+        role, person = entry.given
+        return f"{_line(role)}: {self._name(person)}"
 
     def _cause(self) -> str:
         cause = self.incident.cause

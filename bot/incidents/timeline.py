@@ -37,6 +37,12 @@ class Entry:
     mark: str | None = None
     url: str | None = None
 
+    @property
+    def given(self) -> tuple[str, str] | None:
+        """Which role was given to whom (a Slack user id); None for any other kind of entry."""
+        role, _, person = self.text.rpartition(": ")
+        return (role, person) if self.kind is Kind.ROLE and role else None
+
 
 def merged(*sources: Iterable[Entry]) -> tuple[Entry, ...]:
     """Put the entries of all sources in the order of time, each mark once.

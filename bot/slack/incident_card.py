@@ -302,6 +302,9 @@ def _timeline(timeline: Sequence[Entry]) -> Markup:
 def _entry(entry: Entry) -> Markup:
     details = markup(", {}", link(entry.url, "details")) if entry.url else NOTHING
     text = cut(entry.text, _LONGEST_ENTRY)
+    if entry.given is not None:
+        role, person = entry.given
+        text = markup("{}: {}", role, mention(person))
     return markup("{} {} — {}{}", when(entry.at), text, mention(entry.by), details)
 
 

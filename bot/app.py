@@ -55,6 +55,7 @@ from bot.slack.face import SlackFace
 from bot.slack.faults import SlackFault, fault_of
 from bot.slack.flag_announcements import FlagAnnouncer
 from bot.slack.lane import Timing
+from bot.slack.naming import Naming
 from bot.slack.socket import SocketMode
 from bot.sources import Sources
 from bot.store import requests
@@ -184,12 +185,14 @@ class Governor:
         settings = self.settings
         token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
         secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
+        naming = Naming(settings.slack_command_prefix)
         self.clients = Clients(
             settings.slack_api_url,
             session,
             single_token=token or None,
             installations=self.installations,
             workspace=lambda: self.watcher.current.workspace,
+            naming=naming,
         )
         client = self.clients.of(None)
         self.installing: Installing | None = None
@@ -272,6 +275,7 @@ class Governor:
             bot_token=token,
             clients=self.clients,
             departures=Departures(self.installations, self.clients) if self.installations else None,
+            naming=naming,
         )
 
     async def _open_http(self, doors: AsyncExitStack) -> web.AppRunner:

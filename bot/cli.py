@@ -158,7 +158,10 @@ def manifest(
     socket: Annotated[
         bool, typer.Option("--socket", help="For Socket Mode: no public address needed.")
     ] = False,
-    prefix: Annotated[str, typer.Option(help="Put before each command's name, such as acme-.")] = "",
+    prefix: Annotated[
+        str,
+        typer.Option(envvar="SLACK_COMMAND_PREFIX", help="Put before each command's name, such as acme-."),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Print the Slack app manifest: commands, events and the least scopes."""

@@ -28,6 +28,11 @@ class Settings(BaseSettings):
     governor_encryption_key: SecretStr | None = Field(
         None, description="Seals the tokens in the database; the newest first, commas between."
     )
+    slack_command_prefix: str = Field(
+        "",
+        pattern="^[a-z0-9_-]*$",
+        description="As in `governor manifest --prefix`: what goes before commands.",
+    )
     slack_api_url: str = Field("https://slack.com/api/", description="Base of Slack's Web API.")
     policies_dir: Path = Field(Path("policies"), description="Folder of policy documents.")
     database_url: str = Field("sqlite+aiosqlite:///governor.db", description="SQLAlchemy async URL.")

@@ -22,6 +22,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from bot.slack.asking import Reply
 from bot.slack.faults import SlackFault, telling_faults
 from bot.slack.forms import Form
+from bot.slack.naming import Naming
 from bot.store.outbox import Block
 
 log = structlog.get_logger(__name__)
@@ -73,8 +74,9 @@ class Address:
 class Answering:
     """Posts answers; `client` lends its session and takes the way round when an address is used up."""
 
-    def __init__(self, client: AsyncWebClient) -> None:
+    def __init__(self, client: AsyncWebClient, naming: Naming) -> None:
         self._client = client
+        self._naming = naming
 
     async def send(
         self, address: Address, reply: Reply, *, replace: bool = False, trigger_id: str | None = None
@@ -95,7 +97,7 @@ class Answering:
             "unfurl_media": False,
         }
         try:
-            await self._post(address.url, body)
+            await self._post(address.url, self._naming.named(body))
         except (AddressUsedUp, _Passing) as fault:
             if not address.is_home:
                 log.info("answer_goes_round", error=type(fault).__name__)

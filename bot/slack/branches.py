@@ -22,6 +22,7 @@ from bot.slack.home import Home
 from bot.slack.home_contents import HomeContents
 from bot.slack.incident_access import Incidents
 from bot.slack.incident_desk import IncidentDesk
+from bot.slack.naming import Naming
 from bot.slack.people import People
 from bot.store.database import Database
 
@@ -30,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """What every branch offers; `overview` is of all services."""
+    """What every branch offers; `overview` is of all services, `naming` says what commands are called."""
 
     overview: Overview
     freezer: Freezer
@@ -39,6 +40,7 @@ class Offered:
     incidents: Incidents
     database: Database
     clock: Clock
+    naming: Naming
 
 
 class Unserved(Exception):
@@ -55,7 +57,7 @@ class Branch:
     def __init__(self, offered: Offered, client: AsyncWebClient, team: str | None) -> None:
         overview = offered.overview.seen_from(team)
         self.people = People(client)
-        self.answering = Answering(client)
+        self.answering = Answering(client, offered.naming)
         self.incidents = IncidentDesk(
             offered.incidents,
             database=offered.database,
@@ -112,7 +114,9 @@ class Branches:
 
     def answering(self, team: str | None) -> Answering:
         """Answer what brings words to people of a workspace, branch or none."""
-        return self.main.answering if self._clients is None else Answering(self._clients.of(team))
+        if self._clients is None:
+            return self.main.answering
+        return Answering(self._clients.of(team), self._offered.naming)
 
     def stir_homes(self) -> None:
         """Look soon whether home tabs show what is: something was done."""

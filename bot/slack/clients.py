@@ -16,6 +16,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.logs import hide
 from bot.policy.catalog import Workspace
+from bot.slack.naming import Naming
 from bot.store.installations import Installation, Installations
 
 ClientOf = Callable[[str | None], AsyncWebClient]
@@ -37,7 +38,8 @@ class _Kept:
 class Clients:
     """Makes them. `single_token` is the main workspace's, where it has one from the environment.
 
-    `workspace` answers the main Workspace document in force. Tokens are kept for `KEEP_S` of `now_s`.
+    `workspace` answers the main Workspace document in force, `naming` says what commands are called. Tokens
+    are kept for `KEEP_S` of `now_s`.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class Clients:
         single_token: str | None,
         installations: Installations | None = None,
         workspace: Callable[[], Workspace] | None = None,
+        naming: Naming | None = None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._base_url = base_url
         self._session = session
         self._single_token = single_token
         self._installations = installations
+        self._naming = naming or Naming()
         self._now_s = now_s
         self._kept: dict[str, _Kept] = {}
         self._clients: dict[str | None, AsyncWebClient] = {}
@@ -75,7 +79,11 @@ class Clients:
         """Answer the client of a workspace, of the main one for None. Always the same for the same one."""
         if team not in self._clients:
             self._clients[team] = _TeamClient(
-                lambda: self._token(team), base_url=self._base_url, timeout=_TIMEOUT_S, session=self._session
+                lambda: self._token(team),
+                self._naming,
+                base_url=self._base_url,
+                timeout=_TIMEOUT_S,
+                session=self._session,
             )
         return self._clients[team]
 
@@ -146,11 +154,12 @@ class Clients:
 
 
 class _TeamClient(AsyncWebClient):
-    """Asks for the token before each call."""
+    """Asks for the token before each call, and calls commands what they are called there."""
 
-    def __init__(self, token: Callable[[], Awaitable[str | None]], **options: Any) -> None:
+    def __init__(self, token: Callable[[], Awaitable[str | None]], naming: Naming, **options: Any) -> None:
         super().__init__(**options)
         self._ask_token = token
+        self._naming = naming
 
     async def api_call(self, api_method: str, **options: Any) -> AsyncSlackResponse:
         """Call with the workspace's token; raises `SlackApiError` as Slack does."""
@@ -160,6 +169,8 @@ class _TeamClient(AsyncWebClient):
             raise SlackApiError(words, _not_installed(self, api_method))  # type: ignore[no-untyped-call]
         # Read at once by the call below: nothing else runs in between.
         self.token = token
+        if isinstance(options.get("json"), dict):
+            options["json"] = self._naming.named(options["json"])
         return await super().api_call(api_method, **options)
 
 

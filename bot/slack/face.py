@@ -37,6 +37,7 @@ from bot.slack.home_view import HOME_SHOW
 from bot.slack.incident_access import Incidents
 from bot.slack.incident_face import IncidentFace
 from bot.slack.jobs import Jobs
+from bot.slack.naming import Naming
 from bot.slack.requests import At, Request, begin
 from bot.store import requests
 from bot.store.database import Database
@@ -53,7 +54,8 @@ class SlackFace:
     """Everything that Slack sends arrives at `app`; `jobs` is the work under way.
 
     `client` speaks for the bot (with `bot_token`) and keeps its own session. With `clients` there may be
-    several workspaces, of which `departures` forgets those that the app leaves.
+    several workspaces, of which `departures` forgets those that the app leaves. `naming` says what commands
+    are called.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class SlackFace:
         bot_token: str,
         clients: Clients | None = None,
         departures: Departures | None = None,
+        naming: Naming | None = None,
     ) -> None:
         self.jobs = Jobs()
         offered = Offered(
@@ -81,6 +84,7 @@ class SlackFace:
             incidents=incidents,
             database=database,
             clock=clock,
+            naming=naming or Naming(),
         )
         self.branches = Branches(offered, client, clients)
         main = self.branches.main

@@ -23,11 +23,13 @@ from bot.response import Response
 from bot.sandbox.model import Message
 from bot.sandbox.server import SandboxServer
 from bot.slack.announcements import Announcer
+from bot.slack.clients import Clients
 from bot.slack.endpoint import SlackEndpoint
 from bot.slack.face import SlackFace
 from bot.slack.flag_announcements import FlagAnnouncer
 from bot.slack.incident_access import Incidents
 from bot.slack.manifest import manifest
+from bot.slack.naming import Naming
 from bot.store.database import Database
 from bot.store.tables import metadata
 from bot.switchboard import Switchboard
@@ -184,7 +186,8 @@ async def open_office(path: Path, of: Shop, prefix: str = "") -> AsyncIterator[O
         aiohttp.ClientSession() as session,
         opened(path) as database,
     ):
-        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, session=session)
+        naming = Naming(prefix)
+        client = Clients(slack.api_url, session, single_token=slack.bot_token, naming=naming).of(None)
         freezer = Freezer(database, Announcer(lambda: of.catalog.workspace), unmet=unmet_requirements)
         overview = of.overview(freezer)
         flags = switchboard(of, overview, freezer, database, session)
@@ -200,6 +203,7 @@ async def open_office(path: Path, of: Shop, prefix: str = "") -> AsyncIterator[O
             clock=of.clock,
             signing_secret=slack.signing_secret,
             bot_token=slack.bot_token,
+            naming=naming,
         )
         app = web.Application()
         SlackEndpoint(face.app).add_routes(app)

@@ -333,6 +333,7 @@ class Governor:
     def _changed(self) -> None:
         self.overview.forget()
         self.courier.wake()
+        self.face.branches.stir_homes()
 
     async def _push(self, events: Sequence[PushedEvent], now: datetime) -> Pushed:
         pushed = await self.ledger.push(events, now)

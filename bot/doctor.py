@@ -8,8 +8,10 @@ from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import aiohttp
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.budgets.source import SourceError
@@ -99,6 +101,10 @@ async def _load(
 
 
 async def _database(database: Database) -> list[Finding]:
+    file = make_url(database.url).database if database.is_sqlite else None
+    if file is not None and not Path(file).parent.is_dir():
+        words = f"there is no folder {Path(file).parent}"
+        return [fault("database", "DATABASE_URL", words, "make the folder, or name another file")]
     try:
         has, wants = await version(database), newest_version()
     except (SQLAlchemyError, OSError) as error:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -39,8 +38,8 @@ class Desk:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database:
+async def database(url: str) -> AsyncIterator[Database]:
+    async with Database(url) as database:
         async with database.transaction() as connection:
             await connection.run_sync(metadata.create_all)
         yield database

@@ -32,8 +32,8 @@ async def create_tables(database: Database) -> None:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database:
+async def database(url: str) -> AsyncIterator[Database]:
+    async with Database(url) as database:
         await create_tables(database)
         yield database
 

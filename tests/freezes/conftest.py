@@ -1,7 +1,6 @@
 """A real database and a freezer that tells in plain words."""
 
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -18,8 +17,8 @@ def plainly(occasion: Occasion) -> Sequence[Message]:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database:
+async def database(url: str) -> AsyncIterator[Database]:
+    async with Database(url) as database:
         async with database.transaction() as connection:
             await connection.run_sync(metadata.create_all)
         yield database

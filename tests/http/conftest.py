@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -76,11 +75,11 @@ class FortyPercent:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def house(url: str) -> AsyncIterator[House]:
     checkout = service(slos=(slo(), slo("orders", sli=prometheus_sli())))
     policies = catalog(checkout, service("search"))
     clock = StillClock()
-    async with Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database:
+    async with Database(url) as database:
         async with database.transaction() as connection:
             await connection.run_sync(metadata.create_all)
         ledger, freezer = Ledger(database), Freezer(database, lambda _: ())

@@ -1,7 +1,6 @@
 """API tokens: hashed, with rights and rates, refused at once when revoked."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -22,8 +21,8 @@ from tests.values import NOW
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database:
+async def database(url: str) -> AsyncIterator[Database]:
+    async with Database(url) as database:
         await migrate(database)
         yield database
 

@@ -186,6 +186,8 @@ async def _session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession()
 
 
+# The last of the ten thousand words must come on a slow machine too.
+@pytest.mark.timeout(900)
 @given(questions=st.lists(st.tuples(NAME, TYPED, st.integers(-3, 10**9)), min_size=25, max_size=25))
 @settings(
     max_examples=TEXTS // 25,

@@ -44,9 +44,9 @@ async def slack() -> AsyncIterator[SandboxServer]:
 
 
 @pytest.fixture
-async def bot(tmp_path: Path, slack: SandboxServer) -> AsyncIterator[Bot]:
+async def bot(tmp_path: Path, slack: SandboxServer, url: str) -> AsyncIterator[Bot]:
     policies = tmp_path / "policies"
     policies.mkdir()
     (policies / "all.yaml").write_text(POLICIES)
-    async with running_governor(policies=policies, slack=slack, folder=tmp_path) as bot:
+    async with running_governor(policies=policies, slack=slack, folder=tmp_path, DATABASE_URL=url) as bot:
         yield bot

@@ -94,14 +94,14 @@ async def both_teams_in(slack: SandboxServer, channel: str) -> None:
 
 @pytest.mark.timeout(180)
 async def test_an_outage_becomes_an_incident_and_the_freeze_lifts_once_its_action_is_owned(
-    tmp_path: Path, slack: SandboxServer
+    tmp_path: Path, slack: SandboxServer, url: str
 ) -> None:
     folder = tmp_path / "policies"
     folder.mkdir()
     (folder / "all.yaml").write_text(POLICIES)
     slack.rates.enabled = False
     dana, sam = slack.person("dana"), slack.person("sam")
-    async with running_governor(policies=folder, slack=slack, folder=tmp_path) as bot:
+    async with running_governor(policies=folder, slack=slack, folder=tmp_path, DATABASE_URL=url) as bot:
         await push(bot, 990, 0)
         await push(bot, 0, 20)
         await dana.says("/incident open nobody can pay sev2", "#checkout")

@@ -109,12 +109,12 @@ async def prometheus(exporter: Exporter, tmp_path: Path) -> AsyncIterator[Promet
 
 
 @pytest.fixture
-async def bot(tmp_path: Path, slack: SandboxServer, prometheus: Prometheus) -> AsyncIterator[Bot]:
+async def bot(tmp_path: Path, slack: SandboxServer, prometheus: Prometheus, url: str) -> AsyncIterator[Bot]:
     policies = tmp_path / "policies"
     policies.mkdir()
     (policies / "all.yaml").write_text(POLICIES)
     async with running_governor(
-        policies=policies, slack=slack, folder=tmp_path, PROMETHEUS_URL=prometheus.url
+        policies=policies, slack=slack, folder=tmp_path, PROMETHEUS_URL=prometheus.url, DATABASE_URL=url
     ) as bot:
         yield bot
 
@@ -150,6 +150,7 @@ async def test_a_service_fails_is_frozen_recovers_and_is_open_again(
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 async def test_while_prometheus_is_away_nothing_is_lifted_and_afterwards_nothing_is_missing(
     exporter: Exporter, prometheus: Prometheus, bot: Bot, slack: SandboxServer
 ) -> None:

@@ -70,6 +70,7 @@ class Chaos:
         self._stage = stage
         self._chance = chance
         self._ailing = 0
+        self._starting = asyncio.Lock()
         self._play: Sequence[tuple[float, str, Callable[[], Awaitable[None]]]] = (
             (5, "replica killed", self._kill),
             (4, "replica halted", self._halt),
@@ -100,9 +101,11 @@ class Chaos:
 
     async def keep_running(self) -> None:
         """Start what has ended, as whoever runs replicas would."""
-        for replica in self._stage.replicas:
-            if not replica.is_running:
-                await replica.start(wait=False)
+        # Two faults that heal at once must not start one replica twice: the second could not listen.
+        async with self._starting:
+            for replica in self._stage.replicas:
+                if not replica.is_running:
+                    await replica.start(wait=False)
 
     async def _kill(self) -> None:
         replica = self._chance.choice(self._stage.replicas)

@@ -55,16 +55,24 @@ class Quota:
         self._per_minute = per_minute
         self._minute_s = minute_s
         self._replicas = replicas
-        self._taken: deque[float] = deque()
+        self._all: deque[float] = deque()
+        self._bulk: deque[float] = deque()
 
     def take(self, *, is_bulk: bool) -> float:
         """Take a post out of the quota and answer 0, or answer after how many seconds to ask again."""
         now = asyncio.get_running_loop().time()
-        while self._taken and self._taken[0] <= now - self._minute_s:
-            self._taken.popleft()
-        share = 1 - self._LEFT_TO_OTHERS if is_bulk else 1.0
+        wait_s = self._wait_s(self._all, 1.0, now)
+        if is_bulk:
+            wait_s = max(wait_s, self._wait_s(self._bulk, 1 - self._LEFT_TO_OTHERS, now))
+        if wait_s > 0:
+            return wait_s
+        self._all.append(now)
+        if is_bulk:
+            self._bulk.append(now)
+        return 0.0
+
+    def _wait_s(self, taken: deque[float], share: float, now: float) -> float:
+        while taken and taken[0] <= now - self._minute_s:
+            taken.popleft()
         most = max(1, int(share * self._per_minute / self._replicas()))
-        if len(self._taken) < most:
-            self._taken.append(now)
-            return 0.0
-        return self._taken[-most] + self._minute_s - now
+        return 0.0 if len(taken) < most else taken[-most] + self._minute_s - now

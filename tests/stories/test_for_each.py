@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from bot.policy.loader import read
 from bot.sandbox.server import SandboxServer
 from bot.store.database import Database
 from bot.store.migrate import migrate
-from tests.running import Bot, eventually, running_governor
+from tests.running import Bot, eventually, meanwhile, running_governor
 from tests.servers import Exporter, Prometheus, running_exporter, running_prometheus
 from tests.stories.test_command_line import governor
 from tests.stories.test_prometheus import heard, told
@@ -74,13 +74,8 @@ class Traffic:
 @asynccontextmanager
 async def flowing(exporter: Exporter) -> AsyncIterator[Traffic]:
     traffic = Traffic(exporter)
-    task = asyncio.create_task(traffic.run())
-    try:
+    async with meanwhile(traffic.run()):
         yield traffic
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def services(bot: Bot) -> list[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.sandbox.server import SandboxServer
-from tests.running import Bot, running_governor
+from tests.running import Bot, meanwhile, running_governor
 from tests.servers import Exporter, Prometheus, running_exporter, running_prometheus
 
 POLICIES = """
@@ -64,13 +64,8 @@ class Traffic:
 @asynccontextmanager
 async def flowing(exporter: Exporter) -> AsyncIterator[Traffic]:
     traffic = Traffic(exporter)
-    task = asyncio.create_task(traffic.run())
-    try:
+    async with meanwhile(traffic.run()):
         yield traffic
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def told(slack: SandboxServer, channel: str) -> list[str]:

@@ -6,11 +6,10 @@ import pytest
 
 from bot.sandbox.model import Channel
 from bot.sandbox.server import StandIn
-from bot.sandbox.teams import CLIENT_ID, TeamsServer
+from bot.sandbox.teams import TeamsServer
 from bot.slack.manifest import manifest
-from bot.store.sealing import new_key
 from tests.running import running_governor
-from tests.stories.test_workspaces import ACME, GLOBEX, POLICIES, install, told, types
+from tests.stories.test_workspaces import ACME, GLOBEX, POLICIES, install, installable, told, types
 
 RIGHTS = POLICIES.replace('{freeze: ["@sre"]}', '{freeze: ["@sre"], incidents: everyone}')
 
@@ -47,12 +46,7 @@ async def test_an_incident_of_a_further_workspace_is_lived_through_there(tmp_pat
     policies.mkdir()
     (policies / "all.yaml").write_text(RIGHTS)
     async with TeamsServer(manifest=manifest("https://governor.example")) as slack:
-        environ = {
-            "SLACK_CLIENT_ID": CLIENT_ID,
-            "SLACK_CLIENT_SECRET": slack.grants.client_secret,
-            "GOVERNOR_ENCRYPTION_KEY": new_key(),
-            "DATABASE_URL": url,
-        }
+        environ = installable(slack, url)
         there, here = slack.team(GLOBEX), slack.team(ACME)
         for team in (there, here):
             team.rates.enabled = False

@@ -75,17 +75,22 @@ def told(slack: TeamsServer, team: str, channel: str) -> str:
     return "\n".join(message.text for message in slack.team(team).messages(channel))
 
 
+def installable(slack: TeamsServer, url: str) -> dict[str, str]:
+    """Answer the environment of a bot that workspaces install themselves."""
+    return {
+        "SLACK_CLIENT_ID": CLIENT_ID,
+        "SLACK_CLIENT_SECRET": slack.grants.client_secret,
+        "GOVERNOR_ENCRYPTION_KEY": new_key(),
+        "DATABASE_URL": url,
+    }
+
+
 async def test_two_workspaces_are_served_apart_until_one_uninstalls(tmp_path: Path, url: str) -> None:
     policies = tmp_path / "policies"
     policies.mkdir()
     (policies / "all.yaml").write_text(POLICIES)
     async with TeamsServer(manifest=manifest("https://governor.example")) as slack:
-        told_env = {
-            "SLACK_CLIENT_ID": CLIENT_ID,
-            "SLACK_CLIENT_SECRET": slack.grants.client_secret,
-            "GOVERNOR_ENCRYPTION_KEY": new_key(),
-            "DATABASE_URL": url,
-        }
+        told_env = installable(slack, url)
         async with running_governor(policies=policies, slack=slack, folder=tmp_path, **told_env) as bot:
             assert await install(bot, slack, ACME, "U0SAM") == 200
             assert await install(bot, slack, GLOBEX, "U1HANK") == 200

@@ -129,14 +129,7 @@ def families(members: Sequence[tuple[str, ...]], at_most: int) -> list[list[int]
     A group's values are (nearly) all combinations of each label's, so that joining them asks for few
     series that nobody wants; none is larger than `at_most`.
     """
-    values = [
-        {
-            (at, label): value
-            for at, text in enumerate(member)
-            for label, value in _parsed(text).values.items()
-        }
-        for member in members
-    ]
+    values = [_values(member) for member in members]
     found: list[list[int]] = []
     waiting = [list(range(len(members)))]
     while waiting:

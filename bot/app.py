@@ -70,6 +70,9 @@ log = structlog.get_logger(__name__)
 AddRoutes = Callable[[web.Application], None]
 
 _DRAIN_S = 3.0
+# A command that was acknowledged is carried out, also where Slack is slow to say who may: a process
+# manager waits 30 s before it kills.
+_DRAIN_JOBS_S = 20.0
 _TICK_S = 1.0
 _COMPACT_EVERY_S = 3600.0
 _HOME_EVERY_S = 5.0
@@ -175,7 +178,7 @@ class Governor:
             for loop in loops:
                 loop.cancel()
             await self.runner.cleanup()
-            await self.face.drain(_DRAIN_S)
+            await self.face.drain(_DRAIN_JOBS_S)
             await self.courier.drain(_DRAIN_S)
             delivery.cancel()
             living.cancel()

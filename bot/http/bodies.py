@@ -2,9 +2,10 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from aiohttp import web
+from pydantic import AfterValidator, AwareDatetime
 
 from bot.http.problems import Problem
 
@@ -13,6 +14,17 @@ MOST_BYTES = 4 * 1024 * 1024
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _in_utc(at: datetime) -> datetime:
+    # Beyond these years the days around a time may not exist.
+    if not 1970 <= at.year < 9999:
+        raise ValueError("must lie between the years 1970 and 9998")
+    return at.astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A time with an offset, read into UTC."""
 
 
 async def read_json(request: web.Request) -> Any:

@@ -1,7 +1,6 @@
 """`POST /api/v1/deployments`: machines other than GitHub tell how a deployment ended."""
 
 from collections.abc import Callable
-from datetime import UTC
 from typing import Annotated
 
 from aiohttp import web
@@ -81,8 +80,8 @@ class DeploymentsEndpoint:
         service = self._catalog().services.get(body.service)
         if service is None:
             raise _fault("service", f"there is no service {body.service}")
-        finished = (body.finished_at or now).astimezone(UTC)
-        started = (body.started_at or finished).astimezone(UTC)
+        finished = body.finished_at or now
+        started = body.started_at or finished
         if finished < started:
             raise _fault("finished_at", "it ended before it began")
         deployment = Deployment(

@@ -10,17 +10,16 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC
 from typing import Any
 
 from aiohttp import web
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from bot.clock import Clock
 from bot.deployments.deployment import Deployment, State
 from bot.deployments.recorder import Recorder
 from bot.http.access import CALLER, Tokens, require_token
-from bot.http.bodies import read_bytes, read_json
+from bot.http.bodies import Instant, read_bytes, read_json
 from bot.http.deployments import LONGEST_URL, PAGE, Line, is_production, told
 from bot.http.incidents import read_body
 from bot.http.problems import Problem
@@ -44,7 +43,7 @@ class DeploymentPart(_Part):
     id: int = Field(ge=1, lt=10**18)
     sha: str = Field(pattern="^[0-9a-f]{40,64}$")
     ref: Line = Field(min_length=1, max_length=255)
-    created_at: AwareDatetime
+    created_at: Instant
     production_environment: bool | None = None
     payload: Any = None
 
@@ -60,7 +59,7 @@ class StatusPart(_Part):
 
     state: Line = Field(max_length=50)
     environment: Line = Field(min_length=1, max_length=255)
-    created_at: AwareDatetime
+    created_at: Instant
     creator: CreatorPart | None = None
     target_url: Line = Field("", max_length=2_000)
 
@@ -145,8 +144,8 @@ def _deployment(told: DeploymentStatusBody) -> Deployment:
         # A login may read like a Slack user id, which it is not.
         by=f"{status.creator.login if status.creator else 'somebody'} at GitHub",
         state=_OUTCOMES[status.state],
-        started_at=deployment.created_at.astimezone(UTC),
-        finished_at=status.created_at.astimezone(UTC),
+        started_at=deployment.created_at,
+        finished_at=status.created_at,
         ref=deployment.ref,
         repository=repository.full_name,
         url=_page(status.target_url, f"{repository.html_url}/commit/{deployment.sha}"),

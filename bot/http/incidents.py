@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
 from aiohttp import web
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from bot.clock import Clock
 from bot.http.access import CALLER, Tokens, require_token
-from bot.http.bodies import read_json, read_since
+from bot.http.bodies import Instant, read_json, read_since
 from bot.http.problems import Problem
 from bot.http.rights import Right
 from bot.http.wire import instant
@@ -39,7 +39,7 @@ def _text_alone(value: Any) -> Any:
     return value
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_text_alone)]
+Time = Annotated[Instant, BeforeValidator(_text_alone)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
 
 

@@ -3,7 +3,7 @@
 https://prometheus.io/docs/alerting/latest/configuration/#webhook_config (version 4 of the format)
 """
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Literal
 
 from aiohttp import web
@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from bot.clock import Clock
 from bot.http.access import Tokens, require_token
-from bot.http.bodies import read_json
+from bot.http.bodies import Instant, read_json
 from bot.http.incidents import read_body
 from bot.http.rights import Right
 from bot.incidents.alerts import Alert, AlertDesk, Notification
@@ -27,7 +27,7 @@ class AlertBody(BaseModel):
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
     annotations: dict[str, str] = {}
-    startsAt: AwareDatetime  # noqa: N815 - Alertmanager's word
+    startsAt: Instant  # noqa: N815 - Alertmanager's word
     endsAt: AwareDatetime | None = None  # noqa: N815
     fingerprint: str = Field(min_length=1, max_length=64)
 
@@ -64,15 +64,12 @@ class AlertmanagerWebhook:
 
 def _alert(body: AlertBody) -> Alert:
     over = body.status == "resolved"
-    ended = (body.endsAt or body.startsAt) if over else None
+    # A guessed end may be the year 1, which some zones do not have.
+    ended = max(body.endsAt or body.startsAt, body.startsAt) if over else None
     return Alert(
         fingerprint=body.fingerprint,
-        started_at=_utc(body.startsAt),
-        ended_at=None if ended is None else _utc(ended),
+        started_at=body.startsAt,
+        ended_at=None if ended is None else ended.astimezone(UTC),
         labels=body.labels,
         annotations=body.annotations,
     )
-
-
-def _utc(at: datetime) -> datetime:
-    return at.astimezone(UTC)

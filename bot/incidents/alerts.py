@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.incidents import records
 from bot.incidents.deeds import ALERTMANAGER
-from bot.incidents.incident import Change, Incident, Severity, Status, changed
+from bot.incidents.incident import LONGEST_AGO, Change, Incident, Severity, Status, changed
 from bot.incidents.responder import Opening, Responder
 from bot.incidents.timeline import Entry, Kind
 from bot.policy.catalog import Catalog
@@ -132,7 +132,7 @@ class AlertDesk:
             severity=min((severity_of(alert) for alert in fresh), key=lambda severity: severity.value),
             services=tuple(dict.fromkeys(name for name in named if name in known)),
             by=ALERTMANAGER,
-            started_at=min(first.started_at, now),
+            started_at=min(max(first.started_at, now - LONGEST_AGO), now),
             alert_group=notification.group,
         )
 

@@ -26,6 +26,8 @@ from bot.incidents.downtime import Impact
 MOST_NAME = 80
 """Slack's limit for a channel's name."""
 MOST_TITLE = 200
+LONGEST_AGO = timedelta(days=366)
+"""How long ago an incident can have begun."""
 
 
 class IncidentError(Exception):
@@ -169,7 +171,8 @@ class Change:
 def changed(incident: Incident, change: Change, now: datetime) -> Incident:
     """Answer the incident after the change; equal to the one before if nothing changes.
 
-    Raises `IllegalChange` for times in the future or out of order, and for a share beyond 0 and 1.
+    Raises `IllegalChange` for times in the future, too long ago or out of order, and for a share beyond 0
+    and 1.
     """
     after = incident
     if change.share is not None:
@@ -208,14 +211,23 @@ def check_share(share: float) -> None:
         raise IllegalChange("impact", "the impact is a share between 0 and 1")
 
 
-def check_start(start: datetime, now: datetime) -> None:
-    """Raise `IllegalChange` for a start in the future."""
+def start_fault(start: datetime, now: datetime) -> str | None:
+    """Say why nothing can have begun then, for whoever said so; None where it can."""
     if start > now:
-        raise IllegalChange("started_at", "an incident cannot begin in the future")
+        return "it cannot begin in the future"
+    if now - start > LONGEST_AGO:
+        return "it cannot have begun more than a year ago"
+    return None
+
+
+def check_start(start: datetime, now: datetime) -> None:
+    """Raise `IllegalChange` for a start in the future or more than a year ago."""
+    fault = start_fault(start, now)
+    if fault is not None:
+        raise IllegalChange("started_at", fault)
 
 
 def _started(incident: Incident, start: datetime, now: datetime) -> Incident:
-    check_start(start, now)
     first, *others = sorted(incident.impacts, key=lambda impact: impact.start)
     _check_order(start, first.end, now)
     return replace(incident, impacts=(replace(first, start=start), *others))
@@ -227,7 +239,7 @@ def _ended(incident: Incident, end: datetime, now: datetime) -> Incident:
     last = max(incident.impacts, key=lambda impact: (impact.end or now, impact.start))
     ending = lasting or [last]
     for impact in ending:
-        _check_order(impact.start, end, now)
+        _check_end(impact.start, end, now)
     impacts = (replace(impact, end=end) if impact in ending else impact for impact in incident.impacts)
     return replace(incident, impacts=tuple(impacts))
 
@@ -260,9 +272,14 @@ def _came_back(incident: Incident, status: Status, now: datetime) -> Incident:
 
 def _check_order(start: datetime, end: datetime | None, now: datetime) -> None:
     check_start(start, now)
-    if end is not None and end > now:
+    if end is not None:
+        _check_end(start, end, now)
+
+
+def _check_end(start: datetime, end: datetime, now: datetime) -> None:
+    if end > now:
         raise IllegalChange("ended_at", "an impact cannot end in the future; leave its end out instead")
-    if end is not None and end < start:
+    if end < start:
         raise IllegalChange("ended_at", "it ends before it begins")
 
 

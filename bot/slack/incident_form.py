@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.incidents.downtime import Impact
-from bot.incidents.incident import MOST_TITLE, Incident, Severity
+from bot.incidents.incident import MOST_TITLE, Incident, Severity, start_fault
 from bot.incidents.responder import Opening
 from bot.slack.forms import (
     Form,
@@ -58,8 +58,8 @@ def opening_faults(submitted: Submitted, now: datetime) -> dict[str, str]:
     if not submitted.text("title"):
         faults["title"] = "Say in a few words what is wrong."
     started = submitted.moment("started_at")
-    if started is not None and started > now:
-        faults["started_at"] = "It cannot begin in the future."
+    if started is not None and (fault := start_fault(started, now)):
+        faults["started_at"] = _sentence(fault)
     return faults
 
 
@@ -128,8 +128,8 @@ def span_faults(submitted: Submitted, now: datetime, first: str, last: str) -> d
     start, end = submitted.moment(first), submitted.moment(last)
     if start is None:
         faults[first] = "Say when it began."
-    elif start > now:
-        faults[first] = "It cannot begin in the future."
+    elif fault := start_fault(start, now):
+        faults[first] = _sentence(fault)
     if end is not None and end > now:
         faults[last] = "It cannot end in the future; leave the end out while it lasts."
     elif start is not None and end is not None and end < start:
@@ -145,3 +145,7 @@ def read_impact(submitted: Submitted) -> Impact:
     service = submitted.text("service")
     named = service if service not in {"", _ALL} else None
     return Impact(start, submitted.moment("end"), float(submitted.text("share")) / 100, named)
+
+
+def _sentence(fault: str) -> str:
+    return f"{fault[0].upper()}{fault[1:]}."

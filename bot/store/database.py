@@ -6,9 +6,11 @@ replicas take turns likewise, unless they say that they need not.
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any, cast
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 _BUSY_TIMEOUT_MS = 10_000
+_CLOSE_S = 2.0
 
 # Any number will do, so long as nobody else takes this advisory lock in the same database.
 _TURN = text("SELECT pg_advisory_xact_lock(118411018)")
@@ -39,11 +42,13 @@ class Database:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
         self._turn = asyncio.Lock()
+        self._threads: WeakSet[threading.Thread] = WeakSet()
         self.engine: AsyncEngine = create_async_engine(
             url, pool_pre_ping=not self.is_sqlite, connect_args={} if self.is_sqlite else _POSTGRESQL
         )
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self.engine.sync_engine, "connect", self._note_thread)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         self._writer = self.engine.execution_options(writes=True)
 
@@ -52,6 +57,9 @@ class Database:
 
     async def __aexit__(self, *_: object) -> None:
         await self.engine.dispose()
+        # A connection whose query was cancelled is closed by its own thread, which then tells this loop.
+        for thread in list(self._threads):
+            await asyncio.to_thread(thread.join, _CLOSE_S)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -75,6 +83,9 @@ class Database:
             if in_turn and not self.is_sqlite:
                 await connection.execute(_TURN)
             yield connection
+
+    def _note_thread(self, connection: Any, _record: Any) -> None:
+        self._threads.add(connection.driver_connection._thread)  # noqa: SLF001 - the driver offers no way to wait
 
     def insert(self, table: Table) -> sqlite.Insert:
         """Answer an INSERT that knows `on_conflict_do_…`, in this database's dialect.

@@ -47,6 +47,7 @@ async def test_a_deployment_is_kept_once_for_its_key_and_state(whole: Whole) -> 
         ({"url": "https://ci.example/a|b>"}, "url"),
         ({"started_at": "2026-11-23T09:00:01Z", "finished_at": "2026-11-23T09:00:00Z"}, "finished_at"),
         ({"finished_at": 1_700_000_000}, "finished_at"),
+        ({"finished_at": "0001-01-01T00:00:00+14:00"}, "finished_at"),
         ({"color": "red"}, "color"),
     ],
 )

@@ -119,6 +119,8 @@ async def test_the_postmortem_is_markdown(scene: Scene) -> None:
         ({"impact": 1.5}, "impact"),
         ({"impact": "all"}, "impact"),
         ({"started_at": "2126-01-01T00:00:00Z"}, "started_at"),
+        ({"started_at": "0001-01-01T00:00:00+14:00"}, "started_at"),
+        ({"started_at": "2021-01-01T00:00:00Z"}, "started_at"),
         ({"started_at": "2026-01-01T00:00:00"}, "started_at"),
         ({"started_at": 1700000000}, "started_at"),
         ({"title": ""}, "title"),
@@ -193,6 +195,16 @@ async def test_a_group_of_alerts_becomes_one_incident(scene: Scene) -> None:
         "SlowCheckout fires: SlowCheckout on checkout",
     ]
     assert view.incident.acknowledged_at is None
+
+
+async def test_an_alert_that_fires_since_years_opens_an_incident_as_old_as_can_be(scene: Scene) -> None:
+    ancient = alert(scene) | {"startsAt": "2019-01-01T00:00:00Z"}
+    assert (await scene.api("POST", WEBHOOK, json=notification(ancient)))[0] == 200
+    started = (await scene.complete(1)).incident.started_at
+    assert timedelta(days=365) < scene.clock.now() - started < timedelta(days=367)
+    over = ancient | {"status": "resolved", "endsAt": at(scene, 1)}
+    assert (await scene.api("POST", WEBHOOK, json=notification(over)))[0] == 200
+    assert (await scene.complete(1)).incident.status is Status.MITIGATED
 
 
 async def test_the_impact_ends_when_the_last_alert_does(scene: Scene) -> None:

@@ -1,6 +1,7 @@
 """What may become of an incident."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -61,6 +62,7 @@ def test_severe_incidents_hold_their_services_until_users_are_well(
     ("change", "field"),
     [
         (Change(started_at=NOW + MINUTE), "started_at"),
+        (Change(started_at=NOW - timedelta(days=367)), "started_at"),
         (Change(ended_at=NOW + MINUTE), "ended_at"),
         (Change(ended_at=NOW - 20 * MINUTE), "ended_at"),
         (Change(share=1.5), "impact"),
@@ -70,6 +72,12 @@ def test_what_cannot_be_is_refused(change: Change, field: str) -> None:
     with pytest.raises(IllegalChange) as refused:
         changed(incident(), change, NOW)
     assert refused.value.field == field
+
+
+def test_what_lasts_for_more_than_a_year_can_still_end() -> None:
+    long_ago = NOW - timedelta(days=800)
+    lasting = replace(incident(), impacts=(Impact(long_ago, None, 1.0),))
+    assert changed(lasting, Change(ended_at=NOW - MINUTE), NOW).impacts[0].end == NOW - MINUTE
 
 
 def test_a_stated_impact_takes_the_place_of_what_was_assumed() -> None:

@@ -44,17 +44,25 @@ class Lowering:
 
     async def tick(self, evaluated: Collection[str]) -> None:
         """Look after every service that was just `evaluated`."""
-        for name in evaluated:
+        if not evaluated:
+            return
+        async with self._database.reading() as connection:
+            lowered = await promises.open_promises(connection, PromiseKind.LOWERED)
+        frozen = {hold.service for hold in await self._freezer.holds(self._clock.now())}
+        # Of the many services that are open and have nothing lowered, nothing more is asked.
+        for name in frozen.union(promise.service or "" for promise in lowered).intersection(evaluated):
             service, budgets = self._toggles.catalog.services.get(name), self._latest(name)
-            if service is None or budgets is None:
-                continue
-            holds = await self._freezer.holds(self._clock.now(), name)
-            own = next((hold for hold in holds if hold.kind is HoldKind.BUDGET), None)
-            if own is not None:
-                for flag, budget in _risky(service, budgets):
-                    await self._lower(service, flag, budget, own.id)
-            elif not holds:
-                await self._restore(service)
+            if service is not None and budgets is not None:
+                await self._look_after(service, budgets)
+
+    async def _look_after(self, service: Service, budgets: Collection[Budget]) -> None:
+        holds = await self._freezer.holds(self._clock.now(), service.name)
+        own = next((hold for hold in holds if hold.kind is HoldKind.BUDGET), None)
+        if own is not None:
+            for flag, budget in _risky(service, budgets):
+                await self._lower(service, flag, budget, own.id)
+        elif not holds:
+            await self._restore(service)
 
     async def _lower(self, service: Service, flag: str, budget: Budget, hold: int) -> None:
         environment = find_environment(self._toggles.catalog, None).name

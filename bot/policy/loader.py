@@ -7,11 +7,12 @@ Documents of other programs (another `apiVersion`, such as OpenSLO's) are passed
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from yaml import MappingNode, Node, ScalarNode
+from yaml import MappingNode, Node, ScalarNode, YAMLError
 
 from bot.policy.catalog import Catalog
 from bot.policy.documents import API_VERSION, KINDS, Document, ServiceDocument
@@ -22,7 +23,10 @@ from bot.policy.templates import Template, template, with_placeholders_checked, 
 from bot.policy.tree import Allowance, TooLarge, read_tree
 from bot.policy.validation import Source, refusals, validate
 from bot.policy.workspaces import main_workspace
-from bot.policy.yaml_files import Text, Unreadable, compose, find_files, read_text
+from bot.policy.yaml_files import Text, Unreadable, compose, compose_quickly, find_files, read_text
+
+Compose = Callable[[Text], Iterator[Node]]
+"""Answers the root node of each document of a file."""
 
 __all__ = ["Fault", "PolicyFaults", "load", "read"]
 
@@ -37,7 +41,15 @@ def read(folder: Path, environ: Mapping[str, str] | None = None) -> Policies:
 
     `environ` is what `${NAME}` is looked up in: the process's environment unless given.
     """
-    reading = _Reading(os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    with suppress(PolicyFaults, YAMLError, ValueError):
+        return _read(folder, environ, compose_quickly)
+    # Faults are told from the slower parser, which says better what is wrong and where.
+    return _read(folder, environ, compose)
+
+
+def _read(folder: Path, environ: Mapping[str, str], compose: Compose) -> Policies:
+    reading = _Reading(environ, compose)
     files = find_files(folder)
     for file in files:
         reading.read(file)
@@ -61,10 +73,11 @@ def _of_the_set(folder: Path, message: str, allowed: str = "") -> Fault:
 class _Reading:
     """One reading of a set: what was found so far, good and bad."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], compose: Compose) -> None:
         self.faults: list[Fault] = []
         self.sources: list[Source] = []
         self._environ = environ
+        self._compose = compose
         self._unread: list[str | None] = []
 
     def read(self, file: Path) -> None:
@@ -77,7 +90,7 @@ class _Reading:
         allowance = Allowance()
         end = 0
         try:
-            for node in compose(text):
+            for node in self._compose(text):
                 self._document(text, node, allowance)
                 end = node.end_mark.index
         except Unreadable as unreadable:

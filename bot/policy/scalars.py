@@ -48,7 +48,8 @@ def scalar_value(node: ScalarNode) -> str | int | float | bool:
 
 
 def _text(node: ScalarNode, text: str) -> str:
-    is_plain = node.style is None
+    # libyaml says '' of what PyYAML's own parser says None.
+    is_plain = not node.style
     if is_plain and _NUMBER_1_2.fullmatch(text):
         raise Refused(f"some programs read {IT} as a number, some as text", _QUOTES)
     if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):

@@ -6,11 +6,13 @@ Hidden names are passed over: a mounted ConfigMap keeps its earlier versions und
 import bisect
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 from yaml import Node
+from yaml.composer import Composer
 from yaml.error import Mark, MarkedYAMLError
 from yaml.reader import ReaderError
 
@@ -19,6 +21,8 @@ from bot.policy.tree import DEEPEST
 
 LARGEST = 1_048_576
 """Bytes that one file may have."""
+_READ_OTHERWISE = re.compile(r"[\t\r?!%]|[|>]\S*#")
+"""Where these stand libyaml may take what PyYAML's own parser does not."""
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -95,20 +99,48 @@ def read_text(file: Path) -> Text:
         raise Unreadable(text.fault(len(before), message, "text in UTF-8")) from error
 
 
-class _Composer(yaml.SafeLoader):
+class _Bounded(Composer):
     """PyYAML's composer, with a limit to what its recursion has to bear."""
 
     depth = 0
+    peek_event: Callable[[], Any]
 
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
         self.depth += 1
         try:
             if self.depth > DEEPEST:
-                mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+                mark = self.peek_event().start_mark
                 raise MarkedYAMLError(problem="this is nested too deeply", problem_mark=mark)
             return super().compose_node(parent, index)
         finally:
             self.depth -= 1
+
+
+class _Composer(_Bounded, yaml.SafeLoader):
+    """Composes what PyYAML's own parser reads."""
+
+
+if yaml.__with_libyaml__:
+
+    class _QuickComposer(_Bounded, yaml.CSafeLoader):
+        """Composes what libyaml reads, several times as quick."""
+
+        def __init__(self, stream: str) -> None:
+            yaml.CSafeLoader.__init__(self, stream)
+            Composer.__init__(self)
+
+
+def compose_quickly(text: Text) -> Iterator[Node]:
+    """Do as `compose`, but say badly what is wrong: errors raise `YAMLError` or `ValueError`."""
+    is_sure = yaml.__with_libyaml__ and not _READ_OTHERWISE.search(text.text)
+    composer = (_QuickComposer if is_sure else _Composer)(text.text)
+    try:
+        while composer.check_node():
+            node = composer.get_node()
+            if node is not None:
+                yield node
+    finally:
+        composer.dispose()
 
 
 def compose(text: Text) -> Iterator[Node]:

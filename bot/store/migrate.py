@@ -2,21 +2,25 @@
 
 Safe to run from several processes at once: the whole upgrade is one transaction, and the others wait
 for it. A new version is drafted with `python -m bot.store.migrate "what changes"` and then read by a person.
+
+Alembic is loaded only where there is something to upgrade: a bot that starts on its own database needs
+neither its memory nor its time.
 """
 
 import asyncio
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from bot.store.database import Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 log = structlog.get_logger(__name__)
 
@@ -47,16 +51,22 @@ async def version(database: Database) -> str | None:
         return await connection.run_sync(_version)
 
 
-def newest_version() -> str | None:
-    """Answer the version that this program's tables have."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+@cache
+def newest_version() -> str:
+    """Answer the version that this program's tables have: each file's name begins with its own."""
+    return max(file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*_*.py"))
 
 
 def _version(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
-def _config(connection: Connection | None = None) -> Config:
+def _config(connection: Connection | None = None) -> "Config":
+    from alembic.config import Config  # noqa: PLC0415 - see the module's docstring
+
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(_FOLDER))
     config.set_main_option("path_separator", "os")
@@ -65,6 +75,10 @@ def _config(connection: Connection | None = None) -> Config:
 
 def _upgrade(connection: Connection) -> tuple[str | None, str | None]:
     before = _version(connection)
+    if before == newest_version():
+        return before, before
+    from alembic import command  # noqa: PLC0415 - see the module's docstring
+
     command.upgrade(_config(connection), "head")
     return before, _version(connection)
 
@@ -79,7 +93,9 @@ async def _draft(what: str) -> None:
 
 
 def _write_draft(connection: Connection, what: str) -> None:
-    number = len(list(ScriptDirectory.from_config(_config()).walk_revisions())) + 1
+    from alembic import command  # noqa: PLC0415 - see the module's docstring
+
+    number = int(newest_version()) + 1
     command.revision(_config(connection), what, autogenerate=True, rev_id=f"{number:04d}")
 
 

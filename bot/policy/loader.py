@@ -144,7 +144,8 @@ class _Reading:
 
     def policies(self) -> Policies:
         """Check every document, alone and together; answer the good ones."""
-        documents: list[tuple[Source, Document]] = []
+        documents: list[Document] = []
+        taken: dict[str, str] = {}
         templates: list[Template] = []
         for source in self.sources:
             document, faults = validate(with_sample(source) if source.kind == "Service" else source)
@@ -152,12 +153,14 @@ class _Reading:
             if isinstance(document, ServiceDocument) and document.spec.for_each is not None:
                 templates.append(template(source, document.spec.for_each))
             elif document is not None:
-                documents.append((source, document))
+                documents.append(document)
+                if source.kind == "Service":
+                    taken[document.metadata.name] = f"{source.title} in {source.where}"
             if source.kind == "Workspace":
                 self.faults += workspace_faults(source, main_workspace(self.sources))
         self.faults += clashes(self.sources)
         self.faults += unknown_references(self.sources, self.may_be_unread)
-        return Policies(tuple(documents), tuple(templates))
+        return Policies(tuple(documents), taken, tuple(templates))
 
 
 def _text_of(text: Text, node: Node) -> str:

@@ -9,7 +9,6 @@ from bot.policy.documents import Document
 from bot.policy.faults import Fault, PolicyFaults
 from bot.policy.label_values import Asked, Wanted
 from bot.policy.templates import Template, expand
-from bot.policy.validation import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +22,13 @@ class Expanded:
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """The documents that mean what they say, and those that stand for many services."""
+    """The documents that mean what they say, and those that stand for many services.
 
-    documents: tuple[tuple[Source, Document], ...]
+    `taken` are the names of services that documents give, with the document and its place.
+    """
+
+    documents: tuple[Document, ...]
+    taken: Mapping[str, str]
     templates: tuple[Template, ...]
 
     @property
@@ -35,11 +38,6 @@ class Policies:
 
     def expanded(self, known: Mapping[Asked, Sequence[str]]) -> Expanded:
         """Answer the catalog for these values, and a fault for each value that makes no service."""
-        taken = {
-            document.metadata.name: f"{source.title} in {source.where}"
-            for source, document in self.documents
-            if source.kind == "Service"
-        }
-        made = expand(self.templates, taken, known)
-        catalog = assemble([*(document for _, document in self.documents), *made.documents])
+        made = expand(self.templates, self.taken, known)
+        catalog = assemble([*self.documents, *made.documents])
         return Expanded(catalog, PolicyFaults(made.faults).faults, made.counts)

@@ -44,4 +44,4 @@ def shape(node: yaml.Node) -> object:
             return node.tag, [(shape(key), shape(value)) for key, value in node.value]
         case yaml.SequenceNode():
             return node.tag, [shape(item) for item in node.value]
-    return node.tag, node.value, bool(node.style)
+    return node.tag, node.value

@@ -196,8 +196,10 @@ class Evaluator:
 
     async def _look_around(self) -> None:
         """Learn which services are this replica's, and forget what it knew of others."""
-        services = self._catalog().services
-        self._mine = frozenset(await self._share(list(services)))
+        mine = frozenset(await self._share(list(self._catalog().services)))
+        if mine == self._mine:
+            return
+        self._mine = mine
         for name in set(self.latest) - self._mine:
             del self.latest[name]
         self.lag_s = {key: lag for key, lag in self.lag_s.items() if key.split("/")[0] in self._mine}

@@ -98,10 +98,7 @@ class LastingSums:
         pieces = [Asked(slo_id, plan.pieces) for slo_id, _, plan in asked]
         moving = await bucket_rows.sums(database, connection, pieces)
         return [
-            [
-                bucket_rows.settled(sum((parts[piece] for piece in used), still))
-                for still, used in zip(sums or (), plan.used, strict=True)
-            ]
+            [_whole(still, parts, used) for still, used in zip(sums or (), plan.used, strict=True)]
             for sums, parts, (_, _, plan) in zip(lasting, moving, asked, strict=True)
         ]
 
@@ -128,6 +125,14 @@ class LastingSums:
             return None
         is_behind = known.filled_to is None or state.filled_to is None or state.filled_to < known.filled_to
         return None if is_behind else known.sums
+
+
+def _whole(still: Events, parts: Sequence[Events], used: Sequence[int]) -> Events:
+    bad, total = still.bad, still.total
+    for piece in used:
+        part = parts[piece]
+        bad, total = bad + part.bad, total + part.total
+    return bucket_rows.settled(Events(bad, total))
 
 
 def _mark(state: LedgerState) -> _Mark:

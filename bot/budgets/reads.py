@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from bot.budgets.budget import SHOWN_BURN_WINDOWS
-from bot.budgets.ledger_state import LedgerState
+from bot.budgets.ledger_state import Fault, LedgerState
 from bot.budgets.tiers import (
     DAY,
     FIVE_MINUTES,
@@ -20,8 +21,17 @@ from bot.budgets.tiers import (
 )
 from bot.budgets.window import Span, Window
 
-OVERLAP = timedelta(minutes=5)
-"""How far each reading reaches back into what was counted, for samples that came late."""
+OVERLAP = timedelta(minutes=10)
+"""How far a reading reaches back into what was counted, at least every five minutes.
+
+A sample that comes up to five minutes late is hence counted within five minutes.
+"""
+
+SHORT_OVERLAP = timedelta(minutes=1)
+"""How far the readings in between reach back: they take a fraction of the source's time, and of ours."""
+
+_AHEAD = timedelta(minutes=5)
+"""More than replicas' clocks differ."""
 
 _CHUNK = {HOUR: 7 * DAY, FIVE_MINUTES: DAY}
 """The longest stretch in seconds that is asked for at once, by width."""
@@ -40,6 +50,7 @@ class Read:
         return self.span.length // self.width
 
 
+@lru_cache(maxsize=1_024)
 def history_start(window: Window, as_of: datetime) -> datetime:
     """Answer how far back the ledger must reach: the window, the longest burn rate, a whole hour."""
     wanted = min(window.span(as_of).start, as_of - max(SHOWN_BURN_WINDOWS))
@@ -50,8 +61,8 @@ def plan_reads(state: LedgerState, window: Window, now: datetime, base: int) -> 
     """Answer what to read, in the order to read it; what is filled stays one stretch at each step.
 
     At first sight, and after a silence longer than the window: the whole history, newest first. Later
-    the new part with a short overlap, oldest first, and then what history is still missing, newest
-    first. `base` is the finest width in seconds.
+    the new part with an overlap, oldest first, and then what history is still missing, newest first.
+    `base` is the finest width in seconds.
     """
     end = instant(floor(seconds(now), base))
     wanted = history_start(window, end)
@@ -62,16 +73,23 @@ def plan_reads(state: LedgerState, window: Window, now: datetime, base: int) -> 
     if end > state.filled_to or state.fault is not None:
         # No part of a wide bucket is read again: it would be counted twice.
         narrow = max(state.minutes_from or state.filled_from, state.filled_from)
-        again = max(floor(seconds(state.filled_to - OVERLAP), MINUTE), int(seconds(narrow)))
+        reaches_to = state.filled_to - _overlap(state.filled_to, end, state.fault)
+        again = max(floor(seconds(reaches_to), MINUTE), int(seconds(narrow)))
         reads = _chunks(Span(instant(again), end), pyramid)
     if wanted < state.filled_from:
         reads += _chunks(Span(wanted, state.filled_from), pyramid)[::-1]
     return reads
 
 
+def _overlap(filled_to: datetime, end: datetime, fault: Fault | None) -> timedelta:
+    """Answer how far to read back: far after a fault and whenever five minutes of the clock are over."""
+    is_due = floor(seconds(filled_to), FIVE_MINUTES) < floor(seconds(end), FIVE_MINUTES)
+    return OVERLAP if is_due or fault is not None else SHORT_OVERLAP
+
+
 def is_ahead(state: LedgerState, now: datetime) -> bool:
     """Tell whether the ledger was filled by a clock that was wrong, more than replicas' clocks differ."""
-    return state.filled_to is not None and state.filled_to > now + OVERLAP
+    return state.filled_to is not None and state.filled_to > now + _AHEAD
 
 
 def edge_to_refine(state: LedgerState, window: Window, now: datetime) -> Span | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bot.budgets.budget import NO_EVENTS, Events, SloState
 from bot.budgets.collector import Collector, Progress
 from bot.budgets.ledger import Fault, Ledger, PushedEvent
-from bot.budgets.reads import OVERLAP
+from bot.budgets.reads import SHORT_OVERLAP
 from bot.budgets.slo import CounterSli, DowntimeSli, EventsSli, Slo
 from bot.budgets.source import InvalidAnswer, SourceRefused, SourceUnavailable
 from bot.budgets.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
@@ -58,7 +58,7 @@ async def test_later_only_the_new_part_is_read(
     await collector.collect([MONTHLY], NOW, MINUTE)
     source.reads.clear()
     await collector.collect([MONTHLY], NOW + 2 * MINUTE, MINUTE)
-    assert source.reads[0] == (Span(NOW - OVERLAP, NOW + 2 * MINUTE), MINUTE)
+    assert source.reads[0] == (Span(NOW - SHORT_OVERLAP, NOW + 2 * MINUTE), MINUTE)
     # The other question is for the hour in which the window now begins.
     assert source.reads[1:] == [(Span(NOW - 30 * DAY, NOW - 30 * DAY + HOUR), MINUTE)]
     source.reads.clear()
@@ -96,9 +96,10 @@ async def test_late_samples_are_taken_in(
     await collector.collect([MONTHLY], NOW, MINUTE)
     assert await counted(ledger, Span(NOW - 3 * MINUTE, NOW), NOW) == NO_EVENTS
     source.missing = None
-    later = NOW + MINUTE
+    later = NOW + 5 * MINUTE
+    await collector.collect([MONTHLY], later - MINUTE, MINUTE)
     await collector.collect([MONTHLY], later, MINUTE)
-    for length in (4 * MINUTE, HOUR, 30 * DAY):
+    for length in (8 * MINUTE, HOUR, 30 * DAY):
         assert await counted(ledger, Span(later - length, later), later) == truth(Span(later - length, later))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.budgets.ledger_state import Fault, LedgerState
 from bot.budgets.reads import Read, edge_to_refine, is_ahead, plan_reads
-from bot.budgets.tiers import seconds
+from bot.budgets.tiers import base_width, seconds
 from bot.budgets.window import CalendarUnit, CalendarWindow, RollingWindow, Span
 from tests.values import DAY, HOUR, MINUTE, NOW
 
@@ -52,18 +52,33 @@ def test_a_calendar_window_begins_with_its_period() -> None:
 
 def test_the_next_reading_overlaps_the_last() -> None:
     state = filled(NOW - 30 * DAY, NOW)
-    assert plan_reads(state, MONTH, NOW + MINUTE, 60) == [Read(Span(NOW - 5 * MINUTE, NOW + MINUTE), MINUTE)]
+    assert plan_reads(state, MONTH, NOW + MINUTE, 60) == [Read(Span(NOW - MINUTE, NOW + MINUTE), MINUTE)]
+
+
+@pytest.mark.parametrize("every", [10 * SECOND, MINUTE, 4 * MINUTE, 7 * MINUTE])
+def test_a_sample_that_is_five_minutes_late_is_read_within_five_minutes_and_an_interval(
+    every: timedelta,
+) -> None:
+    base, now, state = base_width(every), NOW, filled(NOW - 30 * DAY, NOW)
+    missing: dict[datetime, datetime] = {}
+    while now < NOW + HOUR:
+        missing |= {now - 5 * MINUTE: now}
+        now += every
+        read, *_ = plan_reads(state, MONTH, now, base)
+        state = replace(state, filled_to=read.span.end)
+        missing = {at: came for at, came in missing.items() if at < read.span.start}
+        assert all(now - came < 5 * MINUTE + every for came in missing.values())
 
 
 def test_nothing_is_asked_twice_within_a_bucket_but_after_a_failure() -> None:
     assert plan_reads(filled(NOW - 30 * DAY, NOW), MONTH, NOW + 59 * SECOND, 60) == []
     again = plan_reads(filled(NOW - 30 * DAY, NOW, fault=Fault.INVALID), MONTH, NOW + 59 * SECOND, 60)
-    assert again == [Read(Span(NOW - 5 * MINUTE, NOW), MINUTE)]
+    assert again == [Read(Span(NOW - 10 * MINUTE, NOW), MINUTE)]
 
 
 def test_a_gap_is_read_forwards_and_as_finely_as_it_is_kept() -> None:
     reads = plan_reads(filled(NOW - 30 * DAY, NOW - 6 * DAY), MONTH, NOW, 60)
-    assert reads[0] == Read(Span(NOW - 6 * DAY - 5 * MINUTE, NOW - 6 * DAY), 5 * MINUTE)
+    assert reads[0] == Read(Span(NOW - 6 * DAY - 10 * MINUTE, NOW - 6 * DAY), 5 * MINUTE)
     assert reads[1] == Read(Span(NOW - 6 * DAY, NOW - 4 * DAY), HOUR)
     assert reads[-1] == Read(Span(NOW - 12 * HOUR, NOW), MINUTE)
 
@@ -73,7 +88,7 @@ def test_a_gap_that_begins_amid_an_hour_begins_with_narrow_buckets() -> None:
     reads = plan_reads(filled(NOW - 30 * DAY, start), MONTH, NOW, 60)
     assert [(read.span.length, read.width) for read in reads[:2]] == [
         (3 * MINUTE, MINUTE),
-        (10 * MINUTE, 5 * MINUTE),
+        (15 * MINUTE, 5 * MINUTE),
     ]
 
 

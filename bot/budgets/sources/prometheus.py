@@ -270,9 +270,15 @@ def _shared_out(
             yield one, series
 
 
+@lru_cache(maxsize=16_384)
+def _instant(at_s: int) -> datetime:
+    # The same for all SLOs of a question.
+    return _EPOCH + timedelta(seconds=at_s)
+
+
 def _buckets(total: Series, bad: Series, step: timedelta) -> list[Bucket]:
     return [
-        Bucket(_EPOCH + timedelta(seconds=start), step, bad.get(start, 0.0), total.get(start, 0.0))
+        Bucket(_instant(start), step, bad.get(start, 0.0), total.get(start, 0.0))
         for start in sorted({*total, *bad})
     ]
 

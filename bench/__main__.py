@@ -13,6 +13,7 @@ import structlog
 
 from bench import ack, evaluation, footprint, telling
 from bench.load import Timing
+from bot.sandbox.facts import CALLS_A_MINUTE
 
 TABLE = Path("docs/performance.md")
 HEAD = """# Performance
@@ -28,8 +29,11 @@ NOTES = """
   hours. The peer is timed on two samples of the SLOs; the difference, which leaves its start out, is scaled
   up. Governor's tick is the median of seven: questions, transactions, sums and decisions for all SLOs.
 - The footprint is that of SLOs with pushed events and hourly counts of 90 days, one SLO a service.
+- The two windows are compared as almost every evaluation finds them, which remembers the sums of whole
+  hours and days, and as one in an hour does, and the first, which form them anew.
 - The fan-out's peer is Slack itself: a message a second and channel, and in the stand-in 300 a minute in all
-  (Slack says "several hundred"): 500 need a second minute.
+  (Slack says "several hundred"). The second line holds it against what no rate forbids: 300 at once, and
+  the rest at once when the minute is over. Governor leaves an eighth of each minute to other messages.
 - "Remaining" is the largest difference between the two in any SLO's remaining budget.
 """
 
@@ -44,7 +48,7 @@ async def run(seconds: float, slos: int) -> list[Row]:
         folder = Path(name)
         return [
             *_ack(await ack.measure(folder, seconds=seconds)),
-            *_windows(slos, *await evaluation.windows(folder, slos)),
+            *_windows(slos, await evaluation.windows(folder, slos)),
             *_evaluation(slos, await evaluation.measure(folder, slos)),
             *_footprint(slos, await footprint.measure(folder, slos)),
             *_fan_out(await telling.fan_out(folder, FANNED_OUT)),
@@ -62,9 +66,14 @@ def _ack(results: dict[str, tuple[Timing, Timing]]) -> list[Row]:
     ]
 
 
-def _windows(slos: int, long_s: float, short_s: float) -> list[Row]:
+def _windows(slos: int, found: evaluation.Windows) -> list[Row]:
     what = f"budgets of {slos} SLOs, 90 days beside 7"
-    return [_row(what, 1_000 * long_s, 1_000 * short_s, "ms", "≤ 1.2")]
+    long_ms, short_ms = 1_000 * found.long_s, 1_000 * found.short_s
+    first_ms, first_short_ms = 1_000 * found.first_long_s, 1_000 * found.first_short_s
+    return [
+        _row(what, long_ms, short_ms, "ms", "≤ 1.2"),
+        _row("the same once an hour", first_ms, first_short_ms, "ms", "≤ 1.2"),
+    ]
 
 
 def _evaluation(slos: int, found: evaluation.Evaluated) -> list[Row]:
@@ -84,10 +93,18 @@ def _footprint(slos: int, found: footprint.Footprint) -> list[Row]:
 
 
 def _fan_out(found: telling.FanOut) -> list[Row]:
-    rate, what = found.permitted_s / found.told_s, f"{FANNED_OUT} freezes in as many channels"
+    what = f"{FANNED_OUT} freezes in as many channels"
+    rate = 60 * FANNED_OUT / found.told_s
     slowest = max(found.slowest_s, key=lambda one: found.slowest_s[one])
     return [
-        (f"{what}, told", f"{found.told_s:.1f} s", f"{found.permitted_s:.0f} s", f"{rate:.2f}", "≥ 0.95"),
+        _row(f"{what}, told", rate, CALLS_A_MINUTE[0], "/min", "≥ 0.95"),
+        (
+            "the same, beside two bursts",
+            f"{found.told_s:.1f} s",
+            f"{found.permitted_s:.0f} s",
+            f"{found.permitted_s / found.told_s:.2f}",
+            "≥ 0.95",
+        ),
         ("the same in #releases", f"{found.announced_s:.1f} s, {found.announced} messages", "", "", ""),
         (f"slowest meanwhile: {slowest}", f"{found.slowest_s[slowest]:.2f} s", "", "", "≤ 2 s"),
         ("429 meanwhile", str(found.throttled), "", "", "0"),

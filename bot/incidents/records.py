@@ -146,6 +146,8 @@ async def last_changed(connection: AsyncConnection, id_: int) -> datetime:
 
 async def _read(connection: AsyncConnection, query: Select[Any]) -> list[Incident]:
     rows = (await connection.execute(query)).all()
+    if not rows:
+        return []
     ids = [row.id for row in rows]
     services, impacts, roles = incident_services, incident_impacts, incident_roles
     served = await _by_incident(connection, _of(services, ids).order_by(services.c.position))

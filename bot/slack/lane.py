@@ -175,8 +175,9 @@ class Lane:
                 return True
             # A post that tells of many is one of few.
             is_bulk = len(parcel) == 1 and parcel[0].message.is_bulk
-            await self._wait_for_room(channel_id, is_bulk=is_bulk)
+            await self._shared.rest(self._shared.pace.wait_s(channel_id))
             async with self._shared.bulk if is_bulk else nullcontext():
+                await self._wait_for_room(is_bulk=is_bulk)
                 claimed = await self._claim(parcel)
                 if claimed:
                     parcel = claimed
@@ -209,9 +210,8 @@ class Lane:
             await self._shared.rest(self._shared.timing.interval_s)
         self._is_taken_over = False
 
-    async def _wait_for_room(self, channel_id: str, *, is_bulk: bool) -> None:
-        """Wait until Slack's rates allow a post to the channel."""
-        await self._shared.rest(self._shared.pace.wait_s(channel_id))
+    async def _wait_for_room(self, *, is_bulk: bool) -> None:
+        """Wait until the workspace's rate allows the post that follows at once: Slack counts what arrives."""
         while (wait_s := self._shared.quota.take(is_bulk=is_bulk)) > 0:
             await self._shared.rest(wait_s)
 

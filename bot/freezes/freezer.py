@@ -5,14 +5,13 @@ FreezeError
 └── AlreadyRequested  this very request was carried out before (a repeated delivery)
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import and_, insert, or_, select, update
-from sqlalchemy.engine import Row
+from sqlalchemy import and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.budget import Budget
@@ -20,6 +19,7 @@ from bot.freezes.decision import Decision, Judged, Standing, decide, still_requi
 from bot.freezes.error_budget_policy import ErrorBudgetPolicy, Missing
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind, holds_in_force
 from bot.freezes.records import entry_of
+from bot.freezes.rows import hold_of, read_exemptions, read_holds, read_standings
 from bot.freezes.spending import Spending
 from bot.freezes.transition import (
     BudgetExhausted,
@@ -164,7 +164,7 @@ class Freezer:
         names = {service.name for service, _ in assessed}
         found = []
         async with self._database.reading() as connection:
-            standings = await _read_standings(connection, names)
+            standings = await read_standings(connection, names)
             holds = await read_holds(connection)
             own = {hold.service: hold for hold in holds if hold.kind is HoldKind.BUDGET}
             for service, budgets in assessed:
@@ -244,7 +244,7 @@ class Freezer:
         )
         async with self._database.transaction() as connection:
             rows = await connection.execute(select(hold_rows).where(own).order_by(hold_rows.c.id))
-            lifted = tuple(HoldLifted(_hold(row), GOVERNOR, reason) for row in rows)
+            lifted = tuple(HoldLifted(hold_of(row), GOVERNOR, reason) for row in rows)
             for what in lifted:
                 await self._end(connection, what.hold, GOVERNOR, reason, now)
                 await self._tell(connection, service, what, now)
@@ -295,7 +295,7 @@ class Freezer:
                 return ()
         async with self._database.transaction() as connection:
             rows = await connection.execute(select(hold_rows).where(due).order_by(hold_rows.c.id))
-            ended = [_hold(row) for row in rows]
+            ended = [hold_of(row) for row in rows]
             for hold in ended:
                 await self._end(connection, hold, GOVERNOR, "its time ran out", now)
                 if hold.service in by_name:
@@ -331,7 +331,7 @@ class Freezer:
         self, connection: AsyncConnection, service: Service, judged: Sequence[Judged], now: datetime
     ) -> Decision | None:
         """Decide on what the connection sees; None where there is nothing to write."""
-        found = await _read_standings(connection, [service.name])
+        found = await read_standings(connection, [service.name])
         standing = found.get(service.name, Standing())
         lying = await read_holds(connection, service.name)
         own = next((hold for hold in lying if hold.kind is HoldKind.BUDGET), None)
@@ -407,44 +407,6 @@ class Freezer:
             self._on_told()
 
 
-async def read_holds(connection: AsyncConnection, service: str | None = None) -> Sequence[Hold]:
-    """Answer the holds that nobody lifted, whether or not their time has run out."""
-    query = select(hold_rows).where(hold_rows.c.lifted_at.is_(None)).order_by(hold_rows.c.id)
-    if service is not None:
-        query = query.where(hold_rows.c.service == service)
-    return [_hold(row) for row in await connection.execute(query)]
-
-
-async def holds_at(connection: AsyncConnection, service: str, at: datetime) -> Sequence[Hold]:
-    """Answer the holds that lay on the service at a time, whether or not they were lifted since."""
-    columns = hold_rows.c
-    query = select(hold_rows).where(
-        columns.service == service,
-        columns.since <= at,
-        or_(columns.lifted_at.is_(None), columns.lifted_at > at),
-    )
-    rows = await connection.execute(query.order_by(columns.id))
-    return holds_in_force([_hold(row) for row in rows], at)
-
-
-async def read_exemptions(connection: AsyncConnection, service: str, at: datetime) -> Sequence[Exemption]:
-    """Answer the exemptions of the service that had not run out at a time, also those granted since."""
-    valid = or_(exemption_rows.c.until.is_(None), exemption_rows.c.until > at)
-    query = select(exemption_rows).where(exemption_rows.c.service == service, valid)
-    return [
-        Exemption(row.service, row.change, row.reason, row.by, row.since, row.until)
-        for row in await connection.execute(query.order_by(exemption_rows.c.id))
-    ]
-
-
-async def _read_standings(connection: AsyncConnection, services: Collection[str]) -> dict[str, Standing]:
-    query = select(standing_rows).where(standing_rows.c.service.in_(list(services)))
-    return {
-        row.service: Standing(row.warned, row.recovered_since, row.kept_at, frozenset(row.alerts))
-        for row in await connection.execute(query)
-    }
-
-
 def _judged(service: Service, budgets: Sequence[Budget]) -> list[Judged]:
     return [(budget, service.policy_for(budget.slo)) for budget in budgets]
 
@@ -468,7 +430,3 @@ def _news(
 
 def _policies(service: Service) -> list[ErrorBudgetPolicy]:
     return [service.policy_for(slo) for slo in service.slos]
-
-
-def _hold(row: Row[Any]) -> Hold:
-    return Hold(row.id, row.service, HoldKind(row.kind), row.reason, row.by, row.since, row.until, row.slo)

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.freezes.freezer import holds_at, read_exemptions
 from bot.freezes.overview import exempt_kinds
+from bot.freezes.rows import holds_at, read_exemptions
 from bot.freezes.verdict import Change, Verdict, judge
 from bot.policy.catalog import Service
 

@@ -1,0 +1,60 @@
+"""Reads holds, exemptions and standings out of the database."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.freezes.decision import Standing
+from bot.freezes.hold import Hold, HoldKind, holds_in_force
+from bot.freezes.verdict import Exemption
+from bot.store.tables import exemptions as exemption_rows
+from bot.store.tables import holds as hold_rows
+from bot.store.tables import standings as standing_rows
+
+
+async def read_holds(connection: AsyncConnection, service: str | None = None) -> Sequence[Hold]:
+    """Answer the holds that nobody lifted, whether or not their time has run out."""
+    query = select(hold_rows).where(hold_rows.c.lifted_at.is_(None)).order_by(hold_rows.c.id)
+    if service is not None:
+        query = query.where(hold_rows.c.service == service)
+    return [hold_of(row) for row in await connection.execute(query)]
+
+
+async def holds_at(connection: AsyncConnection, service: str, at: datetime) -> Sequence[Hold]:
+    """Answer the holds that lay on the service at a time, whether or not they were lifted since."""
+    columns = hold_rows.c
+    query = select(hold_rows).where(
+        columns.service == service,
+        columns.since <= at,
+        or_(columns.lifted_at.is_(None), columns.lifted_at > at),
+    )
+    rows = await connection.execute(query.order_by(columns.id))
+    return holds_in_force([hold_of(row) for row in rows], at)
+
+
+async def read_exemptions(connection: AsyncConnection, service: str, at: datetime) -> Sequence[Exemption]:
+    """Answer the exemptions of the service that had not run out at a time, also those granted since."""
+    valid = or_(exemption_rows.c.until.is_(None), exemption_rows.c.until > at)
+    query = select(exemption_rows).where(exemption_rows.c.service == service, valid)
+    return [
+        Exemption(row.service, row.change, row.reason, row.by, row.since, row.until)
+        for row in await connection.execute(query.order_by(exemption_rows.c.id))
+    ]
+
+
+async def read_standings(connection: AsyncConnection, services: Collection[str]) -> dict[str, Standing]:
+    """Answer what is remembered of the services' budgets; those never judged are missing."""
+    query = select(standing_rows).where(standing_rows.c.service.in_(list(services)))
+    return {
+        row.service: Standing(row.warned, row.recovered_since, row.kept_at, frozenset(row.alerts))
+        for row in await connection.execute(query)
+    }
+
+
+def hold_of(row: Row[Any]) -> Hold:
+    """Answer the hold that a row of `holds` is."""
+    return Hold(row.id, row.service, HoldKind(row.kind), row.reason, row.by, row.since, row.until, row.slo)

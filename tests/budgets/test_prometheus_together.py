@@ -37,8 +37,8 @@ def histogram(service: str) -> LatencySli:
 
 
 def scrapes(head: str, chance: random.Random, pod: int, *, steady: bool) -> Iterator[str]:
-    """Answer a day of one counter; some pods begin in the last hours, some end, some fall silent."""
-    value, first, last = 0, 0, 86_400
+    """Answer a day of one counter; some pods begin in the last hours, some end, some fall silent at times."""
+    value, first, last, silent_until = 0, 0, 86_400, 0
     if pod == 1:
         first = chance.randrange(80_000, 86_300)
     elif pod == 2:
@@ -46,8 +46,10 @@ def scrapes(head: str, chance: random.Random, pod: int, *, steady: bool) -> Iter
     for at in range(first, last, 30):
         if not steady and chance.random() < 0.004:
             value = 0
+        if not steady and chance.random() < 0.003:
+            silent_until = at + chance.randrange(100, 2_400)
         value += chance.randrange(40)
-        if steady or not 40_000 < at < 40_000 + pod * 4_000:
+        if steady or (at >= silent_until and not 40_000 < at < 40_000 + pod * 4_000):
             yield f"{head} {value} {BEGINS + at + pod}"
 
 
@@ -86,7 +88,8 @@ async def test_together_and_alone_the_counts_are_the_same(tmp_path: Path) -> Non
     slis: list[Sli] = [counter(service, route) for service in services for route in ("/", "/pay")]
     slis += [histogram(service) for service in services]
     spans = [(Span(NOW - HOUR, NOW), MINUTE), (Span(NOW - DAY, NOW), HOUR / 12)]
-    spans += [(Span(STEADY.start - n * HOUR / 2, STEADY.end - n * HOUR / 2), MINUTE) for n in range(12)]
+    ends = [NOW - n * HOUR / 3 for n in range(24)]
+    spans += [(Span(end - (6 if n % 2 else 2) * MINUTE, end), MINUTE) for n, end in enumerate(ends)]
     samples = openmetrics(requests(), latencies(dict.fromkeys(STRANGE, "0.5")))
     async with (
         running_prometheus(tmp_path, openmetrics=samples) as prometheus,

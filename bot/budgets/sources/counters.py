@@ -7,6 +7,7 @@ themselves are in `promql.py`.
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from bot.budgets.sources import promql
@@ -52,8 +53,9 @@ async def count_events(ask: Ask, counters: Sequence[Counters], steps: range) -> 
         return await _count_closely(ask, counters, steps)
     # Of many, few were restarted just now: one question about the whole finds them.
     watched = [_not_within_others(each) for each in counters]
+    plain = partial(promql.plain, lookback_s=promql.quiet_lookback_s(length))
     answers, doubts = await asyncio.gather(
-        ask(counters, promql.plain, steps),
+        ask(counters, plain, steps),
         ask(watched, promql.doubtful, range(steps.start, steps.stop, length)),
     )
     found = [_deltas(answer, of) for answer, of in zip(answers, counters, strict=True)]

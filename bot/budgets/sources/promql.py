@@ -29,6 +29,9 @@ _ONE_SCRAPE_S = 300
 QUIET_S = LOOKBACK_S // 2
 """The longest stretch that `doubtful` may be asked about."""
 
+_QUIET_LOOKBACK_S = 2 * _ONE_SCRAPE_S
+"""How long before a quiet stretch a series was scraped last: what is silent for longer is not quiet."""
+
 DELTA = "delta"
 DOUBTFUL = "doubtful"
 IRREGULAR = "irregular"
@@ -39,22 +42,30 @@ SERIES = "series"
 REVIVED = "revived"
 
 
-def plain(selector: str, step_s: int, by: str = "") -> dict[str, str]:
-    """Answer the query for `DELTA`, the plain differences."""
-    s = _Series(selector, step_s)
+def plain(selector: str, step_s: int, by: str = "", *, lookback_s: int = LOOKBACK_S) -> dict[str, str]:
+    """Answer the query for `DELTA`, the plain differences; a longer silence than the lookback is left out."""
+    s = _Series(selector, step_s, lookback_s)
     return {DELTA: f"sum{by} ({s.last} - {s.before})"}
+
+
+def quiet_lookback_s(stretch_s: int) -> int:
+    """Answer the lookback for `plain` that is enough for a stretch in which `doubtful` finds nothing.
+
+    To look back for an hour at each step takes a server several times as long.
+    """
+    return stretch_s + _QUIET_LOOKBACK_S
 
 
 def doubtful(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     """Answer the query for `DOUBTFUL`, how many series may be irregular in any part of one long step.
 
     Cheaper than to ask about each part. Where it finds none, every series that was scraped in the step has
-    a value that stays in sight from its beginning to its end, and none fell: no part is irregular.
+    a value before it that is in sight of `quiet_lookback_s` up to its end, and none fell since: no part is
+    irregular.
     """
-    # One that was last seen earlier might be out of sight in the middle of the step.
-    before = f"last_over_time({selector}[{LOOKBACK_S - step_s}s] offset {step_s}s)"
+    before = f"last_over_time({selector}[{_QUIET_LOOKBACK_S}s] offset {step_s}s)"
     sampled = f"last_over_time({selector}[{step_s}s])"
-    fell = f"(resets({selector}[{LOOKBACK_S + step_s}s]) > 0)"
+    fell = f"(resets({selector}[{quiet_lookback_s(step_s)}s]) > 0)"
     return {DOUBTFUL: f"count{by} ({fell} or ({sampled} unless {before}))"}
 
 
@@ -119,9 +130,9 @@ def rough(selector: str, step_s: int, by: str = "") -> dict[str, str]:
 class _Series:
     """The values of each series at the end of a step, before it and within it."""
 
-    def __init__(self, selector: str, step_s: int) -> None:
-        self.last = f"last_over_time({selector}[{LOOKBACK_S}s])"
-        self.before = f"last_over_time({selector}[{LOOKBACK_S}s] offset {step_s}s)"
+    def __init__(self, selector: str, step_s: int, lookback_s: int = LOOKBACK_S) -> None:
+        self.last = f"last_over_time({selector}[{lookback_s}s])"
+        self.before = f"last_over_time({selector}[{lookback_s}s] offset {step_s}s)"
         self.resets = f"resets({selector}[{step_s}s])"
         around = f"resets({selector}[{step_s + _ONE_SCRAPE_S}s])"
         self.resets_since_before = f"({around} - resets({selector}[{_ONE_SCRAPE_S}s] offset {step_s}s))"

@@ -129,7 +129,7 @@ async def between_of_many(
         table.c.start < end,
     )
     found: dict[int, dict[int, Cell]] = defaultdict(dict)
-    for slo_id, at, bad, total in await connection.execute(query):
+    for slo_id, at, bad, total in (await connection.execute(query)).all():
         found[slo_id][at] = (bad, total)
     return found
 
@@ -210,7 +210,7 @@ async def sums(database: Database, connection: AsyncConnection, asked: Sequence[
     found = {(slo_id, kind): [NO_EVENTS] * len(covers[kind]) for slo_id, kind in questions}
     statement = _SUMS_SQLITE if database.is_sqlite else _SUMS_POSTGRESQL
     given = {"ledgers": json.dumps(questions), "segments": json.dumps(segments)}
-    for slo_id, kind, number, bad, total in await connection.execute(statement, given):
+    for slo_id, kind, number, bad, total in (await connection.execute(statement, given)).all():
         found[slo_id, kind][number] = Events(bad, total)
     return [found[question.slo_id, kinds[id(question.spans)]] for question in asked]
 

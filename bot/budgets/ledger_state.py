@@ -39,6 +39,10 @@ class LedgerState:
     fault: Fault | None = None
     problem: str | None = None
 
+    def __hash__(self) -> int:
+        # Enough to tell most apart, and quick: looked up for each of thousands at every evaluation.
+        return hash((self.filled_from, self.filled_to, self.read_at))
+
 
 def after_writing(state: LedgerState, span: Span, width: int) -> dict[str, datetime]:
     """Answer what changes once `span` is told in buckets of `width` seconds.

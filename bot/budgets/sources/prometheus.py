@@ -285,7 +285,7 @@ def _buckets(total: Series, bad: Series, step: timedelta) -> list[Bucket]:
 
 def _values(series: Mapping[str, Any], step: int) -> Series:
     try:
-        values = {round(float(at)) - step: float(text) for at, text in series.get("values", ())}
+        values = {round(at) - step: float(text) for at, text in series.get("values", ())}
     except (TypeError, ValueError) as error:
         raise InvalidAnswer(NOT_ITS_FORM) from error
     if not all(map(math.isfinite, values.values())):

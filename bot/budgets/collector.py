@@ -33,7 +33,7 @@ from bot.budgets.window import Span, Window
 log = structlog.get_logger()
 
 _ATTEMPTS = 3
-_MOST_TOGETHER = 250
+_MOST_TOGETHER = 500
 _MOST_CELLS = 20_000
 """How many buckets one question may be answered with, over all its SLOs: what must fit into memory."""
 _SMALLER_FOR = timedelta(hours=1)

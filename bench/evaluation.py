@@ -38,6 +38,7 @@ _DENSE_FOR_S = 3 * 3_600
 """The last three hours have a sample every 30 s, what lies before one every five minutes."""
 _BLOCK_S = 162 * 3_600
 _TICKS = 7
+_ROUNDS = 9
 _EVERY = timedelta(seconds=60)
 _WINDOWS = {"1h": 3_600, "6h": 21_600, "3d": 259_200, "30d": 2_592_000}
 _VENV = Path(".cache/slo-generator")
@@ -263,7 +264,8 @@ async def windows(folder: Path, slos: int = 100) -> Windows:
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     hour = now.replace(minute=0)
     span = Span(hour - timedelta(days=95), hour)
-    first, later = [], []
+    first: dict[int, list[float]] = {90: [], 7: []}
+    later: dict[int, list[float]] = {90: [], 7: []}
     async with Database(f"sqlite+aiosqlite:///{folder}/windows.db") as database:
         await migrate(database)
         ledger = Ledger(database)
@@ -274,16 +276,16 @@ async def windows(folder: Path, slos: int = 100) -> Windows:
                 await ledger.rebase(slo, 60, now)
             told = [(slo, buckets) for slo in service.slos]
             await ledger.write(told, span, timedelta(hours=1), now)
-        for days in (90, 7):
-            asked = [Question(slo) for s in services(slos, timedelta(days=days)) for slo in s.slos]
-            rounds = []
-            for _ in range(9):
+        # In turns, so that a machine that is slow for a while is slow for both.
+        for _ in range(_ROUNDS):
+            for days in (90, 7):
+                asked = [Question(slo) for s in services(slos, timedelta(days=days)) for slo in s.slos]
                 ledger = Ledger(database)
                 await ledger.enrol([question.slo for question in asked])
-                rounds.append([await _timed(assess_all(ledger, asked, now, _EVERY)) for _ in range(2)])
-            first.append(statistics.median(one for one, _ in rounds))
-            later.append(statistics.median(one for _, one in rounds))
-    return Windows(later[0], later[1], first[0], first[1])
+                first[days].append(await _timed(assess_all(ledger, asked, now, _EVERY)))
+                later[days].append(await _timed(assess_all(ledger, asked, now, _EVERY)))
+    first_s, later_s = ({days: statistics.median(all_) for days, all_ in d.items()} for d in (first, later))
+    return Windows(later_s[90], later_s[7], first_s[90], first_s[7])
 
 
 async def _timed(work: Awaitable[object]) -> float:

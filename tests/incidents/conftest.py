@@ -1,4 +1,4 @@
-"""A stage on which incidents are played."""
+"""A stage on which incidents are played, on both stores."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,6 +9,6 @@ from tests.incidents.staging import Scene, staged
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    async with staged(tmp_path) as scene:
+async def scene(tmp_path: Path, url: str) -> AsyncIterator[Scene]:
+    async with staged(tmp_path, url=url) as scene:
         yield scene

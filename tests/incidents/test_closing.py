@@ -113,6 +113,7 @@ async def test_nothing_is_said_in_an_archived_channel(scene: Scene) -> None:
                                     "conversations.canvases.create", "users.info", "chat.postMessage",
                                     "chat.update", "conversations.archive"])  # fmt: skip
 @pytest.mark.parametrize("fault", [Fault.RATE_LIMITED, Fault.SERVER_ERROR, Fault.CUT])
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 async def test_any_call_of_closing_may_fail_once(scene: Scene, method: str, fault: Fault) -> None:
     view = await learned(scene)
     scene.slack.faults.once(fault, method)

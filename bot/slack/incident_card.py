@@ -167,7 +167,7 @@ def card_blocks(view: View) -> list[Block]:
     incident = view.incident
     body = [
         header(incident.title),
-        section(headline(view)),
+        section(_standing(view)),
         fields(_facts(view)),
         *_part("Spent so far" if incident.status.is_active else "Spent", spent(view)),
         *_part("Changed lately", _changes(view.timeline)),
@@ -203,13 +203,16 @@ def document_blocks(view: View) -> list[Block]:
 
 
 def headline(view: View) -> Markup:
-    """Say in a line how bad it is, how far it has come and how long it takes."""
+    """Say in a line how bad it is, how far it has come, how long it takes, and what it is."""
+    return markup("{}: {}", _standing(view), bold(view.incident.title))
+
+
+def _standing(view: View) -> Markup:
     incident = view.incident
-    length = _lasted(incident, view)
     return markup(
-        "{} {} {}, {}: {}",
-        Markup(_MARKS[incident.status]), incident.severity.value, incident.status.value, length,
-        bold(incident.title),
+        "{} {} {}, {}",
+        Markup(_MARKS[incident.status]), incident.severity.value, incident.status.value,
+        _lasted(incident, view),
     )  # fmt: skip
 
 

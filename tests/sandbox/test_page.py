@@ -198,6 +198,21 @@ async def test_another_person_does_not_see_what_is_private(visit: Visit) -> None
     await expect(visit.page.locator(".whoami")).to_contain_text("Riley Chen")
 
 
+async def test_news_takes_no_link_away_while_it_is_pressed(visit: Visit) -> None:
+    link, mouse = visit.page.get_by_role("link", name="releases"), visit.page.mouse
+    await link.hover()
+    await mouse.down()
+    visit.sandbox.slack.web_api.call(
+        "chat.postMessage", {"token": "xoxb-1", "channel": "#checkout", "text": "Something else"}
+    )
+    # News is drawn at the next frame, if at all.
+    await visit.page.wait_for_timeout(300)
+    await mouse.up()
+    await expect(visit.box("Message #releases")).to_be_visible()
+    await visit.page.get_by_role("link", name="checkout").click()
+    await expect(visit.messages.last).to_contain_text("Something else")
+
+
 async def test_unread_channels_are_marked_as_messages_come(visit: Visit) -> None:
     slack = visit.sandbox.slack
     link = visit.page.get_by_role("link", name="releases")

@@ -12,6 +12,7 @@ const byId = (id) => document.getElementById(id);
 const nodes = { strip: byId("strip"), sidebar: byId("sidebar"), main: byId("main"), panel: byId("panel") };
 let panel = null;
 let planned = 0;
+let pressed = false;
 let loaded = false;
 const waiting = [];
 
@@ -57,7 +58,23 @@ function draw() {
 }
 
 function plan() {
-  planned ||= requestAnimationFrame(draw);
+  planned ||= requestAnimationFrame(() => {
+    planned = 0;
+    // What is pressed must still be there when it is let go, or the click is lost; `release` draws then.
+    if (!pressed) draw();
+  });
+}
+
+function press() {
+  pressed = true;
+}
+
+function release() {
+  // The click comes after the release.
+  setTimeout(() => {
+    pressed = false;
+    plan();
+  });
 }
 
 /** Read the address: `#home`, `#C…`, `#C…/ts`. */
@@ -107,6 +124,8 @@ async function connect() {
 addEventListener("hashchange", navigate);
 addEventListener("keydown", onkey);
 addEventListener("click", closeMenus);
+addEventListener("pointerdown", press);
+for (const end of ["pointerup", "pointercancel", "blur"]) addEventListener(end, release);
 addEventListener("visibilitychange", plan);
 follow(
   (change) => {

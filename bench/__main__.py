@@ -117,7 +117,7 @@ def _crossing(worst_s: float) -> Row:
 
 
 def _row(what: str, ours: float, theirs: float, unit: str, target: str) -> Row:
-    return what, f"{ours:.2f} {unit}", f"{theirs:.2f} {unit}", f"{ours / theirs:.2f}", target
+    return what, f"{ours:.2f} {unit}", f"{theirs:.2f} {unit}", f"{ours / theirs:.2g}", target
 
 
 def main() -> None:

@@ -121,37 +121,37 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def test_values_become_services_and_stay_for_a_while_when_they_are_gone(scene: Scene) -> None:
-    bot = await scene.replica()
-    assert bot.services == []
+    replica = await scene.replica()
+    assert replica.services == []
     scene.source.values = ["cart", "search"]
-    await bot.discovery.look()
-    assert bot.services == ["cart", "search"]
+    await replica.discovery.look()
+    assert replica.services == ["cart", "search"]
     assert scene.source.asked == [("service", "up", Span(NOW - HOUR, NOW))]
 
     scene.source.values = ["cart"]
-    await bot.discovery.look()
+    await replica.discovery.look()
     scene.clock.time += 7 * DAY - timedelta(seconds=1)
-    await bot.discovery.look()
-    assert bot.services == ["cart", "search"]
+    await replica.discovery.look()
+    assert replica.services == ["cart", "search"]
     scene.clock.time += timedelta(seconds=1)
-    await bot.discovery.look()
-    assert bot.services == ["cart"]
+    await replica.discovery.look()
+    assert replica.services == ["cart"]
 
 
 @pytest.mark.parametrize("failure", [SourceUnavailable("it is away"), InvalidAnswer("not its form")])
 async def test_a_source_that_fails_drops_nothing_however_long_and_across_a_restart(
     scene: Scene, failure: SourceError
 ) -> None:
-    bot = await scene.replica()
+    replica = await scene.replica()
     scene.source.values = ["cart", "search"]
-    await bot.discovery.look()
+    await replica.discovery.look()
     scene.source.values = ["cart"]
-    await bot.discovery.look()
+    await replica.discovery.look()
     scene.source.failure = failure
     scene.clock.time += 100 * DAY
-    await bot.discovery.look()
-    assert bot.services == ["cart", "search"]
-    assert bot.discovery.problems == {"Service/shop": str(failure)}
+    await replica.discovery.look()
+    assert replica.services == ["cart", "search"]
+    assert replica.discovery.problems == {"Service/shop": str(failure)}
 
     again = await scene.replica()
     assert again.services == ["cart", "search"]
@@ -172,52 +172,52 @@ async def test_one_replica_asks_and_the_others_read(scene: Scene) -> None:
 
 
 async def test_a_narrower_question_takes_effect_with_its_first_answer(scene: Scene) -> None:
-    bot = await scene.replica()
+    replica = await scene.replica()
     scene.source.values = ["cart", "search"]
-    await bot.discovery.look()
+    await replica.discovery.look()
     scene.write(SHOP.replace("match: up", "match: 'up{env=\"production\"}'"))
-    await bot.watcher.reload_now()
+    await replica.watcher.reload_now()
     scene.source.failure = SourceUnavailable("it is away")
-    await bot.discovery.look()
-    assert bot.services == ["cart", "search"]
+    await replica.discovery.look()
+    assert replica.services == ["cart", "search"]
     scene.source.failure, scene.source.values = None, ["search"]
-    await bot.discovery.look()
-    assert bot.services == ["search"]
+    await replica.discovery.look()
+    assert replica.services == ["search"]
 
 
 async def test_values_come_while_an_edit_of_the_documents_is_broken(scene: Scene) -> None:
-    bot = await scene.replica()
+    replica = await scene.replica()
     scene.write(SHOP.replace("channel:", "chanel:"))
-    await bot.watcher.reload_now()
-    assert bot.watcher.faults
+    await replica.watcher.reload_now()
+    assert replica.watcher.faults
     scene.source.values = ["cart"]
-    await bot.discovery.look()
-    assert bot.services == ["cart"]
+    await replica.discovery.look()
+    assert replica.services == ["cart"]
 
 
 async def test_a_document_that_returns_knows_its_values(scene: Scene) -> None:
-    bot = await scene.replica()
+    replica = await scene.replica()
     scene.source.values = ["cart"]
-    await bot.discovery.look()
+    await replica.discovery.look()
     scene.write("")
-    await bot.watcher.reload_now()
+    await replica.watcher.reload_now()
     scene.source.failure = SourceUnavailable("it is away")
     scene.clock.time += DAY
-    await bot.discovery.look()
-    assert bot.services == []
+    await replica.discovery.look()
+    assert replica.services == []
     scene.write(SHOP)
-    await bot.watcher.reload_now()
-    assert bot.services == ["cart"]
+    await replica.watcher.reload_now()
+    assert replica.services == ["cart"]
 
 
 async def test_a_refused_value_is_told_once_by_whichever_replica_asks(scene: Scene) -> None:
-    bot = await scene.replica()
+    replica = await scene.replica()
     scene.source.values = ["cart", "日本"]
-    await bot.discovery.look()
-    await bot.discovery.look()
-    assert bot.services == ["cart"]
-    assert len(bot.told) == 1
-    assert "`日本`" in bot.told[0]
+    await replica.discovery.look()
+    await replica.discovery.look()
+    assert replica.services == ["cart"]
+    assert len(replica.told) == 1
+    assert "`日本`" in replica.told[0]
     other = await scene.replica()
     await other.discovery.look()
     assert other.told == []

@@ -1,4 +1,4 @@
-"""What Slack has published about methods and limits, read from the data files beside.
+"""What Slack has published about methods and limits, read from the data files in `reference`.
 
 `methods.json`: required arguments, scopes and rate tier of the methods that the
 stand-in speaks; tier 0 is a method with a special limit of its own.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_HERE: Final = Path(__file__).parent
+_REFERENCE: Final = Path(__file__).parent / "reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class MethodFacts:
 
 
 def _methods() -> dict[str, MethodFacts]:
-    table = json.loads((_HERE / "methods.json").read_text(encoding="utf-8"))
+    table = json.loads((_REFERENCE / "methods.json").read_text(encoding="utf-8"))
     return {
         name: MethodFacts(tuple(row["required"]), tuple(row["scopes"]), row["tier"])
         for name, row in table.items()
@@ -33,7 +33,7 @@ def _methods() -> dict[str, MethodFacts]:
 
 
 def _limits() -> dict[str, dict[str, int]]:
-    table: dict[str, dict[str, int]] = json.loads((_HERE / "limits.json").read_text(encoding="utf-8"))
+    table: dict[str, dict[str, int]] = json.loads((_REFERENCE / "limits.json").read_text(encoding="utf-8"))
     return table
 
 

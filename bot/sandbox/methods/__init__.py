@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from bot.sandbox.call import Method
-from bot.sandbox.methods import (
+
+from . import (
     canvases,
     chat,
     conversations,

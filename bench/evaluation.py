@@ -17,10 +17,10 @@ import yaml
 from bot.budgets.assessment import Question, assess_all
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
-from bot.budgets.ledger import Ledger
+from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.slo import CounterSli, Slo
 from bot.budgets.source import Bucket
-from bot.budgets.sources.prometheus import PrometheusSource
+from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.budgets.window import RollingWindow, Span
 from bot.freezes.error_budget_policy import ErrorBudgetPolicy
 from bot.freezes.freezer import Freezer

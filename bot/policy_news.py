@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bot.clock import Clock
 from bot.policy.faults import Fault
-from bot.slack.announcements import Announcer
+from bot.slack.announcements.freezes import Announcer
 from bot.store import requests
 from bot.store.database import Database
 from bot.store.outbox import enqueue

@@ -6,7 +6,7 @@ from datetime import datetime
 from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.budgets.ledger import Ledger
+from bot.budgets.ledger.ledger import Ledger
 from bot.clock import Clock
 from bot.flags.flag import exposure_in_words
 from bot.flags.lately import Lately

@@ -14,7 +14,7 @@ import structlog
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.app import AddRoutes, BadToken, Governor
+from bot.app.governor import AddRoutes, BadToken, Governor
 from bot.clock import Clock, SimulatedClock
 from bot.policy.faults import PolicyFaults
 from bot.settings import Settings

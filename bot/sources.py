@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import aiohttp
 
 from bot.budgets.source import Source
-from bot.budgets.sources.prometheus import PrometheusSource
+from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.policy.catalog import PrometheusSettings, Workspace
 
 

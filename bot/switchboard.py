@@ -25,7 +25,7 @@ from bot.flags.lowering import Lowering
 from bot.flags.owners import Latest, find_environment
 from bot.flags.ramp_keeper import RampKeeper
 from bot.flags.ramp_runner import RampRunner
-from bot.flags.ramps import Ramps
+from bot.flags.ramps.control import Ramps
 from bot.flags.recorder import Recorder
 from bot.flags.registry import Surroundings, open_backend
 from bot.flags.telling import Announce, Teller

@@ -12,7 +12,7 @@ from bot.discovery import Discovery
 from bot.policy.faults import Fault
 from bot.policy.watcher import PolicyWatcher
 from bot.policy_news import PolicyNews
-from bot.slack.announcements import Announcer
+from bot.slack.announcements.freezes import Announcer
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from tests.budgets.sources import CountingSource

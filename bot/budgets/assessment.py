@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget, Events, assess
 from bot.budgets.downtime import window_and_recent
-from bot.budgets.ledger import Ledger
+from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger_state import Fault, LedgerState
 from bot.budgets.reads import history_start
 from bot.budgets.slo import DowntimeSli, EventsSli, Slo

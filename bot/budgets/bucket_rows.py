@@ -14,7 +14,7 @@ from bot.budgets.budget import NO_EVENTS, Events
 from bot.budgets.source import Bucket
 from bot.budgets.tiers import DAY, HOUR, MINUTE, Segment, floor, seconds
 from bot.store.database import Database
-from bot.store.tables import buckets as table
+from bot.store.tables.core import buckets as table
 
 Cell = tuple[float, float]
 """The bad events and all events of one bucket."""

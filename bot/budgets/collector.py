@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 import tenacity
 
-from bot.budgets.ledger import Ledger
+from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger_state import Fault, LedgerState
 from bot.budgets.reads import Read, edge_to_refine, is_ahead, plan_reads
 from bot.budgets.slo import CounterSli, LatencySli, Sli, Slo

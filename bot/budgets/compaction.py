@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.tiers import DAY, HOUR, MINUTE, WIDTHS, instant, kept_from, seconds
 from bot.store.database import Database
-from bot.store.tables import buckets, event_ids
-from bot.store.tables import slos as ledgers
+from bot.store.tables.core import buckets, event_ids
+from bot.store.tables.core import slos as ledgers
 
 IDS_KEPT = timedelta(days=7)
 """How long a pushed event's id is remembered: a sender may repeat it for that long."""

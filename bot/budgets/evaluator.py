@@ -17,7 +17,7 @@ from bot.budgets import downtime
 from bot.budgets.assessment import Question, assess_all
 from bot.budgets.budget import HOUR, NO_EVENTS, SHOWN_BURN_WINDOWS, Budget, Events, burn_down, recovers_at
 from bot.budgets.collector import Collector
-from bot.budgets.ledger import Ledger
+from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.slo import DowntimeSli, Slo
 from bot.budgets.window import Span
 from bot.clock import Clock

@@ -12,8 +12,8 @@ from bot.budgets.ledger_state import LedgerState
 from bot.budgets.slo import Slo
 from bot.budgets.tiers import MINUTE, PUSHED_BASE, ceil, floor, instant, seconds, tiers
 from bot.store.database import Database
-from bot.store.tables import Instant, event_ids
-from bot.store.tables import slos as ledgers
+from bot.store.tables.core import Instant, event_ids
+from bot.store.tables.core import slos as ledgers
 
 SKEW = timedelta(minutes=1)
 """How far a sender's clock may be ahead of ours."""

@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.clock import Clock
 from bot.flags.backend import FlagError
 from bot.flags.change import Difference, state_from_json
-from bot.flags.changes import on_their_way
 from bot.flags.flag import FlagState
 from bot.flags.order import Drifted
 from bot.flags.owners import owners
 from bot.flags.recorder import sight
+from bot.flags.records.changes import on_their_way
 from bot.flags.telling import Teller
 from bot.flags.toggles import Toggles
 from bot.freezes.freezer import Freezer

@@ -12,7 +12,7 @@ from bot.flags.telling import subject
 from bot.policy.catalog import Catalog
 from bot.store.database import Database
 from bot.store.flag_tables import flag_sightings
-from bot.store.tables import audit
+from bot.store.tables.core import audit
 
 _CHANGES = ("flag.changed", "flag.drifted")
 

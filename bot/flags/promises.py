@@ -13,9 +13,9 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.flags.change import state_from_json
-from bot.flags.changes import state_as_json
 from bot.flags.flag import FlagState
 from bot.flags.guard import Guard, Watch
+from bot.flags.records.changes import state_as_json
 from bot.store.flag_tables import flag_promises as rows
 
 

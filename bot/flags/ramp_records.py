@@ -10,11 +10,11 @@ from sqlalchemy import Row, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.flags.change import state_from_json
-from bot.flags.changes import ChangeState, state_as_json
 from bot.flags.flag import FlagState
 from bot.flags.guard import Guard
 from bot.flags.order import AlreadyRequested, Busy, Cause, Progress
 from bot.flags.ramp import HoldCause, Ramp
+from bot.flags.records.changes import ChangeState, state_as_json
 from bot.store.database import Database
 from bot.store.flag_tables import flag_changes
 from bot.store.flag_tables import flag_ramps as rows

@@ -9,10 +9,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock
-from bot.flags import changes, promises, ramp_records
+from bot.flags import promises, ramp_records
 from bot.flags.backend import Plan
 from bot.flags.change import Difference, Direction
-from bot.flags.changes import ChangeState, KeptChange, state_as_json
 from bot.flags.flag import FlagState
 from bot.flags.order import (
     AlreadyRequested,
@@ -29,6 +28,8 @@ from bot.flags.order import (
 from bot.flags.owners import Latest, baseline, guard_of, is_protected, owners, readings
 from bot.flags.promises import Promise, PromiseKind
 from bot.flags.ramp_records import RampState
+from bot.flags.records import changes
+from bot.flags.records.changes import ChangeState, KeptChange, state_as_json
 from bot.flags.telling import Teller, subject
 from bot.policy.catalog import Catalog
 from bot.store import audit

@@ -20,10 +20,8 @@ from datetime import timedelta
 import structlog
 
 from bot.clock import Clock
-from bot.flags import changes
 from bot.flags.backend import Applied, Conflict, FlagBackend, FlagError, OutcomeUnknown
 from bot.flags.change import Difference, Direction, Kill, Restore
-from bot.flags.changes import ChangeState, KeptChange
 from bot.flags.flag import FlagState
 from bot.flags.order import (
     Barred,
@@ -42,6 +40,8 @@ from bot.flags.order import (
 )
 from bot.flags.owners import channels, is_protected, owners
 from bot.flags.recorder import Recorder
+from bot.flags.records import changes
+from bot.flags.records.changes import ChangeState, KeptChange
 from bot.flags.telling import subject
 from bot.freezes.overview import Overview
 from bot.freezes.verdict import Change

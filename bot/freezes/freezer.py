@@ -37,9 +37,9 @@ from bot.policy.catalog import Service
 from bot.store import audit, requests
 from bot.store.database import Database
 from bot.store.outbox import Message, enqueue
-from bot.store.tables import exemptions as exemption_rows
-from bot.store.tables import holds as hold_rows
-from bot.store.tables import standings as standing_rows
+from bot.store.tables.core import exemptions as exemption_rows
+from bot.store.tables.core import holds as hold_rows
+from bot.store.tables.core import standings as standing_rows
 
 log = structlog.get_logger(__name__)
 

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.freezes.decision import Standing
 from bot.freezes.hold import Hold, HoldKind, holds_in_force
 from bot.freezes.verdict import Exemption
-from bot.store.tables import exemptions as exemption_rows
-from bot.store.tables import holds as hold_rows
-from bot.store.tables import standings as standing_rows
+from bot.store.tables.core import exemptions as exemption_rows
+from bot.store.tables.core import holds as hold_rows
+from bot.store.tables.core import standings as standing_rows
 
 
 async def read_holds(connection: AsyncConnection, service: str | None = None) -> Sequence[Hold]:

@@ -13,9 +13,9 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.incidents import records
 from bot.incidents.deeds import ALERTMANAGER
 from bot.incidents.incident import LONGEST_AGO, Change, Incident, Severity, Status, changed
+from bot.incidents.records import incidents as records
 from bot.incidents.responder import Opening, Responder
 from bot.incidents.timeline import Entry, Kind
 from bot.policy.catalog import Catalog

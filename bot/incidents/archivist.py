@@ -14,12 +14,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.freezes.hold import GOVERNOR
-from bot.incidents import records, steps
+from bot.incidents import steps
 from bot.incidents.deeds import entry
 from bot.incidents.display import Display
 from bot.incidents.incident import Incident
 from bot.incidents.ports import Impossible, Later, Names, Rooms, Shelf, View, Voice
 from bot.incidents.postmortem import Postmortem
+from bot.incidents.records import incidents as records
 from bot.incidents.steps import Step, StepName, StepState
 from bot.store import audit
 from bot.store.database import Database

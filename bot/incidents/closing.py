@@ -12,11 +12,12 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.incidents import action_book, records, steps
+from bot.incidents import action_book, steps
 from bot.incidents.cost import Costs
 from bot.incidents.incident import Incident, IncidentError
 from bot.incidents.ports import View, Voice
 from bot.incidents.postmortem import Obstacle, obstacle
+from bot.incidents.records import incidents as records
 from bot.incidents.responder import Responder
 from bot.incidents.views import Views
 from bot.store.database import Database

@@ -14,10 +14,10 @@ from bot.budgets.slo import DowntimeSli, Slo
 from bot.budgets.tiers import KEPT_BEYOND_LONGEST
 from bot.budgets.window import Span
 from bot.freezes.error_budget_policy import UnfreezeRequirement
-from bot.incidents import records
 from bot.incidents.attribution import Charge, lasted, own_seconds, own_time
 from bot.incidents.downtime import bad_seconds
 from bot.incidents.incident import Incident
+from bot.incidents.records import incidents as records
 from bot.policy.catalog import Catalog
 from bot.store.database import Database
 

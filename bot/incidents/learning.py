@@ -6,9 +6,9 @@ from datetime import datetime
 
 from bot.budgets.budget import Budget
 from bot.freezes.spending import Spending
-from bot.incidents import records
 from bot.incidents.cost import Costs
 from bot.incidents.incident import Cause, Incident, Status
+from bot.incidents.records import incidents as records
 from bot.incidents.report import WORK, Charged, Report, report_on
 from bot.policy.catalog import Service
 from bot.store.database import Database

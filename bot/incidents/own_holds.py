@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.freezes.hold import HoldKind
 from bot.incidents.incident import Incident
-from bot.store.tables import holds
+from bot.store.tables.core import holds
 
 
 def owner(incident_id: int) -> str:

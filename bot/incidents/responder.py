@@ -11,7 +11,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.incidents import own_holds, records, steps
+from bot.incidents import own_holds, steps
 from bot.incidents.deeds import difference, entry, facts, told, touched
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import (
@@ -29,6 +29,7 @@ from bot.incidents.incident import (
     with_impact,
 )
 from bot.incidents.postmortem import Part
+from bot.incidents.records import incidents as records
 from bot.incidents.steps import RoomKind, StepName
 from bot.incidents.timeline import Entry, Kind
 from bot.policy.catalog import Catalog, Service

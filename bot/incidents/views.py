@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 
 from bot.deployments import records as deployments
 from bot.deployments.deployment import Deployment
-from bot.incidents import action_book, records, steps
+from bot.incidents import action_book, steps
 from bot.incidents.cost import Costs
 from bot.incidents.incident import Incident, Status
 from bot.incidents.ports import LiveFlag, LiveFlags, View
+from bot.incidents.records import incidents as records
 from bot.incidents.timeline import Entry, Kind, merged
 from bot.store import audit
 from bot.store.database import Database

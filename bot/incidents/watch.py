@@ -8,10 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock
 from bot.freezes.hold import GOVERNOR
-from bot.incidents import action_book, records, reminders
+from bot.incidents import action_book, reminders
 from bot.incidents.cost import Costs
 from bot.incidents.incident import Incident, Status
 from bot.incidents.ports import View, Voice
+from bot.incidents.records import incidents as records
 from bot.incidents.reminders import Reminder
 from bot.incidents.responder import Responder
 from bot.incidents.views import Views

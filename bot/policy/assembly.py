@@ -15,7 +15,8 @@ from bot.freezes.error_budget_policy import (
     OnMissingData,
     UnfreezeRequirement,
 )
-from bot.policy import catalog, documents, objectives
+from bot.policy import catalog, objectives
+from bot.policy.documents import documents
 from bot.store.addresses import qualified
 
 MAIN_ONLY = frozenset({"evaluate_every", "sources", "flags"})

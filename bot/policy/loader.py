@@ -15,11 +15,11 @@ from pathlib import Path
 from yaml import MappingNode, Node, ScalarNode, YAMLError
 
 from bot.policy.catalog import Catalog
-from bot.policy.documents import API_VERSION, KINDS, Document, ServiceDocument
+from bot.policy.documents.documents import API_VERSION, KINDS, Document, ServiceDocument
 from bot.policy.faults import Fault, PolicyFaults, did_you_mean, quoted
 from bot.policy.policies import Policies
 from bot.policy.references import clashes, unknown_references, workspace_faults
-from bot.policy.templates import Template, template, with_placeholders_checked, with_sample
+from bot.policy.templates.templates import Template, template, with_placeholders_checked, with_sample
 from bot.policy.tree import Allowance, TooLarge, read_tree
 from bot.policy.validation import Source, refusals, validate
 from bot.policy.workspaces import main_workspace

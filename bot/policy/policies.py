@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from bot.policy.assembly import assemble
 from bot.policy.catalog import Catalog
-from bot.policy.documents import Document
+from bot.policy.documents.documents import Document
 from bot.policy.faults import Fault, PolicyFaults
 from bot.policy.label_values import Asked, Wanted
-from bot.policy.templates import Template, expand
+from bot.policy.templates.templates import Template, expand
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from bot.policy.documents import Document
+from bot.policy.documents.documents import Document
 from bot.policy.quantities import duration_text
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from bot.policy.documents import KINDS, Document
+from bot.policy.documents.documents import KINDS, Document
 from bot.policy.faults import IT, Fault, Path, Refused, did_you_mean, dotted, quoted
 from bot.policy.model import known_keys
 from bot.policy.objectives import UNION_TAGS

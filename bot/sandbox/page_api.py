@@ -18,7 +18,7 @@ from aiohttp import web
 
 from bot.sandbox import marks
 from bot.sandbox.errors import SlackError
-from bot.sandbox.methods.history import written
+from bot.sandbox.fake_slack.methods.history import written
 from bot.sandbox.model import Channel, Json, Message
 from bot.sandbox.persons import Person
 from bot.sandbox.seed import PEOPLE

@@ -12,7 +12,7 @@ from typing import Final
 from bot.sandbox.call import Call
 from bot.sandbox.errors import SlackError
 from bot.sandbox.facts import METHODS
-from bot.sandbox.methods.conversations import wanted_kinds
+from bot.sandbox.fake_slack.methods.conversations import wanted_kinds
 
 _FAMILY: Final = {"public": "channels", "private": "groups", "im": "im", "mpim": "mpim"}
 

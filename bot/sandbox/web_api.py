@@ -21,8 +21,8 @@ from aiohttp import web
 from bot.sandbox.call import Call, Platform
 from bot.sandbox.errors import SlackError
 from bot.sandbox.facts import METHODS as FACTS
+from bot.sandbox.fake_slack.methods import METHODS
 from bot.sandbox.faults import Fault, Faults
-from bot.sandbox.methods import METHODS
 from bot.sandbox.model import Json
 from bot.sandbox.scopes import require_scopes
 from bot.sandbox.workspace import BOT_USER_ID

@@ -9,7 +9,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
-from bot.flags.ramps import Ramps
+from bot.flags.ramps.control import Ramps
 from bot.flags.toggles import Toggles
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview
@@ -18,7 +18,7 @@ from bot.slack.asking import Reply
 from bot.slack.blocks import Markup, code, markup
 from bot.slack.clients import Clients
 from bot.slack.desk import Desk
-from bot.slack.home import Home
+from bot.slack.home.publisher import Home
 from bot.slack.home_contents import HomeContents
 from bot.slack.incident_access import Incidents
 from bot.slack.incident_desk import IncidentDesk

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from bot.deployments.recorder import Bypass
 from bot.policy.catalog import Workspace
-from bot.slack.announcements import Telling, distinct, message
+from bot.slack.announcements.freezes import Telling, distinct, message
 from bot.slack.blocks import Markup, bold, code, cut, join, link, markup, mention, when
 from bot.slack.figures import holders, told
 from bot.store.outbox import Message

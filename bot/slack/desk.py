@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from bot.clock import Clock
-from bot.flags.ramps import Ramps
+from bot.flags.ramps.control import Ramps
 from bot.flags.toggles import Toggles
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview, UnknownService
@@ -15,7 +15,7 @@ from bot.slack.asking import Ask, Reply, say
 from bot.slack.audit import AuditCommand
 from bot.slack.blocks import code, markup
 from bot.slack.budget import BudgetCommand
-from bot.slack.commands import BY_NAME, help_on, help_on_all
+from bot.slack.command_reference import BY_NAME, help_on, help_on_all
 from bot.slack.flag import FlagCommand
 from bot.slack.flag_buttons import FlagButtons, Pressed
 from bot.slack.freeze import FreezeCommand

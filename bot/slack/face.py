@@ -20,7 +20,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
-from bot.flags.ramps import Ramps
+from bot.flags.ramps.control import Ramps
 from bot.flags.toggles import Toggles
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview
@@ -28,7 +28,7 @@ from bot.slack.answering import Address
 from bot.slack.asking import SHARE, SHOW, TURN_BACK, TURN_ON, Ask, Question
 from bot.slack.branches import Branch, Branches, Offered, Unserved
 from bot.slack.clients import Clients
-from bot.slack.commands import COMMANDS
+from bot.slack.command_reference import COMMANDS
 from bot.slack.departures import EVENTS as DEPARTURES
 from bot.slack.departures import Departures
 from bot.slack.flag_announcements import APPROVE, DECLINE

@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bot.clock import Clock
-from bot.flags import records
 from bot.flags.backend import ApprovalRequired, FlagError
 from bot.flags.change import FlagChange, Kill, SetExposure, TurnOff, TurnOn
 from bot.flags.flag import FlagState, exposure_in_words
 from bot.flags.order import AlreadyRequested, Barred, Live, Order, Outcome, ToggleError, Unchanged, Waiting
 from bot.flags.owners import channels, find_environment, owners
 from bot.flags.ramp import InvalidRamp
-from bot.flags.ramps import RampError, Ramps
+from bot.flags.ramps.control import RampError, Ramps
+from bot.flags.records import history as records
 from bot.flags.toggles import Toggles
 from bot.freezes.overview import Overview
 from bot.policy.catalog import FlagEnvironment

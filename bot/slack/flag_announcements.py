@@ -24,7 +24,7 @@ from bot.flags.order import (
 )
 from bot.freezes.hold import GOVERNOR
 from bot.policy.catalog import Workspace
-from bot.slack.announcements import Telling
+from bot.slack.announcements.freezes import Telling
 from bot.slack.asking import Question, Reply, show_button
 from bot.slack.blocks import (
     NOTHING,

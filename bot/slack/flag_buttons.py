@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bot.flags.backend import FlagError
 from bot.flags.order import Barred, Busy, Moved, NotOpen, Order, OwnApproval, ToggleError
-from bot.flags.ramps import Ramps
+from bot.flags.ramps.control import Ramps
 from bot.flags.telling import in_steps
 from bot.flags.toggles import Toggles
 from bot.freezes.overview import Overview

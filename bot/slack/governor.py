@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bot.freezes.overview import Overview
 from bot.slack.asking import Ask, Reply, say
 from bot.slack.blocks import Markup, bold, code, join, markup
-from bot.slack.commands import help_on_all
+from bot.slack.command_reference import help_on_all
 from bot.slack.people import Allowed, People, Right, Unsure, named, within
 from bot.slack.words import Hint, name, nearest, split
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bot.flags.owners import owners
 from bot.flags.ramp_records import KeptRamp
-from bot.flags.ramps import Ramps
+from bot.flags.ramps.control import Ramps
 from bot.freezes.overview import ServiceStatus
 from bot.incidents.actions import Action
 from bot.incidents.incident import Incident

@@ -5,7 +5,7 @@ https://docs.slack.dev/reference/app-manifest
 
 from typing import Any
 
-from bot.slack.commands import COMMANDS
+from bot.slack.command_reference import COMMANDS
 from bot.slack.departures import EVENTS as DEPARTURES
 from bot.slack.incident_pins import EVENTS as REACTIONS
 

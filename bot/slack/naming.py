@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.slack.blocks import FIELD, MOST_CHARACTERS, TEXT, size, visible_size
-from bot.slack.commands import COMMANDS
+from bot.slack.command_reference import COMMANDS
 
 _NAMES = "|".join(command.name for command in COMMANDS)
 # As they are written: `/budget checkout` to be typed, */budget* above its help.

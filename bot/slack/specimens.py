@@ -31,9 +31,9 @@ from bot.policy.catalog import Service, Teams, Workspace
 from bot.slack import budget as budgets
 from bot.slack import incident_form, postmortem_form, ship
 from bot.slack.action_form import action_form
-from bot.slack.announcements import Announcer
+from bot.slack.announcements.freezes import Announcer
 from bot.slack.asking import Question
-from bot.slack.commands import help_on_all
+from bot.slack.command_reference import help_on_all
 from bot.slack.flag_announcements import FlagAnnouncer
 from bot.slack.flag_views import FlagView, one_flag
 from bot.slack.forms import Form

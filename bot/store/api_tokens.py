@@ -20,7 +20,7 @@ from sqlalchemy import Row, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store import audit
-from bot.store.tables import api_tokens
+from bot.store.tables.core import api_tokens
 
 PREFIX = "gov"
 OPERATOR = "operator"

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.audit_chain import append
-from bot.store.tables import audit
+from bot.store.tables.core import audit
 
 PAGE = 200
 """How many rows a page of the log has unless the asker says otherwise."""

@@ -16,7 +16,7 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.store.tables import audit, audit_head
+from bot.store.tables.core import audit, audit_head
 
 BEGINNING = "0" * 64
 """Stands for the row before the first."""

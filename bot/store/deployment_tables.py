@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Index, String, Table, Text
 
-from bot.store.tables import Instant, metadata
+from bot.store.tables.core import Instant, metadata
 
 # One row for each service and outcome of a deployment.
 deployments = Table(

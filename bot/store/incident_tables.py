@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from bot.store.tables import Instant, metadata
+from bot.store.tables.core import Instant, metadata
 
 # SQLite numbers only INTEGER primary keys by itself.
 _Id = BigInteger().with_variant(Integer, "sqlite")

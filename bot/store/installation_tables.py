@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, String, Table, Text
 
-from bot.store.tables import Instant, metadata
+from bot.store.tables.core import Instant, metadata
 
 # A row is a workspace in which the app is installed: uninstalling deletes it, tokens and all.
 installations = Table(

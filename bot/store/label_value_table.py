@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, String, Table, Text
 
-from bot.store.tables import Instant, metadata
+from bot.store.tables.core import Instant, metadata
 
 label_values = Table(
     "label_values",

@@ -23,7 +23,7 @@ from sqlalchemy import Row, Select, Update, exists, func, insert, or_, select, u
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.addresses import qualified, team_of
-from bot.store.tables import outbox
+from bot.store.tables.core import outbox
 
 Block = dict[str, Any]
 

@@ -5,7 +5,7 @@ They belong to the same metadata as `tables.py`.
 
 from sqlalchemy import BigInteger, Column, ForeignKey, String, Table
 
-from bot.store.tables import Instant, metadata
+from bot.store.tables.core import Instant, metadata
 
 # A row lives as long as its replica is believed to; whoever finds a beat unchanged too long deletes it.
 replicas = Table(

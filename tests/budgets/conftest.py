@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.budgets.ledger import Ledger
+from bot.budgets.ledger.ledger import Ledger
 from bot.store.database import Database
-from bot.store.tables import metadata
+from bot.store.tables.core import metadata
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from bot.budgets.assessment import Question, assess_all
 from bot.budgets.budget import Budget, Events
-from bot.budgets.ledger import Ledger
+from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.slo import Sli, Slo
 from bot.budgets.source import Bucket, SourceError
 from bot.budgets.tiers import seconds

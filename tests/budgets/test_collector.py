@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from bot.budgets.budget import NO_EVENTS, Events, SloState
 from bot.budgets.collector import Collector, Progress
-from bot.budgets.ledger import Fault, Ledger, PushedEvent
+from bot.budgets.ledger.ledger import Fault, Ledger, PushedEvent
 from bot.budgets.reads import SHORT_OVERLAP
 from bot.budgets.slo import CounterSli, DowntimeSli, EventsSli, Slo
 from bot.budgets.source import InvalidAnswer, SourceRefused, SourceUnavailable
 from bot.budgets.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from bot.store.database import Database
-from bot.store.tables import metadata
+from bot.store.tables.core import metadata
 from tests.budgets.sources import CountingSource, assessed, truth
 from tests.values import DAY, HOUR, MINUTE, NOW, prometheus_sli, slo
 

@@ -8,7 +8,7 @@ import pytest
 
 from bot.budgets.budget import SloState
 from bot.budgets.collector import Collector
-from bot.budgets.ledger import Ledger
+from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.slo import CounterSli, Sli, Slo
 from bot.budgets.source import Bucket, InvalidAnswer, SourceError, SourceRefused, SourceUnavailable
 from bot.budgets.window import RollingWindow, Span

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.budgets.budget import Events
-from bot.budgets.ledger import Fault, Ledger, PushedEvent
+from bot.budgets.ledger.ledger import Fault, Ledger, PushedEvent
 from bot.budgets.ledger_state import LedgerState
 from bot.budgets.slo import Slo
 from bot.budgets.source import Bucket

@@ -11,7 +11,7 @@ import pytest
 
 from bot.budgets.slo import CounterSli, LatencySli, Sli
 from bot.budgets.source import Bucket, SourceError
-from bot.budgets.sources.prometheus import PrometheusSource
+from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.budgets.sources.selectors import families, is_part_of, join, parse
 from bot.budgets.window import Span
 from tests.servers import running_prometheus

@@ -22,7 +22,7 @@ from bot.flags.backends.unleash import UnleashBackend
 from bot.flags.change import SetExposure
 from bot.http.ofrep import Ofrep
 from bot.store.database import Database
-from bot.store.tables import metadata
+from bot.store.tables.core import metadata
 from tests.flags.clients import Application, flagd_application, ofrep_application, unleash_application
 from tests.flags.flagsmith_server import FlagsmithServer
 from tests.flags.launchdarkly_server import LaunchDarklyServer

@@ -11,7 +11,7 @@ from bot.flags.backend import Applied, Conflict, FlagNotFound, Unsupported
 from bot.flags.backends.local import LocalBackend
 from bot.flags.change import Kill, SetExposure, TurnOn
 from bot.store.database import Database
-from bot.store.tables import metadata
+from bot.store.tables.core import metadata
 from tests.servers import running_postgresql
 
 DECLARED = ("new-checkout", "new-search")

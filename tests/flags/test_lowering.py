@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete
 
 from bot.flags.change import SetExposure
-from bot.store.tables import holds
+from bot.store.tables.core import holds
 from tests.slack.examples import NOW, POLICY
 from tests.slack.flag_office import (
     FLAG,

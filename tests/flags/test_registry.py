@@ -19,7 +19,7 @@ from bot.flags.backends.local import LocalSettings
 from bot.flags.backends.settings import BackendSettings
 from bot.flags.backends.unleash import UnleashSettings
 from bot.flags.registry import BACKENDS, Surroundings, backend_names, open_backend
-from bot.policy import documents
+from bot.policy.documents import documents
 from bot.policy.faults import PolicyFaults
 from bot.policy.loader import load
 from bot.store.database import Database

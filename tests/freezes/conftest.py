@@ -7,7 +7,7 @@ import pytest
 from bot.freezes.freezer import Freezer, Occasion
 from bot.store.database import Database
 from bot.store.outbox import Message
-from bot.store.tables import metadata
+from bot.store.tables.core import metadata
 
 
 def plainly(occasion: Occasion) -> Sequence[Message]:

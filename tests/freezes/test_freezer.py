@@ -12,7 +12,7 @@ from bot.freezes.hold import Hold, HoldKind
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.outbox import Message
-from bot.store.tables import outbox
+from bot.store.tables.core import outbox
 from tests.values import HOUR, MINUTE, NOW, budget, service
 
 CHECKOUT = service()

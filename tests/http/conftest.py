@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from bot.budgets.budget import Budget
-from bot.budgets.ledger import Ledger
+from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.slo import Slo
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview
@@ -22,7 +22,7 @@ from bot.http.problems import problems
 from bot.metrics import Metrics
 from bot.policy.catalog import Catalog, Service
 from bot.store.database import Database
-from bot.store.tables import metadata
+from bot.store.tables.core import metadata
 from tests.values import NOW, budget, catalog, prometheus_sli, service, slo
 
 TOKEN = "tok-for-tests"

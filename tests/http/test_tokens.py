@@ -15,7 +15,7 @@ from bot.store import api_tokens, audit
 from bot.store.api_tokens import NameTaken, NoSuchToken
 from bot.store.database import Database
 from bot.store.migrate import migrate
-from bot.store.tables import api_tokens as rows
+from bot.store.tables.core import api_tokens as rows
 from tests.http.conftest import StillClock
 from tests.values import NOW
 

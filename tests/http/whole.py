@@ -8,12 +8,12 @@ from pathlib import Path
 
 from sqlalchemy import Table, func, select
 
-from bot.app import Governor
+from bot.app.governor import Governor
 from bot.sandbox.server import SandboxServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from bot.store.sealing import new_key
-from bot.store.tables import metadata
+from bot.store.tables.core import metadata
 from tests.stories.conftest import POLICIES
 
 TOKEN = "token-of-the-whole-bot"

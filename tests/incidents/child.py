@@ -12,14 +12,14 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.budgets.ledger import Ledger
+from bot.budgets.ledger.ledger import Ledger
 from bot.clock import SystemClock
 from bot.freezes.freezer import Freezer
 from bot.http.access import EnvironmentToken
 from bot.http.problems import problems
 from bot.incidents.cost import Downtime
 from bot.response import Response
-from bot.slack.announcements import Announcer
+from bot.slack.announcements.freezes import Announcer
 from bot.slack.courier import Courier
 from bot.store.database import Database
 from bot.store.migrate import migrate

@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from bot.budgets.assessment import Question, assess_all
 from bot.budgets.budget import Budget
-from bot.budgets.ledger import Ledger
+from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.slo import DowntimeSli
 from bot.budgets.window import RollingWindow
 from bot.freezes.freezer import Freezer
@@ -33,7 +33,7 @@ from bot.policy.catalog import Catalog
 from bot.response import Response
 from bot.sandbox.model import Message
 from bot.sandbox.server import SandboxServer
-from bot.slack.announcements import Announcer
+from bot.slack.announcements.freezes import Announcer
 from bot.slack.courier import Courier
 from bot.slack.incident_card import CARD, NOTICE
 from bot.slack.lane import Timing

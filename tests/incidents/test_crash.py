@@ -23,7 +23,7 @@ from bot.slack.manifest import manifest
 from bot.store.database import Database
 from bot.store.incident_tables import incident_rooms, incident_steps
 from bot.store.outbox import read_backlog
-from bot.store.tables import holds
+from bot.store.tables.core import holds
 from tests.incidents.staging import SPEED, TOKEN
 from tests.servers import Server, free_port
 

@@ -14,7 +14,7 @@ from bot.incidents.downtime import Impact
 from bot.incidents.incident import Cause, Change, Status
 from bot.incidents.responder import Opening
 from bot.policy.catalog import Service
-from bot.slack.announcements import Announcer
+from bot.slack.announcements.freezes import Announcer
 from tests.incidents.staging import UPTIME, Scene
 from tests.values import DAY, HOUR, MINUTE, QUIET, budget
 

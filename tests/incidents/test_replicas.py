@@ -11,7 +11,7 @@ from bot.incidents.alerts import Alert, Notification
 from bot.incidents.incident import Change, Status
 from bot.incidents.responder import Responder
 from bot.response import Response
-from bot.slack.announcements import Announcer
+from bot.slack.announcements.freezes import Announcer
 from bot.store.database import Database
 from tests.incidents.staging import PATIENCE, Scene, alone, staged
 from tests.servers import running_postgresql

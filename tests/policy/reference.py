@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bot.policy.documents import KINDS
+from bot.policy.documents.documents import KINDS
 from bot.policy.schema import json_schema
 
 DOCS = Path(__file__).parents[2] / "docs"

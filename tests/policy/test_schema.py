@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 import yaml
 
-from bot.policy.documents import KINDS, ErrorBudgetPolicyDocument
+from bot.policy.documents.documents import KINDS, ErrorBudgetPolicyDocument
 from bot.policy.loader import load, read
 from bot.policy.schema import json_schema
 from tests.policy import reference

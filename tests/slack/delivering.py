@@ -20,7 +20,7 @@ from bot.slack.lane import Notice, Timing
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.store.outbox import Block, Message, enqueue
-from bot.store.tables import outbox
+from bot.store.tables.core import outbox
 
 SCOPES = (
     "channels:history",

@@ -17,7 +17,7 @@ from bot.policy.catalog import FlagEnvironment, FlagSettings, Permissions, Servi
 from bot.sandbox.model import Message
 from bot.store import audit
 from bot.store.audit import Entry
-from bot.store.tables import outbox
+from bot.store.tables.core import outbox
 from tests.slack.examples import NOW, WORKSPACE, catalog, service
 from tests.slack.office import Office, open_office, shop
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.budgets.budget import Budget
-from bot.budgets.ledger import Ledger
+from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.slo import Slo
 from bot.freezes.freezer import Freezer
 from bot.freezes.overview import Overview
@@ -22,7 +22,7 @@ from bot.policy.catalog import Catalog, Service
 from bot.response import Response
 from bot.sandbox.model import Message
 from bot.sandbox.server import SandboxServer
-from bot.slack.announcements import Announcer
+from bot.slack.announcements.freezes import Announcer
 from bot.slack.clients import Clients
 from bot.slack.endpoint import SlackEndpoint
 from bot.slack.face import SlackFace
@@ -31,7 +31,7 @@ from bot.slack.incident_access import Incidents
 from bot.slack.manifest import manifest
 from bot.slack.naming import Naming
 from bot.store.database import Database
-from bot.store.tables import metadata
+from bot.store.tables.core import metadata
 from bot.switchboard import Switchboard
 from tests.slack.examples import NOW, budget, burn_down, catalog, service, slo
 

@@ -22,10 +22,10 @@ from bot.incidents.ports import View
 from bot.incidents.responder import Opening
 from bot.response import Response
 from bot.sandbox.block_kit import has_too_many_tables, is_too_long, message_faults, view_faults
-from bot.slack.announcements import Announcer
+from bot.slack.announcements.freezes import Announcer
 from bot.slack.asking import Ask, Question
 from bot.slack.blocks import TEXT, size
-from bot.slack.commands import COMMANDS
+from bot.slack.command_reference import COMMANDS
 from bot.slack.desk import Desk
 from bot.slack.incident_access import Incidents
 from bot.slack.incident_desk import IncidentDesk

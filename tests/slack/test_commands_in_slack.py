@@ -9,7 +9,7 @@ import pytest
 
 from bot.sandbox.sender import signature
 from bot.slack.asking import SHARE, SHOW, TURN_BACK, TURN_ON
-from bot.slack.commands import COMMANDS
+from bot.slack.command_reference import COMMANDS
 from tests.slack.examples import service
 from tests.slack.office import Office, open_office, shop
 

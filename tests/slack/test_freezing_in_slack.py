@@ -12,7 +12,7 @@ from bot.sandbox.faults import Fault
 from bot.slack.asking import Ask, Question
 from bot.slack.home_contents import Contents
 from bot.slack.home_view import home_view
-from bot.store.tables import holds, outbox
+from bot.store.tables.core import holds, outbox
 from tests.slack.examples import NOW, POLICY
 from tests.slack.office import Office
 

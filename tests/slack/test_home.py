@@ -8,7 +8,7 @@ import pytest
 
 from bot.policy.catalog import Teams
 from bot.sandbox.faults import Fault
-from bot.slack.home import Home
+from bot.slack.home.publisher import Home
 from bot.slack.home_contents import HomeContents
 from bot.slack.home_view import HOME_SHOW
 from tests.slack.home_scene import open_home, presses_home

@@ -28,7 +28,7 @@ from bot.store.database import Database
 from bot.store.installation_tables import installations
 from bot.store.installations import Installations
 from bot.store.sealing import BadKey, Seal, Unreadable, new_key
-from bot.store.tables import metadata
+from bot.store.tables.core import metadata
 from tests.slack.examples import NOW
 
 ACME, GLOBEX = "T0SANDBOX", "T0GLOBEX"

@@ -12,7 +12,7 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox.facts import METHODS
-from bot.slack.commands import COMMANDS, as_markdown
+from bot.slack.command_reference import COMMANDS, as_markdown
 from bot.slack.manifest import SCOPES, bot_scopes, manifest
 
 HERE = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.app import Governor
+from bot.app.governor import Governor
 from bot.sandbox.server import SandboxServer
 from bot.settings import Settings
 from bot.slack.faults import NotPermitted

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bot.sandbox.facts import METHODS
-from bot.slack.commands import COMMANDS
+from bot.slack.command_reference import COMMANDS
 from bot.slack.manifest import manifest
 from tests.npm import installed
 from tests.slack.everything import FORMS, Body, Everything, charts, everything

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, select
 
 from bot.store.database import Database
 from bot.store.migrate import migrate, newest_version, upgrade, version
-from bot.store.tables import metadata, slos
+from bot.store.tables.core import metadata, slos
 
 
 def differences(connection: Connection) -> list[object]:

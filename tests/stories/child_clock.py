@@ -30,7 +30,7 @@ def follow(clock: time_machine.Traveller, file: Path) -> None:
 
 def main() -> None:
     """Run the command line with such a clock."""
-    from bot.cli import main as run  # noqa: PLC0415 - after the clock is there
+    from bot.cli.main import main as run  # noqa: PLC0415 - after the clock is there
 
     _, file, *sys.argv[1:] = sys.argv
     with time_machine.travel(datetime.now(UTC), tick=True) as clock:

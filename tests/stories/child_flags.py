@@ -8,7 +8,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from bot.app import Governor
+from bot.app.governor import Governor
 from bot.flags.backend import Applied, FlagBackend
 from bot.flags.change import FlagChange, SetExposure
 from bot.settings import read_settings

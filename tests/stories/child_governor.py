@@ -5,7 +5,7 @@ Run as `python -m tests.stories.child_governor` with the bot's own environment.
 
 import asyncio
 
-from bot.app import Governor
+from bot.app.governor import Governor
 from bot.settings import read_settings
 from tests.stories.child import TIMING
 

@@ -22,7 +22,7 @@ from bot.sandbox.server import SandboxServer
 from bot.slack.manifest import manifest
 from bot.store import audit
 from bot.store.database import Database
-from bot.store.tables import outbox
+from bot.store.tables.core import outbox
 from tests.servers import Server, free_port
 from tests.stories.child import ANNOUNCEMENTS, SERVICES, SPEED
 from tests.stories.conftest import POLICIES

@@ -14,8 +14,8 @@ from bot.incidents import steps
 from bot.incidents.reminders import Reminder
 from bot.incidents.steps import RoomKind
 from bot.sandbox.page_api import PageApi
-from bot.slack.announcements import Announcer
-from bot.slack.commands import COMMANDS
+from bot.slack.announcements.freezes import Announcer
+from bot.slack.command_reference import COMMANDS
 from bot.slack.deployment_announcements import DeploymentAnnouncer
 from bot.slack.incident_card import IncidentVoice
 from tests.slack.examples import WORKSPACE, bypass, frozen_by, hold, occasions

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from bot.budgets.collector import Collector
-from bot.budgets.ledger import Ledger
-from bot.budgets.sources.prometheus import PrometheusSource
+from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.budgets.window import Span
 from bot.discovery import stand_for
 from bot.policy.loader import read

@@ -30,7 +30,7 @@ from bot.flags.change import FlagChange
 from bot.flags.evaluation import LocalFlag
 from bot.flags.flag import FlagState
 from bot.store.database import Database
-from bot.store.tables import flags as rows
+from bot.store.tables.core import flags as rows
 
 _CAPABILITIES = Capabilities(finest_share=0.0001)
 

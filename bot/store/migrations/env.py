@@ -5,7 +5,7 @@ from typing import Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
-from bot.store.tables import Instant, metadata
+from bot.store.tables.core import Instant, metadata
 
 
 def _render(kind: str, thing: object, _: AutogenContext) -> str | Literal[False]:

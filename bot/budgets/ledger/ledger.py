@@ -47,7 +47,7 @@ from bot.budgets.tiers import (
 )
 from bot.budgets.window import Span
 from bot.store.database import Database
-from bot.store.tables import slos as ledgers
+from bot.store.tables.core import slos as ledgers
 
 __all__ = ["Fault", "Ledger", "LedgerState", "Pushed", "PushedEvent", "fingerprint"]
 

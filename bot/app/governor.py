@@ -13,7 +13,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
-from bot.budgets.ledger import Ledger
+from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.pushed_events import Pushed, PushedEvent
 from bot.clock import Clock, SharedClock, SystemClock
 from bot.deployments.recorder import Recorder
@@ -45,7 +45,7 @@ from bot.policy_news import PolicyNews
 from bot.probes import Probes
 from bot.response import Response
 from bot.settings import Settings
-from bot.slack.announcements import Announcer
+from bot.slack.announcements.freezes import Announcer
 from bot.slack.clients import Clients
 from bot.slack.courier import Courier
 from bot.slack.departures import Departures

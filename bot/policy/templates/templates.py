@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from bot.policy import placeholder
-from bot.policy.documents import ServiceDocument
+from bot.policy.documents.documents import ServiceDocument
 from bot.policy.faults import Fault, Path, quoted
 from bot.policy.for_each import ForEach
 from bot.policy.label_values import Asked, Wanted

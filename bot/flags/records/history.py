@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.flags.promises import Promise, PromiseKind, open_promises
 from bot.flags.telling import subject
 from bot.store.audit import Entry, Row
-from bot.store.tables import audit as rows
+from bot.store.tables.core import audit as rows
 
 MOST_HISTORY = 300
 

@@ -13,7 +13,7 @@ import structlog
 
 from bench import ack, evaluation, footprint, telling
 from bench.load import Timing
-from bot.sandbox.facts import CALLS_A_MINUTE
+from bot.sandbox.fake_slack.slack_facts import CALLS_A_MINUTE
 
 TABLE = Path("docs/performance.md")
 HEAD = """# Performance

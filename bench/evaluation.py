@@ -18,13 +18,13 @@ from bot.budgets.assessment import Question, assess_all
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.slo import CounterSli, Slo
 from bot.budgets.source import Bucket
 from bot.budgets.sources.prometheus.source import PrometheusSource
-from bot.budgets.window import RollingWindow, Span
-from bot.freezes.error_budget_policy import ErrorBudgetPolicy
-from bot.freezes.freezer import Freezer
-from bot.policy.catalog import Catalog, Service, Teams, Workspace
+from bot.catalog.catalog import Catalog, Service, Teams, Workspace
+from bot.catalog.error_budget_policy import ErrorBudgetPolicy
+from bot.catalog.slo import CounterSli, Slo
+from bot.catalog.window import RollingWindow, Span
+from bot.freezes.hold_registry import Freezer
 from bot.serving import spare_collections
 from bot.store.database import Database
 from bot.store.migrate import migrate

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from bench.ack import shop
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.slo import Slo
 from bot.budgets.source import Bucket
-from bot.budgets.window import Span
+from bot.catalog.slo import Slo
+from bot.catalog.window import Span
 from bot.policy.loader import load
 from bot.sandbox.server import SandboxServer
 from bot.slack.manifest import manifest

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.sandbox.facts import CALLS_A_MINUTE
-from bot.sandbox.model import Message
+from bot.sandbox.fake_slack.model import Message
+from bot.sandbox.fake_slack.slack_facts import CALLS_A_MINUTE
+from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.sandbox.server import SandboxServer
-from bot.sandbox.workspace import BOT_USER_ID
 from bot.slack.manifest import manifest
 from tests.running import Bot, running_governor
 

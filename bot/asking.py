@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from bot.client import ClientError, api_client
+from bot.cli.api_client import ClientError, api_client
+from bot.cli.console import fail, finish
 from bot.settings import Settings, read_settings
-from bot.terminal import fail, finish
 
 
 def ask_bot(url: str | None, path: str, **params: str | None) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.budgets.budget import Budget, SloState
+from bot.catalog.catalog import Catalog, Service
 from bot.metrics import Metrics
-from bot.policy.catalog import Catalog, Service
 
 
 class Gauges:

@@ -9,12 +9,12 @@ from aiohttp import web
 
 from bot.clock import Clock
 from bot.settings import Settings
-from bot.slack.clients import Clients
-from bot.slack.install import Credentials, InstallEndpoint, InstallFlow
+from bot.slack.oauth.flow import Credentials, InstallEndpoint, InstallFlow
 from bot.slack.rotation import Rotation
+from bot.slack.webapi.clients import Clients
 from bot.store.database import Database
+from bot.store.encryption import BadKey, Seal
 from bot.store.installations import Installations
-from bot.store.sealing import BadKey, Seal
 
 log = structlog.get_logger(__name__)
 

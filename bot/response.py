@@ -7,30 +7,30 @@ from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.budgets.ledger.ledger import Ledger
+from bot.catalog.catalog import Catalog
 from bot.clock import Clock
 from bot.flags.flag import exposure_in_words
 from bot.flags.lately import Lately
-from bot.freezes.freezer import Freezer
-from bot.http.access import Tokens
+from bot.freezes.hold_registry import Freezer
+from bot.http.alertmanager import AlertmanagerWebhook
+from bot.http.auth import Tokens
 from bot.http.incidents import IncidentsEndpoint
-from bot.http.webhooks import AlertmanagerWebhook
-from bot.incidents.action_book import ActionBook
 from bot.incidents.alerts import AlertDesk
-from bot.incidents.closing import Closing
-from bot.incidents.conductor import Conductor, Patience
 from bot.incidents.cost import Costs
-from bot.incidents.learning import Learning
+from bot.incidents.lifecycle import Responder
 from bot.incidents.ports import LiveFlag
-from bot.incidents.responder import Responder
-from bot.incidents.views import Views
+from bot.incidents.postmortem_closing import Closing
+from bot.incidents.records.actions import ActionBook
+from bot.incidents.report_reader import Learning
+from bot.incidents.snapshot_reader import Views
 from bot.incidents.watch import Watch
-from bot.policy.catalog import Catalog
-from bot.slack.clients import ClientOf
+from bot.incidents.workflow.runner import Conductor, Patience
 from bot.slack.incident_access import Incidents
-from bot.slack.incident_card import IncidentVoice
 from bot.slack.incident_rooms import IncidentRooms
 from bot.slack.incident_shelf import IncidentShelf
-from bot.slack.people import People
+from bot.slack.incidents.card import IncidentVoice
+from bot.slack.permissions import People
+from bot.slack.webapi.clients import ClientOf
 from bot.store.database import Database
 
 

@@ -19,7 +19,7 @@ from bot.clock import Clock, SimulatedClock
 from bot.policy.faults import PolicyFaults
 from bot.settings import Settings
 from bot.slack.manifest import manifest
-from bot.store.sealing import SealError
+from bot.store.encryption import SealError
 
 log = structlog.get_logger(__name__)
 

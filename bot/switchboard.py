@@ -11,6 +11,7 @@ import aiohttp
 import structlog
 from aiohttp import web
 
+from bot.catalog.catalog import FlagSettings
 from bot.clock import Clock
 from bot.flags.backend import Applied, Capabilities, FlagBackend, HistoryEntry, Misconfigured, Plan
 from bot.flags.backends.local import LocalBackend, LocalSettings
@@ -18,23 +19,22 @@ from bot.flags.backends.settings import read_settings
 from bot.flags.bringing_back import BringBack
 from bot.flags.canary import Canary
 from bot.flags.change import FlagChange
+from bot.flags.changes.event_publisher import Announce, Teller
+from bot.flags.changes.executor import Toggles
+from bot.flags.changes.recorder import Recorder
 from bot.flags.drift import Drift
 from bot.flags.evaluation import LocalFlag
 from bot.flags.flag import FlagState
 from bot.flags.lowering import Lowering
-from bot.flags.owners import Latest, find_environment
+from bot.flags.ownership import Latest, find_environment
 from bot.flags.ramp_keeper import RampKeeper
-from bot.flags.ramp_runner import RampRunner
 from bot.flags.ramps.control import Ramps
-from bot.flags.recorder import Recorder
+from bot.flags.ramps.runner import RampRunner
 from bot.flags.registry import Surroundings, open_backend
-from bot.flags.telling import Announce, Teller
 from bot.flags.timers import Timers
-from bot.flags.toggles import Toggles
-from bot.freezes.freezer import Freezer
-from bot.freezes.overview import Overview
+from bot.freezes.hold_registry import Freezer
+from bot.freezes.status import Overview
 from bot.http.ofrep import Ofrep
-from bot.policy.catalog import FlagSettings
 from bot.store.database import Database
 
 log = structlog.get_logger(__name__)

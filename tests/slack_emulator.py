@@ -24,8 +24,8 @@ import pytest
 import yaml
 from aiohttp import web
 
-from bot.sandbox.seed import CHANNELS, PEOPLE
-from bot.sandbox.web_api import read_arguments
+from bot.sandbox.fake_slack.seed import CHANNELS, PEOPLE
+from bot.sandbox.fake_slack.web_api import read_arguments
 from tests.npm import installed
 from tests.servers import free_port
 

@@ -10,7 +10,7 @@ from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_sdk.signature import SignatureVerifier
 
 from bot.clock import SharedClock
-from bot.slack.endpoint import verify_by
+from bot.slack.events_endpoint import verify_by
 
 SOON = timedelta(seconds=0.1)
 SECRET = "a signing secret"

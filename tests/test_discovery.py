@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from bot.budgets.source import InvalidAnswer, SourceError, SourceUnavailable
-from bot.budgets.window import Span
-from bot.discovery import Discovery
+from bot.catalog.window import Span
+from bot.policy.discovery import Discovery
 from bot.policy.faults import Fault
 from bot.policy.watcher import PolicyWatcher
-from bot.policy_news import PolicyNews
 from bot.slack.announcements.freezes import Announcer
+from bot.slack.announcements.policy_faults import PolicyNews
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from tests.budgets.sources import CountingSource

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.http.described import DESCRIBED
+from bot.http.openapi_descriptions import DESCRIBED
 from bot.http.rights import MEANING
 from bot.sandbox.server import SandboxServer
 from bot.settings import Settings

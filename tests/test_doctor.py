@@ -9,13 +9,13 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import SystemClock
-from bot.doctor import examine
-from bot.findings import Finding, State
-from bot.sandbox.faults import Fault
+from bot.diagnostics.doctor import examine
+from bot.diagnostics.findings import Finding, State
+from bot.diagnostics.slack_checks import Checkup
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.sandbox.server import SandboxServer
-from bot.sandbox.workspace import BOT_USER_ID
 from bot.settings import Settings
-from bot.slack.checkup import Checkup
 from bot.slack.manifest import manifest
 from bot.store.migrate import upgrade
 from tests.servers import free_port

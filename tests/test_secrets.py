@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.sandbox.faults import Fault
+from bot.sandbox.fake_slack.fault_injection import Fault
 from bot.sandbox.server import SandboxServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest

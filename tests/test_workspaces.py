@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from bot.doctor import examine
-from bot.findings import Finding, State
-from bot.sandbox.teams import CLIENT_ID, TeamsServer
-from bot.sandbox.workspace import BOT_USER_ID
+from bot.diagnostics.doctor import examine
+from bot.diagnostics.findings import Finding, State
+from bot.sandbox.fake_slack.oauth import CLIENT_ID, TeamsServer
+from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from bot.store.database import Database
+from bot.store.encryption import Seal, new_key
 from bot.store.installations import Installation, Installations
 from bot.store.migrate import upgrade
-from bot.store.sealing import Seal, new_key
 from tests.stories.test_workspaces import ACME, GLOBEX, POLICIES
 
 KEY = new_key()

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from bot.budgets.budget import NO_EVENTS, SHOWN_BURN_WINDOWS, Budget, Events, SloState, assess
-from bot.budgets.slo import CounterSli, EventsSli, Sli, Slo
-from bot.budgets.window import RollingWindow, Window
-from bot.freezes.error_budget_policy import AlertSeverity, BurnAlert, ErrorBudgetPolicy
-from bot.policy.catalog import Catalog, Permissions, Service, Teams, Workspace
+from bot.catalog.catalog import Catalog, Permissions, Service, Teams, Workspace
+from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert, ErrorBudgetPolicy
+from bot.catalog.slo import CounterSli, EventsSli, Sli, Slo
+from bot.catalog.window import RollingWindow, Window
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -11,54 +11,54 @@ import structlog
 from aiohttp import web
 from slack_sdk.errors import SlackApiError
 
+from bot.app.readiness import Probes
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.pushed_events import Pushed, PushedEvent
+from bot.budgets.sources.registry import Sources
+from bot.catalog.catalog import Catalog
 from bot.clock import Clock, SharedClock, SystemClock
 from bot.deployments.recorder import Recorder
-from bot.discovery import Discovery
-from bot.freezes.freezer import Freezer
-from bot.freezes.overview import Overview
+from bot.freezes.hold_registry import Freezer
+from bot.freezes.status import Overview
 from bot.gauges import Gauges
-from bot.http.access import EnvironmentToken
 from bot.http.api import Api
-from bot.http.bodies import MOST_BYTES
+from bot.http.auth import EnvironmentToken
 from bot.http.deployments import DeploymentsEndpoint
 from bot.http.events import EventsEndpoint
 from bot.http.github import GitHubWebhook
+from bot.http.health import Operations
 from bot.http.openapi import OpenApi
-from bot.http.operations import Operations
 from bot.http.problems import problems
+from bot.http.request_body import MOST_BYTES
 from bot.http.tokens import KnownTokens
-from bot.incidents.action_book import unmet_requirements
 from bot.incidents.cost import Costs, Downtime
-from bot.incidents.learning import Learning
+from bot.incidents.records.actions import unmet_requirements
+from bot.incidents.report_reader import Learning
 from bot.installing import Installing, open_installations
 from bot.logs import hide
 from bot.metrics import Metrics
-from bot.policy.catalog import Catalog
+from bot.policy.discovery import Discovery
 from bot.policy.faults import Fault
 from bot.policy.secrets import secrets_of
 from bot.policy.watcher import PolicyWatcher
-from bot.policy_news import PolicyNews
-from bot.probes import Probes
 from bot.response import Response
 from bot.settings import Settings
 from bot.slack.announcements.freezes import Announcer
-from bot.slack.clients import Clients
-from bot.slack.courier import Courier
+from bot.slack.announcements.policy_faults import PolicyNews
+from bot.slack.command_prefix import Naming
+from bot.slack.delivery.channel_queue import Timing
+from bot.slack.delivery.dispatcher import Courier
 from bot.slack.departures import Departures
 from bot.slack.deployment_announcements import DeploymentAnnouncer
-from bot.slack.endpoint import SlackEndpoint, verify_by
+from bot.slack.events_endpoint import SlackEndpoint, verify_by
 from bot.slack.face import SlackFace
-from bot.slack.faults import SlackFault, fault_of
-from bot.slack.flag_announcements import FlagAnnouncer
-from bot.slack.lane import Timing
-from bot.slack.naming import Naming
-from bot.slack.socket import SocketMode
-from bot.sources import Sources
-from bot.store import requests
+from bot.slack.flags.announcements import FlagAnnouncer
+from bot.slack.socket_mode import SocketMode
+from bot.slack.webapi.clients import Clients
+from bot.slack.webapi.errors import SlackFault, fault_of
+from bot.store import idempotency as requests
 from bot.store.database import Database
 from bot.store.leases import Leases
 from bot.store.migrate import migrate

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget, Events, assess
 from bot.budgets.downtime import window_and_recent
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.ledger_state import Fault, LedgerState
-from bot.budgets.reads import history_start
-from bot.budgets.slo import DowntimeSli, EventsSli, Slo
-from bot.budgets.tiers import base_width
-from bot.budgets.window import Span, Window
+from bot.budgets.ledger.rollups import base_width
+from bot.budgets.ledger.state import Fault, LedgerState
+from bot.budgets.read_plan import history_start
+from bot.catalog.slo import DowntimeSli, EventsSli, Slo
+from bot.catalog.window import Span, Window
 
 
 @dataclass(frozen=True, slots=True)

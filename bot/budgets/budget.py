@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.budgets.slo import Slo
-from bot.budgets.window import CalendarWindow
+from bot.catalog.slo import Slo
+from bot.catalog.window import CalendarWindow
 
 HOUR = timedelta(hours=1)
 SHOWN_BURN_WINDOWS: tuple[timedelta, ...] = (HOUR, timedelta(hours=6), timedelta(days=3))

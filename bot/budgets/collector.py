@@ -16,9 +16,9 @@ import structlog
 import tenacity
 
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.ledger_state import Fault, LedgerState
-from bot.budgets.reads import Read, edge_to_refine, is_ahead, plan_reads
-from bot.budgets.slo import CounterSli, LatencySli, Sli, Slo
+from bot.budgets.ledger.rollups import MINUTE, base_width
+from bot.budgets.ledger.state import Fault, LedgerState
+from bot.budgets.read_plan import Read, edge_to_refine, is_ahead, plan_reads
 from bot.budgets.source import (
     Bucket,
     InvalidAnswer,
@@ -27,8 +27,8 @@ from bot.budgets.source import (
     SourceRefused,
     SourceUnavailable,
 )
-from bot.budgets.tiers import MINUTE, base_width
-from bot.budgets.window import Span, Window
+from bot.catalog.slo import CounterSli, LatencySli, Sli, Slo
+from bot.catalog.window import Span, Window
 
 log = structlog.get_logger()
 

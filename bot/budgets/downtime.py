@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from bot.budgets.budget import Events
-from bot.budgets.slo import Slo
-from bot.budgets.window import Span
+from bot.catalog.slo import Slo
+from bot.catalog.window import Span
 
 _SECOND = timedelta(seconds=1)
 

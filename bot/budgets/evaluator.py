@@ -18,10 +18,10 @@ from bot.budgets.assessment import Question, assess_all
 from bot.budgets.budget import HOUR, NO_EVENTS, SHOWN_BURN_WINDOWS, Budget, Events, burn_down, recovers_at
 from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.slo import DowntimeSli, Slo
-from bot.budgets.window import Span
+from bot.catalog.catalog import Catalog, Service
+from bot.catalog.slo import DowntimeSli, Slo
+from bot.catalog.window import Span
 from bot.clock import Clock
-from bot.policy.catalog import Catalog, Service
 from bot.store.database import is_away
 
 log = structlog.get_logger(__name__)

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import case, literal, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.budgets import bucket_rows
-from bot.budgets.ledger_state import LedgerState
-from bot.budgets.slo import Slo
-from bot.budgets.tiers import MINUTE, PUSHED_BASE, ceil, floor, instant, seconds, tiers
+from bot.budgets.ledger import buckets as bucket_rows
+from bot.budgets.ledger.rollups import MINUTE, PUSHED_BASE, ceil, floor, instant, seconds, tiers
+from bot.budgets.ledger.state import LedgerState
+from bot.catalog.slo import Slo
 from bot.store.database import Database
 from bot.store.tables.core import Instant, event_ids
 from bot.store.tables.core import slos as ledgers

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bot.budgets.slo import Sli
-from bot.budgets.window import Span
+from bot.catalog.slo import Sli
+from bot.catalog.window import Span
 
 
 class SourceError(Exception):

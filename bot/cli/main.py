@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
+from bot.cli.console import NO, UNKNOWN, YES, Json, Url, configure_logs, fail, finish, out, print_json
 from bot.commands.audit import audit
 from bot.commands.check import check
 from bot.commands.doctor import doctor
 from bot.commands.tokens import tokens
 from bot.settings import SettingsError, read_settings
-from bot.terminal import NO, UNKNOWN, YES, Json, Url, configure_logs, fail, finish, out, print_json
 
 cli = typer.Typer(
     name="governor",
@@ -83,7 +83,7 @@ cli.command()(check)
 @cli.command()
 def schema() -> None:
     """Print the JSON Schema of the policy documents, for editors."""
-    from bot.policy.schema import json_schema  # noqa: PLC0415
+    from bot.policy.documents.json_schema import json_schema  # noqa: PLC0415
 
     print_json(json_schema())
 
@@ -97,8 +97,8 @@ def budget(
     url: Url = None,
 ) -> None:
     """Show how much error budget is left, asked of a running bot."""
-    from bot import reports  # noqa: PLC0415
     from bot.asking import ask_bot  # noqa: PLC0415
+    from bot.cli import tables as reports  # noqa: PLC0415
 
     body = ask_bot(url, f"services/{service}" if service else "services")
     if as_json:
@@ -119,10 +119,10 @@ def gate(  # noqa: PLR0917 - the command's own words
     url: Url = None,
 ) -> None:
     """Ask whether a change may ship: exit 0 if it may, 1 if not, 2 if nobody could tell."""
-    from bot import reports  # noqa: PLC0415
     from bot.asking import base_of, token_of  # noqa: PLC0415
-    from bot.client import ClientError  # noqa: PLC0415
-    from bot.gatekeeper import ask_gate, parse_wait  # noqa: PLC0415
+    from bot.cli import tables as reports  # noqa: PLC0415
+    from bot.cli.api_client import ClientError  # noqa: PLC0415
+    from bot.cli.gate import ask_gate, parse_wait  # noqa: PLC0415
 
     settings = read_settings()
     try:
@@ -146,7 +146,7 @@ def gate(  # noqa: PLR0917 - the command's own words
 @cli.command()
 def migrate() -> None:
     """Bring the database of DATABASE_URL to this version."""
-    from bot.commands.opening import bring_up_to_date  # noqa: PLC0415
+    from bot.cli.database import bring_up_to_date  # noqa: PLC0415
 
     finish(bring_up_to_date())
     out.print("the database is up to date")
@@ -179,7 +179,7 @@ def manifest(
 @cli.command()
 def key() -> None:
     """Print a new key for GOVERNOR_ENCRYPTION_KEY, which seals the tokens of Slack workspaces."""
-    from bot.store.sealing import new_key  # noqa: PLC0415
+    from bot.store.encryption import new_key  # noqa: PLC0415
 
     sys.stdout.write(f"{new_key()}\n")
 

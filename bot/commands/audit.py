@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.terminal import NO, Json, Url, err, fail, finish, out, print_json
+from bot.cli.console import NO, Json, Url, err, fail, finish, out, print_json
 
 audit = typer.Typer(help="Print the audit log, oldest first, asked of a running bot.")
 
@@ -42,8 +42,8 @@ def listing(  # noqa: PLR0917 - the command's own words
     """Print the audit log, oldest first, asked of a running bot."""
     if context.invoked_subcommand is not None:
         return
-    from bot import reports  # noqa: PLC0415 - the other commands need none of it
     from bot.asking import ask_bot  # noqa: PLC0415
+    from bot.cli import tables as reports  # noqa: PLC0415 - the other commands need none of it
 
     start = _start(since)
     rows: list[dict[str, Any]] = []
@@ -97,7 +97,7 @@ def verify(
 
 
 def _start(since: str | None) -> str | None:
-    from bot.gatekeeper import parse_since  # noqa: PLC0415
+    from bot.cli.gate import parse_since  # noqa: PLC0415
 
     try:
         return parse_since(since, datetime.now(UTC))
@@ -120,8 +120,8 @@ def _cell(value: Any) -> str:
 
 
 async def _rows(since: str | None) -> list[dict[str, Any]]:
-    from bot.commands.opening import opened_database  # noqa: PLC0415
-    from bot.http.wire import audit_json  # noqa: PLC0415
+    from bot.cli.database import opened_database  # noqa: PLC0415
+    from bot.http.serializers import audit_json  # noqa: PLC0415
     from bot.store import audit as log  # noqa: PLC0415
 
     start = datetime.fromisoformat(since).astimezone(UTC) if since else None
@@ -135,7 +135,7 @@ async def _rows(since: str | None) -> list[dict[str, Any]]:
 
 
 async def _verify(head: str | None) -> dict[str, Any]:
-    from bot.commands.opening import opened_database  # noqa: PLC0415
+    from bot.cli.database import opened_database  # noqa: PLC0415
     from bot.store.audit_chain import Tampered, verify_chain  # noqa: PLC0415
 
     async with opened_database() as database, database.reading() as connection:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.cli.console import NO, Json, err, finish, out, print_json
 from bot.settings import read_settings
-from bot.terminal import NO, Json, err, finish, out, print_json
 
 if TYPE_CHECKING:
     from bot.policy.faults import Fault
@@ -81,9 +81,9 @@ async def _stand_for(policies: "Policies") -> "tuple[Expanded, Any]":
         return policies.expanded({}), {}
     import aiohttp  # noqa: PLC0415 - most policies need no answer
 
+    from bot.budgets.sources.registry import Sources  # noqa: PLC0415
     from bot.clock import SystemClock  # noqa: PLC0415
-    from bot.discovery import stand_for  # noqa: PLC0415
-    from bot.sources import Sources  # noqa: PLC0415
+    from bot.policy.discovery import stand_for  # noqa: PLC0415
 
     async with aiohttp.ClientSession() as session:
         sources = Sources(session)

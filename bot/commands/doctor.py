@@ -3,14 +3,14 @@
 import sys
 from dataclasses import asdict
 
+from bot.cli.console import NO, YES, Json, configure_logs, finish, out, print_json
 from bot.settings import read_settings
-from bot.terminal import NO, YES, Json, configure_logs, finish, out, print_json
 
 
 def doctor(as_json: Json = False) -> None:
     """Examine the installation: exit 1 if anything is at fault, with a fix beside each fault."""
-    from bot import reports  # noqa: PLC0415 - help is shown without the libraries of every room
-    from bot.doctor import examine  # noqa: PLC0415
+    from bot.cli import tables as reports  # noqa: PLC0415 - help is shown without the libraries of every room
+    from bot.diagnostics.doctor import examine  # noqa: PLC0415
 
     settings = read_settings()
     configure_logs(settings)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bot.terminal import Json, err, fail, finish, out, print_json
+from bot.cli.console import Json, err, fail, finish, out, print_json
 
 tokens = typer.Typer(
     help="Make, list and revoke API tokens, in the database of DATABASE_URL.", no_args_is_help=True
@@ -51,7 +51,7 @@ def create(
 @tokens.command("list")
 def list_(as_json: Json = False) -> None:
     """List the tokens, what each may do and when it was last used."""
-    from bot import reports  # noqa: PLC0415
+    from bot.cli import tables as reports  # noqa: PLC0415
 
     found = finish(_list())
     if as_json:
@@ -73,7 +73,7 @@ def revoke(name: Name) -> None:
 
 
 async def _create(name: str, rights: frozenset[str], per_minute: int) -> str:
-    from bot.commands.opening import opened_database  # noqa: PLC0415
+    from bot.cli.database import opened_database  # noqa: PLC0415
     from bot.store import api_tokens  # noqa: PLC0415
 
     async with opened_database(migrating=True) as database, database.transaction() as connection:
@@ -81,7 +81,7 @@ async def _create(name: str, rights: frozenset[str], per_minute: int) -> str:
 
 
 async def _list() -> list[dict[str, object]]:
-    from bot.commands.opening import opened_database  # noqa: PLC0415
+    from bot.cli.database import opened_database  # noqa: PLC0415
     from bot.store import api_tokens  # noqa: PLC0415
 
     async with opened_database() as database, database.reading() as connection:
@@ -96,7 +96,7 @@ async def _list() -> list[dict[str, object]]:
 
 
 async def _revoke(name: str) -> None:
-    from bot.commands.opening import opened_database  # noqa: PLC0415
+    from bot.cli.database import opened_database  # noqa: PLC0415
     from bot.store import api_tokens  # noqa: PLC0415
 
     async with opened_database() as database, database.transaction() as connection:

@@ -9,12 +9,12 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.catalog.catalog import Catalog, Service
 from bot.deployments import records
 from bot.deployments.deployment import Deployment, State
 from bot.freezes.hindsight import verdict_at
 from bot.freezes.hold import Hold
 from bot.freezes.verdict import Change
-from bot.policy.catalog import Catalog, Service
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.outbox import Message, enqueue

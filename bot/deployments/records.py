@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.deployments.deployment import Deployment, State
 from bot.store.database import Database
-from bot.store.deployment_tables import deployments
+from bot.store.tables.deployments import deployments
 
 
 async def add(database: Database, connection: AsyncConnection, service: str, deployment: Deployment) -> bool:

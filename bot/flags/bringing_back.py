@@ -5,13 +5,13 @@ from datetime import timedelta
 import structlog
 
 from bot.clock import Clock
-from bot.flags import promises
 from bot.flags.backend import Conflict, FlagError, OutcomeUnknown
 from bot.flags.change import Restore
-from bot.flags.order import Barred, Cause, NotBroughtBack, Order, ToggleError
-from bot.flags.promises import Promise
-from bot.flags.telling import Teller
-from bot.flags.toggles import Toggles
+from bot.flags.change_request import Barred, Cause, NotBroughtBack, Order, ToggleError
+from bot.flags.changes.event_publisher import Teller
+from bot.flags.changes.executor import Toggles
+from bot.flags.records import reverts as promises
+from bot.flags.records.reverts import Promise
 from bot.freezes.hold import GOVERNOR
 from bot.store.database import Database
 

@@ -9,15 +9,15 @@ from typing import assert_never
 
 import structlog
 
-from bot.flags import promises
+from bot.catalog.catalog import Service
 from bot.flags.backend import FlagError
 from bot.flags.bringing_back import BringBack
+from bot.flags.change_request import Cause
+from bot.flags.changes.executor import Toggles
 from bot.flags.guard import Blind, OutOfHand, Passed, RollBack, StillWatching, judge_watch
-from bot.flags.order import Cause
-from bot.flags.owners import Latest, owners, readings
-from bot.flags.promises import Promise, PromiseKind
-from bot.flags.toggles import Toggles
-from bot.policy.catalog import Service
+from bot.flags.ownership import Latest, owners, readings
+from bot.flags.records import reverts as promises
+from bot.flags.records.reverts import Promise, PromiseKind
 from bot.store.database import Database
 
 log = structlog.get_logger(__name__)

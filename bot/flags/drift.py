@@ -11,16 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.clock import Clock
 from bot.flags.backend import FlagError
 from bot.flags.change import Difference, state_from_json
+from bot.flags.change_request import Drifted
+from bot.flags.changes.event_publisher import Teller
+from bot.flags.changes.executor import Toggles
+from bot.flags.changes.recorder import sight
 from bot.flags.flag import FlagState
-from bot.flags.order import Drifted
-from bot.flags.owners import owners
-from bot.flags.recorder import sight
+from bot.flags.ownership import owners
 from bot.flags.records.changes import on_their_way
-from bot.flags.telling import Teller
-from bot.flags.toggles import Toggles
-from bot.freezes.freezer import Freezer
+from bot.freezes.hold_registry import Freezer
 from bot.store.database import Database
-from bot.store.flag_tables import flag_sightings as rows
+from bot.store.tables.flags import flag_sightings as rows
 
 log = structlog.get_logger(__name__)
 

@@ -6,13 +6,13 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from bot.catalog.catalog import Catalog
 from bot.flags.change import state_from_json
+from bot.flags.changes.event_publisher import subject
 from bot.flags.flag import FlagState
-from bot.flags.telling import subject
-from bot.policy.catalog import Catalog
 from bot.store.database import Database
-from bot.store.flag_tables import flag_sightings
 from bot.store.tables.core import audit
+from bot.store.tables.flags import flag_sightings
 
 _CHANGES = ("flag.changed", "flag.drifted")
 

@@ -5,18 +5,18 @@ from collections.abc import Collection
 import structlog
 
 from bot.budgets.budget import Budget, SloState
+from bot.catalog.catalog import Service
 from bot.clock import Clock
-from bot.flags import promises
 from bot.flags.backend import FlagError
 from bot.flags.bringing_back import BringBack
 from bot.flags.change import Kill
-from bot.flags.order import Cause, Order, ToggleError
-from bot.flags.owners import Latest, find_environment
-from bot.flags.promises import PromiseKind
-from bot.flags.toggles import Toggles
-from bot.freezes.freezer import Freezer
+from bot.flags.change_request import Cause, Order, ToggleError
+from bot.flags.changes.executor import Toggles
+from bot.flags.ownership import Latest, find_environment
+from bot.flags.records import reverts as promises
+from bot.flags.records.reverts import PromiseKind
 from bot.freezes.hold import GOVERNOR, HoldKind
-from bot.policy.catalog import Service
+from bot.freezes.hold_registry import Freezer
 from bot.store.database import Database
 
 log = structlog.get_logger(__name__)

@@ -1,11 +1,11 @@
 """Writes down how a ramp stands, with what is told of it, in one transaction."""
 
 from bot.clock import Clock
-from bot.flags import ramp_records
-from bot.flags.order import FlagEvent, NotOpen, RampStopped
+from bot.flags.change_request import FlagEvent, NotOpen, RampStopped
+from bot.flags.changes.event_publisher import Teller
 from bot.flags.ramp import HoldCause
-from bot.flags.ramp_records import KeptRamp, RampState
-from bot.flags.telling import Teller
+from bot.flags.records import ramps as ramp_records
+from bot.flags.records.ramps import KeptRamp, RampState
 from bot.store.database import Database
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.budgets.budget import Budget, SloState, worst
-from bot.freezes.error_budget_policy import (
+from bot.catalog.error_budget_policy import (
     BurnAlert,
     ErrorBudgetPolicy,
     Missing,

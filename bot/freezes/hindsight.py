@@ -8,10 +8,10 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.freezes.overview import exempt_kinds
+from bot.catalog.catalog import Service
 from bot.freezes.rows import holds_at, read_exemptions
+from bot.freezes.status import exempt_kinds
 from bot.freezes.verdict import Change, Verdict, judge
-from bot.policy.catalog import Service
 
 
 async def verdict_at(

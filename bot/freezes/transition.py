@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.budgets.budget import Budget
-from bot.freezes.error_budget_policy import BurnAlert, ErrorBudgetPolicy, Missing
+from bot.catalog.error_budget_policy import BurnAlert, ErrorBudgetPolicy, Missing
 from bot.freezes.hold import Hold
 
 

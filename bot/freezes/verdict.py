@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.budgets.budget import Budget, SloState, worst
-from bot.freezes.error_budget_policy import Missing
+from bot.catalog.error_budget_policy import Missing
 from bot.freezes.hold import Hold, HoldKind, holds_in_force
 
 # The team's policy speaks for the budget; a person's hold or an incident's yields only to a person.

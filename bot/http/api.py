@@ -2,14 +2,14 @@
 
 from aiohttp import web
 
-from bot.freezes.overview import Overview, UnknownService
-from bot.http.access import Tokens, require_token
-from bot.http.bodies import read_since
+from bot.freezes.status import Overview, UnknownService
+from bot.http.auth import Tokens, require_token
 from bot.http.events import EventsEndpoint
 from bot.http.gate import GateEndpoint
 from bot.http.problems import Handler, Problem
+from bot.http.request_body import read_since
 from bot.http.rights import Right
-from bot.http.wire import audit_json, service_json
+from bot.http.serializers import audit_json, service_json
 from bot.store import audit
 from bot.store.database import Database
 

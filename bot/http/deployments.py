@@ -6,15 +6,15 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from bot.catalog.catalog import Catalog
 from bot.clock import Clock
 from bot.deployments.deployment import PRODUCTION, Deployment, State
 from bot.deployments.recorder import Recorder
-from bot.http.access import CALLER, Tokens, require_token
-from bot.http.bodies import read_json
+from bot.http.auth import CALLER, Tokens, require_token
 from bot.http.incidents import Time, read_body
 from bot.http.problems import Problem
+from bot.http.request_body import read_json
 from bot.http.rights import Right
-from bot.policy.catalog import Catalog
 
 LONGEST_URL = 500
 

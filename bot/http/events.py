@@ -9,11 +9,11 @@ from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bot.budgets.pushed_events import Pushed, PushedEvent, time_fault
-from bot.budgets.slo import EventsSli, Slo
+from bot.catalog.catalog import Catalog
+from bot.catalog.slo import EventsSli, Slo
 from bot.clock import Clock
-from bot.http.bodies import read_json
 from bot.http.problems import Problem
-from bot.policy.catalog import Catalog
+from bot.http.request_body import read_json
 
 MOST_EVENTS = 10_000
 _OLDEST = timedelta(days=400)

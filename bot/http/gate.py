@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from bot.freezes.overview import Overview, UnknownService
+from bot.freezes.status import Overview, UnknownService
 from bot.freezes.verdict import Change
 from bot.http.problems import Problem
-from bot.http.wire import verdict_json
+from bot.http.serializers import verdict_json
 
 _TRUE = frozenset({"1", "true", "yes"})
 _FALSE = frozenset({"0", "false", "no", ""})

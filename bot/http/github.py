@@ -18,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from bot.clock import Clock
 from bot.deployments.deployment import Deployment, State
 from bot.deployments.recorder import Recorder
-from bot.http.access import CALLER, Tokens, require_token
-from bot.http.bodies import Instant, read_bytes, read_json
+from bot.http.auth import CALLER, Tokens, require_token
 from bot.http.deployments import LONGEST_URL, PAGE, Line, is_production, told
 from bot.http.incidents import read_body
 from bot.http.problems import Problem
+from bot.http.request_body import Instant, read_bytes, read_json
 from bot.http.rights import Right
 
 GITHUB = "github"

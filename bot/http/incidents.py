@@ -7,21 +7,21 @@ from typing import Annotated, Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from bot.catalog.catalog import Catalog
 from bot.clock import Clock
-from bot.http.access import CALLER, Tokens, require_token
-from bot.http.bodies import Instant, read_json, read_since
+from bot.http.auth import CALLER, Tokens, require_token
 from bot.http.problems import Problem
+from bot.http.request_body import Instant, read_json, read_since
 from bot.http.rights import Right
-from bot.http.wire import instant
-from bot.incidents.conductor import Conductor
+from bot.http.serializers import instant
 from bot.incidents.incident import MOST_TITLE, Change, IllegalChange, Severity, Status, UnknownIncident
-from bot.incidents.learning import Learning
+from bot.incidents.lifecycle import Opening, Responder
 from bot.incidents.ports import View
+from bot.incidents.records.steps import RoomKind
 from bot.incidents.report import WORK, Report, Taken
-from bot.incidents.responder import Opening, Responder
-from bot.incidents.steps import RoomKind
-from bot.incidents.views import Views
-from bot.policy.catalog import Catalog
+from bot.incidents.report_reader import Learning
+from bot.incidents.snapshot_reader import Views
+from bot.incidents.workflow.runner import Conductor
 from bot.store.addresses import local
 
 CHANNEL_WITHIN_S = 5.0

@@ -11,9 +11,9 @@ from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from bot.http.access import rights_of
-from bot.http.answers import ProblemAnswer
-from bot.http.described import DESCRIBED, Described, Parameter
+from bot.http.auth import rights_of
+from bot.http.openapi_descriptions import DESCRIBED, Described, Parameter
+from bot.http.response_models import ProblemAnswer
 
 _REF = "#/components/schemas/{model}"
 _PROBLEM_TYPE = "application/problem+json"

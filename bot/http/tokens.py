@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from bot.clock import Clock
-from bot.http.access import EnvironmentToken
+from bot.http.auth import EnvironmentToken
 from bot.http.problems import Problem
 from bot.http.rights import Caller, known_rights
 from bot.store import api_tokens

@@ -13,14 +13,14 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.incidents.deeds import ALERTMANAGER
+from bot.catalog.catalog import Catalog
+from bot.incidents.audit_entries import ALERTMANAGER
 from bot.incidents.incident import LONGEST_AGO, Change, Incident, Severity, Status, changed
+from bot.incidents.lifecycle import Opening, Responder
 from bot.incidents.records import incidents as records
-from bot.incidents.responder import Opening, Responder
 from bot.incidents.timeline import Entry, Kind
-from bot.policy.catalog import Catalog
 from bot.store.database import Database
-from bot.store.incident_tables import incident_alerts, incidents
+from bot.store.tables.incidents import incident_alerts, incidents
 
 _SEVERITIES: Mapping[str, Severity] = {
     **{severity.value: severity for severity in Severity},

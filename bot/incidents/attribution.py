@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.budgets.window import Span
+from bot.catalog.window import Span
 from bot.incidents.downtime import bad_seconds
 from bot.incidents.incident import Incident
 

@@ -10,15 +10,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from bot.budgets.budget import Events
-from bot.budgets.slo import DowntimeSli, Slo
-from bot.budgets.tiers import KEPT_BEYOND_LONGEST
-from bot.budgets.window import Span
-from bot.freezes.error_budget_policy import UnfreezeRequirement
+from bot.budgets.ledger.rollups import KEPT_BEYOND_LONGEST
+from bot.catalog.catalog import Catalog
+from bot.catalog.error_budget_policy import UnfreezeRequirement
+from bot.catalog.slo import DowntimeSli, Slo
+from bot.catalog.window import Span
 from bot.incidents.attribution import Charge, lasted, own_seconds, own_time
 from bot.incidents.downtime import bad_seconds
 from bot.incidents.incident import Incident
 from bot.incidents.records import incidents as records
-from bot.policy.catalog import Catalog
 from bot.store.database import Database
 
 Counts = Callable[[Slo, Sequence[Span], datetime], Awaitable[Sequence[Events]]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from bot.budgets.window import Span
+from bot.catalog.window import Span
 
 _MICROSECOND = timedelta(microseconds=1)
 _SECOND_US = 1_000_000

@@ -6,15 +6,15 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from bot.catalog.catalog import Service
 from bot.freezes.hold import GOVERNOR
-from bot.incidents.deeds import difference, entry, facts, told, touched
+from bot.incidents.audit_entries import difference, entry, facts, told, touched
 from bot.incidents.incident import Incident, Role, next_in_turn
 from bot.incidents.ports import Rooms
 from bot.incidents.records import incidents as records
-from bot.policy.catalog import Service
 from bot.store import audit
 from bot.store.database import Database
-from bot.store.incident_tables import facilitator_turns
+from bot.store.tables.incidents import facilitator_turns
 
 
 async def name(

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Protocol
 
-from bot.incidents.actions import Action
+from bot.incidents.action import Action
 from bot.incidents.incident import Incident
 from bot.incidents.postmortem import Postmortem
+from bot.incidents.records.steps import Room, RoomKind
 from bot.incidents.reminders import Reminder
-from bot.incidents.steps import Room, RoomKind
 from bot.incidents.timeline import Entry
 from bot.store.outbox import Message, Place
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from bot.incidents.actions import Action
+from bot.incidents.action import Action
 from bot.incidents.incident import Cause, Incident, Role, Status, times
 from bot.incidents.timeline import Entry
 

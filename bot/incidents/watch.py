@@ -8,17 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock
 from bot.freezes.hold import GOVERNOR
-from bot.incidents import action_book, reminders
+from bot.incidents import reminders
 from bot.incidents.cost import Costs
 from bot.incidents.incident import Incident, Status
+from bot.incidents.lifecycle import Responder
 from bot.incidents.ports import View, Voice
+from bot.incidents.records import actions as action_book
 from bot.incidents.records import incidents as records
 from bot.incidents.reminders import Reminder
-from bot.incidents.responder import Responder
-from bot.incidents.views import Views
+from bot.incidents.snapshot_reader import Views
 from bot.store.database import Database
-from bot.store.incident_tables import incident_reminders
 from bot.store.outbox import enqueue
+from bot.store.tables.incidents import incident_reminders
 
 log = structlog.get_logger(__name__)
 

@@ -2,9 +2,9 @@
 
 from pydantic import Field
 
-from bot.policy.fields import KeepTime, Label, Limit, Selector, Slug
-from bot.policy.model import Model
-from bot.policy.quantities import parse_duration
+from bot.policy.documents.fields import KeepTime, Label, Limit, Selector, Slug
+from bot.policy.documents.model import Model
+from bot.policy.documents.quantities import parse_duration
 
 DEFAULT_SOURCE = "prometheus"
 

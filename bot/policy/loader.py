@@ -14,16 +14,16 @@ from pathlib import Path
 
 from yaml import MappingNode, Node, ScalarNode, YAMLError
 
-from bot.policy.catalog import Catalog
+from bot.catalog.catalog import Catalog
 from bot.policy.documents.documents import API_VERSION, KINDS, Document, ServiceDocument
 from bot.policy.faults import Fault, PolicyFaults, did_you_mean, quoted
 from bot.policy.policies import Policies
-from bot.policy.references import clashes, unknown_references, workspace_faults
+from bot.policy.rules.references import clashes, unknown_references, workspace_faults
+from bot.policy.rules.validation import Source, refusals, validate
+from bot.policy.rules.workspaces import main_workspace
 from bot.policy.templates.templates import Template, template, with_placeholders_checked, with_sample
-from bot.policy.tree import Allowance, TooLarge, read_tree
-from bot.policy.validation import Source, refusals, validate
-from bot.policy.workspaces import main_workspace
-from bot.policy.yaml_files import Text, Unreadable, compose, compose_quickly, find_files, read_text
+from bot.policy.yaml.tree import Allowance, TooLarge, read_tree
+from bot.policy.yaml.yaml_files import Text, Unreadable, compose, compose_quickly, find_files, read_text
 
 Compose = Callable[[Text], Iterator[Node]]
 """Answers the root node of each document of a file."""

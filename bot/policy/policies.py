@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.policy.assembly import assemble
-from bot.policy.catalog import Catalog
+from bot.catalog.catalog import Catalog
+from bot.policy.catalog_builder import assemble
 from bot.policy.documents.documents import Document
 from bot.policy.faults import Fault, PolicyFaults
-from bot.policy.label_values import Asked, Wanted
+from bot.policy.templates.label_values import Asked, Wanted
 from bot.policy.templates.templates import Template, expand
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from bot.policy.catalog import Workspace
+from bot.catalog.catalog import Workspace
 
 _SECRET_WORDS = ("token", "key", "secret", "password")
 

@@ -16,12 +16,12 @@ from pathlib import Path
 import structlog
 from watchfiles import awatch
 
-from bot.policy.catalog import Catalog
+from bot.catalog.catalog import Catalog
 from bot.policy.faults import Fault, PolicyFaults
-from bot.policy.label_values import Asked, Wanted
 from bot.policy.loader import read
 from bot.policy.policies import Expanded, Policies
-from bot.policy.yaml_files import find_files
+from bot.policy.templates.label_values import Asked, Wanted
+from bot.policy.yaml.yaml_files import find_files
 
 OnChange = Callable[[Catalog], Awaitable[None]]
 OnFaults = Callable[[tuple[Fault, ...]], Awaitable[None]]

@@ -12,10 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from bot.sandbox.blocks import BLOCKS
-from bot.sandbox.data_blocks import visible_texts
-from bot.sandbox.elements import plain
-from bot.sandbox.facts import LIMITS
-from bot.sandbox.rules import Rule, anything, boolean, by_type, fault, items, one_of, shape, string
+from bot.sandbox.fake_slack.block_kit.data_blocks import visible_texts
+from bot.sandbox.fake_slack.block_kit.elements import plain
+from bot.sandbox.fake_slack.block_kit.rules import (
+    Rule,
+    anything,
+    boolean,
+    by_type,
+    fault,
+    items,
+    one_of,
+    shape,
+    string,
+)
+from bot.sandbox.fake_slack.slack_facts import LIMITS
 
 _NOT_IN_MESSAGES: Final = {"alert"}
 _NOT_IN_MODALS: Final = {"file", "card", "carousel", "context_actions", "data_table"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from bot.sandbox.data_blocks import DATA_BLOCKS, block
-from bot.sandbox.elements import ELEMENTS, IMAGE, plain, text
-from bot.sandbox.facts import LIMITS
+from bot.sandbox.fake_slack.block_kit.data_blocks import DATA_BLOCKS, block
+from bot.sandbox.fake_slack.block_kit.elements import ELEMENTS, IMAGE, plain, text
+from bot.sandbox.fake_slack.block_kit.rules import Rule, anything, boolean, by_type, items, one_of, string
+from bot.sandbox.fake_slack.slack_facts import LIMITS
 from bot.sandbox.rich_text import RICH_TEXT
-from bot.sandbox.rules import Rule, anything, boolean, by_type, items, one_of, string
 
 
 def _elements(*kinds: str) -> Rule:

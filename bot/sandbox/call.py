@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from bot.sandbox.block_kit import has_too_many_tables, is_too_long, message_faults
-from bot.sandbox.errors import SlackError
-from bot.sandbox.facts import LIMITS
-from bot.sandbox.model import Channel, Json, Message
-from bot.sandbox.rates import RateLimits
-from bot.sandbox.views import Views, fill_block_ids
-from bot.sandbox.workspace import Workspace
+from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.model import Channel, Json, Message
+from bot.sandbox.fake_slack.rate_limits import RateLimits
+from bot.sandbox.fake_slack.slack_facts import LIMITS
+from bot.sandbox.fake_slack.views import Views, fill_block_ids
+from bot.sandbox.fake_slack.workspace import Workspace
 
 Item = TypeVar("Item")
 

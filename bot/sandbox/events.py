@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bot.sandbox.model import Json
-from bot.sandbox.sender import Sender
-from bot.sandbox.workspace import APP_ID, BOT_USER_ID, Change, Workspace
+from bot.sandbox.fake_slack.model import Json
+from bot.sandbox.fake_slack.request_sender import Sender
+from bot.sandbox.fake_slack.workspace import APP_ID, BOT_USER_ID, Change, Workspace
 
 _MESSAGES: Final = {
     "public": "message.channels",

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bot.sandbox.errors import SlackError
-from bot.sandbox.facts import LIMITS
-from bot.sandbox.model import Bookmark, Channel, Json, Message
-from bot.sandbox.workspace import Workspace
+from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.model import Bookmark, Channel, Json, Message
+from bot.sandbox.fake_slack.slack_facts import LIMITS
+from bot.sandbox.fake_slack.workspace import Workspace
 
 _EMOJI_NAME: Final = re.compile(r"[a-z0-9_+'-]+(::skin-tone-[2-6])?")
 

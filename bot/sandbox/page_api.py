@@ -17,13 +17,13 @@ import structlog
 from aiohttp import web
 
 from bot.sandbox import marks
-from bot.sandbox.errors import SlackError
+from bot.sandbox.fake_slack.errors import SlackError
 from bot.sandbox.fake_slack.methods.history import written
-from bot.sandbox.model import Channel, Json, Message
-from bot.sandbox.persons import Person
-from bot.sandbox.seed import PEOPLE
+from bot.sandbox.fake_slack.model import Channel, Json, Message
+from bot.sandbox.fake_slack.person import Person
+from bot.sandbox.fake_slack.seed import PEOPLE
+from bot.sandbox.fake_slack.workspace import BOT_USER_ID, Change
 from bot.sandbox.server import StandIn
-from bot.sandbox.workspace import BOT_USER_ID, Change
 
 log = structlog.get_logger(__name__)
 

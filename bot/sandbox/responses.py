@@ -11,10 +11,10 @@ import structlog
 from aiohttp import web
 
 from bot.sandbox.call import checked_blocks
-from bot.sandbox.errors import SlackError
-from bot.sandbox.facts import LIMITS
-from bot.sandbox.model import Channel, Json, Message
-from bot.sandbox.workspace import APP_ID, BOT_ID, BOT_USER_ID, Workspace
+from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.model import Channel, Json, Message
+from bot.sandbox.fake_slack.slack_facts import LIMITS
+from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID, BOT_USER_ID, Workspace
 
 log = structlog.get_logger(__name__)
 

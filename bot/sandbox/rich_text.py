@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.sandbox.facts import LIMITS
-from bot.sandbox.rules import Rule, boolean, by_type, items, one_of, shape, string, whole
+from bot.sandbox.fake_slack.block_kit.rules import Rule, boolean, by_type, items, one_of, shape, string, whole
+from bot.sandbox.fake_slack.slack_facts import LIMITS
 
 _STYLE: Final = shape(
     {},

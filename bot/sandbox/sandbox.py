@@ -11,10 +11,10 @@ import aiohttp
 import structlog
 from aiohttp import web
 
-from bot.sandbox.model import Json
+from bot.sandbox.demo.shop import Clock, Shop
+from bot.sandbox.fake_slack.model import Json
 from bot.sandbox.page_api import PageApi
 from bot.sandbox.server import StandIn
-from bot.sandbox.shop import Clock, Shop
 
 log = structlog.get_logger(__name__)
 

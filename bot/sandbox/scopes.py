@@ -10,9 +10,9 @@ from collections.abc import Collection
 from typing import Final
 
 from bot.sandbox.call import Call
-from bot.sandbox.errors import SlackError
-from bot.sandbox.facts import METHODS
+from bot.sandbox.fake_slack.errors import SlackError
 from bot.sandbox.fake_slack.methods.conversations import wanted_kinds
+from bot.sandbox.fake_slack.slack_facts import METHODS
 
 _FAMILY: Final = {"public": "channels", "private": "groups", "im": "im", "mpim": "mpim"}
 

@@ -42,16 +42,16 @@ from aiohttp import web
 
 from bot.sandbox.call import Platform
 from bot.sandbox.events import Events
-from bot.sandbox.faults import Faults
-from bot.sandbox.model import Json, Message
-from bot.sandbox.persons import Person, Stage
-from bot.sandbox.rates import RateLimits
+from bot.sandbox.fake_slack.fault_injection import Faults
+from bot.sandbox.fake_slack.model import Json, Message
+from bot.sandbox.fake_slack.person import Person, Stage
+from bot.sandbox.fake_slack.rate_limits import RateLimits
+from bot.sandbox.fake_slack.request_sender import ACK_S, RETRY_DELAYS_S, Sender
+from bot.sandbox.fake_slack.seed import acme
+from bot.sandbox.fake_slack.views import Views
+from bot.sandbox.fake_slack.web_api import Made, WebApi
+from bot.sandbox.fake_slack.workspace import Workspace
 from bot.sandbox.responses import ResponseUrls
-from bot.sandbox.seed import acme
-from bot.sandbox.sender import ACK_S, RETRY_DELAYS_S, Sender
-from bot.sandbox.views import Views
-from bot.sandbox.web_api import Made, WebApi
-from bot.sandbox.workspace import Workspace
 
 Found = TypeVar("Found")
 

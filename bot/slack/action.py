@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from bot.incidents.action_book import NewAction, UnknownAction
-from bot.incidents.actions import Action
-from bot.slack import incident_words
-from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, say
-from bot.slack.blocks import NOTHING, Markup, bold, code, context, join, markup, mention, section
-from bot.slack.flag_announcements import sentence
+from bot.formatting import listed
+from bot.incidents.action import Action
+from bot.incidents.records.actions import NewAction, UnknownAction
+from bot.slack.arguments import Hint, name, split
+from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, context, join, markup, mention, section
+from bot.slack.flags.announcements import sentence
 from bot.slack.incident_access import IncidentAccess
-from bot.slack.incident_words import ActionWords, person_of, split_keeping_people, take_due
-from bot.slack.wording import listed
-from bot.slack.words import Hint, name, split
+from bot.slack.incidents import arguments as incident_words
+from bot.slack.incidents.arguments import ActionWords, person_of, split_keeping_people, take_due
+from bot.slack.interactions import Ask, Question, Reply, page_buttons, page_of, say
 from bot.store.addresses import local
 
 PAGE = 15

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 
 from bot.incidents.incident import Incident
-from bot.slack.forms import Form, Submitted, day_input, person_input, text_input, tick_input
-from bot.slack.incident_buttons import ADD_ACTION
-from bot.slack.incident_words import ActionWords
+from bot.slack.blockkit.modals import Form, Submitted, day_input, person_input, text_input, tick_input
+from bot.slack.incidents.arguments import ActionWords
+from bot.slack.incidents.buttons import ADD_ACTION
 
 _MOST = 500
 _FURTHEST_WEST = timedelta(hours=12)

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from bot.clock import Clock
-from bot.freezes.overview import Overview
-from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, say
-from bot.slack.blocks import Markup, bold, context, cut, join, markup, mention, section, when
-from bot.slack.wording import duration
-from bot.slack.words import Hint, length_of, name, split
+from bot.formatting import duration
+from bot.freezes.status import Overview
+from bot.slack.arguments import Hint, length_of, name, split
+from bot.slack.blockkit.blocks import Markup, bold, context, cut, join, markup, mention, section, when
+from bot.slack.interactions import Ask, Question, Reply, page_buttons, page_of, say
 from bot.store import audit
 from bot.store.database import Database
 

@@ -9,21 +9,21 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
+from bot.flags.changes.executor import Toggles
 from bot.flags.ramps.control import Ramps
-from bot.flags.toggles import Toggles
-from bot.freezes.freezer import Freezer
-from bot.freezes.overview import Overview
-from bot.slack.answering import Address, Answering
-from bot.slack.asking import Reply
-from bot.slack.blocks import Markup, code, markup
-from bot.slack.clients import Clients
+from bot.freezes.hold_registry import Freezer
+from bot.freezes.status import Overview
+from bot.slack.blockkit.blocks import Markup, code, markup
+from bot.slack.command_prefix import Naming
 from bot.slack.desk import Desk
 from bot.slack.home.publisher import Home
 from bot.slack.home_contents import HomeContents
 from bot.slack.incident_access import Incidents
 from bot.slack.incident_desk import IncidentDesk
-from bot.slack.naming import Naming
-from bot.slack.people import People
+from bot.slack.interactions import Reply
+from bot.slack.permissions import People
+from bot.slack.response_url import Address, Answering
+from bot.slack.webapi.clients import Clients
 from bot.store.database import Database
 
 log = structlog.get_logger(__name__)

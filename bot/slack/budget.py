@@ -5,12 +5,22 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.budgets.budget import HOUR, Budget
-from bot.freezes.overview import Overview, Point, ServiceStatus
-from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, show_button
-from bot.slack.blocks import Markup, bold, code, context, header, join, line_chart, markup, section
-from bot.slack.figures import amount, burns, doubt, forecast, lacking, left, named, promise, told
-from bot.slack.wording import burn, sparkline
-from bot.slack.words import Hint, name, split
+from bot.formatting import burn, sparkline
+from bot.freezes.status import Overview, Point, ServiceStatus
+from bot.slack.announcements.budget_phrases import (
+    amount,
+    burns,
+    doubt,
+    forecast,
+    lacking,
+    left,
+    named,
+    promise,
+    told,
+)
+from bot.slack.arguments import Hint, name, split
+from bot.slack.blockkit.blocks import Markup, bold, code, context, header, join, line_chart, markup, section
+from bot.slack.interactions import Ask, Question, Reply, page_buttons, page_of, show_button
 
 PAGE = 10
 MOST_SLOS = 20

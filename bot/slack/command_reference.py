@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.slack.asking import Reply, say
-from bot.slack.blocks import Markup, bold, code, join, markup
+from bot.slack.blockkit.blocks import Markup, bold, code, join, markup
+from bot.slack.interactions import Reply, say
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from typing import Any
 
 import structlog
 
-from bot.slack.clients import Clients
-from bot.slack.faults import SlackFault, telling_faults
+from bot.slack.webapi.clients import Clients
+from bot.slack.webapi.errors import SlackFault, telling_faults
 from bot.store.installations import Installations
 
 log = structlog.get_logger(__name__)

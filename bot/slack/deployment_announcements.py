@@ -5,11 +5,11 @@ The words that tell a freeze (see `announcements.py`) do not stand here.
 
 from collections.abc import Callable, Sequence
 
+from bot.catalog.catalog import Workspace
 from bot.deployments.recorder import Bypass
-from bot.policy.catalog import Workspace
+from bot.slack.announcements.budget_phrases import holders, told
 from bot.slack.announcements.freezes import Telling, distinct, message
-from bot.slack.blocks import Markup, bold, code, cut, join, link, markup, mention, when
-from bot.slack.figures import holders, told
+from bot.slack.blockkit.blocks import Markup, bold, code, cut, join, link, markup, mention, when
 from bot.store.outbox import Message
 
 _MOST_HOLDS = 3

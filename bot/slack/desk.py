@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from bot.clock import Clock
+from bot.flags.changes.executor import Toggles
 from bot.flags.ramps.control import Ramps
-from bot.flags.toggles import Toggles
-from bot.freezes.freezer import Freezer
-from bot.freezes.overview import Overview, UnknownService
-from bot.slack.asking import Ask, Reply, say
+from bot.freezes.hold_registry import Freezer
+from bot.freezes.status import Overview, UnknownService
+from bot.slack.arguments import Hint, nearest, split, unknown
 from bot.slack.audit import AuditCommand
-from bot.slack.blocks import code, markup
+from bot.slack.blockkit.blocks import code, markup
 from bot.slack.budget import BudgetCommand
 from bot.slack.command_reference import BY_NAME, help_on, help_on_all
 from bot.slack.flag import FlagCommand
@@ -21,9 +21,9 @@ from bot.slack.flag_buttons import FlagButtons, Pressed
 from bot.slack.freeze import FreezeCommand
 from bot.slack.governor import GovernorCommand
 from bot.slack.incident_desk import IncidentDesk
-from bot.slack.people import People
+from bot.slack.interactions import Ask, Reply, say
+from bot.slack.permissions import People
 from bot.slack.ship import ShipCommand
-from bot.slack.words import Hint, nearest, split, unknown
 from bot.store.database import Database
 
 _SUBCOMMANDS = {"freeze": ("lift", "exempt")}

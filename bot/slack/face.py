@@ -20,26 +20,26 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
+from bot.flags.changes.executor import Toggles
 from bot.flags.ramps.control import Ramps
-from bot.flags.toggles import Toggles
-from bot.freezes.freezer import Freezer
-from bot.freezes.overview import Overview
-from bot.slack.answering import Address
-from bot.slack.asking import SHARE, SHOW, TURN_BACK, TURN_ON, Ask, Question
+from bot.freezes.hold_registry import Freezer
+from bot.freezes.status import Overview
+from bot.slack.background_tasks import Jobs
 from bot.slack.branches import Branch, Branches, Offered, Unserved
-from bot.slack.clients import Clients
+from bot.slack.command_prefix import Naming
 from bot.slack.command_reference import COMMANDS
 from bot.slack.departures import EVENTS as DEPARTURES
 from bot.slack.departures import Departures
-from bot.slack.flag_announcements import APPROVE, DECLINE
 from bot.slack.flag_orders import ORDERS, ordered
+from bot.slack.flags.announcements import APPROVE, DECLINE
 from bot.slack.home_view import HOME_SHOW
 from bot.slack.incident_access import Incidents
 from bot.slack.incident_face import IncidentFace
-from bot.slack.jobs import Jobs
-from bot.slack.naming import Naming
+from bot.slack.interactions import SHARE, SHOW, TURN_BACK, TURN_ON, Ask, Question
 from bot.slack.requests import At, Request, begin
-from bot.store import requests
+from bot.slack.response_url import Address
+from bot.slack.webapi.clients import Clients
+from bot.store import idempotency as requests
 from bot.store.database import Database
 
 log = structlog.get_logger(__name__)

@@ -3,26 +3,35 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
+from bot.catalog.catalog import FlagEnvironment
 from bot.clock import Clock
 from bot.flags.backend import ApprovalRequired, FlagError
 from bot.flags.change import FlagChange, Kill, SetExposure, TurnOff, TurnOn
+from bot.flags.change_request import (
+    AlreadyRequested,
+    Barred,
+    Live,
+    Order,
+    Outcome,
+    ToggleError,
+    Unchanged,
+    Waiting,
+)
+from bot.flags.changes.executor import Toggles
 from bot.flags.flag import FlagState, exposure_in_words
-from bot.flags.order import AlreadyRequested, Barred, Live, Order, Outcome, ToggleError, Unchanged, Waiting
-from bot.flags.owners import channels, find_environment, owners
+from bot.flags.ownership import channels, find_environment, owners
 from bot.flags.ramp import InvalidRamp
 from bot.flags.ramps.control import RampError, Ramps
 from bot.flags.records import history as records
-from bot.flags.toggles import Toggles
-from bot.freezes.overview import Overview
-from bot.policy.catalog import FlagEnvironment
-from bot.slack import flag_words
-from bot.slack.asking import Ask, Question, Reply, say, show_button
-from bot.slack.blocks import Markup, bold, code, context, join, markup, section, when
-from bot.slack.flag_announcements import change_in_words, sentence
+from bot.freezes.status import Overview
+from bot.slack.arguments import Hint, nearest, split
+from bot.slack.blockkit.blocks import Markup, bold, code, context, join, markup, section, when
 from bot.slack.flag_views import FlagView, flag_list, history, one_flag, stale_flags
-from bot.slack.flag_words import Meant
-from bot.slack.people import Allowed, People, refusal
-from bot.slack.words import Hint, nearest, split
+from bot.slack.flags import arguments as flag_words
+from bot.slack.flags.announcements import change_in_words, sentence
+from bot.slack.flags.arguments import Meant
+from bot.slack.interactions import Ask, Question, Reply, say, show_button
+from bot.slack.permissions import Allowed, People, refusal
 from bot.store.addresses import local
 from bot.store.database import Database
 

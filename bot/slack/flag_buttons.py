@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from bot.flags.backend import FlagError
-from bot.flags.order import Barred, Busy, Moved, NotOpen, Order, OwnApproval, ToggleError
+from bot.flags.change_request import Barred, Busy, Moved, NotOpen, Order, OwnApproval, ToggleError
+from bot.flags.changes.event_publisher import in_steps
+from bot.flags.changes.executor import Toggles
 from bot.flags.ramps.control import Ramps
-from bot.flags.telling import in_steps
-from bot.flags.toggles import Toggles
-from bot.freezes.overview import Overview
-from bot.slack.asking import Ask, Question, Reply, say, show_button
-from bot.slack.blocks import Markup, bold, markup, mention, section
+from bot.freezes.status import Overview
+from bot.slack.blockkit.blocks import Markup, bold, markup, mention, section
 from bot.slack.flag import barred_in_words
-from bot.slack.flag_announcements import APPROVE, change_in_words, sentence
-from bot.slack.people import Allowed, People, refusal
+from bot.slack.flags.announcements import APPROVE, change_in_words, sentence
+from bot.slack.interactions import Ask, Question, Reply, say, show_button
+from bot.slack.permissions import Allowed, People, refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from bot.flags.ramp_records import KeptRamp
-from bot.slack.asking import Question
-from bot.slack.blocks import button, confirmation
+from bot.flags.records.ramps import KeptRamp
+from bot.slack.blockkit.blocks import button, confirmation
+from bot.slack.interactions import Question
 from bot.store.outbox import Block
 
 KILL = "flag.kill"

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.flags.flag import FlagState, exposure_in_words, percent
-from bot.flags.promises import Promise, PromiseKind
-from bot.flags.ramp_records import KeptRamp, RampState
-from bot.slack.asking import Question, Reply, page_buttons, page_of, say, show_button
-from bot.slack.blocks import (
+from bot.flags.records.ramps import KeptRamp, RampState
+from bot.flags.records.reverts import Promise, PromiseKind
+from bot.formatting import duration, from_now, listed
+from bot.slack.blockkit.blocks import (
     Markup,
     bold,
     code,
@@ -22,8 +22,8 @@ from bot.slack.blocks import (
     section,
     when,
 )
-from bot.slack.flag_announcements import reason_in_words
-from bot.slack.wording import duration, from_now, listed
+from bot.slack.flags.announcements import reason_in_words
+from bot.slack.interactions import Question, Reply, page_buttons, page_of, say, show_button
 from bot.store import audit
 
 PAGE = 15

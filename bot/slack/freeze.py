@@ -4,17 +4,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 
+from bot.catalog.catalog import Service
+from bot.catalog.error_budget_policy import Missing
 from bot.clock import Clock
-from bot.freezes.error_budget_policy import Missing
-from bot.freezes.freezer import AlreadyRequested, Freezer, NothingToLift
 from bot.freezes.hold import Hold, HoldKind
-from bot.freezes.overview import Overview
-from bot.policy.catalog import Service
-from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, say
-from bot.slack.blocks import NOTHING, Markup, bold, code, context, join, markup, mention, section, when
-from bot.slack.figures import lacking, told
-from bot.slack.people import Allowed, People, refusal
-from bot.slack.words import Hint, Until, end, name, reason, split, unquoted
+from bot.freezes.hold_registry import AlreadyRequested, Freezer, NothingToLift
+from bot.freezes.status import Overview
+from bot.slack.announcements.budget_phrases import lacking, told
+from bot.slack.arguments import Hint, Until, end, name, reason, split, unquoted
+from bot.slack.blockkit.blocks import (
+    NOTHING,
+    Markup,
+    bold,
+    code,
+    context,
+    join,
+    markup,
+    mention,
+    section,
+    when,
+)
+from bot.slack.interactions import Ask, Question, Reply, page_buttons, page_of, say
+from bot.slack.permissions import Allowed, People, refusal
 from bot.store.addresses import local
 
 PAGE = 10

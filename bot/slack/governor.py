@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from bot.freezes.overview import Overview
-from bot.slack.asking import Ask, Reply, say
-from bot.slack.blocks import Markup, bold, code, join, markup
+from bot.freezes.status import Overview
+from bot.slack.arguments import Hint, name, nearest, split
+from bot.slack.blockkit.blocks import Markup, bold, code, join, markup
 from bot.slack.command_reference import help_on_all
-from bot.slack.people import Allowed, People, Right, Unsure, named, within
-from bot.slack.words import Hint, name, nearest, split
+from bot.slack.interactions import Ask, Reply, say
+from bot.slack.permissions import Allowed, People, Right, Unsure, named, within
 
 _WORDS = ("help", "whoami")
 

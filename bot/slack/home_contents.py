@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from bot.flags.owners import owners
-from bot.flags.ramp_records import KeptRamp
+from bot.flags.ownership import owners
 from bot.flags.ramps.control import Ramps
-from bot.freezes.overview import ServiceStatus
-from bot.incidents.actions import Action
+from bot.flags.records.ramps import KeptRamp
+from bot.freezes.status import ServiceStatus
+from bot.incidents.action import Action
 from bot.incidents.incident import Incident
 from bot.incidents.ports import View
 from bot.slack.action import by_urgency
 from bot.slack.incident_access import IncidentAccess
-from bot.slack.people import UNKNOWN_ZONE, Allowed, Zone
+from bot.slack.permissions import UNKNOWN_ZONE, Allowed, Zone
 from bot.store.addresses import local
 
 _MOST_READ = 200

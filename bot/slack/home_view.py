@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 
 from bot.flags.flag import percent
-from bot.flags.ramp_records import KeptRamp
-from bot.freezes.overview import ServiceStatus
-from bot.incidents.actions import Action
+from bot.flags.records.ramps import KeptRamp
+from bot.formatting import listed
+from bot.freezes.status import ServiceStatus
+from bot.incidents.action import Action
 from bot.incidents.ports import View
-from bot.slack.asking import Question
-from bot.slack.blocks import (
+from bot.slack.announcements.budget_phrases import lacking, left, told
+from bot.slack.blockkit.blocks import (
     NOTHING,
     Markup,
     actions,
@@ -24,14 +25,13 @@ from bot.slack.blocks import (
     markup,
     section,
 )
-from bot.slack.figures import lacking, left, told
 from bot.slack.flag_orders import ramp_buttons
 from bot.slack.flag_views import ramp_in_words
 from bot.slack.home_contents import Contents
-from bot.slack.incident_buttons import DONE, progress_buttons
-from bot.slack.incident_card import headline, spent
-from bot.slack.people import Zone
-from bot.slack.wording import listed
+from bot.slack.incidents.buttons import DONE, progress_buttons
+from bot.slack.incidents.card import headline, spent
+from bot.slack.interactions import Question
+from bot.slack.permissions import Zone
 from bot.store.addresses import local
 from bot.store.outbox import Block
 

@@ -2,22 +2,22 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+from bot.formatting import listed, percent
 from bot.incidents.incident import Severity, Status
+from bot.incidents.lifecycle import Opening
 from bot.incidents.ports import View
-from bot.incidents.responder import Opening
-from bot.slack import incident_words
-from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, show_button
-from bot.slack.blocks import Markup, bold, code, context, join, markup, section, when
-from bot.slack.forms import Form
+from bot.slack.arguments import Hint, length_of, name, nearest, split, unquoted
+from bot.slack.blockkit.blocks import Markup, bold, code, context, join, markup, section, when
+from bot.slack.blockkit.modals import Form
 from bot.slack.incident_access import IncidentAccess
-from bot.slack.incident_buttons import incident_buttons
-from bot.slack.incident_card import card_blocks
-from bot.slack.incident_deeds import IncidentDeeds
-from bot.slack.incident_form import opening_form
-from bot.slack.incident_report import report_reply
-from bot.slack.incident_words import ROLES, person_of, split_keeping_people
-from bot.slack.wording import listed, percent
-from bot.slack.words import Hint, length_of, name, nearest, split, unquoted
+from bot.slack.incidents import arguments as incident_words
+from bot.slack.incidents.arguments import ROLES, person_of, split_keeping_people
+from bot.slack.incidents.buttons import incident_buttons
+from bot.slack.incidents.card import card_blocks
+from bot.slack.incidents.modals import opening_form
+from bot.slack.incidents.operations import IncidentDeeds
+from bot.slack.incidents.report import report_reply
+from bot.slack.interactions import Ask, Question, Reply, page_buttons, page_of, show_button
 from bot.store.addresses import local
 
 PAGE = 10

@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from bot.clock import Clock
-from bot.freezes.overview import Overview
-from bot.incidents import steps
-from bot.incidents.action_book import ActionBook
-from bot.incidents.closing import Closing
+from bot.freezes.status import Overview
 from bot.incidents.incident import Incident, UnknownIncident
-from bot.incidents.learning import Learning
+from bot.incidents.lifecycle import Responder
 from bot.incidents.ports import View
-from bot.incidents.responder import Responder
-from bot.incidents.views import Views
-from bot.slack.asking import Ask
-from bot.slack.blocks import Markup, code, markup
-from bot.slack.people import Allowed, People, refusal
-from bot.slack.words import Hint
-from bot.store import requests
+from bot.incidents.postmortem_closing import Closing
+from bot.incidents.records import steps
+from bot.incidents.records.actions import ActionBook
+from bot.incidents.report_reader import Learning
+from bot.incidents.snapshot_reader import Views
+from bot.slack.arguments import Hint
+from bot.slack.blockkit.blocks import Markup, code, markup
+from bot.slack.interactions import Ask
+from bot.slack.permissions import Allowed, People, refusal
+from bot.store import idempotency as requests
 from bot.store.addresses import qualified
 from bot.store.database import Database
-from bot.store.incident_tables import incidents
+from bot.store.tables.incidents import incidents
 
 _NUMBER = re.compile(r"#?(\d{1,15})")
 

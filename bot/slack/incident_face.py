@@ -13,14 +13,14 @@ import structlog
 from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 from slack_bolt.context.ack.async_ack import AsyncAck
 
-from bot.slack.answering import Address
-from bot.slack.asking import Ask, Question
+from bot.slack.background_tasks import Jobs
+from bot.slack.blockkit.modals import Submitted
 from bot.slack.branches import Branch, Branches, Unserved
-from bot.slack.forms import Submitted
-from bot.slack.incident_buttons import PREFIXES
-from bot.slack.incident_pins import EVENTS, Reacted
-from bot.slack.jobs import Jobs
+from bot.slack.incidents.buttons import PREFIXES
+from bot.slack.incidents.timeline_pins import EVENTS, Reacted
+from bot.slack.interactions import Ask, Question
 from bot.slack.requests import At, Request, begin
+from bot.slack.response_url import Address
 
 log = structlog.get_logger(__name__)
 

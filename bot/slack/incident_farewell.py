@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from bot.formatting import percent
 from bot.incidents.incident import Incident
 from bot.incidents.ports import View
-from bot.incidents.steps import RoomKind
-from bot.slack.blocks import NOTHING, Markup, bold, code, join, markup, mention, section
-from bot.slack.wording import percent
+from bot.incidents.records.steps import RoomKind
+from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, join, markup, mention, section
 from bot.store.outbox import Message
 
 POSTMORTEM_CLOSED = "postmortem_closed"

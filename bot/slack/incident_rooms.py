@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.incidents.ports import Channel
-from bot.slack.clients import ClientOf
-from bot.slack.incident_room import IncidentRoom
+from bot.slack.incidents.channels import IncidentRoom
+from bot.slack.webapi.clients import ClientOf
 from bot.store.addresses import local, qualified, team_of
 from bot.store.outbox import Message, Place
 

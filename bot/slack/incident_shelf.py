@@ -5,10 +5,10 @@ The faults are those of `incident_room.py`; a call that fails is not tried again
 
 import copy
 
-from bot.slack.canvases import SlackCanvases
-from bot.slack.clients import ClientOf
-from bot.slack.files import SlackFiles
-from bot.slack.incident_room import telling
+from bot.slack.incidents.channels import telling
+from bot.slack.webapi.canvases import SlackCanvases
+from bot.slack.webapi.clients import ClientOf
+from bot.slack.webapi.files import SlackFiles
 from bot.store.addresses import local, team_of
 
 

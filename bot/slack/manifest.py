@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.slack.command_reference import COMMANDS
 from bot.slack.departures import EVENTS as DEPARTURES
-from bot.slack.incident_pins import EVENTS as REACTIONS
+from bot.slack.incidents.timeline_pins import EVENTS as REACTIONS
 
 NAME = "Governor"
 DESCRIPTION = "Error budgets that decide when to ship"

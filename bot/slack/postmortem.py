@@ -6,20 +6,32 @@ from typing import Protocol
 
 import structlog
 
-from bot.incidents.closing import NotClosable
 from bot.incidents.incident import Cause, Change
 from bot.incidents.ports import View
 from bot.incidents.postmortem import Obstacle, Part, Postmortem
-from bot.incidents.steps import RoomKind
-from bot.slack.asking import Ask, Reply, say
-from bot.slack.blocks import NOTHING, TEXT, Markup, actions, bold, button, code, cut, markup, mention, section
-from bot.slack.faults import SlackFault
+from bot.incidents.postmortem_closing import NotClosable
+from bot.incidents.records.steps import RoomKind
+from bot.slack.arguments import Hint, split
+from bot.slack.blockkit.blocks import (
+    NOTHING,
+    TEXT,
+    Markup,
+    actions,
+    bold,
+    button,
+    code,
+    cut,
+    markup,
+    mention,
+    section,
+)
 from bot.slack.incident_access import IncidentAccess
-from bot.slack.incident_buttons import OPEN_POSTMORTEM
-from bot.slack.incident_card import document_blocks
-from bot.slack.incident_deeds import telling
+from bot.slack.incidents.buttons import OPEN_POSTMORTEM
+from bot.slack.incidents.card import document_blocks
+from bot.slack.incidents.operations import telling
+from bot.slack.interactions import Ask, Reply, say
 from bot.slack.postmortem_form import HEADINGS
-from bot.slack.words import Hint, split
+from bot.slack.webapi.errors import SlackFault
 from bot.store.addresses import local
 
 log = structlog.get_logger(__name__)

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from bot.incidents.incident import Cause, Incident
 from bot.incidents.postmortem import PROMPTS, Part
-from bot.slack.forms import Form, Submitted, choice_input, moment_input, text_input
-from bot.slack.incident_buttons import CAUSE, EDIT, TIMES
-from bot.slack.incident_form import span_faults
+from bot.slack.blockkit.modals import Form, Submitted, choice_input, moment_input, text_input
+from bot.slack.incidents.buttons import CAUSE, EDIT, TIMES
+from bot.slack.incidents.modals import span_faults
 
 HEADINGS = {
     Part.SUMMARY: "What happened",

@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bot.slack.answering import Address
-from bot.slack.asking import Reply, say
-from bot.slack.blocks import code, markup
+from bot.slack.background_tasks import Jobs
+from bot.slack.blockkit.blocks import code, markup
 from bot.slack.branches import Branch, Branches, Unserved
-from bot.slack.jobs import Jobs
+from bot.slack.interactions import Reply, say
+from bot.slack.response_url import Address
 
 At = Callable[[Branch], Awaitable[None]]
 """Work that is done at a branch."""

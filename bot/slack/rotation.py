@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.faults import SlackFault, telling_faults
-from bot.slack.install import Credentials
+from bot.slack.oauth.flow import Credentials
+from bot.slack.webapi.errors import SlackFault, telling_faults
 from bot.store.installations import Installation, Installations
 
 log = structlog.get_logger(__name__)

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bot.catalog.catalog import Service
+from bot.formatting import listed
 from bot.freezes.hold import HoldKind
-from bot.freezes.overview import Overview, ServiceStatus
+from bot.freezes.status import Overview, ServiceStatus
 from bot.freezes.verdict import Change, Verdict
-from bot.policy.catalog import Service
-from bot.slack.asking import Ask, Question, Reply, page_buttons, page_of, say, show_button
-from bot.slack.blocks import NOTHING, Markup, bold, code, context, join, markup, section
-from bot.slack.figures import holders, lacking, left, term
-from bot.slack.wording import listed
-from bot.slack.words import Hint, name, split, unquoted
+from bot.slack.announcements.budget_phrases import holders, lacking, left, term
+from bot.slack.arguments import Hint, name, split, unquoted
+from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, context, join, markup, section
+from bot.slack.interactions import Ask, Question, Reply, page_buttons, page_of, say, show_button
 
 PAGE = 20
 MOST_CHANGE = 200

@@ -9,37 +9,38 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.budgets.budget import HOUR, Budget, Events, assess
-from bot.budgets.slo import EventsSli, Slo
-from bot.budgets.window import RollingWindow
+from bot.catalog.catalog import Service, Teams, Workspace
+from bot.catalog.error_budget_policy import ErrorBudgetPolicy
+from bot.catalog.slo import EventsSli, Slo
+from bot.catalog.window import RollingWindow
+from bot.flags.change_request import ApprovalAsked, FlagOccasion
 from bot.flags.flag import FlagState
 from bot.flags.guard import Guard
-from bot.flags.order import ApprovalAsked, FlagOccasion
 from bot.flags.ramp import Ramp
-from bot.flags.ramp_records import KeptRamp, RampState
-from bot.freezes.error_budget_policy import ErrorBudgetPolicy
-from bot.freezes.freezer import Occasion
+from bot.flags.records.ramps import KeptRamp, RampState
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
-from bot.freezes.overview import Point, ServiceStatus
+from bot.freezes.hold_registry import Occasion
+from bot.freezes.status import Point, ServiceStatus
 from bot.freezes.transition import BudgetExhausted
-from bot.incidents.actions import Action
+from bot.incidents.action import Action
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import Incident, Severity, Status
 from bot.incidents.ports import LiveFlag, View
 from bot.incidents.postmortem import Part
-from bot.incidents.steps import Room, RoomKind
-from bot.policy.catalog import Service, Teams, Workspace
+from bot.incidents.records.steps import Room, RoomKind
 from bot.slack import budget as budgets
-from bot.slack import incident_form, postmortem_form, ship
+from bot.slack import postmortem_form, ship
 from bot.slack.action_form import action_form
 from bot.slack.announcements.freezes import Announcer
-from bot.slack.asking import Question
+from bot.slack.blockkit.modals import Form
 from bot.slack.command_reference import help_on_all
-from bot.slack.flag_announcements import FlagAnnouncer
 from bot.slack.flag_views import FlagView, one_flag
-from bot.slack.forms import Form
+from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.home_contents import Contents
 from bot.slack.home_view import home_view
-from bot.slack.incident_card import card_blocks, document_blocks
+from bot.slack.incidents import modals as incident_form
+from bot.slack.incidents.card import card_blocks, document_blocks
+from bot.slack.interactions import Question
 from bot.store.outbox import Block, Message
 
 _SERVICE, _FLAG, _ENVIRONMENT = "specimen", "new-specimen", "production"

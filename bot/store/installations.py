@@ -13,8 +13,8 @@ from sqlalchemy import Row, delete, select, update
 
 from bot.store import audit
 from bot.store.database import Database
-from bot.store.installation_tables import installations, oauth_states
-from bot.store.sealing import Seal
+from bot.store.encryption import Seal
+from bot.store.tables.installations import installations, oauth_states
 
 GOVERNOR = "governor"
 

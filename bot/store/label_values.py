@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 
 from bot.store.database import Database
-from bot.store.label_value_table import label_values as table
+from bot.store.tables.label_values import label_values as table
 
 
 @dataclass(frozen=True, slots=True)

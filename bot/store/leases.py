@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import SharedClock
 from bot.store.database import Database
-from bot.store.replica_tables import leases, replicas
+from bot.store.tables.replicas import leases, replicas
 
 log = structlog.get_logger(__name__)
 

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from bot.budgets.assessment import Question, assess_all
 from bot.budgets.budget import Budget, Events
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.slo import Sli, Slo
+from bot.budgets.ledger.rollups import seconds
 from bot.budgets.source import Bucket, SourceError
-from bot.budgets.tiers import seconds
-from bot.budgets.window import Span
+from bot.catalog.slo import Sli, Slo
+from bot.catalog.window import Span
 from tests.values import MINUTE
 
 

@@ -21,7 +21,7 @@ from bot.budgets.budget import (
     remaining,
     worst,
 )
-from bot.budgets.window import CalendarUnit, CalendarWindow, RollingWindow
+from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
 from tests.values import DAY, HOUR, NOW, budget, slo
 
 EVENTS = st.builds(

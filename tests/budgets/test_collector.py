@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from bot.budgets.budget import NO_EVENTS, Events, SloState
 from bot.budgets.collector import Collector, Progress
 from bot.budgets.ledger.ledger import Fault, Ledger, PushedEvent
-from bot.budgets.reads import SHORT_OVERLAP
-from bot.budgets.slo import CounterSli, DowntimeSli, EventsSli, Slo
+from bot.budgets.read_plan import SHORT_OVERLAP
 from bot.budgets.source import InvalidAnswer, SourceRefused, SourceUnavailable
-from bot.budgets.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
+from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, Slo
+from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from bot.store.database import Database
 from bot.store.tables.core import metadata
 from tests.budgets.sources import CountingSource, assessed, truth

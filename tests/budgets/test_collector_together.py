@@ -9,9 +9,9 @@ import pytest
 from bot.budgets.budget import SloState
 from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.slo import CounterSli, Sli, Slo
 from bot.budgets.source import Bucket, InvalidAnswer, SourceError, SourceRefused, SourceUnavailable
-from bot.budgets.window import RollingWindow, Span
+from bot.catalog.slo import CounterSli, Sli, Slo
+from bot.catalog.window import RollingWindow, Span
 from tests.budgets.sources import CountingSource, assessed, truth
 from tests.values import HOUR, MINUTE, NOW, prometheus_sli, slo
 

@@ -11,8 +11,8 @@ from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator, burn_windows
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.pushed_events import PushedEvent
+from bot.catalog.catalog import Service
 from bot.clock import SystemClock
-from bot.policy.catalog import Service
 from bot.store.database import Database
 from bot.store.tables.core import metadata
 from tests.values import DAY, HOUR, MINUTE, NOW, STANDARD, catalog, service, slo

@@ -9,10 +9,10 @@ import pytest
 
 from bot.budgets.budget import Events
 from bot.budgets.ledger.ledger import Fault, Ledger, PushedEvent
-from bot.budgets.ledger_state import LedgerState
-from bot.budgets.slo import Slo
+from bot.budgets.ledger.state import LedgerState
 from bot.budgets.source import Bucket
-from bot.budgets.window import RollingWindow, Span
+from bot.catalog.slo import Slo
+from bot.catalog.window import RollingWindow, Span
 from bot.store.database import Database
 from tests.values import DAY, HOUR, MINUTE, NOW, prometheus_sli, slo
 

@@ -12,10 +12,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.budgets.slo import CounterSli, EventsSli, LatencySli, Sli
 from bot.budgets.source import Bucket, InvalidAnswer, SourceError, SourceRefused, SourceUnavailable
 from bot.budgets.sources.prometheus.source import PrometheusSource
-from bot.budgets.window import Span
+from bot.catalog.slo import CounterSli, EventsSli, LatencySli, Sli
+from bot.catalog.window import Span
 from tests.servers import free_port, running_prometheus
 from tests.values import HOUR, MINUTE, NOW
 

@@ -13,9 +13,9 @@ import pytest
 from bot.budgets.budget import Events, SloState
 from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Fault, Ledger
-from bot.budgets.slo import CounterSli
 from bot.budgets.sources.prometheus.source import PrometheusSource
-from bot.budgets.window import RollingWindow, Span
+from bot.catalog.slo import CounterSli
+from bot.catalog.window import RollingWindow, Span
 from bot.store.database import Database
 from bot.store.tables.core import metadata
 from tests.budgets.sources import assessed

@@ -9,11 +9,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.budgets.slo import CounterSli, LatencySli, Sli
 from bot.budgets.source import Bucket, SourceError
+from bot.budgets.sources.prometheus.selectors import families, is_part_of, join, parse
 from bot.budgets.sources.prometheus.source import PrometheusSource
-from bot.budgets.sources.selectors import families, is_part_of, join, parse
-from bot.budgets.window import Span
+from bot.catalog.slo import CounterSli, LatencySli, Sli
+from bot.catalog.window import Span
 from tests.servers import running_prometheus
 from tests.values import DAY, HOUR, MINUTE, NOW
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.budgets.ledger_state import Fault, LedgerState
-from bot.budgets.reads import Read, edge_to_refine, is_ahead, plan_reads
-from bot.budgets.tiers import base_width, seconds
-from bot.budgets.window import CalendarUnit, CalendarWindow, RollingWindow, Span
+from bot.budgets.ledger.rollups import base_width, seconds
+from bot.budgets.ledger.state import Fault, LedgerState
+from bot.budgets.read_plan import Read, edge_to_refine, is_ahead, plan_reads
+from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span
 from tests.values import DAY, HOUR, MINUTE, NOW
 
 SECOND = timedelta(seconds=1)

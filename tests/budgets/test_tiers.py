@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.budgets.ledger_state import LedgerState
-from bot.budgets.tiers import (
+from bot.budgets.ledger.rollups import (
     DAY,
     HOUR,
     MINUTE,
@@ -22,7 +21,8 @@ from bot.budgets.tiers import (
     seconds,
     tiers,
 )
-from bot.budgets.window import Span
+from bot.budgets.ledger.state import LedgerState
+from bot.catalog.window import Span
 from tests.values import NOW
 
 

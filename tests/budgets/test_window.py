@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.budgets.window import CalendarUnit, CalendarWindow, RollingWindow, Span
+from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 
-from bot.budgets.window import Span
+from bot.catalog.window import Span
 
 METRIC = "http_requests_total"
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.flags import toggles as carrying_out
 from bot.flags.backend import Applied, BackendUnavailable, Conflict, OutcomeUnknown
 from bot.flags.backends.local import LocalBackend
 from bot.flags.change import FlagChange, SetExposure, TurnOff
+from bot.flags.change_request import AlreadyRequested, Live, Order, Unseen
+from bot.flags.changes import executor as carrying_out
 from bot.flags.flag import FlagState
-from bot.flags.order import AlreadyRequested, Live, Order, Unseen
 from tests.slack.flag_office import FLAG, audited, changes, exposure, later, open_flag_office, told
 from tests.slack.office import Office
 

@@ -20,7 +20,7 @@ from bot.flags.backend import (
     RateLimited,
     Unsupported,
 )
-from bot.flags.backends.calls import JsonApi
+from bot.flags.backends.http_json import JsonApi
 from bot.flags.backends.unleash import UnleashBackend
 from bot.flags.change import FlagChange, Kill, Restore, SetExposure, TurnOff, TurnOn
 from bot.flags.flag import FlagState, Shape

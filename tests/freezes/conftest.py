@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from bot.freezes.freezer import Freezer, Occasion
+from bot.freezes.hold_registry import Freezer, Occasion
 from bot.store.database import Database
 from bot.store.outbox import Message
 from bot.store.tables.core import metadata

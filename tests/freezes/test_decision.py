@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.budgets.budget import Budget, SloState
-from bot.freezes.decision import Decision, Standing, decide
-from bot.freezes.error_budget_policy import (
+from bot.catalog.error_budget_policy import (
     ErrorBudgetPolicy,
     Missing,
     OnMissingData,
     UnfreezeRequirement,
 )
+from bot.freezes.decision import Decision, Standing, decide
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.transition import (
     BudgetExhausted,

@@ -7,8 +7,8 @@ from datetime import datetime
 import pytest
 from sqlalchemy import select
 
-from bot.freezes.freezer import AlreadyRequested, Freezer, NothingToLift, Occasion
 from bot.freezes.hold import Hold, HoldKind
+from bot.freezes.hold_registry import AlreadyRequested, Freezer, NothingToLift, Occasion
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.outbox import Message

@@ -10,17 +10,17 @@ from aiohttp import web
 
 from bot.budgets.budget import Budget
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.slo import Slo
-from bot.freezes.freezer import Freezer
-from bot.freezes.overview import Overview
-from bot.http.access import EnvironmentToken
+from bot.catalog.catalog import Catalog, Service
+from bot.catalog.slo import Slo
+from bot.freezes.hold_registry import Freezer
+from bot.freezes.status import Overview
 from bot.http.api import Api
-from bot.http.bodies import MOST_BYTES
+from bot.http.auth import EnvironmentToken
 from bot.http.events import EventsEndpoint
-from bot.http.operations import Check, Operations
+from bot.http.health import Check, Operations
 from bot.http.problems import problems
+from bot.http.request_body import MOST_BYTES
 from bot.metrics import Metrics
-from bot.policy.catalog import Catalog, Service
 from bot.store.database import Database
 from bot.store.tables.core import metadata
 from tests.values import NOW, budget, catalog, prometheus_sli, service, slo

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bot.freezes.hold import HoldKind
-from bot.http.wire import instant
-from bot.sandbox.model import Message
+from bot.http.serializers import instant
+from bot.sandbox.fake_slack.model import Message
 from bot.store import audit
 from bot.store.outbox import read_backlog
 from tests.http.github import SHA, api, deliver, delivery

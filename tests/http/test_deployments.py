@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.http.wire import instant
+from bot.http.serializers import instant
 from tests.http.github import api, deliver, delivery
 from tests.http.whole import Whole, whole_bot
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.budgets.window import Span
+from bot.catalog.window import Span
 from tests.http.conftest import House
 from tests.values import DAY, NOW
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from bot.http.github import is_signed
 from bot.http.rights import read_rights
 from bot.store import api_tokens, audit
-from bot.store.deployment_tables import deployments
+from bot.store.tables.deployments import deployments
 from tests.http.github import SHA, deliver, delivery
 from tests.http.whole import Whole, whole_bot
 from tests.npm import installed

@@ -19,9 +19,9 @@ import pytest
 import structlog
 from yarl import URL
 
-from bot.http.bodies import MOST_BYTES
 from bot.http.openapi import served
-from bot.sandbox.workspace import TEAM_ID
+from bot.http.request_body import MOST_BYTES
+from bot.sandbox.fake_slack.workspace import TEAM_ID
 from tests.http.whole import TOKEN, Whole, whole_bot
 
 T = TypeVar("T")

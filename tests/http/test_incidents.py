@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.incidents.incident import Status
-from bot.sandbox.faults import Fault
+from bot.sandbox.fake_slack.fault_injection import Fault
 from tests.incidents.staging import Scene, staged
 
 OPENING = {"title": "Checkout 500s", "severity": "sev2", "services": ["checkout"], "key": "pager-1"}

@@ -18,8 +18,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from bot.http.described import DESCRIBED
 from bot.http.openapi import document, served
+from bot.http.openapi_descriptions import DESCRIBED
 from tests.http.whole import TOKEN, Whole, whole_bot
 
 EXAMPLES = 40

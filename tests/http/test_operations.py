@@ -1,6 +1,6 @@
 """What operators watch."""
 
-from bot.http.operations import Check
+from bot.http.health import Check
 from tests.http.conftest import House
 
 

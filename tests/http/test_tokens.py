@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from sqlalchemy import select
 
-from bot.http.access import CALLER, EnvironmentToken, require_token
+from bot.http.auth import CALLER, EnvironmentToken, require_token
 from bot.http.problems import problems
 from bot.http.rights import ALL, MEANING, Right, UnknownRight, read_rights
 from bot.http.tokens import KnownTokens, Rate

@@ -12,7 +12,7 @@ from bot.app.governor import Governor
 from bot.sandbox.server import SandboxServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
-from bot.store.sealing import new_key
+from bot.store.encryption import new_key
 from bot.store.tables.core import metadata
 from tests.stories.conftest import POLICIES
 

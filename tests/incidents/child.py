@@ -14,13 +14,13 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.budgets.ledger.ledger import Ledger
 from bot.clock import SystemClock
-from bot.freezes.freezer import Freezer
-from bot.http.access import EnvironmentToken
+from bot.freezes.hold_registry import Freezer
+from bot.http.auth import EnvironmentToken
 from bot.http.problems import problems
 from bot.incidents.cost import Downtime
 from bot.response import Response
 from bot.slack.announcements.freezes import Announcer
-from bot.slack.courier import Courier
+from bot.slack.delivery.dispatcher import Courier
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from tests.incidents.staging import PATIENCE, TIMING, TOKEN, alone, shop

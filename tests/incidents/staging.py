@@ -17,31 +17,31 @@ from sqlalchemy import select
 from bot.budgets.assessment import Question, assess_all
 from bot.budgets.budget import Budget
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.slo import DowntimeSli
-from bot.budgets.window import RollingWindow
-from bot.freezes.freezer import Freezer
-from bot.http.access import EnvironmentToken
-from bot.http.bodies import MOST_BYTES
+from bot.catalog.catalog import Catalog
+from bot.catalog.slo import DowntimeSli
+from bot.catalog.window import RollingWindow
+from bot.freezes.hold_registry import Freezer
+from bot.http.auth import EnvironmentToken
 from bot.http.problems import problems
-from bot.incidents.conductor import Patience
+from bot.http.request_body import MOST_BYTES
 from bot.incidents.cost import Downtime
 from bot.incidents.incident import Severity
+from bot.incidents.lifecycle import Opening
 from bot.incidents.ports import View
-from bot.incidents.responder import Opening
-from bot.incidents.steps import RoomKind
-from bot.policy.catalog import Catalog
+from bot.incidents.records.steps import RoomKind
+from bot.incidents.workflow.runner import Patience
 from bot.response import Response
-from bot.sandbox.model import Message
+from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.server import SandboxServer
 from bot.slack.announcements.freezes import Announcer
-from bot.slack.courier import Courier
-from bot.slack.incident_card import CARD, NOTICE
-from bot.slack.lane import Timing
+from bot.slack.delivery.channel_queue import Timing
+from bot.slack.delivery.dispatcher import Courier
+from bot.slack.incidents.card import CARD, NOTICE
 from bot.slack.manifest import manifest
 from bot.store.database import Database
-from bot.store.incident_tables import incident_steps
 from bot.store.migrate import migrate
 from bot.store.outbox import read_backlog
+from bot.store.tables.incidents import incident_steps
 from tests.values import DAY, MINUTE, catalog, service, slo
 
 TOKEN = "tok-for-incidents"

@@ -6,17 +6,17 @@ from datetime import timedelta
 import pytest
 
 from bot.budgets.pushed_events import PushedEvent
-from bot.freezes.error_budget_policy import UnfreezeRequirement
-from bot.freezes.freezer import Freezer
+from bot.catalog.error_budget_policy import UnfreezeRequirement
+from bot.freezes.hold_registry import Freezer
 from bot.freezes.transition import HoldKept
-from bot.incidents.action_book import NewAction, UnknownAction, unmet_requirements
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import Change, Role, Severity, Status
 from bot.incidents.ports import View
 from bot.incidents.postmortem import Part
-from bot.incidents.steps import RoomKind
-from bot.sandbox.faults import Fault
-from bot.slack.incident_card import ACTION_DUE, DOCUMENT, POSTMORTEM_OPENED, REMINDER
+from bot.incidents.records.actions import NewAction, UnknownAction, unmet_requirements
+from bot.incidents.records.steps import RoomKind
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.slack.incidents.card import ACTION_DUE, DOCUMENT, POSTMORTEM_OPENED, REMINDER
 from bot.store import audit
 from tests.incidents.staging import Scene, room
 from tests.values import HOUR, MINUTE, QUIET, budget

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.budgets.window import Span
+from bot.catalog.window import Span
 from bot.incidents.attribution import Charge, own_seconds, own_time
 from bot.incidents.downtime import Impact, bad_seconds
 from bot.incidents.incident import Incident

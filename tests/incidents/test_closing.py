@@ -2,16 +2,16 @@
 
 import pytest
 
-from bot.incidents.action_book import NewAction
-from bot.incidents.closing import NotClosable
 from bot.incidents.incident import Change, IllegalChange, Severity, Status
 from bot.incidents.ports import View
 from bot.incidents.postmortem import Obstacle, Part
-from bot.incidents.steps import RoomKind
-from bot.sandbox.faults import Fault
-from bot.sandbox.model import Channel
-from bot.slack.incident_card import CARD, DOCUMENT, NOTICE
+from bot.incidents.postmortem_closing import NotClosable
+from bot.incidents.records.actions import NewAction
+from bot.incidents.records.steps import RoomKind
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.model import Channel
 from bot.slack.incident_farewell import NOT_ARCHIVED, POSTMORTEM_CLOSED
+from bot.slack.incidents.card import CARD, DOCUMENT, NOTICE
 from bot.store import audit
 from tests.incidents.staging import Scene, room
 from tests.values import MINUTE

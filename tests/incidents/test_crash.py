@@ -15,15 +15,15 @@ import aiohttp
 import pytest
 from sqlalchemy import func, select
 
-from bot.sandbox.faults import Fault
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.web_api import Made
 from bot.sandbox.server import SandboxServer
-from bot.sandbox.web_api import Made
-from bot.slack.incident_card import CARD, NOTICE
+from bot.slack.incidents.card import CARD, NOTICE
 from bot.slack.manifest import manifest
 from bot.store.database import Database
-from bot.store.incident_tables import incident_rooms, incident_steps
 from bot.store.outbox import read_backlog
 from bot.store.tables.core import holds
+from bot.store.tables.incidents import incident_rooms, incident_steps
 from tests.incidents.staging import SPEED, TOKEN
 from tests.servers import Server, free_port
 

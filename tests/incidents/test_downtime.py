@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.budgets.window import Span
+from bot.catalog.window import Span
 from bot.incidents.downtime import Impact, bad_seconds
 from tests.values import HOUR, MINUTE, NOW
 

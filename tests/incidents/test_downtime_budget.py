@@ -9,7 +9,7 @@ from bot.budgets.assessment import Question, assess_all
 from bot.budgets.budget import NO_EVENTS, burn_down
 from bot.budgets.downtime import stretches
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.window import CalendarUnit, CalendarWindow, Span
+from bot.catalog.window import CalendarUnit, CalendarWindow, Span
 from bot.incidents.downtime import Impact, bad_seconds
 from bot.store.database import Database
 from tests.incidents.staging import UPTIME, Scene

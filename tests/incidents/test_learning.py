@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 
 from bot.budgets.pushed_events import PushedEvent
-from bot.freezes.error_budget_policy import UnfreezeRequirement
-from bot.freezes.freezer import Freezer
+from bot.catalog.catalog import Service
+from bot.catalog.error_budget_policy import UnfreezeRequirement
+from bot.freezes.hold_registry import Freezer
 from bot.freezes.spending import Spending
-from bot.incidents.action_book import NewAction, unmet_requirements
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import Cause, Change, Status
-from bot.incidents.responder import Opening
-from bot.policy.catalog import Service
+from bot.incidents.lifecycle import Opening
+from bot.incidents.records.actions import NewAction, unmet_requirements
 from bot.slack.announcements.freezes import Announcer
 from tests.incidents.staging import UPTIME, Scene
 from tests.values import DAY, HOUR, MINUTE, QUIET, budget

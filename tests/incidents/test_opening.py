@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from bot.freezes.hold import HoldKind
-from bot.incidents.channel import is_ours
 from bot.incidents.incident import Change, Severity, Status
 from bot.incidents.ports import Channel
-from bot.sandbox.faults import Fault
-from bot.slack.incident_card import CARD, NOTICE
+from bot.incidents.workflow.channel_creation import is_ours
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.slack.incidents.card import CARD, NOTICE
 from bot.store import audit
 from tests.incidents.staging import Scene, room, staged
 
@@ -114,7 +114,7 @@ async def test_the_same_key_is_the_same_incident(scene: Scene) -> None:
 async def test_a_workspace_that_forbids_channels_hears_of_the_incident_all_the_same(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.sandbox.errors import SlackError  # noqa: PLC0415
+    from bot.sandbox.fake_slack.errors import SlackError  # noqa: PLC0415
 
     make = scene.slack.workspace.create_channel
 
@@ -184,7 +184,7 @@ async def test_a_minor_incident_holds_nothing_until_it_is_severe(scene: Scene) -
 
 
 async def test_a_person_who_lifts_holds_leaves_the_incidents(scene: Scene) -> None:
-    from bot.freezes.freezer import NothingToLift  # noqa: PLC0415
+    from bot.freezes.hold_registry import NothingToLift  # noqa: PLC0415
 
     await scene.opened()
     with pytest.raises(NothingToLift):

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from bot.incidents.actions import Action, not_owned
+from bot.incidents.action import Action, not_owned
 from bot.incidents.incident import Cause, Change, Role, Status, changed
 from bot.incidents.postmortem import Part, Postmortem
 from bot.incidents.timeline import Entry, Kind, merged

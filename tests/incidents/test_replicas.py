@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.freezes.freezer import Freezer
+from bot.freezes.hold_registry import Freezer
 from bot.incidents.alerts import Alert, Notification
 from bot.incidents.incident import Change, Status
-from bot.incidents.responder import Responder
+from bot.incidents.lifecycle import Responder
 from bot.response import Response
 from bot.slack.announcements.freezes import Announcer
 from bot.store.database import Database

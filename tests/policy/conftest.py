@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from bot.policy.catalog import Catalog
+from bot.catalog.catalog import Catalog
 from bot.policy.loader import Fault, PolicyFaults, load
 
 CONTRACT = Path(__file__).with_name("contract.yaml")

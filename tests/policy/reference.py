@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.policy.documents.documents import KINDS
-from bot.policy.schema import json_schema
+from bot.policy.documents.json_schema import json_schema
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = DOCS / "policies.schema.json"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.policy.catalog import Catalog
+from bot.catalog.catalog import Catalog
 from bot.policy.loader import PolicyFaults, load
 from tests.policy.conftest import POLICY, SERVICE, WORKSPACE, Write, faults_of, texts_of
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.budgets.slo import CounterSli
-from bot.policy.label_values import Asked
+from bot.catalog.slo import CounterSli
 from bot.policy.loader import read
 from bot.policy.policies import Expanded, Policies
+from bot.policy.templates.label_values import Asked
 from tests.policy.conftest import SERVICE, WORKSPACE, Write, texts_of
 
 SHOP = """\

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.policy.label_values import (
+from bot.policy.templates.label_values import (
     KEPT_WITHOUT_DOCUMENT,
     LONGEST,
     Asked,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.budgets.slo import CounterSli, DowntimeSli, EventsSli, LatencySli
-from bot.budgets.window import CalendarUnit, CalendarWindow, RollingWindow
-from bot.freezes.error_budget_policy import AlertSeverity, BurnAlert, OnMissingData
-from bot.policy.catalog import Catalog, FlagEnvironment, Permissions, Teams
+from bot.catalog.catalog import Catalog, FlagEnvironment, Permissions, Teams
+from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert, OnMissingData
+from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli
+from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
 from bot.policy.loader import load
 from tests.policy.conftest import CONTRACT, POLICY, SERVICE, WORKSPACE, Write, faults_of
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.policy.documents.fields import CHANNEL, FLAG, GROUP, REPOSITORY, SLUG
+from bot.policy.documents.promql_shapes import TEXT, check_query
 from bot.policy.faults import Refused
-from bot.policy.fields import CHANNEL, FLAG, GROUP, REPOSITORY, SLUG
-from bot.policy.placeholder import Spelling, check, escaped, filled, spelled, spelling_at
-from bot.policy.selectors import TEXT, check_query
+from bot.policy.templates.placeholders import Spelling, check, escaped, filled, spelled, spelling_at
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30) | st.sampled_from(
     ['a"b', "a\\", "a'b", "$window", '"}) or vector(1) #', "%{service}", "${HOME}", "5..", "\n", "[[x]]"]

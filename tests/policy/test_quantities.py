@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.policy.faults import Refused
-from bot.policy.quantities import (
+from bot.policy.documents.promql_shapes import check_histogram, check_match, check_query
+from bot.policy.documents.quantities import (
     duration_text,
     parse_duration,
     parse_objective,
     parse_percentage,
 )
-from bot.policy.selectors import check_histogram, check_match, check_query
+from bot.policy.faults import Refused
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from bot.policy.documents.documents import KINDS, ErrorBudgetPolicyDocument
+from bot.policy.documents.json_schema import json_schema
 from bot.policy.loader import load, read
-from bot.policy.schema import json_schema
 from tests.policy import reference
 from tests.policy.conftest import CONTRACT
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.policy.catalog import Catalog
+from bot.catalog.catalog import Catalog
 from bot.policy.faults import Fault, PolicyFaults
 from bot.policy.loader import read
 from bot.policy.policies import Policies

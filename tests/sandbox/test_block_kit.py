@@ -14,7 +14,7 @@ from bot.sandbox.block_kit import (
     view_faults,
 )
 from bot.sandbox.blocks import BLOCKS
-from bot.sandbox.elements import ELEMENTS
+from bot.sandbox.fake_slack.block_kit.elements import ELEMENTS
 
 Json = dict[str, Any]
 

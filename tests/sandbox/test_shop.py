@@ -15,7 +15,7 @@ import yaml
 from aiohttp import web
 
 from bot.sandbox import POLICIES, Sandbox
-from bot.sandbox.traffic import (
+from bot.sandbox.demo.traffic import (
     SCENES,
     STREAMS,
     WINDOW,

@@ -12,7 +12,7 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.faults import Fault
+from bot.sandbox.fake_slack.fault_injection import Fault
 from bot.sandbox.server import SandboxServer
 from tests.sandbox.bolt_app import MANIFEST, Json
 

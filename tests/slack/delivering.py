@@ -15,8 +15,8 @@ from sqlalchemy.engine import Row
 
 from bot.clock import Clock, SystemClock
 from bot.sandbox.server import SandboxServer
-from bot.slack.courier import Courier
-from bot.slack.lane import Notice, Timing
+from bot.slack.delivery.channel_queue import Notice, Timing
+from bot.slack.delivery.dispatcher import Courier
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.store.outbox import Block, Message, enqueue

@@ -11,11 +11,12 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.incidents.postmortem import Part
-from bot.incidents.steps import RoomKind
-from bot.sandbox.model import Message
-from bot.slack import incident_desk, incident_form
-from bot.slack.incident_buttons import EDIT
-from bot.slack.incident_card import IncidentVoice
+from bot.incidents.records.steps import RoomKind
+from bot.sandbox.fake_slack.model import Message
+from bot.slack import incident_desk
+from bot.slack.incidents import modals as incident_form
+from bot.slack.incidents.buttons import EDIT
+from bot.slack.incidents.card import IncidentVoice
 from tests.slack.examples import WORKSPACE
 from tests.slack.flag_office import FLAG, deliver, evaluated, later, open_flag_office, raised
 from tests.slack.home_scene import home_office, much_to_show, open_home, presses_home

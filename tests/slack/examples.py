@@ -5,21 +5,22 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.budgets.budget import HOUR, Budget, Events, assess
-from bot.budgets.slo import EventsSli, Slo
-from bot.budgets.window import RollingWindow
-from bot.deployments.deployment import Deployment, State
-from bot.deployments.recorder import Bypass
-from bot.freezes.error_budget_policy import (
+from bot.catalog.catalog import Catalog, Permissions, Service, Teams, Workspace
+from bot.catalog.error_budget_policy import (
     AlertSeverity,
     BurnAlert,
     ErrorBudgetPolicy,
     Missing,
     UnfreezeRequirement,
 )
-from bot.freezes.freezer import Occasion
+from bot.catalog.slo import EventsSli, Slo
+from bot.catalog.window import RollingWindow
+from bot.deployments.deployment import Deployment, State
+from bot.deployments.recorder import Bypass
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
-from bot.freezes.overview import Point
+from bot.freezes.hold_registry import Occasion
 from bot.freezes.spending import Spending
+from bot.freezes.status import Point
 from bot.freezes.transition import (
     BudgetExhausted,
     BudgetRecovered,
@@ -33,7 +34,6 @@ from bot.freezes.transition import (
     HoldPlaced,
     Transition,
 )
-from bot.policy.catalog import Catalog, Permissions, Service, Teams, Workspace
 
 NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 SIX_HOURS, THREE_DAYS = timedelta(hours=6), timedelta(days=3)

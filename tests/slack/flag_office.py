@@ -11,10 +11,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy import select, update
 
 from bot.budgets.budget import Budget, Events, assess
-from bot.budgets.slo import Slo
+from bot.catalog.catalog import FlagEnvironment, FlagSettings, Permissions, Service
+from bot.catalog.slo import Slo
 from bot.flags.flag import FlagState
-from bot.policy.catalog import FlagEnvironment, FlagSettings, Permissions, Service
-from bot.sandbox.model import Message
+from bot.sandbox.fake_slack.model import Message
 from bot.store import audit
 from bot.store.audit import Entry
 from bot.store.tables.core import outbox

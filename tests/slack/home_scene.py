@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bot.policy.catalog import Teams
-from bot.sandbox.model import Json, View
+from bot.catalog.catalog import Teams
+from bot.sandbox.fake_slack.model import Json, View
 from tests.slack.examples import PERMISSIONS, service
 from tests.slack.flag_office import (
     FLAG,

@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bot.catalog.catalog import Teams
 from bot.incidents.ports import View
-from bot.incidents.steps import RoomKind
-from bot.policy.catalog import Teams
-from bot.sandbox.model import Json, Message
-from bot.sandbox.sender import Ack
+from bot.incidents.records.steps import RoomKind
+from bot.sandbox.fake_slack.model import Json, Message
+from bot.sandbox.fake_slack.request_sender import Ack
 from tests.slack.examples import service, slo
 from tests.slack.office import Office, open_office, shop
 

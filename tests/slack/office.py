@@ -12,24 +12,24 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.budgets.budget import Budget
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.slo import Slo
-from bot.freezes.freezer import Freezer
-from bot.freezes.overview import Overview
-from bot.incidents.action_book import unmet_requirements
+from bot.catalog.catalog import Catalog, Service
+from bot.catalog.slo import Slo
+from bot.freezes.hold_registry import Freezer
+from bot.freezes.status import Overview
 from bot.incidents.cost import Downtime
 from bot.incidents.ports import View
-from bot.policy.catalog import Catalog, Service
+from bot.incidents.records.actions import unmet_requirements
 from bot.response import Response
-from bot.sandbox.model import Message
+from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.server import SandboxServer
 from bot.slack.announcements.freezes import Announcer
-from bot.slack.clients import Clients
-from bot.slack.endpoint import SlackEndpoint
+from bot.slack.command_prefix import Naming
+from bot.slack.events_endpoint import SlackEndpoint
 from bot.slack.face import SlackFace
-from bot.slack.flag_announcements import FlagAnnouncer
+from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.incident_access import Incidents
 from bot.slack.manifest import manifest
-from bot.slack.naming import Naming
+from bot.slack.webapi.clients import Clients
 from bot.store.database import Database
 from bot.store.tables.core import metadata
 from bot.switchboard import Switchboard

@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from bot.slack.asking import Ask, Question
+from bot.slack.interactions import Ask, Question
 from tests.slack.examples import NOW
 from tests.slack.incident_scene import IncidentScene, ticked, typed
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.freezes.error_budget_policy import UnfreezeRequirement
+from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.freezes.spending import Spending
 from bot.freezes.transition import BudgetExhausted
 from bot.sandbox.block_kit import is_too_long, message_faults
 from bot.slack.announcements.freezes import Announcer
-from bot.slack.blocks import visible_size
+from bot.slack.blockkit.blocks import visible_size
 from tests.slack.examples import POLICY, WORKSPACE, frozen_by, occasions, service, slo
 
 announce = Announcer(lambda: WORKSPACE)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.sandbox.block_kit import is_too_long, message_faults
-from bot.slack.blocks import (
+from bot.slack.blockkit.blocks import (
     Markup,
     bold,
     button,

@@ -7,9 +7,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.sandbox.sender import signature
-from bot.slack.asking import SHARE, SHOW, TURN_BACK, TURN_ON
+from bot.sandbox.fake_slack.request_sender import signature
 from bot.slack.command_reference import COMMANDS
+from bot.slack.interactions import SHARE, SHOW, TURN_BACK, TURN_ON
 from tests.slack.examples import service
 from tests.slack.office import Office, open_office, shop
 

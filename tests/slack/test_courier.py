@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.faults import Fault
-from bot.slack.lane import DELIVERY_FAILED
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.slack.delivery.channel_queue import DELIVERY_FAILED
 from bot.store.outbox import Message
 from tests.slack.delivering import Post, post_office
 

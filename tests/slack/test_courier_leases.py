@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bot.clock import SystemClock
-from bot.slack.courier import Courier
+from bot.slack.delivery.dispatcher import Courier
 from bot.store.database import Database
 from bot.store.leases import Leases, LeaseTiming
 from tests.servers import running_postgresql

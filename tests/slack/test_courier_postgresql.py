@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bot.sandbox.faults import Fault
+from bot.sandbox.fake_slack.fault_injection import Fault
 from tests.servers import running_postgresql
 from tests.slack.delivering import post_office
 

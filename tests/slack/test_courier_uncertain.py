@@ -14,8 +14,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 
 from bot.clock import SimulatedClock, SystemClock
-from bot.sandbox.faults import Fault
-from bot.slack.postman import Postman
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.slack.delivery.sender import Postman
 from bot.store.outbox import claim, first_undone
 from tests.servers import free_port
 from tests.slack.delivering import BRISK, Post, manifest, post_office, working

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.flags.change import SetExposure
-from bot.sandbox.faults import Fault
-from bot.slack.flag_announcements import live_after
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.slack.flags.announcements import live_after
 from tests.slack.flag_office import (
     FLAG,
     audited,

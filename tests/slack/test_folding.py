@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.facts import LIMITS
-from bot.sandbox.faults import Fault
-from bot.sandbox.workspace import BOT_USER_ID
-from bot.slack.folding import FOLD_FROM, MOST_LINES, foldable, folded
-from bot.slack.pace import Quota
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.slack_facts import LIMITS
+from bot.sandbox.fake_slack.workspace import BOT_USER_ID
+from bot.slack.delivery.batching import FOLD_FROM, MOST_LINES, foldable, folded
+from bot.slack.delivery.rate_limits import Quota
 from bot.store.outbox import Message, Queued, State, enqueue
 from tests.slack.delivering import BRISK, Post, post_office
 from tests.stories.test_crash import keys_of

@@ -5,13 +5,13 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from bot.freezes.error_budget_policy import UnfreezeRequirement
+from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.freezes.hold import GOVERNOR, HoldKind
-from bot.incidents.action_book import NewAction
-from bot.sandbox.faults import Fault
-from bot.slack.asking import Ask, Question
+from bot.incidents.records.actions import NewAction
+from bot.sandbox.fake_slack.fault_injection import Fault
 from bot.slack.home_contents import Contents
 from bot.slack.home_view import home_view
+from bot.slack.interactions import Ask, Question
 from bot.store.tables.core import holds, outbox
 from tests.slack.examples import NOW, POLICY
 from tests.slack.office import Office

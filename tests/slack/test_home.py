@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.policy.catalog import Teams
-from bot.sandbox.faults import Fault
+from bot.catalog.catalog import Teams
+from bot.sandbox.fake_slack.fault_injection import Fault
 from bot.slack.home.publisher import Home
 from bot.slack.home_contents import HomeContents
 from bot.slack.home_view import HOME_SHOW

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.flags.ramp_records import KeptRamp, RampState
-from bot.freezes.overview import ServiceStatus
-from bot.incidents.actions import Action
+from bot.flags.records.ramps import KeptRamp, RampState
+from bot.freezes.status import ServiceStatus
+from bot.incidents.action import Action
 from bot.incidents.incident import Severity
+from bot.incidents.lifecycle import Opening
 from bot.incidents.ports import View
-from bot.incidents.responder import Opening
 from bot.sandbox.block_kit import view_faults
 from bot.slack.home_contents import Contents
 from bot.slack.home_view import MOST_ACTIONS, MOST_INCIDENTS, MOST_RAMPS, MOST_SERVICES, home_view

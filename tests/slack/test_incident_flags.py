@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bot.flags.change import SetExposure
 from bot.flags.drift import Drift
-from bot.sandbox.model import Json, Message
+from bot.sandbox.fake_slack.model import Json, Message
 from bot.store import audit
 from tests.slack.flag_office import FLAG, WORKSPACE_WITH_FLAGS, exposure, open_flag_office, state, with_flags
 from tests.slack.incident_scene import IncidentScene

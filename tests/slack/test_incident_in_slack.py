@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from bot.incidents.incident import Change, Role, Severity, Status
 from bot.incidents.timeline import Kind
 from bot.sandbox import marks
-from bot.sandbox.faults import Fault
-from bot.slack.asking import Ask, Question
-from bot.slack.incident_card import CARD
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.slack.incidents.card import CARD
+from bot.slack.interactions import Ask, Question
 from bot.slack.manifest import manifest
 from tests.slack.examples import NOW
 from tests.slack.incident_scene import IncidentScene, chosen, number, picked, several, ticked, typed

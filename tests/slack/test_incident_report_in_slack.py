@@ -7,10 +7,10 @@ import pytest
 from bot.incidents.attribution import Charge
 from bot.incidents.incident import Cause, Change, Status
 from bot.incidents.report import report_on
-from bot.slack.asking import Question
-from bot.slack.incident_report import report_reply
-from bot.slack.incident_words import report as read
-from bot.slack.words import Hint
+from bot.slack.arguments import Hint
+from bot.slack.incidents.arguments import report as read
+from bot.slack.incidents.report import report_reply
+from bot.slack.interactions import Question
 from tests.incidents.test_report import charged
 from tests.slack.examples import NOW
 from tests.slack.incident_scene import IncidentScene

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.incidents.incident import Severity
-from bot.slack.incident_words import action, impact, opening, past_moment, take_due
-from bot.slack.words import Hint
+from bot.slack.arguments import Hint
+from bot.slack.incidents.arguments import action, impact, opening, past_moment, take_due
 
 LONDON, NEW_YORK = ZoneInfo("Europe/London"), ZoneInfo("America/New_York")
 SERVICES = ("checkout", "search")

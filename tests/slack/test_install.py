@@ -18,17 +18,17 @@ from slack_sdk.errors import SlackApiError
 from sqlalchemy import select
 from yarl import URL
 
-from bot.sandbox.teams import CLIENT_ID, TeamsServer
-from bot.slack.clients import KEEP_S, Clients
-from bot.slack.install import STATE_LIFE, Credentials, InstallEndpoint, InstallFlow
+from bot.sandbox.fake_slack.oauth import CLIENT_ID, TeamsServer
 from bot.slack.manifest import bot_scopes, manifest
+from bot.slack.oauth.flow import STATE_LIFE, Credentials, InstallEndpoint, InstallFlow
 from bot.slack.rotation import AHEAD, Rotation
+from bot.slack.webapi.clients import KEEP_S, Clients
 from bot.store import audit
 from bot.store.database import Database
-from bot.store.installation_tables import installations
+from bot.store.encryption import BadKey, Seal, Unreadable, new_key
 from bot.store.installations import Installations
-from bot.store.sealing import BadKey, Seal, Unreadable, new_key
 from bot.store.tables.core import metadata
+from bot.store.tables.installations import installations
 from tests.slack.examples import NOW
 
 ACME, GLOBEX = "T0SANDBOX", "T0GLOBEX"

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot.slack.jobs import Jobs
+from bot.slack.background_tasks import Jobs
 
 
 async def nothing(_error_id: str) -> None:

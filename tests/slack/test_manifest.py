@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.facts import METHODS
+from bot.sandbox.fake_slack.slack_facts import METHODS
 from bot.slack.command_reference import COMMANDS, as_markdown
 from bot.slack.manifest import SCOPES, bot_scopes, manifest
 

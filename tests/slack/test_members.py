@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.faults import Fault
-from bot.sandbox.model import User
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.model import User
+from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.sandbox.server import SandboxServer
-from bot.sandbox.workspace import BOT_USER_ID
-from bot.slack.faults import SlackFault
 from bot.slack.manifest import manifest
-from bot.slack.members import KEEP_S, Members
-from bot.slack.people import Allowed, People, Refused, Unsure
+from bot.slack.permissions import Allowed, People, Refused, Unsure
+from bot.slack.webapi.errors import SlackFault
+from bot.slack.webapi.members import KEEP_S, Members
 from tests.slack.examples import NOW, PERMISSIONS
 from tests.slack.office import Office, open_office, shop
 

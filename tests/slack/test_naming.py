@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.slack.blocks import MOST_CHARACTERS, TEXT, button, context, fields, section, size
-from bot.slack.naming import Naming
+from bot.slack.blockkit.blocks import MOST_CHARACTERS, TEXT, button, context, fields, section, size
+from bot.slack.command_prefix import Naming
 from tests.slack.home_scene import blocks_of, open_home
 from tests.slack.office import open_office, shop
 

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from bot.incidents.incident import Cause, Status
-from bot.incidents.steps import RoomKind
-from bot.sandbox.faults import Fault
+from bot.incidents.records.steps import RoomKind
+from bot.sandbox.fake_slack.fault_injection import Fault
 from tests.slack.examples import NOW
 from tests.slack.incident_scene import IncidentScene, chosen, picked, typed
 

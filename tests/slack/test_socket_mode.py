@@ -19,9 +19,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.app.governor import Governor
 from bot.sandbox.server import SandboxServer
 from bot.settings import Settings
-from bot.slack.faults import NotPermitted
 from bot.slack.manifest import manifest
-from bot.slack.socket import CONNECTIONS, SocketMode
+from bot.slack.socket_mode import CONNECTIONS, SocketMode
+from bot.slack.webapi.errors import NotPermitted
 from bot.store import audit
 from tests.servers import free_port
 from tests.slack.gateway import APP_TOKEN, Gateway, open_gateway

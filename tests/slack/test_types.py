@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.facts import METHODS
+from bot.sandbox.fake_slack.slack_facts import METHODS
 from bot.slack.command_reference import COMMANDS
 from bot.slack.manifest import manifest
 from tests.npm import installed

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from bot.budgets.window import CalendarUnit, CalendarWindow, RollingWindow
-from bot.slack import wording
+from bot import formatting as wording
+from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
 
 MINUS, NBSP = "\u2212", "\u00a0"
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.slack.words import Hint, end, length_of, reason, split
+from bot.slack.arguments import Hint, end, length_of, reason, split
 from tests.slack.examples import NOW
 
 LONDON = ZoneInfo("Europe/London")

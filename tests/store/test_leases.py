@@ -11,8 +11,8 @@ from sqlalchemy import delete, select
 from bot.store.database import Database
 from bot.store.leases import Leases, LeaseTiming
 from bot.store.migrate import migrate
-from bot.store.replica_tables import leases as lease_rows
-from bot.store.replica_tables import replicas
+from bot.store.tables.replicas import leases as lease_rows
+from bot.store.tables.replicas import replicas
 from tests.servers import PostgreSQL
 
 BRISK = LeaseTiming(beat_s=0.05, holds_s=0.4, dead_after_s=0.6)

@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import asyncpg  # type: ignore[import-untyped] # it ships none
 
-from bot.sandbox.faults import Fault
+from bot.sandbox.fake_slack.fault_injection import Fault
 from bot.sandbox.server import SandboxServer
 from tests.running import API_TOKEN, Bot
 from tests.servers import Exporter, PostgreSQL, Prometheus

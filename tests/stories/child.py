@@ -16,10 +16,10 @@ from prometheus_client import CollectorRegistry
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import SystemClock
-from bot.freezes.freezer import Freezer, Occasion
+from bot.freezes.hold_registry import Freezer, Occasion
 from bot.freezes.transition import HoldLifted, HoldPlaced
-from bot.slack.courier import Courier
-from bot.slack.lane import Timing
+from bot.slack.delivery.channel_queue import Timing
+from bot.slack.delivery.dispatcher import Courier
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.store.outbox import Message

@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.sender import signature
+from bot.sandbox.fake_slack.request_sender import signature
 from tests.running import Bot, eventually, running_governor
 from tests.slack_emulator import Emulator, running_emulator
 from tests.stories.conftest import POLICIES

@@ -15,9 +15,9 @@ import aiohttp
 import pytest
 from sqlalchemy import func, select
 
-from bot.sandbox.faults import Fault, Faults
-from bot.sandbox.model import Message
-from bot.sandbox.rates import RateLimits
+from bot.sandbox.fake_slack.fault_injection import Fault, Faults
+from bot.sandbox.fake_slack.model import Message
+from bot.sandbox.fake_slack.rate_limits import RateLimits
 from bot.sandbox.server import SandboxServer
 from bot.slack.manifest import manifest
 from bot.store import audit

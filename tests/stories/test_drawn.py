@@ -10,14 +10,14 @@ from playwright.async_api import expect
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.freezes.spending import Spending
-from bot.incidents import steps
+from bot.incidents.records import steps
+from bot.incidents.records.steps import RoomKind
 from bot.incidents.reminders import Reminder
-from bot.incidents.steps import RoomKind
 from bot.sandbox.page_api import PageApi
 from bot.slack.announcements.freezes import Announcer
 from bot.slack.command_reference import COMMANDS
 from bot.slack.deployment_announcements import DeploymentAnnouncer
-from bot.slack.incident_card import IncidentVoice
+from bot.slack.incidents.card import IncidentVoice
 from tests.slack.examples import WORKSPACE, bypass, frozen_by, hold, occasions
 from tests.slack.home_scene import home_office, much_to_show
 from tests.slack.office import Office, open_office, shop

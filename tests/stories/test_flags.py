@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from bot.flags.evaluation import place
-from bot.sandbox.model import Message
+from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.server import SandboxServer
 from tests.running import Bot, eventually, running_governor
 

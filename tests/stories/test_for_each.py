@@ -12,8 +12,8 @@ import pytest
 from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.sources.prometheus.source import PrometheusSource
-from bot.budgets.window import Span
-from bot.discovery import stand_for
+from bot.catalog.window import Span
+from bot.policy.discovery import stand_for
 from bot.policy.loader import read
 from bot.sandbox.server import SandboxServer
 from bot.store.database import Database

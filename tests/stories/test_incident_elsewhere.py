@@ -19,9 +19,9 @@ import pytest
 from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.web_api import read_arguments
-from bot.slack.incident_card import CARD, DOCUMENT, NOTICE, POSTMORTEM_OPENED
+from bot.sandbox.fake_slack.web_api import read_arguments
 from bot.slack.incident_farewell import POSTMORTEM_CLOSED
+from bot.slack.incidents.card import CARD, DOCUMENT, NOTICE, POSTMORTEM_OPENED
 from tests.incidents.test_alertmanager import alertmanager, fire
 from tests.incidents.test_story import POLICIES
 from tests.running import API_TOKEN, Bot, eventually, running_governor

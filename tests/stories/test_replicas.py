@@ -23,8 +23,8 @@ from bot.slack.manifest import manifest
 from bot.store import audit
 from bot.store.audit_chain import Verified, verify_chain
 from bot.store.database import Database
-from bot.store.replica_tables import leases, replicas
 from bot.store.tables.core import flags, holds, outbox
+from bot.store.tables.replicas import leases, replicas
 from tests.running import Bot, eventually, running_governor
 from tests.servers import running_exporter, running_postgresql, running_prometheus
 from tests.stories.balancer import balancing

@@ -7,9 +7,9 @@ from typing import Any
 
 import aiohttp
 
-from bot.sandbox.teams import CLIENT_ID, TeamsServer
+from bot.sandbox.fake_slack.oauth import CLIENT_ID, TeamsServer
 from bot.slack.manifest import manifest
-from bot.store.sealing import new_key
+from bot.store.encryption import new_key
 from tests.running import Bot, eventually, running_governor
 
 ACME, GLOBEX = "T0SANDBOX", "T0GLOBEX"

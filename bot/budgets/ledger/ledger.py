@@ -18,18 +18,13 @@ from typing import Any
 from sqlalchemy import String, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.budgets import bucket_rows, pushed_events
-from bot.budgets.bucket_rows import Cell
+from bot.budgets import pushed_events
 from bot.budgets.budget import Events
-from bot.budgets.compaction import compact
 from bot.budgets.downtime import BadSeconds, none_recorded
-from bot.budgets.lasting_sums import LastingSums, Plan, plan
-from bot.budgets.ledger_state import Fault, LedgerState, after_writing
-from bot.budgets.pushed_events import Pushed, PushedEvent
-from bot.budgets.reads import OVERLAP
-from bot.budgets.slo import EventsSli, Sli, Slo
-from bot.budgets.source import Bucket
-from bot.budgets.tiers import (
+from bot.budgets.ledger import buckets as bucket_rows
+from bot.budgets.ledger.buckets import Cell
+from bot.budgets.ledger.retention import compact
+from bot.budgets.ledger.rollups import (
     DAY,
     HOUR,
     MINUTE,
@@ -45,7 +40,13 @@ from bot.budgets.tiers import (
     seconds,
     tiers,
 )
-from bot.budgets.window import Span
+from bot.budgets.ledger.state import Fault, LedgerState, after_writing
+from bot.budgets.ledger.sum_cache import LastingSums, Plan, plan
+from bot.budgets.pushed_events import Pushed, PushedEvent
+from bot.budgets.read_plan import OVERLAP
+from bot.budgets.source import Bucket
+from bot.catalog.slo import EventsSli, Sli, Slo
+from bot.catalog.window import Span
 from bot.store.database import Database
 from bot.store.tables.core import slos as ledgers
 

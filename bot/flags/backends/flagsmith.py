@@ -28,7 +28,6 @@ from bot.flags.backend import (
     plan_change,
     require_version,
 )
-from bot.flags.backends.calls import JsonApi, Refused, outcome_of_fault, read_each
 from bot.flags.backends.flagsmith_feature import (
     FINEST_SHARE,
     Feature,
@@ -38,6 +37,7 @@ from bot.flags.backends.flagsmith_feature import (
     wanted_for,
     with_split,
 )
+from bot.flags.backends.http_json import JsonApi, Refused, outcome_of_fault, read_each
 from bot.flags.backends.settings import BackendSettings, read_settings
 from bot.flags.change import FlagChange, SetExposure
 from bot.flags.flag import FlagState

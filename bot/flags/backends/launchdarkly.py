@@ -30,7 +30,7 @@ from bot.flags.backend import (
     plan_change,
     require_version,
 )
-from bot.flags.backends.calls import JsonApi, Refused, outcome_of_fault
+from bot.flags.backends.http_json import JsonApi, Refused, outcome_of_fault
 from bot.flags.backends.launchdarkly_flag import FINEST_SHARE, instructions_for, read_flag
 from bot.flags.backends.settings import BackendSettings, read_settings
 from bot.flags.change import Difference, FlagChange

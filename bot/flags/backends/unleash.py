@@ -28,7 +28,7 @@ from bot.flags.backend import (
     plan_change,
     require_version,
 )
-from bot.flags.backends.calls import JsonApi, Refused, outcome_of_fault, read_each
+from bot.flags.backends.http_json import JsonApi, Refused, outcome_of_fault, read_each
 from bot.flags.backends.settings import BackendSettings, read_settings
 from bot.flags.backends.unleash_feature import (
     FINEST_SHARE,

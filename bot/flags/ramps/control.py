@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot.flags import ramp_records
-from bot.flags.order import ApprovalAsked, Moved, NotOpen, OwnApproval, RampGoesOn, RampHeld
-from bot.flags.owners import channels, guard_of, is_protected, owners
+from bot.flags.change_request import ApprovalAsked, Moved, NotOpen, OwnApproval, RampGoesOn, RampHeld
+from bot.flags.changes.event_publisher import in_steps, subject
+from bot.flags.changes.executor import APPROVAL_LASTS, Toggles
+from bot.flags.ownership import channels, guard_of, is_protected, owners
 from bot.flags.ramp import HoldCause, Ramp, start_ramp
 from bot.flags.ramp_keeper import RampKeeper
-from bot.flags.ramp_records import KeptRamp, RampState
-from bot.flags.telling import in_steps, subject
-from bot.flags.toggles import APPROVAL_LASTS, Toggles
+from bot.flags.records import ramps as ramp_records
+from bot.flags.records.ramps import KeptRamp, RampState
 from bot.store import audit
 
 

@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.flags.backend import Plan
 from bot.flags.change import Difference, change_as_json, change_from_json, state_from_json
+from bot.flags.change_request import AlreadyRequested, Busy, Cause, Order
 from bot.flags.flag import FlagState
-from bot.flags.order import AlreadyRequested, Busy, Cause, Order
 from bot.store.database import Database
-from bot.store.flag_tables import flag_changes as rows
+from bot.store.tables.flags import flag_changes as rows
 
 
 class ChangeState(StrEnum):

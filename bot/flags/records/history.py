@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.flags.promises import Promise, PromiseKind, open_promises
-from bot.flags.telling import subject
+from bot.flags.changes.event_publisher import subject
+from bot.flags.records.reverts import Promise, PromiseKind, open_promises
 from bot.store.audit import Entry, Row
 from bot.store.tables.core import audit as rows
 

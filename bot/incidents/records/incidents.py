@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import Cause, Incident, Role, Severity, Status, UnknownIncident
 from bot.incidents.timeline import Entry, Kind
-from bot.store.incident_tables import (
+from bot.store.tables.incidents import (
     incident_entries,
     incident_impacts,
     incident_roles,

@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from bot.policy.faults import Refused, did_you_mean
-from bot.policy.fields import (
+from bot.policy.documents.fields import (
     BurnFactor,
     BurnWindow,
     ChangeKind,
@@ -36,10 +35,11 @@ from bot.policy.fields import (
     Url,
     WarnLevel,
 )
+from bot.policy.documents.model import Broken, Model
+from bot.policy.documents.objectives import Slo
+from bot.policy.documents.quantities import parse_duration
+from bot.policy.faults import Refused, did_you_mean
 from bot.policy.for_each import ForEach
-from bot.policy.model import Broken, Model
-from bot.policy.objectives import Slo
-from bot.policy.quantities import parse_duration
 
 API_VERSION = "governor/v1"
 FLAG_BACKENDS = ("local", "unleash", "flagd", "launchdarkly", "flagsmith")

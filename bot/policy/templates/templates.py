@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from bot.policy import placeholder
 from bot.policy.documents.documents import ServiceDocument
+from bot.policy.documents.promql_shapes import LABEL
 from bot.policy.faults import Fault, Path, quoted
 from bot.policy.for_each import ForEach
-from bot.policy.label_values import Asked, Wanted
-from bot.policy.placeholder import SAMPLE, Spelling, spelling_at
-from bot.policy.references import repeated_names
-from bot.policy.selectors import LABEL
-from bot.policy.validation import Source, validate
+from bot.policy.rules.references import repeated_names
+from bot.policy.rules.validation import Source, validate
+from bot.policy.templates import placeholders as placeholder
+from bot.policy.templates.label_values import Asked, Wanted
+from bot.policy.templates.placeholders import SAMPLE, Spelling, spelling_at
 
 _NAME: Path = ("metadata", "name")
 _FOR_EACH: Path = ("spec", "forEach")

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from bot.budgets.budget import Budget
-from bot.freezes.error_budget_policy import AlertSeverity, ErrorBudgetPolicy, Missing, UnfreezeRequirement
-from bot.freezes.freezer import Occasion
+from bot.catalog.catalog import Service, Workspace
+from bot.catalog.error_budget_policy import AlertSeverity, ErrorBudgetPolicy, Missing, UnfreezeRequirement
+from bot.formatting import burn, duration, listed, percent, share
 from bot.freezes.hold import Hold, HoldKind
+from bot.freezes.hold_registry import Occasion
 from bot.freezes.transition import (
     BudgetExhausted,
     BudgetRecovered,
@@ -24,10 +26,7 @@ from bot.freezes.transition import (
     HoldLifted,
     HoldPlaced,
 )
-from bot.policy.catalog import Service, Workspace
-from bot.slack.asking import Question, Reply, show_button
-from bot.slack.blocks import NOTHING, Markup, bold, code, cut, escape, join, markup, mention, section, when
-from bot.slack.figures import (
+from bot.slack.announcements.budget_phrases import (
     doubt,
     forecast,
     lacking,
@@ -39,7 +38,20 @@ from bot.slack.figures import (
     where_it_went,
     worst_burn,
 )
-from bot.slack.wording import burn, duration, listed, percent, share
+from bot.slack.blockkit.blocks import (
+    NOTHING,
+    Markup,
+    bold,
+    code,
+    cut,
+    escape,
+    join,
+    markup,
+    mention,
+    section,
+    when,
+)
+from bot.slack.interactions import Question, Reply, show_button
 from bot.store.addresses import local, team_of
 from bot.store.outbox import Message
 

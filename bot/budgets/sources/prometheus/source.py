@@ -11,13 +11,13 @@ from typing import Any, assert_never
 
 import aiohttp
 
-from bot.budgets.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
 from bot.budgets.source import Bucket, InvalidAnswer, SourceError, SourceRefused, SourceUnavailable
-from bot.budgets.sources import promql
-from bot.budgets.sources.counters import Counters, Queries, Series, count_events
-from bot.budgets.sources.prometheus_api import NOT_ITS_FORM, WINDOW, PrometheusApi
-from bot.budgets.sources.selectors import Joint, families, join, parse
-from bot.budgets.window import Span
+from bot.budgets.sources.prometheus import promql
+from bot.budgets.sources.prometheus.api import NOT_ITS_FORM, WINDOW, PrometheusApi
+from bot.budgets.sources.prometheus.counters import Counters, Queries, Series, count_events
+from bot.budgets.sources.prometheus.selectors import Joint, families, join, parse
+from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
+from bot.catalog.window import Span
 
 _MOST_POINTS = 10_000
 """Prometheus answers at most 11,000 points of a series."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from bot.sandbox.call import Call, Method
-from bot.sandbox.errors import SlackError
-from bot.sandbox.model import Json
+from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.model import Json
 
 _OPERATIONS: Final = {
     "insert_at_start",

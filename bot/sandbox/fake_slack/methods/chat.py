@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from bot.sandbox.call import Call, Method
-from bot.sandbox.errors import SlackError
-from bot.sandbox.facts import LIMITS
-from bot.sandbox.model import Channel, Json, Message
-from bot.sandbox.workspace import APP_ID, BOT_ID
+from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.model import Channel, Json, Message
+from bot.sandbox.fake_slack.slack_facts import LIMITS
+from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID
 
 _FAR_S: Final = 120 * 24 * 3600
 

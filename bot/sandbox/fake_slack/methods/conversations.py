@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from bot.sandbox.call import Call, Method
-from bot.sandbox.errors import SlackError
-from bot.sandbox.model import Channel, Json
+from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.model import Channel, Json
 
 _TYPES: Final = {"public_channel": "public", "private_channel": "private", "im": "im", "mpim": "mpim"}
 

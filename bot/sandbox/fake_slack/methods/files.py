@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from bot.sandbox.call import Call, Method
-from bot.sandbox.errors import SlackError
-from bot.sandbox.model import Channel, File, Json, Message
-from bot.sandbox.workspace import APP_ID, BOT_ID
+from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.model import Channel, File, Json, Message
+from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID
 
 
 def get_upload_url(call: Call) -> Json:

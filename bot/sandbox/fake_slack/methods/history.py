@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.sandbox.call import Call, Method
-from bot.sandbox.errors import SlackError
-from bot.sandbox.model import Channel, Json, Message
+from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.model import Channel, Json, Message
 
 _TS: Final = re.compile(r"\d+(\.\d+)?")
 _FIRST: Final = "0"

@@ -7,9 +7,9 @@ from typing import Final
 
 from bot.sandbox import marks
 from bot.sandbox.call import Call, Method
-from bot.sandbox.errors import SlackError
-from bot.sandbox.facts import LIMITS
-from bot.sandbox.model import Bookmark, Channel, Json
+from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.model import Bookmark, Channel, Json
+from bot.sandbox.fake_slack.slack_facts import LIMITS
 
 _TS: Final = re.compile(r"\d+\.\d+")
 

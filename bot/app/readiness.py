@@ -1,0 +1,128 @@
+"""What `/readyz` asks of each room."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.budgets.budget import SloState
+from bot.budgets.collector import Collector
+from bot.budgets.evaluator import Evaluator
+from bot.clock import Clock
+from bot.http.health import Check
+from bot.policy.discovery import Discovery
+from bot.policy.watcher import PolicyWatcher
+from bot.slack.delivery.dispatcher import Courier
+from bot.store.database import Database
+
+_SHOWN_FAULTS = 20
+
+
+class Probes:
+    """Readiness checks. Only the database and the loop are vital: restarting cures nothing else."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        watcher: PolicyWatcher,
+        evaluator: Evaluator,
+        collector: Collector,
+        courier: Courier,
+        discovery: Discovery,
+        clock: Clock,
+        slack: Callable[[], Awaitable[Mapping[str, object]]],
+    ) -> None:
+        self._database = database
+        self._watcher = watcher
+        self._evaluator = evaluator
+        self._collector = collector
+        self._courier = courier
+        self._discovery = discovery
+        self._clock = clock
+        self._slack = slack
+
+    async def database(self) -> Check:
+        """Whether the database answers."""
+        try:
+            async with self._database.reading() as connection:
+                await connection.execute(select(1))
+        except (SQLAlchemyError, OSError) as error:
+            return Check("database", ok=False, detail={"problem": type(error).__name__})
+        return Check("database", ok=True)
+
+    async def policies(self) -> Check:
+        """Whether the policy folder is good and what it stands for is known; else the last good set stays."""
+        faults, catalog = self._watcher.faults, self._watcher.current
+        refused, unfound = self._watcher.refused_values, self._discovery.problems
+        detail = {
+            "services": len(catalog.services),
+            "slos": len(catalog.slos),
+            "digest": catalog.digest[:12],
+            "faults": [str(fault) for fault in faults[:_SHOWN_FAULTS]],
+            "refused_values": [str(fault) for fault in refused[:_SHOWN_FAULTS]],
+            "values_not_found": dict(unfound),
+        }
+        return Check("policies", ok=not (faults or refused or unfound), vital=False, detail=detail)
+
+    async def evaluation(self) -> Check:
+        """Whether the loop ticks, what cannot be measured, and how far back-filling has come."""
+        every = self._watcher.current.workspace.evaluate_every
+        last = self._evaluator.last_tick
+        late = last is None or self._clock.now() - last > 3 * every + timedelta(seconds=5)
+        unmeasured = {
+            budget.slo.key: {"state": str(budget.state), "problem": budget.problem}
+            for budgets in list(self._evaluator.latest.values())
+            for budget in budgets
+            if budget.state not in {SloState.OK, SloState.NO_TRAFFIC}
+        }
+        filling = {
+            key: {"done": step.done, "total": step.total}
+            for key, step in list(self._collector.progress.items())
+        }
+        return Check(
+            "evaluation",
+            ok=not late,
+            detail={
+                "last_tick": last.isoformat() if last else None,
+                "unmeasured": unmeasured,
+                "filling": filling,
+            },
+        )
+
+    async def sources(self) -> Check:
+        """Whether every SLO can be measured now."""
+        failing = sorted(
+            budget.slo.key
+            for budgets in list(self._evaluator.latest.values())
+            for budget in budgets
+            if budget.state in {SloState.NO_DATA, SloState.STALE, SloState.INVALID}
+        )
+        return Check("sources", ok=not failing, vital=False, detail={"failing": failing})
+
+    async def delivery(self) -> Check:
+        """Whether messages reach their channels."""
+        await asyncio.sleep(0)
+        health = self._courier.health
+        failing = {
+            channel: {"error": fault.error, "messages": fault.messages, "since": fault.since.isoformat()}
+            for channel, fault in health.failing.items()
+        }
+        return Check(
+            "delivery",
+            ok=not failing,
+            vital=False,
+            detail={
+                "failing": failing,
+                "delayed": dict(health.delayed),
+                "waiting": health.waiting,
+                "oldest": health.oldest_at.isoformat() if health.oldest_at else None,
+            },
+        )
+
+    async def slack(self) -> Check:
+        """Whether Slack knows the bot."""
+        detail = await self._slack()
+        return Check("slack", ok=detail.get("problem") is None, vital=False, detail=detail)

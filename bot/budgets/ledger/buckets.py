@@ -1,0 +1,231 @@
+"""The rows of the ledger's `buckets` table: reading them, adding to them, summing over them."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from sqlalchemy import delete, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.budgets.budget import NO_EVENTS, Events
+from bot.budgets.ledger.rollups import DAY, HOUR, MINUTE, Segment, floor, seconds
+from bot.budgets.source import Bucket
+from bot.store.database import Database
+from bot.store.tables.core import buckets as table
+
+Cell = tuple[float, float]
+"""The bad events and all events of one bucket."""
+
+Rows = dict[tuple[int, int, int], Cell]
+"""What to add, by ledger, width and start."""
+
+_RACE = 0.01
+"""Counters that are read one after the other may differ by this share, and by a handful of events."""
+_HANDFUL = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Sums to form for one ledger: each span as the segments that cover it."""
+
+    slo_id: int
+    spans: tuple[tuple[Segment, ...], ...]
+
+
+@lru_cache(maxsize=16_384)
+def _first_second(start: datetime, width: int) -> int:
+    return floor(seconds(start), width)
+
+
+def cells(buckets: Iterable[Bucket], width: int) -> dict[int, Cell]:
+    """Answer the buckets by their start in seconds; those of one start are added up."""
+    found: dict[int, Cell] = {}
+    for bucket in buckets:
+        start = _first_second(bucket.start, width)
+        bad, total = found.get(start, (0.0, 0.0))
+        found[start] = (bad + bucket.bad, total + bucket.total)
+    return found
+
+
+def differences(old: Mapping[int, Cell], new: Mapping[int, Cell], start: int, end: int) -> dict[int, Cell]:
+    """Answer what must be added within [start, end) to make the old cells the new ones."""
+    changes: dict[int, Cell] = {}
+    for at in sorted({*old, *new}):
+        (old_bad, old_total), (bad, total) = old.get(at, (0.0, 0.0)), new.get(at, (0.0, 0.0))
+        if start <= at < end and (old_bad, old_total) != (bad, total):
+            changes[at] = (bad - old_bad, total - old_total)
+    return changes
+
+
+def add_up(parts: Iterable[Cell], whole: Cell) -> bool:
+    """Tell whether the parts are the whole, but for what counters read one after the other may differ."""
+    values = list(parts)
+    return all(
+        abs(sum(part[kind] for part in values) - whole[kind]) <= max(_HANDFUL, _RACE * abs(whole[kind]))
+        for kind in (0, 1)
+    )
+
+
+def spread(slo_id: int, changes: Mapping[int, Cell], widths: Sequence[int]) -> Rows:
+    """Answer the same changes for each of the widths."""
+    rows: Rows = {}
+    for width in widths:
+        for at, (bad, total) in changes.items():
+            key = slo_id, width, floor(at, width)
+            had_bad, had_total = rows.get(key, (0.0, 0.0))
+            rows[key] = (had_bad + bad, had_total + total)
+    return rows
+
+
+# One bound parameter for all rows, as below: thousands are added at each evaluation. SQLite wants a WHERE
+# before ON CONFLICT, lest it be taken for the ON of a join.
+_ADD_SQLITE = text("""
+INSERT INTO buckets (slo_id, width, start, bad, total)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+       json_extract(value, '$[3]'), json_extract(value, '$[4]')
+FROM json_each(:rows) WHERE true
+ON CONFLICT (slo_id, width, start)
+DO UPDATE SET bad = buckets.bad + excluded.bad, total = buckets.total + excluded.total
+""")
+
+_ADD_POSTGRESQL = text("""
+INSERT INTO buckets (slo_id, width, start, bad, total)
+SELECT CAST(value->>0 AS bigint), CAST(value->>1 AS integer), CAST(value->>2 AS bigint),
+       CAST(value->>3 AS double precision), CAST(value->>4 AS double precision)
+FROM json_array_elements(CAST(:rows AS json)) AS given(value)
+ON CONFLICT (slo_id, width, start)
+DO UPDATE SET bad = buckets.bad + excluded.bad, total = buckets.total + excluded.total
+""")
+
+
+async def add(database: Database, connection: AsyncConnection, rows: Rows) -> None:
+    """Add to the buckets, making those that are not there. Additions of others are not lost."""
+    if not rows:
+        return
+    # In one order, so that two writers never wait for each other crosswise.
+    values = [(*key, *cell) for key, cell in sorted(rows.items())]
+    statement = _ADD_SQLITE if database.is_sqlite else _ADD_POSTGRESQL
+    await connection.execute(statement, {"rows": json.dumps(values)})
+
+
+async def between(
+    connection: AsyncConnection, slo_id: int, width: int, start: int, end: int
+) -> dict[int, Cell]:
+    """Answer the cells of one width that begin in [start, end)."""
+    return (await between_of_many(connection, [slo_id], width, start, end)).get(slo_id, {})
+
+
+async def between_of_many(
+    connection: AsyncConnection, slo_ids: Sequence[int], width: int, start: int, end: int
+) -> dict[int, dict[int, Cell]]:
+    """Answer for each ledger the cells of one width that begin in [start, end)."""
+    query = select(table.c.slo_id, table.c.start, table.c.bad, table.c.total).where(
+        table.c.slo_id.in_(slo_ids),
+        table.c.width == width,
+        table.c.start >= start,
+        table.c.start < end,
+    )
+    found: dict[int, dict[int, Cell]] = defaultdict(dict)
+    for slo_id, at, bad, total in (await connection.execute(query)).all():
+        found[slo_id][at] = (bad, total)
+    return found
+
+
+async def forget_below_minute(connection: AsyncConnection, slo_id: int) -> None:
+    """Drop the finest tier of a ledger; the minutes hold all that it held."""
+    await connection.execute(delete(table).where(table.c.slo_id == slo_id, table.c.width < MINUTE))
+
+
+async def forget_from(database: Database, connection: AsyncConnection, slo_id: int, hour: int) -> None:
+    """Drop all that a ledger counted from a whole hour (seconds) on; the day before it is shortened."""
+    day = floor(hour, DAY)
+    later = (table.c.width <= HOUR) & (table.c.start >= hour)
+    days = (table.c.width == DAY) & (table.c.start >= day)
+    await connection.execute(delete(table).where(table.c.slo_id == slo_id, later | days))
+    hours = await between(connection, slo_id, HOUR, day, hour)
+    await add(database, connection, spread(slo_id, hours, (DAY,)))
+
+
+# One bound parameter a list, so that the statement's text never changes and is prepared once. CROSS
+# JOIN fixes SQLite's order of the loops: each segment is one search in the primary key.
+_SUMS_SQLITE = text("""
+WITH ledger AS MATERIALIZED (
+    SELECT json_extract(value, '$[0]') AS slo_id, json_extract(value, '$[1]') AS kind
+    FROM json_each(:ledgers)
+), segment AS MATERIALIZED (
+    SELECT json_extract(value, '$[0]') AS kind, json_extract(value, '$[1]') AS span,
+           json_extract(value, '$[2]') AS width, json_extract(value, '$[3]') AS first,
+           json_extract(value, '$[4]') AS past, json_extract(value, '$[5]') AS share
+    FROM json_each(:segments)
+)
+SELECT ledger.slo_id, ledger.kind, segment.span, SUM(buckets.bad * segment.share),
+       SUM(buckets.total * segment.share)
+FROM ledger
+CROSS JOIN segment ON segment.kind = ledger.kind
+CROSS JOIN buckets ON buckets.slo_id = ledger.slo_id AND buckets.width = segment.width
+    AND buckets.start >= segment.first AND buckets.start < segment.past
+GROUP BY ledger.slo_id, ledger.kind, segment.span
+""")
+
+_SUMS_POSTGRESQL = text("""
+WITH ledger AS MATERIALIZED (
+    SELECT CAST(value->>0 AS bigint) AS slo_id, CAST(value->>1 AS integer) AS kind
+    FROM json_array_elements(CAST(:ledgers AS json)) AS given(value)
+), segment AS MATERIALIZED (
+    SELECT CAST(value->>0 AS integer) AS kind, CAST(value->>1 AS integer) AS span,
+           CAST(value->>2 AS integer) AS width, CAST(value->>3 AS bigint) AS first,
+           CAST(value->>4 AS bigint) AS past, CAST(value->>5 AS double precision) AS share
+    FROM json_array_elements(CAST(:segments AS json)) AS given(value)
+)
+SELECT ledger.slo_id, ledger.kind, segment.span, SUM(buckets.bad * segment.share),
+       SUM(buckets.total * segment.share)
+FROM ledger
+JOIN segment ON segment.kind = ledger.kind
+JOIN buckets ON buckets.slo_id = ledger.slo_id AND buckets.width = segment.width
+    AND buckets.start >= segment.first AND buckets.start < segment.past
+GROUP BY ledger.slo_id, ledger.kind, segment.span
+""")
+
+
+async def sums(database: Database, connection: AsyncConnection, asked: Sequence[Asked]) -> list[list[Events]]:
+    """Answer the events of each span, in the order asked, as they add up; `settled` makes them true."""
+    if not asked:
+        return []
+    # Ledgers whose spans are covered alike share their segments: they were given the same tuple.
+    kinds: dict[int, int] = {}
+    covers: list[tuple[tuple[Segment, ...], ...]] = []
+    for question in asked:
+        if kinds.setdefault(id(question.spans), len(covers)) == len(covers):
+            covers.append(question.spans)
+    segments = [
+        (kind, number, part.width, part.start, part.end, part.share)
+        for kind, spans in enumerate(covers)
+        for number, span in enumerate(spans)
+        for part in span
+    ]
+    questions = sorted({(question.slo_id, kinds[id(question.spans)]) for question in asked})
+    found = {(slo_id, kind): [NO_EVENTS] * len(covers[kind]) for slo_id, kind in questions}
+    statement = _SUMS_SQLITE if database.is_sqlite else _SUMS_POSTGRESQL
+    given = {"ledgers": json.dumps(questions), "segments": json.dumps(segments)}
+    for slo_id, kind, number, bad, total in (await connection.execute(statement, given)).all():
+        found[slo_id, kind][number] = Events(bad, total)
+    return [found[question.slo_id, kinds[id(question.spans)]] for question in asked]
+
+
+def settled(events: Events) -> Events:
+    """Answer sums without the traces of rounding and of counters read one after the other.
+
+    Numbers that are further from the truth than that are left as they are, for all to see.
+    """
+    bad, total = events.bad, events.total
+    if 0 <= bad <= total:
+        return events
+    slack = max(_HANDFUL, _RACE * abs(total))
+    if -slack <= total < 0:
+        total = 0.0
+    if -slack <= bad < 0:
+        bad = 0.0
+    return Events(total if total < bad <= total + slack else bad, total)

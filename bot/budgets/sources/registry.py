@@ -1,0 +1,46 @@
+"""Builds the SLI sources that the policies name, and keeps them in step with the policies.
+
+The mapping is given to the collector once and changed in place when the policies change.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import aiohttp
+
+from bot.budgets.source import Source
+from bot.budgets.sources.prometheus.source import PrometheusSource
+from bot.catalog.catalog import PrometheusSettings, Workspace
+
+
+class Sources(Mapping[str, Source]):
+    """The sources by the names that the policies call them."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+        self._settings: Mapping[str, PrometheusSettings] = {}
+        self._sources: dict[str, Source] = {}
+
+    def follow(self, workspace: Workspace) -> None:
+        """Build the sources of the workspace anew, if their settings changed."""
+        if workspace.sources != self._settings:
+            self._settings = dict(workspace.sources)
+            self._sources = {name: self._build(settings) for name, settings in self._settings.items()}
+
+    def __getitem__(self, name: str) -> Source:
+        return self._sources[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def _build(self, settings: PrometheusSettings) -> Source:
+        return PrometheusSource(
+            settings.url,
+            self._session,
+            bearer_token=settings.bearer_token,
+            basic_auth=settings.basic_auth,
+            headers=settings.headers,
+            timeout=settings.timeout,
+        )

@@ -1,0 +1,161 @@
+"""What a valid set of policy documents says, as plain values: the one form the rest of the bot reads.
+
+Knows neither YAML nor pydantic; `loader.py` makes it out of documents.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from bot.catalog.error_budget_policy import ErrorBudgetPolicy
+from bot.catalog.slo import Slo
+
+EVERYONE = "everyone"
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusSettings:
+    """Where a Prometheus-compatible server answers and how it wants to be addressed."""
+
+    url: str
+    bearer_token: str | None = field(default=None, repr=False)
+    basic_auth: tuple[str, str] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Teams:
+    """The two user groups (`@handle`) or people (`U…`) that share a service."""
+
+    development: str | None = None
+    reliability: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlagEnvironment:
+    """An environment of the flag system; a protected one needs a second person for increases."""
+
+    name: str
+    protected: bool = False
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FlagSettings:
+    """Which flag system serves the workspace, and its environments."""
+
+    backend: str = "local"
+    backend_settings: Mapping[str, object] = field(default_factory=dict, repr=False)
+    environments: tuple[FlagEnvironment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """Who may change what: `@group` handles, `U…` ids, members of `#channel` or `C…`, or `everyone`.
+
+    An empty tuple means nobody.
+    """
+
+    freeze: tuple[str, ...] = ()
+    exempt: tuple[str, ...] = ()
+    incidents: tuple[str, ...] = ()
+    flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """What holds for the whole workspace. Channels are written `#name` or as an id (`C…`).
+
+    `further` are other Slack workspaces beside the main one: each with its `team` (`T…`) and the names of the
+    `services` that are its own; all the rest is the main one's. Their channels are qualified, see
+    `bot/store/addresses.py`.
+    """
+
+    name: str
+    announcements: str
+    incidents: str | None = None
+    evaluate_every: timedelta = timedelta(seconds=60)
+    sources: Mapping[str, PrometheusSettings] = field(default_factory=dict)
+    flags: FlagSettings = FlagSettings()
+    permissions: Permissions = Permissions()
+    team: str | None = None
+    is_main: bool = True
+    services: frozenset[str] = frozenset()
+    further: tuple["Workspace", ...] = ()
+
+    @property
+    def elsewhere(self) -> str | None:
+        """The Slack workspace that addresses of this one must name; None for the main one."""
+        return None if self.is_main else self.team
+
+    def of(self, service: str | None) -> "Workspace":
+        """Answer the workspace that a service belongs to; this one for None."""
+        return next((one for one in self.further if service in one.services), self)
+
+    def in_team(self, team: str | None) -> "Workspace | None":
+        """Answer the further workspace of that Slack workspace, the main one for None; None for another."""
+        if team is None:
+            return self
+        return next((one for one in self.further if one.team == team), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service, its people and its promises. `policies` maps an SLO's name to the policy that judges it."""
+
+    name: str
+    description: str
+    channel: str
+    teams: Teams
+    error_budget_policy: ErrorBudgetPolicy
+    slos: tuple[Slo, ...]
+    policies: Mapping[str, ErrorBudgetPolicy]
+    flags: tuple[str, ...] = ()
+    repository: str | None = None
+
+    def policy_for(self, slo: Slo) -> ErrorBudgetPolicy:
+        """Answer the policy that judges this SLO."""
+        return self.policies.get(slo.name, self.error_budget_policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """One valid set of policies; `digest` changes when anything in the documents does."""
+
+    workspace: Workspace
+    services: Mapping[str, Service]
+    digest: str
+    hidden: frozenset[str] = frozenset()
+    """The services of other workspaces, where the catalog is one that only a workspace's own people see."""
+    hidden_flags: frozenset[str] = frozenset()
+    """The flags that only hidden services name."""
+
+    def seen_from(self, team: str | None) -> "Catalog":
+        """Answer what people in a further Slack workspace see, in the main one for None."""
+        main = self.workspace
+        if not main.further:
+            return self
+        workspace = main.in_team(team) or main
+        own = {name: one for name, one in self.services.items() if main.of(name) is workspace}
+        hidden = frozenset(self.services) - frozenset(own)
+        flags = {flag for one in own.values() for flag in one.flags}
+        others = {flag for name in hidden for flag in self.services[name].flags}
+        if not workspace.is_main:
+            workspace = replace(workspace, flags=main.flags, evaluate_every=main.evaluate_every)
+        return Catalog(workspace, own, self.digest, hidden, frozenset(others - flags))
+
+    def shows(self, service: str | None) -> bool:
+        """Tell whether what concerns a service (None: no service) is to be seen here."""
+        return service not in self.hidden if self.workspace.is_main else service in self.services
+
+    def shows_flag(self, flag: str) -> bool:
+        """Tell whether a flag is to be seen here: one that no service names is the main workspace's."""
+        if self.workspace.is_main:
+            return flag not in self.hidden_flags
+        return any(flag in one.flags for one in self.services.values())
+
+    @property
+    def slos(self) -> tuple[Slo, ...]:
+        """Every SLO of every service."""
+        return tuple(slo for service in self.services.values() for slo in service.slos)

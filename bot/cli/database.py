@@ -1,0 +1,39 @@
+"""Opens the database of DATABASE_URL for a command, and says in one line why it cannot be used."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.cli.console import configure_logs, fail
+from bot.settings import read_settings
+from bot.store.database import Database
+from bot.store.migrate import migrate, newest_version, version
+
+
+@asynccontextmanager
+async def opened_database(*, migrating: bool = False) -> AsyncIterator[Database]:
+    """Give the database; with `migrating`, brought to this program's version first, as `run` does."""
+    settings = read_settings()
+    configure_logs(settings)
+    try:
+        async with Database(settings.database_url) as database:
+            if migrating:
+                await migrate(database)
+            elif await version(database) != newest_version():
+                fail("the database is not at this program's version: run `governor migrate`")
+            yield database
+    except (SQLAlchemyError, OSError) as error:
+        fail(f"the database of DATABASE_URL cannot be used: {first_line(error)}")
+
+
+async def bring_up_to_date() -> None:
+    """Bring the database to this program's version."""
+    async with opened_database(migrating=True):
+        pass
+
+
+def first_line(error: Exception) -> str:
+    """Answer the driver's own words: the whole message has the statement and its values in it."""
+    words = str(getattr(error, "orig", None) or error).splitlines()
+    return words[0] if words else type(error).__name__

@@ -1,0 +1,85 @@
+"""Asks a running bot's gate from the command line, and waits for it to open where told to."""
+
+import asyncio
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from pytimeparse2 import parse as parse_duration
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bot.cli.api_client import Refused, Unreachable, api_client
+
+log = structlog.get_logger(__name__)
+_ASK_EVERY_S = 10.0
+
+
+def parse_wait(text: str | None) -> timedelta:
+    """Read a duration such as `30m`; none means not to wait. Raises `ValueError`."""
+    if text is None:
+        return timedelta()
+    seconds = parse_duration(text) if any(mark.isalpha() for mark in text) else None
+    if seconds is None or float(seconds) < 0:
+        raise ValueError(f"`--wait {text}` is no duration: write 30s, 5m or 2h")
+    return timedelta(seconds=float(seconds))
+
+
+def parse_since(text: str | None, now: datetime) -> str | None:
+    """Read `7d` or a time into RFC 3339 for the API. Raises `ValueError`."""
+    if text is None:
+        return None
+    seconds = parse_duration(text) if text[-1:].isalpha() and "T" not in text else None
+    if seconds is not None:
+        return (now - timedelta(seconds=float(seconds))).isoformat()
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"`--since {text}` is neither a duration (7d) nor a time (2026-11-23)") from None
+    return (when if when.tzinfo else when.astimezone()).isoformat()
+
+
+async def ask_gate(
+    url: str,
+    token: str | None,
+    service: str,
+    *,
+    change: str | None,
+    kind: str | None,
+    wait: timedelta,
+    every_s: float = _ASK_EVERY_S,
+) -> dict[str, Any]:
+    """Answer the gate's verdict, asking again until it allows or `wait` is over.
+
+    Raises `ClientError` when the bot could not be asked even once; while waiting, a bot that is away
+    for a moment (a restart) is asked again.
+    """
+    until = time.monotonic() + wait.total_seconds()
+    latest: dict[str, Any] | None = None
+    async with api_client(url, token) as client:
+        with _progress(wait) as progress:
+            bar = progress.add_task(f"waiting for {service} to open", total=wait.total_seconds() or 1)
+            while True:
+                try:
+                    latest = await client.get(f"gate/{service}", change=change, kind=kind)
+                except (Unreachable, Refused) as error:
+                    away = isinstance(error, Unreachable) or error.status >= 500
+                    if not away or time.monotonic() >= until:
+                        raise
+                left = until - time.monotonic()
+                if latest is not None and (latest["allow"] or left <= 0):
+                    return latest
+                progress.update(bar, completed=wait.total_seconds() - max(0.0, left))
+                await asyncio.sleep(max(0.0, min(every_s, left)))
+
+
+def _progress(wait: timedelta) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not wait or not Console(stderr=True).is_terminal,
+    )

@@ -1,0 +1,101 @@
+"""How the API's answers look on a terminal. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bot.diagnostics.findings import Finding, State
+
+_DASH = "–"
+_STYLES = {State.OK: "green", State.FAULT: "bold red", State.SKIPPED: "yellow"}
+
+
+def budgets(services: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Draw services with their budgets, a row an SLO."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("service", "state", "slo", "left", "minutes", "burn 1h", "6h", "3d", "runs out"):
+        table.add_column(
+            heading, justify="right" if heading in {"left", "minutes", "burn 1h", "6h", "3d"} else "left"
+        )
+    for service in services:
+        frozen = service["state"] == "frozen"
+        for slo in service["slos"]:
+            table.add_row(
+                service["service"],
+                Text("frozen", style="cyan") if frozen else "open",
+                slo["name"],
+                _left(slo),
+                _number(slo["remaining_minutes"]),
+                *(_number(slo["burn"][window]) for window in ("1h", "6h", "3d")),
+                slo["exhausts_at"] or _DASH,
+            )
+    return table
+
+
+def verdict(answer: Mapping[str, Any]) -> RenderableType:
+    """Draw a gate's verdict: yes or no first, then the reasons."""
+    yes = Text.assemble(("yes", "bold green"), f": {answer['service']} is open to this change")
+    no = Text.assemble(("no", "bold red"), f": {answer['service']} does not take this change now")
+    return Group(yes if answer["allow"] else no, *(Text(f"  {reason}") for reason in answer["reasons"]))
+
+
+def audit(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Draw rows of the audit log."""
+    if not rows:
+        return Text("nothing was changed")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "at", "actor", "action", "subject", "reason"):
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*(Text(str(row[key])) for key in ("id", "at", "actor", "action", "subject", "reason")))
+    return table
+
+
+def tokens(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Draw API tokens: what each may do, and when it was last used."""
+    if not rows:
+        return Text("there is no token")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "begins", "allows", "a minute", "created", "last used", "state"):
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(
+            Text(row["name"]),
+            Text(f"gov_{row['key']}_…"),
+            Text(", ".join(row["rights"])),
+            str(row["per_minute"]),
+            row["created_at"],
+            row["used_at"] or "never",
+            Text("revoked", style="red") if row["revoked_at"] else "in force",
+        )
+    return table
+
+
+def findings(found: Sequence[Finding]) -> RenderableType:
+    """Draw what an examination found, with a fix beside each fault."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("check", "of", "is", "detail", "fix"):
+        table.add_column(heading, overflow="fold")
+    for one in found:
+        table.add_row(
+            one.check,
+            Text(one.subject),
+            Text(one.state, style=_STYLES[one.state]),
+            Text(one.detail),
+            Text(one.fix),
+        )
+    return table
+
+
+def _left(slo: Mapping[str, Any]) -> Text:
+    if slo["remaining"] is None or slo["state"] not in {"ok", "no_traffic"}:
+        return Text(slo["state"].replace("_", " "), style="yellow")
+    left = slo["remaining"]
+    return Text(f"{left * 100:.1f} %", style="red" if left <= 0 else "yellow" if left < 0.25 else "green")
+
+
+def _number(value: float | None) -> str:
+    return _DASH if value is None else f"{value:.1f}"

@@ -1,0 +1,124 @@
+"""Writes down what happens to flags: the audit row and the messages, in the caller's transaction."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, assert_never
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.catalog.catalog import Catalog
+from bot.flags.change import Difference
+from bot.flags.change_request import (
+    ApprovalAsked,
+    Changed,
+    Drifted,
+    EndsSoon,
+    FlagEvent,
+    FlagOccasion,
+    NotBroughtBack,
+    NotDone,
+    RampGoesOn,
+    RampHeld,
+    RampStopped,
+)
+from bot.flags.flag import FlagState, exposure_in_words, percent
+from bot.flags.ownership import channels, owners
+from bot.freezes.hold import GOVERNOR
+from bot.store import audit
+from bot.store.outbox import Message, enqueue
+
+Announce = Callable[[FlagOccasion], Sequence[Message]]
+"""Writes the messages that tell an occasion; pure, so that it can run within the transaction."""
+
+
+def subject(flag: str, environment: str) -> str:
+    """Answer what the audit log calls a flag in an environment."""
+    return f"{flag} in {environment}"
+
+
+class Teller:
+    """Tells events in the channels of the services that name the flag. `on_told` is called by the loops."""
+
+    def __init__(
+        self, catalog: Callable[[], Catalog], announce: Announce, on_told: Callable[[], None]
+    ) -> None:
+        self._catalog = catalog
+        self._announce = announce
+        self.on_told = on_told
+
+    async def tell(
+        self, connection: AsyncConnection, event: FlagEvent, flag: str, environment: str, now: datetime
+    ) -> None:
+        """Write the event's audit row, if it is a deed, and its messages."""
+        catalog = self._catalog()
+        services = owners(catalog, flag)
+        for entry in _entries(event, subject(flag, environment), services[0].name if services else None):
+            await audit.record(connection, entry, now)
+        names, rooms = [one.name for one in services], channels(catalog, services)
+        occasion = FlagOccasion(event, flag, environment, names, rooms, now)
+        await enqueue(connection, self._announce(occasion), now)
+
+
+def figures(state: FlagState) -> dict[str, Any]:
+    """Answer what the audit log keeps of a flag's state."""
+    return {
+        "exposure": state.exposure,
+        "enabled": state.enabled,
+        "shown": exposure_in_words(state),
+        "version": state.version,
+    }
+
+
+def changed_entry(what: str, service: str | None, changed: Changed) -> audit.Entry:
+    """Answer the audit entry of a change: who, from what to what, why, and approved by whom."""
+    order, difference = changed.order, changed.live.difference
+    after = figures(difference.after) | {"cause": str(order.cause), "approved_by": order.approved_by}
+    after |= {"seen": changed.live.seen_after is not None}
+    if changed.live.until is not None:
+        after["until"] = changed.live.until.isoformat()
+    return audit.Entry(
+        order.by, "flag.changed", what, order.reason, service, figures(difference.before), after
+    )
+
+
+def _entries(  # noqa: C901, PLR0911 - one return an event
+    event: FlagEvent, what: str, service: str | None
+) -> Sequence[audit.Entry]:
+    def entry(actor: str, action: str, reason: str, **facts: Any) -> list[audit.Entry]:
+        return [audit.Entry(actor, action, what, reason, service, **facts)]
+
+    match event:
+        case Changed():
+            return [changed_entry(what, service, event)]
+        case ApprovalAsked(words=words, by=by, reason=reason):
+            return entry(by, "flag.asked", reason, after={"shown": words})
+        case NotDone(words, by, why):
+            return entry(GOVERNOR, "flag.not_done", why, after={"shown": words, "by": by})
+        case NotBroughtBack(cause=cause, why=why, evidence=evidence):
+            return entry(GOVERNOR, "flag.left_alone", f"{evidence}: {why}", after={"cause": str(cause)})
+        case RampHeld(by, why, progress):
+            return entry(by, "ramp.held", why, after={"taken": progress.taken, "of": progress.of})
+        case RampGoesOn(by, progress):
+            return entry(by, "ramp.resumed", "goes on", after={"taken": progress.taken, "of": progress.of})
+        case RampStopped(by, why, progress):
+            return entry(by, "ramp.stopped", why, after={"taken": progress.taken, "of": progress.of})
+        case Drifted(difference, who, _):
+            return entry(GOVERNOR, "flag.drifted", _drift(who), **_both(difference))
+        case EndsSoon():
+            return ()
+        case _:
+            assert_never(event)
+
+
+def _both(difference: Difference) -> dict[str, Any]:
+    return {"before": figures(difference.before), "after": figures(difference.after)}
+
+
+def _drift(who: str) -> str:
+    return f"changed elsewhere by {who}" if who else "changed elsewhere"
+
+
+def in_steps(before: FlagState, steps: Sequence[float]) -> str:
+    """Say a ramp's way: `off → 1 % → 5 % → 25 % of users`."""
+    start = exposure_in_words(before) if before.is_off else percent(before.rollout or 0.0)
+    return " → ".join([start, *map(percent, steps)]) + " of users"

@@ -1,0 +1,199 @@
+"""Ramps as they are kept, so that they go on where they stood after a restart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, exists, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.flags.change import state_from_json
+from bot.flags.change_request import AlreadyRequested, Busy, Cause, Progress
+from bot.flags.flag import FlagState
+from bot.flags.guard import Guard
+from bot.flags.ramp import HoldCause, Ramp
+from bot.flags.records.changes import ChangeState, state_as_json
+from bot.store.database import Database
+from bot.store.tables.flags import flag_changes
+from bot.store.tables.flags import flag_ramps as rows
+
+
+class RampState(StrEnum):
+    """How far a ramp has come; from `done` on it has ended."""
+
+    ASKED = "asked"
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    WENT_BACK = "back"
+    DECLINED = "declined"
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRamp:
+    """A ramp as it lies in the store. `told` is the hold that the channel knows of."""
+
+    id: int
+    ramp: Ramp
+    state: RampState
+    by: str
+    reason: str
+    approved_by: str | None
+    created_at: datetime
+    told: tuple[str, str] | None = None
+    retry_at: datetime | None = None
+
+    def progress(self) -> Progress:
+        """Answer how far it is."""
+        ramp = self.ramp
+        due = self.created_at if ramp.taken_at is None else ramp.taken_at + ramp.every
+        return Progress(ramp.taken, len(ramp.steps), ramp.next_share, due)
+
+
+async def write_down(
+    connection: AsyncConnection,
+    database: Database,
+    ramp: Ramp,
+    *,
+    state: RampState,
+    by: str,
+    reason: str,
+    request: str,
+    now: datetime,
+) -> int:
+    """Write a new ramp down; raises `AlreadyRequested`, and `Busy` while the flag has another one."""
+    values = {
+        "request": request,
+        "flag": ramp.flag,
+        "environment": ramp.environment,
+        "service": ramp.service,
+        "steps": list(ramp.steps),
+        "taken": 0,
+        "every": ramp.every.total_seconds(),
+        "guard_burn": ramp.guard.burn,
+        "guard_watch": ramp.guard.watch.total_seconds(),
+        "state": str(state),
+        "before": state_as_json(ramp.before),
+        "version": ramp.version,
+        "by": by,
+        "reason": reason,
+        "created_at": now,
+    }
+    statement = database.insert(rows).values(values).on_conflict_do_nothing().returning(rows.c.id)
+    id_ = (await connection.execute(statement)).scalar_one_or_none()
+    if id_ is not None:
+        return int(id_)
+    repeated = await connection.execute(select(rows.c.id).where(rows.c.request == request))
+    if repeated.first() is not None:
+        raise AlreadyRequested(f"this request gave {ramp.flag} a ramp before")
+    raise Busy(f"there is a ramp of {ramp.flag} in {ramp.environment} already")
+
+
+async def find(connection: AsyncConnection, id_: int) -> KeptRamp | None:
+    """Answer the ramp with that number."""
+    row = (await connection.execute(select(rows).where(rows.c.id == id_))).one_or_none()
+    return None if row is None else await _kept(connection, row)
+
+
+async def live(connection: AsyncConnection, flag: str, environment: str) -> KeptRamp | None:
+    """Answer the ramp of the flag that has not ended."""
+    query = select(rows).where(
+        rows.c.flag == flag, rows.c.environment == environment, rows.c.ended_at.is_(None)
+    )
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else await _kept(connection, row)
+
+
+async def running(connection: AsyncConnection) -> Sequence[KeptRamp]:
+    """Answer every ramp that takes steps or waits to, oldest first."""
+    query = select(rows).where(rows.c.state == RampState.RUNNING).order_by(rows.c.id)
+    return [await _kept(connection, row) for row in await connection.execute(query)]
+
+
+async def move(
+    connection: AsyncConnection, id_: int, *, to: RampState, since: RampState, now: datetime, **values: Any
+) -> bool:
+    """Let a ramp go from one state to another; answer whether it was in the first."""
+    if to is not RampState.RUNNING:
+        values["ended_at"] = now
+    moved = await connection.execute(
+        update(rows).where(rows.c.id == id_, rows.c.state == since).values(state=str(to), **values)
+    )
+    return moved.rowcount == 1
+
+
+async def take_step(connection: AsyncConnection, id_: int, after: FlagState, now: datetime) -> KeptRamp:
+    """Write down that the next step was taken, and answer the ramp as it is then."""
+    kept = await find(connection, id_)
+    if kept is None:
+        raise LookupError(f"there is no ramp {id_}")
+    ramp = kept.ramp.take_step(after, now)
+    values = {"taken": ramp.taken, "taken_at": now, "version": ramp.version, "retry_at": None}
+    told = {"hold_cause": None, "hold_why": None}
+    await connection.execute(update(rows).where(rows.c.id == id_).values(**values, **told))
+    return replace(kept, ramp=ramp, told=None)
+
+
+async def note_hold(connection: AsyncConnection, id_: int, hold: tuple[HoldCause, str] | None) -> None:
+    """Write down which hold was told, or that there is none any more."""
+    cause, why = hold or (None, None)
+    await connection.execute(
+        update(rows).where(rows.c.id == id_).values(hold_cause=cause and str(cause), hold_why=why)
+    )
+
+
+async def hold_by(connection: AsyncConnection, id_: int, person: str | None, *, since: str | None) -> bool:
+    """Let a person hold the ramp, or nobody any more; answer whether it was held by `since` until now."""
+    of_ramp = (rows.c.id == id_) & rows.c.held_by.is_not_distinct_from(since)
+    held = await connection.execute(update(rows).where(of_ramp).values(held_by=person))
+    return held.rowcount == 1
+
+
+async def put_off(connection: AsyncConnection, id_: int, until: datetime) -> None:
+    """Let the ramp wait until it tries again what did not work."""
+    await connection.execute(update(rows).where(rows.c.id == id_).values(retry_at=until))
+
+
+async def end_live(connection: AsyncConnection, state: FlagState, now: datetime) -> bool:
+    """End the flag's ramp because the flag was changed by other means; answer whether there was one."""
+    of_flag = (rows.c.flag == state.flag) & (rows.c.environment == state.environment)
+    ended = await connection.execute(
+        update(rows)
+        .where(of_flag, rows.c.ended_at.is_(None))
+        .values(state=str(RampState.STOPPED), ended_at=now)
+    )
+    return ended.rowcount > 0
+
+
+async def _kept(connection: AsyncConnection, row: Row[Any]) -> KeptRamp:
+    of_step = (flag_changes.c.ramp_id == row.id) & (flag_changes.c.cause == Cause.RAMP)
+    on_its_way = select(exists().where(of_step, flag_changes.c.state == ChangeState.SENDING))
+    ramp = Ramp(
+        row.flag,
+        row.environment,
+        row.service,
+        tuple(row.steps),
+        timedelta(seconds=row.every),
+        Guard(row.guard_burn, timedelta(seconds=row.guard_watch)),
+        state_from_json(row.before),
+        row.version,
+        taken=row.taken,
+        taken_at=row.taken_at,
+        begun=bool((await connection.execute(on_its_way)).scalar_one()),
+        held_by=row.held_by,
+    )
+    told = (row.hold_cause, row.hold_why) if row.hold_cause else None
+    return KeptRamp(
+        row.id,
+        ramp,
+        RampState(row.state),
+        row.by,
+        row.reason,
+        row.approved_by,
+        row.created_at,
+        told,
+        row.retry_at,
+    )

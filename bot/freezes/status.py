@@ -1,0 +1,223 @@
+"""What everyone asks: how do the services stand, and may I ship? Both faces read it; it changes nothing."""
+
+import asyncio
+import difflib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bot.budgets.budget import Budget, worst
+from bot.catalog.catalog import Catalog, Service
+from bot.catalog.error_budget_policy import Missing
+from bot.catalog.slo import Slo
+from bot.clock import Clock
+from bot.freezes.hold import Hold
+from bot.freezes.hold_registry import Freezer
+from bot.freezes.verdict import Change, Verdict, judge
+
+_FRESH_S = 1.0
+
+
+class UnknownService(LookupError):
+    """No service has that name; `near` are the names most like it, best first."""
+
+    def __init__(self, name: str, near: Sequence[str]) -> None:
+        hint = f"; did you mean {near[0]}?" if near else ""
+        super().__init__(f"there is no service {name}{hint}")
+        self.name = name
+        self.near = tuple(near)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """A service with its budgets, in the order of its SLOs, and the holds in force, oldest first."""
+
+    service: Service
+    budgets: tuple[Budget, ...]
+    holds: tuple[Hold, ...]
+    as_of: datetime
+    missing: tuple[Missing, ...] = ()
+    """What keeps the budget's hold on it, besides the budget."""
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether at least one hold lies on the service."""
+        return bool(self.holds)
+
+    @property
+    def worst(self) -> Budget | None:
+        """The budget with the least remaining; None where no figure is known."""
+        return worst(self.budgets)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """How much of a budget (a fraction, negative when overspent) was left at a time."""
+
+    at: datetime
+    remaining: float
+
+
+class Budgets(Protocol):
+    """The port to measuring: what the overview needs of the evaluator."""
+
+    async def assess(self, services: Sequence[Service], now: datetime) -> Sequence[Sequence[Budget]]:
+        """Answer the budgets of each service from what is counted already."""
+        ...
+
+    async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
+        """Answer what was left of the budget at `points` moments of its window, oldest first."""
+        ...
+
+    async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
+        """Answer when the fraction `target` of the budget will be left again; None if nobody can tell."""
+        ...
+
+
+class Overview:
+    """Answers questions about services as they stand now."""
+
+    def __init__(
+        self,
+        catalog: Callable[[], Catalog],
+        budgets: Budgets,
+        freezer: Freezer,
+        clock: Clock,
+    ) -> None:
+        self._catalog = catalog
+        self._budgets = budgets
+        self._freezer = freezer
+        self._clock = clock
+        self._asking = asyncio.Lock()
+        self._asked_at = 0.0
+        self._statuses: Sequence[ServiceStatus] | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        """The policies in force."""
+        return self._catalog()
+
+    def find(self, name: str) -> Service:
+        """Answer the service of that name, in any case; raises `UnknownService`."""
+        services = self.catalog.services
+        wanted = name.strip().casefold()
+        if wanted in services:
+            return services[wanted]
+        raise UnknownService(name, difflib.get_close_matches(wanted, services, n=3, cutoff=0.5))
+
+    async def service(self, name: str) -> ServiceStatus:
+        """Answer how one service stands; raises `UnknownService`."""
+        service = self.find(name)
+        now = self._clock.now()
+        holds = await self._freezer.holds(now, service.name)
+        missing = await self._freezer.missing([service], holds)
+        (budgets,) = await self._budgets.assess([service], now)
+        return ServiceStatus(service, tuple(budgets), tuple(holds), now, missing.get(service.name, ()))
+
+    async def services(self) -> Sequence[ServiceStatus]:
+        """Answer how all services stand, the one with the least budget left first.
+
+        Whoever asks within a second of somebody else gets the same answer, unless a hold was placed or
+        lifted since: a hundred people asking at once cost no more than one.
+        """
+        async with self._asking:
+            if self._statuses is None or time.monotonic() - self._asked_at > _FRESH_S:
+                self._statuses, self._asked_at = await self._all(), time.monotonic()
+            return self._statuses
+
+    def seen_from(self, team: str | None) -> "Overview":
+        """Answer the same as people in a further Slack workspace see it, in the main one for None."""
+        kept: list[Catalog] = []
+
+        def catalog() -> Catalog:
+            whole = self.catalog
+            if not kept or kept[0] is not whole:
+                kept[:] = [whole, whole.seen_from(team)]
+            return kept[1]
+
+        seen = _Seen(catalog, self._budgets, self._freezer, self._clock)
+        seen.whole = self
+        return seen
+
+    def forget(self) -> None:
+        """Do not answer from memory again: something changed."""
+        self._statuses = None
+
+    async def _all(self) -> Sequence[ServiceStatus]:
+        now = self._clock.now()
+        services = list(self.catalog.services.values())
+        holds = await self._freezer.holds(now)
+        missing = await self._freezer.missing(services, holds)
+        assessed = await self._budgets.assess(services, now)
+        statuses = [
+            ServiceStatus(
+                service,
+                tuple(budgets),
+                tuple(hold for hold in holds if hold.service == service.name),
+                now,
+                missing.get(service.name, ()),
+            )
+            for service, budgets in zip(services, assessed, strict=True)
+        ]
+        return sorted(statuses, key=_by_need)
+
+    async def verdict(self, name: str, change: Change) -> Verdict:
+        """Answer whether the change may ship to the service now; raises `UnknownService`."""
+        status = await self.service(name)
+        service = status.service
+        return judge(
+            service.name,
+            change,
+            holds=status.holds,
+            exemptions=await self._freezer.exemptions(service.name, status.as_of),
+            exempt_kinds=exempt_kinds(service),
+            budgets=status.budgets,
+            now=status.as_of,
+            missing=status.missing,
+        )
+
+    async def burn_down(self, slo: Slo, points: int = 20) -> Sequence[Point]:
+        """Answer how the SLO's budget shrank over its window, oldest first, at most `points`."""
+        moments = await self._budgets.burn_down(slo, self._clock.now(), points)
+        return [Point(at, left) for at, left in moments]
+
+    async def recovers_at(self, budget: Budget) -> datetime | None:
+        """Answer when enough of a budget will be left to lift a hold, if it burns on as in the last hour.
+
+        None where that much is left already, or where it does not come within one window.
+        """
+        service = self.catalog.services.get(budget.slo.service)
+        if service is None or budget.remaining is None:
+            return None
+        target = service.policy_for(budget.slo).unfreeze_at
+        if budget.remaining >= target:
+            return None
+        return await self._budgets.recovers_at(budget.slo, target, self._clock.now())
+
+
+class _Seen(Overview):
+    """What one Slack workspace sees of another overview, from whose memory it answers."""
+
+    whole: Overview
+
+    async def services(self) -> Sequence[ServiceStatus]:
+        """Answer how the services stand that are seen here."""
+        return [one for one in await self.whole.services() if one.service.name in self.catalog.services]
+
+    def forget(self) -> None:
+        """Do not answer from memory again."""
+        self.whole.forget()
+
+
+def exempt_kinds(service: Service) -> dict[str | None, Sequence[str]]:
+    """Answer the kinds of change that pass the holds of each SLO's policy; None: of the service's own."""
+    own: dict[str | None, Sequence[str]] = {None: service.error_budget_policy.exemptions}
+    return own | {slo.name: service.policy_for(slo).exemptions for slo in service.slos}
+
+
+def _by_need(status: ServiceStatus) -> tuple[float, str]:
+    least = status.worst
+    left = least.remaining if least is not None and least.remaining is not None else 2.0
+    return (left, status.service.name)

@@ -1,0 +1,75 @@
+"""`POST /webhooks/alertmanager`: Alertmanager's notifications become incidents.
+
+https://prometheus.io/docs/alerting/latest/configuration/#webhook_config (version 4 of the format)
+"""
+
+from datetime import UTC
+from typing import Literal
+
+from aiohttp import web
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from bot.clock import Clock
+from bot.http.auth import Tokens, require_token
+from bot.http.incidents import read_body
+from bot.http.request_body import Instant, read_json
+from bot.http.rights import Right
+from bot.incidents.alerts import Alert, AlertDesk, Notification
+
+MOST_ALERTS = 1_000
+
+
+class AlertBody(BaseModel):
+    """One alert. `endsAt` of a firing one is a guess, or the year 1."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str]
+    annotations: dict[str, str] = {}
+    startsAt: Instant  # noqa: N815 - Alertmanager's word
+    endsAt: AwareDatetime | None = None  # noqa: N815
+    fingerprint: str = Field(min_length=1, max_length=64)
+
+
+class NotificationBody(BaseModel):
+    """The alerts of one group."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    groupKey: str = Field(min_length=1, max_length=10_000)  # noqa: N815
+    alerts: list[AlertBody] = Field(max_length=MOST_ALERTS)
+
+
+class AlertmanagerWebhook:
+    """Takes notifications from callers with a token; a repeated one changes nothing."""
+
+    def __init__(self, desk: AlertDesk, clock: Clock, tokens: Tokens) -> None:
+        self._desk = desk
+        self._clock = clock
+        self._tokens = tokens
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add the route, behind the bearer token."""
+        app.router.add_post(
+            "/webhooks/alertmanager", require_token(self._tokens, self._take, Right.ALERTS_WRITE)
+        )
+
+    async def _take(self, request: web.Request) -> web.Response:
+        body = read_body(NotificationBody, await read_json(request))
+        notification = Notification(body.groupKey, tuple(_alert(alert) for alert in body.alerts))
+        concerned = await self._desk.take(notification, self._clock.now())
+        return web.json_response({"incidents": list(concerned)})
+
+
+def _alert(body: AlertBody) -> Alert:
+    over = body.status == "resolved"
+    # A guessed end may be the year 1, which some zones do not have.
+    ended = max(body.endsAt or body.startsAt, body.startsAt) if over else None
+    return Alert(
+        fingerprint=body.fingerprint,
+        started_at=body.startsAt,
+        ended_at=None if ended is None else ended.astimezone(UTC),
+        labels=body.labels,
+        annotations=body.annotations,
+    )

@@ -1,0 +1,202 @@
+"""Actions as rows, and the book that people write them in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.catalog.error_budget_policy import Missing, UnfreezeRequirement
+from bot.incidents.action import Action, not_owned
+from bot.incidents.incident import IncidentError
+from bot.store import audit
+from bot.store.database import Database
+from bot.store.tables.incidents import actions, incidents
+
+
+class UnknownAction(IncidentError):
+    """There is no action of that number."""
+
+    def __init__(self, id_: int) -> None:
+        super().__init__(f"there is no action {id_}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewAction:
+    """What somebody wants done. `request` names the delivery: repeated, it adds nothing."""
+
+    text: str
+    service: str | None = None
+    incident_id: int | None = None
+    owner: str | None = None
+    due: date | None = None
+    is_p0: bool = False
+    request: str | None = None
+
+
+class ActionBook:
+    """Adds, changes and lists actions. `on_changed` is called after each commit."""
+
+    def __init__(self, database: Database, on_changed: Callable[[], None] = lambda: None) -> None:
+        self._database = database
+        self.on_changed = on_changed
+
+    async def add(self, wanted: NewAction, *, by: str, now: datetime) -> Action:
+        """Add an action, or answer the one that this request has added."""
+        values = {
+            "text": wanted.text,
+            "service": wanted.service,
+            "incident_id": wanted.incident_id,
+            "owner": wanted.owner,
+            "due": wanted.due,
+            "is_p0": wanted.is_p0,
+            "request": wanted.request,
+            "created_by": by,
+            "created_at": now,
+        }
+        async with self._database.transaction() as connection:
+            inserted = self._database.insert(actions).values(values)
+            added = inserted.on_conflict_do_nothing(index_elements=["request"]).returning(actions.c.id)
+            id_ = (await connection.execute(added)).scalar_one_or_none()
+            if id_ is None:
+                query = select(actions).where(actions.c.request == wanted.request)
+                return _action((await connection.execute(query)).one())
+            action = await _read_one(connection, id_)
+            await _audit(connection, "action.added", action, by, now)
+            await _touch(connection, action.incident_id, now)
+        self.on_changed()
+        return action
+
+    async def change(
+        self, id_: int, *, by: str, now: datetime, owner: str | None = None, due: date | None = None
+    ) -> Action:
+        """Give an action an owner or a date; None leaves a thing as it is. Raises `UnknownAction`."""
+        given = (("owner", owner), ("due", due))
+        values: dict[str, Any] = {name: value for name, value in given if value is not None}
+        if values:
+            # A new owner, or a new date, is told anew.
+            values["reminded_at"] = None
+        return await self._update(id_, "action.changed", values, by, now)
+
+    async def done(self, id_: int, *, by: str, now: datetime) -> Action:
+        """Mark an action as done, if it is not yet; raises `UnknownAction`."""
+        return await self._update(id_, "action.done", {"done_at": now}, by, now, is_open=True)
+
+    async def find(self, id_: int) -> Action:
+        """Answer one action; raises `UnknownAction`."""
+        async with self._database.reading() as connection:
+            return await _read_one(connection, id_)
+
+    async def of_service(self, service: str | None = None, *, is_open: bool = True) -> Sequence[Action]:
+        """Answer the actions of a service or of all, those not done yet unless told otherwise."""
+        async with self._database.reading() as connection:
+            found = await read(connection, service=service)
+        return [action for action in found if not is_open or action.done_at is None]
+
+    async def not_owned(self, service: str) -> Sequence[Action]:
+        """Answer the P0 actions that keep `unfreezeRequires: actionsOwned` from being met."""
+        return not_owned(await self.of_service(service), service)
+
+    async def _update(
+        self, id_: int, action: str, values: dict[str, Any], by: str, now: datetime, *, is_open: bool = False
+    ) -> Action:
+        """Write what changes, with `is_open` only while it is not done yet."""
+        async with self._database.transaction() as connection:
+            before = await _read_one(connection, id_)
+            if values and not (is_open and before.done_at):
+                await connection.execute(update(actions).where(actions.c.id == id_).values(values))
+            after = await _read_one(connection, id_)
+            if after != before:
+                await _audit(connection, action, after, by, now)
+                await _touch(connection, after.incident_id, now)
+        self.on_changed()
+        return after
+
+
+async def read(
+    connection: AsyncConnection, *, incident_id: int | None = None, service: str | None = None
+) -> Sequence[Action]:
+    """Answer actions in the order they were added: of an incident, of a service, or all."""
+    query = select(actions).order_by(actions.c.id)
+    if incident_id is not None:
+        query = query.where(actions.c.incident_id == incident_id)
+    if service is not None:
+        query = query.where(actions.c.service == service)
+    return [_action(row) for row in await connection.execute(query)]
+
+
+async def unmet_requirements(connection: AsyncConnection, service: str) -> Sequence[Missing]:
+    """Answer which of the service's actions keep its budget hold from being lifted, and what they lack.
+
+    What an action of a private incident says is left out.
+    """
+    found = not_owned(await read(connection, service=service), service)
+    about = [action.incident_id for action in found if action.incident_id is not None]
+    query = select(incidents.c.id).where(incidents.c.id.in_(about), incidents.c.private.is_(True))
+    hidden = set(await connection.scalars(query)) if about else set()
+    return [
+        Missing(
+            UnfreezeRequirement.ACTIONS_OWNED,
+            action.id,
+            None if action.incident_id in hidden else action.text,
+            action.missing,
+        )
+        for action in found
+    ]
+
+
+def _overdue(today: date) -> Select[Any]:
+    return select(actions).where(
+        actions.c.done_at.is_(None),
+        actions.c.owner.is_not(None),
+        actions.c.due <= today,
+        actions.c.reminded_at.is_(None),
+    )
+
+
+async def any_overdue(connection: AsyncConnection, today: date) -> bool:
+    """Tell whether there is an owner who is to be told."""
+    return (await connection.execute(_overdue(today).limit(1))).first() is not None
+
+
+async def claim_overdue(connection: AsyncConnection, today: date, now: datetime) -> Sequence[Action]:
+    """Answer the open actions due today or before whose owners were not told yet; they count as told."""
+    due = [_action(row) for row in await connection.execute(_overdue(today).with_for_update())]
+    if due:
+        told = update(actions).where(actions.c.id.in_([action.id for action in due]))
+        await connection.execute(told.values(reminded_at=now))
+    return due
+
+
+async def _read_one(connection: AsyncConnection, id_: int) -> Action:
+    row = (await connection.execute(select(actions).where(actions.c.id == id_))).one_or_none()
+    if row is None:
+        raise UnknownAction(id_)
+    return _action(row)
+
+
+async def _touch(connection: AsyncConnection, incident_id: int | None, now: datetime) -> None:
+    """Let the incident's card and document be written anew."""
+    if incident_id is not None:
+        await connection.execute(
+            update(incidents)
+            .where(incidents.c.id == incident_id)
+            .values(version=incidents.c.version + 1, updated_at=now)
+        )
+
+
+async def _audit(connection: AsyncConnection, what: str, action: Action, by: str, now: datetime) -> None:
+    after = {
+        "owner": action.owner,
+        "due": action.due.isoformat() if action.due else None,
+        "p0": action.is_p0,
+        "done": action.done_at is not None,
+    }
+    entry = audit.Entry(by, what, f"action {action.id}", action.text, action.service, None, after)
+    await audit.record(connection, entry, now)
+
+
+def _action(row: Row[Any]) -> Action:
+    return Action(row.id, row.text, row.service, row.incident_id, row.owner, row.due, row.is_p0, row.done_at)

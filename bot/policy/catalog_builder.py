@@ -1,0 +1,190 @@
+"""From valid documents to the catalog: defaults filled in, references followed, a digest taken. Pure."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bot.catalog import catalog
+from bot.catalog.error_budget_policy import (
+    AlertSeverity,
+    BurnAlert,
+    CanaryGuard,
+    ErrorBudgetPolicy,
+    OnMissingData,
+    UnfreezeRequirement,
+)
+from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli, Slo
+from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Window
+from bot.policy.documents import documents, objectives
+from bot.store.addresses import qualified
+
+MAIN_ONLY = frozenset({"evaluate_every", "sources", "flags"})
+"""What only the main Workspace document says."""
+STANDARD = "standard"
+"""The policy that judges services which name none; where no document is called so, built-in values."""
+
+
+def assemble(all_documents: Sequence[documents.Document]) -> catalog.Catalog:
+    """Make the catalog out of documents that are free of faults, alone and together."""
+    workspaces = [one for one in all_documents if isinstance(one, documents.WorkspaceDocument)]
+    policies = {STANDARD: _policy(STANDARD, documents.ErrorBudgetPolicySpec())} | {
+        one.metadata.name: _policy(one.metadata.name, one.spec)
+        for one in all_documents
+        if isinstance(one, documents.ErrorBudgetPolicyDocument)
+    }
+    main = main_of(workspaces)
+    further = tuple(_further(one, all_documents) for one in workspaces if one is not main)
+    teams = {name: one.team for one in further for name in one.services}
+    services = {
+        one.metadata.name: _service(one.metadata.name, one.spec, policies, teams.get(one.metadata.name))
+        for one in all_documents
+        if isinstance(one, documents.ServiceDocument)
+    }
+    return catalog.Catalog(
+        workspace=replace(_workspace(main), further=further),
+        services=dict(sorted(services.items())),
+        digest=digest(all_documents),
+    )
+
+
+def main_of(workspaces: Sequence[documents.WorkspaceDocument]) -> documents.WorkspaceDocument:
+    """Answer the main one: the one without a `team`, else the one that says more than further ones may."""
+
+    def says(one: documents.WorkspaceDocument) -> tuple[bool, bool]:
+        return one.spec.team is None, bool(one.spec.model_fields_set & MAIN_ONLY)
+
+    return max(workspaces, key=says)
+
+
+def digest(all_documents: Sequence[documents.Document]) -> str:
+    """Answer a SHA-256 over what the documents mean: not their files, order, comments or spelling."""
+    meaning = sorted(
+        json.dumps(one.model_dump(by_alias=True), sort_keys=True, default=str) for one in all_documents
+    )
+    return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
+
+
+def _workspace(document: documents.WorkspaceDocument) -> catalog.Workspace:
+    spec = document.spec
+    return catalog.Workspace(
+        name=document.metadata.name,
+        announcements=spec.channels.announcements,
+        incidents=spec.channels.incidents,
+        evaluate_every=spec.evaluate_every,
+        sources={name: _source(source) for name, source in sorted(spec.sources.items())},
+        flags=_flags(spec.flags),
+        permissions=_permissions(spec.permissions),
+        team=spec.team,
+    )
+
+
+def _further(
+    document: documents.WorkspaceDocument, all_documents: Sequence[documents.Document]
+) -> catalog.Workspace:
+    spec, name = document.spec, document.metadata.name
+    own = frozenset(
+        one.metadata.name
+        for one in all_documents
+        if isinstance(one, documents.ServiceDocument) and one.spec.workspace == name
+    )
+    return catalog.Workspace(
+        name=name,
+        announcements=qualified(spec.team, spec.channels.announcements),
+        incidents=qualified(spec.team, spec.channels.incidents) if spec.channels.incidents else None,
+        permissions=_permissions(spec.permissions),
+        team=spec.team,
+        is_main=False,
+        services=own,
+    )
+
+
+def _permissions(permissions: documents.Permissions) -> catalog.Permissions:
+    return catalog.Permissions(
+        freeze=permissions.freeze,
+        exempt=permissions.exempt,
+        incidents=permissions.incidents,
+        flags=dict(permissions.flags),
+    )
+
+
+def _source(source: documents.Source) -> catalog.PrometheusSettings:
+    auth = source.basic_auth
+    return catalog.PrometheusSettings(
+        url=source.url,
+        bearer_token=source.bearer_token,
+        basic_auth=(auth.username, auth.password) if auth is not None else None,
+        headers=dict(source.headers),
+        timeout=source.timeout,
+    )
+
+
+def _flags(flags: documents.Flags) -> catalog.FlagSettings:
+    ((backend, settings),) = flags.backend.items()
+    environments = tuple(
+        catalog.FlagEnvironment(one.name, one.protected, one.default) for one in flags.environments
+    )
+    if not any(one.default for one in environments):
+        environments = (replace(environments[0], default=True), *environments[1:])
+    return catalog.FlagSettings(backend, settings, environments)
+
+
+def _policy(name: str, spec: documents.ErrorBudgetPolicySpec) -> ErrorBudgetPolicy:
+    return ErrorBudgetPolicy(
+        name=name,
+        warn_at=spec.warn_at,
+        freeze_at=spec.freeze_at,
+        unfreeze_at=spec.unfreeze_at,
+        dwell=spec.dwell,
+        on_missing_data=OnMissingData(spec.on_missing_data),
+        burn_alerts=tuple(
+            BurnAlert(AlertSeverity(alert.severity), alert.burn, alert.long, alert.short)
+            for alert in spec.burn_alerts
+        ),
+        exemptions=spec.exemptions,
+        postmortem_at=spec.postmortem_at,
+        unfreeze_requires=None
+        if spec.unfreeze_requires == "nothing"
+        else UnfreezeRequirement(spec.unfreeze_requires),
+        guard=CanaryGuard(spec.guard.burn, spec.guard.over, spec.guard.watch_for),
+        lower_when_exhausted=spec.lower_when_exhausted,
+    )
+
+
+def _service(
+    name: str, spec: documents.ServiceSpec, policies: Mapping[str, ErrorBudgetPolicy], team: str | None
+) -> catalog.Service:
+    return catalog.Service(
+        name=name,
+        description=spec.description,
+        channel=qualified(team, spec.channel),
+        teams=catalog.Teams(
+            *(one and qualified(team, one) for one in (spec.teams.development, spec.teams.reliability))
+        ),
+        error_budget_policy=policies[spec.error_budget_policy or STANDARD],
+        slos=tuple(
+            Slo(name, slo.name, slo.objective, _window(slo.window), _sli(slo.sli)) for slo in spec.slos
+        ),
+        policies={
+            slo.name: policies[slo.error_budget_policy]
+            for slo in spec.slos
+            if slo.error_budget_policy is not None
+        },
+        flags=spec.flags,
+        repository=spec.repository,
+    )
+
+
+def _window(window: objectives.AnyWindow) -> Window:
+    if isinstance(window, objectives.CalendarWindow):
+        return CalendarWindow(CalendarUnit(window.calendar), window.time_zone)
+    return RollingWindow(window)
+
+
+def _sli(sli: objectives.Sli) -> Sli:
+    if sli.source is None:
+        return EventsSli() if sli.events is not None else DowntimeSli()
+    source, asked = sli.source
+    if asked.histogram is not None and asked.threshold is not None:
+        return LatencySli(source, asked.histogram, asked.match or "", asked.threshold)
+    return CounterSli(source, asked.total or "", asked.bad, asked.good)

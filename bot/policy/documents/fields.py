@@ -1,0 +1,269 @@
+"""The types of single values in policy documents: how each is checked, and how editors should see it.
+
+Every type pairs a check with a JSON Schema. The schema lets `${NAME}` and `%{label}` stand anywhere, since
+it is read before they are filled in.
+"""
+
+import re
+import zoneinfo
+from datetime import timedelta
+from functools import cache, partial
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
+
+from bot.catalog.catalog import EVERYONE
+from bot.policy.documents.promql_shapes import (
+    METRIC,
+    check_histogram,
+    check_match,
+    check_query,
+    check_selector,
+)
+from bot.policy.documents.quantities import (
+    DURATION,
+    PERCENTAGE,
+    duration_between,
+    parse_duration,
+    parse_objective,
+    parse_percentage,
+)
+from bot.policy.faults import IT, Refused, did_you_mean
+
+_FILLED_IN = r".*[$%]\{.+"
+
+SLUG = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+CHANNEL = r"#[a-z0-9_-]{1,80}|[CG][A-Z0-9]{2,20}"
+GROUP = r"@[a-z0-9][a-z0-9._-]{0,79}"
+PERSON = r"[UW][A-Z0-9]{2,20}"
+TEAM_ID = r"T[A-Z0-9]{2,20}"
+FLAG = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}"
+WORD = r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,48}[A-Za-z0-9])?"
+_LABEL = r"[a-zA-Z_][a-zA-Z0-9_]{0,99}"
+_MOST_SERVICES = 10_000
+_PEOPLE = "a user group such as @sre, or a person's id such as U012AB3CD"
+
+
+def _matching(text: str, *, pattern: str, what: str, allowed: str) -> str:
+    if not re.fullmatch(pattern, text):
+        raise Refused(f"{IT} is not {what}", allowed)
+    return text
+
+
+def _checked(pattern: str, what: str, allowed: str) -> AfterValidator:
+    return AfterValidator(partial(_matching, pattern=pattern, what=what, allowed=allowed))
+
+
+def _text(pattern: str | None = None, *examples: str) -> dict[str, object]:
+    schema: dict[str, object] = {"type": "string"}
+    if pattern is not None:
+        schema["pattern"] = f"^(?:{pattern}|{_FILLED_IN})$"
+    return schema | ({"examples": list(examples)} if examples else {})
+
+
+def _number_or(pattern: str, *examples: object) -> WithJsonSchema:
+    kinds = [{"type": "number"}, _text(pattern)]
+    return WithJsonSchema({"anyOf": kinds, "examples": list(examples)})
+
+
+def _duration(least: str, most: str, *examples: str) -> tuple[PlainValidator, WithJsonSchema]:
+    check = PlainValidator(partial(duration_between, least=least, most=most))
+    return check, WithJsonSchema(_text(DURATION, *examples))
+
+
+def _fraction(least: float, most: float, allowed: str) -> PlainValidator:
+    def check(value: object) -> float:
+        fraction = parse_percentage(value)
+        if not least <= fraction <= most:
+            raise Refused(f"{IT} is out of range", allowed)
+        return fraction
+
+    return PlainValidator(check)
+
+
+def _flag(value: object) -> bool:
+    # The environment can only say it as text.
+    if value in ("true", "false"):
+        return value == "true"
+    if not isinstance(value, bool):
+        raise Refused(f"{IT} is neither true nor false", "true, false")
+    return value
+
+
+def _factor(value: object) -> float:
+    number = value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", value):
+        number = float(value)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise Refused(f"{IT} is not a number", "a number above 0, such as 14.4")
+    if not 0 < number <= 1_000_000:
+        raise Refused(f"{IT} is out of range", "a number above 0, such as 14.4")
+    return float(number)
+
+
+def _limit(value: object) -> int:
+    allowed = f"a whole number from 1 to {_MOST_SERVICES}"
+    number = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise Refused(f"{IT} is not a whole number", allowed)
+    if not 1 <= number <= _MOST_SERVICES:
+        raise Refused(f"{IT} is out of range", allowed)
+    return number
+
+
+def _slo_window(value: object) -> timedelta:
+    if isinstance(value, str) and value.strip().lower() in {"week", "month", "quarter"}:
+        raise Refused(f"{IT} is not a duration", "a duration such as 30d, or {calendar: month}")
+    return duration_between(value, "30s", "400d")
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+def _time_zone(name: str) -> str:
+    known = _time_zones()
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise Refused(f"{IT} is not a time zone{hint}", "an IANA name such as Europe/London or UTC")
+    return name
+
+
+def _url(text: str) -> str:
+    allowed = "http:// or https:// and a host, such as http://localhost:9090"
+    try:
+        parts = urlsplit(text)
+        port_is_good = parts.port is None or parts.port > 0
+    except ValueError:
+        raise Refused("this is not a URL", allowed) from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_good:
+        raise Refused("this is not an HTTP URL", allowed)
+    if re.search(r"\s", text) or parts.query or parts.fragment:
+        raise Refused("this is not a base URL", f"{allowed}, without blanks, query or fragment")
+    return text.rstrip("/")
+
+
+def _header_value(text: str) -> str:
+    if not text.isprintable() or not text.strip():
+        raise Refused("this is empty or holds control characters", "printable text")
+    return text
+
+
+def _header_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", text):
+        raise Refused("this is not a header's name", "a name such as X-Scope-OrgID")
+    return text
+
+
+def _people(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Slug = Annotated[
+    str,
+    _checked(SLUG, "a name", "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit"),
+    WithJsonSchema(_text(SLUG)),
+]
+Channel = Annotated[
+    str,
+    _checked(CHANNEL, "a channel", '"#name" of a-z, 0-9, - and _, at most 80, or an id such as C012AB3CD'),
+    WithJsonSchema(_text(CHANNEL, "#releases")),
+]
+Team = Annotated[
+    str,
+    _checked(f"{GROUP}|{PERSON}", "a user group or person", _PEOPLE),
+    WithJsonSchema(_text(f"{GROUP}|{PERSON}", "@sre")),
+]
+TeamId = Annotated[
+    str,
+    _checked(TEAM_ID, "a Slack workspace", "its id, such as T012AB3CD"),
+    WithJsonSchema(_text(TEAM_ID, "T012AB3CD")),
+]
+_PRINCIPAL = f"{GROUP}|{PERSON}|{CHANNEL}|{EVERYONE}"
+Principal = Annotated[
+    str,
+    _checked(
+        _PRINCIPAL,
+        "a user group, channel or person",
+        f'{_PEOPLE}, or a channel\'s members "#oncall", or {EVERYONE}',
+    ),
+    WithJsonSchema(_text(_PRINCIPAL, "@sre")),
+]
+_ANYONE = _text(_PRINCIPAL, "@sre", "#oncall")
+People = Annotated[
+    tuple[Principal, ...],
+    BeforeValidator(_people),
+    WithJsonSchema({"anyOf": [_ANYONE, {"type": "array", "items": _ANYONE}]}),
+]
+FlagKey = Annotated[
+    str,
+    _checked(FLAG, "a flag's key", "1 to 100 of letters, digits, '.', '_' and '-'"),
+    WithJsonSchema(_text(FLAG, "new-checkout")),
+]
+Repository = Annotated[
+    str,
+    _checked(REPOSITORY, "a repository", '"owner/name" as GitHub writes it'),
+    WithJsonSchema(_text(REPOSITORY, "acme/checkout")),
+]
+ChangeKind = Annotated[
+    str,
+    _checked(WORD, "a kind of change", "a short word, such as P0 or security"),
+    WithJsonSchema(_text(WORD, "security")),
+]
+
+Percentage = _number_or(PERCENTAGE, 99.9, "99.9%")
+Objective = Annotated[float, PlainValidator(parse_objective), Percentage]
+WarnLevel = Annotated[float, _fraction(0, 0.999999, "0% up to, but not including, 100%"), Percentage]
+Threshold = Annotated[float, _fraction(-1, 1, "-100% to 100%"), Percentage]
+Share = Annotated[float, _fraction(1e-9, 1, "above 0%, at most 100%"), Percentage]
+
+SloWindow = Annotated[timedelta, PlainValidator(_slo_window), WithJsonSchema(_text(DURATION, "30d", "4w"))]
+EvaluationInterval = Annotated[timedelta, *_duration("1s", "1d", "60s")]
+Timeout = Annotated[timedelta, *_duration("100ms", "5m", "30s")]
+Latency = Annotated[timedelta, *_duration("1ms", "1d", "300ms")]
+BurnWindow = Annotated[timedelta, *_duration("1s", "400d", "1h", "5m")]
+GuardWindow = Annotated[timedelta, *_duration("1s", "6h", "5m")]
+GuardTime = Annotated[timedelta, *_duration("1s", "7d", "30m")]
+Dwell = Annotated[timedelta, PlainValidator(parse_duration), WithJsonSchema(_text(DURATION, "15m"))]
+KeepTime = Annotated[timedelta, *_duration("0s", "400d", "7d")]
+
+Limit = Annotated[int, PlainValidator(_limit), _number_or(r"[0-9]+", 1000)]
+Label = Annotated[
+    str,
+    _checked(_LABEL, "a label's name", "1 to 100 of letters, digits and _, not beginning with a digit"),
+    WithJsonSchema(_text(_LABEL, "service")),
+]
+Selector = Annotated[
+    str,
+    AfterValidator(check_selector),
+    WithJsonSchema(_text(None, 'http_requests_total{env="production"}')),
+]
+
+Switch = Annotated[
+    bool,
+    PlainValidator(_flag),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, _text("true|false")]}),
+]
+BurnFactor = Annotated[float, PlainValidator(_factor), _number_or(r"[0-9]+(?:\.[0-9]+)?", 14.4, 6, 1)]
+TimeZone = Annotated[str, AfterValidator(_time_zone), WithJsonSchema(_text(None, "Europe/London"))]
+Url = Annotated[
+    str,
+    AfterValidator(_url),
+    WithJsonSchema(_text(r"https?://.+", "http://localhost:9090")),
+]
+Secret = Annotated[str, AfterValidator(_header_value), WithJsonSchema(_text())]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+Query = Annotated[
+    str,
+    AfterValidator(check_query),
+    WithJsonSchema(_text(None, 'http_requests_total{service="checkout"}')),
+]
+Match = Annotated[str, AfterValidator(check_match), WithJsonSchema(_text(None, 'service="checkout"'))]
+Histogram = Annotated[
+    str,
+    AfterValidator(check_histogram),
+    WithJsonSchema(_text(METRIC, "http_request_duration_seconds")),
+]

@@ -1,0 +1,178 @@
+"""What must hold between documents: names used once, references that lead somewhere.
+
+Reads the trees, not the models, so that a document with other faults is checked as well.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from bot.policy.documents.objectives import BUILT_IN_SLIS
+from bot.policy.faults import IT, Fault, Path, did_you_mean, quoted
+from bot.policy.for_each import DEFAULT_SOURCE
+from bot.policy.rules.validation import Source
+from bot.policy.rules.workspaces import are_rivals, workspace_clashes
+
+
+def clashes(sources: Sequence[Source]) -> Iterator[Fault]:
+    """Yield a fault for every name that is used twice, and for what does not fit between Workspaces."""
+    first: dict[tuple[str, object], Source] = {}
+    for source in sources:
+        key = (source.kind, _text(source, "metadata", "name"))
+        if key[1] is None:
+            continue
+        earlier = first.setdefault(key, source)
+        if earlier is not source and not are_rivals(earlier, source):
+            yield source.fault(("metadata", "name"), f"{IT} is already the name in {earlier.where}")
+    yield from workspace_clashes(sources)
+    for source in sources:
+        yield from repeated_names(source)
+
+
+_NAMED: dict[str, tuple[tuple[Path, str | None], ...]] = {
+    "Service": ((("spec", "slos"), "name"), (("spec", "flags"), None)),
+    "Workspace": ((("spec", "flags", "environments"), "name"),),
+    "ErrorBudgetPolicy": ((("spec", "exemptions"), None), (("spec", "lowerWhenExhausted"), None)),
+}
+"""The lists of each kind whose entries (or what stands under a key of theirs) must differ."""
+
+
+def repeated_names(source: Source) -> Iterator[Fault]:
+    """Yield a fault for every entry that stands twice in one of the document's lists."""
+    for path, key in _NAMED[source.kind]:
+        seen: dict[str, int] = {}
+        for index, _ in enumerate(_list(source, *path)):
+            where: Path = (*path, index) if key is None else (*path, index, key)
+            name = _text(source, *where)
+            if name is not None and seen.setdefault(name, index) != index:
+                yield source.fault(where, f"{IT} stands twice in this list", "each once")
+
+
+def workspace_faults(source: Source, main: Source | None = None) -> Iterator[Fault]:
+    """Yield what does not fit together within the Workspace; `main` has the environments of a further one."""
+    path = ("spec", "flags", "environments")
+    if main is not None and main is not source:
+        yield from _unknown_environments(source, main, path)
+        return
+    environments = _list(source, *path)
+    marked = [
+        index
+        for index, _ in enumerate(environments)
+        if _value(source, *path, index, "default") in (True, "true")
+    ]
+    for _, index in pairwise(marked):
+        yield source.fault((*path, index, "default"), "another environment is the default", "one")
+    yield from _unknown_environments(source, source, path)
+    for name in _mapping(source, "spec", "sources"):
+        if name in BUILT_IN_SLIS:
+            why = f"a source cannot be called {quoted(name)}: that is another kind of SLI"
+            yield source.fault(("spec", "sources", name), why, at_key=True)
+
+
+def _unknown_environments(source: Source, main: Source, path: Path) -> Iterator[Fault]:
+    environments = _list(main, *path)
+    names = [_text(main, *path, index, "name") for index, _ in enumerate(environments)]
+    if not names:
+        names = ["production"]
+    if None not in names:
+        for name in _mapping(source, "spec", "permissions", "flags"):
+            if name not in names:
+                where = ("spec", "permissions", "flags", name)
+                known = _written_names(main, path, len(environments)) or ["production"]
+                message = f"unknown environment {quoted(name)}{did_you_mean(name, known)}"
+                yield source.fault(where, message, ", ".join(known), at_key=True)
+
+
+def unknown_references(sources: Sequence[Source], may_be_unread: Callable[[str], bool]) -> Iterator[Fault]:
+    """Yield a fault for every reference of a Service to a policy or source that does not exist.
+
+    `may_be_unread` tells whether a name may stand in a document that could not be read.
+    """
+    policies = {
+        _text(source, "metadata", "name"): source.name
+        for source in sources
+        if source.kind == "ErrorBudgetPolicy"
+    }
+    known_sources = _known_sources(sources)
+    for source in sources:
+        if source.kind == "Service":
+            slos: list[Path] = [
+                ("spec", "slos", index) for index, _ in enumerate(_list(source, "spec", "slos"))
+            ]
+            for path in [("spec",), *slos]:
+                where = (*path, "errorBudgetPolicy")
+                if not may_be_unread(_text(source, *where) or ""):
+                    yield from _unknown_policy(source, where, policies)
+            for path in slos:
+                yield from _unknown_sources(source, (*path, "sli"), known_sources)
+            yield from _unknown_values_source(source, known_sources)
+
+
+def _known_sources(sources: Sequence[Source]) -> list[str]:
+    """Answer what an `sli` may name; nothing where that cannot be told for want of a good Workspace."""
+    workspaces = [source for source in sources if source.kind == "Workspace"]
+    if not workspaces or any(one.tree.is_spoilt(("spec", "sources")) for one in workspaces):
+        return []
+    names = {name for one in workspaces for name in _mapping(one, "spec", "sources")}
+    return sorted(names | set(BUILT_IN_SLIS))
+
+
+def _unknown_policy(source: Source, path: Path, policies: Mapping[str | None, str]) -> Iterator[Fault]:
+    wanted = _text(source, *path)
+    # A policy whose own name could not be read may be the one that is meant.
+    if wanted is not None and wanted not in policies and None not in policies:
+        known = sorted(policies.values())
+        hint = did_you_mean(source.tree.places[path].written or "", known)
+        message = f"unknown ErrorBudgetPolicy {IT}{hint}"
+        yield source.fault(path, message, ", ".join(known) or "none is defined")
+
+
+def _unknown_sources(source: Source, path: Path, known: Sequence[str]) -> Iterator[Fault]:
+    for key in _mapping(source, *path):
+        if known and key not in known:
+            message = f"unknown source {quoted(key)}{did_you_mean(key, known)}"
+            yield source.fault((*path, key), message, ", ".join(known), at_key=True)
+
+
+def _unknown_values_source(source: Source, known: Sequence[str]) -> Iterator[Fault]:
+    """Yield a fault if there is no source that could be asked for the values of `forEach`."""
+    path: Path = ("spec", "forEach")
+    if not known or not _mapping(source, *path):
+        return
+    names = [name for name in known if name not in BUILT_IN_SLIS]
+    wanted = _value(source, *path, "source")
+    allowed = ", ".join(names) or "none is defined"
+    if wanted is None and DEFAULT_SOURCE not in names:
+        message = f"`source` is missing, and no source is called {quoted(DEFAULT_SOURCE)}"
+        yield source.fault(path, message, allowed)
+    elif isinstance(wanted, str) and wanted not in names:
+        hint = did_you_mean(wanted, names)
+        yield source.fault((*path, "source"), f"unknown source {IT}{hint}", allowed)
+
+
+def _written_names(source: Source, path: Path, count: int) -> list[str]:
+    return [source.tree.places[(*path, index, "name")].written or "" for index in range(count)]
+
+
+def _value(source: Source, *path: str | int) -> object:
+    value = source.tree.value
+    for step in path:
+        if isinstance(step, str):
+            value = value.get(step) if isinstance(value, dict) else None
+        else:
+            value = value[step] if isinstance(value, list) else None
+    return value
+
+
+def _text(source: Source, *path: str | int) -> str | None:
+    value = _value(source, *path)
+    return value if isinstance(value, str) else None
+
+
+def _list(source: Source, *path: str | int) -> list[object]:
+    value = _value(source, *path)
+    return value if isinstance(value, list) else []
+
+
+def _mapping(source: Source, *path: str | int) -> dict[str, object]:
+    value = _value(source, *path)
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,130 @@
+"""From one document's tree to its model, and from pydantic's errors to faults with positions."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from bot.policy.documents.documents import KINDS, Document
+from bot.policy.documents.model import known_keys
+from bot.policy.documents.objectives import UNION_TAGS
+from bot.policy.faults import IT, Fault, Path, Refused, did_you_mean, dotted, quoted
+from bot.policy.yaml.tree import Place, Tree
+from bot.policy.yaml.yaml_files import Text
+
+_NOT_STEPS = UNION_TAGS | {"[key]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One policy document as it was read: its file, its tree, its kind and name as written."""
+
+    text: Text
+    tree: Tree
+    kind: str
+    name: str
+
+    def rewritten(self, rewrite: Callable[[Path, str], str]) -> "Source":
+        """Answer the document with other texts at the same places."""
+        return replace(self, tree=self.tree.rewritten(rewrite))
+
+    @property
+    def title(self) -> str:
+        """`Kind/name`, as far as they are known."""
+        return f"{self.kind}/{self.name}" if self.name else self.kind
+
+    @property
+    def where(self) -> str:
+        """`FILE:LINE` of the document's beginning."""
+        line, _ = self.text.position(self.tree.places[()].value.index)
+        return f"{self.text.file}:{line}"
+
+    def fault(self, path: Path, message: str, allowed: str = "", *, at_key: bool = False) -> Fault:
+        """Make a fault of the value at `path`, or of its key."""
+        near, place = self.tree.nearest(path)
+        mark = place.key if at_key and place.key is not None else place.value
+        where = path[:-1] if at_key and near == path else path
+        message = message.replace(IT, written(place))
+        return self.text.fault(mark, message, allowed, document=self.title, path=dotted(where))
+
+
+def written(place: Place) -> str:
+    """Answer a value as its author wrote it: never what the environment filled in."""
+    return "this" if place.written is None else quoted(place.written)
+
+
+def refusals(source: Source) -> list[Fault]:
+    """Answer what was refused while the document was read."""
+    faults = []
+    for refusal in source.tree.refused:
+        as_written = "this" if refusal.written is None else quoted(refusal.written)
+        message, allowed = refusal.reason.message.replace(IT, as_written), refusal.reason.allowed
+        rest = source.text.line_from(refusal.mark.index)
+        if refusal.written == "" and re.match(r"[^\n:]*:\s+#\S", rest):
+            allowed = "quotes around it; a bare # begins a comment in YAML"
+        where = dotted(refusal.path)
+        faults.append(source.text.fault(refusal.mark, message, allowed, document=source.title, path=where))
+    return faults
+
+
+def validate(source: Source) -> tuple[Document | None, list[Fault]]:
+    """Answer the document's model, or None, and all that is wrong with the document by itself."""
+    faults = refusals(source)
+    try:
+        document = KINDS[source.kind].model_validate(source.tree.value)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        faults += [fault for detail in details if (fault := _translate(source, detail)) is not None]
+        return None, faults
+    return (None if faults else document), faults
+
+
+def _translate(source: Source, error: ErrorDetails) -> Fault | None:
+    path: Path = tuple(step for step in error["loc"] if step not in _NOT_STEPS)
+    if source.tree.is_spoilt(path):
+        return None
+    if error["type"] == "missing":
+        return source.fault(path[:-1], f"{quoted(str(path[-1]))} is missing")
+    if error["type"] == "extra_forbidden":
+        return _unknown_key(source, path)
+    message, allowed = _reason(source, path, error)
+    return source.fault(path, message, allowed, at_key="[key]" in error["loc"])
+
+
+def _reason(source: Source, path: Path, error: ErrorDetails) -> tuple[str, str]:
+    """Say in our words why a value was refused, and what is allowed."""
+    context = error.get("ctx", {})
+    reason = (f"{IT} cannot be used here", "")
+    match error["type"]:
+        case "rule":
+            reason = str(context["message"]), str(context["allowed"])
+        case "value_error" if isinstance(context["error"], Refused):
+            reason = context["error"].message, context["error"].allowed
+        case "literal_error":
+            words = re.findall(r"'([^']*)'", str(context["expected"]))
+            as_written = source.tree.nearest(path)[1].written or ""
+            reason = f"{IT} is not known{did_you_mean(as_written, words)}", ", ".join(words)
+        case "string_type":
+            reason = _not_text(error["input"])
+        case "tuple_type" | "list_type":
+            reason = f"{IT} must be a list", "[one, another]"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            reason = f"{IT} must be a mapping", "{key: value}"
+    return reason
+
+
+def _unknown_key(source: Source, path: Path) -> Fault:
+    known = known_keys(KINDS[source.kind], path[:-1])
+    key = str(path[-1])
+    message = f"unknown key {quoted(key)}{did_you_mean(key, known)}"
+    return source.fault(path, message, ", ".join(known) or "no key at all", at_key=True)
+
+
+def _not_text(value: object) -> tuple[str, str]:
+    if isinstance(value, bool):
+        return f"YAML reads {IT} as {str(value).lower()}", "quotes around it"
+    if isinstance(value, int | float):
+        return f"YAML reads {IT} as a number", "quotes around it"
+    return f"{IT} must be text", "one text"

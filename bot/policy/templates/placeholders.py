@@ -1,0 +1,155 @@
+"""`%{label}`: what stands for a label's value in a Service document that has `forEach`. Pure.
+
+Nothing else that may stand in a document looks like it. In PromQL `%` is an operator and `{service}`, which
+compares nothing, no selector, so outside of quotes it is never valid; within a pattern `%{2}` repeats a
+sign, so only a letter after the brace makes a placeholder. `${…}` is the environment's, `$window` the time's,
+`{{…}}` belongs to the programs that write YAML files, and `[[…]]` is a range with one bracket too many.
+
+A value is spelled as each text wants it: as it is in a description, escaped within PromQL's quotes, and
+with the signs that a name may not have replaced where it is part of one.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from enum import Enum
+
+from bot.policy.documents.promql_shapes import TEXT
+from bot.policy.faults import IT, Path, Refused, quoted
+
+SAMPLE = "example"
+"""A value that is valid everywhere: with it a document is checked before any value is known."""
+
+_MENTION = re.compile(r"%\{(?P<name>[A-Za-z_][^{}]*)(?P<end>\}?)")
+_QUOTED = re.compile(rf"(?P<matches>(?:=~|!~)\s*)?(?P<text>{TEXT})")
+# The signs of Go's regexp.QuoteMeta, for the patterns of Prometheus are Go's.
+_IN_PATTERNS = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_QUERIES = frozenset({"total", "bad", "good", "match", "histogram"})
+
+
+class Spelling(Enum):
+    """How a value is written in a text of a document."""
+
+    AS_IT_IS = ""
+    NAME = "a-z0-9-"
+    CHANNEL = "a-z0-9_-"
+    HANDLE = "a-z0-9._-"
+    KEY = "A-Za-z0-9._-"
+    QUERY = "PromQL"
+    NOWHERE = "nowhere"
+
+
+_SPELLINGS = {
+    "channel": Spelling.CHANNEL,
+    "teams": Spelling.HANDLE,
+    "flags": Spelling.KEY,
+    "repository": Spelling.KEY,
+    # Whatever else stands under these is the same for all services.
+    "slos": Spelling.NOWHERE,
+    "errorBudgetPolicy": Spelling.NOWHERE,
+    "workspace": Spelling.NOWHERE,
+    "forEach": Spelling.NOWHERE,
+}
+
+
+def spelling_at(path: Path) -> Spelling:
+    """Answer how a value is spelled in the text at this path of a Service document."""
+    match path:
+        case ("metadata", "name"):
+            return Spelling.NAME
+        case ("spec", "slos", int(), "sli", _, str(key)) if key in _QUERIES:
+            return Spelling.QUERY
+        case ("spec", str(key), *_):
+            return _SPELLINGS.get(key, Spelling.AS_IT_IS)
+        case _:
+            return Spelling.NOWHERE
+
+
+def is_mentioned(text: str) -> bool:
+    """Tell whether the text holds a placeholder, right or wrong."""
+    return _MENTION.search(text) is not None
+
+
+def check(text: str, spelling: Spelling, label: str | None) -> None:
+    """Raise `Refused` if a placeholder in the text is not the label's, or stands where none can.
+
+    `label` is None in a document that stands for one service alone.
+    """
+    for mention in _MENTION.finditer(text):
+        right = f"%{{{label}}}"
+        if label is None:
+            # There is nothing that a description may not say.
+            if spelling is Spelling.AS_IT_IS:
+                return
+            allowed = "spec.forEach: {label: …}"
+            raise Refused(
+                f"{quoted(mention[0])} stands for a value only where `forEach` names a label", allowed
+            )
+        if spelling is Spelling.NOWHERE:
+            raise Refused(f"{quoted(right)} cannot stand here", "the same for all services")
+        if mention["name"] != label or not mention["end"]:
+            raise Refused(f"{quoted(mention[0])} does not stand for the value of {quoted(label)}", right)
+    if label is not None and spelling is Spelling.QUERY:
+        _check_query(text, label)
+
+
+def filled(text: str, spelling: Spelling, value: str) -> str:
+    """Answer the text with the value in it; raises `Refused` where nothing of the value would be left."""
+    if spelling is Spelling.QUERY:
+        return _QUOTED.sub(lambda quote: _fill(quote[0], _escape_for(quote, value)), text)
+    return _fill(text, lambda: spelled(value, spelling))
+
+
+def spelled(value: str, spelling: Spelling) -> str:
+    """Spell a value with the signs that are allowed; raises `Refused` if none of its own is.
+
+    Letters lose their marks, then their capitals where there are none; each run of other signs is a `-`.
+    """
+    if spelling is Spelling.AS_IT_IS:
+        return value
+    signs = spelling.value
+    text = unicodedata.normalize("NFKD", value)
+    text = "".join(sign for sign in text if not unicodedata.combining(sign))
+    text = text if "A-Z" in signs else text.lower()
+    text = re.sub(rf"[^{signs}]+", "-", text).strip("-")
+    if not re.search("[A-Za-z0-9]", text):
+        raise Refused(f"no sign of it can stand in {IT}")
+    return text
+
+
+def escaped(value: str, quote: str, *, in_pattern: bool) -> str:
+    """Answer what within PromQL's quotes (`"` or `'`) stands for exactly this value.
+
+    The escapes are Go's: https://prometheus.io/docs/prometheus/latest/querying/basics/#string-literals
+    """
+    if in_pattern:
+        value = _IN_PATTERNS.sub(r"\\\g<0>", value)
+    return "".join(_escaped_sign(sign, quote) for sign in value)
+
+
+def _escaped_sign(sign: str, quote: str) -> str:
+    if sign in {"\\", quote}:
+        return "\\" + sign
+    # A `$` might make `$window` of what follows it.
+    if sign == "$" or ord(sign) < 0x20 or ord(sign) == 0x7F:
+        return f"\\x{ord(sign):02x}"
+    return sign
+
+
+def _escape_for(quote: re.Match[str], value: str) -> Callable[[], str]:
+    in_pattern = quote["matches"] is not None
+    return lambda: escaped(value, quote["text"][0], in_pattern=in_pattern)
+
+
+def _fill(text: str, write: Callable[[], str]) -> str:
+    return _MENTION.sub(lambda _: write(), text)
+
+
+def _check_query(text: str, label: str) -> None:
+    outside = _QUOTED.sub("", text)
+    allowed = f'within quotes, such as {label}="%{{{label}}}"'
+    if is_mentioned(outside):
+        raise Refused(f"{quoted(f'%{{{label}}}')} stands outside of quotes", allowed)
+    if any(quote["text"][0] == "`" and is_mentioned(quote[0]) for quote in _QUOTED.finditer(text)):
+        # Nothing can be escaped between them.
+        raise Refused(f"{quoted(f'%{{{label}}}')} stands between backticks", allowed.replace("within", "in"))

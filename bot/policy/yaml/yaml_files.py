@@ -1,0 +1,182 @@
+"""Finds the files of a set, reads them and splits them into YAML documents. Knows nothing of policies.
+
+Hidden names are passed over: a mounted ConfigMap keeps its earlier versions under `..data` and the like.
+"""
+
+import bisect
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml import Node
+from yaml.composer import Composer
+from yaml.error import Mark, MarkedYAMLError
+from yaml.reader import ReaderError
+
+from bot.policy.faults import Fault, quoted
+from bot.policy.yaml.tree import DEEPEST
+
+LARGEST = 1_048_576
+"""Bytes that one file may have."""
+_READ_OTHERWISE = re.compile(r"[\t\r?!%]|[|>]\S*#")
+"""Where these stand libyaml may take what PyYAML's own parser does not."""
+_SUFFIXES = (".yaml", ".yml")
+
+
+class Unreadable(Exception):
+    """A file that cannot be read to its end."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+class Text:
+    """A file's text, and where its lines begin."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.text = text
+        self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
+
+    def position(self, index: int) -> tuple[int, int]:
+        """Answer line and column of the character at `index`, both from 1; never past the end."""
+        index = min(index, len(self.text.rstrip("\r\n")))
+        line = bisect.bisect_right(self._starts, index)
+        return line, index - self._starts[line - 1] + 1
+
+    def line_from(self, index: int) -> str:
+        """Answer the rest of the line that begins at `index`."""
+        return self.text[index:].partition("\n")[0]
+
+    def fault(
+        self, mark: Mark | int, message: str, allowed: str = "", *, document: str = "", path: str = ""
+    ) -> Fault:
+        """Make a fault of this file."""
+        line, column = self.position(mark if isinstance(mark, int) else mark.index)
+        return Fault(self.file, line, column, document, path, message, allowed)
+
+
+def find_files(folder: Path) -> list[Path]:
+    """Answer the YAML files below a folder, hidden ones left out, always in the same order."""
+    if folder.is_file():
+        return [folder]
+    found: list[Path] = []
+    seen: set[str] = set()
+    for where, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(where)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [
+            Path(where, name) for name in names if name.endswith(_SUFFIXES) and not name.startswith(".")
+        ]
+    return sorted(found)
+
+
+def read_text(file: Path) -> Text:
+    """Read one file; raises `Unreadable`."""
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(LARGEST + 1)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise Unreadable(Fault(str(file), 1, 1, "", "", f"the file cannot be read: {why}")) from error
+    if len(content) > LARGEST:
+        message = "the file is too large"
+        raise Unreadable(Fault(str(file), 1, 1, "", "", message, f"at most {LARGEST:,} bytes"))
+    try:
+        return Text(str(file), content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8-sig", errors="replace")
+        text = Text(str(file), before + "?")
+        message = f"the file is not UTF-8 (byte 0x{content[error.start]:02x})"
+        raise Unreadable(text.fault(len(before), message, "text in UTF-8")) from error
+
+
+class _Bounded(Composer):
+    """PyYAML's composer, with a limit to what its recursion has to bear."""
+
+    depth = 0
+    peek_event: Callable[[], Any]
+
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
+        self.depth += 1
+        try:
+            if self.depth > DEEPEST:
+                mark = self.peek_event().start_mark
+                raise MarkedYAMLError(problem="this is nested too deeply", problem_mark=mark)
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
+class _Composer(_Bounded, yaml.SafeLoader):
+    """Composes what PyYAML's own parser reads."""
+
+
+if yaml.__with_libyaml__:
+
+    class _QuickComposer(_Bounded, yaml.CSafeLoader):
+        """Composes what libyaml reads, several times as quick."""
+
+        def __init__(self, stream: str) -> None:
+            yaml.CSafeLoader.__init__(self, stream)
+            Composer.__init__(self)
+
+
+def compose_quickly(text: Text) -> Iterator[Node]:
+    """Do as `compose`, but say badly what is wrong: errors raise `YAMLError` or `ValueError`."""
+    is_sure = yaml.__with_libyaml__ and not _READ_OTHERWISE.search(text.text)
+    composer = (_QuickComposer if is_sure else _Composer)(text.text)
+    try:
+        while composer.check_node():
+            node = composer.get_node()
+            if node is not None:
+                yield node
+    finally:
+        composer.dispose()
+
+
+def compose(text: Text) -> Iterator[Node]:
+    """Yield the root node of each document; raises `Unreadable` at the first error of syntax."""
+    composer: _Composer | None = None
+    try:
+        composer = _Composer(text.text)
+        while composer.check_node():
+            node = composer.get_node()
+            if node is not None:
+                yield node
+    except MarkedYAMLError as error:
+        raise Unreadable(_syntax_fault(text, error)) from error
+    except ReaderError as error:
+        message = f"the character U+{ord(text.text[error.position]):04X} is not allowed in YAML"
+        raise Unreadable(text.fault(error.position, message, "printable text")) from error
+    except (ValueError, OverflowError) as error:
+        # PyYAML lets these out of escapes and directives with numbers beyond all bounds.
+        index = composer.get_mark().index if composer is not None else 0
+        raise Unreadable(text.fault(index, "this number or escape is out of range")) from error
+    finally:
+        if composer is not None:
+            composer.dispose()
+
+
+def _syntax_fault(text: Text, error: MarkedYAMLError) -> Fault:
+    mark = error.problem_mark or error.context_mark
+    index = mark.index if mark is not None else 0
+    problem = error.problem or "this is not YAML"
+    sign = re.fullmatch(r"found character '(.+)' that cannot start any token", problem)
+    if sign is not None and sign[1] == "\\t":
+        return text.fault(index, "a tab stands where YAML wants spaces", "indent with spaces")
+    if sign is not None:
+        return text.fault(index, f"a text cannot begin with {quoted(sign[1])}", "quotes around it")
+    if re.search(r"\$\{", text.line_from(text.text.rfind("\n", 0, index) + 1)):
+        return text.fault(index, f"not YAML: {problem}", 'quotes around "${…}" within braces')
+    if error.context:
+        problem = f"{problem} ({error.context})"
+    return text.fault(index, f"not YAML: {problem}")

@@ -1,0 +1,176 @@
+"""Blocks that show numbers: tables and charts, with the rules between their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from bot.sandbox.fake_slack.block_kit.rules import (
+    Rule,
+    anything,
+    boolean,
+    by_type,
+    fault,
+    items,
+    number,
+    one_of,
+    shape,
+    string,
+    whole,
+)
+from bot.sandbox.fake_slack.slack_facts import LIMITS
+from bot.sandbox.rich_text import RICH_TEXT
+
+_HIDDEN_KEYS: Final = {
+    "type",
+    "block_id",
+    "action_id",
+    "value",
+    "url",
+    "image_url",
+    "style",
+    "align",
+}
+
+
+def block(
+    kind: str,
+    required: Mapping[str, Rule] | None = None,
+    optional: Mapping[str, Rule] | None = None,
+    *,
+    any_of: tuple[str, ...] = (),
+    also: Rule = anything,
+) -> Rule:
+    """Accept a block of one `kind` with these fields and perhaps a `block_id`."""
+    return shape(
+        {"type": one_of(kind), **(required or {})},
+        {
+            "block_id": string(longest=LIMITS["identifiers"]["block_id"], shortest=1),
+            **(optional or {}),
+        },
+        any_of=any_of,
+        also=also,
+    )
+
+
+def visible_texts(value: object) -> Iterator[str]:
+    """Every text in `value` that a reader sees, for the limits on their sum."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from visible_texts(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key not in _HIDDEN_KEYS:
+                yield from visible_texts(item)
+
+
+def _same_width(value: object, pointer: str) -> Iterator[str]:
+    rows = value.get("rows") if isinstance(value, dict) else None
+    if isinstance(rows, list):
+        widths = {len(row) for row in rows if isinstance(row, list)}
+        if len(widths) > 1:
+            yield fault("all rows must have the same number of cells", f"{pointer}/rows")
+
+
+_CELL: Final = by_type(
+    {
+        "raw_text": shape({"type": one_of("raw_text"), "text": string(shortest=1)}),
+        "raw_number": shape({"type": one_of("raw_number"), "value": number()}, {"text": string(shortest=1)}),
+        "rich_text": RICH_TEXT,
+    }
+)
+_COLUMN: Final = shape({}, {"align": one_of("left", "center", "right"), "is_wrapped": boolean})
+
+
+def _table_characters(value: object, pointer: str) -> Iterator[str]:
+    yield from _same_width(value, pointer)
+    limit = LIMITS["data_table"]["content"]
+    if isinstance(value, dict) and sum(map(len, visible_texts(value.get("rows")))) > limit:
+        yield fault(f"must be less than {limit + 1} characters", f"{pointer}/rows")
+
+
+def _points_match_categories(value: object, pointer: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        return
+    axis = value.get("axis_config")
+    categories = axis.get("categories") if isinstance(axis, dict) else None
+    series = value.get("series")
+    if not isinstance(categories, list) or not isinstance(series, list):
+        return
+    for index, row in enumerate(series):
+        points = row.get("data") if isinstance(row, dict) else None
+        for number_, point in enumerate(points if isinstance(points, list) else ()):
+            label = point.get("label") if isinstance(point, dict) else None
+            if label not in categories:
+                yield fault(
+                    f"label is not in axis_config.categories: {label}",
+                    f"{pointer}/series/{index}/data/{number_}/label",
+                )
+
+
+def _chart() -> Rule:
+    limits = LIMITS["data_visualization"]
+    label = string(longest=limits["label"], shortest=1)
+    segment = shape({"label": label, "value": number(above=0)})
+    series = shape(
+        {
+            "name": string(longest=limits["series_name"], shortest=1),
+            "data": items(shape({"label": label, "value": number()}), most=limits["data"]),
+        }
+    )
+    axis = shape(
+        {"categories": items(label, most=limits["categories"])},
+        {
+            "x_label": string(longest=limits["axis_label"]),
+            "y_label": string(longest=limits["axis_label"]),
+        },
+    )
+    plotted = {
+        kind: shape(
+            {
+                "type": one_of(kind),
+                "series": items(series, most=limits["series"]),
+                "axis_config": axis,
+            },
+            also=_points_match_categories,
+        )
+        for kind in ("line", "bar", "area")
+    }
+    pie = shape({"type": one_of("pie"), "segments": items(segment, most=limits["segments"])})
+    return by_type({**plotted, "pie": pie}, noun="chart type")
+
+
+DATA_BLOCKS: Final[Mapping[str, Rule]] = {
+    "data_table": block(
+        "data_table",
+        {
+            "caption": string(shortest=1),
+            "rows": items(
+                items(_CELL, most=LIMITS["data_table"]["columns"]),
+                least=LIMITS["data_table"]["rows_min"],
+                most=LIMITS["data_table"]["rows"],
+            ),
+        },
+        {
+            "page_size": whole(least=1, most=LIMITS["data_table"]["page_size"]),
+            "row_header_column_index": whole(least=0),
+        },
+        also=_table_characters,
+    ),
+    "data_visualization": block(
+        "data_visualization",
+        {
+            "title": string(longest=LIMITS["data_visualization"]["title"], shortest=1),
+            "chart": _chart(),
+        },
+    ),
+    "table": block(
+        "table",
+        {"rows": items(items(_CELL, most=LIMITS["table"]["columns"]), most=LIMITS["table"]["rows"])},
+        {"column_settings": items(_COLUMN, most=LIMITS["table"]["column_settings"])},
+        also=_same_width,
+    ),
+}
+"""Tables and charts by their `type`."""

@@ -1,0 +1,92 @@
+"""Who works at Acme, and at Globex: the people, groups and channels that a new workspace has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from bot.sandbox.fake_slack.model import Channel, Group, User
+from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID, BOT_USER_ID, SLACKBOT_ID, Workspace
+
+PEOPLE: Final = (
+    ("U0DANA", "dana", "Dana Reyes", "Developer, checkout"),
+    ("U0SAM", "sam", "Sam Okafor", "Site reliability engineer"),
+    ("U0MORGAN", "morgan", "Morgan Lee", "Engineering manager"),
+    ("U0RILEY", "riley", "Riley Chen", "Support, no rights"),
+    ("U0PRIYA", "priya", "Priya Nair", "Developer, search"),
+    ("U0OMAR", "omar", "Omar Haddad", "Developer, payments"),
+)
+GROUPS: Final = {
+    "checkout-devs": ("Checkout developers", ["U0DANA"]),
+    "search-devs": ("Search developers", ["U0PRIYA"]),
+    "payments-devs": ("Payments developers", ["U0OMAR"]),
+    "sre": ("Site reliability", ["U0SAM"]),
+    "leads": ("Engineering leads", ["U0MORGAN"]),
+}
+CHANNELS: Final = {
+    "general": "Everybody at Acme",
+    "random": "Lunch, mostly",
+    "releases": "What ships, and what may not",
+    "incidents": "What is broken right now",
+    "checkout": "Takes the customer's money",
+    "search": "Finds the product",
+    "payments": "Talks to the banks",
+}
+BOT_IS_IN: Final = ("releases", "incidents", "checkout", "search", "payments")
+"""The bot has been invited to these; it is in neither #general nor #random."""
+
+GLOBEX_PEOPLE: Final = (
+    ("U1HANK", "hank", "Hank Scorpio", "Site reliability engineer"),
+    ("U1IRIS", "iris", "Iris Novak", "Developer, rockets"),
+)
+GLOBEX_GROUPS: Final = {"sre": ("Site reliability", ["U1HANK"])}
+GLOBEX_CHANNELS: Final = {
+    "general": "Everybody at Globex",
+    "releases": "What ships at Globex",
+    "rockets": "Goes up",
+}
+
+
+def acme(now: Callable[[], datetime], *, bot_name: str = "governor") -> Workspace:
+    """Make the workspace, everybody in every channel."""
+    return _furnished(Workspace(now=now), PEOPLE, GROUPS, (CHANNELS, BOT_IS_IN), bot_name)
+
+
+def globex(now: Callable[[], datetime], *, bot_name: str = "governor") -> Workspace:
+    """Make another company's workspace; the bot's own ids are the same as at Acme."""
+    workspace = Workspace(now=now, team=("T0GLOBEX", "Globex"), first_id=5_000_000)
+    return _furnished(workspace, GLOBEX_PEOPLE, GLOBEX_GROUPS, (GLOBEX_CHANNELS, ("releases",)), bot_name)
+
+
+def _furnished(
+    workspace: Workspace,
+    people: Sequence[tuple[str, str, str, str]],
+    groups: Mapping[str, tuple[str, list[str]]],
+    channels: tuple[Mapping[str, str], Sequence[str]],
+    bot_name: str,
+) -> Workspace:
+    for user_id, name, real_name, title in people:
+        email = f"{name}@{workspace.domain}.example"
+        workspace.users[user_id] = User(user_id, name, real_name, title, email)
+    workspace.users[SLACKBOT_ID] = User(SLACKBOT_ID, "slackbot", "Slackbot", is_bot=True)
+    workspace.users[BOT_USER_ID] = User(
+        BOT_USER_ID,
+        bot_name.lower(),
+        bot_name.capitalize(),
+        is_bot=True,
+        bot_id=BOT_ID,
+        app_id=APP_ID,
+    )
+    for index, (handle, (name, users)) in enumerate(groups.items(), start=1):
+        group = Group(f"S000000{index:02d}", handle, name, list(users))
+        workspace.groups[group.id] = group
+    everybody = [user_id for user_id, *_ in people]
+    purposes, bot_is_in = channels
+    creator = "U0MORGAN" if "U0MORGAN" in workspace.users else everybody[0]
+    for name, purpose in purposes.items():
+        channel = Channel(workspace.new_id("C"), name, creator, workspace.now(), purpose=purpose)
+        channel.is_general = name == "general"
+        channel.members = [*everybody, *([BOT_USER_ID] if name in bot_is_in else [])]
+        workspace.channels[channel.id] = channel
+    return workspace

@@ -1,0 +1,319 @@
+"""The workspace itself: who is there, what is said, what changes. No I/O.
+
+Each action checks what Slack checks, raises `SlackError` with Slack's code, and
+tells every listener about a `Change`, from which the page redraws and `sender`
+makes events for the bot. Message times come from the clock that is passed in.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.model import Channel, File, Group, Json, Kind, Message, User
+from bot.sandbox.fake_slack.slack_facts import LIMITS
+
+TEAM_ID: Final = "T0SANDBOX"
+TEAM_NAME: Final = "Acme"
+APP_ID: Final = "A0GOVERNOR"
+BOT_ID: Final = "B0GOVERNOR"
+BOT_USER_ID: Final = "U0GOVERNOR"
+SLACKBOT_ID: Final = "USLACKBOT"
+
+_NAME: Final = re.compile(r"[a-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that happened: for the page always, for the bot if `event` is set."""
+
+    kind: str
+    channel: str | None
+    data: Json = field(default_factory=dict)
+    event: Json | None = None
+
+
+Listener = Callable[[Change], None]
+
+
+class Workspace:
+    """A team with one installed app. `now` gives the time that messages are stamped with.
+
+    Identifiers are numbered from `first_id`, so that those of two teams differ.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime],
+        users: Iterable[User] = (),
+        team: tuple[str, str] = (TEAM_ID, TEAM_NAME),
+        first_id: int = 1,
+    ) -> None:
+        self.now = now
+        self.team_id, self.team_name = team
+        self.users: dict[str, User] = {user.id: user for user in users}
+        self.groups: dict[str, Group] = {}
+        self.channels: dict[str, Channel] = {}
+        self.files: dict[str, File] = {}
+        self.canvases: dict[str, Json] = {}
+        self.listeners: list[Listener] = []
+        self._ids = itertools.count(first_id)
+        self._last_ts = 0
+
+    # -- names and times ---------------------------------------------------------
+
+    @property
+    def domain(self) -> str:
+        """The workspace's part of its address."""
+        return self.team_name.lower()
+
+    def new_id(self, prefix: str) -> str:
+        """Give an identifier that nothing has yet, such as `C00000007`."""
+        return f"{prefix}{next(self._ids):08d}"
+
+    def new_ts(self) -> str:
+        """Give a message time of now, later than every one before."""
+        micros = int(self.now().timestamp() * 1_000_000)
+        self._last_ts = max(micros, self._last_ts + 1)
+        return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
+
+    def tell(self, kind: str, channel: Channel | None, event: Json | None = None, **data: object) -> None:
+        """Tell the listeners about a change."""
+        change = Change(kind, channel.id if channel else None, dict(data), event)
+        for listener in self.listeners:
+            listener(change)
+
+    # -- finding -----------------------------------------------------------------
+
+    def user(self, user_id: str) -> User:
+        """Find a user, or refuse with `user_not_found`."""
+        if user_id not in self.users:
+            raise SlackError("user_not_found")
+        return self.users[user_id]
+
+    def group(self, handle: str) -> Group:
+        """Find a user group by id or handle, with or without `@`."""
+        wanted = handle.removeprefix("@")
+        for group in self.groups.values():
+            if wanted in {group.id, group.handle}:
+                return group
+        raise SlackError("no_such_subteam")
+
+    def channel(self, name_or_id: str, viewer: str | None = None) -> Channel:
+        """Find a channel by id or `#name`; a private one only for its members."""
+        found = self.channels.get(name_or_id)
+        if found is None and name_or_id:
+            name = name_or_id.removeprefix("#")
+            found = next((c for c in self.channels.values() if c.name == name), None)
+        if found is None:
+            raise SlackError("channel_not_found")
+        if viewer is not None and found.kind != "public" and viewer not in found.members:
+            raise SlackError("channel_not_found")
+        return found
+
+    def message(self, channel: Channel, ts: str) -> Message:
+        """Find a message, or refuse with `message_not_found`."""
+        found = channel.message(ts)
+        if found is None:
+            raise SlackError("message_not_found")
+        return found
+
+    # -- channels ----------------------------------------------------------------
+
+    def create_channel(self, name: str, creator: str, *, kind: Kind = "public") -> Channel:
+        """Make a channel with its creator as only member."""
+        self._check_name(name)
+        prefix = {"public": "C", "private": "C", "im": "D", "mpim": "G"}[kind]
+        channel = Channel(self.new_id(prefix), name, creator, self.now(), kind, members=[creator])
+        self.channels[channel.id] = channel
+        event = {"type": "channel_created", "channel": self._brief(channel)}
+        self.tell("channel", channel, event if kind == "public" else None)
+        return channel
+
+    def open_direct(self, *user_ids: str) -> Channel:
+        """Find or make the direct conversation of exactly these users."""
+        members = sorted({self.user(user_id).id for user_id in user_ids})
+        for channel in self.channels.values():
+            if channel.kind in {"im", "mpim"} and sorted(channel.members) == members:
+                return channel
+        kind: Kind = "im" if len(members) <= 2 else "mpim"
+        prefix = "D" if kind == "im" else "G"
+        name = "" if kind == "im" else "mpdm-" + "--".join(self.users[m].name for m in members)
+        channel = Channel(self.new_id(prefix), name, members[0], self.now(), kind, members=members)
+        self.channels[channel.id] = channel
+        self.tell("channel", channel)
+        return channel
+
+    def rename_channel(self, channel: Channel, name: str, actor: str) -> None:
+        """Give a channel another name."""
+        self.must_be_open(channel)
+        self.must_be_member(channel, actor)
+        self._check_name(name)
+        channel.previous_names.append(channel.name)
+        channel.name = name
+        self.tell("channel", channel, {"type": "channel_rename", "channel": self._brief(channel)})
+
+    def describe_channel(self, channel: Channel, actor: str, *, field_name: str, value: str) -> None:
+        """Set the `topic` or the `purpose`."""
+        self.must_be_open(channel)
+        self.must_be_member(channel, actor)
+        if len(value) > LIMITS["channel"][field_name]:
+            raise SlackError("too_long")
+        setattr(channel, field_name, value)
+        self.tell("channel", channel)
+        verb = f"set the channel {field_name}: {value}"
+        self._system_message(channel, actor, f"channel_{field_name}", verb)
+
+    def archive(self, channel: Channel, actor: str) -> None:
+        """Close a channel for new messages."""
+        if channel.is_archived:
+            raise SlackError("already_archived")
+        if channel.is_general:
+            raise SlackError("cant_archive_general")
+        self.must_be_member(channel, actor)
+        channel.is_archived = True
+        event = {"type": "channel_archive", "channel": channel.id, "user": actor}
+        self.tell("channel", channel, event)
+
+    def add_member(self, channel: Channel, user_id: str, inviter: str | None = None) -> None:
+        """Let a user in; nothing happens for one who is in already."""
+        self.must_be_open(channel)
+        if user_id in channel.members:
+            return
+        channel.members.append(user_id)
+        event: Json = {
+            "type": "member_joined_channel",
+            "user": user_id,
+            "channel": channel.id,
+            "channel_type": "C",
+            "team": self.team_id,
+        }
+        if inviter:
+            event["inviter"] = inviter
+        self.tell("channel", channel, event)
+        self._system_message(channel, user_id, "channel_join", "joined the channel")
+
+    def remove_member(self, channel: Channel, user_id: str) -> None:
+        """Take a user out of a channel."""
+        if user_id not in channel.members:
+            raise SlackError("not_in_channel")
+        if channel.is_general:
+            raise SlackError("cant_leave_general")
+        channel.members.remove(user_id)
+        event = {
+            "type": "member_left_channel",
+            "user": user_id,
+            "channel": channel.id,
+            "channel_type": "C",
+            "team": self.team_id,
+        }
+        self.tell("channel", channel, event)
+
+    def must_be_open(self, channel: Channel) -> None:
+        """Refuse with `is_archived`."""
+        if channel.is_archived:
+            raise SlackError("is_archived")
+
+    def must_be_member(self, channel: Channel, user_id: str) -> None:
+        """Refuse with `not_in_channel`."""
+        if user_id not in channel.members:
+            raise SlackError("not_in_channel")
+
+    def _check_name(self, name: str) -> None:
+        if not name:
+            raise SlackError("invalid_name_required")
+        if len(name) > LIMITS["channel"]["name"]:
+            raise SlackError("invalid_name_maxlength")
+        if not re.search(r"\w", name.replace("_", "")):
+            raise SlackError("invalid_name_punctuation")
+        if not _NAME.fullmatch(name):
+            raise SlackError("invalid_name_specials")
+        if any(c.name == name for c in self.channels.values()):
+            raise SlackError("name_taken")
+
+    def _brief(self, channel: Channel) -> Json:
+        created = int(channel.created.timestamp())
+        return {"id": channel.id, "name": channel.name, "created": created, "creator": channel.creator}
+
+    # -- messages ----------------------------------------------------------------
+
+    def post(self, channel: Channel, message: Message) -> Message:
+        """Add a message; one with `ephemeral_to` is kept apart from the history."""
+        self.must_be_open(channel)
+        if message.thread_ts is not None:
+            parent = channel.message(message.thread_ts)
+            if parent is None and message.ephemeral_to is None:
+                raise SlackError("cannot_reply_to_message")
+            if parent is not None and parent.thread_ts:
+                message.thread_ts = parent.thread_ts
+            elif parent is not None:
+                parent.thread_ts = parent.ts
+        if message.ephemeral_to is not None:
+            channel.ephemerals.append(message)
+            self.tell("message", channel, message=message)
+            return message
+        channel.messages.append(message)
+        self.tell("message", channel, self.message_event(channel, message), message=message)
+        return message
+
+    def say(self, channel: Channel, user_id: str, text: str, thread_ts: str | None = None) -> Message:
+        """Post what a person types."""
+        message = Message(self.new_ts(), user_id, text, thread_ts=thread_ts)
+        return self.post(channel, message)
+
+    def edit(self, channel: Channel, message: Message, changes: Json) -> None:
+        """Change the named fields of a message and mark it as edited."""
+        before = message.as_json()
+        for name, value in changes.items():
+            setattr(message, name, value)
+        if message.ephemeral_to is None:
+            message.edited = self.new_ts()
+        event = {
+            "type": "message",
+            "subtype": "message_changed",
+            "channel": channel.id,
+            "message": message.as_json(),
+            "previous_message": before,
+            "ts": self.new_ts(),
+            "hidden": True,
+        }
+        seen_by_all = message.ephemeral_to is None
+        self.tell("message_changed", channel, event if seen_by_all else None, message=message)
+
+    def delete(self, channel: Channel, message: Message) -> None:
+        """Take a message away, its pin too."""
+        kept = channel.messages if message.ephemeral_to is None else channel.ephemerals
+        kept.remove(message)
+        channel.pins = [pin for pin in channel.pins if pin[0] != message.ts]
+        event = {
+            "type": "message",
+            "subtype": "message_deleted",
+            "channel": channel.id,
+            "deleted_ts": message.ts,
+            "previous_message": message.as_json(),
+            "ts": self.new_ts(),
+            "hidden": True,
+        }
+        seen_by_all = message.ephemeral_to is None
+        self.tell("message_deleted", channel, event if seen_by_all else None, ts=message.ts)
+
+    def message_event(self, channel: Channel, message: Message) -> Json:
+        """Write the `message` event of a new message."""
+        kinds = {"public": "channel", "private": "group", "im": "im", "mpim": "mpim"}
+        return {
+            **message.as_json(),
+            "channel": channel.id,
+            "channel_type": kinds[channel.kind],
+            "event_ts": message.ts,
+            "team": self.team_id,
+        }
+
+    def _system_message(self, channel: Channel, user_id: str, subtype: str, verb: str) -> None:
+        text = f"<@{user_id}> {verb}"
+        self.post(channel, Message(self.new_ts(), user_id, text, subtype=subtype))

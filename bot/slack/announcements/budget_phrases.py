@@ -1,0 +1,195 @@
+"""How budgets and holds read in Slack: the phrases that answers and announcements share. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from bot.budgets.budget import HOUR, SHOWN_BURN_WINDOWS, Budget, SloState, allowed_minutes
+from bot.catalog.error_budget_policy import Missing
+from bot.catalog.slo import DowntimeSli
+from bot.catalog.window import CalendarWindow, RollingWindow
+from bot.formatting import burn, duration, events, from_now, listed, minutes, percent, share, window
+from bot.freezes.hold import Hold, HoldKind
+from bot.freezes.spending import Spending
+from bot.slack.blockkit.blocks import Markup, bold, code, cut, join, markup, mention, when
+
+_MOST_MISSING = 3
+_LONGEST_ACTION = 200
+_SAID = {HOUR: "the last hour", timedelta(hours=6): "6 h", timedelta(days=3): "3 d"}
+
+
+def left(budget: Budget) -> str:
+    """Answer how much is left, or in a word or two why nobody knows."""
+    match budget.state:
+        case SloState.NO_TRAFFIC:
+            return "no traffic"
+        case SloState.NO_DATA:
+            return "no data yet"
+        case SloState.INVALID:
+            return "impossible figures"
+        case SloState.STALE | SloState.OK:
+            known = f"{percent(budget.remaining)} left" if budget.remaining is not None else "no traffic"
+            return f"{known}, stale" if budget.state is SloState.STALE else known
+
+
+def promise(budget: Budget) -> str:
+    """Answer the objective and its window: `99.9 % over 30 d`."""
+    return f"{share(budget.slo.objective)} over {window(budget.slo.window)}"
+
+
+def amount(budget: Budget) -> str:
+    """Answer what is left in minutes and, where events are counted, in events; empty where unknown."""
+    if budget.remaining_minutes is None or budget.as_of is None:
+        return ""
+    allowed = minutes(allowed_minutes(budget.slo, budget.as_of))
+    parts = [f"{minutes(budget.remaining_minutes)} of {allowed}"]
+    if not isinstance(budget.slo.sli, DowntimeSli):
+        parts.append(events(budget.remaining_events))
+    return ", ".join(parts)
+
+
+def burns(budget: Budget) -> str:
+    """Answer the burn rates that are known: `14.4× over 1 h, 6.1× over 6 h`; empty where none is."""
+    known = [
+        f"{burn(rate)} over {duration(length)}"
+        for length in SHOWN_BURN_WINDOWS
+        if (rate := budget.burn.get(length)) is not None
+    ]
+    return ", ".join(known)
+
+
+def spent(budget: Budget) -> str:
+    """Answer what was spent and when: `12 % in the last hour, 45 % in 6 h`; empty where unknown."""
+    known = [
+        f"{percent(fraction)} in {_SAID[length]}"
+        for length in SHOWN_BURN_WINDOWS
+        if (fraction := budget.spent_in(length)) is not None
+    ]
+    return listed(known)
+
+
+def worst_burn(budget: Budget) -> str:
+    """Answer the highest burn rate and its window; empty where none is known."""
+    highest = budget.worst_burn()
+    return f"{burn(highest[1])} over {duration(highest[0])}" if highest else ""
+
+
+def forecast(budget: Budget, now: datetime, recovers_at: datetime | None = None) -> Markup:
+    """Answer when the budget runs out at this rate, or when or how it recovers."""
+    if budget.remaining is None:
+        return Markup("")
+    if recovers_at is not None and isinstance(budget.slo.window, RollingWindow):
+        return markup(
+            "At this rate enough is left again {} ({}).", from_now(recovers_at, now), when(recovers_at)
+        )
+    if budget.remaining <= 0:
+        return _recovery(budget, now)
+    if budget.exhausts_at is not None:
+        return markup(
+            "Runs out {} ({}) at this rate.", from_now(budget.exhausts_at, now), when(budget.exhausts_at)
+        )
+    return Markup("Does not run out at this rate.")
+
+
+def _recovery(budget: Budget, now: datetime) -> Markup:
+    if isinstance(budget.slo.window, CalendarWindow):
+        return markup("Spent. Starts anew {}.", when(budget.slo.window.period(now).end))
+    return markup(
+        "Spent. Recovers as errors grow older than {}.", duration(budget.slo.window.full_length(now))
+    )
+
+
+def doubt(budget: Budget) -> Markup:
+    """Say honestly what is wrong with the figures; empty where nothing is."""
+    why = markup(": {}", budget.problem) if budget.problem else Markup(".")
+    match budget.state:
+        case SloState.OK:
+            return Markup("")
+        case SloState.NO_TRAFFIC:
+            return Markup("No traffic in the window, so nothing was spent.")
+        case SloState.NO_DATA:
+            return join("", [Markup("Nothing was counted yet"), why])
+        case SloState.INVALID:
+            return join("", [Markup("The source's figures cannot be true"), why])
+        case SloState.STALE:
+            last = when(budget.as_of) if budget.as_of else Markup("unknown")
+            return join("", [markup("Last counted {}", last), why])
+
+
+def owner(hold: Hold) -> Markup:
+    """Name whose hold it is."""
+    if hold.kind in {HoldKind.PERSON, HoldKind.BUDGET}:
+        return mention(hold.by)
+    return markup("{} ({})", mention(hold.by), str(hold.kind))
+
+
+def term(hold: Hold) -> Markup:
+    """Answer by whom a hold is, since when and until when."""
+    until = markup(", until {}", when(hold.until)) if hold.until else ""
+    return join("", [markup("{} since {}", owner(hold), when(hold.since)), until])
+
+
+def told(hold: Hold) -> Markup:
+    """Answer a hold in a line: by whom, since when, until when, why."""
+    return markup("{}: {}", term(hold), hold.reason)
+
+
+def holders(holds: Sequence[Hold]) -> Markup:
+    """Name who holds a service, each once."""
+    return Markup(listed(list(dict.fromkeys(owner(hold) for hold in holds))))
+
+
+def where_it_went(spending: Spending | None) -> Markup:
+    """Say in a line which incidents the budget went to, and what to work on first."""
+    if spending is None:
+        return Markup("")
+    if not spending.incidents:
+        return Markup("Where it went: outside of incidents.")
+    first, more = spending.incidents[0], len(spending.incidents) > 1
+    whole = share(round(spending.share, 2))
+    named = f"{len(spending.incidents)} incidents" if more else f"incident {first}"
+    if spending.cause is not None:
+        why = markup(
+            "{} {}: {} first.", ", most to" if more else ", put down to", spending.cause, spending.work
+        )
+    elif spending.is_open:
+        why = markup(
+            ", {} still open: help there first.", f"most in incident {first}," if more else "which is"
+        )
+    else:
+        why = markup(
+            ", {} not classified yet: {} first.",
+            f"most in incident {first}," if more else "which is", code(f"/postmortem {first}"),
+        )  # fmt: skip
+    return markup("Where it went: {} in {}{}", whole, named, why)
+
+
+def lacking(missing: Sequence[Missing], service: str) -> Markup:
+    """Say which P0 actions keep a service held, and what each needs; empty where none does."""
+    if not missing:
+        return Markup("")
+    lines = [_lack(one) for one in missing[:_MOST_MISSING]]
+    more = len(missing) - len(lines)
+    rest = markup("• and {} more: {}", more, code(f"/action list {service}")) if more else ""
+    return join("\n", [Markup("It stays until these P0 actions are owned:"), *lines, rest])
+
+
+def _lack(one: Missing) -> Markup:
+    said = cut(one.text, _LONGEST_ACTION) if one.text is not None else Markup("of a private incident")
+    return markup(
+        "• {}. {} — needs {}: {}",
+        one.action,
+        said,
+        listed(one.lacks),
+        code(own_action(one.action, one.lacks)),
+    )
+
+
+def own_action(action: int, lacks: Sequence[str]) -> str:
+    """Answer what to type to give an action what it lacks."""
+    words = {"an owner": "@OWNER", "a due date": "due friday"}
+    return " ".join([f"/action change {action}", *(words[lack] for lack in lacks)])
+
+
+def named(budget: Budget) -> Markup:
+    """Answer an SLO's name in bold."""
+    return bold(budget.slo.name)

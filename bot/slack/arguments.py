@@ -1,0 +1,196 @@
+"""What people type after a command, read word by word. Pure.
+
+Slack's editors bend what is typed: quotes become “smart”, spaces become unbreakable, mentions arrive as
+`<@U123|dana>`. Whatever cannot be read raises `Hint`, whose message says what to type instead.
+"""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta, tzinfo
+
+from bot.formatting import listed
+from bot.slack.blockkit.blocks import Markup, code, join, markup
+
+MOST_REASON = 500
+MOST_NAME = 100
+LONGEST_HOLD = timedelta(days=366)
+
+_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "„": "“", "«": "»", "”": "”", "’": "’"}
+_REFERENCE = re.compile(r"<(@|#|!subteam\^)([^<>|]*)(?:\|([^<>]*))?>")
+_LINK = re.compile(r"<([a-z]+:[^<>|]*)(?:\|[^<>]*)?>")
+_LENGTH = re.compile(r"(?:\d{1,6}[wdhm])+", re.IGNORECASE)
+_LENGTH_PART = re.compile(r"(\d+)([wdhm])", re.IGNORECASE)
+_MOST_SECONDS = 10**10
+_SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60}
+
+
+class Hint(Exception):
+    """The words cannot be understood, or not acted on; `text` tells the person what to type."""
+
+    def __init__(self, text: Markup) -> None:
+        super().__init__(str(text))
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """When something ends; `zone` is the time zone in which the person's words were understood."""
+
+    at: datetime
+    zone: str | None = None
+
+
+def split(text: str) -> list[str]:
+    """Answer the words of a command: mentions as names, odd spaces and control characters as spaces."""
+    named = _REFERENCE.sub(_name_of_reference, text)
+    linked = _LINK.sub(lambda found: found[1], named)
+    plain = linked.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return "".join(character if _is_printable(character) else " " for character in plain).split()
+
+
+def _name_of_reference(found: re.Match[str]) -> str:
+    sign = "#" if found[1] == "#" else "@"
+    return sign + (found[3] or found[2]).lstrip("@#")
+
+
+def _is_printable(character: str) -> bool:
+    # Joiners hold emoji together; other invisible characters only mislead.
+    return character == "\u200d" or unicodedata.category(character) not in {
+        "Cc",
+        "Cf",
+        "Cs",
+        "Zl",
+        "Zp",
+        "Zs",
+    }
+
+
+def unquoted(text: str) -> str:
+    """Answer the text without a pair of quotes around it."""
+    text = text.strip()
+    if len(text) >= 2 and _QUOTES.get(text[0]) == text[-1]:
+        return text[1:-1].strip()
+    return text
+
+
+def reason(words: Sequence[str]) -> str:
+    """Answer the words as one reason, unquoted, cut at 500 characters; empty where there is none."""
+    text = unquoted(" ".join(words))
+    return text if len(text) <= MOST_REASON else text[: MOST_REASON - 1].rstrip() + "…"
+
+
+def name(word: str) -> str:
+    """Answer a word that names something: unquoted, and not longer than names are."""
+    return unquoted(word)[:MOST_NAME]
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Answer the known word most like it, if one is like it at all."""
+    return next(iter(difflib.get_close_matches(word.casefold(), list(known), n=1, cutoff=0.5)), None)
+
+
+def unknown(what: str, word: str, near: Sequence[str], instead: str) -> Hint:
+    """Say that a word is not known, which is most like it, and what lists the known ones."""
+    parts: list[Markup] = [markup("There is no {} {}.", what, code(word[:MOST_NAME]))]
+    if near:
+        parts.append(markup("Did you mean {}?", Markup(listed([code(n) for n in near], "or"))))
+    parts.append(Markup(instead))
+    return Hint(join(" ", parts))
+
+
+def length_of(word: str) -> timedelta | None:
+    """Read `90m`, `4h`, `1h30m`, `2d`, `1w`; None where the word is no length of time."""
+    if not _LENGTH.fullmatch(word):
+        return None
+    seconds = sum(int(count) * _SECONDS[unit.lower()] for count, unit in _LENGTH_PART.findall(word))
+    return timedelta(seconds=min(seconds, _MOST_SECONDS))
+
+
+def end(
+    words: Sequence[str], *, now: datetime, zone: tzinfo, zone_name: str
+) -> tuple[Until | None, list[str]]:
+    """Read `for 4h` or `until 2026-12-01 09:00` at the beginning; answer it and the words that follow.
+
+    Raises `Hint` for a time that cannot be read, has passed or lies more than a year away.
+    """
+    if len(words) < 2 or words[0].casefold() not in {"for", "until"}:
+        return _no_end(words)
+    if words[0].casefold() == "for":
+        length = length_of(words[1])
+        if length is None:
+            return _no_end(words, counts=words[1][0].isdigit())
+        until, rest = _after(now, length), list(words[2:])
+    else:
+        local, used = _local_time(words[1:], now.astimezone(zone))
+        until, rest = Until(_in_utc(local, now), zone_name), list(words[1 + used :])
+    if until.at <= now:
+        raise Hint(Markup("That time has passed. Name one that is still to come."))
+    if until.at - now > LONGEST_HOLD:
+        raise Hint(Markup("That is more than a year away. Leave the end out instead."))
+    return until, rest
+
+
+def _no_end(words: Sequence[str], *, counts: bool = False) -> tuple[None, list[str]]:
+    """Nothing said when it ends: `for the release` is a reason, `for 4x` and a bare `until` are slips."""
+    if counts:
+        raise Hint(
+            markup("{} is no length of time. Write `for 90m`, `for 4h` or `for 2d`.", code(words[1][:40]))
+        )
+    if words and words[0].casefold() == "until":
+        raise _unreadable("until")
+    return None, list(words)
+
+
+def _after(now: datetime, length: timedelta) -> Until:
+    if not length:
+        raise Hint(Markup("That is no time at all. Write `for 90m`, `for 4h` or `for 2d`."))
+    return Until(now + min(length, 2 * LONGEST_HOLD), None)
+
+
+def _local_time(words: Sequence[str], local_now: datetime) -> tuple[datetime, int]:
+    """Read a day and time, a day (its first moment) or a time (the next one); say how many words it took."""
+    day = _parsed(words[0])
+    clock = _clock(words[1]) if len(words) > 1 else None
+    if day is not None:
+        day = day if day.tzinfo else day.replace(tzinfo=local_now.tzinfo)
+        if clock is not None and "T" not in words[0].upper():
+            return day.replace(hour=clock.hour, minute=clock.minute), 2
+        return day, 1
+    alone = _clock(words[0])
+    if alone is None:
+        raise _unreadable(words[0])
+    today = local_now.replace(hour=alone.hour, minute=alone.minute, second=0, microsecond=0)
+    return (today if today > local_now else today + timedelta(days=1)), 1
+
+
+def _parsed(word: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(word) if len(word) >= 10 else None
+    except ValueError:
+        return None
+
+
+def _clock(word: str) -> time | None:
+    hours, colon, rest = word.partition(":")
+    if not (colon and len(rest) == 2 and (hours + rest).isascii() and (hours + rest).isdigit()):
+        return None
+    try:
+        return time(int(hours), int(rest))
+    except ValueError:
+        return None
+
+
+def _in_utc(local: datetime, now: datetime) -> datetime:
+    try:
+        return local.astimezone(now.tzinfo)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=now.tzinfo)
+
+
+def _unreadable(word: str) -> Hint:
+    return Hint(
+        markup("I cannot read a time after {}. Write `until 2026-12-01 09:00` or `for 4h`.", code(word[:40]))
+    )

@@ -1,0 +1,105 @@
+"""One attempt at a message: puts it into a channel, or looks whether it is there already.
+
+Every message carries its outbox key as metadata; that is what it is recognised by. Knows nothing of the
+database and never tries twice.
+"""
+
+import asyncio
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import inf
+from typing import Any
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.webapi.errors import telling_faults
+from bot.store.outbox import Block, Message, Place, Queued
+
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message in Slack, and the outbox keys of all that it tells."""
+
+    place: Place
+    keys: frozenset[str]
+
+
+class Postman:
+    """Posts and finds messages. All methods raise `SlackFault`.
+
+    `client` is the caller's, but without its retries: they would send a message again whose first
+    sending may have succeeded. `timeout_s` limits a call, `calls` how many of them run at once.
+    """
+
+    def __init__(self, client: AsyncWebClient, *, timeout_s: float, calls: int) -> None:
+        self._client = copy.copy(client)
+        self._client.retry_handlers = []
+        self._timeout_s = timeout_s
+        self._slots = asyncio.Semaphore(calls)
+
+    async def post(
+        self,
+        queued: Queued,
+        channel_id: str,
+        blocks: Sequence[Block],
+        within_s: float = inf,
+        *,
+        folded: tuple[Message, Sequence[str]] | None = None,
+    ) -> Place:
+        """Post the message, with these blocks above its text; cut it off after `within_s` at the latest.
+
+        `folded` is the message to post in its stead, which tells all that have these keys.
+        """
+        until = asyncio.get_running_loop().time() + within_s
+        message, keys = folded or (queued.message, ())
+        payload = {"key": queued.key, "keys": list(keys)} if keys else {"key": queued.key}
+        metadata = {"event_type": message.event_type, "event_payload": payload}
+        async with self._slots, telling_faults(), asyncio.timeout(self._timeout_s), _until(until):
+            answer = await self._client.chat_postMessage(
+                channel=channel_id,
+                text=message.text,
+                blocks=list(blocks) or None,
+                metadata=metadata,
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+        return Place(str(answer["channel"]), str(answer["ts"]))
+
+    async def find(self, queued: Queued, channel_id: str, oldest: str | datetime) -> Found | None:
+        """Look for the message in the channel's history since `oldest` (a `ts` or a time)."""
+        since = oldest if isinstance(oldest, str) else f"{oldest.timestamp():.6f}"
+        cursor = ""
+        while True:
+            page = await self._history(channel_id, since, cursor)
+            for message in page["messages"]:
+                if queued.key in (keys := _keys(message)):
+                    return Found(Place(channel_id, str(message["ts"])), keys)
+            cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
+            if not cursor:
+                return None
+
+    async def _history(self, channel_id: str, oldest: str, cursor: str) -> Mapping[str, Any]:
+        async with self._slots, telling_faults(), asyncio.timeout(self._timeout_s):
+            answer = await self._client.conversations_history(
+                channel=channel_id,
+                oldest=oldest,
+                inclusive=True,
+                include_all_metadata=True,
+                limit=_PAGE,
+                cursor=cursor,
+            )
+        return answer.data if isinstance(answer.data, dict) else {}
+
+
+def _until(moment_s: float) -> asyncio.Timeout:
+    return asyncio.timeout_at(None if moment_s == inf else moment_s)
+
+
+def _keys(message: Mapping[str, Any]) -> frozenset[str]:
+    payload = (message.get("metadata") or {}).get("event_payload") or {}
+    keys = payload.get("keys") or [payload.get("key")]
+    return frozenset(key for key in keys if isinstance(key, str)) if isinstance(keys, list) else frozenset()

@@ -1,0 +1,127 @@
+"""What people type after `/flag`, read into values. Pure; what cannot be read raises `Hint`."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bot.formatting import listed
+from bot.slack.arguments import Hint, length_of, name, reason, unquoted
+from bot.slack.blockkit.blocks import Markup, code, markup
+
+SUBCOMMANDS = ("show", "on", "off", "rollout", "kill", "undo", "ramp", "history", "stale", "list")
+NO_REASON = "no reason given"
+_SHARE = re.compile(r"(\d{1,3}(?:[.,]\d{1,6})?)%?")
+_SPLIT_PERCENT = re.compile(r"(\d)\s+%")
+_SECONDS = re.compile(r"(\d{1,6})s", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """A flag in an environment (None: the default one), and why."""
+
+    flag: str
+    environment: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RampMeant:
+    """A ramp as it was typed: shares between 0 and 1, and the time between two steps."""
+
+    meant: Meant
+    steps: tuple[float, ...]
+    every: timedelta
+
+
+def joined_percents(text: str) -> str:
+    """Answer the text with `25 %` written `25%`: one word."""
+    return _SPLIT_PERCENT.sub(r"\1%", text.replace("\u00a0", " "))
+
+
+def meant(words: Sequence[str], environments: Sequence[str], form: str) -> Meant:
+    """Read `FLAG [ENV] [REASON]`."""
+    if not words:
+        raise Hint(markup("Name the flag: {}.", code(f"/flag {form}")))
+    environment, rest = _environment(words[1:], environments)
+    return Meant(flag_name(words[0]), environment, reason(rest) or NO_REASON)
+
+
+def flag_name(word: str) -> str:
+    """Answer a flag's name as it was typed."""
+    return name(unquoted(word))
+
+
+def for_how_long(
+    words: Sequence[str], environments: Sequence[str], form: str
+) -> tuple[Meant, timedelta | None]:
+    """Read `FLAG [ENV] [for 2h] [REASON]`."""
+    at = next((i for i, word in enumerate(words) if word.casefold() == "for" and i in {1, 2}), None)
+    if at is None or at + 1 >= len(words):
+        return meant(words, environments, form), None
+    length = time_of(words[at + 1])
+    if length is None:
+        if words[at + 1][0].isdigit():
+            raise Hint(markup("{} is no length of time. Write `for 90m` or `for 2h`.", code(words[at + 1])))
+        return meant(words, environments, form), None
+    if not timedelta() < length <= timedelta(days=90):
+        raise Hint(Markup("Name a time of at most 90 days: `for 90m`, `for 2h`, `for 3d`."))
+    return meant([*words[:at], *words[at + 2 :]], environments, form), length
+
+
+def rollout(words: Sequence[str], environments: Sequence[str]) -> tuple[Meant, float]:
+    """Read `FLAG 25% [ENV] [REASON]`."""
+    form = "rollout FLAG 25%"
+    if len(words) < 2:
+        raise Hint(markup("Name the flag and the share of users: {}.", code(f"/flag {form}")))
+    share = share_of(words[1])
+    if share is None:
+        raise Hint(markup("{} is no share of users. Write {}.", code(words[1][:40]), code(f"/flag {form}")))
+    return meant([words[0], *words[2:]], environments, form), share
+
+
+def ramp(words: Sequence[str], environments: Sequence[str]) -> RampMeant:
+    """Read `FLAG 1% 5% 25% 100% every 30m [ENV] [REASON]`."""
+    form = code("/flag ramp FLAG 1% 5% 25% 100% every 30m")
+    steps: list[float] = []
+    rest = list(words[1:])
+    while rest and (share := share_of(rest[0])) is not None:
+        steps.append(share)
+        rest.pop(0)
+    every = time_of(rest[1]) if len(rest) > 1 and rest[0].casefold() == "every" else None
+    if not steps or not every:
+        raise Hint(markup("Name the flag, the steps and the time between them: {}.", form))
+    return RampMeant(meant([words[0], *rest[2:]], environments, "ramp FLAG …"), tuple(steps), every)
+
+
+def share_of(word: str) -> float | None:
+    """Read `25%`, `0.5%` or `25` as a fraction; None where the word is no percentage."""
+    found = _SHARE.fullmatch(word)
+    if found is None:
+        return None
+    share = float(found[1].replace(",", ".")) / 100
+    if share > 1:
+        raise Hint(markup("{} is more than everyone: at most 100%.", code(word)))
+    return share
+
+
+def time_of(word: str) -> timedelta | None:
+    """Read `30s`, `30m`, `2h` or `1d`; None where the word is no length of time."""
+    seconds = _SECONDS.fullmatch(word)
+    return timedelta(seconds=int(seconds[1])) if seconds else length_of(word)
+
+
+def _environment(words: Sequence[str], environments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Answer the environment if the first word is one, and what follows; a slip of the pen is a `Hint`."""
+    if not words:
+        return None, []
+    first = words[0].casefold()
+    if first in environments:
+        return first, list(words[1:])
+    near = difflib.get_close_matches(first, environments, n=1, cutoff=0.75)
+    if near or len(words) == 1:
+        known = listed([str(code(one)) for one in environments], "or")
+        said = markup("There is no environment {}: write {}.", code(words[0][:40]), Markup(known))
+        raise Hint(said if near else markup("{} Or say why in more than one word.", said))
+    return None, list(words)

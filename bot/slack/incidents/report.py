@@ -1,0 +1,160 @@
+"""`/incident report`: what a time's incidents teach, and what to work on first. Pure."""
+
+from collections.abc import Sequence
+
+from bot.formatting import duration, listed, percent, share
+from bot.incidents.report import LATE_WORK, WORK, Charged, Report, Share, Taken
+from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, context, cut, header, join, markup, section
+from bot.slack.interactions import Question, Reply
+from bot.store.outbox import Block
+
+_MOST_COSTLIEST = 3
+_MOST_NUMBERS = 8
+_LONGEST_TITLE = 100
+_BAR = 10
+
+
+def report_reply(report: Report, question: Question, *, private: int = 0) -> Reply:
+    """Show a report; one that counts `private` incidents is for its reader alone."""
+    length = duration(report.until - report.since)
+    of = markup(" of {}", bold(report.service)) if report.service else NOTHING
+    if not report.count:
+        nothing = markup("No incident{} in the last {}. Next: {} opens one.", of, length, code("/incident"))
+        return Reply(nothing, (section(nothing),), shareable=question)
+    title = f"{_count(report.count)}{f' of {report.service}' if report.service else ''} in {length}"
+    parts = [
+        _parted("Where the budget went, and what to work on", _where(report)),
+        _parted("Found late", _late(report)),
+        _parted("Costliest", [_costly(one) for one in report.costliest[:_MOST_COSTLIEST]]),
+        _next(report),
+    ]
+    body: list[Block] = [
+        header(title),
+        section(join("\n", [_first(report), _severities(report)])),
+        section(join("\n", _times(report))),
+        *(section(part) for part in parts if part),
+        *([context(small)] if (small := _small(report, private)) else []),
+    ]
+    text = join("\n", [markup("{}.", title), _first(report), _severities(report), *_times(report), *parts])
+    return Reply(text, tuple(body), shareable=None if private else question)
+
+
+def _first(report: Report) -> Markup:
+    """Say in a line where the budget went and what to work on first."""
+    if report.spent <= 0:
+        return Markup("None of them spent a budget that is known.")
+    amount = bold(_budgets(report.spent))
+    alone = len(report.costliest) == report.count
+    part = "" if alone else f", {share(round(report.costliest_share, 2))} of it in {_named(report.costliest)}"
+    most = report.most
+    if most is None or most.cause is None or most is not report.shares[0]:
+        return markup("{} spent{}. The largest part is not classified yet.", amount, part)
+    largest = "Most went" if most.share > 0.5 else "The largest part went"
+    return markup("{} spent{}. {} to {}: {} first.", amount, part, largest, most.cause, WORK[most.cause])
+
+
+def _budgets(spent: float) -> str:
+    return f"{percent(spent)} of an error budget" if spent < 1 else f"{spent:,.1f} error budgets"
+
+
+def _named(costliest: Sequence[Charged]) -> str:
+    return f"incident {costliest[0].incident.id}" if len(costliest) == 1 else f"{len(costliest)} incidents"
+
+
+def _severities(report: Report) -> Markup:
+    counted = listed([f"{count} {severity}" for severity, count in report.severities.items()])
+    return join(" · ", [counted, f"{report.is_open} not resolved yet" if report.is_open else ""])
+
+
+def _times(report: Report) -> list[Markup]:
+    known = (("detect", report.detect), ("acknowledge", report.acknowledge), ("restore", report.restore))
+    return [
+        markup("{} {}", bold(f"Time to {what}:"), _taken(taken) if taken else "not known of any")
+        for what, taken in known
+    ]
+
+
+def _taken(taken: Taken) -> str:
+    if taken.count == 1:
+        return f"{duration(taken.median)}, of 1 incident"
+    worst = f"{duration(taken.worst)} at worst (incident {taken.worst_id})"
+    return f"{duration(taken.median)} median, {worst}, of {_count(taken.count)}"
+
+
+def _where(report: Report) -> list[Markup]:
+    if report.spent <= 0:
+        return []
+    return [_share(one) for one in report.shares if one.spent > 0]
+
+
+def _late(report: Report) -> list[Markup]:
+    if not report.is_found_late:
+        return []
+    part = share(round(report.unseen, 2))
+    return [markup("{} {} was spent before anybody knew: {}", _bar(report.unseen), part, bold(LATE_WORK))]
+
+
+def _share(one: Share) -> Markup:
+    part, numbers = share(round(one.share, 2)), _numbers(one.ids)
+    if one.cause is None:
+        return markup("{} {} not classified yet ({})", _bar(one.share), part, numbers)
+    return markup("{} {} {} ({}): {}", _bar(one.share), part, one.cause, numbers, bold(WORK[one.cause]))
+
+
+def _bar(fraction: float) -> Markup:
+    full = min(_BAR, max(1, round(fraction * _BAR)))
+    return code("█" * full + "░" * (_BAR - full))
+
+
+def _costly(one: Charged) -> Markup:
+    incident = one.incident
+    cause = incident.cause.value if incident.cause else "not classified yet"
+    title = cut(incident.title, _LONGEST_TITLE)
+    return markup(
+        "{}. {} — {} of a budget, {}, {}",
+        incident.id, title, percent(one.weight.spent), incident.severity.value, cause,
+    )  # fmt: skip
+
+
+def _next(report: Report) -> Markup:
+    """Answer the one step that leads on: a report is worth what is classified."""
+    if report.unclassified:
+        order = [one.incident.id for one in report.costliest if one.incident.id in report.unclassified]
+        first = next(iter(order), report.unclassified[0])
+        others = [id_ for id_ in report.unclassified if id_ != first]
+        more = markup(", then of {}", _numbers(others)) if others else NOTHING
+        return markup(
+            "Next: name the cause of incident {} in {}{}.", first, code(f"/postmortem {first}"), more
+        )
+    if report.most is not None:
+        return markup(
+            "Next: {} puts that work into somebody's hands.", code("/action add TEXT @OWNER due DATE")
+        )
+    return NOTHING
+
+
+def _small(report: Report, private: int) -> Markup:
+    weighed = "What incidents shared is counted once, for the one that began first."
+    unknown = (
+        f"What {_numbers(report.unweighed)} cost is not known any more or was never measured."
+        if report.unweighed
+        else ""
+    )
+    hidden = f"{_count(private)} that is not public counts too." if private == 1 else ""
+    if private > 1:
+        hidden = f"{_count(private)} that are not public count too."
+    return join(" ", [weighed if report.spent > 0 else "", unknown, hidden])
+
+
+def _numbers(ids: Sequence[int]) -> str:
+    shown = [str(id_) for id_ in ids[:_MOST_NUMBERS]]
+    more = len(ids) - len(shown)
+    return listed([*shown, f"{more} more"] if more else shown)
+
+
+def _count(count: int) -> str:
+    return "1 incident" if count == 1 else f"{count} incidents"
+
+
+def _parted(heading: str, lines: Sequence[Markup]) -> Markup:
+    return join("\n", [bold(heading), *lines]) if lines else NOTHING

@@ -1,0 +1,169 @@
+"""Brings answers to the person who asked: through Slack's `response_url`, else as an ephemeral message.
+
+A home tab has neither: what is pressed there is answered in a direct message.
+
+AnswerError
+├── AnswerRefused     Slack took the address but not the message
+└── AddressUsedUp     the `response_url` was used five times, is older than 30 minutes, or unknown
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from bot.slack.blockkit.modals import Form
+from bot.slack.command_prefix import Naming
+from bot.slack.interactions import Reply
+from bot.slack.webapi.errors import SlackFault, telling_faults
+from bot.store.outbox import Block
+
+log = structlog.get_logger(__name__)
+
+_TIMEOUT_S = 10.0
+_ATTEMPTS = 3
+_GONE = frozenset({403, 404, 410})
+
+
+class AnswerError(Exception):
+    """An answer did not reach the person. `retryable` says whether it may later."""
+
+    retryable = False
+
+
+class AnswerRefused(AnswerError):
+    """Slack said no to the message."""
+
+
+class AddressUsedUp(AnswerError):
+    """The `response_url` takes no more answers."""
+
+
+class _Passing(AnswerError):
+    """Slack was busy or did not answer."""
+
+    retryable = True
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an answer goes. `url` is the `response_url`, empty where there is none, as `channel` may be."""
+
+    url: str
+    channel: str
+    user: str
+
+    @property
+    def is_home(self) -> bool:
+        """Whether the question came from a home tab."""
+        return not self.url and not self.channel
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it came from a direct message."""
+        return self.channel.startswith("D")
+
+
+class Answering:
+    """Posts answers; `client` lends its session and takes the way round when an address is used up."""
+
+    def __init__(self, client: AsyncWebClient, naming: Naming) -> None:
+        self._client = client
+        self._naming = naming
+
+    async def send(
+        self, address: Address, reply: Reply, *, replace: bool = False, trigger_id: str | None = None
+    ) -> None:
+        """Bring the answer; with `replace`, in place of the message whose button was pressed.
+
+        `trigger_id` lets a reply's form be opened; without one, or where that fails, its words are said.
+        """
+        if reply.form is not None and trigger_id and await self._open(reply.form, address, trigger_id):
+            return
+        kind = "in_channel" if reply.seen_by_channel else "ephemeral"
+        body = {
+            "response_type": kind,
+            "replace_original": replace,
+            "text": reply.fallback,
+            "blocks": reply.blocks,
+            "unfurl_links": False,
+            "unfurl_media": False,
+        }
+        try:
+            await self._post(address.url, self._naming.named(body))
+        except (AddressUsedUp, _Passing) as fault:
+            if not address.is_home:
+                log.info("answer_goes_round", error=type(fault).__name__)
+            await self._go_round(address, reply)
+
+    async def _open(self, form: Form, address: Address, trigger_id: str) -> bool:
+        """Open a form; Slack takes its trigger for three seconds, so there is one attempt."""
+        view = form.view(address.channel, address.url)
+        try:
+            async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+                await self._client.views_open(trigger_id=trigger_id, view=view)
+        except SlackFault as fault:
+            log.warning("form_not_opened", form=form.callback, error=fault.error)
+            return False
+        return True
+
+    async def _post(self, url: str, body: Mapping[str, Any]) -> None:
+        if not url:
+            raise AddressUsedUp("there is no response_url")
+        patient = AsyncRetrying(
+            retry=retry_if_exception_type(_Passing),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.5, max=3),
+            reraise=True,
+        )
+        await patient(self._attempt, url, body)
+
+    async def _attempt(self, url: str, body: Mapping[str, Any]) -> None:
+        hook = AsyncWebhookClient(url, session=self._client.session, retry_handlers=[])
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                answer = await hook.send_dict(dict(body))
+        except (aiohttp.ClientError, TimeoutError) as fault:
+            raise _Passing(f"the response_url did not answer: {type(fault).__name__}") from fault
+        status = answer.status_code
+        if status == 429 or status >= 500:
+            raise _Passing(f"the response_url answered {status}")
+        if status in _GONE:
+            raise AddressUsedUp(f"the response_url answered {status}")
+        if status >= 400:
+            await self._plainer(url, body, answer.body)
+
+    async def _plainer(self, url: str, body: Mapping[str, Any], refusal: str) -> None:
+        """Send once more without charts: not every Slack takes them everywhere."""
+        plain = without_charts(body["blocks"])
+        if len(plain) == len(body["blocks"]):
+            raise AnswerRefused(f"Slack refused an answer: {refusal[:300]}")
+        log.warning("charts_refused", error=refusal[:300])
+        await self._attempt(url, {**body, "blocks": plain})
+
+    async def _go_round(self, address: Address, reply: Reply) -> None:
+        shown = reply.unshareable() if address.is_home else reply
+        message: dict[str, Any] = {"channel": address.channel, "text": shown.fallback, "blocks": shown.blocks}
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                if address.is_home:
+                    opened = await self._client.conversations_open(users=address.user)
+                    message["channel"] = str(opened["channel"]["id"])
+                if reply.seen_by_channel or address.is_home:
+                    await self._client.chat_postMessage(**message, unfurl_links=False)
+                else:
+                    await self._client.chat_postEphemeral(**message, user=address.user)
+        except (SlackApiError, aiohttp.ClientError, TimeoutError) as fault:
+            raise AnswerRefused(f"the answer could not be posted: {type(fault).__name__}") from fault
+
+
+def without_charts(blocks: Sequence[Block]) -> list[Block]:
+    """Answer the blocks that every Slack client knows."""
+    return [block for block in blocks if block["type"] != "data_visualization"]

@@ -1,0 +1,114 @@
+"""Channels by name: which id `#name` has, and how the bot gets into a channel.
+
+Ids are asked for because they outlive renaming and because a channel's history is only read by id.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.webapi.errors import Refused, SlackFault, telling_faults
+
+log = structlog.get_logger(__name__)
+
+_PAGE = 999
+_TIMEOUT_S = 20.0
+
+
+class Channels:
+    """The workspace's channels, remembered. All methods raise `SlackFault`."""
+
+    def __init__(self, client: AsyncWebClient) -> None:
+        self._client = client
+        self._ids: dict[str, str] = {}
+        self._direct: dict[str, str] = {}
+        self._reading = asyncio.Lock()
+        # Readings are numbered; an older one does not answer whoever asked after it began.
+        self._begun = 0
+        self._finished = 0
+
+    async def resolve(self, address: str) -> str:
+        """Answer the id of `#name`, of a person's (`U…`) direct messages, or the id itself.
+
+        A name once found keeps its id, whatever the channel is called later. An unknown one makes the
+        list be read anew and is refused with `channel_not_found` if it is not there: the list has all
+        public channels and those private ones that the bot is in.
+        """
+        if address.startswith("#"):
+            name = address.removeprefix("#")
+            if name not in self._ids:
+                await self._read()
+            if name not in self._ids:
+                raise Refused("channel_not_found")
+            return self._ids[name]
+        if address.startswith(("U", "W")):
+            return await self._direct_with(address)
+        return address
+
+    def learn(self, address: str, channel_id: str) -> None:
+        """Remember an id that is known from elsewhere, unless the name has one already."""
+        if address.startswith("#"):
+            self._ids.setdefault(address.removeprefix("#"), channel_id)
+
+    async def has_moved(self, address: str, channel_id: str) -> bool:
+        """Tell whether the name belongs to another channel by now, and follow it if so."""
+        if not address.startswith("#"):
+            return False
+        self._ids.pop(address.removeprefix("#"), None)
+        try:
+            return await self.resolve(address) != channel_id
+        except Refused:
+            return False
+
+    async def join(self, channel_id: str) -> bool:
+        """Join a public channel; answer whether the bot is in it now."""
+        try:
+            async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+                await self._client.conversations_join(channel=channel_id)
+        except SlackFault as fault:
+            if isinstance(fault, Refused) or fault.error == "missing_scope":
+                log.info("channel_not_joined", channel=channel_id, error=fault.error)
+                return False
+            raise
+        log.info("channel_joined", channel=channel_id)
+        return True
+
+    async def _direct_with(self, user: str) -> str:
+        if user not in self._direct:
+            async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+                answer = await self._client.conversations_open(users=user)
+            self._direct[user] = str(answer["channel"]["id"])
+        return self._direct[user]
+
+    async def _read(self) -> None:
+        """Read the list, once for all who asked before it began."""
+        asked = self._begun
+        async with self._reading:
+            if self._finished > asked:
+                return
+            self._begun = this = self._begun + 1
+            found: dict[str, str] = {}
+            cursor = ""
+            while True:
+                page = await self._page(cursor)
+                for channel in page["channels"]:
+                    if not channel.get("is_archived"):
+                        found[channel["name"]] = channel["id"]
+                    else:
+                        found.setdefault(channel["name"], channel["id"])
+                cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
+                if not cursor:
+                    break
+            self._ids = found | self._ids
+            self._finished = this
+
+    async def _page(self, cursor: str) -> Mapping[str, Any]:
+        async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+            answer = await self._client.conversations_list(
+                types="public_channel,private_channel", exclude_archived=False, limit=_PAGE, cursor=cursor
+            )
+        data = answer.data
+        return data if isinstance(data, dict) else {}

@@ -1,0 +1,186 @@
+"""Web API clients, one a Slack workspace: each call is made with the token that is kept for it just then.
+
+So nobody who holds a client need know when an installation comes, goes or gets another token. Without an
+installation a call is refused with `not_installed`, as if Slack had said so.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from bot.catalog.catalog import Workspace
+from bot.logs import hide
+from bot.slack.command_prefix import Naming
+from bot.store.installations import Installation, Installations
+
+ClientOf = Callable[[str | None], AsyncWebClient]
+"""Answers the client of a Slack workspace, of the main one for None."""
+
+NOT_INSTALLED = "not_installed"
+KEEP_S = 5.0
+"""For how long a token is used without asking the database again: other replicas may change it too."""
+
+_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    installation: Installation | None
+    until_s: float
+
+
+class Clients:
+    """Makes them. `single_token` is the main workspace's, where it has one from the environment.
+
+    `workspace` answers the main Workspace document in force, `naming` says what commands are called. Tokens
+    are kept for `KEEP_S` of `now_s`.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        session: aiohttp.ClientSession,
+        *,
+        single_token: str | None,
+        installations: Installations | None = None,
+        workspace: Callable[[], Workspace] | None = None,
+        naming: Naming | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._base_url = base_url
+        self._session = session
+        self._single_token = single_token
+        self._installations = installations
+        self._naming = naming or Naming()
+        self._now_s = now_s
+        self._kept: dict[str, _Kept] = {}
+        self._clients: dict[str | None, AsyncWebClient] = {}
+        self._workspace = workspace
+        self._single_team: str | None = None
+        self._teams: tuple[float, dict[str, str]] = (-1.0, {})
+
+    @property
+    def installs(self) -> bool:
+        """Whether workspaces may install the app by themselves."""
+        return self._installations is not None
+
+    @property
+    def has_single_token(self) -> bool:
+        """Whether the main workspace's token comes from the environment."""
+        return self._single_token is not None
+
+    def of(self, team: str | None) -> AsyncWebClient:
+        """Answer the client of a workspace, of the main one for None. Always the same for the same one."""
+        if team not in self._clients:
+            self._clients[team] = _TeamClient(
+                lambda: self._token(team),
+                self._naming,
+                base_url=self._base_url,
+                timeout=_TIMEOUT_S,
+                session=self._session,
+            )
+        return self._clients[team]
+
+    def bare(self) -> AsyncWebClient:
+        """Answer a client without a token, for calls that bring their own."""
+        return AsyncWebClient(base_url=self._base_url, timeout=_TIMEOUT_S, session=self._session)
+
+    async def installation(self, team: str) -> Installation | None:
+        """Answer the installation in a workspace as it was at most some seconds ago."""
+        if self._installations is None:
+            return None
+        kept = self._kept.get(team)
+        if kept is None or kept.until_s < self._now_s():
+            found = await self._installations.find(team)
+            if found is not None:
+                hide(filter(None, (found.bot_token, found.refresh_token)))
+            kept = self._kept[team] = _Kept(found, self._now_s() + KEEP_S)
+        return kept.installation
+
+    def known(self, team: str | None) -> Installation | None:
+        """Answer what is remembered of an installation, without asking."""
+        kept = self._kept.get(team or "")
+        return kept.installation if kept is not None else None
+
+    async def teams(self) -> dict[str, str]:
+        """Answer the names of the workspaces in which the app is installed by its flow, by id."""
+        until_s, found = self._teams
+        if self._installations is not None and until_s < self._now_s():
+            found = await self._installations.teams()
+            self._teams = (self._now_s() + KEEP_S, found)
+        return found
+
+    async def main_team(self) -> str | None:
+        """Answer the main workspace's id, None where that cannot be told; raises `SlackApiError`.
+
+        It is the single token's workspace, else the one that the main document names, else the only
+        installation that no further document names.
+        """
+        if self._single_token is not None:
+            if self._single_team is None:
+                self._single_team = str((await self.of(None).auth_test())["team_id"])
+            return self._single_team
+        main = self._workspace() if self._workspace is not None else None
+        if main is not None and main.team is not None:
+            return main.team
+        named = {one.team for one in main.further} if main is not None else set()
+        left = [team for team in await self.teams() if team not in named]
+        return left[0] if len(left) == 1 else None
+
+    async def is_installed(self, team: str) -> bool:
+        """Tell whether the bot may act in a workspace: by an installation, or by the single token."""
+        if await self.installation(team) is not None:
+            return True
+        return self.has_single_token and team == await self.main_team()
+
+    def forget(self, team: str) -> None:
+        """Ask the database again: something changed."""
+        self._kept.pop(team, None)
+        self._teams = (-1.0, {})
+
+    async def _token(self, team: str | None) -> str | None:
+        if team is None:
+            if self._single_token is not None:
+                return self._single_token
+            team = await self.main_team()
+        installation = await self.installation(team) if team is not None else None
+        return installation.bot_token if installation is not None else None
+
+
+class _TeamClient(AsyncWebClient):
+    """Asks for the token before each call, and calls commands what they are called there."""
+
+    def __init__(self, token: Callable[[], Awaitable[str | None]], naming: Naming, **options: Any) -> None:
+        super().__init__(**options)
+        self._ask_token = token
+        self._naming = naming
+
+    async def api_call(self, api_method: str, **options: Any) -> AsyncSlackResponse:
+        """Call with the workspace's token; raises `SlackApiError` as Slack does."""
+        token = await self._ask_token()
+        if token is None:
+            words = f"{api_method}: {NOT_INSTALLED}"
+            raise SlackApiError(words, _not_installed(self, api_method))  # type: ignore[no-untyped-call]
+        # Read at once by the call below: nothing else runs in between.
+        self.token = token
+        if isinstance(options.get("json"), dict):
+            options["json"] = self._naming.named(options["json"])
+        return await super().api_call(api_method, **options)
+
+
+def _not_installed(client: AsyncWebClient, api_method: str) -> AsyncSlackResponse:
+    return AsyncSlackResponse(
+        client=client,
+        http_verb="POST",
+        api_url=f"{client.base_url}{api_method}",
+        req_args={},
+        data={"ok": False, "error": NOT_INSTALLED},
+        headers={},
+        status_code=200,
+    )

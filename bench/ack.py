@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp import web
 
 from bench.load import Commands, Timing, saturating, steady
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.slack.manifest import manifest
 from tests.running import running_governor
 from tests.servers import free_port

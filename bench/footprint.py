@@ -14,7 +14,7 @@ from bot.budgets.source import Bucket
 from bot.catalog.slo import Slo
 from bot.catalog.window import Span
 from bot.policy.loader import load
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.slack.manifest import manifest
 from bot.store.database import Database
 from bot.store.migrate import migrate

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.sandbox.fake_slack.model import Message
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.sandbox.fake_slack.slack_facts import CALLS_A_MINUTE
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
-from bot.sandbox.server import SandboxServer
 from bot.slack.manifest import manifest
 from tests.running import Bot, running_governor
 

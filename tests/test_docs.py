@@ -11,7 +11,7 @@ import pytest
 
 from bot.http.openapi_descriptions import DESCRIBED
 from bot.http.rights import MEANING
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from tests.servers import free_port, running_prometheus

@@ -13,8 +13,8 @@ from bot.diagnostics.doctor import examine
 from bot.diagnostics.findings import Finding, State
 from bot.diagnostics.slack_checks import Checkup
 from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
-from bot.sandbox.server import SandboxServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from bot.store.migrate import upgrade

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from bot.sandbox.fake_slack.fault_injection import Fault
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from tests.running import eventually, running_governor

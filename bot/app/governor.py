@@ -11,11 +11,14 @@ import structlog
 from aiohttp import web
 from slack_sdk.errors import SlackApiError
 
+from bot.app.flags import Switchboard
+from bot.app.incidents import Response
+from bot.app.installations import Installing, open_installations
 from bot.app.readiness import Probes
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.pushed_events import Pushed, PushedEvent
+from bot.budgets.ledger.pushed_events import Pushed, PushedEvent
 from bot.budgets.sources.registry import Sources
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock, SharedClock, SystemClock
@@ -36,26 +39,24 @@ from bot.http.tokens import KnownTokens
 from bot.incidents.cost import Costs, Downtime
 from bot.incidents.records.actions import unmet_requirements
 from bot.incidents.report_reader import Learning
-from bot.installing import Installing, open_installations
 from bot.logs import hide
 from bot.metrics import Metrics
 from bot.policy.discovery import Discovery
 from bot.policy.faults import Fault
 from bot.policy.secrets import secrets_of
 from bot.policy.watcher import PolicyWatcher
-from bot.response import Response
 from bot.settings import Settings
+from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.announcements.freezes import Announcer
 from bot.slack.announcements.policy_faults import PolicyNews
+from bot.slack.app import SlackFace
 from bot.slack.command_prefix import Naming
 from bot.slack.delivery.channel_queue import Timing
 from bot.slack.delivery.dispatcher import Courier
-from bot.slack.departures import Departures
-from bot.slack.deployment_announcements import DeploymentAnnouncer
 from bot.slack.events_endpoint import SlackEndpoint, verify_by
-from bot.slack.face import SlackFace
 from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.socket_mode import SocketMode
+from bot.slack.uninstall import Departures
 from bot.slack.webapi.clients import Clients
 from bot.slack.webapi.errors import SlackFault, fault_of
 from bot.store import idempotency as requests
@@ -63,7 +64,6 @@ from bot.store.database import Database
 from bot.store.leases import Leases
 from bot.store.migrate import migrate
 from bot.store.outbox import Message
-from bot.switchboard import Switchboard
 
 log = structlog.get_logger(__name__)
 

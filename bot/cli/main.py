@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
+from bot.cli.audit import audit
+from bot.cli.check import check
 from bot.cli.console import NO, UNKNOWN, YES, Json, Url, configure_logs, fail, finish, out, print_json
-from bot.commands.audit import audit
-from bot.commands.check import check
-from bot.commands.doctor import doctor
-from bot.commands.tokens import tokens
+from bot.cli.doctor import doctor
+from bot.cli.tokens import tokens
 from bot.settings import SettingsError, read_settings
 
 cli = typer.Typer(

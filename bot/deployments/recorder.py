@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.catalog.catalog import Catalog, Service
 from bot.deployments import records
 from bot.deployments.deployment import Deployment, State
-from bot.freezes.hindsight import verdict_at
 from bot.freezes.hold import Hold
+from bot.freezes.past_verdict import verdict_at
 from bot.freezes.verdict import Change
 from bot.store import audit
 from bot.store.database import Database

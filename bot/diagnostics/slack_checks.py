@@ -10,9 +10,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.diagnostics.findings import Finding, fault, ok, skipped
+from bot.diagnostics.slack_samples import specimens
 from bot.slack.manifest import bot_scopes
 from bot.slack.permissions import is_channel
-from bot.slack.specimens import specimens
 from bot.slack.webapi.errors import SlackFault, telling_faults
 from bot.slack.webapi.members import channel_members
 

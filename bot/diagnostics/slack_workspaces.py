@@ -10,11 +10,11 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.app.installations import open_installations
 from bot.catalog.catalog import EVERYONE, Catalog, Workspace
 from bot.clock import Clock
 from bot.diagnostics.findings import Finding, fault, skipped
 from bot.diagnostics.slack_checks import TOKEN, Checkup
-from bot.installing import open_installations
 from bot.settings import Settings
 from bot.slack.webapi.clients import Clients
 from bot.store.addresses import local

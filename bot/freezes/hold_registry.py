@@ -20,7 +20,7 @@ from bot.catalog.error_budget_policy import ErrorBudgetPolicy, Missing
 from bot.freezes.audit_entries import entry_of
 from bot.freezes.decision import Decision, Judged, Standing, decide, still_required
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind, holds_in_force
-from bot.freezes.rows import hold_of, read_exemptions, read_holds, read_standings
+from bot.freezes.records import hold_of, read_exemptions, read_holds, read_standings
 from bot.freezes.spending import Spending
 from bot.freezes.transition import (
     BudgetExhausted,

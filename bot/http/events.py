@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bot.budgets.pushed_events import Pushed, PushedEvent, time_fault
+from bot.budgets.ledger.pushed_events import Pushed, PushedEvent, time_fault
 from bot.catalog.catalog import Catalog
 from bot.catalog.slo import EventsSli, Slo
 from bot.clock import Clock

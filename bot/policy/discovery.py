@@ -13,7 +13,7 @@ import structlog
 from bot.budgets.source import Source, SourceError, SourceUnavailable
 from bot.clock import Clock
 from bot.policy.faults import Fault
-from bot.policy.policies import Expanded, Policies
+from bot.policy.policy_set import Expanded, Policies
 from bot.policy.templates.label_values import Asked, KnownValue, Wanted, differences, learn, orphaned
 from bot.policy.watcher import PolicyWatcher
 from bot.store import label_values as store

@@ -17,7 +17,7 @@ from yaml import MappingNode, Node, ScalarNode, YAMLError
 from bot.catalog.catalog import Catalog
 from bot.policy.documents.documents import API_VERSION, KINDS, Document, ServiceDocument
 from bot.policy.faults import Fault, PolicyFaults, did_you_mean, quoted
-from bot.policy.policies import Policies
+from bot.policy.policy_set import Policies
 from bot.policy.rules.references import clashes, unknown_references, workspace_faults
 from bot.policy.rules.validation import Source, refusals, validate
 from bot.policy.rules.workspaces import main_workspace

@@ -19,7 +19,7 @@ from watchfiles import awatch
 from bot.catalog.catalog import Catalog
 from bot.policy.faults import Fault, PolicyFaults
 from bot.policy.loader import read
-from bot.policy.policies import Expanded, Policies
+from bot.policy.policy_set import Expanded, Policies
 from bot.policy.templates.label_values import Asked, Wanted
 from bot.policy.yaml.yaml_files import find_files
 

@@ -16,14 +16,14 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from bot.sandbox import marks
+from bot.sandbox.fake_slack import pins_and_reactions as marks
 from bot.sandbox.fake_slack.errors import SlackError
 from bot.sandbox.fake_slack.methods.history import written
 from bot.sandbox.fake_slack.model import Channel, Json, Message
 from bot.sandbox.fake_slack.person import Person
 from bot.sandbox.fake_slack.seed import PEOPLE
+from bot.sandbox.fake_slack.server import StandIn
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID, Change
-from bot.sandbox.server import StandIn
 
 log = structlog.get_logger(__name__)
 

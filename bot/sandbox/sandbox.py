@@ -13,8 +13,8 @@ from aiohttp import web
 
 from bot.sandbox.demo.shop import Clock, Shop
 from bot.sandbox.fake_slack.model import Json
+from bot.sandbox.fake_slack.server import StandIn
 from bot.sandbox.page_api import PageApi
-from bot.sandbox.server import StandIn
 
 log = structlog.get_logger(__name__)
 

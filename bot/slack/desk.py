@@ -12,18 +12,18 @@ from bot.flags.ramps.control import Ramps
 from bot.freezes.hold_registry import Freezer
 from bot.freezes.status import Overview, UnknownService
 from bot.slack.arguments import Hint, nearest, split, unknown
-from bot.slack.audit import AuditCommand
 from bot.slack.blockkit.blocks import code, markup
-from bot.slack.budget import BudgetCommand
 from bot.slack.command_reference import BY_NAME, help_on, help_on_all
-from bot.slack.flag import FlagCommand
-from bot.slack.flag_buttons import FlagButtons, Pressed
-from bot.slack.freeze import FreezeCommand
-from bot.slack.governor import GovernorCommand
-from bot.slack.incident_desk import IncidentDesk
+from bot.slack.commands.audit import AuditCommand
+from bot.slack.commands.budget import BudgetCommand
+from bot.slack.commands.freeze import FreezeCommand
+from bot.slack.commands.governor import GovernorCommand
+from bot.slack.commands.ship import ShipCommand
+from bot.slack.flags.approvals import FlagButtons, Pressed
+from bot.slack.flags.command import FlagCommand
+from bot.slack.incidents.interactions import IncidentDesk
 from bot.slack.interactions import Ask, Reply, say
 from bot.slack.permissions import People
-from bot.slack.ship import ShipCommand
 from bot.store.database import Database
 
 _SUBCOMMANDS = {"freeze": ("lift", "exempt")}

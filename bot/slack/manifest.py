@@ -6,8 +6,8 @@ https://docs.slack.dev/reference/app-manifest
 from typing import Any
 
 from bot.slack.command_reference import COMMANDS
-from bot.slack.departures import EVENTS as DEPARTURES
 from bot.slack.incidents.timeline_pins import EVENTS as REACTIONS
+from bot.slack.uninstall import EVENTS as DEPARTURES
 
 NAME = "Governor"
 DESCRIPTION = "Error budgets that decide when to ship"

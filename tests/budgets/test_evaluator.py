@@ -10,7 +10,7 @@ from bot.budgets.budget import SloState
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator, burn_windows
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.pushed_events import PushedEvent
+from bot.budgets.ledger.pushed_events import PushedEvent
 from bot.catalog.catalog import Service
 from bot.clock import SystemClock
 from bot.store.database import Database

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from bot.budgets.budget import Events
 from bot.budgets.ledger.ledger import Ledger, Pushed, PushedEvent
-from bot.budgets.pushed_events import time_fault
+from bot.budgets.ledger.pushed_events import time_fault
 from bot.catalog.window import Span
 from bot.store.database import Database
 from bot.store.tables.core import event_ids

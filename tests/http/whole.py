@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Table, func, select
 
 from bot.app.governor import Governor
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from bot.store.encryption import new_key

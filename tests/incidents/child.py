@@ -12,13 +12,13 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.app.incidents import Response
 from bot.budgets.ledger.ledger import Ledger
 from bot.clock import SystemClock
 from bot.freezes.hold_registry import Freezer
 from bot.http.auth import EnvironmentToken
 from bot.http.problems import problems
 from bot.incidents.cost import Downtime
-from bot.response import Response
 from bot.slack.announcements.freezes import Announcer
 from bot.slack.delivery.dispatcher import Courier
 from bot.store.database import Database

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy import select
 
+from bot.app.incidents import Response
 from bot.budgets.assessment import Question, assess_all
 from bot.budgets.budget import Budget
 from bot.budgets.ledger.ledger import Ledger
@@ -30,9 +31,8 @@ from bot.incidents.lifecycle import Opening
 from bot.incidents.ports import View
 from bot.incidents.records.steps import RoomKind
 from bot.incidents.workflow.runner import Patience
-from bot.response import Response
 from bot.sandbox.fake_slack.model import Message
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.slack.announcements.freezes import Announcer
 from bot.slack.delivery.channel_queue import Timing
 from bot.slack.delivery.dispatcher import Courier

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import func, select
 
 from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.sandbox.fake_slack.web_api import Made
-from bot.sandbox.server import SandboxServer
 from bot.slack.incidents.card import CARD, NOTICE
 from bot.slack.manifest import manifest
 from bot.store.database import Database

@@ -5,7 +5,7 @@ from dataclasses import replace
 from bot.deployments.deployment import Deployment, State
 from bot.deployments.recorder import Recorder
 from bot.sandbox.fake_slack.model import Message
-from bot.slack.deployment_announcements import DeploymentAnnouncer
+from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.incidents.card import CARD
 from tests.incidents.staging import Scene, room, shop
 from tests.values import MINUTE

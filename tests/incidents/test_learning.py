@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.budgets.pushed_events import PushedEvent
+from bot.budgets.ledger.pushed_events import PushedEvent
 from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.freezes.hold_registry import Freezer

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.app.incidents import Response
 from bot.freezes.hold_registry import Freezer
 from bot.incidents.alerts import Alert, Notification
 from bot.incidents.incident import Change, Status
 from bot.incidents.lifecycle import Responder
-from bot.response import Response
 from bot.slack.announcements.freezes import Announcer
 from bot.store.database import Database
 from tests.incidents.staging import PATIENCE, Scene, alone, staged

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.slack.incidents.card import CARD, NOTICE, POSTMORTEM_OPENED
 from bot.slack.manifest import manifest
 from tests.running import running_governor

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.catalog.slo import CounterSli
 from bot.policy.loader import read
-from bot.policy.policies import Expanded, Policies
+from bot.policy.policy_set import Expanded, Policies
 from bot.policy.templates.label_values import Asked
 from tests.policy.conftest import SERVICE, WORKSPACE, Write, texts_of
 

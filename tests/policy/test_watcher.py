@@ -13,7 +13,7 @@ import pytest
 from bot.catalog.catalog import Catalog
 from bot.policy.faults import Fault, PolicyFaults
 from bot.policy.loader import read
-from bot.policy.policies import Policies
+from bot.policy.policy_set import Policies
 from bot.policy.watcher import PolicyWatcher
 from tests.policy.conftest import SERVICE, WORKSPACE, Write
 

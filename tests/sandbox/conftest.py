@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.sandbox.page_api import PAGE
-from bot.sandbox.server import SandboxServer
 from tests.sandbox import bolt_app
 from tests.sandbox.bolt_app import Json
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.block_kit import (
+from bot.sandbox.fake_slack.block_kit.blocks import BLOCKS
+from bot.sandbox.fake_slack.block_kit.elements import ELEMENTS
+from bot.sandbox.fake_slack.block_kit.validation import (
     has_too_many_tables,
     is_too_long,
     message_faults,
     view_faults,
 )
-from bot.sandbox.blocks import BLOCKS
-from bot.sandbox.fake_slack.block_kit.elements import ELEMENTS
 
 Json = dict[str, Any]
 

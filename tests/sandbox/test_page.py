@@ -16,8 +16,8 @@ from aiohttp import web
 from playwright.async_api import Locator, Page, async_playwright, expect
 
 from bot.sandbox import Sandbox
+from bot.sandbox.fake_slack.server import StandIn
 from bot.sandbox.page_api import PAGE, PageApi
-from bot.sandbox.server import StandIn
 from tests.sandbox import bolt_app
 from tests.sandbox.bolt_app import Json
 from tests.servers import find_program, free_port

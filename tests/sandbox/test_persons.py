@@ -12,9 +12,9 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.sandbox.fake_slack.response_urls import LIFE_S, USES
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.sandbox.fake_slack.views import TRIGGER_LIFE_S
-from bot.sandbox.responses import LIFE_S, USES
-from bot.sandbox.server import SandboxServer
 from tests.sandbox.bolt_app import MANIFEST, MODAL, Json, plain
 from tests.sandbox.test_web_api import Wall
 

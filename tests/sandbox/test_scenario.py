@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import yaml
 
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from tests.sandbox.bolt_app import MANIFEST
 from tests.slack_emulator import running_emulator
 

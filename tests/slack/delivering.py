@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.engine import Row
 
 from bot.clock import Clock, SystemClock
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.slack.delivery.channel_queue import Notice, Timing
 from bot.slack.delivery.dispatcher import Courier
 from bot.store.database import Database

@@ -13,7 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.incidents.postmortem import Part
 from bot.incidents.records.steps import RoomKind
 from bot.sandbox.fake_slack.model import Message
-from bot.slack import incident_desk
+from bot.slack.incidents import interactions as incident_desk
 from bot.slack.incidents import modals as incident_form
 from bot.slack.incidents.buttons import EDIT
 from bot.slack.incidents.card import IncidentVoice

@@ -10,6 +10,8 @@ import aiohttp
 from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.app.flags import Switchboard
+from bot.app.incidents import Response
 from bot.budgets.budget import Budget
 from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.catalog import Catalog, Service
@@ -19,20 +21,18 @@ from bot.freezes.status import Overview
 from bot.incidents.cost import Downtime
 from bot.incidents.ports import View
 from bot.incidents.records.actions import unmet_requirements
-from bot.response import Response
 from bot.sandbox.fake_slack.model import Message
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.slack.announcements.freezes import Announcer
+from bot.slack.app import SlackFace
 from bot.slack.command_prefix import Naming
 from bot.slack.events_endpoint import SlackEndpoint
-from bot.slack.face import SlackFace
 from bot.slack.flags.announcements import FlagAnnouncer
-from bot.slack.incident_access import Incidents
+from bot.slack.incidents.access import Incidents
 from bot.slack.manifest import manifest
 from bot.slack.webapi.clients import Clients
 from bot.store.database import Database
 from bot.store.tables.core import metadata
-from bot.switchboard import Switchboard
 from tests.slack.examples import NOW, budget, burn_down, catalog, service, slo
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.freezes.spending import Spending
 from bot.freezes.transition import BudgetExhausted
-from bot.sandbox.block_kit import is_too_long, message_faults
+from bot.sandbox.fake_slack.block_kit.validation import is_too_long, message_faults
 from bot.slack.announcements.freezes import Announcer
 from bot.slack.blockkit.blocks import visible_size
 from tests.slack.examples import POLICY, WORKSPACE, frozen_by, occasions, service, slo

@@ -15,19 +15,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.app.incidents import Response
 from bot.freezes.hold_registry import Freezer
 from bot.incidents.incident import Severity
 from bot.incidents.lifecycle import Opening
 from bot.incidents.ports import View
 from bot.incidents.records import steps
-from bot.response import Response
-from bot.sandbox.block_kit import has_too_many_tables, is_too_long, message_faults, view_faults
+from bot.sandbox.fake_slack.block_kit.validation import (
+    has_too_many_tables,
+    is_too_long,
+    message_faults,
+    view_faults,
+)
 from bot.slack.announcements.freezes import Announcer
 from bot.slack.blockkit.blocks import TEXT, size
 from bot.slack.command_reference import COMMANDS
 from bot.slack.desk import Desk
-from bot.slack.incident_access import Incidents
-from bot.slack.incident_desk import IncidentDesk
+from bot.slack.incidents.access import Incidents
+from bot.slack.incidents.interactions import IncidentDesk
 from bot.slack.interactions import Ask, Question
 from bot.slack.permissions import Allowed, People, Right, Zone
 from bot.store.database import Database

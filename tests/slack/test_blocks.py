@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.sandbox.block_kit import is_too_long, message_faults
+from bot.sandbox.fake_slack.block_kit.validation import is_too_long, message_faults
 from bot.slack.blockkit.blocks import (
     Markup,
     bold,

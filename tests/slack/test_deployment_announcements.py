@@ -3,7 +3,7 @@
 import json
 
 from bot.freezes.hold import HoldKind
-from bot.slack.deployment_announcements import DeploymentAnnouncer, tell
+from bot.slack.announcements.deployments import DeploymentAnnouncer, tell
 from tests.slack.examples import WORKSPACE, bypass, hold
 
 

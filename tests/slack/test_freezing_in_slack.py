@@ -9,8 +9,8 @@ from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.freezes.hold import GOVERNOR, HoldKind
 from bot.incidents.records.actions import NewAction
 from bot.sandbox.fake_slack.fault_injection import Fault
-from bot.slack.home_contents import Contents
-from bot.slack.home_view import home_view
+from bot.slack.home.contents import Contents
+from bot.slack.home.view import home_view
 from bot.slack.interactions import Ask, Question
 from bot.store.tables.core import holds, outbox
 from tests.slack.examples import NOW, POLICY

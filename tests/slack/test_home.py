@@ -8,9 +8,9 @@ import pytest
 
 from bot.catalog.catalog import Teams
 from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.slack.home.contents import HomeContents
 from bot.slack.home.publisher import Home
-from bot.slack.home_contents import HomeContents
-from bot.slack.home_view import HOME_SHOW
+from bot.slack.home.view import HOME_SHOW
 from tests.slack.home_scene import open_home, presses_home
 from tests.slack.office import Office, open_office, shop
 

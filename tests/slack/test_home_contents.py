@@ -14,9 +14,9 @@ from bot.incidents.action import Action
 from bot.incidents.incident import Severity
 from bot.incidents.lifecycle import Opening
 from bot.incidents.ports import View
-from bot.sandbox.block_kit import view_faults
-from bot.slack.home_contents import Contents
-from bot.slack.home_view import MOST_ACTIONS, MOST_INCIDENTS, MOST_RAMPS, MOST_SERVICES, home_view
+from bot.sandbox.fake_slack.block_kit.validation import view_faults
+from bot.slack.home.contents import Contents
+from bot.slack.home.view import MOST_ACTIONS, MOST_INCIDENTS, MOST_RAMPS, MOST_SERVICES, home_view
 from tests.slack.examples import NOW, catalog, service
 from tests.slack.flag_office import FLAG
 from tests.slack.home_scene import blocks_of, buttons, home_office, open_home, ramp_begun, texts

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.flags.change import SetExposure
-from bot.flags.drift import Drift
+from bot.flags.safeguards.drift import Drift
 from bot.sandbox.fake_slack.model import Json, Message
 from bot.store import audit
 from tests.slack.flag_office import FLAG, WORKSPACE_WITH_FLAGS, exposure, open_flag_office, state, with_flags

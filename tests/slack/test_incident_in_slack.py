@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.incidents.incident import Change, Role, Severity, Status
 from bot.incidents.timeline import Kind
-from bot.sandbox import marks
+from bot.sandbox.fake_slack import pins_and_reactions as marks
 from bot.sandbox.fake_slack.fault_injection import Fault
 from bot.slack.incidents.card import CARD
 from bot.slack.interactions import Ask, Question

@@ -21,7 +21,7 @@ from yarl import URL
 from bot.sandbox.fake_slack.oauth import CLIENT_ID, TeamsServer
 from bot.slack.manifest import bot_scopes, manifest
 from bot.slack.oauth.flow import STATE_LIFE, Credentials, InstallEndpoint, InstallFlow
-from bot.slack.rotation import AHEAD, Rotation
+from bot.slack.oauth.token_rotation import AHEAD, Rotation
 from bot.slack.webapi.clients import KEEP_S, Clients
 from bot.store import audit
 from bot.store.database import Database

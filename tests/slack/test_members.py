@@ -9,8 +9,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox.fake_slack.fault_injection import Fault
 from bot.sandbox.fake_slack.model import User
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
-from bot.sandbox.server import SandboxServer
 from bot.slack.manifest import manifest
 from bot.slack.permissions import Allowed, People, Refused, Unsure
 from bot.slack.webapi.errors import SlackFault

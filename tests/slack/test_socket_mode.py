@@ -17,7 +17,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app.governor import Governor
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from bot.slack.socket_mode import CONNECTIONS, SocketMode

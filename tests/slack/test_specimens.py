@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot.sandbox.block_kit import message_faults, view_faults
-from bot.slack.specimens import specimens
+from bot.diagnostics.slack_samples import specimens
+from bot.sandbox.fake_slack.block_kit.validation import message_faults, view_faults
 from tests.slack.everything import everything
 
 NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)

@@ -17,7 +17,7 @@ import aiohttp
 import asyncpg  # type: ignore[import-untyped] # it ships none
 
 from bot.sandbox.fake_slack.fault_injection import Fault
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from tests.running import API_TOKEN, Bot
 from tests.servers import Exporter, PostgreSQL, Prometheus
 from tests.stories.balancer import Balancer

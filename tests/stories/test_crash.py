@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from bot.sandbox.fake_slack.fault_injection import Fault, Faults
 from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.rate_limits import RateLimits
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.slack.manifest import manifest
 from bot.store import audit
 from bot.store.database import Database

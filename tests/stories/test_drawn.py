@@ -14,9 +14,9 @@ from bot.incidents.records import steps
 from bot.incidents.records.steps import RoomKind
 from bot.incidents.reminders import Reminder
 from bot.sandbox.page_api import PageApi
+from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.announcements.freezes import Announcer
 from bot.slack.command_reference import COMMANDS
-from bot.slack.deployment_announcements import DeploymentAnnouncer
 from bot.slack.incidents.card import IncidentVoice
 from tests.slack.examples import WORKSPACE, bypass, frozen_by, hold, occasions
 from tests.slack.home_scene import home_office, much_to_show

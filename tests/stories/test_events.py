@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from tests.running import Bot
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from bot.flags.evaluation import place
 from bot.sandbox.fake_slack.model import Message
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from tests.running import Bot, eventually, running_governor
 
 FLAG = "new-checkout"

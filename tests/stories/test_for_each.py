@@ -15,7 +15,7 @@ from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.window import Span
 from bot.policy.discovery import stand_for
 from bot.policy.loader import read
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from tests.running import Bot, eventually, meanwhile, running_governor

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from bot.sandbox.fake_slack.fault_injection import Fault
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from tests.running import Bot, eventually
 from tests.stories.test_events import push, told
 

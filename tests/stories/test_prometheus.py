@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from tests.running import Bot, meanwhile, running_governor
 from tests.servers import Exporter, Prometheus, running_exporter, running_prometheus
 

@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 from sqlalchemy import func, select
 
-from bot.sandbox.server import SandboxServer
+from bot.sandbox.fake_slack.server import SandboxServer
 from bot.slack.manifest import manifest
 from bot.store import audit
 from bot.store.audit_chain import Verified, verify_chain

@@ -6,7 +6,7 @@ import pytest
 
 from bot.sandbox.fake_slack.model import Channel
 from bot.sandbox.fake_slack.oauth import TeamsServer
-from bot.sandbox.server import StandIn
+from bot.sandbox.fake_slack.server import StandIn
 from bot.slack.manifest import manifest
 from tests.running import running_governor
 from tests.stories.test_workspaces import ACME, GLOBEX, POLICIES, install, installable, told, types

@@ -18,11 +18,12 @@ from typing import Any
 from sqlalchemy import String, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.budgets import pushed_events
 from bot.budgets.budget import Events
 from bot.budgets.downtime import BadSeconds, none_recorded
 from bot.budgets.ledger import buckets as bucket_rows
+from bot.budgets.ledger import pushed_events
 from bot.budgets.ledger.buckets import Cell
+from bot.budgets.ledger.pushed_events import Pushed, PushedEvent
 from bot.budgets.ledger.retention import compact
 from bot.budgets.ledger.rollups import (
     DAY,
@@ -42,7 +43,6 @@ from bot.budgets.ledger.rollups import (
 )
 from bot.budgets.ledger.state import Fault, LedgerState, after_writing
 from bot.budgets.ledger.sum_cache import LastingSums, Plan, plan
-from bot.budgets.pushed_events import Pushed, PushedEvent
 from bot.budgets.read_plan import OVERLAP
 from bot.budgets.source import Bucket
 from bot.catalog.slo import EventsSli, Sli, Slo

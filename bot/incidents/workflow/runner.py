@@ -20,7 +20,6 @@ from bot.catalog.catalog import Catalog, Service
 from bot.clock import Clock
 from bot.freezes.hold import GOVERNOR, HoldKind
 from bot.freezes.hold_registry import AlreadyRequested, Freezer
-from bot.incidents import facilitators
 from bot.incidents import holds as own_holds
 from bot.incidents.incident import Incident
 from bot.incidents.ports import (
@@ -37,6 +36,7 @@ from bot.incidents.ports import (
 from bot.incidents.records import steps
 from bot.incidents.records.steps import RoomKind, Step, StepName, StepState
 from bot.incidents.snapshot_reader import Views
+from bot.incidents.workflow import facilitators
 from bot.incidents.workflow.archiving import Archivist, NotYet
 from bot.incidents.workflow.card_updates import Display
 from bot.incidents.workflow.channel_creation import ChannelMaker

@@ -35,11 +35,11 @@ from bot.policy.documents.fields import (
     Url,
     WarnLevel,
 )
+from bot.policy.documents.for_each import ForEach
 from bot.policy.documents.model import Broken, Model
 from bot.policy.documents.objectives import Slo
 from bot.policy.documents.quantities import parse_duration
 from bot.policy.faults import Refused, did_you_mean
-from bot.policy.for_each import ForEach
 
 API_VERSION = "governor/v1"
 FLAG_BACKENDS = ("local", "unleash", "flagd", "launchdarkly", "flagsmith")

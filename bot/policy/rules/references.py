@@ -6,9 +6,9 @@ Reads the trees, not the models, so that a document with other faults is checked
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
+from bot.policy.documents.for_each import DEFAULT_SOURCE
 from bot.policy.documents.objectives import BUILT_IN_SLIS
 from bot.policy.faults import IT, Fault, Path, did_you_mean, quoted
-from bot.policy.for_each import DEFAULT_SOURCE
 from bot.policy.rules.validation import Source
 from bot.policy.rules.workspaces import are_rivals, workspace_clashes
 

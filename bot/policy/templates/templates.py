@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from bot.policy.documents.documents import ServiceDocument
+from bot.policy.documents.for_each import ForEach
 from bot.policy.documents.promql_shapes import LABEL
 from bot.policy.faults import Fault, Path, quoted
-from bot.policy.for_each import ForEach
 from bot.policy.rules.references import repeated_names
 from bot.policy.rules.validation import Source, validate
 from bot.policy.templates import placeholders as placeholder

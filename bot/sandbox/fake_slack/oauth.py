@@ -27,9 +27,9 @@ from aiohttp import web
 from bot.sandbox.fake_slack.errors import SlackError
 from bot.sandbox.fake_slack.model import Json
 from bot.sandbox.fake_slack.seed import acme, globex
+from bot.sandbox.fake_slack.server import StandIn
 from bot.sandbox.fake_slack.web_api import read_arguments
 from bot.sandbox.fake_slack.workspace import APP_ID, BOT_USER_ID
-from bot.sandbox.server import StandIn
 
 CLIENT_ID: Final = "111.222"
 CODE_LIFE_S: Final = 600.0

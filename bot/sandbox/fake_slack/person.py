@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bot.sandbox.events import Events
 from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.event_subscriptions import Events
 from bot.sandbox.fake_slack.input_state import initial_state, input_errors, interactive, merged, value_key
 from bot.sandbox.fake_slack.model import Channel, Json, Message, View
 from bot.sandbox.fake_slack.request_sender import Ack, Sender
+from bot.sandbox.fake_slack.response_urls import ResponseUrls
 from bot.sandbox.fake_slack.views import Views
 from bot.sandbox.fake_slack.workspace import APP_ID, BOT_USER_ID, SLACKBOT_ID, Workspace
-from bot.sandbox.responses import ResponseUrls
 
 _REFERENCE: Final = re.compile(r"(?<![\w<])([@#])([a-z0-9_-]+)")
 

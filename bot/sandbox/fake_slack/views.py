@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bot.sandbox.block_kit import view_faults
 from bot.sandbox.fake_slack.block_kit.elements import ELEMENTS
+from bot.sandbox.fake_slack.block_kit.validation import view_faults
 from bot.sandbox.fake_slack.errors import SlackError
 from bot.sandbox.fake_slack.model import Json, View
 from bot.sandbox.fake_slack.slack_facts import LIMITS

@@ -18,14 +18,14 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from bot.sandbox.call import Call, Platform
+from bot.sandbox.fake_slack.api_call import Call, Platform
 from bot.sandbox.fake_slack.errors import SlackError
 from bot.sandbox.fake_slack.fault_injection import Fault, Faults
 from bot.sandbox.fake_slack.methods import METHODS
 from bot.sandbox.fake_slack.model import Json
+from bot.sandbox.fake_slack.scopes import require_scopes
 from bot.sandbox.fake_slack.slack_facts import METHODS as FACTS
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
-from bot.sandbox.scopes import require_scopes
 
 log = structlog.get_logger(__name__)
 

@@ -15,8 +15,8 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
-from bot.slack.home_contents import HomeContents, Standing
-from bot.slack.home_view import home_view
+from bot.slack.home.contents import HomeContents, Standing
+from bot.slack.home.view import home_view
 from bot.slack.webapi.errors import SlackFault, Throttled, telling_faults
 from bot.store.outbox import Block
 

@@ -33,7 +33,7 @@ from bot.slack.blockkit.blocks import (
     section,
     when,
 )
-from bot.slack.flag_orders import kill_button
+from bot.slack.flags.buttons import kill_button
 from bot.slack.incidents.buttons import document_buttons, incident_buttons
 from bot.store.addresses import local, qualified
 from bot.store.outbox import Block, Message

@@ -31,7 +31,7 @@ from bot.slack.blockkit.blocks import (
     when,
 )
 from bot.slack.flags.announcements import sentence
-from bot.slack.incident_access import IncidentAccess
+from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.buttons import OPEN_POSTMORTEM
 from bot.slack.interactions import Reply, say
 from bot.store.addresses import local

@@ -13,7 +13,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.arguments import Hint, split
-from bot.slack.incident_access import IncidentAccess
+from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.operations import MOST_NOTE
 from bot.slack.webapi.errors import telling_faults
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from bot.sandbox.fake_slack.block_kit.rich_text import RICH_TEXT
 from bot.sandbox.fake_slack.block_kit.rules import (
     Rule,
     anything,
@@ -19,7 +20,6 @@ from bot.sandbox.fake_slack.block_kit.rules import (
     whole,
 )
 from bot.sandbox.fake_slack.slack_facts import LIMITS
-from bot.sandbox.rich_text import RICH_TEXT
 
 _HIDDEN_KEYS: Final = {
     "type",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.sandbox.call import Method
+from bot.sandbox.fake_slack.api_call import Method
 
 from . import (
     canvases,

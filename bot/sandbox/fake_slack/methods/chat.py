@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.sandbox.call import Call, Method
+from bot.sandbox.fake_slack.api_call import Call, Method
 from bot.sandbox.fake_slack.errors import SlackError
 from bot.sandbox.fake_slack.model import Channel, Json, Message
 from bot.sandbox.fake_slack.slack_facts import LIMITS

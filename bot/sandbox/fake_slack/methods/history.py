@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from bot.sandbox.call import Call, Method
+from bot.sandbox.fake_slack.api_call import Call, Method
 from bot.sandbox.fake_slack.errors import SlackError
 from bot.sandbox.fake_slack.model import Channel, Json, Message
 

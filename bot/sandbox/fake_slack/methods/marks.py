@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bot.sandbox import marks
-from bot.sandbox.call import Call, Method
+from bot.sandbox.fake_slack import pins_and_reactions as marks
+from bot.sandbox.fake_slack.api_call import Call, Method
 from bot.sandbox.fake_slack.errors import SlackError
 from bot.sandbox.fake_slack.model import Bookmark, Channel, Json
 from bot.sandbox.fake_slack.slack_facts import LIMITS

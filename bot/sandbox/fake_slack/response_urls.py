@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from bot.sandbox.call import checked_blocks
+from bot.sandbox.fake_slack.api_call import checked_blocks
 from bot.sandbox.fake_slack.errors import SlackError
 from bot.sandbox.fake_slack.model import Channel, Json, Message
 from bot.sandbox.fake_slack.slack_facts import LIMITS

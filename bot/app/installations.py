@@ -10,7 +10,7 @@ from aiohttp import web
 from bot.clock import Clock
 from bot.settings import Settings
 from bot.slack.oauth.flow import Credentials, InstallEndpoint, InstallFlow
-from bot.slack.rotation import Rotation
+from bot.slack.oauth.token_rotation import Rotation
 from bot.slack.webapi.clients import Clients
 from bot.store.database import Database
 from bot.store.encryption import BadKey, Seal

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from bot.sandbox.blocks import BLOCKS
+from bot.sandbox.fake_slack.block_kit.blocks import BLOCKS
 from bot.sandbox.fake_slack.block_kit.data_blocks import visible_texts
 from bot.sandbox.fake_slack.block_kit.elements import plain
 from bot.sandbox.fake_slack.block_kit.rules import (

@@ -16,10 +16,10 @@ from bot.freezes.status import Overview
 from bot.slack.blockkit.blocks import Markup, code, markup
 from bot.slack.command_prefix import Naming
 from bot.slack.desk import Desk
+from bot.slack.home.contents import HomeContents
 from bot.slack.home.publisher import Home
-from bot.slack.home_contents import HomeContents
-from bot.slack.incident_access import Incidents
-from bot.slack.incident_desk import IncidentDesk
+from bot.slack.incidents.access import Incidents
+from bot.slack.incidents.interactions import IncidentDesk
 from bot.slack.interactions import Reply
 from bot.slack.permissions import People
 from bot.slack.response_url import Address, Answering

@@ -8,13 +8,13 @@ from bot.budgets.budget import Budget, SloState
 from bot.catalog.catalog import Service
 from bot.clock import Clock
 from bot.flags.backend import FlagError
-from bot.flags.bringing_back import BringBack
 from bot.flags.change import Kill
 from bot.flags.change_request import Cause, Order, ToggleError
 from bot.flags.changes.executor import Toggles
 from bot.flags.ownership import Latest, find_environment
 from bot.flags.records import reverts as promises
 from bot.flags.records.reverts import PromiseKind
+from bot.flags.safeguards.reverter import BringBack
 from bot.freezes.hold import GOVERNOR, HoldKind
 from bot.freezes.hold_registry import Freezer
 from bot.store.database import Database

@@ -25,7 +25,7 @@ from bot.slack.blockkit.blocks import (
     mention,
     section,
 )
-from bot.slack.incident_access import IncidentAccess
+from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.buttons import OPEN_POSTMORTEM
 from bot.slack.incidents.card import document_blocks
 from bot.slack.incidents.operations import telling

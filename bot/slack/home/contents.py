@@ -14,8 +14,8 @@ from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.incident import Incident
 from bot.incidents.ports import View
-from bot.slack.action import by_urgency
-from bot.slack.incident_access import IncidentAccess
+from bot.slack.incidents.access import IncidentAccess
+from bot.slack.incidents.action_command import by_urgency
 from bot.slack.permissions import UNKNOWN_ZONE, Allowed, Zone
 from bot.store.addresses import local
 

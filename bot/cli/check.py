@@ -14,7 +14,7 @@ from bot.settings import read_settings
 
 if TYPE_CHECKING:
     from bot.policy.faults import Fault
-    from bot.policy.policies import Expanded, Policies
+    from bot.policy.policy_set import Expanded, Policies
 
 _PATIENCE = timedelta(seconds=5)
 

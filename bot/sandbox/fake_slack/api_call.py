@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from bot.sandbox.block_kit import has_too_many_tables, is_too_long, message_faults
+from bot.sandbox.fake_slack.block_kit.validation import has_too_many_tables, is_too_long, message_faults
 from bot.sandbox.fake_slack.errors import SlackError
 from bot.sandbox.fake_slack.model import Channel, Json, Message
 from bot.sandbox.fake_slack.rate_limits import RateLimits

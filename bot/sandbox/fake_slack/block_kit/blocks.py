@@ -7,9 +7,9 @@ from typing import Final
 
 from bot.sandbox.fake_slack.block_kit.data_blocks import DATA_BLOCKS, block
 from bot.sandbox.fake_slack.block_kit.elements import ELEMENTS, IMAGE, plain, text
+from bot.sandbox.fake_slack.block_kit.rich_text import RICH_TEXT
 from bot.sandbox.fake_slack.block_kit.rules import Rule, anything, boolean, by_type, items, one_of, string
 from bot.sandbox.fake_slack.slack_facts import LIMITS
-from bot.sandbox.rich_text import RICH_TEXT
 
 
 def _elements(*kinds: str) -> Rule:

@@ -10,7 +10,7 @@ from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock
 from bot.flags.flag import exposure_in_words
-from bot.flags.lately import Lately
+from bot.flags.records.recent_changes import Lately
 from bot.freezes.hold_registry import Freezer
 from bot.http.alertmanager import AlertmanagerWebhook
 from bot.http.auth import Tokens
@@ -22,13 +22,13 @@ from bot.incidents.ports import LiveFlag
 from bot.incidents.postmortem_closing import Closing
 from bot.incidents.records.actions import ActionBook
 from bot.incidents.report_reader import Learning
+from bot.incidents.scheduled import Watch
 from bot.incidents.snapshot_reader import Views
-from bot.incidents.watch import Watch
 from bot.incidents.workflow.runner import Conductor, Patience
-from bot.slack.incident_access import Incidents
 from bot.slack.incident_rooms import IncidentRooms
-from bot.slack.incident_shelf import IncidentShelf
+from bot.slack.incidents.access import Incidents
 from bot.slack.incidents.card import IncidentVoice
+from bot.slack.incidents.documents import IncidentShelf
 from bot.slack.permissions import People
 from bot.slack.webapi.clients import ClientOf
 from bot.store.database import Database

@@ -40,18 +40,18 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
-from bot.sandbox.call import Platform
-from bot.sandbox.events import Events
+from bot.sandbox.fake_slack.api_call import Platform
+from bot.sandbox.fake_slack.event_subscriptions import Events
 from bot.sandbox.fake_slack.fault_injection import Faults
 from bot.sandbox.fake_slack.model import Json, Message
 from bot.sandbox.fake_slack.person import Person, Stage
 from bot.sandbox.fake_slack.rate_limits import RateLimits
 from bot.sandbox.fake_slack.request_sender import ACK_S, RETRY_DELAYS_S, Sender
+from bot.sandbox.fake_slack.response_urls import ResponseUrls
 from bot.sandbox.fake_slack.seed import acme
 from bot.sandbox.fake_slack.views import Views
 from bot.sandbox.fake_slack.web_api import Made, WebApi
 from bot.sandbox.fake_slack.workspace import Workspace
-from bot.sandbox.responses import ResponseUrls
 
 Found = TypeVar("Found")
 

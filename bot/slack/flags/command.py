@@ -26,10 +26,10 @@ from bot.flags.records import history as records
 from bot.freezes.status import Overview
 from bot.slack.arguments import Hint, nearest, split
 from bot.slack.blockkit.blocks import Markup, bold, code, context, join, markup, section, when
-from bot.slack.flag_views import FlagView, flag_list, history, one_flag, stale_flags
 from bot.slack.flags import arguments as flag_words
 from bot.slack.flags.announcements import change_in_words, sentence
 from bot.slack.flags.arguments import Meant
+from bot.slack.flags.messages import FlagView, flag_list, history, one_flag, stale_flags
 from bot.slack.interactions import Ask, Question, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
 from bot.store.addresses import local

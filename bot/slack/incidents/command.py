@@ -9,8 +9,8 @@ from bot.incidents.ports import View
 from bot.slack.arguments import Hint, length_of, name, nearest, split, unquoted
 from bot.slack.blockkit.blocks import Markup, bold, code, context, join, markup, section, when
 from bot.slack.blockkit.modals import Form
-from bot.slack.incident_access import IncidentAccess
 from bot.slack.incidents import arguments as incident_words
+from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.arguments import ROLES, person_of, split_keeping_people
 from bot.slack.incidents.buttons import incident_buttons
 from bot.slack.incidents.card import card_blocks

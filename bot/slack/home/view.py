@@ -25,9 +25,9 @@ from bot.slack.blockkit.blocks import (
     markup,
     section,
 )
-from bot.slack.flag_orders import ramp_buttons
-from bot.slack.flag_views import ramp_in_words
-from bot.slack.home_contents import Contents
+from bot.slack.flags.buttons import ramp_buttons
+from bot.slack.flags.messages import ramp_in_words
+from bot.slack.home.contents import Contents
 from bot.slack.incidents.buttons import DONE, progress_buttons
 from bot.slack.incidents.card import headline, spent
 from bot.slack.interactions import Question

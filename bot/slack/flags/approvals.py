@@ -9,8 +9,8 @@ from bot.flags.changes.executor import Toggles
 from bot.flags.ramps.control import Ramps
 from bot.freezes.status import Overview
 from bot.slack.blockkit.blocks import Markup, bold, markup, mention, section
-from bot.slack.flag import barred_in_words
 from bot.slack.flags.announcements import APPROVE, change_in_words, sentence
+from bot.slack.flags.command import barred_in_words
 from bot.slack.interactions import Ask, Question, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
 

@@ -25,20 +25,20 @@ from bot.flags.ramps.control import Ramps
 from bot.freezes.hold_registry import Freezer
 from bot.freezes.status import Overview
 from bot.slack.background_tasks import Jobs
-from bot.slack.branches import Branch, Branches, Offered, Unserved
 from bot.slack.command_prefix import Naming
 from bot.slack.command_reference import COMMANDS
-from bot.slack.departures import EVENTS as DEPARTURES
-from bot.slack.departures import Departures
-from bot.slack.flag_orders import ORDERS, ordered
 from bot.slack.flags.announcements import APPROVE, DECLINE
-from bot.slack.home_view import HOME_SHOW
-from bot.slack.incident_access import Incidents
-from bot.slack.incident_face import IncidentFace
+from bot.slack.flags.buttons import ORDERS, ordered
+from bot.slack.home.view import HOME_SHOW
+from bot.slack.incident_listeners import IncidentFace
+from bot.slack.incidents.access import Incidents
 from bot.slack.interactions import SHARE, SHOW, TURN_BACK, TURN_ON, Ask, Question
-from bot.slack.requests import At, Request, begin
+from bot.slack.request_handling import At, Request, begin
 from bot.slack.response_url import Address
+from bot.slack.uninstall import EVENTS as DEPARTURES
+from bot.slack.uninstall import Departures
 from bot.slack.webapi.clients import Clients
+from bot.slack.workspace import Branch, Branches, Offered, Unserved
 from bot.store import idempotency as requests
 from bot.store.database import Database
 

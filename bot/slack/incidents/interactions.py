@@ -11,20 +11,20 @@ from bot.freezes.status import Overview
 from bot.incidents.incident import Cause, Change, Incident, Role, Status
 from bot.incidents.postmortem import Part
 from bot.slack import postmortem_form
-from bot.slack.action import ActionCommand
 from bot.slack.action_form import action_faults, action_form, read_action
 from bot.slack.arguments import Hint
 from bot.slack.blockkit.blocks import Markup
 from bot.slack.blockkit.modals import Form, Submitted
-from bot.slack.incident import IncidentCommand, asks_with
-from bot.slack.incident_access import IncidentAccess, Incidents
 from bot.slack.incidents import buttons
 from bot.slack.incidents import modals as incident_form
+from bot.slack.incidents.access import IncidentAccess, Incidents
+from bot.slack.incidents.action_command import ActionCommand
+from bot.slack.incidents.command import IncidentCommand, asks_with
 from bot.slack.incidents.operations import IncidentDeeds
+from bot.slack.incidents.postmortem_command import PostmortemCommand
 from bot.slack.incidents.timeline_pins import Pins
 from bot.slack.interactions import Ask, Question, Reply, say
 from bot.slack.permissions import People
-from bot.slack.postmortem import PostmortemCommand
 from bot.slack.webapi.canvases import SlackCanvases
 from bot.slack.webapi.files import SlackFiles
 from bot.store.addresses import local

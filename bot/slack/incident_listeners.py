@@ -15,12 +15,12 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 
 from bot.slack.background_tasks import Jobs
 from bot.slack.blockkit.modals import Submitted
-from bot.slack.branches import Branch, Branches, Unserved
 from bot.slack.incidents.buttons import PREFIXES
 from bot.slack.incidents.timeline_pins import EVENTS, Reacted
 from bot.slack.interactions import Ask, Question
-from bot.slack.requests import At, Request, begin
+from bot.slack.request_handling import At, Request, begin
 from bot.slack.response_url import Address
+from bot.slack.workspace import Branch, Branches, Unserved
 
 log = structlog.get_logger(__name__)
 

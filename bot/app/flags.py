@@ -16,22 +16,22 @@ from bot.clock import Clock
 from bot.flags.backend import Applied, Capabilities, FlagBackend, HistoryEntry, Misconfigured, Plan
 from bot.flags.backends.local import LocalBackend, LocalSettings
 from bot.flags.backends.settings import read_settings
-from bot.flags.bringing_back import BringBack
-from bot.flags.canary import Canary
 from bot.flags.change import FlagChange
 from bot.flags.changes.event_publisher import Announce, Teller
 from bot.flags.changes.executor import Toggles
 from bot.flags.changes.recorder import Recorder
-from bot.flags.drift import Drift
 from bot.flags.evaluation import LocalFlag
 from bot.flags.flag import FlagState
-from bot.flags.lowering import Lowering
 from bot.flags.ownership import Latest, find_environment
 from bot.flags.ramp_keeper import RampKeeper
 from bot.flags.ramps.control import Ramps
 from bot.flags.ramps.runner import RampRunner
 from bot.flags.registry import Surroundings, open_backend
-from bot.flags.timers import Timers
+from bot.flags.safeguards.drift import Drift
+from bot.flags.safeguards.exhaustion import Lowering
+from bot.flags.safeguards.guard_runner import Canary
+from bot.flags.safeguards.reverter import BringBack
+from bot.flags.safeguards.timers import Timers
 from bot.freezes.hold_registry import Freezer
 from bot.freezes.status import Overview
 from bot.http.ofrep import Ofrep

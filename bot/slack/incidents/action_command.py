@@ -10,8 +10,8 @@ from bot.incidents.records.actions import NewAction, UnknownAction
 from bot.slack.arguments import Hint, name, split
 from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, context, join, markup, mention, section
 from bot.slack.flags.announcements import sentence
-from bot.slack.incident_access import IncidentAccess
 from bot.slack.incidents import arguments as incident_words
+from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.arguments import ActionWords, person_of, split_keeping_people, take_due
 from bot.slack.interactions import Ask, Question, Reply, page_buttons, page_of, say
 from bot.store.addresses import local

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Service
-from bot.freezes.rows import holds_at, read_exemptions
+from bot.freezes.records import holds_at, read_exemptions
 from bot.freezes.status import exempt_kinds
 from bot.freezes.verdict import Change, Verdict, judge
 

@@ -28,16 +28,17 @@ from bot.incidents.incident import Incident, Severity, Status
 from bot.incidents.ports import LiveFlag, View
 from bot.incidents.postmortem import Part
 from bot.incidents.records.steps import Room, RoomKind
-from bot.slack import budget as budgets
-from bot.slack import postmortem_form, ship
+from bot.slack import postmortem_form
 from bot.slack.action_form import action_form
 from bot.slack.announcements.freezes import Announcer
 from bot.slack.blockkit.modals import Form
 from bot.slack.command_reference import help_on_all
-from bot.slack.flag_views import FlagView, one_flag
+from bot.slack.commands import budget as budgets
+from bot.slack.commands import ship
 from bot.slack.flags.announcements import FlagAnnouncer
-from bot.slack.home_contents import Contents
-from bot.slack.home_view import home_view
+from bot.slack.flags.messages import FlagView, one_flag
+from bot.slack.home.contents import Contents
+from bot.slack.home.view import home_view
 from bot.slack.incidents import modals as incident_form
 from bot.slack.incidents.card import card_blocks, document_blocks
 from bot.slack.interactions import Question

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from bot.sandbox.call import Call
+from bot.sandbox.fake_slack.api_call import Call
 from bot.sandbox.fake_slack.errors import SlackError
 from bot.sandbox.fake_slack.methods.conversations import wanted_kinds
 from bot.sandbox.fake_slack.slack_facts import METHODS

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from bot.slack.background_tasks import Jobs
 from bot.slack.blockkit.blocks import code, markup
-from bot.slack.branches import Branch, Branches, Unserved
 from bot.slack.interactions import Reply, say
 from bot.slack.response_url import Address
+from bot.slack.workspace import Branch, Branches, Unserved
 
 At = Callable[[Branch], Awaitable[None]]
 """Work that is done at a branch."""

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from bot.flags.bringing_back import BringBack
 from bot.flags.change_request import Cause, EndsSoon
 from bot.flags.changes.event_publisher import Teller
 from bot.flags.records import reverts as promises
 from bot.flags.records.reverts import Promise, PromiseKind
+from bot.flags.safeguards.reverter import BringBack
 from bot.store.database import Database
 
 

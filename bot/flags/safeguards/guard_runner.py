@@ -11,13 +11,13 @@ import structlog
 
 from bot.catalog.catalog import Service
 from bot.flags.backend import FlagError
-from bot.flags.bringing_back import BringBack
 from bot.flags.change_request import Cause
 from bot.flags.changes.executor import Toggles
 from bot.flags.guard import Blind, OutOfHand, Passed, RollBack, StillWatching, judge_watch
 from bot.flags.ownership import Latest, owners, readings
 from bot.flags.records import reverts as promises
 from bot.flags.records.reverts import Promise, PromiseKind
+from bot.flags.safeguards.reverter import BringBack
 from bot.store.database import Database
 
 log = structlog.get_logger(__name__)

@@ -15,7 +15,7 @@ from bot.freezes.hold_registry import Freezer
 from bot.freezes.status import Overview
 from bot.slack.blockkit.blocks import Markup, code, markup
 from bot.slack.command_prefix import Naming
-from bot.slack.desk import Desk
+from bot.slack.command_router import Desk
 from bot.slack.home.contents import HomeContents
 from bot.slack.home.publisher import Home
 from bot.slack.incidents.access import Incidents

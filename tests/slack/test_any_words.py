@@ -30,7 +30,7 @@ from bot.sandbox.fake_slack.block_kit.validation import (
 from bot.slack.announcements.freezes import Announcer
 from bot.slack.blockkit.blocks import TEXT, size
 from bot.slack.command_reference import COMMANDS
-from bot.slack.desk import Desk
+from bot.slack.command_router import Desk
 from bot.slack.incidents.access import Incidents
 from bot.slack.incidents.interactions import IncidentDesk
 from bot.slack.interactions import Ask, Question

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from tests.support.paths import ROOT
 from tests.unavailable import unavailable
 
-_CACHE = Path(__file__).parents[1] / ".cache"
+_CACHE = ROOT / ".cache"
 _WITHIN_S = 300
 
 

@@ -16,8 +16,8 @@ from bot.settings import Settings
 from bot.slack.manifest import manifest
 from tests.servers import free_port, running_prometheus
 from tests.shell_blocks import Block, Shell, blocks, shell_blocks
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = ("install.md", "policies.md", "http-api.md", "operating.md")
 """The pages that hold commands; the first installs the program for the others."""
 

@@ -15,8 +15,8 @@ from bot.slack.manifest import manifest
 from tests.running import eventually, running_governor
 from tests.slack.gateway import open_gateway
 from tests.stories.conftest import POLICIES
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 MARK = "MARKED"
 SECRET_SETTINGS = [
     name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)

@@ -13,8 +13,8 @@ import aiohttp
 from bot.settings import Settings
 from tests.running import eventually
 from tests.servers import find_program, free_port
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 

@@ -13,8 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from bot.store.database import Database
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 def governor(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -27,6 +27,7 @@ from tests.flags.clients import Application, flagd_application, ofrep_applicatio
 from tests.flags.flagsmith_server import FlagsmithServer
 from tests.flags.launchdarkly_server import LaunchDarklyServer
 from tests.flags.unleash_server import ADMIN_TOKEN, UnleashServer
+from tests.support.paths import DOCS
 
 FLAG = "new-checkout"
 TARGETED = "staff-tools"
@@ -201,7 +202,7 @@ async def documented_bench() -> AsyncIterator[Bench]:
 
 def documented_backend() -> Callable[..., FlagBackend]:
     """Answer the function that the documentation's example opens its backend with."""
-    text = (Path(__file__).parents[2] / "docs" / "flag-backends.md").read_text()
+    text = (DOCS / "flag-backends.md").read_text()
     *_, example = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     names: dict[str, Any] = {"__name__": "acme_flags"}
     exec(compile(example, "docs/flag-backends.md", "exec"), names)  # noqa: S102 - our own documentation

@@ -24,8 +24,9 @@ from bot.policy.faults import PolicyFaults
 from bot.policy.loader import load
 from bot.store.database import Database
 from tests.flags.benches import documented_backend
+from tests.support.paths import DOCS
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "flag-backends.md"
+DOCUMENT = DOCS / "flag-backends.md"
 SETTINGS: dict[str, dict[str, object]] = {
     "local": {},
     "flagd": {"file": "flags.json"},

@@ -26,9 +26,9 @@ from bot.store.tables.core import holds
 from bot.store.tables.incidents import incident_rooms, incident_steps
 from tests.incidents.staging import SPEED, TOKEN
 from tests.servers import Server, free_port
+from tests.support.paths import ROOT
 
 KILLS = 50
-_ROOT = Path(__file__).parents[2]
 _FAULTS = {Fault.RATE_LIMITED: 0.03, Fault.SERVER_ERROR: 0.1, Fault.CUT: 0.15}
 
 
@@ -145,7 +145,7 @@ async def test_fifty_kills_leave_one_complete_incident_each(tmp_path: Path) -> N
             except aiohttp.ClientError:
                 return False
 
-        child = ["env", f"PYTHONPATH={_ROOT}", sys.executable, "-m", "tests.incidents.child"]
+        child = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.incidents.child"]
         bot = Server([*child, database_url, slack.api_url, slack.bot_token, str(port)], tmp_path, is_up)
         chance = random.Random(seed)  # noqa: S311 - reproducible
         tale = Tale(bot, url, database, slack, session, chance)

@@ -5,13 +5,12 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from bot.policy.documents.documents import KINDS
 from bot.policy.documents.json_schema import json_schema
+from tests.support.paths import DOCS
 
-DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = DOCS / "policies.schema.json"
 GUIDE = DOCS / "policies.md"
 

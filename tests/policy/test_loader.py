@@ -12,6 +12,7 @@ from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
 from bot.policy.loader import load
 from tests.policy.conftest import CONTRACT, POLICY, SERVICE, WORKSPACE, Write, faults_of
+from tests.support.paths import POLICIES
 
 LoadService = Callable[..., Catalog]
 
@@ -102,7 +103,7 @@ def test_an_slo_may_name_its_own_policy(write: Write) -> None:
 
 
 def test_the_shipped_example_loads_with_an_empty_environment() -> None:
-    catalog = load(Path(__file__).parents[2] / "policies", {})
+    catalog = load(POLICIES, {})
     assert list(catalog.services) == ["checkout", "payments", "search"]
     assert catalog.workspace.sources["prometheus"].url == "http://localhost:9090"
 

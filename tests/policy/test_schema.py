@@ -11,8 +11,8 @@ from bot.policy.documents.json_schema import json_schema
 from bot.policy.loader import load, read
 from tests.policy import reference
 from tests.policy.conftest import CONTRACT
+from tests.support.paths import POLICIES
 
-POLICIES = Path(__file__).parents[2] / "policies"
 SHIPPED = [*sorted(POLICIES.glob("*.yaml")), CONTRACT]
 
 

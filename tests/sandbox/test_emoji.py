@@ -1,9 +1,10 @@
 """The bot's emoji are drawn by the page itself, so that they look the same on every machine."""
 
 import re
-from pathlib import Path
 
-BOT = Path(__file__).parents[2] / "bot"
+from tests.support.paths import ROOT
+
+BOT = ROOT / "bot"
 
 
 def test_every_shortcode_of_the_bot_has_a_drawing() -> None:

@@ -5,7 +5,6 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -14,8 +13,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.sandbox.fake_slack.slack_facts import METHODS
 from bot.slack.command_reference import COMMANDS, as_markdown
 from bot.slack.manifest import SCOPES, bot_scopes, manifest
+from tests.support.paths import ROOT
 
-HERE = Path(__file__).parents[2]
 API_CALL = re.compile(r"api_call\(\s*\"([\w.]+)\"")
 METHODS_OF_CLIENT = {
     name: found[1]
@@ -62,7 +61,7 @@ async def f(client):
 
 
 def test_scopes_are_those_of_the_methods_called() -> None:
-    room = [path for path in (HERE / "bot").rglob("*.py") if "sandbox" not in path.parts]
+    room = [path for path in (ROOT / "bot").rglob("*.py") if "sandbox" not in path.parts]
     called = {method for path in room for method in methods_called(path.read_text(encoding="utf-8"))}
     assert called == set(SCOPES)
 
@@ -102,7 +101,7 @@ def test_manifest_keeps_slacks_limits(made: dict) -> None:  # type: ignore[type-
     ],
 )
 def test_the_published_schema_accepts_the_manifest(made: dict) -> None:  # type: ignore[type-arg]
-    schema = json.loads((HERE / "tests/slack/published/manifest.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads((ROOT / "tests/slack/published/manifest.schema.json").read_text(encoding="utf-8"))
     validator = jsonschema.Draft7Validator(schema, format_checker=jsonschema.FormatChecker())
     assert [error.message for error in validator.iter_errors(made)] == []
     for part in ("display_information", "features", "oauth_config", "settings"):
@@ -125,6 +124,6 @@ def test_address_is_the_same_however_it_is_given() -> None:
 
 
 def test_every_command_is_documented() -> None:
-    page = (HERE / "docs" / "commands.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert page == as_markdown()
     assert all(f"## /{command.name}" in page for command in COMMANDS)

@@ -11,8 +11,8 @@ import pytest
 from tests.policy.conftest import SERVICE, WORKSPACE
 from tests.running import API_TOKEN, Bot
 from tests.servers import free_port
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 NOBODY = "http://127.0.0.1:9"
 
 

@@ -26,8 +26,8 @@ from bot.store.tables.core import outbox
 from tests.servers import Server, free_port
 from tests.stories.child import ANNOUNCEMENTS, SERVICES, SPEED
 from tests.stories.conftest import POLICIES
+from tests.support.paths import ROOT
 
-_ROOT = Path(__file__).parents[2]
 _SERVICE = """
 apiVersion: governor/v1
 kind: Service
@@ -177,7 +177,7 @@ def whole_bot(
 
 def module(name: str, *arguments: str) -> list[str]:
     """Answer the command that runs one of this project's modules."""
-    return ["env", f"PYTHONPATH={_ROOT}", sys.executable, "-m", name, *arguments]
+    return ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", name, *arguments]
 
 
 def database_in(folder: Path) -> str:

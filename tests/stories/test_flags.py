@@ -16,6 +16,7 @@ from bot.flags.evaluation import place
 from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.server import SandboxServer
 from tests.running import Bot, eventually, running_governor
+from tests.support.paths import ROOT
 
 FLAG = "new-checkout"
 USERS = 200
@@ -160,7 +161,7 @@ async def test_a_kill_in_the_middle_of_a_step_leaves_the_flag_at_a_step_once(
         marker = tmp_path / "marker"
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.stories.child_flags", "0.05", when, str(marker),
-            env=bot._environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            env=bot._environ | {"PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         bot._process = child
         await bot.ready()

@@ -18,8 +18,8 @@ from playwright.async_api import Locator, Page, async_playwright, expect
 
 from tests.running import eventually
 from tests.servers import find_program, free_port
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 _ARGUMENTS = [
     "--no-sandbox",

@@ -15,8 +15,8 @@ from bot.slack.announcements.freezes import Announcer
 from bot.slack.announcements.policy_faults import PolicyNews
 from bot.store.database import Database
 from bot.store.migrate import migrate
-from tests.budgets.sources import CountingSource
 from tests.policy.conftest import WORKSPACE
+from tests.support.formula_source import CountingSource
 from tests.values import DAY, HOUR, NOW
 
 SHOP = """

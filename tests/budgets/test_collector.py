@@ -16,7 +16,7 @@ from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, Slo
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from bot.store.database import Database
 from bot.store.tables.core import metadata
-from tests.budgets.sources import CountingSource, assessed, truth
+from tests.support.formula_source import CountingSource, assessed, truth
 from tests.values import DAY, HOUR, MINUTE, NOW, prometheus_sli, slo
 
 SECOND = timedelta(seconds=1)
@@ -182,7 +182,7 @@ async def test_an_impossible_answer_makes_the_slo_invalid(
 async def test_a_number_that_is_none_is_never_written(
     collector: Collector, ledger: Ledger, source: CountingSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.budgets.sources._bad", lambda _: float("nan"))
+    monkeypatch.setattr("tests.support.formula_source._bad", lambda _: float("nan"))
     await collector.collect([MONTHLY], NOW, MINUTE)
     budget = await assessed(ledger, MONTHLY, NOW)
     assert budget.state is SloState.INVALID

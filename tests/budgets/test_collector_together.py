@@ -12,7 +12,7 @@ from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.source import Bucket, InvalidAnswer, SourceError, SourceRefused, SourceUnavailable
 from bot.catalog.slo import CounterSli, Sli, Slo
 from bot.catalog.window import RollingWindow, Span
-from tests.budgets.sources import CountingSource, assessed, truth
+from tests.support.formula_source import CountingSource, assessed, truth
 from tests.values import HOUR, MINUTE, NOW, prometheus_sli, slo
 
 SLOS = [

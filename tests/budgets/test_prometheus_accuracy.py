@@ -18,9 +18,9 @@ from bot.catalog.slo import CounterSli
 from bot.catalog.window import RollingWindow, Span
 from bot.store.database import Database
 from bot.store.tables.core import metadata
-from tests.budgets.sources import assessed
 from tests.budgets.traffic import METRIC, Pod, Traffic
 from tests.servers import Prometheus, running_exporter, running_prometheus
+from tests.support.formula_source import assessed
 from tests.values import DAY, HOUR, MINUTE, NOW, slo
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from aiohttp import web
 from bench.load import Commands, Timing, saturating, steady
 from bot.sandbox.fake_slack.server import SandboxServer
 from bot.slack.manifest import manifest
-from tests.running import running_governor
-from tests.servers import free_port
+from tests.support.running import running_governor
+from tests.support.servers import free_port
 
 SECRET = "sandbox-signing-secret"
 SERVICES = 100

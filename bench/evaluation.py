@@ -28,7 +28,7 @@ from bot.freezes.hold_registry import Freezer
 from bot.serving import spare_collections
 from bot.store.database import Database
 from bot.store.migrate import migrate
-from tests.servers import running_prometheus
+from tests.support.servers import running_prometheus
 
 SLOS_A_SERVICE = 10
 PEER_SAMPLES = (20, 100)

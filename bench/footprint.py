@@ -18,7 +18,7 @@ from bot.sandbox.fake_slack.server import SandboxServer
 from bot.slack.manifest import manifest
 from bot.store.database import Database
 from bot.store.migrate import migrate
-from tests.running import running_governor
+from tests.support.running import running_governor
 
 _WATCHED_S = 60.0
 _DAYS = 90

@@ -15,7 +15,7 @@ from bot.sandbox.fake_slack.server import SandboxServer
 from bot.sandbox.fake_slack.slack_facts import CALLS_A_MINUTE
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.manifest import manifest
-from tests.running import Bot, running_governor
+from tests.support.running import Bot, running_governor
 
 EVERY_S = 5.0
 CROSSINGS = 8

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.servers import PostgreSQL, running_postgresql
+from tests.support.servers import PostgreSQL, running_postgresql
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

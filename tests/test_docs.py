@@ -14,9 +14,9 @@ from bot.http.rights import MEANING
 from bot.sandbox.fake_slack.server import SandboxServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
-from tests.servers import free_port, running_prometheus
-from tests.shell_blocks import Block, Shell, blocks, shell_blocks
 from tests.support.paths import ROOT
+from tests.support.servers import free_port, running_prometheus
+from tests.support.shell_blocks import Block, Shell, blocks, shell_blocks
 
 PAGES = ("install.md", "policies.md", "http-api.md", "operating.md")
 """The pages that hold commands; the first installs the program for the others."""

@@ -12,10 +12,10 @@ from bot.sandbox.fake_slack.fault_injection import Fault
 from bot.sandbox.fake_slack.server import SandboxServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
-from tests.running import eventually, running_governor
-from tests.slack.gateway import open_gateway
 from tests.stories.conftest import POLICIES
 from tests.support.paths import ROOT
+from tests.support.running import eventually, running_governor
+from tests.support.socket_mode_server import open_gateway
 
 MARK = "MARKED"
 SECRET_SETTINGS = [

@@ -11,9 +11,9 @@ from pathlib import Path
 import aiohttp
 
 from bot.settings import Settings
-from tests.running import eventually
-from tests.servers import find_program, free_port
 from tests.support.paths import ROOT
+from tests.support.running import eventually
+from tests.support.servers import find_program, free_port
 
 README = (ROOT / "README.md").read_text()
 

@@ -22,7 +22,7 @@ from bot.budgets.budget import (
     worst,
 )
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
-from tests.values import DAY, HOUR, NOW, budget, slo
+from tests.support.values import DAY, HOUR, NOW, budget, slo
 
 EVENTS = st.builds(
     lambda total, share: Events(total * share, total),

@@ -17,7 +17,7 @@ from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span
 from bot.store.database import Database
 from bot.store.tables.core import metadata
 from tests.support.formula_source import CountingSource, assessed, truth
-from tests.values import DAY, HOUR, MINUTE, NOW, prometheus_sli, slo
+from tests.support.values import DAY, HOUR, MINUTE, NOW, prometheus_sli, slo
 
 SECOND = timedelta(seconds=1)
 MONTHLY = slo(sli=prometheus_sli())

@@ -13,7 +13,7 @@ from bot.budgets.source import Bucket, InvalidAnswer, SourceError, SourceRefused
 from bot.catalog.slo import CounterSli, Sli, Slo
 from bot.catalog.window import RollingWindow, Span
 from tests.support.formula_source import CountingSource, assessed, truth
-from tests.values import HOUR, MINUTE, NOW, prometheus_sli, slo
+from tests.support.values import HOUR, MINUTE, NOW, prometheus_sli, slo
 
 SLOS = [
     slo(service=f"service-{number}", sli=prometheus_sli(str(number)), window=RollingWindow(HOUR))

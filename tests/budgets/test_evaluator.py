@@ -15,7 +15,7 @@ from bot.catalog.catalog import Service
 from bot.clock import SystemClock
 from bot.store.database import Database
 from bot.store.tables.core import metadata
-from tests.values import DAY, HOUR, MINUTE, NOW, STANDARD, catalog, service, slo
+from tests.support.values import DAY, HOUR, MINUTE, NOW, STANDARD, catalog, service, slo
 
 
 class Desk:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flags.benches import (
+from tests.flags.backends.flag_systems import (
     Bench,
     documented_bench,
     flagd_bench,
@@ -16,7 +16,7 @@ from tests.flags.benches import (
     local_bench,
     unleash_bench,
 )
-from tests.flags.unleash_server import UnleashServer, running_unleash
+from tests.support.unleash_server import UnleashServer, running_unleash
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.flags.change import FlagChange, SetExposure, TurnOff
-from tests.slack.flag_office import FLAG, audited, later, open_flag_office, state, told
-from tests.slack.office import Office
+from tests.support.slack_app import Office
+from tests.support.slack_flags import FLAG, audited, later, open_flag_office, state, told
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from bot.policy.documents import documents
 from bot.policy.faults import PolicyFaults
 from bot.policy.loader import load
 from bot.store.database import Database
-from tests.flags.benches import documented_backend
+from tests.flags.backends.flag_systems import documented_backend
 from tests.support.paths import DOCS
 
 DOCUMENT = DOCS / "flag-backends.md"

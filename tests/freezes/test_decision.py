@@ -24,7 +24,7 @@ from bot.freezes.transition import (
     DataMissing,
     HoldKept,
 )
-from tests.values import DAY, HOUR, MINUTE, NOW, QUIET, STANDARD, budget, slo
+from tests.support.values import DAY, HOUR, MINUTE, NOW, QUIET, STANDARD, budget, slo
 
 OWN = Hold(1, "checkout", HoldKind.BUDGET, "spent", GOVERNOR, NOW - DAY)
 

@@ -23,7 +23,7 @@ from bot.http.request_body import MOST_BYTES
 from bot.metrics import Metrics
 from bot.store.database import Database
 from bot.store.tables.core import metadata
-from tests.values import NOW, budget, catalog, prometheus_sli, service, slo
+from tests.support.values import NOW, budget, catalog, prometheus_sli, service, slo
 
 TOKEN = "tok-for-tests"
 

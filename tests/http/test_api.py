@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from tests.http.conftest import House
-from tests.values import MINUTE, NOW, budget
+from tests.support.values import MINUTE, NOW, budget
 
 
 async def freeze(house: House) -> None:

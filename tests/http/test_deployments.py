@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.http.serializers import instant
-from tests.http.github import api, deliver, delivery
-from tests.http.whole import Whole, whole_bot
+from tests.support.github import api, deliver, delivery
+from tests.support.running_bot import Whole, whole_bot
 
 BODY = {"service": "checkout", "key": "build-42", "state": "succeeded", "commit": "v1.2.3-rc1"}
 INCIDENT = {"title": "Down", "severity": "sev3", "services": ["checkout"], "key": "k"}

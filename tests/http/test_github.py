@@ -13,9 +13,9 @@ from bot.http.github import is_signed
 from bot.http.rights import read_rights
 from bot.store import api_tokens, audit
 from bot.store.tables.deployments import deployments
-from tests.http.github import SHA, deliver, delivery
-from tests.http.whole import Whole, whole_bot
-from tests.npm import installed
+from tests.support.github import SHA, deliver, delivery
+from tests.support.npm import installed
+from tests.support.running_bot import Whole, whole_bot
 
 PUBLISHED = ("@octokit/webhooks-schemas@7.6.1", "@octokit/webhooks-examples@7.6.1")
 

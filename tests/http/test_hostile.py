@@ -22,7 +22,7 @@ from yarl import URL
 from bot.http.openapi import served
 from bot.http.request_body import MOST_BYTES
 from bot.sandbox.fake_slack.workspace import TEAM_ID
-from tests.http.whole import TOKEN, Whole, whole_bot
+from tests.support.running_bot import TOKEN, Whole, whole_bot
 
 T = TypeVar("T")
 REQUESTS = 10_000

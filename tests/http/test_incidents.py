@@ -9,7 +9,7 @@ import pytest
 
 from bot.incidents.incident import Status
 from bot.sandbox.fake_slack.fault_injection import Fault
-from tests.incidents.staging import Scene, staged
+from tests.support.incidents import Scene, staged
 
 OPENING = {"title": "Checkout 500s", "severity": "sev2", "services": ["checkout"], "key": "pager-1"}
 INCIDENTS = "/api/v1/incidents"

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from bot.http.openapi import document, served
 from bot.http.openapi_descriptions import DESCRIBED
-from tests.http.whole import TOKEN, Whole, whole_bot
+from tests.support.running_bot import TOKEN, Whole, whole_bot
 
 EXAMPLES = 40
 CHECKS = [

@@ -17,7 +17,7 @@ from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.store.tables.core import api_tokens as rows
 from tests.http.conftest import StillClock
-from tests.values import NOW
+from tests.support.values import NOW
 
 
 @pytest.fixture

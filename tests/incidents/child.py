@@ -23,7 +23,7 @@ from bot.slack.announcements.freezes import Announcer
 from bot.slack.delivery.dispatcher import Courier
 from bot.store.database import Database
 from bot.store.migrate import migrate
-from tests.incidents.staging import PATIENCE, TIMING, TOKEN, alone, shop
+from tests.support.incidents import PATIENCE, TIMING, TOKEN, alone, shop
 
 
 async def ready(_request: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.incidents.staging import Scene, staged
+from tests.support.incidents import Scene, staged
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from bot.incidents.incident import Severity, Status
-from tests.incidents.staging import TOKEN, Scene
-from tests.servers import Server, find_program, free_port
+from tests.support.incidents import TOKEN, Scene
+from tests.support.servers import Server, find_program, free_port
 
 
 @asynccontextmanager

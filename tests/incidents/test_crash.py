@@ -24,9 +24,9 @@ from bot.store.database import Database
 from bot.store.outbox import read_backlog
 from bot.store.tables.core import holds
 from bot.store.tables.incidents import incident_rooms, incident_steps
-from tests.incidents.staging import SPEED, TOKEN
-from tests.servers import Server, free_port
+from tests.support.incidents import SPEED, TOKEN
 from tests.support.paths import ROOT
+from tests.support.servers import Server, free_port
 
 KILLS = 50
 _FAULTS = {Fault.RATE_LIMITED: 0.03, Fault.SERVER_ERROR: 0.1, Fault.CUT: 0.15}

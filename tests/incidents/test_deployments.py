@@ -7,8 +7,8 @@ from bot.deployments.recorder import Recorder
 from bot.sandbox.fake_slack.model import Message
 from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.incidents.card import CARD
-from tests.incidents.staging import Scene, room, shop
-from tests.values import MINUTE
+from tests.support.incidents import Scene, room, shop
+from tests.support.values import MINUTE
 
 TELL = DeploymentAnnouncer(lambda: shop().workspace)
 URL = "https://ci.example/42?a=1&b=2"

@@ -7,7 +7,7 @@ from bot.incidents.incident import Cause, Change, Role, Status, changed
 from bot.incidents.postmortem import Part, Postmortem
 from bot.incidents.timeline import Entry, Kind, merged
 from tests.incidents.values import incident
-from tests.values import MINUTE, NOW
+from tests.support.values import MINUTE, NOW
 
 EXPECTED = """\
 # Checkout 500s

@@ -13,8 +13,8 @@ from bot.incidents.incident import Change, Status
 from bot.incidents.lifecycle import Responder
 from bot.slack.announcements.freezes import Announcer
 from bot.store.database import Database
-from tests.incidents.staging import PATIENCE, Scene, alone, staged
-from tests.servers import running_postgresql
+from tests.support.incidents import PATIENCE, Scene, alone, staged
+from tests.support.servers import running_postgresql
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from bot.incidents.downtime import Impact
 from bot.incidents.incident import Cause, Severity, Status
 from bot.incidents.report import LATE_FROM, WORK, Charged, Report, report_on
 from tests.incidents.values import incident
-from tests.values import DAY, MINUTE, NOW
+from tests.support.values import DAY, MINUTE, NOW
 
 
 def charged(

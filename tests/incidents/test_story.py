@@ -8,7 +8,7 @@ import pytest
 from bot.sandbox.fake_slack.server import SandboxServer
 from bot.slack.incidents.card import CARD, NOTICE, POSTMORTEM_OPENED
 from bot.slack.manifest import manifest
-from tests.running import running_governor
+from tests.support.running import running_governor
 
 POLICIES = """
 apiVersion: governor/v1

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.slack.incident_scene import IncidentScene, incident_scene
-from tests.slack.office import Office, open_office, shop
+from tests.support.slack_app import Office, open_office, shop
+from tests.support.slack_incidents import IncidentScene, incident_scene
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from bot.sandbox.fake_slack.fault_injection import Fault
-from tests.servers import running_postgresql
-from tests.slack.delivering import post_office
+from tests.support.delivery import post_office
+from tests.support.servers import running_postgresql
 
 
 async def test_a_restart_of_the_database_loses_and_doubles_nothing(tmp_path: Path) -> None:

@@ -23,9 +23,9 @@ from bot.slack.manifest import manifest
 from bot.slack.socket_mode import CONNECTIONS, SocketMode
 from bot.slack.webapi.errors import NotPermitted
 from bot.store import audit
-from tests.servers import free_port
-from tests.slack.gateway import APP_TOKEN, Gateway, open_gateway
 from tests.stories.conftest import POLICIES
+from tests.support.servers import free_port
+from tests.support.socket_mode_server import APP_TOKEN, Gateway, open_gateway
 
 ACK_WITHIN_S = 3.0
 

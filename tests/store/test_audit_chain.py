@@ -12,7 +12,7 @@ from bot.store import audit
 from bot.store.audit_chain import Head, Tampered, Verified, verify_chain
 from bot.store.database import Database
 from bot.store.migrate import migrate
-from tests.values import NOW
+from tests.support.values import NOW
 
 ROWS = 6
 

@@ -13,7 +13,7 @@ from bot.store.leases import Leases, LeaseTiming
 from bot.store.migrate import migrate
 from bot.store.tables.replicas import leases as lease_rows
 from bot.store.tables.replicas import replicas
-from tests.servers import PostgreSQL
+from tests.support.servers import PostgreSQL
 
 BRISK = LeaseTiming(beat_s=0.05, holds_s=0.4, dead_after_s=0.6)
 SERVICES = [f"evaluate service-{number}" for number in range(60)]

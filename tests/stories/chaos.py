@@ -18,9 +18,9 @@ import asyncpg  # type: ignore[import-untyped] # it ships none
 
 from bot.sandbox.fake_slack.fault_injection import Fault
 from bot.sandbox.fake_slack.server import SandboxServer
-from tests.running import API_TOKEN, Bot
-from tests.servers import Exporter, PostgreSQL, Prometheus
 from tests.stories.balancer import Balancer
+from tests.support.running import API_TOKEN, Bot
+from tests.support.servers import Exporter, PostgreSQL, Prometheus
 
 PUSHED = ("checkout", "payments")
 MEASURED = "search"

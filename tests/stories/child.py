@@ -23,7 +23,7 @@ from bot.slack.delivery.dispatcher import Courier
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.store.outbox import Message
-from tests.values import service
+from tests.support.values import service
 
 ANNOUNCEMENTS = "#releases"
 SERVICES = ("checkout", "search", "payments")

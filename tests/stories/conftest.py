@@ -7,7 +7,7 @@ import pytest
 
 from bot.sandbox.fake_slack.server import SandboxServer
 from bot.slack.manifest import manifest
-from tests.running import Bot, running_governor
+from tests.support.running import Bot, running_governor
 
 POLICIES = """
 apiVersion: governor/v1

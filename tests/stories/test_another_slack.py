@@ -13,9 +13,9 @@ from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox.fake_slack.request_sender import signature
-from tests.running import Bot, eventually, running_governor
-from tests.slack_emulator import Emulator, running_emulator
 from tests.stories.conftest import POLICIES
+from tests.support.running import Bot, eventually, running_governor
+from tests.support.slack_emulator import Emulator, running_emulator
 
 SECRET = "the-emulators-secret"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.policy.conftest import SERVICE, WORKSPACE
-from tests.running import API_TOKEN, Bot
-from tests.servers import free_port
 from tests.support.paths import ROOT
+from tests.support.running import API_TOKEN, Bot
+from tests.support.servers import free_port
 
 NOBODY = "http://127.0.0.1:9"
 

@@ -23,10 +23,10 @@ from bot.slack.manifest import manifest
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.tables.core import outbox
-from tests.servers import Server, free_port
 from tests.stories.child import ANNOUNCEMENTS, SERVICES, SPEED
 from tests.stories.conftest import POLICIES
 from tests.support.paths import ROOT
+from tests.support.servers import Server, free_port
 
 _SERVICE = """
 apiVersion: governor/v1

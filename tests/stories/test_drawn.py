@@ -18,10 +18,10 @@ from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.announcements.freezes import Announcer
 from bot.slack.command_reference import COMMANDS
 from bot.slack.incidents.card import IncidentVoice
-from tests.slack.examples import WORKSPACE, bypass, frozen_by, hold, occasions
-from tests.slack.home_scene import home_office, much_to_show
-from tests.slack.office import Office, open_office, shop
 from tests.stories.visitor import Visitor, visiting
+from tests.support.examples import WORKSPACE, bypass, frozen_by, hold, occasions
+from tests.support.slack_app import Office, open_office, shop
+from tests.support.slack_home import home_office, much_to_show
 
 CHANNEL = "#checkout"
 SPENDINGS = (

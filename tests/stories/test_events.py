@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from bot.sandbox.fake_slack.server import SandboxServer
-from tests.running import Bot
+from tests.support.running import Bot
 
 
 async def push(bot: Bot, good: int, bad: int, ago: timedelta = timedelta()) -> None:

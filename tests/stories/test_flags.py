@@ -15,8 +15,8 @@ import pytest
 from bot.flags.evaluation import place
 from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.server import SandboxServer
-from tests.running import Bot, eventually, running_governor
 from tests.support.paths import ROOT
+from tests.support.running import Bot, eventually, running_governor
 
 FLAG = "new-checkout"
 USERS = 200

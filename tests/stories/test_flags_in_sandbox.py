@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.running import eventually
 from tests.stories.visitor import running_sandbox
+from tests.support.running import eventually
 
 _RAMP = "/flag ramp new-checkout 1% 5% 25% 100% every 10m the new till"
 

@@ -9,8 +9,8 @@ from playwright.async_api import expect
 from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.server import SandboxServer
 from bot.slack.incidents.card import CARD, DOCUMENT
-from tests.running import Bot, eventually, running_governor
 from tests.stories.visitor import Visitor, running_sandbox, visiting
+from tests.support.running import Bot, eventually, running_governor
 
 POLICIES = """
 apiVersion: governor/v1

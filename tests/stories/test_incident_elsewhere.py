@@ -24,9 +24,9 @@ from bot.slack.incident_farewell import POSTMORTEM_CLOSED
 from bot.slack.incidents.card import CARD, DOCUMENT, NOTICE, POSTMORTEM_OPENED
 from tests.incidents.test_alertmanager import alertmanager, fire
 from tests.incidents.test_story import POLICIES
-from tests.running import API_TOKEN, Bot, eventually, running_governor
-from tests.slack_emulator import Emulator, running_emulator
 from tests.stories.test_another_slack import Answers, Elsewhere, listening, types
+from tests.support.running import API_TOKEN, Bot, eventually, running_governor
+from tests.support.slack_emulator import Emulator, running_emulator
 
 TEAMS = {"checkout-devs": "dana", "sre": "sam"}
 LACKING = {"conversations.canvases.create", "canvases.edit"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bot.sandbox.fake_slack.fault_injection import Fault
 from bot.sandbox.fake_slack.server import SandboxServer
-from tests.running import Bot, eventually
 from tests.stories.test_events import push, told
+from tests.support.running import Bot, eventually
 
 
 async def test_sigterm_finishes_what_is_under_way_and_ends_well(bot: Bot, slack: SandboxServer) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bot.sandbox.fake_slack.server import SandboxServer
-from tests.running import Bot, meanwhile, running_governor
-from tests.servers import Exporter, Prometheus, running_exporter, running_prometheus
+from tests.support.running import Bot, meanwhile, running_governor
+from tests.support.servers import Exporter, Prometheus, running_exporter, running_prometheus
 
 POLICIES = """
 apiVersion: governor/v1

@@ -25,11 +25,11 @@ from bot.store.audit_chain import Verified, verify_chain
 from bot.store.database import Database
 from bot.store.tables.core import flags, holds, outbox
 from bot.store.tables.replicas import leases, replicas
-from tests.running import Bot, eventually, running_governor
-from tests.servers import running_exporter, running_postgresql, running_prometheus
 from tests.stories.balancer import balancing
 from tests.stories.chaos import FLAGS, MEASURED, PUSHED, SERVICES, Chaos, People, Stage
 from tests.stories.test_crash import DeliveryFaults, keys_of
+from tests.support.running import Bot, eventually, running_governor
+from tests.support.servers import running_exporter, running_postgresql, running_prometheus
 
 ANNOUNCEMENTS = "#releases"
 _NO_DEEDS = {"flag_ends_soon"}

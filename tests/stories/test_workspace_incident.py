@@ -8,8 +8,8 @@ from bot.sandbox.fake_slack.model import Channel
 from bot.sandbox.fake_slack.oauth import TeamsServer
 from bot.sandbox.fake_slack.server import StandIn
 from bot.slack.manifest import manifest
-from tests.running import running_governor
 from tests.stories.test_workspaces import ACME, GLOBEX, POLICIES, install, installable, told, types
+from tests.support.running import running_governor
 
 RIGHTS = POLICIES.replace('{freeze: ["@sre"]}', '{freeze: ["@sre"], incidents: everyone}')
 

@@ -10,7 +10,7 @@ import aiohttp
 from bot.sandbox.fake_slack.oauth import CLIENT_ID, TeamsServer
 from bot.slack.manifest import manifest
 from bot.store.encryption import new_key
-from tests.running import Bot, eventually, running_governor
+from tests.support.running import Bot, eventually, running_governor
 
 ACME, GLOBEX = "T0SANDBOX", "T0GLOBEX"
 POLICIES = """\

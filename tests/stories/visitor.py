@@ -16,9 +16,9 @@ from typing import Literal
 import aiohttp
 from playwright.async_api import Locator, Page, async_playwright, expect
 
-from tests.running import eventually
-from tests.servers import find_program, free_port
 from tests.support.paths import ROOT
+from tests.support.running import eventually
+from tests.support.servers import find_program, free_port
 
 IMAGES = ROOT / "docs" / "images"
 _ARGUMENTS = [

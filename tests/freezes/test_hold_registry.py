@@ -1,0 +1,161 @@
+"""Decisions carried out: holds, audit rows and announcements come together or not at all."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+import pytest
+from sqlalchemy import select
+
+from bot.freezes.hold import Hold, HoldKind
+from bot.freezes.hold_registry import AlreadyRequested, Freezer, NothingToLift, Occasion
+from bot.store import audit
+from bot.store.database import Database
+from bot.store.outbox import Message
+from bot.store.tables.core import outbox
+from tests.support.values import HOUR, MINUTE, NOW, budget, service
+
+CHECKOUT = service()
+
+
+async def place(freezer: Freezer, request: str = "r1", until: datetime | None = None) -> Hold:
+    return await freezer.place(CHECKOUT, by="U1", reason="migration", until=until, request=request, now=NOW)
+
+
+async def actions(database: Database) -> list[tuple[str, str]]:
+    async with database.reading() as connection:
+        return [(row.entry.actor, row.entry.action) for row in await audit.read(connection)]
+
+
+async def told(database: Database) -> list[tuple[str, str]]:
+    async with database.reading() as connection:
+        rows = await connection.execute(select(outbox).order_by(outbox.c.id))
+        return [(row.channel, row.event_type) for row in rows]
+
+
+async def test_a_spent_budget_freezes_with_its_audit_row_and_both_announcements(
+    freezer: Freezer, database: Database
+) -> None:
+    await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
+    (hold,) = await freezer.holds(NOW)
+    assert (hold.kind, hold.by, hold.slo) == (HoldKind.BUDGET, "governor", "availability")
+    assert await actions(database) == [("governor", "service.frozen")]
+    assert await told(database) == [("#checkout", "BudgetExhausted"), ("#releases", "BudgetExhausted")]
+
+
+async def test_many_services_that_cross_together_freeze_once_each_in_their_order(
+    freezer: Freezer, database: Database
+) -> None:
+    services = [service(f"service-{number}") for number in range(50)]
+    assessed = [(one, [budget(0.9 if number % 5 == 0 else -0.1)]) for number, one in enumerate(services)]
+    happened = await freezer.judge_all(assessed, NOW)
+    spent = [one.name for number, one in enumerate(services) if number % 5]
+    assert list(happened) == spent
+    assert [hold.service for hold in await freezer.holds(NOW)] == spent
+    assert await actions(database) == [("governor", "service.frozen")] * 40
+    assert len(await told(database)) == 80
+    assert await freezer.judge_all(assessed, NOW) == {}
+
+
+async def test_the_whole_way_from_warning_to_recovery_is_in_the_audit_log_in_order(
+    freezer: Freezer, database: Database
+) -> None:
+    for minute, left in enumerate((0.4, -0.1, 0.2, 0.2)):
+        await freezer.judge_budgets(CHECKOUT, [budget(left)], NOW + minute * 16 * MINUTE)
+    assert [action for _, action in await actions(database)] == [
+        "budget.warned",
+        "service.frozen",
+        "service.unfrozen",
+    ]
+    assert await freezer.holds(NOW + HOUR) == ()
+
+
+async def test_evaluators_that_see_the_same_crossing_at_once_freeze_once(
+    freezer: Freezer, database: Database
+) -> None:
+    await asyncio.gather(*(freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW) for _ in range(8)))
+    assert len(await freezer.holds(NOW)) == 1
+    assert len(await told(database)) == 2
+
+
+async def test_a_crash_while_telling_leaves_no_hold_behind(database: Database) -> None:
+    def broken(_: Occasion) -> Sequence[Message]:
+        raise RuntimeError("no words")
+
+    freezer = Freezer(database, broken)
+    with pytest.raises(RuntimeError):
+        await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
+    assert await freezer.holds(NOW) == ()
+    assert await actions(database) == []
+
+
+async def test_a_person_freezes_and_lifts(freezer: Freezer, database: Database) -> None:
+    hold = await place(freezer)
+    assert await freezer.holds(NOW, "checkout") == (hold,)
+    await freezer.lift(CHECKOUT, by="U2", reason="done", now=NOW + MINUTE)
+    assert await freezer.holds(NOW + MINUTE) == ()
+    assert await actions(database) == [("U1", "hold.placed"), ("U2", "hold.lifted")]
+
+
+async def test_a_repeated_request_places_one_hold(freezer: Freezer) -> None:
+    await place(freezer)
+    with pytest.raises(AlreadyRequested):
+        await place(freezer)
+    assert len(await freezer.holds(NOW)) == 1
+
+
+async def test_a_repeated_request_lifts_nothing_that_was_placed_since(freezer: Freezer) -> None:
+    await place(freezer)
+    await freezer.lift(CHECKOUT, by="U2", reason="done", now=NOW, request="lift-1")
+    await freezer.place(CHECKOUT, by="U1", reason="again", until=None, request="other", now=NOW)
+    with pytest.raises(AlreadyRequested):
+        await freezer.lift(CHECKOUT, by="U2", reason="done", now=NOW, request="lift-1")
+    assert len(await freezer.holds(NOW)) == 1
+
+
+async def test_a_person_cannot_lift_the_bots_hold(freezer: Freezer) -> None:
+    await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
+    with pytest.raises(NothingToLift) as refused:
+        await freezer.lift(CHECKOUT, by="U1", reason="please", now=NOW)
+    assert [hold.kind for hold in refused.value.holds] == [HoldKind.BUDGET]
+    assert len(await freezer.holds(NOW)) == 1
+
+
+async def test_the_bot_never_lifts_a_persons_hold(freezer: Freezer) -> None:
+    await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
+    await place(freezer)
+    for minute in range(0, 60, 15):
+        await freezer.judge_budgets(CHECKOUT, [budget(0.9)], NOW + minute * MINUTE)
+    assert [hold.kind for hold in await freezer.holds(NOW + HOUR)] == [HoldKind.PERSON]
+
+
+async def test_a_hold_with_an_end_expires_once_and_is_told(freezer: Freezer, database: Database) -> None:
+    await place(freezer, until=NOW + HOUR)
+    assert await freezer.expire([CHECKOUT], NOW + 59 * MINUTE) == ()
+    assert len(await freezer.expire([CHECKOUT], NOW + HOUR)) == 1
+    assert await freezer.expire([CHECKOUT], NOW + HOUR) == ()
+    assert (await told(database))[-1] == ("#releases", "HoldExpired")
+    assert (await actions(database))[-1] == ("governor", "hold.expired")
+
+
+async def test_an_exemption_is_remembered_until_it_runs_out(freezer: Freezer) -> None:
+    await freezer.exempt(
+        CHECKOUT, change="PR-12", by="U1", reason="leak", until=NOW + HOUR, request="r1", now=NOW
+    )
+    assert [e.change for e in await freezer.exemptions("checkout", NOW)] == ["PR-12"]
+    assert await freezer.exemptions("checkout", NOW + HOUR) == []
+
+
+async def test_what_is_told_of_a_recovery_knows_who_still_holds(database: Database) -> None:
+    seen: list[Occasion] = []
+
+    def listen(occasion: Occasion) -> Sequence[Message]:
+        seen.append(occasion)
+        return ()
+
+    freezer = Freezer(database, listen)
+    await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
+    await place(freezer)
+    for minute in (1, 17):
+        await freezer.judge_budgets(CHECKOUT, [budget(0.9)], NOW + minute * MINUTE)
+    assert [[h.kind for h in o.other_holds] for o in seen] == [[], ["budget"], ["person"]]

@@ -1,0 +1,173 @@
+"""OFREP as the protocol describes it: one flag, all flags, errors, tags, environments."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot.flags.evaluation import LocalFlag
+from bot.http.ofrep import Ofrep
+from tests.flags.backends.flag_systems import serving
+
+ONE = "/ofrep/v1/evaluate/flags/new-checkout"
+ALL = "/ofrep/v1/evaluate/flags"
+USER = {"context": {"targetingKey": "user-1"}}
+
+
+class Served:
+    """Flags in memory, by environment."""
+
+    def __init__(self) -> None:
+        self.flags = {
+            "production": {
+                "new-checkout": flag("new-checkout", 0.25),
+                "new-search": flag("new-search", 1.0),
+            },
+            "staging": {"new-checkout": flag("new-checkout", 1.0)},
+        }
+
+    def served(self, environment: str) -> dict[str, LocalFlag] | None:
+        return self.flags.get(environment)
+
+    def served_flag(self, environment: str, key: str) -> LocalFlag | None:
+        return self.flags.get(environment, {}).get(key)
+
+
+def flag(key: str, rollout: float, *, enabled: bool = True, version: int = 3) -> LocalFlag:
+    return LocalFlag(key, enabled=enabled, rollout=rollout, seed=key, version=version)
+
+
+class Caller:
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def post(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any, Mapping[str, str]]:
+        sent: dict[str, Any] = {"data": body} if isinstance(body, str) else {"json": body}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self._session.post(self._url + path, headers=named, **sent) as response:
+            text = await response.text()
+            answer = await response.json() if "json" in response.content_type and text else text
+            return response.status, answer, response.headers.copy()
+
+
+@asynccontextmanager
+async def asking(served: Served, token: str | None = None) -> AsyncIterator[Caller]:
+    ofrep = Ofrep(served, lambda: "production", token)
+    async with serving(ofrep.add_routes) as url, aiohttp.ClientSession() as session:
+        yield Caller(session, url)
+
+
+@pytest.fixture
+async def caller() -> AsyncIterator[Caller]:
+    async with asking(Served()) as caller:
+        yield caller
+
+
+async def test_a_flag_is_answered_with_value_reason_and_variant(caller: Caller) -> None:
+    status, answer, _ = await caller.post(ONE, USER)
+    assert status == 200
+    assert answer == {
+        "key": "new-checkout",
+        "value": False,
+        "reason": "SPLIT",
+        "variant": "off",
+        "metadata": {"environment": "production", "version": 3},
+    }
+
+
+async def test_another_environment_has_a_base_url_of_its_own(caller: Caller) -> None:
+    _, answer, _ = await caller.post("/environments/staging" + ONE, USER)
+    assert (answer["value"], answer["reason"]) == (True, "STATIC")
+    assert answer["metadata"]["environment"] == "staging"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("/ofrep/v1/evaluate/flags/nope", USER, 404, "FLAG_NOT_FOUND"),
+        ("/environments/moon" + ONE, USER, 404, "FLAG_NOT_FOUND"),
+        (ONE, {"context": {}}, 400, "TARGETING_KEY_MISSING"),
+        (ONE, {}, 400, "TARGETING_KEY_MISSING"),
+        (ONE, {"context": {"targetingKey": ""}}, 400, "TARGETING_KEY_MISSING"),
+        (ONE, "{", 400, "PARSE_ERROR"),
+        (ONE, "", 400, "PARSE_ERROR"),
+        (ONE, [], 400, "INVALID_CONTEXT"),
+        (ONE, {"context": "user-1"}, 400, "INVALID_CONTEXT"),
+        (ONE, {"context": {"targetingKey": 7}}, 400, "INVALID_CONTEXT"),
+    ],
+)
+async def test_errors_carry_the_protocols_codes(
+    caller: Caller, path: str, body: Any, status: int, code: str
+) -> None:
+    answered, answer, _ = await caller.post(path, body)
+    assert (answered, answer["errorCode"]) == (status, code)
+    assert answer["key"] == path.rpartition("/")[2]
+    assert answer["errorDetails"]
+
+
+async def test_a_flag_that_is_off_needs_no_user() -> None:
+    served = Served()
+    served.flags["production"]["new-checkout"] = flag("new-checkout", 0.25, enabled=False)
+    async with asking(served) as caller:
+        status, answer, _ = await caller.post(ONE, {"context": {}})
+    assert (status, answer["value"], answer["reason"]) == (200, False, "STATIC")
+
+
+async def test_all_flags_are_answered_at_once(caller: Caller) -> None:
+    status, answer, headers = await caller.post(ALL, USER)
+    assert status == 200
+    assert [(one["key"], one["value"]) for one in answer["flags"]] == [
+        ("new-checkout", False),
+        ("new-search", True),
+    ]
+    assert headers["ETag"].startswith('"')
+
+
+async def test_without_a_user_only_the_flags_that_need_one_fail(caller: Caller) -> None:
+    status, answer, _ = await caller.post(ALL, {"context": {}})
+    assert status == 200
+    assert [one.get("errorCode", one.get("value")) for one in answer["flags"]] == [
+        "TARGETING_KEY_MISSING",
+        True,
+    ]
+
+
+async def test_unchanged_flags_are_not_sent_again_and_changed_ones_are() -> None:
+    served = Served()
+    async with asking(served) as caller:
+        _, _, headers = await caller.post(ALL, USER)
+        tag = headers["ETag"]
+        for known in (tag, f"W/{tag}", f'"other", {tag}'):
+            status, body, again = await caller.post(ALL, USER, If_None_Match=known)
+            assert (status, body, again["ETag"]) == (304, "", tag)
+        served.flags["production"]["new-checkout"] = flag("new-checkout", 1.0, version=4)
+        status, answer, headers = await caller.post(ALL, USER, If_None_Match=tag)
+        assert (status, answer["flags"][0]["value"]) == (200, True)
+        assert headers["ETag"] != tag
+
+
+async def test_one_users_tag_is_not_anothers(caller: Caller) -> None:
+    tags = set()
+    for number in range(40):
+        _, _, headers = await caller.post(ALL, {"context": {"targetingKey": f"user-{number}"}})
+        tags.add(headers["ETag"])
+    assert len(tags) == 2
+
+
+async def test_all_flags_of_an_unknown_environment_are_not_found(caller: Caller) -> None:
+    status, answer, _ = await caller.post("/environments/moon" + ALL, USER)
+    assert (status, answer["errorCode"]) == (404, "GENERAL")
+    status, answer, _ = await caller.post(ALL, "[")
+    assert (status, answer["errorCode"]) == (400, "PARSE_ERROR")
+
+
+async def test_with_a_token_configured_others_are_refused() -> None:
+    async with asking(Served(), token="s3cret") as caller:
+        for path in (ONE, ALL):
+            assert (await caller.post(path, USER))[0] == 401
+            assert (await caller.post(path, USER, Authorization="Bearer nope"))[0] == 401
+            assert (await caller.post(path, USER, Authorization="Bearer s3cret"))[0] == 200
+            assert (await caller.post(path, USER, X_API_Key="s3cret"))[0] == 200

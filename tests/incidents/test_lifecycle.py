@@ -1,0 +1,230 @@
+"""What follows an incident: its cost, its postmortem with both sides, reminders, actions."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.budgets.ledger.pushed_events import PushedEvent
+from bot.catalog.error_budget_policy import UnfreezeRequirement
+from bot.freezes.hold_registry import Freezer
+from bot.freezes.transition import HoldKept
+from bot.incidents.downtime import Impact
+from bot.incidents.incident import Change, Role, Severity, Status
+from bot.incidents.ports import View
+from bot.incidents.postmortem import Part
+from bot.incidents.records.actions import NewAction, UnknownAction, unmet_requirements
+from bot.incidents.records.steps import RoomKind
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.slack.incidents.card import ACTION_DUE, DOCUMENT, POSTMORTEM_OPENED, REMINDER
+from bot.store import audit
+from tests.support.incidents import Scene, room
+from tests.support.values import HOUR, MINUTE, QUIET, budget
+
+
+async def outage(scene: Scene, minutes: float, key: str = "k", **fields: object) -> View:
+    """Play an outage that lasted so many minutes and was resolved now."""
+    now = scene.clock.now()
+    opening = scene.opening(key, started_at=now - minutes * MINUTE, **fields)
+    opened = await scene.response.responder.open(opening, now)
+    await scene.response.responder.change(
+        opened.incident.id, Change(status=Status.RESOLVED, ended_at=now), by="U0SAM", now=now
+    )
+    return await scene.complete(opened.incident.id)
+
+
+async def test_a_measured_budget_is_charged_with_what_was_spent_meanwhile(scene: Scene) -> None:
+    now = scene.clock.now().replace(second=0, microsecond=0)
+    orders = scene.policies.services["checkout"].slos[0]
+    before = [PushedEvent(orders, 980_000, 100, now - 5 * HOUR, None)]
+    during = [PushedEvent(orders, 19_560, 340, now - minutes * MINUTE, None) for minutes in (12,)]
+    await scene.ledger.push([*before, *during], now)
+    view = await scene.opened(started_at=now - 20 * MINUTE)
+    change = Change(status=Status.RESOLVED, ended_at=now - 5 * MINUTE)
+    await scene.response.responder.change(view.incident.id, change, by="U0SAM", now=scene.clock.now())
+    cost = (await scene.response.views.of(view.incident.id)).cost
+    assert cost["checkout/orders"] == pytest.approx(0.34, rel=1e-6)
+    assert cost["checkout/uptime"] == pytest.approx(15 / 10.08, rel=1e-6)
+
+
+async def test_overlapping_outages_spend_the_budget_once(scene: Scene) -> None:
+    one = await outage(scene, 10, "one", severity=Severity.SEV3)
+    two = await outage(scene, 10, "two", severity=Severity.SEV3)
+    first, second = one.incident, two.incident
+    assert first.ended_at
+    assert second.ended_at
+    assert first.started_at < second.started_at < first.ended_at < second.ended_at
+    down = (second.ended_at - first.started_at) / MINUTE
+    remaining = (await scene.budgets())["checkout/uptime"].remaining_minutes
+    assert remaining == pytest.approx(10.08 - down, abs=1e-6)
+
+
+async def test_a_costly_incident_gets_its_postmortem_by_itself(scene: Scene) -> None:
+    view = await outage(scene, 3)
+    await scene.response.watch.tick()
+    view = await scene.complete(view.incident.id)
+    pm = room(view, RoomKind.POSTMORTEM)
+    channel = scene.slack.workspace.channels[pm]
+    assert channel.name.startswith("pm-")
+    assert {"U0DANA", "U0SAM"} <= set(channel.members)
+    (document,) = scene.told(pm, DOCUMENT)
+    assert [ts for ts, _ in channel.pins] == [document.ts]
+    assert len(scene.told(room(view), POSTMORTEM_OPENED)) == 1
+    assert view.incident.roles == {
+        Role.FACILITATOR_DEVELOPMENT: "U0DANA",
+        Role.FACILITATOR_RELIABILITY: "U0SAM",
+    }
+    await scene.response.watch.tick()
+    await scene.complete(view.incident.id)
+    assert len(scene.channels("pm-")) == 1
+
+
+async def test_a_cheap_incident_gets_one_when_somebody_asks(scene: Scene) -> None:
+    view = await outage(scene, 1.5)
+    await scene.response.watch.tick()
+    assert scene.channels("pm-") == []
+    scene.slack.faults.once(Fault.CUT, "conversations.create")
+    for _ in range(2):
+        await scene.response.responder.request_postmortem(view.incident.id, by="U0SAM", now=scene.clock.now())
+    await scene.complete(view.incident.id)
+    assert len(scene.channels("pm-")) == 1
+
+
+async def test_facilitators_take_turns(scene: Scene) -> None:
+    for group in scene.slack.workspace.groups.values():
+        if group.handle == "checkout-devs":
+            group.users = ["U0DANA", "U0OMAR"]
+        if group.handle == "sre":
+            group.users = ["U0MORGAN", "U0SAM"]
+    led = []
+    for key in ("one", "two", "three"):
+        view = await outage(scene, 1, key)
+        now = scene.clock.now()
+        await scene.response.responder.request_postmortem(view.incident.id, by="U0SAM", now=now)
+        view = await scene.complete(view.incident.id)
+        roles = view.incident.roles
+        led.append((roles[Role.FACILITATOR_DEVELOPMENT], roles[Role.FACILITATOR_RELIABILITY]))
+    assert led == [("U0DANA", "U0MORGAN"), ("U0OMAR", "U0SAM"), ("U0DANA", "U0MORGAN")]
+
+
+async def test_the_document_follows_what_people_write(scene: Scene) -> None:
+    view = await outage(scene, 3)
+    id_, now = view.incident.id, scene.clock.now()
+    responder = scene.response.responder
+    await responder.request_postmortem(id_, by="U0SAM", now=now)
+    view = await scene.complete(id_)
+    (document,) = scene.told(room(view, RoomKind.POSTMORTEM), DOCUMENT)
+    await responder.write_part(id_, Part.SUMMARY, "The pool was <empty>.", by="U0DANA", now=now)
+    await scene.response.actions.add(
+        NewAction("Limit the pool", "checkout", id_, is_p0=True), by="U0DANA", now=now
+    )
+    await scene.slack.until(lambda: "The pool was &lt;empty&gt;" in str(document.blocks))
+    await scene.slack.until(lambda: "Limit the pool" in str(document.blocks))
+    markdown = (await scene.response.views.of(id_)).postmortem.markdown()
+    assert "The pool was \\<empty\\>." in markdown
+    assert "**P0** Limit the pool — no owner yet, no date yet" in markdown
+
+
+async def test_corrections_are_audited(scene: Scene) -> None:
+    view = await outage(scene, 15)
+    now = scene.clock.now()
+    ended = view.incident.impacts[0].end
+    stated = Impact(view.incident.started_at, ended, 0.3)
+    await scene.response.responder.record_impact(view.incident.id, stated, by="U0SAM", now=now)
+    cost = (await scene.response.views.of(view.incident.id)).cost["checkout/uptime"]
+    assert cost == pytest.approx(0.3 * 15 / 10.08, rel=1e-6)
+    async with scene.database.reading() as connection:
+        rows = [row.entry for row in await audit.read(connection, actor="U0SAM")]
+    correction = next(entry for entry in rows if entry.action == "incident.impact_stated")
+    assert correction.before is not None
+    assert correction.after is not None
+    assert [one["share"] for one in correction.before["impacts"]] == [1.0]
+    assert [one["share"] for one in correction.after["impacts"]] == [0.3]
+
+
+async def test_a_pinned_message_stands_on_the_timeline_until_it_is_taken_off(scene: Scene) -> None:
+    view = await scene.opened()
+    id_, now = view.incident.id, scene.clock.now()
+    responder = scene.response.responder
+    said = {"by": "U0DANA", "now": now, "mark": "C1 1.0"}
+    assert await responder.note(id_, "pool is full", **said) is True  # type: ignore[arg-type]
+    assert await responder.note(id_, "pool is full", **said) is False  # type: ignore[arg-type]
+    assert [one.text for one in (await scene.response.views.of(id_)).timeline if one.kind == "pin"] == [
+        "pool is full"
+    ]
+    assert await responder.unnote(id_, "C1 1.0", by="U0DANA", now=now) is True
+    assert not [one for one in (await scene.response.views.of(id_)).timeline if one.kind == "pin"]
+
+
+async def test_holds_stand_on_the_timeline(scene: Scene) -> None:
+    view = await scene.opened()
+    resolved = Change(status=Status.RESOLVED)
+    await scene.response.responder.change(view.incident.id, resolved, by="U0SAM", now=scene.clock.now())
+    await scene.complete(view.incident.id)
+    # What happens after the incident is resolved is no part of it: its hold is lifted a moment later.
+    view = await scene.response.views.of(view.incident.id)
+    held = [one.text for one in view.timeline if one.kind == "hold"]
+    assert held == ["checkout: hold placed — sev2 incident: Checkout 500s"]
+
+
+async def test_reminders_are_told_once_and_can_be_snoozed(scene: Scene) -> None:
+    view = await scene.opened()
+    channel = room(view)
+    for minutes, told in ((11, 1), (11, 1), (22, 2)):
+        scene.clock.ahead = timedelta(minutes=minutes)
+        await scene.response.watch.tick()
+        await scene.complete(view.incident.id)
+        assert len(scene.told(channel, REMINDER)) == told
+    now = scene.clock.now()
+    await scene.response.responder.snooze(view.incident.id, now + HOUR, by="U0SAM", now=now)
+    scene.clock.ahead = timedelta(minutes=80)
+    await scene.response.watch.tick()
+    await scene.complete(view.incident.id)
+    assert len(scene.told(channel, REMINDER)) == 2
+
+
+async def test_the_owner_of_an_action_is_told_when_it_is_due(scene: Scene) -> None:
+    now, book = scene.clock.now(), scene.response.actions
+    wanted = NewAction("Limit the pool", "checkout", is_p0=True, request="r1")
+    first = await book.add(wanted, by="U0DANA", now=now)
+    assert await book.add(wanted, by="U0DANA", now=now) == first
+    assert await book.not_owned("checkout") == (first,)
+    await book.change(first.id, by="U0DANA", now=now, owner="U0SAM", due=now.date())
+    assert await book.not_owned("checkout") == ()
+    for _ in range(2):
+        await scene.response.watch.tick()
+    await scene.slack.until(lambda: _direct(scene, "U0SAM"))
+    assert len(_direct(scene, "U0SAM")) == 1
+    await book.done(first.id, by="U0SAM", now=now)
+    assert await book.of_service("checkout") == []
+    with pytest.raises(UnknownAction):
+        await book.done(99, by="U0SAM", now=now)
+
+
+def _direct(scene: Scene, user: str) -> list[str]:
+    channels = scene.slack.workspace.channels.values()
+    return [
+        message.text
+        for channel in channels
+        if channel.kind == "im" and user in channel.members
+        for message in channel.messages
+        if (message.metadata or {}).get("event_type") == ACTION_DUE
+    ]
+
+
+async def test_a_budget_hold_stays_until_the_p0_actions_are_owned(scene: Scene) -> None:
+    policy = replace(QUIET, dwell=timedelta(), unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
+    checkout = replace(scene.policies.services["checkout"], error_budget_policy=policy)
+    freezer = Freezer(scene.database, lambda _: (), unmet=unmet_requirements)
+    book, now = scene.response.actions, scene.clock.now()
+    action = await book.add(NewAction("Limit the pool", "checkout", is_p0=True), by="U0DANA", now=now)
+    await freezer.judge_budgets(checkout, [budget(-0.1)], now)
+    (kept,) = await freezer.judge_budgets(checkout, [budget(0.9)], now)
+    assert isinstance(kept, HoldKept)
+    assert [(one.action, one.lacks) for one in kept.missing] == [(action.id, ("an owner", "a due date"))]
+    for _ in range(2):
+        assert await freezer.judge_budgets(checkout, [budget(0.9)], now) == ()
+    assert len(await freezer.holds(now)) == 1
+    await book.change(action.id, by="U0DANA", now=now, owner="U0SAM", due=now.date())
+    assert len(await freezer.judge_budgets(checkout, [budget(0.9)], now)) == 1
+    assert await freezer.holds(now) == ()

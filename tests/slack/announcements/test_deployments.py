@@ -1,0 +1,25 @@
+"""What channels are told about deployments, whatever people wrote."""
+
+import json
+
+from bot.freezes.hold import HoldKind
+from bot.slack.announcements.deployments import DeploymentAnnouncer, tell
+from tests.support.examples import WORKSPACE, bypass, hold
+
+
+def test_many_holds_are_counted_and_the_first_ones_shown() -> None:
+    telling = tell(bypass(*[hold(HoldKind.BUDGET, id=number) for number in range(5)]))
+    assert telling.headline.startswith(":warning: 5 holds lay on *checkout*")
+    assert sum(fact.startswith("Held by") for fact in telling.facts) == 3
+    assert telling.facts[-1] == "and 2 more"
+    assert telling.following.startswith("Next: roll it back or agree on it with Governor,")
+
+
+def test_what_people_wrote_stays_text_and_within_slacks_limits() -> None:
+    loud = "<!channel> *x* " * 20
+    message, _ = DeploymentAnnouncer(lambda: WORKSPACE)(
+        bypass(hold(reason=loud * 20), commit=loud, environment=loud, ref=loud, by=loud, url="https://a/>|b")
+    )
+    assert "<!channel>" not in json.dumps(message.blocks, ensure_ascii=False)
+    assert "https://a" not in message.text
+    assert all(len(block["text"]["text"]) <= 3_000 for block in message.blocks if "text" in block)

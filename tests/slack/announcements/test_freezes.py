@@ -1,0 +1,162 @@
+"""What the channels are told, and how often the telling words occur."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.catalog.error_budget_policy import UnfreezeRequirement
+from bot.freezes.spending import Spending
+from bot.freezes.transition import BudgetExhausted
+from bot.sandbox.fake_slack.block_kit.validation import is_too_long, message_faults
+from bot.slack.announcements.freezes import Announcer
+from bot.slack.blockkit.blocks import visible_size
+from tests.support.examples import POLICY, WORKSPACE, frozen_by, occasions, service, slo
+
+announce = Announcer(lambda: WORKSPACE)
+FREEZES = {"exhausted", "exhausted beside a person's hold", "unmeasured", "placed", "placed without end"}
+TO_THE_SERVICE_ONLY = {"warned", "paged", "ticketed", "kept"}
+
+
+@pytest.mark.parametrize("name", occasions())
+def test_only_freezes_say_frozen(name: str) -> None:
+    for message in announce(occasions()[name]):
+        said = (message.text + str(message.blocks)).casefold()
+        assert said.count("is frozen —") == (2 if name in FREEZES else 0)
+        if name not in FREEZES:
+            assert "freez" not in said
+            assert "froz" not in said
+
+
+@pytest.mark.parametrize("name", occasions())
+def test_warnings_stay_in_the_services_channel(name: str) -> None:
+    channels = [message.channel for message in announce(occasions()[name])]
+    assert channels == (["#checkout"] if name in TO_THE_SERVICE_ONLY else ["#checkout", "#releases"])
+
+
+def test_one_channel_for_both_is_told_once() -> None:
+    of = service("checkout", channel="#Releases")
+    assert len(announce(occasions(of)["exhausted"])) == 1
+
+
+def test_freeze_says_what_was_spent_and_when_the_worst_burn_what_is_allowed_and_what_next() -> None:
+    text = announce(occasions()["exhausted"])[0].text.replace("\u00a0", " ")
+    assert text.startswith(":snowflake: *checkout* is frozen — −99.8 % of its availability budget left")
+    assert "Spent: 1.1 % in the last hour, 6.7 % in 6 h and 79.9 % in 3 d." in text
+    assert "Worst burn: 8.0× over" in text
+    assert "Still allowed: P0 and security changes" in text
+    assert text.count("Next: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("spending", "line"),
+    [
+        (
+            Spending(0.841, (3, 5), cause="capacity", work="load tests and tuning"),
+            "Where it went: 84 % in 2 incidents, most to capacity: load tests and tuning first.",
+        ),
+        (
+            Spending(0.6, (3,), cause="software bug", work="fixes and tests"),
+            "Where it went: 60 % in incident 3, put down to software bug: fixes and tests first.",
+        ),
+        (
+            Spending(1.0, (7,), is_open=True),
+            "Where it went: 100 % in incident 7, which is still open: help there first.",
+        ),
+        (
+            Spending(0.9, (7, 2), is_open=True),
+            "Where it went: 90 % in 2 incidents, most in incident 7, still open: help there first.",
+        ),
+        (
+            Spending(0.5, (7,)),
+            "Where it went: 50 % in incident 7, which is not classified yet: `/postmortem 7` first.",
+        ),
+        (Spending(0.0, ()), "Where it went: outside of incidents."),
+    ],
+)
+def test_freeze_says_where_the_budget_went_and_what_to_work_on_first(spending: Spending, line: str) -> None:
+    for message in announce(frozen_by(spending)):
+        assert line in message.text.replace("\u00a0", " ").splitlines()
+
+
+def test_freeze_says_nothing_of_incidents_where_nothing_is_known() -> None:
+    assert "Where it went" not in announce(frozen_by(None))[0].text
+
+
+def test_freeze_says_what_else_the_policy_requires_before_it_opens() -> None:
+    told = occasions()["exhausted"]
+    assert isinstance(told.transition, BudgetExhausted)
+    policy = replace(POLICY, unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
+    text = announce(replace(told, transition=replace(told.transition, policy=policy)))[0].text
+    assert text.endswith("or more, once every P0 action has an owner and a date.")
+
+
+def test_hold_that_stays_says_what_is_missing_and_how_to_give_it() -> None:
+    (message,) = announce(occasions()["kept"])
+    text = message.text.replace("\u00a0", " ")
+    assert text.startswith(":hourglass: 90.0 % of the *checkout* availability budget is left, enough to")
+    assert "• 4. Limit the pool — needs an owner and a due date: `/action change 4 @OWNER due friday`" in text
+    assert text.count("Next: ") == 1
+    assert "held by" not in text
+
+
+@pytest.mark.parametrize("name", ["recovered", "lifted", "expired"])
+def test_end_of_the_last_hold_opens_the_service_again(name: str) -> None:
+    text = announce(occasions()[name])[0].text
+    assert text.startswith(":white_check_mark: *checkout* is open again — ")
+
+
+def test_end_of_one_hold_beside_another_says_who_still_holds_it() -> None:
+    recovered = announce(occasions()["recovered beside a person's hold"])[0]
+    assert "open again" not in recovered.text
+    assert "Still held by <@U0SAM>" in recovered.text
+    assert recovered.event_type == "budget_recovered"
+    assert "Still held by Governor" in announce(occasions()["lifted beside the bot's hold"])[0].text
+
+
+def test_faults_of_policies_and_deliveries_go_to_the_announcements_channel() -> None:
+    faults = announce.policy_faults([f"checkout.yaml:{line}:1: <!here>" for line in range(8)])
+    assert faults.text.startswith(":warning: 8 faults")
+    assert "and 3 more" in faults.text
+    assert "<!here>" not in faults.text
+    failed = announce.delivery_failed("#gone", "is_archived")
+    assert "`is_archived`" in failed.text
+    refused = announce.refused_values([f"shop.yaml:{line}:1: `<!here>`" for line in range(8)])
+    assert refused.text.startswith(":warning: 8 faults")
+    assert "and 3 more" in refused.text
+    assert "<!here>" not in refused.text
+    for message in (faults, failed, refused, announce.policy_restored()):
+        assert message.channel == "#releases"
+        assert not message_faults(list(message.blocks))
+
+
+HOSTILE = st.text(max_size=40) | st.sampled_from(
+    ["<!channel>", "<!subteam^S1>", "<@U0DANA>", "@everyone", "*_~`" * 50, "&" * 2000, "\x00\u202e", "a\nb"]
+)
+
+
+@given(HOSTILE, HOSTILE, HOSTILE)
+@settings(max_examples=150, deadline=None)
+def test_hostile_names_and_reasons_give_valid_messages_that_ping_nobody(
+    name: str, reason: str, change: str
+) -> None:
+    of = replace(service(name or "x", slo(name or "x", reason or "y")), channel="#checkout")
+    for occasion in occasions(of, reason, change).values():
+        for message in announce(occasion):
+            blocks = list(message.blocks)
+            assert not message_faults(blocks)
+            assert not is_too_long(blocks)
+            assert visible_size(blocks) <= 12_000
+            said = message.text + str(blocks)
+            assert message.text.strip()
+            for ping in (
+                "<!channel",
+                "<!here",
+                "<!everyone",
+                "<!subteam",
+                "<@U0DANA",
+                "@everyone",
+                "@channel",
+            ):
+                assert ping not in said

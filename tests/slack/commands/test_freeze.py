@@ -1,0 +1,241 @@
+"""Freezing, lifting and exempting by hand: who may, who sees it, and what is written."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from bot.catalog.error_budget_policy import UnfreezeRequirement
+from bot.freezes.hold import GOVERNOR, HoldKind
+from bot.incidents.records.actions import NewAction
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.slack.home.contents import Contents
+from bot.slack.home.view import home_view
+from bot.slack.interactions import Ask, Question
+from bot.store.tables.core import holds, outbox
+from tests.support.examples import NOW, POLICY
+from tests.support.slack_app import Office
+
+
+async def announced(office: Office) -> list[tuple[str, str]]:
+    async with office.database.reading() as connection:
+        rows = await connection.execute(select(outbox.c.channel, outbox.c.event_type).order_by(outbox.c.id))
+        return [(row.channel, row.event_type) for row in rows]
+
+
+async def placed_by_the_bot(office: Office) -> None:
+    async with office.database.transaction() as connection:
+        await connection.execute(
+            holds.insert().values(
+                service="checkout", kind="budget", reason="the budget is spent", by=GOVERNOR, since=NOW
+            )
+        )
+
+
+async def test_freeze_is_seen_where_it_was_typed_and_announced_in_both_channels(office: Office) -> None:
+    seen = await office.types("sam", "/freeze checkout for 4h peak sale")
+    assert seen.ephemeral_to is None
+    assert seen.text.startswith(":snowflake: *checkout* is frozen — by <@U0SAM> until <!date^")
+    assert seen.text.endswith("peak sale")
+    assert await announced(office) == [("#checkout", "hold_placed"), ("#releases", "hold_placed")]
+    (hold,) = await office.freezer.holds(NOW)
+    assert (hold.by, hold.kind, hold.until) == ("U0SAM", HoldKind.PERSON, NOW + timedelta(hours=4))
+
+
+async def test_freeze_typed_in_an_announced_channel_is_confirmed_quietly(office: Office) -> None:
+    for channel in ("#checkout", "#releases"):
+        answer = await office.types("sam", "/freeze checkout peak sale", channel)
+        assert answer.ephemeral_to == "U0SAM"
+        assert answer.text == "Done. This channel is told."
+
+
+async def test_whoever_sees_a_hold_sees_which_actions_it_waits_for(office: Office) -> None:
+    policies = office.shop.catalog
+    strict = replace(POLICY, unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
+    checkout = replace(policies.services["checkout"], error_budget_policy=strict)
+    office.shop.catalog = replace(policies, services={**policies.services, "checkout": checkout})
+    book, views = office.response.actions, ("/freeze", "/budget checkout", "/ship checkout PR-1")
+    action = await book.add(NewAction("Limit <the> pool", "checkout", is_p0=True), by="U0DANA", now=NOW)
+    await book.add(NewAction("Not urgent", "checkout"), by="U0DANA", now=NOW)
+    waits = "1. Limit &lt;the&gt; pool — needs an owner and a due date: `/action change 1 @OWNER due friday`"
+    assert waits not in (await office.types("riley", "/budget checkout")).text
+    await placed_by_the_bot(office)
+    for text in views:
+        seen = await office.types("riley", text)
+        assert waits in seen.text
+        assert waits in str(seen.blocks)
+    (status,) = [one for one in await office.shop.overview(office.freezer).services() if one.is_frozen]
+    assert waits in str(home_view(Contents([status], is_all=True), NOW))
+    await book.change(action.id, by="U0DANA", now=NOW, owner="U0SAM", due=NOW.date())
+    for text in views:
+        assert "owned" not in (await office.types("riley", text)).text
+
+
+async def test_who_may_not_freeze_is_told_who_can(office: Office) -> None:
+    answer = await office.types("riley", "/freeze checkout because I can")
+    assert answer.text == "Only @sre may freeze a service. Ask one of them."
+    answer = await office.types("riley", "/freeze exempt checkout PR-12 please")
+    assert answer.text == "Only @sre or <@U0MORGAN> may exempt a change. Ask one of them."
+    assert not await office.freezer.holds(NOW)
+    assert not await announced(office)
+
+
+async def test_nobody_may_change_anything_while_slack_does_not_name_the_group(office: Office) -> None:
+    office.slack.faults.change({Fault.SERVER_ERROR: 1.0})
+    answer = await office.types("sam", "/freeze checkout peak sale")
+    assert "Try again in a minute" in answer.text
+    assert not await office.freezer.holds(NOW)
+
+
+async def test_freeze_without_a_reason_asks_for_one(office: Office) -> None:
+    for text in ("/freeze checkout", "/freeze checkout for 4h", '/freeze checkout ""'):
+        assert (await office.types("sam", text)).text.startswith("Say why")
+    assert not await office.freezer.holds(NOW)
+
+
+async def test_until_is_read_in_the_askers_time_zone_and_said_so(office: Office) -> None:
+    office.slack.workspace.users["U0SAM"].tz = "America/New_York"
+    answer = await office.types("sam", "/freeze checkout until 2026-12-01 09:00 audit week")
+    (hold,) = await office.freezer.holds(NOW)
+    assert hold.until is not None
+    assert hold.until.isoformat() == "2026-12-01T14:00:00+00:00"
+    assert "understood in the time zone America/New_York" in str(answer.blocks)
+
+
+async def test_time_that_has_passed_is_refused(office: Office) -> None:
+    answer = await office.types("sam", "/freeze checkout until 2026-11-01 09:00 audit week")
+    assert "has passed" in answer.text
+    assert not await office.freezer.holds(NOW)
+
+
+async def test_repeated_delivery_freezes_once_and_says_so_quietly(office: Office) -> None:
+    ask = Ask(Question("freeze", "checkout peak sale"), "U0SAM", "C9", request="the same trigger")
+    first, second = await office.face.desk.answer(ask), await office.face.desk.answer(ask)
+    assert first.seen_by_channel
+    assert not second.seen_by_channel
+    assert second.text == "*checkout* was frozen by this request already."
+    assert len(await office.freezer.holds(NOW)) == 1
+
+
+async def test_button_changes_nothing_whatever_it_carries(office: Office) -> None:
+    ask = Ask(Question("freeze", "checkout peak sale"), "U0SAM", "C9")
+    assert (await office.face.desk.answer(ask)).text == "Type the command to change something."
+    assert not await office.freezer.holds(NOW)
+
+
+async def test_lift_opens_the_service_again(office: Office) -> None:
+    await office.types("sam", "/freeze checkout peak sale")
+    seen = await office.types("sam", "/freeze lift checkout sale is over")
+    assert seen.ephemeral_to is None
+    assert seen.text == ":white_check_mark: *checkout* is open again — <@U0SAM> lifted the hold: sale is over"
+    assert not await office.freezer.holds(NOW)
+
+
+async def test_lift_beside_the_bots_hold_says_that_it_stays(office: Office) -> None:
+    await placed_by_the_bot(office)
+    await office.types("sam", "/freeze checkout peak sale")
+    seen = await office.types("sam", "/freeze lift checkout")
+    assert "It still may not ship" in seen.text
+    assert "Governor since" in seen.text
+    assert [hold.kind for hold in await office.freezer.holds(NOW)] == [HoldKind.BUDGET]
+
+
+async def test_lifting_the_bots_hold_is_refused_with_a_way_forward(office: Office) -> None:
+    await placed_by_the_bot(office)
+    answer = await office.types("sam", "/freeze lift checkout")
+    assert answer.ephemeral_to == "U0SAM"
+    assert "the budget is spent" in answer.text
+    assert "`/freeze exempt checkout CHANGE REASON`" in answer.text
+    assert await office.freezer.holds(NOW)
+
+
+async def test_lifting_an_open_service_says_that_it_is_open(office: Office) -> None:
+    assert (await office.types("sam", "/freeze lift checkout")).text == (
+        "*checkout* is open: there is nothing to lift."
+    )
+
+
+async def test_freeze_alone_lists_who_is_frozen_by_whom_and_why(office: Office) -> None:
+    assert (await office.types("riley", "/freeze")).text == "Nothing is frozen."
+    await office.types("sam", "/freeze search for 2d index rebuild")
+    answer = await office.types("riley", "/freeze")
+    assert "Held by <@U0SAM> since <!date^" in (await office.types("riley", "/budget search")).text
+    assert "*search*" in answer.text
+    assert "<@U0SAM> since" in answer.text
+    assert "index rebuild" in answer.text
+
+
+async def test_exempt_change_may_ship_through_the_freeze_and_no_other(office: Office) -> None:
+    await office.types("sam", "/freeze checkout peak sale")
+    await office.types("morgan", "/freeze exempt checkout PR-12 for 4h fixes the leak")
+    assert (await office.types("riley", "/ship checkout pr-12")).text.startswith(
+        ":white_check_mark: Yes, `pr-12`"
+    )
+    refused = await office.types("riley", "/ship checkout PR-13")
+    assert refused.text.startswith(":no_entry: No, `PR-13` may not ship")
+    assert "peak sale" in refused.text
+    assert "Next: ask <@U0SAM>" in refused.text
+    assert ("#checkout", "exemption_granted") in await announced(office)
+
+
+async def test_policys_kinds_pass_the_bots_hold_but_not_a_persons(office: Office) -> None:
+    await placed_by_the_bot(office)
+    assert "if it is a P0 or security change" in (await office.types("riley", "/ship checkout PR-1")).text
+    assert "Yes, a security change" in (await office.types("riley", "/ship checkout security")).text
+    assert "Yes, `PR-1` (P0)" in (await office.types("riley", "/ship checkout PR-1 P0")).text
+    await office.types("sam", "/freeze checkout peak sale")
+    assert "No, a security change" in (await office.types("riley", "/ship checkout security")).text
+
+
+async def test_ship_alone_lists_who_may_ship(office: Office) -> None:
+    await office.types("sam", "/freeze search index rebuild")
+    lines = (await office.types("riley", "/ship")).text.splitlines()
+    assert lines[0] == "No — *search*, frozen by <@U0SAM>"
+    assert lines[1].startswith("Yes — *checkout*, 20.0")
+
+
+async def test_typed_broadcasts_and_markup_ping_nobody(office: Office) -> None:
+    await office.types("sam", "/freeze checkout <!channel> @channel <@U0DANA|dana> *<https://x.io|y>* `z`")
+    seen = office.slack.messages("#general")[-1]
+    async with office.database.reading() as connection:
+        rows = list(await connection.execute(select(outbox.c.text, outbox.c.blocks)))
+    for shown in (
+        seen.text,
+        str(seen.blocks),
+        *(row.text for row in rows),
+        *(str(row.blocks) for row in rows),
+    ):
+        assert "<!channel>" not in shown
+        assert "@channel" not in shown
+        assert "<@U0DANA" not in shown
+        assert "&lt;!channel&gt;" in shown
+
+
+async def test_whoami_says_what_one_may_do_and_why(office: Office) -> None:
+    sam = (await office.types("sam", "/governor whoami")).text
+    assert "You may *freeze and lift*, because you are in @sre." in sam
+    morgan = (await office.types("morgan", "/governor whoami")).text
+    assert "You may not *freeze and lift*: only @sre may." in morgan
+    assert "You may *exempt a change*, because the policy names you." in morgan
+    assert "Europe/London" in morgan
+    assert "*open and change incidents*" in morgan
+
+
+async def test_audit_tells_the_newest_first(office: Office) -> None:
+    assert "Nothing was changed" in (await office.types("riley", "/audit")).text
+    await office.types("sam", "/freeze checkout peak sale")
+    office.shop.clock.time = NOW + timedelta(minutes=5)
+    await office.types("sam", "/freeze lift checkout sale is over")
+    lines = (await office.types("riley", "/audit checkout since 12h")).text.splitlines()
+    assert "lifted a hold: sale is over" in lines[0]
+    assert "froze it: peak sale" in lines[1]
+    assert "Nothing was changed" in (await office.types("riley", "/audit search")).text
+
+
+async def test_audit_is_asked_by_person_and_flag(office: Office) -> None:
+    await office.types("sam", "/freeze checkout peak sale")
+    assert "froze it: peak sale" in (await office.types("riley", "/audit @sam since 1d")).text
+    assert "Nothing was changed" in (await office.types("riley", "/audit @riley")).text
+    assert "Nothing was changed" in (await office.types("riley", "/audit flag new-checkout")).text
+    assert "Nothing was changed" in (await office.types("riley", "/audit @governor")).text
+    assert "There is no service" in (await office.types("riley", "/audit flag")).text

@@ -1,0 +1,145 @@
+"""Hundreds of messages to one channel: told in few, each once and in order, and nobody else waits."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.slack_facts import LIMITS
+from bot.sandbox.fake_slack.workspace import BOT_USER_ID
+from bot.slack.delivery.batching import FOLD_FROM, MOST_LINES, foldable, folded
+from bot.slack.delivery.rate_limits import Quota
+from bot.store.outbox import Message, Queued, State, enqueue
+from tests.stories.test_crash import keys_of
+from tests.support.delivery import BRISK, Post, post_office
+
+AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+async def post(tmp_path: Path) -> AsyncIterator[Post]:
+    async with post_office(tmp_path) as post:
+        yield post
+
+
+def brief(number: int, words: str = "is frozen") -> Message:
+    text = f"service-{number} {words}"
+    return Message("#releases", "service_frozen", f"*{text}* in full", brief=text, is_bulk=True)
+
+
+def waiting(messages: Sequence[Message]) -> list[Queued]:
+    return [
+        Queued(number, f"key-{number}", message, State.WAITING, AT, None, 0)
+        for number, message in enumerate(messages)
+    ]
+
+
+async def put(post: Post, messages: Sequence[Message]) -> None:
+    async with post.database.transaction() as connection:
+        await enqueue(connection, messages, AT)
+
+
+async def keys_shown(post: Post, channel: str) -> list[str]:
+    return [key for message in post.slack.messages(channel) for key in keys_of(message)]
+
+
+async def check_told_once(post: Post) -> None:
+    rows = await post.rows()
+    assert {row.state for row in rows} == {"sent"}
+    assert await keys_shown(post, "#releases") == [row.key for row in rows]
+
+
+def test_few_messages_are_told_one_by_one() -> None:
+    messages = waiting([brief(number) for number in range(FOLD_FROM - 1)])
+    assert list(foldable(messages)) == messages[:1]
+
+
+def test_a_message_that_stands_by_itself_is_not_folded_and_not_overtaken() -> None:
+    alone = Message("#releases", "policy_faults", "Nobody can read the policies.")
+    messages = waiting([*(brief(n) for n in range(FOLD_FROM)), alone, *(brief(n) for n in range(50))])
+    assert list(foldable(messages)) == messages[:FOLD_FROM]
+    assert list(foldable(messages[FOLD_FROM:])) == [messages[FOLD_FROM]]
+
+
+def test_a_line_that_no_block_takes_is_told_by_itself() -> None:
+    long = Message("#releases", "told", "long", brief="x" * 3_500)
+    messages = waiting([long, *(brief(number) for number in range(20))])
+    assert list(foldable(messages)) == messages[:1]
+    assert list(foldable(messages[1:])) == messages[1:]
+
+
+def test_a_folded_message_has_every_line_and_keeps_to_slacks_limits() -> None:
+    messages = waiting([brief(number, "is frozen, as " + "it is " * 12) for number in range(400)])
+    parcel = foldable(messages)
+    assert FOLD_FROM < len(parcel) <= MOST_LINES
+    message = folded(parcel)
+    words = "\n".join(block["text"]["text"] for block in message.blocks if block["type"] == "section")
+    assert words.startswith(f"{len(parcel)} changes at once:")
+    assert [line for line in words.splitlines()[1:] if line] == [one.message.brief for one in parcel]
+    assert len(message.blocks) <= LIMITS["message"]["blocks"]
+    assert all(len(block["text"]["text"]) <= 3_000 for block in message.blocks if block["type"] == "section")
+    assert len(message.text) <= 3_000
+
+
+async def test_hundreds_are_told_in_a_few_messages(post: Post) -> None:
+    await put(post, [brief(number) for number in range(500)])
+    async with post.courier():
+        await post.until_done()
+    await check_told_once(post)
+    assert len(post.slack.messages("#releases")) == -(-500 // MOST_LINES)
+    assert not post.slack.refused
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.SERVER_ERROR, Fault.RATE_LIMITED])
+async def test_a_folded_message_is_told_once_whatever_happens_to_it(post: Post, fault: Fault) -> None:
+    post.slack.faults.once(fault, "chat.postMessage")
+    await put(post, [brief(number) for number in range(40)])
+    async with post.courier():
+        await post.until_done()
+    await check_told_once(post)
+    assert len(post.slack.messages("#releases")) == 1
+
+
+async def test_what_slack_refuses_together_is_told_one_by_one(post: Post) -> None:
+    post.slack.faults.refuse("chat.postMessage", "msg_too_long")
+    await put(post, [brief(number) for number in range(20)])
+    async with post.courier():
+        await post.until_done()
+    await check_told_once(post)
+    assert len(post.slack.messages("#releases")) == 20
+
+
+async def test_bulk_leaves_room_for_others_in_slacks_rate() -> None:
+    quota = Quota(100, 60.0, lambda: 1)
+    taken = 0
+    while quota.take(is_bulk=True) == 0:
+        taken += 1
+    assert taken == 88
+    assert [quota.take(is_bulk=False) for _ in range(12)] == [0] * 12
+    assert 59 < quota.take(is_bulk=False) <= 60
+
+
+async def test_replicas_share_the_rate() -> None:
+    quotas = [Quota(90, 60.0, lambda: 3) for _ in range(3)]
+    assert sum(quota.take(is_bulk=False) == 0 for quota in quotas for _ in range(90)) == 90
+
+
+async def test_nobody_waits_behind_what_comes_by_the_hundred(post: Post) -> None:
+    most = 60
+    post.slack.rates.burst = 1
+    names = [f"service-{number}" for number in range(most + 30)]
+    for name in names:
+        post.slack.workspace.create_channel(name, BOT_USER_ID)
+    await put(post, [Message(f"#{name}", "told", name, is_bulk=True) for name in names])
+    async with post.courier(timing=replace(BRISK, most_a_minute=most, minute_s=1.5)) as courier:
+        told = [f"#{name}" for name in names]
+        await post.slack.until(lambda: sum(bool(post.texts(name)) for name in told) >= most * 8 // 10)
+        await post.write("#checkout", "not bulk")
+        courier.wake()
+        await post.slack.until(lambda: post.texts("#checkout"))
+        assert not all(post.texts(name) for name in told)
+        await asyncio.wait_for(post.until_done(), 20)

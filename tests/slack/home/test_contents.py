@@ -1,0 +1,180 @@
+"""What stands on the home tab: incidents, actions, ramps and budgets of the one who looks, and no more."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bot.flags.records.ramps import KeptRamp, RampState
+from bot.freezes.status import ServiceStatus
+from bot.incidents.action import Action
+from bot.incidents.incident import Severity
+from bot.incidents.lifecycle import Opening
+from bot.incidents.ports import View
+from bot.sandbox.fake_slack.block_kit.validation import view_faults
+from bot.slack.home.contents import Contents
+from bot.slack.home.view import MOST_ACTIONS, MOST_INCIDENTS, MOST_RAMPS, MOST_SERVICES, home_view
+from tests.support.examples import NOW, catalog, service
+from tests.support.slack_app import Office
+from tests.support.slack_flags import FLAG
+from tests.support.slack_home import blocks_of, buttons, home_office, open_home, ramp_begun, texts
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    async with home_office(tmp_path) as office:
+        yield office
+
+
+async def shown(office: Office, who: str) -> str:
+    return "\n".join(texts((await open_home(office, who)).content["blocks"]))
+
+
+async def test_what_burns_stands_first_then_what_is_to_be_done_then_the_budgets(office: Office) -> None:
+    await office.types("sam", "/action add test the rollback @dana due friday P0 for checkout")
+    await ramp_begun(office)
+    await office.types("dana", "/incident open Checkout 500s sev2 checkout")
+    office.shop.clock.time += timedelta(minutes=12)
+    await open_home(office, "dana")
+    blocks = blocks_of(office, "dana")
+    heads = [block["text"]["text"] for block in blocks if block["type"] == "header"]
+    assert heads == ["Open incidents", "Your actions", "Running ramps", "Error budgets"]
+    _, incident, _, action, _, ramp, *_ = texts(blocks)
+    channel = (await office.response.views.of(1)).channel_id()
+    minutes = "12\u00a0min so far"
+    assert incident.startswith(f":rotating_light: sev2 investigating, {minutes}: *Checkout 500s*\n")
+    assert f"checkout · <#{channel}> · incident 1" in incident
+    friday = int(
+        datetime(2026, 11, 27, 12, tzinfo=ZoneInfo(office.slack.workspace.users["U0DANA"].tz)).timestamp()
+    )
+    day = f"<!date^{friday}^{{date_short_pretty}}|2026-11-27>"
+    assert action == f"*P0* test the rollback\ndue {day} · checkout · action 1"
+    assert ramp.startswith(f"*{FLAG}* in production — 1 % of users\n1 of 3 ramp steps taken; ")
+    assert buttons(blocks)[:8] == [
+        ("Details", "home.show.incident"),
+        ("Take command", "incident.claim"),
+        ("Cause identified", "incident.status.identified"),
+        ("Mitigated", "incident.status.mitigated"),
+        ("Resolved", "incident.status.resolved"),
+        ("Done", "action.done"),
+        ("Pause", "flag.ramp.hold"),
+        ("End ramp", "flag.ramp.stop"),
+    ]
+
+
+async def test_where_nothing_is_open_the_tab_shows_the_budgets_alone(office: Office) -> None:
+    assert (await shown(office, "dana")).startswith("Error budgets\n")
+
+
+async def test_incidents_and_ramps_are_those_of_the_viewers_services(office: Office) -> None:
+    await ramp_begun(office)
+    await office.types("dana", "/incident open Checkout 500s sev3 checkout")
+    await office.types("priya", "/incident open Stale index sev3 search")
+    await office.types("omar", "/incident open Nobody knows sev3")
+    seen = {who: await shown(office, who) for who in ("dana", "priya", "sam", "riley")}
+    assert all("Nobody knows" in tab for tab in seen.values()), "one that names no service is everybody's"
+    assert [who for who, tab in seen.items() if "Checkout 500s" in tab] == ["dana", "sam", "riley"]
+    assert [who for who, tab in seen.items() if "Stale index" in tab] == ["priya", "sam", "riley"]
+    assert [who for who, tab in seen.items() if "Running ramps" in tab] == ["dana", "sam", "riley"]
+    channel = (await office.response.views.of(1)).channel_id()
+    assert channel is not None
+    await office.types("dana", "/incident role scribe @priya", channel)
+    assert "Checkout 500s" in await shown(office, "priya"), "who works on it sees it"
+    await office.types("dana", "/incident status resolved", channel)
+    assert "Checkout 500s" not in await shown(office, "dana")
+
+
+async def test_a_private_incident_is_seen_by_those_alone_who_work_on_it(office: Office) -> None:
+    await office.types("dana", "/incident open Leaked keys sev2 checkout")
+    channel = (await office.response.views.of(1)).channel_id()
+    assert channel is not None
+    await office.types("dana", "/incident private", channel)
+    await office.types("dana", "/action add rotate the keys @sam due friday", channel)
+    dana, sam = await shown(office, "dana"), await shown(office, "sam")
+    assert "Leaked keys" in dana
+    assert "· private · incident 1" in dana
+    assert "Leaked keys" not in sam
+    assert channel not in str(blocks_of(office, "sam"))
+    assert "rotate the keys" in sam, "the owner is told what an action of theirs says"
+    assert "rotate the keys" not in dana
+    assert "rotate the keys" not in await shown(office, "riley")
+
+
+async def test_actions_are_the_viewers_own_p0_first_and_overdue_is_said(office: Office) -> None:
+    await office.types("sam", "/action add load test @dana due tomorrow for checkout")
+    await office.types("sam", "/action add canary @dana P0 for checkout")
+    await office.types("sam", "/action add somebody elses @priya due tomorrow for search")
+    await office.types("sam", "/action add nobodys for checkout")
+    office.shop.clock.time += timedelta(days=3)
+    tab = await shown(office, "dana")
+    assert tab.index("*P0* canary\nno due date · checkout") < tab.index("load test\noverdue, due <!date^")
+    assert "elses" not in tab
+    assert "nobodys" not in tab
+    await office.types("sam", "/action done 1")
+    assert "load test" not in await shown(office, "dana")
+
+
+async def test_a_ramp_says_why_it_waits(office: Office) -> None:
+    await ramp_begun(office)
+    await office.types("sam", f"/flag ramp hold {FLAG}")
+    tab = await shown(office, "dana")
+    assert "1 of 3 ramp steps taken; it waits: held by hand." in tab
+    assert ("Go on", "flag.ramp.go") in buttons(blocks_of(office, "dana"))
+    await office.types("sam", f"/flag ramp stop {FLAG}")
+    assert "Running ramps" not in await shown(office, "dana")
+
+
+async def test_what_people_wrote_pings_nobody(office: Office) -> None:
+    await office.types("dana", "/incident open <!here> *down* sev2 checkout")
+    await office.types("sam", "/action add <!channel> & more @dana for checkout")
+    await shown(office, "dana")
+    assert "<!here>" not in str(blocks_of(office, "dana"))
+    assert "<!channel>" not in str(blocks_of(office, "dana"))
+
+
+async def test_however_much_there_is_the_view_keeps_slacks_limits_and_counts_the_rest(
+    office: Office,
+) -> None:
+    await ramp_begun(office)
+    (ramp,) = await office.flags.ramps.running()
+    await office.response.responder.open(
+        Opening(
+            key="many",
+            title="Ünïcode <&> 😀 " * 13,
+            severity=Severity.SEV1,
+            services=("checkout", "search", "payments"),
+            by="U0DANA",
+            is_person=True,
+        ),
+        NOW,
+    )
+    (incident,) = await office.response.views.list(unresolved=True)
+    blocks = home_view(full(30, incident, ramp), NOW)["blocks"]
+    assert len(blocks) <= 100
+    assert view_faults({"type": "home", "blocks": blocks}, "home") == []
+    for most, lists in (
+        (MOST_INCIDENTS, "`/incident list`"),
+        (MOST_ACTIONS, "`/action list`"),
+        (MOST_RAMPS, "`/flag list`"),
+        (MOST_SERVICES, "`/budget`"),
+    ):
+        assert f"and {30 - most} more: type {lists}" in str(blocks)
+
+
+def full(count: int, incident: View, ramp: KeptRamp) -> Contents:
+    """As much of everything, as wide as it can be."""
+    many = catalog(*(service(f"service-{number}") for number in range(count)))
+    statuses = [ServiceStatus(one, (), (), NOW) for one in many.services.values()]
+    actions = [
+        Action(number, "x" * 500, "checkout", 1, "U0DANA", date(2026, 1, 1), is_p0=True)
+        for number in range(count)
+    ]
+    ramps = [replace(ramp, id=number, state=RampState.RUNNING) for number in range(count)]
+    return Contents(statuses, incidents=[incident] * count, actions=actions, ramps=ramps)
+
+
+def test_a_workspace_without_services_says_so() -> None:
+    assert "No policy names a service yet" in str(home_view(Contents([], is_all=True), NOW))

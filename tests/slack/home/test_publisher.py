@@ -1,0 +1,114 @@
+"""The home tab: whose services it shows, how it is kept fresh, and what its buttons answer."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.catalog.catalog import Teams
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.slack.home.contents import HomeContents
+from bot.slack.home.publisher import Home
+from bot.slack.home.view import HOME_SHOW
+from tests.support.slack_app import Office, open_office, shop
+from tests.support.slack_home import open_home, presses_home
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    async with open_office(tmp_path, shop()) as office:
+        yield office
+
+
+async def test_opening_the_tab_shows_every_service_to_one_who_is_in_no_team(office: Office) -> None:
+    shown = str((await open_home(office, "riley")).content)
+    assert all(name in shown for name in ("checkout", "search", "payments", "All services"))
+    assert "0 frozen" in shown
+
+
+async def test_a_member_of_a_team_sees_its_services(office: Office) -> None:
+    policies = office.shop.catalog
+    mine = replace(policies.services["search"], teams=Teams(reliability="@sre"))
+    office.shop.catalog = replace(policies, services={**policies.services, "search": mine})
+    shown = str((await open_home(office, "sam")).content)
+    assert "search" in shown
+    assert "checkout" not in shown
+
+
+async def test_a_freeze_is_shown_at_the_next_refresh_and_nothing_is_published_twice(office: Office) -> None:
+    now_s = [1_000.0]
+    overview = office.face.branches.main.incidents.access.overview
+    contents = HomeContents(office.face.branches.main.incidents.access, office.flags.ramps)
+    home = Home(contents, office.client, office.shop.clock, now_s=lambda: now_s[0], pause_s=0)
+    sam = office.slack.person("sam")
+    await home.opened(sam.id)
+    await office.types("sam", "/freeze checkout peak sale")
+    await home.refresh()
+    assert "peak sale" not in str(sam.home and sam.home.content), "a minute has not passed"
+    now_s[0] += 61
+    overview.forget()
+    await home.refresh()
+    assert "peak sale" in str(sam.home and sam.home.content)
+    calls = len([call for call in office.slack.calls if call.method == "views.publish"])
+    now_s[0] += 61
+    await home.refresh()
+    assert len([call for call in office.slack.calls if call.method == "views.publish"]) == calls
+    now_s[0] += 3_600
+    await office.types("sam", "/freeze search index rebuild")
+    overview.forget()
+    await home.refresh()
+    assert "index rebuild" not in str(sam.home and sam.home.content), "nobody looks any more"
+
+
+async def test_what_was_done_is_shown_after_seconds_and_what_only_moves_after_a_minute(
+    office: Office,
+) -> None:
+    now_s = [1_000.0]
+    access = office.face.branches.main.incidents.access
+    contents = HomeContents(access, office.flags.ramps)
+    home = Home(contents, office.client, office.shop.clock, now_s=lambda: now_s[0], pause_s=0)
+    sam = office.slack.person("sam")
+    await home.opened(sam.id)
+    await office.types("sam", "/freeze checkout peak sale")
+    access.overview.forget()
+    now_s[0] += 5
+    home.stir()
+    await home.refresh()
+    assert "peak sale" not in str(sam.home and sam.home.content), "not every moment"
+    now_s[0] += 5
+    await home.refresh()
+    assert "peak sale" in str(sam.home and sam.home.content)
+
+
+async def test_while_slack_is_throttling_no_tab_is_published(office: Office) -> None:
+    now_s = [1_000.0]
+    access = office.face.branches.main.incidents.access
+    home = Home(
+        HomeContents(access, office.flags.ramps),
+        office.client,
+        office.shop.clock,
+        now_s=lambda: now_s[0],
+        pause_s=0,
+    )
+    viewers = [office.slack.person(who) for who in ("sam", "riley")]
+    for viewer in viewers:
+        await home.opened(viewer.id)
+    await office.types("sam", "/freeze checkout peak sale")
+    access.overview.forget()
+    now_s[0] += 61
+    office.slack.faults.once(Fault.RATE_LIMITED, "views.publish")
+    for _ in range(2):
+        await home.refresh()
+    assert not any("peak sale" in str(viewer.home and viewer.home.content) for viewer in viewers)
+    now_s[0] += 31
+    await home.refresh()
+    assert all("peak sale" in str(viewer.home and viewer.home.content) for viewer in viewers)
+
+
+async def test_a_button_is_answered_in_a_direct_message(office: Office) -> None:
+    await open_home(office, "riley")
+    await presses_home(office, "riley", f"{HOME_SHOW}.budget")
+    said = [call for call in office.slack.calls if call.method == "chat.postMessage"]
+    assert "checkout" in str(said[-1].args["text"])
+    assert "Share" not in str(said[-1].args["blocks"]), "nobody else is there"

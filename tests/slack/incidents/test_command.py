@@ -1,0 +1,300 @@
+"""Opening an incident and saying what becomes of it: typed, pressed, filled in, pinned."""
+
+from datetime import UTC, datetime, timedelta
+
+from bot.incidents.incident import Change, Role, Severity, Status
+from bot.incidents.timeline import Kind
+from bot.sandbox.fake_slack import pins_and_reactions as marks
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.slack.incidents.card import CARD
+from bot.slack.interactions import Ask, Question
+from bot.slack.manifest import manifest
+from tests.support.examples import NOW
+from tests.support.slack_incidents import IncidentScene, chosen, number, picked, several, ticked, typed
+
+SINCE = (NOW - timedelta(minutes=20)).timestamp()
+
+
+async def test_one_line_opens_an_incident_and_the_channel_sees_where_it_is(scene: IncidentScene) -> None:
+    seen = await scene.office.types("dana", "/incident open “Checkout 500s” checkout sev2")
+    view = await scene.view()
+    incident = view.incident
+    assert (incident.title, incident.severity, incident.services) == (
+        "Checkout 500s",
+        Severity.SEV2,
+        ("checkout",),
+    )
+    assert seen.ephemeral_to is None
+    assert seen.text == (
+        f"Incident 1 is open, sev2: *Checkout 500s* (checkout). Next: join <#{scene.channel_id(view)}>."
+    )
+    members = scene.office.slack.workspace.channels[scene.channel_id(view)].members
+    assert {"U0DANA", "U0SAM"} <= set(members)
+
+
+async def test_incident_typed_in_a_services_channel_concerns_that_service(scene: IncidentScene) -> None:
+    await scene.office.types("dana", "/incident open nobody can pay", "#checkout")
+    incident = (await scene.view()).incident
+    assert incident.services == ("checkout",)
+    assert incident.severity is Severity.SEV3
+
+
+async def test_repeated_delivery_opens_one_incident_and_says_so_quietly(scene: IncidentScene) -> None:
+    ask = Ask(Question("incident", "open it is slow"), "U0DANA", "C9", request="the same trigger")
+    desk = scene.office.face.desk
+    first, second = await desk.answer(ask), await desk.answer(ask)
+    assert (first.seen_by_channel, second.seen_by_channel) == (True, False)
+    assert len(await scene.office.response.views.list()) == 1
+
+
+async def test_who_may_not_open_an_incident_is_told_who_can(scene: IncidentScene) -> None:
+    for text in ("/incident", "/incident open it is slow"):
+        answer = await scene.office.types("riley", text)
+        assert answer.text == "Only @sre or @checkout-devs may open or change an incident. Ask one of them."
+    assert not await scene.office.response.views.list()
+    assert scene.office.slack.person("riley").modal is None
+
+
+async def test_form_opens_a_private_incident_that_only_the_asker_is_told_of(scene: IncidentScene) -> None:
+    await scene.says("dana", "/incident", "#checkout")
+    form = scene.form("dana")
+    assert form["title"]["text"] == "Open an incident"
+    faults = await scene.submits(
+        "dana",
+        title=typed("Cards are charged twice"),
+        services=several("checkout", "payments"),
+        severity=chosen("sev1"),
+        started_at=picked(SINCE),
+        private=ticked(),
+    )
+    assert faults == {}
+    incident = (await scene.view()).incident
+    assert (incident.severity, incident.private) == (Severity.SEV1, True)
+    assert incident.services == ("checkout", "payments")
+    assert incident.started_at == NOW - timedelta(minutes=20)
+    answer = scene.last("dana", "#checkout")
+    assert answer.ephemeral_to == "U0DANA"
+    assert answer.text.startswith("Incident 1 is open, sev1: *Cards are charged twice*")
+    assert scene.office.slack.workspace.channels[scene.channel_id(await scene.view())].kind == "private"
+
+
+async def test_what_is_wrong_is_said_in_the_form_and_nothing_is_opened(scene: IncidentScene) -> None:
+    await scene.says("dana", "/incident", "#checkout")
+    later = (NOW + timedelta(hours=1)).timestamp()
+    faults = await scene.submits("dana", title=typed("   "), started_at=picked(later))
+    assert faults == {
+        "title": "Say in a few words what is wrong.",
+        "started_at": "It cannot begin in the future.",
+    }
+    assert not await scene.office.response.views.list()
+
+
+async def test_form_that_slack_does_not_open_is_replaced_by_what_to_type(scene: IncidentScene) -> None:
+    scene.office.slack.faults.once(Fault.SERVER_ERROR, "views.open")
+    await scene.says("dana", "/incident", "#checkout")
+    text = scene.last("dana", "#checkout").text
+    assert text == "Slack did not open the form. Type `/incident open TITLE sev2 SERVICE` instead."
+
+
+async def test_incident_in_its_channel_shows_what_can_be_done(scene: IncidentScene) -> None:
+    channel = await scene.open()
+    panel = await scene.office.types("dana", "/incident", channel)
+    labels = [
+        b["text"]["text"] for block in panel.blocks for b in block.get("elements", ()) if "action_id" in b
+    ]
+    assert labels == [
+        "Take command",
+        "Cause identified",
+        "Mitigated",
+        "Resolved",
+        "Add a note",
+        "State the impact",
+    ]
+
+
+async def test_status_severity_and_roles_are_typed_in_the_channel(scene: IncidentScene) -> None:
+    channel = await scene.open()
+    types = scene.office.types
+    scene.office.shop.clock.time = NOW + timedelta(minutes=15)
+    assert (await types("sam", "/incident role commander", channel)).text == "<@U0SAM> is commander."
+    said = (await types("sam", "/incident role scribe @dana", channel)).text
+    assert said == "<@U0DANA> is scribe, named by <@U0SAM>."
+    assert "`sev3` or `sev4`" in (await types("sam", "/incident severity sev9", channel)).text
+    said = (await types("sam", "/incident severity sev1", channel)).text
+    assert said == "*sev1* now, sev2 before — set by <@U0SAM>. Its services are held while it lasts."
+    said = (await types("sam", "/incident status mitigated", channel)).text
+    assert said.startswith("15\u00a0min of impact in all — <@U0SAM> set it to *mitigated*. Next: watch")
+    assert "already" in (await types("sam", "/incident status mitigated", channel)).text
+    resolved = await types("sam", "/incident status resolved", channel)
+    assert "Open postmortem" in str(resolved.blocks)
+    incident = (await scene.view()).incident
+    assert incident.roles == {Role.COMMANDER: "U0SAM", Role.SCRIBE: "U0DANA"}
+    assert (incident.status, incident.severity) == (Status.RESOLVED, Severity.SEV1)
+
+
+async def test_who_may_not_change_an_incident_changes_nothing(scene: IncidentScene) -> None:
+    channel = await scene.open()
+    scene.office.slack.workspace.channels[channel].members.append("U0RILEY")
+    before = (await scene.view()).incident
+    orders = (
+        "status resolved",
+        "severity sev4",
+        "role commander",
+        "note hello",
+        "impact 3%",
+        "private",
+        "snooze 2h",
+    )
+    for order in orders:
+        answer = await scene.office.types("riley", f"/incident {order}", channel)
+        assert answer.text.startswith("Only @sre or @checkout-devs may open or change")
+    await scene.presses("riley", await scene.card(channel), channel, "incident.status.resolved")
+    assert (await scene.view()).incident == before
+
+
+async def test_whoami_says_who_may_change_incidents(scene: IncidentScene) -> None:
+    dana = (await scene.office.types("dana", "/governor whoami")).text
+    assert "You may *open and change incidents*, because you are in @checkout-devs." in dana
+    riley = (await scene.office.types("riley", "/governor whoami")).text
+    assert "You may not *open and change incidents*: only @sre or @checkout-devs may." in riley
+
+
+async def test_audit_says_in_words_what_was_done(scene: IncidentScene) -> None:
+    channel = await scene.open()
+    await scene.office.types("sam", "/incident role commander", channel)
+    await scene.office.types("sam", "/action add test the rollback", channel)
+    told = (await scene.office.types("riley", "/audit checkout")).text
+    for deed in ("opened an incident: Checkout 500s", "gave a role", "added an action: test the rollback"):
+        assert deed in told
+
+
+async def test_outside_a_channel_orders_say_where_they_belong(scene: IncidentScene) -> None:
+    answer = await scene.office.types("dana", "/incident status resolved")
+    assert (
+        answer.text == "This is no incident's channel. Type it in one; `/incident list` says where they are."
+    )
+    assert "Did you mean `/incident status`?" in (await scene.office.types("dana", "/incident stauts x")).text
+
+
+async def test_impact_is_read_in_the_askers_zone(scene: IncidentScene) -> None:
+    scene.office.slack.workspace.users["U0SAM"].tz = "America/New_York"
+    channel = await scene.open()
+    said = await scene.office.types("sam", "/incident impact 30% from 08:05 to 08:20", channel)
+    (impact,) = (await scene.view()).incident.impacts
+    assert impact.start == datetime(2026, 11, 23, 13, 5, tzinfo=UTC)
+    assert impact.end == datetime(2026, 11, 23, 13, 20, tzinfo=UTC)
+    assert impact.share == 0.3
+    assert said.text.startswith("30\u00a0% of requests failed from <!date^")
+    assert said.text.endswith("4\u00a0min 30\u00a0s of full outage in all.")
+
+
+async def test_impact_without_times_weighs_all_that_is_known(scene: IncidentScene) -> None:
+    channel = await scene.open()
+    await scene.office.types("sam", "/incident impact 12.5%", channel)
+    assert [impact.share for impact in (await scene.view()).incident.impacts] == [0.125]
+    answer = await scene.office.types("sam", "/incident impact 30% from 14:05 to 14:40", channel)
+    assert "cannot end in the future" in answer.text
+
+
+async def test_notes_are_seen_by_the_channel_and_stand_on_the_timeline_once(scene: IncidentScene) -> None:
+    channel = await scene.open()
+    seen = await scene.office.types("dana", "/incident note rolled <!channel> back to 41", channel)
+    assert seen.text == "Noted by <@U0DANA>: rolled &lt;!channel&gt; back to 41"
+    assert seen.ephemeral_to is None
+    ask = Ask(Question("incident", "note twice"), "U0DANA", channel, request="the same trigger")
+    for _ in range(2):
+        last = await scene.office.face.desk.answer(ask)
+    assert last.text == "That note is on the timeline already."
+    notes = [entry.text for entry in (await scene.view()).timeline if entry.kind is Kind.NOTE]
+    assert notes == ["rolled <!channel> back to 41", "twice"]
+
+
+async def test_private_and_snoozed_incidents_keep_quiet(scene: IncidentScene) -> None:
+    channel = await scene.open()
+    assert "Private from now on" in (await scene.office.types("sam", "/incident private", channel)).text
+    assert (
+        "No reminders until <!date^" in (await scene.office.types("sam", "/incident snooze 2h", channel)).text
+    )
+    assert "up to 7 days" in (await scene.office.types("sam", "/incident snooze 8d", channel)).text
+    incident = (await scene.view()).incident
+    assert incident.private
+    assert incident.snoozed_until == NOW + timedelta(hours=2)
+
+
+async def test_list_and_show_keep_private_incidents_from_others(scene: IncidentScene) -> None:
+    await scene.open("it is slow search")
+    await scene.open("Cards leak sev1 checkout")
+    await scene.office.response.responder.change(2, Change(private=True), by="U0DANA", now=NOW)
+    listed = (await scene.office.types("riley", "/incident list")).text
+    assert "it is slow" in listed
+    assert "Cards leak" not in listed
+    assert (await scene.office.types("riley", "/incident show 2")).text.startswith("There is no incident 2.")
+    assert "Cards leak" in (await scene.office.types("dana", "/incident list")).text
+    assert "No incident of *payments*" in (await scene.office.types("riley", "/incident list payments")).text
+    shown = await scene.office.types("sam", "/incident show", scene.channel_id(await scene.view(2)))
+    assert "Cards leak" in str(shown.blocks)
+    assert "Share" not in str(shown.blocks)
+
+
+async def test_buttons_of_the_card_act_and_open_forms(scene: IncidentScene) -> None:
+    channel = await scene.open()
+    card = await scene.card(channel)
+    assert (card.metadata or {}).get("event_type") in {None, CARD}
+    await scene.presses("sam", card, channel, "incident.claim")
+    assert scene.last("sam", channel).text == "<@U0SAM> is commander."
+    await scene.presses("sam", card, channel, "incident.status.identified")
+    assert "*identified*" in scene.last("dana", channel).text
+    await scene.presses("sam", card, channel, "incident.note")
+    assert await scene.submits("sam", text=typed("a bad deploy")) == {}
+    assert scene.last("dana", channel).text == "Noted by <@U0SAM>: a bad deploy"
+    await scene.presses("sam", card, channel, "incident.impact")
+    late = (NOW + timedelta(minutes=1)).timestamp()
+    faults = await scene.submits("sam", share=number("30"), start=picked(SINCE), end=picked(late))
+    assert faults == {"end": "It cannot end in the future; leave the end out while it lasts."}
+    ended = picked(SINCE + 600)
+    assert await scene.submits("sam", share=number("30"), start=picked(SINCE), end=ended) == {}
+    (impact,) = (await scene.view()).incident.impacts
+    assert (impact.share, impact.end) == (0.3, NOW - timedelta(minutes=10))
+
+
+async def test_pushpin_puts_a_message_onto_the_timeline_and_takes_it_off(scene: IncidentScene) -> None:
+    channel_id = await scene.open()
+    slack = scene.office.slack
+    channel = slack.workspace.channels[channel_id]
+    await slack.person("dana").says("error rate falls <https://x.example|graph>", channel_id)
+    message = slack.messages(channel_id)[-1]
+
+    async def pinned() -> list[str]:
+        await slack.settle()
+        await scene.office.face.drain(10)
+        return [entry.text for entry in (await scene.view()).timeline if entry.kind is Kind.PIN]
+
+    marks.react(slack.workspace, channel, message.ts, "eyes", "U0SAM")
+    assert await pinned() == []
+    marks.react(slack.workspace, channel, message.ts, "pushpin", "U0SAM")
+    (text,) = await pinned()
+    assert text.startswith("dana: error rate falls")
+    marks.react(slack.workspace, channel, message.ts, "pushpin", "U0DANA")
+    assert len(await pinned()) == 1
+    marks.unreact(slack.workspace, channel, message.ts, "pushpin", "U0SAM")
+    assert len(await pinned()) == 1
+    marks.unreact(slack.workspace, channel, message.ts, "pushpin", "U0DANA")
+    assert await pinned() == []
+
+
+def test_manifest_asks_for_reactions_and_the_scope_to_read_them() -> None:
+    made = manifest("https://governor.example")
+    assert {"reaction_added", "reaction_removed"} <= set(
+        made["settings"]["event_subscriptions"]["bot_events"]
+    )
+    assert "reactions:read" in made["oauth_config"]["scopes"]["bot"]
+
+
+async def test_a_hold_stops_naming_an_incident_that_becomes_private(scene: IncidentScene) -> None:
+    channel = await scene.open("Leaked keys sev2 checkout")
+    assert "Leaked keys" in (await scene.office.types("riley", "/freeze")).text
+    await scene.office.types("dana", "/incident private", channel)
+    for text in ("/freeze", "/budget checkout", "/ship checkout"):
+        answer = await scene.office.types("riley", text)
+        assert "private incident" in answer.text + str(answer.blocks)
+        assert "Leaked keys" not in answer.text + str(answer.blocks)

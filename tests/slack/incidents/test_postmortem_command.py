@@ -1,0 +1,193 @@
+"""The postmortem's document: opened, written in forms, taken away."""
+
+from datetime import timedelta
+
+from bot.incidents.incident import Cause, Status
+from bot.incidents.records.steps import RoomKind
+from bot.sandbox.fake_slack.fault_injection import Fault
+from tests.support.examples import NOW
+from tests.support.slack_incidents import IncidentScene, chosen, picked, typed
+
+
+async def resolved(scene: IncidentScene) -> str:
+    """Play an incident of fifteen minutes; answer its channel."""
+    channel = await scene.open()
+    scene.office.shop.clock.time = NOW + timedelta(minutes=15)
+    await scene.office.types("sam", "/incident status resolved", channel)
+    return channel
+
+
+async def test_button_on_resolve_opens_the_postmortem_once(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    message = scene.last("dana", channel)
+    for _ in range(2):
+        await scene.presses("dana", message, channel, "postmortem.open")
+    assert scene.last("dana", channel).text.startswith("Its postmortem is open already")
+    assert (await scene.view()).incident.postmortem_at is not None
+    await scene.work()
+    room = scene.channel_id(await scene.view(), RoomKind.POSTMORTEM)
+    found = scene.office.slack.workspace.channels[room]
+    assert found.name.startswith("pm-2026-11-23-checkout-500s")
+    assert {"U0DANA", "U0SAM"} <= set(found.members)
+
+
+async def test_postmortem_typed_before_there_is_one_offers_to_open_it(scene: IncidentScene) -> None:
+    channel = await scene.open()
+    answer = await scene.office.types("riley", "/postmortem 1")
+    assert answer.text == "Incident 1 has no postmortem yet: *Checkout 500s*."
+    await scene.presses("riley", answer, "#general", "postmortem.open")
+    assert "Only @sre or @checkout-devs" in scene.last("riley").text
+    opened = await scene.office.types("sam", "/postmortem open", channel)
+    assert opened.text.startswith("<@U0SAM> opens the postmortem of incident 1.")
+    shown = await scene.office.types("sam", "/postmortem", channel)
+    assert shown.text == "The postmortem of incident 1: Checkout 500s"
+
+
+async def test_document_is_written_in_forms_that_come_filled_in(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    await scene.office.types("sam", "/postmortem open", channel)
+    await scene.work()
+    room = scene.channel_id(await scene.view(), RoomKind.POSTMORTEM)
+    document = await scene.card(room, RoomKind.POSTMORTEM)
+    written = {"summary": "Payments failed.", "factors": "No canary.", "went_well": "The alert."}
+    for part, text in written.items():
+        await scene.presses("dana", document, room, f"postmortem.edit.{part}")
+        assert await scene.submits("dana", text=typed(text)) == {}
+    await scene.presses("sam", document, room, "postmortem.edit.summary")
+    assert scene.form("sam")["blocks"][0]["element"]["initial_value"] == "Payments failed."
+    await scene.presses("sam", document, room, "postmortem.cause")
+    assert await scene.submits("sam", cause=chosen("capacity")) == {}
+    assert scene.last("sam", room).text == "Cause: *capacity*. The document says what work this points to."
+    incident = (await scene.view()).incident
+    assert incident.document == written
+    assert incident.cause is Cause.CAPACITY
+
+
+async def test_times_are_corrected_and_wrong_ones_refused_in_the_form(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    await scene.office.types("sam", "/postmortem open", channel)
+    document = await scene.card(channel, RoomKind.POSTMORTEM)
+    began, ended = NOW - timedelta(minutes=5), NOW + timedelta(minutes=5)
+    await scene.presses("sam", document, channel, "postmortem.times")
+    faults = await scene.submits(
+        "sam", started_at=picked(ended.timestamp()), ended_at=picked(began.timestamp())
+    )
+    assert faults == {"ended_at": "It ends before it begins."}
+    faults = await scene.submits(
+        "sam", started_at=picked(began.timestamp()), ended_at=picked(ended.timestamp())
+    )
+    assert faults == {}
+    incident = (await scene.view()).incident
+    assert (incident.started_at, incident.ended_at) == (began, ended)
+    assert incident.status is Status.RESOLVED
+
+
+async def test_export_is_a_markdown_file_in_the_askers_direct_messages(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    await scene.office.types("dana", "/incident note rolled back", channel)
+    answer = await scene.office.types("sam", "/postmortem export", channel)
+    assert answer.text == "`postmortem-1-2026-11-23.md` is in your direct messages with Governor."
+    (file,) = scene.office.slack.workspace.files.values()
+    assert file.is_complete
+    assert file.name == "postmortem-1-2026-11-23.md"
+    direct = next(c for c in scene.office.slack.workspace.channels.values() if c.id in file.shared_in)
+    assert "U0SAM" in direct.members
+    assert direct.kind == "im"
+
+
+async def test_export_falls_back_to_a_message_where_slack_takes_no_file(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    scene.office.slack.faults.once(Fault.SERVER_ERROR, "files.getUploadURLExternal")
+    answer = await scene.office.types("sam", "/postmortem export 1", channel)
+    assert answer.text.startswith("Slack takes no file from Governor")
+    assert "# Checkout 500s" in str(answer.blocks)
+    assert "GET /api/v1/incidents/1/postmortem.md" in answer.text
+
+
+async def test_canvas_shows_the_document_as_it_stands(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    assert "It has no channel yet" in (await scene.office.types("sam", "/postmortem canvas", channel)).text
+    await scene.office.types("sam", "/postmortem open", channel)
+    await scene.work()
+    room = scene.channel_id(await scene.view(), RoomKind.POSTMORTEM)
+    answer = await scene.office.types("sam", "/postmortem canvas", channel)
+    assert answer.text == f"The canvas of <#{room}> shows the document as it stands."
+    (canvas,) = scene.office.slack.workspace.canvases.values()
+    assert "# Checkout 500s" in canvas["markdown"]
+    scene.office.slack.faults.once(Fault.SERVER_ERROR, "conversations.canvases.create")
+    answer = await scene.office.types("sam", "/postmortem canvas", channel)
+    assert answer.text == "Slack takes no canvas here (`http_500`). Next: `/postmortem export 1`."
+
+
+async def test_canvas_is_written_anew_in_place(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    await scene.office.types("sam", "/postmortem open", channel)
+    await scene.work()
+    await scene.office.types("sam", "/postmortem canvas", channel)
+    await scene.office.types("dana", "/incident note rolled back", channel)
+    await scene.office.types("sam", "/postmortem canvas", channel)
+    (canvas,) = scene.office.slack.workspace.canvases.values()
+    assert "rolled back" in canvas["markdown"]
+
+
+async def test_postmortem_of_a_private_incident_is_shown_in_its_channel_alone(scene: IncidentScene) -> None:
+    channel = await resolved(scene)
+    await scene.office.types("sam", "/incident private", channel)
+    assert (await scene.office.types("riley", "/postmortem export 1")).text.startswith(
+        "There is no incident 1."
+    )
+    assert (await scene.office.types("riley", "/postmortem 7")).text.startswith("There is no incident 7.")
+    assert "no incident's number" in (await scene.office.types("riley", "/postmortem seven")).text
+    assert "One incident at a time" in (await scene.office.types("riley", "/postmortem 1 2")).text
+
+
+async def closable(scene: IncidentScene) -> str:
+    """Play an incident to a postmortem that lacks nothing but an action; answer its channel."""
+    channel = await resolved(scene)
+    await scene.office.types("sam", "/postmortem open", channel)
+    await scene.work()
+    return channel
+
+
+async def test_close_says_what_is_missing_and_how_to_mend_it(scene: IncidentScene) -> None:
+    channel = await scene.open()
+    said = (await scene.office.types("sam", "/postmortem close", channel)).text
+    assert said == "Not closed: it has no postmortem yet. Next: `/postmortem open 1`."
+    await scene.office.types("sam", "/postmortem open", channel)
+    said = (await scene.office.types("sam", "/postmortem close", channel)).text
+    assert said == "Not closed: the incident is not resolved yet. Next: `/incident status resolved`."
+    assert "Only @sre" in (await scene.office.types("riley", "/postmortem close 1")).text
+
+
+async def test_closed_from_the_document_after_being_asked_once_more(scene: IncidentScene) -> None:
+    channel = await closable(scene)
+    room = scene.channel_id(await scene.view(), RoomKind.POSTMORTEM)
+    document = await scene.card(room, RoomKind.POSTMORTEM)
+    (close,) = [e for b in document.blocks for e in b.get("elements", ()) if e.get("text") == _plain("Close")]
+    assert close["confirm"]["title"]["text"] == "Close the postmortem"
+    await scene.presses("dana", document, room, "postmortem.close")
+    assert scene.last("dana", room).text == (
+        "The postmortem of incident 1 is closed. Its channels are archived in a moment."
+    )
+    assert (await scene.view()).incident.finished_at is not None
+    await scene.presses("dana", document, room, "postmortem.edit.summary")
+    await scene.submits("dana", text=typed("too late"))
+    assert "is closed; open it again to change it" in scene.last("dana", room).text
+    shown = await scene.office.types("sam", "/postmortem 1", channel)
+    labels = [e["text"]["text"] for b in shown.blocks for e in b.get("elements", ()) if "action_id" in e]
+    assert labels == ["Export", "Open again"]
+    await scene.presses("sam", shown, channel, "postmortem.open")
+    assert (await scene.view()).incident.finished_at is None
+
+
+async def test_closing_twice_says_so(scene: IncidentScene) -> None:
+    await closable(scene)
+    await scene.office.types("sam", "/action add mend it for checkout")
+    await scene.office.types("sam", "/postmortem close 1")
+    for _ in range(3):
+        await scene.work()
+    assert "It is closed already" in (await scene.office.types("sam", "/postmortem close 1")).text
+
+
+def _plain(text: str) -> dict[str, object]:
+    return {"type": "plain_text", "text": text, "emoji": True}

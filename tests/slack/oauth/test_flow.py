@@ -1,0 +1,311 @@
+"""The install flow against a Slack that exchanges codes: what is kept, what is refused, and how it reads."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from html import unescape
+from pathlib import Path
+from re import search
+
+import aiohttp
+import pytest
+import structlog
+from aiohttp import web
+from slack_sdk.errors import SlackApiError
+from sqlalchemy import select
+from yarl import URL
+
+from bot.sandbox.fake_slack.oauth import CLIENT_ID, TeamsServer
+from bot.slack.manifest import bot_scopes, manifest
+from bot.slack.oauth.flow import STATE_LIFE, Credentials, InstallEndpoint, InstallFlow
+from bot.slack.oauth.token_rotation import AHEAD, Rotation
+from bot.slack.webapi.clients import KEEP_S, Clients
+from bot.store import audit
+from bot.store.database import Database
+from bot.store.encryption import BadKey, Seal, Unreadable, new_key
+from bot.store.installations import Installations
+from bot.store.tables.core import metadata
+from bot.store.tables.installations import installations
+from tests.support.examples import NOW
+
+ACME, GLOBEX = "T0SANDBOX", "T0GLOBEX"
+REDIRECT = "https://governor.example/slack/oauth_redirect"
+FILE = "governor.db"
+SECRET = TeamsServer(manifest={}).grants.client_secret
+
+
+@dataclass
+class Desk:
+    """The flow on a port of its own, a browser, and everything that a test turns."""
+
+    slack: TeamsServer
+    database: Database
+    installations: Installations
+    clients: Clients
+    rotation: Rotation
+    url: str
+    browser: aiohttp.ClientSession
+    time: list[datetime] = field(default_factory=list)
+    monotonic: list[float] = field(default_factory=list)
+
+    async def begin(self) -> tuple[str, str]:
+        """Open the page; answer where its button leads and the cookie that came along."""
+        async with self.browser.get(f"{self.url}/slack/install") as page:
+            text = await page.text()
+            assert page.status == 200
+            cookie = page.headers["Set-Cookie"]
+        assert "Secure" in cookie
+        assert "HttpOnly" in cookie
+        button = search(r'class="button" href="([^"]+)"', text)
+        assert button is not None
+        return unescape(button[1]), cookie.partition(";")[0]
+
+    async def come_back(self, address: str, cookie: str = "") -> tuple[int, str]:
+        """Follow Slack's redirect to the flow; answer status and page."""
+        there = address.replace("https://governor.example", self.url)
+        async with self.browser.get(there, headers={"Cookie": cookie}) as page:
+            assert page.headers["Content-Type"].startswith("text/html")
+            return page.status, await page.text()
+
+    async def install(self, team: str, by: str) -> tuple[int, str]:
+        address, cookie = await self.begin()
+        return await self.come_back(self.slack.allow(address, team=team, by=by), cookie)
+
+
+@asynccontextmanager
+async def open_desk(url: str, keys: str, client_secret: str = SECRET) -> AsyncIterator[Desk]:
+    time, monotonic = [NOW], [0.0]
+
+    def wall() -> float:
+        return time[0].timestamp()
+
+    seal = Seal(keys)
+    async with (
+        TeamsServer(manifest=manifest("https://governor.example"), wall=wall) as slack,
+        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as browser,
+        Database(url) as database,
+    ):
+        async with database.transaction() as connection:
+            await connection.run_sync(metadata.create_all)
+        installations = Installations(database, seal, lambda: time[0])
+        clients = Clients(
+            slack.api_url,
+            session,
+            single_token=None,
+            installations=installations,
+            now_s=lambda: monotonic[0],
+        )
+        credentials = Credentials(CLIENT_ID, client_secret, REDIRECT, slack.authorize_url)
+        flow = InstallFlow(
+            credentials,
+            clients.bare(),
+            installations=installations,
+            seal=seal,
+            now=lambda: time[0],
+            on_installed=clients.forget,
+        )
+        rotation = Rotation(credentials, clients.bare(), installations, lambda: time[0], clients.forget)
+        app = web.Application()
+        InstallEndpoint(flow).add_routes(app)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        try:
+            yield Desk(
+                slack,
+                database,
+                installations,
+                clients,
+                rotation,
+                f"http://{host}:{port}",
+                browser,
+                time,
+                monotonic,
+            )
+        finally:
+            await runner.cleanup()
+
+
+@pytest.fixture
+async def desk(url: str) -> AsyncIterator[Desk]:
+    async with open_desk(url, new_key()) as desk:
+        yield desk
+
+
+async def test_the_button_asks_slack_for_the_scopes_of_the_manifest(desk: Desk) -> None:
+    address, _ = await desk.begin()
+    assert address.startswith(desk.slack.authorize_url)
+    assert URL(address).query["scope"].split(",") == bot_scopes()
+    async with desk.browser.get(address) as page:
+        assert page.status == 200
+        assert "Globex" in await page.text()
+
+
+async def test_two_workspaces_install_and_each_is_called_with_its_own_token(desk: Desk) -> None:
+    assert (await desk.install(ACME, "U0SAM"))[0] == 200
+    status, page = await desk.install(GLOBEX, "U1HANK")
+    assert status == 200
+    assert "Globex" in page
+    for team, name in ((ACME, "Acme"), (GLOBEX, "Globex")):
+        assert (await desk.clients.of(team).auth_test())["team"] == name
+    async with desk.database.reading() as connection:
+        rows = [row.entry for row in await audit.read(connection)]
+    assert [(row.actor, row.action, row.subject) for row in rows] == [
+        ("U0SAM", "workspace.installed", f"Acme ({ACME})"),
+        ("U1HANK", "workspace.installed", f"Globex ({GLOBEX})"),
+    ]
+
+
+async def test_no_token_lies_open_in_the_database(desk: Desk, tmp_path: Path) -> None:
+    desk.slack.grants.rotates_s = 43_200
+    await desk.install(ACME, "U0SAM")
+    kept = await desk.installations.find(ACME)
+    assert kept is not None
+    assert kept.refresh_token is not None
+    assert repr(kept).find(kept.bot_token) == -1
+    lying = await _all_rows(desk.database)
+    if desk.database.url.startswith("sqlite"):
+        await asyncio.to_thread(_checkpoint, tmp_path / FILE)
+        lying += await asyncio.to_thread(_all_bytes, tmp_path)
+    assert ACME.encode() in lying
+    for secret in (kept.bot_token, kept.refresh_token, kept.bot_token.removeprefix("xoxb-")):
+        assert secret.encode() not in lying
+
+
+async def _all_rows(database: Database) -> bytes:
+    async with database.reading() as connection:
+        rows = [(await connection.execute(select(table))).all() for table in metadata.sorted_tables]
+    return repr(rows).encode()
+
+
+def _all_bytes(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+def _checkpoint(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+async def test_a_state_is_good_once_for_ten_minutes_and_in_its_own_browser(desk: Desk) -> None:
+    address, cookie = await desk.begin()
+    back = desk.slack.allow(address, team=ACME, by="U0SAM")
+    for wrong in ("", "slack-app-oauth-state=other", f"other={cookie.partition('=')[2]}"):
+        status, page = await desk.come_back(back, wrong)
+        assert (status, "This browser did not begin" in page) == (400, True)
+    assert (await desk.come_back(back, cookie))[0] == 200
+    status, page = await desk.come_back(back, cookie)
+    assert (status, "used before" in page) == (400, True)
+
+    address, cookie = await desk.begin()
+    back = desk.slack.allow(address, team=GLOBEX, by="U1HANK")
+    desk.time[0] += STATE_LIFE + timedelta(seconds=1)
+    status, page = await desk.come_back(back, cookie)
+    assert (status, "longer than ten minutes" in page) == (400, True)
+    assert list(await desk.installations.teams()) == [ACME]
+
+
+async def test_a_forged_state_or_a_sealed_token_is_no_state(desk: Desk) -> None:
+    await desk.install(ACME, "U0SAM")
+    async with desk.database.reading() as connection:
+        sealed = (await connection.execute(select(installations.c.bot_token))).scalar_one()
+    for forged in ("x", Seal(new_key()).stamp("state 1", NOW), sealed, "é%00"):
+        code = desk.slack.grants.code(GLOBEX, "U1HANK", REDIRECT)
+        back = str(URL(REDIRECT).with_query(code=code, state=forged))
+        status, _ = await desk.come_back(
+            back, f"slack-app-oauth-state={forged}".encode("ascii", "ignore").decode()
+        )
+        assert status == 400
+    assert list(await desk.installations.teams()) == [ACME]
+
+
+async def test_every_other_refusal_has_a_page_and_leaves_no_secret_in_the_logs(desk: Desk) -> None:
+    with structlog.testing.capture_logs() as logs:
+        status, page = await desk.come_back(f"{REDIRECT}?error=access_denied&state=x")
+        assert (status, "declined in Slack" in page) == (400, True)
+        status, page = await desk.come_back(f"{REDIRECT}?error=%3Cscript%3Ealert(1)%3C/script%3E")
+        assert (status, "script" in page) == (400, False)
+        codes = {
+            desk.slack.grants.code(ACME, "U0SAM", "https://elsewhere.example/"): "redirect URLs",
+            "111.unknown": "does not know this code",
+        }
+        for code, words in codes.items():
+            _, cookie = await desk.begin()
+            state = cookie.partition("=")[2]
+            back = str(URL(REDIRECT).with_query(code=code, state=state))
+            status, page = await desk.come_back(back, cookie)
+            assert (status, words in page) == (400, True)
+        address, cookie = await desk.begin()
+        back = desk.slack.allow(address, team=ACME, by="U0SAM", org_wide=True)
+        status, page = await desk.come_back(back, cookie)
+        assert (status, "Enterprise Grid" in page) == (400, True)
+    assert [token.revoked for token in desk.slack.grants.tokens.values()] == [True]
+    assert await desk.installations.teams() == {}
+    for secret in (*codes, *desk.slack.grants.tokens):
+        assert secret not in str(logs)
+
+
+async def test_a_wrong_client_secret_and_a_silent_slack_are_said_so(url: str) -> None:
+    async with open_desk(url, new_key(), client_secret="another") as desk:
+        status, page = await desk.install(ACME, "U0SAM")
+        assert (status, "SLACK_CLIENT_SECRET" in page) == (400, True)
+        address, cookie = await desk.begin()
+        back = desk.slack.allow(address, team=ACME, by="U0SAM")
+        await desk.slack.close()
+        status, page = await desk.come_back(back, cookie)
+        assert (status, "did not answer" in page) == (400, True)
+
+
+async def test_whoever_uninstalls_is_not_called_any_more(desk: Desk) -> None:
+    await desk.install(ACME, "U0SAM")
+    client = desk.clients.of(ACME)
+    assert (await client.auth_test())["ok"]
+    assert await desk.installations.remove(ACME, "uninstalled")
+    assert not await desk.installations.remove(ACME, "uninstalled")
+    desk.monotonic[0] += KEEP_S + 1
+    with pytest.raises(SlackApiError, match="not_installed"):
+        await client.auth_test()
+    await desk.install(ACME, "U0SAM")
+    assert (await client.auth_test())["ok"]
+
+
+async def test_a_token_that_ends_is_renewed_before_its_end_and_the_old_one_is_not_needed(desk: Desk) -> None:
+    desk.slack.grants.rotates_s = 43_200
+    await desk.install(ACME, "U0SAM")
+    first = await desk.installations.find(ACME)
+    assert first is not None
+    await desk.rotation.turn()
+    assert await desk.installations.find(ACME) == first
+    desk.time[0] += timedelta(hours=12) - AHEAD + timedelta(seconds=1)
+    await desk.rotation.turn()
+    second = await desk.installations.find(ACME)
+    assert second is not None
+    assert second.bot_token != first.bot_token
+    assert second.expires_at == desk.time[0] + timedelta(hours=12)
+    desk.time[0] += AHEAD
+    assert (await desk.clients.of(ACME).auth_test())["team_id"] == ACME
+    # What another replica holds of the row is old by now: it must not overwrite.
+    assert not await desk.installations.renew(first, "xoxb-old", "xoxe-old", desk.time[0])
+
+
+async def test_keys_are_changed_by_putting_the_new_one_first(url: str) -> None:
+    old, new = new_key(), new_key()
+    async with open_desk(url, old) as desk:
+        await desk.install(ACME, "U0SAM")
+        kept = await desk.installations.find(ACME)
+        both = Installations(desk.database, Seal(f"{new}, {old}"), lambda: NOW)
+        assert await both.find(ACME) == kept
+        assert await both.seal_anew() == 1
+        alone = Installations(desk.database, Seal(new), lambda: NOW)
+        assert await alone.find(ACME) == kept
+        with pytest.raises(Unreadable, match="GOVERNOR_ENCRYPTION_KEY"):
+            await desk.installations.find(ACME)
+    with pytest.raises(BadKey):
+        Seal("no key")
+    with pytest.raises(BadKey):
+        Seal("")

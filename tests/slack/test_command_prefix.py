@@ -1,0 +1,65 @@
+"""Where the manifest renames the commands, the bot calls them so in whatever it says."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.slack.blockkit.blocks import MOST_CHARACTERS, TEXT, button, context, fields, section, size
+from bot.slack.command_prefix import Naming
+from tests.support.slack_app import open_office, shop
+from tests.support.slack_home import blocks_of, open_home
+
+
+async def test_answers_cards_and_home_tabs_name_the_commands_that_there_are(tmp_path: Path) -> None:
+    async with open_office(tmp_path, shop(), "acme-") as office:
+        office.slack.rates.enabled = False
+        assert "`/acme-budget`" in (await office.types("sam", "/acme-budget chekkkout")).text
+        assert "`/acme-flag ramp FLAG" in (await office.types("sam", "/acme-flag ramp")).text
+        await office.types("sam", "/acme-incident open Checkout 500s sev2 checkout")
+        channel = (await office.response.views.of(1)).channel_id()
+        assert channel is not None
+        panel = await office.types("sam", "/acme-incident", channel)
+        assert "`/acme-incident help`" in str(panel.blocks)
+        for number in range(9):
+            await office.types("sam", f"/acme-action add step {number} @sam for checkout")
+        await open_home(office, "sam")
+        assert "type `/acme-action list`" in str(blocks_of(office, "sam"))
+        await office.client.chat_postMessage(channel=channel, text="Next: `/freeze lift checkout`.")
+        assert office.slack.messages(channel)[-1].text == "Next: `/acme-freeze lift checkout`."
+
+
+async def test_without_a_prefix_nothing_is_changed() -> None:
+    body = {"text": "Type `/budget`.", "blocks": [section("`/ship checkout`")]}
+    assert Naming().named(body) == body
+
+
+def test_only_texts_are_changed_and_only_commands() -> None:
+    value = '["budget","`/budget`",1]'
+    body = {
+        "blocks": [
+            section("*/flag*: `/flag on` or `/flags`, /budget, https://x.example/budget and `/budgets`"),
+            context("`/ship`"),
+            {"type": "actions", "elements": [button("Show", "question.show", value)]},
+        ],
+        "metadata": {"event_payload": {"key": "`/budget`"}},
+    }
+    named = Naming("a_").named(body)
+    assert named["blocks"][0]["text"]["text"] == (
+        "*/a_flag*: `/a_flag on` or `/flags`, /budget, https://x.example/budget and `/budgets`"
+    )
+    assert named["blocks"][1]["elements"][0]["text"] == "`/a_ship`"
+    assert named["blocks"][2]["elements"][0]["value"] == value
+    assert named["metadata"] == body["metadata"]
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_a_text_that_would_get_too_long_stays_as_it_is(fits: bool) -> None:
+    text = "`/budget` ".ljust(TEXT - 5 * fits, "x")
+    (block,) = Naming("acme-").named({"blocks": [section(text)]})["blocks"]
+    assert size(block["text"]["text"]) <= TEXT
+    assert ("/acme-budget" in block["text"]["text"]) is fits
+    field = "`/budget` ".ljust(2_000, "x")
+    (block,) = Naming("acme-").named({"blocks": [fields([field])]})["blocks"]
+    assert block["fields"][0]["text"] == field
+    full = {"blocks": [section("`/budget` ".ljust(MOST_CHARACTERS // 5, "x"))] * 5}
+    assert Naming("acme-").named(full) == full

@@ -1,0 +1,223 @@
+"""Ten thousand random commands: nothing is raised, and Slack would take every answer.
+
+The desk and everything behind it is real but for Slack's people, who are values here: no HTTP, so that
+it takes seconds.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC
+from pathlib import Path
+
+import aiohttp
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.app.incidents import Response
+from bot.freezes.hold_registry import Freezer
+from bot.incidents.incident import Severity
+from bot.incidents.lifecycle import Opening
+from bot.incidents.ports import View
+from bot.incidents.records import steps
+from bot.sandbox.fake_slack.block_kit.validation import (
+    has_too_many_tables,
+    is_too_long,
+    message_faults,
+    view_faults,
+)
+from bot.slack.announcements.freezes import Announcer
+from bot.slack.blockkit.blocks import TEXT, size
+from bot.slack.command_reference import COMMANDS
+from bot.slack.command_router import Desk
+from bot.slack.incidents.access import Incidents
+from bot.slack.incidents.interactions import IncidentDesk
+from bot.slack.interactions import Ask, Question
+from bot.slack.permissions import Allowed, People, Right, Zone
+from bot.store.database import Database
+from tests.support.examples import NOW, service, slo
+from tests.support.slack_app import opened, response, shop, switchboard
+
+TEXTS = 10_000
+HOSTILE_SERVICES = (
+    service("checkout", slo("checkout"), slo("checkout", "latency", 0.99)),
+    service("a&b <!channel>" * 7, slo("a&b <!channel>" * 7, "*`_~<@U1>" * 10)),
+    *(service(f"service-{number}") for number in range(12)),
+)
+
+
+class Everyone(People):
+    """People of whom all may do anything."""
+
+    def __init__(self) -> None:
+        """Ask nobody."""
+
+    async def right(self, user: str, entries: object) -> Right:  # noqa: ARG002 - the same for all
+        return Allowed("everyone")
+
+    async def name(self, user: str) -> str:
+        return f"*{user}*"
+
+    async def zone(self, user: str) -> Zone:  # noqa: ARG002 - the same for all
+        return Zone(UTC, "UTC", known=True)
+
+
+WORDS = [
+    "checkout",
+    "service-1",
+    "chekout",
+    "lift",
+    "exempt",
+    "for",
+    "until",
+    "since",
+    "help",
+    "whoami",
+    "4h",
+    "7d",
+    "1h30m",
+    "99999999d",
+    "2026-12-01",
+    "09:00",
+    "2026-12-01T09:00Z",
+    "9999-12-31",
+    "0001-01-01",
+    "PR-12",
+    "P0",
+    "security",
+    "“peak",
+    "sale”",
+    '"',
+    "<!channel>",
+    "<@U123|dana>",
+    "<#C1|x>",
+    "<!subteam^S1|@sre>",
+    "&lt;",
+    "*`_~",
+]
+WORD = st.sampled_from([*WORDS, "\u00a0", "\u202e", "\x00", "🦊" * 200, "x" * 4000])
+SERVICE = st.sampled_from([each.name for each in HOSTILE_SERVICES])
+END = st.sampled_from(["", "for 4h", "for 2d", "until 2026-12-01 09:00", "until 09:00", "until soon"])
+REASON = st.text(max_size=60) | st.lists(WORD, max_size=4).map(" ".join)
+SHARE = st.sampled_from(["30%", "100", "0.5%", "101%", "-1%", "½", "1e3%"])
+TIME = st.sampled_from(
+    ["14:05", "23:59", "2026-11-23 09:00", "0001-01-01 00:00", "9999-12-31 23:59", "24:00", ""]
+)
+UP_TO = st.sampled_from(["to now", "to 14:20", "until 2026-11-23 10:00", "to", ""])
+DAY = st.sampled_from(
+    ["friday", "tomorrow", "2026-12-01", "1 december", "feb 30", "31 dec 9999", "9999-12-31", ""]
+)
+WELL_FORMED = st.one_of(
+    st.tuples(SERVICE, END, REASON),
+    st.tuples(st.just("lift"), SERVICE, REASON),
+    st.tuples(st.just("exempt"), SERVICE, WORD, END, REASON),
+    st.tuples(SERVICE, WORD, WORD),
+    st.tuples(st.just("open"), REASON, st.sampled_from(["", "sev1", "sev9"]), SERVICE),
+    st.tuples(st.sampled_from(["list", "show", "export", "done", "change", "snooze"]), WORD, WORD),
+    st.tuples(st.just("status"), st.sampled_from(["mitigated", "resolved", "identified", "over"])),
+    st.tuples(st.just("role"), st.sampled_from(["commander", "scribe", "boss"]), WORD),
+    st.tuples(st.just("note"), REASON),
+    st.tuples(
+        st.just("impact"), SHARE, st.sampled_from(["from", "since", "of checkout from", ""]), TIME, UP_TO
+    ),
+    st.tuples(st.just("add"), REASON, WORD, st.sampled_from(["", "due"]), DAY, WORD),
+).map(" ".join)
+TYPED = WELL_FORMED | st.lists(WORD, max_size=8).map(" ".join) | st.text(max_size=80)
+NAME = st.sampled_from([*(command.name for command in COMMANDS), "nonsense"])
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, Desk]]:
+    """A desk with a real database, on a loop that the examples share."""
+    of = shop(*HOSTILE_SERVICES)
+    with asyncio.Runner() as runner:
+        context = opened(tmp_path)
+        database = runner.run(context.__aenter__())
+        freezer = Freezer(database, Announcer(lambda: of.catalog.workspace))
+        overview = of.overview(freezer)
+        session = runner.run(_session())
+        flags = switchboard(of, overview, freezer, database, session)
+        nobody = AsyncWebClient(token="", base_url="http://127.0.0.1:9/", session=session, retry_handlers=[])
+        people = Everyone()
+        room = response(of, freezer, database, nobody)
+        runner.run(open_incident_in("C1", room, database))
+        incidents = IncidentDesk(
+            recorded_only(room),
+            database=database,
+            overview=overview,
+            people=people,
+            clock=of.clock,
+            client=nobody,
+        )
+        yield (
+            runner,
+            Desk(
+                overview=overview,
+                freezer=freezer,
+                toggles=flags.toggles,
+                ramps=flags.ramps,
+                database=database,
+                people=people,
+                clock=of.clock,
+                incidents=incidents,
+            ),
+        )
+        runner.run(session.close())
+        runner.run(context.__aexit__(None, None, None))
+
+
+async def open_incident_in(channel: str, room: Response, database: Database) -> None:
+    """Let the channel that everything is typed in be an incident's."""
+    opening = Opening("k", "a&b <!channel> *500s*", Severity.SEV2, ("checkout",), "U0SAM", is_person=True)
+    opened = await room.responder.open(opening, NOW)
+    async with database.transaction() as connection:
+        found = await steps.read_room(connection, opened.incident.id, steps.RoomKind.INCIDENT)
+        assert found is not None
+        await steps.change_room(connection, found, channel_id=channel)
+
+
+def recorded_only(made: Response) -> Incidents:
+    """What people can do with incidents, where nobody carries anything out in Slack."""
+
+    async def channel_of(id_: int, within_s: float) -> View:
+        del within_s
+        return await made.views.of(id_)
+
+    return Incidents(made.responder, made.views, made.actions, made.closing, made.learning, channel_of)
+
+
+async def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession()
+
+
+# The last of the ten thousand words must come on a slow machine too.
+@pytest.mark.timeout(900)
+@given(questions=st.lists(st.tuples(NAME, TYPED, st.integers(-3, 10**9)), min_size=25, max_size=25))
+@settings(
+    max_examples=TEXTS // 25,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
+)
+def test_any_words_are_answered_with_blocks_that_slack_takes(
+    desk: tuple[asyncio.Runner, Desk], questions: list[tuple[str, str, int]]
+) -> None:
+    runner, at = desk
+    for number, (command, text, page) in enumerate(questions):
+        ask = Ask(Question(command, text, page), "U0SAM", "C1", "general", request=f"{number}-{hash(text)}")
+        reply = runner.run(at.answer(ask))
+        assert reply.form is None or not view_faults(reply.form.view("C1", "https://x"), "modal")
+        for shown in (reply, reply.shared("U0SAM"), reply.unshareable()):
+            assert not message_faults(shown.blocks), (command, text)
+            assert not is_too_long(shown.blocks)
+            assert not has_too_many_tables(shown.blocks)
+            assert 0 < size(shown.fallback) <= TEXT
+            said = shown.fallback + str(shown.blocks)
+            # Who is given a role or an action is named, and may be told so.
+            named = () if command in {"incident", "postmortem", "action"} else ("<@U123",)
+            assert not any(ping in said for ping in ("<!channel", "<!subteam", "<@U1>", *named))
+            assert "None" not in said.replace(text, "")

@@ -1,0 +1,121 @@
+"""Rights by channel: its members may, as long as Slack says who they are; nobody on an old answer."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.model import User
+from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.workspace import BOT_USER_ID
+from bot.slack.manifest import manifest
+from bot.slack.permissions import Allowed, People, Refused, Unsure
+from bot.slack.webapi.errors import SlackFault
+from bot.slack.webapi.members import KEEP_S, Members
+from tests.support.examples import NOW, PERMISSIONS
+from tests.support.slack_app import Office, open_office, shop
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    """#oncall is private, sam and the bot are in it, and its members may freeze and change staging."""
+    async with open_office(tmp_path, shop()) as office:
+        channel = office.slack.workspace.create_channel("oncall", "U0SAM", kind="private")
+        channel.members.append(BOT_USER_ID)
+        policies = office.shop.catalog
+        permissions = replace(
+            PERMISSIONS, freeze=("#oncall",), exempt=("U0MORGAN", channel.id), flags={"staging": ("#oncall",)}
+        )
+        office.shop.catalog = replace(
+            policies, workspace=replace(policies.workspace, permissions=permissions)
+        )
+        yield office
+
+
+async def test_members_of_the_channel_may_and_others_are_told_who_can(office: Office) -> None:
+    refused = await office.types("riley", "/freeze checkout peak sale")
+    assert refused.text == "Only members of #oncall may freeze a service. Ask one of them."
+    assert not await office.freezer.holds(NOW)
+    await office.types("sam", "/freeze checkout peak sale")
+    assert len(await office.freezer.holds(NOW)) == 1
+
+
+async def test_whoami_says_which_channel_gives_a_right(office: Office) -> None:
+    oncall = office.slack.find_channel("#oncall")
+    sam = (await office.types("sam", "/governor whoami")).text
+    assert "You may *freeze and lift*, because you are in #oncall." in sam
+    assert f"You may *exempt a change*, because you are in <#{oncall}>." in sam
+    riley = (await office.types("riley", "/governor whoami")).text
+    assert "You may not *freeze and lift*: only members of #oncall may." in riley
+    assert f"You may not *exempt a change*: only <@U0MORGAN> or members of <#{oncall}> may." in riley
+
+
+async def test_nobody_may_on_account_of_a_channel_that_slack_does_not_show(office: Office) -> None:
+    office.slack.workspace.channel("#oncall").members.remove(BOT_USER_ID)
+    answer = await office.types("sam", "/freeze checkout peak sale")
+    assert answer.text == (
+        "Slack does not say who is in #oncall right now, so you may not freeze a service. "
+        "Try again in a minute."
+    )
+    told = (await office.types("sam", "/governor whoami")).text
+    assert "Nobody knows whether you may *freeze and lift*: Slack does not say who is in #oncall." in told
+    assert not await office.freezer.holds(NOW)
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[SandboxServer]:
+    async with SandboxServer(manifest=manifest("https://governor.example")) as slack:
+        yield slack
+
+
+def client(slack: SandboxServer) -> AsyncWebClient:
+    return AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
+
+
+def asked(slack: SandboxServer) -> int:
+    return sum(call.method == "conversations.members" for call in slack.calls)
+
+
+async def test_all_pages_are_read_and_kept_for_five_minutes_and_no_longer(slack: SandboxServer) -> None:
+    now_s = [1_000.0]
+    members = Members(client(slack), now_s=lambda: now_s[0])
+    channel = slack.workspace.channel("#general")
+    for number in range(2_500):
+        one = User(f"U1{number:05}", f"p{number}", f"Person {number}")
+        slack.workspace.users[one.id] = one
+        channel.members.append(one.id)
+    assert await members.has("#general", "U102499")
+    assert asked(slack) == 3
+    assert not await members.has("#general", "U0NOBODY")
+    assert asked(slack) == 3
+    channel.members.remove("U102499")
+    now_s[0] += KEEP_S - 1
+    assert await members.has("#general", "U102499")
+    now_s[0] += 1
+    assert not await members.has("#general", "U102499")
+
+
+async def test_what_cannot_be_asked_anew_is_not_answered_from_before(slack: SandboxServer) -> None:
+    now_s = [1_000.0]
+    members = Members(client(slack), now_s=lambda: now_s[0])
+    assert await members.has("#general", "U0SAM")
+    slack.faults.once(Fault.SERVER_ERROR, "conversations.members")
+    assert await members.has("#general", "U0SAM")
+    now_s[0] += KEEP_S
+    with pytest.raises(SlackFault):
+        await members.has("#general", "U0SAM")
+    assert await members.has("#general", "U0SAM")
+
+
+async def test_one_place_that_is_not_known_does_not_hide_another_that_gives_the_right(
+    slack: SandboxServer,
+) -> None:
+    people = People(client(slack))
+    entries = ("#nowhere", "@sre", "U0MORGAN")
+    assert await people.right("U0SAM", entries) == Allowed("@sre")
+    assert await people.right("U0MORGAN", entries) == Allowed("U0MORGAN")
+    assert await people.right("U0RILEY", entries) == Unsure(entries, ("#nowhere",))
+    assert await people.right("U0RILEY", entries[1:]) == Refused(entries[1:])

@@ -1,0 +1,222 @@
+"""Incidents at work between a real database and the strict stand-in for Slack."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy import select
+
+from bot.app.incidents import Response
+from bot.budgets.assessment import Question, assess_all
+from bot.budgets.budget import Budget
+from bot.budgets.ledger.ledger import Ledger
+from bot.catalog.catalog import Catalog
+from bot.catalog.slo import DowntimeSli
+from bot.catalog.window import RollingWindow
+from bot.freezes.hold_registry import Freezer
+from bot.http.auth import EnvironmentToken
+from bot.http.problems import problems
+from bot.http.request_body import MOST_BYTES
+from bot.incidents.cost import Downtime
+from bot.incidents.incident import Severity
+from bot.incidents.lifecycle import Opening
+from bot.incidents.ports import View
+from bot.incidents.records.steps import RoomKind
+from bot.incidents.workflow.runner import Patience
+from bot.sandbox.fake_slack.model import Message
+from bot.sandbox.fake_slack.server import SandboxServer
+from bot.slack.announcements.freezes import Announcer
+from bot.slack.delivery.channel_queue import Timing
+from bot.slack.delivery.dispatcher import Courier
+from bot.slack.incidents.card import CARD, NOTICE
+from bot.slack.manifest import manifest
+from bot.store.database import Database
+from bot.store.migrate import migrate
+from bot.store.outbox import read_backlog
+from bot.store.tables.incidents import incident_steps
+from tests.support.values import DAY, MINUTE, catalog, service, slo
+
+TOKEN = "tok-for-incidents"
+SPEED = 20.0
+"""How much faster than Slack these channels take messages."""
+TIMING = Timing(
+    interval_s=1 / SPEED, settle_s=0.02, backoff_s=0.01, backoff_limit_s=0.1, not_permitted_s=0.1, poll_s=0.1
+)
+PATIENCE = Patience(poll_s=0.1, backoff_s=0.02, backoff_limit_s=0.2, not_allowed_s=0.1, refresh_s=0.1)
+UPTIME = slo("uptime", window=RollingWindow(7 * DAY), sli=DowntimeSli())
+"""99.9 % a week: 10.08 minutes."""
+
+
+class Clock:
+    """Runs with the machine's; a test may set it forward."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+async def alone() -> bool:
+    """There is no other replica."""
+    return True
+
+
+def shop() -> Catalog:
+    """Answer two services; checkout counts orders and downtime."""
+    checkout = service(slos=(slo("orders", window=RollingWindow(7 * DAY)), UPTIME))
+    return catalog(checkout, service("search"))
+
+
+@dataclass
+class Scene:
+    """What a test plays with."""
+
+    database: Database
+    slack: SandboxServer
+    response: Response
+    freezer: Freezer
+    ledger: Ledger
+    clock: Clock
+    policies: Catalog
+    started: datetime
+    client: AsyncWebClient
+    url: str = ""
+    http: aiohttp.ClientSession = field(init=False)
+
+    def opening(self, key: str = "k", **fields: object) -> Opening:
+        """Describe a sev2 incident of checkout that Dana opens."""
+        base = Opening(key, "Checkout 500s", Severity.SEV2, ("checkout",), "U0DANA", is_person=True)
+        return replace(base, **fields)  # type: ignore[arg-type]
+
+    async def opened(self, key: str = "k", **fields: object) -> View:
+        """Open an incident and wait until nothing is left to be done for it."""
+        opened = await self.response.responder.open(self.opening(key, **fields), self.clock.now())
+        return await self.complete(opened.incident.id)
+
+    async def complete(self, id_: int, within_s: float = 20.0) -> View:
+        """Wait until no step is pending and every message is where it belongs."""
+        async with asyncio.timeout(within_s):
+            while await self.pending() or await self._unsent():  # noqa: ASYNC110 - another task works
+                await asyncio.sleep(0.02)
+        return await self.response.views.of(id_)
+
+    async def pending(self) -> list[str]:
+        """Answer the steps that are still to be taken."""
+        return [name for name, state, _ in await self.steps() if state == "pending"]
+
+    async def steps(self) -> list[tuple[str, str, str | None]]:
+        """Answer every step with its state and error, in order."""
+        query = select(incident_steps).order_by(incident_steps.c.id)
+        async with self.database.reading() as connection:
+            rows = await connection.execute(query)
+            return [(f"{row.name} {row.subject}".strip(), row.state, row.error) for row in rows]
+
+    async def _unsent(self) -> bool:
+        async with self.database.reading() as connection:
+            return bool((await read_backlog(connection)).channels)
+
+    def channels(self, prefix: str = "inc-") -> list[str]:
+        """Answer the ids of the channels of incidents."""
+        found = self.slack.workspace.channels.values()
+        return [channel.id for channel in found if channel.name.startswith(prefix)]
+
+    def told(self, channel: str, kind: str) -> list[Message]:
+        """Answer the messages of one kind in a channel."""
+        return [
+            message
+            for message in self.slack.messages(channel)
+            if (message.metadata or {}).get("event_type") == kind
+        ]
+
+    def assert_one_complete_incident(self, *, people: set[str]) -> str:
+        """One channel, everybody in it, one card that is pinned, one notice; answer the channel's id."""
+        (channel_id,) = self.channels()
+        channel = self.slack.workspace.channels[channel_id]
+        assert people <= set(channel.members)
+        (card,) = self.told(channel_id, CARD)
+        assert [ts for ts, _ in channel.pins] == [card.ts]
+        assert len(self.told("#incidents", NOTICE)) == 1
+        assert channel.topic
+        assert "governor-" in channel.purpose
+        return channel_id
+
+    async def budgets(self) -> dict[str, Budget]:
+        """Answer checkout's budgets by the SLO's key."""
+        questions = [Question(each) for each in self.policies.services["checkout"].slos]
+        found = await assess_all(self.ledger, questions, self.clock.now(), MINUTE)
+        return {budget.slo.key: budget for budget in found}
+
+    async def api(self, method: str, path: str, **options: object) -> tuple[int, dict[str, object]]:
+        """Call the HTTP face with the token."""
+        async with self.http.request(method, f"{self.url}{path}", **options) as answer:  # type: ignore[arg-type]
+            return answer.status, await answer.json(content_type=None)
+
+
+@asynccontextmanager
+async def staged(folder: Path, *, url: str | None = None, works: bool = True) -> AsyncIterator[Scene]:
+    """Set the stage; without `works` nobody carries out what is written down."""
+    policies, clock = shop(), Clock()
+    async with (
+        Database(url or f"sqlite+aiosqlite:///{folder}/governor.db") as database,
+        SandboxServer(
+            manifest=manifest("https://governor.example"), wall=lambda: time.time() * SPEED
+        ) as slack,
+        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as http,
+    ):
+        await migrate(database)
+        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, session=session)
+        courier = Courier(database, client, clock, registry=CollectorRegistry(), timing=TIMING)
+        ledger = Ledger(database, Downtime(database).bad_seconds)
+        freezer = Freezer(database, Announcer(lambda: policies.workspace), courier.wake)
+        response = Response(
+            database=database,
+            ledger=ledger,
+            freezer=freezer,
+            client=client,
+            catalog=lambda: policies,
+            clock=clock,
+            on_told=courier.wake,
+            is_mine=alone,
+            patience=PATIENCE,
+        )
+        scene = Scene(
+            database, slack, response, freezer, ledger, clock, policies, clock.now() - 10 * MINUTE, client
+        )
+        scene.http = http
+        app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
+        response.add_routes(app, EnvironmentToken(TOKEN))
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        scene.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        tasks = [asyncio.create_task(response.conductor.run())] if works else []
+        delivery = asyncio.create_task(courier.run())
+        try:
+            yield scene
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await courier.drain(5)
+            await delivery
+            await runner.cleanup()
+
+
+def room(view: View, kind: RoomKind = RoomKind.INCIDENT) -> str:
+    """Answer the id of an incident's channel, which must be there."""
+    channel_id = view.channel_id(kind)
+    assert channel_id is not None
+    return channel_id

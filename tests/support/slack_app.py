@@ -1,0 +1,222 @@
+"""The Slack face at work: a real app behind its route, a real database, and the stand-in for Slack."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.app.flags import Switchboard
+from bot.app.incidents import Response
+from bot.budgets.budget import Budget
+from bot.budgets.ledger.ledger import Ledger
+from bot.catalog.catalog import Catalog, Service
+from bot.catalog.slo import Slo
+from bot.freezes.hold_registry import Freezer
+from bot.freezes.status import Overview
+from bot.incidents.cost import Downtime
+from bot.incidents.ports import View
+from bot.incidents.records.actions import unmet_requirements
+from bot.sandbox.fake_slack.model import Message
+from bot.sandbox.fake_slack.server import SandboxServer
+from bot.slack.announcements.freezes import Announcer
+from bot.slack.app import SlackFace
+from bot.slack.command_prefix import Naming
+from bot.slack.events_endpoint import SlackEndpoint
+from bot.slack.flags.announcements import FlagAnnouncer
+from bot.slack.incidents.access import Incidents
+from bot.slack.manifest import manifest
+from bot.slack.webapi.clients import Clients
+from bot.store.database import Database
+from bot.store.tables.core import metadata
+from tests.support.examples import NOW, budget, burn_down, catalog, service, slo
+
+
+class StoppedClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime) -> None:
+        self.time = now
+
+    def now(self) -> datetime:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError(f"nothing here waits on the clock, least of all {seconds} s")
+
+
+@dataclass
+class Shop:
+    """The services and how they stand, as values that a test may change."""
+
+    catalog: Catalog
+    budgets: dict[str, list[Budget]]
+    clock: StoppedClock = field(default_factory=lambda: StoppedClock(NOW))
+
+    async def assess(self, services: Sequence[Service], now: datetime) -> Sequence[Sequence[Budget]]:
+        del now
+        return [self.budgets.get(service.name, []) for service in services]
+
+    async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
+        del slo, now
+        return [(point.at, point.remaining) for point in burn_down(1.0, 0.2, points)]
+
+    async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
+        del slo, target
+        return now + timedelta(days=2)
+
+    def overview(self, freezer: Freezer) -> Overview:
+        return Overview(lambda: self.catalog, self, freezer, self.clock)
+
+
+def shop(*services: Service) -> Shop:
+    """Three services: checkout has spent most of its budget, search some, payments has no data."""
+    checkout = service("checkout", slo("checkout"), slo("checkout", "latency", 0.99))
+    offered = services or (checkout, service("search"), service("payments"))
+    stands: dict[str, list[Budget]] = {
+        each.name: [budget(promised, 100) for promised in each.slos] for each in offered
+    }
+    if not services:
+        stands["checkout"] = [budget(checkout.slos[0], 800, burst=3), budget(checkout.slos[1], 100)]
+        stands["payments"] = [
+            Budget(offered[2].slos[0], state="no_data", problem="prometheus did not answer")  # type: ignore[arg-type]
+        ]
+    return Shop(catalog(*offered), stands)
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Database]:
+    """A new database with all tables."""
+    async with Database(f"sqlite+aiosqlite:///{path / 'governor.db'}") as database:
+        async with database.transaction() as connection:
+            await connection.run_sync(metadata.create_all)
+        yield database
+
+
+def response(of: Shop, freezer: Freezer, database: Database, client: AsyncWebClient) -> Response:
+    """The incident room of a shop; nothing of it runs by itself."""
+
+    async def alone() -> bool:
+        return True
+
+    return Response(
+        database=database,
+        ledger=Ledger(database, Downtime(database).bad_seconds),
+        freezer=freezer,
+        client=client,
+        catalog=lambda: of.catalog,
+        clock=of.clock,
+        on_told=lambda: None,
+        is_mine=alone,
+    )
+
+
+def carried_out_at_once(incidents: Response) -> Incidents:
+    """What people can do with incidents, where whoever opens one waits until its channel is furnished."""
+
+    async def channel_of(id_: int, within_s: float) -> View:
+        del within_s
+        for _ in range(3):
+            await incidents.conductor.tick()
+        return await incidents.views.of(id_)
+
+    return Incidents(
+        incidents.responder,
+        incidents.views,
+        incidents.actions,
+        incidents.closing,
+        incidents.learning,
+        channel_of,
+    )
+
+
+@dataclass
+class Office:
+    """Everything that a test of the face touches."""
+
+    slack: SandboxServer
+    face: SlackFace
+    freezer: Freezer
+    database: Database
+    shop: Shop
+    url: str
+    flags: Switchboard
+    response: Response
+    client: AsyncWebClient
+
+    async def types(self, who: str, text: str, channel: str = "#general") -> Message:
+        """Let a person type a command; answer what they see next in that channel."""
+        before = len(self.slack.seen_by(who, channel))
+        await self.slack.person(who).says(text, channel)
+        await self.face.drain(10)
+        seen = self.slack.seen_by(who, channel)
+        assert len(seen) > before, "nobody answered"
+        return seen[-1]
+
+    async def presses(self, who: str, message: Message, action: str, channel: str = "#general") -> None:
+        await self.slack.person(who).acts(message, channel, action)
+        await self.face.drain(10)
+
+
+def switchboard(
+    of: Shop, overview: Overview, freezer: Freezer, database: Database, session: aiohttp.ClientSession
+) -> Switchboard:
+    """The shop's flags, in the bot's own store."""
+    return Switchboard(
+        overview=overview,
+        freezer=freezer,
+        database=database,
+        session=session,
+        clock=of.clock,
+        latest=of.budgets.get,
+        announce=FlagAnnouncer(lambda: of.catalog.workspace),
+        on_told=lambda: None,
+    )
+
+
+@asynccontextmanager
+async def open_office(path: Path, of: Shop, prefix: str = "") -> AsyncIterator[Office]:
+    """Start everything on free ports; at the end Slack must not have refused anything."""
+    async with (
+        SandboxServer(manifest=manifest("https://governor.example", prefix=prefix)) as slack,
+        aiohttp.ClientSession() as session,
+        opened(path) as database,
+    ):
+        naming = Naming(prefix)
+        client = Clients(slack.api_url, session, single_token=slack.bot_token, naming=naming).of(None)
+        freezer = Freezer(database, Announcer(lambda: of.catalog.workspace), unmet=unmet_requirements)
+        overview = of.overview(freezer)
+        flags = switchboard(of, overview, freezer, database, session)
+        incidents = response(of, freezer, database, client)
+        face = SlackFace(
+            overview=overview,
+            freezer=freezer,
+            toggles=flags.toggles,
+            ramps=flags.ramps,
+            incidents=carried_out_at_once(incidents),
+            database=database,
+            client=client,
+            clock=of.clock,
+            signing_secret=slack.signing_secret,
+            bot_token=slack.bot_token,
+            naming=naming,
+        )
+        app = web.Application()
+        SlackEndpoint(face.app).add_routes(app)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        slack.bot_url = f"http://{host}:{port}"
+        try:
+            await face.start()
+            yield Office(
+                slack, face, freezer, database, of, f"http://{host}:{port}", flags, incidents, client
+            )
+            await face.drain(10)
+        finally:
+            await runner.cleanup()

@@ -1,0 +1,126 @@
+"""The office where flags are changed: checkout and its flag, a protected environment, and who may what."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy import select, update
+
+from bot.budgets.budget import Budget, Events, assess
+from bot.catalog.catalog import FlagEnvironment, FlagSettings, Permissions, Service
+from bot.catalog.slo import Slo
+from bot.flags.flag import FlagState
+from bot.sandbox.fake_slack.model import Message
+from bot.store import audit
+from bot.store.audit import Entry
+from bot.store.tables.core import outbox
+from tests.support.examples import NOW, WORKSPACE, catalog, service
+from tests.support.slack_app import Office, open_office, shop
+
+FLAG = "new-checkout"
+FIVE_MINUTES = timedelta(minutes=5)
+WORKSPACE_WITH_FLAGS = replace(
+    WORKSPACE,
+    flags=FlagSettings(
+        environments=(
+            FlagEnvironment("production", protected=True, default=True),
+            FlagEnvironment("staging"),
+        )
+    ),
+    permissions=Permissions(
+        freeze=("@sre",),
+        exempt=("@sre",),
+        flags={"production": ("@checkout-devs", "@sre"), "staging": ("everyone",)},
+    ),
+)
+
+
+def burning(of: Slo, rate: float, remaining: float = 0.8) -> Budget:
+    """A budget that burns at `rate` over the guard's five minutes."""
+    allowed = 1_000_000 * (1 - of.objective)
+    recent = {FIVE_MINUTES: Events(rate * (1 - of.objective) * 1_000, 1_000)}
+    return assess(of, events=Events((1 - remaining) * allowed, 1_000_000), recent=recent, as_of=NOW)
+
+
+def with_flags(name: str = "checkout", *flags: str, **changes: Any) -> Service:
+    return replace(service(name), flags=flags or (FLAG,), **changes)
+
+
+@asynccontextmanager
+async def open_flag_office(path: Path, *services: Service) -> AsyncIterator[Office]:
+    offered = services or (with_flags(), service("search"))
+    of = shop(*offered)
+    of.catalog = catalog(*offered, workspace=WORKSPACE_WITH_FLAGS)
+    of.budgets = {each.name: [burning(promised, 0.5) for promised in each.slos] for each in offered}
+    async with open_flag_office_of(path, of) as office:
+        yield office
+
+
+open_flag_office_of = open_office
+
+
+async def state(office: Office, environment: str = "production", flag: str = FLAG) -> FlagState:
+    return await office.flags.toggles.backend.read(flag, environment)
+
+
+async def exposure(office: Office, environment: str = "production") -> float | None:
+    return (await state(office, environment)).exposure
+
+
+async def told(office: Office) -> Sequence[tuple[str, str, str]]:
+    """Every announcement: channel, occasion and text."""
+    async with office.database.reading() as connection:
+        query = select(outbox.c.channel, outbox.c.event_type, outbox.c.text).order_by(outbox.c.id)
+        return [(row.channel, row.event_type, row.text) for row in await connection.execute(query)]
+
+
+async def deliver(office: Office) -> Sequence[Message]:
+    """Post what waits in the outbox, as the courier would; answer the messages as Slack has them."""
+    client = AsyncWebClient(token=office.slack.bot_token, base_url=office.slack.api_url)
+    posted = []
+    async with office.database.transaction() as connection:
+        query = select(outbox).where(outbox.c.state == "waiting").order_by(outbox.c.id)
+        for row in (await connection.execute(query)).all():
+            await client.chat_postMessage(channel=row.channel, text=row.text, blocks=row.blocks)
+            posted.append(office.slack.messages(row.channel)[-1])
+            await connection.execute(update(outbox).where(outbox.c.id == row.id).values(state="sent"))
+    return posted
+
+
+async def audited(office: Office) -> Sequence[Entry]:
+    async with office.database.reading() as connection:
+        return [row.entry for row in await audit.read(connection)]
+
+
+async def changes(office: Office) -> Sequence[tuple[str, Any, Any, str, Any]]:
+    """Who changed the flag, from what to what, why, and approved by whom."""
+    found = []
+    for entry in await audited(office):
+        if entry.action == "flag.changed":
+            before: Mapping[str, Any] = entry.before or {}
+            after: Mapping[str, Any] = entry.after or {}
+            found.append((entry.actor, before["shown"], after["shown"], entry.reason, after["approved_by"]))
+    return found
+
+
+async def raised(office: Office, to: str = "25%") -> None:
+    """Let dana raise the flag in production, and sam approve."""
+    await office.types("dana", f"/flag rollout {FLAG} {to} small steps first", "#checkout")
+    asked = (await deliver(office))[-1]
+    await office.presses("sam", asked, "flag.approve", "#checkout")
+
+
+async def evaluated(office: Office, rate: float = 0.5, **changes: Any) -> None:
+    """Let checkout be evaluated, burning at that rate."""
+    promised = office.shop.catalog.services["checkout"].slos
+    office.shop.budgets["checkout"] = [burning(one, rate, **changes) for one in promised]
+    office.flags.evaluated(["checkout"])
+    await office.flags.tick()
+
+
+def later(office: Office, length: timedelta) -> None:
+    office.shop.clock.time += length

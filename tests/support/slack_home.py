@@ -1,0 +1,102 @@
+"""A home tab with something on it: an office with teams, a flag, and people who look."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from bot.catalog.catalog import Teams
+from bot.sandbox.fake_slack.model import Json, View
+from tests.support.examples import PERMISSIONS, service
+from tests.support.slack_app import Office
+from tests.support.slack_flags import (
+    FLAG,
+    WORKSPACE_WITH_FLAGS,
+    deliver,
+    open_flag_office,
+    with_flags,
+)
+
+RAMP = f"/flag ramp {FLAG} 1% 5% 25% every 30m the new till"
+
+
+@asynccontextmanager
+async def home_office(path: Path) -> AsyncIterator[Office]:
+    """Checkout is dana's and sam's and has a flag, search is priya's and sam's, payments omar's."""
+    services = (
+        with_flags(teams=Teams("@checkout-devs", "@sre")),
+        replace(service("search"), teams=Teams("@search-devs", "@sre")),
+        replace(service("payments"), teams=Teams("@payments-devs")),
+    )
+    async with open_flag_office(path, *services) as office:
+        permissions = replace(
+            WORKSPACE_WITH_FLAGS.permissions,
+            incidents=(*PERMISSIONS.incidents, "@search-devs", "@payments-devs"),
+        )
+        workspace = replace(WORKSPACE_WITH_FLAGS, permissions=permissions)
+        office.shop.catalog = replace(office.shop.catalog, workspace=workspace)
+        office.slack.rates.enabled = False
+        yield office
+
+
+async def ramp_begun(office: Office) -> None:
+    """Let dana ask for a ramp in production, sam approve it, and its first step be taken."""
+    await office.types("dana", RAMP)
+    asked = (await deliver(office))[-1]
+    await office.presses("sam", asked, "flag.approve", "#checkout")
+    await office.flags.tick()
+
+
+async def much_to_show(office: Office) -> None:
+    """Let something of everything stand on dana's tab."""
+    await ramp_begun(office)
+    await office.types("sam", "/action add test the rollback @dana due friday P0 for checkout")
+    await office.types("sam", "/action add write down how to drain a region @dana for search")
+    await office.types("dana", "/incident open Checkout *500s* <now> sev2 checkout")
+    await office.types("dana", "/incident open Stale index sev3 search")
+
+
+async def open_home(office: Office, who: str) -> View:
+    """Let a person open the tab; answer what they see."""
+    office.slack.person(who).opens_home()
+    await office.slack.settle()
+    await office.face.drain(10)
+    return home_of(office, who)
+
+
+def home_of(office: Office, who: str) -> View:
+    home = office.slack.person(who).home
+    assert home is not None
+    return home
+
+
+def blocks_of(office: Office, who: str) -> list[Json]:
+    blocks: list[Json] = home_of(office, who).content["blocks"]
+    return blocks
+
+
+def texts(blocks: list[Json]) -> list[str]:
+    """What stands in headings and paragraphs, from top to bottom."""
+    return [str(block["text"]["text"]) for block in blocks if block["type"] in {"header", "section"}]
+
+
+def buttons(blocks: list[Json]) -> list[tuple[str, str]]:
+    """Every button's label and name, from top to bottom."""
+    pressable = [
+        one for block in blocks for one in (*block.get("elements", ()), block.get("accessory") or {})
+    ]
+    return [(one["text"]["text"], one["action_id"]) for one in pressable if one.get("type") == "button"]
+
+
+async def presses_home(office: Office, who: str, action: str, view: View | None = None) -> None:
+    """Press the first button of that name: of the tab as it is now, or as it was shown before."""
+    shown = view or home_of(office, who)
+    await office.slack.person(who).acts_in_view(shown, action)
+    await office.face.drain(10)
+
+
+def direct(office: Office, who: str) -> list[str]:
+    """What the bot has told a person alone."""
+    user = office.slack.person(who).id
+    rooms = [room for room in office.slack.workspace.channels.values() if room.kind == "im"]
+    return [message.text for room in rooms if user in room.members for message in room.messages]

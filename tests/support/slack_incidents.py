@@ -1,0 +1,122 @@
+"""An office in which incidents are opened: services with teams, and the incident's channel at hand."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bot.catalog.catalog import Teams
+from bot.incidents.ports import View
+from bot.incidents.records.steps import RoomKind
+from bot.sandbox.fake_slack.model import Json, Message
+from bot.sandbox.fake_slack.request_sender import Ack
+from tests.support.examples import service, slo
+from tests.support.slack_app import Office, open_office, shop
+
+_EXPECTED = {"already_in_channel", "channel_canvas_already_exists"}
+"""Whoever opened it is invited once more with their team; a canvas is asked for before it is rewritten."""
+
+
+@dataclass
+class IncidentScene:
+    """An office, and what tests of incidents do in it again and again."""
+
+    office: Office
+
+    async def open(self, text: str = "Checkout 500s sev2 checkout", who: str = "dana") -> str:
+        """Open an incident in one line; answer the id of its channel."""
+        await self.office.types(who, f"/incident open {text}")
+        return self.channel_id(await self.view())
+
+    async def view(self, id_: int = 1) -> View:
+        return await self.office.response.views.of(id_)
+
+    def channel_id(self, view: View, kind: RoomKind = RoomKind.INCIDENT) -> str:
+        channel_id = view.channel_id(kind)
+        assert channel_id is not None
+        return channel_id
+
+    async def work(self) -> None:
+        """Carry out what is written down."""
+        for _ in range(3):
+            await self.office.response.conductor.tick()
+
+    async def card(self, channel: str, kind: RoomKind = RoomKind.INCIDENT, id_: int = 1) -> Message:
+        """Post the card as it stands; answer it as it lies in the channel."""
+        message = self.office.response.conductor._voice.card(await self.view(id_), kind)
+        await self.office.client.chat_postMessage(
+            channel=channel, text=message.text, blocks=list(message.blocks)
+        )
+        return self.office.slack.messages(channel)[-1]
+
+    async def presses(self, who: str, message: Message, channel: str, action: str) -> None:
+        await self.office.presses(who, message, action, channel)
+
+    async def says(self, who: str, text: str, channel: str) -> Ack | None:
+        """Type a command that opens a form."""
+        ack = await self.office.slack.person(who).says(text, channel)
+        await self.office.face.drain(10)
+        return ack
+
+    def form(self, who: str) -> Json:
+        """Answer the form on a person's screen."""
+        modal = self.office.slack.person(who).modal
+        assert modal is not None
+        return modal.content
+
+    async def submits(self, who: str, **values: Json) -> dict[str, str]:
+        """Fill the form on top in, each input by its name, and submit it; answer what is wrong."""
+        filled = {name: {name: entry} for name, entry in values.items()}
+        faults = await self.office.slack.person(who).submits(filled)
+        await self.office.face.drain(10)
+        return faults
+
+    def last(self, who: str, channel: str = "#general") -> Message:
+        """Answer what a person sees last in a channel."""
+        return self.office.slack.seen_by(who, channel)[-1]
+
+
+@asynccontextmanager
+async def incident_scene(path: Path) -> AsyncIterator[IncidentScene]:
+    """Checkout and search have teams; payments has none."""
+    checkout = replace(service("checkout", slo("checkout")), teams=Teams("@checkout-devs", "@sre"))
+    search = replace(service("search"), teams=Teams("@search-devs", "@sre"))
+    async with open_office(path, shop(checkout, search, service("payments"))) as office:
+        office.slack.rates.enabled = False
+        yield IncidentScene(office)
+        refused = [made for made in office.slack.refused if made.error not in _EXPECTED]
+        assert not refused
+
+
+def typed(text: str) -> Json:
+    """What an input for words holds."""
+    return {"type": "plain_text_input", "value": text}
+
+
+def number(text: str) -> Json:
+    """What an input for a number holds."""
+    return {"type": "number_input", "value": text}
+
+
+def chosen(value: str) -> Json:
+    """What a menu holds."""
+    return {"type": "static_select", "selected_option": _option(value)}
+
+
+def several(*values: str) -> Json:
+    """What a menu for several holds."""
+    return {"type": "multi_static_select", "selected_options": [_option(value) for value in values]}
+
+
+def ticked() -> Json:
+    """What a ticked box holds."""
+    return {"type": "checkboxes", "selected_options": [_option("yes")]}
+
+
+def picked(seconds: float) -> Json:
+    """What an input for a day and time holds."""
+    return {"type": "datetimepicker", "selected_date_time": int(seconds)}
+
+
+def _option(value: str) -> Json:
+    return {"text": {"type": "plain_text", "text": value}, "value": value}

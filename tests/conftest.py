@@ -6,7 +6,7 @@ The long stories come first, so that the short tests fill the gaps beside them.
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.stores import postgresql, server, url
+from tests.support.stores import postgresql, server, url
 
 __all__ = ["postgresql", "server", "url"]
 

@@ -43,7 +43,7 @@ Row = tuple[str, str, str, str, str]
 
 
 async def run(seconds: float, slos: int) -> list[Row]:
-    """Answer a row for each figure: what, ours, the peer's, the ratio, the target."""
+    """Return a row for each figure: what, ours, the peer's, the ratio, the target."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         return [

@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp import web
 
 from bench.load import Commands, Timing, saturating, steady
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.manifest import manifest
 from tests.support.running import running_governor
 from tests.support.servers import free_port
@@ -60,7 +60,7 @@ async def answers_elsewhere() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def bare_bolt() -> AsyncIterator[str]:
-    """Run the peer; answer its address."""
+    """Run the peer; return its address."""
     port = free_port()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.bare_bolt", str(port), SECRET, stdout=asyncio.subprocess.DEVNULL
@@ -81,13 +81,13 @@ async def bare_bolt() -> AsyncIterator[str]:
 
 
 async def measure(folder: Path, *, seconds: float = SECONDS) -> dict[str, tuple[Timing, Timing]]:
-    """Answer for `steady` and `saturated` our timing and the peer's, taken in turn."""
+    """Return for `steady` and `saturated` our timing and the peer's, taken in turn."""
     policies = folder / "policies"
     policies.mkdir()
     (policies / "all.yaml").write_text(shop(SERVICES))
     async with AsyncExitStack() as stack:
         response_url = await stack.enter_async_context(answers_elsewhere())
-        slack = await stack.enter_async_context(SandboxServer(manifest=manifest("https://bench.example")))
+        slack = await stack.enter_async_context(FakeSlackServer(manifest=manifest("https://bench.example")))
         ours = await stack.enter_async_context(
             running_governor(policies=policies, slack=slack, folder=folder, LOG_LEVEL="error")
         )

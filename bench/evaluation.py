@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import yaml
 
-from bot.budgets.assessment import Question, assess_all
+from bot.budgets.assessment import AssessmentRequest, assess_all
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.ledger.ledger import Ledger
@@ -24,7 +24,7 @@ from bot.catalog.catalog import Catalog, Service, Teams, Workspace
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy
 from bot.catalog.slo import CounterSli, Slo
 from bot.catalog.window import RollingWindow, Span
-from bot.freezes.hold_registry import Freezer
+from bot.freezes.hold_registry import HoldRegistry
 from bot.serving import spare_collections
 from bot.store.database import Database
 from bot.store.migrate import migrate
@@ -61,7 +61,7 @@ class StandingClock:
         self.time = now
 
     def now(self) -> datetime:
-        """Answer the time that was set."""
+        """Return the time that was set."""
         return self.time
 
     async def sleep(self, seconds: float) -> None:
@@ -90,7 +90,7 @@ def _samples(slos: int, times: Sequence[int], first: int) -> Iterator[str]:
 
 
 def services(slos: int, window: timedelta = timedelta(days=_DAYS)) -> list[Service]:
-    """Answer services with ten SLOs each."""
+    """Return services with ten SLOs each."""
     return [
         Service(
             name=f"service-{number}",
@@ -132,7 +132,7 @@ async def measure(folder: Path, slos: int) -> Evaluated:
         )
         ledger = Ledger(database)
         await ledger.enrol(catalog.slos)
-        freezer = Freezer(database, lambda _occasion: ())
+        freezer = HoldRegistry(database, lambda _occasion: ())
 
         async def assessed(found: Assessed, now: datetime) -> None:
             await freezer.judge_all(found, now)
@@ -164,7 +164,7 @@ async def measure(folder: Path, slos: int) -> Evaluated:
 def slo_generator(
     folder: Path, url: str, slos: int, count: int, at: datetime
 ) -> tuple[float, dict[str, float]]:
-    """Answer the peer's seconds for about so many of the SLOs, and what it finds remaining."""
+    """Return the peer's seconds for about so many of the SLOs, and what it finds remaining."""
     home = folder / f"slo-generator-{count}"
     home.mkdir()
     sample = range(0, slos, max(1, slos // count))[:count]
@@ -236,7 +236,7 @@ def _remaining(output: str) -> dict[str, float]:
 
 
 def peer() -> Path:
-    """Install slo-generator into a virtual environment of its own, once; answer its program."""
+    """Install slo-generator into a virtual environment of its own, once; return its program."""
     program = _VENV.absolute() / "bin" / "slo-generator"
     if not program.exists():
         subprocess.run([sys.executable, "-m", "venv", str(_VENV)], check=True)
@@ -279,7 +279,9 @@ async def windows(folder: Path, slos: int = 100) -> Windows:
         # In turns, so that a machine that is slow for a while is slow for both.
         for _ in range(_ROUNDS):
             for days in (90, 7):
-                asked = [Question(slo) for s in services(slos, timedelta(days=days)) for slo in s.slos]
+                asked = [
+                    AssessmentRequest(slo) for s in services(slos, timedelta(days=days)) for slo in s.slos
+                ]
                 ledger = Ledger(database)
                 await ledger.enrol([question.slo for question in asked])
                 first[days].append(await _timed(assess_all(ledger, asked, now, _EVERY)))

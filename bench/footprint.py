@@ -14,7 +14,7 @@ from bot.budgets.source import Bucket
 from bot.catalog.slo import Slo
 from bot.catalog.window import Span
 from bot.policy.loader import load
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.manifest import manifest
 from bot.store.database import Database
 from bot.store.migrate import migrate
@@ -40,7 +40,7 @@ async def measure(folder: Path, slos: int) -> Footprint:
     policies.mkdir()
     (policies / "all.yaml").write_text(shop(slos, f"{_DAYS}d"))
     await _remember(folder, load(policies).slos)
-    async with SandboxServer(manifest=manifest("https://bench.example")) as slack:
+    async with FakeSlackServer(manifest=manifest("https://bench.example")) as slack:
         running = running_governor(policies=policies, slack=slack, folder=folder, LOG_LEVEL="error")
         async with running as bot:
             await bot.terminate()

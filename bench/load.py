@@ -13,7 +13,7 @@ import aiohttp
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Answer times in milliseconds, and how many requests failed."""
+    """Return times in milliseconds, and how many requests failed."""
 
     p50_ms: float
     p99_ms: float
@@ -31,7 +31,7 @@ class Commands:
         self._count = 0
 
     async def send(self, session: aiohttp.ClientSession) -> float | None:
-        """Send one command; answer the seconds that its ack took, None for a failure."""
+        """Send one command; return the seconds that its ack took, None for a failure."""
         body, headers = self._request()
         began = time.perf_counter()
         try:

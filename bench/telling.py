@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.sandbox.fake_slack.model import Message
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.sandbox.fake_slack.slack_facts import CALLS_A_MINUTE
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.manifest import manifest
@@ -71,7 +71,7 @@ class Stage:
     """A bot, its Slack, and when each message was seen there first."""
 
     bot: Bot
-    slack: SandboxServer
+    slack: FakeSlackServer
     policies: Path
     seen_at: dict[str, float] = field(default_factory=dict)
 
@@ -82,13 +82,13 @@ class Stage:
         assert status == 202, answer
 
     def frozen(self, channel: str) -> list[Message]:
-        """Answer the messages of a channel that tell of freezes by the budget."""
+        """Return the messages of a channel that tell of freezes by the budget."""
         return [
             one for one in self.slack.messages(channel) if _kind(one) in {"service_frozen", "several_changes"}
         ]
 
     async def slowly(self, condition: Callable[[], Any], within_s: float) -> float:
-        """Wait for what the stand-in shows, and answer how many seconds it took."""
+        """Wait for what the stand-in shows, and return how many seconds it took."""
         began = time.perf_counter()
         await self.slack.until(condition, within_s=within_s)
         return time.perf_counter() - began
@@ -104,7 +104,7 @@ async def fan_out(folder: Path, services: int) -> FanOut:
     policies.mkdir()
     (policies / "all.yaml").write_text(shop(services, 90))
     names = [f"service-{number}" for number in range(services)]
-    async with SandboxServer(manifest=manifest("https://bench.example")) as slack:
+    async with FakeSlackServer(manifest=manifest("https://bench.example")) as slack:
         rooms = [slack.workspace.create_channel(name, BOT_USER_ID) for name in names]
         running = running_governor(policies=policies, slack=slack, folder=folder, LOG_LEVEL="error")
         async with running as bot:
@@ -136,13 +136,13 @@ async def fan_out(folder: Path, services: int) -> FanOut:
 
 
 def _lines(stage: Stage) -> int:
-    """Answer how many freezes the announcements channel has been told."""
+    """Return how many freezes the announcements channel has been told."""
     payloads = [(one.metadata or {}).get("event_payload", {}) for one in stage.frozen("#releases")]
     return sum(len(payload.get("keys", (payload,))) for payload in payloads)
 
 
 async def _talk(stage: Stage) -> dict[str, float]:
-    """Freeze, lift, ask and open incidents until cancelled; answer how long the slowest of each took."""
+    """Freeze, lift, ask and open incidents until cancelled; return how long the slowest of each took."""
     slowest = dict.fromkeys((_FREEZE, _INCIDENT, _ANSWER), 0.0)
     slack, sam, number = stage.slack, stage.slack.person("sam"), 0
 
@@ -180,13 +180,13 @@ async def _talk(stage: Stage) -> dict[str, float]:
 
 
 async def crossing(folder: Path) -> float:
-    """Answer the seconds from the events that overspend a budget to the message, the worst of several."""
+    """Return the seconds from the events that overspend a budget to the message, the worst of several."""
     policies = folder / "crossing"
     policies.mkdir()
     (policies / "all.yaml").write_text(shop(CROSSINGS, 99))
     home = folder / "crossing-home"
     home.mkdir()
-    async with SandboxServer(manifest=manifest("https://bench.example")) as slack:
+    async with FakeSlackServer(manifest=manifest("https://bench.example")) as slack:
         for number in range(CROSSINGS):
             slack.workspace.create_channel(f"service-{number}", BOT_USER_ID)
         running = running_governor(policies=policies, slack=slack, folder=home, LOG_LEVEL="error")

@@ -8,7 +8,7 @@ from bot.settings import Settings, read_settings
 
 
 def ask_bot(url: str | None, path: str, **params: str | None) -> dict[str, Any]:
-    """Answer the JSON object at `/api/v1/{path}` of the bot at `url`; ends the command where it cannot."""
+    """Return the JSON object at `/api/v1/{path}` of the bot at `url`; ends the command where it cannot."""
     settings = read_settings()
 
     async def ask() -> dict[str, Any]:
@@ -22,11 +22,11 @@ def ask_bot(url: str | None, path: str, **params: str | None) -> dict[str, Any]:
 
 
 def base_of(settings: Settings, url: str | None) -> str:
-    """Answer where the bot listens."""
+    """Return where the bot listens."""
     return url or f"http://{settings.host}:{settings.port}"
 
 
 def token_of(settings: Settings) -> str | None:
-    """Answer the API token of the environment."""
+    """Return the API token of the environment."""
     token = settings.governor_api_token
     return token.get_secret_value() if token else None

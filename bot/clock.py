@@ -14,7 +14,7 @@ class Clock(Protocol):
     """Where loops get the time from."""
 
     def now(self) -> datetime:
-        """Answer the current time, aware, in UTC."""
+        """Return the current time, aware, in UTC."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -26,7 +26,7 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """Answer the machine's time in UTC."""
+        """Return the machine's time in UTC."""
         return datetime.now(UTC)
 
     async def sleep(self, seconds: float) -> None:
@@ -49,7 +49,7 @@ class SharedClock(SystemClock):
         self._seen_at_s = 0.0
 
     def now(self) -> datetime:
-        """Answer the shared time in UTC."""
+        """Return the shared time in UTC."""
         if self._seen is None:
             return super().now()
         return self._seen + timedelta(seconds=time.monotonic() - self._seen_at_s)
@@ -85,7 +85,7 @@ class SimulatedClock:
         self._speed = value
 
     def now(self) -> datetime:
-        """Answer the simulated time in UTC."""
+        """Return the simulated time in UTC."""
         return self._origin + timedelta(seconds=(time.monotonic() - self._since) * self._speed)
 
     async def sleep(self, seconds: float) -> None:

@@ -16,7 +16,7 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def percent(fraction: float | None) -> str:
-    """Answer a fraction as `−99.8 %`. Only a whole budget reads 100 %, only an exact nothing 0 %."""
+    """Return a fraction as `−99.8 %`. Only a whole budget reads 100 %, only an exact nothing 0 %."""
     if fraction is None or not math.isfinite(fraction):
         return UNKNOWN
     value = fraction * 100
@@ -30,7 +30,7 @@ def percent(fraction: float | None) -> str:
 
 
 def share(fraction: float) -> str:
-    """Answer a threshold or objective as short as it can be: `10 %`, `99.95 %`."""
+    """Return a threshold or objective as short as it can be: `10 %`, `99.95 %`."""
     return f"{_signed(f'{fraction * 100:.6g}')}{_NBSP}%"
 
 
@@ -46,14 +46,14 @@ def _signed(number: str) -> str:
 
 
 def burn(rate: float | None) -> str:
-    """Answer a burn rate as `14.4×`."""
+    """Return a burn rate as `14.4×`."""
     if rate is None or not math.isfinite(rate):
         return UNKNOWN
     return f"{_number(rate, 0 if abs(rate) >= 100 else 1)}×"
 
 
 def events(count: float | None) -> str:
-    """Answer a number of events, with fractions only where they show: `1,234 events`."""
+    """Return a number of events, with fractions only where they show: `1,234 events`."""
     if count is None or not math.isfinite(count):
         return UNKNOWN
     digits = 1 if abs(count) < 10 and abs(count - round(count)) >= 0.05 else 0
@@ -62,7 +62,7 @@ def events(count: float | None) -> str:
 
 
 def minutes(value: float | None) -> str:
-    """Answer minutes as `10.1 min` or, from an hour on, `1 h 12 min`; seconds below one minute."""
+    """Return minutes as `10.1 min` or, from an hour on, `1 h 12 min`; seconds below one minute."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     if abs(value) < 1:
@@ -76,7 +76,7 @@ def minutes(value: float | None) -> str:
 
 
 def duration(length: timedelta) -> str:
-    """Answer a length of time in its two largest units: `1 h 12 min`, `30 d`."""
+    """Return a length of time in its two largest units: `1 h 12 min`, `30 d`."""
     left = max(0, round(length.total_seconds()))
     parts: list[str] = []
     for unit, seconds in _UNITS:
@@ -89,7 +89,7 @@ def duration(length: timedelta) -> str:
 
 
 def from_now(at: datetime, now: datetime) -> str:
-    """Answer how far off a time is: `in 3 h`, `now`, `2 d ago`."""
+    """Return how far off a time is: `in 3 h`, `now`, `2 d ago`."""
     apart = at - now
     if abs(apart) < timedelta(minutes=1):
         return "now"
@@ -98,7 +98,7 @@ def from_now(at: datetime, now: datetime) -> str:
 
 
 def window(of: Window) -> str:
-    """Answer what an SLO is judged over: `30 d`, `this month`."""
+    """Return what an SLO is judged over: `30 d`, `this month`."""
     match of:
         case RollingWindow(length):
             return duration(length)
@@ -109,7 +109,7 @@ def window(of: Window) -> str:
 
 
 def listed(items: Sequence[str], conjunction: str = "and") -> str:
-    """Answer `a, b and c`."""
+    """Return `a, b and c`."""
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])} {conjunction} {items[-1]}"

@@ -8,7 +8,7 @@ from bot.catalog.catalog import Catalog, Service
 from bot.metrics import Metrics
 
 
-class Gauges:
+class BudgetGauges:
     """Writes what is known into the metrics, and takes out what the policies no longer name."""
 
     def __init__(self, metrics: Metrics) -> None:

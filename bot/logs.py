@@ -40,7 +40,7 @@ def hide(secrets: Iterable[str]) -> None:
 
 
 def crash_dump(error: BaseException) -> str:
-    """Answer the traceback of an error that nobody expected, without secrets or values of variables."""
+    """Return the traceback of an error that nobody expected, without secrets or values of variables."""
     return masked("".join(traceback.format_exception(error)), _masker.secrets)
 
 

@@ -9,7 +9,7 @@ _MASK = "***"
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """Answer the text with every secret of at least six characters replaced by asterisks."""
+    """Return the text with every secret of at least six characters replaced by asterisks."""
     # The longest first: a secret may contain another.
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SHORTEST:

@@ -14,12 +14,12 @@ import structlog
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.app.governor import AddRoutes, BadToken, Governor
+from bot.app.governor import AddRoutes, BadTokenError, Governor
 from bot.clock import Clock, SimulatedClock
-from bot.policy.faults import PolicyFaults
+from bot.policy.faults import PolicyError
 from bot.settings import Settings
 from bot.slack.manifest import manifest
-from bot.store.encryption import SealError
+from bot.store.encryption import EncryptionError
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ async def serve(
     routes: Sequence[AddRoutes] = (),
     stopping: asyncio.Event | None = None,
 ) -> int:
-    """Run a bot until SIGTERM, SIGINT or `stopping`; answer the exit code."""
+    """Run a bot until SIGTERM, SIGINT or `stopping`; return the exit code."""
     try:
         async with Governor(settings, clock=clock, routes=routes) as governor:
             loop = asyncio.get_running_loop()
@@ -43,13 +43,13 @@ async def serve(
                 await governor.run()
             finally:
                 ending.cancel()
-    except PolicyFaults as found:
+    except PolicyError as found:
         faults = "\n".join(str(fault) for fault in found.faults)
         return _refuse(f"{faults}\ngovernor: the policies in {settings.policies_dir} have faults")
-    except SealError as error:
+    except EncryptionError as error:
         return _refuse(f"governor: {error}")
     except BaseExceptionGroup as group:
-        bad, rest = group.split(BadToken)
+        bad, rest = group.split(BadTokenError)
         if rest is not None or bad is None:
             raise
         return _refuse(f"governor: {bad.exceptions[0]}")

@@ -17,7 +17,7 @@ SECRET = "a signing secret"
 
 
 def shared(ahead: timedelta) -> SharedClock:
-    """Answer a clock whose database is so far ahead of this machine."""
+    """Return a clock whose database is so far ahead of this machine."""
     clock = SharedClock()
     clock.set(datetime.now(UTC) + ahead, time.monotonic())
     return clock

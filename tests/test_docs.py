@@ -11,7 +11,7 @@ import pytest
 
 from bot.http.openapi_descriptions import DESCRIBED
 from bot.http.rights import MEANING
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from tests.support.paths import ROOT
@@ -31,7 +31,7 @@ async def test_the_commands_of_every_page_work_word_for_word_in_a_fresh_environm
     clone = tmp_path / "clone"
     copy_tree(clone)
     async with (
-        SandboxServer(manifest=manifest("https://governor.example")) as slack,
+        FakeSlackServer(manifest=manifest("https://governor.example")) as slack,
         running_prometheus(tmp_path) as prometheus,
     ):
         shell = Shell(clone, environment(tmp_path, slack, prometheus.url))
@@ -74,7 +74,7 @@ def copy_tree(to: Path) -> None:
         shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def environment(folder: Path, slack: SandboxServer, prometheus: str) -> dict[str, str]:
+def environment(folder: Path, slack: FakeSlackServer, prometheus: str) -> dict[str, str]:
     """What somebody has set who followed the pages to their tables; nothing of this environment's own."""
     ours = {name.upper() for name in Settings.model_fields}
     kept = {

@@ -8,8 +8,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.sandbox.fake_slack.fault_injection import Fault
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from tests.stories.conftest import POLICIES
@@ -24,7 +24,7 @@ SECRET_SETTINGS = [
 
 
 def marked(name: str) -> str:
-    """Answer a secret that is found wherever it appears; in the form of a key, which suits all others."""
+    """Return a secret that is found wherever it appears; in the form of a key, which suits all others."""
     return f"{MARK}{name.replace('_', '')}".ljust(43, "x") + "="
 
 
@@ -51,7 +51,7 @@ def governor(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
 async def test_a_running_bot_that_meets_every_fault_logs_no_secret(tmp_path: Path, log_format: str) -> None:
     policies = write_policies(tmp_path / "policies")
     async with (
-        SandboxServer(
+        FakeSlackServer(
             manifest=manifest("https://governor.example"),
             bot_token=SECRETS["SLACK_BOT_TOKEN"],
             signing_secret=SECRETS["SLACK_SIGNING_SECRET"],
@@ -76,7 +76,7 @@ async def test_a_running_bot_that_meets_every_fault_logs_no_secret(tmp_path: Pat
                         shown.append(await answer.text())
             await gateway.until_connected(1)
             gateway.connections[0].drop()
-            for fault in (Fault.SERVER_ERROR, Fault.RATE_LIMITED, Fault.CUT):
+            for fault in (InjectedFault.SERVER_ERROR, InjectedFault.RATE_LIMITED, InjectedFault.CUT):
                 slack.faults.once(fault, "chat.postMessage")
             (policies / "all.yaml").write_text("apiVersion: governor/v1\nkind: Nothing\n")
             await eventually(

@@ -13,27 +13,34 @@ from aiohttp import web
 
 from bot.catalog.catalog import FlagSettings
 from bot.clock import Clock
-from bot.flags.backend import Applied, Capabilities, FlagBackend, HistoryEntry, Misconfigured, Plan
+from bot.flags.backend import (
+    AppliedChange,
+    BackendCapabilities,
+    ChangePlan,
+    FlagBackend,
+    HistoryEntry,
+    MisconfiguredError,
+)
 from bot.flags.backends.local import LocalBackend, LocalSettings
 from bot.flags.backends.settings import read_settings
 from bot.flags.change import FlagChange
-from bot.flags.changes.event_publisher import Announce, Teller
-from bot.flags.changes.executor import Toggles
-from bot.flags.changes.recorder import Recorder
+from bot.flags.changes.event_publisher import Announce, EventPublisher
+from bot.flags.changes.executor import ChangeExecutor
+from bot.flags.changes.recorder import ChangeRecorder
 from bot.flags.evaluation import LocalFlag
 from bot.flags.flag import FlagState
 from bot.flags.ownership import Latest, find_environment
-from bot.flags.ramp_keeper import RampKeeper
-from bot.flags.ramps.control import Ramps
+from bot.flags.ramp_keeper import RampWriter
+from bot.flags.ramps.control import RampControl
 from bot.flags.ramps.runner import RampRunner
-from bot.flags.registry import Surroundings, open_backend
-from bot.flags.safeguards.drift import Drift
-from bot.flags.safeguards.exhaustion import Lowering
-from bot.flags.safeguards.guard_runner import Canary
-from bot.flags.safeguards.reverter import BringBack
-from bot.flags.safeguards.timers import Timers
-from bot.freezes.hold_registry import Freezer
-from bot.freezes.status import Overview
+from bot.flags.registry import BackendContext, open_backend
+from bot.flags.safeguards.drift import DriftDetector
+from bot.flags.safeguards.exhaustion import ExhaustionSafeguard
+from bot.flags.safeguards.guard_runner import GuardRunner
+from bot.flags.safeguards.reverter import Reverter
+from bot.flags.safeguards.timers import RevertTimers
+from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.status import StatusReader
 from bot.http.ofrep import Ofrep
 from bot.store.database import Database
 
@@ -44,7 +51,7 @@ _SETTLE_EVERY = timedelta(seconds=5)
 _REFRESH_EVERY = timedelta(seconds=5)
 
 
-class Switchboard:
+class Flags:
     """Everything about flags. `latest` answers the budgets as of a service's last evaluation.
 
     `is_mine` tells whether this replica does what needs no evaluation; the flags of a service are looked
@@ -54,8 +61,8 @@ class Switchboard:
     def __init__(
         self,
         *,
-        overview: Overview,
-        freezer: Freezer,
+        overview: StatusReader,
+        freezer: HoldRegistry,
         database: Database,
         session: aiohttp.ClientSession,
         clock: Clock,
@@ -66,25 +73,25 @@ class Switchboard:
     ) -> None:
         self._overview = overview
         self._clock = clock
-        self._around = Surroundings(session, database, clock, self._environments, self._declared)
+        self._around = BackendContext(session, database, clock, self._environments, self._declared)
         self._opened: tuple[FlagSettings, FlagBackend] | None = None
         self._is_mine = is_mine
         self._evaluated: set[str] = set()
         self._woken = asyncio.Event()
         self._settled_at = self._refreshed_at = clock.now() - _SETTLE_EVERY
-        teller = Teller(lambda: overview.catalog, announce, on_told)
-        recorder = Recorder(database, lambda: overview.catalog, teller, clock, latest)
-        keeper = RampKeeper(database, teller, clock)
-        self.toggles = Toggles(lambda: self.backend, recorder, overview, clock)
-        self.ramps = Ramps(self.toggles, keeper)
-        bring_back = BringBack(self.toggles, database, teller, clock)
+        teller = EventPublisher(lambda: overview.catalog, announce, on_told)
+        recorder = ChangeRecorder(database, lambda: overview.catalog, teller, clock, latest)
+        keeper = RampWriter(database, teller, clock)
+        self.toggles = ChangeExecutor(lambda: self.backend, recorder, overview, clock)
+        self.ramps = RampControl(self.toggles, keeper)
+        bring_back = Reverter(self.toggles, database, teller, clock)
         self._runner = RampRunner(self.toggles, keeper, overview, latest)
-        self._canary = Canary(self.toggles, bring_back, database, latest)
-        self._timers = Timers(bring_back, database, teller)
-        self._lowering = Lowering(
+        self._canary = GuardRunner(self.toggles, bring_back, database, latest)
+        self._timers = RevertTimers(bring_back, database, teller)
+        self._lowering = ExhaustionSafeguard(
             self.toggles, bring_back, freezer, database=database, clock=clock, latest=latest
         )
-        self._drift = Drift(self.toggles, freezer, database, teller, clock)
+        self._drift = DriftDetector(self.toggles, freezer, database, teller, clock)
 
     @property
     def backend(self) -> FlagBackend:
@@ -98,7 +105,7 @@ class Switchboard:
     def add_routes(self, app: web.Application) -> None:
         """Serve evaluations of the `local` backend over OFREP."""
         served = Ofrep(
-            _Served(self), lambda: find_environment(self._overview.catalog, None).name, self._secret()
+            _LocalFlags(self), lambda: find_environment(self._overview.catalog, None).name, self._secret()
         )
         served.add_routes(app)
 
@@ -142,9 +149,9 @@ class Switchboard:
         await self._drift.tick()
 
     def _secret(self) -> str | None:
-        """Answer the token that evaluations must bear, if any; a wrong setting serves no flag at all."""
+        """Return the token that evaluations must bear, if any; a wrong setting serves no flag at all."""
         settings = self._overview.catalog.workspace.flags
-        if settings.backend != "local" or isinstance(self.backend, _Broken):
+        if settings.backend != "local" or isinstance(self.backend, _MisconfiguredBackend):
             return None
         token = read_settings(LocalSettings, "local", settings.backend_settings).token
         return token.get_secret_value() if token else None
@@ -152,9 +159,9 @@ class Switchboard:
     def _open(self, settings: FlagSettings) -> FlagBackend:
         try:
             return open_backend(settings.backend, settings.backend_settings, self._around)
-        except Misconfigured as fault:
+        except MisconfiguredError as fault:
             log.warning("flag_backend_misconfigured", name=settings.backend, error=str(fault))
-            return _Broken(settings.backend, fault)
+            return _MisconfiguredBackend(settings.backend, fault)
 
     def _environments(self) -> Collection[str]:
         return [one.name for one in self._overview.catalog.workspace.flags.environments]
@@ -163,29 +170,29 @@ class Switchboard:
         return {flag for service in self._overview.catalog.services.values() for flag in service.flags}
 
 
-class _Served:
+class _LocalFlags:
     """What OFREP serves: the `local` backend's flags, nothing where another system has them."""
 
-    def __init__(self, board: Switchboard) -> None:
+    def __init__(self, board: Flags) -> None:
         self._board = board
 
     def served(self, environment: str) -> Mapping[str, LocalFlag] | None:
-        """Answer the environment's flags by key."""
+        """Return the environment's flags by key."""
         backend = self._board.backend
         return backend.served(environment) if isinstance(backend, LocalBackend) else None
 
     def served_flag(self, environment: str, key: str) -> LocalFlag | None:
-        """Answer one flag."""
+        """Return one flag."""
         backend = self._board.backend
         return backend.served_flag(environment, key) if isinstance(backend, LocalBackend) else None
 
 
-class _Broken:
+class _MisconfiguredBackend:
     """Stands for a flag system whose settings are wrong: every question is answered with what is."""
 
-    capabilities = Capabilities(finest_share=None)
+    capabilities = BackendCapabilities(finest_share=None)
 
-    def __init__(self, name: str, fault: Misconfigured) -> None:
+    def __init__(self, name: str, fault: MisconfiguredError) -> None:
         self.name = name
         self._fault = fault
 
@@ -197,13 +204,13 @@ class _Broken:
         del flag, environment
         raise self._fault
 
-    async def plan(self, flag: str, environment: str, change: FlagChange) -> Plan:
+    async def plan(self, flag: str, environment: str, change: FlagChange) -> ChangePlan:
         del flag, environment, change
         raise self._fault
 
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
-    ) -> Applied:
+    ) -> AppliedChange:
         del flag, environment, change, version, note
         raise self._fault
 

@@ -11,59 +11,59 @@ import structlog
 from aiohttp import web
 from slack_sdk.errors import SlackApiError
 
-from bot.app.flags import Switchboard
-from bot.app.incidents import Response
-from bot.app.installations import Installing, open_installations
-from bot.app.readiness import Probes
+from bot.app.flags import Flags
+from bot.app.incidents import Incidents
+from bot.app.installations import SlackInstallations, open_installations
+from bot.app.readiness import ReadinessChecks
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.ledger.pushed_events import Pushed, PushedEvent
-from bot.budgets.sources.registry import Sources
+from bot.budgets.ledger.pushed_events import PushedEvent, PushResult
+from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock, SharedClock, SystemClock
-from bot.deployments.recorder import Recorder
-from bot.freezes.hold_registry import Freezer
-from bot.freezes.status import Overview
-from bot.gauges import Gauges
+from bot.deployments.recorder import DeploymentRecorder
+from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.status import StatusReader
+from bot.gauges import BudgetGauges
 from bot.http.api import Api
 from bot.http.auth import EnvironmentToken
 from bot.http.deployments import DeploymentsEndpoint
 from bot.http.events import EventsEndpoint
 from bot.http.github import GitHubWebhook
-from bot.http.health import Operations
+from bot.http.health import HealthEndpoint
 from bot.http.openapi import OpenApi
 from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
 from bot.http.tokens import KnownTokens
 from bot.incidents.cost import Costs, Downtime
 from bot.incidents.records.actions import unmet_requirements
-from bot.incidents.report_reader import Learning
+from bot.incidents.report_reader import ReportReader
 from bot.logs import hide
 from bot.metrics import Metrics
 from bot.policy.discovery import Discovery
-from bot.policy.faults import Fault
+from bot.policy.faults import PolicyFault
 from bot.policy.secrets import secrets_of
 from bot.policy.watcher import PolicyWatcher
 from bot.settings import Settings
 from bot.slack.announcements.deployments import DeploymentAnnouncer
-from bot.slack.announcements.freezes import Announcer
-from bot.slack.announcements.policy_faults import PolicyNews
-from bot.slack.app import SlackFace
-from bot.slack.command_prefix import Naming
-from bot.slack.delivery.channel_queue import Timing
-from bot.slack.delivery.dispatcher import Courier
+from bot.slack.announcements.freezes import FreezeAnnouncer
+from bot.slack.announcements.policy_faults import PolicyFaultAnnouncer
+from bot.slack.app import SlackApp
+from bot.slack.command_prefix import CommandPrefix
+from bot.slack.delivery.channel_queue import DeliveryTiming
+from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.slack.events_endpoint import SlackEndpoint, verify_by
 from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.socket_mode import SocketMode
-from bot.slack.uninstall import Departures
+from bot.slack.uninstall import UninstallHandler
 from bot.slack.webapi.clients import Clients
-from bot.slack.webapi.errors import SlackFault, fault_of
+from bot.slack.webapi.errors import SlackError, fault_of
 from bot.store import idempotency as requests
 from bot.store.database import Database
 from bot.store.leases import Leases
 from bot.store.migrate import migrate
-from bot.store.outbox import Message
+from bot.store.outbox import OutboxMessage
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +87,7 @@ _BAD_TOKEN = frozenset(
 )
 
 
-class BadToken(Exception):
+class BadTokenError(Exception):
     """Slack does not accept the bot's token."""
 
 
@@ -103,7 +103,7 @@ class Governor:
         *,
         clock: Clock | None = None,
         routes: Sequence[AddRoutes] = (),
-        timing: Timing | None = None,
+        timing: DeliveryTiming | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
@@ -115,7 +115,7 @@ class Governor:
         # A simulated clock never bends Slack's rules; the replicas' common one is truer than each one's own.
         self._real_clock = shared or SystemClock()
         self.metrics.policy_faults.set_function(self._count_faults)
-        self._gauges = Gauges(self.metrics)
+        self._gauges = BudgetGauges(self.metrics)
         self._routes = tuple(routes)
         self._timing = timing
         self._stopping = asyncio.Event()
@@ -188,7 +188,7 @@ class Governor:
         settings = self.settings
         token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
         secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
-        naming = Naming(settings.slack_command_prefix)
+        naming = CommandPrefix(settings.slack_command_prefix)
         self.clients = Clients(
             settings.slack_api_url,
             session,
@@ -198,9 +198,9 @@ class Governor:
             naming=naming,
         )
         client = self.clients.of(None)
-        self.installing: Installing | None = None
+        self.installing: SlackInstallations | None = None
         if self.installations is not None:
-            self.installing = Installing(
+            self.installing = SlackInstallations(
                 settings,
                 installations=self.installations,
                 clients=self.clients,
@@ -208,10 +208,10 @@ class Governor:
                 is_mine=lambda: self.leases.may("tokens"),
             )
         self.ledger = Ledger(self.database, Downtime(self.database).bad_seconds)
-        self._sources = Sources(session)
+        self._sources = SourceRegistry(session)
         self.collector = Collector(self.ledger, self._sources)
-        self._announcer = Announcer(lambda: self.watcher.current.workspace)
-        self.courier = Courier(
+        self._announcer = FreezeAnnouncer(lambda: self.watcher.current.workspace)
+        self.courier = OutboxDispatcher(
             self.database,
             client,
             self.clock,
@@ -221,9 +221,9 @@ class Governor:
             leases=self.leases,
             client_of=self.clients.of,
         )
-        self._policy_news = PolicyNews(self.database, self._announcer, self.clock)
-        learning = Learning(self.database, Costs(lambda: self.watcher.current, self.ledger.counts))
-        self.freezer = Freezer(
+        self._policy_news = PolicyFaultAnnouncer(self.database, self._announcer, self.clock)
+        learning = ReportReader(self.database, Costs(lambda: self.watcher.current, self.ledger.counts))
+        self.freezer = HoldRegistry(
             self.database, self._announcer, self._changed, unmet_requirements, learning.where_it_went
         )
         self.discovery = Discovery(
@@ -242,8 +242,8 @@ class Governor:
             self._assessed,
             share=self._share_of,
         )
-        self.overview = Overview(lambda: self.watcher.current, self.evaluator, self.freezer, self.clock)
-        self.response = Response(
+        self.overview = StatusReader(lambda: self.watcher.current, self.evaluator, self.freezer, self.clock)
+        self.response = Incidents(
             database=self.database,
             ledger=self.ledger,
             freezer=self.freezer,
@@ -254,7 +254,7 @@ class Governor:
             on_told=self._changed,
             is_mine=lambda: self.leases.may("incidents"),
         )
-        self.switchboard = Switchboard(
+        self.switchboard = Flags(
             overview=self.overview,
             freezer=self.freezer,
             database=self.database,
@@ -265,7 +265,7 @@ class Governor:
             on_told=self._flags_changed,
             is_mine=lambda: self.leases.may("flags"),
         )
-        self.face = SlackFace(
+        self.face = SlackApp(
             overview=self.overview,
             freezer=self.freezer,
             toggles=self.switchboard.toggles,
@@ -277,7 +277,7 @@ class Governor:
             signing_secret=secret,
             bot_token=token,
             clients=self.clients,
-            departures=Departures(self.installations, self.clients) if self.installations else None,
+            departures=UninstallHandler(self.installations, self.clients) if self.installations else None,
             naming=naming,
         )
 
@@ -294,7 +294,9 @@ class Governor:
         self.switchboard.add_routes(app)
         self.response.add_routes(app, tokens)
         telling = DeploymentAnnouncer(lambda: self.watcher.current.workspace)
-        recorder = Recorder(self.database, lambda: self.watcher.current, telling, self.response.changed)
+        recorder = DeploymentRecorder(
+            self.database, lambda: self.watcher.current, telling, self.response.changed
+        )
         GitHubWebhook(self.settings.github_secrets, recorder, self.clock, tokens).add_routes(app)
         DeploymentsEndpoint(recorder, lambda: self.watcher.current, self.clock, tokens).add_routes(app)
         OpenApi().add_routes(app)
@@ -304,7 +306,7 @@ class Governor:
             database=self.database,
             tokens=tokens,
         ).add_routes(app)
-        probes = Probes(
+        probes = ReadinessChecks(
             database=self.database,
             watcher=self.watcher,
             evaluator=self.evaluator,
@@ -315,7 +317,7 @@ class Governor:
             slack=self._slack_detail,
         )
         asked = [probes.database, probes.evaluation, probes.policies, probes.sources]
-        Operations([*asked, probes.delivery, probes.slack], self.metrics.registry).add_routes(app)
+        HealthEndpoint([*asked, probes.delivery, probes.slack], self.metrics.registry).add_routes(app)
         for add_routes in self._routes:
             add_routes(app)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_DRAIN_S)
@@ -338,7 +340,7 @@ class Governor:
         self.courier.wake()
         self.face.branches.stir_homes()
 
-    async def _push(self, events: Sequence[PushedEvent], now: datetime) -> Pushed:
+    async def _push(self, events: Sequence[PushedEvent], now: datetime) -> PushResult:
         pushed = await self.ledger.push(events, now)
         self.overview.forget()
         return pushed
@@ -370,20 +372,20 @@ class Governor:
         self.metrics.policies_loaded.labels("changed").inc()
         log.info("policies_changed", services=len(catalog.services), digest=catalog.digest[:12])
 
-    async def _policies_broken(self, faults: tuple[Fault, ...]) -> None:
+    async def _policies_broken(self, faults: tuple[PolicyFault, ...]) -> None:
         self.metrics.policies_loaded.labels("broken").inc()
         log.warning("policies_broken", faults=[str(fault) for fault in faults])
         if await self._policy_news.broken(faults):
             self.courier.wake()
 
-    async def _values_refused(self, faults: Sequence[Fault]) -> None:
+    async def _values_refused(self, faults: Sequence[PolicyFault]) -> None:
         if await self._policy_news.refused(faults):
             self.courier.wake()
 
     def _count_faults(self) -> int:
         return len(self.watcher.faults) + len(self.watcher.refused_values)
 
-    def _delivery_notice(self, message: Message, error: str) -> Sequence[Message]:
+    def _delivery_notice(self, message: OutboxMessage, error: str) -> Sequence[OutboxMessage]:
         if message.channel == self.watcher.current.workspace.announcements:
             return ()
         return [self._announcer.delivery_failed(message.channel, error)]
@@ -401,10 +403,10 @@ class Governor:
             self._slack_problem = None
             try:
                 await ask()
-            except (SlackFault, SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            except (SlackError, SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
                 self._slack_problem = fault_of(error).error
                 if self._slack_problem in _BAD_TOKEN:
-                    raise BadToken(f"Slack does not accept {variable}: {self._slack_problem}") from None
+                    raise BadTokenError(f"Slack does not accept {variable}: {self._slack_problem}") from None
             else:
                 return
             log.warning("slack_unreachable", problem=self._slack_problem)

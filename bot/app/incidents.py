@@ -10,31 +10,31 @@ from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock
 from bot.flags.flag import exposure_in_words
-from bot.flags.records.recent_changes import Lately
-from bot.freezes.hold_registry import Freezer
+from bot.flags.records.recent_changes import RecentChanges
+from bot.freezes.hold_registry import HoldRegistry
 from bot.http.alertmanager import AlertmanagerWebhook
-from bot.http.auth import Tokens
+from bot.http.auth import TokenVerifier
 from bot.http.incidents import IncidentsEndpoint
-from bot.incidents.alerts import AlertDesk
+from bot.incidents.alerts import AlertReceiver
 from bot.incidents.cost import Costs
-from bot.incidents.lifecycle import Responder
-from bot.incidents.ports import LiveFlag
-from bot.incidents.postmortem_closing import Closing
-from bot.incidents.records.actions import ActionBook
-from bot.incidents.report_reader import Learning
-from bot.incidents.scheduled import Watch
-from bot.incidents.snapshot_reader import Views
-from bot.incidents.workflow.runner import Conductor, Patience
-from bot.slack.incident_rooms import IncidentRooms
-from bot.slack.incidents.access import Incidents
-from bot.slack.incidents.card import IncidentVoice
-from bot.slack.incidents.documents import IncidentShelf
+from bot.incidents.lifecycle import IncidentLifecycle
+from bot.incidents.ports import RecentFlag
+from bot.incidents.postmortem_closing import PostmortemClosing
+from bot.incidents.records.actions import Actions
+from bot.incidents.report_reader import ReportReader
+from bot.incidents.scheduled import ScheduledTasks
+from bot.incidents.snapshot_reader import SnapshotReader
+from bot.incidents.workflow.runner import RunnerTiming, StepRunner
+from bot.slack.incident_rooms import WorkspaceIncidentChannels
+from bot.slack.incidents.access import IncidentCapabilities
+from bot.slack.incidents.card import IncidentMessages
+from bot.slack.incidents.documents import IncidentDocuments
 from bot.slack.permissions import People
 from bot.slack.webapi.clients import ClientOf
 from bot.store.database import Database
 
 
-class Response:
+class Incidents:
     """All parts of the incident room. `conductor.run` and, every few seconds, `look_after` keep it going.
 
     `is_mine` answers whether this replica is the one that carries things out.
@@ -45,14 +45,14 @@ class Response:
         *,
         database: Database,
         ledger: Ledger,
-        freezer: Freezer,
+        freezer: HoldRegistry,
         client: AsyncWebClient,
         client_of: ClientOf | None = None,
         catalog: Callable[[], Catalog],
         clock: Clock,
         on_told: Callable[[], None],
         is_mine: Callable[[], Awaitable[bool]],
-        patience: Patience | None = None,
+        patience: RunnerTiming | None = None,
     ) -> None:
         self._catalog = catalog
         self._clock = clock
@@ -60,18 +60,18 @@ class Response:
         self._is_mine = is_mine
         self._client_of: ClientOf = client_of or (lambda _team: client)
         self._people: dict[str | None, People] = {}
-        voice = IncidentVoice(lambda: catalog().workspace)
+        voice = IncidentMessages(lambda: catalog().workspace)
         costs = Costs(catalog, ledger.counts)
-        self._lately = Lately(database, catalog)
-        self.views = Views(database, costs, clock.now, self._live_flags)
-        self.learning = Learning(database, costs)
-        self.responder = Responder(database, catalog, self.changed)
-        self.actions = ActionBook(database, self.changed)
-        self.alerts = AlertDesk(database, self.responder, catalog)
-        self.conductor = Conductor(
+        self._lately = RecentChanges(database, catalog)
+        self.views = SnapshotReader(database, costs, clock.now, self._live_flags)
+        self.learning = ReportReader(database, costs)
+        self.responder = IncidentLifecycle(database, catalog, self.changed)
+        self.actions = Actions(database, self.changed)
+        self.alerts = AlertReceiver(database, self.responder, catalog)
+        self.conductor = StepRunner(
             database=database,
-            rooms=IncidentRooms(self._client_of),
-            shelf=IncidentShelf(self._client_of),
+            rooms=WorkspaceIncidentChannels(self._client_of),
+            shelf=IncidentDocuments(self._client_of),
             names=self._names,
             reopen=self.responder.reopen_within,
             voice=voice,
@@ -83,7 +83,7 @@ class Response:
             is_mine=is_mine,
             patience=patience,
         )
-        self.closing = Closing(
+        self.closing = PostmortemClosing(
             database=database,
             responder=self.responder,
             costs=costs,
@@ -91,7 +91,7 @@ class Response:
             voice=voice,
             now=clock.now,
         )
-        self.watch = Watch(
+        self.watch = ScheduledTasks(
             database=database,
             responder=self.responder,
             costs=costs,
@@ -100,7 +100,7 @@ class Response:
             clock=clock,
         )
 
-    def add_routes(self, app: web.Application, tokens: Tokens) -> None:
+    def add_routes(self, app: web.Application, tokens: TokenVerifier) -> None:
         """Add the API's incidents and the webhooks; before the API's own routes, which take all the rest."""
         IncidentsEndpoint(
             responder=self.responder,
@@ -114,9 +114,9 @@ class Response:
         AlertmanagerWebhook(self.alerts, self._clock, tokens).add_routes(app)
 
     @property
-    def offered(self) -> Incidents:
+    def offered(self) -> IncidentCapabilities:
         """What people in Slack can do with incidents."""
-        return Incidents(
+        return IncidentCapabilities(
             self.responder, self.views, self.actions, self.closing, self.learning, self.conductor.channel_of
         )
 
@@ -130,9 +130,9 @@ class Response:
             self._people[team] = People(self._client_of(team))
         return await self._people[team].names(users)
 
-    async def _live_flags(self, services: Collection[str], since: datetime) -> Sequence[LiveFlag]:
+    async def _live_flags(self, services: Collection[str], since: datetime) -> Sequence[RecentFlag]:
         return [
-            LiveFlag(one.state.flag, one.state.environment, exposure_in_words(one.state), one.at, one.by)
+            RecentFlag(one.state.flag, one.state.environment, exposure_in_words(one.state), one.at, one.by)
             for one in await self._lately.of(services, since)
         ]
 

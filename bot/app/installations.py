@@ -9,22 +9,22 @@ from aiohttp import web
 
 from bot.clock import Clock
 from bot.settings import Settings
-from bot.slack.oauth.flow import Credentials, InstallEndpoint, InstallFlow
-from bot.slack.oauth.token_rotation import Rotation
+from bot.slack.oauth.flow import InstallEndpoint, InstallFlow, OAuthCredentials
+from bot.slack.oauth.token_rotation import TokenRotation
 from bot.slack.webapi.clients import Clients
 from bot.store.database import Database
-from bot.store.encryption import BadKey, Seal
+from bot.store.encryption import BadKeyError, TokenCipher
 from bot.store.installations import Installations
 
 log = structlog.get_logger(__name__)
 
 
 def open_installations(settings: Settings, database: Database, clock: Clock) -> Installations | None:
-    """Answer what keeps installations, None where there is one token and no install flow; raises `BadKey`."""
+    """Return the store of installations, None without an install flow; raises `BadKeyError`."""
     return Installations(database, _seal(settings), clock.now) if settings.may_be_installed else None
 
 
-class Installing:
+class SlackInstallations:
     """All parts of it. `renew`, called every minute, keeps tokens alive on the replica where `is_mine`."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Installing:
         clock: Clock,
         is_mine: Callable[[], Awaitable[bool]],
     ) -> None:
-        credentials = Credentials(
+        credentials = OAuthCredentials(
             client_id=settings.slack_client_id or "",
             client_secret=settings.slack_client_secret.get_secret_value()
             if settings.slack_client_secret
@@ -53,7 +53,7 @@ class Installing:
             now=clock.now,
             on_installed=clients.forget,
         )
-        self._rotation = Rotation(credentials, clients.bare(), installations, clock.now, clients.forget)
+        self._rotation = TokenRotation(credentials, clients.bare(), installations, clock.now, clients.forget)
         self._renewing = asyncio.Lock()
 
     def add_routes(self, app: web.Application) -> None:
@@ -67,9 +67,9 @@ class Installing:
                 await self._rotation.turn()
 
 
-def _seal(settings: Settings) -> Seal:
+def _seal(settings: Settings) -> TokenCipher:
     key = settings.governor_encryption_key
     try:
-        return Seal(key.get_secret_value() if key else "")
-    except BadKey as error:
-        raise BadKey(f"GOVERNOR_ENCRYPTION_KEY is {error}") from error
+        return TokenCipher(key.get_secret_value() if key else "")
+    except BadKeyError as error:
+        raise BadKeyError(f"GOVERNOR_ENCRYPTION_KEY is {error}") from error

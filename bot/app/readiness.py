@@ -11,16 +11,16 @@ from bot.budgets.budget import SloState
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Evaluator
 from bot.clock import Clock
-from bot.http.health import Check
+from bot.http.health import ReadinessCheck
 from bot.policy.discovery import Discovery
 from bot.policy.watcher import PolicyWatcher
-from bot.slack.delivery.dispatcher import Courier
+from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.store.database import Database
 
 _SHOWN_FAULTS = 20
 
 
-class Probes:
+class ReadinessChecks:
     """Readiness checks. Only the database and the loop are vital: restarting cures nothing else."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Probes:
         watcher: PolicyWatcher,
         evaluator: Evaluator,
         collector: Collector,
-        courier: Courier,
+        courier: OutboxDispatcher,
         discovery: Discovery,
         clock: Clock,
         slack: Callable[[], Awaitable[Mapping[str, object]]],
@@ -44,16 +44,16 @@ class Probes:
         self._clock = clock
         self._slack = slack
 
-    async def database(self) -> Check:
+    async def database(self) -> ReadinessCheck:
         """Whether the database answers."""
         try:
             async with self._database.reading() as connection:
                 await connection.execute(select(1))
         except (SQLAlchemyError, OSError) as error:
-            return Check("database", ok=False, detail={"problem": type(error).__name__})
-        return Check("database", ok=True)
+            return ReadinessCheck("database", ok=False, detail={"problem": type(error).__name__})
+        return ReadinessCheck("database", ok=True)
 
-    async def policies(self) -> Check:
+    async def policies(self) -> ReadinessCheck:
         """Whether the policy folder is good and what it stands for is known; else the last good set stays."""
         faults, catalog = self._watcher.faults, self._watcher.current
         refused, unfound = self._watcher.refused_values, self._discovery.problems
@@ -65,9 +65,9 @@ class Probes:
             "refused_values": [str(fault) for fault in refused[:_SHOWN_FAULTS]],
             "values_not_found": dict(unfound),
         }
-        return Check("policies", ok=not (faults or refused or unfound), vital=False, detail=detail)
+        return ReadinessCheck("policies", ok=not (faults or refused or unfound), vital=False, detail=detail)
 
-    async def evaluation(self) -> Check:
+    async def evaluation(self) -> ReadinessCheck:
         """Whether the loop ticks, what cannot be measured, and how far back-filling has come."""
         every = self._watcher.current.workspace.evaluate_every
         last = self._evaluator.last_tick
@@ -82,7 +82,7 @@ class Probes:
             key: {"done": step.done, "total": step.total}
             for key, step in list(self._collector.progress.items())
         }
-        return Check(
+        return ReadinessCheck(
             "evaluation",
             ok=not late,
             detail={
@@ -92,7 +92,7 @@ class Probes:
             },
         )
 
-    async def sources(self) -> Check:
+    async def sources(self) -> ReadinessCheck:
         """Whether every SLO can be measured now."""
         failing = sorted(
             budget.slo.key
@@ -100,9 +100,9 @@ class Probes:
             for budget in budgets
             if budget.state in {SloState.NO_DATA, SloState.STALE, SloState.INVALID}
         )
-        return Check("sources", ok=not failing, vital=False, detail={"failing": failing})
+        return ReadinessCheck("sources", ok=not failing, vital=False, detail={"failing": failing})
 
-    async def delivery(self) -> Check:
+    async def delivery(self) -> ReadinessCheck:
         """Whether messages reach their channels."""
         await asyncio.sleep(0)
         health = self._courier.health
@@ -110,7 +110,7 @@ class Probes:
             channel: {"error": fault.error, "messages": fault.messages, "since": fault.since.isoformat()}
             for channel, fault in health.failing.items()
         }
-        return Check(
+        return ReadinessCheck(
             "delivery",
             ok=not failing,
             vital=False,
@@ -122,7 +122,7 @@ class Probes:
             },
         )
 
-    async def slack(self) -> Check:
+    async def slack(self) -> ReadinessCheck:
         """Whether Slack knows the bot."""
         detail = await self._slack()
-        return Check("slack", ok=detail.get("problem") is None, vital=False, detail=detail)
+        return ReadinessCheck("slack", ok=detail.get("problem") is None, vital=False, detail=detail)

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget, Events, assess
+from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget, EventCounts, assess
 from bot.budgets.downtime import window_and_recent
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import base_width
-from bot.budgets.ledger.state import Fault, LedgerState
+from bot.budgets.ledger.state import LedgerState, ReadFault
 from bot.budgets.read_plan import history_start
 from bot.catalog.slo import DowntimeSli, EventsSli, Slo
 from bot.catalog.window import Span, Window
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AssessmentRequest:
     """An SLO, and the windows in which its burn rate is wanted besides those that are always shown."""
 
     slo: Slo
@@ -28,9 +28,9 @@ class Question:
 
 
 async def assess_all(
-    ledger: Ledger, questions: Sequence[Question], now: datetime, evaluate_every: timedelta
+    ledger: Ledger, questions: Sequence[AssessmentRequest], now: datetime, evaluate_every: timedelta
 ) -> list[Budget]:
-    """Answer the budget of each SLO, in the order asked, with one sum over the ledger for all."""
+    """Return the budget of each SLO, in the order asked, with one sum over the ledger for all."""
     slos = [question.slo for question in questions]
     known = dict(zip(slos, await ledger.states(slos), strict=True))
     spans: dict[tuple[Window, tuple[timedelta, ...], datetime], tuple[Span, ...]] = {}
@@ -60,27 +60,27 @@ async def assess_all(
     ]
 
 
-async def _downtime_budget(ledger: Ledger, question: Question, now: datetime) -> Budget:
+async def _downtime_budget(ledger: Ledger, question: AssessmentRequest, now: datetime) -> Budget:
     whole, recent = await window_and_recent(ledger.downtime, question.slo, question.recent, now)
     return assess(question.slo, events=whole, recent=recent, as_of=now)
 
 
 def _as_of(slo: Slo, state: LedgerState, now: datetime) -> datetime | None:
-    """Answer the time up to which events are counted; None where none ever were."""
+    """Return the time up to which events are counted; None where none ever were."""
     if isinstance(slo.sli, DowntimeSli | EventsSli):
         return now
     return None if state.filled_to is None else min(now, state.filled_to)
 
 
-def _spans(question: Question, as_of: datetime) -> tuple[Span, ...]:
+def _spans(question: AssessmentRequest, as_of: datetime) -> tuple[Span, ...]:
     recent = [Span(as_of - length, as_of) for length in question.recent]
     return (question.slo.window.span(as_of), *recent)
 
 
 def _budget(
-    question: Question,
+    question: AssessmentRequest,
     state: LedgerState,
-    counts: Sequence[Events] | None,
+    counts: Sequence[EventCounts] | None,
     now: datetime,
     evaluate_every: timedelta,
 ) -> Budget:
@@ -94,7 +94,7 @@ def _budget(
         as_of=as_of,
         stale=doubt is not None,
         problem=doubt or _never_counted(slo, state),
-        invalid=state.fault is Fault.INVALID,
+        invalid=state.fault is ReadFault.INVALID,
     )
 
 
@@ -105,7 +105,7 @@ def _never_counted(slo: Slo, state: LedgerState) -> str | None:
 
 
 def _doubt(slo: Slo, state: LedgerState, now: datetime, evaluate_every: timedelta) -> str | None:
-    """Answer why the count does not stand for the present; None if it does."""
+    """Return why the count does not stand for the present; None if it does."""
     if state.fault is not None:
         return state.problem or state.fault.value
     if isinstance(slo.sli, EventsSli) or state.filled_to is None or state.filled_from is None:

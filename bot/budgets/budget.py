@@ -33,7 +33,7 @@ class SloState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Events:
+class EventCounts:
     """How many events were bad, and how many there were in all. Both finite, 0 <= bad <= total."""
 
     bad: float
@@ -44,23 +44,23 @@ class Events:
         """The events that were not bad."""
         return self.total - self.bad
 
-    def __add__(self, other: "Events") -> "Events":
-        return Events(self.bad + other.bad, self.total + other.total)
+    def __add__(self, other: "EventCounts") -> "EventCounts":
+        return EventCounts(self.bad + other.bad, self.total + other.total)
 
 
-NO_EVENTS = Events(0.0, 0.0)
+NO_EVENTS = EventCounts(0.0, 0.0)
 
 
-def is_valid(events: Events) -> bool:
-    """Tell whether the numbers can be true: finite, nothing negative, no more bad than all."""
+def is_valid(events: EventCounts) -> bool:
+    """Return whether the numbers can be true: finite, nothing negative, no more bad than all."""
     if not (math.isfinite(events.bad) and math.isfinite(events.total)):
         return False
     slack = 1e-6 * max(1.0, abs(events.total))
     return -slack <= events.bad <= events.total + slack
 
 
-def remaining(events: Events, objective: float) -> float | None:
-    """Answer the fraction of the budget that is left (1 = untouched, negative = overspent).
+def remaining(events: EventCounts, objective: float) -> float | None:
+    """Return the fraction of the budget that is left (1 = untouched, negative = overspent).
 
     None where there was no event: a budget of nothing can be neither kept nor spent.
     """
@@ -68,8 +68,8 @@ def remaining(events: Events, objective: float) -> float | None:
     return 1 - events.bad / budget if budget > 0 else None
 
 
-def burn_rate(events: Events, objective: float) -> float | None:
-    """Answer how many times faster than evenly the budget is being spent; None without events."""
+def burn_rate(events: EventCounts, objective: float) -> float | None:
+    """Return how many times faster than evenly the budget is being spent; None without events."""
     return events.bad / events.total / (1 - objective) if events.total > 0 else None
 
 
@@ -84,8 +84,8 @@ class Budget:
     slo: Slo
     state: SloState
     as_of: datetime | None = None
-    events: Events | None = None
-    recent: Mapping[timedelta, Events] = field(default_factory=dict)
+    events: EventCounts | None = None
+    recent: Mapping[timedelta, EventCounts] = field(default_factory=dict)
     sli: float | None = None
     remaining: float | None = None
     remaining_minutes: float | None = None
@@ -106,14 +106,14 @@ class Budget:
         return self.remaining * self.events.total * (1 - self.slo.objective)
 
     def spent_in(self, length: timedelta) -> float | None:
-        """Answer the fraction of the whole budget that was spent in the last `length` (a key of `recent`)."""
+        """Return the fraction of the whole budget that was spent in the last `length` (a key of `recent`)."""
         counted = self.recent.get(length)
         if counted is None or self.events is None or self.events.total <= 0:
             return None
         return counted.bad / (self.events.total * (1 - self.slo.objective))
 
     def worst_burn(self) -> tuple[timedelta, float] | None:
-        """Answer the window with the highest burn rate, and that rate; None where none is known."""
+        """Return the window with the highest burn rate, and that rate; None where none is known."""
         known = [(rate, length) for length, rate in self.burn.items() if rate is not None]
         return max(known)[::-1] if known else None
 
@@ -121,8 +121,8 @@ class Budget:
 def assess(
     slo: Slo,
     *,
-    events: Events | None,
-    recent: Mapping[timedelta, Events],
+    events: EventCounts | None,
+    recent: Mapping[timedelta, EventCounts],
     as_of: datetime | None,
     stale: bool = False,
     problem: str | None = None,
@@ -160,12 +160,12 @@ def assess(
 
 
 def allowed_minutes(slo: Slo, now: datetime) -> float:
-    """Answer the whole budget in minutes of full outage: 43.2 for 99.9 % over 30 days."""
+    """Return the whole budget in minutes of full outage: 43.2 for 99.9 % over 30 days."""
     return slo.window.full_length(now) / timedelta(minutes=1) * (1 - slo.objective)
 
 
 def exhausts_at(slo: Slo, left: float | None, burn: float | None, now: datetime) -> datetime | None:
-    """Answer when the budget will be spent if the burn rate stays; None if it will not be.
+    """Return when the budget will be spent if the burn rate stays; None if it will not be.
 
     A burn rate of 1 or less never exhausts a rolling window. A calendar window starts anew at its end.
     """
@@ -182,13 +182,13 @@ def exhausts_at(slo: Slo, left: float | None, burn: float | None, now: datetime)
 
 def recovers_at(
     slo: Slo,
-    aging: Sequence[tuple[datetime, Events]],
+    aging: Sequence[tuple[datetime, EventCounts]],
     *,
-    hourly: Events,
+    hourly: EventCounts,
     target: float,
     now: datetime,
 ) -> datetime | None:
-    """Answer when the fraction `target` of the budget will be left again; None if not within a window.
+    """Return when the fraction `target` of the budget will be left again; None if not within a window.
 
     `aging` are the events of the window in stretches, oldest first, each with the time at which it ends:
     they leave a rolling window a window's length later. Meanwhile traffic and errors go on as in the
@@ -199,17 +199,17 @@ def recovers_at(
         return slo.window.period(now).end
     counted = sum((events for _, events in aging), NO_EVENTS)
     for ended, events in aging:
-        counted = Events(counted.bad - events.bad, counted.total - events.total)
+        counted = EventCounts(counted.bad - events.bad, counted.total - events.total)
         hours = (ended + length - now) / HOUR
-        expected = counted + Events(max(0.0, hourly.bad * hours), max(0.0, hourly.total * hours))
+        expected = counted + EventCounts(max(0.0, hourly.bad * hours), max(0.0, hourly.total * hours))
         left = remaining(expected, slo.objective)
         if hours > 0 and left is not None and left >= target:
             return ended + length
     return None
 
 
-def burn_down(bad: Iterable[float], events: Events, objective: float) -> list[float]:
-    """Answer what was left of the budget after each stretch of the window, given the bad events of each.
+def burn_down(bad: Iterable[float], events: EventCounts, objective: float) -> list[float]:
+    """Return what was left of the budget after each stretch of the window, given the bad events of each.
 
     It begins at 1 and, when the stretches fill the window, ends at what remains now. Empty without events.
     """
@@ -220,7 +220,7 @@ def burn_down(bad: Iterable[float], events: Events, objective: float) -> list[fl
 
 
 def worst(budgets: Sequence[Budget]) -> Budget | None:
-    """Answer the budget with the least remaining among those that have a figure."""
+    """Return the budget with the least remaining among those that have a figure."""
     known = [
         (budget.remaining, index) for index, budget in enumerate(budgets) if budget.remaining is not None
     ]

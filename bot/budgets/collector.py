@@ -17,15 +17,15 @@ import tenacity
 
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import MINUTE, base_width
-from bot.budgets.ledger.state import Fault, LedgerState
+from bot.budgets.ledger.state import LedgerState, ReadFault
 from bot.budgets.read_plan import Read, edge_to_refine, is_ahead, plan_reads
 from bot.budgets.source import (
     Bucket,
-    InvalidAnswer,
+    InvalidAnswerError,
     Source,
     SourceError,
-    SourceRefused,
-    SourceUnavailable,
+    SourceRefusedError,
+    SourceUnavailableError,
 )
 from bot.catalog.slo import CounterSli, LatencySli, Sli, Slo
 from bot.catalog.window import Span, Window
@@ -44,7 +44,7 @@ OnCollected = Callable[[Sequence[Slo]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ReadProgress:
     """How much of an SLO's reading is done, in buckets."""
 
     done: int
@@ -52,7 +52,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class _Limit:
+class _BatchLimit:
     """How many SLOs a source is asked about together, until it is tried with more again."""
 
     size: int
@@ -75,14 +75,14 @@ class Collector:
         retry_wait: timedelta = timedelta(milliseconds=500),
     ) -> None:
         self.sources = sources
-        self.progress: dict[str, Progress] = {}
+        self.progress: dict[str, ReadProgress] = {}
         """Readings of more than one question that are under way, by the SLO's key."""
         self._ledger = ledger
         # Hours that a source no longer tells minute by minute: not to be asked for again and again.
         self._forgotten: dict[str, Span] = {}
         self._open: dict[str, asyncio.Semaphore] = defaultdict(partial(asyncio.Semaphore, at_once))
         self._retry_wait = retry_wait
-        self._limits: dict[str, _Limit] = {}
+        self._limits: dict[str, _BatchLimit] = {}
         # Whose question failed on its own: asked alone until it is answered.
         self._alone: set[Sli] = set()
 
@@ -118,7 +118,7 @@ class Collector:
                 raise outcome
 
     async def _prepare(self, slos: Sequence[Slo], now: datetime, base: int) -> dict[Slo, LedgerState]:
-        """Answer the ledgers' states, once no clock of the past and no other interval is in them."""
+        """Return the ledgers' states, once no clock of the past and no other interval is in them."""
         states = dict(zip(slos, await self._ledger.states(slos), strict=True))
         changed = []
         for slo, state in states.items():
@@ -166,7 +166,7 @@ class Collector:
                 states |= await self._ledger.write(told, read.span, read.width, now)
                 left = [slo for slo in left if slo not in failed]
                 done += read.points
-                self._tell(left, Progress(done, total), len(reads))
+                self._tell(left, ReadProgress(done, total), len(reads))
         finally:
             for slo in slos:
                 self.progress.pop(slo.key, None)
@@ -174,7 +174,7 @@ class Collector:
         collected(slos)
 
     async def _note_failures(self, failed: Mapping[Slo, SourceError], now: datetime) -> None:
-        alike: dict[tuple[Fault, str], list[Slo]] = defaultdict(list)
+        alike: dict[tuple[ReadFault, str], list[Slo]] = defaultdict(list)
         for slo, error in failed.items():
             alike[_fault(error), str(error)].append(slo)
         for (fault, problem), slos in alike.items():
@@ -201,7 +201,7 @@ class Collector:
                     if slo not in taken:
                         self._forgotten[slo.key] = edge
 
-    def _tell(self, slos: Sequence[Slo], progress: Progress, questions: int) -> None:
+    def _tell(self, slos: Sequence[Slo], progress: ReadProgress, questions: int) -> None:
         if questions > 1 and slos:
             self.progress.update({slo.key: progress for slo in slos})
             log.info(
@@ -211,10 +211,10 @@ class Collector:
     async def _ask_all(
         self, source: str, slos: Sequence[Slo], read: Read, now: datetime
     ) -> dict[Slo, Answer]:
-        """Answer for each SLO the buckets, or why there are none."""
+        """Return for each SLO the buckets, or why there are none."""
         door = self.sources.get(source)
         if door is None:
-            return dict.fromkeys(slos, SourceRefused(f"there is no source named {source}"))
+            return dict.fromkeys(slos, SourceRefusedError(f"there is no source named {source}"))
         slis = list(dict.fromkeys(slo.sli for slo in slos))
         answers = await self._answers(source, door, slis, read, now) if slis else {}
         return {slo: answers[slo.sli] for slo in slos}
@@ -242,8 +242,8 @@ class Collector:
     async def _fails_for_all(
         self, source: str, door: Source, slis: Sequence[Sli], read: Read, error: SourceError
     ) -> bool:
-        """Tell whether the fault is the source's, not the question's: it answers neither end of it."""
-        if isinstance(error, InvalidAnswer):
+        """Return whether the fault is the source's, not the question's: it answers neither end of it."""
+        if isinstance(error, InvalidAnswerError):
             return False
         for sli in (slis[0], slis[-1]):
             try:
@@ -261,14 +261,14 @@ class Collector:
         if not faulty:
             known = self._limits.get(source)
             size = half if known is None or known.until <= now else min(half, known.size)
-            self._limits[source] = _Limit(size, now + _SMALLER_FOR)
+            self._limits[source] = _BatchLimit(size, now + _SMALLER_FOR)
             log.warning("ledger.asks_for_fewer", source=source, slos=size)
 
     async def _ask(self, source: str, door: Source, slis: Sequence[Sli], read: Read) -> list[Answer]:
         async for attempt in tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
             wait=tenacity.wait_exponential(multiplier=self._retry_wait.total_seconds()),
-            retry=tenacity.retry_if_exception_type(SourceUnavailable),
+            retry=tenacity.retry_if_exception_type(SourceUnavailableError),
             reraise=True,
         ):
             with attempt:
@@ -311,21 +311,21 @@ def _most_points(reads: Collection[Read]) -> int:
     return max((read.points for read in reads), default=1)
 
 
-def _fault(error: SourceError) -> Fault:
+def _fault(error: SourceError) -> ReadFault:
     match error:
-        case InvalidAnswer():
-            return Fault.INVALID
-        case SourceRefused():
-            return Fault.REFUSED
+        case InvalidAnswerError():
+            return ReadFault.INVALID
+        case SourceRefusedError():
+            return ReadFault.REFUSED
         case _:
-            return Fault.NO_DATA
+            return ReadFault.NO_DATA
 
 
 def _plausible(answer: Answer, read: Read) -> Answer:
-    """Answer the buckets if they can be written, `InvalidAnswer` if they cannot be true."""
+    """Return the buckets if they can be written, `InvalidAnswerError` if they cannot be true."""
     if isinstance(answer, SourceError):
         return answer
     for bucket in answer:
         if not (math.isfinite(bucket.bad) and math.isfinite(bucket.total)):
-            return InvalidAnswer(f"the source answered no number for {bucket.start.isoformat()}")
+            return InvalidAnswerError(f"the source answered no number for {bucket.start.isoformat()}")
     return [bucket for bucket in answer if read.span.start <= bucket.start < read.span.end]

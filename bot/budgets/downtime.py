@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from bot.budgets.budget import Events
+from bot.budgets.budget import EventCounts
 from bot.catalog.slo import Slo
 from bot.catalog.window import Span
 
@@ -15,27 +15,27 @@ BadSeconds = Callable[[str, Sequence[Span]], Awaitable[Sequence[float]]]
 
 
 async def none_recorded(service: str, spans: Sequence[Span]) -> Sequence[float]:
-    """Answer that nothing was ever down."""
+    """Return that nothing was ever down."""
     del service
     return [0.0] * len(spans)
 
 
 async def window_and_recent(
     bad_seconds: BadSeconds, slo: Slo, recent: Sequence[timedelta], now: datetime
-) -> tuple[Events, dict[timedelta, Events]]:
-    """Answer the events of the SLO's window, whose total is the whole window, and of the recent ones."""
+) -> tuple[EventCounts, dict[timedelta, EventCounts]]:
+    """Return the events of the SLO's window, whose total is the whole window, and of the recent ones."""
     spans = [slo.window.span(now), *(Span(now - length, now) for length in recent)]
     bad, *others = await bad_seconds(slo.service, spans)
-    whole = Events(bad, slo.window.full_length(now) / _SECOND)
+    whole = EventCounts(bad, slo.window.full_length(now) / _SECOND)
     return whole, {
-        length: Events(seconds, length / _SECOND) for length, seconds in zip(recent, others, strict=True)
+        length: EventCounts(seconds, length / _SECOND) for length, seconds in zip(recent, others, strict=True)
     }
 
 
 async def stretches(
     bad_seconds: BadSeconds, slo: Slo, span: Span, points: int
-) -> list[tuple[datetime, Events]]:
-    """Answer the span's events in `points` equal stretches, each with its end, oldest first.
+) -> list[tuple[datetime, EventCounts]]:
+    """Return the span's events in `points` equal stretches, each with its end, oldest first.
 
     Their total is the window's whole length: of a calendar window, the days to come are time too.
     """
@@ -43,10 +43,10 @@ async def stretches(
     cuts = [*(span.start + width * number for number in range(points)), span.end]
     bad = await bad_seconds(slo.service, [Span(start, end) for start, end in pairwise(cuts)])
     total = slo.window.full_length(span.end) / _SECOND / points
-    return [(end, Events(seconds, total)) for end, seconds in zip(cuts[1:], bad, strict=True)]
+    return [(end, EventCounts(seconds, total)) for end, seconds in zip(cuts[1:], bad, strict=True)]
 
 
-async def recent_events(bad_seconds: BadSeconds, slo: Slo, span: Span) -> Events:
-    """Answer the events of one span: its seconds."""
+async def recent_events(bad_seconds: BadSeconds, slo: Slo, span: Span) -> EventCounts:
+    """Return the events of one span: its seconds."""
     (bad,) = await bad_seconds(slo.service, [span])
-    return Events(bad, span.length / _SECOND)
+    return EventCounts(bad, span.length / _SECOND)

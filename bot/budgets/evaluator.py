@@ -14,8 +14,16 @@ from functools import partial
 import structlog
 
 from bot.budgets import downtime
-from bot.budgets.assessment import Question, assess_all
-from bot.budgets.budget import HOUR, NO_EVENTS, SHOWN_BURN_WINDOWS, Budget, Events, burn_down, recovers_at
+from bot.budgets.assessment import AssessmentRequest, assess_all
+from bot.budgets.budget import (
+    HOUR,
+    NO_EVENTS,
+    SHOWN_BURN_WINDOWS,
+    Budget,
+    EventCounts,
+    burn_down,
+    recovers_at,
+)
 from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.catalog import Catalog, Service
@@ -35,7 +43,7 @@ Share = Callable[[Collection[str]], Awaitable[Collection[str]]]
 
 
 async def everything(services: Collection[str]) -> Collection[str]:
-    """Answer all services: there is no other replica."""
+    """Return all services: there is no other replica."""
     return services
 
 
@@ -145,16 +153,18 @@ class Evaluator:
                     await self._judge([service])
 
     async def assess(self, services: Sequence[Service], now: datetime) -> list[Sequence[Budget]]:
-        """Answer the budgets of each service from what is counted already, without asking any source."""
+        """Return the budgets of each service from what is counted already, without asking any source."""
         every = self._catalog().workspace.evaluate_every
         questions = [
-            Question(slo, burn_windows(service, slo.name)) for service in services for slo in service.slos
+            AssessmentRequest(slo, burn_windows(service, slo.name))
+            for service in services
+            for slo in service.slos
         ]
         budgets = iter(await assess_all(self._ledger, questions, now, every))
         return [list(itertools.islice(budgets, len(service.slos))) for service in services]
 
     async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
-        """Answer what was left of the budget at `points` moments of its window, oldest first."""
+        """Return what was left of the budget at `points` moments of its window, oldest first."""
         span = slo.window.span(now)
         stretches = await self._stretches(slo, span, max(1, points - 1), now)
         events = sum((counted for _, counted in stretches), NO_EVENTS)
@@ -163,15 +173,15 @@ class Evaluator:
         return list(zip(moments, left, strict=False))[-points:]
 
     async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
-        """Answer when the fraction `target` will be left, if it burns on as in the last hour."""
+        """Return when the fraction `target` will be left, if it burns on as in the last hour."""
         hourly = await self._events(slo, Span(now - HOUR, now), now)
         aging = await self._stretches(slo, slo.window.span(now), _FORECAST_POINTS, now)
         return recovers_at(slo, aging, hourly=hourly, target=target, now=now)
 
     async def _stretches(
         self, slo: Slo, span: Span, points: int, now: datetime
-    ) -> list[tuple[datetime, Events]]:
-        """Answer the events of a span in about `points` stretches, each with its end, oldest first.
+    ) -> list[tuple[datetime, EventCounts]]:
+        """Return the events of a span in about `points` stretches, each with its end, oldest first.
 
         The ledger's first bucket may begin before the span: what is too much is taken off it.
         """
@@ -180,15 +190,16 @@ class Evaluator:
         (whole,) = await self._ledger.counts(slo, [span], now)
         history = await self._ledger.history(slo, span, points, now)
         stretches = [
-            (min(now, bucket.start + bucket.width), Events(bucket.bad, bucket.total)) for bucket in history
+            (min(now, bucket.start + bucket.width), EventCounts(bucket.bad, bucket.total))
+            for bucket in history
         ]
         if stretches:
             later = sum((counted for _, counted in stretches[1:]), NO_EVENTS)
-            first = Events(max(0.0, whole.bad - later.bad), max(0.0, whole.total - later.total))
+            first = EventCounts(max(0.0, whole.bad - later.bad), max(0.0, whole.total - later.total))
             stretches[0] = (stretches[0][0], first)
         return stretches
 
-    async def _events(self, slo: Slo, span: Span, now: datetime) -> Events:
+    async def _events(self, slo: Slo, span: Span, now: datetime) -> EventCounts:
         if isinstance(slo.sli, DowntimeSli):
             return await downtime.recent_events(self._ledger.downtime, slo, span)
         (events,) = await self._ledger.counts(slo, [span], now)
@@ -246,7 +257,7 @@ class Evaluator:
 
 
 async def _all_waiting(ready: "asyncio.Queue[Service | None]") -> list[Service]:
-    """Answer what is ready, all of it, after waiting for the first; nothing at the end (`None`)."""
+    """Return what is ready, all of it, after waiting for the first; nothing at the end (`None`)."""
     first = await ready.get()
     found = [] if first is None else [first]
     while found and not ready.empty():
@@ -259,7 +270,7 @@ async def _all_waiting(ready: "asyncio.Queue[Service | None]") -> list[Service]:
 
 
 def burn_windows(service: Service, slo_name: str) -> tuple[timedelta, ...]:
-    """Answer the windows in which an SLO's burn rate is needed: those shown, its alerts', its guard's."""
+    """Return the windows in which an SLO's burn rate is needed: those shown, its alerts', its guard's."""
     policy = service.policies.get(slo_name, service.error_budget_policy)
     asked = {length for alert in policy.burn_alerts for length in (alert.long, alert.short)}
     return tuple(sorted(asked | {policy.guard.over} | set(SHOWN_BURN_WINDOWS)))

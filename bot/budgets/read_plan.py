@@ -18,7 +18,7 @@ from bot.budgets.ledger.rollups import (
     seconds,
     tiers,
 )
-from bot.budgets.ledger.state import Fault, LedgerState
+from bot.budgets.ledger.state import LedgerState, ReadFault
 from bot.catalog.window import Span, Window
 
 OVERLAP = timedelta(minutes=10)
@@ -52,13 +52,13 @@ class Read:
 
 @lru_cache(maxsize=1_024)
 def history_start(window: Window, as_of: datetime) -> datetime:
-    """Answer how far back the ledger must reach: the window, the longest burn rate, a whole hour."""
+    """Return how far back the ledger must reach: the window, the longest burn rate, a whole hour."""
     wanted = min(window.span(as_of).start, as_of - max(SHOWN_BURN_WINDOWS))
     return instant(floor(seconds(wanted), HOUR))
 
 
 def plan_reads(state: LedgerState, window: Window, now: datetime, base: int) -> list[Read]:
-    """Answer what to read, in the order to read it; what is filled stays one stretch at each step.
+    """Return what to read, in the order to read it; what is filled stays one stretch at each step.
 
     At first sight, and after a silence longer than the window: the whole history, newest first. Later
     the new part with an overlap, oldest first, and then what history is still missing, newest first.
@@ -81,19 +81,19 @@ def plan_reads(state: LedgerState, window: Window, now: datetime, base: int) -> 
     return reads
 
 
-def _overlap(filled_to: datetime, end: datetime, fault: Fault | None) -> timedelta:
-    """Answer how far to read back: far after a fault and whenever five minutes of the clock are over."""
+def _overlap(filled_to: datetime, end: datetime, fault: ReadFault | None) -> timedelta:
+    """Return how far to read back: far after a fault and whenever five minutes of the clock are over."""
     is_due = floor(seconds(filled_to), FIVE_MINUTES) < floor(seconds(end), FIVE_MINUTES)
     return OVERLAP if is_due or fault is not None else SHORT_OVERLAP
 
 
 def is_ahead(state: LedgerState, now: datetime) -> bool:
-    """Tell whether the ledger was filled by a clock that was wrong, more than replicas' clocks differ."""
+    """Return whether the ledger was filled by a clock that was wrong, more than replicas' clocks differ."""
     return state.filled_to is not None and state.filled_to > now + _AHEAD
 
 
 def edge_to_refine(state: LedgerState, window: Window, now: datetime) -> Span | None:
-    """Answer the hour in which the window begins if it should be read minute by minute.
+    """Return the hour in which the window begins if it should be read minute by minute.
 
     The ledger has only hours of old times; when errors came in a burst, a share of an hour may be far
     from the truth. None where minutes are there already, or the window begins with a whole hour.

@@ -21,17 +21,17 @@ class SourceError(Exception):
     retryable = False
 
 
-class SourceUnavailable(SourceError):
+class SourceUnavailableError(SourceError):
     """The source did not answer, or not this time."""
 
     retryable = True
 
 
-class SourceRefused(SourceError):
+class SourceRefusedError(SourceError):
     """The source understood and said no: a faulty query, wrong credentials."""
 
 
-class InvalidAnswer(SourceError):
+class InvalidAnswerError(SourceError):
     """The source answered with numbers that cannot be true."""
 
 
@@ -68,7 +68,7 @@ class Source(Protocol):
         ...
 
     async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:
-        """Answer the values that a label has in `span`, on the series that `match` selects; None is all.
+        """Return the values that a label has in `span`, on the series that `match` selects; None is all.
 
         A value may be answered for a while after the span's series ceased to have it. Raises `SourceError`.
         """

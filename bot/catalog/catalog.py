@@ -90,11 +90,11 @@ class Workspace:
         return None if self.is_main else self.team
 
     def of(self, service: str | None) -> "Workspace":
-        """Answer the workspace that a service belongs to; this one for None."""
+        """Return the workspace that a service belongs to; this one for None."""
         return next((one for one in self.further if service in one.services), self)
 
     def in_team(self, team: str | None) -> "Workspace | None":
-        """Answer the further workspace of that Slack workspace, the main one for None; None for another."""
+        """Return the further workspace of that Slack workspace, the main one for None; None for another."""
         if team is None:
             return self
         return next((one for one in self.further if one.team == team), None)
@@ -115,7 +115,7 @@ class Service:
     repository: str | None = None
 
     def policy_for(self, slo: Slo) -> ErrorBudgetPolicy:
-        """Answer the policy that judges this SLO."""
+        """Return the policy that judges this SLO."""
         return self.policies.get(slo.name, self.error_budget_policy)
 
 
@@ -132,7 +132,7 @@ class Catalog:
     """The flags that only hidden services name."""
 
     def seen_from(self, team: str | None) -> "Catalog":
-        """Answer what people in a further Slack workspace see, in the main one for None."""
+        """Return what people in a further Slack workspace see, in the main one for None."""
         main = self.workspace
         if not main.further:
             return self
@@ -146,11 +146,11 @@ class Catalog:
         return Catalog(workspace, own, self.digest, hidden, frozenset(others - flags))
 
     def shows(self, service: str | None) -> bool:
-        """Tell whether what concerns a service (None: no service) is to be seen here."""
+        """Return whether what concerns a service (None: no service) is to be seen here."""
         return service not in self.hidden if self.workspace.is_main else service in self.services
 
     def shows_flag(self, flag: str) -> bool:
-        """Tell whether a flag is to be seen here: one that no service names is the main workspace's."""
+        """Return whether a flag is to be seen here: one that no service names is the main workspace's."""
         if self.workspace.is_main:
             return flag not in self.hidden_flags
         return any(flag in one.flags for one in self.services.values())

@@ -20,7 +20,7 @@ class UnfreezeRequirement(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class UnmetRequirement:
     """An action that keeps a requirement from being met, by its number, and what it lacks (`an owner`).
 
     `text` is None where not everyone may read what it says.

@@ -35,11 +35,11 @@ class RollingWindow:
     length: timedelta
 
     def span(self, now: datetime) -> Span:
-        """Answer the window that ends at `now`."""
+        """Return the window that ends at `now`."""
         return Span(now - self.length, now)
 
     def full_length(self, now: datetime) -> timedelta:
-        """Answer the length that the whole window has: the same at any time."""
+        """Return the length that the whole window has: the same at any time."""
         del now
         return self.length
 
@@ -52,15 +52,15 @@ class CalendarWindow:
     time_zone: str = "UTC"
 
     def span(self, now: datetime) -> Span:
-        """Answer the part of the current period that has passed: from its beginning to `now`."""
+        """Return the part of the current period that has passed: from its beginning to `now`."""
         return Span(self.period(now).start, now)
 
     def full_length(self, now: datetime) -> timedelta:
-        """Answer how long the current period is as a whole, daylight saving included."""
+        """Return how long the current period is as a whole, daylight saving included."""
         return self.period(now).length
 
     def period(self, now: datetime) -> Span:
-        """Answer the whole period that `now` lies in."""
+        """Return the whole period that `now` lies in."""
         zone = ZoneInfo(self.time_zone)
         local = now.astimezone(zone)
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None, fold=0)

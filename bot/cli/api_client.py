@@ -18,11 +18,11 @@ class ClientError(Exception):
     """The bot could not be asked. The message says what to do."""
 
 
-class Unreachable(ClientError):
+class UnreachableError(ClientError):
     """Nobody answers there."""
 
 
-class Refused(ClientError):
+class RequestRefusedError(ClientError):
     """The bot said no; `status` is the HTTP status, `problem` its problem document."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
@@ -39,24 +39,26 @@ class ApiClient:
         self._url = url.rstrip("/")
 
     async def get(self, path: str, **params: str | None) -> dict[str, Any]:
-        """Answer the JSON object at `/api/v1/{path}`; raises `ClientError`."""
+        """Return the JSON object at `/api/v1/{path}`; raises `ClientError`."""
         query = {name: value for name, value in params.items() if value is not None}
         try:
             async with self._session.get(f"{self._url}/api/v1/{path}", params=query) as answer:
                 body = await answer.json(content_type=None)
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(f"no bot answers at {self._url}: is it running? ({_cause(error)})") from error
+            raise UnreachableError(
+                f"no bot answers at {self._url}: is it running? ({_cause(error)})"
+            ) from error
         except ValueError as error:
-            raise Unreachable(f"what answers at {self._url} is not the bot") from error
+            raise UnreachableError(f"what answers at {self._url} is not the bot") from error
         if status >= 400 or not isinstance(body, dict):
-            raise Refused(status, body if isinstance(body, dict) else {})
+            raise RequestRefusedError(status, body if isinstance(body, dict) else {})
         return body
 
 
 @asynccontextmanager
 async def api_client(url: str, token: str | None) -> AsyncIterator[ApiClient]:
-    """Give a client with its own connection pool and time-out."""
+    """Return a client with its own connection pool and time-out."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S, sock_connect=5)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:

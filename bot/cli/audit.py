@@ -21,7 +21,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Since = Annotated[str | None, typer.Option(help="How far back: 7d, or a time such as 2026-11-23T09:00Z.")]
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     """How an export is written."""
 
     JSONL = "jsonl"
@@ -63,11 +63,13 @@ def listing(  # noqa: PLR0917 - the command's own words
 @audit.command()
 def export(
     since: Since = None,
-    form: Annotated[Format, typer.Option("--format", help="One JSON object a line, or CSV.")] = Format.JSONL,
+    form: Annotated[
+        ExportFormat, typer.Option("--format", help="One JSON object a line, or CSV.")
+    ] = ExportFormat.JSONL,
 ) -> None:
     """Print the log of the database of DATABASE_URL with each row's hash, oldest first."""
     rows = finish(_rows(_start(since)))
-    if form is Format.CSV:
+    if form is ExportFormat.CSV:
         _write_csv(rows)
     else:
         sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -136,10 +138,10 @@ async def _rows(since: str | None) -> list[dict[str, Any]]:
 
 async def _verify(head: str | None) -> dict[str, Any]:
     from bot.cli.database import opened_database  # noqa: PLC0415
-    from bot.store.audit_chain import Tampered, verify_chain  # noqa: PLC0415
+    from bot.store.audit_chain import ChainTampered, verify_chain  # noqa: PLC0415
 
     async with opened_database() as database, database.reading() as connection:
         found = await verify_chain(connection, earlier=head)
-    if isinstance(found, Tampered):
+    if isinstance(found, ChainTampered):
         return {"ok": False, "row": found.row, "why": found.why}
     return {"ok": True, "rows": found.rows, "unchained": found.unchained, "head": str(found.head)}

@@ -13,8 +13,8 @@ from bot.cli.console import NO, Json, err, finish, out, print_json
 from bot.settings import read_settings
 
 if TYPE_CHECKING:
-    from bot.policy.faults import Fault
-    from bot.policy.policy_set import Expanded, Policies
+    from bot.policy.faults import PolicyFault
+    from bot.policy.policy_set import ExpandedCatalog, PolicySet
 
 _PATIENCE = timedelta(seconds=5)
 
@@ -27,13 +27,13 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check the policy documents and print every fault with its file, line and column."""
-    from bot.policy.faults import PolicyFaults  # noqa: PLC0415 - --help and the other commands do without
+    from bot.policy.faults import PolicyError  # noqa: PLC0415 - --help and the other commands do without
     from bot.policy.loader import read  # noqa: PLC0415
 
     where = folder or read_settings().policies_dir
     try:
         policies = read(where)
-    except PolicyFaults as found:
+    except PolicyError as found:
         _refuse(where, found.faults, as_json)
     expanded, problems = finish(_stand_for(policies))
     if expanded.faults:
@@ -65,7 +65,7 @@ def _standing(one: dict[str, Any]) -> str:
     return f"{one['document']}: stands for {how_many}, by `{label}` of {source}"
 
 
-def _refuse(where: Path, faults: "Sequence[Fault]", as_json: bool) -> None:
+def _refuse(where: Path, faults: "Sequence[PolicyFault]", as_json: bool) -> None:
     if as_json:
         print_json({"ok": False, "faults": [asdict(fault) for fault in faults]})
     else:
@@ -75,17 +75,17 @@ def _refuse(where: Path, faults: "Sequence[Fault]", as_json: bool) -> None:
     sys.exit(NO)
 
 
-async def _stand_for(policies: "Policies") -> "tuple[Expanded, Any]":
+async def _stand_for(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any]":
     """Ask the sources, if a document wants to know something of them."""
     if not policies.wanted:
         return policies.expanded({}), {}
     import aiohttp  # noqa: PLC0415 - most policies need no answer
 
-    from bot.budgets.sources.registry import Sources  # noqa: PLC0415
+    from bot.budgets.sources.registry import SourceRegistry  # noqa: PLC0415
     from bot.clock import SystemClock  # noqa: PLC0415
     from bot.policy.discovery import stand_for  # noqa: PLC0415
 
     async with aiohttp.ClientSession() as session:
-        sources = Sources(session)
+        sources = SourceRegistry(session)
         sources.follow(policies.expanded({}).catalog.workspace)
         return await stand_for(policies, sources, SystemClock().now(), within=_PATIENCE)

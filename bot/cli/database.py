@@ -13,7 +13,7 @@ from bot.store.migrate import migrate, newest_version, version
 
 @asynccontextmanager
 async def opened_database(*, migrating: bool = False) -> AsyncIterator[Database]:
-    """Give the database; with `migrating`, brought to this program's version first, as `run` does."""
+    """Return the database; with `migrating`, brought to this program's version first, as `run` does."""
     settings = read_settings()
     configure_logs(settings)
     try:
@@ -34,6 +34,6 @@ async def bring_up_to_date() -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Answer the driver's own words: the whole message has the statement and its values in it."""
+    """Return the driver's own words: the whole message has the statement and its values in it."""
     words = str(getattr(error, "orig", None) or error).splitlines()
     return words[0] if words else type(error).__name__

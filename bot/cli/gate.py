@@ -10,7 +10,7 @@ from pytimeparse2 import parse as parse_duration
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bot.cli.api_client import Refused, Unreachable, api_client
+from bot.cli.api_client import RequestRefusedError, UnreachableError, api_client
 
 log = structlog.get_logger(__name__)
 _ASK_EVERY_S = 10.0
@@ -50,7 +50,7 @@ async def ask_gate(
     wait: timedelta,
     every_s: float = _ASK_EVERY_S,
 ) -> dict[str, Any]:
-    """Answer the gate's verdict, asking again until it allows or `wait` is over.
+    """Return the gate's verdict, asking again until it allows or `wait` is over.
 
     Raises `ClientError` when the bot could not be asked even once; while waiting, a bot that is away
     for a moment (a restart) is asked again.
@@ -63,8 +63,8 @@ async def ask_gate(
             while True:
                 try:
                     latest = await client.get(f"gate/{service}", change=change, kind=kind)
-                except (Unreachable, Refused) as error:
-                    away = isinstance(error, Unreachable) or error.status >= 500
+                except (UnreachableError, RequestRefusedError) as error:
+                    away = isinstance(error, UnreachableError) or error.status >= 500
                     if not away or time.monotonic() >= until:
                         raise
                 left = until - time.monotonic()

@@ -7,10 +7,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bot.diagnostics.findings import Finding, State
+from bot.diagnostics.findings import Finding, FindingState
 
 _DASH = "–"
-_STYLES = {State.OK: "green", State.FAULT: "bold red", State.SKIPPED: "yellow"}
+_STYLES = {FindingState.OK: "green", FindingState.FAULT: "bold red", FindingState.SKIPPED: "yellow"}
 
 
 def budgets(services: Sequence[Mapping[str, Any]]) -> RenderableType:

@@ -30,8 +30,8 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a token and print it: it is shown this once."""
-    from bot.http.rights import UnknownRight, read_rights  # noqa: PLC0415 - help is shown without libraries
-    from bot.store.api_tokens import NameTaken  # noqa: PLC0415
+    from bot.http.rights import UnknownRightError, read_rights  # noqa: PLC0415 - help is shown without libraries
+    from bot.store.api_tokens import TokenNameTakenError  # noqa: PLC0415
 
     if not _NAME.fullmatch(name) or name in _TAKEN:
         fail(
@@ -39,7 +39,7 @@ def create(
         )
     try:
         token = finish(_create(name, read_rights(allow), per_minute))
-    except (UnknownRight, NameTaken) as error:
+    except (UnknownRightError, TokenNameTakenError) as error:
         fail(str(error))
     if as_json:
         print_json({"name": name, "token": token})
@@ -63,11 +63,11 @@ def list_(as_json: Json = False) -> None:
 @tokens.command()
 def revoke(name: Name) -> None:
     """Put a token out of force, at once and for good."""
-    from bot.store.api_tokens import NoSuchToken  # noqa: PLC0415
+    from bot.store.api_tokens import NoSuchTokenError  # noqa: PLC0415
 
     try:
         finish(_revoke(name))
-    except NoSuchToken as error:
+    except NoSuchTokenError as error:
         fail(str(error))
     out.print(f"{name} is revoked", markup=False)
 

@@ -12,7 +12,7 @@ _SHORT = 7
 _HASH = re.compile(r"[0-9a-f]{7,64}")
 
 
-class State(StrEnum):
+class DeploymentState(StrEnum):
     """How a deployment ended."""
 
     SUCCEEDED = "succeeded"
@@ -31,7 +31,7 @@ class Deployment:
     environment: str
     commit: str
     by: str
-    state: State
+    state: DeploymentState
     started_at: datetime
     finished_at: datetime
     ref: str = ""
@@ -47,7 +47,7 @@ class Deployment:
         return self.commit[:_SHORT] if _HASH.fullmatch(self.commit) else self.commit
 
     def is_called(self, name: str) -> bool:
-        """Tell whether people mean this by a name: its change, ref or commit, or the hash's beginning."""
+        """Return whether people mean this by a name: its change, ref or commit, or the hash's beginning."""
         wanted = name.casefold()
         if wanted in {one.casefold() for one in (self.change, self.ref, self.commit) if one}:
             return True

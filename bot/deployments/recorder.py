@@ -11,17 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Catalog, Service
 from bot.deployments import records
-from bot.deployments.deployment import Deployment, State
+from bot.deployments.deployment import Deployment, DeploymentState
 from bot.freezes.hold import Hold
 from bot.freezes.past_verdict import verdict_at
 from bot.freezes.verdict import Change
 from bot.store import audit
 from bot.store.database import Database
-from bot.store.outbox import Message, enqueue
+from bot.store.outbox import OutboxMessage, enqueue
 
 
 @dataclass(frozen=True, slots=True)
-class Bypass:
+class FreezeBypass:
     """A deployment that went to production past the holds that lay on the service as it began."""
 
     service: Service
@@ -29,11 +29,11 @@ class Bypass:
     holds: tuple[Hold, ...]
 
 
-Announce = Callable[[Bypass], Sequence[Message]]
+Announce = Callable[[FreezeBypass], Sequence[OutboxMessage]]
 """Writes the messages that tell a bypass; pure, so that it can run within the transaction."""
 
 
-class Recorder:
+class DeploymentRecorder:
     """The one way to tell of deployments. `on_recorded` is called after each commit that kept something."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Recorder:
         self._on_recorded = on_recorded
 
     def services_of(self, repository: str) -> Sequence[Service]:
-        """Answer the services that are built from the repository; GitHub's names know no case."""
+        """Return the services that are built from the repository; GitHub's names know no case."""
         wanted = repository.casefold()
         return [
             service
@@ -67,7 +67,7 @@ class Recorder:
                 if not await records.add(self._database, connection, service.name, deployment):
                     continue
                 new.append(service.name)
-                deed = audit.Entry(
+                deed = audit.AuditEntry(
                     by,
                     f"deployment.{deployment.state}",
                     deployment.subject,
@@ -89,14 +89,14 @@ class Recorder:
         self, connection: AsyncConnection, deployment: Deployment, service: Service, by: str, now: datetime
     ) -> None:
         """Audit and tell it if the gate would have refused the deployment as it began."""
-        if deployment.state is not State.SUCCEEDED or not deployment.is_production:
+        if deployment.state is not DeploymentState.SUCCEEDED or not deployment.is_production:
             return
         change = Change(deployment.change or deployment.commit, deployment.kind)
         at = deployment.started_at
         verdict = await verdict_at(connection, service, change, at, deployment.is_called)
         if verdict.allow:
             return
-        deed = audit.Entry(
+        deed = audit.AuditEntry(
             by,
             "freeze.bypassed",
             deployment.subject,
@@ -105,4 +105,4 @@ class Recorder:
             after={"deployment": deployment.id, "holds": [hold.id for hold in verdict.holds]},
         )
         await audit.record(connection, deed, now)
-        await enqueue(connection, self._announce(Bypass(service, deployment, verdict.holds)), now)
+        await enqueue(connection, self._announce(FreezeBypass(service, deployment, verdict.holds)), now)

@@ -6,13 +6,13 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.deployments.deployment import Deployment, State
+from bot.deployments.deployment import Deployment, DeploymentState
 from bot.store.database import Database
 from bot.store.tables.deployments import deployments
 
 
 async def add(database: Database, connection: AsyncConnection, service: str, deployment: Deployment) -> bool:
-    """Keep the outcome for the service; answer whether it is new."""
+    """Keep the outcome for the service; return whether it is new."""
     values = {
         "service": service,
         "deployment": deployment.id,
@@ -33,7 +33,7 @@ async def add(database: Database, connection: AsyncConnection, service: str, dep
 async def read(
     connection: AsyncConnection, services: Collection[str], since: datetime, until: datetime
 ) -> Sequence[tuple[Deployment, Sequence[str]]]:
-    """Answer what ended in the time (both ends in it), oldest first, each with the services it is of."""
+    """Return what ended in the time (both ends in it), oldest first, each with the services it is of."""
     of, columns = list(services), deployments.c
     query = select(deployments).where(columns.service.in_(of), columns.finished_at.between(since, until))
     order = (columns.finished_at, columns.deployment, columns.state, columns.service)
@@ -44,7 +44,7 @@ async def read(
             environment=row.environment,
             commit=row.commit,
             by=row.by,
-            state=State(row.state),
+            state=DeploymentState(row.state),
             started_at=row.started_at,
             finished_at=row.finished_at,
             ref=row.ref,

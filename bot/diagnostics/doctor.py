@@ -15,16 +15,16 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.budgets.source import SourceError
-from bot.budgets.sources.registry import Sources
+from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock, SystemClock
 from bot.diagnostics.findings import Finding, fault, ok, skipped
-from bot.diagnostics.slack_workspaces import Workspaces
+from bot.diagnostics.slack_workspaces import WorkspaceChecks
 from bot.flags.backend import FlagError
-from bot.flags.registry import Surroundings, open_backend
+from bot.flags.registry import BackendContext, open_backend
 from bot.masking import masked
 from bot.policy.discovery import stand_for
-from bot.policy.faults import PolicyFaults
+from bot.policy.faults import PolicyError
 from bot.policy.loader import read
 from bot.policy.secrets import secrets_of
 from bot.settings import Settings
@@ -36,7 +36,7 @@ _MOST_FAULTS = 20
 
 
 async def examine(settings: Settings, clock: Clock | None = None) -> list[Finding]:
-    """Look at everything that the settings and the policies name; answer what was found, in that order."""
+    """Look at everything that the settings and the policies name; return what was found, in that order."""
     time = clock or SystemClock()
     found = [*_environment(settings)]
     async with AsyncExitStack() as doors:
@@ -44,13 +44,13 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
         catalog = await _load(settings, session, time, found)
         database = await doors.enter_async_context(Database(settings.database_url))
         found += await _bounded("database", _database(database))
-        workspaces = Workspaces(
+        workspaces = WorkspaceChecks(
             settings, catalog, database=database, session=session, clock=time, bounded=_bounded
         )
         found += await workspaces.examine()
         if catalog is not None:
             found += await _bounded("sources", _sources(catalog, session))
-            around = Surroundings(
+            around = BackendContext(
                 session,
                 database,
                 time,
@@ -82,10 +82,10 @@ async def _load(
     fix = "`governor check` explains each"
     try:
         policies = read(settings.policies_dir)
-    except PolicyFaults as error:
+    except PolicyError as error:
         found += [fault("policies", folder, str(one), fix) for one in error.faults[:_MOST_FAULTS]]
         return None
-    sources = Sources(session)
+    sources = SourceRegistry(session)
     sources.follow(policies.expanded({}).catalog.workspace)
     expanded, unfound = await stand_for(policies, sources, clock.now(), within=_TIMEOUT)
     catalog = expanded.catalog
@@ -117,7 +117,7 @@ async def _database(database: Database) -> list[Finding]:
 
 
 async def _sources(catalog: Catalog, session: aiohttp.ClientSession) -> list[Finding]:
-    sources = Sources(session)
+    sources = SourceRegistry(session)
     sources.follow(catalog.workspace)
     found: list[Finding] = []
     for name, source in sources.items():
@@ -131,7 +131,7 @@ async def _sources(catalog: Catalog, session: aiohttp.ClientSession) -> list[Fin
     return found
 
 
-async def _flags(catalog: Catalog, around: Surroundings) -> list[Finding]:
+async def _flags(catalog: Catalog, around: BackendContext) -> list[Finding]:
     settings = catalog.workspace.flags
     try:
         await open_backend(settings.backend, settings.backend_settings, around).check()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class State(StrEnum):
+class FindingState(StrEnum):
     """How a thing that was looked at is."""
 
     OK = "ok"
@@ -18,21 +18,21 @@ class Finding:
 
     check: str
     subject: str
-    state: State
+    state: FindingState
     detail: str
     fix: str = ""
 
 
 def ok(check: str, subject: str, detail: str = "") -> Finding:
-    """Answer that all is well."""
-    return Finding(check, subject, State.OK, detail)
+    """Return that all is well."""
+    return Finding(check, subject, FindingState.OK, detail)
 
 
 def fault(check: str, subject: str, detail: str, fix: str) -> Finding:
-    """Answer what is wrong, and what mends it."""
-    return Finding(check, subject, State.FAULT, detail, fix)
+    """Return what is wrong, and what mends it."""
+    return Finding(check, subject, FindingState.FAULT, detail, fix)
 
 
 def skipped(check: str, subject: str, why: str) -> Finding:
-    """Answer that something could not or need not be looked at."""
-    return Finding(check, subject, State.SKIPPED, why)
+    """Return that something could not or need not be looked at."""
+    return Finding(check, subject, FindingState.SKIPPED, why)

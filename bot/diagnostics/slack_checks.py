@@ -13,7 +13,7 @@ from bot.diagnostics.findings import Finding, fault, ok, skipped
 from bot.diagnostics.slack_samples import specimens
 from bot.slack.manifest import bot_scopes
 from bot.slack.permissions import is_channel
-from bot.slack.webapi.errors import SlackFault, telling_faults
+from bot.slack.webapi.errors import SlackError, telling_faults
 from bot.slack.webapi.members import channel_members
 
 TOKEN = "SLACK_BOT_TOKEN"  # noqa: S105 - its name, not itself
@@ -25,7 +25,7 @@ _REINSTALL = "paste the output of `governor manifest` into the app's manifest an
 _SLACK_DOWN = "see https://slack-status.com and whether this machine reaches SLACK_API_URL"
 
 
-class Checkup:
+class SlackChecks:
     """Asks Slack through `client`. Every question that fails is a finding, never an exception.
 
     `subject` is what the client's token is called, `mend` how another is had, if not from the app's page.
@@ -45,14 +45,14 @@ class Checkup:
         self._mend = mend
 
     async def connection(self, now: datetime, *, team: str | None = None) -> list[Finding]:
-        """Answer whether the tokens are good, the scopes complete and the clocks together.
+        """Return whether the tokens are good, the scopes complete and the clocks together.
 
         With `team`, also whether the token is that workspace's.
         """
         try:
             async with telling_faults():
                 answer = await self._client.auth_test()
-        except SlackFault as error:
+        except SlackError as error:
             fix = _token_fix(error, "Bot User OAuth Token", self._mend)
             return [fault("token", self._subject, error.error, fix)]
         if team is not None and answer["team_id"] != team:
@@ -68,15 +68,15 @@ class Checkup:
         return [*found, *await self._blocks(now)]
 
     async def channels(self, wanted: Mapping[str, str]) -> list[Finding]:
-        """Answer whether the bot is in each channel; `wanted` says what each is for."""
+        """Return whether the bot is in each channel; `wanted` says what each is for."""
         try:
             known = await self._channels()
-        except SlackFault as error:
+        except SlackError as error:
             return [fault("channels", "all", error.error, _REINSTALL if _is_scope(error) else _SLACK_DOWN)]
         return [_channel(address, use, known.get(address)) for address, use in wanted.items()]
 
     async def people(self, entries: Collection[str]) -> list[Finding]:
-        """Answer whether each `@group` and `#channel` has members, and each `U…` is there and active."""
+        """Return whether each `@group` and `#channel` has members, and each `U…` is there and active."""
         handles = sorted({entry for entry in entries if entry.startswith("@")})
         rooms = sorted({entry for entry in entries if is_channel(entry)})
         persons = sorted({entry for entry in entries if entry.startswith(("U", "W"))})
@@ -88,20 +88,20 @@ class Checkup:
         try:
             async with telling_faults():
                 await self._client.apps_connections_open(app_token=token)
-        except SlackFault as error:
+        except SlackError as error:
             fix = _token_fix(error, "app-level token with connections:write")
             return fault("token", "SLACK_APP_TOKEN", error.error, fix)
         return ok("token", "SLACK_APP_TOKEN", "Socket Mode opens")
 
     async def _blocks(self, now: datetime) -> list[Finding]:
-        """Answer what Slack says of one of each kind of message, form and home tab."""
+        """Return what Slack says of one of each kind of message, form and home tab."""
         shown = specimens(now)
         found: list[Finding] = []
         for one in shown:
             try:
                 async with telling_faults():
                     await self._client.api_call("blocks.validate", data={one.kind: json.dumps(one.shown)})
-            except SlackFault as error:
+            except SlackError as error:
                 if error.error == "unknown_method":
                     return [skipped("blocks", "messages", "this Slack has no blocks.validate")]
                 if error.retryable:
@@ -113,7 +113,7 @@ class Checkup:
         return found or [ok("blocks", "messages", f"Slack accepts one of each kind, {len(shown)} in all")]
 
     async def _channels(self) -> Mapping[str, Mapping[str, Any]]:
-        """Answer the channels that the bot sees, by `#name` and by id."""
+        """Return the channels that the bot sees, by `#name` and by id."""
         found: list[Mapping[str, Any]] = []
         cursor = ""
         while True:
@@ -131,7 +131,7 @@ class Checkup:
         try:
             async with telling_faults():
                 answer = await self._client.usergroups_list(include_users=True, include_disabled=True)
-        except SlackFault as error:
+        except SlackError as error:
             fix = _REINSTALL if _is_scope(error) else "list people (U…) where the plan has no user groups"
             return [fault("groups", handle, error.error, fix) for handle in handles]
         groups = {str(group["handle"]).casefold(): group for group in answer["usergroups"]}
@@ -140,7 +140,7 @@ class Checkup:
     async def _rooms(self, addresses: Sequence[str]) -> list[Finding]:
         try:
             known = await self._channels()
-        except SlackFault as error:
+        except SlackError as error:
             fix = _REINSTALL if _is_scope(error) else _SLACK_DOWN
             return [fault("members", address, error.error, fix) for address in addresses]
         return [await self._members(address, known.get(address)) for address in addresses]
@@ -152,7 +152,7 @@ class Checkup:
         try:
             async with telling_faults():
                 people = await channel_members(self._client, str(channel["id"]))
-        except SlackFault as error:
+        except SlackError as error:
             fix = _REINSTALL if _is_scope(error) else f"type /invite @Governor in {address}"
             return fault("members", address, error.error, fix)
         open_to_all = "" if channel.get("is_private") else "; anyone may join it and so gain its rights"
@@ -163,7 +163,7 @@ class Checkup:
         try:
             async with telling_faults():
                 answer = await self._client.users_info(user=user)
-        except SlackFault as error:
+        except SlackError as error:
             return fault("people", user, error.error, fix)
         if answer["user"].get("deleted"):
             return fault("people", user, "deactivated", "take them out of the policies")
@@ -222,11 +222,11 @@ def _group(handle: str, group: Mapping[str, Any] | None) -> Finding:
     return ok("groups", handle, f"{len(group['users'])} people")
 
 
-def _is_scope(error: SlackFault) -> bool:
+def _is_scope(error: SlackError) -> bool:
     return error.error == "missing_scope"
 
 
-def _token_fix(error: SlackFault, which: str, mend: str | None = None) -> str:
+def _token_fix(error: SlackError, which: str, mend: str | None = None) -> str:
     from_slack = "connection" not in error.error and "timeout" not in error.error
     refused = from_slack and not error.error.startswith(("http_", "not_connected"))
     if not refused:

@@ -14,12 +14,12 @@ from bot.app.installations import open_installations
 from bot.catalog.catalog import EVERYONE, Catalog, Workspace
 from bot.clock import Clock
 from bot.diagnostics.findings import Finding, fault, skipped
-from bot.diagnostics.slack_checks import TOKEN, Checkup
+from bot.diagnostics.slack_checks import TOKEN, SlackChecks
 from bot.settings import Settings
 from bot.slack.webapi.clients import Clients
 from bot.store.addresses import local
 from bot.store.database import Database
-from bot.store.encryption import BadKey, Unreadable
+from bot.store.encryption import BadKeyError, UndecryptableError
 from bot.store.installations import Installations
 
 Bounded = Callable[[str, Awaitable[list[Finding]]], Awaitable[list[Finding]]]
@@ -29,7 +29,7 @@ _TIMEOUT = timedelta(seconds=20)
 _INSTALL = "open `/slack/install` of the running bot and choose that workspace"
 
 
-class Workspaces:
+class WorkspaceChecks:
     """Asks Slack about each of them. Nothing is changed; every question that fails is a finding."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Workspaces:
         self._bounded = bounded
 
     async def examine(self) -> list[Finding]:
-        """Answer what was found, the main workspace first."""
+        """Return what was found, the main workspace first."""
         found: list[Finding] = []
         if self._settings.slack_bot_token is not None:
             found += await self._single(self._settings.slack_bot_token.get_secret_value())
@@ -62,7 +62,7 @@ class Workspaces:
 
     async def _single(self, token: str) -> list[Finding]:
         app_token = self._settings.slack_app_token
-        checkup = Checkup(self._client(token), app_token.get_secret_value() if app_token else None)
+        checkup = SlackChecks(self._client(token), app_token.get_secret_value() if app_token else None)
         main = self._catalog.workspace if self._catalog else None
         asking = checkup.connection(self._clock.now(), team=main.team if main else None)
         return await self._about(checkup, None, await self._bounded("token", asking))
@@ -71,7 +71,7 @@ class Workspaces:
         try:
             installations = open_installations(self._settings, self._database, self._clock)
             teams = await installations.teams() if installations is not None else {}
-        except BadKey as error:
+        except BadKeyError as error:
             fix = "`governor key` makes one; several are separated by commas, the newest first"
             return [fault("environment", "GOVERNOR_ENCRYPTION_KEY", str(error), fix)]
         except (SQLAlchemyError, OSError):
@@ -86,17 +86,17 @@ class Workspaces:
     async def _of(
         self, team: str, name: str, installations: Installations | None, main_team: str | None
     ) -> list[Finding]:
-        """Answer what was found of one installation; `main_team` is the main workspace's id."""
+        """Return what was found of one installation; `main_team` is the main workspace's id."""
         if team == main_team and self._settings.slack_bot_token is not None:
             return []
         try:
             installation = await installations.find(team) if installations is not None else None
-        except Unreadable:
+        except UndecryptableError:
             fix = f"put the key that sealed it behind the newest in GOVERNOR_ENCRYPTION_KEY, or {_INSTALL}"
             return [fault("token", f"{name} ({team})", "no key opens its token", fix)]
         if installation is None:
             return []
-        checkup = Checkup(self._client(installation.bot_token), subject="token", mend=_INSTALL)
+        checkup = SlackChecks(self._client(installation.bot_token), subject="token", mend=_INSTALL)
         connected = await self._bounded("token", checkup.connection(self._clock.now(), team=team))
         further = None if team == main_team else team
         found = await self._about(checkup, further, connected)
@@ -110,7 +110,7 @@ class Workspaces:
         missing = [one for one in further if one.team not in teams]
         return [fault("token", f"{one.name} ({one.team})", "not installed", _INSTALL) for one in missing]
 
-    async def _about(self, checkup: Checkup, team: str | None, found: list[Finding]) -> list[Finding]:
+    async def _about(self, checkup: SlackChecks, team: str | None, found: list[Finding]) -> list[Finding]:
         """Add what the workspace's own channels and people are like, if its token is good."""
         if self._catalog is None or any(one.state == "fault" and one.check == "token" for one in found):
             return found
@@ -121,7 +121,7 @@ class Workspaces:
         return found + await self._bounded("groups", checkup.people(people_of(seen)))
 
     async def _main_team(self, installations: Installations) -> str | None:
-        """Answer the main workspace's id as the running bot would tell it, None where it could not."""
+        """Return the main workspace's id as the running bot would tell it, None where it could not."""
         token = self._settings.slack_bot_token
         clients = Clients(
             self._settings.slack_api_url,
@@ -146,7 +146,7 @@ class Workspaces:
 
 
 def channels_of(catalog: Catalog) -> Mapping[str, str]:
-    """Answer every channel that the policies name, as its workspace calls it, and what each is for."""
+    """Return every channel that the policies name, as its workspace calls it, and what each is for."""
     workspace = catalog.workspace
     uses: dict[str, list[str]] = {local(workspace.announcements): ["announcements"]}
     if workspace.incidents:
@@ -157,7 +157,7 @@ def channels_of(catalog: Catalog) -> Mapping[str, str]:
 
 
 def people_of(catalog: Catalog) -> frozenset[str]:
-    """Answer every user group, channel and person that the policies give rights to or name as a team."""
+    """Return every user group, channel and person that the policies give rights to or name as a team."""
     permissions = catalog.workspace.permissions
     entries = {*permissions.freeze, *permissions.exempt, *permissions.incidents}
     entries |= {entry for allowed in permissions.flags.values() for entry in allowed}

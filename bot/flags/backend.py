@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bot.flags.change import Difference, FlagChange, NotPossible, OutOfRange, apply_to
+from bot.flags.change import Difference, FlagChange, ImpossibleChangeError, ShareOutOfRangeError, apply_to
 from bot.flags.flag import FlagState
 
 
@@ -30,7 +30,7 @@ class FlagError(Exception):
     retryable = False
 
 
-class FlagNotFound(FlagError):
+class FlagNotFoundError(FlagError):
     """There is no such flag."""
 
     def __init__(self, flag: str, existing: Iterable[str] = ()) -> None:
@@ -40,7 +40,7 @@ class FlagNotFound(FlagError):
         super().__init__(f"there is no flag {flag}{hint}")
 
 
-class EnvironmentNotFound(FlagError):
+class EnvironmentNotFoundError(FlagError):
     """There is no such environment."""
 
     def __init__(self, environment: str, existing: Iterable[str] = ()) -> None:
@@ -50,11 +50,11 @@ class EnvironmentNotFound(FlagError):
         super().__init__(f"the flag system has no environment {environment}{hint}")
 
 
-class Forbidden(FlagError):
+class ForbiddenError(FlagError):
     """The credentials do not allow it."""
 
 
-class Conflict(FlagError):
+class FlagConflictError(FlagError):
     """Somebody changed the flag since the plan was made; nothing was written. `found` is what it is now."""
 
     def __init__(self, flag: str, environment: str, found: FlagState | None = None) -> None:
@@ -64,7 +64,7 @@ class Conflict(FlagError):
         self.found = found
 
 
-class ApprovalRequired(FlagError):
+class ApprovalRequiredError(FlagError):
     """The flag system wants its own approval first; `link` leads to where it is asked for."""
 
     def __init__(self, message: str, link: str | None) -> None:
@@ -72,19 +72,19 @@ class ApprovalRequired(FlagError):
         self.link = link
 
 
-class Unsupported(FlagError):
+class UnsupportedError(FlagError):
     """The flag or its system cannot do it."""
 
 
-class InvalidChange(FlagError):
+class InvalidChangeError(FlagError):
     """The change makes no sense, or the flag system refuses it as such."""
 
 
-class Misconfigured(FlagError):
+class MisconfiguredError(FlagError):
     """The backend's settings are wrong."""
 
 
-class RateLimited(FlagError):
+class BackendRateLimitedError(FlagError):
     """Too many requests; nothing was written."""
 
     retryable = True
@@ -94,18 +94,18 @@ class RateLimited(FlagError):
         self.retry_after = retry_after
 
 
-class BackendUnavailable(FlagError):
+class BackendUnavailableError(FlagError):
     """No answer, or not this time; nothing was written."""
 
     retryable = True
 
 
-class OutcomeUnknown(FlagError):
+class BackendOutcomeUnknownError(FlagError):
     """No answer after sending: nobody knows whether it was written. Read back before anything else."""
 
 
 @dataclass(frozen=True, slots=True)
-class Capabilities:
+class BackendCapabilities:
     """What a backend can do besides turning flags on and off.
 
     `finest_share` is the smallest step of an exposure it keeps, None where it keeps none.
@@ -116,7 +116,7 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ChangePlan:
     """What a change would do to the flag as it is now. `version` is the one that it was planned on."""
 
     flag: str
@@ -131,7 +131,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedChange:
     """A change that was carried out: the flag before it, and after it as the flag system tells."""
 
     before: FlagState
@@ -156,33 +156,33 @@ class FlagBackend(Protocol):
         ...
 
     @property
-    def capabilities(self) -> Capabilities:
+    def capabilities(self) -> BackendCapabilities:
         """What it can do."""
         ...
 
     async def list(self, environment: str) -> Sequence[FlagState]:
-        """Answer every flag of the environment, by name."""
+        """Return every flag of the environment, by name."""
         ...
 
     async def read(self, flag: str, environment: str) -> FlagState:
-        """Answer the flag as it is now."""
+        """Return the flag as it is now."""
         ...
 
-    async def plan(self, flag: str, environment: str, change: FlagChange) -> Plan:
-        """Answer what the change would do, and write nothing."""
+    async def plan(self, flag: str, environment: str, change: FlagChange) -> ChangePlan:
+        """Return what the change would do, and write nothing."""
         ...
 
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
-    ) -> Applied:
-        """Carry the change out if the flag still has `version`; raises `Conflict` if it has another.
+    ) -> AppliedChange:
+        """Carry the change out if the flag still has `version`; raises `FlagConflictError` if it has another.
 
         `note` says who wants it and why, for the flag system's own history.
         """
         ...
 
     async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
-        """Answer the last changes, newest first; raises `Unsupported` without that capability."""
+        """Return the last changes, newest first; raises `UnsupportedError` without that capability."""
         ...
 
     async def check(self) -> None:
@@ -190,26 +190,26 @@ class FlagBackend(Protocol):
         ...
 
 
-def plan_change(state: FlagState, change: FlagChange, capabilities: Capabilities) -> Plan:
+def plan_change(state: FlagState, change: FlagChange, capabilities: BackendCapabilities) -> ChangePlan:
     """Plan the change of a state that was just read.
 
-    Raises `InvalidChange` for a share that is none and `Unsupported` for one that cannot be kept.
+    Raises `InvalidChangeError` for a share that is none and `UnsupportedError` for one that cannot be kept.
     """
     after = expect(state, change, capabilities)
-    return Plan(state.flag, state.environment, change, Difference(state, after))
+    return ChangePlan(state.flag, state.environment, change, Difference(state, after))
 
 
-def expect(state: FlagState, change: FlagChange, capabilities: Capabilities) -> FlagState:
-    """Answer the state that the change should lead to, with the port's errors."""
+def expect(state: FlagState, change: FlagChange, capabilities: BackendCapabilities) -> FlagState:
+    """Return the state that the change should lead to, with the port's errors."""
     try:
         return apply_to(state, change, finest=capabilities.finest_share or 0.0)
-    except OutOfRange as error:
-        raise InvalidChange(str(error)) from error
-    except NotPossible as error:
-        raise Unsupported(str(error)) from error
+    except ShareOutOfRangeError as error:
+        raise InvalidChangeError(str(error)) from error
+    except ImpossibleChangeError as error:
+        raise UnsupportedError(str(error)) from error
 
 
 def require_version(state: FlagState, version: str) -> None:
-    """Raise `Conflict` unless the state that was just read is the one that the plan was made on."""
+    """Raise `FlagConflictError` unless the state that was just read is the one that the plan was made on."""
     if state.version != version:
-        raise Conflict(state.flag, state.environment, state)
+        raise FlagConflictError(state.flag, state.environment, state)

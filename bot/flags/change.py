@@ -44,11 +44,11 @@ class Restore:
 FlagChange = TurnOn | TurnOff | SetExposure | Kill | Restore
 
 
-class NotPossible(Exception):
+class ImpossibleChangeError(Exception):
     """The change makes no sense for this flag; the message says why."""
 
 
-class OutOfRange(NotPossible):
+class ShareOutOfRangeError(ImpossibleChangeError):
     """The share is not one, or finer than the flag system can keep."""
 
 
@@ -69,7 +69,7 @@ class Difference:
 
     @property
     def direction(self) -> Direction:
-        """Tell whether more people see the flag; what cannot be compared counts as raising."""
+        """Return whether more people see the flag; what cannot be compared counts as raising."""
         before, after = self.before.exposure, self.after.exposure
         if after == 0:
             return Direction.KEEPS if before == 0 else Direction.LOWERS
@@ -94,9 +94,10 @@ class Difference:
 
 
 def apply_to(state: FlagState, change: FlagChange, *, finest: float = 0.0) -> FlagState:
-    """Answer the state that `change` leads to; `finest` is the smallest step of a share that can be kept.
+    """Return the state that `change` leads to; `finest` is the smallest step of a share that can be kept.
 
-    Raises `OutOfRange` for a share that is none, `NotPossible` for a percentage of a flag that has none.
+    Raises `ShareOutOfRangeError` for a share that is none, `ImpossibleChangeError` for a percentage of a flag
+    that has none.
     """
     match change:
         case TurnOn():
@@ -106,14 +107,16 @@ def apply_to(state: FlagState, change: FlagChange, *, finest: float = 0.0) -> Fl
         case SetExposure(share):
             _check_share(share, finest)
             if state.rollout is None:
-                raise NotPossible(
+                raise ImpossibleChangeError(
                     f"{state.flag} has no single percentage ({state.shape}): "
                     "setting one would overwrite its rules"
                 )
             return replace(state, enabled=True, rollout=share)
         case Restore(recorded):
             if (recorded.flag, recorded.environment) != (state.flag, state.environment):
-                raise NotPossible(f"the recorded state is of {recorded.flag} in {recorded.environment}")
+                raise ImpossibleChangeError(
+                    f"the recorded state is of {recorded.flag} in {recorded.environment}"
+                )
             return recorded
         case _:
             assert_never(change)
@@ -142,13 +145,15 @@ def state_from_json(written: Mapping[str, Any]) -> FlagState:
 
 def _check_share(share: float, finest: float) -> None:
     if not 0 <= share <= 1:
-        raise OutOfRange(f"{share * 100:g} % is not between 0 % and 100 %")
+        raise ShareOutOfRangeError(f"{share * 100:g} % is not between 0 % and 100 %")
     if finest and abs(share / finest - round(share / finest)) > 1e-8:
-        raise OutOfRange(f"{share * 100:g} % is finer than the steps of {finest * 100:g} % that are kept")
+        raise ShareOutOfRangeError(
+            f"{share * 100:g} % is finer than the steps of {finest * 100:g} % that are kept"
+        )
 
 
 def _comparable(before: FlagState, after: FlagState) -> bool:
-    """Tell whether shares of the two are shares of the same people."""
+    """Return whether shares of the two are shares of the same people."""
     if before.shape is not after.shape:
         return False
     return before.shape is Shape.SIMPLE or not _is_recorded_otherwise(before, after)

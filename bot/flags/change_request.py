@@ -22,11 +22,11 @@ from bot.freezes.hold import GOVERNOR
 from bot.freezes.verdict import Verdict
 
 
-class ToggleError(Exception):
+class FlagChangeError(Exception):
     """A change was not carried out. The message is fit for the person who asked."""
 
 
-class Barred(ToggleError):
+class FrozenError(FlagChangeError):
     """A service is frozen. `verdict` says why, `change` is what an exemption would have to name."""
 
     def __init__(self, verdict: Verdict, flag: str) -> None:
@@ -35,23 +35,23 @@ class Barred(ToggleError):
         self.change = change_name(flag)
 
 
-class Busy(ToggleError):
+class ChangeInProgressError(FlagChangeError):
     """Another change of the flag is on its way."""
 
 
-class AlreadyRequested(ToggleError):
+class DuplicateChangeError(FlagChangeError):
     """The same request was carried out before; doing nothing was right."""
 
 
-class NotOpen(ToggleError):
+class NotPendingError(FlagChangeError):
     """Nothing waits for an approval any more."""
 
 
-class OwnApproval(ToggleError):
+class OwnApprovalError(FlagChangeError):
     """Nobody approves what they asked for themselves."""
 
 
-class Moved(ToggleError):
+class FlagMovedError(FlagChangeError):
     """The flag moved since the difference was shown; the change is void, nothing was written."""
 
     def __init__(self, message: str, found: FlagState) -> None:
@@ -59,15 +59,15 @@ class Moved(ToggleError):
         self.found = found
 
 
-class NothingToUndo(ToggleError):
+class NothingToUndoError(FlagChangeError):
     """There is no change of the bot's that is still the last one."""
 
 
-class Unseen(ToggleError):
+class UnconfirmedChangeError(FlagChangeError):
     """The change was sent and no answer came; it is looked for until it is seen."""
 
 
-class Cause(StrEnum):
+class ChangeCause(StrEnum):
     """Whose doing a change is, beside the person in `by`."""
 
     PERSON = "person"
@@ -79,7 +79,7 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ChangeRequest:
     """What is wanted. `request` names what led to it.
 
     `version` binds it to a state of the flag that is known already; `keep_for` is how long it shall last;
@@ -92,7 +92,7 @@ class Order:
     by: str
     reason: str
     request: str
-    cause: Cause = Cause.PERSON
+    cause: ChangeCause = ChangeCause.PERSON
     version: str | None = None
     approved_by: str | None = None
     keep_for: timedelta | None = None
@@ -107,7 +107,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class ChangeApplied:
     """It was carried out. `seen_after` is None where reading back did not show it in time."""
 
     difference: Difference
@@ -117,7 +117,7 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class ApprovalPending:
     """It waits for another person, in `channel`."""
 
     id: int
@@ -133,11 +133,11 @@ class Unchanged:
     stays: bool = False
 
 
-Outcome = Live | Waiting | Unchanged
+Outcome = ChangeApplied | ApprovalPending | Unchanged
 
 
 def change_name(flag: str) -> str:
-    """Answer what an exemption calls any raise of this flag."""
+    """Return what an exemption calls any raise of this flag."""
     return f"flag:{flag}"
 
 
@@ -145,7 +145,7 @@ def change_name(flag: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RampProgress:
     """How far a ramp is: steps taken of all, the next share and when it is due."""
 
     taken: int
@@ -155,18 +155,18 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class FlagChanged:
     """A flag was changed by the bot."""
 
-    order: Order
-    live: Live
-    progress: Progress | None = None
+    order: ChangeRequest
+    live: ChangeApplied
+    progress: RampProgress | None = None
     ended_ramp: bool = False
     ended_timer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovalAsked:
+class ApprovalRequested:
     """An increase in a protected environment waits; `steps` are those of a ramp."""
 
     key: str
@@ -178,7 +178,7 @@ class ApprovalAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class NotDone:
+class ChangeFailed:
     """A change that was sent did not come about, and nobody was there to answer."""
 
     words: str
@@ -187,10 +187,10 @@ class NotDone:
 
 
 @dataclass(frozen=True, slots=True)
-class NotBroughtBack:
+class RevertFailed:
     """A recorded state should have come back: the flag was touched since, or its system refuses."""
 
-    cause: Cause
+    cause: ChangeCause
     state: FlagState
     evidence: str
     why: str
@@ -198,7 +198,7 @@ class NotBroughtBack:
 
 
 @dataclass(frozen=True, slots=True)
-class EndsSoon:
+class RevertDueSoon:
     """A change that was made for a time ends at `until`."""
 
     state: FlagState
@@ -206,21 +206,21 @@ class EndsSoon:
 
 
 @dataclass(frozen=True, slots=True)
-class RampHeld:
+class RampPaused:
     """A ramp waits where it is. `goes_on` tells whether it does so by itself."""
 
     by: str
     why: str
-    progress: Progress
+    progress: RampProgress
     goes_on: bool
 
 
 @dataclass(frozen=True, slots=True)
-class RampGoesOn:
+class RampResumed:
     """A ramp takes its steps again."""
 
     by: str
-    progress: Progress
+    progress: RampProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,11 +229,11 @@ class RampStopped:
 
     by: str
     why: str
-    progress: Progress
+    progress: RampProgress
 
 
 @dataclass(frozen=True, slots=True)
-class Drifted:
+class FlagDrifted:
     """Somebody changed the flag elsewhere. `who` is what the flag system says, empty where it does not."""
 
     difference: Difference
@@ -242,20 +242,20 @@ class Drifted:
 
 
 FlagEvent = (
-    Changed
-    | ApprovalAsked
-    | NotDone
-    | NotBroughtBack
-    | EndsSoon
-    | RampHeld
-    | RampGoesOn
+    FlagChanged
+    | ApprovalRequested
+    | ChangeFailed
+    | RevertFailed
+    | RevertDueSoon
+    | RampPaused
+    | RampResumed
     | RampStopped
-    | Drifted
+    | FlagDrifted
 )
 
 
 @dataclass(frozen=True, slots=True)
-class FlagOccasion:
+class FlagEventContext:
     """An event with what its teller needs. `channels` are those of the services that name the flag."""
 
     event: FlagEvent

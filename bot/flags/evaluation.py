@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Reason(StrEnum):
+class EvaluationReason(StrEnum):
     """Why a flag has its value, in OpenFeature's words."""
 
     STATIC = "STATIC"
@@ -33,7 +33,7 @@ class Evaluation:
     """The answer for one user."""
 
     value: bool
-    reason: Reason
+    reason: EvaluationReason
 
     @property
     def variant(self) -> str:
@@ -41,26 +41,28 @@ class Evaluation:
         return "on" if self.value else "off"
 
 
-class TargetingKeyMissing(Exception):
+class TargetingKeyMissingError(Exception):
     """The flag is on for a share of users, and the asker did not say who the user is."""
 
 
 def evaluate(flag: LocalFlag, targeting_key: str | None) -> Evaluation:
-    """Answer whether the flag is on for the user.
+    """Return whether the flag is on for the user.
 
-    Raises `TargetingKeyMissing` only where the answer depends on the user. A flag that is off answers
+    Raises `TargetingKeyMissingError` only where the answer depends on the user. A flag that is off answers
     `false` as a value of its own, never a code default.
     """
     if not flag.enabled or flag.rollout <= 0:
-        return Evaluation(value=False, reason=Reason.STATIC)
+        return Evaluation(value=False, reason=EvaluationReason.STATIC)
     if flag.rollout >= 1:
-        return Evaluation(value=True, reason=Reason.STATIC)
+        return Evaluation(value=True, reason=EvaluationReason.STATIC)
     if not targeting_key:
-        raise TargetingKeyMissing(f"{flag.key} is on for a share of users: the targetingKey says who asks")
-    return Evaluation(value=place(flag.seed, targeting_key) < flag.rollout, reason=Reason.SPLIT)
+        raise TargetingKeyMissingError(
+            f"{flag.key} is on for a share of users: the targetingKey says who asks"
+        )
+    return Evaluation(value=place(flag.seed, targeting_key) < flag.rollout, reason=EvaluationReason.SPLIT)
 
 
 def place(seed: str, targeting_key: str) -> float:
-    """Answer the user's place in the flag: a number in [0, 1), evenly spread, the same for ever."""
+    """Return the user's place in the flag: a number in [0, 1), evenly spread, the same for ever."""
     digest = hashlib.sha256(f"{len(seed)}:{seed}{targeting_key}".encode()).digest()
     return int.from_bytes(digest[:6]) / 2**48

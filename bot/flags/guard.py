@@ -19,7 +19,7 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class BurnReading:
     """An SLO's burn rate now; None where it cannot be measured. `window` is the time it is taken over."""
 
     slo: str
@@ -46,7 +46,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class GuardWatch:
     """An increase under watch: the state to restore, the version it made, and the burn rates before it."""
 
     flag: str
@@ -72,12 +72,12 @@ class StillWatching:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class WatchPassed:
     """The watch is over, and the service bore the increase."""
 
 
 @dataclass(frozen=True, slots=True)
-class Blind:
+class Unmeasurable:
     """These SLOs cannot be measured: the watch goes on until they can be."""
 
     slos: tuple[str, ...]
@@ -92,32 +92,34 @@ class RollBack:
 
 
 @dataclass(frozen=True, slots=True)
-class OutOfHand:
+class ChangedElsewhere:
     """Somebody touched the flag since: it is left alone. `evidence` is what there is to tell, if anything."""
 
     evidence: Evidence | None
 
 
-WatchVerdict = StillWatching | Passed | Blind | RollBack | OutOfHand
+WatchVerdict = StillWatching | WatchPassed | Unmeasurable | RollBack | ChangedElsewhere
 
 
-def judge_watch(watch: Watch, state: FlagState, readings: Sequence[Reading], now: datetime) -> WatchVerdict:
-    """Answer what to do about the increase, from the flag as it is and the burn rates after the change."""
+def judge_watch(
+    watch: GuardWatch, state: FlagState, readings: Sequence[BurnReading], now: datetime
+) -> WatchVerdict:
+    """Return what to do about the increase, from the flag as it is and the burn rates after the change."""
     evidence = crossing(watch.guard, readings, watch.baseline)
     if state.version != watch.version:
-        return OutOfHand(evidence)
+        return ChangedElsewhere(evidence)
     if evidence is not None:
         return RollBack(evidence, watch.before)
     unknown = unmeasured(readings)
     if not readings or unknown:
-        return Blind(unknown)
-    return Passed() if now >= watch.until else StillWatching(watch.until)
+        return Unmeasurable(unknown)
+    return WatchPassed() if now >= watch.until else StillWatching(watch.until)
 
 
 def crossing(
-    guard: Guard, readings: Sequence[Reading], baseline: Mapping[str, float] | None = None
+    guard: Guard, readings: Sequence[BurnReading], baseline: Mapping[str, float] | None = None
 ) -> Evidence | None:
-    """Answer the fastest SLO at or above the guard, None if there is none.
+    """Return the fastest SLO at or above the guard, None if there is none.
 
     One that burned that fast before the change already counts only if it burns faster now.
     """
@@ -131,8 +133,8 @@ def crossing(
     return max(found, key=lambda one: one.burn, default=None)
 
 
-def unmeasured(readings: Sequence[Reading]) -> tuple[str, ...]:
-    """Answer the SLOs whose burn rate is not known."""
+def unmeasured(readings: Sequence[BurnReading]) -> tuple[str, ...]:
+    """Return the SLOs whose burn rate is not known."""
     return tuple(reading.slo for reading in readings if reading.burn is None)
 
 

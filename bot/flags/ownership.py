@@ -4,46 +4,46 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.budgets.budget import Budget, SloState
 from bot.catalog.catalog import Catalog, FlagEnvironment, Service
-from bot.flags.backend import EnvironmentNotFound
-from bot.flags.guard import Guard, Reading
+from bot.flags.backend import EnvironmentNotFoundError
+from bot.flags.guard import BurnReading, Guard
 
 Latest = Callable[[str], Sequence[Budget] | None]
 """Answers a service's budgets as of the last evaluation; None before the first."""
 
 
 def owners(catalog: Catalog, flag: str) -> Sequence[Service]:
-    """Answer the services that the flag belongs to; none for a flag that no service names."""
+    """Return the services that the flag belongs to; none for a flag that no service names."""
     return [service for service in catalog.services.values() if flag in service.flags]
 
 
 def channels(catalog: Catalog, services: Sequence[Service]) -> Sequence[str]:
-    """Answer where a flag's changes are told: its services' channels, else the announcements channel."""
+    """Return where a flag's changes are told: its services' channels, else the announcements channel."""
     return list(dict.fromkeys(one.channel for one in services)) or [catalog.workspace.announcements]
 
 
 def find_environment(catalog: Catalog, name: str | None) -> FlagEnvironment:
-    """Answer the environment of that name, the default one for None; raises `EnvironmentNotFound`."""
+    """Return the environment of that name, the default one for None; raises `EnvironmentNotFoundError`."""
     environments = catalog.workspace.flags.environments
     for environment in environments:
         if environment.default if name is None else environment.name == name.casefold():
             return environment
-    raise EnvironmentNotFound(name or "default", [one.name for one in environments])
+    raise EnvironmentNotFoundError(name or "default", [one.name for one in environments])
 
 
 def is_protected(catalog: Catalog, name: str) -> bool:
-    """Tell whether increases of exposure there need a second person."""
+    """Return whether increases of exposure there need a second person."""
     return any(one.protected for one in catalog.workspace.flags.environments if one.name == name)
 
 
 def guard_of(services: Sequence[Service]) -> Guard:
-    """Answer the guard that the services' policies set: the strictest where there are several."""
+    """Return the guard that the services' policies set: the strictest where there are several."""
     guards = [service.error_budget_policy.guard for service in services]
     return Guard(min(one.burn for one in guards), max(one.watch_for for one in guards))
 
 
-def readings(services: Sequence[Service], latest: Latest) -> Sequence[Reading] | None:
-    """Answer how fast each SLO of the services burns now; None before a service's first evaluation."""
-    found: list[Reading] = []
+def readings(services: Sequence[Service], latest: Latest) -> Sequence[BurnReading] | None:
+    """Return how fast each SLO of the services burns now; None before a service's first evaluation."""
+    found: list[BurnReading] = []
     for service in services:
         budgets = latest(service.name)
         if budgets is None:
@@ -53,15 +53,15 @@ def readings(services: Sequence[Service], latest: Latest) -> Sequence[Reading] |
     return found
 
 
-def baseline(found: Sequence[Reading] | None) -> Mapping[str, float]:
-    """Answer the burn rates that are known, by SLO."""
+def baseline(found: Sequence[BurnReading] | None) -> Mapping[str, float]:
+    """Return the burn rates that are known, by SLO."""
     return {one.slo: one.burn for one in found or () if one.burn is not None}
 
 
-def _reading(service: Service, budget: Budget, prefix: str) -> Reading:
+def _reading(service: Service, budget: Budget, prefix: str) -> BurnReading:
     over = service.policy_for(budget.slo).guard.over
     burn = None
     if budget.state in {SloState.OK, SloState.NO_TRAFFIC}:
         # Nothing that was served is nothing that failed: that much is known.
         burn = budget.burn.get(over) or 0.0
-    return Reading(f"{prefix}{budget.slo.name}", burn, over)
+    return BurnReading(f"{prefix}{budget.slo.name}", burn, over)

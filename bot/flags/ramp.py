@@ -15,14 +15,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.flags.flag import FlagState, percent
-from bot.flags.guard import Evidence, Guard, Reading, crossing, unmeasured
+from bot.flags.guard import BurnReading, Evidence, Guard, crossing, unmeasured
 from bot.freezes.verdict import Verdict
 
 _MOST_STEPS = 20
 _SAME_SHARE = 1e-6
 
 
-class InvalidRamp(Exception):
+class InvalidRampError(Exception):
     """The steps are no ramp; the message says why."""
 
 
@@ -54,36 +54,36 @@ class Ramp:
         return self.steps[self.taken] if self.taken < len(self.steps) else None
 
     def begin_step(self) -> "Ramp":
-        """Answer the ramp to write down before the flag is changed."""
+        """Return the ramp to write down before the flag is changed."""
         return replace(self, begun=True)
 
     def take_step(self, after: FlagState, now: datetime) -> "Ramp":
-        """Answer the ramp to write down once the flag shows the next share."""
+        """Return the ramp to write down once the flag shows the next share."""
         return replace(self, begun=False, taken=self.taken + 1, taken_at=now, version=after.version)
 
 
 def start_ramp(
     state: FlagState, *, service: str, steps: Sequence[float], every: timedelta, guard: Guard
 ) -> Ramp:
-    """Answer a ramp from the flag as it is.
+    """Return a ramp from the flag as it is.
 
-    Steps that the flag is beyond already are left out. Raises `InvalidRamp` for steps that do not rise, are
-    no shares, or leave nothing to do, and for a flag without a single percentage.
+    Steps that the flag is beyond already are left out. Raises `InvalidRampError` for steps that do not
+    rise, are no shares, or leave nothing to do, and for a flag without a single percentage.
     """
     exposure = state.exposure
     if exposure is None or state.rollout is None:
-        raise InvalidRamp(f"{state.flag} has no single percentage ({state.shape})")
+        raise InvalidRampError(f"{state.flag} has no single percentage ({state.shape})")
     if not steps or len(steps) > _MOST_STEPS:
-        raise InvalidRamp(f"a ramp has 1 to {_MOST_STEPS} steps")
+        raise InvalidRampError(f"a ramp has 1 to {_MOST_STEPS} steps")
     if not all(0 < share <= 1 for share in steps):
-        raise InvalidRamp("each step is above 0 % and at most 100 %")
+        raise InvalidRampError("each step is above 0 % and at most 100 %")
     if any(low >= high for low, high in itertools.pairwise(steps)):
-        raise InvalidRamp("each step is higher than the one before")
+        raise InvalidRampError("each step is higher than the one before")
     if every <= timedelta(0):
-        raise InvalidRamp("there is time between two steps")
+        raise InvalidRampError("there is time between two steps")
     left = tuple(share for share in steps if share > exposure)
     if not left:
-        raise InvalidRamp(f"{state.flag} is at {percent(exposure)} already")
+        raise InvalidRampError(f"{state.flag} is at {percent(exposure)} already")
     return Ramp(state.flag, state.environment, service, left, every, guard, state, state.version)
 
 
@@ -97,7 +97,7 @@ class HoldCause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class TakeStep:
     """Show the flag to this share now; `version` is the one to change it from."""
 
     share: float
@@ -105,21 +105,21 @@ class Take:
 
 
 @dataclass(frozen=True, slots=True)
-class NoteTaken:
+class RecordStepTaken:
     """The step that was begun before a restart did happen: write it down."""
 
     after: FlagState
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitUntil:
     """Nothing to do before `until`."""
 
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Paused:
     """The ramp stands where it is; `why` is fit for people."""
 
     cause: HoldCause
@@ -127,7 +127,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class GoBack:
+class RevertRamp:
     """A step made the service burn: restore the state before the ramp, and end it."""
 
     evidence: Evidence
@@ -135,29 +135,29 @@ class GoBack:
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
+class FinishRamp:
     """The last step was taken and borne."""
 
 
 @dataclass(frozen=True, slots=True)
-class Abandon:
+class AbandonRamp:
     """Somebody else moved the flag: it is theirs now."""
 
     found: FlagState
 
 
-Move = Take | NoteTaken | Wait | Held | GoBack | Finish | Abandon
+Move = TakeStep | RecordStepTaken | WaitUntil | Paused | RevertRamp | FinishRamp | AbandonRamp
 
 
 def decide_move(
-    ramp: Ramp, state: FlagState, verdict: Verdict, readings: Sequence[Reading], now: datetime
+    ramp: Ramp, state: FlagState, verdict: Verdict, readings: Sequence[BurnReading], now: datetime
 ) -> Move:
-    """Answer the ramp's next move, from the flag as it is, the verdict on raising it, and the burn rates."""
+    """Return the ramp's next move, from the flag as it is, the verdict on raising it, and the burn rates."""
     if state.version != ramp.version:
         return _recover(ramp, state)
     evidence = crossing(ramp.guard, readings)
     if evidence is not None and ramp.taken:
-        return GoBack(evidence, ramp.before)
+        return RevertRamp(evidence, ramp.before)
     held = _held(ramp, verdict, readings, evidence)
     share = ramp.next_share
     if share is None:
@@ -165,35 +165,35 @@ def decide_move(
     if held is not None:
         return held
     due = now if ramp.taken_at is None else ramp.taken_at + ramp.every
-    return Take(share, state.version) if now >= due else Wait(due)
+    return TakeStep(share, state.version) if now >= due else WaitUntil(due)
 
 
 def _recover(ramp: Ramp, state: FlagState) -> Move:
-    """Answer what to do about a flag that is not as the ramp left it."""
+    """Return what to do about a flag that is not as the ramp left it."""
     share = ramp.next_share
     if not ramp.begun or share is None or state.rollout is None or abs(state.rollout - share) > _SAME_SHARE:
-        return Abandon(state)
+        return AbandonRamp(state)
     # A system that takes several calls may have got the share and not yet the switch.
-    return NoteTaken(state) if state.enabled else Take(share, state.version)
+    return RecordStepTaken(state) if state.enabled else TakeStep(share, state.version)
 
 
 def _held(
-    ramp: Ramp, verdict: Verdict, readings: Sequence[Reading], evidence: Evidence | None
-) -> Held | None:
+    ramp: Ramp, verdict: Verdict, readings: Sequence[BurnReading], evidence: Evidence | None
+) -> Paused | None:
     unknown = unmeasured(readings)
     if unknown or not readings:
         why = f"{', '.join(unknown)} cannot be measured" if unknown else "the service has no SLO to watch"
-        return Held(HoldCause.MISSING_DATA, why)
+        return Paused(HoldCause.MISSING_DATA, why)
     if ramp.held_by is not None:
-        return Held(HoldCause.PERSON, f"{ramp.held_by} holds it")
+        return Paused(HoldCause.PERSON, f"{ramp.held_by} holds it")
     if not verdict.allow:
-        return Held(HoldCause.FROZEN, "; ".join(verdict.reasons))
+        return Paused(HoldCause.FROZEN, "; ".join(verdict.reasons))
     if evidence is not None:
-        return Held(HoldCause.BURNING, evidence.words)
+        return Paused(HoldCause.BURNING, evidence.words)
     return None
 
 
 def _ending(ramp: Ramp, now: datetime) -> Move:
-    """Answer whether the last step was watched for long enough."""
+    """Return whether the last step was watched for long enough."""
     until = now if ramp.taken_at is None else ramp.taken_at + ramp.guard.watch
-    return Finish() if now >= until else Wait(until)
+    return FinishRamp() if now >= until else WaitUntil(until)

@@ -1,40 +1,40 @@
 """Writes down how a ramp stands, with what is told of it, in one transaction."""
 
 from bot.clock import Clock
-from bot.flags.change_request import FlagEvent, NotOpen, RampStopped
-from bot.flags.changes.event_publisher import Teller
+from bot.flags.change_request import FlagEvent, NotPendingError, RampStopped
+from bot.flags.changes.event_publisher import EventPublisher
 from bot.flags.ramp import HoldCause
 from bot.flags.records import ramps as ramp_records
-from bot.flags.records.ramps import KeptRamp, RampState
+from bot.flags.records.ramps import RampState, StoredRamp
 from bot.store.database import Database
 
 
-class RampKeeper:
+class RampWriter:
     """Keeps ramps; what they do next is decided elsewhere."""
 
-    def __init__(self, database: Database, teller: Teller, clock: Clock) -> None:
+    def __init__(self, database: Database, teller: EventPublisher, clock: Clock) -> None:
         self.database = database
         self.teller = teller
         self.clock = clock
 
     async def steer(
-        self, kept: KeptRamp, held_by: str | None, hold: tuple[HoldCause, str] | None, event: FlagEvent
+        self, kept: StoredRamp, held_by: str | None, hold: tuple[HoldCause, str] | None, event: FlagEvent
     ) -> None:
-        """Write down who or what holds the ramp, and tell it; raises `NotOpen` if that changed meanwhile."""
+        """Record what pauses the ramp and announce it; raises `NotPendingError` if that changed meanwhile."""
         now, ramp = self.clock.now(), kept.ramp
         async with self.database.transaction() as connection:
             if not await ramp_records.hold_by(connection, kept.id, held_by, since=ramp.held_by):
-                raise NotOpen("somebody else was quicker")
+                raise NotPendingError("somebody else was quicker")
             await ramp_records.note_hold(connection, kept.id, hold)
             await self.teller.tell(connection, event, ramp.flag, ramp.environment, now)
         self.teller.on_told()
 
-    async def end(self, kept: KeptRamp, to: RampState, by: str, why: str) -> None:
-        """End a ramp and tell it; raises `NotOpen` if it is no longer as `kept` says."""
+    async def end(self, kept: StoredRamp, to: RampState, by: str, why: str) -> None:
+        """End a ramp and tell it; raises `NotPendingError` if it is no longer as `kept` says."""
         now, ramp = self.clock.now(), kept.ramp
         async with self.database.transaction() as connection:
             if not await ramp_records.move(connection, kept.id, to=to, since=kept.state, now=now):
-                raise NotOpen("the ramp has ended already")
+                raise NotPendingError("the ramp has ended already")
             stopped = RampStopped(by, why, kept.progress())
             await self.teller.tell(connection, stopped, ramp.flag, ramp.environment, now)
         self.teller.on_told()

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from bot.clock import Clock
-from bot.flags.backend import FlagBackend, Misconfigured
+from bot.flags.backend import FlagBackend, MisconfiguredError
 from bot.flags.backends.flagd import FlagdBackend
 from bot.flags.backends.flagsmith import FlagsmithBackend
 from bot.flags.backends.launchdarkly import LaunchDarklyBackend
@@ -25,7 +25,7 @@ ENTRY_POINTS = "governor.flag_backends"
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class BackendContext:
     """What backends are opened with: doors that are open already, and what the policies name."""
 
     session: aiohttp.ClientSession
@@ -36,10 +36,10 @@ class Surroundings:
 
 
 Settings = Mapping[str, object]
-Opener = Callable[[Settings, Surroundings], FlagBackend]
+Opener = Callable[[Settings, BackendContext], FlagBackend]
 
 
-def _local(settings: Settings, around: Surroundings) -> FlagBackend:
+def _local(settings: Settings, around: BackendContext) -> FlagBackend:
     read_settings(LocalSettings, "local", settings)
     return LocalBackend(
         around.database, around.clock, environments=around.environments, declared=around.declared
@@ -57,19 +57,19 @@ BACKENDS: Mapping[str, Opener] = {
 
 
 def backend_names() -> Sequence[str]:
-    """Answer every name that a policy may use: the tree's own, then those of installed packages."""
+    """Return every name that a policy may use: the tree's own, then those of installed packages."""
     return [*BACKENDS, *sorted(point.name for point in _others())]
 
 
-def open_backend(name: str, settings: Settings, around: Surroundings) -> FlagBackend:
-    """Answer the backend of that name; raises `Misconfigured` for an unknown name or wrong settings."""
+def open_backend(name: str, settings: Settings, around: BackendContext) -> FlagBackend:
+    """Return the backend of that name; raises `MisconfiguredError` for an unknown name or wrong settings."""
     if name in BACKENDS:
         return BACKENDS[name](settings, around)
     for point in _others():
         if point.name == name:
             opened: FlagBackend = point.load()(settings, around.session, tuple(around.environments()))
             return opened
-    raise Misconfigured(f"there is no flag backend {name}; there is {', '.join(backend_names())}")
+    raise MisconfiguredError(f"there is no flag backend {name}; there is {', '.join(backend_names())}")
 
 
 def _others() -> Sequence[Any]:

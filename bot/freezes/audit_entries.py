@@ -12,16 +12,16 @@ from bot.freezes.transition import (
     DataMissing,
     ExemptionGranted,
     HoldExpired,
-    HoldKept,
     HoldLifted,
     HoldPlaced,
+    HoldRetained,
     Transition,
 )
-from bot.store.audit import Entry
+from bot.store.audit import AuditEntry
 
 
-def entry_of(transition: Transition, service: str) -> Entry:  # noqa: C901, PLR0911 - one return a transition
-    """Answer the audit entry of a transition of `service`."""
+def entry_of(transition: Transition, service: str) -> AuditEntry:  # noqa: C901, PLR0911 - one return a transition
+    """Return the audit entry of a transition of `service`."""
     match transition:
         case BudgetWarned(level, budget):
             reason = f"{budget.slo.name} fell to {_percent(budget.remaining)}, below {_percent(level)}"
@@ -45,7 +45,7 @@ def entry_of(transition: Transition, service: str) -> Entry:  # noqa: C901, PLR0
                 f"enough since {recovered_since:%Y-%m-%d %H:%M} UTC"
             )
             return _change("service.unfrozen", service, reason, "frozen", "open", figures=_figures(budget))
-        case HoldKept(budget, hold, missing):
+        case HoldRetained(budget, hold, missing):
             lacking = ", ".join(str(one.action) for one in missing)
             reason = (
                 f"{budget.slo.name} has {_percent(budget.remaining)} of its error budget left; "
@@ -73,13 +73,13 @@ def _entry(
     *,
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
-) -> Entry:
-    return Entry(actor, action, service, reason, service, before, after)
+) -> AuditEntry:
+    return AuditEntry(actor, action, service, reason, service, before, after)
 
 
 def _change(
     action: str, service: str, reason: str, before: str, after: str, *, figures: dict[str, Any]
-) -> Entry:
+) -> AuditEntry:
     return _entry(action, service, reason, before={"state": before}, after={"state": after} | figures)
 
 

@@ -17,9 +17,9 @@ from bot.budgets.budget import Budget, SloState, worst
 from bot.catalog.error_budget_policy import (
     BurnAlert,
     ErrorBudgetPolicy,
-    Missing,
     OnMissingData,
     UnfreezeRequirement,
+    UnmetRequirement,
 )
 from bot.freezes.hold import Hold
 from bot.freezes.transition import (
@@ -29,7 +29,7 @@ from bot.freezes.transition import (
     BudgetWarned,
     BurnAlertFired,
     DataMissing,
-    HoldKept,
+    HoldRetained,
 )
 
 Judged = tuple[Budget, ErrorBudgetPolicy]
@@ -37,7 +37,7 @@ Judged = tuple[Budget, ErrorBudgetPolicy]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class FreezeState:
     """What the bot remembers of a service between two evaluations.
 
     `warned` is the lowest warning level told and not yet re-armed, `recovered_since` when every budget
@@ -56,16 +56,16 @@ class Decision:
     """What to do now, in order, and what to remember."""
 
     transitions: tuple[BudgetTransition, ...]
-    standing: Standing
+    standing: FreezeState
 
 
 def decide(
     judged: Sequence[Judged],
     *,
     hold: Hold | None,
-    standing: Standing,
+    standing: FreezeState,
     now: datetime,
-    missing: Sequence[Missing] = (),
+    missing: Sequence[UnmetRequirement] = (),
 ) -> Decision:
     """Decide for one service. `hold` is the bot's own budget hold, if one lies on it.
 
@@ -91,11 +91,13 @@ def decide(
         return Decision((lifted, *fired), standing)
     if standing.kept_at is not None:
         return Decision(fired, standing)
-    return Decision((HoldKept(lifted.budget, hold, lacking), *fired), replace(standing, kept_at=now))
+    return Decision((HoldRetained(lifted.budget, hold, lacking), *fired), replace(standing, kept_at=now))
 
 
-def still_required(missing: Iterable[Missing], policies: Iterable[ErrorBudgetPolicy]) -> tuple[Missing, ...]:
-    """Answer what of it one of the policies requires before a budget hold is lifted."""
+def still_required(
+    missing: Iterable[UnmetRequirement], policies: Iterable[ErrorBudgetPolicy]
+) -> tuple[UnmetRequirement, ...]:
+    """Return what of it one of the policies requires before a budget hold is lifted."""
     required: set[UnfreezeRequirement | None] = {policy.unfreeze_requires for policy in policies}
     return tuple(one for one in missing if one.requirement in required)
 
@@ -118,7 +120,7 @@ def _cause_to_freeze(judged: Sequence[Judged]) -> BudgetExhausted | DataMissing 
 
 
 def _level(judged: Sequence[Judged]) -> float | None:
-    """Answer the lowest warning level that any known budget is at or below."""
+    """Return the lowest warning level that any known budget is at or below."""
     crossed = [
         level
         for budget, policy in judged
@@ -143,8 +145,8 @@ def _warning(judged: Sequence[Judged], warned: float | None) -> tuple[float | No
 
 
 def _recovery(
-    judged: Sequence[Judged], hold: Hold, standing: Standing, now: datetime
-) -> tuple[BudgetRecovered | None, Standing]:
+    judged: Sequence[Judged], hold: Hold, standing: FreezeState, now: datetime
+) -> tuple[BudgetRecovered | None, FreezeState]:
     recovered = all(
         budget.is_known and (budget.remaining is None or budget.remaining >= policy.unfreeze_at)
         for budget, policy in judged
@@ -166,7 +168,7 @@ def _recovery(
 def _burn_alerts(
     judged: Sequence[Judged], active: frozenset[str]
 ) -> tuple[frozenset[str], tuple[BurnAlertFired, ...]]:
-    """Answer which alerts fire now, and per SLO the one to tell: more urgent than any told before."""
+    """Return which alerts fire now, and per SLO the one to tell: more urgent than any told before."""
     firing: set[str] = set()
     begun: list[BurnAlertFired] = []
     for budget, policy in judged:

@@ -37,10 +37,10 @@ class Hold:
     slo: str | None = None
 
     def in_force(self, now: datetime) -> bool:
-        """Tell whether the hold has not run out."""
+        """Return whether the hold has not run out."""
         return self.until is None or now < self.until
 
 
 def holds_in_force(holds: Iterable[Hold], now: datetime) -> tuple[Hold, ...]:
-    """Answer those that have not run out, oldest first."""
+    """Return those that have not run out, oldest first."""
     return tuple(sorted((h for h in holds if h.in_force(now)), key=lambda h: (h.since, h.id)))

@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.budget import Budget
 from bot.catalog.catalog import Service
-from bot.catalog.error_budget_policy import ErrorBudgetPolicy, Missing
+from bot.catalog.error_budget_policy import ErrorBudgetPolicy, UnmetRequirement
 from bot.freezes.audit_entries import entry_of
-from bot.freezes.decision import Decision, Judged, Standing, decide, still_required
+from bot.freezes.decision import Decision, FreezeState, Judged, decide, still_required
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind, holds_in_force
 from bot.freezes.records import hold_of, read_exemptions, read_holds, read_standings
 from bot.freezes.spending import Spending
@@ -37,7 +37,7 @@ from bot.freezes.verdict import Exemption
 from bot.store import audit
 from bot.store import idempotency as requests
 from bot.store.database import Database
-from bot.store.outbox import Message, enqueue
+from bot.store.outbox import OutboxMessage, enqueue
 from bot.store.tables.core import exemptions as exemption_rows
 from bot.store.tables.core import holds as hold_rows
 from bot.store.tables.core import standings as standing_rows
@@ -51,7 +51,7 @@ class FreezeError(Exception):
     """A change to a service's holds was refused. The message is fit for the person who asked."""
 
 
-class NothingToLift(FreezeError):
+class NothingToLiftError(FreezeError):
     """No person's hold lies on the service; `holds` are those of others that do."""
 
     def __init__(self, service: str, holds: Sequence[Hold]) -> None:
@@ -60,12 +60,12 @@ class NothingToLift(FreezeError):
         self.holds = tuple(holds)
 
 
-class AlreadyRequested(FreezeError):
+class AlreadyRequestedError(FreezeError):
     """The same request was carried out before; doing nothing was right."""
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class TransitionContext:
     """A transition with what its teller needs: the service, the other holds in force, and the time."""
 
     transition: Transition
@@ -76,28 +76,28 @@ class Occasion:
     """Where the budget went, with a freeze; None where nothing is known of it."""
 
 
-Announce = Callable[[Occasion], Sequence[Message]]
+Announce = Callable[[TransitionContext], Sequence[OutboxMessage]]
 """Writes the messages that tell an occasion; pure, so that it can run within the transaction."""
 
 
-Unmet = Callable[[AsyncConnection, str], Awaitable[Sequence[Missing]]]
+Unmet = Callable[[AsyncConnection, str], Awaitable[Sequence[UnmetRequirement]]]
 """Answers what keeps a service from meeting requirements for lifting a budget hold now."""
 
 Explain = Callable[[Service, Budget, datetime], Awaitable[Spending | None]]
 """Answers where a spent budget went, as far as that is known."""
 
 
-async def nothing_unmet(_connection: AsyncConnection, _service: str) -> Sequence[Missing]:
-    """Answer that whatever may be required is met."""
+async def nothing_unmet(_connection: AsyncConnection, _service: str) -> Sequence[UnmetRequirement]:
+    """Return that whatever may be required is met."""
     return ()
 
 
 async def nothing_known(_service: Service, _budget: Budget, _now: datetime) -> Spending | None:
-    """Answer that nobody knows where a budget went."""
+    """Return that nobody knows where a budget went."""
     return None
 
 
-class Freezer:
+class HoldRegistry:
     """Places and lifts holds. `announce` says what to tell; `on_told` is called after each commit.
 
     `unmet` and `explain` know what other rooms do: what keeps a hold on a service, and where its budget went.
@@ -120,13 +120,13 @@ class Freezer:
     async def judge_budgets(
         self, service: Service, budgets: Sequence[Budget], now: datetime
     ) -> Sequence[BudgetTransition]:
-        """Decide on the service's budgets and carry it out; answer what happened."""
+        """Decide on the service's budgets and carry it out; return what happened."""
         return (await self.judge_all([(service, budgets)], now)).get(service.name, ())
 
     async def judge_all(
         self, assessed: Sequence[tuple[Service, Sequence[Budget]]], now: datetime
     ) -> Mapping[str, Sequence[BudgetTransition]]:
-        """Decide on the budgets of many services and carry it out; answer what happened, by service.
+        """Decide on the budgets of many services and carry it out; return what happened, by service.
 
         All are read in one go. Those that change are written some at a time, so that a person's freeze need
         not wait until hundreds are written.
@@ -170,7 +170,7 @@ class Freezer:
             own = {hold.service: hold for hold in holds if hold.kind is HoldKind.BUDGET}
             for service, budgets in assessed:
                 judged, hold = _judged(service, budgets), own.get(service.name)
-                standing = standings.get(service.name, Standing())
+                standing = standings.get(service.name, FreezeState())
                 missing = await self._unmet(connection, service.name) if hold and _is_required(judged) else ()
                 decision = _news(judged, hold, standing, missing, now)
                 if decision is not None:
@@ -188,7 +188,7 @@ class Freezer:
         now: datetime,
         kind: HoldKind = HoldKind.PERSON,
     ) -> Hold:
-        """Put a hold on the service. Raises `AlreadyRequested` for a repeated `request`."""
+        """Put a hold on the service. Raises `AlreadyRequestedError` for a repeated `request`."""
         values = {
             "service": service.name,
             "kind": str(kind),
@@ -208,7 +208,7 @@ class Freezer:
                 )
             ).scalar_one_or_none()
             if id_ is None:
-                raise AlreadyRequested(f"{service.name} was frozen by this request before")
+                raise AlreadyRequestedError(f"{service.name} was frozen by this request before")
             hold = Hold(id_, service.name, kind, reason, by, now, until)
             await self._tell(connection, service, HoldPlaced(hold), now)
         self._after(service.name, (HoldPlaced(hold),))
@@ -219,16 +219,16 @@ class Freezer:
     ) -> Sequence[Hold]:
         """Lift the persons' holds on the service, and no others.
 
-        Raises `NothingToLift`, and `AlreadyRequested` for a repeated `request`: what was put on the service
-        since must not be lifted by it.
+        Raises `NothingToLiftError`, and `AlreadyRequestedError` for a repeated `request`: what was put on
+        the service since must not be lifted by it.
         """
         async with self._database.transaction() as connection:
             if request and not await requests.is_first(self._database, connection, f"lift {request}", now):
-                raise AlreadyRequested(f"{service.name} was lifted by this request before")
+                raise AlreadyRequestedError(f"{service.name} was lifted by this request before")
             lying = holds_in_force(await read_holds(connection, service.name), now)
             mine = [hold for hold in lying if hold.kind is HoldKind.PERSON]
             if not mine:
-                raise NothingToLift(service.name, lying)
+                raise NothingToLiftError(service.name, lying)
             for hold in mine:
                 await self._end(connection, hold, by, reason, now)
                 await self._tell(connection, service, HoldLifted(hold, by, reason), now)
@@ -262,7 +262,7 @@ class Freezer:
         request: str,
         now: datetime,
     ) -> Exemption:
-        """Let one change through the service's holds. Raises `AlreadyRequested` for a repeated `request`."""
+        """Let one change through the holds; raises `AlreadyRequestedError` for a repeated `request`."""
         granted = ExemptionGranted(change, by, reason, until)
         async with self._database.transaction() as connection:
             id_ = (
@@ -282,13 +282,13 @@ class Freezer:
                 )
             ).scalar_one_or_none()
             if id_ is None:
-                raise AlreadyRequested(f"{change} was exempted by this request before")
+                raise AlreadyRequestedError(f"{change} was exempted by this request before")
             await self._tell(connection, service, granted, now)
         self._after(service.name, (granted,))
         return Exemption(service.name, change, reason, by, now, until)
 
     async def expire(self, services: Sequence[Service], now: datetime) -> Sequence[Hold]:
-        """End the holds whose time ran out, and tell it; answer them."""
+        """End the holds whose time ran out, and tell it; return them."""
         by_name = {service.name: service for service in services}
         due = and_(hold_rows.c.lifted_at.is_(None), hold_rows.c.until <= now)
         async with self._database.reading() as connection:
@@ -306,17 +306,17 @@ class Freezer:
         return ended
 
     async def holds(self, now: datetime, service: str | None = None) -> Sequence[Hold]:
-        """Answer the holds in force, of one service or of all, oldest first."""
+        """Return the holds in force, of one service or of all, oldest first."""
         async with self._database.reading() as connection:
             return holds_in_force(await read_holds(connection, service), now)
 
     async def missing(
         self, services: Iterable[Service], holds: Iterable[Hold]
-    ) -> Mapping[str, tuple[Missing, ...]]:
-        """Answer what keeps the budget's hold on each service, besides the budget, where one lies."""
+    ) -> Mapping[str, tuple[UnmetRequirement, ...]]:
+        """Return what keeps the budget's hold on each service, besides the budget, where one lies."""
         held = {hold.service for hold in holds if hold.kind is HoldKind.BUDGET}
         asked = {one.name: _policies(one) for one in services if one.name in held}
-        found: dict[str, tuple[Missing, ...]] = {}
+        found: dict[str, tuple[UnmetRequirement, ...]] = {}
         async with self._database.reading() as connection:
             for name, policies in asked.items():
                 if any(policy.unfreeze_requires is not None for policy in policies):
@@ -324,7 +324,7 @@ class Freezer:
         return found
 
     async def exemptions(self, service: str, now: datetime) -> Sequence[Exemption]:
-        """Answer the exemptions of the service that have not run out."""
+        """Return the exemptions of the service that have not run out."""
         async with self._database.reading() as connection:
             return await read_exemptions(connection, service, now)
 
@@ -333,7 +333,7 @@ class Freezer:
     ) -> Decision | None:
         """Decide on what the connection sees; None where there is nothing to write."""
         found = await read_standings(connection, [service.name])
-        standing = found.get(service.name, Standing())
+        standing = found.get(service.name, FreezeState())
         lying = await read_holds(connection, service.name)
         own = next((hold for hold in lying if hold.kind is HoldKind.BUDGET), None)
         missing = await self._unmet(connection, service.name) if own and _is_required(judged) else ()
@@ -376,7 +376,7 @@ class Freezer:
         others = tuple(hold for hold in lying if hold.id != own)
         if isinstance(what, BudgetExhausted | DataMissing):
             others = tuple(hold for hold in others if hold.kind is not HoldKind.BUDGET)
-        occasion = Occasion(what, service, others, now, spending)
+        occasion = TransitionContext(what, service, others, now, spending)
         await enqueue(connection, self._announce(occasion), now)
 
     async def _end(
@@ -388,7 +388,7 @@ class Freezer:
             .values(lifted_at=now, lifted_by=by, lift_reason=reason)
         )
 
-    async def _remember(self, connection: AsyncConnection, service: str, standing: Standing) -> None:
+    async def _remember(self, connection: AsyncConnection, service: str, standing: FreezeState) -> None:
         values: dict[str, Any] = {
             "warned": standing.warned,
             "recovered_since": standing.recovered_since,
@@ -413,15 +413,15 @@ def _judged(service: Service, budgets: Sequence[Budget]) -> list[Judged]:
 
 
 def _is_required(judged: Sequence[Judged]) -> bool:
-    """Tell whether anything but the budgets must be so before a hold is lifted."""
+    """Return whether anything but the budgets must be so before a hold is lifted."""
     return any(policy.unfreeze_requires is not None for _, policy in judged)
 
 
 def _news(
     judged: Sequence[Judged],
     own: Hold | None,
-    standing: Standing,
-    missing: Sequence[Missing],
+    standing: FreezeState,
+    missing: Sequence[UnmetRequirement],
     now: datetime,
 ) -> Decision | None:
     """Decide; None where there is nothing to write."""

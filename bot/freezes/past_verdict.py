@@ -21,7 +21,7 @@ async def verdict_at(
     at: datetime,
     is_called: Callable[[str], bool],
 ) -> Verdict:
-    """Answer whether the change might have shipped to the service at a time.
+    """Return whether the change might have shipped to the service at a time.
 
     A change goes by several names (a commit, a branch): `is_called` tells whether a name is one of its.
     """

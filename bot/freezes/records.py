@@ -8,7 +8,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.freezes.decision import Standing
+from bot.freezes.decision import FreezeState
 from bot.freezes.hold import Hold, HoldKind, holds_in_force
 from bot.freezes.verdict import Exemption
 from bot.store.tables.core import exemptions as exemption_rows
@@ -17,7 +17,7 @@ from bot.store.tables.core import standings as standing_rows
 
 
 async def read_holds(connection: AsyncConnection, service: str | None = None) -> Sequence[Hold]:
-    """Answer the holds that nobody lifted, whether or not their time has run out."""
+    """Return the holds that nobody lifted, whether or not their time has run out."""
     query = select(hold_rows).where(hold_rows.c.lifted_at.is_(None)).order_by(hold_rows.c.id)
     if service is not None:
         query = query.where(hold_rows.c.service == service)
@@ -25,7 +25,7 @@ async def read_holds(connection: AsyncConnection, service: str | None = None) ->
 
 
 async def holds_at(connection: AsyncConnection, service: str, at: datetime) -> Sequence[Hold]:
-    """Answer the holds that lay on the service at a time, whether or not they were lifted since."""
+    """Return the holds that lay on the service at a time, whether or not they were lifted since."""
     columns = hold_rows.c
     query = select(hold_rows).where(
         columns.service == service,
@@ -37,7 +37,7 @@ async def holds_at(connection: AsyncConnection, service: str, at: datetime) -> S
 
 
 async def read_exemptions(connection: AsyncConnection, service: str, at: datetime) -> Sequence[Exemption]:
-    """Answer the exemptions of the service that had not run out at a time, also those granted since."""
+    """Return the exemptions of the service that had not run out at a time, also those granted since."""
     valid = or_(exemption_rows.c.until.is_(None), exemption_rows.c.until > at)
     query = select(exemption_rows).where(exemption_rows.c.service == service, valid)
     return [
@@ -46,15 +46,15 @@ async def read_exemptions(connection: AsyncConnection, service: str, at: datetim
     ]
 
 
-async def read_standings(connection: AsyncConnection, services: Collection[str]) -> dict[str, Standing]:
-    """Answer what is remembered of the services' budgets; those never judged are missing."""
+async def read_standings(connection: AsyncConnection, services: Collection[str]) -> dict[str, FreezeState]:
+    """Return what is remembered of the services' budgets; those never judged are missing."""
     query = select(standing_rows).where(standing_rows.c.service.in_(list(services)))
     return {
-        row.service: Standing(row.warned, row.recovered_since, row.kept_at, frozenset(row.alerts))
+        row.service: FreezeState(row.warned, row.recovered_since, row.kept_at, frozenset(row.alerts))
         for row in await connection.execute(query)
     }
 
 
 def hold_of(row: Row[Any]) -> Hold:
-    """Answer the hold that a row of `holds` is."""
+    """Return the hold that a row of `holds` is."""
     return Hold(row.id, row.service, HoldKind(row.kind), row.reason, row.by, row.since, row.until, row.slo)

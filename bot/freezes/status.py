@@ -10,17 +10,17 @@ from typing import Protocol
 
 from bot.budgets.budget import Budget, worst
 from bot.catalog.catalog import Catalog, Service
-from bot.catalog.error_budget_policy import Missing
+from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.catalog.slo import Slo
 from bot.clock import Clock
 from bot.freezes.hold import Hold
-from bot.freezes.hold_registry import Freezer
+from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.verdict import Change, Verdict, judge
 
 _FRESH_S = 1.0
 
 
-class UnknownService(LookupError):
+class UnknownServiceError(LookupError):
     """No service has that name; `near` are the names most like it, best first."""
 
     def __init__(self, name: str, near: Sequence[str]) -> None:
@@ -38,7 +38,7 @@ class ServiceStatus:
     budgets: tuple[Budget, ...]
     holds: tuple[Hold, ...]
     as_of: datetime
-    missing: tuple[Missing, ...] = ()
+    missing: tuple[UnmetRequirement, ...] = ()
     """What keeps the budget's hold on it, besides the budget."""
 
     @property
@@ -53,37 +53,37 @@ class ServiceStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class BudgetPoint:
     """How much of a budget (a fraction, negative when overspent) was left at a time."""
 
     at: datetime
     remaining: float
 
 
-class Budgets(Protocol):
+class BudgetReader(Protocol):
     """The port to measuring: what the overview needs of the evaluator."""
 
     async def assess(self, services: Sequence[Service], now: datetime) -> Sequence[Sequence[Budget]]:
-        """Answer the budgets of each service from what is counted already."""
+        """Return the budgets of each service from what is counted already."""
         ...
 
     async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
-        """Answer what was left of the budget at `points` moments of its window, oldest first."""
+        """Return what was left of the budget at `points` moments of its window, oldest first."""
         ...
 
     async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
-        """Answer when the fraction `target` of the budget will be left again; None if nobody can tell."""
+        """Return when the fraction `target` of the budget will be left again; None if nobody can tell."""
         ...
 
 
-class Overview:
+class StatusReader:
     """Answers questions about services as they stand now."""
 
     def __init__(
         self,
         catalog: Callable[[], Catalog],
-        budgets: Budgets,
-        freezer: Freezer,
+        budgets: BudgetReader,
+        freezer: HoldRegistry,
         clock: Clock,
     ) -> None:
         self._catalog = catalog
@@ -100,15 +100,15 @@ class Overview:
         return self._catalog()
 
     def find(self, name: str) -> Service:
-        """Answer the service of that name, in any case; raises `UnknownService`."""
+        """Return the service of that name, in any case; raises `UnknownServiceError`."""
         services = self.catalog.services
         wanted = name.strip().casefold()
         if wanted in services:
             return services[wanted]
-        raise UnknownService(name, difflib.get_close_matches(wanted, services, n=3, cutoff=0.5))
+        raise UnknownServiceError(name, difflib.get_close_matches(wanted, services, n=3, cutoff=0.5))
 
     async def service(self, name: str) -> ServiceStatus:
-        """Answer how one service stands; raises `UnknownService`."""
+        """Return how one service stands; raises `UnknownServiceError`."""
         service = self.find(name)
         now = self._clock.now()
         holds = await self._freezer.holds(now, service.name)
@@ -117,7 +117,7 @@ class Overview:
         return ServiceStatus(service, tuple(budgets), tuple(holds), now, missing.get(service.name, ()))
 
     async def services(self) -> Sequence[ServiceStatus]:
-        """Answer how all services stand, the one with the least budget left first.
+        """Return how all services stand, the one with the least budget left first.
 
         Whoever asks within a second of somebody else gets the same answer, unless a hold was placed or
         lifted since: a hundred people asking at once cost no more than one.
@@ -127,8 +127,8 @@ class Overview:
                 self._statuses, self._asked_at = await self._all(), time.monotonic()
             return self._statuses
 
-    def seen_from(self, team: str | None) -> "Overview":
-        """Answer the same as people in a further Slack workspace see it, in the main one for None."""
+    def seen_from(self, team: str | None) -> "StatusReader":
+        """Return the same as people in a further Slack workspace see it, in the main one for None."""
         kept: list[Catalog] = []
 
         def catalog() -> Catalog:
@@ -137,7 +137,7 @@ class Overview:
                 kept[:] = [whole, whole.seen_from(team)]
             return kept[1]
 
-        seen = _Seen(catalog, self._budgets, self._freezer, self._clock)
+        seen = _WorkspaceStatusReader(catalog, self._budgets, self._freezer, self._clock)
         seen.whole = self
         return seen
 
@@ -164,7 +164,7 @@ class Overview:
         return sorted(statuses, key=_by_need)
 
     async def verdict(self, name: str, change: Change) -> Verdict:
-        """Answer whether the change may ship to the service now; raises `UnknownService`."""
+        """Return whether the change may ship to the service now; raises `UnknownServiceError`."""
         status = await self.service(name)
         service = status.service
         return judge(
@@ -178,13 +178,13 @@ class Overview:
             missing=status.missing,
         )
 
-    async def burn_down(self, slo: Slo, points: int = 20) -> Sequence[Point]:
-        """Answer how the SLO's budget shrank over its window, oldest first, at most `points`."""
+    async def burn_down(self, slo: Slo, points: int = 20) -> Sequence[BudgetPoint]:
+        """Return how the SLO's budget shrank over its window, oldest first, at most `points`."""
         moments = await self._budgets.burn_down(slo, self._clock.now(), points)
-        return [Point(at, left) for at, left in moments]
+        return [BudgetPoint(at, left) for at, left in moments]
 
     async def recovers_at(self, budget: Budget) -> datetime | None:
-        """Answer when enough of a budget will be left to lift a hold, if it burns on as in the last hour.
+        """Return when enough of a budget will be left to lift a hold, if it burns on as in the last hour.
 
         None where that much is left already, or where it does not come within one window.
         """
@@ -197,13 +197,13 @@ class Overview:
         return await self._budgets.recovers_at(budget.slo, target, self._clock.now())
 
 
-class _Seen(Overview):
+class _WorkspaceStatusReader(StatusReader):
     """What one Slack workspace sees of another overview, from whose memory it answers."""
 
-    whole: Overview
+    whole: StatusReader
 
     async def services(self) -> Sequence[ServiceStatus]:
-        """Answer how the services stand that are seen here."""
+        """Return how the services stand that are seen here."""
         return [one for one in await self.whole.services() if one.service.name in self.catalog.services]
 
     def forget(self) -> None:
@@ -212,7 +212,7 @@ class _Seen(Overview):
 
 
 def exempt_kinds(service: Service) -> dict[str | None, Sequence[str]]:
-    """Answer the kinds of change that pass the holds of each SLO's policy; None: of the service's own."""
+    """Return the kinds of change that pass the holds of each SLO's policy; None: of the service's own."""
     own: dict[str | None, Sequence[str]] = {None: service.error_budget_policy.exemptions}
     return own | {slo.name: service.policy_for(slo).exemptions for slo in service.slos}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.budgets.budget import Budget
-from bot.catalog.error_budget_policy import BurnAlert, ErrorBudgetPolicy, Missing
+from bot.catalog.error_budget_policy import BurnAlert, ErrorBudgetPolicy, UnmetRequirement
 from bot.freezes.hold import Hold
 
 
@@ -56,12 +56,12 @@ class BudgetRecovered:
 
 
 @dataclass(frozen=True, slots=True)
-class HoldKept:
+class HoldRetained:
     """The budgets are back for long enough, but what else the policy requires is not met: the hold stays."""
 
     budget: Budget
     hold: Hold
-    missing: tuple[Missing, ...]
+    missing: tuple[UnmetRequirement, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,5 +97,7 @@ class ExemptionGranted:
     until: datetime | None
 
 
-BudgetTransition = BudgetWarned | BurnAlertFired | BudgetExhausted | DataMissing | BudgetRecovered | HoldKept
+BudgetTransition = (
+    BudgetWarned | BurnAlertFired | BudgetExhausted | DataMissing | BudgetRecovered | HoldRetained
+)
 Transition = BudgetTransition | HoldPlaced | HoldLifted | HoldExpired | ExemptionGranted

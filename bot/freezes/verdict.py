@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.budgets.budget import Budget, SloState, worst
-from bot.catalog.error_budget_policy import Missing
+from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.freezes.hold import Hold, HoldKind, holds_in_force
 
 # The team's policy speaks for the budget; a person's hold or an incident's yields only to a person.
@@ -32,7 +32,7 @@ class Exemption:
     until: datetime | None = None
 
     def covers(self, change: Change, now: datetime) -> bool:
-        """Tell whether the change is the one meant, now."""
+        """Return whether the change is the one meant, now."""
         named = change.id is not None and change.id.casefold() == self.change.casefold()
         return named and (self.until is None or now < self.until)
 
@@ -52,7 +52,7 @@ class Verdict:
     exemption: str | None
     budget: Budget | None
     as_of: datetime
-    missing: tuple[Missing, ...] = ()
+    missing: tuple[UnmetRequirement, ...] = ()
 
 
 def judge(
@@ -64,9 +64,9 @@ def judge(
     exempt_kinds: Mapping[str | None, Sequence[str]],
     budgets: Sequence[Budget],
     now: datetime,
-    missing: tuple[Missing, ...] = (),
+    missing: tuple[UnmetRequirement, ...] = (),
 ) -> Verdict:
-    """Answer whether `change` may ship to `service` now.
+    """Return whether `change` may ship to `service` now.
 
     Open services let everything pass. On a frozen one, an exemption granted to the change by name
     passes every hold; a change of one of the policy's exempt kinds passes the holds that policy speaks

@@ -10,11 +10,11 @@ from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from bot.clock import Clock
-from bot.http.auth import Tokens, require_token
+from bot.http.auth import TokenVerifier, require_token
 from bot.http.incidents import read_body
 from bot.http.request_body import Instant, read_json
 from bot.http.rights import Right
-from bot.incidents.alerts import Alert, AlertDesk, Notification
+from bot.incidents.alerts import Alert, AlertReceiver, Notification
 
 MOST_ALERTS = 1_000
 
@@ -44,7 +44,7 @@ class NotificationBody(BaseModel):
 class AlertmanagerWebhook:
     """Takes notifications from callers with a token; a repeated one changes nothing."""
 
-    def __init__(self, desk: AlertDesk, clock: Clock, tokens: Tokens) -> None:
+    def __init__(self, desk: AlertReceiver, clock: Clock, tokens: TokenVerifier) -> None:
         self._desk = desk
         self._clock = clock
         self._tokens = tokens

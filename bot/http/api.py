@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
-from bot.freezes.status import Overview, UnknownService
-from bot.http.auth import Tokens, require_token
+from bot.freezes.status import StatusReader, UnknownServiceError
+from bot.http.auth import TokenVerifier, require_token
 from bot.http.events import EventsEndpoint
 from bot.http.gate import GateEndpoint
-from bot.http.problems import Handler, Problem
+from bot.http.problems import Handler, ProblemError
 from bot.http.request_body import read_since
 from bot.http.rights import Right
 from bot.http.serializers import audit_json, service_json
@@ -18,7 +18,7 @@ class Api:
     """Puts the API's routes into an aiohttp application."""
 
     def __init__(
-        self, *, overview: Overview, events: EventsEndpoint, database: Database, tokens: Tokens
+        self, *, overview: StatusReader, events: EventsEndpoint, database: Database, tokens: TokenVerifier
     ) -> None:
         self._overview = overview
         self._events = events
@@ -52,8 +52,8 @@ class Api:
     async def _service(self, request: web.Request) -> web.Response:
         try:
             status = await self._overview.service(request.match_info["service"])
-        except UnknownService as error:
-            raise Problem(404, str(error), near=list(error.near)) from error
+        except UnknownServiceError as error:
+            raise ProblemError(404, str(error), near=list(error.near)) from error
         return web.json_response(service_json(status))
 
     async def _audit(self, request: web.Request) -> web.Response:
@@ -79,5 +79,5 @@ async def _nothing_here(_request: web.Request) -> web.Response:
 def _cursor(request: web.Request) -> int:
     raw = request.query.get("cursor", request.query.get("next", "0"))
     if not raw.isascii() or not raw.isdigit() or len(raw) > 18:
-        raise Problem(400, "`cursor` is what an earlier answer gave as `next`")
+        raise ProblemError(400, "`cursor` is what an earlier answer gave as `next`")
     return int(raw)

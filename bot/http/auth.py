@@ -5,7 +5,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from bot.http.problems import Handler, Problem
+from bot.http.problems import Handler, ProblemError
 from bot.http.rights import ALL, Caller, Right
 
 CALLER = web.RequestKey("caller", str)
@@ -15,15 +15,15 @@ _RIGHTS = "governor_rights"
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="governor"'}
 
 
-class Tokens(Protocol):
+class TokenVerifier(Protocol):
     """Knows which bearer tokens are valid."""
 
     async def configured(self) -> bool:
-        """Answer whether there is any token at all."""
+        """Return whether there is any token at all."""
         ...
 
     async def caller(self, token: str) -> Caller | None:
-        """Answer whose token it is, None for an unknown one; raises `Problem` 429 for one used too often."""
+        """Return the token's owner, None if unknown; raises `ProblemError` 429 for one used too often."""
         ...
 
 
@@ -34,17 +34,17 @@ class EnvironmentToken:
         self._token = token
 
     async def configured(self) -> bool:
-        """Answer whether the variable is set."""
+        """Return whether the variable is set."""
         return bool(self._token)
 
     async def caller(self, token: str) -> Caller | None:
-        """Answer `api` with all rights for the token, None for any other."""
+        """Return `api` with all rights for the token, None for any other."""
         known = (self._token or "").encode()
         sent = token.encode(errors="surrogatepass")
         return Caller("api", ALL) if known and hmac.compare_digest(sent, known) else None
 
 
-def require_token(tokens: Tokens, handler: Handler, right: Right | None = None) -> Handler:
+def require_token(tokens: TokenVerifier, handler: Handler, right: Right | None = None) -> Handler:
     """Let `handler` answer only callers whose token has the right; where none is named, it takes all rights.
 
     Without a valid token the answer is 401, without the right 403.
@@ -55,7 +55,7 @@ def require_token(tokens: Tokens, handler: Handler, right: Right | None = None) 
         caller = await _caller(tokens, request)
         if not needed <= caller.rights:
             missing = ", ".join(sorted(needed - caller.rights))
-            raise Problem(403, f"the token {caller.name} lacks the right {missing}", missing=missing)
+            raise ProblemError(403, f"the token {caller.name} lacks the right {missing}", missing=missing)
         request[CALLER] = caller.name
         return await handler(request)
 
@@ -64,12 +64,12 @@ def require_token(tokens: Tokens, handler: Handler, right: Right | None = None) 
 
 
 def rights_of(handler: object) -> frozenset[Right] | None:
-    """Answer the rights that a handler asks for; None for one that asks for no token."""
+    """Return the rights that a handler asks for; None for one that asks for no token."""
     found: frozenset[Right] | None = getattr(handler, _RIGHTS, None)
     return found
 
 
-async def _caller(tokens: Tokens, request: web.Request) -> Caller:
+async def _caller(tokens: TokenVerifier, request: web.Request) -> Caller:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.casefold() == "bearer" and token.strip():
         caller = await tokens.caller(token.strip())
@@ -83,4 +83,4 @@ async def _caller(tokens: Tokens, request: web.Request) -> Caller:
             "the API has no token yet: set GOVERNOR_API_TOKEN where the bot runs or make one with "
             "`governor token create`, and send it as `Authorization: Bearer …`"
         )
-    raise Problem(401, fault, headers=_CHALLENGE)
+    raise ProblemError(401, fault, headers=_CHALLENGE)

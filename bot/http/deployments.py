@@ -8,11 +8,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock
-from bot.deployments.deployment import PRODUCTION, Deployment, State
-from bot.deployments.recorder import Recorder
-from bot.http.auth import CALLER, Tokens, require_token
+from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
+from bot.deployments.recorder import DeploymentRecorder
+from bot.http.auth import CALLER, TokenVerifier, require_token
 from bot.http.incidents import Time, read_body
-from bot.http.problems import Problem
+from bot.http.problems import ProblemError
 from bot.http.request_body import read_json
 from bot.http.rights import Right
 
@@ -46,7 +46,7 @@ class DeploymentBody(BaseModel):
 
     service: str = Field(min_length=1, max_length=100)
     key: Word = Field(min_length=1, max_length=190)
-    state: State
+    state: DeploymentState
     commit: Word = Field(min_length=1, max_length=64)
     environment: Word = Field(PRODUCTION, min_length=1, max_length=255)
     ref: Line = Field("", max_length=255)
@@ -63,7 +63,11 @@ class DeploymentsEndpoint:
     """Takes deployments from callers with a token; a repeated one changes nothing."""
 
     def __init__(
-        self, recorder: Recorder, catalog: Callable[[], Catalog], clock: Clock, tokens: Tokens
+        self,
+        recorder: DeploymentRecorder,
+        catalog: Callable[[], Catalog],
+        clock: Clock,
+        tokens: TokenVerifier,
     ) -> None:
         self._recorder = recorder
         self._catalog = catalog
@@ -103,14 +107,14 @@ class DeploymentsEndpoint:
 
 
 def is_production(environment: str, said: bool | None) -> bool:
-    """Tell whether the environment is production: as it is said, by its name where it is not."""
+    """Return whether the environment is production: as it is said, by its name where it is not."""
     return environment.casefold() == PRODUCTION if said is None else said
 
 
 def told(recorded: list[str], *, status: int, ignored: str | None = None) -> web.Response:
-    """Answer for which services a deployment was new, or why it was of no use."""
+    """Return for which services a deployment was new, or why it was of no use."""
     return web.json_response({"recorded": recorded, "ignored": ignored}, status=status)
 
 
-def _fault(field: str, message: str) -> Problem:
-    return Problem(422, message, errors=[{"field": field, "message": message}])
+def _fault(field: str, message: str) -> ProblemError:
+    return ProblemError(422, message, errors=[{"field": field, "message": message}])

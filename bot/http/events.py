@@ -8,17 +8,17 @@ from typing import Any
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bot.budgets.ledger.pushed_events import Pushed, PushedEvent, time_fault
+from bot.budgets.ledger.pushed_events import PushedEvent, PushResult, time_fault
 from bot.catalog.catalog import Catalog
 from bot.catalog.slo import EventsSli, Slo
 from bot.clock import Clock
-from bot.http.problems import Problem
+from bot.http.problems import ProblemError
 from bot.http.request_body import read_json
 
 MOST_EVENTS = 10_000
 _OLDEST = timedelta(days=400)
 
-Push = Callable[[Sequence[PushedEvent], datetime], Awaitable[Pushed]]
+Push = Callable[[Sequence[PushedEvent], datetime], Awaitable[PushResult]]
 
 
 class EventBody(BaseModel):
@@ -38,7 +38,7 @@ _BODY = TypeAdapter(EventBody)
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class EventFault:
     """What is wrong with the event at `index` of the list, and where in it."""
 
     index: int
@@ -55,23 +55,23 @@ class EventsEndpoint:
         self._clock = clock
 
     async def post(self, request: web.Request) -> web.Response:
-        """Answer 202 with how many were new and how many known already; 422 names each fault."""
+        """Return 202 with how many were new and how many known already; 422 names each fault."""
         raw = await read_json(request)
         items = raw if isinstance(raw, list) else [raw]
         if len(items) > MOST_EVENTS:
-            raise Problem(422, f"at most {MOST_EVENTS} events in one call; this one has {len(items)}")
+            raise ProblemError(422, f"at most {MOST_EVENTS} events in one call; this one has {len(items)}")
         events, faults = self._read(items)
         if faults:
             listed = [{"index": f.index, "field": f.field, "message": f.message} for f in faults]
-            raise Problem(422, f"{len(faults)} faults; nothing was accepted", errors=listed)
+            raise ProblemError(422, f"{len(faults)} faults; nothing was accepted", errors=listed)
         pushed = await self._push(events, self._clock.now())
         return web.json_response({"accepted": pushed.accepted, "duplicates": pushed.duplicates}, status=202)
 
-    def _read(self, items: Sequence[Any]) -> tuple[list[PushedEvent], list[Fault]]:
+    def _read(self, items: Sequence[Any]) -> tuple[list[PushedEvent], list[EventFault]]:
         now = self._clock.now()
         slos = {(slo.service, slo.name): slo for slo in self._catalog().slos}
         events: list[PushedEvent] = []
-        faults: list[Fault] = []
+        faults: list[EventFault] = []
         for index, item in enumerate(items):
             try:
                 body = _BODY.validate_python(_with_time(item))
@@ -83,7 +83,7 @@ class EventsEndpoint:
                 at = (body.at or now).astimezone(UTC)
                 events.append(PushedEvent(found, body.good, body.bad, at, body.id))
             else:
-                faults.append(Fault(index, *found))
+                faults.append(EventFault(index, *found))
         return events, faults
 
 
@@ -106,9 +106,11 @@ def _check(body: EventBody, slos: dict[tuple[str, str], Slo], now: datetime) -> 
     return ("at", fault) if fault else slo
 
 
-def _fault(index: int, item: Any, detail: Any) -> Fault:
+def _fault(index: int, item: Any, detail: Any) -> EventFault:
     if not isinstance(item, dict):
-        return Fault(index, "", "must be an object with service, slo, good and bad")
+        return EventFault(index, "", "must be an object with service, slo, good and bad")
     if detail["loc"][:1] == ("at",):
-        return Fault(index, "at", "must be an RFC 3339 time with an offset, such as 2026-11-23T09:00:00Z")
-    return Fault(index, ".".join(map(str, detail["loc"])), detail["msg"])
+        return EventFault(
+            index, "at", "must be an RFC 3339 time with an offset, such as 2026-11-23T09:00:00Z"
+        )
+    return EventFault(index, ".".join(map(str, detail["loc"])), detail["msg"])

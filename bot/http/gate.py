@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from bot.freezes.status import Overview, UnknownService
+from bot.freezes.status import StatusReader, UnknownServiceError
 from bot.freezes.verdict import Change
-from bot.http.problems import Problem
+from bot.http.problems import ProblemError
 from bot.http.serializers import verdict_json
 
 _TRUE = frozenset({"1", "true", "yes"})
@@ -17,17 +17,17 @@ _LONGEST = 200
 class GateEndpoint:
     """Asks the verdict for a change; a refusal is 200 with `allow: false`, with `strict=1` 423."""
 
-    def __init__(self, overview: Overview) -> None:
+    def __init__(self, overview: StatusReader) -> None:
         self._overview = overview
 
     async def get(self, request: web.Request) -> web.Response:
-        """Answer the verdict; 404 for an unknown service, 400 for a query that makes no sense."""
+        """Return the verdict; 404 for an unknown service, 400 for a query that makes no sense."""
         strict = _flag(request.query, "strict")
         change = Change(_word(request.query, "change"), _word(request.query, "kind"))
         try:
             verdict = await self._overview.verdict(request.match_info["service"], change)
-        except UnknownService as error:
-            raise Problem(404, str(error), near=list(error.near)) from error
+        except UnknownServiceError as error:
+            raise ProblemError(404, str(error), near=list(error.near)) from error
         status = 423 if strict and not verdict.allow else 200
         return web.json_response(verdict_json(verdict), status=status)
 
@@ -35,12 +35,12 @@ class GateEndpoint:
 def _word(query: Mapping[str, str], name: str) -> str | None:
     value = query.get(name, "").strip()
     if len(value) > _LONGEST:
-        raise Problem(400, f"`{name}` may have at most {_LONGEST} characters")
+        raise ProblemError(400, f"`{name}` may have at most {_LONGEST} characters")
     return value or None
 
 
 def _flag(query: Mapping[str, str], name: str) -> bool:
     value = query.get(name, "").strip().casefold()
     if value not in _TRUE | _FALSE:
-        raise Problem(400, f"`{name}` is 1 or 0")
+        raise ProblemError(400, f"`{name}` is 1 or 0")
     return value in _TRUE

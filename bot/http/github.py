@@ -16,12 +16,12 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.clock import Clock
-from bot.deployments.deployment import Deployment, State
-from bot.deployments.recorder import Recorder
-from bot.http.auth import CALLER, Tokens, require_token
+from bot.deployments.deployment import Deployment, DeploymentState
+from bot.deployments.recorder import DeploymentRecorder
+from bot.http.auth import CALLER, TokenVerifier, require_token
 from bot.http.deployments import LONGEST_URL, PAGE, Line, is_production, told
 from bot.http.incidents import read_body
-from bot.http.problems import Problem
+from bot.http.problems import ProblemError
 from bot.http.request_body import Instant, read_bytes, read_json
 from bot.http.rights import Right
 
@@ -30,7 +30,11 @@ GITHUB = "github"
 SIGNATURE = "X-Hub-Signature-256"
 
 _LONGEST_SAID = 200
-_OUTCOMES = {"success": State.SUCCEEDED, "failure": State.FAILED, "error": State.FAILED}
+_OUTCOMES = {
+    "success": DeploymentState.SUCCEEDED,
+    "failure": DeploymentState.FAILED,
+    "error": DeploymentState.FAILED,
+}
 
 
 class _Part(BaseModel):
@@ -82,7 +86,9 @@ class DeploymentStatusBody(_Part):
 class GitHubWebhook:
     """Takes signed deliveries; a repeated one changes nothing. Several secrets let one be changed at ease."""
 
-    def __init__(self, secrets: Sequence[str], recorder: Recorder, clock: Clock, tokens: Tokens) -> None:
+    def __init__(
+        self, secrets: Sequence[str], recorder: DeploymentRecorder, clock: Clock, tokens: TokenVerifier
+    ) -> None:
         self._secrets = tuple(secrets)
         self._recorder = recorder
         self._clock = clock
@@ -95,12 +101,12 @@ class GitHubWebhook:
     async def _let_in(self, request: web.Request) -> web.StreamResponse:
         if SIGNATURE not in request.headers:
             if "Authorization" not in request.headers:
-                raise Problem(401, f"send GitHub's signature in {SIGNATURE}, or a token: {_SETTING}")
+                raise ProblemError(401, f"send GitHub's signature in {SIGNATURE}, or a token: {_SETTING}")
             return await self._by_token(request)
         if not self._secrets:
-            raise Problem(401, f"there is no secret to check the signature with: {_SETTING}")
+            raise ProblemError(401, f"there is no secret to check the signature with: {_SETTING}")
         if not is_signed(await read_bytes(request), request.headers[SIGNATURE], self._secrets):
-            raise Problem(401, f"the signature in {SIGNATURE} does not fit the body")
+            raise ProblemError(401, f"the signature in {SIGNATURE} does not fit the body")
         request[CALLER] = GITHUB
         return await self._take(request)
 
@@ -124,7 +130,7 @@ _SETTING = "set GITHUB_WEBHOOK_SECRET where the bot runs, and the same secret at
 
 
 def is_signed(body: bytes, signature: str, secrets: Sequence[str]) -> bool:
-    """Tell whether the signature (`sha256=` and hex digits) is one of the body, in constant time."""
+    """Return whether the signature (`sha256=` and hex digits) is one of the body, in constant time."""
     sent = signature.encode(errors="surrogatepass")
     fits = [
         hmac.compare_digest(
@@ -161,6 +167,6 @@ def _said(payload: object, name: str) -> str | None:
 
 
 def _page(*addresses: str) -> str:
-    """Answer the first of the addresses that can be shown; empty if none can."""
+    """Return the first of the addresses that can be shown; empty if none can."""
     fitting = (one for one in addresses if len(one) <= LONGEST_URL and re.fullmatch(PAGE, one))
     return next(fitting, "")

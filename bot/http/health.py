@@ -13,7 +13,7 @@ _PROBE_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ReadinessCheck:
     """One thing that readiness depends on. A vital one that fails makes the bot not ready."""
 
     name: str
@@ -22,10 +22,10 @@ class Check:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-Probe = Callable[[], Awaitable[Check]]
+Probe = Callable[[], Awaitable[ReadinessCheck]]
 
 
-class Operations:
+class HealthEndpoint:
     """Answers the operator's endpoints; needs no token and says nothing secret."""
 
     def __init__(self, probes: Sequence[Probe], registry: CollectorRegistry) -> None:
@@ -56,10 +56,10 @@ class Operations:
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def _bounded(probe: Probe) -> Check:
+async def _bounded(probe: Probe) -> ReadinessCheck:
     try:
         async with asyncio.timeout(_PROBE_TIMEOUT_S):
             return await probe()
     except TimeoutError:
         name = getattr(probe, "__name__", "probe").strip("_")
-        return Check(name, ok=False, detail={"problem": f"no answer within {_PROBE_TIMEOUT_S:g} s"})
+        return ReadinessCheck(name, ok=False, detail={"problem": f"no answer within {_PROBE_TIMEOUT_S:g} s"})

@@ -9,19 +9,26 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock
-from bot.http.auth import CALLER, Tokens, require_token
-from bot.http.problems import Problem
+from bot.http.auth import CALLER, TokenVerifier, require_token
+from bot.http.problems import ProblemError
 from bot.http.request_body import Instant, read_json, read_since
 from bot.http.rights import Right
 from bot.http.serializers import instant
-from bot.incidents.incident import MOST_TITLE, Change, IllegalChange, Severity, Status, UnknownIncident
-from bot.incidents.lifecycle import Opening, Responder
-from bot.incidents.ports import View
-from bot.incidents.records.steps import RoomKind
-from bot.incidents.report import WORK, Report, Taken
-from bot.incidents.report_reader import Learning
-from bot.incidents.snapshot_reader import Views
-from bot.incidents.workflow.runner import Conductor
+from bot.incidents.incident import (
+    MOST_TITLE,
+    IllegalChangeError,
+    IncidentChange,
+    Severity,
+    Status,
+    UnknownIncidentError,
+)
+from bot.incidents.lifecycle import IncidentLifecycle, NewIncident
+from bot.incidents.ports import IncidentSnapshot
+from bot.incidents.records.steps import ChannelKind
+from bot.incidents.report import WORK, DurationSummary, IncidentReport
+from bot.incidents.report_reader import ReportReader
+from bot.incidents.snapshot_reader import SnapshotReader
+from bot.incidents.workflow.runner import StepRunner
 from bot.store.addresses import local
 
 CHANNEL_WITHIN_S = 5.0
@@ -75,13 +82,13 @@ class IncidentsEndpoint:
     def __init__(
         self,
         *,
-        responder: Responder,
-        views: Views,
-        learning: Learning,
-        conductor: Conductor,
+        responder: IncidentLifecycle,
+        views: SnapshotReader,
+        learning: ReportReader,
+        conductor: StepRunner,
         catalog: Callable[[], Catalog],
         clock: Clock,
-        tokens: Tokens,
+        tokens: TokenVerifier,
     ) -> None:
         self._responder = responder
         self._views = views
@@ -109,7 +116,7 @@ class IncidentsEndpoint:
     async def _open(self, request: web.Request) -> web.Response:
         body = read_body(OpeningBody, await read_json(request))
         self._check_services(body.services)
-        opening = Opening(
+        opening = NewIncident(
             key=body.key,
             title=body.title,
             severity=body.severity,
@@ -121,20 +128,20 @@ class IncidentsEndpoint:
         )
         try:
             opened = await self._responder.open(opening, self._clock.now())
-        except IllegalChange as error:
+        except IllegalChangeError as error:
             raise _illegal(error) from error
         view = await self._conductor.channel_of(opened.incident.id, CHANNEL_WITHIN_S)
         return web.json_response(incident_json(view), status=201 if opened.is_new else 200)
 
     async def _change(self, request: web.Request) -> web.Response:
         body = read_body(ChangeBody, await read_json(request))
-        change = Change(body.status, body.severity, body.started_at, body.ended_at, body.impact)
+        change = IncidentChange(body.status, body.severity, body.started_at, body.ended_at, body.impact)
         id_ = int(request.match_info["id"])
         try:
             await self._responder.change(id_, change, by=request[CALLER], now=self._clock.now())
-        except UnknownIncident as error:
-            raise Problem(404, str(error)) from error
-        except IllegalChange as error:
+        except UnknownIncidentError as error:
+            raise ProblemError(404, str(error)) from error
+        except IllegalChangeError as error:
             raise _illegal(error) from error
         return web.json_response(incident_json(await self._views.of(id_)))
 
@@ -151,7 +158,7 @@ class IncidentsEndpoint:
         now = self._clock.now()
         service = request.query.get("service") or None
         if service is not None and service not in self._catalog().services:
-            raise Problem(404, f"there is no service {service}")
+            raise ProblemError(404, f"there is no service {service}")
         since = read_since(request) or now - _REPORTED
         report, _ = await self._learning.report(since, now, service, may_see=lambda _: True)
         return web.json_response(report_json(report))
@@ -160,11 +167,11 @@ class IncidentsEndpoint:
         view = await self._view(request)
         return web.Response(text=view.postmortem.markdown(), content_type="text/markdown", charset="utf-8")
 
-    async def _view(self, request: web.Request) -> View:
+    async def _view(self, request: web.Request) -> IncidentSnapshot:
         try:
             return await self._views.of(int(request.match_info["id"]))
-        except UnknownIncident as error:
-            raise Problem(404, str(error)) from error
+        except UnknownIncidentError as error:
+            raise ProblemError(404, str(error)) from error
 
     def _check_services(self, names: list[str]) -> None:
         known = self._catalog().services
@@ -174,11 +181,11 @@ class IncidentsEndpoint:
             if name not in known
         ]
         if faults:
-            raise Problem(422, faults[0]["message"], errors=faults)
+            raise ProblemError(422, faults[0]["message"], errors=faults)
 
 
 def read_body(kind: type[Body], raw: Any) -> Body:
-    """Read a body of the kind; raises `Problem` 422 that names each fault."""
+    """Read a body of the kind; raises `ProblemError` 422 that names each fault."""
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
@@ -187,10 +194,10 @@ def read_body(kind: type[Body], raw: Any) -> Body:
             for detail in error.errors(include_url=False, include_input=False, include_context=False)
         ]
         count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise Problem(422, f"{count}; nothing was changed", errors=faults) from error
+        raise ProblemError(422, f"{count}; nothing was changed", errors=faults) from error
 
 
-def incident_json(view: View) -> dict[str, Any]:
+def incident_json(view: IncidentSnapshot) -> dict[str, Any]:
     """Write down an incident as it stands."""
     incident = view.incident
     return {
@@ -201,8 +208,8 @@ def incident_json(view: View) -> dict[str, Any]:
         "status": incident.status.value,
         "services": list(incident.services),
         "private": incident.private,
-        "channel": _channel_json(view, RoomKind.INCIDENT),
-        "postmortem_channel": _channel_json(view, RoomKind.POSTMORTEM),
+        "channel": _channel_json(view, ChannelKind.INCIDENT),
+        "postmortem_channel": _channel_json(view, ChannelKind.POSTMORTEM),
         "started_at": instant(incident.started_at),
         "ended_at": instant(incident.ended_at),
         "impact": incident.share,
@@ -226,7 +233,7 @@ def incident_json(view: View) -> dict[str, Any]:
     }
 
 
-def report_json(report: Report) -> dict[str, Any]:
+def report_json(report: IncidentReport) -> dict[str, Any]:
     """Write down what a time's incidents teach; lengths in seconds, `spent` as fractions of a budget."""
     return {
         "since": instant(report.since),
@@ -257,7 +264,7 @@ def report_json(report: Report) -> dict[str, Any]:
     }
 
 
-def _taken_json(taken: Taken | None) -> dict[str, Any] | None:
+def _taken_json(taken: DurationSummary | None) -> dict[str, Any] | None:
     if taken is None:
         return None
     return {
@@ -268,10 +275,10 @@ def _taken_json(taken: Taken | None) -> dict[str, Any] | None:
     }
 
 
-def _channel_json(view: View, kind: RoomKind) -> dict[str, Any] | None:
+def _channel_json(view: IncidentSnapshot, kind: ChannelKind) -> dict[str, Any] | None:
     room = view.rooms.get(kind)
     return {"id": local(room.channel_id), "name": room.name} if room and room.channel_id else None
 
 
-def _illegal(error: IllegalChange) -> Problem:
-    return Problem(422, str(error), errors=[{"field": error.field, "message": str(error)}])
+def _illegal(error: IllegalChangeError) -> ProblemError:
+    return ProblemError(422, str(error), errors=[{"field": error.field, "message": str(error)}])

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from bot.flags.evaluation import LocalFlag, TargetingKeyMissing, evaluate
+from bot.flags.evaluation import LocalFlag, TargetingKeyMissingError, evaluate
 
 _PATH = "/ofrep/v1/evaluate/flags"
 _Answer = dict[str, Any]
@@ -22,15 +22,15 @@ class ServedFlags(Protocol):
     """Where evaluations find flags, in memory."""
 
     def served(self, environment: str) -> Mapping[str, LocalFlag] | None:
-        """Answer the environment's flags by key; None where there is no such environment."""
+        """Return the environment's flags by key; None where there is no such environment."""
         ...
 
     def served_flag(self, environment: str, key: str) -> LocalFlag | None:
-        """Answer one flag; None where it does not exist."""
+        """Return one flag; None where it does not exist."""
         ...
 
 
-class _BadContext(Exception):
+class _BadContextError(Exception):
     """The request has no context that could be read; the first argument is OFREP's error code."""
 
     def __init__(self, code: str, details: str) -> None:
@@ -57,7 +57,7 @@ class Ofrep:
         key = request.match_info["key"]
         try:
             targeting_key = await _targeting_key(request)
-        except _BadContext as error:
+        except _BadContextError as error:
             return web.json_response(_failure(key, error.code, str(error)), status=400)
         environment = self._environment(request)
         flag = self._flags.served_flag(environment, key)
@@ -71,7 +71,7 @@ class Ofrep:
         self._admit(request)
         try:
             targeting_key = await _targeting_key(request)
-        except _BadContext as error:
+        except _BadContextError as error:
             return web.json_response({"errorCode": error.code, "errorDetails": str(error)}, status=400)
         environment = self._environment(request)
         flags = self._flags.served(environment)
@@ -100,24 +100,24 @@ class Ofrep:
 
 
 async def _targeting_key(request: web.Request) -> str | None:
-    """Read who asks; raises `_BadContext` where the body is no evaluation request."""
+    """Read who asks; raises `_BadContextError` where the body is no evaluation request."""
     try:
         body = json.loads(await request.read())
     except (ValueError, RecursionError) as error:
-        raise _BadContext("PARSE_ERROR", "the body is not JSON") from error
+        raise _BadContextError("PARSE_ERROR", "the body is not JSON") from error
     context = body.get("context", {}) if isinstance(body, dict) else None
     if not isinstance(context, dict):
-        raise _BadContext("INVALID_CONTEXT", "the body is an object with an object `context`")
+        raise _BadContextError("INVALID_CONTEXT", "the body is an object with an object `context`")
     key = context.get("targetingKey")
     if key is not None and not isinstance(key, str):
-        raise _BadContext("INVALID_CONTEXT", "`targetingKey` is a string")
+        raise _BadContextError("INVALID_CONTEXT", "`targetingKey` is a string")
     return key
 
 
 def _evaluated(flag: LocalFlag, targeting_key: str | None, environment: str) -> _Answer:
     try:
         evaluation = evaluate(flag, targeting_key)
-    except TargetingKeyMissing as error:
+    except TargetingKeyMissingError as error:
         return _failure(flag.key, "TARGETING_KEY_MISSING", str(error))
     return {
         "key": flag.key,

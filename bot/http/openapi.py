@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from bot.http.auth import rights_of
-from bot.http.openapi_descriptions import DESCRIBED, Described, Parameter
+from bot.http.openapi_descriptions import DESCRIBED, OperationDescription, QueryParameter
 from bot.http.response_models import ProblemAnswer
 
 _REF = "#/components/schemas/{model}"
@@ -32,14 +32,14 @@ class OpenApi:
 
 
 def served(app: web.Application) -> Iterator[tuple[str, str, frozenset[str] | None]]:
-    """Answer method, path and needed rights of every route; rights are None where no token is asked for."""
+    """Return method, path and needed rights of every route; rights are None where no token is asked for."""
     for route in app.router.routes():
         if route.method in _METHODS and route.resource is not None:
             yield route.method, route.resource.canonical, rights_of(route.handler)
 
 
 def document(app: web.Application) -> dict[str, Any]:
-    """Answer the document of what the application serves, as far as it is described."""
+    """Return the document of what the application serves, as far as it is described."""
     paths: dict[str, dict[str, Any]] = {}
     for method, path, rights in served(app):
         described = DESCRIBED.get((method, path))
@@ -60,7 +60,9 @@ def document(app: web.Application) -> dict[str, Any]:
 _SECURITY = {"token": {"type": "http", "scheme": "bearer"}}
 
 
-def _operation(method: str, path: str, described: Described, rights: frozenset[str] | None) -> dict[str, Any]:
+def _operation(
+    method: str, path: str, described: OperationDescription, rights: frozenset[str] | None
+) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": _operation_id(method, path),
         "summary": described.summary,
@@ -84,7 +86,7 @@ def _operation_id(method: str, path: str) -> str:
     return "_".join([method.lower(), *filter(None, words)])
 
 
-def _in_path(path: str, described: Described) -> list[dict[str, Any]]:
+def _in_path(path: str, described: OperationDescription) -> list[dict[str, Any]]:
     names = [part[1:-1] for part in path.split("/") if part.startswith("{") and part.endswith("}")]
     schemas = {name: described.path.get(name, {"type": "string", "minLength": 1}) for name in names}
     return [
@@ -92,7 +94,7 @@ def _in_path(path: str, described: Described) -> list[dict[str, Any]]:
     ]
 
 
-def _in_query(parameter: Parameter) -> dict[str, Any]:
+def _in_query(parameter: QueryParameter) -> dict[str, Any]:
     return {
         "name": parameter.name,
         "in": "query",
@@ -101,7 +103,7 @@ def _in_query(parameter: Parameter) -> dict[str, Any]:
     }
 
 
-def _body(described: Described) -> Mapping[str, Any]:
+def _body(described: OperationDescription) -> Mapping[str, Any]:
     if isinstance(described.body, Mapping) or described.body is None:
         return described.body or {}
     one = _reference(described.body)
@@ -109,7 +111,7 @@ def _body(described: Described) -> Mapping[str, Any]:
     return {"anyOf": [one, many]} if described.most else one
 
 
-def _responses(described: Described, *, guarded: bool) -> dict[str, Any]:
+def _responses(described: OperationDescription, *, guarded: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for status, answer in described.answers.items():
         schema = _reference(answer) if isinstance(answer, type) else {}

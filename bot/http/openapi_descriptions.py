@@ -15,7 +15,7 @@ from bot.http.incidents import ChangeBody, OpeningBody
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class QueryParameter:
     """A parameter of the query."""
 
     name: str
@@ -24,7 +24,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class OperationDescription:
     """One route. `answers` maps a status to a model or to words, `refusals` a status to why.
 
     `most` says that the body may also be a list of that many.
@@ -33,7 +33,7 @@ class Described:
     tag: str
     summary: str
     answers: Mapping[int, type[BaseModel] | str]
-    query: tuple[Parameter, ...] = ()
+    query: tuple[QueryParameter, ...] = ()
     path: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     body: type[BaseModel] | Mapping[str, Any] | None = None
     most: int = 0
@@ -57,27 +57,31 @@ _BACK = {
     "state": "What `/slack/install` gave along.",
     "error": "Slack's word for why there is no code.",
 }
-_SERVICE = Parameter("service", "Only this service.")
+_SERVICE = QueryParameter("service", "Only this service.")
 _FLAG = {"type": "boolean"}
 _NUMBER = {"id": {"type": "integer", "minimum": 1, "maximum": 999_999_999_999_999}}
 
-_API: Mapping[tuple[str, str], Described] = {
-    ("GET", "/api/v1/services"): Described("services", "All services", {200: answers.ServicesAnswer}),
-    ("GET", "/api/v1/services/{service}"): Described(
+_API: Mapping[tuple[str, str], OperationDescription] = {
+    ("GET", "/api/v1/services"): OperationDescription(
+        "services", "All services", {200: answers.ServicesAnswer}
+    ),
+    ("GET", "/api/v1/services/{service}"): OperationDescription(
         "services", "How a service stands", {200: answers.ServiceAnswer}, refusals=_NO_SERVICE
     ),
-    ("GET", "/api/v1/gate/{service}"): Described(
+    ("GET", "/api/v1/gate/{service}"): OperationDescription(
         "gate",
         "Whether a change may ship",
         {200: answers.GateAnswer, 423: answers.GateAnswer},
         query=(
-            Parameter("change", "What wants to ship, such as PR-12.", {"type": "string", "maxLength": 200}),
-            Parameter("kind", "Its kind, such as security.", {"type": "string", "maxLength": 200}),
-            Parameter("strict", "With 1, a refusal is 423.", {"type": "string", "enum": ["0", "1"]}),
+            QueryParameter(
+                "change", "What wants to ship, such as PR-12.", {"type": "string", "maxLength": 200}
+            ),
+            QueryParameter("kind", "Its kind, such as security.", {"type": "string", "maxLength": 200}),
+            QueryParameter("strict", "With 1, a refusal is 423.", {"type": "string", "enum": ["0", "1"]}),
         ),
         refusals=_NO_SERVICE | _BAD_QUERY,
     ),
-    ("POST", "/api/v1/events"): Described(
+    ("POST", "/api/v1/events"): OperationDescription(
         "events",
         "Push good and bad events, all or none of them",
         {202: answers.EventsAnswer},
@@ -85,50 +89,50 @@ _API: Mapping[tuple[str, str], Described] = {
         most=MOST_EVENTS,
         refusals=_BAD_BODY,
     ),
-    ("POST", "/api/v1/deployments"): Described(
+    ("POST", "/api/v1/deployments"): OperationDescription(
         "deployments",
         "Tell how a deployment ended; again with the same key and state, nothing changes",
         {200: answers.DeploymentAnswer, 201: answers.DeploymentAnswer},
         body=DeploymentBody,
         refusals=_BAD_BODY,
     ),
-    ("GET", "/api/v1/audit"): Described(
+    ("GET", "/api/v1/audit"): OperationDescription(
         "audit",
         "Who changed what and why, oldest first",
         {200: answers.AuditAnswer},
         query=(
-            Parameter("since", "From when on, as RFC 3339."),
+            QueryParameter("since", "From when on, as RFC 3339."),
             _SERVICE,
-            Parameter("actor", "A Slack user id, `governor` or a token's name."),
-            Parameter("cursor", "What an earlier answer gave as `next`."),
+            QueryParameter("actor", "A Slack user id, `governor` or a token's name."),
+            QueryParameter("cursor", "What an earlier answer gave as `next`."),
         ),
         refusals=_BAD_QUERY,
     ),
-    ("GET", "/api/v1/incidents"): Described(
+    ("GET", "/api/v1/incidents"): OperationDescription(
         "incidents",
         "Incidents, the newest first",
         {200: answers.IncidentsAnswer},
-        query=(_SERVICE, Parameter("open", "With 1, those that are not resolved.")),
+        query=(_SERVICE, QueryParameter("open", "With 1, those that are not resolved.")),
         refusals=_BAD_QUERY,
     ),
-    ("POST", "/api/v1/incidents"): Described(
+    ("POST", "/api/v1/incidents"): OperationDescription(
         "incidents",
         "Open an incident, or find the one that its key opened before",
         {200: answers.IncidentAnswer, 201: answers.IncidentAnswer},
         body=OpeningBody,
         refusals=_BAD_BODY,
     ),
-    ("GET", "/api/v1/incidents/report"): Described(
+    ("GET", "/api/v1/incidents/report"): OperationDescription(
         "incidents",
         "What a time's incidents teach: how many, how quickly mended, where the budget went",
         {200: answers.IncidentReportAnswer},
-        query=(Parameter("since", "From when on, as RFC 3339; 90 days ago if left out."), _SERVICE),
+        query=(QueryParameter("since", "From when on, as RFC 3339; 90 days ago if left out."), _SERVICE),
         refusals=_NO_SERVICE | _BAD_QUERY,
     ),
-    ("GET", "/api/v1/incidents/{id}"): Described(
+    ("GET", "/api/v1/incidents/{id}"): OperationDescription(
         "incidents", "One incident", {200: answers.IncidentAnswer}, path=_NUMBER, refusals=_NO_INCIDENT
     ),
-    ("PATCH", "/api/v1/incidents/{id}"): Described(
+    ("PATCH", "/api/v1/incidents/{id}"): OperationDescription(
         "incidents",
         "Change an incident",
         {200: answers.IncidentAnswer},
@@ -136,7 +140,7 @@ _API: Mapping[tuple[str, str], Described] = {
         body=ChangeBody,
         refusals=_NO_INCIDENT | _BAD_BODY,
     ),
-    ("GET", "/api/v1/incidents/{id}/postmortem.md"): Described(
+    ("GET", "/api/v1/incidents/{id}/postmortem.md"): OperationDescription(
         "incidents",
         "An incident's postmortem",
         {200: "Markdown."},
@@ -144,40 +148,40 @@ _API: Mapping[tuple[str, str], Described] = {
         gives="text/markdown",
         refusals=_NO_INCIDENT,
     ),
-    ("GET", "/api/openapi.json"): Described("operating", "This document", {200: "OpenAPI 3.1."}),
+    ("GET", "/api/openapi.json"): OperationDescription("operating", "This document", {200: "OpenAPI 3.1."}),
 }
 
-_WEBHOOKS: Mapping[tuple[str, str], Described] = {
-    ("POST", "/webhooks/alertmanager"): Described(
+_WEBHOOKS: Mapping[tuple[str, str], OperationDescription] = {
+    ("POST", "/webhooks/alertmanager"): OperationDescription(
         "webhooks",
         "Alertmanager's notifications",
         {200: answers.AlertsAnswer},
         body=NotificationBody,
         refusals=_BAD_BODY,
     ),
-    ("GET", "/slack/install"): Described(
+    ("GET", "/slack/install"): OperationDescription(
         "slack",
         "The page whose button leads to Slack, where the app is installed in a workspace",
         {200: "The page."},
         gives="text/html",
     ),
-    ("GET", "/slack/oauth_redirect"): Described(
+    ("GET", "/slack/oauth_redirect"): OperationDescription(
         "slack",
         "Where Slack sends the browser back to, with a code for a token",
         {200: "Installed."},
-        query=tuple(Parameter(name, means) for name, means in _BACK.items()),
+        query=tuple(QueryParameter(name, means) for name, means in _BACK.items()),
         gives="text/html",
         refuses="text/html",
         refusals={400: "Not installed; the page says why."},
     ),
-    ("POST", "/webhooks/github"): Described(
+    ("POST", "/webhooks/github"): OperationDescription(
         "webhooks",
         "GitHub's deployment statuses, signed by GitHub or with a token that has deployments:write",
         {202: answers.DeploymentAnswer},
         body=DeploymentStatusBody,
         refusals=_BAD_BODY | {401: "The signature is not GitHub's, and there is no valid token."} | _NO_RIGHT,
     ),
-    ("POST", "/slack/events"): Described(
+    ("POST", "/slack/events"): OperationDescription(
         "slack",
         "Slack's commands, interactions and events, signed by Slack",
         {200: "Taken."},
@@ -200,12 +204,12 @@ _EVALUATION = {
 }
 
 
-def _evaluations() -> Mapping[tuple[str, str], Described]:
+def _evaluations() -> Mapping[tuple[str, str], OperationDescription]:
     found = {}
     for prefix in ("", "/environments/{environment}"):
         base = f"{prefix}/ofrep/v1/evaluate/flags"
         for path, summary in ((base, "Evaluate every flag"), (f"{base}/{{key}}", "Evaluate a flag")):
-            found["POST", path] = Described(
+            found["POST", path] = OperationDescription(
                 "flags",
                 f"{summary} of {'an' if prefix else 'the default'} environment (OFREP)",
                 {200: "An evaluation, as OFREP has it."},
@@ -216,15 +220,20 @@ def _evaluations() -> Mapping[tuple[str, str], Described]:
     return found
 
 
-_OPERATING: Mapping[tuple[str, str], Described] = {
-    ("GET", "/healthz"): Described("operating", "Whether the process answers", {200: "It does."}),
-    ("GET", "/readyz"): Described(
+_OPERATING: Mapping[tuple[str, str], OperationDescription] = {
+    ("GET", "/healthz"): OperationDescription("operating", "Whether the process answers", {200: "It does."}),
+    ("GET", "/readyz"): OperationDescription(
         "operating", "Whether everything is ready, in detail", {200: "Ready.", 503: "Not ready."}
     ),
-    ("GET", "/metrics"): Described(
+    ("GET", "/metrics"): OperationDescription(
         "operating", "Metrics for Prometheus", {200: "Metrics."}, gives="text/plain"
     ),
 }
 
-DESCRIBED: Mapping[tuple[str, str], Described] = {**_API, **_WEBHOOKS, **_evaluations(), **_OPERATING}
+DESCRIBED: Mapping[tuple[str, str], OperationDescription] = {
+    **_API,
+    **_WEBHOOKS,
+    **_evaluations(),
+    **_OPERATING,
+}
 """Every route by method and path; a test holds it against what is served."""

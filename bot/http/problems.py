@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Problem(Exception):
+class ProblemError(Exception):
     """A refusal: an HTTP status, a sentence for the caller, and further members of the document."""
 
     def __init__(
@@ -26,8 +26,8 @@ class Problem(Exception):
         self.members = members
 
 
-def problem_response(problem: Problem) -> web.Response:
-    """Answer the problem as `application/problem+json`."""
+def problem_response(problem: ProblemError) -> web.Response:
+    """Return the problem as `application/problem+json`."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -47,16 +47,16 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     try:
         return await handler(request)
-    except Problem as problem:
+    except ProblemError as problem:
         return problem_response(problem)
     except web.HTTPException as refused:
         allowed = {"Allow": refused.headers["Allow"]} if "Allow" in refused.headers else {}
-        return problem_response(Problem(refused.status, _words(refused), headers=allowed))
+        return problem_response(ProblemError(refused.status, _words(refused), headers=allowed))
     except Exception:
         # The boundary of the HTTP face: the caller gets a reference, the log the cause.
         reference = uuid4().hex[:12]
         log.exception("request_failed", path=request.path, reference=reference)
-        return problem_response(Problem(500, f"something went wrong here; reference {reference}"))
+        return problem_response(ProblemError(500, f"something went wrong here; reference {reference}"))
 
 
 def _words(refused: web.HTTPException) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NoReturn
 from aiohttp import web
 from pydantic import AfterValidator, AwareDatetime
 
-from bot.http.problems import Problem
+from bot.http.problems import ProblemError
 
 MOST_BYTES = 4 * 1024 * 1024
 
@@ -28,16 +28,16 @@ Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 async def read_json(request: web.Request) -> Any:
-    """Read the body; raises `Problem` 400 where it is not JSON, 413 where it is too large."""
+    """Read the body; raises `ProblemError` 400 where it is not JSON, 413 where it is too large."""
     body = await read_bytes(request)
     try:
         return json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise Problem(400, "the body is not JSON") from error
+        raise ProblemError(400, "the body is not JSON") from error
 
 
 def read_since(request: web.Request) -> datetime | None:
-    """Answer the query's `since`, None where it is left out. Raises `Problem` 400."""
+    """Return the query's `since`, None where it is left out. Raises `ProblemError` 400."""
     raw = request.query.get("since", "").strip()
     if not raw:
         return None
@@ -46,12 +46,12 @@ def read_since(request: web.Request) -> datetime | None:
         since = datetime.fromisoformat(raw.replace(" ", "+") if "T" in raw else raw)
         return since.astimezone(UTC) if since.tzinfo else since.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
-        raise Problem(400, "`since` is an RFC 3339 time, such as 2026-11-23T09:00:00Z") from error
+        raise ProblemError(400, "`since` is an RFC 3339 time, such as 2026-11-23T09:00:00Z") from error
 
 
 async def read_bytes(request: web.Request) -> bytes:
-    """Read the body as it came; raises `Problem` 413 where it is too large. Reading again is free."""
+    """Read the body as it came; raises `ProblemError` 413 where it is too large. Reading again is free."""
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
-        raise Problem(413, f"the body may have at most {MOST_BYTES} bytes") from error
+        raise ProblemError(413, f"the body may have at most {MOST_BYTES} bytes") from error

@@ -35,7 +35,7 @@ MEANING = {
 """What each right lets its holder do."""
 
 
-class UnknownRight(ValueError):
+class UnknownRightError(ValueError):
     """A word that names no right."""
 
 
@@ -48,18 +48,20 @@ class Caller:
 
 
 def read_rights(text: str) -> frozenset[Right]:
-    """Read `gate:read,events:write`, or `all`; raises `UnknownRight` with the ones there are."""
+    """Read `gate:read,events:write`, or `all`; raises `UnknownRightError` with the ones there are."""
     words = [word.strip() for word in text.split(",") if word.strip()]
     if words == ["all"]:
         return ALL
     if not words:
-        raise UnknownRight(f"name at least one right of {', '.join(Right)}")
+        raise UnknownRightError(f"name at least one right of {', '.join(Right)}")
     unknown = [word for word in words if word not in set(Right)]
     if unknown:
-        raise UnknownRight(f"there is no right {', '.join(unknown)}; there is {', '.join(Right)}, or all")
+        raise UnknownRightError(
+            f"there is no right {', '.join(unknown)}; there is {', '.join(Right)}, or all"
+        )
     return frozenset(map(Right, words))
 
 
 def known_rights(words: Iterable[str]) -> frozenset[Right]:
-    """Answer the rights among words that were stored; those of another version are left out."""
+    """Return the rights among words that were stored; those of another version are left out."""
     return frozenset(Right(word) for word in words if word in set(Right))

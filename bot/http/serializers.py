@@ -8,7 +8,7 @@ from bot.catalog.window import CalendarWindow, RollingWindow, Window
 from bot.freezes.hold import Hold
 from bot.freezes.status import ServiceStatus
 from bot.freezes.verdict import Verdict
-from bot.store.audit import Row
+from bot.store.audit import AuditRow
 
 _BURN_NAMES = ("1h", "6h", "3d")
 
@@ -73,7 +73,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def audit_json(row: Row) -> dict[str, Any]:
+def audit_json(row: AuditRow) -> dict[str, Any]:
     """Write down a row of the audit log."""
     return {
         "id": row.id,

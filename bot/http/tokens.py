@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from bot.clock import Clock
 from bot.http.auth import EnvironmentToken
-from bot.http.problems import Problem
+from bot.http.problems import ProblemError
 from bot.http.rights import Caller, known_rights
 from bot.store import api_tokens
 from bot.store.api_tokens import ApiToken
@@ -27,18 +27,18 @@ class KnownTokens:
         self._environment = environment
         self._database = database
         self._clock = clock
-        self._rates: dict[str, Rate] = {}
+        self._rates: dict[str, RequestRateLimit] = {}
         self._noted: dict[str, datetime] = {}
 
     async def configured(self) -> bool:
-        """Answer whether there is any token in force."""
+        """Return whether there is any token in force."""
         if await self._environment.configured():
             return True
         async with self._database.reading() as connection:
             return await api_tokens.any_in_force(connection)
 
     async def caller(self, token: str) -> Caller | None:
-        """Answer whose token it is; raises `Problem` 429 where it was used too often."""
+        """Return whose token it is; raises `ProblemError` 429 where it was used too often."""
         owner = await self._environment.caller(token)
         if owner is not None:
             return owner
@@ -55,10 +55,10 @@ class KnownTokens:
     def _count(self, token: ApiToken) -> None:
         rate = self._rates.get(token.key)
         if rate is None or rate.per_minute != token.per_minute:
-            rate = self._rates[token.key] = Rate(token.per_minute)
+            rate = self._rates[token.key] = RequestRateLimit(token.per_minute)
         wait_s = rate.take()
         if wait_s > 0:
-            raise Problem(
+            raise ProblemError(
                 429,
                 f"the token {token.name} may make {token.per_minute} requests a minute",
                 headers={"Retry-After": str(math.ceil(wait_s))},
@@ -74,7 +74,7 @@ class KnownTokens:
             await api_tokens.note_use(connection, token.key, now)
 
 
-class Rate:
+class RequestRateLimit:
     """Lets `per_minute` requests through in any minute: at first all at once, then as time refills it."""
 
     def __init__(self, per_minute: int, now_s: Callable[[], float] = time.monotonic) -> None:

@@ -25,12 +25,12 @@ class Action:
         return tuple(name for name, value in lacks if value is None)
 
     def is_overdue(self, today: date) -> bool:
-        """Tell whether it should have been done by now."""
+        """Return whether it should have been done by now."""
         return self.done_at is None and self.due is not None and self.due < today
 
 
 def not_owned(actions: Iterable[Action], service: str) -> tuple[Action, ...]:
-    """Answer the service's open P0 actions that lack an owner or a date.
+    """Return the service's open P0 actions that lack an owner or a date.
 
     A policy with `unfreezeRequires: actionsOwned` lifts its budget hold only when there are none.
     """

@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Catalog
 from bot.incidents.audit_entries import ALERTMANAGER
-from bot.incidents.incident import LONGEST_AGO, Change, Incident, Severity, Status, changed
-from bot.incidents.lifecycle import Opening, Responder
+from bot.incidents.incident import LONGEST_AGO, Incident, IncidentChange, Severity, Status, changed
+from bot.incidents.lifecycle import IncidentLifecycle, NewIncident
 from bot.incidents.records import incidents as records
-from bot.incidents.timeline import Entry, Kind
+from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.store.database import Database
 from bot.store.tables.incidents import incident_alerts, incidents
 
@@ -72,16 +72,18 @@ class Notification:
         return hashlib.sha256(self.group_key.encode()).hexdigest()[:32]
 
 
-class AlertDesk:
+class AlertReceiver:
     """Turns notifications into incidents. `catalog` answers which services there are."""
 
-    def __init__(self, database: Database, responder: Responder, catalog: Callable[[], Catalog]) -> None:
+    def __init__(
+        self, database: Database, responder: IncidentLifecycle, catalog: Callable[[], Catalog]
+    ) -> None:
         self._database = database
         self._responder = responder
         self._catalog = catalog
 
     async def take(self, notification: Notification, now: datetime) -> Sequence[int]:
-        """Carry a notification out, all or nothing; answer the incidents that it concerns."""
+        """Carry a notification out, all or nothing; return the incidents that it concerns."""
         async with self._database.transaction() as connection:
             concerned: dict[int, None] = {}
             fresh: list[Alert] = []
@@ -117,16 +119,18 @@ class AlertDesk:
                 continue
             said = f"{alert.name} fires: {alert.summary}"
             mark = f"alert {alert.fingerprint} {alert.started_at.isoformat()}"
-            await records.note(connection, id_, Entry(alert.started_at, Kind.ALERT, said, ALERTMANAGER, mark))
+            await records.note(
+                connection, id_, TimelineEntry(alert.started_at, EntryKind.ALERT, said, ALERTMANAGER, mark)
+            )
         return int(id_)
 
-    def _opening(self, notification: Notification, fresh: Sequence[Alert], now: datetime) -> Opening:
+    def _opening(self, notification: Notification, fresh: Sequence[Alert], now: datetime) -> NewIncident:
         first = min(fresh, key=lambda alert: (alert.started_at, alert.fingerprint))
         known = self._catalog().services
         named = [alert.labels.get("service", "") for alert in notification.firing]
         names = list(dict.fromkeys(alert.name for alert in fresh))
         title = first.summary if len(names) == 1 else f"{first.summary} and {len(fresh) - 1} more"
-        return Opening(
+        return NewIncident(
             key=f"{ALERTMANAGER}:{notification.group}:{first.started_at.isoformat()}:{first.fingerprint}",
             title=title,
             severity=min((severity_of(alert) for alert in fresh), key=lambda severity: severity.value),
@@ -145,7 +149,7 @@ class AlertDesk:
         over = update(incident_alerts).where(*this, rows.ended_at.is_(None)).values(ended_at=ended)
         if (await connection.execute(over)).rowcount == 1:
             await records.note(
-                connection, id_, Entry(ended, Kind.ALERT, f"{alert.name} is over", ALERTMANAGER)
+                connection, id_, TimelineEntry(ended, EntryKind.ALERT, f"{alert.name} is over", ALERTMANAGER)
             )
 
     async def _settle(self, connection: AsyncConnection, id_: int, now: datetime) -> None:
@@ -156,9 +160,9 @@ class AlertDesk:
         total, ended, last = counts.one()
         incident = await records.read(connection, id_)
         if total == ended and incident.status.is_active:
-            change = Change(status=Status.MITIGATED, ended_at=_not_before(incident, last, now))
+            change = IncidentChange(status=Status.MITIGATED, ended_at=_not_before(incident, last, now))
         elif total > ended and incident.status is Status.MITIGATED:
-            change = Change(status=Status.INVESTIGATING)
+            change = IncidentChange(status=Status.INVESTIGATING)
         else:
             return
         await self._responder.change_within(
@@ -167,12 +171,12 @@ class AlertDesk:
 
 
 def severity_of(alert: Alert) -> Severity:
-    """Answer the severity that the alert's label names; sev3 where it names none that is known."""
+    """Return the severity that the alert's label names; sev3 where it names none that is known."""
     return _SEVERITIES.get(alert.labels.get("severity", "").casefold(), Severity.SEV3)
 
 
 def _not_before(incident: Incident, end: datetime, now: datetime) -> datetime | None:
-    """Answer the end of the impact, as far as it fits what people have stated meanwhile."""
+    """Return the end of the impact, as far as it fits what people have stated meanwhile."""
     latest_start = max((impact.start for impact in incident.impacts if impact.end is None), default=None)
     return max(end, latest_start) if latest_start is not None and end <= now else None
 

@@ -25,12 +25,12 @@ class Charge:
     unseen: float = 0.0
 
     def of(self, budget: float) -> "Charge":
-        """Answer the charge as a fraction of a budget in the same unit, which is more than 0."""
+        """Return the charge as a fraction of a budget in the same unit, which is more than 0."""
         return Charge(self.spent / budget, self.unseen / budget)
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class ExclusiveTime:
     """The stretches of time that an incident does not share with those that began before it.
 
     `unseen` are those of them, or parts of them, from before it was opened.
@@ -42,25 +42,27 @@ class Own:
 
 
 def in_order(incidents: Iterable[Incident]) -> list[Incident]:
-    """Answer them in the order in which they began."""
+    """Return them in the order in which they began."""
     return sorted(incidents, key=lambda one: (one.started_at, one.id))
 
 
 def lasted(incident: Incident, now: datetime) -> Span:
-    """Answer the time from its start to its end, to `now` while it lasts."""
+    """Return the time from its start to its end, to `now` while it lasts."""
     end = min(now, incident.ended_at or now)
     return Span(min(incident.started_at, end), end)
 
 
-def own_time(incidents: Iterable[Incident], now: datetime, within: Span | None = None) -> Sequence[Own]:
-    """Answer what time is each incident's own, in the order in which they began; `within` cuts it off."""
+def own_time(
+    incidents: Iterable[Incident], now: datetime, within: Span | None = None
+) -> Sequence[ExclusiveTime]:
+    """Return what time is each incident's own, in the order in which they began; `within` cuts it off."""
     covered: list[Span] = []
     found = []
     for incident in in_order(incidents):
         whole = _clipped(lasted(incident, now), within)
         spans = tuple(_without(whole, covered))
         unseen = [Span(span.start, min(span.end, incident.opened_at)) for span in spans]
-        found.append(Own(incident, spans, tuple(span for span in unseen if span.start < span.end)))
+        found.append(ExclusiveTime(incident, spans, tuple(span for span in unseen if span.start < span.end)))
         covered.append(whole)
     return found
 
@@ -68,7 +70,7 @@ def own_time(incidents: Iterable[Incident], now: datetime, within: Span | None =
 def own_seconds(
     incidents: Iterable[Incident], service: str, now: datetime, within: Span | None = None
 ) -> Sequence[tuple[Incident, Charge]]:
-    """Answer the seconds of full outage of a service that each incident added, in the order they began."""
+    """Return the seconds of full outage of a service that each incident added, in the order they began."""
     before: list[Incident] = []
     found = []
     for incident in in_order(incidents):
@@ -99,7 +101,7 @@ def _overlap(one: Span, other: Span) -> bool:
 
 
 def _without(span: Span, covered: Iterable[Span]) -> Iterator[Span]:
-    """Answer what is left of a span where nothing covers it."""
+    """Return what is left of a span where nothing covers it."""
     at = span.start
     for cover in sorted(covered):
         if cover.end <= at or cover.start >= span.end:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.freezes.hold import GOVERNOR
 from bot.incidents.incident import Incident
-from bot.incidents.timeline import Entry, Kind
+from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.store import audit
 
 ALERTMANAGER = "alertmanager"
@@ -27,30 +27,30 @@ _SHOWN = (
 
 
 def touched(incident: Incident, by: str, now: datetime) -> Incident:
-    """Answer the incident's next version; the first touch that is not a machine's acknowledges it."""
+    """Return the incident's next version; the first touch that is not a machine's acknowledges it."""
     acknowledged = incident.acknowledged_at or (None if by in _MACHINES else now)
     return replace(incident, version=incident.version + 1, acknowledged_at=acknowledged)
 
 
-def told(before: Incident, after: Incident, by: str, now: datetime) -> Iterable[Entry]:
-    """Answer the timeline's entries for a change."""
+def told(before: Incident, after: Incident, by: str, now: datetime) -> Iterable[TimelineEntry]:
+    """Return the timeline's entries for a change."""
     if before.status is not after.status:
-        yield Entry(now, Kind.STATUS, f"{before.status} → {after.status}", by)
+        yield TimelineEntry(now, EntryKind.STATUS, f"{before.status} → {after.status}", by)
     if before.severity is not after.severity:
-        yield Entry(now, Kind.SEVERITY, f"{before.severity} → {after.severity}", by)
+        yield TimelineEntry(now, EntryKind.SEVERITY, f"{before.severity} → {after.severity}", by)
     for role, person in after.roles.items():
         if before.roles.get(role) != person:
-            yield Entry(now, Kind.ROLE, f"{role.replace('_', ' of ')}: {person}", by)
+            yield TimelineEntry(now, EntryKind.ROLE, f"{role.replace('_', ' of ')}: {person}", by)
     if before.share != after.share:
-        yield Entry(now, Kind.IMPACT, f"{after.share:.0%} of requests affected", by)
+        yield TimelineEntry(now, EntryKind.IMPACT, f"{after.share:.0%} of requests affected", by)
     if before.finished_at is None and after.finished_at is not None:
-        yield Entry(now, Kind.STATUS, "postmortem closed", by)
+        yield TimelineEntry(now, EntryKind.STATUS, "postmortem closed", by)
     if before.finished_at is not None and after.finished_at is None:
-        yield Entry(now, Kind.STATUS, "postmortem open again", by)
+        yield TimelineEntry(now, EntryKind.STATUS, "postmortem open again", by)
 
 
 def facts(incident: Incident) -> dict[str, Any]:
-    """Answer what the audit log shows of an incident; the words of a private one stay in its channel."""
+    """Return what the audit log shows of an incident; the words of a private one stay in its channel."""
     values = {name: getattr(incident, name) for name in _SHOWN}
     written = {name: one.isoformat() if isinstance(one, datetime) else one for name, one in values.items()}
     if incident.private:
@@ -72,7 +72,7 @@ def facts(incident: Incident) -> dict[str, Any]:
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Answer the facts that differ, as they were and as they became."""
+    """Return the facts that differ, as they were and as they became."""
     names = [name for name in after if before[name] != after[name]]
     return {name: before[name] for name in names}, {name: after[name] for name in names}
 
@@ -83,9 +83,9 @@ def entry(
     by: str,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
-) -> audit.Entry:
-    """Answer the audit entry of a deed."""
+) -> audit.AuditEntry:
+    """Return the audit entry of a deed."""
     subject = f"incident {incident.id}"
     reason = "a private incident" if incident.private else incident.title
     service = next(iter(incident.services), None)
-    return audit.Entry(by, f"incident.{action}", subject, reason, service, before, after)
+    return audit.AuditEntry(by, f"incident.{action}", subject, reason, service, before, after)

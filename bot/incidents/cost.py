@@ -9,7 +9,7 @@ Sums over several incidents are of charges instead, which `attribution.py` divid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from bot.budgets.budget import Events
+from bot.budgets.budget import EventCounts
 from bot.budgets.ledger.rollups import KEPT_BEYOND_LONGEST
 from bot.catalog.catalog import Catalog
 from bot.catalog.error_budget_policy import UnfreezeRequirement
@@ -21,7 +21,7 @@ from bot.incidents.incident import Incident
 from bot.incidents.records import incidents as records
 from bot.store.database import Database
 
-Counts = Callable[[Slo, Sequence[Span], datetime], Awaitable[Sequence[Events]]]
+Counts = Callable[[Slo, Sequence[Span], datetime], Awaitable[Sequence[EventCounts]]]
 """Sums an SLO's events within spans, as the ledger does."""
 
 _SECOND = timedelta(seconds=1)
@@ -34,7 +34,7 @@ class Downtime:
         self._database = database
 
     async def bad_seconds(self, service: str, spans: Sequence[Span]) -> Sequence[float]:
-        """Answer the seconds of full outage of the service within each span, overlaps counted once."""
+        """Return the seconds of full outage of the service within each span, overlaps counted once."""
         if not spans:
             return []
         since, until = min(span.start for span in spans), max(span.end for span in spans)
@@ -51,7 +51,7 @@ class Costs:
         self._counts = counts
 
     async def of(self, incident: Incident, now: datetime) -> Mapping[str, float]:
-        """Answer the fraction of each budget that the incident spent, by `service/slo`.
+        """Return the fraction of each budget that the incident spent, by `service/slo`.
 
         An SLO without events has no budget and is left out.
         """
@@ -61,11 +61,11 @@ class Costs:
         return {key: fraction for key, fraction in spent.items() if fraction is not None}
 
     async def calls_for_postmortem(self, incident: Incident, now: datetime) -> bool:
-        """Tell whether it spent more of any budget than that budget's policy lets pass without one."""
+        """Return whether it spent more of any budget than that budget's policy lets pass without one."""
         return self.is_costly(incident, await self.of(incident, now))
 
     def is_costly(self, incident: Incident, cost: Mapping[str, float]) -> bool:
-        """Tell whether a cost is more than some policy lets pass without a postmortem and a P0 action."""
+        """Return whether a cost is more than some policy lets pass without a postmortem and a P0 action."""
         services = self._catalog().services
         return any(
             cost.get(slo.key, 0.0) > services[name].policy_for(slo).postmortem_at
@@ -75,7 +75,7 @@ class Costs:
         )
 
     def kept_until_owned(self, incident: Incident) -> tuple[str, ...]:
-        """Answer its services whose budget hold stays until their P0 actions are owned."""
+        """Return its services whose budget hold stays until their P0 actions are owned."""
         services = self._catalog().services
         return tuple(
             name
@@ -90,7 +90,7 @@ class Costs:
     async def charges(
         self, incidents: Iterable[Incident], now: datetime
     ) -> Mapping[int, Mapping[str, Charge]]:
-        """Answer what each incident added to what was spent, by its number and `service/slo`.
+        """Return what each incident added to what was spent, by its number and `service/slo`.
 
         Fractions of each budget; where incidents overlap nothing is charged twice. An SLO without events
         has no budget and is left out.
@@ -107,7 +107,7 @@ class Costs:
     async def spent_within_window(
         self, incidents: Iterable[Incident], slo: Slo, now: datetime
     ) -> Mapping[int, float]:
-        """Answer the bad events, or seconds of downtime, that each incident added in the SLO's window."""
+        """Return the bad events, or seconds of downtime, that each incident added in the SLO's window."""
         window = slo.window.span(now)
         if isinstance(slo.sli, DowntimeSli):
             seconds = own_seconds(incidents, slo.service, now, window)
@@ -131,8 +131,8 @@ class Costs:
 
     async def _counted(
         self, incidents: Sequence[Incident], slo: Slo, now: datetime
-    ) -> tuple[Mapping[int, Charge], Mapping[int, Events]]:
-        """Answer each incident's own bad events, and all events of the window that ended with it."""
+    ) -> tuple[Mapping[int, Charge], Mapping[int, EventCounts]]:
+        """Return each incident's own bad events, and all events of the window that ended with it."""
         owned = own_time([one for one in incidents if self._is_kept(lasted(one, now), now)], now)
         spans = [
             span
@@ -148,12 +148,12 @@ class Costs:
         return charges, windows
 
     def _is_kept(self, span: Span, now: datetime) -> bool:
-        """Tell whether the ledger holds all of a time still."""
+        """Return whether the ledger holds all of a time still."""
         lengths = [slo.window.full_length(now) for slo in self._catalog().slos]
         return span.start >= now - max(lengths) - KEPT_BEYOND_LONGEST
 
     def _weighed_by(self, slo: Slo, end: datetime, now: datetime) -> Span:
-        """Answer the window whose budget an incident is weighed against that ended at a time."""
+        """Return the window whose budget an incident is weighed against that ended at a time."""
         window = slo.window.span(end)
         return window if self._is_kept(window, now) else slo.window.span(now)
 

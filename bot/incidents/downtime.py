@@ -32,18 +32,18 @@ class Impact:
     assumed: bool = False
 
     def concerns(self, service: str) -> bool:
-        """Tell whether the service suffered from it."""
+        """Return whether the service suffered from it."""
         return self.service in {None, service}
 
     def within(self, span: Span) -> Span | None:
-        """Answer the part of the impact that lies in the span; None where there is none."""
+        """Return the part of the impact that lies in the span; None where there is none."""
         start = max(self.start, span.start)
         end = span.end if self.end is None else min(self.end, span.end)
         return Span(start, end) if start < end else None
 
 
 def bad_seconds(impacts: Iterable[Impact], span: Span) -> float:
-    """Answer the seconds of full outage within the span that the impacts amount to.
+    """Return the seconds of full outage within the span that the impacts amount to.
 
     An impact that lasts counts up to the end of the span; ask with a span that ends no later than now.
     """
@@ -57,7 +57,7 @@ def bad_seconds(impacts: Iterable[Impact], span: Span) -> float:
 
 
 def duration(impacts: Sequence[Impact], now: datetime) -> timedelta:
-    """Answer the time from the first impact's start to the last one's end, `now` while one lasts."""
+    """Return the time from the first impact's start to the last one's end, `now` while one lasts."""
     if not impacts:
         return timedelta()
     end = max(now if impact.end is None else impact.end for impact in impacts)

@@ -9,12 +9,12 @@ from bot.store.tables.core import holds
 
 
 def owner(incident_id: int) -> str:
-    """Answer what the requests of the incident's holds begin with."""
+    """Return what the requests of the incident's holds begin with."""
     return f"incident:{incident_id}:"
 
 
 def reason(incident: Incident) -> str:
-    """Answer why a service is held: everybody reads it, so a private incident is not named."""
+    """Return why a service is held: everybody reads it, so a private incident is not named."""
     what = "private incident" if incident.private else f"incident: {incident.title}"
     return f"{incident.severity} {what}"
 

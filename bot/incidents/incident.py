@@ -34,7 +34,7 @@ class IncidentError(Exception):
     """Something about an incident was refused. The message is fit for the person who asked."""
 
 
-class IllegalChange(IncidentError):
+class IllegalChangeError(IncidentError):
     """The change makes no sense; `field` names what is wrong with it."""
 
     def __init__(self, field_name: str, message: str) -> None:
@@ -42,7 +42,7 @@ class IllegalChange(IncidentError):
         self.field = field_name
 
 
-class UnknownIncident(IncidentError):
+class UnknownIncidentError(IncidentError):
     """There is no incident of that number."""
 
     def __init__(self, id_: object) -> None:
@@ -87,7 +87,7 @@ class Role(StrEnum):
     FACILITATOR_RELIABILITY = "facilitator_reliability"
 
 
-class Cause(StrEnum):
+class CauseClass(StrEnum):
     """The class of cause, as postmortems are counted by it."""
 
     SOFTWARE_BUG = "software bug"
@@ -124,7 +124,7 @@ class Incident:
     postmortem_at: datetime | None = None
     finished_at: datetime | None = None
     snoozed_until: datetime | None = None
-    cause: Cause | None = None
+    cause: CauseClass | None = None
     document: Mapping[str, str] = field(default_factory=dict)
     marker: str = ""
     version: int = 1
@@ -152,12 +152,12 @@ class Incident:
         return self.severity.is_severe and self.status.is_active
 
     def impacts_on(self, service: str) -> tuple[Impact, ...]:
-        """Answer its impacts that one of its services suffered from."""
+        """Return its impacts that one of its services suffered from."""
         return tuple(impact for impact in self.impacts if impact.concerns(service))
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class IncidentChange:
     """What to change; None leaves a thing as it is. `share` is set for every impact of the incident."""
 
     status: Status | None = None
@@ -168,11 +168,11 @@ class Change:
     private: bool | None = None
 
 
-def changed(incident: Incident, change: Change, now: datetime) -> Incident:
-    """Answer the incident after the change; equal to the one before if nothing changes.
+def changed(incident: Incident, change: IncidentChange, now: datetime) -> Incident:
+    """Return the incident after the change; equal to the one before if nothing changes.
 
-    Raises `IllegalChange` for times in the future, too long ago or out of order, and for a share beyond 0
-    and 1.
+    Raises `IllegalChangeError` for times in the future, too long ago or out of order, and for a share
+    beyond 0 and 1.
     """
     after = incident
     if change.share is not None:
@@ -193,22 +193,22 @@ def changed(incident: Incident, change: Change, now: datetime) -> Incident:
 
 
 def with_impact(incident: Incident, impact: Impact, now: datetime) -> Incident:
-    """Answer the incident with an impact that somebody states; what was only assumed gives way to it.
+    """Return the incident with an impact that somebody states; what was only assumed gives way to it.
 
-    Raises `IllegalChange`.
+    Raises `IllegalChangeError`.
     """
     check_share(impact.share)
     if impact.service is not None and impact.service not in incident.services:
-        raise IllegalChange("service", f"{impact.service} is not one of this incident's services")
+        raise IllegalChangeError("service", f"{impact.service} is not one of this incident's services")
     _check_order(impact.start, impact.end, now)
     stated = [known for known in incident.impacts if not known.assumed]
     return replace(incident, impacts=tuple(sorted((*stated, impact), key=lambda one: one.start)))
 
 
 def check_share(share: float) -> None:
-    """Raise `IllegalChange` unless the share lies between 0 and 1."""
+    """Raise `IllegalChangeError` unless the share lies between 0 and 1."""
     if not 0 <= share <= 1:
-        raise IllegalChange("impact", "the impact is a share between 0 and 1")
+        raise IllegalChangeError("impact", "the impact is a share between 0 and 1")
 
 
 def start_fault(start: datetime, now: datetime) -> str | None:
@@ -221,10 +221,10 @@ def start_fault(start: datetime, now: datetime) -> str | None:
 
 
 def check_start(start: datetime, now: datetime) -> None:
-    """Raise `IllegalChange` for a start in the future or more than a year ago."""
+    """Raise `IllegalChangeError` for a start in the future or more than a year ago."""
     fault = start_fault(start, now)
     if fault is not None:
-        raise IllegalChange("started_at", fault)
+        raise IllegalChangeError("started_at", fault)
 
 
 def _started(incident: Incident, start: datetime, now: datetime) -> Incident:
@@ -278,13 +278,13 @@ def _check_order(start: datetime, end: datetime | None, now: datetime) -> None:
 
 def _check_end(start: datetime, end: datetime, now: datetime) -> None:
     if end > now:
-        raise IllegalChange("ended_at", "an impact cannot end in the future; leave its end out instead")
+        raise IllegalChangeError("ended_at", "an impact cannot end in the future; leave its end out instead")
     if end < start:
-        raise IllegalChange("ended_at", "it ends before it begins")
+        raise IllegalChangeError("ended_at", "it ends before it begins")
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class ResponseTimes:
     """How long it took from the start to detect, from there to acknowledge, from the start to restore."""
 
     detect: timedelta
@@ -292,11 +292,11 @@ class Times:
     restore: timedelta | None
 
 
-def times(incident: Incident) -> Times:
-    """Answer how long each step took; None where it has not happened. Nothing is less than no time."""
+def times(incident: Incident) -> ResponseTimes:
+    """Return how long each step took; None where it has not happened. Nothing is less than no time."""
     nothing = timedelta()
     acknowledged, ended = incident.acknowledged_at, incident.ended_at
-    return Times(
+    return ResponseTimes(
         detect=max(nothing, incident.opened_at - incident.started_at),
         acknowledge=max(nothing, acknowledged - incident.opened_at) if acknowledged else None,
         restore=max(nothing, ended - incident.started_at) if ended else None,
@@ -314,7 +314,7 @@ def channel_names(prefix: str, day: datetime, title: str) -> Iterator[str]:
 
 
 def next_in_turn(members: Sequence[str], last: str | None) -> str | None:
-    """Answer whose turn it is: the member after `last` in the order of ids, round and round."""
+    """Return whose turn it is: the member after `last` in the order of ids, round and round."""
     order = sorted(members)
     later = [member for member in order if last is not None and member > last]
     return next(iter(later or order), None)

@@ -1,6 +1,6 @@
 """Opens incidents and changes them: timeline, audit row and next steps in one transaction each.
 
-What is to be done in Slack and to holds is only written down here; `conductor.py` carries it out.
+What is to be done in Slack and to holds is only written down here; `workflow/runner.py` carries it out.
 """
 
 import hashlib
@@ -17,10 +17,10 @@ from bot.incidents.audit_entries import difference, entry, facts, told, touched
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import (
     MOST_TITLE,
-    Cause,
-    Change,
-    IllegalChange,
+    CauseClass,
+    IllegalChangeError,
     Incident,
+    IncidentChange,
     Role,
     Severity,
     Status,
@@ -29,11 +29,11 @@ from bot.incidents.incident import (
     check_start,
     with_impact,
 )
-from bot.incidents.postmortem import Part
+from bot.incidents.postmortem import PostmortemPart
 from bot.incidents.records import incidents as records
 from bot.incidents.records import steps
-from bot.incidents.records.steps import RoomKind, StepName
-from bot.incidents.timeline import Entry, Kind
+from bot.incidents.records.steps import ChannelKind, StepName
+from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.tables.incidents import incidents
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class NewIncident:
     """What somebody says who opens an incident.
 
     `key` names the incident for whoever opens it; `share` None means that nobody said how bad it is, and
@@ -62,7 +62,7 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedIncident:
     """The incident, and whether it was opened just now or had been there."""
 
     incident: Incident
@@ -72,7 +72,7 @@ class Opened:
 Compute = Callable[[Incident], Incident]
 
 
-class Responder:
+class IncidentLifecycle:
     """The one way to change incidents. `on_changed` is called after each commit."""
 
     def __init__(
@@ -85,15 +85,17 @@ class Responder:
         self._catalog = catalog
         self.on_changed = on_changed
 
-    async def open(self, opening: Opening, now: datetime) -> Opened:
-        """Open an incident, or answer the one that this key has opened. Raises `IllegalChange`."""
+    async def open(self, opening: NewIncident, now: datetime) -> OpenedIncident:
+        """Open an incident, or answer the one that this key has opened. Raises `IllegalChangeError`."""
         async with self._database.transaction() as connection:
             opened = await self.open_within(connection, opening, now)
         if opened.is_new:
             self._after(opened.incident, "opened")
         return opened
 
-    async def open_within(self, connection: AsyncConnection, opening: Opening, now: datetime) -> Opened:
+    async def open_within(
+        self, connection: AsyncConnection, opening: NewIncident, now: datetime
+    ) -> OpenedIncident:
         """Do as `open` within the caller's transaction, who calls `on_changed` afterwards."""
         incident = _beginning(opening, now)
         values = records.row_of(incident) | {"updated_at": now, "alert_group": opening.alert_group}
@@ -105,28 +107,28 @@ class Responder:
             known = await records.read_by_key(connection, opening.key)
             if known is None:
                 raise LookupError(f"the incident with key {opening.key} is not to be seen")
-            return Opened(known, is_new=False)
+            return OpenedIncident(known, is_new=False)
         incident = replace(incident, id=id_)
         await records.add(connection, incident)
         said = f"{incident.severity} opened: {incident.title}"
-        await records.note(connection, id_, Entry(now, Kind.OPENED, said, opening.by))
+        await records.note(connection, id_, TimelineEntry(now, EntryKind.OPENED, said, opening.by))
         await audit.record(connection, entry("opened", incident, opening.by, after=facts(incident)), now)
-        await steps.open_room(connection, id_, RoomKind.INCIDENT, self._people(incident))
+        await steps.open_room(connection, id_, ChannelKind.INCIDENT, self._people(incident))
         await self._plan_holds(connection, incident, held=False)
-        return Opened(incident, is_new=True)
+        return OpenedIncident(incident, is_new=True)
 
-    async def change(self, id_: int, change: Change, *, by: str, now: datetime) -> Incident:
-        """Change status, severity, times or impact. Raises `UnknownIncident`, `IllegalChange`."""
+    async def change(self, id_: int, change: IncidentChange, *, by: str, now: datetime) -> Incident:
+        """Change status, severity, times or impact. Raises `UnknownIncident`, `IllegalChangeError`."""
         return await self._change(id_, "changed", lambda known: changed(known, change, now), by, now)
 
     async def record_impact(self, id_: int, impact: Impact, *, by: str, now: datetime) -> Incident:
-        """State how bad it was from when to when. Raises `UnknownIncident`, `IllegalChange`."""
+        """State how bad it was from when to when. Raises `UnknownIncident`, `IllegalChangeError`."""
         return await self._change(
             id_, "impact_stated", lambda known: with_impact(known, impact, now), by, now
         )
 
     async def assign(self, id_: int, role: Role, person: str | None, *, by: str, now: datetime) -> Incident:
-        """Give a role to a person, or to nobody. Raises `UnknownIncident`."""
+        """Return a role to a person, or to nobody. Raises `UnknownIncident`."""
 
         def assigned(known: Incident) -> Incident:
             others = {one: who for one, who in known.roles.items() if one is not role}
@@ -134,16 +136,18 @@ class Responder:
 
         return await self._change(id_, "role_given", assigned, by, now)
 
-    async def classify(self, id_: int, cause: Cause, *, by: str, now: datetime) -> Incident:
+    async def classify(self, id_: int, cause: CauseClass, *, by: str, now: datetime) -> Incident:
         """Say what class of cause it had. Raises `UnknownIncident`."""
         return await self._change(id_, "classified", lambda known: replace(known, cause=cause), by, now)
 
-    async def write_part(self, id_: int, part: Part, text: str, *, by: str, now: datetime) -> Incident:
-        """Write a part of the postmortem's document. Raises `UnknownIncident`, `IllegalChange`."""
+    async def write_part(
+        self, id_: int, part: PostmortemPart, text: str, *, by: str, now: datetime
+    ) -> Incident:
+        """Write a part of the postmortem's document. Raises `UnknownIncident`, `IllegalChangeError`."""
 
         def written(known: Incident) -> Incident:
             if known.finished_at is not None:
-                raise IllegalChange("document", "the postmortem is closed; open it again to change it")
+                raise IllegalChangeError("document", "the postmortem is closed; open it again to change it")
             return replace(known, document={**known.document, part.value: text})
 
         return await self._change(id_, "document_written", written, by, now)
@@ -173,16 +177,16 @@ class Responder:
         at: datetime | None = None,
         mark: str | None = None,
     ) -> bool:
-        """Put words onto the timeline, once for each mark; answer whether they are new.
+        """Put words onto the timeline, once for each mark; return whether they are new.
 
         A mark makes it a pinned message, which `unnote` takes off again. Raises `UnknownIncident`.
         """
-        kind = Kind.PIN if mark else Kind.NOTE
+        kind = EntryKind.PIN if mark else EntryKind.NOTE
         async with self._database.transaction() as connection:
             incident = await records.read(connection, id_, lock=True)
             if mark is not None and await records.has_mark(connection, id_, mark):
                 return False
-            await records.note(connection, id_, Entry(at or now, kind, text, by, mark))
+            await records.note(connection, id_, TimelineEntry(at or now, kind, text, by, mark))
             after = touched(incident, by, now)
             await records.write(connection, incident, after, now)
             await audit.record(connection, entry("noted", after, by, after={"kind": kind.value}), now)
@@ -190,7 +194,7 @@ class Responder:
         return True
 
     async def unnote(self, id_: int, mark: str, *, by: str, now: datetime) -> bool:
-        """Take a pinned message off the timeline; answer whether it was there. Raises `UnknownIncident`."""
+        """Take a pinned message off the timeline; return whether it was there. Raises `UnknownIncident`."""
         async with self._database.transaction() as connection:
             incident = await records.read(connection, id_, lock=True)
             if not await records.unnote(connection, id_, mark):
@@ -219,7 +223,7 @@ class Responder:
         if before.private is not after.private:
             await own_holds.reword(connection, after)
         if before.postmortem_at is None and after.postmortem_at is not None:
-            await steps.open_room(connection, id_, RoomKind.POSTMORTEM, self._people(after))
+            await steps.open_room(connection, id_, ChannelKind.POSTMORTEM, self._people(after))
         if steps.wanted_rooms(before) != steps.wanted_rooms(after):
             await self.reopen_within(connection, after, was_closed=before.finished_at is not None)
         return after
@@ -246,11 +250,11 @@ class Responder:
         if incident.wants_hold is not held:
             name = StepName.HOLD if incident.wants_hold else StepName.LIFT
             await steps.plan(
-                connection, incident.id, RoomKind.INCIDENT, [(name, one) for one in incident.services]
+                connection, incident.id, ChannelKind.INCIDENT, [(name, one) for one in incident.services]
             )
 
     def _people(self, incident: Incident) -> Sequence[str]:
-        """Answer whom to bring together: both teams of each service, and whoever opened it."""
+        """Return whom to bring together: both teams of each service, and whoever opened it."""
         known = self._catalog().services
         return invited([known[name] for name in incident.services if name in known], incident.opened_by)
 
@@ -260,16 +264,16 @@ class Responder:
 
 
 def invited(services: Iterable[Service], asker: str) -> Sequence[str]:
-    """Answer teams and people, each once. An asker who is no person in Slack (an API token) stays out."""
+    """Return teams and people, each once. An asker who is no person in Slack (an API token) stays out."""
     teams = [team for one in services for team in (one.teams.development, one.teams.reliability) if team]
     is_person = asker[:1] in {"U", "W"} and asker.isalnum() and asker.isupper()
     return list(dict.fromkeys([*teams, *([asker] if is_person else [])]))
 
 
-def _beginning(opening: Opening, now: datetime) -> Incident:
+def _beginning(opening: NewIncident, now: datetime) -> Incident:
     title = " ".join(opening.title.split())[:MOST_TITLE]
     if not title:
-        raise IllegalChange("title", "an incident needs a title")
+        raise IllegalChangeError("title", "an incident needs a title")
     start = opening.started_at or now
     check_start(start, now)
     if opening.share is not None:

@@ -15,13 +15,13 @@ from typing import ClassVar, Protocol
 from bot.incidents.action import Action
 from bot.incidents.incident import Incident
 from bot.incidents.postmortem import Postmortem
-from bot.incidents.records.steps import Room, RoomKind
+from bot.incidents.records.steps import ChannelKind, IncidentChannel
 from bot.incidents.reminders import Reminder
-from bot.incidents.timeline import Entry
-from bot.store.outbox import Message, Place
+from bot.incidents.timeline import TimelineEntry
+from bot.store.outbox import MessageLocation, OutboxMessage
 
 
-class RoomFault(Exception):
+class ChannelError(Exception):
     """Something could not be done; `error` is the place's own word for it."""
 
     retryable: ClassVar[bool] = False
@@ -31,21 +31,21 @@ class RoomFault(Exception):
         self.error = error
 
 
-class NameTaken(RoomFault):
+class ChannelNameTakenError(ChannelError):
     """A channel has that name already."""
 
 
-class Impossible(RoomFault):
+class ChannelRefusedError(ChannelError):
     """Refused for good."""
 
 
-class NotAllowed(RoomFault):
+class MissingPermissionError(ChannelError):
     """Refused until a person changes what the bot may do."""
 
     retryable: ClassVar[bool] = True
 
 
-class Later(RoomFault):
+class TransientError(ChannelError):
     """Try again, after `after_s` seconds if that is known."""
 
     retryable: ClassVar[bool] = True
@@ -56,7 +56,7 @@ class Later(RoomFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class ChannelInfo:
     """A channel that the bot is in. `is_mine`: the bot made it; `purpose` is what stands there."""
 
     id: str
@@ -65,15 +65,15 @@ class Channel:
     is_archived: bool = False
 
 
-class Rooms(Protocol):
-    """Where people meet. Every method raises `RoomFault`; all but `make` may be repeated harmlessly."""
+class IncidentChannelPort(Protocol):
+    """Where people meet. Every method raises `ChannelError`; all but `make` may be repeated harmlessly."""
 
     async def make(self, name: str, *, private: bool) -> str:
         """Make a channel and answer its id."""
         ...
 
-    async def find(self, name: str) -> Channel | None:
-        """Answer the channel of that name if the bot is in it."""
+    async def find(self, name: str) -> ChannelInfo | None:
+        """Return the channel of that name if the bot is in it."""
         ...
 
     async def set_topic(self, channel_id: str, topic: str) -> None:
@@ -88,11 +88,11 @@ class Rooms(Protocol):
         """Bring a person, or everyone in a team (`@handle`), into the channel."""
         ...
 
-    async def pin(self, place: Place) -> None:
+    async def pin(self, place: MessageLocation) -> None:
         """Pin a message to its channel."""
         ...
 
-    async def rewrite(self, place: Place, message: Message) -> None:
+    async def rewrite(self, place: MessageLocation, message: OutboxMessage) -> None:
         """Put other words in place of the bot's own message."""
         ...
 
@@ -101,15 +101,15 @@ class Rooms(Protocol):
         ...
 
     async def members(self, team: str) -> Sequence[str]:
-        """Answer who is in a team (`@handle`); a person is a team of one."""
+        """Return who is in a team (`@handle`); a person is a team of one."""
         ...
 
 
-class Shelf(Protocol):
-    """Where documents are kept. Each method raises `RoomFault`; all but `share` may be repeated."""
+class DocumentStore(Protocol):
+    """Where documents are kept. Each method raises `ChannelError`; all but `share` may be repeated."""
 
     async def upload(self, channel_id: str, name: str, text: str) -> str:
-        """Upload a text file where the channel is, though nobody sees it yet; answer its id."""
+        """Upload a text file where the channel is, though nobody sees it yet; return its id."""
         ...
 
     async def share(self, file_id: str, name: str, channel_id: str, comment: str) -> None:
@@ -117,7 +117,7 @@ class Shelf(Protocol):
         ...
 
     async def is_shared(self, file_id: str, channel_id: str) -> bool:
-        """Tell whether the channel shows the file."""
+        """Return whether the channel shows the file."""
         ...
 
     async def draw(self, channel_id: str, title: str, markdown: str) -> None:
@@ -126,7 +126,7 @@ class Shelf(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LiveFlag:
+class RecentFlag:
     """A flag that people see and that was changed lately; `shown` says who sees it."""
 
     flag: str
@@ -136,7 +136,7 @@ class LiveFlag:
     by: str
 
 
-LiveFlags = Callable[[Collection[str], datetime], Awaitable[Sequence[LiveFlag]]]
+RecentFlags = Callable[[Collection[str], datetime], Awaitable[Sequence[RecentFlag]]]
 """Answers the flags of services that are on and were changed since a time, the last first."""
 
 Names = Callable[[str | None, Collection[str]], Awaitable[Mapping[str, str]]]
@@ -144,7 +144,7 @@ Names = Callable[[str | None, Collection[str]], Awaitable[Mapping[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class IncidentSnapshot:
     """All that is shown of an incident at a time. `cost` maps `service/slo` to the budget's fraction.
 
     `asks_p0`: it cost so much that a policy asks for a P0 action; `kept` are its services whose budget hold
@@ -152,17 +152,17 @@ class View:
     """
 
     incident: Incident
-    rooms: Mapping[RoomKind, Room]
+    rooms: Mapping[ChannelKind, IncidentChannel]
     now: datetime
     cost: Mapping[str, float] = field(default_factory=dict)
-    timeline: Sequence[Entry] = ()
+    timeline: Sequence[TimelineEntry] = ()
     actions: Sequence[Action] = ()
-    flags: Sequence[LiveFlag] = ()
+    flags: Sequence[RecentFlag] = ()
     asks_p0: bool = False
     kept: tuple[str, ...] = ()
 
-    def channel_id(self, kind: RoomKind = RoomKind.INCIDENT) -> str | None:
-        """Answer the channel's id, None until it is there."""
+    def channel_id(self, kind: ChannelKind = ChannelKind.INCIDENT) -> str | None:
+        """Return the channel's id, None until it is there."""
         room = self.rooms.get(kind)
         return room.channel_id if room else None
 
@@ -182,37 +182,37 @@ class View:
         return Postmortem(self.incident, self.timeline, self.actions, self.cost, self.now)
 
 
-class Voice(Protocol):
+class IncidentMessageWriter(Protocol):
     """Writes what is told; pure, so that it can run within a transaction."""
 
-    def card(self, view: View, kind: RoomKind) -> Message:
+    def card(self, view: IncidentSnapshot, kind: ChannelKind) -> OutboxMessage:
         """Write the message that is pinned in a room and kept up to date."""
         ...
 
-    def notice(self, view: View, kind: RoomKind) -> Message | None:
+    def notice(self, view: IncidentSnapshot, kind: ChannelKind) -> OutboxMessage | None:
         """Write what is told elsewhere of a room; None where nobody is to know."""
         ...
 
-    def reminder(self, view: View, what: Reminder) -> Message | None:
+    def reminder(self, view: IncidentSnapshot, what: Reminder) -> OutboxMessage | None:
         """Write a reminder for the incident's channel; None while there is none."""
         ...
 
-    def action_due(self, action: Action) -> Message:
+    def action_due(self, action: Action) -> OutboxMessage:
         """Write to the owner of an action that is due or overdue."""
         ...
 
-    def closed(self, view: View, by: str) -> Sequence[Message]:
+    def closed(self, view: IncidentSnapshot, by: str) -> Sequence[OutboxMessage]:
         """Write what is told when the postmortem is closed, before its channels are archived."""
         ...
 
-    def not_archived(self, view: View, kind: RoomKind, error: str) -> Message | None:
+    def not_archived(self, view: IncidentSnapshot, kind: ChannelKind, error: str) -> OutboxMessage | None:
         """Write into a room that the place refused to archive it; None while there is none."""
         ...
 
-    def topic(self, view: View, kind: RoomKind) -> str:
+    def topic(self, view: IncidentSnapshot, kind: ChannelKind) -> str:
         """Write a room's topic."""
         ...
 
-    def purpose(self, view: View, kind: RoomKind) -> str:
+    def purpose(self, view: IncidentSnapshot, kind: ChannelKind) -> str:
         """Write what a room is for; the incident's marker stands in it."""
         ...

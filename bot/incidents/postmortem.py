@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from bot.incidents.action import Action
-from bot.incidents.incident import Cause, Incident, Role, Status, times
-from bot.incidents.timeline import Entry
+from bot.incidents.incident import CauseClass, Incident, Role, Status, times
+from bot.incidents.timeline import TimelineEntry
 
 
-class Part(StrEnum):
+class PostmortemPart(StrEnum):
     """The parts of the document that people write."""
 
     SUMMARY = "summary"
@@ -23,25 +23,25 @@ class Part(StrEnum):
     WENT_WELL = "went_well"
 
 
-PROMPTS: Mapping[Part, str] = {
-    Part.SUMMARY: "What did users notice, and what happened behind it?",
-    Part.FACTORS: "What in the system made this possible, or made it last? Actions made sense to the people "
-    "who took them: describe what they knew at the time.",
-    Part.WENT_WELL: "What helped, and should stay?",
+PROMPTS: Mapping[PostmortemPart, str] = {
+    PostmortemPart.SUMMARY: "What did users notice, and what happened behind it?",
+    PostmortemPart.FACTORS: "What in the system made this possible, or made it last? "
+    "Actions made sense to the people who took them: describe what they knew at the time.",
+    PostmortemPart.WENT_WELL: "What helped, and should stay?",
 }
-POINTS_TO: Mapping[Cause, str] = {
-    Cause.SOFTWARE_BUG: "Fix the bug and add the test that would have caught it.",
-    Cause.INFRASTRUCTURE: "Invest in resilience and failover.",
-    Cause.DESIGN: "Review the design where one fault could spread.",
-    Cause.CAPACITY: "Load test, and tune what ran out.",
-    Cause.DEPENDENCY: "Put timeouts, fallbacks and an agreed objective between the two.",
-    Cause.HUMAN_PROCEDURE: "Make the safe way the easy way: automate the step or guard it.",
-    Cause.OTHER: "Write down what would have shortened it most.",
+POINTS_TO: Mapping[CauseClass, str] = {
+    CauseClass.SOFTWARE_BUG: "Fix the bug and add the test that would have caught it.",
+    CauseClass.INFRASTRUCTURE: "Invest in resilience and failover.",
+    CauseClass.DESIGN: "Review the design where one fault could spread.",
+    CauseClass.CAPACITY: "Load test, and tune what ran out.",
+    CauseClass.DEPENDENCY: "Put timeouts, fallbacks and an agreed objective between the two.",
+    CauseClass.HUMAN_PROCEDURE: "Make the safe way the easy way: automate the step or guard it.",
+    CauseClass.OTHER: "Write down what would have shortened it most.",
 }
 _HEADINGS = {
-    Part.SUMMARY: "What happened",
-    Part.FACTORS: "Contributing factors",
-    Part.WENT_WELL: "What went well",
+    PostmortemPart.SUMMARY: "What happened",
+    PostmortemPart.FACTORS: "Contributing factors",
+    PostmortemPart.WENT_WELL: "What went well",
 }
 _ROLES = {
     Role.COMMANDER: "Commander",
@@ -62,7 +62,7 @@ class Obstacle(StrEnum):
 
 
 def obstacle(incident: Incident, actions: Sequence[Action], *, was_costly: bool) -> Obstacle | None:
-    """Answer what keeps the postmortem from being closed, None if nothing does.
+    """Return what keeps the postmortem from being closed, None if nothing does.
 
     `was_costly`: the incident spent more of a budget than the policy lets pass without a postmortem; then
     the workbook's example policy wants a P0 action (https://sre.google/workbook/error-budget-policy/).
@@ -81,7 +81,7 @@ class Postmortem:
     """All that the document says. `cost` maps `service/slo` to the fraction of the budget spent."""
 
     incident: Incident
-    timeline: Sequence[Entry]
+    timeline: Sequence[TimelineEntry]
     actions: Sequence[Action]
     cost: Mapping[str, float]
     now: datetime
@@ -107,12 +107,12 @@ class Postmortem:
         sections = [
             f"# {_line(self.incident.title)}",
             self._facts(),
-            self._written(Part.SUMMARY),
+            self._written(PostmortemPart.SUMMARY),
             "## Impact\n\n" + self._impact(),
             "## Timeline\n\n" + self._timeline(),
             "## Cause\n\n" + self._cause(),
-            self._written(Part.FACTORS),
-            self._written(Part.WENT_WELL),
+            self._written(PostmortemPart.FACTORS),
+            self._written(PostmortemPart.WENT_WELL),
             "## Actions\n\n" + self._actions(),
             "_This document is blameless: it looks for what to change in the system, not for who to change._",
         ]
@@ -154,7 +154,7 @@ class Postmortem:
         ]
         return "\n".join(lines) or "Nothing recorded."
 
-    def _told(self, entry: Entry) -> str:
+    def _told(self, entry: TimelineEntry) -> str:
         if entry.given is None:
             return _line(entry.text)
         role, person = entry.given
@@ -163,10 +163,10 @@ class Postmortem:
     def _cause(self) -> str:
         cause = self.incident.cause
         if cause is None:
-            return f"Not classified yet. One of: {', '.join(each.value for each in Cause)}."
+            return f"Not classified yet. One of: {', '.join(each.value for each in CauseClass)}."
         return f"{cause.value.capitalize()}. {POINTS_TO[cause]}"
 
-    def _written(self, part: Part) -> str:
+    def _written(self, part: PostmortemPart) -> str:
         text = self.incident.document.get(part, "").strip()
         return f"## {_HEADINGS[part]}\n\n{_paragraphs(text) if text else f'_{PROMPTS[part]}_'}"
 

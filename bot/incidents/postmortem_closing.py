@@ -14,18 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.incidents.cost import Costs
 from bot.incidents.incident import Incident, IncidentError
-from bot.incidents.lifecycle import Responder
-from bot.incidents.ports import View, Voice
+from bot.incidents.lifecycle import IncidentLifecycle
+from bot.incidents.ports import IncidentMessageWriter, IncidentSnapshot
 from bot.incidents.postmortem import Obstacle, obstacle
 from bot.incidents.records import actions as action_book
 from bot.incidents.records import incidents as records
 from bot.incidents.records import steps
-from bot.incidents.snapshot_reader import Views
+from bot.incidents.snapshot_reader import SnapshotReader
 from bot.store.database import Database
 from bot.store.outbox import enqueue
 
 
-class NotClosable(IncidentError):
+class NotClosableError(IncidentError):
     """The postmortem stays open; `obstacle` is why."""
 
     def __init__(self, why: Obstacle) -> None:
@@ -34,25 +34,25 @@ class NotClosable(IncidentError):
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedPostmortem:
     """The incident, and whether its postmortem was closed just now; `tried_again` what Slack had refused."""
 
-    view: View
+    view: IncidentSnapshot
     is_new: bool
     tried_again: bool = False
 
 
-class Closing:
+class PostmortemClosing:
     """The one way to close a postmortem. `on_changed` of the responder is called after each commit."""
 
     def __init__(
         self,
         *,
         database: Database,
-        responder: Responder,
+        responder: IncidentLifecycle,
         costs: Costs,
-        views: Views,
-        voice: Voice,
+        views: SnapshotReader,
+        voice: IncidentMessageWriter,
         now: Callable[[], datetime],
     ) -> None:
         self._database = database
@@ -62,10 +62,10 @@ class Closing:
         self._voice = voice
         self._now = now
 
-    async def close(self, id_: int, *, by: str) -> Closed:
+    async def close(self, id_: int, *, by: str) -> ClosedPostmortem:
         """Close the postmortem of an incident; again: archive what could not be archived before.
 
-        Raises `UnknownIncident`, `NotClosable`.
+        Raises `UnknownIncident`, `NotClosableError`.
         """
         now, view = self._now(), await self._views.of(id_)
         was_costly = await self._costs.calls_for_postmortem(view.incident, now)
@@ -73,15 +73,19 @@ class Closing:
             before = await records.read(connection, id_, lock=True)
             actions = await action_book.read(connection, incident_id=id_)
             if why := obstacle(before, actions, was_costly=was_costly):
-                raise NotClosable(why)
+                raise NotClosableError(why)
             if before.finished_at is not None:
-                closed = Closed(view, is_new=False, tried_again=await self._try_again(connection, id_))
+                closed = ClosedPostmortem(
+                    view, is_new=False, tried_again=await self._try_again(connection, id_)
+                )
             else:
                 closed = await self._close(connection, replace(view, actions=actions), by, now)
         self._responder.on_changed()
         return closed
 
-    async def _close(self, connection: AsyncConnection, view: View, by: str, now: datetime) -> Closed:
+    async def _close(
+        self, connection: AsyncConnection, view: IncidentSnapshot, by: str, now: datetime
+    ) -> ClosedPostmortem:
         def finished(known: Incident) -> Incident:
             return replace(known, finished_at=now)
 
@@ -94,10 +98,10 @@ class Closing:
             await steps.close_room(connection, room)
         view = replace(view, incident=after, rooms=rooms)
         await enqueue(connection, self._voice.closed(view, by), now)
-        return Closed(view, is_new=True)
+        return ClosedPostmortem(view, is_new=True)
 
     async def _try_again(self, connection: AsyncConnection, id_: int) -> bool:
-        """Plan once more what was given up; answer whether there was anything."""
+        """Plan once more what was given up; return whether there was anything."""
         rooms = (await steps.read_rooms(connection, id_)).values()
         busy = {step.room for step in await steps.read_pending(connection) if step.incident_id == id_}
         left = [one for one in rooms if one.channel_id and not one.is_archived and one.kind not in busy]

@@ -31,7 +31,7 @@ class Reminder(StrEnum):
 def due(
     incident: Incident, updated_at: datetime, sent: Mapping[Reminder, datetime], now: datetime
 ) -> tuple[Reminder, ...]:
-    """Answer what to remind of now. `updated_at` is when somebody last wrote or changed something."""
+    """Return what to remind of now. `updated_at` is when somebody last wrote or changed something."""
     if incident.status is Status.RESOLVED or (incident.snoozed_until and now < incident.snoozed_until):
         return ()
     since: dict[Reminder, tuple[datetime, timedelta]] = {}

@@ -13,16 +13,16 @@ from itertools import accumulate
 from statistics import median
 
 from bot.incidents.attribution import Charge
-from bot.incidents.incident import Cause, Incident, Severity, Status, times
+from bot.incidents.incident import CauseClass, Incident, Severity, Status, times
 
-WORK: Mapping[Cause, str] = {
-    Cause.SOFTWARE_BUG: "fixes and tests",
-    Cause.INFRASTRUCTURE: "resilience and failover",
-    Cause.DESIGN: "design reviews of where one fault can spread",
-    Cause.CAPACITY: "load tests and tuning",
-    Cause.DEPENDENCY: "timeouts, fallbacks and agreed objectives",
-    Cause.HUMAN_PROCEDURE: "automation and guard rails",
-    Cause.OTHER: "whatever would have shortened it most",
+WORK: Mapping[CauseClass, str] = {
+    CauseClass.SOFTWARE_BUG: "fixes and tests",
+    CauseClass.INFRASTRUCTURE: "resilience and failover",
+    CauseClass.DESIGN: "design reviews of where one fault can spread",
+    CauseClass.CAPACITY: "load tests and tuning",
+    CauseClass.DEPENDENCY: "timeouts, fallbacks and agreed objectives",
+    CauseClass.HUMAN_PROCEDURE: "automation and guard rails",
+    CauseClass.OTHER: "whatever would have shortened it most",
 }
 """The reliability work that each class of cause points to."""
 
@@ -37,7 +37,7 @@ MOST_OF_IT = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Charged:
+class ChargedIncident:
     """An incident, and what it is charged with by `service/slo`; empty where its cost is not known."""
 
     incident: Incident
@@ -54,7 +54,7 @@ class Charged:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class DurationSummary:
     """How long something took: the median, and the worst with its incident's number, of `count` incidents."""
 
     median: timedelta
@@ -64,20 +64,20 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class CauseShare:
     """What went to one class of cause (None: not classified yet), by incidents of these numbers.
 
     `spent` is a fraction of a budget, `share` one of all that was spent.
     """
 
-    cause: Cause | None
+    cause: CauseClass | None
     spent: float
     share: float
     ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class IncidentReport:
     """What a time's incidents teach. `spent` is a fraction of a budget; shares are fractions of `spent`.
 
     `costliest` are the fewest incidents that make up most of it, the costliest first, with `costliest_share`;
@@ -90,12 +90,12 @@ class Report:
     service: str | None
     severities: Mapping[Severity, int]
     is_open: int
-    detect: Taken | None
-    acknowledge: Taken | None
-    restore: Taken | None
+    detect: DurationSummary | None
+    acknowledge: DurationSummary | None
+    restore: DurationSummary | None
     spent: float
-    shares: tuple[Share, ...]
-    costliest: tuple[Charged, ...]
+    shares: tuple[CauseShare, ...]
+    costliest: tuple[ChargedIncident, ...]
     costliest_share: float
     unseen: float
     unclassified: tuple[int, ...]
@@ -107,7 +107,7 @@ class Report:
         return sum(self.severities.values())
 
     @property
-    def most(self) -> Share | None:
+    def most(self) -> CauseShare | None:
         """The class of cause that most of it went to; None where none is known or nothing was spent."""
         return next((one for one in self.shares if one.cause is not None and one.spent > 0), None)
 
@@ -118,8 +118,8 @@ class Report:
 
 
 def report_on(
-    found: Sequence[Charged], *, since: datetime, until: datetime, service: str | None = None
-) -> Report:
+    found: Sequence[ChargedIncident], *, since: datetime, until: datetime, service: str | None = None
+) -> IncidentReport:
     """Sum the incidents of a time up. `service` only says whose they are."""
     incidents = [one.incident for one in found]
     weights = {one.incident.id: one.weight for one in found}
@@ -127,7 +127,7 @@ def report_on(
     costliest = _costliest(found, spent)
     counted = Counter(one.severity for one in incidents)
     taken = [(one.id, times(one)) for one in incidents]
-    return Report(
+    return IncidentReport(
         since=since,
         until=until,
         service=service,
@@ -150,29 +150,33 @@ def report_on(
     )
 
 
-def _taken(lengths: Iterable[tuple[int, timedelta | None]]) -> Taken | None:
+def _taken(lengths: Iterable[tuple[int, timedelta | None]]) -> DurationSummary | None:
     known = [(length, id_) for id_, length in lengths if length is not None]
     if not known:
         return None
     worst, worst_id = max(known)
     middle = median(length.total_seconds() for length, _ in known)
-    return Taken(timedelta(seconds=middle), worst, worst_id, len(known))
+    return DurationSummary(timedelta(seconds=middle), worst, worst_id, len(known))
 
 
-def _shares(incidents: Sequence[Incident], weights: Mapping[int, Charge], spent: float) -> tuple[Share, ...]:
-    """Answer what went where, most first; what is not classified last of what spent the same."""
-    by_cause: dict[Cause | None, list[int]] = {}
+def _shares(
+    incidents: Sequence[Incident], weights: Mapping[int, Charge], spent: float
+) -> tuple[CauseShare, ...]:
+    """Return what went where, most first; what is not classified last of what spent the same."""
+    by_cause: dict[CauseClass | None, list[int]] = {}
     for one in incidents:
         by_cause.setdefault(one.cause, []).append(one.id)
     sums = {cause: sum(weights[id_].spent for id_ in ids) for cause, ids in by_cause.items()}
     order = sorted(sums, key=lambda cause: (-sums[cause], cause is None, cause or ""))
     return tuple(
-        Share(cause, sums[cause], sums[cause] / spent if spent > 0 else 0.0, tuple(sorted(by_cause[cause])))
+        CauseShare(
+            cause, sums[cause], sums[cause] / spent if spent > 0 else 0.0, tuple(sorted(by_cause[cause]))
+        )
         for cause in order
     )
 
 
-def _costliest(found: Sequence[Charged], spent: float) -> tuple[Charged, ...]:
+def _costliest(found: Sequence[ChargedIncident], spent: float) -> tuple[ChargedIncident, ...]:
     order = sorted(found, key=lambda one: (-one.weight.spent, one.incident.id))
     order = [one for one in order if one.weight.spent > 0]
     sums = list(accumulate(one.weight.spent for one in order))

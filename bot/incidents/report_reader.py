@@ -8,9 +8,9 @@ from bot.budgets.budget import Budget
 from bot.catalog.catalog import Service
 from bot.freezes.spending import Spending
 from bot.incidents.cost import Costs
-from bot.incidents.incident import Cause, Incident, Status
+from bot.incidents.incident import CauseClass, Incident, Status
 from bot.incidents.records import incidents as records
-from bot.incidents.report import WORK, Charged, Report, report_on
+from bot.incidents.report import WORK, ChargedIncident, IncidentReport, report_on
 from bot.store.database import Database
 
 _HARDLY = 0.01
@@ -18,11 +18,11 @@ _HARDLY = 0.01
 
 
 def everyone_may_see(incident: Incident) -> bool:
-    """Tell whether an incident may be counted where anybody reads."""
+    """Return whether an incident may be counted where anybody reads."""
     return not incident.private
 
 
-class Learning:
+class ReportReader:
     """Sums incidents up; `costs` weighs them."""
 
     def __init__(self, database: Database, costs: Costs) -> None:
@@ -35,8 +35,8 @@ class Learning:
         now: datetime,
         service: str | None = None,
         may_see: Callable[[Incident], bool] = everyone_may_see,
-    ) -> tuple[Report, Sequence[Incident]]:
-        """Answer the report on the incidents opened since a time, and these; of one service or of all.
+    ) -> tuple[IncidentReport, Sequence[Incident]]:
+        """Return the report on the incidents opened since a time, and these; of one service or of all.
 
         Those that the reader may not see are not counted anywhere in it.
         """
@@ -45,11 +45,11 @@ class Learning:
         found = [one for one in found if may_see(one)]
         mine = [replace(one, services=(service,)) for one in found] if service is not None else found
         charges = await self._costs.charges(mine, now)
-        charged = [Charged(one, charges[one.id]) for one in found]
+        charged = [ChargedIncident(one, charges[one.id]) for one in found]
         return report_on(charged, since=since, until=now, service=service), found
 
     async def where_it_went(self, service: Service, budget: Budget, now: datetime) -> Spending | None:
-        """Answer where a spent budget went; None where nothing is known that everyone may be told.
+        """Return where a spent budget went; None where nothing is known that everyone may be told.
 
         A service that never had an incident tells nothing: perhaps nobody records them.
         """
@@ -70,7 +70,7 @@ class Learning:
 def _spending(incidents: Sequence[Incident], spent: Mapping[int, float], bad: float) -> Spending:
     order = sorted(incidents, key=lambda one: (-spent[one.id], one.id))
     whole = sum(spent[one.id] for one in order)
-    by_cause: dict[Cause | None, float] = {}
+    by_cause: dict[CauseClass | None, float] = {}
     for one in order:
         by_cause[one.cause] = by_cause.get(one.cause, 0.0) + spent[one.id]
     most = max(by_cause, key=lambda cause: by_cause[cause], default=None)

@@ -11,12 +11,12 @@ from bot.freezes.hold import GOVERNOR
 from bot.incidents import reminders
 from bot.incidents.cost import Costs
 from bot.incidents.incident import Incident, Status
-from bot.incidents.lifecycle import Responder
-from bot.incidents.ports import View, Voice
+from bot.incidents.lifecycle import IncidentLifecycle
+from bot.incidents.ports import IncidentMessageWriter, IncidentSnapshot
 from bot.incidents.records import actions as action_book
 from bot.incidents.records import incidents as records
 from bot.incidents.reminders import Reminder
-from bot.incidents.snapshot_reader import Views
+from bot.incidents.snapshot_reader import SnapshotReader
 from bot.store.database import Database
 from bot.store.outbox import enqueue
 from bot.store.tables.incidents import incident_reminders
@@ -28,17 +28,17 @@ WEIGHED_FOR = timedelta(days=1)
 """How long after its end an incident may still be found to have cost a postmortem: counts come in late."""
 
 
-class Watch:
+class ScheduledTasks:
     """Each `tick` sends what is due, once; what was sent is written in the same transaction."""
 
     def __init__(
         self,
         *,
         database: Database,
-        responder: Responder,
+        responder: IncidentLifecycle,
         costs: Costs,
-        views: Views,
-        voice: Voice,
+        views: SnapshotReader,
+        voice: IncidentMessageWriter,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -87,7 +87,9 @@ class Watch:
         updated_at = await records.last_changed(connection, incident.id)
         return list(reminders.due(incident, updated_at, sent, now))
 
-    async def _send(self, connection: AsyncConnection, view: View, what: Reminder, now: datetime) -> None:
+    async def _send(
+        self, connection: AsyncConnection, view: IncidentSnapshot, what: Reminder, now: datetime
+    ) -> None:
         message = self._voice.reminder(view, what)
         if message is None:
             return

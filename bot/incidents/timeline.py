@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class EntryKind(StrEnum):
     """Where an entry comes from."""
 
     OPENED = "opened"
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TimelineEntry:
     """One thing that happened. `by` is a Slack user id, `governor`, a token's name or a monitoring system.
 
     `mark` names what it was made of (a message, an alert), so that it stands there once; it may be None.
@@ -31,7 +31,7 @@ class Entry:
     """
 
     at: datetime
-    kind: Kind
+    kind: EntryKind
     text: str
     by: str
     mark: str | None = None
@@ -41,16 +41,16 @@ class Entry:
     def given(self) -> tuple[str, str] | None:
         """Which role was given to whom (a Slack user id); None for any other kind of entry."""
         role, _, person = self.text.rpartition(": ")
-        return (role, person) if self.kind is Kind.ROLE and role else None
+        return (role, person) if self.kind is EntryKind.ROLE and role else None
 
 
-def merged(*sources: Iterable[Entry]) -> tuple[Entry, ...]:
+def merged(*sources: Iterable[TimelineEntry]) -> tuple[TimelineEntry, ...]:
     """Put the entries of all sources in the order of time, each mark once.
 
     What happened at the same moment stays in the order of the sources.
     """
     seen: set[str] = set()
-    found: list[Entry] = []
+    found: list[TimelineEntry] = []
     for entry in (entry for source in sources for entry in source):
         if entry.mark is None or entry.mark not in seen:
             seen |= {entry.mark} if entry.mark else set()

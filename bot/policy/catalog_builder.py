@@ -49,7 +49,7 @@ def assemble(all_documents: Sequence[documents.Document]) -> catalog.Catalog:
 
 
 def main_of(workspaces: Sequence[documents.WorkspaceDocument]) -> documents.WorkspaceDocument:
-    """Answer the main one: the one without a `team`, else the one that says more than further ones may."""
+    """Return the main one: the one without a `team`, else the one that says more than further ones may."""
 
     def says(one: documents.WorkspaceDocument) -> tuple[bool, bool]:
         return one.spec.team is None, bool(one.spec.model_fields_set & MAIN_ONLY)
@@ -58,7 +58,7 @@ def main_of(workspaces: Sequence[documents.WorkspaceDocument]) -> documents.Work
 
 
 def digest(all_documents: Sequence[documents.Document]) -> str:
-    """Answer a SHA-256 over what the documents mean: not their files, order, comments or spelling."""
+    """Return a SHA-256 over what the documents mean: not their files, order, comments or spelling."""
     meaning = sorted(
         json.dumps(one.model_dump(by_alias=True), sort_keys=True, default=str) for one in all_documents
     )
@@ -99,7 +99,7 @@ def _further(
     )
 
 
-def _permissions(permissions: documents.Permissions) -> catalog.Permissions:
+def _permissions(permissions: documents.PermissionsSpec) -> catalog.Permissions:
     return catalog.Permissions(
         freeze=permissions.freeze,
         exempt=permissions.exempt,
@@ -108,7 +108,7 @@ def _permissions(permissions: documents.Permissions) -> catalog.Permissions:
     )
 
 
-def _source(source: documents.Source) -> catalog.PrometheusSettings:
+def _source(source: documents.SourceSpec) -> catalog.PrometheusSettings:
     auth = source.basic_auth
     return catalog.PrometheusSettings(
         url=source.url,
@@ -119,7 +119,7 @@ def _source(source: documents.Source) -> catalog.PrometheusSettings:
     )
 
 
-def _flags(flags: documents.Flags) -> catalog.FlagSettings:
+def _flags(flags: documents.FlagsSpec) -> catalog.FlagSettings:
     ((backend, settings),) = flags.backend.items()
     environments = tuple(
         catalog.FlagEnvironment(one.name, one.protected, one.default) for one in flags.environments
@@ -176,12 +176,12 @@ def _service(
 
 
 def _window(window: objectives.AnyWindow) -> Window:
-    if isinstance(window, objectives.CalendarWindow):
+    if isinstance(window, objectives.CalendarWindowSpec):
         return CalendarWindow(CalendarUnit(window.calendar), window.time_zone)
     return RollingWindow(window)
 
 
-def _sli(sli: objectives.Sli) -> Sli:
+def _sli(sli: objectives.SliSpec) -> Sli:
     if sli.source is None:
         return EventsSli() if sli.events is not None else DowntimeSli()
     source, asked = sli.source

@@ -10,11 +10,18 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.budgets.source import Source, SourceError, SourceUnavailable
+from bot.budgets.source import Source, SourceError, SourceUnavailableError
 from bot.clock import Clock
-from bot.policy.faults import Fault
-from bot.policy.policy_set import Expanded, Policies
-from bot.policy.templates.label_values import Asked, KnownValue, Wanted, differences, learn, orphaned
+from bot.policy.faults import PolicyFault
+from bot.policy.policy_set import ExpandedCatalog, PolicySet
+from bot.policy.templates.label_values import (
+    DiscoveryRequest,
+    KnownValue,
+    LabelKey,
+    differences,
+    learn,
+    orphaned,
+)
 from bot.policy.watcher import PolicyWatcher
 from bot.store import label_values as store
 from bot.store.database import Database
@@ -22,24 +29,24 @@ from bot.store.database import Database
 log = structlog.get_logger(__name__)
 
 Answer = Sequence[str] | SourceError
-Known = Mapping[Asked, Sequence[KnownValue]]
-Tell = Callable[[Sequence[Fault]], Awaitable[None]]
+Known = Mapping[LabelKey, Sequence[KnownValue]]
+Tell = Callable[[Sequence[PolicyFault]], Awaitable[None]]
 
 
 async def ask(
-    wanted: Collection[Wanted], sources: Mapping[str, Source], now: datetime
-) -> dict[Asked, Answer]:
-    """Ask each source for the values that a document wants; answer them, or why there is no answer."""
+    wanted: Collection[DiscoveryRequest], sources: Mapping[str, Source], now: datetime
+) -> dict[LabelKey, Answer]:
+    """Ask each source for the values that a document wants; return them, or why there is no answer."""
     asked = list(wanted)
     answers = await asyncio.gather(*(_ask_one(one, sources, now) for one in asked))
     return {one.asked: answer for one, answer in zip(asked, answers, strict=True)}
 
 
-async def _ask_one(wanted: Wanted, sources: Mapping[str, Source], now: datetime) -> Answer:
+async def _ask_one(wanted: DiscoveryRequest, sources: Mapping[str, Source], now: datetime) -> Answer:
     source = sources.get(wanted.source)
     if source is None:
         # The policies changed a moment ago: it is opened before the next look.
-        return SourceUnavailable(f"{wanted.source} is not open yet")
+        return SourceUnavailableError(f"{wanted.source} is not open yet")
     try:
         return await source.label_values(wanted.asked.label, wanted.match, wanted.span(now))
     except SourceError as error:
@@ -47,9 +54,9 @@ async def _ask_one(wanted: Wanted, sources: Mapping[str, Source], now: datetime)
 
 
 async def stand_for(
-    policies: Policies, sources: Mapping[str, Source], now: datetime, *, within: timedelta
-) -> tuple[Expanded, Mapping[str, str]]:
-    """Answer what the policies make of the values that are there now, remembering nothing.
+    policies: PolicySet, sources: Mapping[str, Source], now: datetime, *, within: timedelta
+) -> tuple[ExpandedCatalog, Mapping[str, str]]:
+    """Return what the policies make of the values that are there now, remembering nothing.
 
     Also answers, by the documents' titles, why values could not be found; those documents then stand for
     no service.
@@ -59,7 +66,7 @@ async def stand_for(
         async with asyncio.timeout(within.total_seconds()):
             answers = await ask(wanted.values(), sources, now)
     except TimeoutError:
-        late = SourceUnavailable(f"no answer within {within.total_seconds():g} s")
+        late = SourceUnavailableError(f"no answer within {within.total_seconds():g} s")
         answers = dict.fromkeys(wanted, late)
     known = {
         asked: [one.value for one in learn((), answer, wanted[asked], now)]
@@ -69,7 +76,7 @@ async def stand_for(
     return policies.expanded(known), _problems(answers)
 
 
-def _problems(answers: Mapping[Asked, Answer]) -> dict[str, str]:
+def _problems(answers: Mapping[LabelKey, Answer]) -> dict[str, str]:
     return {asked.title: str(answer) for asked, answer in answers.items() if isinstance(answer, SourceError)}
 
 
@@ -127,7 +134,7 @@ class Discovery:
         wanted = {one.asked: one for one in self._watcher.wanted}
         answers = await ask(wanted.values(), self._sources, now)
         self._note(answers)
-        after: dict[Asked, Sequence[KnownValue]] = {}
+        after: dict[LabelKey, Sequence[KnownValue]] = {}
         for asked in {*known, *wanted}:
             before, answer = known.get(asked, ()), answers.get(asked)
             if asked not in wanted:
@@ -139,7 +146,7 @@ class Discovery:
             await self._write(asked, before, after[asked])
         return after
 
-    def _note(self, answers: Mapping[Asked, Answer]) -> None:
+    def _note(self, answers: Mapping[LabelKey, Answer]) -> None:
         failed = _problems(answers)
         for title, problem in failed.items():
             if self.problems.get(title) != problem:
@@ -150,18 +157,20 @@ class Discovery:
         await self._watcher.know({asked: [one.value for one in values] for asked, values in known.items()})
 
     async def _read(self) -> Known:
-        known: dict[Asked, list[KnownValue]] = {}
+        known: dict[LabelKey, list[KnownValue]] = {}
         for row in await store.read(self._database):
             value = KnownValue(row.value, row.question, row.since, row.gone_at)
-            known.setdefault(Asked(row.document, row.label), []).append(value)
+            known.setdefault(LabelKey(row.document, row.label), []).append(value)
         return known
 
-    async def _write(self, asked: Asked, before: Sequence[KnownValue], after: Sequence[KnownValue]) -> None:
+    async def _write(
+        self, asked: LabelKey, before: Sequence[KnownValue], after: Sequence[KnownValue]
+    ) -> None:
         changed, forgotten = differences(before, after)
         if not changed and not forgotten:
             return
         rows = [
-            store.Row(asked.document, asked.label, one.value, one.question, one.since, one.gone_at)
+            store.LabelValueRow(asked.document, asked.label, one.value, one.question, one.since, one.gone_at)
             for one in changed
         ]
         await store.write(self._database, asked.document, asked.label, rows, forgotten)

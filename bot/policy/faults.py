@@ -19,7 +19,7 @@ IT = "{it}"
 """Stands in a message for the value as its author wrote it (before `${…}` was filled in)."""
 
 
-class Refused(ValueError):
+class InvalidValueError(ValueError):
     """A value that its key does not allow. `message` may hold `IT`; `allowed` says what would do."""
 
     def __init__(self, message: str, allowed: str = "") -> None:
@@ -29,7 +29,7 @@ class Refused(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class PolicyFault:
     """One thing that is wrong. `line` and `column` begin at 1, or are None where the set is at fault.
 
     `document` is `Kind/name` as far as known, `path` the dotted way to the value, `allowed` what would
@@ -55,11 +55,11 @@ class Fault:
         return head + self.message + (f" (allowed: {self.allowed})" if self.allowed else "")
 
 
-class PolicyFaults(ValueError):
+class PolicyError(ValueError):
     """Everything that is wrong with a set of documents, in the order of files and lines."""
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults: tuple[Fault, ...] = tuple(
+    def __init__(self, faults: Iterable[PolicyFault]) -> None:
+        self.faults: tuple[PolicyFault, ...] = tuple(
             sorted(set(faults), key=lambda f: (f.file, f.line or 0, f.column or 0, f.message))
         )
         super().__init__("\n".join(map(str, self.faults)))
@@ -85,7 +85,7 @@ def quoted(text: str) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Answer `; did you mean …?` for the nearest known word, or nothing where none is near."""
+    """Return `; did you mean …?` for the nearest known word, or nothing where none is near."""
     by_lower = {name.lower(): name for name in known}
     lower = word.lower()
     near = get_close_matches(lower, by_lower, n=1, cutoff=0.6)

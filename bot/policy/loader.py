@@ -16,39 +16,46 @@ from yaml import MappingNode, Node, ScalarNode, YAMLError
 
 from bot.catalog.catalog import Catalog
 from bot.policy.documents.documents import API_VERSION, KINDS, Document, ServiceDocument
-from bot.policy.faults import Fault, PolicyFaults, did_you_mean, quoted
-from bot.policy.policy_set import Policies
+from bot.policy.faults import PolicyError, PolicyFault, did_you_mean, quoted
+from bot.policy.policy_set import PolicySet
 from bot.policy.rules.references import clashes, unknown_references, workspace_faults
-from bot.policy.rules.validation import Source, refusals, validate
+from bot.policy.rules.validation import ParsedDocument, refusals, validate
 from bot.policy.rules.workspaces import main_workspace
 from bot.policy.templates.templates import Template, template, with_placeholders_checked, with_sample
-from bot.policy.yaml.tree import Allowance, TooLarge, read_tree
-from bot.policy.yaml.yaml_files import Text, Unreadable, compose, compose_quickly, find_files, read_text
+from bot.policy.yaml.tree import Allowance, TooLargeError, read_tree
+from bot.policy.yaml.yaml_files import (
+    SourceText,
+    UnreadableFileError,
+    compose,
+    compose_quickly,
+    find_files,
+    read_text,
+)
 
-Compose = Callable[[Text], Iterator[Node]]
+Compose = Callable[[SourceText], Iterator[Node]]
 """Answers the root node of each document of a file."""
 
-__all__ = ["Fault", "PolicyFaults", "load", "read"]
+__all__ = ["PolicyError", "PolicyFault", "load", "read"]
 
 
 def load(folder: Path, environ: Mapping[str, str] | None = None) -> Catalog:
-    """Answer the catalog of a folder as it is while no value of any `forEach` is known; see `read`."""
+    """Return the catalog of a folder as it is while no value of any `forEach` is known; see `read`."""
     return read(folder, environ).expanded({}).catalog
 
 
-def read(folder: Path, environ: Mapping[str, str] | None = None) -> Policies:
-    """Read the policy documents in a folder (or one file); raises `PolicyFaults` with all faults.
+def read(folder: Path, environ: Mapping[str, str] | None = None) -> PolicySet:
+    """Read the policy documents in a folder (or one file); raises `PolicyError` with all faults.
 
     `environ` is what `${NAME}` is looked up in: the process's environment unless given.
     """
     environ = os.environ if environ is None else environ
-    with suppress(PolicyFaults, YAMLError, ValueError):
+    with suppress(PolicyError, YAMLError, ValueError):
         return _read(folder, environ, compose_quickly)
     # Faults are told from the slower parser, which says better what is wrong and where.
     return _read(folder, environ, compose)
 
 
-def _read(folder: Path, environ: Mapping[str, str], compose: Compose) -> Policies:
+def _read(folder: Path, environ: Mapping[str, str], compose: Compose) -> PolicySet:
     reading = _Reading(environ, compose)
     files = find_files(folder)
     for file in files:
@@ -62,20 +69,20 @@ def _read(folder: Path, environ: Mapping[str, str], compose: Compose) -> Policie
     elif not (reading.has_workspace or reading.may_be_unread("Workspace")):
         faults.append(_of_the_set(folder, "there is no Workspace document", "exactly one"))
     if faults:
-        raise PolicyFaults(faults)
+        raise PolicyError(faults)
     return policies
 
 
-def _of_the_set(folder: Path, message: str, allowed: str = "") -> Fault:
-    return Fault(str(folder), None, None, "", "", message, allowed)
+def _of_the_set(folder: Path, message: str, allowed: str = "") -> PolicyFault:
+    return PolicyFault(str(folder), None, None, "", "", message, allowed)
 
 
 class _Reading:
     """One reading of a set: what was found so far, good and bad."""
 
     def __init__(self, environ: Mapping[str, str], compose: Compose) -> None:
-        self.faults: list[Fault] = []
-        self.sources: list[Source] = []
+        self.faults: list[PolicyFault] = []
+        self.sources: list[ParsedDocument] = []
         self._environ = environ
         self._compose = compose
         self._unread: list[str | None] = []
@@ -84,7 +91,7 @@ class _Reading:
         """Read one file's documents."""
         try:
             text = read_text(file)
-        except Unreadable as unreadable:
+        except UnreadableFileError as unreadable:
             self._give_up(unreadable.fault, None)
             return
         allowance = Allowance()
@@ -93,9 +100,9 @@ class _Reading:
             for node in self._compose(text):
                 self._document(text, node, allowance)
                 end = node.end_mark.index
-        except Unreadable as unreadable:
+        except UnreadableFileError as unreadable:
             self._give_up(unreadable.fault, text.text[end:])
-        except TooLarge as too_large:
+        except TooLargeError as too_large:
             message = "there are too many values from here on; do aliases multiply each other?"
             self._give_up(text.fault(too_large.mark, message), text.text[end:])
         else:
@@ -108,27 +115,27 @@ class _Reading:
         return any(source.kind == "Workspace" for source in self.sources)
 
     def may_be_unread(self, word: str) -> bool:
-        """Tell whether a word stands in what could not be read: that cannot be called missing."""
+        """Return whether a word stands in what could not be read: that cannot be called missing."""
         return any(text is None or word in text for text in self._unread)
 
-    def _give_up(self, fault: Fault, unread: str | None) -> None:
+    def _give_up(self, fault: PolicyFault, unread: str | None) -> None:
         self.faults.append(fault)
         self._unread.append(unread)
 
-    def _document(self, text: Text, node: Node, allowance: Allowance) -> None:
+    def _document(self, text: SourceText, node: Node, allowance: Allowance) -> None:
         if not isinstance(node, MappingNode):
             is_empty = isinstance(node, ScalarNode) and node.value == ""
             what = "the document is empty" if is_empty else "the document is not a mapping"
             self.faults.append(text.fault(node.start_mark, what, "apiVersion, kind, metadata, spec"))
             return
         fault = _foreign(text, node)
-        if isinstance(fault, Fault):
+        if isinstance(fault, PolicyFault):
             self._give_up(fault, _text_of(text, node))
         if fault is not None:
             return
         tree = read_tree(node, self._environ, allowance)
         kind, name = tree.places.get(("kind",)), tree.places.get(("metadata", "name"))
-        source = Source(text, tree, (kind and kind.written) or "", (name and name.written) or "")
+        source = ParsedDocument(text, tree, (kind and kind.written) or "", (name and name.written) or "")
         if source.kind in KINDS:
             is_service = source.kind == "Service"
             self.sources.append(with_placeholders_checked(source) if is_service else source)
@@ -142,8 +149,8 @@ class _Reading:
             message = f"unknown kind {{it}}{hint}"
             self.faults.append(source.fault(("kind",), message, ", ".join(KINDS)))
 
-    def policies(self) -> Policies:
-        """Check every document, alone and together; answer the good ones."""
+    def policies(self) -> PolicySet:
+        """Check every document, alone and together; return the good ones."""
         documents: list[Document] = []
         taken: dict[str, str] = {}
         templates: list[Template] = []
@@ -160,15 +167,15 @@ class _Reading:
                 self.faults += workspace_faults(source, main_workspace(self.sources))
         self.faults += clashes(self.sources)
         self.faults += unknown_references(self.sources, self.may_be_unread)
-        return Policies(tuple(documents), taken, tuple(templates))
+        return PolicySet(tuple(documents), taken, tuple(templates))
 
 
-def _text_of(text: Text, node: Node) -> str:
+def _text_of(text: SourceText, node: Node) -> str:
     return text.text[node.start_mark.index : node.end_mark.index]
 
 
-def _foreign(text: Text, node: MappingNode) -> Fault | bool | None:
-    """Answer None for a document of ours, True for another program's, a fault where it is unclear."""
+def _foreign(text: SourceText, node: MappingNode) -> PolicyFault | bool | None:
+    """Return None for a document of ours, True for another program's, a fault where it is unclear."""
     values = [value for key, value in node.value if isinstance(key, ScalarNode) and key.value == "apiVersion"]
     if not values:
         return text.fault(node.start_mark, "`apiVersion` is missing", API_VERSION)

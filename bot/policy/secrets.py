@@ -8,7 +8,7 @@ _SECRET_WORDS = ("token", "key", "secret", "password")
 
 
 def secrets_of(workspace: Workspace) -> tuple[str, ...]:
-    """Answer every value that nobody may read in a log: of sources and of the flag backend."""
+    """Return every value that nobody may read in a log: of sources and of the flag backend."""
     found: list[str] = []
     for source in workspace.sources.values():
         found += [source.bearer_token or "", *source.headers.values()]

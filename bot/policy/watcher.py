@@ -17,14 +17,14 @@ import structlog
 from watchfiles import awatch
 
 from bot.catalog.catalog import Catalog
-from bot.policy.faults import Fault, PolicyFaults
+from bot.policy.faults import PolicyError, PolicyFault
 from bot.policy.loader import read
-from bot.policy.policy_set import Expanded, Policies
-from bot.policy.templates.label_values import Asked, Wanted
+from bot.policy.policy_set import ExpandedCatalog, PolicySet
+from bot.policy.templates.label_values import DiscoveryRequest, LabelKey
 from bot.policy.yaml.yaml_files import find_files
 
 OnChange = Callable[[Catalog], Awaitable[None]]
-OnFaults = Callable[[tuple[Fault, ...]], Awaitable[None]]
+OnFaults = Callable[[tuple[PolicyFault, ...]], Awaitable[None]]
 Marks = tuple[tuple[str, int, int, int, int], ...]
 
 _LOG = structlog.get_logger(__name__)
@@ -49,19 +49,19 @@ class PolicyWatcher:
         force_polling: bool = False,
     ) -> None:
         self.folder = folder
-        self.faults: tuple[Fault, ...] = ()
+        self.faults: tuple[PolicyFault, ...] = ()
         self._environ = environ
         self._look_every = look_every
         self._polls = force_polling
-        self._policies: Policies | None = None
-        self._known: Mapping[Asked, Sequence[str]] = {}
-        self._expanded: Expanded | None = None
+        self._policies: PolicySet | None = None
+        self._known: Mapping[LabelKey, Sequence[str]] = {}
+        self._expanded: ExpandedCatalog | None = None
         self._marks: Marks = ()
         self._reading = asyncio.Lock()
         self._on_change: OnChange | None = None
         self._on_faults: OnFaults | None = None
         self._told_digest: str | None = None
-        self._told_faults: tuple[Fault, ...] = ()
+        self._told_faults: tuple[PolicyFault, ...] = ()
 
     @property
     def current(self) -> Catalog:
@@ -71,21 +71,21 @@ class PolicyWatcher:
         return self._expanded.catalog
 
     @property
-    def wanted(self) -> Sequence[Wanted]:
+    def wanted(self) -> Sequence[DiscoveryRequest]:
         """What the sources are to be asked for: the values of each `forEach` in force."""
         return self._policies.wanted if self._policies is not None else ()
 
     @property
-    def refused_values(self) -> tuple[Fault, ...]:
+    def refused_values(self) -> tuple[PolicyFault, ...]:
         """What is wrong with single values of a `forEach`; the others have their services."""
         return self._expanded.faults if self._expanded is not None else ()
 
     async def start(self) -> Catalog:
-        """Read the folder for the first time; raises `PolicyFaults`, for there is no earlier good set."""
+        """Read the folder for the first time; raises `PolicyError`, for there is no earlier good set."""
         async with self._reading:
             await self._read()
         if self._expanded is None:
-            raise PolicyFaults(self.faults)
+            raise PolicyError(self.faults)
         self._told_digest = self.current.digest
         return self.current
 
@@ -113,7 +113,7 @@ class PolicyWatcher:
             await self._read()
             await self._tell()
 
-    async def know(self, known: Mapping[Asked, Sequence[str]]) -> None:
+    async def know(self, known: Mapping[LabelKey, Sequence[str]]) -> None:
         """Make services of these values, the first to keep a name first; raises as `reload_now` does.
 
         Before `run` nobody is told: whoever calls reads `current` next.
@@ -198,10 +198,12 @@ class PolicyWatcher:
                     return
 
 
-def _read_all(folder: Path, environ: Mapping[str, str] | None) -> tuple[Policies | None, tuple[Fault, ...]]:
+def _read_all(
+    folder: Path, environ: Mapping[str, str] | None
+) -> tuple[PolicySet | None, tuple[PolicyFault, ...]]:
     try:
         return read(folder, environ), ()
-    except PolicyFaults as broken:
+    except PolicyError as broken:
         return None, broken.faults
 
 
@@ -214,7 +216,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _marks(folder: Path) -> Marks:
-    """Answer what tells one state of the files from another without reading them."""
+    """Return what tells one state of the files from another without reading them."""
     marks = []
     for file in find_files(folder):
         try:

@@ -17,13 +17,13 @@ import structlog
 from aiohttp import web
 
 from bot.sandbox.fake_slack import pins_and_reactions as marks
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.methods.history import written
 from bot.sandbox.fake_slack.model import Channel, Json, Message
 from bot.sandbox.fake_slack.person import Person
 from bot.sandbox.fake_slack.seed import PEOPLE
-from bot.sandbox.fake_slack.server import StandIn
-from bot.sandbox.fake_slack.workspace import BOT_USER_ID, Change
+from bot.sandbox.fake_slack.server import FakeSlack
+from bot.sandbox.fake_slack.workspace import BOT_USER_ID, WorkspaceChange
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ Handler = Callable[[Json], Awaitable[Json]]
 class PageApi:
     """Serves the page of one stand-in. `extra` adds to the snapshot, such as the story."""
 
-    def __init__(self, stand_in: StandIn, extra: Callable[[], Json] = dict) -> None:
+    def __init__(self, stand_in: FakeSlack, extra: Callable[[], Json] = dict) -> None:
         self._slack = stand_in
         self._extra = extra
         self._started = secrets.token_hex(8)  # another after each start of the program
@@ -155,13 +155,13 @@ class PageApi:
         for queue in self._queues:
             queue.put_nowait(None)
 
-    def _hear(self, change: Change) -> None:
+    def _hear(self, change: WorkspaceChange) -> None:
         if not self._queues:
             return
         channel = self._slack.workspace.channels.get(change.channel or "")
         self.broadcast(change.kind, **self._described(change, channel))
 
-    def _described(self, change: Change, channel: Channel | None) -> Json:
+    def _described(self, change: WorkspaceChange, channel: Channel | None) -> Json:
         user = change.data.get("user")
         if change.kind == "views":
             return {"user": user, "stack": self._stack(str(user))}
@@ -187,7 +187,7 @@ class PageApi:
             raise web.HTTPUnsupportedMediaType
         try:
             return web.json_response(await handler(await request.json()))
-        except SlackError as refusal:
+        except FakeSlackError as refusal:
             return web.json_response(refusal.answer())
         except (LookupError, TypeError, ValueError) as fault:
             return web.json_response({"ok": False, "error": str(fault)}, status=400)
@@ -208,7 +208,7 @@ class PageApi:
         for message in (*channel.messages, *channel.ephemerals):
             if message.ts == body["ts"]:
                 return None, message
-        raise SlackError("message_not_found")
+        raise FakeSlackError("message_not_found")
 
     async def _act(self, body: Json) -> Json:
         view, message = self._surface(body)

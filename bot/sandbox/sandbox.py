@@ -11,9 +11,9 @@ import aiohttp
 import structlog
 from aiohttp import web
 
-from bot.sandbox.demo.shop import Clock, Shop
+from bot.sandbox.demo.shop import Shop, ShopClock
 from bot.sandbox.fake_slack.model import Json
-from bot.sandbox.fake_slack.server import StandIn
+from bot.sandbox.fake_slack.server import FakeSlack
 from bot.sandbox.page_api import PageApi
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ class Sandbox:
         self,
         *,
         manifest: Mapping[str, Any],
-        clock: Clock,
+        clock: ShopClock,
         base_url: str,
         bot_token: str,
         signing_secret: str,
@@ -42,7 +42,7 @@ class Sandbox:
         shop: bool = True,
         start_over: Callable[[], None] | None = None,
     ) -> None:
-        self.slack = StandIn(
+        self.slack = FakeSlack(
             manifest=manifest,
             bot_token=bot_token,
             signing_secret=signing_secret,

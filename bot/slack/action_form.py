@@ -3,17 +3,24 @@
 from datetime import datetime, timedelta
 
 from bot.incidents.incident import Incident
-from bot.slack.blockkit.modals import Form, Submitted, day_input, person_input, text_input, tick_input
-from bot.slack.incidents.arguments import ActionWords
+from bot.slack.blockkit.modals import (
+    ModalForm,
+    SubmittedModal,
+    day_input,
+    person_input,
+    text_input,
+    tick_input,
+)
+from bot.slack.incidents.arguments import ActionArguments
 from bot.slack.incidents.buttons import ADD_ACTION
 
 _MOST = 500
 _FURTHEST_WEST = timedelta(hours=12)
 
 
-def action_form(incident: Incident) -> Form:
+def action_form(incident: Incident) -> ModalForm:
     """Ask for an action of an incident."""
-    return Form(
+    return ModalForm(
         ADD_ACTION,
         "Add an action",
         "Add",
@@ -29,8 +36,8 @@ def action_form(incident: Incident) -> Form:
     )
 
 
-def action_faults(submitted: Submitted, now: datetime) -> dict[str, str]:
-    """Answer what is wrong with an action, by the name of the input."""
+def action_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:
+    """Return what is wrong with an action, by the name of the input."""
     faults = {} if submitted.text("text") else {"text": "Say what is to be done."}
     due = submitted.day("due")
     # Whose zone the day is in is not said: it has passed once it has everywhere.
@@ -39,9 +46,9 @@ def action_faults(submitted: Submitted, now: datetime) -> dict[str, str]:
     return faults
 
 
-def read_action(submitted: Submitted) -> ActionWords:
-    """Answer the action that the form describes; its service is the incident's."""
-    return ActionWords(
+def read_action(submitted: SubmittedModal) -> ActionArguments:
+    """Return the action that the form describes; its service is the incident's."""
+    return ActionArguments(
         text=" ".join(submitted.text("text").split()),
         owner=submitted.text("owner") or None,
         due=submitted.day("due"),

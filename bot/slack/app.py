@@ -1,8 +1,8 @@
 """The Slack face: a Bolt app that acknowledges first and works after.
 
 Bolt runs each listener within the dispatch (`process_before_response`): the listener acknowledges, hands
-the work to `Jobs` and returns, so Slack has its answer in a millisecond. Bolt's own way, a task for the
-listener and a poll for its ack every 10 ms, takes ten times as long.
+the work to `BackgroundTasks` and returns, so Slack has its answer in a millisecond. Bolt's own way, a
+task for the listener and a poll for its ack every 10 ms, takes ten times as long.
 """
 
 import hashlib
@@ -20,25 +20,25 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
-from bot.flags.changes.executor import Toggles
-from bot.flags.ramps.control import Ramps
-from bot.freezes.hold_registry import Freezer
-from bot.freezes.status import Overview
-from bot.slack.background_tasks import Jobs
-from bot.slack.command_prefix import Naming
+from bot.flags.changes.executor import ChangeExecutor
+from bot.flags.ramps.control import RampControl
+from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.status import StatusReader
+from bot.slack.background_tasks import BackgroundTasks
+from bot.slack.command_prefix import CommandPrefix
 from bot.slack.command_reference import COMMANDS
 from bot.slack.flags.announcements import APPROVE, DECLINE
 from bot.slack.flags.buttons import ORDERS, ordered
 from bot.slack.home.view import HOME_SHOW
-from bot.slack.incident_listeners import IncidentFace
-from bot.slack.incidents.access import Incidents
-from bot.slack.interactions import SHARE, SHOW, TURN_BACK, TURN_ON, Ask, Question
-from bot.slack.request_handling import At, Request, begin
-from bot.slack.response_url import Address
+from bot.slack.incident_listeners import IncidentListeners
+from bot.slack.incidents.access import IncidentCapabilities
+from bot.slack.interactions import SHARE, SHOW, TURN_BACK, TURN_ON, Interaction, Query
+from bot.slack.request_handling import At, SlackRequest, begin
+from bot.slack.response_url import ReplyTarget
 from bot.slack.uninstall import EVENTS as DEPARTURES
-from bot.slack.uninstall import Departures
+from bot.slack.uninstall import UninstallHandler
 from bot.slack.webapi.clients import Clients
-from bot.slack.workspace import Branch, Branches, Offered, Unserved
+from bot.slack.workspace import Capabilities, SlackWorkspace, SlackWorkspaces, WorkspaceNotServedError
 from bot.store import idempotency as requests
 from bot.store.database import Database
 
@@ -50,7 +50,7 @@ _KNOWN = frozenset({SHOW, TURN_BACK, TURN_ON, SHARE, APPROVE, DECLINE}) | ORDERS
 Body = Mapping[str, Any]
 
 
-class SlackFace:
+class SlackApp:
     """Everything that Slack sends arrives at `app`; `jobs` is the work under way.
 
     `client` speaks for the bot (with `bot_token`) and keeps its own session. With `clients` there may be
@@ -61,22 +61,22 @@ class SlackFace:
     def __init__(
         self,
         *,
-        overview: Overview,
-        freezer: Freezer,
-        toggles: Toggles,
-        ramps: Ramps,
-        incidents: Incidents,
+        overview: StatusReader,
+        freezer: HoldRegistry,
+        toggles: ChangeExecutor,
+        ramps: RampControl,
+        incidents: IncidentCapabilities,
         database: Database,
         client: AsyncWebClient,
         clock: Clock,
         signing_secret: str,
         bot_token: str,
         clients: Clients | None = None,
-        departures: Departures | None = None,
-        naming: Naming | None = None,
+        departures: UninstallHandler | None = None,
+        naming: CommandPrefix | None = None,
     ) -> None:
-        self.jobs = Jobs()
-        offered = Offered(
+        self.jobs = BackgroundTasks()
+        offered = Capabilities(
             overview=overview,
             freezer=freezer,
             toggles=toggles,
@@ -84,9 +84,9 @@ class SlackFace:
             incidents=incidents,
             database=database,
             clock=clock,
-            naming=naming or Naming(),
+            naming=naming or CommandPrefix(),
         )
-        self.branches = Branches(offered, client, clients)
+        self.branches = SlackWorkspaces(offered, client, clients)
         main = self.branches.main
         self.people, self.desk, self.home = main.people, main.desk, main.home
         self._clients = clients
@@ -97,7 +97,7 @@ class SlackFace:
         self._bot_token = bot_token
         self._bot_user_id: str | None = None
         self._bot_id: str | None = None
-        self._incidents = IncidentFace(self.branches, self.jobs)
+        self._incidents = IncidentListeners(self.branches, self.jobs)
         self.app = self._build(signing_secret)
 
     async def start(self) -> str:
@@ -108,7 +108,7 @@ class SlackFace:
         return self._bot_user_id
 
     async def drain(self, timeout_s: float) -> int:
-        """Let the work under way finish; answer how many jobs had to be cancelled."""
+        """Let the work under way finish; return how many jobs had to be cancelled."""
         return await self.jobs.drain(timeout_s)
 
     def _build(self, signing_secret: str) -> AsyncApp:
@@ -153,8 +153,8 @@ class SlackFace:
         await ack()
         typed = str(body.get("command"))
         name = next(command.name for command in COMMANDS if typed.endswith(command.name))
-        ask = Ask(
-            Question(name, str(body.get("text") or "")),
+        ask = Interaction(
+            Query(name, str(body.get("text") or "")),
             user=str(body.get("user_id")),
             channel=str(body.get("channel_id")),
             channel_name=str(body.get("channel_name") or ""),
@@ -171,12 +171,12 @@ class SlackFace:
         channel = body.get("channel") or {}
         carried = str(action.get("value"))
         if deed in {APPROVE, DECLINE}:
-            question = Question(deed, carried)
+            question = Query(deed, carried)
         elif deed in ORDERS:
             question = ordered(deed, carried)
         else:
-            question = Question.from_value(carried)
-        ask = Ask(
+            question = Query.from_value(carried)
+        ask = Interaction(
             question,
             user=str((body.get("user") or {}).get("id")),
             channel=str(channel.get("id") or ""),
@@ -205,18 +205,22 @@ class SlackFace:
     async def _open_home(self, user: str, team: str | None) -> None:
         try:
             await (await self.branches.of(team)).home.opened(user)
-        except Unserved:
+        except WorkspaceNotServedError:
             log.info("home_not_served", team=team)
 
-    async def _answer(self, ask: Ask, address: Address, branch: Branch, *, replace: bool = False) -> None:
+    async def _answer(
+        self, ask: Interaction, address: ReplyTarget, branch: SlackWorkspace, *, replace: bool = False
+    ) -> None:
         reply = await branch.desk.answer(ask)
         await branch.bring(address, reply, replace=replace, trigger_id=ask.request)
 
-    async def _decide(self, ask: Ask, address: Address, branch: Branch) -> None:
+    async def _decide(self, ask: Interaction, address: ReplyTarget, branch: SlackWorkspace) -> None:
         pressed = await branch.desk.decide(ask)
         await branch.answering.send(address, pressed.reply, replace=pressed.settled)
 
-    async def _share(self, ask: Ask, address: Address, press: str, branch: Branch) -> None:
+    async def _share(
+        self, ask: Interaction, address: ReplyTarget, press: str, branch: SlackWorkspace
+    ) -> None:
         """Show an answer to the channel, once however often the button was pressed."""
         async with self._database.transaction(in_turn=False) as connection:
             if not await requests.is_first(self._database, connection, press, self._clock.now()):
@@ -227,14 +231,14 @@ class SlackFace:
             await requests.forget(self._database, press)
             raise
 
-    async def _show(self, ask: Ask, address: Address, branch: Branch) -> None:
+    async def _show(self, ask: Interaction, address: ReplyTarget, branch: SlackWorkspace) -> None:
         reply = await branch.desk.answer(ask)
         if reply.shareable is not None:
             await branch.answering.send(address, reply.shared(ask.user))
         await branch.answering.send(address, reply.unshareable(), replace=True)
 
-    def _begin(self, job: str, address: Address, team: str | None, work: At) -> None:
-        begin(self.jobs, self.branches, Request(job, address, team), work)
+    def _begin(self, job: str, address: ReplyTarget, team: str | None, work: At) -> None:
+        begin(self.jobs, self.branches, SlackRequest(job, address, team), work)
 
     async def _on_error(self, error: Exception, body: Body) -> BoltResponse:
         """Bolt's boundary: what a listener could not take is logged, and Slack told that it arrived."""
@@ -253,5 +257,5 @@ def _press(body: Body, action: Body) -> str:
     return f"share {hashlib.sha256(repr(where).encode()).hexdigest()}"
 
 
-def _address(body: Body, ask: Ask) -> Address:
-    return Address(str(body.get("response_url") or ""), ask.channel, ask.user)
+def _address(body: Body, ask: Interaction) -> ReplyTarget:
+    return ReplyTarget(str(body.get("response_url") or ""), ask.channel, ask.user)

@@ -1,7 +1,7 @@
 """What people type after a command, read word by word. Pure.
 
 Slack's editors bend what is typed: quotes become “smart”, spaces become unbreakable, mentions arrive as
-`<@U123|dana>`. Whatever cannot be read raises `Hint`, whose message says what to type instead.
+`<@U123|dana>`. Whatever cannot be read raises `UsageError`, whose message says what to type instead.
 """
 
 import difflib
@@ -27,7 +27,7 @@ _MOST_SECONDS = 10**10
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60}
 
 
-class Hint(Exception):
+class UsageError(Exception):
     """The words cannot be understood, or not acted on; `text` tells the person what to type."""
 
     def __init__(self, text: Markup) -> None:
@@ -36,7 +36,7 @@ class Hint(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Until:
+class EndTime:
     """When something ends; `zone` is the time zone in which the person's words were understood."""
 
     at: datetime
@@ -44,7 +44,7 @@ class Until:
 
 
 def split(text: str) -> list[str]:
-    """Answer the words of a command: mentions as names, odd spaces and control characters as spaces."""
+    """Return the words of a command: mentions as names, odd spaces and control characters as spaces."""
     named = _REFERENCE.sub(_name_of_reference, text)
     linked = _LINK.sub(lambda found: found[1], named)
     plain = linked.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
@@ -69,7 +69,7 @@ def _is_printable(character: str) -> bool:
 
 
 def unquoted(text: str) -> str:
-    """Answer the text without a pair of quotes around it."""
+    """Return the text without a pair of quotes around it."""
     text = text.strip()
     if len(text) >= 2 and _QUOTES.get(text[0]) == text[-1]:
         return text[1:-1].strip()
@@ -77,28 +77,28 @@ def unquoted(text: str) -> str:
 
 
 def reason(words: Sequence[str]) -> str:
-    """Answer the words as one reason, unquoted, cut at 500 characters; empty where there is none."""
+    """Return the words as one reason, unquoted, cut at 500 characters; empty where there is none."""
     text = unquoted(" ".join(words))
     return text if len(text) <= MOST_REASON else text[: MOST_REASON - 1].rstrip() + "…"
 
 
 def name(word: str) -> str:
-    """Answer a word that names something: unquoted, and not longer than names are."""
+    """Return a word that names something: unquoted, and not longer than names are."""
     return unquoted(word)[:MOST_NAME]
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Answer the known word most like it, if one is like it at all."""
+    """Return the known word most like it, if one is like it at all."""
     return next(iter(difflib.get_close_matches(word.casefold(), list(known), n=1, cutoff=0.5)), None)
 
 
-def unknown(what: str, word: str, near: Sequence[str], instead: str) -> Hint:
+def unknown(what: str, word: str, near: Sequence[str], instead: str) -> UsageError:
     """Say that a word is not known, which is most like it, and what lists the known ones."""
     parts: list[Markup] = [markup("There is no {} {}.", what, code(word[:MOST_NAME]))]
     if near:
         parts.append(markup("Did you mean {}?", Markup(listed([code(n) for n in near], "or"))))
     parts.append(Markup(instead))
-    return Hint(join(" ", parts))
+    return UsageError(join(" ", parts))
 
 
 def length_of(word: str) -> timedelta | None:
@@ -111,10 +111,10 @@ def length_of(word: str) -> timedelta | None:
 
 def end(
     words: Sequence[str], *, now: datetime, zone: tzinfo, zone_name: str
-) -> tuple[Until | None, list[str]]:
-    """Read `for 4h` or `until 2026-12-01 09:00` at the beginning; answer it and the words that follow.
+) -> tuple[EndTime | None, list[str]]:
+    """Read `for 4h` or `until 2026-12-01 09:00` at the beginning; return it and the words that follow.
 
-    Raises `Hint` for a time that cannot be read, has passed or lies more than a year away.
+    Raises `UsageError` for a time that cannot be read, has passed or lies more than a year away.
     """
     if len(words) < 2 or words[0].casefold() not in {"for", "until"}:
         return _no_end(words)
@@ -125,18 +125,18 @@ def end(
         until, rest = _after(now, length), list(words[2:])
     else:
         local, used = _local_time(words[1:], now.astimezone(zone))
-        until, rest = Until(_in_utc(local, now), zone_name), list(words[1 + used :])
+        until, rest = EndTime(_in_utc(local, now), zone_name), list(words[1 + used :])
     if until.at <= now:
-        raise Hint(Markup("That time has passed. Name one that is still to come."))
+        raise UsageError(Markup("That time has passed. Name one that is still to come."))
     if until.at - now > LONGEST_HOLD:
-        raise Hint(Markup("That is more than a year away. Leave the end out instead."))
+        raise UsageError(Markup("That is more than a year away. Leave the end out instead."))
     return until, rest
 
 
 def _no_end(words: Sequence[str], *, counts: bool = False) -> tuple[None, list[str]]:
     """Nothing said when it ends: `for the release` is a reason, `for 4x` and a bare `until` are slips."""
     if counts:
-        raise Hint(
+        raise UsageError(
             markup("{} is no length of time. Write `for 90m`, `for 4h` or `for 2d`.", code(words[1][:40]))
         )
     if words and words[0].casefold() == "until":
@@ -144,10 +144,10 @@ def _no_end(words: Sequence[str], *, counts: bool = False) -> tuple[None, list[s
     return None, list(words)
 
 
-def _after(now: datetime, length: timedelta) -> Until:
+def _after(now: datetime, length: timedelta) -> EndTime:
     if not length:
-        raise Hint(Markup("That is no time at all. Write `for 90m`, `for 4h` or `for 2d`."))
-    return Until(now + min(length, 2 * LONGEST_HOLD), None)
+        raise UsageError(Markup("That is no time at all. Write `for 90m`, `for 4h` or `for 2d`."))
+    return EndTime(now + min(length, 2 * LONGEST_HOLD), None)
 
 
 def _local_time(words: Sequence[str], local_now: datetime) -> tuple[datetime, int]:
@@ -190,7 +190,7 @@ def _in_utc(local: datetime, now: datetime) -> datetime:
         return datetime.max.replace(tzinfo=now.tzinfo)
 
 
-def _unreadable(word: str) -> Hint:
-    return Hint(
+def _unreadable(word: str) -> UsageError:
+    return UsageError(
         markup("I cannot read a time after {}. Write `until 2026-12-01 09:00` or `for 4h`.", code(word[:40]))
     )

@@ -16,7 +16,7 @@ Apologise = Callable[[str], Awaitable[None]]
 """Tells the person that their job failed; takes the error's id."""
 
 
-class Jobs:
+class BackgroundTasks:
     """Runs jobs as tasks, at most `most_at_once` at a time, each for at most `deadline_s`."""
 
     def __init__(self, most_at_once: int = MOST_AT_ONCE, deadline_s: float = DEADLINE_S) -> None:
@@ -34,7 +34,7 @@ class Jobs:
         task.add_done_callback(self._tasks.discard)
 
     async def drain(self, timeout_s: float) -> int:
-        """Wait for the jobs under way; cancel what is not done by then, and answer how many that were."""
+        """Wait for the jobs under way; cancel what is not done by then, and return how many that were."""
         if not self._tasks:
             return 0
         _, late = await asyncio.wait(set(self._tasks), timeout=timeout_s)

@@ -17,14 +17,14 @@ _NAMES = "|".join(command.name for command in COMMANDS)
 _WRITTEN = re.compile(rf"(?<=[`*]/)(?=(?:{_NAMES})\b)")
 
 
-class Naming:
+class CommandPrefix:
     """Puts `prefix` before the names of commands; without one everything stays as it is."""
 
     def __init__(self, prefix: str = "") -> None:
         self._prefix = prefix
 
     def named(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer a message or view with the commands' names in its texts.
+        """Return a message or view with the commands' names in its texts.
 
         What would get too long for Slack by it stays as it is.
         """

@@ -8,7 +8,7 @@ from bot.slack.interactions import Reply, say
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class CommandForm:
     """One way to type a command, and what it does."""
 
     words: str
@@ -25,7 +25,7 @@ class Command:
     name: str
     hint: str
     description: str
-    forms: tuple[Form, ...]
+    forms: tuple[CommandForm, ...]
     note: str = ""
     mentions: bool = False
 
@@ -36,8 +36,8 @@ COMMANDS: tuple[Command, ...] = (
         "[service]",
         "How much error budget is left",
         (
-            Form("", "lists all services, the one with the least budget left first"),
-            Form("SERVICE", "shows each SLO: what is left, how fast it burns, when it runs out"),
+            CommandForm("", "lists all services, the one with the least budget left first"),
+            CommandForm("SERVICE", "shows each SLO: what is left, how fast it burns, when it runs out"),
         ),
         "100 % is an untouched budget, below 0 % it is overspent. A burn of 1× spends exactly the budget.",
     ),
@@ -46,10 +46,12 @@ COMMANDS: tuple[Command, ...] = (
         "[service] [change] [kind]",
         "May I ship?",
         (
-            Form("", "lists which services may ship"),
-            Form("SERVICE", "answers yes or no, with the reasons"),
-            Form("SERVICE CHANGE", "answers for one change, such as PR-12, that may be exempt"),
-            Form("SERVICE CHANGE KIND", "answers for a kind that the policy may exempt, such as security"),
+            CommandForm("", "lists which services may ship"),
+            CommandForm("SERVICE", "answers yes or no, with the reasons"),
+            CommandForm("SERVICE CHANGE", "answers for one change, such as PR-12, that may be exempt"),
+            CommandForm(
+                "SERVICE CHANGE KIND", "answers for a kind that the policy may exempt, such as security"
+            ),
         ),
     ),
     Command(
@@ -57,12 +59,12 @@ COMMANDS: tuple[Command, ...] = (
         "[service] [for 4h | until 2026-12-01 09:00] [reason]",
         "Freeze a service, or see what is frozen",
         (
-            Form("", "lists what is frozen, since when, by whom and why"),
-            Form("SERVICE REASON", "freezes a service until somebody lifts it"),
-            Form("SERVICE for 4h REASON", "freezes it for a time: 90m, 4h, 1h30m, 2d"),
-            Form("SERVICE until 2026-12-01 09:00 REASON", "freezes it until a time in your time zone"),
-            Form("lift SERVICE [REASON]", "lifts what people have frozen; the bot lifts its own"),
-            Form("exempt SERVICE CHANGE [for 4h] REASON", "lets one change ship through the freeze"),
+            CommandForm("", "lists what is frozen, since when, by whom and why"),
+            CommandForm("SERVICE REASON", "freezes a service until somebody lifts it"),
+            CommandForm("SERVICE for 4h REASON", "freezes it for a time: 90m, 4h, 1h30m, 2d"),
+            CommandForm("SERVICE until 2026-12-01 09:00 REASON", "freezes it until a time in your time zone"),
+            CommandForm("lift SERVICE [REASON]", "lifts what people have frozen; the bot lifts its own"),
+            CommandForm("exempt SERVICE CHANGE [for 4h] REASON", "lets one change ship through the freeze"),
         ),
         "The channel sees it when something changes.",
     ),
@@ -71,18 +73,32 @@ COMMANDS: tuple[Command, ...] = (
         "[show | on | off | rollout | ramp | kill | undo | history | stale] [flag]",
         "Show a feature to more or fewer people",
         (
-            Form("", "lists the flags and who sees them; a word narrows it to flags and services like it"),
-            Form("show FLAG [ENV]", "shows one flag: who sees it, whose it is, what will happen to it"),
-            Form("on FLAG [ENV]", "turns it on, for as many as it was on for before"),
-            Form("on FLAG [ENV] for 2h", "turns it on for a time, warns before the end, and goes back"),
-            Form("off FLAG [ENV]", "turns it off"),
-            Form("rollout FLAG 25% [ENV]", "shows it to a share of users"),
-            Form("kill FLAG [ENV]", "turns it off for everyone at once, whatever the code's default"),
-            Form("undo FLAG [ENV]", "takes back Governor's last change, if nobody has changed it since"),
-            Form("ramp FLAG 1% 5% 25% 100% every 30m [ENV]", "shows it step by step; goes back if it burns"),
-            Form("ramp stop FLAG [ENV]", "ends its ramp; the flag stays as it is. `hold` and `go` pause it"),
-            Form("history FLAG [ENV]", "lists who changed it, from what to what, why, and who approved it"),
-            Form("stale [ENV]", "lists the flags that could be removed"),
+            CommandForm(
+                "", "lists the flags and who sees them; a word narrows it to flags and services like it"
+            ),
+            CommandForm(
+                "show FLAG [ENV]", "shows one flag: who sees it, whose it is, what will happen to it"
+            ),
+            CommandForm("on FLAG [ENV]", "turns it on, for as many as it was on for before"),
+            CommandForm(
+                "on FLAG [ENV] for 2h", "turns it on for a time, warns before the end, and goes back"
+            ),
+            CommandForm("off FLAG [ENV]", "turns it off"),
+            CommandForm("rollout FLAG 25% [ENV]", "shows it to a share of users"),
+            CommandForm("kill FLAG [ENV]", "turns it off for everyone at once, whatever the code's default"),
+            CommandForm(
+                "undo FLAG [ENV]", "takes back Governor's last change, if nobody has changed it since"
+            ),
+            CommandForm(
+                "ramp FLAG 1% 5% 25% 100% every 30m [ENV]", "shows it step by step; goes back if it burns"
+            ),
+            CommandForm(
+                "ramp stop FLAG [ENV]", "ends its ramp; the flag stays as it is. `hold` and `go` pause it"
+            ),
+            CommandForm(
+                "history FLAG [ENV]", "lists who changed it, from what to what, why, and who approved it"
+            ),
+            CommandForm("stale [ENV]", "lists the flags that could be removed"),
         ),
         "ENV left out is the default environment; words after it say why. In a protected environment another "
         "person approves an increase. While a service is frozen, raising its flags needs an exemption of "
@@ -93,18 +109,24 @@ COMMANDS: tuple[Command, ...] = (
         "[open | list | show | report | status | severity | role | note | impact | private | snooze]",
         "Open an incident, and say what becomes of it",
         (
-            Form("", "opens a form; in an incident's channel it shows what can be done"),
-            Form("open TITLE [sev2] [SERVICE…]", "opens an incident in one line; sev3 if left out"),
-            Form("list [SERVICE]", "lists the incidents that are open, or all of a service"),
-            Form("show [ID]", "shows one: status, roles, impact, what it cost"),
-            Form("report [90d] [SERVICE]", "says where the budget went, and what to work on first"),
-            Form("status investigating", "says how far it has come: also identified, mitigated, resolved"),
-            Form("severity sev1", "says how bad it is, from sev1 to sev4; sev1 and sev2 hold the services"),
-            Form("role commander [@WHO]", "gives a role, also scribe and comms; to you if nobody is named"),
-            Form("note TEXT", "puts words onto the timeline"),
-            Form("impact 30% from 14:05 to 14:20", "says how many requests failed, from when to when"),
-            Form("private", "keeps it out of lists and other channels"),
-            Form("snooze 2h", "sends no reminders for a time"),
+            CommandForm("", "opens a form; in an incident's channel it shows what can be done"),
+            CommandForm("open TITLE [sev2] [SERVICE…]", "opens an incident in one line; sev3 if left out"),
+            CommandForm("list [SERVICE]", "lists the incidents that are open, or all of a service"),
+            CommandForm("show [ID]", "shows one: status, roles, impact, what it cost"),
+            CommandForm("report [90d] [SERVICE]", "says where the budget went, and what to work on first"),
+            CommandForm(
+                "status investigating", "says how far it has come: also identified, mitigated, resolved"
+            ),
+            CommandForm(
+                "severity sev1", "says how bad it is, from sev1 to sev4; sev1 and sev2 hold the services"
+            ),
+            CommandForm(
+                "role commander [@WHO]", "gives a role, also scribe and comms; to you if nobody is named"
+            ),
+            CommandForm("note TEXT", "puts words onto the timeline"),
+            CommandForm("impact 30% from 14:05 to 14:20", "says how many requests failed, from when to when"),
+            CommandForm("private", "keeps it out of lists and other channels"),
+            CommandForm("snooze 2h", "sends no reminders for a time"),
         ),
         "From `status` on, these are typed in the incident's channel. Times are in your time zone and in the "
         "past: 14:05 is the last 14:05. A :pushpin: on a message puts it onto the timeline.",
@@ -115,11 +137,11 @@ COMMANDS: tuple[Command, ...] = (
         "[ID | open | close | export | canvas]",
         "What was learned from an incident",
         (
-            Form("[ID]", "shows the document, with buttons to write it"),
-            Form("open [ID]", "opens the postmortem's channel and invites both teams"),
-            Form("close [ID]", "keeps the document as a file and archives the incident's channels"),
-            Form("export [ID]", "sends it to you as a Markdown file"),
-            Form("canvas [ID]", "puts it as it stands into the canvas of its channel"),
+            CommandForm("[ID]", "shows the document, with buttons to write it"),
+            CommandForm("open [ID]", "opens the postmortem's channel and invites both teams"),
+            CommandForm("close [ID]", "keeps the document as a file and archives the incident's channels"),
+            CommandForm("export [ID]", "sends it to you as a Markdown file"),
+            CommandForm("canvas [ID]", "puts it stands into the canvas of its channel"),
         ),
         "ID left out is the incident of the channel.",
     ),
@@ -128,10 +150,10 @@ COMMANDS: tuple[Command, ...] = (
         "[add | done | change | list]",
         "What is to be done so that it does not happen again",
         (
-            Form("add TEXT @OWNER [due friday] [P0]", "adds an action; `for SERVICE` last says whose"),
-            Form("done ID", "marks it as done"),
-            Form("change ID [@OWNER] [due 2026-12-01]", "gives it an owner or a date"),
-            Form("list [SERVICE]", "lists what is to be done, P0 first"),
+            CommandForm("add TEXT @OWNER [due friday] [P0]", "adds an action; `for SERVICE` last says whose"),
+            CommandForm("done ID", "marks it as done"),
+            CommandForm("change ID [@OWNER] [due 2026-12-01]", "gives it an owner or a date"),
+            CommandForm("list [SERVICE]", "lists what is to be done, P0 first"),
         ),
         "A date is a day in your time zone: 2026-12-01, 1 december, friday, tomorrow. On that day the owner "
         "is reminded.",
@@ -142,10 +164,10 @@ COMMANDS: tuple[Command, ...] = (
         "[service | @person | flag name] [since 7d]",
         "Who changed what, and why",
         (
-            Form("", "lists what happened in the last 7 days, the newest first"),
-            Form("SERVICE since 30d", "lists what happened to one service in the last 30 days"),
-            Form("@PERSON since 12h", "lists what one person changed in the last 12 hours"),
-            Form("flag NAME", "lists what happened to a flag, in every environment"),
+            CommandForm("", "lists what happened in the last 7 days, the newest first"),
+            CommandForm("SERVICE since 30d", "lists what happened to one service in the last 30 days"),
+            CommandForm("@PERSON since 12h", "lists what one person changed in the last 12 hours"),
+            CommandForm("flag NAME", "lists what happened to a flag, in every environment"),
         ),
         "@governor and @TOKEN list what the bot and an API token did.",
         mentions=True,
@@ -155,8 +177,8 @@ COMMANDS: tuple[Command, ...] = (
         "[help | whoami]",
         "What Governor can do, and what you may do",
         (
-            Form("help", "lists the commands"),
-            Form("whoami", "says what you may change, and why"),
+            CommandForm("help", "lists the commands"),
+            CommandForm("whoami", "says what you may change, and why"),
         ),
     ),
 )
@@ -165,13 +187,13 @@ BY_NAME = {command.name: command for command in COMMANDS}
 
 
 def help_on(command: Command) -> Reply:
-    """Answer how a command is typed."""
+    """Return how a command is typed."""
     lines = [bold(f"/{command.name}"), *(_form(command, form) for form in command.forms)]
     return say(join("\n", [*lines, command.note]))
 
 
 def help_on_all() -> Reply:
-    """Answer what there is to type."""
+    """Return what there is to type."""
     lines = [
         markup("{} — {}", code(f"/{command.name} {command.hint}"), command.description)
         for command in COMMANDS
@@ -179,7 +201,7 @@ def help_on_all() -> Reply:
     return say(join("\n", [*lines, markup("Type {} for more on one of them.", code("/budget help"))]))
 
 
-def _form(command: Command, form: Form) -> Markup:
+def _form(command: Command, form: CommandForm) -> Markup:
     return markup("{} {}", code(f"/{command.name} {form.words}".strip()), form.does)
 
 
@@ -190,7 +212,7 @@ _PREFACE = (
 
 
 def as_markdown(commands: Sequence[Command] = COMMANDS) -> str:
-    """Answer the reference page of all commands."""
+    """Return the reference page of all commands."""
     parts = [
         "# Commands",
         _PREFACE,

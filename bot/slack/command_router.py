@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from bot.clock import Clock
-from bot.flags.changes.executor import Toggles
-from bot.flags.ramps.control import Ramps
-from bot.freezes.hold_registry import Freezer
-from bot.freezes.status import Overview, UnknownService
-from bot.slack.arguments import Hint, nearest, split, unknown
+from bot.flags.changes.executor import ChangeExecutor
+from bot.flags.ramps.control import RampControl
+from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.status import StatusReader, UnknownServiceError
+from bot.slack.arguments import UsageError, nearest, split, unknown
 from bot.slack.blockkit.blocks import code, markup
 from bot.slack.command_reference import BY_NAME, help_on, help_on_all
 from bot.slack.commands.audit import AuditCommand
@@ -19,41 +19,41 @@ from bot.slack.commands.budget import BudgetCommand
 from bot.slack.commands.freeze import FreezeCommand
 from bot.slack.commands.governor import GovernorCommand
 from bot.slack.commands.ship import ShipCommand
-from bot.slack.flags.approvals import FlagButtons, Pressed
+from bot.slack.flags.approvals import ApprovalButtons, ApprovalOutcome
 from bot.slack.flags.command import FlagCommand
-from bot.slack.incidents.interactions import IncidentDesk
-from bot.slack.interactions import Ask, Reply, say
+from bot.slack.incidents.interactions import IncidentInteractions
+from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.permissions import People
 from bot.store.database import Database
 
 _SUBCOMMANDS = {"freeze": ("lift", "exempt")}
 
 
-class Answers(Protocol):
+class CommandHandler(Protocol):
     """What every command can do."""
 
-    async def answer(self, ask: Ask) -> Reply:
-        """Answer, and carry out what was ordered; raises `Hint`, `UnknownService`."""
+    async def answer(self, ask: Interaction) -> Reply:
+        """Answer, and carry out what was ordered; raises `UsageError`, `UnknownServiceError`."""
         ...
 
 
-class Desk:
+class CommandRouter:
     """Hands each question to its command."""
 
     def __init__(
         self,
         *,
-        overview: Overview,
-        freezer: Freezer,
-        toggles: Toggles,
-        ramps: Ramps,
+        overview: StatusReader,
+        freezer: HoldRegistry,
+        toggles: ChangeExecutor,
+        ramps: RampControl,
         database: Database,
         people: People,
         clock: Clock,
-        incidents: IncidentDesk,
+        incidents: IncidentInteractions,
     ) -> None:
-        self._flag_buttons = FlagButtons(toggles, ramps, overview, people)
-        self._commands: Mapping[str, Answers] = {
+        self._flag_buttons = ApprovalButtons(toggles, ramps, overview, people)
+        self._commands: Mapping[str, CommandHandler] = {
             "budget": BudgetCommand(overview),
             "ship": ShipCommand(overview),
             "freeze": FreezeCommand(overview, freezer, people, clock),
@@ -65,8 +65,8 @@ class Desk:
             "governor": GovernorCommand(overview, people),
         }
 
-    async def answer(self, ask: Ask) -> Reply:
-        """Answer a person, whatever they typed."""
+    async def answer(self, ask: Interaction) -> Reply:
+        """Return a person, whatever they typed."""
         command = ask.question.command
         if command not in self._commands:
             return help_on_all()
@@ -75,17 +75,17 @@ class Desk:
             return help_on_all() if command == "governor" else help_on(BY_NAME[command])
         try:
             return await self._commands[command].answer(ask)
-        except Hint as hint:
+        except UsageError as hint:
             return say(hint.text)
-        except UnknownService as fault:
+        except UnknownServiceError as fault:
             return say(_unknown_service(command, fault).text)
 
-    async def decide(self, ask: Ask) -> Pressed:
+    async def decide(self, ask: Interaction) -> ApprovalOutcome:
         """Carry out a person's decision on what waits for one."""
         return await self._flag_buttons.press(ask)
 
 
-def _unknown_service(command: str, fault: UnknownService) -> Hint:
+def _unknown_service(command: str, fault: UnknownServiceError) -> UsageError:
     subcommand = nearest(fault.name, ("help", *_SUBCOMMANDS.get(command, ())))
     near = list(fault.near[:2]) or ([f"/{command} {subcommand}"] if subcommand else [])
     return unknown("service", fault.name, near, markup("{} lists them all.", code("/budget")))

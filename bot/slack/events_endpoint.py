@@ -15,14 +15,14 @@ Observe = Callable[[float, int], None]
 """Takes the seconds that an answer took, and its HTTP status."""
 
 
-class _By(SignatureClock):
+class _ClockSeconds(SignatureClock):
     """Epoch seconds by one of our clocks."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     def now(self) -> float:
-        """Answer the time in seconds."""
+        """Return the time in seconds."""
         return self._clock.now().timestamp()
 
 
@@ -30,7 +30,7 @@ def verify_by(bolt: AsyncApp, clock: Clock) -> None:
     """Judge by this clock whether a request's signature is stale; Bolt takes the machine's."""
     for middleware in bolt._async_middleware_list:  # noqa: SLF001 - Bolt names no other way
         if isinstance(middleware, AsyncRequestVerification):
-            middleware.verifier.clock = _By(clock)
+            middleware.verifier.clock = _ClockSeconds(clock)
 
 
 class SlackEndpoint:

@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 from bot.formatting import percent
 from bot.incidents.incident import Incident
-from bot.incidents.ports import View
-from bot.incidents.records.steps import RoomKind
+from bot.incidents.ports import IncidentSnapshot
+from bot.incidents.records.steps import ChannelKind
 from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, join, markup, mention, section
-from bot.store.outbox import Message
+from bot.store.outbox import OutboxMessage
 
 POSTMORTEM_CLOSED = "postmortem_closed"
 NOT_ARCHIVED = "channel_not_archived"
 
 
-def closed(view: View, by: str, elsewhere: str) -> Sequence[Message]:
+def closed(view: IncidentSnapshot, by: str, elsewhere: str) -> Sequence[OutboxMessage]:
     """Tell both rooms that they end, and the channel `elsewhere` what came of it, unless it is private."""
     incident = view.incident
-    postmortem = view.channel_id(RoomKind.POSTMORTEM)
+    postmortem = view.channel_id(ChannelKind.POSTMORTEM)
     kept = markup("Next: {} shows it anywhere.", code(f"/postmortem {incident.id}"))
     said = markup("The postmortem is closed by {}.", mention(by))
     found = [
@@ -30,7 +30,7 @@ def closed(view: View, by: str, elsewhere: str) -> Sequence[Message]:
     return [message for message in found if message is not None]
 
 
-def not_archived(channel_id: str | None, incident: Incident, error: str) -> Message | None:
+def not_archived(channel_id: str | None, incident: Incident, error: str) -> OutboxMessage | None:
     """Tell a room that Slack refused to archive it."""
     text = markup(
         "Slack does not let Governor archive this channel ({}). Next: archive it by hand, or allow it and "
@@ -41,7 +41,7 @@ def not_archived(channel_id: str | None, incident: Incident, error: str) -> Mess
     return _message(channel_id, text, NOT_ARCHIVED)
 
 
-def _learned(view: View, by: str) -> Markup:
+def _learned(view: IncidentSnapshot, by: str) -> Markup:
     incident = view.incident
     key, worst = max(view.cost.items(), key=lambda item: item[1], default=("", 0.0))
     spent = markup("{} of the {} budget spent", percent(worst), key) if worst > 0 else NOTHING
@@ -54,5 +54,5 @@ def _learned(view: View, by: str) -> Markup:
     return markup("{}: {}.", told, facts) if facts else markup("{}.", told)
 
 
-def _message(channel_id: str | None, text: Markup, kind: str = POSTMORTEM_CLOSED) -> Message | None:
-    return Message(channel_id, kind, text, [section(text)]) if channel_id else None
+def _message(channel_id: str | None, text: Markup, kind: str = POSTMORTEM_CLOSED) -> OutboxMessage | None:
+    return OutboxMessage(channel_id, kind, text, [section(text)]) if channel_id else None

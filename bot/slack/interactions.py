@@ -18,7 +18,7 @@ from bot.slack.blockkit.blocks import (
     section,
     size,
 )
-from bot.slack.blockkit.modals import Form
+from bot.slack.blockkit.modals import ModalForm
 from bot.store.outbox import Block
 
 SHOW = "question.show"
@@ -31,7 +31,7 @@ SHARE = "question.share"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Query:
     """A query that can be asked again, from a button: it never changes anything."""
 
     command: str
@@ -39,13 +39,13 @@ class Question:
     page: int = 1
 
     def to_value(self) -> str:
-        """Answer what a button carries."""
+        """Return what a button carries."""
         value = json.dumps([self.command, self.text, self.page], ensure_ascii=False, separators=(",", ":"))
         # Nothing that looks like a mention may stand anywhere in a message, hidden or not.
         return value.replace("<", "\\u003c").replace("@", "\\u0040")
 
     @classmethod
-    def from_value(cls, value: str) -> "Question":
+    def from_value(cls, value: str) -> "Query":
         """Read what a button carried; raises ValueError for anything else."""
         match json.loads(value):
             case [str(command), str(text), int(page)]:
@@ -55,14 +55,14 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Interaction:
     """A question or an order as a person gave it.
 
     `request` names the delivery, for idempotence; it is None for what only asks (buttons), which then
     may change nothing. `channel_name` is as Slack gives it: without `#`, `privategroup` for a private one.
     """
 
-    question: Question
+    question: Query
     user: str
     channel: str
     channel_name: str = ""
@@ -85,9 +85,9 @@ class Reply:
     text: Markup
     body: tuple[Block, ...]
     buttons: tuple[Block, ...] = ()
-    shareable: Question | None = None
+    shareable: Query | None = None
     seen_by_channel: bool = False
-    form: Form | None = None
+    form: ModalForm | None = None
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -100,12 +100,12 @@ class Reply:
         return cut(self.text, TEXT) if self.text.strip() else "Governor"
 
     def shared(self, user: str) -> "Reply":
-        """Answer the same for the whole channel, saying who shows it."""
+        """Return the same for the whole channel, saying who shows it."""
         by = context(markup("Shared by {}", mention(user)))
         return Reply(self.text, (*self.body, by), seen_by_channel=True)
 
     def unshareable(self) -> "Reply":
-        """Answer the same without a Share button."""
+        """Return the same without a Share button."""
         return replace(self, shareable=None)
 
     def _share(self) -> tuple[Block, ...]:
@@ -115,18 +115,18 @@ class Reply:
 
 
 def say(text: Markup, *, seen_by_channel: bool = False) -> Reply:
-    """Answer in one paragraph."""
+    """Return in one paragraph."""
     return Reply(text, (section(text),), seen_by_channel=seen_by_channel)
 
 
-def show_button(label: str, question: Question) -> tuple[Block, ...]:
-    """Answer a button that asks the question, or none where its words are too long for one."""
+def show_button(label: str, question: Query) -> tuple[Block, ...]:
+    """Return a button that asks the question, or none where its words are too long for one."""
     value = question.to_value()
     return (button(label, SHOW, value),) if size(value) <= BUTTON_VALUE else ()
 
 
-def page_buttons(question: Question, pages: int) -> tuple[Block, ...]:
-    """Answer Previous and Next as far as there are such pages."""
+def page_buttons(question: Query, pages: int) -> tuple[Block, ...]:
+    """Return Previous and Next as far as there are such pages."""
     value = question.to_value()
     if pages < 2 or size(value) > BUTTON_VALUE - 10:
         return ()
@@ -138,6 +138,6 @@ def page_buttons(question: Question, pages: int) -> tuple[Block, ...]:
 
 
 def page_of(page: int, count: int, size_: int) -> tuple[int, int]:
-    """Answer the page within what there is, and how many pages there are, at least one."""
+    """Return the page within what there is, and how many pages there are, at least one."""
     pages = max(1, -(-count // size_))
     return min(max(1, page), pages), pages

@@ -58,13 +58,13 @@ EVENTS = ("app_home_opened", *DEPARTURES)
 
 
 def bot_scopes() -> list[str]:
-    """Answer the least bot scopes: those of the calls and events, and the one for slash commands."""
+    """Return the least bot scopes: those of the calls and events, and the one for slash commands."""
     needed = [*SCOPES.values(), *REACTIONS.values()]
     return sorted({"commands", *(scope for scopes in needed for scope in scopes)})
 
 
 def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict[str, Any]:
-    """Answer the manifest for an app that Slack reaches at `url`, or that connects by itself (`socket`).
+    """Return the manifest for an app that Slack reaches at `url`, or that connects by itself (`socket`).
 
     `prefix` goes before each command's name. Raises ValueError where neither way is given.
     """

@@ -19,7 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.catalog.catalog import EVERYONE
 from bot.formatting import listed
 from bot.slack.blockkit.blocks import Markup, channel_link, escape, markup, mention
-from bot.slack.webapi.errors import SlackFault
+from bot.slack.webapi.errors import SlackError
 from bot.slack.webapi.members import Members
 
 log = structlog.get_logger(__name__)
@@ -37,21 +37,21 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class PermissionDenied:
     """The person may not; `who_can` are those who may, empty where nobody is."""
 
     who_can: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Unsure:
+class Undetermined:
     """Slack did not say who is in `unknown`, so nobody is let through on their account."""
 
     who_can: tuple[str, ...]
     unknown: tuple[str, ...]
 
 
-Right = Allowed | Refused | Unsure
+Right = Allowed | PermissionDenied | Undetermined
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class People:
         self._names: dict[str, str] = {}
 
     async def right(self, user: str, entries: Sequence[str]) -> Right:
-        """Answer whether a person is one of those that a permission names."""
+        """Return whether a person is one of those that a permission names."""
         if EVERYONE in entries:
             return Allowed(EVERYONE)
         if user in entries:
@@ -89,13 +89,13 @@ class People:
             try:
                 if await self._members.has(entry, user):
                     return Allowed(entry)
-            except SlackFault as fault:
+            except SlackError as fault:
                 log.warning("members_unknown", of=entry, error=fault.error)
                 unknown.append(entry)
-        return Unsure(tuple(entries), tuple(unknown)) if unknown else Refused(tuple(entries))
+        return Undetermined(tuple(entries), tuple(unknown)) if unknown else PermissionDenied(tuple(entries))
 
     async def zone(self, user: str) -> Zone:
-        """Answer the person's time zone, UTC where Slack does not say."""
+        """Return the person's time zone, UTC where Slack does not say."""
         until, zone = self._zones.get(user, (0.0, UNKNOWN_ZONE))
         if time.monotonic() < until:
             return zone
@@ -111,7 +111,7 @@ class People:
         return zone
 
     async def name(self, user: str) -> str:
-        """Answer what people call a person, the id where Slack does not say."""
+        """Return what people call a person, the id where Slack does not say."""
         if user not in self._names:
             try:
                 async with asyncio.timeout(_TIMEOUT_S):
@@ -125,7 +125,7 @@ class People:
         return self._names[user]
 
     async def names(self, users: Collection[str]) -> Mapping[str, str]:
-        """Answer what people are called, by their ids."""
+        """Return what people are called, by their ids."""
         return {user: await self.name(user) for user in users}
 
 
@@ -141,7 +141,7 @@ def within(entries: Sequence[str], conjunction: str = "and") -> Markup:
 
 
 def is_channel(entry: str) -> bool:
-    """Tell whether a permission's entry means the members of a channel."""
+    """Return whether a permission's entry means the members of a channel."""
     return entry.startswith(("#", "C", "G"))
 
 
@@ -151,9 +151,9 @@ def _name(entry: str) -> Markup:
     return escape(entry) if entry.startswith("@") else mention(entry)
 
 
-def refusal(right: Refused | Unsure, deed: str) -> Markup:
+def refusal(right: PermissionDenied | Undetermined, deed: str) -> Markup:
     """Say why a person may not, and who can."""
-    if isinstance(right, Unsure):
+    if isinstance(right, Undetermined):
         return markup(
             "Slack does not say who is in {} right now, so you may not {}. Try again in a minute.",
             within(right.unknown),

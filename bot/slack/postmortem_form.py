@@ -2,38 +2,38 @@
 
 from datetime import datetime
 
-from bot.incidents.incident import Cause, Incident
-from bot.incidents.postmortem import PROMPTS, Part
-from bot.slack.blockkit.modals import Form, Submitted, choice_input, moment_input, text_input
+from bot.incidents.incident import CauseClass, Incident
+from bot.incidents.postmortem import PROMPTS, PostmortemPart
+from bot.slack.blockkit.modals import ModalForm, SubmittedModal, choice_input, moment_input, text_input
 from bot.slack.incidents.buttons import CAUSE, EDIT, TIMES
 from bot.slack.incidents.modals import span_faults
 
 HEADINGS = {
-    Part.SUMMARY: "What happened",
-    Part.FACTORS: "Contributing factors",
-    Part.WENT_WELL: "What went well",
+    PostmortemPart.SUMMARY: "What happened",
+    PostmortemPart.FACTORS: "Contributing factors",
+    PostmortemPart.WENT_WELL: "What went well",
 }
 _BLAMELESS = "Blameless: write what the system let happen, and what people knew at the time."
 
 
-def part_form(incident: Incident, part: Part) -> Form:
+def part_form(incident: Incident, part: PostmortemPart) -> ModalForm:
     """Ask for a part of the document, filled in as it stands."""
     written = incident.document.get(part, "")
     asked = text_input("text", PROMPTS[part], written, long=True, optional=True, hint=_BLAMELESS)
-    return Form(f"{EDIT}{part.value}", HEADINGS[part], "Save", (asked,), str(incident.id))
+    return ModalForm(f"{EDIT}{part.value}", HEADINGS[part], "Save", (asked,), str(incident.id))
 
 
-def cause_form(incident: Incident) -> Form:
+def cause_form(incident: Incident) -> ModalForm:
     """Ask for the class of cause."""
-    choices = [(cause.value, cause.value.capitalize()) for cause in Cause]
+    choices = [(cause.value, cause.value.capitalize()) for cause in CauseClass]
     chosen = incident.cause.value if incident.cause else None
     asked = choice_input("cause", "What class of cause was it?", choices, chosen)
-    return Form(CAUSE, "Cause", "Save", (asked,), str(incident.id))
+    return ModalForm(CAUSE, "Cause", "Save", (asked,), str(incident.id))
 
 
-def times_form(incident: Incident) -> Form:
+def times_form(incident: Incident) -> ModalForm:
     """Ask when it began and ended: the times to detect and to mitigate follow from these."""
-    return Form(
+    return ModalForm(
         TIMES,
         "Times",
         "Save",
@@ -51,6 +51,6 @@ def times_form(incident: Incident) -> Form:
     )
 
 
-def times_faults(submitted: Submitted, now: datetime) -> dict[str, str]:
-    """Answer what is wrong with the times, by the name of the input."""
+def times_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:
+    """Return what is wrong with the times, by the name of the input."""
     return span_faults(submitted, now, "started_at", "ended_at")

@@ -3,32 +3,32 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bot.slack.background_tasks import Jobs
+from bot.slack.background_tasks import BackgroundTasks
 from bot.slack.blockkit.blocks import code, markup
 from bot.slack.interactions import Reply, say
-from bot.slack.response_url import Address
-from bot.slack.workspace import Branch, Branches, Unserved
+from bot.slack.response_url import ReplyTarget
+from bot.slack.workspace import SlackWorkspace, SlackWorkspaces, WorkspaceNotServedError
 
-At = Callable[[Branch], Awaitable[None]]
+At = Callable[[SlackWorkspace], Awaitable[None]]
 """Work that is done at a branch."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SlackRequest:
     """What was asked for (`job`), where the answer goes, and the Slack workspace that it came from."""
 
     job: str
-    address: Address
+    address: ReplyTarget
     team: str | None
 
 
-def begin(jobs: Jobs, branches: Branches, request: Request, work: At) -> None:
+def begin(jobs: BackgroundTasks, branches: SlackWorkspaces, request: SlackRequest, work: At) -> None:
     """Start the work; where no branch serves the workspace, its people are told why, if it has the app."""
 
     async def at_branch() -> None:
         try:
             branch = await branches.of(request.team)
-        except Unserved as unserved:
+        except WorkspaceNotServedError as unserved:
             if unserved.text is not None:
                 await branches.answering(request.team).send(request.address, say(unserved.text))
             return

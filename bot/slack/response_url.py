@@ -19,10 +19,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from bot.slack.blockkit.modals import Form
-from bot.slack.command_prefix import Naming
+from bot.slack.blockkit.modals import ModalForm
+from bot.slack.command_prefix import CommandPrefix
 from bot.slack.interactions import Reply
-from bot.slack.webapi.errors import SlackFault, telling_faults
+from bot.slack.webapi.errors import SlackError, telling_faults
 from bot.store.outbox import Block
 
 log = structlog.get_logger(__name__)
@@ -32,28 +32,28 @@ _ATTEMPTS = 3
 _GONE = frozenset({403, 404, 410})
 
 
-class AnswerError(Exception):
+class ResponseError(Exception):
     """An answer did not reach the person. `retryable` says whether it may later."""
 
     retryable = False
 
 
-class AnswerRefused(AnswerError):
+class ResponseRefusedError(ResponseError):
     """Slack said no to the message."""
 
 
-class AddressUsedUp(AnswerError):
+class ResponseUrlUsedUpError(ResponseError):
     """The `response_url` takes no more answers."""
 
 
-class _Passing(AnswerError):
+class _TransientResponseError(ResponseError):
     """Slack was busy or did not answer."""
 
     retryable = True
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ReplyTarget:
     """Where an answer goes. `url` is the `response_url`, empty where there is none, as `channel` may be."""
 
     url: str
@@ -71,15 +71,15 @@ class Address:
         return self.channel.startswith("D")
 
 
-class Answering:
+class Responder:
     """Posts answers; `client` lends its session and takes the way round when an address is used up."""
 
-    def __init__(self, client: AsyncWebClient, naming: Naming) -> None:
+    def __init__(self, client: AsyncWebClient, naming: CommandPrefix) -> None:
         self._client = client
         self._naming = naming
 
     async def send(
-        self, address: Address, reply: Reply, *, replace: bool = False, trigger_id: str | None = None
+        self, address: ReplyTarget, reply: Reply, *, replace: bool = False, trigger_id: str | None = None
     ) -> None:
         """Bring the answer; with `replace`, in place of the message whose button was pressed.
 
@@ -98,27 +98,27 @@ class Answering:
         }
         try:
             await self._post(address.url, self._naming.named(body))
-        except (AddressUsedUp, _Passing) as fault:
+        except (ResponseUrlUsedUpError, _TransientResponseError) as fault:
             if not address.is_home:
                 log.info("answer_goes_round", error=type(fault).__name__)
             await self._go_round(address, reply)
 
-    async def _open(self, form: Form, address: Address, trigger_id: str) -> bool:
+    async def _open(self, form: ModalForm, address: ReplyTarget, trigger_id: str) -> bool:
         """Open a form; Slack takes its trigger for three seconds, so there is one attempt."""
         view = form.view(address.channel, address.url)
         try:
             async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
                 await self._client.views_open(trigger_id=trigger_id, view=view)
-        except SlackFault as fault:
+        except SlackError as fault:
             log.warning("form_not_opened", form=form.callback, error=fault.error)
             return False
         return True
 
     async def _post(self, url: str, body: Mapping[str, Any]) -> None:
         if not url:
-            raise AddressUsedUp("there is no response_url")
+            raise ResponseUrlUsedUpError("there is no response_url")
         patient = AsyncRetrying(
-            retry=retry_if_exception_type(_Passing),
+            retry=retry_if_exception_type(_TransientResponseError),
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_random_exponential(multiplier=0.5, max=3),
             reraise=True,
@@ -131,12 +131,14 @@ class Answering:
             async with asyncio.timeout(_TIMEOUT_S):
                 answer = await hook.send_dict(dict(body))
         except (aiohttp.ClientError, TimeoutError) as fault:
-            raise _Passing(f"the response_url did not answer: {type(fault).__name__}") from fault
+            raise _TransientResponseError(
+                f"the response_url did not answer: {type(fault).__name__}"
+            ) from fault
         status = answer.status_code
         if status == 429 or status >= 500:
-            raise _Passing(f"the response_url answered {status}")
+            raise _TransientResponseError(f"the response_url answered {status}")
         if status in _GONE:
-            raise AddressUsedUp(f"the response_url answered {status}")
+            raise ResponseUrlUsedUpError(f"the response_url answered {status}")
         if status >= 400:
             await self._plainer(url, body, answer.body)
 
@@ -144,11 +146,11 @@ class Answering:
         """Send once more without charts: not every Slack takes them everywhere."""
         plain = without_charts(body["blocks"])
         if len(plain) == len(body["blocks"]):
-            raise AnswerRefused(f"Slack refused an answer: {refusal[:300]}")
+            raise ResponseRefusedError(f"Slack refused an answer: {refusal[:300]}")
         log.warning("charts_refused", error=refusal[:300])
         await self._attempt(url, {**body, "blocks": plain})
 
-    async def _go_round(self, address: Address, reply: Reply) -> None:
+    async def _go_round(self, address: ReplyTarget, reply: Reply) -> None:
         shown = reply.unshareable() if address.is_home else reply
         message: dict[str, Any] = {"channel": address.channel, "text": shown.fallback, "blocks": shown.blocks}
         try:
@@ -161,9 +163,9 @@ class Answering:
                 else:
                     await self._client.chat_postEphemeral(**message, user=address.user)
         except (SlackApiError, aiohttp.ClientError, TimeoutError) as fault:
-            raise AnswerRefused(f"the answer could not be posted: {type(fault).__name__}") from fault
+            raise ResponseRefusedError(f"the answer could not be posted: {type(fault).__name__}") from fault
 
 
 def without_charts(blocks: Sequence[Block]) -> list[Block]:
-    """Answer the blocks that every Slack client knows."""
+    """Return the blocks that every Slack client knows."""
     return [block for block in blocks if block["type"] != "data_visualization"]

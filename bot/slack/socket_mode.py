@@ -18,7 +18,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.webapi.errors import NotPermitted, SlackFault, Throttled, telling_faults
+from bot.slack.webapi.errors import NotPermittedError, RateLimitedError, SlackError, telling_faults
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ Pause = Callable[[float], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class _Line:
+class _Connection:
     """One connection. Slack greets on it when it is ready, and says on it that it will close it."""
 
     greeted: bool = False
@@ -70,9 +70,9 @@ class SocketMode:
         self._seen: dict[str, None] = {}
 
     async def run(self) -> None:
-        """Serve until cancelled; raises `SlackFault` where the first connection cannot be had.
+        """Serve until cancelled; raises `SlackError` where the first connection cannot be had.
 
-        Later only `NotPermitted` ends it: the app token was revoked.
+        Later only `NotPermittedError` ends it: the app token was revoked.
         """
         address = await self._address()
         async with aiohttp.ClientSession() as session:
@@ -92,7 +92,7 @@ class SocketMode:
         """Hold one connection after the other."""
         failures = 0
         while True:
-            line = _Line()
+            line = _Connection()
             reading = self._begin(self._read(session, address, line))
             address = None
             told = asyncio.create_task(line.ending.wait())
@@ -109,7 +109,7 @@ class SocketMode:
             answer = await self._client.apps_connections_open(app_token=self._app_token)
         return str(answer["url"])
 
-    async def _read(self, session: aiohttp.ClientSession, address: str | None, line: _Line) -> None:
+    async def _read(self, session: aiohttp.ClientSession, address: str | None, line: _Connection) -> None:
         """Read one connection until it closes."""
         # An address opens one connection: whatever went wrong, the next attempt asks for another.
         where = address or await self._address()
@@ -127,7 +127,7 @@ class SocketMode:
                 self._open.discard(socket)
                 await socket.close()
 
-    def _take(self, message: Message, socket: aiohttp.ClientWebSocketResponse, line: _Line) -> None:
+    def _take(self, message: Message, socket: aiohttp.ClientWebSocketResponse, line: _Connection) -> None:
         match message.get("type"):
             case "hello":
                 line.greeted = True
@@ -136,7 +136,7 @@ class SocketMode:
                 reason = message.get("reason")
                 log.info("socket_mode_ending", reason=reason)
                 if reason == _CROWDED:
-                    raise Throttled(_CROWDED, _LONGEST_PAUSE_S)
+                    raise RateLimitedError(_CROWDED, _LONGEST_PAUSE_S)
                 self._open.discard(socket)
                 if not line.ending.is_set():
                     line.ending.set()
@@ -197,15 +197,15 @@ class SocketMode:
 
 
 async def _pause_after(reading: asyncio.Task[None], failures: int) -> float:
-    """Answer how long to wait after a connection has ended, in seconds; raises `NotPermitted`."""
+    """Return how long to wait after a connection has ended, in seconds; raises `NotPermittedError`."""
     try:
         await reading
-    except NotPermitted:
+    except NotPermittedError:
         raise
-    except Throttled as fault:
+    except RateLimitedError as fault:
         log.warning("socket_mode_throttled", error=fault.error)
         return fault.retry_after_s
-    except SlackFault as fault:
+    except SlackError as fault:
         log.warning("socket_mode_lost", error=fault.error)
     return min(_LONGEST_PAUSE_S, 2.0**failures - 1)
 

@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from bot.slack.webapi.clients import Clients
-from bot.slack.webapi.errors import SlackFault, telling_faults
+from bot.slack.webapi.errors import SlackError, telling_faults
 from bot.store.installations import Installations
 
 log = structlog.get_logger(__name__)
@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 EVENTS = ("app_uninstalled", "tokens_revoked")
 
 
-class Departures:
+class UninstallHandler:
     """Forgets installations, tokens and all."""
 
     def __init__(self, installations: Installations, clients: Clients) -> None:
@@ -36,7 +36,7 @@ class Departures:
         try:
             async with telling_faults():
                 await self._clients.bare().auth_test(token=installation.bot_token)
-        except SlackFault as fault:
+        except SlackError as fault:
             reason = "uninstalled in Slack" if kind == "app_uninstalled" else "its token was revoked in Slack"
             await self._installations.remove(team, reason)
             self._clients.forget(team)

@@ -9,20 +9,20 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
-from bot.flags.changes.executor import Toggles
-from bot.flags.ramps.control import Ramps
-from bot.freezes.hold_registry import Freezer
-from bot.freezes.status import Overview
+from bot.flags.changes.executor import ChangeExecutor
+from bot.flags.ramps.control import RampControl
+from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.status import StatusReader
 from bot.slack.blockkit.blocks import Markup, code, markup
-from bot.slack.command_prefix import Naming
-from bot.slack.command_router import Desk
+from bot.slack.command_prefix import CommandPrefix
+from bot.slack.command_router import CommandRouter
 from bot.slack.home.contents import HomeContents
-from bot.slack.home.publisher import Home
-from bot.slack.incidents.access import Incidents
-from bot.slack.incidents.interactions import IncidentDesk
+from bot.slack.home.publisher import HomePublisher
+from bot.slack.incidents.access import IncidentCapabilities
+from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Reply
 from bot.slack.permissions import People
-from bot.slack.response_url import Address, Answering
+from bot.slack.response_url import ReplyTarget, Responder
 from bot.slack.webapi.clients import Clients
 from bot.store.database import Database
 
@@ -30,20 +30,20 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offered:
+class Capabilities:
     """What every branch offers; `overview` is of all services, `naming` says what commands are called."""
 
-    overview: Overview
-    freezer: Freezer
-    toggles: Toggles
-    ramps: Ramps
-    incidents: Incidents
+    overview: StatusReader
+    freezer: HoldRegistry
+    toggles: ChangeExecutor
+    ramps: RampControl
+    incidents: IncidentCapabilities
     database: Database
     clock: Clock
-    naming: Naming
+    naming: CommandPrefix
 
 
-class Unserved(Exception):
+class WorkspaceNotServedError(Exception):
     """A workspace has no branch. `text` is what its people are told, None where the app is not installed."""
 
     def __init__(self, text: Markup | None) -> None:
@@ -51,14 +51,14 @@ class Unserved(Exception):
         self.text = text
 
 
-class Branch:
+class SlackWorkspace:
     """The desk, the home tab and the answers of one workspace; `team` is None for the main one."""
 
-    def __init__(self, offered: Offered, client: AsyncWebClient, team: str | None) -> None:
+    def __init__(self, offered: Capabilities, client: AsyncWebClient, team: str | None) -> None:
         overview = offered.overview.seen_from(team)
         self.people = People(client)
-        self.answering = Answering(client, offered.naming)
-        self.incidents = IncidentDesk(
+        self.answering = Responder(client, offered.naming)
+        self.incidents = IncidentInteractions(
             offered.incidents,
             database=offered.database,
             overview=overview,
@@ -66,7 +66,7 @@ class Branch:
             clock=offered.clock,
             client=client,
         )
-        self.desk = Desk(
+        self.desk = CommandRouter(
             overview=overview,
             freezer=offered.freezer,
             toggles=offered.toggles,
@@ -76,10 +76,10 @@ class Branch:
             clock=offered.clock,
             incidents=self.incidents,
         )
-        self.home = Home(HomeContents(self.incidents.access, offered.ramps), client, offered.clock)
+        self.home = HomePublisher(HomeContents(self.incidents.access, offered.ramps), client, offered.clock)
 
     async def bring(
-        self, address: Address, reply: Reply, *, replace: bool = False, trigger_id: str | None = None
+        self, address: ReplyTarget, reply: Reply, *, replace: bool = False, trigger_id: str | None = None
     ) -> None:
         """Bring an answer, and show what became of it where a button of a home tab was pressed."""
         await self.answering.send(address, reply, replace=replace, trigger_id=trigger_id)
@@ -87,36 +87,36 @@ class Branch:
             await self.home.pressed(address.user)
 
 
-class Branches:
+class SlackWorkspaces:
     """Finds the branch of a request. Without `clients` every request is the main workspace's."""
 
-    def __init__(self, offered: Offered, client: AsyncWebClient, clients: Clients | None) -> None:
-        self.main = Branch(offered, client, None)
+    def __init__(self, offered: Capabilities, client: AsyncWebClient, clients: Clients | None) -> None:
+        self.main = SlackWorkspace(offered, client, None)
         self._offered = offered
         self._clients = clients if clients is not None and clients.installs else None
-        self._further: dict[str, Branch] = {}
+        self._further: dict[str, SlackWorkspace] = {}
 
-    async def of(self, team: str | None) -> Branch:
-        """Answer the branch of a Slack workspace; raises `Unserved`."""
+    async def of(self, team: str | None) -> SlackWorkspace:
+        """Return the branch of a Slack workspace; raises `WorkspaceNotServedError`."""
         clients = self._clients
         if clients is None:
             return self.main
         if team is None or not await clients.is_installed(team):
             log.info("workspace_not_installed", team=team)
-            raise Unserved(None)
+            raise WorkspaceNotServedError(None)
         if self._offered.overview.catalog.workspace.in_team(team) is not None:
             if team not in self._further:
-                self._further[team] = Branch(self._offered, clients.of(team), team)
+                self._further[team] = SlackWorkspace(self._offered, clients.of(team), team)
             return self._further[team]
         if team == await clients.main_team():
             return self.main
-        raise Unserved(_unnamed(team))
+        raise WorkspaceNotServedError(_unnamed(team))
 
-    def answering(self, team: str | None) -> Answering:
-        """Answer what brings words to people of a workspace, branch or none."""
+    def answering(self, team: str | None) -> Responder:
+        """Return what brings words to people of a workspace, branch or none."""
         if self._clients is None:
             return self.main.answering
-        return Answering(self._clients.of(team), self._offered.naming)
+        return Responder(self._clients.of(team), self._offered.naming)
 
     def stir_homes(self) -> None:
         """Look soon whether home tabs show what is: something was done."""

@@ -6,16 +6,16 @@ id stands before it (`T0123/#releases`). Outbox, leases and incidents' rooms kee
 
 
 def qualified(team: str | None, address: str) -> str:
-    """Answer the address in a workspace, the main one for None; a qualified one stays as it is."""
+    """Return the address in a workspace, the main one for None; a qualified one stays as it is."""
     return address if team is None or "/" in address else f"{team}/{address}"
 
 
 def team_of(address: str) -> str | None:
-    """Answer the workspace that an address names, None for the main one."""
+    """Return the workspace that an address names, None for the main one."""
     team, slash, _ = address.partition("/")
     return team if slash else None
 
 
 def local(address: str) -> str:
-    """Answer the address as it is within its workspace."""
+    """Return the address as it is within its workspace."""
     return address.rpartition("/")[2]

@@ -31,11 +31,11 @@ class TokenError(Exception):
     """A token could not be made or revoked. The message is fit for the person who asked."""
 
 
-class NameTaken(TokenError):
+class TokenNameTakenError(TokenError):
     """The audit log names tokens, so no two ever have the same name."""
 
 
-class NoSuchToken(TokenError):
+class NoSuchTokenError(TokenError):
     """There is no such token, or it was revoked."""
 
 
@@ -55,9 +55,9 @@ class ApiToken:
 async def create(
     connection: AsyncConnection, name: str, rights: Iterable[str], per_minute: int, now: datetime
 ) -> str:
-    """Make a token and answer it, the only time that anybody sees it; raises `NameTaken`."""
+    """Make a token and answer it, the only time that anybody sees it; raises `TokenNameTakenError`."""
     if (await connection.execute(select(exists().where(api_tokens.c.name == name)))).scalar_one():
-        raise NameTaken(f"there is or was a token {name}: choose another name")
+        raise TokenNameTakenError(f"there is or was a token {name}: choose another name")
     key, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
     allowed = sorted(rights)
     await connection.execute(
@@ -66,36 +66,36 @@ async def create(
         )
     )
     made = {"rights": allowed, "per_minute": per_minute}
-    await audit.record(connection, audit.Entry(OPERATOR, "token.created", name, "", after=made), now)
+    await audit.record(connection, audit.AuditEntry(OPERATOR, "token.created", name, "", after=made), now)
     return f"{PREFIX}_{key}_{secret}"
 
 
 async def revoke(connection: AsyncConnection, name: str, now: datetime) -> None:
-    """Put a token out of force for good; raises `NoSuchToken`."""
+    """Put a token out of force for good; raises `NoSuchTokenError`."""
     done = await connection.execute(
         update(api_tokens)
         .where(api_tokens.c.name == name, api_tokens.c.revoked_at.is_(None))
         .values(revoked_at=now)
     )
     if done.rowcount != 1:
-        raise NoSuchToken(f"there is no token {name} in force")
-    await audit.record(connection, audit.Entry(OPERATOR, "token.revoked", name, ""), now)
+        raise NoSuchTokenError(f"there is no token {name} in force")
+    await audit.record(connection, audit.AuditEntry(OPERATOR, "token.revoked", name, ""), now)
 
 
 async def all_of(connection: AsyncConnection) -> Sequence[ApiToken]:
-    """Answer every token, revoked ones too, in the order of their making."""
+    """Return every token, revoked ones too, in the order of their making."""
     query = select(api_tokens).order_by(api_tokens.c.created_at, api_tokens.c.name)
     return [_token(row) for row in await connection.execute(query)]
 
 
 async def any_in_force(connection: AsyncConnection) -> bool:
-    """Answer whether any token would be accepted."""
+    """Return whether any token would be accepted."""
     query = select(exists().where(api_tokens.c.revoked_at.is_(None)))
     return bool((await connection.execute(query)).scalar_one())
 
 
 async def find(connection: AsyncConnection, token: str) -> ApiToken | None:
-    """Answer the token in force that this is; None for any other text."""
+    """Return the token in force that this is; None for any other text."""
     prefix, _, rest = token.partition("_")
     key, _, secret = rest.partition("_")
     if prefix != PREFIX or not key.isalnum() or not key.isascii() or not secret:

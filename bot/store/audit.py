@@ -16,7 +16,7 @@ PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """One deed. `actor` is a Slack user id, `governor` or an API token's name.
 
     `action` is dotted (`service.frozen`), `subject` what it was done to, `service` the service it
@@ -33,16 +33,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AuditRow:
     """An entry as it was written: with its number, its time and its link of the chain."""
 
     id: int
     at: datetime
-    entry: Entry
+    entry: AuditEntry
     hash: str | None = None
 
 
-async def record(connection: AsyncConnection, entry: Entry, now: datetime) -> None:
+async def record(connection: AsyncConnection, entry: AuditEntry, now: datetime) -> None:
     """Write the entry within the caller's transaction, as the last link of the log's chain.
 
     From here to the end of the transaction no other can write to the log, so do slow things before.
@@ -68,8 +68,8 @@ async def read(
     flag: str | None = None,
     after_id: int = 0,
     limit: int = PAGE,
-) -> Sequence[Row]:
-    """Answer at most `limit` rows after row `after_id`, oldest first."""
+) -> Sequence[AuditRow]:
+    """Return at most `limit` rows after row `after_id`, oldest first."""
     query = select(audit).where(audit.c.id > after_id).order_by(audit.c.id).limit(limit)
     if since is not None:
         query = query.where(audit.c.at >= since)
@@ -81,10 +81,10 @@ async def read(
         # What was done to a flag has the subject `FLAG in ENVIRONMENT`.
         query = query.where(audit.c.subject.startswith(f"{flag} in ", autoescape=True))
     return [
-        Row(
+        AuditRow(
             row.id,
             row.at,
-            Entry(row.actor, row.action, row.subject, row.reason, row.service, row.before, row.after),
+            AuditEntry(row.actor, row.action, row.subject, row.reason, row.service, row.before, row.after),
             row.hash,
         )
         for row in await connection.execute(query)

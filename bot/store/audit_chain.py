@@ -26,7 +26,7 @@ _BATCH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ChainHead:
     """The end of the chain: the last row's number and hash."""
 
     row: int
@@ -37,16 +37,16 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class ChainVerified:
     """The chain fits: `rows` in it up to `head`, after `unchained` rows that are older than the chain."""
 
     rows: int
     unchained: int
-    head: Head
+    head: ChainHead
 
 
 @dataclass(frozen=True, slots=True)
-class Tampered:
+class ChainTampered:
     """Row `row` is the first that does not fit to what the chain says; `why` is a sentence."""
 
     row: int
@@ -54,7 +54,7 @@ class Tampered:
 
 
 def link(previous: str, at: datetime, values: Mapping[str, Any]) -> str:
-    """Answer the hash of a row whose predecessor has the hash `previous`; `values` are its columns."""
+    """Return the hash of a row whose predecessor has the hash `previous`; `values` are its columns."""
     # As it will be read back: what JSON has no word for has become text by then.
     content = json.loads(json.dumps({name: values[name] for name in _COVERED}))
     content["at"] = f"{at:%Y-%m-%dT%H:%M:%S.%f%z}"
@@ -78,7 +78,9 @@ async def append(connection: AsyncConnection, at: datetime, values: Mapping[str,
     )
 
 
-async def verify_chain(connection: AsyncConnection, *, earlier: str | None = None) -> Verified | Tampered:
+async def verify_chain(
+    connection: AsyncConnection, *, earlier: str | None = None
+) -> ChainVerified | ChainTampered:
     """Follow the chain from its beginning and answer the first row that does not fit, if any does not.
 
     `earlier` is where the chain ended once, as `ROW:HASH`: that row must still have that hash.
@@ -91,31 +93,35 @@ async def verify_chain(connection: AsyncConnection, *, earlier: str | None = Non
             unchained += 1
         elif row.hash is None or row.hash != link(previous, row.at, row._asdict()):
             after = f"row {last}" if rows else "the beginning of the chain"
-            return Tampered(row.id, f"it was changed or put in, or rows between {after} and it were removed")
+            return ChainTampered(
+                row.id, f"it was changed or put in, or rows between {after} and it were removed"
+            )
         else:
             previous, rows = row.hash, rows + 1
         last = row.id
         if expected is not None and row.id == expected.row:
             seen = row.hash == expected.hash
     if expected is not None and not seen:
-        return Tampered(expected.row, "the chain ended with it once, and now it is another or not there")
-    return await _end(connection, Verified(rows, unchained, Head(last if rows else 0, previous)))
+        return ChainTampered(expected.row, "the chain ended with it once, and now it is another or not there")
+    return await _end(connection, ChainVerified(rows, unchained, ChainHead(last if rows else 0, previous)))
 
 
-async def _end(connection: AsyncConnection, found: Verified) -> Verified | Tampered:
-    kept = await _read_head(connection) or Head(0, BEGINNING)
+async def _end(connection: AsyncConnection, found: ChainVerified) -> ChainVerified | ChainTampered:
+    kept = await _read_head(connection) or ChainHead(0, BEGINNING)
     if found.head != kept:
-        return Tampered(found.head.row, f"the log went on after it until row {kept.row}, which is not there")
+        return ChainTampered(
+            found.head.row, f"the log went on after it until row {kept.row}, which is not there"
+        )
     return found
 
 
-def _earlier(text: str | None) -> Head | None:
+def _earlier(text: str | None) -> ChainHead | None:
     if text is None:
         return None
     row, _, hash_ = text.partition(":")
     if not (row.isascii() and row.isdigit() and len(row) < 19 and len(hash_) == len(BEGINNING)):
         raise ValueError(f"`--head {text}` is not what `governor audit verify` prints: ROW:HASH")
-    return Head(int(row), hash_)
+    return ChainHead(int(row), hash_)
 
 
 async def _rows(connection: AsyncConnection) -> AsyncIterator[Row[Any]]:
@@ -130,7 +136,7 @@ async def _rows(connection: AsyncConnection) -> AsyncIterator[Row[Any]]:
         last = batch[-1].id
 
 
-async def _lock_head(connection: AsyncConnection) -> Head:
+async def _lock_head(connection: AsyncConnection) -> ChainHead:
     head = await _read_head(connection, locked=True)
     if head is None:
         # The first row of all: two replicas may try at once, and only one of them makes the head.
@@ -143,7 +149,7 @@ async def _lock_head(connection: AsyncConnection) -> Head:
     return head
 
 
-async def _read_head(connection: AsyncConnection, *, locked: bool = False) -> Head | None:
+async def _read_head(connection: AsyncConnection, *, locked: bool = False) -> ChainHead | None:
     query = select(audit_head.c.row, audit_head.c.hash).where(audit_head.c.id == _HEAD)
     row = (await connection.execute(query.with_for_update() if locked else query)).one_or_none()
-    return None if row is None else Head(row.row, row.hash)
+    return None if row is None else ChainHead(row.row, row.hash)

@@ -63,7 +63,7 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A consistent view to read from; nothing written in it is kept."""
+        """Open a consistent view to read from; nothing written in it is kept."""
         async with self.engine.connect() as connection:
             yield connection
 
@@ -88,7 +88,7 @@ class Database:
         self._threads.add(connection.driver_connection._thread)  # noqa: SLF001 - the driver offers no way to wait
 
     def insert(self, table: Table) -> sqlite.Insert:
-        """Answer an INSERT that knows `on_conflict_do_…`, in this database's dialect.
+        """Return an INSERT that knows `on_conflict_do_…`, in this database's dialect.
 
         Both dialects' statements have the same methods; the type names one of them.
         """
@@ -98,7 +98,7 @@ class Database:
 
 
 def is_away(error: Exception) -> bool:
-    """Tell whether the database did not answer, whatever was asked of it."""
+    """Return whether the database did not answer, whatever was asked of it."""
     if isinstance(error, DBAPIError):
         return not isinstance(error, IntegrityError | DataError | ProgrammingError)
     return isinstance(error, OSError | TimeoutError | SQLAlchemyTimeout)

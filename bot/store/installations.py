@@ -13,7 +13,7 @@ from sqlalchemy import Row, delete, select, update
 
 from bot.store import audit
 from bot.store.database import Database
-from bot.store.encryption import Seal
+from bot.store.encryption import TokenCipher
 from bot.store.tables.installations import installations, oauth_states
 
 GOVERNOR = "governor"
@@ -39,7 +39,7 @@ class Installation:
 class Installations:
     """Keeps them. All that reads raises `Unreadable` where no key opens what it finds."""
 
-    def __init__(self, database: Database, seal: Seal, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, seal: TokenCipher, now: Callable[[], datetime]) -> None:
         self._database = database
         self._seal = seal
         self._now = now
@@ -54,27 +54,27 @@ class Installations:
             await audit.record(connection, _entry("workspace.installed", installation), self._now())
 
     async def find(self, team_id: str) -> Installation | None:
-        """Answer the installation in a workspace; None where the app is not installed."""
+        """Return the installation in a workspace; None where the app is not installed."""
         async with self._database.reading() as connection:
             query = select(installations).where(installations.c.team_id == team_id)
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else self._installation(row)
 
     async def teams(self) -> dict[str, str]:
-        """Answer the names of the workspaces in which the app is installed, by id."""
+        """Return the names of the workspaces in which the app is installed, by id."""
         query = select(installations.c.team_id, installations.c.team_name).order_by(installations.c.team_id)
         async with self._database.reading() as connection:
             return {row.team_id: row.team_name for row in await connection.execute(query)}
 
     async def expiring(self, within: timedelta) -> Sequence[Installation]:
-        """Answer those whose token expires within that time."""
+        """Return those whose token expires within that time."""
         query = select(installations).where(installations.c.expires_at <= self._now() + within)
         async with self._database.reading() as connection:
             rows = (await connection.execute(query)).all()
         return [self._installation(row) for row in rows]
 
     async def renew(self, old: Installation, token: str, refresh_token: str, expires_at: datetime) -> bool:
-        """Keep another token, unless the app was installed anew or uninstalled meanwhile; answer whether."""
+        """Keep another token, unless the app was installed anew or uninstalled meanwhile; return whether."""
         fresh = replace(old, bot_token=token, refresh_token=refresh_token, expires_at=expires_at)
         rows = installations.c
         statement = update(installations).where(
@@ -86,7 +86,7 @@ class Installations:
             return (await connection.execute(statement.values(self._values(fresh)))).rowcount == 1
 
     async def remove(self, team_id: str, reason: str) -> bool:
-        """Forget an installation, tokens and all; answer whether there was one."""
+        """Forget an installation, tokens and all; return whether there was one."""
         async with self._database.transaction() as connection:
             query = select(installations).where(installations.c.team_id == team_id)
             row = (await connection.execute(query)).one_or_none()
@@ -94,12 +94,12 @@ class Installations:
                 return False
             await connection.execute(delete(installations).where(installations.c.team_id == team_id))
             subject = f"{row.team_name} ({team_id})"
-            entry = audit.Entry(GOVERNOR, "workspace.uninstalled", subject, reason)
+            entry = audit.AuditEntry(GOVERNOR, "workspace.uninstalled", subject, reason)
             await audit.record(connection, entry, self._now())
         return True
 
     async def seal_anew(self) -> int:
-        """Seal everything with the newest key, so that older ones may go; answer how many rows that were."""
+        """Seal everything with the newest key, so that older ones may go; return how many rows that were."""
         async with self._database.transaction(in_turn=False) as connection:
             rows = (await connection.execute(select(installations).with_for_update())).all()
             for row in rows:
@@ -112,7 +112,7 @@ class Installations:
         return len(rows)
 
     async def use_state(self, state: str, expires_at: datetime) -> bool:
-        """Note that a state of the install flow is used up; answer whether this was the first time."""
+        """Note that a state of the install flow is used up; return whether this was the first time."""
         id_ = hashlib.sha256(state.encode()).hexdigest()
         insert = self._database.insert(oauth_states).values(id=id_, expires_at=expires_at)
         async with self._database.transaction(in_turn=False) as connection:
@@ -150,8 +150,8 @@ class Installations:
         )
 
 
-def _entry(action: str, one: Installation) -> audit.Entry:
+def _entry(action: str, one: Installation) -> audit.AuditEntry:
     subject = f"{one.team_name} ({one.team_id})"
-    return audit.Entry(
+    return audit.AuditEntry(
         one.installed_by, action, subject, "installed through Slack", after={"scopes": list(one.scopes)}
     )

@@ -11,7 +11,7 @@ from bot.store.tables.label_values import label_values as table
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LabelValueRow:
     """One value of one document's label; `gone_at` is when it was first missed."""
 
     document: str
@@ -22,16 +22,16 @@ class Row:
     gone_at: datetime | None
 
 
-async def read(database: Database) -> list[Row]:
-    """Answer everything that is known, the longest known first."""
+async def read(database: Database) -> list[LabelValueRow]:
+    """Return everything that is known, the longest known first."""
     async with database.reading() as connection:
-        rows = [Row(*row) for row in await connection.execute(select(table))]
+        rows = [LabelValueRow(*row) for row in await connection.execute(select(table))]
     # Sorted here: databases put letters in orders of their own.
     return sorted(rows, key=lambda row: (row.since, row.value, row.document, row.label))
 
 
 async def write(
-    database: Database, document: str, label: str, rows: Sequence[Row], forgotten: Sequence[str]
+    database: Database, document: str, label: str, rows: Sequence[LabelValueRow], forgotten: Sequence[str]
 ) -> None:
     """Write new and changed rows of one document, and forget values of it: all or nothing."""
     async with database.transaction(in_turn=False) as connection:

@@ -52,7 +52,7 @@ class LeaseTiming:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _ObservedBeat:
     """A beat, and when it was first seen."""
 
     beat: int
@@ -75,7 +75,7 @@ class Leases:
         self._id = ""
         self._held: set[str] = set()
         self._valid_until = inf if database.is_sqlite else 0.0
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _ObservedBeat] = {}
         self._looked_at = 0.0
         self._preferences: dict[str, str] = {}
         # A beat compares what is held with the database: not while a lease is being taken.
@@ -111,11 +111,11 @@ class Leases:
             await self._leave()
 
     def left_s(self, name: str) -> float:
-        """Answer for how many seconds the lease is certainly this replica's; 0 where it is not."""
+        """Return for how many seconds the lease is certainly this replica's; 0 where it is not."""
         return max(0.0, self._valid_until - time.monotonic()) if name in self._held else 0.0
 
     async def may(self, name: str) -> bool:
-        """Answer whether this replica may do the work now; takes the lease if it is free."""
+        """Return whether this replica may do the work now; takes the lease if it is free."""
         return name in await self.take([name])
 
     @asynccontextmanager
@@ -142,7 +142,7 @@ class Leases:
         return frozenset(name for name in names if self.left_s(name) > 0)
 
     async def share(self, names: Collection[str]) -> frozenset[str]:
-        """Answer which of the names are this replica's, all replicas taking about as many.
+        """Return which of the names are this replica's, all replicas taking about as many.
 
         What has become another's by its coming or going is handed over.
         """
@@ -206,7 +206,7 @@ class Leases:
             self._clock.set(now, (asked_at + answered_at) / 2)
 
     async def _count(self, connection: AsyncConnection) -> bool:
-        """Count the beat up; answer whether this replica is still among the living."""
+        """Count the beat up; return whether this replica is still among the living."""
         statement = update(replicas).where(replicas.c.id == self._id).values(beat=replicas.c.beat + 1)
         return (await connection.execute(statement)).rowcount == 1
 
@@ -227,7 +227,7 @@ class Leases:
         self._seen = {
             id_: before[id_]
             if id_ in before and before[id_].beat == beat and not was_away
-            else _Seen(beat, now)
+            else _ObservedBeat(beat, now)
             for id_, beat in beats.items()
         }
         if set(before) != set(self._seen):
@@ -254,7 +254,7 @@ class Leases:
             log.warning("replica_not_signed_off", error=type(error).__name__)
 
     def _preferred(self, name: str) -> str:
-        """Answer the replica that should have the name: rendezvous hashing, so few names ever move."""
+        """Return the replica that should have the name: rendezvous hashing, so few names ever move."""
         if name not in self._preferences:
             self._preferences[name] = max(
                 self._seen or [self._id],

@@ -46,14 +46,14 @@ async def upgrade(url: str) -> None:
 
 
 async def version(database: Database) -> str | None:
-    """Answer the version that the database has; None before the first migration."""
+    """Return the version that the database has; None before the first migration."""
     async with database.reading() as connection:
         return await connection.run_sync(_version)
 
 
 @cache
 def newest_version() -> str:
-    """Answer the version that this program's tables have: each file's name begins with its own."""
+    """Return the version that this program's tables have: each file's name begins with its own."""
     return max(file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*_*.py"))
 
 

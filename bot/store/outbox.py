@@ -29,7 +29,7 @@ Block = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class OutboxMessage:
     """One message to one channel (`#name` or an id, see `addresses.py`).
 
     `event_type` names the occasion, in snake case. `brief` is how it reads in a line (mrkdwn), for messages
@@ -45,22 +45,22 @@ class Message:
     is_bulk: bool = False
 
 
-async def enqueue(connection: AsyncConnection, messages: Iterable[Message], now: datetime) -> int:
-    """Put messages into the outbox within the caller's transaction; answer how many."""
+async def enqueue(connection: AsyncConnection, messages: Iterable[OutboxMessage], now: datetime) -> int:
+    """Put messages into the outbox within the caller's transaction; return how many."""
     rows = [_row(message, now) for message in messages]
     if rows:
         await connection.execute(insert(outbox), rows)
     return len(rows)
 
 
-async def enqueue_tracked(connection: AsyncConnection, message: Message, now: datetime) -> str:
-    """Put one message into the outbox within the caller's transaction; answer its key, for `delivery_of`."""
+async def enqueue_tracked(connection: AsyncConnection, message: OutboxMessage, now: datetime) -> str:
+    """Put one message into the outbox within the caller's transaction; return its key, for `delivery_of`."""
     row = _row(message, now)
     await connection.execute(insert(outbox), [row])
     return str(row["key"])
 
 
-def _row(message: Message, now: datetime) -> dict[str, object]:
+def _row(message: OutboxMessage, now: datetime) -> dict[str, object]:
     return {
         "key": str(uuid.uuid4()),
         "channel": message.channel,
@@ -75,7 +75,7 @@ def _row(message: Message, now: datetime) -> dict[str, object]:
     }
 
 
-class State(StrEnum):
+class DeliveryState(StrEnum):
     """How far a message has come."""
 
     WAITING = "waiting"
@@ -84,24 +84,24 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-_UNDONE = (State.WAITING, State.SENDING)
+_UNDONE = (DeliveryState.WAITING, DeliveryState.SENDING)
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
+class QueuedMessage:
     """A message as it lies in the outbox. `key` tells it from all others, in Slack too."""
 
     id: int
     key: str
-    message: Message
-    state: State
+    message: OutboxMessage
+    state: DeliveryState
     created_at: datetime
     first_attempt_at: datetime | None
     attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MessageLocation:
     """Where a message stands in Slack: the channel's id and the message's `ts`."""
 
     channel_id: str
@@ -109,11 +109,11 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DeliveryOutcome:
     """What became of one message: its state, its place once it is sent, the last error."""
 
-    state: State
-    place: Place | None
+    state: DeliveryState
+    place: MessageLocation | None
     error: str | None = None
 
 
@@ -126,7 +126,7 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
-class Failing:
+class FailingChannel:
     """A channel that takes no messages: the last error, how many were lost to it since the last success."""
 
     error: str
@@ -135,38 +135,40 @@ class Failing:
 
 
 async def read_backlog(connection: AsyncConnection) -> Backlog:
-    """Answer what is not sent yet."""
+    """Return what is not sent yet."""
     oldest = func.min(outbox.c.created_at)
     query = select(outbox.c.channel, func.count(), oldest).where(outbox.c.state.in_(_UNDONE))
     rows = (await connection.execute(query.group_by(outbox.c.channel))).all()
     return Backlog({channel: count for channel, count, _ in rows}, min((at for *_, at in rows), default=None))
 
 
-async def first_undone(connection: AsyncConnection, channel: str) -> Queued | None:
-    """Answer the channel's oldest message that is neither sent nor failed: the only one that may go."""
+async def first_undone(connection: AsyncConnection, channel: str) -> QueuedMessage | None:
+    """Return the channel's oldest message that is neither sent nor failed: the only one that may go."""
     query = select(outbox).where(outbox.c.channel == channel, outbox.c.state.in_(_UNDONE))
     row = (await connection.execute(query.order_by(outbox.c.id).limit(1))).one_or_none()
     return None if row is None else _queued(row)
 
 
-async def first_of_a_kind(connection: AsyncConnection, first: Queued, limit: int) -> Sequence[Queued]:
-    """Answer a channel's messages from its first undone one on, up to the first that is in another state."""
+async def first_of_a_kind(
+    connection: AsyncConnection, first: QueuedMessage, limit: int
+) -> Sequence[QueuedMessage]:
+    """Return a channel's messages from its first undone one on, up to the first that is in another state."""
     rest = (outbox.c.channel == first.message.channel) & outbox.c.state.in_(_UNDONE)
     query = select(outbox).where(rest, outbox.c.id >= first.id).order_by(outbox.c.id).limit(limit)
     rows = [_queued(row) for row in await connection.execute(query)]
     return list(itertools.takewhile(lambda row: row.state is first.state, rows))
 
 
-async def claim(connection: AsyncConnection, queued: Queued, now: datetime) -> bool:
-    """Set a waiting message to `sending`, its next attempt; answer whether it was still waiting.
+async def claim(connection: AsyncConnection, queued: QueuedMessage, now: datetime) -> bool:
+    """Set a waiting message to `sending`, its next attempt; return whether it was still waiting.
 
     Of several who try, one gets it; a row that another's transaction holds is left to that one.
     """
-    free = _attempt(queued).where(outbox.c.state == State.WAITING)
+    free = _attempt(queued).where(outbox.c.state == DeliveryState.WAITING)
     skipping = select(outbox.c.id).where(outbox.c.id == queued.id).with_for_update(skip_locked=True)
     claimed = await connection.execute(
         free.where(outbox.c.id.in_(skipping)).values(
-            state=State.SENDING,
+            state=DeliveryState.SENDING,
             attempts=outbox.c.attempts + 1,
             first_attempt_at=queued.first_attempt_at or now,
         )
@@ -174,20 +176,24 @@ async def claim(connection: AsyncConnection, queued: Queued, now: datetime) -> b
     return claimed.rowcount == 1
 
 
-async def put_back(connection: AsyncConnection, queued: Queued, error: str) -> None:
+async def put_back(connection: AsyncConnection, queued: QueuedMessage, error: str) -> None:
     """Let a message wait again that is known not to have arrived by this attempt; `error` says why."""
     await connection.execute(
-        _attempt(queued).where(outbox.c.state == State.SENDING).values(state=State.WAITING, error=error)
+        _attempt(queued)
+        .where(outbox.c.state == DeliveryState.SENDING)
+        .values(state=DeliveryState.WAITING, error=error)
     )
 
 
-async def mark_sent(connection: AsyncConnection, queued: Queued, place: Place, now: datetime) -> None:
+async def mark_sent(
+    connection: AsyncConnection, queued: QueuedMessage, place: MessageLocation, now: datetime
+) -> None:
     """Write down that and where a message arrived, by whichever attempt."""
     await connection.execute(
         update(outbox)
         .where(outbox.c.id == queued.id, outbox.c.state.in_(_UNDONE))
         .values(
-            state=State.SENT,
+            state=DeliveryState.SENT,
             sent_at=now,
             channel_id=place.channel_id,
             ts=place.ts,
@@ -196,23 +202,23 @@ async def mark_sent(connection: AsyncConnection, queued: Queued, place: Place, n
     )
 
 
-async def mark_failed(connection: AsyncConnection, queued: Queued, error: str) -> bool:
-    """Give a message up; answer whether this error is new to its channel since the last success."""
+async def mark_failed(connection: AsyncConnection, queued: QueuedMessage, error: str) -> bool:
+    """Return a message up; return whether this error is new to its channel since the last success."""
     known = _failed_since_success(queued.message.channel).where(outbox.c.error == error)
     is_known = (await connection.execute(select(known.exists()))).scalar_one()
     done = await connection.execute(
-        _attempt(queued).where(outbox.c.state.in_(_UNDONE)).values(state=State.FAILED, error=error)
+        _attempt(queued).where(outbox.c.state.in_(_UNDONE)).values(state=DeliveryState.FAILED, error=error)
     )
     return done.rowcount == 1 and not is_known
 
 
-async def read_failing(connection: AsyncConnection) -> Mapping[str, Failing]:
-    """Answer the channels whose last message failed."""
+async def read_failing(connection: AsyncConnection) -> Mapping[str, FailingChannel]:
+    """Return the channels whose last message failed."""
     query = _failed_since_success().order_by(outbox.c.id)
-    failing: dict[str, Failing] = {}
+    failing: dict[str, FailingChannel] = {}
     for row in await connection.execute(query):
         before = failing.get(row.channel)
-        failing[row.channel] = Failing(
+        failing[row.channel] = FailingChannel(
             row.error,
             before.messages + 1 if before else 1,
             before.since if before else row.created_at,
@@ -220,55 +226,55 @@ async def read_failing(connection: AsyncConnection) -> Mapping[str, Failing]:
     return failing
 
 
-async def last_place(connection: AsyncConnection, channel: str) -> Place | None:
-    """Answer where the last message to the channel arrived."""
+async def last_place(connection: AsyncConnection, channel: str) -> MessageLocation | None:
+    """Return where the last message to the channel arrived."""
     query = select(outbox.c.channel_id, outbox.c.ts).where(
-        outbox.c.channel == channel, outbox.c.state == State.SENT
+        outbox.c.channel == channel, outbox.c.state == DeliveryState.SENT
     )
     row = (await connection.execute(query.order_by(outbox.c.id.desc()).limit(1))).one_or_none()
-    return None if row is None else Place(row.channel_id, row.ts)
+    return None if row is None else MessageLocation(row.channel_id, row.ts)
 
 
 async def was_busy(connection: AsyncConnection, channel: str, since: datetime) -> bool:
-    """Answer whether a message to the channel was attempted at or after that time."""
+    """Return whether a message to the channel was attempted at or after that time."""
     undone = outbox.c.state.in_(_UNDONE) & (outbox.c.attempts > 0)
     query = select(outbox.c.id).where(outbox.c.channel == channel, or_(outbox.c.sent_at >= since, undone))
     return (await connection.execute(query.limit(1))).first() is not None
 
 
-async def delivery_of(connection: AsyncConnection, key: str) -> Delivery | None:
-    """Answer what became of the message with this key; None for an unknown one."""
+async def delivery_of(connection: AsyncConnection, key: str) -> DeliveryOutcome | None:
+    """Return what became of the message with this key; None for an unknown one."""
     columns = (outbox.c.state, outbox.c.channel, outbox.c.channel_id, outbox.c.ts, outbox.c.error)
     query = select(*columns).where(outbox.c.key == key)
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         return None
-    place = Place(qualified(team_of(row.channel), row.channel_id), row.ts) if row.ts else None
-    return Delivery(State(row.state), place, row.error)
+    place = MessageLocation(qualified(team_of(row.channel), row.channel_id), row.ts) if row.ts else None
+    return DeliveryOutcome(DeliveryState(row.state), place, row.error)
 
 
-def _attempt(queued: Queued) -> Update:
-    """Answer the beginning of a change to a message that nobody has attempted since."""
+def _attempt(queued: QueuedMessage) -> Update:
+    """Return the beginning of a change to a message that nobody has attempted since."""
     return update(outbox).where(outbox.c.id == queued.id, outbox.c.attempts == queued.attempts)
 
 
 def _failed_since_success(channel: str | None = None) -> Select[tuple[str, str, datetime]]:
     later = outbox.alias()
     succeeded = exists().where(
-        later.c.channel == outbox.c.channel, later.c.state == State.SENT, later.c.id > outbox.c.id
+        later.c.channel == outbox.c.channel, later.c.state == DeliveryState.SENT, later.c.id > outbox.c.id
     )
     query = select(outbox.c.channel, outbox.c.error, outbox.c.created_at).where(
-        outbox.c.state == State.FAILED, ~succeeded
+        outbox.c.state == DeliveryState.FAILED, ~succeeded
     )
     return query if channel is None else query.where(outbox.c.channel == channel)
 
 
-def _queued(row: Row[Any]) -> Queued:
-    return Queued(
+def _queued(row: Row[Any]) -> QueuedMessage:
+    return QueuedMessage(
         row.id,
         row.key,
-        Message(row.channel, row.event_type, row.text, row.blocks, row.brief, row.is_bulk),
-        State(row.state),
+        OutboxMessage(row.channel, row.event_type, row.text, row.blocks, row.brief, row.is_bulk),
+        DeliveryState(row.state),
         row.created_at,
         row.first_attempt_at,
         row.attempts,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bot.budgets.budget import (
     NO_EVENTS,
     Budget,
-    Events,
+    EventCounts,
     SloState,
     allowed_minutes,
     assess,
@@ -25,7 +25,7 @@ from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
 from tests.support.values import DAY, HOUR, NOW, budget, slo
 
 EVENTS = st.builds(
-    lambda total, share: Events(total * share, total),
+    lambda total, share: EventCounts(total * share, total),
     st.floats(0, 1e15).filter(lambda total: total == 0 or total > 1e-300),
     st.floats(0, 1, allow_subnormal=False),
 )
@@ -43,13 +43,13 @@ def test_a_budget_in_minutes_of_full_outage(objective: float, days: int, minutes
 
 def test_fifteen_minutes_down_in_a_week_overspend_by_almost_five() -> None:
     promised = slo(window=RollingWindow(7 * DAY))
-    week = Events(15, 7 * 24 * 60)
+    week = EventCounts(15, 7 * 24 * 60)
     found = assess(promised, events=week, recent={}, as_of=NOW)
     assert found.remaining_minutes == pytest.approx(-4.92)
 
 
 def test_the_reference_figures() -> None:
-    events = Events(2_000, 1_001_000)
+    events = EventCounts(2_000, 1_001_000)
     assert remaining(events, 0.999) == pytest.approx(-0.998002, abs=1e-6)
     assert burn_rate(events, 0.999) == pytest.approx(1.998, abs=1e-4)
 
@@ -61,8 +61,8 @@ def test_burn_alerts_spend_what_the_workbook_says(burn: float, length: timedelta
     rate = 100.0
     month, window = 30 * DAY / HOUR * rate, length / HOUR * rate
     bad = burn * 0.001 * window
-    assert burn_rate(Events(bad, window), 0.999) == pytest.approx(burn)
-    left = remaining(Events(bad, month), 0.999)
+    assert burn_rate(EventCounts(bad, window), 0.999) == pytest.approx(burn)
+    left = remaining(EventCounts(bad, month), 0.999)
     assert left == pytest.approx(1 - spent)
 
 
@@ -76,21 +76,21 @@ def test_without_events_there_is_no_figure() -> None:
 @pytest.mark.parametrize(
     ("events", "stale", "invalid", "state"),
     [
-        (Events(1, 100), False, False, SloState.OK),
-        (Events(1, 100), True, False, SloState.STALE),
+        (EventCounts(1, 100), False, False, SloState.OK),
+        (EventCounts(1, 100), True, False, SloState.STALE),
         (NO_EVENTS, True, False, SloState.STALE),
         (None, False, False, SloState.NO_DATA),
         (None, True, False, SloState.NO_DATA),
         (None, False, True, SloState.INVALID),
-        (Events(1, 100), True, True, SloState.INVALID),
-        (Events(101, 100), False, False, SloState.INVALID),
-        (Events(-1, 100), False, False, SloState.INVALID),
-        (Events(math.nan, 100), False, False, SloState.INVALID),
-        (Events(1, math.inf), False, False, SloState.INVALID),
+        (EventCounts(1, 100), True, True, SloState.INVALID),
+        (EventCounts(101, 100), False, False, SloState.INVALID),
+        (EventCounts(-1, 100), False, False, SloState.INVALID),
+        (EventCounts(math.nan, 100), False, False, SloState.INVALID),
+        (EventCounts(1, math.inf), False, False, SloState.INVALID),
     ],
 )
 def test_each_state_is_told_honestly(
-    events: Events | None, stale: bool, invalid: bool, state: SloState
+    events: EventCounts | None, stale: bool, invalid: bool, state: SloState
 ) -> None:
     found = assess(slo(), events=events, recent={}, as_of=NOW, stale=stale, invalid=invalid)
     assert found.state is state
@@ -98,7 +98,7 @@ def test_each_state_is_told_honestly(
 
 
 @given(events=EVENTS, objective=OBJECTIVES, hour=EVENTS)
-def test_no_figure_is_ever_nan_or_infinite(events: Events, objective: float, hour: Events) -> None:
+def test_no_figure_is_ever_nan_or_infinite(events: EventCounts, objective: float, hour: EventCounts) -> None:
     found = assess(slo(objective=objective), events=events, recent={HOUR: hour}, as_of=NOW)
     figures = [
         found.sli,
@@ -114,7 +114,7 @@ def test_no_figure_is_ever_nan_or_infinite(events: Events, objective: float, hou
 
 @given(bad=st.floats(), total=st.floats())
 def test_whatever_is_counted_the_answer_is_finite_or_invalid(bad: float, total: float) -> None:
-    events = Events(bad, total)
+    events = EventCounts(bad, total)
     found = assess(slo(), events=events, recent={}, as_of=NOW)
     if found.state is SloState.INVALID:
         assert not is_valid(events)
@@ -123,7 +123,9 @@ def test_whatever_is_counted_the_answer_is_finite_or_invalid(bad: float, total: 
 
 
 @given(events=EVENTS, objective=OBJECTIVES)
-def test_remaining_and_burn_over_the_whole_window_are_one_thing(events: Events, objective: float) -> None:
+def test_remaining_and_burn_over_the_whole_window_are_one_thing(
+    events: EventCounts, objective: float
+) -> None:
     left, burn = remaining(events, objective), burn_rate(events, objective)
     if left is not None and burn is not None:
         assert 1 - left == pytest.approx(burn, rel=1e-6, abs=1e-9)
@@ -153,7 +155,7 @@ def test_an_end_lies_in_the_future(left: float, burn: float) -> None:
 
 
 def test_a_burn_down_goes_from_all_to_what_remains() -> None:
-    assert burn_down([0, 5, 5], Events(10, 10_000), 0.999) == pytest.approx([1, 1, 0.5, 0])
+    assert burn_down([0, 5, 5], EventCounts(10, 10_000), 0.999) == pytest.approx([1, 1, 0.5, 0])
     assert burn_down([], NO_EVENTS, 0.999) == []
 
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bot.budgets.budget import NO_EVENTS, Events, SloState
-from bot.budgets.collector import Collector, Progress
-from bot.budgets.ledger.ledger import Fault, Ledger, PushedEvent
+from bot.budgets.budget import NO_EVENTS, EventCounts, SloState
+from bot.budgets.collector import Collector, ReadProgress
+from bot.budgets.ledger.ledger import Ledger, PushedEvent, ReadFault
 from bot.budgets.read_plan import SHORT_OVERLAP
-from bot.budgets.source import InvalidAnswer, SourceRefused, SourceUnavailable
+from bot.budgets.source import InvalidAnswerError, SourceRefusedError, SourceUnavailableError
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, Slo
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from bot.store.database import Database
@@ -21,7 +21,7 @@ from tests.support.values import DAY, HOUR, MINUTE, NOW, prometheus_sli, slo
 
 SECOND = timedelta(seconds=1)
 MONTHLY = slo(sli=prometheus_sli())
-DOWN = SourceUnavailable("nobody answers")
+DOWN = SourceUnavailableError("nobody answers")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def collector(ledger: Ledger, source: CountingSource) -> Collector:
     return Collector(ledger, {"prometheus": source}, retry_wait=timedelta())
 
 
-async def counted(ledger: Ledger, span: Span, now: datetime, of: Slo = MONTHLY) -> Events:
+async def counted(ledger: Ledger, span: Span, now: datetime, of: Slo = MONTHLY) -> EventCounts:
     return (await ledger.counts(of, [span], now))[0]
 
 
@@ -127,7 +127,7 @@ async def test_a_failed_chunk_keeps_those_before_it(
     source.failure, source.fails_before = DOWN, NOW - 20 * DAY
     await collector.collect([MONTHLY], NOW, MINUTE)
     state = await ledger.state(MONTHLY)
-    assert state.fault is Fault.NO_DATA
+    assert state.fault is ReadFault.NO_DATA
     assert state.filled_from is not None
     assert NOW - 30 * DAY < state.filled_from <= NOW - 11 * DAY
     assert state.filled_to == NOW
@@ -161,7 +161,7 @@ async def test_a_passing_fault_is_tried_again_but_a_refusal_is_not(
     source.failure = DOWN
     await collector.collect([MONTHLY], NOW, MINUTE)
     assert source.attempts == 3
-    source.failure = SourceRefused("no such metric")
+    source.failure = SourceRefusedError("no such metric")
     await collector.collect([MONTHLY], NOW, MINUTE)
     assert source.attempts == 4
     budget = await assessed(ledger, MONTHLY, NOW)
@@ -171,7 +171,7 @@ async def test_a_passing_fault_is_tried_again_but_a_refusal_is_not(
 async def test_an_impossible_answer_makes_the_slo_invalid(
     collector: Collector, ledger: Ledger, source: CountingSource
 ) -> None:
-    source.failure = InvalidAnswer("there are more good events than events in all")
+    source.failure = InvalidAnswerError("there are more good events than events in all")
     await collector.collect([MONTHLY], NOW, MINUTE)
     assert (await assessed(ledger, MONTHLY, NOW)).state is SloState.INVALID
     source.failure = None
@@ -208,7 +208,7 @@ async def test_nothing_read_for_three_intervals_is_stale(collector: Collector, l
 async def test_progress_is_seen_while_the_history_is_read(
     collector: Collector, source: CountingSource
 ) -> None:
-    seen: list[Progress] = []
+    seen: list[ReadProgress] = []
     read = source.read_together
 
     async def watched(*question: object) -> object:

@@ -9,7 +9,13 @@ import pytest
 from bot.budgets.budget import SloState
 from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.source import Bucket, InvalidAnswer, SourceError, SourceRefused, SourceUnavailable
+from bot.budgets.source import (
+    Bucket,
+    InvalidAnswerError,
+    SourceError,
+    SourceRefusedError,
+    SourceUnavailableError,
+)
 from bot.catalog.slo import CounterSli, Sli, Slo
 from bot.catalog.window import RollingWindow, Span
 from tests.support.formula_source import CountingSource, assessed, truth
@@ -27,7 +33,7 @@ class PickySource(CountingSource):
     def __init__(self) -> None:
         super().__init__()
         self.spoilers: set[Sli] = set()
-        self.refusal: SourceError = InvalidAnswer("the answer holds NaN")
+        self.refusal: SourceError = InvalidAnswerError("the answer holds NaN")
         self.most = 1_000
         self.sizes: list[int] = []
         self.gate: asyncio.Event | None = None
@@ -70,7 +76,7 @@ async def test_all_are_counted_with_one_question_a_stretch(
 
 
 @pytest.mark.parametrize(
-    "refusal", [InvalidAnswer("NaN"), SourceRefused("no"), SourceUnavailable("status 500")]
+    "refusal", [InvalidAnswerError("NaN"), SourceRefusedError("no"), SourceUnavailableError("status 500")]
 )
 async def test_one_that_cannot_be_answered_stands_alone(
     collector: Collector, ledger: Ledger, source: PickySource, refusal: SourceError
@@ -86,7 +92,9 @@ async def test_one_that_cannot_be_answered_stands_alone(
     assert {size for size in source.sizes if size > 1} == {7}
 
 
-@pytest.mark.parametrize("refusal", [SourceRefused("too many samples"), SourceUnavailable("timed out")])
+@pytest.mark.parametrize(
+    "refusal", [SourceRefusedError("too many samples"), SourceUnavailableError("timed out")]
+)
 async def test_a_source_that_cannot_answer_for_so_many_is_asked_for_fewer(
     collector: Collector, ledger: Ledger, source: PickySource, refusal: SourceError
 ) -> None:
@@ -106,7 +114,7 @@ async def test_a_source_that_is_away_is_not_asked_for_each(
     collector: Collector, ledger: Ledger, source: PickySource
 ) -> None:
     source.most, source.spoilers = 0, {each.sli for each in SLOS}
-    source.refusal = SourceUnavailable("nobody answers")
+    source.refusal = SourceUnavailableError("nobody answers")
     await collector.collect(SLOS, NOW, MINUTE)
     assert await states(ledger, SLOS) == {SloState.NO_DATA}
     assert source.sizes == [8, 8, 8, 1, 1]

@@ -2,15 +2,15 @@
 
 from datetime import timedelta
 
-from bot.budgets.budget import NO_EVENTS, Events, recovers_at
+from bot.budgets.budget import NO_EVENTS, EventCounts, recovers_at
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
 from tests.support.values import DAY, HOUR, NOW, slo
 
 # Ten days of 1,000 events a day; on the third, three days after which seven are left, 30 of them failed.
 WINDOW = RollingWindow(10 * DAY)
 DAYS = [NOW - day * DAY for day in range(9, -1, -1)]
-AGING = [(ended, Events(30.0 if index == 2 else 0.0, 1_000)) for index, ended in enumerate(DAYS)]
-STEADY = Events(0, 1_000 / 24)
+AGING = [(ended, EventCounts(30.0 if index == 2 else 0.0, 1_000)) for index, ended in enumerate(DAYS)]
+STEADY = EventCounts(0, 1_000 / 24)
 PROMISE = slo(objective=0.999, window=WINDOW)
 
 
@@ -20,12 +20,12 @@ def test_a_budget_recovers_when_the_errors_have_left_the_window() -> None:
 
 
 def test_it_does_not_while_it_burns_on() -> None:
-    burning = Events(1, 1_000 / 24)
+    burning = EventCounts(1, 1_000 / 24)
     assert recovers_at(PROMISE, AGING, hourly=burning, target=0.1, now=NOW) is None
 
 
 def test_it_does_where_what_goes_on_is_within_the_budget() -> None:
-    mild = Events(0.0004 * 1_000 / 24, 1_000 / 24)
+    mild = EventCounts(0.0004 * 1_000 / 24, 1_000 / 24)
     assert recovers_at(PROMISE, AGING, hourly=mild, target=0.5, now=NOW) == NOW + 3 * DAY
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.budgets.ledger.rollups import base_width, seconds
-from bot.budgets.ledger.state import Fault, LedgerState
+from bot.budgets.ledger.state import LedgerState, ReadFault
 from bot.budgets.read_plan import Read, edge_to_refine, is_ahead, plan_reads
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span
 from tests.support.values import DAY, HOUR, MINUTE, NOW
@@ -19,7 +19,7 @@ MONTH = RollingWindow(30 * DAY)
 SHORT = RollingWindow(HOUR)
 
 
-def filled(start: datetime, end: datetime, *, fault: Fault | None = None) -> LedgerState:
+def filled(start: datetime, end: datetime, *, fault: ReadFault | None = None) -> LedgerState:
     return LedgerState(filled_from=start, filled_to=end, base=60, fault=fault)
 
 
@@ -72,7 +72,7 @@ def test_a_sample_that_is_five_minutes_late_is_read_within_five_minutes_and_an_i
 
 def test_nothing_is_asked_twice_within_a_bucket_but_after_a_failure() -> None:
     assert plan_reads(filled(NOW - 30 * DAY, NOW), MONTH, NOW + 59 * SECOND, 60) == []
-    again = plan_reads(filled(NOW - 30 * DAY, NOW, fault=Fault.INVALID), MONTH, NOW + 59 * SECOND, 60)
+    again = plan_reads(filled(NOW - 30 * DAY, NOW, fault=ReadFault.INVALID), MONTH, NOW + 59 * SECOND, 60)
     assert again == [Read(Span(NOW - 10 * MINUTE, NOW), MINUTE)]
 
 

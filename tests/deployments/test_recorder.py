@@ -27,7 +27,7 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
 
 
 async def frozen(whole: Whole, kind: HoldKind = HoldKind.PERSON) -> datetime:
-    """Put a hold on checkout ten minutes ago; answer the time five minutes ago, when it lay there."""
+    """Put a hold on checkout ten minutes ago; return the time five minutes ago, when it lay there."""
     ago = whole.governor.clock.now() - 10 * MINUTE
     service = whole.governor.watcher.current.services["checkout"]
     await whole.governor.freezer.place(
@@ -37,13 +37,13 @@ async def frozen(whole: Whole, kind: HoldKind = HoldKind.PERSON) -> datetime:
 
 
 def deployed(begun: datetime, *, of: dict[str, Any] | None = None, **status: object) -> dict[str, Any]:
-    """Answer GitHub's event of a deployment that began then and ended a minute later."""
+    """Return GitHub's event of a deployment that began then and ended a minute later."""
     times = {"created_at": instant(begun)} | (of or {})
     return delivery(of=times, created_at=instant(begun + MINUTE), **status)
 
 
 async def tellings(whole: Whole) -> dict[str, list[Message]]:
-    """Wait until everything is sent; answer what the channels were told of bypasses."""
+    """Wait until everything is sent; return what the channels were told of bypasses."""
 
     async def unsent() -> int:
         async with whole.governor.database.reading() as connection:
@@ -57,7 +57,7 @@ async def tellings(whole: Whole) -> dict[str, list[Message]]:
     }
 
 
-async def audited(whole: Whole) -> list[audit.Entry]:
+async def audited(whole: Whole) -> list[audit.AuditEntry]:
     async with whole.governor.database.reading() as connection:
         rows = await audit.read(connection, service="checkout")
     return [row.entry for row in rows if row.entry.action == "freeze.bypassed"]

@@ -10,10 +10,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import SystemClock
 from bot.diagnostics.doctor import examine
-from bot.diagnostics.findings import Finding, State
-from bot.diagnostics.slack_checks import Checkup
-from bot.sandbox.fake_slack.fault_injection import Fault
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.diagnostics.findings import Finding, FindingState
+from bot.diagnostics.slack_checks import SlackChecks
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.settings import Settings
 from bot.slack.manifest import manifest
@@ -23,13 +23,13 @@ from tests.support.servers import free_port
 
 
 @pytest.fixture
-async def slack() -> AsyncIterator[SandboxServer]:
-    async with SandboxServer(manifest=manifest("https://governor.example")) as slack:
+async def slack() -> AsyncIterator[FakeSlackServer]:
+    async with FakeSlackServer(manifest=manifest("https://governor.example")) as slack:
         yield slack
 
 
 @pytest.fixture
-async def settings(slack: SandboxServer, tmp_path: Path) -> Settings:
+async def settings(slack: FakeSlackServer, tmp_path: Path) -> Settings:
     (tmp_path / "all.yaml").write_text(POLICIES)
     url = f"sqlite+aiosqlite:///{tmp_path}/governor.db"
     await upgrade(url)
@@ -45,24 +45,24 @@ async def settings(slack: SandboxServer, tmp_path: Path) -> Settings:
 
 
 def faults(found: list[Finding]) -> list[tuple[str, str]]:
-    assert all(one.fix for one in found if one.state is State.FAULT)
-    return [(one.check, one.subject) for one in found if one.state is State.FAULT]
+    assert all(one.fix for one in found if one.state is FindingState.FAULT)
+    return [(one.check, one.subject) for one in found if one.state is FindingState.FAULT]
 
 
 async def test_a_whole_installation_has_no_faults(settings: Settings) -> None:
     found = await examine(settings)
     assert faults(found) == []
-    looked_at = {one.check for one in found if one.state is State.OK}
+    looked_at = {one.check for one in found if one.state is FindingState.OK}
     assert {"policies", "database", "token", "scopes", "clock", "channels", "groups", "flags"} <= looked_at
 
 
 async def test_a_wrong_token_is_one_fault_and_slack_is_asked_no_more(
-    settings: Settings, slack: SandboxServer
+    settings: Settings, slack: FakeSlackServer
 ) -> None:
     slack.web_api.token = "xoxb-another"
     found = await examine(settings)
     assert faults(found) == [("token", "SLACK_BOT_TOKEN")]
-    assert "invalid_auth" in next(one.detail for one in found if one.state is State.FAULT)
+    assert "invalid_auth" in next(one.detail for one in found if one.state is FindingState.FAULT)
 
 
 async def test_missing_credentials_are_named(settings: Settings) -> None:
@@ -73,9 +73,9 @@ async def test_missing_credentials_are_named(settings: Settings) -> None:
     ]
 
 
-async def test_a_message_that_slack_refuses_is_named(settings: Settings, slack: SandboxServer) -> None:
+async def test_a_message_that_slack_refuses_is_named(settings: Settings, slack: FakeSlackServer) -> None:
     fine = next(one for one in await examine(settings) if one.check == "blocks")
-    assert (fine.state, fine.subject) == (State.OK, "messages")
+    assert (fine.state, fine.subject) == (FindingState.OK, "messages")
     for error in ("invalid_blocks", "invalid_arguments"):
         slack.faults.refuse("blocks.validate", error)
     found = await examine(settings)
@@ -84,21 +84,21 @@ async def test_a_message_that_slack_refuses_is_named(settings: Settings, slack: 
 
 
 async def test_a_slack_that_throttles_or_knows_no_validation_is_no_fault_of_the_messages(
-    settings: Settings, slack: SandboxServer
+    settings: Settings, slack: FakeSlackServer
 ) -> None:
     slack.faults.refuse("blocks.validate", "unknown_method")
     (skipped,) = [one for one in await examine(settings) if one.check == "blocks"]
-    assert (skipped.state, skipped.detail) == (State.SKIPPED, "this Slack has no blocks.validate")
-    slack.faults.once(Fault.RATE_LIMITED, "blocks.validate")
+    assert (skipped.state, skipped.detail) == (FindingState.SKIPPED, "this Slack has no blocks.validate")
+    slack.faults.once(InjectedFault.RATE_LIMITED, "blocks.validate")
     (skipped,) = [one for one in await examine(settings) if one.check == "blocks"]
-    assert skipped.state is State.SKIPPED
+    assert skipped.state is FindingState.SKIPPED
     assert "not looked at" in skipped.detail
 
 
 async def test_missing_scopes_are_named(tmp_path: Path, settings: Settings) -> None:
     lean = manifest("https://governor.example")
     lean["oauth_config"]["scopes"]["bot"].remove("channels:join")
-    async with SandboxServer(manifest=lean) as slack:
+    async with FakeSlackServer(manifest=lean) as slack:
         chosen = settings.model_copy(update={"slack_api_url": slack.api_url})
         slack.web_api.token = settings.slack_bot_token.get_secret_value()  # type: ignore[union-attr]
         found = await examine(chosen)
@@ -106,7 +106,7 @@ async def test_missing_scopes_are_named(tmp_path: Path, settings: Settings) -> N
     assert "channels:join" in next(one.detail for one in found if one.check == "scopes")
 
 
-async def test_channels_that_the_bot_is_not_in_are_named(settings: Settings, slack: SandboxServer) -> None:
+async def test_channels_that_the_bot_is_not_in_are_named(settings: Settings, slack: FakeSlackServer) -> None:
     text = (settings.policies_dir / "all.yaml").read_text()
     (settings.policies_dir / "all.yaml").write_text(
         text.replace('"#releases"', '"#nowhere"').replace('"#checkout"', '"#general"')
@@ -118,7 +118,7 @@ async def test_channels_that_the_bot_is_not_in_are_named(settings: Settings, sla
 
 
 async def test_groups_and_people_that_are_not_there_are_named(
-    settings: Settings, slack: SandboxServer
+    settings: Settings, slack: FakeSlackServer
 ) -> None:
     text = (settings.policies_dir / "all.yaml").read_text()
     (settings.policies_dir / "all.yaml").write_text(
@@ -130,7 +130,7 @@ async def test_groups_and_people_that_are_not_there_are_named(
 
 
 async def test_channels_that_give_rights_are_read_as_the_bot_will_read_them(
-    settings: Settings, slack: SandboxServer
+    settings: Settings, slack: FakeSlackServer
 ) -> None:
     hidden = slack.workspace.create_channel("oncall", "U0SAM", kind="private")
     text = (settings.policies_dir / "all.yaml").read_text()
@@ -144,7 +144,7 @@ async def test_channels_that_give_rights_are_read_as_the_bot_will_read_them(
     assert "anyone may join" in everybody.detail
     hidden.members.append(BOT_USER_ID)
     seen = next(one for one in await examine(settings) if one.subject == "#oncall")
-    assert (seen.state, seen.detail) == (State.OK, "2 people")
+    assert (seen.state, seen.detail) == (FindingState.OK, "2 people")
 
 
 async def test_sources_are_asked_once_each(settings: Settings) -> None:
@@ -188,11 +188,15 @@ async def test_broken_policies_are_named(settings: Settings) -> None:
     assert {check for check, _ in faults(found)} == {"policies"}
 
 
-@pytest.mark.parametrize(("ahead", "state"), [(5, State.OK), (120, State.FAULT), (-120, State.FAULT)])
-async def test_clocks_that_are_apart_are_a_fault(slack: SandboxServer, ahead: int, state: State) -> None:
+@pytest.mark.parametrize(
+    ("ahead", "state"), [(5, FindingState.OK), (120, FindingState.FAULT), (-120, FindingState.FAULT)]
+)
+async def test_clocks_that_are_apart_are_a_fault(
+    slack: FakeSlackServer, ahead: int, state: FindingState
+) -> None:
     async with aiohttp.ClientSession() as session:
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, session=session)
-        found = await Checkup(client).connection(SystemClock().now() + timedelta(seconds=ahead))
+        found = await SlackChecks(client).connection(SystemClock().now() + timedelta(seconds=ahead))
     assert next(one.state for one in found if one.check == "clock") is state
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from bot.diagnostics.doctor import examine
-from bot.diagnostics.findings import Finding, State
-from bot.sandbox.fake_slack.oauth import CLIENT_ID, TeamsServer
+from bot.diagnostics.findings import Finding, FindingState
+from bot.sandbox.fake_slack.oauth import CLIENT_ID, MultiWorkspaceServer
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from bot.store.database import Database
-from bot.store.encryption import Seal, new_key
+from bot.store.encryption import TokenCipher, new_key
 from bot.store.installations import Installation, Installations
 from bot.store.migrate import upgrade
 from tests.stories.test_workspaces import ACME, GLOBEX, POLICIES
@@ -22,8 +22,8 @@ KEY = new_key()
 
 
 @pytest.fixture
-async def slack() -> AsyncIterator[TeamsServer]:
-    async with TeamsServer(manifest=manifest("https://governor.example")) as slack:
+async def slack() -> AsyncIterator[MultiWorkspaceServer]:
+    async with MultiWorkspaceServer(manifest=manifest("https://governor.example")) as slack:
         for team, wanted in ((ACME, ("releases", "checkout")), (GLOBEX, ("releases", "rockets"))):
             workspace = slack.team(team).workspace
             for name in wanted:
@@ -34,7 +34,7 @@ async def slack() -> AsyncIterator[TeamsServer]:
 
 
 @pytest.fixture
-async def settings(slack: TeamsServer, tmp_path: Path, url: str) -> Settings:
+async def settings(slack: MultiWorkspaceServer, tmp_path: Path, url: str) -> Settings:
     (tmp_path / "all.yaml").write_text(POLICIES)
     await upgrade(url)
     return Settings.model_validate(
@@ -54,38 +54,38 @@ async def keep(settings: Settings, team: str, token: str, key: str = KEY) -> Non
     at = datetime(2026, 11, 1, tzinfo=UTC)
     async with Database(settings.database_url) as database:
         installation = Installation(team, team.removeprefix("T0").title(), "U0BOT", "U0SAM", at, token)
-        await Installations(database, Seal(key), lambda: at).save(installation)
+        await Installations(database, TokenCipher(key), lambda: at).save(installation)
 
 
 def faults(found: list[Finding]) -> list[tuple[str, str]]:
-    assert all(one.fix for one in found if one.state is State.FAULT)
-    return [(one.check, one.subject) for one in found if one.state is State.FAULT]
+    assert all(one.fix for one in found if one.state is FindingState.FAULT)
+    return [(one.check, one.subject) for one in found if one.state is FindingState.FAULT]
 
 
 async def test_each_workspace_is_asked_about_its_own_channels_and_people(
-    settings: Settings, slack: TeamsServer
+    settings: Settings, slack: MultiWorkspaceServer
 ) -> None:
     for team in (ACME, GLOBEX):
         await keep(settings, team, slack.install(team))
     found = await examine(settings)
     assert faults(found) == []
-    fine = {(one.check, one.subject) for one in found if one.state is State.OK}
+    fine = {(one.check, one.subject) for one in found if one.state is FindingState.OK}
     assert {("channels", "Sandbox: #checkout"), ("channels", "Globex: #rockets")} <= fine
     assert ("groups", "Globex: @sre") in fine
     assert ("channels", "Globex: #checkout") not in fine
 
 
 async def test_a_workspace_that_the_policies_name_but_that_did_not_install_is_named(
-    settings: Settings, slack: TeamsServer
+    settings: Settings, slack: MultiWorkspaceServer
 ) -> None:
     await keep(settings, ACME, slack.install(ACME))
     found = await examine(settings)
     assert faults(found) == [("token", f"globex ({GLOBEX})")]
-    assert "/slack/install" in next(one.fix for one in found if one.state is State.FAULT)
+    assert "/slack/install" in next(one.fix for one in found if one.state is FindingState.FAULT)
 
 
 async def test_an_ended_token_and_one_that_no_key_opens_are_faults_of_their_workspace(
-    settings: Settings, slack: TeamsServer
+    settings: Settings, slack: MultiWorkspaceServer
 ) -> None:
     token = slack.install(ACME)
     slack.grants.revoke(token)
@@ -97,7 +97,7 @@ async def test_an_ended_token_and_one_that_no_key_opens_are_faults_of_their_work
 
 
 async def test_an_installed_workspace_without_a_document_is_told_which_one_to_write(
-    settings: Settings, slack: TeamsServer
+    settings: Settings, slack: MultiWorkspaceServer
 ) -> None:
     text = POLICIES.replace(
         "metadata: {name: acme}\nspec:\n", f"metadata: {{name: acme}}\nspec:\n  team: {ACME}\n"
@@ -115,7 +115,7 @@ async def test_an_installed_workspace_without_a_document_is_told_which_one_to_wr
 
 
 async def test_a_token_of_another_workspace_than_the_policies_say_is_a_fault(
-    settings: Settings, slack: TeamsServer
+    settings: Settings, slack: MultiWorkspaceServer
 ) -> None:
     text = POLICIES.replace(
         "metadata: {name: acme}\nspec:\n", "metadata: {name: acme}\nspec:\n  team: T0OTHER\n"

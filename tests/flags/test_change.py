@@ -9,11 +9,11 @@ from bot.flags.change import (
     Difference,
     Direction,
     FlagChange,
+    ImpossibleChangeError,
     Kill,
-    NotPossible,
-    OutOfRange,
     Restore,
     SetExposure,
+    ShareOutOfRangeError,
     TurnOff,
     TurnOn,
     apply_to,
@@ -66,23 +66,23 @@ def test_a_share_of_the_targeted_is_not_called_a_share_of_users() -> None:
 
 @pytest.mark.parametrize("share", [-0.01, 1.01, 250.0, float("nan"), float("inf")])
 def test_a_share_outside_of_0_to_100_percent_is_refused(share: float) -> None:
-    with pytest.raises(OutOfRange):
+    with pytest.raises(ShareOutOfRangeError):
         apply_to(OFF, SetExposure(share))
 
 
 def test_a_share_finer_than_the_system_keeps_is_refused() -> None:
     assert apply_to(OFF, SetExposure(0.29), finest=0.01).rollout == 0.29
-    with pytest.raises(OutOfRange, match=r"0\.5 % is finer than the steps of 1 %"):
+    with pytest.raises(ShareOutOfRangeError, match=r"0\.5 % is finer than the steps of 1 %"):
         apply_to(OFF, SetExposure(0.005), finest=0.01)
 
 
 def test_rules_are_not_overwritten_by_a_percentage() -> None:
-    with pytest.raises(NotPossible, match="would overwrite its rules"):
+    with pytest.raises(ImpossibleChangeError, match="would overwrite its rules"):
         apply_to(TARGETED, SetExposure(0.25))
 
 
 def test_a_recorded_state_of_another_flag_is_not_restored() -> None:
-    with pytest.raises(NotPossible):
+    with pytest.raises(ImpossibleChangeError):
         apply_to(OFF, Restore(replace(QUARTER, environment="staging")))
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.flags.evaluation import LocalFlag, Reason, TargetingKeyMissing, evaluate, place
+from bot.flags.evaluation import EvaluationReason, LocalFlag, TargetingKeyMissingError, evaluate, place
 
 USERS = [f"user-{number}" for number in range(10_000)]
 
@@ -47,11 +47,11 @@ def test_off_is_false_for_everyone_even_without_a_key() -> None:
 
 def test_on_for_everyone_needs_no_key() -> None:
     assert evaluate(flag(1.0), None) == evaluate(flag(1.0), "user-1")
-    assert evaluate(flag(1.0), None).reason is Reason.STATIC
+    assert evaluate(flag(1.0), None).reason is EvaluationReason.STATIC
 
 
 def test_a_share_needs_to_know_who_asks() -> None:
     for nobody in (None, ""):
-        with pytest.raises(TargetingKeyMissing):
+        with pytest.raises(TargetingKeyMissingError):
             evaluate(flag(0.25), nobody)
-    assert evaluate(replace(flag(0.25), rollout=0.9999), "user-1").reason is Reason.SPLIT
+    assert evaluate(replace(flag(0.25), rollout=0.9999), "user-1").reason is EvaluationReason.SPLIT

@@ -6,15 +6,15 @@ from datetime import timedelta
 import pytest
 
 from bot.flags.guard import (
-    Blind,
+    BurnReading,
+    ChangedElsewhere,
     Evidence,
     Guard,
-    OutOfHand,
-    Passed,
-    Reading,
+    GuardWatch,
     RollBack,
     StillWatching,
-    Watch,
+    Unmeasurable,
+    WatchPassed,
     judge_watch,
 )
 from tests.flags.values import FIVE, QUARTER
@@ -22,17 +22,17 @@ from tests.support.values import MINUTE, NOW
 
 GUARD = Guard(burn=6, watch=30 * MINUTE)
 AFTER = replace(QUARTER, version="2")
-WATCH = Watch("new-checkout", "production", "checkout", FIVE, "2", NOW, GUARD, {"availability": 0.4})
+WATCH = GuardWatch("new-checkout", "production", "checkout", FIVE, "2", NOW, GUARD, {"availability": 0.4})
 
 
-def reading(burn: float | None, slo: str = "availability") -> Reading:
-    return Reading(slo, burn, 5 * MINUTE)
+def reading(burn: float | None, slo: str = "availability") -> BurnReading:
+    return BurnReading(slo, burn, 5 * MINUTE)
 
 
 def test_a_service_that_bears_the_increase_passes_at_the_end_of_the_watch() -> None:
     calm = [reading(0.5)]
     assert judge_watch(WATCH, AFTER, calm, NOW + 29 * MINUTE) == StillWatching(NOW + 30 * MINUTE)
-    assert judge_watch(WATCH, AFTER, calm, NOW + 30 * MINUTE) == Passed()
+    assert judge_watch(WATCH, AFTER, calm, NOW + 30 * MINUTE) == WatchPassed()
 
 
 @pytest.mark.parametrize("after", [timedelta(0), 10 * MINUTE, 30 * MINUTE])
@@ -48,16 +48,18 @@ def test_the_evidence_reads_as_a_sentence() -> None:
 
 def test_what_somebody_touched_since_is_left_alone() -> None:
     moved = replace(AFTER, version="3")
-    assert judge_watch(WATCH, moved, [reading(0.5)], NOW) == OutOfHand(None)
+    assert judge_watch(WATCH, moved, [reading(0.5)], NOW) == ChangedElsewhere(None)
     verdict = judge_watch(WATCH, moved, [reading(18.0)], NOW)
-    assert isinstance(verdict, OutOfHand)
+    assert isinstance(verdict, ChangedElsewhere)
     assert verdict.evidence is not None
 
 
 def test_a_watch_does_not_pass_blindly() -> None:
     late = NOW + 60 * MINUTE
-    assert judge_watch(WATCH, AFTER, [reading(0.5), reading(None, "latency")], late) == Blind(("latency",))
-    assert judge_watch(WATCH, AFTER, [], late) == Blind(())
+    assert judge_watch(WATCH, AFTER, [reading(0.5), reading(None, "latency")], late) == Unmeasurable(
+        ("latency",)
+    )
+    assert judge_watch(WATCH, AFTER, [], late) == Unmeasurable(())
 
 
 def test_missing_data_of_one_slo_does_not_hide_the_burning_of_another() -> None:

@@ -7,19 +7,19 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.flags.flag import FlagState
-from bot.flags.guard import Guard, Reading
+from bot.flags.guard import BurnReading, Guard
 from bot.flags.ramp import (
-    Abandon,
-    Finish,
-    GoBack,
-    Held,
+    AbandonRamp,
+    FinishRamp,
     HoldCause,
-    InvalidRamp,
+    InvalidRampError,
     Move,
-    NoteTaken,
+    Paused,
     Ramp,
-    Take,
-    Wait,
+    RecordStepTaken,
+    RevertRamp,
+    TakeStep,
+    WaitUntil,
     decide_move,
     start_ramp,
 )
@@ -30,9 +30,9 @@ from tests.support.values import MINUTE, NOW
 GUARD = Guard(burn=6, watch=45 * MINUTE)
 STEPS = (0.01, 0.05, 0.25, 1.0)
 EVERY = 30 * MINUTE
-CALM = (Reading("availability", 0.5, 5 * MINUTE),)
-BURNING = (Reading("availability", 18.0, 5 * MINUTE),)
-BLIND = (Reading("availability", None, 5 * MINUTE),)
+CALM = (BurnReading("availability", 0.5, 5 * MINUTE),)
+BURNING = (BurnReading("availability", 18.0, 5 * MINUTE),)
+BLIND = (BurnReading("availability", None, 5 * MINUTE),)
 
 
 def verdict(*, allow: bool = True) -> Verdict:
@@ -53,14 +53,14 @@ def move(
     state: FlagState,
     *,
     after: timedelta = timedelta(0),
-    readings: Sequence[Reading] = CALM,
+    readings: Sequence[BurnReading] = CALM,
     allow: bool = True,
 ) -> Move:
     return decide_move(one, state, verdict(allow=allow), readings, NOW + after)
 
 
 def stepped(count: int) -> tuple[Ramp, FlagState]:
-    """Answer a ramp after `count` steps, the last of them now, and the flag."""
+    """Return a ramp after `count` steps, the last of them now, and the flag."""
     one, state = ramp(), OFF
     for number in range(count):
         state = at(STEPS[number], f"step-{number + 1}")
@@ -74,17 +74,17 @@ def test_a_calm_ramp_takes_every_step_in_its_time_and_finishes() -> None:
     while True:
         what = decide_move(one, state, verdict(), CALM, now)
         match what:
-            case Take(share, version):
+            case TakeStep(share, version):
                 assert version == state.version
                 taken.append((now, share))
                 state = at(share, f"v{len(taken)}")
                 one = one.begin_step().take_step(state, now)
-            case Wait(until):
+            case WaitUntil(until):
                 assert until > now
                 now = until
             case _:
                 break
-    assert what == Finish()
+    assert what == FinishRamp()
     assert taken == [(NOW + number * EVERY, share) for number, share in enumerate(STEPS)]
     assert now == NOW + 3 * EVERY + GUARD.watch
 
@@ -93,15 +93,15 @@ def test_a_step_that_burns_goes_back_to_the_state_before_the_ramp() -> None:
     for count in (1, 3, 4):
         one, state = stepped(count)
         what = move(one, state, readings=BURNING, after=MINUTE)
-        assert isinstance(what, GoBack)
+        assert isinstance(what, RevertRamp)
         assert (what.to, what.evidence.burn) == (OFF, 18.0)
 
 
 def test_going_back_waits_for_nobody() -> None:
     one, state = stepped(3)
     held = replace(one, held_by="U1")
-    assert isinstance(move(held, state, readings=BURNING, allow=False), GoBack)
-    assert isinstance(move(held, state, readings=(*BURNING, *BLIND), allow=False), GoBack)
+    assert isinstance(move(held, state, readings=BURNING, allow=False), RevertRamp)
+    assert isinstance(move(held, state, readings=(*BURNING, *BLIND), allow=False), RevertRamp)
 
 
 @pytest.mark.parametrize(
@@ -115,27 +115,27 @@ def test_going_back_waits_for_nobody() -> None:
     ],
 )
 def test_a_ramp_holds_where_it_stands(
-    readings: Sequence[Reading], allow: bool, held_by: str | None, cause: HoldCause
+    readings: Sequence[BurnReading], allow: bool, held_by: str | None, cause: HoldCause
 ) -> None:
     one = replace(ramp(), held_by=held_by)
     what = move(one, OFF, readings=readings, allow=allow)
-    assert isinstance(what, Held)
+    assert isinstance(what, Paused)
     assert what.cause is cause
     assert what.why
-    assert move(replace(one, held_by=None), OFF) == Take(0.01, OFF.version)
+    assert move(replace(one, held_by=None), OFF) == TakeStep(0.01, OFF.version)
 
 
 def test_a_hold_that_ends_late_goes_on_where_it_stood() -> None:
     one, state = stepped(2)
-    assert isinstance(move(one, state, allow=False, after=60 * MINUTE), Held)
-    assert move(one, state, after=61 * MINUTE) == Take(0.25, "step-2")
+    assert isinstance(move(one, state, allow=False, after=60 * MINUTE), Paused)
+    assert move(one, state, after=61 * MINUTE) == TakeStep(0.25, "step-2")
 
 
 def test_a_ramp_does_not_finish_blindly() -> None:
     one, state = stepped(4)
-    assert isinstance(move(one, state, readings=BLIND, after=60 * MINUTE), Held)
-    assert move(one, state, after=60 * MINUTE) == Finish()
-    assert move(one, state, allow=False, after=60 * MINUTE) == Finish()
+    assert isinstance(move(one, state, readings=BLIND, after=60 * MINUTE), Paused)
+    assert move(one, state, after=60 * MINUTE) == FinishRamp()
+    assert move(one, state, allow=False, after=60 * MINUTE) == FinishRamp()
 
 
 def test_a_flag_that_somebody_else_moved_is_theirs() -> None:
@@ -145,31 +145,31 @@ def test_a_flag_that_somebody_else_moved_is_theirs() -> None:
         at(0.05, "there and back"),
         flag_state(0.05, enabled=False, version="x"),
     ):
-        assert move(one, moved) == Abandon(moved)
-        assert move(one, moved, readings=BURNING) == Abandon(moved)
+        assert move(one, moved) == AbandonRamp(moved)
+        assert move(one, moved, readings=BURNING) == AbandonRamp(moved)
 
 
 def test_after_a_crash_a_step_that_happened_is_noted_and_not_taken_twice() -> None:
     one, _ = stepped(1)
     happened = at(0.05, "after")
-    assert move(one.begin_step(), happened) == NoteTaken(happened)
+    assert move(one.begin_step(), happened) == RecordStepTaken(happened)
     resumed = one.begin_step().take_step(happened, NOW)
-    assert move(resumed, happened) == Wait(NOW + EVERY)
+    assert move(resumed, happened) == WaitUntil(NOW + EVERY)
 
 
 def test_after_a_crash_a_step_that_did_not_happen_is_taken() -> None:
     one, state = stepped(1)
-    assert move(one.begin_step(), state, after=EVERY) == Take(0.05, "step-1")
+    assert move(one.begin_step(), state, after=EVERY) == TakeStep(0.05, "step-1")
 
 
 def test_after_a_crash_a_step_that_happened_by_half_is_taken_again() -> None:
     half = flag_state(0.01, enabled=False, version="half")
-    assert move(ramp().begin_step(), half) == Take(0.01, "half")
+    assert move(ramp().begin_step(), half) == TakeStep(0.01, "half")
 
 
 def test_after_a_crash_a_flag_at_another_share_is_somebody_elses() -> None:
     one, _ = stepped(1)
-    assert isinstance(move(one.begin_step(), at(0.5, "theirs")), Abandon)
+    assert isinstance(move(one.begin_step(), at(0.5, "theirs")), AbandonRamp)
 
 
 def test_steps_that_the_flag_is_beyond_are_left_out() -> None:
@@ -191,7 +191,7 @@ def test_steps_that_the_flag_is_beyond_are_left_out() -> None:
     ],
 )
 def test_what_is_no_ramp_is_refused(state: FlagState, steps: Sequence[float], why: str) -> None:
-    with pytest.raises(InvalidRamp, match=why):
+    with pytest.raises(InvalidRampError, match=why):
         ramp(state, steps)
-    with pytest.raises(InvalidRamp, match="time between"):
+    with pytest.raises(InvalidRampError, match="time between"):
         start_ramp(OFF, service="checkout", steps=(1.0,), every=timedelta(0), guard=GUARD)

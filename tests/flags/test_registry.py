@@ -11,16 +11,16 @@ import pytest
 
 from bot.clock import SystemClock
 from bot.flags import registry
-from bot.flags.backend import FlagBackend, Misconfigured
+from bot.flags.backend import FlagBackend, MisconfiguredError
 from bot.flags.backends.flagd import FlagdSettings
 from bot.flags.backends.flagsmith import FlagsmithSettings
 from bot.flags.backends.launchdarkly import LaunchDarklySettings
 from bot.flags.backends.local import LocalSettings
 from bot.flags.backends.settings import BackendSettings
 from bot.flags.backends.unleash import UnleashSettings
-from bot.flags.registry import BACKENDS, Surroundings, backend_names, open_backend
+from bot.flags.registry import BACKENDS, BackendContext, backend_names, open_backend
 from bot.policy.documents import documents
-from bot.policy.faults import PolicyFaults
+from bot.policy.faults import PolicyError
 from bot.policy.loader import load
 from bot.store.database import Database
 from tests.flags.backends.flag_systems import documented_backend
@@ -37,13 +37,13 @@ SETTINGS: dict[str, dict[str, object]] = {
 
 
 @pytest.fixture
-async def around(tmp_path: Path) -> AsyncIterator[Surroundings]:
+async def around(tmp_path: Path) -> AsyncIterator[BackendContext]:
     async with (
         aiohttp.ClientSession() as session,
         Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database,
     ):
         names = ("production",)
-        yield Surroundings(session, database, SystemClock(), lambda: names, lambda: ("new-checkout",))
+        yield BackendContext(session, database, SystemClock(), lambda: names, lambda: ("new-checkout",))
 
 
 def conforms(backend: FlagBackend) -> FlagBackend:
@@ -52,13 +52,13 @@ def conforms(backend: FlagBackend) -> FlagBackend:
 
 
 @pytest.mark.parametrize("name", list(BACKENDS))
-async def test_each_backend_opens_with_its_documented_settings(around: Surroundings, name: str) -> None:
+async def test_each_backend_opens_with_its_documented_settings(around: BackendContext, name: str) -> None:
     assert conforms(open_backend(name, SETTINGS[name], around)).name == name
 
 
 @pytest.mark.parametrize("name", list(BACKENDS))
-async def test_unknown_settings_are_refused_without_their_values(around: Surroundings, name: str) -> None:
-    with pytest.raises(Misconfigured, match="colour: extra inputs") as refused:
+async def test_unknown_settings_are_refused_without_their_values(around: BackendContext, name: str) -> None:
+    with pytest.raises(MisconfiguredError, match="colour: extra inputs") as refused:
         open_backend(name, SETTINGS[name] | {"colour": "s3cret"}, around)
     assert "s3cret" not in str(refused.value)
 
@@ -80,13 +80,13 @@ def test_every_setting_is_documented(name: str) -> None:
         assert f"`{setting}`" in own, f"{name}: {setting} is not documented"
 
 
-async def test_an_unknown_backend_is_answered_with_those_there_are(around: Surroundings) -> None:
-    with pytest.raises(Misconfigured, match="there is local, flagd, unleash, launchdarkly, flagsmith"):
+async def test_an_unknown_backend_is_answered_with_those_there_are(around: BackendContext) -> None:
+    with pytest.raises(MisconfiguredError, match="there is local, flagd, unleash, launchdarkly, flagsmith"):
         open_backend("abacus", {}, around)
 
 
 async def test_the_documented_backend_is_found_by_its_entry_point(
-    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+    around: BackendContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = ModuleType("acme_flags")
     module.__dict__["open_backend"] = documented_backend()
@@ -98,7 +98,7 @@ async def test_the_documented_backend_is_found_by_its_entry_point(
     assert list(backend_names())[-1] == "shelf"
     backend = open_backend("shelf", {"flags": ["new-checkout"]}, around)
     assert (await backend.read("new-checkout", "production")).is_off
-    with pytest.raises(Misconfigured, match="needs a list"):
+    with pytest.raises(MisconfiguredError, match="needs a list"):
         open_backend("shelf", {}, around)
 
 
@@ -110,7 +110,7 @@ def test_policies_may_name_the_backend_of_an_installed_package(
         'spec: {channels: {announcements: "#releases"}, flags: {backend: {shelf: {flags: [a]}}}}\n'
     )
     (tmp_path / "workspace.yaml").write_text(workspace)
-    with pytest.raises(PolicyFaults, match="this flag backend is not known"):
+    with pytest.raises(PolicyError, match="this flag backend is not known"):
         load(tmp_path)
     point = EntryPoint("shelf", "acme_flags:open_backend", registry.ENTRY_POINTS)
     monkeypatch.setattr(

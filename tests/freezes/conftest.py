@@ -4,16 +4,16 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from bot.freezes.hold_registry import Freezer, Occasion
+from bot.freezes.hold_registry import HoldRegistry, TransitionContext
 from bot.store.database import Database
-from bot.store.outbox import Message
+from bot.store.outbox import OutboxMessage
 from bot.store.tables.core import metadata
 
 
-def plainly(occasion: Occasion) -> Sequence[Message]:
+def plainly(occasion: TransitionContext) -> Sequence[OutboxMessage]:
     """Tell an occasion in both channels by its name alone."""
     what = type(occasion.transition).__name__
-    return [Message(channel, what, what) for channel in (occasion.service.channel, "#releases")]
+    return [OutboxMessage(channel, what, what) for channel in (occasion.service.channel, "#releases")]
 
 
 @pytest.fixture
@@ -25,5 +25,5 @@ async def database(url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def freezer(database: Database) -> Freezer:
-    return Freezer(database, plainly)
+def freezer(database: Database) -> HoldRegistry:
+    return HoldRegistry(database, plainly)

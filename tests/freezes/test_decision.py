@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from bot.budgets.budget import Budget, SloState
 from bot.catalog.error_budget_policy import (
     ErrorBudgetPolicy,
-    Missing,
     OnMissingData,
     UnfreezeRequirement,
+    UnmetRequirement,
 )
-from bot.freezes.decision import Decision, Standing, decide
+from bot.freezes.decision import Decision, FreezeState, decide
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.transition import (
     BudgetExhausted,
@@ -22,7 +22,7 @@ from bot.freezes.transition import (
     BudgetWarned,
     BurnAlertFired,
     DataMissing,
-    HoldKept,
+    HoldRetained,
 )
 from tests.support.values import DAY, HOUR, MINUTE, NOW, QUIET, STANDARD, budget, slo
 
@@ -34,10 +34,10 @@ def one(
     policy: ErrorBudgetPolicy = QUIET,
     *,
     hold: Hold | None = None,
-    standing: Standing | None = None,
+    standing: FreezeState | None = None,
     now: datetime = NOW,
 ) -> Decision:
-    return decide([(what, policy)], hold=hold, standing=standing or Standing(), now=now)
+    return decide([(what, policy)], hold=hold, standing=standing or FreezeState(), now=now)
 
 
 class Replay:
@@ -45,9 +45,9 @@ class Replay:
 
     def __init__(self, policy: ErrorBudgetPolicy = QUIET) -> None:
         self.policy = policy
-        self.missing: tuple[Missing, ...] = ()
+        self.missing: tuple[UnmetRequirement, ...] = ()
         self.hold: Hold | None = None
-        self.standing = Standing()
+        self.standing = FreezeState()
         self.now = NOW
         self.told: list[object] = []
 
@@ -69,7 +69,7 @@ class Replay:
 
 
 def test_an_untouched_budget_changes_nothing() -> None:
-    assert one(budget(1.0)) == Decision((), Standing())
+    assert one(budget(1.0)) == Decision((), FreezeState())
 
 
 def test_each_warning_level_is_told_once_on_the_way_down() -> None:
@@ -151,16 +151,18 @@ def test_after_lifting_low_levels_that_were_passed_are_not_warned_again_at_once(
 
 def test_a_hold_that_stays_for_actions_is_told_once_and_lifted_when_they_are_owned() -> None:
     replay = Replay(replace(QUIET, unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED))
-    replay.missing = (Missing(UnfreezeRequirement.ACTIONS_OWNED, 4, "Limit the pool", ("an owner",)),)
+    replay.missing = (
+        UnmetRequirement(UnfreezeRequirement.ACTIONS_OWNED, 4, "Limit the pool", ("an owner",)),
+    )
     replay.see(budget(-0.1))
     for left in [0.9] * 40 + [0.05] * 3 + [0.9] * 40:
         replay.see(budget(left))
     assert replay.kinds == ["BudgetExhausted", "HoldKept"]
-    assert isinstance(replay.told[1], HoldKept)
+    assert isinstance(replay.told[1], HoldRetained)
     assert replay.told[1].missing == replay.missing
     replay.missing = ()
     replay.see(budget(0.9))
-    replay.missing = (Missing(UnfreezeRequirement.ACTIONS_OWNED, 5, None, ("a due date",)),)
+    replay.missing = (UnmetRequirement(UnfreezeRequirement.ACTIONS_OWNED, 5, None, ("a due date",)),)
     for left in [-0.1] + [0.9] * 20:
         replay.see(budget(left))
     assert replay.kinds[2:] == ["BudgetRecovered", "BudgetExhausted", "HoldKept"]
@@ -168,7 +170,9 @@ def test_a_hold_that_stays_for_actions_is_told_once_and_lifted_when_they_are_own
 
 def test_a_hold_does_not_wait_for_what_its_policy_does_not_require() -> None:
     replay = Replay()
-    replay.missing = (Missing(UnfreezeRequirement.ACTIONS_OWNED, 4, "Limit the pool", ("an owner",)),)
+    replay.missing = (
+        UnmetRequirement(UnfreezeRequirement.ACTIONS_OWNED, 4, "Limit the pool", ("an owner",)),
+    )
     for left in [-0.1] + [0.9] * 16:
         replay.see(budget(left))
     assert replay.kinds == ["BudgetExhausted", "BudgetRecovered"]
@@ -188,7 +192,7 @@ def test_one_slo_below_the_line_keeps_the_service_frozen() -> None:
 
 def test_the_worst_slo_is_named_in_the_freeze() -> None:
     judged = [(budget(-0.1), QUIET), (budget(-0.9, of=slo("latency")), QUIET)]
-    (frozen,) = decide(judged, hold=None, standing=Standing(), now=NOW).transitions
+    (frozen,) = decide(judged, hold=None, standing=FreezeState(), now=NOW).transitions
     assert isinstance(frozen, BudgetExhausted)
     assert frozen.budget.slo.name == "latency"
 
@@ -242,12 +246,12 @@ def test_missing_data_of_one_slo_does_not_rearm_the_levels() -> None:
 def test_no_traffic_is_no_reason_to_freeze_and_none_to_stay_frozen() -> None:
     quiet = budget(state=SloState.NO_TRAFFIC)
     assert one(quiet).transitions == ()
-    standing = Standing(recovered_since=NOW - HOUR)
+    standing = FreezeState(recovered_since=NOW - HOUR)
     assert isinstance(one(quiet, hold=OWN, standing=standing).transitions[0], BudgetRecovered)
 
 
 def test_a_clock_that_jumped_back_does_not_lift_early() -> None:
-    standing = Standing(recovered_since=NOW + 10 * DAY)
+    standing = FreezeState(recovered_since=NOW + 10 * DAY)
     decision = one(budget(0.9), hold=OWN, standing=standing)
     assert decision.transitions == ()
     assert decision.standing.recovered_since == NOW

@@ -8,17 +8,22 @@ import pytest
 from sqlalchemy import select
 
 from bot.freezes.hold import Hold, HoldKind
-from bot.freezes.hold_registry import AlreadyRequested, Freezer, NothingToLift, Occasion
+from bot.freezes.hold_registry import (
+    AlreadyRequestedError,
+    HoldRegistry,
+    NothingToLiftError,
+    TransitionContext,
+)
 from bot.store import audit
 from bot.store.database import Database
-from bot.store.outbox import Message
+from bot.store.outbox import OutboxMessage
 from bot.store.tables.core import outbox
 from tests.support.values import HOUR, MINUTE, NOW, budget, service
 
 CHECKOUT = service()
 
 
-async def place(freezer: Freezer, request: str = "r1", until: datetime | None = None) -> Hold:
+async def place(freezer: HoldRegistry, request: str = "r1", until: datetime | None = None) -> Hold:
     return await freezer.place(CHECKOUT, by="U1", reason="migration", until=until, request=request, now=NOW)
 
 
@@ -34,7 +39,7 @@ async def told(database: Database) -> list[tuple[str, str]]:
 
 
 async def test_a_spent_budget_freezes_with_its_audit_row_and_both_announcements(
-    freezer: Freezer, database: Database
+    freezer: HoldRegistry, database: Database
 ) -> None:
     await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
     (hold,) = await freezer.holds(NOW)
@@ -44,7 +49,7 @@ async def test_a_spent_budget_freezes_with_its_audit_row_and_both_announcements(
 
 
 async def test_many_services_that_cross_together_freeze_once_each_in_their_order(
-    freezer: Freezer, database: Database
+    freezer: HoldRegistry, database: Database
 ) -> None:
     services = [service(f"service-{number}") for number in range(50)]
     assessed = [(one, [budget(0.9 if number % 5 == 0 else -0.1)]) for number, one in enumerate(services)]
@@ -58,7 +63,7 @@ async def test_many_services_that_cross_together_freeze_once_each_in_their_order
 
 
 async def test_the_whole_way_from_warning_to_recovery_is_in_the_audit_log_in_order(
-    freezer: Freezer, database: Database
+    freezer: HoldRegistry, database: Database
 ) -> None:
     for minute, left in enumerate((0.4, -0.1, 0.2, 0.2)):
         await freezer.judge_budgets(CHECKOUT, [budget(left)], NOW + minute * 16 * MINUTE)
@@ -71,7 +76,7 @@ async def test_the_whole_way_from_warning_to_recovery_is_in_the_audit_log_in_ord
 
 
 async def test_evaluators_that_see_the_same_crossing_at_once_freeze_once(
-    freezer: Freezer, database: Database
+    freezer: HoldRegistry, database: Database
 ) -> None:
     await asyncio.gather(*(freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW) for _ in range(8)))
     assert len(await freezer.holds(NOW)) == 1
@@ -79,17 +84,17 @@ async def test_evaluators_that_see_the_same_crossing_at_once_freeze_once(
 
 
 async def test_a_crash_while_telling_leaves_no_hold_behind(database: Database) -> None:
-    def broken(_: Occasion) -> Sequence[Message]:
+    def broken(_: TransitionContext) -> Sequence[OutboxMessage]:
         raise RuntimeError("no words")
 
-    freezer = Freezer(database, broken)
+    freezer = HoldRegistry(database, broken)
     with pytest.raises(RuntimeError):
         await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
     assert await freezer.holds(NOW) == ()
     assert await actions(database) == []
 
 
-async def test_a_person_freezes_and_lifts(freezer: Freezer, database: Database) -> None:
+async def test_a_person_freezes_and_lifts(freezer: HoldRegistry, database: Database) -> None:
     hold = await place(freezer)
     assert await freezer.holds(NOW, "checkout") == (hold,)
     await freezer.lift(CHECKOUT, by="U2", reason="done", now=NOW + MINUTE)
@@ -97,31 +102,31 @@ async def test_a_person_freezes_and_lifts(freezer: Freezer, database: Database) 
     assert await actions(database) == [("U1", "hold.placed"), ("U2", "hold.lifted")]
 
 
-async def test_a_repeated_request_places_one_hold(freezer: Freezer) -> None:
+async def test_a_repeated_request_places_one_hold(freezer: HoldRegistry) -> None:
     await place(freezer)
-    with pytest.raises(AlreadyRequested):
+    with pytest.raises(AlreadyRequestedError):
         await place(freezer)
     assert len(await freezer.holds(NOW)) == 1
 
 
-async def test_a_repeated_request_lifts_nothing_that_was_placed_since(freezer: Freezer) -> None:
+async def test_a_repeated_request_lifts_nothing_that_was_placed_since(freezer: HoldRegistry) -> None:
     await place(freezer)
     await freezer.lift(CHECKOUT, by="U2", reason="done", now=NOW, request="lift-1")
     await freezer.place(CHECKOUT, by="U1", reason="again", until=None, request="other", now=NOW)
-    with pytest.raises(AlreadyRequested):
+    with pytest.raises(AlreadyRequestedError):
         await freezer.lift(CHECKOUT, by="U2", reason="done", now=NOW, request="lift-1")
     assert len(await freezer.holds(NOW)) == 1
 
 
-async def test_a_person_cannot_lift_the_bots_hold(freezer: Freezer) -> None:
+async def test_a_person_cannot_lift_the_bots_hold(freezer: HoldRegistry) -> None:
     await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
-    with pytest.raises(NothingToLift) as refused:
+    with pytest.raises(NothingToLiftError) as refused:
         await freezer.lift(CHECKOUT, by="U1", reason="please", now=NOW)
     assert [hold.kind for hold in refused.value.holds] == [HoldKind.BUDGET]
     assert len(await freezer.holds(NOW)) == 1
 
 
-async def test_the_bot_never_lifts_a_persons_hold(freezer: Freezer) -> None:
+async def test_the_bot_never_lifts_a_persons_hold(freezer: HoldRegistry) -> None:
     await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
     await place(freezer)
     for minute in range(0, 60, 15):
@@ -129,7 +134,7 @@ async def test_the_bot_never_lifts_a_persons_hold(freezer: Freezer) -> None:
     assert [hold.kind for hold in await freezer.holds(NOW + HOUR)] == [HoldKind.PERSON]
 
 
-async def test_a_hold_with_an_end_expires_once_and_is_told(freezer: Freezer, database: Database) -> None:
+async def test_a_hold_with_an_end_expires_once_and_is_told(freezer: HoldRegistry, database: Database) -> None:
     await place(freezer, until=NOW + HOUR)
     assert await freezer.expire([CHECKOUT], NOW + 59 * MINUTE) == ()
     assert len(await freezer.expire([CHECKOUT], NOW + HOUR)) == 1
@@ -138,7 +143,7 @@ async def test_a_hold_with_an_end_expires_once_and_is_told(freezer: Freezer, dat
     assert (await actions(database))[-1] == ("governor", "hold.expired")
 
 
-async def test_an_exemption_is_remembered_until_it_runs_out(freezer: Freezer) -> None:
+async def test_an_exemption_is_remembered_until_it_runs_out(freezer: HoldRegistry) -> None:
     await freezer.exempt(
         CHECKOUT, change="PR-12", by="U1", reason="leak", until=NOW + HOUR, request="r1", now=NOW
     )
@@ -147,13 +152,13 @@ async def test_an_exemption_is_remembered_until_it_runs_out(freezer: Freezer) ->
 
 
 async def test_what_is_told_of_a_recovery_knows_who_still_holds(database: Database) -> None:
-    seen: list[Occasion] = []
+    seen: list[TransitionContext] = []
 
-    def listen(occasion: Occasion) -> Sequence[Message]:
+    def listen(occasion: TransitionContext) -> Sequence[OutboxMessage]:
         seen.append(occasion)
         return ()
 
-    freezer = Freezer(database, listen)
+    freezer = HoldRegistry(database, listen)
     await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
     await place(freezer)
     for minute in (1, 17):

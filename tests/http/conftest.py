@@ -12,12 +12,12 @@ from bot.budgets.budget import Budget
 from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.slo import Slo
-from bot.freezes.hold_registry import Freezer
-from bot.freezes.status import Overview
+from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.status import StatusReader
 from bot.http.api import Api
 from bot.http.auth import EnvironmentToken
 from bot.http.events import EventsEndpoint
-from bot.http.health import Check, Operations
+from bot.http.health import HealthEndpoint, ReadinessCheck
 from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
 from bot.metrics import Metrics
@@ -47,12 +47,12 @@ class House:
 
     url: str
     database: Database
-    freezer: Freezer
+    freezer: HoldRegistry
     ledger: Ledger
     clock: StillClock
     policies: Catalog
     client: aiohttp.ClientSession
-    checks: list[Check] = field(default_factory=list)
+    checks: list[ReadinessCheck] = field(default_factory=list)
 
     async def get(self, path: str, **params: str) -> tuple[int, dict[str, object]]:
         async with self.client.get(f"{self.url}{path}", params=params) as answer:
@@ -82,19 +82,19 @@ async def house(url: str) -> AsyncIterator[House]:
     async with Database(url) as database:
         async with database.transaction() as connection:
             await connection.run_sync(metadata.create_all)
-        ledger, freezer = Ledger(database), Freezer(database, lambda _: ())
-        overview = Overview(lambda: policies, FortyPercent(), freezer, clock)
+        ledger, freezer = Ledger(database), HoldRegistry(database, lambda _: ())
+        overview = StatusReader(lambda: policies, FortyPercent(), freezer, clock)
         app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
         events = EventsEndpoint(lambda: policies, ledger.push, clock)
         Api(overview=overview, events=events, database=database, tokens=EnvironmentToken(TOKEN)).add_routes(
             app
         )
-        checks: list[Check] = []
+        checks: list[ReadinessCheck] = []
 
-        async def probe() -> Check:
-            return checks[0] if checks else Check("database", ok=True)
+        async def probe() -> ReadinessCheck:
+            return checks[0] if checks else ReadinessCheck("database", ok=True)
 
-        Operations([probe], Metrics().registry).add_routes(app)
+        HealthEndpoint([probe], Metrics().registry).add_routes(app)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

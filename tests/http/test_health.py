@@ -1,6 +1,6 @@
 """What operators watch."""
 
-from bot.http.health import Check
+from bot.http.health import ReadinessCheck
 from tests.http.conftest import House
 
 
@@ -11,11 +11,11 @@ async def test_health_and_readiness_answer_without_a_token(house: House) -> None
 
 
 async def test_a_vital_fault_is_not_ready_and_a_lesser_one_degraded(house: House) -> None:
-    house.checks[:] = [Check("policies", ok=False, vital=False, detail={"faults": ["x"]})]
+    house.checks[:] = [ReadinessCheck("policies", ok=False, vital=False, detail={"faults": ["x"]})]
     status, body = await house.get("/readyz")
     assert (status, body["status"]) == (200, "degraded")
     assert body["checks"] == {"policies": {"ok": False, "faults": ["x"]}}
-    house.checks[:] = [Check("database", ok=False)]
+    house.checks[:] = [ReadinessCheck("database", ok=False)]
     status, body = await house.get("/readyz")
     assert (status, body["status"]) == (503, "not ready")
 

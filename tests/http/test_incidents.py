@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.incidents.incident import Status
-from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from tests.support.incidents import Scene, staged
 
 OPENING = {"title": "Checkout 500s", "severity": "sev2", "services": ["checkout"], "key": "pager-1"}
@@ -48,7 +48,7 @@ async def test_the_same_key_answers_the_same_incident(scene: Scene) -> None:
 
 async def test_a_slack_that_is_slow_to_make_the_channel_does_not_keep_the_caller(scene: Scene) -> None:
     for _ in range(3):
-        scene.slack.faults.once(Fault.SERVER_ERROR, "conversations.create")
+        scene.slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.create")
     status, made = await scene.api("POST", INCIDENTS, json=OPENING)
     assert (status, made["channel"] is not None) == (201, True)
 

@@ -64,7 +64,7 @@ async def test_whatever_the_document_allows_is_answered_as_it_says_and_nothing_b
 
 
 def drive(described: dict[str, Any], url: str) -> dict[tuple[str, str], int]:
-    """Call every operation with generated requests; answer how often each was called."""
+    """Call every operation with generated requests; return how often each was called."""
     schema = schemathesis.openapi.from_dict(described)
     tried: dict[tuple[str, str], int] = {}
     for path, methods in described["paths"].items():
@@ -77,7 +77,7 @@ def drive(described: dict[str, Any], url: str) -> dict[tuple[str, str], int]:
 
 
 def call_often(operation: Any, url: str, mode: GenerationMode, checks: list[Any]) -> int:
-    """Call one operation with requests that fit it, or do not, and check each answer; answer how often."""
+    """Call one operation with requests that fit it, or do not, and check each answer; return how often."""
     times = 0
 
     @hypothesis.settings(

@@ -9,10 +9,10 @@ from sqlalchemy import select
 
 from bot.http.auth import CALLER, EnvironmentToken, require_token
 from bot.http.problems import problems
-from bot.http.rights import ALL, MEANING, Right, UnknownRight, read_rights
-from bot.http.tokens import KnownTokens, Rate
+from bot.http.rights import ALL, MEANING, Right, UnknownRightError, read_rights
+from bot.http.tokens import KnownTokens, RequestRateLimit
 from bot.store import api_tokens, audit
-from bot.store.api_tokens import NameTaken, NoSuchToken
+from bot.store.api_tokens import NoSuchTokenError, TokenNameTakenError
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.store.tables.core import api_tokens as rows
@@ -91,9 +91,9 @@ async def test_a_revoked_token_is_refused_at_once(door: Door) -> None:
     assert (await door.knock(token))[0] == 200
     async with door.database.transaction() as connection:
         await api_tokens.revoke(connection, "ci", NOW)
-        with pytest.raises(NoSuchToken):
+        with pytest.raises(NoSuchTokenError):
             await api_tokens.revoke(connection, "ci", NOW)
-        with pytest.raises(NameTaken):
+        with pytest.raises(TokenNameTakenError):
             await api_tokens.create(connection, "ci", ALL, 1, NOW)
     assert (await door.knock(token))[0] == 401
 
@@ -122,7 +122,7 @@ async def test_a_token_used_too_often_is_told_when_to_come_back(door: Door) -> N
 
 def test_a_rate_refills_as_time_passes() -> None:
     now = [0.0]
-    rate = Rate(2, lambda: now[0])
+    rate = RequestRateLimit(2, lambda: now[0])
     assert [rate.take(), rate.take()] == [0, 0]
     assert rate.take() == pytest.approx(30)
     now[0] = 30.0
@@ -150,6 +150,6 @@ def test_rights_are_read_and_wrong_ones_named() -> None:
     assert read_rights("gate:read, events:write") == {Right.GATE_READ, Right.EVENTS_WRITE}
     assert read_rights("all") == ALL
     for wrong in ("", "gate", "gate:read,fly:high"):
-        with pytest.raises(UnknownRight, match="gate:read"):
+        with pytest.raises(UnknownRightError, match="gate:read"):
             read_rights(wrong)
     assert set(MEANING) == set(Right)

@@ -12,15 +12,15 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.app.incidents import Response
+from bot.app.incidents import Incidents
 from bot.budgets.ledger.ledger import Ledger
 from bot.clock import SystemClock
-from bot.freezes.hold_registry import Freezer
+from bot.freezes.hold_registry import HoldRegistry
 from bot.http.auth import EnvironmentToken
 from bot.http.problems import problems
 from bot.incidents.cost import Downtime
-from bot.slack.announcements.freezes import Announcer
-from bot.slack.delivery.dispatcher import Courier
+from bot.slack.announcements.freezes import FreezeAnnouncer
+from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from tests.support.incidents import PATIENCE, TIMING, TOKEN, alone, shop
@@ -37,11 +37,11 @@ async def main(database_url: str, api_url: str, token: str, port: str) -> None:
     async with Database(database_url) as database, aiohttp.ClientSession() as session:
         await migrate(database)
         client = AsyncWebClient(token=token, base_url=api_url, session=session)
-        courier = Courier(database, client, clock, registry=CollectorRegistry(), timing=TIMING)
-        response = Response(
+        courier = OutboxDispatcher(database, client, clock, registry=CollectorRegistry(), timing=TIMING)
+        response = Incidents(
             database=database,
             ledger=Ledger(database, Downtime(database).bad_seconds),
-            freezer=Freezer(database, Announcer(lambda: policies.workspace), courier.wake),
+            freezer=HoldRegistry(database, FreezeAnnouncer(lambda: policies.workspace), courier.wake),
             client=client,
             catalog=lambda: policies,
             clock=clock,

@@ -15,9 +15,9 @@ import aiohttp
 import pytest
 from sqlalchemy import func, select
 
-from bot.sandbox.fake_slack.fault_injection import Fault
-from bot.sandbox.fake_slack.server import SandboxServer
-from bot.sandbox.fake_slack.web_api import Made
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
+from bot.sandbox.fake_slack.server import FakeSlackServer
+from bot.sandbox.fake_slack.web_api import RecordedCall
 from bot.slack.incidents.card import CARD, NOTICE
 from bot.slack.manifest import manifest
 from bot.store.database import Database
@@ -29,7 +29,7 @@ from tests.support.paths import ROOT
 from tests.support.servers import Server, free_port
 
 KILLS = 50
-_FAULTS = {Fault.RATE_LIMITED: 0.03, Fault.SERVER_ERROR: 0.1, Fault.CUT: 0.15}
+_FAULTS = {InjectedFault.RATE_LIMITED: 0.03, InjectedFault.SERVER_ERROR: 0.1, InjectedFault.CUT: 0.15}
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Tale:
     bot: Server
     url: str
     database: Database
-    slack: SandboxServer
+    slack: FakeSlackServer
     session: aiohttp.ClientSession
     chance: random.Random
     kills: int = 0
@@ -50,7 +50,7 @@ class Tale:
     def __post_init__(self) -> None:
         self.slack.web_api.listeners.append(self._count)
 
-    def _count(self, _made: Made) -> None:
+    def _count(self, _made: RecordedCall) -> None:
         self.made += 1
 
     async def open(self) -> None:
@@ -131,7 +131,7 @@ async def test_fifty_kills_leave_one_complete_incident_each(tmp_path: Path) -> N
     database_url = f"sqlite+aiosqlite:///{tmp_path}/governor.db"
     async with (
         Database(database_url) as database,
-        SandboxServer(
+        FakeSlackServer(
             manifest=manifest("https://governor.example"), wall=lambda: time.time() * SPEED
         ) as slack,
         aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session,

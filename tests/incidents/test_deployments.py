@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from bot.deployments.deployment import Deployment, State
-from bot.deployments.recorder import Recorder
+from bot.deployments.deployment import Deployment, DeploymentState
+from bot.deployments.recorder import DeploymentRecorder
 from bot.sandbox.fake_slack.model import Message
 from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.incidents.card import CARD
@@ -21,7 +21,7 @@ def deployment(scene: Scene, **changes: object) -> Deployment:
         "environment": "production",
         "commit": "6113728f27ae82c7b1a177c8d03f9e96e0adf246",
         "by": "octocat at GitHub",
-        "state": State.SUCCEEDED,
+        "state": DeploymentState.SUCCEEDED,
         "started_at": ended - MINUTE,
         "finished_at": ended,
         "ref": "main",
@@ -32,7 +32,7 @@ def deployment(scene: Scene, **changes: object) -> Deployment:
 
 
 async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_a_link(scene: Scene) -> None:
-    recorder = Recorder(scene.database, lambda: scene.policies, TELL, scene.response.changed)
+    recorder = DeploymentRecorder(scene.database, lambda: scene.policies, TELL, scene.response.changed)
     both = list(scene.policies.services.values())
     channel = room(await scene.opened(services=("checkout", "search")))
 
@@ -53,7 +53,7 @@ async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_
         "octocat at GitHub, <https://ci.example/42?a=1&amp;b=2|details>"
     ) in line[1]
 
-    failed = replace(told, id="github 2", state=State.FAILED, url="", finished_at=told.started_at)
+    failed = replace(told, id="github 2", state=DeploymentState.FAILED, url="", finished_at=told.started_at)
     await recorder.record(failed, both[:1], "github", scene.clock.now())
     card = await scene.slack.until(lambda: card_with("deployment failed"), within_s=20)
     assert card is not None
@@ -65,7 +65,7 @@ async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_
 
 
 async def test_a_deployment_of_other_services_is_none_of_the_cards_business(scene: Scene) -> None:
-    recorder = Recorder(scene.database, lambda: scene.policies, TELL, scene.response.changed)
+    recorder = DeploymentRecorder(scene.database, lambda: scene.policies, TELL, scene.response.changed)
     await recorder.record(deployment(scene), [scene.policies.services["search"]], "github", scene.clock.now())
     view = await scene.opened()
     assert "production" not in str(scene.told(room(view), CARD)[0].blocks)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.budgets.assessment import Question, assess_all
+from bot.budgets.assessment import AssessmentRequest, assess_all
 from bot.budgets.budget import NO_EVENTS, burn_down
 from bot.budgets.downtime import stretches
 from bot.budgets.ledger.ledger import Ledger
@@ -17,7 +17,7 @@ from tests.support.values import DAY, HOUR, MINUTE, NOW
 
 
 def recorded(*impacts: Impact) -> Ledger:
-    """Answer a ledger beside which these impacts were recorded."""
+    """Return a ledger beside which these impacts were recorded."""
 
     async def answer(_service: str, spans: Sequence[Span]) -> Sequence[float]:
         return [bad_seconds(impacts, span) for span in spans]
@@ -37,7 +37,7 @@ async def test_the_history_ends_at_what_remains() -> None:
 async def test_an_outage_over_the_windows_edge_counts_what_lies_within(scene: Scene) -> None:
     edge = NOW - 7 * DAY
     ledger = Ledger(scene.database, recorded(Impact(edge - HOUR, edge + 5 * MINUTE)).downtime)
-    (left,) = await assess_all(ledger, [Question(UPTIME)], NOW, MINUTE)
+    (left,) = await assess_all(ledger, [AssessmentRequest(UPTIME)], NOW, MINUTE)
     assert left.remaining_minutes == pytest.approx(10.08 - 5)
     assert left.events is not None
     assert left.events.bad == 300
@@ -46,5 +46,5 @@ async def test_an_outage_over_the_windows_edge_counts_what_lies_within(scene: Sc
 async def test_a_calendar_window_has_the_whole_periods_budget_from_the_start(scene: Scene) -> None:
     month = replace(UPTIME, window=CalendarWindow(CalendarUnit.MONTH, "Europe/London"))
     ledger = Ledger(scene.database, recorded(Impact(NOW - HOUR, NOW - HOUR + 10 * MINUTE, 0.5)).downtime)
-    (left,) = await assess_all(ledger, [Question(month)], NOW, MINUTE)
+    (left,) = await assess_all(ledger, [AssessmentRequest(month)], NOW, MINUTE)
     assert left.remaining_minutes == pytest.approx(43.2 - 5)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import (
-    Change,
-    IllegalChange,
+    IllegalChangeError,
+    IncidentChange,
     Severity,
     Status,
     changed,
@@ -26,22 +26,22 @@ from tests.support.values import MINUTE, NOW
 
 
 def test_mitigating_ends_the_impact_and_resolving_changes_it_no_more() -> None:
-    mitigated = changed(incident(), Change(status=Status.MITIGATED), NOW)
+    mitigated = changed(incident(), IncidentChange(status=Status.MITIGATED), NOW)
     assert (mitigated.ended_at, mitigated.mitigated_at, mitigated.resolved_at) == (NOW, NOW, None)
     later = NOW + 60 * MINUTE
-    resolved = changed(mitigated, Change(status=Status.RESOLVED), later)
+    resolved = changed(mitigated, IncidentChange(status=Status.RESOLVED), later)
     assert (resolved.ended_at, resolved.mitigated_at, resolved.resolved_at) == (NOW, NOW, later)
 
 
 def test_an_end_that_is_told_with_the_status_counts_instead_of_now() -> None:
     end = NOW - 3 * MINUTE
-    assert changed(incident(), Change(status=Status.RESOLVED, ended_at=end), NOW).ended_at == end
+    assert changed(incident(), IncidentChange(status=Status.RESOLVED, ended_at=end), NOW).ended_at == end
 
 
 def test_an_incident_that_comes_back_begins_another_impact() -> None:
-    resolved = changed(incident(), Change(status=Status.RESOLVED), NOW)
+    resolved = changed(incident(), IncidentChange(status=Status.RESOLVED), NOW)
     later = NOW + 10 * MINUTE
-    again = changed(resolved, Change(status=Status.INVESTIGATING), later)
+    again = changed(resolved, IncidentChange(status=Status.INVESTIGATING), later)
     assert [one.start for one in again.impacts] == [NOW - 15 * MINUTE, later]
     assert (again.ended_at, again.mitigated_at, again.resolved_at) == (None, None, None)
 
@@ -61,15 +61,15 @@ def test_severe_incidents_hold_their_services_until_users_are_well(
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        (Change(started_at=NOW + MINUTE), "started_at"),
-        (Change(started_at=NOW - timedelta(days=367)), "started_at"),
-        (Change(ended_at=NOW + MINUTE), "ended_at"),
-        (Change(ended_at=NOW - 20 * MINUTE), "ended_at"),
-        (Change(share=1.5), "impact"),
+        (IncidentChange(started_at=NOW + MINUTE), "started_at"),
+        (IncidentChange(started_at=NOW - timedelta(days=367)), "started_at"),
+        (IncidentChange(ended_at=NOW + MINUTE), "ended_at"),
+        (IncidentChange(ended_at=NOW - 20 * MINUTE), "ended_at"),
+        (IncidentChange(share=1.5), "impact"),
     ],
 )
-def test_what_cannot_be_is_refused(change: Change, field: str) -> None:
-    with pytest.raises(IllegalChange) as refused:
+def test_what_cannot_be_is_refused(change: IncidentChange, field: str) -> None:
+    with pytest.raises(IllegalChangeError) as refused:
         changed(incident(), change, NOW)
     assert refused.value.field == field
 
@@ -77,7 +77,7 @@ def test_what_cannot_be_is_refused(change: Change, field: str) -> None:
 def test_what_lasts_for_more_than_a_year_can_still_end() -> None:
     long_ago = NOW - timedelta(days=800)
     lasting = replace(incident(), impacts=(Impact(long_ago, None, 1.0),))
-    assert changed(lasting, Change(ended_at=NOW - MINUTE), NOW).impacts[0].end == NOW - MINUTE
+    assert changed(lasting, IncidentChange(ended_at=NOW - MINUTE), NOW).impacts[0].end == NOW - MINUTE
 
 
 def test_a_stated_impact_takes_the_place_of_what_was_assumed() -> None:
@@ -89,11 +89,14 @@ def test_a_stated_impact_takes_the_place_of_what_was_assumed() -> None:
 
 
 def test_changing_nothing_answers_the_same() -> None:
-    assert changed(incident(), Change(status=Status.INVESTIGATING, severity=Severity.SEV2), NOW) == incident()
+    assert (
+        changed(incident(), IncidentChange(status=Status.INVESTIGATING, severity=Severity.SEV2), NOW)
+        == incident()
+    )
 
 
 def test_times_are_measured_from_the_start() -> None:
-    over = changed(incident(acknowledged_at=NOW - 10 * MINUTE), Change(status=Status.RESOLVED), NOW)
+    over = changed(incident(acknowledged_at=NOW - 10 * MINUTE), IncidentChange(status=Status.RESOLVED), NOW)
     taken = times(over)
     assert (taken.detect, taken.acknowledge, taken.restore) == (3 * MINUTE, 2 * MINUTE, 15 * MINUTE)
 
@@ -128,6 +131,6 @@ def test_facilitators_take_turns() -> None:
 
 def test_an_impact_that_began_now_may_end_now() -> None:
     begun = incident(impacts=(Impact(NOW, None),))
-    assert changed(begun, Change(status=Status.MITIGATED), NOW).ended_at == NOW
-    early = changed(begun, Change(status=Status.MITIGATED), NOW - timedelta(seconds=1))
+    assert changed(begun, IncidentChange(status=Status.MITIGATED), NOW).ended_at == NOW
+    early = changed(begun, IncidentChange(status=Status.MITIGATED), NOW - timedelta(seconds=1))
     assert early.ended_at == NOW

@@ -7,28 +7,28 @@ import pytest
 
 from bot.budgets.ledger.pushed_events import PushedEvent
 from bot.catalog.error_budget_policy import UnfreezeRequirement
-from bot.freezes.hold_registry import Freezer
-from bot.freezes.transition import HoldKept
+from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.transition import HoldRetained
 from bot.incidents.downtime import Impact
-from bot.incidents.incident import Change, Role, Severity, Status
-from bot.incidents.ports import View
-from bot.incidents.postmortem import Part
-from bot.incidents.records.actions import NewAction, UnknownAction, unmet_requirements
-from bot.incidents.records.steps import RoomKind
-from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.incidents.incident import IncidentChange, Role, Severity, Status
+from bot.incidents.ports import IncidentSnapshot
+from bot.incidents.postmortem import PostmortemPart
+from bot.incidents.records.actions import NewAction, UnknownActionError, unmet_requirements
+from bot.incidents.records.steps import ChannelKind
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.incidents.card import ACTION_DUE, DOCUMENT, POSTMORTEM_OPENED, REMINDER
 from bot.store import audit
 from tests.support.incidents import Scene, room
 from tests.support.values import HOUR, MINUTE, QUIET, budget
 
 
-async def outage(scene: Scene, minutes: float, key: str = "k", **fields: object) -> View:
+async def outage(scene: Scene, minutes: float, key: str = "k", **fields: object) -> IncidentSnapshot:
     """Play an outage that lasted so many minutes and was resolved now."""
     now = scene.clock.now()
     opening = scene.opening(key, started_at=now - minutes * MINUTE, **fields)
     opened = await scene.response.responder.open(opening, now)
     await scene.response.responder.change(
-        opened.incident.id, Change(status=Status.RESOLVED, ended_at=now), by="U0SAM", now=now
+        opened.incident.id, IncidentChange(status=Status.RESOLVED, ended_at=now), by="U0SAM", now=now
     )
     return await scene.complete(opened.incident.id)
 
@@ -40,7 +40,7 @@ async def test_a_measured_budget_is_charged_with_what_was_spent_meanwhile(scene:
     during = [PushedEvent(orders, 19_560, 340, now - minutes * MINUTE, None) for minutes in (12,)]
     await scene.ledger.push([*before, *during], now)
     view = await scene.opened(started_at=now - 20 * MINUTE)
-    change = Change(status=Status.RESOLVED, ended_at=now - 5 * MINUTE)
+    change = IncidentChange(status=Status.RESOLVED, ended_at=now - 5 * MINUTE)
     await scene.response.responder.change(view.incident.id, change, by="U0SAM", now=scene.clock.now())
     cost = (await scene.response.views.of(view.incident.id)).cost
     assert cost["checkout/orders"] == pytest.approx(0.34, rel=1e-6)
@@ -63,7 +63,7 @@ async def test_a_costly_incident_gets_its_postmortem_by_itself(scene: Scene) -> 
     view = await outage(scene, 3)
     await scene.response.watch.tick()
     view = await scene.complete(view.incident.id)
-    pm = room(view, RoomKind.POSTMORTEM)
+    pm = room(view, ChannelKind.POSTMORTEM)
     channel = scene.slack.workspace.channels[pm]
     assert channel.name.startswith("pm-")
     assert {"U0DANA", "U0SAM"} <= set(channel.members)
@@ -83,7 +83,7 @@ async def test_a_cheap_incident_gets_one_when_somebody_asks(scene: Scene) -> Non
     view = await outage(scene, 1.5)
     await scene.response.watch.tick()
     assert scene.channels("pm-") == []
-    scene.slack.faults.once(Fault.CUT, "conversations.create")
+    scene.slack.faults.once(InjectedFault.CUT, "conversations.create")
     for _ in range(2):
         await scene.response.responder.request_postmortem(view.incident.id, by="U0SAM", now=scene.clock.now())
     await scene.complete(view.incident.id)
@@ -113,8 +113,8 @@ async def test_the_document_follows_what_people_write(scene: Scene) -> None:
     responder = scene.response.responder
     await responder.request_postmortem(id_, by="U0SAM", now=now)
     view = await scene.complete(id_)
-    (document,) = scene.told(room(view, RoomKind.POSTMORTEM), DOCUMENT)
-    await responder.write_part(id_, Part.SUMMARY, "The pool was <empty>.", by="U0DANA", now=now)
+    (document,) = scene.told(room(view, ChannelKind.POSTMORTEM), DOCUMENT)
+    await responder.write_part(id_, PostmortemPart.SUMMARY, "The pool was <empty>.", by="U0DANA", now=now)
     await scene.response.actions.add(
         NewAction("Limit the pool", "checkout", id_, is_p0=True), by="U0DANA", now=now
     )
@@ -158,7 +158,7 @@ async def test_a_pinned_message_stands_on_the_timeline_until_it_is_taken_off(sce
 
 async def test_holds_stand_on_the_timeline(scene: Scene) -> None:
     view = await scene.opened()
-    resolved = Change(status=Status.RESOLVED)
+    resolved = IncidentChange(status=Status.RESOLVED)
     await scene.response.responder.change(view.incident.id, resolved, by="U0SAM", now=scene.clock.now())
     await scene.complete(view.incident.id)
     # What happens after the incident is resolved is no part of it: its hold is lifted a moment later.
@@ -197,7 +197,7 @@ async def test_the_owner_of_an_action_is_told_when_it_is_due(scene: Scene) -> No
     assert len(_direct(scene, "U0SAM")) == 1
     await book.done(first.id, by="U0SAM", now=now)
     assert await book.of_service("checkout") == []
-    with pytest.raises(UnknownAction):
+    with pytest.raises(UnknownActionError):
         await book.done(99, by="U0SAM", now=now)
 
 
@@ -215,12 +215,12 @@ def _direct(scene: Scene, user: str) -> list[str]:
 async def test_a_budget_hold_stays_until_the_p0_actions_are_owned(scene: Scene) -> None:
     policy = replace(QUIET, dwell=timedelta(), unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
     checkout = replace(scene.policies.services["checkout"], error_budget_policy=policy)
-    freezer = Freezer(scene.database, lambda _: (), unmet=unmet_requirements)
+    freezer = HoldRegistry(scene.database, lambda _: (), unmet=unmet_requirements)
     book, now = scene.response.actions, scene.clock.now()
     action = await book.add(NewAction("Limit the pool", "checkout", is_p0=True), by="U0DANA", now=now)
     await freezer.judge_budgets(checkout, [budget(-0.1)], now)
     (kept,) = await freezer.judge_budgets(checkout, [budget(0.9)], now)
-    assert isinstance(kept, HoldKept)
+    assert isinstance(kept, HoldRetained)
     assert [(one.action, one.lacks) for one in kept.missing] == [(action.id, ("an owner", "a due date"))]
     for _ in range(2):
         assert await freezer.judge_budgets(checkout, [budget(0.9)], now) == ()

@@ -3,9 +3,9 @@
 from datetime import date
 
 from bot.incidents.action import Action, not_owned
-from bot.incidents.incident import Cause, Change, Role, Status, changed
-from bot.incidents.postmortem import Part, Postmortem
-from bot.incidents.timeline import Entry, Kind, merged
+from bot.incidents.incident import CauseClass, IncidentChange, Role, Status, changed
+from bot.incidents.postmortem import Postmortem, PostmortemPart
+from bot.incidents.timeline import EntryKind, TimelineEntry, merged
 from tests.incidents.values import incident
 from tests.support.values import MINUTE, NOW
 
@@ -61,18 +61,18 @@ _This document is blameless: it looks for what to change in the system, not for 
 
 
 def test_the_document_says_all_that_is_known() -> None:
-    over = changed(incident(), Change(status=Status.RESOLVED), NOW)
+    over = changed(incident(), IncidentChange(status=Status.RESOLVED), NOW)
     told = merged(
-        [Entry(NOW, Kind.STATUS, "investigating → resolved", "U0DANA")],
-        [Entry(NOW - 10 * MINUTE, Kind.NOTE, "pool\nis full", "U0SAM")],
+        [TimelineEntry(NOW, EntryKind.STATUS, "investigating → resolved", "U0DANA")],
+        [TimelineEntry(NOW - 10 * MINUTE, EntryKind.NOTE, "pool\nis full", "U0SAM")],
     )
     written = incident(
         status=over.status,
         impacts=over.impacts,
         resolved_at=NOW,
-        cause=Cause.SOFTWARE_BUG,
+        cause=CauseClass.SOFTWARE_BUG,
         roles={Role.COMMANDER: "U0SAM"},
-        document={Part.SUMMARY.value: "A *deploy* emptied the cache."},
+        document={PostmortemPart.SUMMARY.value: "A *deploy* emptied the cache."},
     )
     actions = [
         Action(1, "Limit the pool", "checkout", 1, "U0SAM", date(2026, 12, 1), is_p0=True),
@@ -83,8 +83,8 @@ def test_the_document_says_all_that_is_known() -> None:
 
 
 def test_an_entry_made_of_the_same_message_stands_once() -> None:
-    pin = Entry(NOW, Kind.PIN, "look", "U0SAM", "C1 1.0")
-    note = Entry(NOW - MINUTE, Kind.NOTE, "first", "U0SAM")
+    pin = TimelineEntry(NOW, EntryKind.PIN, "look", "U0SAM", "C1 1.0")
+    note = TimelineEntry(NOW - MINUTE, EntryKind.NOTE, "first", "U0SAM")
     assert merged([pin, note], [pin]) == (note, pin)
 
 

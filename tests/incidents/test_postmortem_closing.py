@@ -2,13 +2,13 @@
 
 import pytest
 
-from bot.incidents.incident import Change, IllegalChange, Severity, Status
-from bot.incidents.ports import View
-from bot.incidents.postmortem import Obstacle, Part
-from bot.incidents.postmortem_closing import NotClosable
+from bot.incidents.incident import IllegalChangeError, IncidentChange, Severity, Status
+from bot.incidents.ports import IncidentSnapshot
+from bot.incidents.postmortem import Obstacle, PostmortemPart
+from bot.incidents.postmortem_closing import NotClosableError
 from bot.incidents.records.actions import NewAction
-from bot.incidents.records.steps import RoomKind
-from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.incidents.records.steps import ChannelKind
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.sandbox.fake_slack.model import Channel
 from bot.slack.incident_farewell import NOT_ARCHIVED, POSTMORTEM_CLOSED
 from bot.slack.incidents.card import CARD, DOCUMENT, NOTICE
@@ -19,12 +19,12 @@ from tests.support.values import MINUTE
 TEAMS = {"U0DANA", "U0SAM"}
 
 
-async def learned(scene: Scene, *, minutes: float = 3, p0: bool = True, **fields: object) -> View:
+async def learned(scene: Scene, *, minutes: float = 3, p0: bool = True, **fields: object) -> IncidentSnapshot:
     """Play an outage to a postmortem that can be closed."""
     now = scene.clock.now()
     opening = scene.opening(started_at=now - minutes * MINUTE, **fields)  # type: ignore[arg-type]
     id_ = (await scene.response.responder.open(opening, now)).incident.id
-    over = Change(status=Status.RESOLVED, ended_at=now)
+    over = IncidentChange(status=Status.RESOLVED, ended_at=now)
     await scene.response.responder.change(id_, over, by="U0SAM", now=now)
     await scene.response.responder.request_postmortem(id_, by="U0SAM", now=now)
     if p0:
@@ -33,25 +33,25 @@ async def learned(scene: Scene, *, minutes: float = 3, p0: bool = True, **fields
     return await scene.complete(id_)
 
 
-async def closed(scene: Scene, **fields: object) -> View:
+async def closed(scene: Scene, **fields: object) -> IncidentSnapshot:
     view = await learned(scene, **fields)  # type: ignore[arg-type]
     await scene.response.closing.close(view.incident.id, by="U0DANA")
     return await scene.complete(view.incident.id)
 
 
-def channel(scene: Scene, view: View, kind: RoomKind = RoomKind.INCIDENT) -> Channel:
+def channel(scene: Scene, view: IncidentSnapshot, kind: ChannelKind = ChannelKind.INCIDENT) -> Channel:
     return scene.slack.workspace.channels[room(view, kind)]
 
 
-def files(scene: Scene, view: View) -> list[str]:
+def files(scene: Scene, view: IncidentSnapshot) -> list[str]:
     """The names of the files that the postmortem's channel shows."""
-    messages = channel(scene, view, RoomKind.POSTMORTEM).messages
+    messages = channel(scene, view, ChannelKind.POSTMORTEM).messages
     return [str(file["name"]) for message in messages for file in message.files]
 
 
-def assert_closed(scene: Scene, view: View) -> None:
+def assert_closed(scene: Scene, view: IncidentSnapshot) -> None:
     """One file, one canvas, one word in each room and one elsewhere, both rooms archived."""
-    for kind in RoomKind:
+    for kind in ChannelKind:
         assert channel(scene, view, kind).is_archived
         assert view.rooms[kind].is_archived
         assert len(scene.told(room(view, kind), POSTMORTEM_CLOSED)) == 1
@@ -76,7 +76,7 @@ async def test_closing_keeps_the_document_and_archives_both_channels(scene: Scen
     ]
     assert {one.after["channel"] for one in rows[-2:] if one.after} == {
         room(view),
-        room(view, RoomKind.POSTMORTEM),
+        room(view, ChannelKind.POSTMORTEM),
     }
 
 
@@ -84,7 +84,7 @@ async def test_the_last_that_is_shown_is_that_it_is_closed(scene: Scene) -> None
     view = await closed(scene)
     (card,) = scene.told(room(view), CARD)
     assert "Its postmortem is closed. Next: `/postmortem 1` shows it." in str(card.blocks)
-    (document,) = scene.told(room(view, RoomKind.POSTMORTEM), DOCUMENT)
+    (document,) = scene.told(room(view, ChannelKind.POSTMORTEM), DOCUMENT)
     assert "postmortem closed" in str(document.blocks)
     assert "Contributing factors" in str(document.blocks)
     assert not any("postmortem.edit" in str(block) for block in document.blocks)
@@ -96,14 +96,14 @@ async def test_nothing_is_said_in_an_archived_channel(scene: Scene) -> None:
     view = await closed(scene)
     before = len(scene.slack.web_api.calls)
     id_, now = view.incident.id, scene.clock.now()
-    await scene.response.responder.change(id_, Change(share=0.3), by="U0SAM", now=now)
+    await scene.response.responder.change(id_, IncidentChange(share=0.3), by="U0SAM", now=now)
     await scene.response.actions.done(1, by="U0SAM", now=now)
     await scene.response.watch.tick()
     (notice,) = scene.told("#incidents", NOTICE)
     # What stands elsewhere still follows.
     await scene.slack.until(lambda: "30\u00a0%" in notice.blocks[1]["text"]["text"])
     await scene.complete(id_)
-    gone = {room(view, kind) for kind in RoomKind}
+    gone = {room(view, kind) for kind in ChannelKind}
     later = list(scene.slack.web_api.calls)[before:]
     assert not [made for made in later if made.args.get("channel") in gone]
     assert {made.error for made in scene.slack.refused} == {"already_in_channel"}
@@ -112,15 +112,15 @@ async def test_nothing_is_said_in_an_archived_channel(scene: Scene) -> None:
 @pytest.mark.parametrize("method", ["files.getUploadURLExternal", "files.completeUploadExternal",
                                     "conversations.canvases.create", "users.info", "chat.postMessage",
                                     "chat.update", "conversations.archive"])  # fmt: skip
-@pytest.mark.parametrize("fault", [Fault.RATE_LIMITED, Fault.SERVER_ERROR, Fault.CUT])
+@pytest.mark.parametrize("fault", [InjectedFault.RATE_LIMITED, InjectedFault.SERVER_ERROR, InjectedFault.CUT])
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)
-async def test_any_call_of_closing_may_fail_once(scene: Scene, method: str, fault: Fault) -> None:
+async def test_any_call_of_closing_may_fail_once(scene: Scene, method: str, fault: InjectedFault) -> None:
     view = await learned(scene)
     scene.slack.faults.once(fault, method)
     await scene.response.closing.close(view.incident.id, by="U0DANA")
     view = await scene.complete(view.incident.id)
     if method == "users.info":
-        assert all(channel(scene, view, kind).is_archived for kind in RoomKind)
+        assert all(channel(scene, view, kind).is_archived for kind in ChannelKind)
         return
     assert_closed(scene, view)
 
@@ -141,7 +141,7 @@ async def test_a_workspace_without_files_or_canvases_archives_all_the_same(
     scene.slack.faults.refuse(method, error)
     await scene.response.closing.close(view.incident.id, by="U0DANA")
     view = await scene.complete(view.incident.id)
-    assert all(channel(scene, view, kind).is_archived for kind in RoomKind)
+    assert all(channel(scene, view, kind).is_archived for kind in ChannelKind)
     assert [one for _, state, one in await scene.steps() if state == "failed"] == [error]
 
 
@@ -152,7 +152,7 @@ async def test_a_workspace_that_refuses_to_archive_is_told_of_once(scene: Scene,
         scene.slack.faults.refuse("conversations.archive", error)
     await scene.response.closing.close(view.incident.id, by="U0DANA")
     view = await scene.complete(view.incident.id)
-    for kind in RoomKind:
+    for kind in ChannelKind:
         (told,) = scene.told(room(view, kind), NOT_ARCHIVED)
         assert error in told.text
         assert not channel(scene, view, kind).is_archived
@@ -170,7 +170,7 @@ async def test_what_somebody_archived_by_hand_is_done_already(scene: Scene) -> N
     scene.slack.faults.refuse("conversations.archive", "channel_not_found")
     await scene.response.closing.close(view.incident.id, by="U0DANA")
     view = await scene.complete(view.incident.id)
-    assert all(view.rooms[kind].is_archived for kind in RoomKind)
+    assert all(view.rooms[kind].is_archived for kind in ChannelKind)
     assert scene.told(room(view), NOT_ARCHIVED) == []
 
 
@@ -179,20 +179,20 @@ async def test_what_keeps_a_postmortem_open_is_said(scene: Scene) -> None:
     id_, now = view.incident.id, scene.clock.now()
     responder, closing = scene.response.responder, scene.response.closing
     obstacles = []
-    with pytest.raises(NotClosable) as refused:
+    with pytest.raises(NotClosableError) as refused:
         await closing.close(id_, by="U0DANA")
     obstacles.append(refused.value.obstacle)
     await responder.request_postmortem(id_, by="U0SAM", now=now)
-    with pytest.raises(NotClosable) as refused:
+    with pytest.raises(NotClosableError) as refused:
         await closing.close(id_, by="U0DANA")
     obstacles.append(refused.value.obstacle)
-    await responder.change(id_, Change(status=Status.RESOLVED), by="U0SAM", now=now)
-    with pytest.raises(NotClosable) as refused:
+    await responder.change(id_, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=now)
+    with pytest.raises(NotClosableError) as refused:
         await closing.close(id_, by="U0DANA")
     obstacles.append(refused.value.obstacle)
     assert obstacles == list(Obstacle)
     await scene.response.actions.add(NewAction("Talk", "checkout", id_), by="U0DANA", now=now)
-    with pytest.raises(NotClosable):
+    with pytest.raises(NotClosableError):
         await closing.close(id_, by="U0DANA")
     await scene.response.actions.add(NewAction("Mend", "checkout", id_, is_p0=True), by="U0DANA", now=now)
     assert (await closing.close(id_, by="U0DANA")).is_new
@@ -205,9 +205,9 @@ async def test_a_cheap_incident_needs_no_p0_action(scene: Scene) -> None:
 
 async def test_a_closed_document_is_not_changed(scene: Scene) -> None:
     view = await closed(scene)
-    with pytest.raises(IllegalChange, match="open it again"):
+    with pytest.raises(IllegalChangeError, match="open it again"):
         await scene.response.responder.write_part(
-            view.incident.id, Part.SUMMARY, "other", by="U0SAM", now=scene.clock.now()
+            view.incident.id, PostmortemPart.SUMMARY, "other", by="U0SAM", now=scene.clock.now()
         )
 
 
@@ -222,25 +222,25 @@ async def test_an_incident_that_comes_back_gets_a_new_channel_and_later_a_new_po
     scene: Scene,
 ) -> None:
     view = await closed(scene)
-    id_, old, old_pm = view.incident.id, room(view), room(view, RoomKind.POSTMORTEM)
+    id_, old, old_pm = view.incident.id, room(view), room(view, ChannelKind.POSTMORTEM)
     responder = scene.response.responder
-    back = Change(status=Status.INVESTIGATING)
+    back = IncidentChange(status=Status.INVESTIGATING)
     await responder.change(id_, back, by="U0SAM", now=scene.clock.now())
     view = await scene.complete(id_)
     assert room(view) != old
-    assert view.rooms[RoomKind.INCIDENT].name == f"inc-{view.incident.opened_at:%Y-%m-%d}-checkout-500s-2"
+    assert view.rooms[ChannelKind.INCIDENT].name == f"inc-{view.incident.opened_at:%Y-%m-%d}-checkout-500s-2"
     assert set(channel(scene, view).members) >= TEAMS
     (card,) = scene.told(room(view), CARD)
     assert f"before it came back: <#{old}>" in str(card.blocks)
     assert len(scene.told("#incidents", NOTICE)) == 2
-    assert view.rooms[RoomKind.POSTMORTEM].is_archived
-    await responder.change(id_, Change(status=Status.RESOLVED), by="U0SAM", now=scene.clock.now())
+    assert view.rooms[ChannelKind.POSTMORTEM].is_archived
+    await responder.change(id_, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=scene.clock.now())
     view = await scene.complete(id_)
-    assert room(view, RoomKind.POSTMORTEM) != old_pm
+    assert room(view, ChannelKind.POSTMORTEM) != old_pm
     assert view.incident.finished_at is None
     await scene.response.closing.close(id_, by="U0DANA")
     view = await scene.complete(id_)
-    assert all(channel(scene, view, kind).is_archived for kind in RoomKind)
+    assert all(channel(scene, view, kind).is_archived for kind in ChannelKind)
     assert len(files(scene, view)) == 1
 
 
@@ -248,21 +248,21 @@ async def test_an_incident_that_comes_back_before_it_is_archived_keeps_its_chann
     view = await learned(scene)
     id_ = view.incident.id
     for _ in range(40):
-        scene.slack.faults.once(Fault.SERVER_ERROR, "files.getUploadURLExternal")
-        scene.slack.faults.once(Fault.SERVER_ERROR, "conversations.archive")
+        scene.slack.faults.once(InjectedFault.SERVER_ERROR, "files.getUploadURLExternal")
+        scene.slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.archive")
     await scene.response.closing.close(id_, by="U0DANA")
     now = scene.clock.now()
-    await scene.response.responder.change(id_, Change(status=Status.IDENTIFIED), by="U0SAM", now=now)
+    await scene.response.responder.change(id_, IncidentChange(status=Status.IDENTIFIED), by="U0SAM", now=now)
     after = await scene.complete(id_)
     assert room(after) == room(view)
-    assert not any(channel(scene, view, kind).is_archived for kind in RoomKind)
+    assert not any(channel(scene, view, kind).is_archived for kind in ChannelKind)
 
 
 async def test_a_closed_postmortem_can_be_opened_again(scene: Scene) -> None:
     view = await closed(scene)
-    id_, old = view.incident.id, room(view, RoomKind.POSTMORTEM)
+    id_, old = view.incident.id, room(view, ChannelKind.POSTMORTEM)
     await scene.response.responder.request_postmortem(id_, by="U0SAM", now=scene.clock.now())
     view = await scene.complete(id_)
-    assert room(view, RoomKind.POSTMORTEM) != old
-    assert len(scene.told(room(view, RoomKind.POSTMORTEM), DOCUMENT)) == 1
-    assert view.rooms[RoomKind.INCIDENT].is_archived
+    assert room(view, ChannelKind.POSTMORTEM) != old
+    assert len(scene.told(room(view, ChannelKind.POSTMORTEM), DOCUMENT)) == 1
+    assert view.rooms[ChannelKind.INCIDENT].is_archived

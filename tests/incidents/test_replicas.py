@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.app.incidents import Response
-from bot.freezes.hold_registry import Freezer
+from bot.app.incidents import Incidents
+from bot.freezes.hold_registry import HoldRegistry
 from bot.incidents.alerts import Alert, Notification
-from bot.incidents.incident import Change, Status
-from bot.incidents.lifecycle import Responder
-from bot.slack.announcements.freezes import Announcer
+from bot.incidents.incident import IncidentChange, Status
+from bot.incidents.lifecycle import IncidentLifecycle
+from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.store.database import Database
 from tests.support.incidents import PATIENCE, Scene, alone, staged
 from tests.support.servers import running_postgresql
@@ -56,12 +56,12 @@ async def test_a_pair_of_alertmanagers_opens_one_incident(url: str, tmp_path: Pa
         scene.assert_one_complete_incident(people={"U0DANA", "U0SAM"})
 
 
-def twin(scene: Scene, database: Database) -> Response:
-    """Answer another replica's incident room, whose messages the first one's courier sends."""
-    return Response(
+def twin(scene: Scene, database: Database) -> Incidents:
+    """Return another replica's incident room, whose messages the first one's courier sends."""
+    return Incidents(
         database=database,
         ledger=scene.ledger,
-        freezer=Freezer(database, Announcer(lambda: scene.policies.workspace)),
+        freezer=HoldRegistry(database, FreezeAnnouncer(lambda: scene.policies.workspace)),
         client=scene.client,
         catalog=lambda: scene.policies,
         clock=scene.clock,
@@ -71,5 +71,5 @@ def twin(scene: Scene, database: Database) -> Response:
     )
 
 
-async def _resolve(responder: Responder, id_: int, scene: Scene) -> None:
-    await responder.change(id_, Change(status=Status.RESOLVED), by="U0SAM", now=scene.clock.now())
+async def _resolve(responder: IncidentLifecycle, id_: int, scene: Scene) -> None:
+    await responder.change(id_, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=scene.clock.now())

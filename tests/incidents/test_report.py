@@ -6,22 +6,22 @@ import pytest
 
 from bot.incidents.attribution import Charge
 from bot.incidents.downtime import Impact
-from bot.incidents.incident import Cause, Severity, Status
-from bot.incidents.report import LATE_FROM, WORK, Charged, Report, report_on
+from bot.incidents.incident import CauseClass, Severity, Status
+from bot.incidents.report import LATE_FROM, WORK, ChargedIncident, IncidentReport, report_on
 from tests.incidents.values import incident
 from tests.support.values import DAY, MINUTE, NOW
 
 
 def charged(
     id_: int,
-    cause: Cause | None,
+    cause: CauseClass | None,
     charges: Mapping[str, float | Charge],
     *,
     severity: Severity = Severity.SEV2,
     status: Status = Status.RESOLVED,
     detect: int = 2,
     restore: int = 20,
-) -> Charged:
+) -> ChargedIncident:
     """An incident that was opened `detect` minutes after it began and over after `restore` minutes."""
     start = NOW - DAY
     end = None if status is Status.INVESTIGATING else start + restore * MINUTE
@@ -35,10 +35,10 @@ def charged(
         acknowledged_at=start + (detect + 1) * MINUTE,
     )
     as_charges = {key: one if isinstance(one, Charge) else Charge(one) for key, one in charges.items()}
-    return Charged(made, as_charges)
+    return ChargedIncident(made, as_charges)
 
 
-def report(*found: Charged) -> Report:
+def report(*found: ChargedIncident) -> IncidentReport:
     return report_on(found, since=NOW - 90 * DAY, until=NOW)
 
 
@@ -73,16 +73,16 @@ def test_of_no_incident_nothing_is_told() -> None:
 
 def test_the_budget_is_divided_among_classes_of_cause_most_first() -> None:
     told = report(
-        charged(1, Cause.CAPACITY, {"checkout/availability": 0.6}),
-        charged(2, Cause.SOFTWARE_BUG, {"checkout/availability": 0.2}),
-        charged(3, Cause.CAPACITY, {"search/availability": 0.7}),
+        charged(1, CauseClass.CAPACITY, {"checkout/availability": 0.6}),
+        charged(2, CauseClass.SOFTWARE_BUG, {"checkout/availability": 0.2}),
+        charged(3, CauseClass.CAPACITY, {"search/availability": 0.7}),
         charged(4, None, {"checkout/availability": 0.5}),
     )
     assert told.spent == pytest.approx(2.0)
     assert [(one.cause, one.ids) for one in told.shares] == [
-        (Cause.CAPACITY, (1, 3)),
+        (CauseClass.CAPACITY, (1, 3)),
         (None, (4,)),
-        (Cause.SOFTWARE_BUG, (2,)),
+        (CauseClass.SOFTWARE_BUG, (2,)),
     ]
     assert [one.share for one in told.shares] == pytest.approx([0.65, 0.25, 0.1])
     assert told.most is told.shares[0]
@@ -99,12 +99,12 @@ def test_an_incident_weighs_the_slo_that_it_hurt_most_of_each_service() -> None:
 
 def test_much_spent_before_anybody_knew_is_late_detection() -> None:
     late = report(
-        charged(1, Cause.CAPACITY, {"checkout/availability": Charge(0.4, 0.3)}),
-        charged(2, Cause.CAPACITY, {"checkout/availability": Charge(0.6, 0.0)}),
+        charged(1, CauseClass.CAPACITY, {"checkout/availability": Charge(0.4, 0.3)}),
+        charged(2, CauseClass.CAPACITY, {"checkout/availability": Charge(0.6, 0.0)}),
     )
     assert late.unseen == pytest.approx(0.3)
     assert late.is_found_late
-    soon = report(charged(1, Cause.CAPACITY, {"checkout/availability": Charge(1.0, LATE_FROM / 2)}))
+    soon = report(charged(1, CauseClass.CAPACITY, {"checkout/availability": Charge(1.0, LATE_FROM / 2)}))
     assert not soon.is_found_late
 
 
@@ -119,4 +119,4 @@ def test_resolved_incidents_without_a_cause_are_named_open_ones_are_not() -> Non
 
 
 def test_every_class_of_cause_points_to_work() -> None:
-    assert set(WORK) == set(Cause)
+    assert set(WORK) == set(CauseClass)

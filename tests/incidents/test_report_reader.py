@@ -8,25 +8,25 @@ import pytest
 from bot.budgets.ledger.pushed_events import PushedEvent
 from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnfreezeRequirement
-from bot.freezes.hold_registry import Freezer
+from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.spending import Spending
 from bot.incidents.downtime import Impact
-from bot.incidents.incident import Cause, Change, Status
-from bot.incidents.lifecycle import Opening
+from bot.incidents.incident import CauseClass, IncidentChange, Status
+from bot.incidents.lifecycle import NewIncident
 from bot.incidents.records.actions import NewAction, unmet_requirements
-from bot.slack.announcements.freezes import Announcer
+from bot.slack.announcements.freezes import FreezeAnnouncer
 from tests.support.incidents import UPTIME, Scene
 from tests.support.values import DAY, HOUR, MINUTE, QUIET, budget
 
 
 async def past(
-    scene: Scene, key: str, start: float, end: float, cause: Cause | None = None, **fields: object
+    scene: Scene, key: str, start: float, end: float, cause: CauseClass | None = None, **fields: object
 ) -> int:
-    """Record an outage from so many minutes ago until so many minutes ago; answer its number."""
+    """Record an outage from so many minutes ago until so many minutes ago; return its number."""
     now, responder = scene.clock.now(), scene.response.responder
-    opening: Opening = scene.opening(key, started_at=now - start * MINUTE, **fields)
+    opening: NewIncident = scene.opening(key, started_at=now - start * MINUTE, **fields)
     id_ = (await responder.open(opening, now)).incident.id
-    ended = Change(status=Status.RESOLVED, ended_at=now - end * MINUTE)
+    ended = IncidentChange(status=Status.RESOLVED, ended_at=now - end * MINUTE)
     await responder.change(id_, ended, by="U0SAM", now=now)
     if cause is not None:
         await responder.classify(id_, cause, by="U0SAM", now=now)
@@ -43,14 +43,14 @@ async def where_it_went(scene: Scene) -> Spending | None:
 
 
 async def test_overlapping_incidents_are_not_counted_twice_in_a_report(scene: Scene) -> None:
-    one = await past(scene, "one", 40, 20, Cause.CAPACITY)
-    two = await past(scene, "two", 30, 10, Cause.SOFTWARE_BUG)
+    one = await past(scene, "one", 40, 20, CauseClass.CAPACITY)
+    two = await past(scene, "two", 30, 10, CauseClass.SOFTWARE_BUG)
     now = scene.clock.now()
     report, _ = await scene.response.learning.report(now - DAY, now, "checkout")
     assert report.spent == pytest.approx(30 / 10.08, rel=1e-3)
     assert [(share.cause, share.ids) for share in report.shares] == [
-        (Cause.CAPACITY, (one,)),
-        (Cause.SOFTWARE_BUG, (two,)),
+        (CauseClass.CAPACITY, (one,)),
+        (CauseClass.SOFTWARE_BUG, (two,)),
     ]
     assert [share.share for share in report.shares] == pytest.approx([2 / 3, 1 / 3], rel=1e-3)
     costs = [(await scene.response.views.of(id_)).cost[UPTIME.key] for id_ in (one, two)]
@@ -65,7 +65,7 @@ async def test_measured_budgets_are_divided_among_incidents_that_overlap(scene: 
     await scene.ledger.push([*before, *during], now)
     one, two = await past(scene, "one", 40, 20), await past(scene, "two", 30, 10)
     for id_, (start, end) in {one: (40, 20), two: (30, 10)}.items():
-        whole = Change(started_at=now - start * MINUTE, ended_at=now - end * MINUTE)
+        whole = IncidentChange(started_at=now - start * MINUTE, ended_at=now - end * MINUTE)
         await scene.response.responder.change(id_, whole, by="U0SAM", now=scene.clock.now())
     incidents = [(await scene.response.views.of(id_)).incident for id_ in (one, two)]
     charges = await scene.response.watch._costs.charges(incidents, scene.clock.now())
@@ -92,8 +92,8 @@ async def test_private_incidents_count_for_those_who_may_see_them(scene: Scene) 
 
 async def test_a_freeze_is_told_where_the_budget_went(scene: Scene) -> None:
     assert await where_it_went(scene) is None
-    first = await past(scene, "one", 60, 40, Cause.CAPACITY)
-    second = await past(scene, "two", 30, 25, Cause.SOFTWARE_BUG)
+    first = await past(scene, "one", 60, 40, CauseClass.CAPACITY)
+    second = await past(scene, "two", 30, 25, CauseClass.SOFTWARE_BUG)
     spending = await where_it_went(scene)
     assert spending is not None
     assert spending.share == pytest.approx(1.0)
@@ -106,7 +106,7 @@ async def test_a_freeze_is_told_where_the_budget_went(scene: Scene) -> None:
 
 
 async def test_a_freeze_during_an_outage_names_the_incident_that_lasts(scene: Scene) -> None:
-    await past(scene, "one", 60, 55, Cause.CAPACITY)
+    await past(scene, "one", 60, 55, CauseClass.CAPACITY)
     view = await scene.opened(started_at=scene.clock.now() - 20 * MINUTE)
     spending = await where_it_went(scene)
     assert spending is not None
@@ -114,7 +114,7 @@ async def test_a_freeze_during_an_outage_names_the_incident_that_lasts(scene: Sc
 
 
 async def test_a_budget_that_burned_outside_of_incidents_says_so(scene: Scene) -> None:
-    await past(scene, "old", 300, 295, Cause.CAPACITY)
+    await past(scene, "old", 300, 295, CauseClass.CAPACITY)
     now = scene.clock.now()
     orders = checkout(scene).slos[0]
     await scene.ledger.push([PushedEvent(orders, 99_000, 1_000, now - 30 * MINUTE, None)], now)
@@ -123,9 +123,9 @@ async def test_a_budget_that_burned_outside_of_incidents_says_so(scene: Scene) -
 
 
 async def test_the_announcement_of_a_freeze_carries_it(scene: Scene) -> None:
-    id_ = await past(scene, "one", 60, 40, Cause.CAPACITY)
-    announce = Announcer(lambda: scene.policies.workspace)
-    freezer = Freezer(scene.database, announce, explain=scene.response.learning.where_it_went)
+    id_ = await past(scene, "one", 60, 40, CauseClass.CAPACITY)
+    announce = FreezeAnnouncer(lambda: scene.policies.workspace)
+    freezer = HoldRegistry(scene.database, announce, explain=scene.response.learning.where_it_went)
     now = scene.clock.now()
     service = replace(checkout(scene), slos=(UPTIME,))
     uptime = (await scene.budgets())[UPTIME.key]
@@ -139,8 +139,8 @@ async def test_the_announcement_of_a_freeze_carries_it(scene: Scene) -> None:
 async def test_a_hold_that_only_actions_keep_is_told_once_without_what_is_private(scene: Scene) -> None:
     strict = replace(QUIET, dwell=timedelta(), unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
     service = replace(checkout(scene), error_budget_policy=strict)
-    announce = Announcer(lambda: scene.policies.workspace)
-    freezer = Freezer(scene.database, announce, unmet=unmet_requirements)
+    announce = FreezeAnnouncer(lambda: scene.policies.workspace)
+    freezer = HoldRegistry(scene.database, announce, unmet=unmet_requirements)
     now, book = scene.clock.now(), scene.response.actions
     id_ = await past(scene, "secret", 40, 30, private=True)
     await book.add(NewAction("Rotate the leaked key", "checkout", id_, is_p0=True), by="U0DANA", now=now)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.incidents.card import CARD, NOTICE, POSTMORTEM_OPENED
 from bot.slack.manifest import manifest
 from tests.support.running import running_governor
@@ -50,7 +50,7 @@ async def test_an_outage_without_monitoring(tmp_path: Path) -> None:
         "started_at": (now - timedelta(minutes=15)).isoformat(),
     }
     async with (
-        SandboxServer(manifest=manifest("https://governor.example")) as slack,
+        FakeSlackServer(manifest=manifest("https://governor.example")) as slack,
         running_governor(policies=folder, slack=slack, folder=tmp_path) as bot,
     ):
         status, made = await bot.api("POST", "incidents", json=opening)
@@ -70,5 +70,5 @@ async def test_an_outage_without_monitoring(tmp_path: Path) -> None:
         assert slack.refused == []
 
 
-def _told(slack: SandboxServer, channel: str, kind: str) -> list[str]:
+def _told(slack: FakeSlackServer, channel: str, kind: str) -> list[str]:
     return [m.ts for m in slack.messages(channel) if (m.metadata or {}).get("event_type") == kind]

@@ -7,7 +7,7 @@ from textwrap import dedent
 import pytest
 
 from bot.catalog.catalog import Catalog
-from bot.policy.loader import Fault, PolicyFaults, load
+from bot.policy.loader import PolicyError, PolicyFault, load
 
 CONTRACT = Path(__file__).with_name("contract.yaml")
 """The example of the design, word for word."""
@@ -75,14 +75,14 @@ def indented(text: str, by: int = 2) -> str:
     return "".join(" " * by + line + "\n" for line in dedent(text).strip().splitlines())
 
 
-def faults_of(folder: Path, **environ: str) -> tuple[Fault, ...]:
-    """Load a folder that must be faulty, and answer its faults."""
-    with pytest.raises(PolicyFaults) as caught:
+def faults_of(folder: Path, **environ: str) -> tuple[PolicyFault, ...]:
+    """Load a folder that must be faulty, and return its faults."""
+    with pytest.raises(PolicyError) as caught:
         load(folder, environ)
     return caught.value.faults
 
 
 def texts_of(folder: Path, **environ: str) -> list[str]:
-    """Load a folder that must be faulty, and answer its faults as people read them."""
+    """Load a folder that must be faulty, and return its faults as people read them."""
     prefix = f"{folder}/" if folder.is_dir() else ""
     return [str(fault).removeprefix(prefix) for fault in faults_of(folder, **environ)]

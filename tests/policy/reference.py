@@ -19,7 +19,7 @@ _FREE_KEYS = {"sources": "SOURCE", "sli": "SOURCE", "flags": "ENVIRONMENT", "hea
 
 
 def schema_text() -> str:
-    """Answer the schema file's content."""
+    """Return the schema file's content."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -58,7 +58,7 @@ def _beneath(value: dict[str, Any], path: str, defs: dict[str, Any]) -> Iterator
 
 
 def table(kind: str) -> str:
-    """Answer the Markdown table of a kind's keys."""
+    """Return the Markdown table of a kind's keys."""
     rows = [
         f"| `{key}` | {default} | {meaning} |".replace("  ", " ")
         for key, default, meaning in keys(kind)
@@ -68,7 +68,7 @@ def table(kind: str) -> str:
 
 
 def guide_text(guide: str) -> str:
-    """Answer the guide with its tables made anew."""
+    """Return the guide with its tables made anew."""
     for kind in KINDS:
         begin, end = f"<!-- keys: {kind} -->", f"<!-- end: {kind} -->"
         before, _, rest = guide.partition(begin)

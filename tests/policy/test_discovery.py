@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.budgets.source import InvalidAnswer, SourceError, SourceUnavailable
+from bot.budgets.source import InvalidAnswerError, SourceError, SourceUnavailableError
 from bot.catalog.window import Span
 from bot.policy.discovery import Discovery
-from bot.policy.faults import Fault
+from bot.policy.faults import PolicyFault
 from bot.policy.watcher import PolicyWatcher
-from bot.slack.announcements.freezes import Announcer
-from bot.slack.announcements.policy_faults import PolicyNews
+from bot.slack.announcements.freezes import FreezeAnnouncer
+from bot.slack.announcements.policy_faults import PolicyFaultAnnouncer
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from tests.policy.conftest import WORKSPACE
@@ -64,8 +64,8 @@ class Replica:
         self.watcher = PolicyWatcher(folder, {})
         self.mine = True
         self.told: list[str] = []
-        announcer = Announcer(lambda: self.watcher.current.workspace)
-        self.news = PolicyNews(database, announcer, clock)
+        announcer = FreezeAnnouncer(lambda: self.watcher.current.workspace)
+        self.news = PolicyFaultAnnouncer(database, announcer, clock)
         self.discovery = Discovery(
             database=database,
             sources={"prometheus": source},
@@ -87,7 +87,7 @@ class Replica:
     async def _is_mine(self) -> bool:
         return self.mine
 
-    async def _tell(self, faults: Sequence[Fault]) -> None:
+    async def _tell(self, faults: Sequence[PolicyFault]) -> None:
         if await self.news.refused(faults):
             self.told += [fault.message for fault in faults]
 
@@ -138,7 +138,9 @@ async def test_values_become_services_and_stay_for_a_while_when_they_are_gone(sc
     assert replica.services == ["cart"]
 
 
-@pytest.mark.parametrize("failure", [SourceUnavailable("it is away"), InvalidAnswer("not its form")])
+@pytest.mark.parametrize(
+    "failure", [SourceUnavailableError("it is away"), InvalidAnswerError("not its form")]
+)
 async def test_a_source_that_fails_drops_nothing_however_long_and_across_a_restart(
     scene: Scene, failure: SourceError
 ) -> None:
@@ -177,7 +179,7 @@ async def test_a_narrower_question_takes_effect_with_its_first_answer(scene: Sce
     await replica.discovery.look()
     scene.write(SHOP.replace("match: up", "match: 'up{env=\"production\"}'"))
     await replica.watcher.reload_now()
-    scene.source.failure = SourceUnavailable("it is away")
+    scene.source.failure = SourceUnavailableError("it is away")
     await replica.discovery.look()
     assert replica.services == ["cart", "search"]
     scene.source.failure, scene.source.values = None, ["search"]
@@ -201,7 +203,7 @@ async def test_a_document_that_returns_knows_its_values(scene: Scene) -> None:
     await replica.discovery.look()
     scene.write("")
     await replica.watcher.reload_now()
-    scene.source.failure = SourceUnavailable("it is away")
+    scene.source.failure = SourceUnavailableError("it is away")
     scene.clock.time += DAY
     await replica.discovery.look()
     assert replica.services == []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.catalog.catalog import Catalog
-from bot.policy.loader import PolicyFaults, load
+from bot.policy.loader import PolicyError, load
 from tests.policy.conftest import POLICY, SERVICE, WORKSPACE, Write, faults_of, texts_of
 
 LoadService = Callable[..., Catalog]
@@ -344,7 +344,7 @@ SECRET = "hunter2-s3cret"
 )
 def test_no_message_holds_what_the_environment_said(write: Write, key: str, text: str) -> None:
     files = {"w": WORKSPACE, "s": SERVICE, "p": POLICY} | {key: text}
-    with pytest.raises(PolicyFaults) as caught:
+    with pytest.raises(PolicyError) as caught:
         load(write(**files), {"SECRET": SECRET})
     assert SECRET not in str(caught.value)
     assert SECRET not in repr(caught.value.faults)

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.policy.loader import Fault, PolicyFaults, load
+from bot.policy.loader import PolicyError, PolicyFault, load
 from tests.policy.conftest import CONTRACT, POLICY, SERVICE, WORKSPACE
 
 EXAMPLE = CONTRACT.read_text()
@@ -31,11 +31,11 @@ def load_bytes(content: bytes) -> None:
             assert 1 <= fault.column <= len(lines[fault.line - 1]) + 1
 
 
-def faults_in(folder: Path) -> tuple[Fault, ...]:
-    """Answer what is wrong with a folder; anything else that is raised fails the test."""
+def faults_in(folder: Path) -> tuple[PolicyFault, ...]:
+    """Return what is wrong with a folder; anything else that is raised fails the test."""
     try:
         load(folder, {"NAME": "value", "EMPTY": ""})
-    except PolicyFaults as broken:
+    except PolicyError as broken:
         return broken.faults
     return ()
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from bot.catalog.catalog import Catalog
-from bot.policy.faults import Fault, PolicyFaults
+from bot.policy.faults import PolicyError, PolicyFault
 from bot.policy.loader import read
-from bot.policy.policy_set import Policies
+from bot.policy.policy_set import PolicySet
 from bot.policy.watcher import PolicyWatcher
 from tests.policy.conftest import SERVICE, WORKSPACE, Write
 
@@ -27,12 +27,12 @@ class Listener:
 
     def __init__(self) -> None:
         self.catalogs: asyncio.Queue[Catalog] = asyncio.Queue()
-        self.faults: asyncio.Queue[tuple[Fault, ...]] = asyncio.Queue()
+        self.faults: asyncio.Queue[tuple[PolicyFault, ...]] = asyncio.Queue()
 
     async def catalog(self) -> Catalog:
         return await asyncio.wait_for(self.catalogs.get(), SOON_S)
 
-    async def fault_set(self) -> tuple[Fault, ...]:
+    async def fault_set(self) -> tuple[PolicyFault, ...]:
         return await asyncio.wait_for(self.faults.get(), SOON_S)
 
     def heard_nothing(self) -> bool:
@@ -143,7 +143,7 @@ async def test_a_file_that_is_written_while_it_is_read_is_read_again(
     # An editor empties the file and then writes it.
     write(s="")
 
-    def read_amid(*given: Any) -> Policies:
+    def read_amid(*given: Any) -> PolicySet:
         try:
             return read(*given)
         finally:
@@ -236,7 +236,7 @@ async def test_a_callback_that_fails_is_called_again(write: Write) -> None:
             raise failure
         await calls.put(catalog)
 
-    async def on_faults(_: tuple[Fault, ...]) -> None:
+    async def on_faults(_: tuple[PolicyFault, ...]) -> None:
         raise AssertionError("nothing is broken")
 
     task = asyncio.create_task(watcher.run(on_change, on_faults))
@@ -249,7 +249,7 @@ async def test_a_callback_that_fails_is_called_again(write: Write) -> None:
 
 async def test_a_bad_first_set_is_raised(write: Write) -> None:
     watcher = watcher_of(write(w=WORKSPACE, s=BROKEN_SERVICE))
-    with pytest.raises(PolicyFaults):
+    with pytest.raises(PolicyError):
         await watcher.start()
     assert watcher.faults
     with pytest.raises(RuntimeError, match="start"):

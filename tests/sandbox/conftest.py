@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.sandbox.page_api import PAGE
 from tests.sandbox import bolt_app
 from tests.sandbox.bolt_app import Json
@@ -23,9 +23,11 @@ def heard() -> list[Json]:
 
 
 @pytest.fixture
-async def slack(heard: list[Json]) -> AsyncIterator[SandboxServer]:
+async def slack(heard: list[Json]) -> AsyncIterator[FakeSlackServer]:
     """A workspace with a small bot that answers in it."""
-    async with SandboxServer(manifest=bolt_app.MANIFEST, ack_s=1.0, retry_delays_s=(0.0, 0.0, 0.0)) as server:
+    async with FakeSlackServer(
+        manifest=bolt_app.MANIFEST, ack_s=1.0, retry_delays_s=(0.0, 0.0, 0.0)
+    ) as server:
         app = bolt_app.build(
             token=server.bot_token,
             api_url=server.api_url,

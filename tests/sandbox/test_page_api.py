@@ -16,7 +16,7 @@ from aiohttp import web
 from playwright.async_api import Locator, Page, async_playwright, expect
 
 from bot.sandbox import Sandbox
-from bot.sandbox.fake_slack.server import StandIn
+from bot.sandbox.fake_slack.server import FakeSlack
 from bot.sandbox.page_api import PAGE, PageApi
 from tests.sandbox import bolt_app
 from tests.sandbox.bolt_app import Json
@@ -301,7 +301,7 @@ def test_every_module_is_loaded_at_once() -> None:
 
 async def test_an_open_page_does_not_keep_the_server_from_stopping() -> None:
     app = web.Application()
-    PageApi(StandIn(manifest={}, bot_token="x", signing_secret="s")).add_routes(app)
+    PageApi(FakeSlack(manifest={}, bot_token="x", signing_secret="s")).add_routes(app)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     port = free_port()

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.slack.arguments import Hint, end, length_of, reason, split
+from bot.slack.arguments import UsageError, end, length_of, reason, split
 from tests.support.examples import NOW
 
 LONDON = ZoneInfo("Europe/London")
@@ -86,5 +86,5 @@ def test_until_is_read_in_the_persons_zone(text: str, expected: datetime) -> Non
     ],
 )
 def test_end_that_cannot_be_is_answered_with_what_to_type(text: str) -> None:
-    with pytest.raises(Hint):
+    with pytest.raises(UsageError):
         ends(text)

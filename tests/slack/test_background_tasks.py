@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot.slack.background_tasks import Jobs
+from bot.slack.background_tasks import BackgroundTasks
 
 
 async def nothing(_error_id: str) -> None:
@@ -10,7 +10,7 @@ async def nothing(_error_id: str) -> None:
 
 
 async def test_failing_job_is_apologised_for_and_touches_no_other() -> None:
-    jobs, told, done = Jobs(), [], asyncio.Event()
+    jobs, told, done = BackgroundTasks(), [], asyncio.Event()
 
     async def fails() -> None:
         raise RuntimeError("no")
@@ -30,7 +30,7 @@ async def test_failing_job_is_apologised_for_and_touches_no_other() -> None:
 
 
 async def test_no_more_than_the_limit_run_at_once() -> None:
-    jobs, running, most = Jobs(most_at_once=3), 0, 0
+    jobs, running, most = BackgroundTasks(most_at_once=3), 0, 0
 
     async def work() -> None:
         nonlocal running, most
@@ -47,7 +47,7 @@ async def test_no_more_than_the_limit_run_at_once() -> None:
 
 
 async def test_drain_waits_for_what_ends_and_cancels_what_does_not() -> None:
-    jobs, forever = Jobs(), asyncio.Event()
+    jobs, forever = BackgroundTasks(), asyncio.Event()
 
     async def hangs() -> None:
         await forever.wait()
@@ -59,7 +59,7 @@ async def test_drain_waits_for_what_ends_and_cancels_what_does_not() -> None:
 
 
 async def test_job_past_its_deadline_is_given_up_with_an_apology() -> None:
-    jobs, told = Jobs(deadline_s=0.01), []
+    jobs, told = BackgroundTasks(deadline_s=0.01), []
 
     async def apologise(error_id: str) -> None:
         told.append(error_id)

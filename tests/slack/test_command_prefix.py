@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.slack.blockkit.blocks import MOST_CHARACTERS, TEXT, button, context, fields, section, size
-from bot.slack.command_prefix import Naming
+from bot.slack.command_prefix import CommandPrefix
 from tests.support.slack_app import open_office, shop
 from tests.support.slack_home import blocks_of, open_home
 
@@ -30,7 +30,7 @@ async def test_answers_cards_and_home_tabs_name_the_commands_that_there_are(tmp_
 
 async def test_without_a_prefix_nothing_is_changed() -> None:
     body = {"text": "Type `/budget`.", "blocks": [section("`/ship checkout`")]}
-    assert Naming().named(body) == body
+    assert CommandPrefix().named(body) == body
 
 
 def test_only_texts_are_changed_and_only_commands() -> None:
@@ -43,7 +43,7 @@ def test_only_texts_are_changed_and_only_commands() -> None:
         ],
         "metadata": {"event_payload": {"key": "`/budget`"}},
     }
-    named = Naming("a_").named(body)
+    named = CommandPrefix("a_").named(body)
     assert named["blocks"][0]["text"]["text"] == (
         "*/a_flag*: `/a_flag on` or `/flags`, /budget, https://x.example/budget and `/budgets`"
     )
@@ -55,11 +55,11 @@ def test_only_texts_are_changed_and_only_commands() -> None:
 @pytest.mark.parametrize("fits", [True, False])
 def test_a_text_that_would_get_too_long_stays_as_it_is(fits: bool) -> None:
     text = "`/budget` ".ljust(TEXT - 5 * fits, "x")
-    (block,) = Naming("acme-").named({"blocks": [section(text)]})["blocks"]
+    (block,) = CommandPrefix("acme-").named({"blocks": [section(text)]})["blocks"]
     assert size(block["text"]["text"]) <= TEXT
     assert ("/acme-budget" in block["text"]["text"]) is fits
     field = "`/budget` ".ljust(2_000, "x")
-    (block,) = Naming("acme-").named({"blocks": [fields([field])]})["blocks"]
+    (block,) = CommandPrefix("acme-").named({"blocks": [fields([field])]})["blocks"]
     assert block["fields"][0]["text"] == field
     full = {"blocks": [section("`/budget` ".ljust(MOST_CHARACTERS // 5, "x"))] * 5}
-    assert Naming("acme-").named(full) == full
+    assert CommandPrefix("acme-").named(full) == full

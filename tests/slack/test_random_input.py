@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.app.incidents import Response
-from bot.freezes.hold_registry import Freezer
+from bot.app.incidents import Incidents
+from bot.freezes.hold_registry import HoldRegistry
 from bot.incidents.incident import Severity
-from bot.incidents.lifecycle import Opening
-from bot.incidents.ports import View
+from bot.incidents.lifecycle import NewIncident
+from bot.incidents.ports import IncidentSnapshot
 from bot.incidents.records import steps
 from bot.sandbox.fake_slack.block_kit.validation import (
     has_too_many_tables,
@@ -27,13 +27,13 @@ from bot.sandbox.fake_slack.block_kit.validation import (
     message_faults,
     view_faults,
 )
-from bot.slack.announcements.freezes import Announcer
+from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.blockkit.blocks import TEXT, size
 from bot.slack.command_reference import COMMANDS
-from bot.slack.command_router import Desk
-from bot.slack.incidents.access import Incidents
-from bot.slack.incidents.interactions import IncidentDesk
-from bot.slack.interactions import Ask, Question
+from bot.slack.command_router import CommandRouter
+from bot.slack.incidents.access import IncidentCapabilities
+from bot.slack.incidents.interactions import IncidentInteractions
+from bot.slack.interactions import Interaction, Query
 from bot.slack.permissions import Allowed, People, Right, Zone
 from bot.store.database import Database
 from tests.support.examples import NOW, service, slo
@@ -128,13 +128,13 @@ NAME = st.sampled_from([*(command.name for command in COMMANDS), "nonsense"])
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, Desk]]:
+def desk(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRouter]]:
     """A desk with a real database, on a loop that the examples share."""
     of = shop(*HOSTILE_SERVICES)
     with asyncio.Runner() as runner:
         context = opened(tmp_path)
         database = runner.run(context.__aenter__())
-        freezer = Freezer(database, Announcer(lambda: of.catalog.workspace))
+        freezer = HoldRegistry(database, FreezeAnnouncer(lambda: of.catalog.workspace))
         overview = of.overview(freezer)
         session = runner.run(_session())
         flags = switchboard(of, overview, freezer, database, session)
@@ -142,7 +142,7 @@ def desk(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, Desk]]:
         people = Everyone()
         room = response(of, freezer, database, nobody)
         runner.run(open_incident_in("C1", room, database))
-        incidents = IncidentDesk(
+        incidents = IncidentInteractions(
             recorded_only(room),
             database=database,
             overview=overview,
@@ -152,7 +152,7 @@ def desk(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, Desk]]:
         )
         yield (
             runner,
-            Desk(
+            CommandRouter(
                 overview=overview,
                 freezer=freezer,
                 toggles=flags.toggles,
@@ -167,24 +167,26 @@ def desk(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, Desk]]:
         runner.run(context.__aexit__(None, None, None))
 
 
-async def open_incident_in(channel: str, room: Response, database: Database) -> None:
+async def open_incident_in(channel: str, room: Incidents, database: Database) -> None:
     """Let the channel that everything is typed in be an incident's."""
-    opening = Opening("k", "a&b <!channel> *500s*", Severity.SEV2, ("checkout",), "U0SAM", is_person=True)
+    opening = NewIncident("k", "a&b <!channel> *500s*", Severity.SEV2, ("checkout",), "U0SAM", is_person=True)
     opened = await room.responder.open(opening, NOW)
     async with database.transaction() as connection:
-        found = await steps.read_room(connection, opened.incident.id, steps.RoomKind.INCIDENT)
+        found = await steps.read_room(connection, opened.incident.id, steps.ChannelKind.INCIDENT)
         assert found is not None
         await steps.change_room(connection, found, channel_id=channel)
 
 
-def recorded_only(made: Response) -> Incidents:
+def recorded_only(made: Incidents) -> IncidentCapabilities:
     """What people can do with incidents, where nobody carries anything out in Slack."""
 
-    async def channel_of(id_: int, within_s: float) -> View:
+    async def channel_of(id_: int, within_s: float) -> IncidentSnapshot:
         del within_s
         return await made.views.of(id_)
 
-    return Incidents(made.responder, made.views, made.actions, made.closing, made.learning, channel_of)
+    return IncidentCapabilities(
+        made.responder, made.views, made.actions, made.closing, made.learning, channel_of
+    )
 
 
 async def _session() -> aiohttp.ClientSession:
@@ -204,11 +206,13 @@ async def _session() -> aiohttp.ClientSession:
     ],
 )
 def test_any_words_are_answered_with_blocks_that_slack_takes(
-    desk: tuple[asyncio.Runner, Desk], questions: list[tuple[str, str, int]]
+    desk: tuple[asyncio.Runner, CommandRouter], questions: list[tuple[str, str, int]]
 ) -> None:
     runner, at = desk
     for number, (command, text, page) in enumerate(questions):
-        ask = Ask(Question(command, text, page), "U0SAM", "C1", "general", request=f"{number}-{hash(text)}")
+        ask = Interaction(
+            Query(command, text, page), "U0SAM", "C1", "general", request=f"{number}-{hash(text)}"
+        )
         reply = runner.run(at.answer(ask))
         assert reply.form is None or not view_faults(reply.form.view("C1", "https://x"), "modal")
         for shown in (reply, reply.shared("U0SAM"), reply.unshareable()):

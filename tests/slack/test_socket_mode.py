@@ -17,11 +17,11 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app.governor import Governor
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from bot.slack.socket_mode import CONNECTIONS, SocketMode
-from bot.slack.webapi.errors import NotPermitted
+from bot.slack.webapi.errors import NotPermittedError
 from bot.store import audit
 from tests.stories.conftest import POLICIES
 from tests.support.servers import free_port
@@ -157,7 +157,7 @@ async def test_what_makes_no_sense_ends_no_connection(gateway: Gateway) -> None:
 
 async def test_a_wrong_app_token_is_an_error_of_slacks(gateway: Gateway) -> None:
     client = AsyncWebClient(token="xoxb-1", base_url=gateway.api_url)
-    with pytest.raises(NotPermitted, match="invalid_auth"):
+    with pytest.raises(NotPermittedError, match="invalid_auth"):
         await SocketMode(bolt([]), "xapp-wrong", client).run()
 
 
@@ -167,7 +167,7 @@ async def test_a_token_that_is_revoked_later_ends_it_as_well(gateway: Gateway) -
     await gateway.until_connected(CONNECTIONS)
     gateway.token = "xapp-2"
     gateway.connections[0].drop()
-    with pytest.raises(NotPermitted, match="invalid_auth"):
+    with pytest.raises(NotPermittedError, match="invalid_auth"):
         await asyncio.wait_for(running, 20)
 
 
@@ -176,7 +176,7 @@ class Whole:
     """The whole bot in Socket Mode, between the gateway and the stand-in for Slack."""
 
     governor: Governor
-    slack: SandboxServer
+    slack: FakeSlackServer
     gateway: Gateway
 
     def exempts(self, number: int) -> dict[str, Any]:
@@ -202,7 +202,7 @@ class Whole:
 async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
     (tmp_path / "all.yaml").write_text(POLICIES.replace('freeze: ["@sre"]', 'exempt: ["@sre"]'))
     async with (
-        SandboxServer(manifest=manifest(None, socket=True)) as slack,
+        FakeSlackServer(manifest=manifest(None, socket=True)) as slack,
         open_gateway(slack.api_url) as gateway,
     ):
         slack.rates.enabled = False
@@ -261,7 +261,7 @@ async def test_a_bad_app_token_ends_the_program_at_once_with_one_line(tmp_path: 
     policies.mkdir()
     (policies / "all.yaml").write_text(POLICIES)
     async with (
-        SandboxServer(manifest=manifest(None, socket=True)) as slack,
+        FakeSlackServer(manifest=manifest(None, socket=True)) as slack,
         open_gateway(slack.api_url) as gateway,
     ):
         environ = {

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from bot.store import audit
-from bot.store.audit_chain import Head, Tampered, Verified, verify_chain
+from bot.store.audit_chain import ChainHead, ChainTampered, ChainVerified, verify_chain
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from tests.support.values import NOW
@@ -28,11 +28,11 @@ async def write(database: Database, *numbers: int) -> None:
     for number in numbers:
         async with database.transaction() as connection:
             after = {"number": number, "share": 0.1, "at": None, "who": "Zoë"}
-            entry = audit.Entry("U1", "hold.placed", f"s{number}", "why", "checkout", None, after)
+            entry = audit.AuditEntry("U1", "hold.placed", f"s{number}", "why", "checkout", None, after)
             await audit.record(connection, entry, NOW + timedelta(microseconds=number))
 
 
-async def verified(database: Database, earlier: str | None = None) -> Verified | Tampered:
+async def verified(database: Database, earlier: str | None = None) -> ChainVerified | ChainTampered:
     async with database.reading() as connection:
         return await verify_chain(connection, earlier=earlier)
 
@@ -43,16 +43,16 @@ async def tamper(database: Database, statement: str) -> None:
 
 
 async def test_what_was_only_added_to_fits_together(database: Database) -> None:
-    assert await verified(database) == Verified(0, 0, (await end(database)))
+    assert await verified(database) == ChainVerified(0, 0, (await end(database)))
     await write(database, *range(ROWS))
     found = await verified(database)
-    assert isinstance(found, Verified)
+    assert isinstance(found, ChainVerified)
     assert (found.rows, found.unchained, found.head.row) == (ROWS, 0, ROWS)
 
 
-async def end(database: Database) -> Head:
+async def end(database: Database) -> ChainHead:
     found = await verified(database)
-    assert isinstance(found, Verified)
+    assert isinstance(found, ChainVerified)
     return found.head
 
 
@@ -81,7 +81,7 @@ async def test_the_first_row_that_was_tampered_with_is_named(
     await write(database, *range(ROWS))
     await tamper(database, statement)
     found = await verified(database)
-    assert isinstance(found, Tampered)
+    assert isinstance(found, ChainTampered)
     assert found.row == first
 
 
@@ -89,12 +89,12 @@ async def test_a_chain_made_anew_ends_otherwise_than_the_end_that_was_kept(datab
     await write(database, *range(ROWS))
     kept = str(await end(database))
     await write(database, 7)
-    assert isinstance(await verified(database, kept), Verified)
+    assert isinstance(await verified(database, kept), ChainVerified)
     for table in ("audit", "audit_head"):
         await tamper(database, f"DELETE FROM {table}")  # noqa: S608 - two names of ours
     await write(database, *range(10, 10 + ROWS))
-    assert isinstance(await verified(database), Verified)
-    assert isinstance(await verified(database, kept), Tampered)
+    assert isinstance(await verified(database), ChainVerified)
+    assert isinstance(await verified(database, kept), ChainTampered)
 
 
 async def test_rows_older_than_the_chain_are_counted_and_not_covered(database: Database) -> None:
@@ -102,7 +102,7 @@ async def test_rows_older_than_the_chain_are_counted_and_not_covered(database: D
     await tamper(database, old)
     await write(database, 1)
     found = await verified(database)
-    assert isinstance(found, Verified)
+    assert isinstance(found, ChainVerified)
     assert (found.rows, found.unchained) == (1, 1)
 
 
@@ -111,7 +111,7 @@ async def test_replicas_that_write_at_once_make_one_chain(url: str) -> None:
         await migrate(one)
         await asyncio.gather(*(write(each, *range(20)) for each in (one, two, one, two)))
         found = await verified(one)
-    assert isinstance(found, Verified)
+    assert isinstance(found, ChainVerified)
     assert found.rows == 80
 
 
@@ -119,9 +119,9 @@ async def test_a_transaction_that_is_undone_leaves_no_link(database: Database) -
     await write(database, 1)
     with suppress(LookupError):
         async with database.transaction() as connection:
-            await audit.record(connection, audit.Entry("U1", "x", "y", "z"), NOW)
+            await audit.record(connection, audit.AuditEntry("U1", "x", "y", "z"), NOW)
             raise LookupError
     await write(database, 2)
     found = await verified(database)
-    assert isinstance(found, Verified)
+    assert isinstance(found, ChainVerified)
     assert found.rows == 2

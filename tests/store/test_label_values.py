@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.store.database import Database
-from bot.store.label_values import Row, read, write
+from bot.store.label_values import LabelValueRow, read, write
 from bot.store.migrate import migrate
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-CART = Row("shop", "service", 'Cart "API"\n', "prometheus up", NOW, None)
-OLDER = Row("shop", "service", "日本" * 250, "prometheus up", NOW - timedelta(days=1), None)
-OTHER = Row("jobs", "service", CART.value, "prometheus ", NOW, NOW)
+CART = LabelValueRow("shop", "service", 'Cart "API"\n', "prometheus up", NOW, None)
+OLDER = LabelValueRow("shop", "service", "日本" * 250, "prometheus up", NOW - timedelta(days=1), None)
+OTHER = LabelValueRow("jobs", "service", CART.value, "prometheus ", NOW, NOW)
 
 
 @pytest.fixture

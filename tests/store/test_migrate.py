@@ -13,13 +13,13 @@ from bot.store.tables.core import metadata, slos
 
 
 def differences(connection: Connection) -> list[object]:
-    """Answer what the tables have and the database lacks, or the other way round."""
+    """Return what the tables have and the database lacks, or the other way round."""
     context = MigrationContext.configure(connection, opts={"compare_server_default": True})
     return list(compare_metadata(context, metadata))
 
 
 def tables(connection: Connection) -> set[str]:
-    """Answer the names of the tables in the database."""
+    """Return the names of the tables in the database."""
     return set(inspect(connection).get_table_names())
 
 
@@ -34,7 +34,7 @@ async def test_a_migrated_database_is_what_the_tables_say(url: str) -> None:
 
 
 async def definitions(database: Database) -> set[tuple[str, ...]]:
-    """Answer the words of the database's own definitions: conditions of indexes and kinds of tables too.
+    """Return the words of the database's own definitions: conditions of indexes and kinds of tables too.
 
     Sorted, because a table's constraints come in any order.
     """

@@ -10,7 +10,7 @@ import pytest
 from bot.store import outbox
 from bot.store.database import Database
 from bot.store.migrate import migrate
-from bot.store.outbox import Message, Place, Queued, State
+from bot.store.outbox import DeliveryState, MessageLocation, OutboxMessage, QueuedMessage
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
@@ -27,25 +27,27 @@ async def database(url: str) -> AsyncIterator[Database]:
 async def write(database: Database, channel: str, *texts: str, now: datetime = NOW) -> None:
     """Put messages into the outbox."""
     async with database.transaction() as connection:
-        await outbox.enqueue(connection, [Message(channel, "told", text, [BLOCK]) for text in texts], now)
+        await outbox.enqueue(
+            connection, [OutboxMessage(channel, "told", text, [BLOCK]) for text in texts], now
+        )
 
 
-async def first(database: Database, channel: str = "#checkout") -> Queued:
-    """Answer the first message that is not done."""
+async def first(database: Database, channel: str = "#checkout") -> QueuedMessage:
+    """Return the first message that is not done."""
     async with database.reading() as connection:
         queued = await outbox.first_undone(connection, channel)
     assert queued is not None
     return queued
 
 
-async def claimed(database: Database, queued: Queued, now: datetime = NOW) -> bool:
+async def claimed(database: Database, queued: QueuedMessage, now: datetime = NOW) -> bool:
     """Try to claim a message in a transaction of its own."""
     async with database.transaction() as connection:
         return await outbox.claim(connection, queued, now)
 
 
 async def failed(database: Database, error: str, channel: str = "#checkout") -> bool:
-    """Give the first message up; answer whether that is news."""
+    """Return the first message up; return whether that is news."""
     queued = await first(database, channel)
     async with database.transaction() as connection:
         return await outbox.mark_failed(connection, queued, error)
@@ -56,14 +58,14 @@ async def sent(database: Database, ts: str, channel: str = "#checkout") -> None:
     queued = await first(database, channel)
     assert await claimed(database, queued)
     async with database.transaction() as connection:
-        await outbox.mark_sent(connection, queued, Place("C1", ts), NOW)
+        await outbox.mark_sent(connection, queued, MessageLocation("C1", ts), NOW)
 
 
 async def test_a_message_is_read_as_it_was_written(database: Database) -> None:
     await write(database, "#checkout", "one")
     queued = await first(database)
-    assert queued.message == Message("#checkout", "told", "one", [BLOCK])
-    assert (queued.state, queued.created_at, queued.first_attempt_at) == (State.WAITING, NOW, None)
+    assert queued.message == OutboxMessage("#checkout", "told", "one", [BLOCK])
+    assert (queued.state, queued.created_at, queued.first_attempt_at) == (DeliveryState.WAITING, NOW, None)
 
 
 async def test_the_first_message_of_a_channel_stays_first_until_it_is_done(database: Database) -> None:
@@ -90,7 +92,7 @@ async def test_the_time_of_the_first_attempt_is_kept_over_the_next(database: Dat
     async with database.transaction() as connection:
         await outbox.put_back(connection, await first(database), "ratelimited")
     assert await claimed(database, await first(database), LATER)
-    assert replace(await first(database), message=Message("", "", "")).first_attempt_at == NOW
+    assert replace(await first(database), message=OutboxMessage("", "", "")).first_attempt_at == NOW
 
 
 async def test_the_backlog_counts_what_is_not_done(database: Database) -> None:
@@ -126,7 +128,9 @@ async def test_a_channel_is_failing_until_a_message_gets_through(database: Datab
     await failed(database, "not_in_channel")
     await failed(database, "is_archived")
     async with database.reading() as connection:
-        assert await outbox.read_failing(connection) == {"#checkout": outbox.Failing("is_archived", 2, NOW)}
+        assert await outbox.read_failing(connection) == {
+            "#checkout": outbox.FailingChannel("is_archived", 2, NOW)
+        }
     await sent(database, "1.0")
     async with database.reading() as connection:
         assert await outbox.read_failing(connection) == {}
@@ -138,4 +142,4 @@ async def test_the_last_place_is_where_the_newest_message_arrived(database: Data
     await sent(database, "2.0")
     await failed(database, "is_archived")
     async with database.reading() as connection:
-        assert await outbox.last_place(connection, "#checkout") == Place("C1", "2.0")
+        assert await outbox.last_place(connection, "#checkout") == MessageLocation("C1", "2.0")

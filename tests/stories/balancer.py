@@ -28,7 +28,7 @@ class Balancer:
         self.url = ""
 
     async def forward(self, request: web.Request) -> web.Response:
-        """Answer what the first replica that answers says; 503 when none does."""
+        """Return what the first replica that answers says; 503 when none does."""
         body = await request.read()
         headers = {k: v for k, v in request.headers.items() if k.lower() not in {"host", "content-length"}}
         loop = asyncio.get_running_loop()

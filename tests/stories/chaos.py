@@ -16,8 +16,8 @@ from pathlib import Path
 import aiohttp
 import asyncpg  # type: ignore[import-untyped] # it ships none
 
-from bot.sandbox.fake_slack.fault_injection import Fault
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from tests.stories.balancer import Balancer
 from tests.support.running import API_TOKEN, Bot
 from tests.support.servers import Exporter, PostgreSQL, Prometheus
@@ -28,7 +28,12 @@ SERVICES = (*PUSHED, MEASURED)
 FLAGS = ("new-checkout", "new-search")
 """Flags that people change meanwhile, one of a service that counts events and one of the measured one."""
 _TOKEN = {"Authorization": f"Bearer {API_TOKEN}"}
-_AILING = {Fault.RATE_LIMITED: 0.1, Fault.SERVER_ERROR: 0.25, Fault.CUT: 0.25, Fault.SLOW: 0.1}
+_AILING = {
+    InjectedFault.RATE_LIMITED: 0.1,
+    InjectedFault.SERVER_ERROR: 0.25,
+    InjectedFault.CUT: 0.25,
+    InjectedFault.SLOW: 0.1,
+}
 
 
 @dataclass
@@ -38,7 +43,7 @@ class Stage:
     replicas: Sequence[Bot]
     postgresql: PostgreSQL
     database: str
-    slack: SandboxServer
+    slack: FakeSlackServer
     prometheus: Prometheus
     exporter: Exporter
     balancer: Balancer
@@ -157,7 +162,7 @@ class Chaos:
 
     async def _slow_down(self) -> None:
         self._ailing += 1
-        self._stage.slack.faults.change({str(Fault.SLOW): 0.8, "slow_s": self._chance.uniform(1, 4)})
+        self._stage.slack.faults.change({str(InjectedFault.SLOW): 0.8, "slow_s": self._chance.uniform(1, 4)})
         self._stage.later(self._chance.uniform(2, 5), self._recover)
 
     async def _recover(self) -> None:
@@ -230,7 +235,7 @@ class People:
     async def _call(
         self, session: aiohttp.ClientSession, method: str, path: str, body: object = None
     ) -> bool:
-        """Call the API; answer whether it was done, and note where nobody answered."""
+        """Call the API; return whether it was done, and note where nobody answered."""
         began = asyncio.get_running_loop().time()
         url = f"{self._stage.balancer.url}/api/v1/{path}"
         async with session.request(method, url, json=body) as answer:

@@ -1,8 +1,9 @@
 """A bot as a process: started, stirred into transitions, killed and started again by the crash story.
 
 What the story needs of any such program: it serves `GET /readyz`, and what it decides goes through the
-same store, `Freezer` and `Courier`. This one also serves `POST /stir?count=…`, which makes it place and
-lift holds as fast as it can. Run as `python -m tests.stories.child DATABASE_URL API_URL TOKEN PORT`.
+same store, `HoldRegistry` and `OutboxDispatcher`. This one also serves `POST /stir?count=…`, which makes
+it place and lift holds as fast as it can. Run as `python -m tests.stories.child DATABASE_URL API_URL
+TOKEN PORT`.
 """
 
 import asyncio
@@ -16,25 +17,25 @@ from prometheus_client import CollectorRegistry
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import SystemClock
-from bot.freezes.hold_registry import Freezer, Occasion
+from bot.freezes.hold_registry import HoldRegistry, TransitionContext
 from bot.freezes.transition import HoldLifted, HoldPlaced
-from bot.slack.delivery.channel_queue import Timing
-from bot.slack.delivery.dispatcher import Courier
+from bot.slack.delivery.channel_queue import DeliveryTiming
+from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.store.database import Database
 from bot.store.migrate import migrate
-from bot.store.outbox import Message
+from bot.store.outbox import OutboxMessage
 from tests.support.values import service
 
 ANNOUNCEMENTS = "#releases"
 SERVICES = ("checkout", "search", "payments")
 SPEED = 20.0
 """How much faster than Slack this story's channels take messages."""
-TIMING = Timing(
+TIMING = DeliveryTiming(
     interval_s=1 / SPEED, settle_s=0.05, backoff_s=0.02, backoff_limit_s=0.2, poll_s=0.5, minute_s=60 / SPEED
 )
 
 
-def tell(occasion: Occasion) -> Sequence[Message]:
+def tell(occasion: TransitionContext) -> Sequence[OutboxMessage]:
     """Tell a transition in the service's channel and in the announcements channel."""
     match occasion.transition:
         case HoldPlaced(hold):
@@ -43,15 +44,15 @@ def tell(occasion: Occasion) -> Sequence[Message]:
             text = f"hold {hold.id} lifted"
         case other:
             raise TypeError(f"{other} does not happen here")
-    own = Message(occasion.service.channel, "freeze_told", text)
-    return [own, Message(ANNOUNCEMENTS, "freeze_told", text, brief=text)]
+    own = OutboxMessage(occasion.service.channel, "freeze_told", text)
+    return [own, OutboxMessage(ANNOUNCEMENTS, "freeze_told", text, brief=text)]
 
 
 class Child:
     """The process's parts."""
 
-    def __init__(self, database: Database, courier: Courier) -> None:
-        self._freezer = Freezer(database, tell, on_told=courier.wake)
+    def __init__(self, database: Database, courier: OutboxDispatcher) -> None:
+        self._freezer = HoldRegistry(database, tell, on_told=courier.wake)
         self._work: set[asyncio.Task[None]] = set()
 
     async def ready(self, _request: web.Request) -> web.Response:
@@ -83,7 +84,9 @@ async def main(database_url: str, api_url: str, token: str, port: str) -> None:
     async with Database(database_url) as database, aiohttp.ClientSession() as session:
         await migrate(database)
         client = AsyncWebClient(token=token, base_url=api_url, session=session)
-        courier = Courier(database, client, SystemClock(), registry=CollectorRegistry(), timing=TIMING)
+        courier = OutboxDispatcher(
+            database, client, SystemClock(), registry=CollectorRegistry(), timing=TIMING
+        )
         child = Child(database, courier)
         app = web.Application()
         app.add_routes([web.get("/readyz", child.ready), web.post("/stir", child.stir)])

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from bot.app.governor import Governor
-from bot.flags.backend import Applied, FlagBackend
+from bot.flags.backend import AppliedChange, FlagBackend
 from bot.flags.change import FlagChange, SetExposure
 from bot.settings import read_settings
 
@@ -28,7 +28,7 @@ class Halting:
 
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
-    ) -> Applied:
+    ) -> AppliedChange:
         """Apply the change, or halt."""
         halts = change == SetExposure(self._share)
         if halts and self._when == "before":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.manifest import manifest
 from tests.support.running import Bot, running_governor
 
@@ -38,13 +38,13 @@ spec:
 
 
 @pytest.fixture
-async def slack() -> AsyncIterator[SandboxServer]:
-    async with SandboxServer(manifest=manifest("https://governor.example")) as slack:
+async def slack() -> AsyncIterator[FakeSlackServer]:
+    async with FakeSlackServer(manifest=manifest("https://governor.example")) as slack:
         yield slack
 
 
 @pytest.fixture
-async def bot(tmp_path: Path, slack: SandboxServer, url: str) -> AsyncIterator[Bot]:
+async def bot(tmp_path: Path, slack: FakeSlackServer, url: str) -> AsyncIterator[Bot]:
     policies = tmp_path / "policies"
     policies.mkdir()
     (policies / "all.yaml").write_text(POLICIES)

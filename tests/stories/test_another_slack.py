@@ -60,7 +60,7 @@ async def listening() -> AsyncIterator[Answers]:
 async def types(
     bot: Bot, text: str, answers: Answers, *, user: str = "U0SAM", channel: str = "C1"
 ) -> Mapping[str, Any]:
-    """Send a slash command as Slack does; answer what came to its `response_url`."""
+    """Send a slash command as Slack does; return what came to its `response_url`."""
     command, _, words = text.partition(" ")
     body = urlencode(
         {

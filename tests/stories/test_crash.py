@@ -15,10 +15,10 @@ import aiohttp
 import pytest
 from sqlalchemy import func, select
 
-from bot.sandbox.fake_slack.fault_injection import Fault, Faults
+from bot.sandbox.fake_slack.fault_injection import FaultInjector, InjectedFault
 from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.rate_limits import RateLimits
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.manifest import manifest
 from bot.store import audit
 from bot.store.database import Database
@@ -40,14 +40,14 @@ spec:
   slos:
     - {{name: orders, objective: 99, window: 7d, sli: {{events: {{}}}}}}
 """
-_FAULTS = {Fault.RATE_LIMITED: 0.03, Fault.SERVER_ERROR: 0.1, Fault.CUT: 0.15}
+_FAULTS = {InjectedFault.RATE_LIMITED: 0.03, InjectedFault.SERVER_ERROR: 0.1, InjectedFault.CUT: 0.15}
 
 
-class DeliveryFaults(Faults):
+class DeliveryFaults(FaultInjector):
     """Faults of the calls that deliver; what commands ask of Slack is another story."""
 
-    def decide(self, method: str) -> Fault | None:
-        """Answer what goes wrong with this call, if anything."""
+    def decide(self, method: str) -> InjectedFault | None:
+        """Return what goes wrong with this call, if anything."""
         return super().decide(method) if method.startswith(("chat.", "conversations.")) else None
 
 
@@ -64,7 +64,7 @@ class Program:
     stir: Callable[[int], Awaitable[None]]
 
 
-MakeProgram = Callable[[Path, SandboxServer, aiohttp.ClientSession, random.Random], Program]
+MakeProgram = Callable[[Path, FakeSlackServer, aiohttp.ClientSession, random.Random], Program]
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Tale:
     bot: Server
     program: Program
     database: Database
-    slack: SandboxServer
+    slack: FakeSlackServer
     chance: random.Random
     wanted_kills: int
     kills: int = 0
@@ -122,16 +122,16 @@ class Tale:
 
 
 def keys_of(message: Message) -> Sequence[str]:
-    """Answer the outbox keys that a message in Slack carries: of several, if they were folded into one."""
+    """Return the outbox keys that a message in Slack carries: of several, if they were folded into one."""
     payload = (message.metadata or {}).get("event_payload", {})
     keys: Sequence[str] = payload.get("keys") or [payload["key"]] if payload else []
     return keys
 
 
 def courier_and_freezer(
-    folder: Path, slack: SandboxServer, session: aiohttp.ClientSession, _chance: random.Random
+    folder: Path, slack: FakeSlackServer, session: aiohttp.ClientSession, _chance: random.Random
 ) -> Program:
-    """Answer the program of `child.py`: the store, the freezer and the courier without the faces."""
+    """Return the program of `child.py`: the store, the freezer and the courier without the faces."""
     port = free_port()
 
     async def stir(count: int) -> None:
@@ -143,9 +143,9 @@ def courier_and_freezer(
 
 
 def whole_bot(
-    folder: Path, slack: SandboxServer, session: aiohttp.ClientSession, chance: random.Random
+    folder: Path, slack: FakeSlackServer, session: aiohttp.ClientSession, chance: random.Random
 ) -> Program:
-    """Answer the program of `child_governor.py`, which a person moves by typing `/freeze`."""
+    """Return the program of `child_governor.py`, which a person moves by typing `/freeze`."""
     port = free_port()
     policies = folder / "policies"
     policies.mkdir()
@@ -176,17 +176,17 @@ def whole_bot(
 
 
 def module(name: str, *arguments: str) -> list[str]:
-    """Answer the command that runs one of this project's modules."""
+    """Return the command that runs one of this project's modules."""
     return ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", name, *arguments]
 
 
 def database_in(folder: Path) -> str:
-    """Answer the address of the story's database."""
+    """Return the address of the story's database."""
     return f"sqlite+aiosqlite:///{folder}/governor.db"
 
 
 def answers(session: aiohttp.ClientSession, port: int, path: str) -> Callable[[], Awaitable[bool]]:
-    """Answer how to ask whether the program answers on that path."""
+    """Return how to ask whether the program answers on that path."""
 
     async def ask() -> bool:
         try:
@@ -206,7 +206,7 @@ async def test_kills_lose_and_double_nothing(tmp_path: Path, program_of: MakePro
     scopes = manifest("https://governor.example")
     async with (
         Database(database_in(tmp_path)) as database,
-        SandboxServer(manifest=scopes) as slack,
+        FakeSlackServer(manifest=scopes) as slack,
         aiohttp.ClientSession() as session,
     ):
         slack.rates = slack.platform.rates = RateLimits(lambda: time.monotonic() * SPEED, burst=1)

@@ -11,13 +11,13 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.freezes.spending import Spending
 from bot.incidents.records import steps
-from bot.incidents.records.steps import RoomKind
+from bot.incidents.records.steps import ChannelKind
 from bot.incidents.reminders import Reminder
 from bot.sandbox.page_api import PageApi
 from bot.slack.announcements.deployments import DeploymentAnnouncer
-from bot.slack.announcements.freezes import Announcer
+from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.command_reference import COMMANDS
-from bot.slack.incidents.card import IncidentVoice
+from bot.slack.incidents.card import IncidentMessages
 from tests.stories.visitor import Visitor, visiting
 from tests.support.examples import WORKSPACE, bypass, frozen_by, hold, occasions
 from tests.support.slack_app import Office, open_office, shop
@@ -33,9 +33,9 @@ SPENDINGS = (
 
 
 async def show_everything(office: Office) -> int:
-    """Send every announcement, and type every command in its forms; answer how many messages came."""
+    """Send every announcement, and type every command in its forms; return how many messages came."""
     client = AsyncWebClient(token=office.slack.bot_token, base_url=office.slack.api_url)
-    announcer = Announcer(lambda: WORKSPACE)
+    announcer = FreezeAnnouncer(lambda: WORKSPACE)
     told = [announcer(occasion)[0] for occasion in occasions().values()]
     told += [announcer(frozen_by(spending))[0] for spending in SPENDINGS]
     told += [DeploymentAnnouncer(lambda: WORKSPACE)(one)[0] for one in (bypass(), bypass(*[hold()] * 5))]
@@ -59,12 +59,12 @@ async def show_everything(office: Office) -> int:
 
 
 async def show_an_incident(office: Office, client: AsyncWebClient) -> int:
-    """Play an incident in the channel, and show what its rooms pin; answer how many messages came."""
+    """Play an incident in the channel, and show what its rooms pin; return how many messages came."""
     typed = ["/incident list", "/incident show 1", "/incident open Checkout *500s* sev1", "/incident list"]
     for text in typed:
         await office.types("sam", text, CHANNEL)
     async with office.database.transaction() as connection:
-        room = await steps.read_room(connection, 1, RoomKind.INCIDENT)
+        room = await steps.read_room(connection, 1, ChannelKind.INCIDENT)
         assert room is not None
         await steps.change_room(connection, room, channel_id=office.slack.find_channel(CHANNEL))
     orders = ["", "role commander", "severity sev2", "note rolled back", "impact 30% from 14:05", "show"]
@@ -82,9 +82,9 @@ async def show_an_incident(office: Office, client: AsyncWebClient) -> int:
     ]
     for text in typed[4:]:
         await office.types("sam", text, CHANNEL)
-    voice = IncidentVoice(lambda: WORKSPACE)
+    voice = IncidentMessages(lambda: WORKSPACE)
     view = await office.response.views.of(1)
-    told = [voice.card(view, RoomKind.INCIDENT), voice.card(view, RoomKind.POSTMORTEM)]
+    told = [voice.card(view, ChannelKind.INCIDENT), voice.card(view, ChannelKind.POSTMORTEM)]
     told += [message for what in Reminder if (message := voice.reminder(view, what))]
     told += [voice.action_due(view.actions[0])]
     for message in told:
@@ -109,8 +109,8 @@ async def test_every_form_of_incidents_is_opened_by_slack_and_drawn(tmp_path: Pa
         client = AsyncWebClient(token=office.slack.bot_token, base_url=office.slack.api_url)
         await visitor.becomes("Sam Okafor")
         await office.types("sam", "/incident open Checkout 500s sev1 checkout search", CHANNEL)
-        voice, view = IncidentVoice(lambda: WORKSPACE), await office.response.views.of(1)
-        for kind in RoomKind:
+        voice, view = IncidentMessages(lambda: WORKSPACE), await office.response.views.of(1)
+        for kind in ChannelKind:
             card = voice.card(view, kind)
             await client.chat_postMessage(channel=CHANNEL, text=card.text, blocks=list(card.blocks))
         for name in ("incident.open", *FORMS):

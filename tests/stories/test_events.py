@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from tests.support.running import Bot
 
 
@@ -13,11 +13,11 @@ async def push(bot: Bot, good: int, bad: int, ago: timedelta = timedelta()) -> N
     assert await bot.api("POST", "events", json=event) == (202, {"accepted": 1, "duplicates": 0})
 
 
-def told(slack: SandboxServer, channel: str, kind: str) -> int:
+def told(slack: FakeSlackServer, channel: str, kind: str) -> int:
     return sum((m.metadata or {}).get("event_type") == kind for m in slack.messages(channel))
 
 
-async def test_a_spent_budget_freezes_and_a_recovered_one_opens(bot: Bot, slack: SandboxServer) -> None:
+async def test_a_spent_budget_freezes_and_a_recovered_one_opens(bot: Bot, slack: FakeSlackServer) -> None:
     await push(bot, 990, 0)
     assert (await bot.state("checkout"))["state"] == "open"
     await push(bot, 0, 20)
@@ -33,7 +33,7 @@ async def test_a_spent_budget_freezes_and_a_recovered_one_opens(bot: Bot, slack:
     assert await bot.terminate() == 0
 
 
-async def test_people_freeze_ask_and_lift_in_slack(bot: Bot, slack: SandboxServer) -> None:
+async def test_people_freeze_ask_and_lift_in_slack(bot: Bot, slack: FakeSlackServer) -> None:
     sre = slack.person("sam")
     await sre.says("/freeze checkout for 2h database migration", "#releases")
     await bot.until_state("checkout", "frozen")

@@ -14,7 +14,7 @@ import pytest
 
 from bot.flags.evaluation import place
 from bot.sandbox.fake_slack.model import Message
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from tests.support.paths import ROOT
 from tests.support.running import Bot, eventually, running_governor
 
@@ -52,7 +52,7 @@ spec:
 
 @asynccontextmanager
 async def running(
-    folder: Path, slack: SandboxServer, *, backend: str = "local", staging: bool = False
+    folder: Path, slack: FakeSlackServer, *, backend: str = "local", staging: bool = False
 ) -> AsyncIterator[Bot]:
     policies = folder / "policies"
     policies.mkdir()
@@ -95,7 +95,7 @@ async def application(bot: Bot, seen: list[float]) -> None:
         await asyncio.sleep(0.3)
 
 
-def occasions(slack: SandboxServer, kind: str, channel: str = "#checkout") -> list[Message]:
+def occasions(slack: FakeSlackServer, kind: str, channel: str = "#checkout") -> list[Message]:
     return [one for one in slack.messages(channel) if (one.metadata or {}).get("event_type") == kind]
 
 
@@ -108,7 +108,7 @@ async def until_changed(bot: Bot, enough: Callable[[Sequence[dict[str, Any]]], b
     return await eventually(lambda: changes(bot), enough, within_s=60)
 
 
-async def approved(slack: SandboxServer, typed: str) -> None:
+async def approved(slack: FakeSlackServer, typed: str) -> None:
     """Let dana ask for it, and sam approve."""
     before = len(occasions(slack, "flag_approval"))
     await slack.person("dana").says(f"/flag {typed}", "#checkout")
@@ -122,7 +122,7 @@ def shown(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
 
 @pytest.mark.timeout(120)
 async def test_a_ramp_that_burns_goes_back_to_the_state_before_it(
-    tmp_path: Path, slack: SandboxServer
+    tmp_path: Path, slack: FakeSlackServer
 ) -> None:
     async with running(tmp_path, slack) as bot:
         seen: list[float] = []
@@ -154,7 +154,7 @@ async def test_a_ramp_that_burns_goes_back_to_the_state_before_it(
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_kill_in_the_middle_of_a_step_leaves_the_flag_at_a_step_once(
-    tmp_path: Path, slack: SandboxServer, when: str
+    tmp_path: Path, slack: FakeSlackServer, when: str
 ) -> None:
     async with running(tmp_path, slack) as bot:
         await bot.kill()
@@ -191,7 +191,7 @@ def steps() -> list[float]:
 
 @pytest.mark.timeout(120)
 async def test_a_change_in_the_flag_system_before_the_approval_is_not_overwritten(
-    tmp_path: Path, slack: SandboxServer
+    tmp_path: Path, slack: FakeSlackServer
 ) -> None:
     file = tmp_path / "flags.json"
     flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
@@ -210,7 +210,7 @@ async def test_a_change_in_the_flag_system_before_the_approval_is_not_overwritte
 
 @pytest.mark.timeout(120)
 async def test_a_frozen_service_refuses_raising_and_allows_lowering(
-    tmp_path: Path, slack: SandboxServer
+    tmp_path: Path, slack: FakeSlackServer
 ) -> None:
     async with running(tmp_path, slack) as bot:
         await approved(slack, f"rollout {FLAG} 25%")
@@ -225,7 +225,7 @@ async def test_a_frozen_service_refuses_raising_and_allows_lowering(
 
 
 @pytest.mark.timeout(120)
-async def test_on_for_a_time_goes_back_after_a_restart(tmp_path: Path, slack: SandboxServer) -> None:
+async def test_on_for_a_time_goes_back_after_a_restart(tmp_path: Path, slack: FakeSlackServer) -> None:
     async with running(tmp_path, slack, staging=True) as bot:
         await slack.person("riley").says(f"/flag on {FLAG} staging for 3s a demo", "#checkout")
         await until_changed(bot, lambda found: len(found) == 1)

@@ -15,7 +15,7 @@ from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.window import Span
 from bot.policy.discovery import stand_for
 from bot.policy.loader import read
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from tests.stories.test_command_line import governor
@@ -88,13 +88,13 @@ async def until_services(bot: Bot, *names: str) -> None:
 
 
 def shop(services: int) -> dict[str, int]:
-    """Answer values and how many requests each has in ten seconds, of which one fails; some are strange."""
+    """Return values and how many requests each has in ten seconds, of which one fails; some are strange."""
     names = ["Cart API", "a.b|c", 'say "hi"', *(f"service-{number}" for number in range(services))]
     return {name: 10 + number for number, name in enumerate(names[:services])}
 
 
 def history(rates: Mapping[str, int]) -> Iterator[str]:
-    """Answer two hours of these requests, as OpenMetrics text."""
+    """Return two hours of these requests, as OpenMetrics text."""
     yield "# TYPE http_requests counter\n"
     for name, rate in rates.items():
         label = name.replace('"', '\\"')
@@ -106,7 +106,7 @@ def history(rates: Mapping[str, int]) -> Iterator[str]:
 
 
 async def questions_of_a_tick(rates: Mapping[str, int], folder: Path) -> int:
-    """Answer how many questions Prometheus counts in the tick that follows upon the back-filling one."""
+    """Return how many questions Prometheus counts in the tick that follows upon the back-filling one."""
     (folder / "policies").mkdir(parents=True)
     (folder / "policies" / "all.yaml").write_text(POLICIES.replace("window: 10m", "window: 1h"))
     async with (
@@ -150,7 +150,7 @@ async def prometheus(exporter: Exporter, tmp_path: Path) -> AsyncIterator[Promet
 
 
 @pytest.fixture
-async def bot(tmp_path: Path, slack: SandboxServer, prometheus: Prometheus) -> AsyncIterator[Bot]:
+async def bot(tmp_path: Path, slack: FakeSlackServer, prometheus: Prometheus) -> AsyncIterator[Bot]:
     policies = tmp_path / "policies"
     policies.mkdir()
     (policies / "all.yaml").write_text(POLICIES)
@@ -162,7 +162,7 @@ async def bot(tmp_path: Path, slack: SandboxServer, prometheus: Prometheus) -> A
 
 @pytest.mark.timeout(240)
 async def test_a_new_value_becomes_a_service_is_frozen_and_told_and_outlives_its_source(
-    exporter: Exporter, prometheus: Prometheus, bot: Bot, slack: SandboxServer, tmp_path: Path
+    exporter: Exporter, prometheus: Prometheus, bot: Bot, slack: FakeSlackServer, tmp_path: Path
 ) -> None:
     async with flowing(exporter) as traffic:
         traffic.failing = {"checkout": 0}
@@ -207,6 +207,6 @@ async def test_a_new_value_becomes_a_service_is_frozen_and_told_and_outlives_its
 
 
 def details(ready: object) -> list[dict[str, object]]:
-    """Answer what each check of `/readyz` says."""
+    """Return what each check of `/readyz` says."""
     assert isinstance(ready, dict)
     return [one for one in ready["checks"].values() if isinstance(one, dict)]

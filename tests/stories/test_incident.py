@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import expect
 
 from bot.sandbox.fake_slack.model import Message
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.incidents.card import CARD, DOCUMENT
 from tests.stories.visitor import Visitor, running_sandbox, visiting
 from tests.support.running import Bot, eventually, running_governor
@@ -54,7 +54,7 @@ async def holds(bot: Bot) -> set[str]:
     return {hold["kind"] for hold in (await bot.state("checkout"))["holds"]}
 
 
-async def seen(slack: SandboxServer, channel: str, words: str) -> Message:
+async def seen(slack: FakeSlackServer, channel: str, words: str) -> Message:
     """Wait until somebody sees the words in a channel."""
 
     def found() -> Message | None:
@@ -66,8 +66,8 @@ async def seen(slack: SandboxServer, channel: str, words: str) -> Message:
     return message
 
 
-async def room(slack: SandboxServer, prefix: str, kind: str) -> str:
-    """Wait until a channel is there with the message that is pinned in it; answer its id."""
+async def room(slack: FakeSlackServer, prefix: str, kind: str) -> str:
+    """Wait until a channel is there with the message that is pinned in it; return its id."""
 
     def found() -> str | None:
         channels = slack.workspace.channels.values()
@@ -86,7 +86,7 @@ async def room(slack: SandboxServer, prefix: str, kind: str) -> str:
     return channel
 
 
-async def both_teams_in(slack: SandboxServer, channel: str) -> None:
+async def both_teams_in(slack: FakeSlackServer, channel: str) -> None:
     """Wait until a developer and an SRE are in a channel."""
     members = slack.workspace.channels[channel].members
     await slack.until(lambda: {"U0DANA", "U0SAM"} <= set(members), within_s=20)
@@ -94,7 +94,7 @@ async def both_teams_in(slack: SandboxServer, channel: str) -> None:
 
 @pytest.mark.timeout(180)
 async def test_an_outage_becomes_an_incident_and_the_freeze_lifts_once_its_action_is_owned(
-    tmp_path: Path, slack: SandboxServer, url: str
+    tmp_path: Path, slack: FakeSlackServer, url: str
 ) -> None:
     folder = tmp_path / "policies"
     folder.mkdir()

@@ -80,19 +80,19 @@ class Recorder:
         return answer
 
     def of(self, method: str, **arguments: Any) -> list[Called]:
-        """Answer the calls of a method with these arguments."""
+        """Return the calls of a method with these arguments."""
         return [
             one for one in self.calls if one.method == method and arguments.items() <= one.arguments.items()
         ]
 
     def posted(self, kind: str) -> list[Called]:
-        """Answer the posts of one kind of message."""
+        """Return the posts of one kind of message."""
         return [one for one in self.of("chat.postMessage") if kind in str(one.arguments.get("metadata"))]
 
 
 @asynccontextmanager
 async def recording(emulator: Emulator) -> AsyncIterator[tuple[Recorder, str]]:
-    """Put a recorder before the emulator; answer it and its address."""
+    """Put a recorder before the emulator; return it and its address."""
     async with aiohttp.ClientSession() as session:
         recorder = Recorder(emulator.api_url, emulator.token, session)
         members = (await recorder.ask("users.list"))["members"]
@@ -123,7 +123,7 @@ STARTED = datetime.now(UTC) - timedelta(minutes=4)
 
 
 async def incident(bot: Bot) -> Mapping[str, Any]:
-    """Answer the one incident, or nothing."""
+    """Return the one incident, or nothing."""
     _, listed = await bot.api("GET", "incidents")
     found: Sequence[Mapping[str, Any]] = listed["incidents"]
     return found[0] if found else {}

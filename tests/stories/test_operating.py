@@ -5,13 +5,13 @@ import re
 from functools import partial
 from pathlib import Path
 
-from bot.sandbox.fake_slack.fault_injection import Fault
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from tests.stories.test_events import push, told
 from tests.support.running import Bot, eventually
 
 
-async def test_sigterm_finishes_what_is_under_way_and_ends_well(bot: Bot, slack: SandboxServer) -> None:
+async def test_sigterm_finishes_what_is_under_way_and_ends_well(bot: Bot, slack: FakeSlackServer) -> None:
     sam = slack.person("sam")
     await asyncio.gather(*(sam.says(f"/freeze checkout because of {n}", "#general") for n in range(5)))
     assert await bot.terminate() == 0
@@ -21,7 +21,7 @@ async def test_sigterm_finishes_what_is_under_way_and_ends_well(bot: Bot, slack:
         await slack.until(partial(reached, slack, channel, "hold_placed", 5), within_s=20)
 
 
-def reached(slack: SandboxServer, channel: str, kind: str, times: int) -> bool:
+def reached(slack: FakeSlackServer, channel: str, kind: str, times: int) -> bool:
     return told(slack, channel, kind) == times
 
 
@@ -32,7 +32,7 @@ async def _restarted(bot: Bot) -> tuple[int, list[object]]:
 
 
 async def test_a_broken_edit_keeps_the_last_good_policies_and_is_told_once(
-    bot: Bot, slack: SandboxServer, tmp_path: Path
+    bot: Bot, slack: FakeSlackServer, tmp_path: Path
 ) -> None:
     file = tmp_path / "policies" / "all.yaml"
     good = file.read_text()
@@ -62,7 +62,7 @@ async def test_a_service_that_is_added_is_judged_without_a_restart(bot: Bot, tmp
     await bot.until_state("search", "frozen")
 
 
-async def test_metrics_show_the_bots_own_slis(bot: Bot, slack: SandboxServer) -> None:
+async def test_metrics_show_the_bots_own_slis(bot: Bot, slack: FakeSlackServer) -> None:
     await push(bot, 999, 1)
     await slack.person("dana").says("/budget", "#checkout")
     await slack.until(lambda: slack.ephemerals("#checkout", "dana"))
@@ -73,7 +73,7 @@ async def test_metrics_show_the_bots_own_slis(bot: Bot, slack: SandboxServer) ->
 
 
 async def test_a_channel_that_cannot_be_told_is_shown_and_told_in_the_other(
-    bot: Bot, slack: SandboxServer
+    bot: Bot, slack: FakeSlackServer
 ) -> None:
     slack.workspace.channel("#checkout").is_archived = True
     await push(bot, 0, 20)
@@ -85,8 +85,10 @@ async def test_a_channel_that_cannot_be_told_is_shown_and_told_in_the_other(
     assert ready["checks"]["delivery"]["failing"]["#checkout"]["error"] == "is_archived"
 
 
-async def test_slack_that_fails_for_a_while_delays_but_loses_nothing(bot: Bot, slack: SandboxServer) -> None:
-    for fault in (Fault.RATE_LIMITED, Fault.SERVER_ERROR, Fault.CUT):
+async def test_slack_that_fails_for_a_while_delays_but_loses_nothing(
+    bot: Bot, slack: FakeSlackServer
+) -> None:
+    for fault in (InjectedFault.RATE_LIMITED, InjectedFault.SERVER_ERROR, InjectedFault.CUT):
         slack.faults.once(fault, "chat.postMessage")
     await push(bot, 0, 20)
     for channel in ("#checkout", "#releases"):
@@ -96,7 +98,7 @@ async def test_slack_that_fails_for_a_while_delays_but_loses_nothing(bot: Bot, s
 
 
 async def test_a_token_that_slack_does_not_accept_is_one_clear_line(
-    bot: Bot, slack: SandboxServer, tmp_path: Path
+    bot: Bot, slack: FakeSlackServer, tmp_path: Path
 ) -> None:
     await bot.terminate()
     slack.web_api.token = "xoxb-another"
@@ -109,10 +111,10 @@ async def test_a_token_that_slack_does_not_accept_is_one_clear_line(
 
 
 async def test_a_slack_that_answers_nonsense_at_the_start_does_not_stop_the_bot(
-    bot: Bot, slack: SandboxServer
+    bot: Bot, slack: FakeSlackServer
 ) -> None:
     await bot.terminate()
-    slack.faults.once(Fault.SERVER_ERROR, "auth.test")
+    slack.faults.once(InjectedFault.SERVER_ERROR, "auth.test")
     await bot.start()
     ready = await eventually(
         lambda: bot.get("/readyz"), lambda body: body["checks"]["slack"]["problem"] is not None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from tests.support.running import Bot, meanwhile, running_governor
 from tests.support.servers import Exporter, Prometheus, running_exporter, running_prometheus
 
@@ -68,12 +68,12 @@ async def flowing(exporter: Exporter) -> AsyncIterator[Traffic]:
         yield traffic
 
 
-def told(slack: SandboxServer, channel: str) -> list[str]:
+def told(slack: FakeSlackServer, channel: str) -> list[str]:
     kinds = [(message.metadata or {}).get("event_type") for message in slack.messages(channel)]
     return [kind for kind in kinds if kind is not None]
 
 
-def heard(slack: SandboxServer, channel: str, kind: str) -> bool:
+def heard(slack: FakeSlackServer, channel: str, kind: str) -> bool:
     return kind in told(slack, channel)
 
 
@@ -104,7 +104,7 @@ async def prometheus(exporter: Exporter, tmp_path: Path) -> AsyncIterator[Promet
 
 
 @pytest.fixture
-async def bot(tmp_path: Path, slack: SandboxServer, prometheus: Prometheus, url: str) -> AsyncIterator[Bot]:
+async def bot(tmp_path: Path, slack: FakeSlackServer, prometheus: Prometheus, url: str) -> AsyncIterator[Bot]:
     policies = tmp_path / "policies"
     policies.mkdir()
     (policies / "all.yaml").write_text(POLICIES)
@@ -116,7 +116,7 @@ async def bot(tmp_path: Path, slack: SandboxServer, prometheus: Prometheus, url:
 
 @pytest.mark.timeout(240)
 async def test_a_service_fails_is_frozen_recovers_and_is_open_again(
-    exporter: Exporter, bot: Bot, slack: SandboxServer
+    exporter: Exporter, bot: Bot, slack: FakeSlackServer
 ) -> None:
     async with flowing(exporter) as traffic:
         await until(bot, "availability", state="ok", remaining=1.0)
@@ -147,7 +147,7 @@ async def test_a_service_fails_is_frozen_recovers_and_is_open_again(
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 async def test_while_prometheus_is_away_nothing_is_lifted_and_afterwards_nothing_is_missing(
-    exporter: Exporter, prometheus: Prometheus, bot: Bot, slack: SandboxServer
+    exporter: Exporter, prometheus: Prometheus, bot: Bot, slack: FakeSlackServer
 ) -> None:
     async with flowing(exporter) as traffic:
         await until(bot, "availability", state="ok", remaining=1.0)

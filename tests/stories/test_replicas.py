@@ -18,10 +18,10 @@ import aiohttp
 import pytest
 from sqlalchemy import func, select
 
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.manifest import manifest
 from bot.store import audit
-from bot.store.audit_chain import Verified, verify_chain
+from bot.store.audit_chain import ChainVerified, verify_chain
 from bot.store.database import Database
 from bot.store.tables.core import flags, holds, outbox
 from bot.store.tables.replicas import leases, replicas
@@ -91,7 +91,7 @@ async def staged(folder: Path, seed: int) -> AsyncIterator[Stage]:
         exporter = await stack.enter_async_context(running_exporter())
         prometheus = await stack.enter_async_context(running_prometheus(folder, [exporter]))
         slack = await stack.enter_async_context(
-            SandboxServer(manifest=manifest("https://governor.example"), ack_s=90)
+            FakeSlackServer(manifest=manifest("https://governor.example"), ack_s=90)
         )
         slack.faults = slack.web_api.faults = DeliveryFaults(seed)
         database = await postgresql.new_database()
@@ -119,12 +119,12 @@ class Ledger:
         self._database = database
 
     async def undone(self) -> int:
-        """Answer how many messages are not sent yet."""
+        """Return how many messages are not sent yet."""
         query = select(func.count()).where(outbox.c.state.in_(["waiting", "sending"]))
         async with self._database.reading() as connection:
             return int((await connection.execute(query)).scalar_one())
 
-    async def check_told(self, slack: SandboxServer) -> None:
+    async def check_told(self, slack: FakeSlackServer) -> None:
         """Every transition is told once in each of its channels, in order."""
         async with self._database.reading() as connection:
             deeds = await audit.read(connection, limit=100_000)
@@ -149,7 +149,7 @@ class Ledger:
             assert "flag.drifted" not in {one.action for one in told}, "somebody else changed it"
 
     async def flags_differ(self) -> dict[str, tuple[object, object]]:
-        """Answer the flags that do not stand where the log says: how they stand, and what it says."""
+        """Return the flags that do not stand where the log says: how they stand, and what it says."""
         async with self._database.reading() as connection:
             live = {row.key: row for row in await connection.execute(select(flags))}
             deeds = await audit.read(connection, limit=100_000)
@@ -167,7 +167,7 @@ class Ledger:
     async def check_audit(self) -> None:
         """The log is whole, and says the same as the holds do."""
         async with self._database.reading() as connection:
-            assert isinstance(await verify_chain(connection), Verified)
+            assert isinstance(await verify_chain(connection), ChainVerified)
             deeds = await audit.read(connection, limit=100_000)
             placed = (await connection.execute(select(func.count()).select_from(holds))).scalar_one()
             lifted = (
@@ -188,21 +188,21 @@ class Ledger:
                 assert after["remaining"] >= 0.1
 
     async def living(self) -> tuple[int, int]:
-        """Answer how many replicas are known, and how many leases."""
+        """Return how many replicas are known, and how many leases."""
         async with self._database.reading() as connection:
             known = (await connection.execute(select(func.count()).select_from(replicas))).scalar_one()
             held = (await connection.execute(select(func.count()).select_from(leases))).scalar_one()
         return known, held
 
 
-def _told_in(deed: audit.Entry) -> set[str]:
-    """Answer the channels that a deed is told in: flags' only in their services' own."""
+def _told_in(deed: audit.AuditEntry) -> set[str]:
+    """Return the channels that a deed is told in: flags' only in their services' own."""
     own = f"#{deed.service}"
     return {own} if deed.action.startswith(("flag.", "ramp.")) else {own, ANNOUNCEMENTS}
 
 
 async def served_versions(bots: Sequence[Bot]) -> set[tuple[str, ...]]:
-    """Answer the versions of the flags that replicas serve to applications: one set, if they agree."""
+    """Return the versions of the flags that replicas serve to applications: one set, if they agree."""
 
     async def served(bot: Bot, session: aiohttp.ClientSession, flag: str) -> str:
         url = f"{bot.url}/environments/staging/ofrep/v1/evaluate/flags/{flag}"
@@ -214,7 +214,7 @@ async def served_versions(bots: Sequence[Bot]) -> set[tuple[str, ...]]:
 
 
 async def tasks(bot: Bot) -> int:
-    """Answer how many tasks are under way in a replica."""
+    """Return how many tasks are under way in a replica."""
     found = re.search(r"^governor_tasks (\S+)$", await bot.text("/metrics"), re.MULTILINE)
     assert found is not None
     return int(float(found[1]))

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.fake_slack.model import Channel
-from bot.sandbox.fake_slack.oauth import TeamsServer
-from bot.sandbox.fake_slack.server import StandIn
+from bot.sandbox.fake_slack.oauth import MultiWorkspaceServer
+from bot.sandbox.fake_slack.server import FakeSlack
 from bot.slack.manifest import manifest
 from tests.stories.test_workspaces import ACME, GLOBEX, POLICIES, install, installable, told, types
 from tests.support.running import running_governor
@@ -14,12 +14,12 @@ from tests.support.running import running_governor
 RIGHTS = POLICIES.replace('{freeze: ["@sre"]}', '{freeze: ["@sre"], incidents: everyone}')
 
 
-def room(there: StandIn, prefix: str) -> Channel | None:
+def room(there: FakeSlack, prefix: str) -> Channel | None:
     found = there.workspace.channels.values()
     return next((one for one in found if one.name.startswith(prefix)), None)
 
 
-async def made(there: StandIn, prefix: str) -> Channel:
+async def made(there: FakeSlack, prefix: str) -> Channel:
     """Wait until a channel is there with a pinned card."""
 
     def furnished() -> bool:
@@ -32,7 +32,7 @@ async def made(there: StandIn, prefix: str) -> Channel:
     return found
 
 
-async def home(slack: TeamsServer, team: str, who: str) -> str:
+async def home(slack: MultiWorkspaceServer, team: str, who: str) -> str:
     """Open a person's home tab; answer all that stands there."""
     person = slack.team(team).person(who)
     person.opens_home()
@@ -45,7 +45,7 @@ async def test_an_incident_of_a_further_workspace_is_lived_through_there(tmp_pat
     policies = tmp_path / "policies"
     policies.mkdir()
     (policies / "all.yaml").write_text(RIGHTS)
-    async with TeamsServer(manifest=manifest("https://governor.example")) as slack:
+    async with MultiWorkspaceServer(manifest=manifest("https://governor.example")) as slack:
         environ = installable(slack, url)
         there, here = slack.team(GLOBEX), slack.team(ACME)
         for team in (there, here):

@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from bot.sandbox.fake_slack.oauth import CLIENT_ID, TeamsServer
+from bot.sandbox.fake_slack.oauth import CLIENT_ID, MultiWorkspaceServer
 from bot.slack.manifest import manifest
 from bot.store.encryption import new_key
 from tests.support.running import Bot, eventually, running_governor
@@ -48,8 +48,8 @@ spec:
 """
 
 
-async def install(bot: Bot, slack: TeamsServer, team: str, by: str) -> int:
-    """Go the way of a browser; answer the last page's status."""
+async def install(bot: Bot, slack: MultiWorkspaceServer, team: str, by: str) -> int:
+    """Go the way of a browser; return the last page's status."""
     jar = aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(cookie_jar=jar) as browser:
         async with browser.get(f"{bot.url}/slack/install") as page:
@@ -62,8 +62,10 @@ async def install(bot: Bot, slack: TeamsServer, team: str, by: str) -> int:
             return page.status
 
 
-async def types(slack: TeamsServer, team: str, who: str, text: str, channel: str = "#general") -> str:
-    """Let a person type a command; answer the text that they see next."""
+async def types(
+    slack: MultiWorkspaceServer, team: str, who: str, text: str, channel: str = "#general"
+) -> str:
+    """Let a person type a command; return the text that they see next."""
     there = slack.team(team)
     before = len(there.seen_by(who, channel))
     await there.person(who).says(text, channel)
@@ -71,12 +73,12 @@ async def types(slack: TeamsServer, team: str, who: str, text: str, channel: str
     return there.seen_by(who, channel)[before].text
 
 
-def told(slack: TeamsServer, team: str, channel: str) -> str:
+def told(slack: MultiWorkspaceServer, team: str, channel: str) -> str:
     return "\n".join(message.text for message in slack.team(team).messages(channel))
 
 
-def installable(slack: TeamsServer, url: str) -> dict[str, str]:
-    """Answer the environment of a bot that workspaces install themselves."""
+def installable(slack: MultiWorkspaceServer, url: str) -> dict[str, str]:
+    """Return the environment of a bot that workspaces install themselves."""
     return {
         "SLACK_CLIENT_ID": CLIENT_ID,
         "SLACK_CLIENT_SECRET": slack.grants.client_secret,
@@ -89,7 +91,7 @@ async def test_two_workspaces_are_served_apart_until_one_uninstalls(tmp_path: Pa
     policies = tmp_path / "policies"
     policies.mkdir()
     (policies / "all.yaml").write_text(POLICIES)
-    async with TeamsServer(manifest=manifest("https://governor.example")) as slack:
+    async with MultiWorkspaceServer(manifest=manifest("https://governor.example")) as slack:
         told_env = installable(slack, url)
         async with running_governor(policies=policies, slack=slack, folder=tmp_path, **told_env) as bot:
             assert await install(bot, slack, ACME, "U0SAM") == 200

@@ -80,7 +80,7 @@ class Visitor:
 
 @asynccontextmanager
 async def running_sandbox(folder: Path) -> AsyncIterator[str]:
-    """Run `governor sandbox` as its own process; answer its address."""
+    """Run `governor sandbox` as its own process; return its address."""
     port = free_port()
     environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "PORT": str(port), "LOG_FORMAT": "json"}
     url = f"http://127.0.0.1:{port}"

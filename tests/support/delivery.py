@@ -14,12 +14,12 @@ from sqlalchemy import select
 from sqlalchemy.engine import Row
 
 from bot.clock import Clock, SystemClock
-from bot.sandbox.fake_slack.server import SandboxServer
-from bot.slack.delivery.channel_queue import Notice, Timing
-from bot.slack.delivery.dispatcher import Courier
+from bot.sandbox.fake_slack.server import FakeSlackServer
+from bot.slack.delivery.channel_queue import DeliveryTiming, Notice
+from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.store.database import Database
 from bot.store.migrate import migrate
-from bot.store.outbox import Block, Message, enqueue
+from bot.store.outbox import Block, OutboxMessage, enqueue
 from bot.store.tables.core import outbox
 
 SCOPES = (
@@ -34,7 +34,7 @@ SCOPES = (
 )
 SPEED = 20.0
 """The stand-in's wall clock runs that much faster, and the courier's interval is that much shorter."""
-BRISK = Timing(
+BRISK = DeliveryTiming(
     interval_s=1 / SPEED,
     settle_s=0.02,
     backoff_s=0.01,
@@ -46,19 +46,19 @@ BRISK = Timing(
 
 
 def manifest(*without: str) -> dict[str, object]:
-    """Answer an app manifest with the courier's scopes but these."""
+    """Return an app manifest with the courier's scopes but these."""
     return {"oauth_config": {"scopes": {"bot": [scope for scope in SCOPES if scope not in without]}}}
 
 
 async def write(database: Database, channel: str, *texts: str, blocks: Sequence[Block] = ()) -> None:
     """Put messages into the outbox."""
-    messages = [Message(channel, "told", text, blocks) for text in texts]
+    messages = [OutboxMessage(channel, "told", text, blocks) for text in texts]
     async with database.transaction() as connection:
         await enqueue(connection, messages, SystemClock().now())
 
 
 async def rows_of(database: Database) -> Sequence[Row[tuple[object, ...]]]:
-    """Answer the outbox as it is."""
+    """Return the outbox as it is."""
     async with database.reading() as connection:
         return (await connection.execute(select(outbox).order_by(outbox.c.id))).all()
 
@@ -75,13 +75,13 @@ async def working(
     database: Database,
     client: AsyncWebClient,
     *,
-    timing: Timing = BRISK,
+    timing: DeliveryTiming = BRISK,
     notice: Notice = lambda _message, _error: (),
     registry: CollectorRegistry | None = None,
     clock: Clock | None = None,
-) -> AsyncIterator[Courier]:
+) -> AsyncIterator[OutboxDispatcher]:
     """Let a courier work for the time of the block."""
-    courier = Courier(
+    courier = OutboxDispatcher(
         database,
         client,
         clock or SystemClock(),
@@ -102,7 +102,7 @@ class Post:
     """The database, the stand-in and the client between them; couriers come and go."""
 
     database: Database
-    slack: SandboxServer
+    slack: FakeSlackServer
     client: AsyncWebClient
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
@@ -111,15 +111,15 @@ class Post:
         await write(self.database, channel, *texts, blocks=blocks)
 
     async def rows(self) -> Sequence[Row[tuple[object, ...]]]:
-        """Answer the outbox as it is."""
+        """Return the outbox as it is."""
         return await rows_of(self.database)
 
     async def states(self) -> list[str]:
-        """Answer the states of all messages, oldest first."""
+        """Return the states of all messages, oldest first."""
         return [str(row.state) for row in await self.rows()]
 
     def texts(self, channel: str) -> list[str]:
-        """Answer what stands in a channel, oldest first."""
+        """Return what stands in a channel, oldest first."""
         return [message.text for message in self.slack.messages(channel)]
 
     async def until_done(self) -> None:
@@ -127,8 +127,8 @@ class Post:
         await until_done(self.database)
 
     def courier(
-        self, *, timing: Timing = BRISK, notice: Notice = lambda _message, _error: ()
-    ) -> AbstractAsyncContextManager[Courier]:
+        self, *, timing: DeliveryTiming = BRISK, notice: Notice = lambda _message, _error: ()
+    ) -> AbstractAsyncContextManager[OutboxDispatcher]:
         """Let a courier work for the time of the block."""
         self.registry = CollectorRegistry()
         return working(self.database, self.client, timing=timing, notice=notice, registry=self.registry)
@@ -141,7 +141,7 @@ async def post_office(
     """Open a database and a stand-in that takes one message a second and channel, at `SPEED`."""
     async with (
         Database(url or f"sqlite+aiosqlite:///{folder}/governor.db") as database,
-        SandboxServer(manifest=manifest(*without_scopes), wall=lambda: time.time() * SPEED) as slack,
+        FakeSlackServer(manifest=manifest(*without_scopes), wall=lambda: time.time() * SPEED) as slack,
         aiohttp.ClientSession() as session,
     ):
         slack.rates.burst = 1

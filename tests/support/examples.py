@@ -4,23 +4,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bot.budgets.budget import HOUR, Budget, Events, assess
+from bot.budgets.budget import HOUR, Budget, EventCounts, assess
 from bot.catalog.catalog import Catalog, Permissions, Service, Teams, Workspace
 from bot.catalog.error_budget_policy import (
     AlertSeverity,
     BurnAlert,
     ErrorBudgetPolicy,
-    Missing,
     UnfreezeRequirement,
+    UnmetRequirement,
 )
 from bot.catalog.slo import EventsSli, Slo
 from bot.catalog.window import RollingWindow
-from bot.deployments.deployment import Deployment, State
-from bot.deployments.recorder import Bypass
+from bot.deployments.deployment import Deployment, DeploymentState
+from bot.deployments.recorder import FreezeBypass
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
-from bot.freezes.hold_registry import Occasion
+from bot.freezes.hold_registry import TransitionContext
 from bot.freezes.spending import Spending
-from bot.freezes.status import Point
+from bot.freezes.status import BudgetPoint
 from bot.freezes.transition import (
     BudgetExhausted,
     BudgetRecovered,
@@ -29,9 +29,9 @@ from bot.freezes.transition import (
     DataMissing,
     ExemptionGranted,
     HoldExpired,
-    HoldKept,
     HoldLifted,
     HoldPlaced,
+    HoldRetained,
     Transition,
 )
 
@@ -39,7 +39,7 @@ NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 SIX_HOURS, THREE_DAYS = timedelta(hours=6), timedelta(days=3)
 PAGE_ALERT = BurnAlert(AlertSeverity.PAGE, 14.4, HOUR, timedelta(minutes=5))
 TICKET_ALERT = BurnAlert(AlertSeverity.TICKET, 1, THREE_DAYS, SIX_HOURS)
-LACKING = Missing(UnfreezeRequirement.ACTIONS_OWNED, 4, "Limit the pool", ("an owner", "a due date"))
+LACKING = UnmetRequirement(UnfreezeRequirement.ACTIONS_OWNED, 4, "Limit the pool", ("an owner", "a due date"))
 POLICY = ErrorBudgetPolicy("standard", burn_alerts=(PAGE_ALERT, TICKET_ALERT), exemptions=("P0", "security"))
 PERMISSIONS = Permissions(freeze=("@sre",), exempt=("@sre", "U0MORGAN"), incidents=("@sre", "@checkout-devs"))
 WORKSPACE = Workspace("acme", announcements="#releases", permissions=PERMISSIONS)
@@ -52,12 +52,12 @@ def slo(service: str = "checkout", name: str = "availability", objective: float 
 def budget(of: Slo, bad: float = 500.0, total: float = 1_000_000.0, burst: float = 1.0) -> Budget:
     """`burst` times as many errors in the last hours as evenly."""
     recent = {
-        length: Events(
+        length: EventCounts(
             min(total, bad * burst) * (length / timedelta(days=30)), total * (length / timedelta(days=30))
         )
         for length in (HOUR, SIX_HOURS, THREE_DAYS)
     }
-    return assess(of, events=Events(bad, total), recent=recent, as_of=NOW)
+    return assess(of, events=EventCounts(bad, total), recent=recent, as_of=NOW)
 
 
 def service(name: str = "checkout", *slos: Slo, channel: str | None = None) -> Service:
@@ -84,13 +84,13 @@ def hold(kind: HoldKind = HoldKind.PERSON, **changes: object) -> Hold:
     return Hold(**(values | changes))  # type: ignore[arg-type]
 
 
-def occasion(what: Transition, *others: Hold, of: Service | None = None) -> Occasion:
-    return Occasion(what, of or service(), others, NOW)
+def occasion(what: Transition, *others: Hold, of: Service | None = None) -> TransitionContext:
+    return TransitionContext(what, of or service(), others, NOW)
 
 
 def occasions(
     of: Service | None = None, reason: str = "peak sale", change: str = "PR-12"
-) -> Mapping[str, Occasion]:
+) -> Mapping[str, TransitionContext]:
     """One of each kind, and some beside another hold."""
     of = of or service()
     promised = of.slos[0]
@@ -110,7 +110,7 @@ def occasions(
         "exhausted": (BudgetExhausted(spent, POLICY), ()),
         "exhausted beside a person's hold": (BudgetExhausted(spent, POLICY), (mine,)),
         "unmeasured": (DataMissing(missing, POLICY), ()),
-        "kept": (HoldKept(healthy, own, (LACKING,)), (own,)),
+        "kept": (HoldRetained(healthy, own, (LACKING,)), (own,)),
         "recovered": (BudgetRecovered(healthy, own, NOW), ()),
         "recovered beside a person's hold": (BudgetRecovered(healthy, own, NOW), (mine,)),
         "placed": (HoldPlaced(mine), ()),
@@ -124,27 +124,27 @@ def occasions(
     return {name: occasion(what, *others, of=of) for name, (what, others) in given.items()}
 
 
-def frozen_by(spending: Spending | None) -> Occasion:
+def frozen_by(spending: Spending | None) -> TransitionContext:
     """A freeze of which it is known where the budget went."""
     return replace(occasions()["exhausted"], spending=spending)
 
 
-def burn_down(start: float, end: float, points: int = 20) -> list[Point]:
+def burn_down(start: float, end: float, points: int = 20) -> list[BudgetPoint]:
     step = timedelta(days=30) / points
     return [
-        Point(NOW - timedelta(days=30) + step * (i + 1), start + (end - start) * i / (points - 1))
+        BudgetPoint(NOW - timedelta(days=30) + step * (i + 1), start + (end - start) * i / (points - 1))
         for i in range(points)
     ]
 
 
-def bypass(*holds: Hold, **changes: object) -> Bypass:
+def bypass(*holds: Hold, **changes: object) -> FreezeBypass:
     """A deployment that went past a person's hold, unless others are named."""
     values: dict[str, object] = {
         "id": "github 1",
         "environment": "production",
         "commit": "6113728f27ae82c7b1a177c8d03f9e96e0adf246",
         "by": "octocat at GitHub",
-        "state": State.SUCCEEDED,
+        "state": DeploymentState.SUCCEEDED,
         "started_at": NOW - timedelta(minutes=2),
         "finished_at": NOW,
         "ref": "main",
@@ -152,4 +152,4 @@ def bypass(*holds: Hold, **changes: object) -> Bypass:
         "url": "https://ci.example/42",
     }
     deployment = Deployment(**(values | changes))  # type: ignore[arg-type]
-    return Bypass(service(), deployment, holds or (hold(),))
+    return FreezeBypass(service(), deployment, holds or (hold(),))

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from bot.budgets.assessment import Question, assess_all
-from bot.budgets.budget import Budget, Events
+from bot.budgets.assessment import AssessmentRequest, assess_all
+from bot.budgets.budget import Budget, EventCounts
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import seconds
 from bot.budgets.source import Bucket, SourceError
@@ -13,10 +13,10 @@ from bot.catalog.window import Span
 from tests.support.values import MINUTE
 
 
-def truth(span: Span) -> Events:
-    """Answer how many events happened in the span: about 1.7 a second, a few of them bad, unevenly."""
+def truth(span: Span) -> EventCounts:
+    """Return how many events happened in the span: about 1.7 a second, a few of them bad, unevenly."""
     start, end = int(seconds(span.start)), int(seconds(span.end))
-    return Events(_bad(end) - _bad(start), _total(end) - _total(start))
+    return EventCounts(_bad(end) - _bad(start), _total(end) - _total(start))
 
 
 def _total(until: int) -> float:
@@ -72,6 +72,6 @@ class CountingSource:
 
 
 async def assessed(ledger: Ledger, of: Slo, now: datetime, every: timedelta = MINUTE) -> Budget:
-    """Answer the SLO's budget from what is counted already."""
-    (budget,) = await assess_all(ledger, [Question(of)], now, every)
+    """Return the SLO's budget from what is counted already."""
+    (budget,) = await assess_all(ledger, [AssessmentRequest(of)], now, every)
     return budget

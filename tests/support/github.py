@@ -21,7 +21,7 @@ _CHANGES: dict[str, dict[str, Any]] = {
 
 
 def delivery(*, of: dict[str, Any] | None = None, **status: object) -> dict[str, Any]:
-    """Answer the event; `status` changes its `deployment_status`, `of` its `deployment`."""
+    """Return the event; `status` changes its `deployment_status`, `of` its `deployment`."""
     body: dict[str, Any] = copy.deepcopy(_EXAMPLE)
     for part, values in _CHANGES.items():
         body[part] |= values
@@ -38,7 +38,7 @@ async def deliver(
     event: str = "deployment_status",
     token: str | None = None,
 ) -> tuple[int, dict[str, Any]]:
-    """Post a delivery, signed or with a token; answer the status and the JSON."""
+    """Post a delivery, signed or with a token; return the status and the JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"X-GitHub-Event": event}
     if secret is not None:
@@ -51,7 +51,7 @@ async def deliver(
 
 
 async def api(whole: Whole, method: str, path: str, token: str = TOKEN, **options: Any) -> tuple[int, Any]:
-    """Call the API; answer the status, and the JSON or text."""
+    """Call the API; return the status, and the JSON or text."""
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         aiohttp.ClientSession(headers=headers) as session,

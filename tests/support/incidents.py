@@ -14,28 +14,28 @@ from prometheus_client import CollectorRegistry
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy import select
 
-from bot.app.incidents import Response
-from bot.budgets.assessment import Question, assess_all
+from bot.app.incidents import Incidents
+from bot.budgets.assessment import AssessmentRequest, assess_all
 from bot.budgets.budget import Budget
 from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.catalog import Catalog
 from bot.catalog.slo import DowntimeSli
 from bot.catalog.window import RollingWindow
-from bot.freezes.hold_registry import Freezer
+from bot.freezes.hold_registry import HoldRegistry
 from bot.http.auth import EnvironmentToken
 from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
 from bot.incidents.cost import Downtime
 from bot.incidents.incident import Severity
-from bot.incidents.lifecycle import Opening
-from bot.incidents.ports import View
-from bot.incidents.records.steps import RoomKind
-from bot.incidents.workflow.runner import Patience
+from bot.incidents.lifecycle import NewIncident
+from bot.incidents.ports import IncidentSnapshot
+from bot.incidents.records.steps import ChannelKind
+from bot.incidents.workflow.runner import RunnerTiming
 from bot.sandbox.fake_slack.model import Message
-from bot.sandbox.fake_slack.server import SandboxServer
-from bot.slack.announcements.freezes import Announcer
-from bot.slack.delivery.channel_queue import Timing
-from bot.slack.delivery.dispatcher import Courier
+from bot.sandbox.fake_slack.server import FakeSlackServer
+from bot.slack.announcements.freezes import FreezeAnnouncer
+from bot.slack.delivery.channel_queue import DeliveryTiming
+from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.slack.incidents.card import CARD, NOTICE
 from bot.slack.manifest import manifest
 from bot.store.database import Database
@@ -47,10 +47,10 @@ from tests.support.values import DAY, MINUTE, catalog, service, slo
 TOKEN = "tok-for-incidents"
 SPEED = 20.0
 """How much faster than Slack these channels take messages."""
-TIMING = Timing(
+TIMING = DeliveryTiming(
     interval_s=1 / SPEED, settle_s=0.02, backoff_s=0.01, backoff_limit_s=0.1, not_permitted_s=0.1, poll_s=0.1
 )
-PATIENCE = Patience(poll_s=0.1, backoff_s=0.02, backoff_limit_s=0.2, not_allowed_s=0.1, refresh_s=0.1)
+PATIENCE = RunnerTiming(poll_s=0.1, backoff_s=0.02, backoff_limit_s=0.2, not_allowed_s=0.1, refresh_s=0.1)
 UPTIME = slo("uptime", window=RollingWindow(7 * DAY), sli=DowntimeSli())
 """99.9 % a week: 10.08 minutes."""
 
@@ -74,7 +74,7 @@ async def alone() -> bool:
 
 
 def shop() -> Catalog:
-    """Answer two services; checkout counts orders and downtime."""
+    """Return two services; checkout counts orders and downtime."""
     checkout = service(slos=(slo("orders", window=RollingWindow(7 * DAY)), UPTIME))
     return catalog(checkout, service("search"))
 
@@ -84,9 +84,9 @@ class Scene:
     """What a test plays with."""
 
     database: Database
-    slack: SandboxServer
-    response: Response
-    freezer: Freezer
+    slack: FakeSlackServer
+    response: Incidents
+    freezer: HoldRegistry
     ledger: Ledger
     clock: Clock
     policies: Catalog
@@ -95,17 +95,17 @@ class Scene:
     url: str = ""
     http: aiohttp.ClientSession = field(init=False)
 
-    def opening(self, key: str = "k", **fields: object) -> Opening:
+    def opening(self, key: str = "k", **fields: object) -> NewIncident:
         """Describe a sev2 incident of checkout that Dana opens."""
-        base = Opening(key, "Checkout 500s", Severity.SEV2, ("checkout",), "U0DANA", is_person=True)
+        base = NewIncident(key, "Checkout 500s", Severity.SEV2, ("checkout",), "U0DANA", is_person=True)
         return replace(base, **fields)  # type: ignore[arg-type]
 
-    async def opened(self, key: str = "k", **fields: object) -> View:
+    async def opened(self, key: str = "k", **fields: object) -> IncidentSnapshot:
         """Open an incident and wait until nothing is left to be done for it."""
         opened = await self.response.responder.open(self.opening(key, **fields), self.clock.now())
         return await self.complete(opened.incident.id)
 
-    async def complete(self, id_: int, within_s: float = 20.0) -> View:
+    async def complete(self, id_: int, within_s: float = 20.0) -> IncidentSnapshot:
         """Wait until no step is pending and every message is where it belongs."""
         async with asyncio.timeout(within_s):
             while await self.pending() or await self._unsent():  # noqa: ASYNC110 - another task works
@@ -113,11 +113,11 @@ class Scene:
         return await self.response.views.of(id_)
 
     async def pending(self) -> list[str]:
-        """Answer the steps that are still to be taken."""
+        """Return the steps that are still to be taken."""
         return [name for name, state, _ in await self.steps() if state == "pending"]
 
     async def steps(self) -> list[tuple[str, str, str | None]]:
-        """Answer every step with its state and error, in order."""
+        """Return every step with its state and error, in order."""
         query = select(incident_steps).order_by(incident_steps.c.id)
         async with self.database.reading() as connection:
             rows = await connection.execute(query)
@@ -128,12 +128,12 @@ class Scene:
             return bool((await read_backlog(connection)).channels)
 
     def channels(self, prefix: str = "inc-") -> list[str]:
-        """Answer the ids of the channels of incidents."""
+        """Return the ids of the channels of incidents."""
         found = self.slack.workspace.channels.values()
         return [channel.id for channel in found if channel.name.startswith(prefix)]
 
     def told(self, channel: str, kind: str) -> list[Message]:
-        """Answer the messages of one kind in a channel."""
+        """Return the messages of one kind in a channel."""
         return [
             message
             for message in self.slack.messages(channel)
@@ -141,7 +141,7 @@ class Scene:
         ]
 
     def assert_one_complete_incident(self, *, people: set[str]) -> str:
-        """One channel, everybody in it, one card that is pinned, one notice; answer the channel's id."""
+        """One channel, everybody in it, one card that is pinned, one notice; return the channel's id."""
         (channel_id,) = self.channels()
         channel = self.slack.workspace.channels[channel_id]
         assert people <= set(channel.members)
@@ -153,8 +153,8 @@ class Scene:
         return channel_id
 
     async def budgets(self) -> dict[str, Budget]:
-        """Answer checkout's budgets by the SLO's key."""
-        questions = [Question(each) for each in self.policies.services["checkout"].slos]
+        """Return checkout's budgets by the SLO's key."""
+        questions = [AssessmentRequest(each) for each in self.policies.services["checkout"].slos]
         found = await assess_all(self.ledger, questions, self.clock.now(), MINUTE)
         return {budget.slo.key: budget for budget in found}
 
@@ -170,7 +170,7 @@ async def staged(folder: Path, *, url: str | None = None, works: bool = True) ->
     policies, clock = shop(), Clock()
     async with (
         Database(url or f"sqlite+aiosqlite:///{folder}/governor.db") as database,
-        SandboxServer(
+        FakeSlackServer(
             manifest=manifest("https://governor.example"), wall=lambda: time.time() * SPEED
         ) as slack,
         aiohttp.ClientSession() as session,
@@ -178,10 +178,10 @@ async def staged(folder: Path, *, url: str | None = None, works: bool = True) ->
     ):
         await migrate(database)
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, session=session)
-        courier = Courier(database, client, clock, registry=CollectorRegistry(), timing=TIMING)
+        courier = OutboxDispatcher(database, client, clock, registry=CollectorRegistry(), timing=TIMING)
         ledger = Ledger(database, Downtime(database).bad_seconds)
-        freezer = Freezer(database, Announcer(lambda: policies.workspace), courier.wake)
-        response = Response(
+        freezer = HoldRegistry(database, FreezeAnnouncer(lambda: policies.workspace), courier.wake)
+        response = Incidents(
             database=database,
             ledger=ledger,
             freezer=freezer,
@@ -215,8 +215,8 @@ async def staged(folder: Path, *, url: str | None = None, works: bool = True) ->
             await runner.cleanup()
 
 
-def room(view: View, kind: RoomKind = RoomKind.INCIDENT) -> str:
-    """Answer the id of an incident's channel, which must be there."""
+def room(view: IncidentSnapshot, kind: ChannelKind = ChannelKind.INCIDENT) -> str:
+    """Return the id of an incident's channel, which must be there."""
     channel_id = view.channel_id(kind)
     assert channel_id is not None
     return channel_id

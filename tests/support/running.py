@@ -39,7 +39,7 @@ class Slack(Protocol):
 async def eventually(
     ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool], within_s: float = 20.0
 ) -> T:
-    """Ask again and again until the answer satisfies the condition, and answer it."""
+    """Ask again and again until the answer satisfies the condition, and return it."""
     async with asyncio.timeout(within_s):
         while True:
             answer = await ask()
@@ -127,20 +127,20 @@ class Bot:
             self._process.send_signal(what)
 
     async def terminate(self) -> int:
-        """SIGTERM, and answer the exit code once it has ended by itself."""
+        """SIGTERM, and return the exit code once it has ended by itself."""
         assert self._process is not None
         if self._process.returncode is None:
             self._process.terminate()
         return await self.ended()
 
     async def ended(self) -> int:
-        """Wait until the program has ended by itself, and answer its exit code."""
+        """Wait until the program has ended by itself, and return its exit code."""
         assert self._process is not None
         async with asyncio.timeout(_PATIENCE_S):
             return await self._process.wait()
 
     async def api(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        """Call `/api/v1/{path}` with the token; answer status and body."""
+        """Call `/api/v1/{path}` with the token; return status and body."""
         headers = {"Authorization": f"Bearer {API_TOKEN}"}
         async with (
             aiohttp.ClientSession(headers=headers) as session,
@@ -149,23 +149,23 @@ class Bot:
             return answer.status, await answer.json(content_type=None)
 
     async def get(self, path: str) -> Any:
-        """Answer the JSON at a path of the bot's."""
+        """Return the JSON at a path of the bot's."""
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}{path}") as answer:
             return await answer.json(content_type=None)
 
     async def text(self, path: str) -> str:
-        """Answer the text at a path of the bot's."""
+        """Return the text at a path of the bot's."""
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}{path}") as answer:
             return await answer.text()
 
     async def state(self, service: str) -> dict[str, Any]:
-        """Answer how a service stands."""
+        """Return how a service stands."""
         status, body = await self.api("GET", f"services/{service}")
         assert status == 200, body
         return dict(body)
 
     async def until_state(self, service: str, state: str, *, within_s: float = _PATIENCE_S) -> dict[str, Any]:
-        """Wait until the service is `open` or `frozen`, and answer how it stands then."""
+        """Wait until the service is `open` or `frozen`, and return how it stands then."""
         return await eventually(
             lambda: self.state(service), lambda standing: standing["state"] == state, within_s
         )

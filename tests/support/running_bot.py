@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Table, func, select
 
 from bot.app.governor import Governor
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from bot.store.encryption import new_key
@@ -27,14 +27,14 @@ class Whole:
     """A running bot and what lies around it."""
 
     governor: Governor
-    slack: SandboxServer
+    slack: FakeSlackServer
 
     @property
     def url(self) -> str:
         return self.governor.url
 
     async def rows(self) -> dict[str, int]:
-        """Answer how many rows each table has that only deeds of others write to."""
+        """Return how many rows each table has that only deeds of others write to."""
         asked: list[Table] = [table for table in metadata.sorted_tables if table.name not in _OF_ITSELF]
         async with self.governor.database.reading() as connection:
             return {
@@ -49,7 +49,7 @@ async def whole_bot(folder: Path) -> AsyncIterator[Whole]:
     policies = folder / "policies"
     policies.mkdir()
     (policies / "all.yaml").write_text(POLICIES)
-    async with SandboxServer(manifest=manifest("https://governor.example")) as slack:
+    async with FakeSlackServer(manifest=manifest("https://governor.example")) as slack:
         settings = Settings.model_validate(
             {
                 "slack_bot_token": slack.bot_token,

@@ -42,7 +42,7 @@ class Traffic:
             self._run(pod)
 
     def openmetrics(self) -> str:
-        """Answer the scrapes in the form that promtool reads."""
+        """Return the scrapes in the form that promtool reads."""
         lines = [f"# TYPE {METRIC.removesuffix('_total')} counter"]
         for (code, pod), samples in self.samples.items():
             labels = f'{METRIC}{{service="checkout",code="{code}",pod="{pod}"}}'
@@ -50,7 +50,7 @@ class Traffic:
         return "\n".join([*lines, "# EOF", ""])
 
     def counted(self, span: Span, *codes: str) -> float:
-        """Answer how much the counters rose between the scrapes, restarts included, within the span."""
+        """Return how much the counters rose between the scrapes, restarts included, within the span."""
         start, end = span.start.timestamp(), span.end.timestamp()
         return sum(
             value - before if value >= before else value

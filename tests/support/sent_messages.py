@@ -10,13 +10,13 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.incidents.postmortem import Part
-from bot.incidents.records.steps import RoomKind
+from bot.incidents.postmortem import PostmortemPart
+from bot.incidents.records.steps import ChannelKind
 from bot.sandbox.fake_slack.model import Message
 from bot.slack.incidents import interactions as incident_desk
 from bot.slack.incidents import modals as incident_form
 from bot.slack.incidents.buttons import EDIT
-from bot.slack.incidents.card import IncidentVoice
+from bot.slack.incidents.card import IncidentMessages
 from tests.stories.test_drawn import show_everything
 from tests.support.examples import WORKSPACE
 from tests.support.slack_app import Office, open_office, shop
@@ -25,7 +25,7 @@ from tests.support.slack_home import home_office, much_to_show, open_home, press
 
 Body = dict[str, Any]
 
-FORMS = (incident_form.OPEN, *incident_desk._FORMS, *(f"{EDIT}{part}" for part in Part))
+FORMS = (incident_form.OPEN, *incident_desk._FORMS, *(f"{EDIT}{part}" for part in PostmortemPart))
 """The `callback_id` of every form that the bot can open."""
 
 _CHANNEL = "#checkout"
@@ -58,7 +58,7 @@ class Everything:
 
 
 async def everything(folder: Path) -> Everything:
-    """Play everything, and answer what was sent."""
+    """Play everything, and return what was sent."""
     found = Everything()
     for play in (_announcements_and_commands, _forms, _flags, _home, _busy_home):
         place = folder / play.__name__
@@ -80,8 +80,8 @@ async def _forms(folder: Path) -> AsyncIterator[Office]:
         sam = office.slack.person("sam")
         await office.types("sam", "/incident open Checkout 500s sev1 checkout search", _CHANNEL)
         client = AsyncWebClient(token=office.slack.bot_token, base_url=office.slack.api_url)
-        voice, view = IncidentVoice(lambda: WORKSPACE), await office.response.views.of(1)
-        cards = {kind: voice.card(view, kind) for kind in RoomKind}
+        voice, view = IncidentMessages(lambda: WORKSPACE), await office.response.views.of(1)
+        cards = {kind: voice.card(view, kind) for kind in ChannelKind}
         for card in cards.values():
             await client.chat_postMessage(channel=_CHANNEL, text=card.text, blocks=list(card.blocks))
         shown = office.slack.messages(_CHANNEL)[-len(cards) :]
@@ -166,5 +166,5 @@ def _add(to: list[Body], body: Body) -> None:
 
 
 def charts(bodies: Sequence[Body]) -> list[Body]:
-    """Answer the blocks that draw a chart."""
+    """Return the blocks that draw a chart."""
     return [block for body in bodies for block in body["blocks"] if block["type"] == "data_visualization"]

@@ -48,7 +48,7 @@ _POSTGRESQL_FOLDERS = (
 
 
 def find_program(name: str, *folders: str) -> str:
-    """Answer where a program is installed; without it skip the test, or fail it under `CI=true`."""
+    """Return where a program is installed; without it skip the test, or fail it under `CI=true`."""
     found = shutil.which(name, path=os.pathsep.join((*folders, os.environ.get("PATH", ""))))
     if found is None:
         unavailable(f"{name} is not installed; .ci/run installs it")
@@ -56,7 +56,7 @@ def find_program(name: str, *folders: str) -> str:
 
 
 def free_port() -> int:
-    """Answer a port of the loopback address that nobody listens on."""
+    """Return a port of the loopback address that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -153,7 +153,7 @@ atexit.register(Server.kill_all)
 
 
 def _as_user(user: str | None) -> list[str]:
-    """Answer the start of a command that drops root's rights and dies with the test process."""
+    """Return the start of a command that drops root's rights and dies with the test process."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         return [] if user is None else ["runuser", "-u", user, "--"]
@@ -183,7 +183,7 @@ class Exporter:
         del self._counters[metric, tuple(sorted(labels.items()))]
 
     async def page(self, _request: web.Request) -> web.Response:
-        """Answer the page, or 503 while `is_up` is false."""
+        """Return the page, or 503 while `is_up` is false."""
         if not self.is_up:
             return web.Response(status=503)
         lines = [f"{metric}{_braces(labels)} {value!r}" for (metric, labels), value in self._counters.items()]
@@ -229,7 +229,7 @@ class Prometheus(Server):
         super().__init__(command, folder, self._answers)
 
     async def query(self, query: str, at: datetime | None = None) -> list[dict[str, Any]]:
-        """Answer an instant query's `result`."""
+        """Return an instant query's `result`."""
         form = {"query": query} | ({} if at is None else {"time": str(at.timestamp())})
         async with _session(60) as session, session.post(f"{self.url}/api/v1/query", data=form) as response:
             answer = await response.json()
@@ -238,13 +238,13 @@ class Prometheus(Server):
         return result
 
     async def value(self, query: str, at: datetime | None = None) -> float:
-        """Answer the only value of an instant query; 0 where nothing matches."""
+        """Return the only value of an instant query; 0 where nothing matches."""
         result = await self.query(query, at)
         assert len(result) <= 1, f"{query} has {len(result)} series"
         return float(result[0]["value"][1]) if result else 0.0
 
     async def asked(self) -> int:
-        """Answer how many questions it has answered through its API so far, by its own count."""
+        """Return how many questions it has answered through its API so far, by its own count."""
         async with _session(10) as session, session.get(f"{self.url}/metrics") as response:
             families = list(text_string_to_metric_families(await response.text()))
         return sum(

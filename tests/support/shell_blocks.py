@@ -33,13 +33,13 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """Answer every fenced block of a page."""
+    """Return every fenced block of a page."""
     found = _FENCE.finditer(page.read_text(encoding="utf-8"))
     return [Block(one["info"].strip(), one["text"]) for one in found]
 
 
 def shell_blocks(page: Path) -> list[Block]:
-    """Answer what a reader of the page types into a shell."""
+    """Return what a reader of the page types into a shell."""
     return [block for block in blocks(page) if block.info.partition(" ")[0] == "sh"]
 
 
@@ -52,7 +52,7 @@ class Shell:
         self._servers: list[asyncio.subprocess.Process] = []
 
     async def run(self, block: Block) -> tuple[int, str]:
-        """Answer the exit code of a block, and what it said."""
+        """Return the exit code of a block, and what it said."""
         kept = self.folder / ".environ"
         process = await self._start(f"{block.text}\nenv -0 > {kept}\n")
         async with asyncio.timeout(_WITHIN_S):

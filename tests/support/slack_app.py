@@ -10,25 +10,25 @@ import aiohttp
 from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.app.flags import Switchboard
-from bot.app.incidents import Response
+from bot.app.flags import Flags
+from bot.app.incidents import Incidents
 from bot.budgets.budget import Budget
 from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.slo import Slo
-from bot.freezes.hold_registry import Freezer
-from bot.freezes.status import Overview
+from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.status import StatusReader
 from bot.incidents.cost import Downtime
-from bot.incidents.ports import View
+from bot.incidents.ports import IncidentSnapshot
 from bot.incidents.records.actions import unmet_requirements
 from bot.sandbox.fake_slack.model import Message
-from bot.sandbox.fake_slack.server import SandboxServer
-from bot.slack.announcements.freezes import Announcer
-from bot.slack.app import SlackFace
-from bot.slack.command_prefix import Naming
+from bot.sandbox.fake_slack.server import FakeSlackServer
+from bot.slack.announcements.freezes import FreezeAnnouncer
+from bot.slack.app import SlackApp
+from bot.slack.command_prefix import CommandPrefix
 from bot.slack.events_endpoint import SlackEndpoint
 from bot.slack.flags.announcements import FlagAnnouncer
-from bot.slack.incidents.access import Incidents
+from bot.slack.incidents.access import IncidentCapabilities
 from bot.slack.manifest import manifest
 from bot.slack.webapi.clients import Clients
 from bot.store.database import Database
@@ -69,8 +69,8 @@ class Shop:
         del slo, target
         return now + timedelta(days=2)
 
-    def overview(self, freezer: Freezer) -> Overview:
-        return Overview(lambda: self.catalog, self, freezer, self.clock)
+    def overview(self, freezer: HoldRegistry) -> StatusReader:
+        return StatusReader(lambda: self.catalog, self, freezer, self.clock)
 
 
 def shop(*services: Service) -> Shop:
@@ -97,13 +97,13 @@ async def opened(path: Path) -> AsyncIterator[Database]:
         yield database
 
 
-def response(of: Shop, freezer: Freezer, database: Database, client: AsyncWebClient) -> Response:
+def response(of: Shop, freezer: HoldRegistry, database: Database, client: AsyncWebClient) -> Incidents:
     """The incident room of a shop; nothing of it runs by itself."""
 
     async def alone() -> bool:
         return True
 
-    return Response(
+    return Incidents(
         database=database,
         ledger=Ledger(database, Downtime(database).bad_seconds),
         freezer=freezer,
@@ -115,16 +115,16 @@ def response(of: Shop, freezer: Freezer, database: Database, client: AsyncWebCli
     )
 
 
-def carried_out_at_once(incidents: Response) -> Incidents:
+def carried_out_at_once(incidents: Incidents) -> IncidentCapabilities:
     """What people can do with incidents, where whoever opens one waits until its channel is furnished."""
 
-    async def channel_of(id_: int, within_s: float) -> View:
+    async def channel_of(id_: int, within_s: float) -> IncidentSnapshot:
         del within_s
         for _ in range(3):
             await incidents.conductor.tick()
         return await incidents.views.of(id_)
 
-    return Incidents(
+    return IncidentCapabilities(
         incidents.responder,
         incidents.views,
         incidents.actions,
@@ -138,18 +138,18 @@ def carried_out_at_once(incidents: Response) -> Incidents:
 class Office:
     """Everything that a test of the face touches."""
 
-    slack: SandboxServer
-    face: SlackFace
-    freezer: Freezer
+    slack: FakeSlackServer
+    face: SlackApp
+    freezer: HoldRegistry
     database: Database
     shop: Shop
     url: str
-    flags: Switchboard
-    response: Response
+    flags: Flags
+    response: Incidents
     client: AsyncWebClient
 
     async def types(self, who: str, text: str, channel: str = "#general") -> Message:
-        """Let a person type a command; answer what they see next in that channel."""
+        """Let a person type a command; return what they see next in that channel."""
         before = len(self.slack.seen_by(who, channel))
         await self.slack.person(who).says(text, channel)
         await self.face.drain(10)
@@ -163,10 +163,14 @@ class Office:
 
 
 def switchboard(
-    of: Shop, overview: Overview, freezer: Freezer, database: Database, session: aiohttp.ClientSession
-) -> Switchboard:
+    of: Shop,
+    overview: StatusReader,
+    freezer: HoldRegistry,
+    database: Database,
+    session: aiohttp.ClientSession,
+) -> Flags:
     """The shop's flags, in the bot's own store."""
-    return Switchboard(
+    return Flags(
         overview=overview,
         freezer=freezer,
         database=database,
@@ -182,17 +186,19 @@ def switchboard(
 async def open_office(path: Path, of: Shop, prefix: str = "") -> AsyncIterator[Office]:
     """Start everything on free ports; at the end Slack must not have refused anything."""
     async with (
-        SandboxServer(manifest=manifest("https://governor.example", prefix=prefix)) as slack,
+        FakeSlackServer(manifest=manifest("https://governor.example", prefix=prefix)) as slack,
         aiohttp.ClientSession() as session,
         opened(path) as database,
     ):
-        naming = Naming(prefix)
+        naming = CommandPrefix(prefix)
         client = Clients(slack.api_url, session, single_token=slack.bot_token, naming=naming).of(None)
-        freezer = Freezer(database, Announcer(lambda: of.catalog.workspace), unmet=unmet_requirements)
+        freezer = HoldRegistry(
+            database, FreezeAnnouncer(lambda: of.catalog.workspace), unmet=unmet_requirements
+        )
         overview = of.overview(freezer)
         flags = switchboard(of, overview, freezer, database, session)
         incidents = response(of, freezer, database, client)
-        face = SlackFace(
+        face = SlackApp(
             overview=overview,
             freezer=freezer,
             toggles=flags.toggles,

@@ -10,13 +10,13 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy import select, update
 
-from bot.budgets.budget import Budget, Events, assess
+from bot.budgets.budget import Budget, EventCounts, assess
 from bot.catalog.catalog import FlagEnvironment, FlagSettings, Permissions, Service
 from bot.catalog.slo import Slo
 from bot.flags.flag import FlagState
 from bot.sandbox.fake_slack.model import Message
 from bot.store import audit
-from bot.store.audit import Entry
+from bot.store.audit import AuditEntry
 from bot.store.tables.core import outbox
 from tests.support.examples import NOW, WORKSPACE, catalog, service
 from tests.support.slack_app import Office, open_office, shop
@@ -42,8 +42,8 @@ WORKSPACE_WITH_FLAGS = replace(
 def burning(of: Slo, rate: float, remaining: float = 0.8) -> Budget:
     """A budget that burns at `rate` over the guard's five minutes."""
     allowed = 1_000_000 * (1 - of.objective)
-    recent = {FIVE_MINUTES: Events(rate * (1 - of.objective) * 1_000, 1_000)}
-    return assess(of, events=Events((1 - remaining) * allowed, 1_000_000), recent=recent, as_of=NOW)
+    recent = {FIVE_MINUTES: EventCounts(rate * (1 - of.objective) * 1_000, 1_000)}
+    return assess(of, events=EventCounts((1 - remaining) * allowed, 1_000_000), recent=recent, as_of=NOW)
 
 
 def with_flags(name: str = "checkout", *flags: str, **changes: Any) -> Service:
@@ -79,7 +79,7 @@ async def told(office: Office) -> Sequence[tuple[str, str, str]]:
 
 
 async def deliver(office: Office) -> Sequence[Message]:
-    """Post what waits in the outbox, as the courier would; answer the messages as Slack has them."""
+    """Post what waits in the outbox, as the courier would; return the messages as Slack has them."""
     client = AsyncWebClient(token=office.slack.bot_token, base_url=office.slack.api_url)
     posted = []
     async with office.database.transaction() as connection:
@@ -91,7 +91,7 @@ async def deliver(office: Office) -> Sequence[Message]:
     return posted
 
 
-async def audited(office: Office) -> Sequence[Entry]:
+async def audited(office: Office) -> Sequence[AuditEntry]:
     async with office.database.reading() as connection:
         return [row.entry for row in await audit.read(connection)]
 

@@ -57,7 +57,7 @@ async def much_to_show(office: Office) -> None:
 
 
 async def open_home(office: Office, who: str) -> View:
-    """Let a person open the tab; answer what they see."""
+    """Let a person open the tab; return what they see."""
     office.slack.person(who).opens_home()
     await office.slack.settle()
     await office.face.drain(10)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.catalog.catalog import Teams
-from bot.incidents.ports import View
-from bot.incidents.records.steps import RoomKind
+from bot.incidents.ports import IncidentSnapshot
+from bot.incidents.records.steps import ChannelKind
 from bot.sandbox.fake_slack.model import Json, Message
 from bot.sandbox.fake_slack.request_sender import Ack
 from tests.support.examples import service, slo
@@ -24,14 +24,14 @@ class IncidentScene:
     office: Office
 
     async def open(self, text: str = "Checkout 500s sev2 checkout", who: str = "dana") -> str:
-        """Open an incident in one line; answer the id of its channel."""
+        """Open an incident in one line; return the id of its channel."""
         await self.office.types(who, f"/incident open {text}")
         return self.channel_id(await self.view())
 
-    async def view(self, id_: int = 1) -> View:
+    async def view(self, id_: int = 1) -> IncidentSnapshot:
         return await self.office.response.views.of(id_)
 
-    def channel_id(self, view: View, kind: RoomKind = RoomKind.INCIDENT) -> str:
+    def channel_id(self, view: IncidentSnapshot, kind: ChannelKind = ChannelKind.INCIDENT) -> str:
         channel_id = view.channel_id(kind)
         assert channel_id is not None
         return channel_id
@@ -41,8 +41,8 @@ class IncidentScene:
         for _ in range(3):
             await self.office.response.conductor.tick()
 
-    async def card(self, channel: str, kind: RoomKind = RoomKind.INCIDENT, id_: int = 1) -> Message:
-        """Post the card as it stands; answer it as it lies in the channel."""
+    async def card(self, channel: str, kind: ChannelKind = ChannelKind.INCIDENT, id_: int = 1) -> Message:
+        """Post the card as it stands; return it lies in the channel."""
         message = self.office.response.conductor._voice.card(await self.view(id_), kind)
         await self.office.client.chat_postMessage(
             channel=channel, text=message.text, blocks=list(message.blocks)
@@ -59,20 +59,20 @@ class IncidentScene:
         return ack
 
     def form(self, who: str) -> Json:
-        """Answer the form on a person's screen."""
+        """Return the form on a person's screen."""
         modal = self.office.slack.person(who).modal
         assert modal is not None
         return modal.content
 
     async def submits(self, who: str, **values: Json) -> dict[str, str]:
-        """Fill the form on top in, each input by its name, and submit it; answer what is wrong."""
+        """Fill the form on top in, each input by its name, and submit it; return what is wrong."""
         filled = {name: {name: entry} for name, entry in values.items()}
         faults = await self.office.slack.person(who).submits(filled)
         await self.office.face.drain(10)
         return faults
 
     def last(self, who: str, channel: str = "#general") -> Message:
-        """Answer what a person sees last in a channel."""
+        """Return what a person sees last in a channel."""
         return self.office.slack.seen_by(who, channel)[-1]
 
 

@@ -127,7 +127,7 @@ class Gateway:
         self._stir()
 
     async def send(self, payload: dict[str, Any], kind: str = "slash_commands") -> str:
-        """Send an envelope on the connections in turn; answer its id."""
+        """Send an envelope on the connections in turn; return its id."""
         id_ = f"e{next(self._numbers)}"
         await self._deliver({"type": kind, "envelope_id": id_, "payload": payload})
         return id_

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from bot.budgets.budget import NO_EVENTS, SHOWN_BURN_WINDOWS, Budget, Events, SloState, assess
+from bot.budgets.budget import NO_EVENTS, SHOWN_BURN_WINDOWS, Budget, EventCounts, SloState, assess
 from bot.catalog.catalog import Catalog, Permissions, Service, Teams, Workspace
 from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert, ErrorBudgetPolicy
 from bot.catalog.slo import CounterSli, EventsSli, Sli, Slo
@@ -60,9 +60,9 @@ def budget(
     allowed = total * (1 - promised.objective)
     rates = dict.fromkeys((*SHOWN_BURN_WINDOWS, 5 * MINUTE, 30 * MINUTE), 0.0) | dict(burn or {})
     recent = {
-        length: Events(rate * (1 - promised.objective) * 1_000, 1_000) for length, rate in rates.items()
+        length: EventCounts(rate * (1 - promised.objective) * 1_000, 1_000) for length, rate in rates.items()
     }
-    events = Events((1 - left) * allowed, total)
+    events = EventCounts((1 - left) * allowed, total)
     if state is SloState.NO_DATA:
         return assess(promised, events=None, recent={}, as_of=None, problem="no answer")
     return assess(

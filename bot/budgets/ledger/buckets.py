@@ -10,7 +10,7 @@ from functools import lru_cache
 from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.budgets.budget import NO_EVENTS, Events
+from bot.budgets.budget import NO_EVENTS, EventCounts
 from bot.budgets.ledger.rollups import DAY, HOUR, MINUTE, Segment, floor, seconds
 from bot.budgets.source import Bucket
 from bot.store.database import Database
@@ -28,7 +28,7 @@ _HANDFUL = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SumRequest:
     """Sums to form for one ledger: each span as the segments that cover it."""
 
     slo_id: int
@@ -41,7 +41,7 @@ def _first_second(start: datetime, width: int) -> int:
 
 
 def cells(buckets: Iterable[Bucket], width: int) -> dict[int, Cell]:
-    """Answer the buckets by their start in seconds; those of one start are added up."""
+    """Return the buckets by their start in seconds; those of one start are added up."""
     found: dict[int, Cell] = {}
     for bucket in buckets:
         start = _first_second(bucket.start, width)
@@ -51,7 +51,7 @@ def cells(buckets: Iterable[Bucket], width: int) -> dict[int, Cell]:
 
 
 def differences(old: Mapping[int, Cell], new: Mapping[int, Cell], start: int, end: int) -> dict[int, Cell]:
-    """Answer what must be added within [start, end) to make the old cells the new ones."""
+    """Return what must be added within [start, end) to make the old cells the new ones."""
     changes: dict[int, Cell] = {}
     for at in sorted({*old, *new}):
         (old_bad, old_total), (bad, total) = old.get(at, (0.0, 0.0)), new.get(at, (0.0, 0.0))
@@ -61,7 +61,7 @@ def differences(old: Mapping[int, Cell], new: Mapping[int, Cell], start: int, en
 
 
 def add_up(parts: Iterable[Cell], whole: Cell) -> bool:
-    """Tell whether the parts are the whole, but for what counters read one after the other may differ."""
+    """Return whether the parts are the whole, but for what counters read one after the other may differ."""
     values = list(parts)
     return all(
         abs(sum(part[kind] for part in values) - whole[kind]) <= max(_HANDFUL, _RACE * abs(whole[kind]))
@@ -70,7 +70,7 @@ def add_up(parts: Iterable[Cell], whole: Cell) -> bool:
 
 
 def spread(slo_id: int, changes: Mapping[int, Cell], widths: Sequence[int]) -> Rows:
-    """Answer the same changes for each of the widths."""
+    """Return the same changes for each of the widths."""
     rows: Rows = {}
     for width in widths:
         for at, (bad, total) in changes.items():
@@ -114,14 +114,14 @@ async def add(database: Database, connection: AsyncConnection, rows: Rows) -> No
 async def between(
     connection: AsyncConnection, slo_id: int, width: int, start: int, end: int
 ) -> dict[int, Cell]:
-    """Answer the cells of one width that begin in [start, end)."""
+    """Return the cells of one width that begin in [start, end)."""
     return (await between_of_many(connection, [slo_id], width, start, end)).get(slo_id, {})
 
 
 async def between_of_many(
     connection: AsyncConnection, slo_ids: Sequence[int], width: int, start: int, end: int
 ) -> dict[int, dict[int, Cell]]:
-    """Answer for each ledger the cells of one width that begin in [start, end)."""
+    """Return for each ledger the cells of one width that begin in [start, end)."""
     query = select(table.c.slo_id, table.c.start, table.c.bad, table.c.total).where(
         table.c.slo_id.in_(slo_ids),
         table.c.width == width,
@@ -190,8 +190,10 @@ GROUP BY ledger.slo_id, ledger.kind, segment.span
 """)
 
 
-async def sums(database: Database, connection: AsyncConnection, asked: Sequence[Asked]) -> list[list[Events]]:
-    """Answer the events of each span, in the order asked, as they add up; `settled` makes them true."""
+async def sums(
+    database: Database, connection: AsyncConnection, asked: Sequence[SumRequest]
+) -> list[list[EventCounts]]:
+    """Return the events of each span, in the order asked, as they add up; `settled` makes them true."""
     if not asked:
         return []
     # Ledgers whose spans are covered alike share their segments: they were given the same tuple.
@@ -211,12 +213,12 @@ async def sums(database: Database, connection: AsyncConnection, asked: Sequence[
     statement = _SUMS_SQLITE if database.is_sqlite else _SUMS_POSTGRESQL
     given = {"ledgers": json.dumps(questions), "segments": json.dumps(segments)}
     for slo_id, kind, number, bad, total in (await connection.execute(statement, given)).all():
-        found[slo_id, kind][number] = Events(bad, total)
+        found[slo_id, kind][number] = EventCounts(bad, total)
     return [found[question.slo_id, kinds[id(question.spans)]] for question in asked]
 
 
-def settled(events: Events) -> Events:
-    """Answer sums without the traces of rounding and of counters read one after the other.
+def settled(events: EventCounts) -> EventCounts:
+    """Return sums without the traces of rounding and of counters read one after the other.
 
     Numbers that are further from the truth than that are left as they are, for all to see.
     """
@@ -228,4 +230,4 @@ def settled(events: Events) -> Events:
         total = 0.0
     if -slack <= bad < 0:
         bad = 0.0
-    return Events(total if total < bad <= total + slack else bad, total)
+    return EventCounts(total if total < bad <= total + slack else bad, total)

@@ -18,12 +18,12 @@ from typing import Any
 from sqlalchemy import String, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.budgets.budget import Events
+from bot.budgets.budget import EventCounts
 from bot.budgets.downtime import BadSeconds, none_recorded
 from bot.budgets.ledger import buckets as bucket_rows
 from bot.budgets.ledger import pushed_events
 from bot.budgets.ledger.buckets import Cell
-from bot.budgets.ledger.pushed_events import Pushed, PushedEvent
+from bot.budgets.ledger.pushed_events import PushedEvent, PushResult
 from bot.budgets.ledger.retention import compact
 from bot.budgets.ledger.rollups import (
     DAY,
@@ -41,8 +41,8 @@ from bot.budgets.ledger.rollups import (
     seconds,
     tiers,
 )
-from bot.budgets.ledger.state import Fault, LedgerState, after_writing
-from bot.budgets.ledger.sum_cache import LastingSums, Plan, plan
+from bot.budgets.ledger.state import LedgerState, ReadFault, after_writing
+from bot.budgets.ledger.sum_cache import SumCache, SumPlan, plan
 from bot.budgets.read_plan import OVERLAP
 from bot.budgets.source import Bucket
 from bot.catalog.slo import EventsSli, Sli, Slo
@@ -50,7 +50,7 @@ from bot.catalog.window import Span
 from bot.store.database import Database
 from bot.store.tables.core import slos as ledgers
 
-__all__ = ["Fault", "Ledger", "LedgerState", "Pushed", "PushedEvent", "fingerprint"]
+__all__ = ["Ledger", "LedgerState", "PushResult", "PushedEvent", "ReadFault", "fingerprint"]
 
 _Name = tuple[str, str, Sli]
 _STATE = [ledgers.c[field.name] for field in dataclasses.fields(LedgerState)]
@@ -58,7 +58,7 @@ _FAULT = [column.name for column in _STATE].index("fault")
 
 
 def fingerprint(sli: Sli) -> str:
-    """Answer a text that is the same as long as the SLI counts the same events."""
+    """Return a text that is the same as long as the SLI counts the same events."""
     fields = {"type": type(sli).__name__, **dataclasses.asdict(sli)}
     written = json.dumps(fields, sort_keys=True, default=str)
     return hashlib.sha256(written.encode()).hexdigest()
@@ -76,21 +76,21 @@ class Ledger:
         self._database = database
         self._ids: dict[_Name, int] = {}
         self._catalog: set[int] = set()
-        self._sums = LastingSums()
+        self._sums = SumCache()
 
     async def enrol(self, slos: Sequence[Slo]) -> None:
         """Take these as the catalog's SLOs. A changed SLI begins a ledger of its own."""
         self._catalog = set((await self._identify(slos)).values())
 
     async def states(self, slos: Sequence[Slo]) -> list[LedgerState]:
-        """Answer how far each ledger is filled, in the order asked."""
+        """Return how far each ledger is filled, in the order asked."""
         ids = await self._identify(slos)
         async with self._database.reading() as connection:
             found = await _states(connection, ids.values())
         return [found[ids[slo]] for slo in slos]
 
     async def state(self, slo: Slo) -> LedgerState:
-        """Answer how far the ledger is filled, and how its last reading went."""
+        """Return how far the ledger is filled, and how its last reading went."""
         return (await self.states([slo]))[0]
 
     async def write(
@@ -187,7 +187,7 @@ class Ledger:
             values = {"filled_from": begins, "filled_to": instant(since), **complete}
             await connection.execute(update(ledgers).where(ledgers.c.id == slo_id).values(**values))
 
-    async def note_failure(self, slos: Sequence[Slo], fault: Fault, problem: str, now: datetime) -> None:
+    async def note_failure(self, slos: Sequence[Slo], fault: ReadFault, problem: str, now: datetime) -> None:
         """Remember that the last reading failed, and why, in words for the policy's owner."""
         del now  # the age of what is counted is told by `filled_to`
         ids = (await self._identify(slos)).values()
@@ -196,13 +196,13 @@ class Ledger:
                 update(ledgers).where(ledgers.c.id.in_(sorted(ids))).values(fault=fault, problem=problem)
             )
 
-    async def push(self, events: Sequence[PushedEvent], now: datetime) -> Pushed:
+    async def push(self, events: Sequence[PushedEvent], now: datetime) -> PushResult:
         """Count pushed events, all or none; one whose id was seen for its SLO counts no more."""
         ids = await self._identify([event.slo for event in events])
         async with self._database.transaction(in_turn=False) as connection:
             return await pushed_events.count(self._database, connection, events, ids, now)
 
-    async def counts(self, slo: Slo, spans: Sequence[Span], now: datetime) -> list[Events]:
+    async def counts(self, slo: Slo, spans: Sequence[Span], now: datetime) -> list[EventCounts]:
         """Sum the events of each span."""
         return (await self.counts_of_many([(slo, spans)], now))[0]
 
@@ -211,7 +211,7 @@ class Ledger:
         asked: Sequence[tuple[Slo, Sequence[Span]]],
         now: datetime,
         known: Mapping[Slo, LedgerState] | None = None,
-    ) -> list[list[Events]]:
+    ) -> list[list[EventCounts]]:
         """Sum the events of each span of each SLO, with one statement for all of them.
 
         Up to `now` everything counted is in; where a span begins amid the narrowest bucket that is
@@ -223,7 +223,7 @@ class Ledger:
                 found = await _states(connection, ids.values())
                 known = {slo: found[slo_id] for slo, slo_id in ids.items()}
             # The same for all that are counted alike: thousands of SLOs need few plans.
-            plans: dict[tuple[LedgerState, bool, tuple[Span, ...]], Plan] = {}
+            plans: dict[tuple[LedgerState, bool, tuple[Span, ...]], SumPlan] = {}
             questions = []
             for slo, spans in asked:
                 state, is_pushed = known[slo], isinstance(slo.sli, EventsSli)
@@ -237,7 +237,7 @@ class Ledger:
             return await self._sums.of(self._database, connection, questions)
 
     async def history(self, slo: Slo, span: Span, points: int, now: datetime) -> Sequence[Bucket]:
-        """Answer the span as about `points` adjoining buckets of one width, oldest first.
+        """Return the span as about `points` adjoining buckets of one width, oldest first.
 
         They begin at the kept bucket that the span begins in. Empty ones are there, with zeros.
         """
@@ -262,7 +262,7 @@ class Ledger:
         self._sums.keep(left)
 
     async def _identify(self, slos: Sequence[Slo]) -> Mapping[Slo, int]:
-        """Answer the ledgers' numbers; begin those that are not there."""
+        """Return the ledgers' numbers; begin those that are not there."""
         unknown = {_name(slo) for slo in slos if _name(slo) not in self._ids}
         if unknown:
             wanted = {(service, name, fingerprint(sli)): sli for service, name, sli in unknown}
@@ -292,7 +292,7 @@ def _beginning(service: str, name: str, mark: str, sli: Sli) -> dict[str, object
 async def _states(
     connection: AsyncConnection, ids: Iterable[int], *, lock: bool = False
 ) -> dict[int, LedgerState]:
-    """Answer the ledgers' states, one object for all that are alike, as thousands are."""
+    """Return the ledgers' states, one object for all that are alike, as thousands are."""
     wanted = select(ledgers.c.id, *_STATE).where(ledgers.c.id.in_(list(ids)))
     if lock:
         # In one order, so that two writers never wait for each other crosswise.
@@ -303,7 +303,7 @@ async def _states(
     found: dict[int, LedgerState] = {}
     for numbers, *values in await connection.execute(select(alike, *state).group_by(*state)):
         if values[_FAULT] is not None:
-            values[_FAULT] = Fault(values[_FAULT])
+            values[_FAULT] = ReadFault(values[_FAULT])
         found |= dict.fromkeys(map(int, numbers.split(",")), LedgerState(*values))
     return found
 
@@ -346,7 +346,7 @@ def _segments(state: LedgerState, span: Span, now: datetime) -> tuple[Segment, .
 
 
 def _lasts_until(state: LedgerState) -> int:
-    """Answer the second, a whole hour, before which nothing is read again."""
+    """Return the second, a whole hour, before which nothing is read again."""
     return 0 if state.filled_to is None else floor(seconds(state.filled_to - OVERLAP), HOUR)
 
 

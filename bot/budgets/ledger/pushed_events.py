@@ -33,7 +33,7 @@ class PushedEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
+class PushResult:
     """How many pushed events were counted, and how many had been counted before."""
 
     accepted: int
@@ -41,7 +41,7 @@ class Pushed:
 
 
 def time_fault(at: datetime, now: datetime, longest: timedelta) -> str | None:
-    """Answer why events of that time cannot be counted, fit for their sender; None if they can."""
+    """Return why events of that time cannot be counted, fit for their sender; None if they can."""
     if at > now + SKEW:
         return f"lies {(at - now).total_seconds():.0f} s in the future"
     if at < now - longest:
@@ -55,7 +55,7 @@ async def count(
     events: Sequence[PushedEvent],
     ids: Mapping[Slo, int],
     now: datetime,
-) -> Pushed:
+) -> PushResult:
     """Count the events within the caller's transaction; `ids` are their ledgers' numbers."""
     new = await _unseen(database, connection, events, ids, now)
     pyramid = tiers(LedgerState(base=PUSHED_BASE), now)
@@ -69,7 +69,7 @@ async def count(
                 rows[key] = (bad + event.bad, total + event.good + event.bad)
     await bucket_rows.add(database, connection, rows)
     await _extend(connection, new, ids, now)
-    return Pushed(len(new), len(events) - len(new))
+    return PushResult(len(new), len(events) - len(new))
 
 
 async def _unseen(
@@ -79,7 +79,7 @@ async def _unseen(
     ids: Mapping[Slo, int],
     now: datetime,
 ) -> list[PushedEvent]:
-    """Answer the events that were not counted before, and remember their ids."""
+    """Return the events that were not counted before, and remember their ids."""
     anonymous = [event for event in events if event.id is None]
     named: dict[tuple[int, str], PushedEvent] = {}
     for event in events:

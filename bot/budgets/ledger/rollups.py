@@ -37,28 +37,28 @@ _SECOND = timedelta(seconds=1)
 
 
 def seconds(at: datetime) -> float:
-    """Answer the seconds since the epoch, microseconds as the fraction."""
+    """Return the seconds since the epoch, microseconds as the fraction."""
     return (at - _EPOCH) / _SECOND
 
 
 def instant(at_s: float) -> datetime:
-    """Answer the moment that many seconds after the epoch, in UTC."""
+    """Return the moment that many seconds after the epoch, in UTC."""
     return _EPOCH + timedelta(seconds=at_s)
 
 
 def floor(at_s: float, width: int) -> int:
-    """Answer the start of the bucket that the moment lies in."""
+    """Return the start of the bucket that the moment lies in."""
     return math.floor(at_s / width) * width
 
 
 def ceil(at_s: float, width: int) -> int:
-    """Answer the first start of a bucket at or after the moment."""
+    """Return the first start of a bucket at or after the moment."""
     return math.ceil(at_s / width) * width
 
 
 @lru_cache(maxsize=64)
 def base_width(evaluate_every: timedelta) -> int:
-    """Answer the finest bucket in seconds: the largest divisor of a minute within the interval."""
+    """Return the finest bucket in seconds: the largest divisor of a minute within the interval."""
     every = max(1, int(evaluate_every / _SECOND))
     return max(width for width in range(1, MINUTE + 1) if MINUTE % width == 0 and width <= every)
 
@@ -82,7 +82,7 @@ class Segment:
 
 
 def tiers(state: LedgerState, now: datetime) -> tuple[Tier, ...]:
-    """Answer the pyramid of a ledger at a moment, finest first; days and hours reach back for ever."""
+    """Return the pyramid of a ledger at a moment, finest first; days and hours reach back for ever."""
     # A clock that was set back must not make us look for what was dropped before.
     latest = now if state.filled_to is None else max(now, state.filled_to)
     base = state.base or MINUTE
@@ -99,12 +99,12 @@ def tiers(state: LedgerState, now: datetime) -> tuple[Tier, ...]:
 
 
 def only_hours_before(now: datetime) -> int:
-    """Answer the second, a whole hour, before which no buckets narrower than hours are kept."""
+    """Return the second, a whole hour, before which no buckets narrower than hours are kept."""
     return floor(seconds(now) - _KEPT[FIVE_MINUTES], HOUR)
 
 
 def kept_from(width: int, now: datetime, longest: timedelta) -> int:
-    """Answer the second before which buckets of that width may be dropped."""
+    """Return the second before which buckets of that width may be dropped."""
     if width >= HOUR:
         return floor(seconds(now - longest - KEPT_BEYOND_LONGEST), DAY)
     kept = _KEPT.get(width, KEPT_BASE)
@@ -112,7 +112,7 @@ def kept_from(width: int, now: datetime, longest: timedelta) -> int:
 
 
 def cover(span: Span, pyramid: Sequence[Tier], refined: datetime | None = None) -> list[Segment]:
-    """Answer the segments whose sum is the span's.
+    """Return the segments whose sum is the span's.
 
     `pyramid` is finest first. `refined` begins an hour of which minutes are there although their tier
     no longer reaches back so far. Where only a bucket wider than an edge is left, its share is taken,

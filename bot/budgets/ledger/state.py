@@ -7,7 +7,7 @@ from enum import StrEnum
 from bot.catalog.window import Span
 
 
-class Fault(StrEnum):
+class ReadFault(StrEnum):
     """How the last reading failed."""
 
     NO_DATA = "no_data"
@@ -36,7 +36,7 @@ class LedgerState:
     fives_from: datetime | None = None
     refined: datetime | None = None
     read_at: datetime | None = None
-    fault: Fault | None = None
+    fault: ReadFault | None = None
     problem: str | None = None
 
     def __hash__(self) -> int:
@@ -45,7 +45,7 @@ class LedgerState:
 
 
 def after_writing(state: LedgerState, span: Span, width: int) -> dict[str, datetime]:
-    """Answer what changes once `span` is told in buckets of `width` seconds.
+    """Return what changes once `span` is told in buckets of `width` seconds.
 
     Where the span does not adjoin what is filled, what is filled begins anew with it. The tiers that
     are narrower than the width hold everything only after the span.

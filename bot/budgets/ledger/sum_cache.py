@@ -13,9 +13,9 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.budgets.budget import Events
+from bot.budgets.budget import EventCounts
 from bot.budgets.ledger import buckets as bucket_rows
-from bot.budgets.ledger.buckets import Asked
+from bot.budgets.ledger.buckets import SumRequest
 from bot.budgets.ledger.rollups import HOUR, Segment
 from bot.budgets.ledger.state import LedgerState
 from bot.store.database import Database
@@ -24,7 +24,7 @@ _Mark = tuple[datetime | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SumPlan:
     """How to sum some spans: what lasts of each, and the moving pieces that each is made of.
 
     `lasts_until` is in seconds since the epoch; pieces that several spans have in common stand once.
@@ -37,17 +37,17 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered:
+class _CachedSums:
     """The sums of one ledger's lasting segments."""
 
     mark: _Mark
     filled_to: datetime | None
     plan: int
     lasts_until: int
-    sums: Sequence[Events]
+    sums: Sequence[EventCounts]
 
 
-def plan(covers: Sequence[tuple[Segment, ...]], lasts_until: int) -> Plan:
+def plan(covers: Sequence[tuple[Segment, ...]], lasts_until: int) -> SumPlan:
     """Tell the segments of each span that last from those that move. `lasts_until` is a whole hour."""
 
     def lasts(part: Segment) -> bool:
@@ -66,36 +66,36 @@ def plan(covers: Sequence[tuple[Segment, ...]], lasts_until: int) -> Plan:
             numbers.append(len(pieces))
             pieces.append(own)
         used.append(tuple(numbers))
-    return Plan(lasting, lasts_until, tuple(pieces), tuple(used))
+    return SumPlan(lasting, lasts_until, tuple(pieces), tuple(used))
 
 
-class LastingSums:
+class SumCache:
     """Forms the sums over the ledgers of one database. Other processes may write to them meanwhile."""
 
     def __init__(self) -> None:
-        self._remembered: dict[int, _Remembered] = {}
+        self._remembered: dict[int, _CachedSums] = {}
         self._plans: dict[tuple[tuple[Segment, ...], ...], int] = {}
 
     async def of(
         self,
         database: Database,
         connection: AsyncConnection,
-        asked: Sequence[tuple[int, LedgerState, Plan]],
-    ) -> list[list[Events]]:
-        """Answer for each ledger (its number, its state) the sums that its plan describes."""
+        asked: Sequence[tuple[int, LedgerState, SumPlan]],
+    ) -> list[list[EventCounts]]:
+        """Return for each ledger (its number, its state) the sums that its plan describes."""
         numbers = {id(plan): self._number(plan) for plan in {id(plan): plan for *_, plan in asked}.values()}
-        lasting: list[Sequence[Events] | None] = [
+        lasting: list[Sequence[EventCounts] | None] = [
             self._recall(slo_id, state, numbers[id(plan)]) for slo_id, state, plan in asked
         ]
         missing = [at for at, sums in enumerate(lasting) if sums is None]
-        wanted = [Asked(asked[at][0], asked[at][2].lasting) for at in missing]
+        wanted = [SumRequest(asked[at][0], asked[at][2].lasting) for at in missing]
         for at, sums in zip(missing, await bucket_rows.sums(database, connection, wanted), strict=True):
             lasting[at] = sums
             slo_id, state, plan = asked[at]
-            self._remembered[slo_id] = _Remembered(
+            self._remembered[slo_id] = _CachedSums(
                 _mark(state), state.filled_to, numbers[id(plan)], plan.lasts_until, sums
             )
-        pieces = [Asked(slo_id, plan.pieces) for slo_id, _, plan in asked]
+        pieces = [SumRequest(slo_id, plan.pieces) for slo_id, _, plan in asked]
         moving = await bucket_rows.sums(database, connection, pieces)
         return [
             [_whole(still, parts, used) for still, used in zip(sums or (), plan.used, strict=True)]
@@ -113,13 +113,13 @@ class LastingSums:
         """Forget all ledgers but these."""
         self._remembered = {slo_id: known for slo_id, known in self._remembered.items() if slo_id in slo_ids}
 
-    def _number(self, plan: Plan) -> int:
+    def _number(self, plan: SumPlan) -> int:
         if len(self._plans) > 10_000:
             self._plans.clear()
             self._remembered.clear()
         return self._plans.setdefault(plan.lasting, len(self._plans))
 
-    def _recall(self, slo_id: int, state: LedgerState, number: int) -> Sequence[Events] | None:
+    def _recall(self, slo_id: int, state: LedgerState, number: int) -> Sequence[EventCounts] | None:
         known = self._remembered.get(slo_id)
         if known is None or known.plan != number or known.mark != _mark(state):
             return None
@@ -127,14 +127,14 @@ class LastingSums:
         return None if is_behind else known.sums
 
 
-def _whole(still: Events, parts: Sequence[Events], used: Sequence[int]) -> Events:
+def _whole(still: EventCounts, parts: Sequence[EventCounts], used: Sequence[int]) -> EventCounts:
     bad, total = still.bad, still.total
     for piece in used:
         part = parts[piece]
         bad, total = bad + part.bad, total + part.total
-    return bucket_rows.settled(Events(bad, total))
+    return bucket_rows.settled(EventCounts(bad, total))
 
 
 def _mark(state: LedgerState) -> _Mark:
-    """Answer what changes when anything but the newest is written."""
+    """Return what changes when anything but the newest is written."""
     return state.filled_from, state.base_from, state.minutes_from, state.fives_from

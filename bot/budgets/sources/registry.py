@@ -12,7 +12,7 @@ from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.catalog import PrometheusSettings, Workspace
 
 
-class Sources(Mapping[str, Source]):
+class SourceRegistry(Mapping[str, Source]):
     """The sources by the names that the policies call them."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:

@@ -16,16 +16,16 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from bot.flags.backend import (
-    Applied,
-    BackendUnavailable,
-    Capabilities,
-    EnvironmentNotFound,
-    FlagNotFound,
-    Forbidden,
+    AppliedChange,
+    BackendCapabilities,
+    BackendUnavailableError,
+    ChangePlan,
+    EnvironmentNotFoundError,
+    FlagNotFoundError,
+    ForbiddenError,
     HistoryEntry,
-    Misconfigured,
-    Plan,
-    Unsupported,
+    MisconfiguredError,
+    UnsupportedError,
     expect,
     plan_change,
     require_version,
@@ -49,38 +49,38 @@ class FlagdBackend:
     """Flags in flagd definition files, one file for each environment."""
 
     name = "flagd"
-    capabilities = Capabilities(finest_share=FINEST_SHARE)
+    capabilities = BackendCapabilities(finest_share=FINEST_SHARE)
 
     def __init__(self, settings: Mapping[str, object], environments: Sequence[str]) -> None:
         read = read_settings(FlagdSettings, self.name, settings)
         if (read.file is None) == (not read.files):
-            raise Misconfigured("flag backend flagd needs either `file` or `files`")
+            raise MisconfiguredError("flag backend flagd needs either `file` or `files`")
         if read.file is not None and len(environments) > 1:
-            raise Misconfigured("flag backend flagd needs `files`, one for each environment")
+            raise MisconfiguredError("flag backend flagd needs `files`, one for each environment")
         files = dict(read.files) or {name: read.file for name in environments if read.file is not None}
         for file in files.values():
             if file.suffix != ".json":
-                raise Misconfigured(f"flag backend flagd writes JSON files; {file} is none")
+                raise MisconfiguredError(f"flag backend flagd writes JSON files; {file} is none")
         self._files = files
 
     async def list(self, environment: str) -> Sequence[FlagState]:
-        """Answer every flag of the environment's file, by name."""
+        """Return every flag of the environment's file, by name."""
         file = self._file(environment)
         flags = await asyncio.to_thread(_read_flags, file)
         return [read_definition(key, environment, flags[key]) for key in sorted(flags)]
 
     async def read(self, flag: str, environment: str) -> FlagState:
-        """Answer the flag as the file has it."""
+        """Return the flag as the file has it."""
         flags = await asyncio.to_thread(_read_flags, self._file(environment))
         return read_definition(flag, environment, _definition(flags, flag))
 
-    async def plan(self, flag: str, environment: str, change: FlagChange) -> Plan:
-        """Answer what the change would do."""
+    async def plan(self, flag: str, environment: str, change: FlagChange) -> ChangePlan:
+        """Return what the change would do."""
         return plan_change(await self.read(flag, environment), change, self.capabilities)
 
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
-    ) -> Applied:
+    ) -> AppliedChange:
         """Carry the change out under the file's lock; the file has no place for the note."""
         del note
         return await asyncio.to_thread(
@@ -89,7 +89,7 @@ class FlagdBackend:
 
     async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
         """Raise: a file has no history."""
-        raise Unsupported(f"a flagd file does not tell who changed {flag} in {environment}")
+        raise UnsupportedError(f"a flagd file does not tell who changed {flag} in {environment}")
 
     async def check(self) -> None:
         """Read every file once."""
@@ -99,11 +99,13 @@ class FlagdBackend:
     def _file(self, environment: str) -> Path:
         file = self._files.get(environment)
         if file is None:
-            raise EnvironmentNotFound(environment, self._files)
+            raise EnvironmentNotFoundError(environment, self._files)
         # A link, as Kubernetes mounts it, stays; its target is replaced.
         return file.resolve()
 
-    def _apply(self, file: Path, flag: str, environment: str, change: FlagChange, version: str) -> Applied:
+    def _apply(
+        self, file: Path, flag: str, environment: str, change: FlagChange, version: str
+    ) -> AppliedChange:
         try:
             with FileLock(f"{file}.lock", timeout=_LOCK_TIMEOUT_S):
                 document = _read(file)
@@ -115,12 +117,12 @@ class FlagdBackend:
                 document["flags"][flag] = changed
                 _write(file, document)
         except Timeout as error:
-            raise BackendUnavailable(f"somebody else holds the lock of {file.name}") from error
+            raise BackendUnavailableError(f"somebody else holds the lock of {file.name}") from error
         except PermissionError as error:
-            raise Forbidden(f"{file} may not be written") from error
+            raise ForbiddenError(f"{file} may not be written") from error
         except OSError as error:
-            raise BackendUnavailable(f"{file} cannot be written: {error.strerror}") from error
-        return Applied(before, read_definition(flag, environment, changed))
+            raise BackendUnavailableError(f"{file} cannot be written: {error.strerror}") from error
+        return AppliedChange(before, read_definition(flag, environment, changed))
 
 
 def _read_flags(file: Path) -> dict[str, Any]:
@@ -131,27 +133,27 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(file.read_text())
     except PermissionError as error:
-        raise Forbidden(f"{file} may not be read") from error
+        raise ForbiddenError(f"{file} may not be read") from error
     except OSError as error:
-        raise BackendUnavailable(f"{file} cannot be read: {error.strerror}") from error
+        raise BackendUnavailableError(f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise BackendUnavailable(f"{file} is not JSON: {error}") from error
+        raise BackendUnavailableError(f"{file} is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise BackendUnavailable(f"{file} is not a flagd definition file")
+        raise BackendUnavailableError(f"{file} is not a flagd definition file")
     return document
 
 
 def _flags_of(document: Mapping[str, Any], file: Path) -> dict[str, Any]:
     flags = document.get("flags")
     if not isinstance(flags, dict) or not all(isinstance(one, dict) for one in flags.values()):
-        raise BackendUnavailable(f"{file} is not a flagd definition file: it has no object `flags`")
+        raise BackendUnavailableError(f"{file} is not a flagd definition file: it has no object `flags`")
     return flags
 
 
 def _definition(flags: Mapping[str, Any], flag: str) -> Mapping[str, Any]:
     definition = flags.get(flag)
     if not isinstance(definition, Mapping):
-        raise FlagNotFound(flag, flags)
+        raise FlagNotFoundError(flag, flags)
     return definition
 
 

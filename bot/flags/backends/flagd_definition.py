@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any, assert_never
 
-from bot.flags.backend import Unsupported
+from bot.flags.backend import UnsupportedError
 from bot.flags.change import FlagChange, Kill, Restore, SetExposure, TurnOff, TurnOn
 from bot.flags.flag import FlagState, Shape
 
@@ -27,7 +27,7 @@ _KEPT = ("state", "defaultVariant", "targeting")
 
 
 def read_definition(flag: str, environment: str, definition: Mapping[str, Any]) -> FlagState:
-    """Answer what a flag's definition means."""
+    """Return what a flag's definition means."""
     text = json.dumps(definition, sort_keys=True)
     state = FlagState(
         flag,
@@ -59,9 +59,9 @@ def read_definition(flag: str, environment: str, definition: Mapping[str, Any]) 
 
 
 def change_definition(definition: Mapping[str, Any], state: FlagState, change: FlagChange) -> _Definition:
-    """Answer the definition after the change of `state`, with everything unknown kept.
+    """Return the definition after the change of `state`, with everything unknown kept.
 
-    Raises `Unsupported` where the flag has no variant that means off.
+    Raises `UnsupportedError` where the flag has no variant that means off.
     """
     changed: _Definition = deepcopy(dict(definition))
     match change:
@@ -102,14 +102,16 @@ def _turned_on(changed: _Definition, state: FlagState) -> _Definition:
     if not targeting and names is not None:
         return changed | {"defaultVariant": names[0]}
     if not targeting and _default(changed) == _off_name(changed["variants"]):
-        raise Unsupported(f"which value of {state.flag} to serve is not known: undo the change that did it")
+        raise UnsupportedError(
+            f"which value of {state.flag} to serve is not known: undo the change that did it"
+        )
     return changed
 
 
 def _exposed(changed: _Definition, share: float) -> _Definition:
     names = _on_and_off(changed["variants"])
     if names is None:
-        raise Unsupported("the flag has other values than true and false")
+        raise UnsupportedError("the flag has other values than true and false")
     on, off = names
     fine = round(share * _FINE)
     whole = _PERCENTS if fine % (_FINE // _PERCENTS) == 0 else _FINE
@@ -136,7 +138,7 @@ def _on_and_off(variants: Mapping[str, Any]) -> tuple[str, str] | None:
 def _off(definition: Mapping[str, Any], state: FlagState) -> str:
     off = _off_name(definition.get("variants", {}))
     if off is None:
-        raise Unsupported(
+        raise UnsupportedError(
             f"{state.flag} has no variant that means off: none is false, and none is called off"
         )
     return off
@@ -155,7 +157,7 @@ def _default(definition: Mapping[str, Any]) -> str:
 
 
 def _parked(targeting: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Answer the rules that `TurnOff` put aside: `{"if": [false, RULES, OFF]}` always serves OFF."""
+    """Return the rules that `TurnOff` put aside: `{"if": [false, RULES, OFF]}` always serves OFF."""
     match targeting:
         case {"if": [False, Mapping() as rules, str()]} if len(targeting) == 1:
             return rules
@@ -163,7 +165,7 @@ def _parked(targeting: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _weights(targeting: Mapping[str, Any], on: str, off: str) -> dict[str, int] | None:
-    """Answer the weights of a `fractional` between the two variants, None for other rules."""
+    """Return the weights of a `fractional` between the two variants, None for other rules."""
     parts = targeting.get("fractional")
     if len(targeting) != 1 or not isinstance(parts, list):
         return None

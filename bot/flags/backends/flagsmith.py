@@ -1,8 +1,9 @@
 """The `flagsmith` backend: Flagsmith's admin API.
 
-Flagsmith has no percentage on a flag. A flag has one here where the settings name a segment of it that is a
-percentage split: the flag is off for all and on for that segment, whose percentage is the exposure. For all
-others an exposure is `Unsupported`. Environments with feature versioning get a new version for each change.
+Flagsmith has no percentage on a flag. A flag has one here where the settings name a segment of it that is
+a percentage split: the flag is off for all and on for that segment, whose percentage is the exposure. For
+all others an exposure is `UnsupportedError`. Environments with feature versioning get a new version for
+each change.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,32 +13,32 @@ import aiohttp
 from pydantic import SecretStr
 
 from bot.flags.backend import (
-    Applied,
-    ApprovalRequired,
-    Capabilities,
-    Conflict,
-    EnvironmentNotFound,
+    AppliedChange,
+    ApprovalRequiredError,
+    BackendCapabilities,
+    ChangePlan,
+    EnvironmentNotFoundError,
+    FlagConflictError,
     FlagError,
-    FlagNotFound,
-    Forbidden,
+    FlagNotFoundError,
+    ForbiddenError,
     HistoryEntry,
-    InvalidChange,
-    Misconfigured,
-    Plan,
-    Unsupported,
+    InvalidChangeError,
+    MisconfiguredError,
+    UnsupportedError,
     plan_change,
     require_version,
 )
 from bot.flags.backends.flagsmith_feature import (
     FINEST_SHARE,
     Feature,
-    Wanted,
+    TargetState,
     read_feature,
     split_of,
     wanted_for,
     with_split,
 )
-from bot.flags.backends.http_json import JsonApi, Refused, outcome_of_fault, read_each
+from bot.flags.backends.http_json import JsonApi, VendorRefusedError, outcome_of_fault, read_each
 from bot.flags.backends.settings import BackendSettings, read_settings
 from bot.flags.change import FlagChange, SetExposure
 from bot.flags.flag import FlagState
@@ -68,12 +69,12 @@ class FlagsmithBackend:
         self._api = JsonApi(session, "Flagsmith", url, headers, read.timeout)
 
     @property
-    def capabilities(self) -> Capabilities:
+    def capabilities(self) -> BackendCapabilities:
         """Percentages only where the settings name a segment."""
-        return Capabilities(finest_share=FINEST_SHARE if self._settings.segments else None)
+        return BackendCapabilities(finest_share=FINEST_SHARE if self._settings.segments else None)
 
     async def list(self, environment: str) -> Sequence[FlagState]:
-        """Answer every flag of the project, by name."""
+        """Return every flag of the project, by name."""
         place = await self._environment(environment)
         features = await self._pages(f"/projects/{place['project']}/features/")
         found = {str(one["name"]): one for one in features}
@@ -84,12 +85,12 @@ class FlagsmithBackend:
         return await read_each(sorted(found), read)
 
     async def read(self, flag: str, environment: str) -> FlagState:
-        """Answer the flag as Flagsmith has it."""
+        """Return the flag as Flagsmith has it."""
         place = await self._environment(environment)
         return self._state(await self._feature(flag, place), environment, place)
 
-    async def plan(self, flag: str, environment: str, change: FlagChange) -> Plan:
-        """Answer what the change would do."""
+    async def plan(self, flag: str, environment: str, change: FlagChange) -> ChangePlan:
+        """Return what the change would do."""
         place = await self._environment(environment)
         feature = await self._feature(flag, place)
         state = self._state(feature, environment, place)
@@ -97,37 +98,39 @@ class FlagsmithBackend:
 
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
-    ) -> Applied:
+    ) -> AppliedChange:
         """Carry the change out: the segment first, then who has the flag on."""
         place = await self._environment(environment)
         if place.get("minimum_change_request_approvals") is not None:
             link = f"{self._app}/project/{place['project']}/environment/{place['api_key']}/change-requests"
-            raise ApprovalRequired(f"Flagsmith wants a change request for {environment}", link)
+            raise ApprovalRequiredError(f"Flagsmith wants a change request for {environment}", link)
         feature = await self._feature(flag, place)
         before = self._state(feature, environment, place)
         require_version(before, version)
         wanted = wanted_for(feature, before, self._planned(feature, before, change).change)
         try:
             await self._write(feature, wanted, place, note)
-        except Refused as error:
+        except VendorRefusedError as error:
             raise self._explain(error, flag, environment, writes=True) from error
-        return Applied(before, await self.read(flag, environment))
+        return AppliedChange(before, await self.read(flag, environment))
 
     async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
         """Raise: Flagsmith's audit log needs rights of its own."""
-        raise Unsupported(f"the history of {flag} in {environment} is in Flagsmith")
+        raise UnsupportedError(f"the history of {flag} in {environment} is in Flagsmith")
 
     async def check(self) -> None:
         """Ask for every environment."""
         for environment in self._settings.environments:
             await self._environment(environment)
 
-    def _planned(self, feature: Feature, state: FlagState, change: FlagChange) -> Plan:
+    def _planned(self, feature: Feature, state: FlagState, change: FlagChange) -> ChangePlan:
         if isinstance(change, SetExposure) and not feature.has_split:
             segment = self._settings.segments.get(state.flag)
             if segment is None:
-                raise Unsupported(f"the settings name no percentage split segment for {state.flag}")
-            raise Unsupported(f"{state.flag} has no override for segment {segment}: add it once in Flagsmith")
+                raise UnsupportedError(f"the settings name no percentage split segment for {state.flag}")
+            raise UnsupportedError(
+                f"{state.flag} has no override for segment {segment}: add it once in Flagsmith"
+            )
         return plan_change(state, change, self.capabilities)
 
     def _state(self, feature: Feature, environment: str, place: Mapping[str, Any]) -> FlagState:
@@ -137,12 +140,12 @@ class FlagsmithBackend:
     async def _environment(self, environment: str) -> Mapping[str, Any]:
         key = self._settings.environments.get(environment)
         if key is None:
-            raise EnvironmentNotFound(environment, self._settings.environments)
+            raise EnvironmentNotFoundError(environment, self._settings.environments)
         try:
             place: Mapping[str, Any] = await self._api.get(f"/environments/{key}/")
-        except Refused as error:
+        except VendorRefusedError as error:
             if error.status == 404:
-                raise EnvironmentNotFound(environment) from error
+                raise EnvironmentNotFoundError(environment) from error
             raise self._explain(error, "", environment, writes=False) from error
         return place
 
@@ -150,7 +153,7 @@ class FlagsmithBackend:
         features = await self._pages(f"/projects/{place['project']}/features/")
         found = next((one for one in features if one["name"] == flag), None)
         if found is None:
-            raise FlagNotFound(flag, [str(one["name"]) for one in features])
+            raise FlagNotFoundError(flag, [str(one["name"]) for one in features])
         return await self._collect(found, place)
 
     async def _collect(self, found: Mapping[str, Any], place: Mapping[str, Any]) -> Feature:
@@ -164,10 +167,12 @@ class FlagsmithBackend:
         if segment is not None:
             split = await self._get(f"/projects/{place['project']}/segments/{segment}/")
             if split_of(split) is None:
-                raise Misconfigured(f"segment {segment} of {flag} is not one percentage split")
+                raise MisconfiguredError(f"segment {segment} of {flag} is not one percentage split")
         return Feature(found, states, overrides, split)
 
-    async def _write(self, feature: Feature, wanted: Wanted, place: Mapping[str, Any], note: str) -> None:
+    async def _write(
+        self, feature: Feature, wanted: TargetState, place: Mapping[str, Any], note: str
+    ) -> None:
         if wanted.percentage is not None and feature.split is not None:
             path = f"/projects/{place['project']}/segments/{feature.split['id']}/"
             await self._api.send("PUT", path, with_split(feature.split, wanted.percentage))
@@ -186,9 +191,9 @@ class FlagsmithBackend:
     async def _get(self, path: str, **params: str) -> Any:
         try:
             return await self._api.get(path, **params)
-        except Refused as error:
+        except VendorRefusedError as error:
             if error.status == 404:
-                raise Misconfigured(f"Flagsmith has nothing at {path}") from error
+                raise MisconfiguredError(f"Flagsmith has nothing at {path}") from error
             raise self._explain(error, "", "", writes=False) from error
 
     async def _pages(self, path: str, **params: str) -> Sequence[Mapping[str, Any]]:
@@ -203,12 +208,14 @@ class FlagsmithBackend:
                 return results
             page += 1
 
-    def _explain(self, refused: Refused, flag: str, environment: str, *, writes: bool) -> FlagError:
-        """Answer what a refusal by Flagsmith means."""
+    def _explain(
+        self, refused: VendorRefusedError, flag: str, environment: str, *, writes: bool
+    ) -> FlagError:
+        """Return what a refusal by Flagsmith means."""
         if refused.status == 403:
-            return Forbidden(f"Flagsmith does not allow it: {refused}")
+            return ForbiddenError(f"Flagsmith does not allow it: {refused}")
         if refused.status == 404:
-            return Conflict(flag, environment)
+            return FlagConflictError(flag, environment)
         if refused.status >= 500:
             return outcome_of_fault(self._api, refused, writes=writes)
-        return InvalidChange(f"Flagsmith refuses it: {refused}")
+        return InvalidChangeError(f"Flagsmith refuses it: {refused}")

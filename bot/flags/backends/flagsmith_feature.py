@@ -16,7 +16,7 @@ _Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TargetState:
     """What shall be on: for all, for each overridden segment, and the split's percentage (None: as it is)."""
 
     everyone: bool
@@ -58,14 +58,14 @@ class Feature:
         """Whether the flag has an override for its split segment."""
         return self.split is not None and int(self.split["id"]) in self.for_segments
 
-    def changes(self, wanted: Wanted) -> Sequence[tuple[_Json, bool]]:
-        """Answer the states that are not as wanted, those of segments first."""
+    def changes(self, wanted: TargetState) -> Sequence[tuple[_Json, bool]]:
+        """Return the states that are not as wanted, those of segments first."""
         states = [(one, wanted.segments.get(id_)) for id_, one in self.for_segments.items()]
         states.append((self.for_everyone, wanted.everyone))
         return [(one, to) for one, to in states if to is not None and one["enabled"] != to]
 
     def as_version_update(self, state: _Json, *, enabled: bool) -> _Json:
-        """Answer a state as a new version of the flag wants it: with its value, and by segment."""
+        """Return a state as a new version of the flag wants it: with its value, and by segment."""
         of = {id(one): segment for segment, one in self.for_segments.items()}.get(id(state))
         return {
             "feature_segment": None if of is None else {"segment": of},
@@ -75,7 +75,7 @@ class Feature:
 
 
 def read_feature(feature: Feature, environment: str, url: str | None) -> FlagState:
-    """Answer what a flag means."""
+    """Return what a flag means."""
     everyone = bool(feature.for_everyone["enabled"])
     segments = {id_: bool(one["enabled"]) for id_, one in feature.for_segments.items()}
     percentage = None if feature.split is None else split_of(feature.split)
@@ -109,24 +109,24 @@ def read_feature(feature: Feature, environment: str, url: str | None) -> FlagSta
     return replace(state, rollout=percentage / 100)
 
 
-def wanted_for(feature: Feature, state: FlagState, change: FlagChange) -> Wanted:
-    """Answer what shall be on after the change."""
+def wanted_for(feature: Feature, state: FlagState, change: FlagChange) -> TargetState:
+    """Return what shall be on after the change."""
     segments = {id_: bool(one["enabled"]) for id_, one in feature.for_segments.items()}
     all_off = dict.fromkeys(segments, False)
     match change:
         case TurnOn() if feature.has_split:
-            return Wanted(
+            return TargetState(
                 everyone=bool(state.configuration["everyone"]), segments=dict.fromkeys(segments, True)
             )
         case TurnOn():
-            return Wanted(everyone=True, segments=segments)
+            return TargetState(everyone=True, segments=segments)
         case TurnOff() | Kill():
-            return Wanted(everyone=False, segments=all_off)
+            return TargetState(everyone=False, segments=all_off)
         case SetExposure(share):
-            return Wanted(everyone=False, segments=dict.fromkeys(segments, True), percentage=share * 100)
+            return TargetState(everyone=False, segments=dict.fromkeys(segments, True), percentage=share * 100)
         case Restore(recorded):
             then = recorded.configuration
-            return Wanted(
+            return TargetState(
                 everyone=then["everyone"],
                 segments={int(id_): enabled for id_, enabled in then["segments"].items()},
                 percentage=then["percentage"],
@@ -136,7 +136,7 @@ def wanted_for(feature: Feature, state: FlagState, change: FlagChange) -> Wanted
 
 
 def split_of(segment: _Json) -> float | None:
-    """Answer the percentage of a segment that is one percentage split and nothing else."""
+    """Return the percentage of a segment that is one percentage split and nothing else."""
     conditions = list(_conditions(segment.get("rules", ())))
     if len(conditions) != 1 or conditions[0].get("operator") != _SPLIT:
         return None
@@ -147,7 +147,7 @@ def split_of(segment: _Json) -> float | None:
 
 
 def with_split(segment: _Json, percentage: float) -> _Json:
-    """Answer the segment with another percentage."""
+    """Return the segment with another percentage."""
     changed = deepcopy(dict(segment))
     for condition in _conditions(changed["rules"]):
         condition["value"] = f"{percentage:.6g}"

@@ -1,8 +1,8 @@
 """JSON over HTTP for backends: one session given from outside, our own timeouts, the port's errors.
 
 What a failure means depends on whether something may have been written: a read that gets no answer is
-`BackendUnavailable`, a write `OutcomeUnknown`. What a vendor means by a refusal is the adapter's affair:
-`Refused` carries it there.
+`BackendUnavailableError`, a write `BackendOutcomeUnknownError`. What a vendor means by a refusal is the
+adapter's affair: `VendorRefusedError` carries it there.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from typing import Any
 import aiohttp
 
 from bot.flags.backend import (
-    BackendUnavailable,
-    FlagNotFound,
-    Forbidden,
-    OutcomeUnknown,
-    RateLimited,
+    BackendOutcomeUnknownError,
+    BackendRateLimitedError,
+    BackendUnavailableError,
+    FlagNotFoundError,
+    ForbiddenError,
 )
 from bot.flags.flag import FlagState
 
@@ -31,7 +31,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _REMAINING = ("X-Ratelimit-Global-Remaining", "X-Ratelimit-Route-Remaining")
 
 
-class Refused(Exception):
+class VendorRefusedError(Exception):
     """An answer of 400 or more that only the adapter can explain. `body` is JSON, or text."""
 
     def __init__(self, status: int, body: Any, words: str) -> None:
@@ -53,7 +53,7 @@ class JsonApi:
     _closed_until: datetime = _LONG_AGO
 
     async def get(self, path: str, **params: str) -> Any:
-        """Ask; raises `Refused`, or a `FlagError` that needs no explanation."""
+        """Ask; raises `VendorRefusedError`, or a `FlagError` that needs no explanation."""
         return await self._call("GET", path, None, params, {}, writes=False)
 
     async def ask(
@@ -71,7 +71,7 @@ class JsonApi:
         headers: Mapping[str, str] | None = None,
         **params: str,
     ) -> Any:
-        """Write; raises `OutcomeUnknown` where nobody knows whether it arrived."""
+        """Write; raises `BackendOutcomeUnknownError` where nobody knows whether it arrived."""
         return await self._call(method, path, body, params, headers or {}, writes=True)
 
     async def _call(
@@ -86,7 +86,9 @@ class JsonApi:
     ) -> Any:
         closed_for = self._closed_until - datetime.now(UTC)
         if closed_for > timedelta(0):
-            raise RateLimited(f"{self.name} takes no more requests for {_seconds(closed_for)} s", closed_for)
+            raise BackendRateLimitedError(
+                f"{self.name} takes no more requests for {_seconds(closed_for)} s", closed_for
+            )
         # A data body keeps the content type that a caller chose; `json=` would not.
         chosen = {"Content-Type": "application/json"} if body is not None else {}
         try:
@@ -104,7 +106,7 @@ class JsonApi:
                     self._closed_until = datetime.now(UTC) + _retry_after(response.headers)
                 return self._judge(response, content, writes=writes)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise BackendUnavailable(f"{self.name} cannot be reached") from error
+            raise BackendUnavailableError(f"{self.name} cannot be reached") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._silence("did not answer", writes=writes) from error
 
@@ -116,20 +118,22 @@ class JsonApi:
             return body
         words = _words(body)
         if response.status in {301, 302, 303, 307, 308}:
-            raise BackendUnavailable(f"{self.name} redirects elsewhere: check the url in the settings")
+            raise BackendUnavailableError(f"{self.name} redirects elsewhere: check the url in the settings")
         if response.status == 401:
-            raise Forbidden(f"{self.name} does not accept the token")
+            raise ForbiddenError(f"{self.name} does not accept the token")
         if response.status == 429:
             after = _retry_after(response.headers)
-            raise RateLimited(f"{self.name} takes no more requests for {_seconds(after)} s", after)
+            raise BackendRateLimitedError(
+                f"{self.name} takes no more requests for {_seconds(after)} s", after
+            )
         if response.status in {502, 503, 504}:
             raise self._silence(f"answers {response.status}", writes=writes)
-        raise Refused(response.status, body, words)
+        raise VendorRefusedError(response.status, body, words)
 
-    def _silence(self, what: str, *, writes: bool) -> BackendUnavailable | OutcomeUnknown:
+    def _silence(self, what: str, *, writes: bool) -> BackendUnavailableError | BackendOutcomeUnknownError:
         if writes:
-            return OutcomeUnknown(f"{self.name} {what}; whether the change arrived is not known")
-        return BackendUnavailable(f"{self.name} {what}")
+            return BackendOutcomeUnknownError(f"{self.name} {what}; whether the change arrived is not known")
+        return BackendUnavailableError(f"{self.name} {what}")
 
 
 async def read_each(names: Sequence[str], read: Callable[[str], Awaitable[FlagState]]) -> Sequence[FlagState]:
@@ -140,7 +144,7 @@ async def read_each(names: Sequence[str], read: Callable[[str], Awaitable[FlagSt
         async with turns:
             try:
                 return await read(name)
-            except FlagNotFound:
+            except FlagNotFoundError:
                 return None
 
     try:
@@ -151,13 +155,15 @@ async def read_each(names: Sequence[str], read: Callable[[str], Awaitable[FlagSt
     return [state for task in reading if (state := task.result()) is not None]
 
 
-def outcome_of_fault(api: JsonApi, refused: Refused, *, writes: bool) -> BackendUnavailable | OutcomeUnknown:
-    """Answer what a vendor's 5xx means: a write that failed in the middle may have happened."""
+def outcome_of_fault(
+    api: JsonApi, refused: VendorRefusedError, *, writes: bool
+) -> BackendUnavailableError | BackendOutcomeUnknownError:
+    """Return what a vendor's 5xx means: a write that failed in the middle may have happened."""
     if writes:
-        return OutcomeUnknown(
+        return BackendOutcomeUnknownError(
             f"{api.name} failed ({refused.status}: {refused}); whether the change arrived is not known"
         )
-    return BackendUnavailable(f"{api.name} failed ({refused.status}: {refused})")
+    return BackendUnavailableError(f"{api.name} failed ({refused.status}: {refused})")
 
 
 def _seconds(pause: timedelta) -> int:

@@ -12,25 +12,25 @@ import aiohttp
 from pydantic import SecretStr
 
 from bot.flags.backend import (
-    Applied,
-    ApprovalRequired,
-    BackendUnavailable,
-    Capabilities,
-    Conflict,
-    EnvironmentNotFound,
+    AppliedChange,
+    ApprovalRequiredError,
+    BackendCapabilities,
+    BackendUnavailableError,
+    ChangePlan,
+    EnvironmentNotFoundError,
+    FlagConflictError,
     FlagError,
-    FlagNotFound,
-    Forbidden,
+    FlagNotFoundError,
+    ForbiddenError,
     HistoryEntry,
-    InvalidChange,
-    Misconfigured,
-    Plan,
-    Unsupported,
+    InvalidChangeError,
+    MisconfiguredError,
+    UnsupportedError,
     expect,
     plan_change,
     require_version,
 )
-from bot.flags.backends.http_json import JsonApi, Refused, outcome_of_fault
+from bot.flags.backends.http_json import JsonApi, VendorRefusedError, outcome_of_fault
 from bot.flags.backends.launchdarkly_flag import FINEST_SHARE, instructions_for, read_flag
 from bot.flags.backends.settings import BackendSettings, read_settings
 from bot.flags.change import Difference, FlagChange
@@ -56,7 +56,7 @@ class LaunchDarklyBackend:
     """Flags of one project. `environments` maps our names to LaunchDarkly's keys where they differ."""
 
     name = "launchdarkly"
-    capabilities = Capabilities(finest_share=FINEST_SHARE)
+    capabilities = BackendCapabilities(finest_share=FINEST_SHARE)
 
     def __init__(self, settings: Mapping[str, object], session: aiohttp.ClientSession) -> None:
         read = read_settings(LaunchDarklySettings, self.name, settings)
@@ -67,17 +67,17 @@ class LaunchDarklyBackend:
         self._api = JsonApi(session, "LaunchDarkly", f"{self._url}/api/v2", headers, read.timeout)
 
     async def list(self, environment: str) -> Sequence[FlagState]:
-        """Answer every flag of the project, by name."""
+        """Return every flag of the project, by name."""
         theirs = self._theirs(environment)
         items = await self._all(environment, env=theirs, summary="0")
         return [self._state(item, environment) for item in sorted(items, key=lambda item: str(item["key"]))]
 
     async def read(self, flag: str, environment: str) -> FlagState:
-        """Answer the flag as LaunchDarkly has it."""
+        """Return the flag as LaunchDarkly has it."""
         return self._state(await self._get(flag, environment), environment)
 
-    async def plan(self, flag: str, environment: str, change: FlagChange) -> Plan:
-        """Answer what a dry run says the change would do."""
+    async def plan(self, flag: str, environment: str, change: FlagChange) -> ChangePlan:
+        """Return what a dry run says the change would do."""
         found = await self._get(flag, environment)
         before = self._state(found, environment)
         planned = plan_change(before, change, self.capabilities)
@@ -86,13 +86,13 @@ class LaunchDarklyBackend:
             return planned
         try:
             preview = await self._api.ask("PATCH", self._path(flag), body, headers=_PATCH, dryRun="true")
-        except Refused as error:
+        except VendorRefusedError as error:
             raise self._explain(error, flag, environment, writes=False) from error
-        return Plan(flag, environment, change, Difference(before, self._state(preview, environment)))
+        return ChangePlan(flag, environment, change, Difference(before, self._state(preview, environment)))
 
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
-    ) -> Applied:
+    ) -> AppliedChange:
         """Carry the change out in one patch, with the note as its comment."""
         for pause in (*_PATIENCE_S, None):
             found = await self._get(flag, environment)
@@ -101,20 +101,20 @@ class LaunchDarklyBackend:
             expect(before, change, self.capabilities)
             body = self._body(found, before, change, note)
             if body is None:
-                return Applied(before, before)
+                return AppliedChange(before, before)
             try:
                 after = await self._api.send("PATCH", self._path(flag), body, headers=_PATCH)
-            except Refused as error:
+            except VendorRefusedError as error:
                 if error.status == 409 and pause is not None:
                     await asyncio.sleep(pause)
                     continue
                 raise self._explain(error, flag, environment, writes=True) from error
-            return Applied(before, self._state(after, environment))
-        raise Conflict(flag, environment)
+            return AppliedChange(before, self._state(after, environment))
+        raise FlagConflictError(flag, environment)
 
     async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
         """Raise: the audit log needs rights of its own."""
-        raise Unsupported(f"the history of {flag} in {environment} is in LaunchDarkly")
+        raise UnsupportedError(f"the history of {flag} in {environment} is in LaunchDarkly")
 
     async def check(self) -> None:
         """Ask for one flag."""
@@ -123,10 +123,10 @@ class LaunchDarklyBackend:
     async def _get(self, flag: str, environment: str) -> Mapping[str, Any]:
         try:
             found: Mapping[str, Any] = await self._api.get(self._path(flag), env=self._theirs(environment))
-        except Refused as error:
+        except VendorRefusedError as error:
             if error.status == 404:
                 keys = [str(item["key"]) for item in await self._all(environment, summary="1")]
-                raise FlagNotFound(flag, keys) from error
+                raise FlagNotFoundError(flag, keys) from error
             raise self._explain(error, flag, environment, writes=False) from error
         return found
 
@@ -141,22 +141,22 @@ class LaunchDarklyBackend:
     async def _page(self, environment: str, **params: str) -> Mapping[str, Any]:
         try:
             page: Mapping[str, Any] = await self._api.get(f"/flags/{self._project}", **params)
-        except Refused as error:
+        except VendorRefusedError as error:
             if error.status == 404:
-                raise Misconfigured(f"LaunchDarkly has no project {self._project}") from error
+                raise MisconfiguredError(f"LaunchDarkly has no project {self._project}") from error
             raise self._explain(error, "", environment, writes=False) from error
         return page
 
     def _state(self, flag: Mapping[str, Any], environment: str) -> FlagState:
         theirs = self._theirs(environment)
         if theirs not in flag.get("environments", {}):
-            raise EnvironmentNotFound(environment, flag.get("environments", {}))
+            raise EnvironmentNotFoundError(environment, flag.get("environments", {}))
         return read_flag(flag, theirs, environment, self._page_of(flag["key"], environment))
 
     def _body(
         self, found: Mapping[str, Any], before: FlagState, change: FlagChange, note: str
     ) -> Mapping[str, Any] | None:
-        """Answer the patch; None where nothing is to be done."""
+        """Return the patch; None where nothing is to be done."""
         instructions = instructions_for(found, before, change)
         if not instructions:
             return None
@@ -164,20 +164,22 @@ class LaunchDarklyBackend:
         theirs = self._theirs(before.environment)
         return {**comment, "environmentKey": theirs, "instructions": instructions}
 
-    def _explain(self, refused: Refused, flag: str, environment: str, *, writes: bool) -> FlagError:
-        """Answer what a refusal by LaunchDarkly means."""
+    def _explain(
+        self, refused: VendorRefusedError, flag: str, environment: str, *, writes: bool
+    ) -> FlagError:
+        """Return what a refusal by LaunchDarkly means."""
         if refused.status >= 500:
             return outcome_of_fault(self._api, refused, writes=writes)
         if writes and refused.status in {404, 409}:
-            return Conflict(flag, environment)
+            return FlagConflictError(flag, environment)
         if refused.status == 409:
-            return BackendUnavailable("LaunchDarkly is busy with another change of the flag")
+            return BackendUnavailableError("LaunchDarkly is busy with another change of the flag")
         if refused.status == 403:
-            return Forbidden(f"LaunchDarkly does not allow it: {refused}")
+            return ForbiddenError(f"LaunchDarkly does not allow it: {refused}")
         if refused.status == 405:
             link = self._page_of(flag, environment)
-            return ApprovalRequired(f"LaunchDarkly wants an approval for {environment}", link)
-        return InvalidChange(f"LaunchDarkly refuses it: {refused}")
+            return ApprovalRequiredError(f"LaunchDarkly wants an approval for {environment}", link)
+        return InvalidChangeError(f"LaunchDarkly refuses it: {refused}")
 
     def _theirs(self, environment: str) -> str:
         return self._environments.get(environment, environment)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, assert_never
 
-from bot.flags.backend import Unsupported
+from bot.flags.backend import UnsupportedError
 from bot.flags.change import FlagChange, Kill, Restore, SetExposure, TurnOff, TurnOn
 from bot.flags.flag import FlagState, Shape
 
@@ -22,7 +22,7 @@ _RULES = ("rules", "targets", "contextTargets", "prerequisites")
 
 
 def read_flag(flag: Mapping[str, Any], theirs: str, environment: str, url: str) -> FlagState:
-    """Answer what a flag means in their environment `theirs`; `environment` is our name for it."""
+    """Return what a flag means in their environment `theirs`; `environment` is our name for it."""
     found = flag["environments"][theirs]
     rules = [found.get(name) or [] for name in _RULES]
     configuration = {
@@ -54,7 +54,7 @@ def read_flag(flag: Mapping[str, Any], theirs: str, environment: str, url: str) 
 
 
 def instructions_for(flag: Mapping[str, Any], state: FlagState, change: FlagChange) -> Sequence[_Instruction]:
-    """Answer the semantic patch of the change. Raises `Unsupported` where there is none."""
+    """Return the semantic patch of the change. Raises `UnsupportedError` where there is none."""
     ids = [variation["_id"] for variation in flag["variations"]]
     values = [variation["value"] for variation in flag["variations"]]
     match change:
@@ -95,7 +95,9 @@ def _serve_share(state: FlagState, share: float, ids: Sequence[str], values: Seq
 def _restoring(state: FlagState, recorded: FlagState, ids: Sequence[str]) -> Sequence[_Instruction]:
     now, then = state.configuration, recorded.configuration
     if now["rules"] != then["rules"]:
-        raise Unsupported(f"the rules of {state.flag} were changed since: they are restored in LaunchDarkly")
+        raise UnsupportedError(
+            f"the rules of {state.flag} were changed since: they are restored in LaunchDarkly"
+        )
     instructions: list[_Instruction] = []
     if now["fallthrough"] != then["fallthrough"]:
         instructions.append(_fallthrough(then["fallthrough"], ids))

@@ -13,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock
 from bot.flags.backend import (
-    Applied,
-    Capabilities,
-    Conflict,
-    EnvironmentNotFound,
-    FlagNotFound,
+    AppliedChange,
+    BackendCapabilities,
+    ChangePlan,
+    EnvironmentNotFoundError,
+    FlagConflictError,
+    FlagNotFoundError,
     HistoryEntry,
-    Plan,
-    Unsupported,
+    UnsupportedError,
     expect,
     plan_change,
     require_version,
@@ -32,7 +32,7 @@ from bot.flags.flag import FlagState
 from bot.store.database import Database
 from bot.store.tables.core import flags as rows
 
-_CAPABILITIES = Capabilities(finest_share=0.0001)
+_CAPABILITIES = BackendCapabilities(finest_share=0.0001)
 
 Names = Callable[[], Collection[str]]
 
@@ -67,17 +67,17 @@ class LocalBackend:
                 self._changed[row.environment, row.key] = _flag(row)
 
     def served(self, environment: str) -> Mapping[str, LocalFlag] | None:
-        """Answer the environment's flags by key, from memory; None where there is no such environment."""
+        """Return the environment's flags by key, from memory; None where there is no such environment."""
         if environment not in self._environments():
             return None
         return {key: flag for key in self._keys(environment) if (flag := self._find(environment, key))}
 
     def served_flag(self, environment: str, key: str) -> LocalFlag | None:
-        """Answer one flag from memory; None where it does not exist."""
+        """Return one flag from memory; None where it does not exist."""
         return self._find(environment, key) if environment in self._environments() else None
 
     async def list(self, environment: str) -> Sequence[FlagState]:
-        """Answer every flag of the environment, by name."""
+        """Return every flag of the environment, by name."""
         self._check_environment(environment)
         async with self._database.reading() as connection:
             query = select(rows).where(rows.c.environment == environment)
@@ -86,31 +86,31 @@ class LocalBackend:
         return [self._state(environment, found.get(key) or _unchanged(key)) for key in keys]
 
     async def read(self, flag: str, environment: str) -> FlagState:
-        """Answer the flag as the store has it."""
+        """Return the flag as the store has it."""
         async with self._database.reading() as connection:
             return await self._read(connection, flag, environment)
 
-    async def plan(self, flag: str, environment: str, change: FlagChange) -> Plan:
-        """Answer what the change would do."""
+    async def plan(self, flag: str, environment: str, change: FlagChange) -> ChangePlan:
+        """Return what the change would do."""
         return plan_change(await self.read(flag, environment), change, self.capabilities)
 
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
-    ) -> Applied:
+    ) -> AppliedChange:
         """Carry the change out in one transaction."""
         async with self._database.transaction() as connection:
             before = await self._read(connection, flag, environment)
             require_version(before, version)
             wanted = expect(before, change, self.capabilities)
             if not await self._write(connection, wanted, int(version), note):
-                raise Conflict(flag, environment)
+                raise FlagConflictError(flag, environment)
             after = await self._read(connection, flag, environment)
         await self.refresh()
-        return Applied(before, after)
+        return AppliedChange(before, after)
 
     async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
         """Raise: the bot's audit log is the history of its own flags."""
-        raise Unsupported(f"the history of {flag} in {environment} is in the audit log")
+        raise UnsupportedError(f"the history of {flag} in {environment} is in the audit log")
 
     async def check(self) -> None:
         """Read the flags once."""
@@ -122,11 +122,11 @@ class LocalBackend:
         row = (await connection.execute(query)).one_or_none()
         if row is None and key not in self._declared():
             known = await connection.execute(select(rows.c.key).distinct())
-            raise FlagNotFound(key, {*known.scalars(), *self._declared()})
+            raise FlagNotFoundError(key, {*known.scalars(), *self._declared()})
         return self._state(environment, _unchanged(key) if row is None else _flag(row))
 
     async def _write(self, connection: AsyncConnection, wanted: FlagState, version: int, note: str) -> bool:
-        """Write the state if the row still has `version`; answer whether it had."""
+        """Write the state if the row still has `version`; return whether it had."""
         values: dict[str, Any] = {
             "enabled": wanted.enabled,
             "rollout": wanted.rollout,
@@ -155,7 +155,7 @@ class LocalBackend:
 
     def _check_environment(self, environment: str) -> None:
         if environment not in self._environments():
-            raise EnvironmentNotFound(environment, self._environments())
+            raise EnvironmentNotFoundError(environment, self._environments())
 
     def _keys(self, environment: str) -> Sequence[str]:
         changed = {key for where, key in self._changed if where == environment}
@@ -177,7 +177,7 @@ class LocalBackend:
 
 
 def _unchanged(key: str) -> LocalFlag:
-    """Answer a flag that nobody changed yet: off, and everybody once it is turned on."""
+    """Return a flag that nobody changed yet: off, and everybody once it is turned on."""
     return LocalFlag(key, enabled=False, rollout=1.0, seed=key, version=0)
 
 

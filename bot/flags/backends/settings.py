@@ -6,7 +6,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from bot.flags.backend import Misconfigured
+from bot.flags.backend import MisconfiguredError
 
 
 class BackendSettings(BaseModel):
@@ -21,7 +21,7 @@ _Settings = TypeVar("_Settings", bound=BackendSettings)
 
 
 def read_settings(model: type[_Settings], name: str, settings: Mapping[str, object]) -> _Settings:
-    """Answer the settings as a value; raises `Misconfigured` with every fault."""
+    """Return the settings as a value; raises `MisconfiguredError` with every fault."""
     try:
         return model.model_validate(settings)
     except ValidationError as error:
@@ -29,4 +29,4 @@ def read_settings(model: type[_Settings], name: str, settings: Mapping[str, obje
             f"{'.'.join(map(str, fault['loc'])) or name}: {fault['msg'].lower()}"
             for fault in error.errors(include_url=False, include_input=False)
         )
-        raise Misconfigured(f"the settings of flag backend {name} are wrong: {faults}") from error
+        raise MisconfiguredError(f"the settings of flag backend {name} are wrong: {faults}") from error

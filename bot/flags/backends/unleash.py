@@ -13,22 +13,22 @@ import aiohttp
 from pydantic import SecretStr
 
 from bot.flags.backend import (
-    Applied,
-    ApprovalRequired,
-    Capabilities,
-    Conflict,
-    EnvironmentNotFound,
+    AppliedChange,
+    ApprovalRequiredError,
+    BackendCapabilities,
+    ChangePlan,
+    EnvironmentNotFoundError,
+    FlagConflictError,
     FlagError,
-    FlagNotFound,
-    Forbidden,
+    FlagNotFoundError,
+    ForbiddenError,
     HistoryEntry,
-    InvalidChange,
-    Plan,
+    InvalidChangeError,
     expect,
     plan_change,
     require_version,
 )
-from bot.flags.backends.http_json import JsonApi, Refused, outcome_of_fault, read_each
+from bot.flags.backends.http_json import JsonApi, VendorRefusedError, outcome_of_fault, read_each
 from bot.flags.backends.settings import BackendSettings, read_settings
 from bot.flags.backends.unleash_feature import (
     FINEST_SHARE,
@@ -57,7 +57,7 @@ class UnleashBackend:
     """Flags of one Unleash project. `environments` maps our names to Unleash's where they differ."""
 
     name = "unleash"
-    capabilities = Capabilities(finest_share=FINEST_SHARE, history=True)
+    capabilities = BackendCapabilities(finest_share=FINEST_SHARE, history=True)
 
     def __init__(self, settings: Mapping[str, object], session: aiohttp.ClientSession) -> None:
         read = read_settings(UnleashSettings, self.name, settings)
@@ -68,33 +68,33 @@ class UnleashBackend:
         self._api = JsonApi(session, "Unleash", f"{self._base}/api/admin", headers, read.timeout)
 
     async def list(self, environment: str) -> Sequence[FlagState]:
-        """Answer every flag of the project that the environment has, by name."""
+        """Return every flag of the project that the environment has, by name."""
         try:
             names = await self._names()
-        except Refused as error:
+        except VendorRefusedError as error:
             raise await self._explain(error, "", environment, writes=False) from error
         return await read_each(names, lambda name: self.read(name, environment))
 
     async def read(self, flag: str, environment: str) -> FlagState:
-        """Answer the flag as Unleash has it."""
+        """Return the flag as Unleash has it."""
         theirs = self._environments.get(environment, environment)
         try:
             feature = await self._api.get(self._path(flag))
-        except Refused as error:
+        except VendorRefusedError as error:
             raise await self._explain(error, flag, environment, writes=False) from error
         found = environment_of(feature, theirs)
         if found is None:
-            raise EnvironmentNotFound(environment, [one["name"] for one in feature["environments"]])
+            raise EnvironmentNotFoundError(environment, [one["name"] for one in feature["environments"]])
         url = f"{self._base}/projects/{self._project}/features/{flag}"
         return read_feature(feature, found, environment, url)
 
-    async def plan(self, flag: str, environment: str, change: FlagChange) -> Plan:
-        """Answer what the change would do."""
+    async def plan(self, flag: str, environment: str, change: FlagChange) -> ChangePlan:
+        """Return what the change would do."""
         return plan_change(await self.read(flag, environment), change, self.capabilities)
 
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
-    ) -> Applied:
+    ) -> AppliedChange:
         """Carry the change out, call by call; Unleash's own history names the token, not the note."""
         del note
         before = await self.read(flag, environment)
@@ -103,14 +103,14 @@ class UnleashBackend:
         theirs = self._environments.get(environment, environment)
         for call in calls_for(before, change):
             await self._send(call, flag, environment, theirs)
-        return Applied(before, await self.read(flag, environment))
+        return AppliedChange(before, await self.read(flag, environment))
 
     async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
-        """Answer the flag's events in the environment, newest first."""
+        """Return the flag's events in the environment, newest first."""
         theirs = self._environments.get(environment, environment)
         try:
             answer = await self._api.get(f"/events/{flag}")
-        except Refused as error:
+        except VendorRefusedError as error:
             raise await self._explain(error, flag, environment, writes=False) from error
         return [
             HistoryEntry(datetime.fromisoformat(event["createdAt"]), event["createdBy"], event["type"])
@@ -122,7 +122,7 @@ class UnleashBackend:
         """Ask for the project."""
         try:
             await self._names()
-        except Refused as error:
+        except VendorRefusedError as error:
             raise await self._explain(error, "", "", writes=False) from error
 
     async def _names(self) -> Sequence[str]:
@@ -133,25 +133,31 @@ class UnleashBackend:
         path = f"{self._path(flag)}/environments/{theirs}{call.path}"
         try:
             await self._api.send(call.method, path, call.body)
-        except Refused as error:
+        except VendorRefusedError as error:
             raise await self._explain(error, flag, environment, writes=True) from error
 
-    async def _explain(self, refused: Refused, flag: str, environment: str, *, writes: bool) -> FlagError:
-        """Answer what a refusal by Unleash means."""
+    async def _explain(
+        self, refused: VendorRefusedError, flag: str, environment: str, *, writes: bool
+    ) -> FlagError:
+        """Return what a refusal by Unleash means."""
         if refused.status == 404 and flag:
             names = await self._names()
-            return Conflict(flag, environment) if writes and flag in names else FlagNotFound(flag, names)
+            return (
+                FlagConflictError(flag, environment)
+                if writes and flag in names
+                else FlagNotFoundError(flag, names)
+            )
         if refused.status == 403:
             wanted = refused.body.get("permissions", ()) if isinstance(refused.body, Mapping) else ()
             if "SKIP_CHANGE_REQUEST" in wanted:
                 link = f"{self._base}/projects/{self._project}/features/{flag}"
-                return ApprovalRequired(f"Unleash wants a change request for {environment}", link)
-            return Forbidden(f"Unleash does not allow it: {refused}")
+                return ApprovalRequiredError(f"Unleash wants a change request for {environment}", link)
+            return ForbiddenError(f"Unleash does not allow it: {refused}")
         if refused.status >= 500:
             if _FAILED_TEST in str(refused):
-                return Conflict(flag, environment)
+                return FlagConflictError(flag, environment)
             return outcome_of_fault(self._api, refused, writes=writes)
-        return InvalidChange(f"Unleash refuses it: {refused}")
+        return InvalidChangeError(f"Unleash refuses it: {refused}")
 
     def _path(self, flag: str) -> str:
         return f"/projects/{self._project}/features/{flag}"

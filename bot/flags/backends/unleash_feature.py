@@ -26,14 +26,14 @@ class Call:
 
 
 def environment_of(feature: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    """Answer the feature's part for the environment of that name."""
+    """Return the feature's part for the environment of that name."""
     return next((one for one in feature["environments"] if one["name"] == name), None)
 
 
 def read_feature(
     feature: Mapping[str, Any], found: Mapping[str, Any], environment: str, url: str | None
 ) -> FlagState:
-    """Answer what a feature means in the environment `found`; `environment` is our name for it."""
+    """Return what a feature means in the environment `found`; `environment` is our name for it."""
     strategies = [_strategy(one) for one in found.get("strategies", ())]
     configuration = {"enabled": found["enabled"], "strategies": strategies}
     seen = [configuration, feature.get("dependencies", []), found.get("variants", [])]
@@ -61,7 +61,7 @@ def read_feature(
 
 
 def calls_for(state: FlagState, change: FlagChange) -> Sequence[Call]:
-    """Answer the calls that carry the change out, the strategy before the switch when more will see it."""
+    """Return the calls that carry the change out, the strategy before the switch when more will see it."""
     match change:
         case TurnOn():
             return [*_with_strategy(state, state.rollout), Call("POST", "/on")]
@@ -76,7 +76,7 @@ def calls_for(state: FlagState, change: FlagChange) -> Sequence[Call]:
 
 
 def _with_strategy(state: FlagState, share: float | None) -> Sequence[Call]:
-    """Answer the calls after which an enabled strategy stands, with this share where it is given."""
+    """Return the calls after which an enabled strategy stands, with this share where it is given."""
     active = [one for one in _strategies(state) if not one.get("disabled")]
     if not active:
         return [Call("POST", "/strategies", _new_strategy(state.flag, 1.0 if share is None else share))]
@@ -105,7 +105,7 @@ def _restoring(state: FlagState, recorded: FlagState) -> Sequence[Call]:
 
 
 def _patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Answer the operations from one strategy to another that fail if somebody else was faster."""
+    """Return the operations from one strategy to another that fail if somebody else was faster."""
     changed = [name for name in _KEPT if old.get(name) != new.get(name)]
     tests = [{"op": "test", "path": f"/{name}", "value": old[name]} for name in changed if name in old]
     writes = [
@@ -147,7 +147,7 @@ def _percents(share: float) -> str:
 
 
 def _rollout(one: Mapping[str, Any]) -> float | None:
-    """Answer the strategy's share, None for other strategies and for values that are no percentage."""
+    """Return the strategy's share, None for other strategies and for values that are no percentage."""
     if one["name"] == "default":
         return 1.0
     raw = str(one.get("parameters", {}).get("rollout", ""))

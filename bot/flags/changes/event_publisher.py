@@ -9,34 +9,34 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.catalog.catalog import Catalog
 from bot.flags.change import Difference
 from bot.flags.change_request import (
-    ApprovalAsked,
-    Changed,
-    Drifted,
-    EndsSoon,
+    ApprovalRequested,
+    ChangeFailed,
+    FlagChanged,
+    FlagDrifted,
     FlagEvent,
-    FlagOccasion,
-    NotBroughtBack,
-    NotDone,
-    RampGoesOn,
-    RampHeld,
+    FlagEventContext,
+    RampPaused,
+    RampResumed,
     RampStopped,
+    RevertDueSoon,
+    RevertFailed,
 )
 from bot.flags.flag import FlagState, exposure_in_words, percent
 from bot.flags.ownership import channels, owners
 from bot.freezes.hold import GOVERNOR
 from bot.store import audit
-from bot.store.outbox import Message, enqueue
+from bot.store.outbox import OutboxMessage, enqueue
 
-Announce = Callable[[FlagOccasion], Sequence[Message]]
+Announce = Callable[[FlagEventContext], Sequence[OutboxMessage]]
 """Writes the messages that tell an occasion; pure, so that it can run within the transaction."""
 
 
 def subject(flag: str, environment: str) -> str:
-    """Answer what the audit log calls a flag in an environment."""
+    """Return what the audit log calls a flag in an environment."""
     return f"{flag} in {environment}"
 
 
-class Teller:
+class EventPublisher:
     """Tells events in the channels of the services that name the flag. `on_told` is called by the loops."""
 
     def __init__(
@@ -55,12 +55,12 @@ class Teller:
         for entry in _entries(event, subject(flag, environment), services[0].name if services else None):
             await audit.record(connection, entry, now)
         names, rooms = [one.name for one in services], channels(catalog, services)
-        occasion = FlagOccasion(event, flag, environment, names, rooms, now)
+        occasion = FlagEventContext(event, flag, environment, names, rooms, now)
         await enqueue(connection, self._announce(occasion), now)
 
 
 def figures(state: FlagState) -> dict[str, Any]:
-    """Answer what the audit log keeps of a flag's state."""
+    """Return what the audit log keeps of a flag's state."""
     return {
         "exposure": state.exposure,
         "enabled": state.enabled,
@@ -69,42 +69,42 @@ def figures(state: FlagState) -> dict[str, Any]:
     }
 
 
-def changed_entry(what: str, service: str | None, changed: Changed) -> audit.Entry:
-    """Answer the audit entry of a change: who, from what to what, why, and approved by whom."""
+def changed_entry(what: str, service: str | None, changed: FlagChanged) -> audit.AuditEntry:
+    """Return the audit entry of a change: who, from what to what, why, and approved by whom."""
     order, difference = changed.order, changed.live.difference
     after = figures(difference.after) | {"cause": str(order.cause), "approved_by": order.approved_by}
     after |= {"seen": changed.live.seen_after is not None}
     if changed.live.until is not None:
         after["until"] = changed.live.until.isoformat()
-    return audit.Entry(
+    return audit.AuditEntry(
         order.by, "flag.changed", what, order.reason, service, figures(difference.before), after
     )
 
 
 def _entries(  # noqa: C901, PLR0911 - one return an event
     event: FlagEvent, what: str, service: str | None
-) -> Sequence[audit.Entry]:
-    def entry(actor: str, action: str, reason: str, **facts: Any) -> list[audit.Entry]:
-        return [audit.Entry(actor, action, what, reason, service, **facts)]
+) -> Sequence[audit.AuditEntry]:
+    def entry(actor: str, action: str, reason: str, **facts: Any) -> list[audit.AuditEntry]:
+        return [audit.AuditEntry(actor, action, what, reason, service, **facts)]
 
     match event:
-        case Changed():
+        case FlagChanged():
             return [changed_entry(what, service, event)]
-        case ApprovalAsked(words=words, by=by, reason=reason):
+        case ApprovalRequested(words=words, by=by, reason=reason):
             return entry(by, "flag.asked", reason, after={"shown": words})
-        case NotDone(words, by, why):
+        case ChangeFailed(words, by, why):
             return entry(GOVERNOR, "flag.not_done", why, after={"shown": words, "by": by})
-        case NotBroughtBack(cause=cause, why=why, evidence=evidence):
+        case RevertFailed(cause=cause, why=why, evidence=evidence):
             return entry(GOVERNOR, "flag.left_alone", f"{evidence}: {why}", after={"cause": str(cause)})
-        case RampHeld(by, why, progress):
+        case RampPaused(by, why, progress):
             return entry(by, "ramp.held", why, after={"taken": progress.taken, "of": progress.of})
-        case RampGoesOn(by, progress):
+        case RampResumed(by, progress):
             return entry(by, "ramp.resumed", "goes on", after={"taken": progress.taken, "of": progress.of})
         case RampStopped(by, why, progress):
             return entry(by, "ramp.stopped", why, after={"taken": progress.taken, "of": progress.of})
-        case Drifted(difference, who, _):
+        case FlagDrifted(difference, who, _):
             return entry(GOVERNOR, "flag.drifted", _drift(who), **_both(difference))
-        case EndsSoon():
+        case RevertDueSoon():
             return ()
         case _:
             assert_never(event)

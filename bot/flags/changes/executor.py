@@ -21,30 +21,36 @@ import structlog
 
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock
-from bot.flags.backend import Applied, Conflict, FlagBackend, FlagError, OutcomeUnknown
+from bot.flags.backend import (
+    AppliedChange,
+    BackendOutcomeUnknownError,
+    FlagBackend,
+    FlagConflictError,
+    FlagError,
+)
 from bot.flags.change import Difference, Direction, Kill, Restore
 from bot.flags.change_request import (
-    Barred,
-    Cause,
-    Live,
-    Moved,
-    NothingToUndo,
-    NotOpen,
-    Order,
+    ApprovalPending,
+    ChangeApplied,
+    ChangeCause,
+    ChangeRequest,
+    FlagMovedError,
+    FrozenError,
+    NothingToUndoError,
+    NotPendingError,
     Outcome,
-    OwnApproval,
+    OwnApprovalError,
     Unchanged,
-    Unseen,
-    Waiting,
+    UnconfirmedChangeError,
     change_name,
 )
 from bot.flags.changes.event_publisher import subject
-from bot.flags.changes.recorder import Recorder
+from bot.flags.changes.recorder import ChangeRecorder
 from bot.flags.flag import FlagState
 from bot.flags.ownership import channels, is_protected, owners
 from bot.flags.records import changes
-from bot.flags.records.changes import ChangeState, KeptChange
-from bot.freezes.status import Overview
+from bot.flags.records.changes import ChangeState, StoredChange
+from bot.freezes.status import StatusReader
 from bot.freezes.verdict import Change
 from bot.store import audit
 
@@ -58,11 +64,15 @@ _MAY_BE_ON_ITS_WAY = timedelta(seconds=15)
 _CHANGED_MEANWHILE = "the flag was changed meanwhile, or the change did not arrive whole"
 
 
-class Toggles:
+class ChangeExecutor:
     """Carries orders out. `backend` answers the flag system in force."""
 
     def __init__(
-        self, backend: Callable[[], FlagBackend], recorder: Recorder, overview: Overview, clock: Clock
+        self,
+        backend: Callable[[], FlagBackend],
+        recorder: ChangeRecorder,
+        overview: StatusReader,
+        clock: Clock,
     ) -> None:
         self._backend = backend
         self._recorder = recorder
@@ -80,11 +90,11 @@ class Toggles:
         """The policies in force."""
         return self._overview.catalog
 
-    async def order(self, order: Order) -> Outcome:
+    async def order(self, order: ChangeRequest) -> Outcome:
         """Carry the order out, or have it wait for another person; raises `ToggleError` and `FlagError`."""
         plan = await self.backend.plan(order.flag, order.environment, order.change)
         if order.version is not None and plan.version != order.version:
-            raise Conflict(order.flag, order.environment, plan.difference.before)
+            raise FlagConflictError(order.flag, order.environment, plan.difference.before)
         if _is_as_wanted(plan.difference) and await self._is_enough(order, plan.version):
             stays = not order.is_by_governor and order.keep_for is None
             return Unchanged(plan.difference.before, stays and await self._recorder.keep_on(order))
@@ -92,11 +102,11 @@ class Toggles:
             await self.require_open(order.flag)
             if not order.is_by_governor and is_protected(self.catalog, order.environment):
                 room = channels(self.catalog, owners(self.catalog, order.flag))[0]
-                return Waiting(await self._recorder.ask(order, plan), plan.difference, room)
+                return ApprovalPending(await self._recorder.ask(order, plan), plan.difference, room)
         return await self._send(await self._recorder.begin(order, plan))
 
-    async def _is_enough(self, order: Order, version: str) -> bool:
-        """Tell whether a flag that is as wanted needs no order: a kill goes further than off, once."""
+    async def _is_enough(self, order: ChangeRequest, version: str) -> bool:
+        """Return whether a flag that is as wanted needs no order: a kill goes further than off, once."""
         if not isinstance(order.change, Kill):
             return True
         async with self._recorder.database.reading() as connection:
@@ -105,7 +115,7 @@ class Toggles:
             return False
         return last.difference.after.version == version
 
-    async def undo(self, order: Order) -> Outcome:
+    async def undo(self, order: ChangeRequest) -> Outcome:
         """Bring back what the flag was before the bot's last change, if that is still the last.
 
         `order.change` is not read.
@@ -113,47 +123,47 @@ class Toggles:
         async with self._recorder.database.reading() as connection:
             last = await changes.last_done(connection, order.flag, order.environment)
         if last is None:
-            raise NothingToUndo(f"Governor has not changed {order.flag} in {order.environment} yet")
+            raise NothingToUndoError(f"Governor has not changed {order.flag} in {order.environment} yet")
         found = await self.backend.read(order.flag, order.environment)
         if found.version != last.difference.after.version:
             why = f"somebody has changed {order.flag} in {order.environment} since Governor's last change"
-            raise NothingToUndo(why)
+            raise NothingToUndoError(why)
         back = Restore(last.difference.before)
         return await self.order(replace(order, change=back, version=found.version))
 
-    async def approve(self, id_: int, by: str) -> tuple[KeptChange, Live]:
+    async def approve(self, id_: int, by: str) -> tuple[StoredChange, ChangeApplied]:
         """Carry out what waits, if it is still exactly what was shown; raises `ToggleError`, `FlagError`."""
         kept = await self._waiting(id_)
         if kept.order.by == by:
-            raise OwnApproval("an increase needs another person's approval")
+            raise OwnApprovalError("an increase needs another person's approval")
         order = kept.order
         plan = await self.backend.plan(order.flag, order.environment, order.change)
         if plan.version != kept.version or plan.difference.words != kept.difference.words:
             await self._close(kept, ChangeState.VOID, by, "flag.void", "the flag moved since it was shown")
-            raise Moved("the flag moved since this was shown", plan.difference.before)
+            raise FlagMovedError("the flag moved since this was shown", plan.difference.before)
         await self.require_open(order.flag)
         approved = await self._recorder.approve(kept, by)
         if approved is None:
-            raise NotOpen("somebody else was quicker")
+            raise NotPendingError("somebody else was quicker")
         return approved, await self._send(approved)
 
-    async def decline(self, id_: int, by: str) -> KeptChange:
-        """End what waits; raises `NotOpen`."""
+    async def decline(self, id_: int, by: str) -> StoredChange:
+        """End what waits; raises `NotPendingError`."""
         kept = await self._waiting(id_)
         if not await self._close(kept, ChangeState.DECLINED, by, "flag.declined", "declined"):
-            raise NotOpen("somebody else was quicker")
+            raise NotPendingError("somebody else was quicker")
         return kept
 
-    async def waiting(self, id_: int) -> KeptChange:
-        """Answer what waits for approval; raises `NotOpen`."""
+    async def waiting(self, id_: int) -> StoredChange:
+        """Return what waits for approval; raises `NotPendingError`."""
         return await self._waiting(id_)
 
     async def require_open(self, flag: str) -> None:
-        """Ask the one verdict for each service of the flag; raises `Barred` at the first no."""
+        """Ask the one verdict for each service of the flag; raises `FrozenError` at the first no."""
         for service in owners(self.catalog, flag):
             verdict = await self._overview.verdict(service.name, Change(id=change_name(flag)))
             if not verdict.allow:
-                raise Barred(verdict, flag)
+                raise FrozenError(verdict, flag)
 
     async def settle(self) -> None:
         """Find out about every change that was sent and not recorded: after a crash, or without an answer.
@@ -165,7 +175,7 @@ class Toggles:
             found = await changes.on_their_way(connection)
         for kept in found:
             is_fresh = self._clock.now() - kept.created_at < _MAY_BE_ON_ITS_WAY
-            if is_fresh or kept.id in self._under_way or kept.order.cause is Cause.RAMP:
+            if is_fresh or kept.id in self._under_way or kept.order.cause is ChangeCause.RAMP:
                 continue
             try:
                 await self._settle(kept)
@@ -177,14 +187,18 @@ class Toggles:
         async with self._recorder.database.reading() as connection:
             found = await changes.on_their_way(connection)
         for kept in found:
-            if kept.order.ramp != ramp or kept.order.cause is not Cause.RAMP or kept.id in self._under_way:
+            if (
+                kept.order.ramp != ramp
+                or kept.order.cause is not ChangeCause.RAMP
+                or kept.id in self._under_way
+            ):
                 continue
             if after is None:
                 await self._recorder.failed(kept, "it never arrived")
             else:
                 await self._recorder.done(kept, Difference(kept.difference.before, after), timedelta(0))
 
-    async def _settle(self, kept: KeptChange) -> None:
+    async def _settle(self, kept: StoredChange) -> None:
         order = kept.order
         found = await self.backend.read(order.flag, order.environment)
         if found.version != kept.version:
@@ -198,23 +212,25 @@ class Toggles:
         else:
             await self._send(kept)
 
-    async def _waiting(self, id_: int) -> KeptChange:
+    async def _waiting(self, id_: int) -> StoredChange:
         async with self._recorder.database.reading() as connection:
             kept = await changes.find(connection, id_)
         if kept is None or kept.state is not ChangeState.ASKED:
-            raise NotOpen("this was decided already")
+            raise NotPendingError("this was decided already")
         if self._clock.now() - kept.created_at > APPROVAL_LASTS:
-            raise NotOpen("this was asked more than a day ago; ask again")
+            raise NotPendingError("this was asked more than a day ago; ask again")
         return kept
 
-    async def _close(self, kept: KeptChange, to: ChangeState, by: str, action: str, why: str) -> bool:
+    async def _close(self, kept: StoredChange, to: ChangeState, by: str, action: str, why: str) -> bool:
         order = kept.order
         services = owners(self.catalog, order.flag)
         what, service = subject(order.flag, order.environment), services[0].name if services else None
         shown = {"shown": kept.difference.words, "by": order.by}
-        return await self._recorder.close(kept, to, audit.Entry(by, action, what, why, service, None, shown))
+        return await self._recorder.close(
+            kept, to, audit.AuditEntry(by, action, what, why, service, None, shown)
+        )
 
-    async def _send(self, kept: KeptChange) -> Live:
+    async def _send(self, kept: StoredChange) -> ChangeApplied:
         """Apply a change that is written down as `sending`, look whether it is live, and record it."""
         order, began = kept.order, time.monotonic()
         self._under_way.add(kept.id)
@@ -229,24 +245,24 @@ class Toggles:
         log.info("flag_changed", flag=order.flag, environment=order.environment, cause=str(order.cause))
         return live
 
-    async def _apply(self, kept: KeptChange) -> Applied:
+    async def _apply(self, kept: StoredChange) -> AppliedChange:
         order = kept.order
         note = f"{order.by} via Governor: {order.reason}"
         try:
             return await self.backend.apply(
                 order.flag, order.environment, order.change, version=kept.version, note=note
             )
-        except OutcomeUnknown as unknown:
+        except BackendOutcomeUnknownError as unknown:
             found = await self._look_after(kept)
             if found is None:
                 why = "the flag system did not answer; Governor keeps looking, and tells what it finds"
-                raise Unseen(why) from unknown
-            return Applied(kept.difference.before, found)
+                raise UnconfirmedChangeError(why) from unknown
+            return AppliedChange(kept.difference.before, found)
         except FlagError as error:
             await self._recorder.failed(kept, str(error))
             raise
 
-    async def _look_after(self, kept: KeptChange) -> FlagState | None:
+    async def _look_after(self, kept: StoredChange) -> FlagState | None:
         """Look for a change without an answer; None where nobody can tell yet. Raises `FlagError`."""
         order, found = kept.order, None
         for wait_s in LOOKS_S[:5]:
@@ -264,10 +280,10 @@ class Toggles:
         if _serves(found, kept.difference.after):
             return found
         await self._recorder.failed(kept, _CHANGED_MEANWHILE)
-        raise Conflict(order.flag, order.environment, found)
+        raise FlagConflictError(order.flag, order.environment, found)
 
     async def _is_seen(self, wanted: FlagState) -> bool:
-        """Read the flag back until it shows what was written; answer whether it did in time."""
+        """Read the flag back until it shows what was written; return whether it did in time."""
         for wait_s in LOOKS_S:
             await asyncio.sleep(wait_s)
             try:
@@ -279,7 +295,7 @@ class Toggles:
 
 
 def _serves(found: FlagState, wanted: FlagState) -> bool:
-    """Tell whether a state that was read serves the same people as the one that was wanted."""
+    """Return whether a state that was read serves the same people as the one that was wanted."""
     if found.exposure is None or wanted.exposure is None:
         return (found.enabled, found.shape, found.exposure) == (wanted.enabled, wanted.shape, wanted.exposure)
     return found.shape is wanted.shape and abs(found.exposure - wanted.exposure) < _SAME_SHARE

@@ -10,29 +10,29 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock
-from bot.flags.backend import Plan
+from bot.flags.backend import ChangePlan
 from bot.flags.change import Difference, Direction
 from bot.flags.change_request import (
-    AlreadyRequested,
-    ApprovalAsked,
-    Busy,
-    Cause,
-    Changed,
+    ApprovalRequested,
+    ChangeApplied,
+    ChangeCause,
+    ChangeFailed,
+    ChangeInProgressError,
+    ChangeRequest,
+    DuplicateChangeError,
+    FlagChanged,
     FlagEvent,
-    Live,
-    NotDone,
-    Order,
-    Progress,
+    RampProgress,
 )
-from bot.flags.changes.event_publisher import Teller, subject
+from bot.flags.changes.event_publisher import EventPublisher, subject
 from bot.flags.flag import FlagState
 from bot.flags.ownership import Latest, baseline, guard_of, is_protected, owners, readings
 from bot.flags.records import changes
 from bot.flags.records import ramps as ramp_records
 from bot.flags.records import reverts as promises
-from bot.flags.records.changes import ChangeState, KeptChange, state_as_json
+from bot.flags.records.changes import ChangeState, StoredChange, state_as_json
 from bot.flags.records.ramps import RampState
-from bot.flags.records.reverts import Promise, PromiseKind
+from bot.flags.records.reverts import PendingRevert, RevertKind
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.tables.flags import flag_sightings
@@ -40,14 +40,14 @@ from bot.store.tables.flags import flag_sightings
 _MOST_WARNING = timedelta(minutes=10)
 
 
-class Recorder:
+class ChangeRecorder:
     """Keeps changes. `latest` answers the budgets as of a service's last evaluation."""
 
     def __init__(
         self,
         database: Database,
         catalog: Callable[[], Catalog],
-        teller: Teller,
+        teller: EventPublisher,
         clock: Clock,
         latest: Latest,
     ) -> None:
@@ -57,29 +57,29 @@ class Recorder:
         self.clock = clock
         self.latest = latest
 
-    async def ask(self, order: Order, plan: Plan) -> int:
-        """Write a change down that waits for another person, and show it; answer its number."""
+    async def ask(self, order: ChangeRequest, plan: ChangePlan) -> int:
+        """Write a change down that waits for another person, and show it; return its number."""
         now = self.clock.now()
         async with self.database.transaction() as connection:
             id_ = await changes.write_down(
                 connection, self.database, order, plan, state=ChangeState.ASKED, now=now
             )
-            asked = ApprovalAsked(f"change:{id_}", plan.difference.words, order.by, order.reason)
+            asked = ApprovalRequested(f"change:{id_}", plan.difference.words, order.by, order.reason)
             await self.teller.tell(connection, asked, order.flag, order.environment, now)
         self.teller.on_told()
         return id_
 
-    async def begin(self, order: Order, plan: Plan) -> KeptChange:
+    async def begin(self, order: ChangeRequest, plan: ChangePlan) -> StoredChange:
         """Write down that a change is about to be sent."""
         now = self.clock.now()
         async with self.database.transaction() as connection:
             id_ = await changes.write_down(
                 connection, self.database, order, plan, state=ChangeState.SENDING, now=now
             )
-        return KeptChange(id_, order, ChangeState.SENDING, plan.version, plan.difference, now)
+        return StoredChange(id_, order, ChangeState.SENDING, plan.version, plan.difference, now)
 
-    async def close(self, kept: KeptChange, to: ChangeState, entry: audit.Entry) -> bool:
-        """End a change that waits for approval; answer whether it still waited."""
+    async def close(self, kept: StoredChange, to: ChangeState, entry: audit.AuditEntry) -> bool:
+        """End a change that waits for approval; return whether it still waited."""
         now = self.clock.now()
         async with self.database.transaction() as connection:
             was_open = await changes.move(
@@ -89,10 +89,10 @@ class Recorder:
                 await audit.record(connection, entry, now)
         return was_open
 
-    async def approve(self, kept: KeptChange, by: str) -> KeptChange | None:
+    async def approve(self, kept: StoredChange, by: str) -> StoredChange | None:
         """Write down that an approved change is about to be sent; None where it does not wait any more.
 
-        Raises `Busy` while another change of the flag is being sent.
+        Raises `ChangeInProgressError` while another change of the flag is being sent.
         """
         sending, asked, now = ChangeState.SENDING, ChangeState.ASKED, self.clock.now()
         try:
@@ -102,17 +102,19 @@ class Recorder:
                 )
         except IntegrityError as error:
             order = kept.order
-            raise Busy(f"another change of {order.flag} in {order.environment} is on its way") from error
+            raise ChangeInProgressError(
+                f"another change of {order.flag} in {order.environment} is on its way"
+            ) from error
         approved = replace(kept.order, approved_by=by)
         return replace(kept, order=approved, state=sending, created_at=now) if was_open else None
 
-    async def keep_on(self, order: Order) -> bool:
-        """Let what was turned on for a time stay on; answer whether there was such a time."""
+    async def keep_on(self, order: ChangeRequest) -> bool:
+        """Let what was turned on for a time stay on; return whether there was such a time."""
         now = self.clock.now()
         async with self.database.transaction() as connection:
             timers = [
                 one
-                for one in await promises.open_promises(connection, PromiseKind.TIMER)
+                for one in await promises.open_promises(connection, RevertKind.TIMER)
                 if (one.state.flag, one.state.environment) == (order.flag, order.environment)
             ]
             for timer in timers:
@@ -121,12 +123,12 @@ class Recorder:
                 what = subject(order.flag, order.environment)
                 await audit.record(
                     connection,
-                    audit.Entry(order.by, "flag.kept_on", what, order.reason, before=before),
+                    audit.AuditEntry(order.by, "flag.kept_on", what, order.reason, before=before),
                     now,
                 )
         return bool(timers)
 
-    async def failed(self, kept: KeptChange, why: str, *, tell: bool = False) -> None:
+    async def failed(self, kept: StoredChange, why: str, *, tell: bool = False) -> None:
         """Write down that nothing came of it; `tell` the channel where nobody waits for an answer."""
         now, order = self.clock.now(), kept.order
         async with self.database.transaction() as connection:
@@ -139,12 +141,14 @@ class Recorder:
                 problem=why,
             )
             if moved and tell:
-                not_done = NotDone(kept.difference.words, order.by, why)
+                not_done = ChangeFailed(kept.difference.words, order.by, why)
                 await self.teller.tell(connection, not_done, order.flag, order.environment, now)
         self.teller.on_told()
 
-    async def done(self, kept: KeptChange, difference: Difference, seen_after: timedelta | None) -> Live:
-        """Write down what came about, and what follows; raises `AlreadyRequested` if somebody else did."""
+    async def done(
+        self, kept: StoredChange, difference: Difference, seen_after: timedelta | None
+    ) -> ChangeApplied:
+        """Record what came about and what follows; raises `DuplicateChangeError` if somebody else did."""
         now, order = self.clock.now(), kept.order
         after = difference.after
         async with self.database.transaction() as connection:
@@ -158,23 +162,23 @@ class Recorder:
                 after=state_as_json(after),
             )
             if not moved:
-                raise AlreadyRequested(f"this request changed {order.flag} before")
+                raise DuplicateChangeError(f"this request changed {order.flag} before")
             ended = await promises.end_others(connection, after, order.promise, now)
             progress, ended_ramp = await self._ramp(connection, order, after, now)
             live = await self._promise(connection, order, difference, seen_after, now)
             await sight(connection, self.database, after, now)
-            event: FlagEvent = Changed(order, live, progress, ended_ramp, PromiseKind.TIMER in ended)
+            event: FlagEvent = FlagChanged(order, live, progress, ended_ramp, RevertKind.TIMER in ended)
             await self.teller.tell(connection, event, order.flag, order.environment, now)
         self.teller.on_told()
         return live
 
     async def _ramp(
-        self, connection: AsyncConnection, order: Order, after: FlagState, now: datetime
-    ) -> tuple[Progress | None, bool]:
-        """Take the ramp's step or let it end; answer how far it is, and whether another's ramp ended."""
+        self, connection: AsyncConnection, order: ChangeRequest, after: FlagState, now: datetime
+    ) -> tuple[RampProgress | None, bool]:
+        """Take the ramp's step or let it end; return how far it is, and whether another's ramp ended."""
         if order.ramp is None:
             return None, await ramp_records.end_live(connection, after, now)
-        if order.cause is Cause.RAMP:
+        if order.cause is ChangeCause.RAMP:
             return (await ramp_records.take_step(connection, order.ramp, after, now)).progress(), False
         await ramp_records.move(
             connection, order.ramp, to=RampState.WENT_BACK, since=RampState.RUNNING, now=now
@@ -184,31 +188,31 @@ class Recorder:
     async def _promise(
         self,
         connection: AsyncConnection,
-        order: Order,
+        order: ChangeRequest,
         difference: Difference,
         seen_after: timedelta | None,
         now: datetime,
-    ) -> Live:
+    ) -> ChangeApplied:
         """Keep what the change may have to be taken back to."""
         until = now + order.keep_for if order.keep_for else None
         back: dict[str, Any] = {"version": difference.after.version, "by": order.by, "since": now}
         if until is not None and order.keep_for is not None:
             warn_at = until - min(_MOST_WARNING, order.keep_for / 4)
-            timer = Promise(PromiseKind.TIMER, difference.before, **back, until=until, warn_at=warn_at)
+            timer = PendingRevert(RevertKind.TIMER, difference.before, **back, until=until, warn_at=warn_at)
             await promises.keep(connection, timer)
-        if order.cause is Cause.EXHAUSTED:
-            lowered = Promise(PromiseKind.LOWERED, difference.before, **back, service=order.service)
+        if order.cause is ChangeCause.EXHAUSTED:
+            lowered = PendingRevert(RevertKind.LOWERED, difference.before, **back, service=order.service)
             await promises.keep(connection, lowered)
         watched_until = None
         catalog = self.catalog()
         services = [one for one in owners(catalog, order.flag) if one.slos]
         raises = difference.direction is Direction.RAISES and is_protected(catalog, order.environment)
-        if services and raises and order.cause is not Cause.RAMP:
+        if services and raises and order.cause is not ChangeCause.RAMP:
             guard = guard_of(services)
             watched_until = now + guard.watch
             known = baseline(readings(services, self.latest))
-            watch = Promise(
-                PromiseKind.WATCH,
+            watch = PendingRevert(
+                RevertKind.WATCH,
                 difference.before,
                 **back,
                 service=services[0].name,
@@ -217,7 +221,7 @@ class Recorder:
                 baseline=known,
             )
             await promises.keep(connection, watch)
-        return Live(difference, seen_after, until, watched_until)
+        return ChangeApplied(difference, seen_after, until, watched_until)
 
 
 async def sight(connection: AsyncConnection, database: Database, state: FlagState, now: datetime) -> None:

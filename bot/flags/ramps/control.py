@@ -9,14 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot.flags.change_request import ApprovalAsked, Moved, NotOpen, OwnApproval, RampGoesOn, RampHeld
+from bot.flags.change_request import (
+    ApprovalRequested,
+    FlagMovedError,
+    NotPendingError,
+    OwnApprovalError,
+    RampPaused,
+    RampResumed,
+)
 from bot.flags.changes.event_publisher import in_steps, subject
-from bot.flags.changes.executor import APPROVAL_LASTS, Toggles
+from bot.flags.changes.executor import APPROVAL_LASTS, ChangeExecutor
 from bot.flags.ownership import channels, guard_of, is_protected, owners
 from bot.flags.ramp import HoldCause, Ramp, start_ramp
-from bot.flags.ramp_keeper import RampKeeper
+from bot.flags.ramp_keeper import RampWriter
 from bot.flags.records import ramps as ramp_records
-from bot.flags.records.ramps import KeptRamp, RampState
+from bot.flags.records.ramps import RampState, StoredRamp
 from bot.store import audit
 
 
@@ -24,11 +31,11 @@ class RampError(Exception):
     """A ramp was not started or steered. The message is fit for the person who asked."""
 
 
-class NoRamp(RampError):
+class NoRampError(RampError):
     """The flag has no ramp."""
 
 
-class NoWatcher(RampError):
+class NoGuardError(RampError):
     """Nothing could tell that a step hurts."""
 
 
@@ -41,10 +48,10 @@ class RampStarted:
     channel: str = ""
 
 
-class Ramps:
+class RampControl:
     """Starts ramps and steers them."""
 
-    def __init__(self, toggles: Toggles, keeper: RampKeeper) -> None:
+    def __init__(self, toggles: ChangeExecutor, keeper: RampWriter) -> None:
         self._toggles = toggles
         self._keeper = keeper
         self._database = keeper.database
@@ -69,7 +76,9 @@ class Ramps:
         catalog = self._toggles.catalog
         services = [one for one in owners(catalog, flag) if one.slos]
         if not services:
-            raise NoWatcher(f"no service with an SLO names {flag} among its flags, so nothing could watch it")
+            raise NoGuardError(
+                f"no service with an SLO names {flag} among its flags, so nothing could watch it"
+            )
         state = await self._toggles.backend.read(flag, environment)
         ramp = start_ramp(state, service=services[0].name, steps=steps, every=every, guard=guard_of(services))
         await self._toggles.require_open(flag)
@@ -87,86 +96,86 @@ class Ramps:
                 now=now,
             )
             if asks:
-                asked = ApprovalAsked(f"ramp:{id_}", words, by, reason, ramp.steps, every)
+                asked = ApprovalRequested(f"ramp:{id_}", words, by, reason, ramp.steps, every)
                 await self._teller.tell(connection, asked, flag, environment, now)
         self._teller.on_told()
         return RampStarted(ramp, words, channels(catalog, services)[0] if asks else "")
 
-    async def waiting(self, id_: int) -> KeptRamp:
-        """Answer the ramp that waits for approval; raises `NotOpen`."""
+    async def waiting(self, id_: int) -> StoredRamp:
+        """Return the ramp that waits for approval; raises `NotPendingError`."""
         async with self._database.reading() as connection:
             kept = await ramp_records.find(connection, id_)
         if kept is None or kept.state is not RampState.ASKED:
-            raise NotOpen("this was decided already")
+            raise NotPendingError("this was decided already")
         if self._clock.now() - kept.created_at > APPROVAL_LASTS:
-            raise NotOpen("this was asked more than a day ago; stop it and ask again")
+            raise NotPendingError("this was asked more than a day ago; stop it and ask again")
         return kept
 
-    async def approve(self, id_: int, by: str) -> KeptRamp:
+    async def approve(self, id_: int, by: str) -> StoredRamp:
         """Let a ramp begin, if the flag is still as it was shown; raises `ToggleError` and `FlagError`."""
         kept = await self.waiting(id_)
         if kept.by == by:
-            raise OwnApproval("an increase needs another person's approval")
+            raise OwnApprovalError("an increase needs another person's approval")
         ramp = kept.ramp
         found = await self._toggles.backend.read(ramp.flag, ramp.environment)
         if found.version != ramp.version:
             await self._keeper.end(kept, RampState.VOID, by, "the flag moved since this was shown")
-            raise Moved("the flag moved since this was shown", found)
+            raise FlagMovedError("the flag moved since this was shown", found)
         await self._toggles.require_open(ramp.flag)
         async with self._database.transaction() as connection:
             now, asked = self._clock.now(), RampState.ASKED
             if not await ramp_records.move(
                 connection, id_, to=RampState.RUNNING, since=asked, now=now, approved_by=by
             ):
-                raise NotOpen("somebody else was quicker")
+                raise NotPendingError("somebody else was quicker")
             what, words = subject(ramp.flag, ramp.environment), in_steps(ramp.before, ramp.steps)
             after = {"shown": words, "by": kept.by}
-            entry = audit.Entry(by, "ramp.approved", what, kept.reason, ramp.service, None, after)
+            entry = audit.AuditEntry(by, "ramp.approved", what, kept.reason, ramp.service, None, after)
             await audit.record(connection, entry, now)
         return replace(kept, approved_by=by, state=RampState.RUNNING)
 
-    async def decline(self, id_: int, by: str) -> KeptRamp:
-        """End a ramp before it begins; raises `NotOpen`."""
+    async def decline(self, id_: int, by: str) -> StoredRamp:
+        """End a ramp before it begins; raises `NotPendingError`."""
         kept = await self.waiting(id_)
         await self._keeper.end(kept, RampState.DECLINED, by, "declined")
         return kept
 
-    async def stop(self, flag: str, environment: str, by: str) -> KeptRamp:
-        """End the flag's ramp where it is; raises `NoRamp`."""
+    async def stop(self, flag: str, environment: str, by: str) -> StoredRamp:
+        """End the flag's ramp where it is; raises `NoRampError`."""
         kept = await self._live(flag, environment)
         await self._keeper.end(kept, RampState.STOPPED, by, "stopped by hand")
         return kept
 
-    async def hold(self, flag: str, environment: str, by: str) -> KeptRamp:
-        """Let the ramp wait until somebody lets it go on; raises `NoRamp` and `NotOpen`."""
+    async def hold(self, flag: str, environment: str, by: str) -> StoredRamp:
+        """Let the ramp wait until somebody lets it go on; raises `NoRampError` and `NotPendingError`."""
         kept = await self._live(flag, environment)
         if kept.ramp.held_by is not None:
-            raise NoRamp(f"the ramp of {flag} is held already")
-        held = RampHeld(by, "held by hand", kept.progress(), goes_on=False)
+            raise NoRampError(f"the ramp of {flag} is held already")
+        held = RampPaused(by, "held by hand", kept.progress(), goes_on=False)
         await self._keeper.steer(kept, by, (HoldCause.PERSON, "held by hand"), held)
         return kept
 
-    async def go(self, flag: str, environment: str, by: str) -> KeptRamp:
-        """Let a ramp that a person holds go on; raises `NoRamp` and `NotOpen`."""
+    async def go(self, flag: str, environment: str, by: str) -> StoredRamp:
+        """Let a ramp that a person holds go on; raises `NoRampError` and `NotPendingError`."""
         kept = await self._live(flag, environment)
         if kept.ramp.held_by is None:
             why = f"it waits because {kept.told[1]}, and goes on by itself" if kept.told else "it is not held"
-            raise NoRamp(f"nobody holds the ramp of {flag}: {why}")
-        await self._keeper.steer(kept, None, None, RampGoesOn(by, kept.progress()))
+            raise NoRampError(f"nobody holds the ramp of {flag}: {why}")
+        await self._keeper.steer(kept, None, None, RampResumed(by, kept.progress()))
         return kept
 
-    async def live(self, flag: str, environment: str) -> KeptRamp | None:
-        """Answer the flag's ramp, None where it has none."""
+    async def live(self, flag: str, environment: str) -> StoredRamp | None:
+        """Return the flag's ramp, None where it has none."""
         async with self._database.reading() as connection:
             return await ramp_records.live(connection, flag, environment)
 
-    async def running(self) -> Sequence[KeptRamp]:
-        """Answer every ramp that takes steps or waits to, oldest first."""
+    async def running(self) -> Sequence[StoredRamp]:
+        """Return every ramp that takes steps or waits to, oldest first."""
         async with self._database.reading() as connection:
             return await ramp_records.running(connection)
 
-    async def _live(self, flag: str, environment: str) -> KeptRamp:
+    async def _live(self, flag: str, environment: str) -> StoredRamp:
         kept = await self.live(flag, environment)
         if kept is None:
-            raise NoRamp(f"there is no ramp of {flag} in {environment}")
+            raise NoRampError(f"there is no ramp of {flag} in {environment}")
         return kept

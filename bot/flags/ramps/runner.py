@@ -9,50 +9,52 @@ from typing import assert_never
 
 import structlog
 
-from bot.flags.backend import Conflict, FlagError, OutcomeUnknown
+from bot.flags.backend import BackendOutcomeUnknownError, FlagConflictError, FlagError
 from bot.flags.change import Restore, SetExposure
 from bot.flags.change_request import (
-    Cause,
-    NotBroughtBack,
-    Order,
-    RampGoesOn,
-    RampHeld,
-    ToggleError,
+    ChangeCause,
+    ChangeRequest,
+    FlagChangeError,
+    RampPaused,
+    RampResumed,
+    RevertFailed,
     change_name,
 )
-from bot.flags.changes.executor import Toggles
+from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.flag import FlagState, exposure_in_words
 from bot.flags.ownership import Latest, owners, readings
 from bot.flags.ramp import (
-    Abandon,
-    Finish,
-    GoBack,
-    Held,
+    AbandonRamp,
+    FinishRamp,
     HoldCause,
     Move,
-    NoteTaken,
+    Paused,
     Ramp,
-    Take,
-    Wait,
+    RecordStepTaken,
+    RevertRamp,
+    TakeStep,
+    WaitUntil,
     decide_move,
 )
-from bot.flags.ramp_keeper import RampKeeper
+from bot.flags.ramp_keeper import RampWriter
 from bot.flags.records import ramps as ramp_records
-from bot.flags.records.ramps import KeptRamp, RampState
+from bot.flags.records.ramps import RampState, StoredRamp
 from bot.freezes.hold import GOVERNOR
-from bot.freezes.status import Overview
+from bot.freezes.status import StatusReader
 from bot.freezes.verdict import Change, Verdict
 
 log = structlog.get_logger(__name__)
 
-_PASSING = (Conflict, OutcomeUnknown)
+_PASSING = (FlagConflictError, BackendOutcomeUnknownError)
 _RETRY = timedelta(seconds=15)
 
 
 class RampRunner:
     """Moves ramps. `latest` answers the budgets as of a service's last evaluation."""
 
-    def __init__(self, toggles: Toggles, keeper: RampKeeper, overview: Overview, latest: Latest) -> None:
+    def __init__(
+        self, toggles: ChangeExecutor, keeper: RampWriter, overview: StatusReader, latest: Latest
+    ) -> None:
         self._toggles = toggles
         self._keeper = keeper
         self._overview = overview
@@ -70,14 +72,14 @@ class RampRunner:
             if not waits and (is_due or one.ramp.begun or not services.isdisjoint(evaluated)):
                 await self._move_safely(one, now)
 
-    async def _move_safely(self, kept: KeptRamp, now: datetime) -> None:
+    async def _move_safely(self, kept: StoredRamp, now: datetime) -> None:
         try:
             await self._move(kept, now)
-        except (FlagError, ToggleError) as error:
+        except (FlagError, FlagChangeError) as error:
             log.warning("ramp_step_failed", flag=kept.ramp.flag, error=str(error))
             await self._stumble(kept, error, now)
 
-    async def _move(self, kept: KeptRamp, now: datetime) -> None:
+    async def _move(self, kept: StoredRamp, now: datetime) -> None:
         ramp = kept.ramp
         services = owners(self._overview.catalog, ramp.flag)
         burns = readings(services, self._latest)
@@ -90,61 +92,63 @@ class RampRunner:
         state = await self._toggles.backend.read(ramp.flag, ramp.environment)
         await self._carry_out(kept, decide_move(ramp, state, verdict, burns, now), now)
 
-    async def _carry_out(self, kept: KeptRamp, move: Move, now: datetime) -> None:
+    async def _carry_out(self, kept: StoredRamp, move: Move, now: datetime) -> None:
         match move:
-            case Wait() | Take() if kept.told is not None:
-                await self._keeper.steer(kept, kept.ramp.held_by, None, RampGoesOn(GOVERNOR, kept.progress()))
-            case Wait():
+            case WaitUntil() | TakeStep() if kept.told is not None:
+                await self._keeper.steer(
+                    kept, kept.ramp.held_by, None, RampResumed(GOVERNOR, kept.progress())
+                )
+            case WaitUntil():
                 pass
-            case Take(share, version):
+            case TakeStep(share, version):
                 await self._take(kept, share, version, now)
-            case NoteTaken(after):
+            case RecordStepTaken(after):
                 await self._toggles.settle_step(kept.id, after)
-            case Held(cause, why):
+            case Paused(cause, why):
                 if kept.told is None or kept.told[0] != cause:
                     goes_on = cause is not HoldCause.PERSON
-                    held = RampHeld(GOVERNOR, why, kept.progress(), goes_on)
+                    held = RampPaused(GOVERNOR, why, kept.progress(), goes_on)
                     await self._keeper.steer(kept, kept.ramp.held_by, (cause, why), held)
-            case GoBack(evidence, to):
+            case RevertRamp(evidence, to):
                 await self._go_back(kept, evidence.words, to)
-            case Finish():
+            case FinishRamp():
                 async with self._keeper.database.transaction() as connection:
                     done, running = RampState.DONE, RampState.RUNNING
                     await ramp_records.move(connection, kept.id, to=done, since=running, now=now)
-            case Abandon(found):
+            case AbandonRamp(found):
                 await self._toggles.settle_step(kept.id, None)
                 why = f"somebody else changed the flag, it is {exposure_in_words(found)} now"
                 await self._keeper.end(kept, RampState.STOPPED, GOVERNOR, why)
             case _:
                 assert_never(move)
 
-    async def _take(self, kept: KeptRamp, share: float, version: str, now: datetime) -> None:
+    async def _take(self, kept: StoredRamp, share: float, version: str, now: datetime) -> None:
         ramp = kept.ramp
         await self._toggles.settle_step(kept.id, None)
-        order = Order(
+        order = ChangeRequest(
             ramp.flag,
             ramp.environment,
             SetExposure(share),
             GOVERNOR,
             f"step {ramp.taken + 1} of {len(ramp.steps)} of the ramp asked for by {kept.by}: {kept.reason}",
             f"ramp:{kept.id}:{ramp.taken + 1}:{now.timestamp():.6f}",
-            cause=Cause.RAMP,
+            cause=ChangeCause.RAMP,
             version=version,
             approved_by=kept.approved_by,
             ramp=kept.id,
         )
         await self._toggles.order(order)
 
-    async def _go_back(self, kept: KeptRamp, evidence: str, to: FlagState) -> None:
+    async def _go_back(self, kept: StoredRamp, evidence: str, to: FlagState) -> None:
         ramp = kept.ramp
-        order = Order(
+        order = ChangeRequest(
             ramp.flag,
             ramp.environment,
             Restore(to),
             GOVERNOR,
             evidence,
             f"ramp:{kept.id}:back",
-            cause=Cause.GUARD,
+            cause=ChangeCause.GUARD,
             version=ramp.version,
             ramp=kept.id,
             service=ramp.service,
@@ -156,17 +160,17 @@ class RampRunner:
                 raise
             await self._cannot_go_back(kept, to, evidence, str(error))
 
-    async def _cannot_go_back(self, kept: KeptRamp, to: FlagState, evidence: str, why: str) -> None:
+    async def _cannot_go_back(self, kept: StoredRamp, to: FlagState, evidence: str, why: str) -> None:
         now, ramp, keeper = self._keeper.clock.now(), kept.ramp, self._keeper
         async with keeper.database.transaction() as connection:
             await ramp_records.move(
                 connection, kept.id, to=RampState.STOPPED, since=RampState.RUNNING, now=now
             )
-            left = NotBroughtBack(Cause.GUARD, to, evidence, why, tries_again=False)
+            left = RevertFailed(ChangeCause.GUARD, to, evidence, why, tries_again=False)
             await keeper.teller.tell(connection, left, ramp.flag, ramp.environment, now)
         keeper.teller.on_told()
 
-    async def _stumble(self, kept: KeptRamp, error: FlagError | ToggleError, now: datetime) -> None:
+    async def _stumble(self, kept: StoredRamp, error: FlagError | FlagChangeError, now: datetime) -> None:
         """Try again later, or stop where trying again cannot help."""
         # A conflict is looked at again: the rules tell somebody else's change from this ramp's own.
         if isinstance(error, FlagError) and not (error.retryable or isinstance(error, _PASSING)):
@@ -176,7 +180,7 @@ class RampRunner:
             await ramp_records.put_off(connection, kept.id, now + _RETRY)
 
     async def _verdict(self, services: Sequence[str], ramp: Ramp) -> Verdict | None:
-        """Answer the first no among the services' verdicts, else a yes; None where there is no service."""
+        """Return the first no among the services' verdicts, else a yes; None where there is no service."""
         verdict = None
         for name in services:
             verdict = await self._overview.verdict(name, Change(id=change_name(ramp.flag)))

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.flags.backend import Plan
+from bot.flags.backend import ChangePlan
 from bot.flags.change import Difference, change_as_json, change_from_json, state_from_json
-from bot.flags.change_request import AlreadyRequested, Busy, Cause, Order
+from bot.flags.change_request import ChangeCause, ChangeInProgressError, ChangeRequest, DuplicateChangeError
 from bot.flags.flag import FlagState
 from bot.store.database import Database
 from bot.store.tables.flags import flag_changes as rows
@@ -33,11 +33,11 @@ class ChangeState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class KeptChange:
+class StoredChange:
     """A change as it lies in the store. `difference` is planned until it is done, then what came about."""
 
     id: int
-    order: Order
+    order: ChangeRequest
     state: ChangeState
     version: str
     difference: Difference
@@ -47,13 +47,13 @@ class KeptChange:
 async def write_down(
     connection: AsyncConnection,
     database: Database,
-    order: Order,
-    plan: Plan,
+    order: ChangeRequest,
+    plan: ChangePlan,
     *,
     state: ChangeState,
     now: datetime,
 ) -> int:
-    """Write a new change down; raises `AlreadyRequested`, and `Busy` while another one is being sent."""
+    """Insert a new change; raises `DuplicateChangeError`, `ChangeInProgressError` while one is being sent."""
     values = {
         "request": order.request,
         "flag": order.flag,
@@ -79,14 +79,14 @@ async def write_down(
         return int(id_)
     repeated = await connection.execute(select(rows.c.id).where(rows.c.request == order.request))
     if repeated.first() is not None:
-        raise AlreadyRequested(f"this request changed {order.flag} before")
-    raise Busy(f"another change of {order.flag} in {order.environment} is on its way")
+        raise DuplicateChangeError(f"this request changed {order.flag} before")
+    raise ChangeInProgressError(f"another change of {order.flag} in {order.environment} is on its way")
 
 
 async def move(
     connection: AsyncConnection, id_: int, *, to: ChangeState, since: ChangeState, **values: Any
 ) -> bool:
-    """Let a change go from one state to another; answer whether it was in the first.
+    """Let a change go from one state to another; return whether it was in the first.
 
     A change that failed gives its request's name back: it may be tried again.
     """
@@ -98,20 +98,20 @@ async def move(
     return moved.rowcount == 1
 
 
-async def find(connection: AsyncConnection, id_: int) -> KeptChange | None:
-    """Answer the change with that number."""
+async def find(connection: AsyncConnection, id_: int) -> StoredChange | None:
+    """Return the change with that number."""
     row = (await connection.execute(select(rows).where(rows.c.id == id_))).one_or_none()
     return None if row is None else _kept(row)
 
 
-async def on_their_way(connection: AsyncConnection) -> Sequence[KeptChange]:
-    """Answer the changes of which nobody has written down what became of them."""
+async def on_their_way(connection: AsyncConnection) -> Sequence[StoredChange]:
+    """Return the changes of which nobody has written down what became of them."""
     query = select(rows).where(rows.c.state == ChangeState.SENDING).order_by(rows.c.id)
     return [_kept(row) for row in await connection.execute(query)]
 
 
-async def last_done(connection: AsyncConnection, flag: str, environment: str) -> KeptChange | None:
-    """Answer the bot's last change of the flag."""
+async def last_done(connection: AsyncConnection, flag: str, environment: str) -> StoredChange | None:
+    """Return the bot's last change of the flag."""
     mine = (rows.c.flag == flag) & (rows.c.environment == environment) & (rows.c.state == ChangeState.DONE)
     query = select(rows).where(mine).order_by(rows.c.settled_at.desc(), rows.c.id.desc()).limit(1)
     row = (await connection.execute(query)).one_or_none()
@@ -123,15 +123,15 @@ def state_as_json(state: FlagState) -> dict[str, Any]:
     return asdict(state)
 
 
-def _kept(row: Row[Any]) -> KeptChange:
-    order = Order(
+def _kept(row: Row[Any]) -> StoredChange:
+    order = ChangeRequest(
         row.flag,
         row.environment,
         change_from_json(row.change),
         row.by,
         row.reason,
         row.request or "",
-        cause=Cause(row.cause),
+        cause=ChangeCause(row.cause),
         version=row.version,
         approved_by=row.approved_by,
         keep_for=timedelta(seconds=row.keep_for) if row.keep_for else None,
@@ -140,4 +140,4 @@ def _kept(row: Row[Any]) -> KeptChange:
         service=row.service,
     )
     difference = Difference(state_from_json(row.before), state_from_json(row.after))
-    return KeptChange(row.id, order, ChangeState(row.state), row.version, difference, row.created_at)
+    return StoredChange(row.id, order, ChangeState(row.state), row.version, difference, row.created_at)

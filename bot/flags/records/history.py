@@ -6,8 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.flags.changes.event_publisher import subject
-from bot.flags.records.reverts import Promise, PromiseKind, open_promises
-from bot.store.audit import Entry, Row
+from bot.flags.records.reverts import PendingRevert, RevertKind, open_promises
+from bot.store.audit import AuditEntry, AuditRow
 from bot.store.tables.core import audit as rows
 
 MOST_HISTORY = 300
@@ -15,24 +15,24 @@ MOST_HISTORY = 300
 
 async def history(
     connection: AsyncConnection, flag: str, environment: str, limit: int = MOST_HISTORY
-) -> Sequence[Row]:
-    """Answer the audit log's last rows on the flag, the newest first."""
+) -> Sequence[AuditRow]:
+    """Return the audit log's last rows on the flag, the newest first."""
     query = select(rows).where(rows.c.subject == subject(flag, environment)).order_by(rows.c.id.desc())
     return [
-        Row(
+        AuditRow(
             row.id,
             row.at,
-            Entry(row.actor, row.action, row.subject, row.reason, row.service, row.before, row.after),
+            AuditEntry(row.actor, row.action, row.subject, row.reason, row.service, row.before, row.after),
         )
         for row in await connection.execute(query.limit(limit))
     ]
 
 
-async def promises_on(connection: AsyncConnection, flag: str, environment: str) -> Sequence[Promise]:
-    """Answer the states of the flag that may come back by themselves."""
+async def promises_on(connection: AsyncConnection, flag: str, environment: str) -> Sequence[PendingRevert]:
+    """Return the states of the flag that may come back by themselves."""
     return [
         promise
-        for kind in PromiseKind
+        for kind in RevertKind
         for promise in await open_promises(connection, kind)
         if (promise.state.flag, promise.state.environment) == (flag, environment)
     ]

@@ -10,7 +10,7 @@ from sqlalchemy import Row, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.flags.change import state_from_json
-from bot.flags.change_request import AlreadyRequested, Busy, Cause, Progress
+from bot.flags.change_request import ChangeCause, ChangeInProgressError, DuplicateChangeError, RampProgress
 from bot.flags.flag import FlagState
 from bot.flags.guard import Guard
 from bot.flags.ramp import HoldCause, Ramp
@@ -33,7 +33,7 @@ class RampState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class KeptRamp:
+class StoredRamp:
     """A ramp as it lies in the store. `told` is the hold that the channel knows of."""
 
     id: int
@@ -46,11 +46,11 @@ class KeptRamp:
     told: tuple[str, str] | None = None
     retry_at: datetime | None = None
 
-    def progress(self) -> Progress:
-        """Answer how far it is."""
+    def progress(self) -> RampProgress:
+        """Return how far it is."""
         ramp = self.ramp
         due = self.created_at if ramp.taken_at is None else ramp.taken_at + ramp.every
-        return Progress(ramp.taken, len(ramp.steps), ramp.next_share, due)
+        return RampProgress(ramp.taken, len(ramp.steps), ramp.next_share, due)
 
 
 async def write_down(
@@ -64,7 +64,7 @@ async def write_down(
     request: str,
     now: datetime,
 ) -> int:
-    """Write a new ramp down; raises `AlreadyRequested`, and `Busy` while the flag has another one."""
+    """Insert a new ramp; raises `DuplicateChangeError`, `ChangeInProgressError` while the flag has one."""
     values = {
         "request": request,
         "flag": ramp.flag,
@@ -88,18 +88,18 @@ async def write_down(
         return int(id_)
     repeated = await connection.execute(select(rows.c.id).where(rows.c.request == request))
     if repeated.first() is not None:
-        raise AlreadyRequested(f"this request gave {ramp.flag} a ramp before")
-    raise Busy(f"there is a ramp of {ramp.flag} in {ramp.environment} already")
+        raise DuplicateChangeError(f"this request gave {ramp.flag} a ramp before")
+    raise ChangeInProgressError(f"there is a ramp of {ramp.flag} in {ramp.environment} already")
 
 
-async def find(connection: AsyncConnection, id_: int) -> KeptRamp | None:
-    """Answer the ramp with that number."""
+async def find(connection: AsyncConnection, id_: int) -> StoredRamp | None:
+    """Return the ramp with that number."""
     row = (await connection.execute(select(rows).where(rows.c.id == id_))).one_or_none()
     return None if row is None else await _kept(connection, row)
 
 
-async def live(connection: AsyncConnection, flag: str, environment: str) -> KeptRamp | None:
-    """Answer the ramp of the flag that has not ended."""
+async def live(connection: AsyncConnection, flag: str, environment: str) -> StoredRamp | None:
+    """Return the ramp of the flag that has not ended."""
     query = select(rows).where(
         rows.c.flag == flag, rows.c.environment == environment, rows.c.ended_at.is_(None)
     )
@@ -107,8 +107,8 @@ async def live(connection: AsyncConnection, flag: str, environment: str) -> Kept
     return None if row is None else await _kept(connection, row)
 
 
-async def running(connection: AsyncConnection) -> Sequence[KeptRamp]:
-    """Answer every ramp that takes steps or waits to, oldest first."""
+async def running(connection: AsyncConnection) -> Sequence[StoredRamp]:
+    """Return every ramp that takes steps or waits to, oldest first."""
     query = select(rows).where(rows.c.state == RampState.RUNNING).order_by(rows.c.id)
     return [await _kept(connection, row) for row in await connection.execute(query)]
 
@@ -116,7 +116,7 @@ async def running(connection: AsyncConnection) -> Sequence[KeptRamp]:
 async def move(
     connection: AsyncConnection, id_: int, *, to: RampState, since: RampState, now: datetime, **values: Any
 ) -> bool:
-    """Let a ramp go from one state to another; answer whether it was in the first."""
+    """Let a ramp go from one state to another; return whether it was in the first."""
     if to is not RampState.RUNNING:
         values["ended_at"] = now
     moved = await connection.execute(
@@ -125,8 +125,8 @@ async def move(
     return moved.rowcount == 1
 
 
-async def take_step(connection: AsyncConnection, id_: int, after: FlagState, now: datetime) -> KeptRamp:
-    """Write down that the next step was taken, and answer the ramp as it is then."""
+async def take_step(connection: AsyncConnection, id_: int, after: FlagState, now: datetime) -> StoredRamp:
+    """Write down that the next step was taken, and return the ramp as it is then."""
     kept = await find(connection, id_)
     if kept is None:
         raise LookupError(f"there is no ramp {id_}")
@@ -146,7 +146,7 @@ async def note_hold(connection: AsyncConnection, id_: int, hold: tuple[HoldCause
 
 
 async def hold_by(connection: AsyncConnection, id_: int, person: str | None, *, since: str | None) -> bool:
-    """Let a person hold the ramp, or nobody any more; answer whether it was held by `since` until now."""
+    """Let a person hold the ramp, or nobody any more; return whether it was held by `since` until now."""
     of_ramp = (rows.c.id == id_) & rows.c.held_by.is_not_distinct_from(since)
     held = await connection.execute(update(rows).where(of_ramp).values(held_by=person))
     return held.rowcount == 1
@@ -158,7 +158,7 @@ async def put_off(connection: AsyncConnection, id_: int, until: datetime) -> Non
 
 
 async def end_live(connection: AsyncConnection, state: FlagState, now: datetime) -> bool:
-    """End the flag's ramp because the flag was changed by other means; answer whether there was one."""
+    """End the flag's ramp because the flag was changed by other means; return whether there was one."""
     of_flag = (rows.c.flag == state.flag) & (rows.c.environment == state.environment)
     ended = await connection.execute(
         update(rows)
@@ -168,8 +168,8 @@ async def end_live(connection: AsyncConnection, state: FlagState, now: datetime)
     return ended.rowcount > 0
 
 
-async def _kept(connection: AsyncConnection, row: Row[Any]) -> KeptRamp:
-    of_step = (flag_changes.c.ramp_id == row.id) & (flag_changes.c.cause == Cause.RAMP)
+async def _kept(connection: AsyncConnection, row: Row[Any]) -> StoredRamp:
+    of_step = (flag_changes.c.ramp_id == row.id) & (flag_changes.c.cause == ChangeCause.RAMP)
     on_its_way = select(exists().where(of_step, flag_changes.c.state == ChangeState.SENDING))
     ramp = Ramp(
         row.flag,
@@ -186,7 +186,7 @@ async def _kept(connection: AsyncConnection, row: Row[Any]) -> KeptRamp:
         held_by=row.held_by,
     )
     told = (row.hold_cause, row.hold_why) if row.hold_cause else None
-    return KeptRamp(
+    return StoredRamp(
         row.id,
         ramp,
         RampState(row.state),

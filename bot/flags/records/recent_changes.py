@@ -26,7 +26,7 @@ class ChangedFlag:
     by: str
 
 
-class Lately:
+class RecentChanges:
     """Answers from what is written down; it asks no flag system."""
 
     def __init__(self, database: Database, catalog: Callable[[], Catalog]) -> None:
@@ -34,7 +34,7 @@ class Lately:
         self._catalog = catalog
 
     async def of(self, services: Collection[str], since: datetime) -> Sequence[ChangedFlag]:
-        """Answer the flags of the services that are on and were changed since a time, the last first."""
+        """Return the flags of the services that are on and were changed since a time, the last first."""
         known = self._catalog().services
         named = {flag for name in services if name in known for flag in known[name].flags}
         if not named:

@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.flags.change import state_from_json
 from bot.flags.flag import FlagState
-from bot.flags.guard import Guard, Watch
+from bot.flags.guard import Guard, GuardWatch
 from bot.flags.records.changes import state_as_json
 from bot.store.tables.flags import flag_promises as rows
 
 
-class PromiseKind(StrEnum):
+class RevertKind(StrEnum):
     """When the state is to come back."""
 
     WATCH = "watch"
@@ -31,10 +31,10 @@ class PromiseKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class PendingRevert:
     """A recorded state and when it comes back. `until` ends a watch and a timer, `warn_at` announces that."""
 
-    kind: PromiseKind
+    kind: RevertKind
     state: FlagState
     version: str
     by: str
@@ -49,16 +49,16 @@ class Promise:
     retry_at: datetime | None = None
 
     def waits(self, now: datetime) -> bool:
-        """Tell whether it could not be kept and is not yet to be tried again."""
+        """Return whether it could not be kept and is not yet to be tried again."""
         return self.retry_at is not None and now < self.retry_at
 
     @property
-    def watch(self) -> Watch:
+    def watch(self) -> GuardWatch:
         """The same, as the guard's rules read it; raises ValueError for a promise of another kind."""
         if self.guard is None:
             raise ValueError(f"promise {self.id} is no watch")
         state = self.state
-        return Watch(
+        return GuardWatch(
             state.flag,
             state.environment,
             self.service or "",
@@ -70,7 +70,7 @@ class Promise:
         )
 
 
-async def keep(connection: AsyncConnection, promise: Promise) -> None:
+async def keep(connection: AsyncConnection, promise: PendingRevert) -> None:
     """Write a promise down."""
     guard = promise.guard
     await connection.execute(
@@ -93,17 +93,17 @@ async def keep(connection: AsyncConnection, promise: Promise) -> None:
 
 
 async def open_promises(
-    connection: AsyncConnection, kind: PromiseKind, service: str | None = None
-) -> Sequence[Promise]:
-    """Answer the promises of a kind that have not ended, oldest first."""
+    connection: AsyncConnection, kind: RevertKind, service: str | None = None
+) -> Sequence[PendingRevert]:
+    """Return the promises of a kind that have not ended, oldest first."""
     query = select(rows).where(rows.c.ended_at.is_(None), rows.c.kind == kind).order_by(rows.c.id)
     if service is not None:
         query = query.where(rows.c.service == service)
     return [_promise(row) for row in await connection.execute(query)]
 
 
-async def end(connection: AsyncConnection, promise: Promise, outcome: str, now: datetime) -> bool:
-    """End a promise; answer whether it had not ended before."""
+async def end(connection: AsyncConnection, promise: PendingRevert, outcome: str, now: datetime) -> bool:
+    """End a promise; return whether it had not ended before."""
     ended = await connection.execute(
         update(rows)
         .where(rows.c.id == promise.id, rows.c.ended_at.is_(None))
@@ -114,8 +114,8 @@ async def end(connection: AsyncConnection, promise: Promise, outcome: str, now: 
 
 async def end_others(
     connection: AsyncConnection, state: FlagState, kept: int | None, now: datetime
-) -> Sequence[PromiseKind]:
-    """End every promise on the flag because the bot has changed it; answer the kinds of those that ended.
+) -> Sequence[RevertKind]:
+    """End every promise on the flag because the bot has changed it; return the kinds of those that ended.
 
     `kept` is the promise that this change has kept.
     """
@@ -125,31 +125,31 @@ async def end_others(
     for id_, _ in found:
         outcome = "kept" if id_ == kept else "superseded"
         await connection.execute(update(rows).where(rows.c.id == id_).values(ended_at=now, outcome=outcome))
-    return [PromiseKind(kind) for id_, kind in found if id_ != kept]
+    return [RevertKind(kind) for id_, kind in found if id_ != kept]
 
 
-async def put_off(connection: AsyncConnection, promise: Promise, problem: str, until: datetime) -> bool:
-    """Write down that it could not be kept yet; answer whether this problem is new."""
+async def put_off(connection: AsyncConnection, promise: PendingRevert, problem: str, until: datetime) -> bool:
+    """Write down that it could not be kept yet; return whether this problem is new."""
     await connection.execute(
         update(rows).where(rows.c.id == promise.id).values(problem=problem, retry_at=until)
     )
     return promise.problem != problem
 
 
-async def warned(connection: AsyncConnection, promise: Promise) -> bool:
-    """Write down that its end was announced; answer whether it was not before."""
+async def warned(connection: AsyncConnection, promise: PendingRevert) -> bool:
+    """Write down that its end was announced; return whether it was not before."""
     done = await connection.execute(
         update(rows).where(rows.c.id == promise.id, rows.c.warn_at.is_not(None)).values(warn_at=None)
     )
     return done.rowcount == 1
 
 
-def _promise(row: Row[Any]) -> Promise:
+def _promise(row: Row[Any]) -> PendingRevert:
     guard = None
     if row.guard_burn is not None:
         guard = Guard(row.guard_burn, timedelta(seconds=row.guard_watch))
-    return Promise(
-        PromiseKind(row.kind),
+    return PendingRevert(
+        RevertKind(row.kind),
         state_from_json(row.state),
         row.version,
         row.by,

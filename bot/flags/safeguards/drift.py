@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.clock import Clock
 from bot.flags.backend import FlagError
 from bot.flags.change import Difference, state_from_json
-from bot.flags.change_request import Drifted
-from bot.flags.changes.event_publisher import Teller
-from bot.flags.changes.executor import Toggles
+from bot.flags.change_request import FlagDrifted
+from bot.flags.changes.event_publisher import EventPublisher
+from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.changes.recorder import sight
 from bot.flags.flag import FlagState
 from bot.flags.ownership import owners
 from bot.flags.records.changes import on_their_way
-from bot.freezes.hold_registry import Freezer
+from bot.freezes.hold_registry import HoldRegistry
 from bot.store.database import Database
 from bot.store.tables.flags import flag_sightings as rows
 
@@ -27,11 +27,16 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY = timedelta(seconds=60)
 
 
-class Drift:
+class DriftDetector:
     """Looks at the flags that services name, in every environment."""
 
     def __init__(
-        self, toggles: Toggles, freezer: Freezer, database: Database, teller: Teller, clock: Clock
+        self,
+        toggles: ChangeExecutor,
+        freezer: HoldRegistry,
+        database: Database,
+        teller: EventPublisher,
+        clock: Clock,
     ) -> None:
         self._toggles = toggles
         self._freezer = freezer
@@ -77,7 +82,7 @@ class Drift:
             known = await self._known(connection, state, began)
             await sight(connection, self._database, state, began)
             if known is not None and _differs(known, state):
-                drifted = Drifted(Difference(known, state), who, bool(frozen))
+                drifted = FlagDrifted(Difference(known, state), who, bool(frozen))
                 await self._teller.tell(connection, drifted, state.flag, state.environment, began)
         self._teller.on_told()
 
@@ -92,7 +97,7 @@ class Drift:
         return state if row.seen_at > began else state_from_json(row.state)
 
     async def _is_mine(self, connection: AsyncConnection, state: FlagState, began: datetime) -> bool:
-        """Tell whether the bot itself is changing the flag, or has just done so."""
+        """Return whether the bot itself is changing the flag, or has just done so."""
         where = (state.flag, state.environment)
         if any((one.order.flag, one.order.environment) == where for one in await on_their_way(connection)):
             return True

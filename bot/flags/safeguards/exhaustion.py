@@ -9,27 +9,27 @@ from bot.catalog.catalog import Service
 from bot.clock import Clock
 from bot.flags.backend import FlagError
 from bot.flags.change import Kill
-from bot.flags.change_request import Cause, Order, ToggleError
-from bot.flags.changes.executor import Toggles
+from bot.flags.change_request import ChangeCause, ChangeRequest, FlagChangeError
+from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.ownership import Latest, find_environment
 from bot.flags.records import reverts as promises
-from bot.flags.records.reverts import PromiseKind
-from bot.flags.safeguards.reverter import BringBack
+from bot.flags.records.reverts import RevertKind
+from bot.flags.safeguards.reverter import Reverter
 from bot.freezes.hold import GOVERNOR, HoldKind
-from bot.freezes.hold_registry import Freezer
+from bot.freezes.hold_registry import HoldRegistry
 from bot.store.database import Database
 
 log = structlog.get_logger(__name__)
 
 
-class Lowering:
+class ExhaustionSafeguard:
     """Looks after the flags that a policy's `lowerWhenExhausted` names, in the default environment."""
 
     def __init__(
         self,
-        toggles: Toggles,
-        bring_back: BringBack,
-        freezer: Freezer,
+        toggles: ChangeExecutor,
+        bring_back: Reverter,
+        freezer: HoldRegistry,
         *,
         database: Database,
         clock: Clock,
@@ -47,7 +47,7 @@ class Lowering:
         if not evaluated:
             return
         async with self._database.reading() as connection:
-            lowered = await promises.open_promises(connection, PromiseKind.LOWERED)
+            lowered = await promises.open_promises(connection, RevertKind.LOWERED)
         frozen = {hold.service for hold in await self._freezer.holds(self._clock.now())}
         # Of the many services that are open and have nothing lowered, nothing more is asked.
         for name in frozen.union(promise.service or "" for promise in lowered).intersection(evaluated):
@@ -66,20 +66,20 @@ class Lowering:
 
     async def _lower(self, service: Service, flag: str, budget: Budget, hold: int) -> None:
         environment = find_environment(self._toggles.catalog, None).name
-        order = Order(
+        order = ChangeRequest(
             flag,
             environment,
             Kill(),
             GOVERNOR,
             f"the {budget.slo.name} budget of {service.name} is exhausted",
             f"hold:{hold}:{flag}",
-            cause=Cause.EXHAUSTED,
+            cause=ChangeCause.EXHAUSTED,
             service=service.name,
         )
         try:
             if not (await self._toggles.backend.read(flag, environment)).is_off:
                 await self._toggles.order(order)
-        except ToggleError as error:
+        except FlagChangeError as error:
             log.debug("flag_not_lowered_again", flag=flag, error=str(error))
         except FlagError as error:
             log.warning("flag_not_lowered", flag=flag, error=str(error))
@@ -87,15 +87,15 @@ class Lowering:
     async def _restore(self, service: Service) -> None:
         now = self._clock.now()
         async with self._database.reading() as connection:
-            lowered = await promises.open_promises(connection, PromiseKind.LOWERED, service.name)
+            lowered = await promises.open_promises(connection, RevertKind.LOWERED, service.name)
         for promise in lowered:
             if not promise.waits(now):
                 why = f"{service.name} is open again"
-                await self._bring_back(promise, Cause.RECOVERED, why)
+                await self._bring_back(promise, ChangeCause.RECOVERED, why)
 
 
 def _risky(service: Service, budgets: Collection[Budget]) -> list[tuple[str, Budget]]:
-    """Answer the flags to lower, with the exhausted budget that each is lowered for."""
+    """Return the flags to lower, with the exhausted budget that each is lowered for."""
     found: dict[str, Budget] = {}
     for budget in budgets:
         policy = service.policy_for(budget.slo)

@@ -11,22 +11,24 @@ import structlog
 
 from bot.catalog.catalog import Service
 from bot.flags.backend import FlagError
-from bot.flags.change_request import Cause
-from bot.flags.changes.executor import Toggles
-from bot.flags.guard import Blind, OutOfHand, Passed, RollBack, StillWatching, judge_watch
+from bot.flags.change_request import ChangeCause
+from bot.flags.changes.executor import ChangeExecutor
+from bot.flags.guard import ChangedElsewhere, RollBack, StillWatching, Unmeasurable, WatchPassed, judge_watch
 from bot.flags.ownership import Latest, owners, readings
 from bot.flags.records import reverts as promises
-from bot.flags.records.reverts import Promise, PromiseKind
-from bot.flags.safeguards.reverter import BringBack
+from bot.flags.records.reverts import PendingRevert, RevertKind
+from bot.flags.safeguards.reverter import Reverter
 from bot.store.database import Database
 
 log = structlog.get_logger(__name__)
 
 
-class Canary:
+class GuardRunner:
     """Watches increases: after each evaluation the burn rate of the flag's services is judged."""
 
-    def __init__(self, toggles: Toggles, bring_back: BringBack, database: Database, latest: Latest) -> None:
+    def __init__(
+        self, toggles: ChangeExecutor, bring_back: Reverter, database: Database, latest: Latest
+    ) -> None:
         self._toggles = toggles
         self._bring_back = bring_back
         self._database = database
@@ -37,7 +39,7 @@ class Canary:
         if not evaluated:
             return
         async with self._database.reading() as connection:
-            watches = await promises.open_promises(connection, PromiseKind.WATCH)
+            watches = await promises.open_promises(connection, RevertKind.WATCH)
         for promise in watches:
             services = owners(self._toggles.catalog, promise.state.flag)
             if not any(one.name in evaluated for one in services) or promise.waits(now):
@@ -47,22 +49,22 @@ class Canary:
             except FlagError as error:
                 log.warning("watch_blind", flag=promise.state.flag, error=str(error))
 
-    async def _judge(self, promise: Promise, services: Collection[Service], now: datetime) -> None:
+    async def _judge(self, promise: PendingRevert, services: Collection[Service], now: datetime) -> None:
         burns = readings(list(services), self._latest)
         if burns is None:
             return
         state = await self._toggles.backend.read(promise.state.flag, promise.state.environment)
         match judge_watch(promise.watch, state, burns, now):
             case RollBack(evidence, _):
-                await self._bring_back(promise, Cause.GUARD, evidence.words)
-            case OutOfHand(None):
+                await self._bring_back(promise, ChangeCause.GUARD, evidence.words)
+            case ChangedElsewhere(None):
                 await self._bring_back.end(promise, "touched")
-            case OutOfHand(evidence) if evidence is not None:
+            case ChangedElsewhere(evidence) if evidence is not None:
                 why = "somebody has changed it since"
-                await self._bring_back.leave(promise, Cause.GUARD, evidence.words, why)
-            case Passed():
+                await self._bring_back.leave(promise, ChangeCause.GUARD, evidence.words, why)
+            case WatchPassed():
                 await self._bring_back.end(promise, "passed")
-            case StillWatching() | Blind() | OutOfHand():
+            case StillWatching() | Unmeasurable() | ChangedElsewhere():
                 pass
             case other:
                 assert_never(other)

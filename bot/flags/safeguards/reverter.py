@@ -5,13 +5,13 @@ from datetime import timedelta
 import structlog
 
 from bot.clock import Clock
-from bot.flags.backend import Conflict, FlagError, OutcomeUnknown
+from bot.flags.backend import BackendOutcomeUnknownError, FlagConflictError, FlagError
 from bot.flags.change import Restore
-from bot.flags.change_request import Barred, Cause, NotBroughtBack, Order, ToggleError
-from bot.flags.changes.event_publisher import Teller
-from bot.flags.changes.executor import Toggles
+from bot.flags.change_request import ChangeCause, ChangeRequest, FlagChangeError, FrozenError, RevertFailed
+from bot.flags.changes.event_publisher import EventPublisher
+from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.records import reverts as promises
-from bot.flags.records.reverts import Promise
+from bot.flags.records.reverts import PendingRevert
 from bot.freezes.hold import GOVERNOR
 from bot.store.database import Database
 
@@ -21,19 +21,21 @@ _RETRY = timedelta(seconds=15)
 _TOUCHED = "somebody has changed it since"
 
 
-class BringBack:
+class Reverter:
     """Brings states back, each at most once, and only while nobody has touched the flag."""
 
-    def __init__(self, toggles: Toggles, database: Database, teller: Teller, clock: Clock) -> None:
+    def __init__(
+        self, toggles: ChangeExecutor, database: Database, teller: EventPublisher, clock: Clock
+    ) -> None:
         self._toggles = toggles
         self._database = database
         self._teller = teller
         self._clock = clock
 
-    async def __call__(self, promise: Promise, cause: Cause, why: str) -> bool:
-        """Bring the promised state back; answer whether it was. What stands in the way is told once."""
+    async def __call__(self, promise: PendingRevert, cause: ChangeCause, why: str) -> bool:
+        """Bring the promised state back; return whether it was. What stands in the way is told once."""
         state = promise.state
-        order = Order(
+        order = ChangeRequest(
             state.flag,
             state.environment,
             Restore(state),
@@ -47,11 +49,11 @@ class BringBack:
         )
         try:
             await self._toggles.order(order)
-        except Conflict:
+        except FlagConflictError:
             await self.leave(promise, cause, why, _TOUCHED)
-        except Barred as barred:
+        except FrozenError as barred:
             await self._put_off(promise, cause, why, str(barred))
-        except (ToggleError, OutcomeUnknown) as error:
+        except (FlagChangeError, BackendOutcomeUnknownError) as error:
             # On its way already, or sent without an answer: `settle` finds out.
             log.info("promise_waits", promise=promise.id, error=str(error))
         except FlagError as error:
@@ -66,24 +68,24 @@ class BringBack:
             return True
         return False
 
-    async def leave(self, promise: Promise, cause: Cause, evidence: str, why: str) -> None:
+    async def leave(self, promise: PendingRevert, cause: ChangeCause, evidence: str, why: str) -> None:
         """End a promise that cannot be kept, and say so."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
             if await promises.end(connection, promise, "left", now):
-                left = NotBroughtBack(cause, promise.state, evidence, why, tries_again=False)
+                left = RevertFailed(cause, promise.state, evidence, why, tries_again=False)
                 await self._teller.tell(connection, left, promise.state.flag, promise.state.environment, now)
         self._teller.on_told()
 
-    async def end(self, promise: Promise, outcome: str) -> None:
+    async def end(self, promise: PendingRevert, outcome: str) -> None:
         """End a promise of which there is nothing to tell."""
         async with self._database.transaction() as connection:
             await promises.end(connection, promise, outcome, self._clock.now())
 
-    async def _put_off(self, promise: Promise, cause: Cause, evidence: str, why: str) -> None:
+    async def _put_off(self, promise: PendingRevert, cause: ChangeCause, evidence: str, why: str) -> None:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             if await promises.put_off(connection, promise, why, now + _RETRY):
-                left = NotBroughtBack(cause, promise.state, evidence, why, tries_again=True)
+                left = RevertFailed(cause, promise.state, evidence, why, tries_again=True)
                 await self._teller.tell(connection, left, promise.state.flag, promise.state.environment, now)
         self._teller.on_told()

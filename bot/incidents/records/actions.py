@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.catalog.error_budget_policy import Missing, UnfreezeRequirement
+from bot.catalog.error_budget_policy import UnfreezeRequirement, UnmetRequirement
 from bot.incidents.action import Action, not_owned
 from bot.incidents.incident import IncidentError
 from bot.store import audit
@@ -16,7 +16,7 @@ from bot.store.database import Database
 from bot.store.tables.incidents import actions, incidents
 
 
-class UnknownAction(IncidentError):
+class UnknownActionError(IncidentError):
     """There is no action of that number."""
 
     def __init__(self, id_: int) -> None:
@@ -36,7 +36,7 @@ class NewAction:
     request: str | None = None
 
 
-class ActionBook:
+class Actions:
     """Adds, changes and lists actions. `on_changed` is called after each commit."""
 
     def __init__(self, database: Database, on_changed: Callable[[], None] = lambda: None) -> None:
@@ -72,7 +72,7 @@ class ActionBook:
     async def change(
         self, id_: int, *, by: str, now: datetime, owner: str | None = None, due: date | None = None
     ) -> Action:
-        """Give an action an owner or a date; None leaves a thing as it is. Raises `UnknownAction`."""
+        """Return an action an owner or a date; None leaves a thing as it is. Raises `UnknownActionError`."""
         given = (("owner", owner), ("due", due))
         values: dict[str, Any] = {name: value for name, value in given if value is not None}
         if values:
@@ -81,22 +81,22 @@ class ActionBook:
         return await self._update(id_, "action.changed", values, by, now)
 
     async def done(self, id_: int, *, by: str, now: datetime) -> Action:
-        """Mark an action as done, if it is not yet; raises `UnknownAction`."""
+        """Mark an action as done, if it is not yet; raises `UnknownActionError`."""
         return await self._update(id_, "action.done", {"done_at": now}, by, now, is_open=True)
 
     async def find(self, id_: int) -> Action:
-        """Answer one action; raises `UnknownAction`."""
+        """Return one action; raises `UnknownActionError`."""
         async with self._database.reading() as connection:
             return await _read_one(connection, id_)
 
     async def of_service(self, service: str | None = None, *, is_open: bool = True) -> Sequence[Action]:
-        """Answer the actions of a service or of all, those not done yet unless told otherwise."""
+        """Return the actions of a service or of all, those not done yet unless told otherwise."""
         async with self._database.reading() as connection:
             found = await read(connection, service=service)
         return [action for action in found if not is_open or action.done_at is None]
 
     async def not_owned(self, service: str) -> Sequence[Action]:
-        """Answer the P0 actions that keep `unfreezeRequires: actionsOwned` from being met."""
+        """Return the P0 actions that keep `unfreezeRequires: actionsOwned` from being met."""
         return not_owned(await self.of_service(service), service)
 
     async def _update(
@@ -118,7 +118,7 @@ class ActionBook:
 async def read(
     connection: AsyncConnection, *, incident_id: int | None = None, service: str | None = None
 ) -> Sequence[Action]:
-    """Answer actions in the order they were added: of an incident, of a service, or all."""
+    """Return actions in the order they were added: of an incident, of a service, or all."""
     query = select(actions).order_by(actions.c.id)
     if incident_id is not None:
         query = query.where(actions.c.incident_id == incident_id)
@@ -127,8 +127,8 @@ async def read(
     return [_action(row) for row in await connection.execute(query)]
 
 
-async def unmet_requirements(connection: AsyncConnection, service: str) -> Sequence[Missing]:
-    """Answer which of the service's actions keep its budget hold from being lifted, and what they lack.
+async def unmet_requirements(connection: AsyncConnection, service: str) -> Sequence[UnmetRequirement]:
+    """Return which of the service's actions keep its budget hold from being lifted, and what they lack.
 
     What an action of a private incident says is left out.
     """
@@ -137,7 +137,7 @@ async def unmet_requirements(connection: AsyncConnection, service: str) -> Seque
     query = select(incidents.c.id).where(incidents.c.id.in_(about), incidents.c.private.is_(True))
     hidden = set(await connection.scalars(query)) if about else set()
     return [
-        Missing(
+        UnmetRequirement(
             UnfreezeRequirement.ACTIONS_OWNED,
             action.id,
             None if action.incident_id in hidden else action.text,
@@ -157,12 +157,12 @@ def _overdue(today: date) -> Select[Any]:
 
 
 async def any_overdue(connection: AsyncConnection, today: date) -> bool:
-    """Tell whether there is an owner who is to be told."""
+    """Return whether there is an owner who is to be told."""
     return (await connection.execute(_overdue(today).limit(1))).first() is not None
 
 
 async def claim_overdue(connection: AsyncConnection, today: date, now: datetime) -> Sequence[Action]:
-    """Answer the open actions due today or before whose owners were not told yet; they count as told."""
+    """Return the open actions due today or before whose owners were not told yet; they count as told."""
     due = [_action(row) for row in await connection.execute(_overdue(today).with_for_update())]
     if due:
         told = update(actions).where(actions.c.id.in_([action.id for action in due]))
@@ -173,7 +173,7 @@ async def claim_overdue(connection: AsyncConnection, today: date, now: datetime)
 async def _read_one(connection: AsyncConnection, id_: int) -> Action:
     row = (await connection.execute(select(actions).where(actions.c.id == id_))).one_or_none()
     if row is None:
-        raise UnknownAction(id_)
+        raise UnknownActionError(id_)
     return _action(row)
 
 
@@ -194,7 +194,7 @@ async def _audit(connection: AsyncConnection, what: str, action: Action, by: str
         "p0": action.is_p0,
         "done": action.done_at is not None,
     }
-    entry = audit.Entry(by, what, f"action {action.id}", action.text, action.service, None, after)
+    entry = audit.AuditEntry(by, what, f"action {action.id}", action.text, action.service, None, after)
     await audit.record(connection, entry, now)
 
 

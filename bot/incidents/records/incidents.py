@@ -10,8 +10,8 @@ from sqlalchemy import Row, Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.incidents.downtime import Impact
-from bot.incidents.incident import Cause, Incident, Role, Severity, Status, UnknownIncident
-from bot.incidents.timeline import Entry, Kind
+from bot.incidents.incident import CauseClass, Incident, Role, Severity, Status, UnknownIncidentError
+from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.store.tables.incidents import (
     incident_entries,
     incident_impacts,
@@ -25,16 +25,16 @@ _FIELDS = tuple(field.name for field in fields(Incident) if field.name in _COLUM
 
 
 async def read(connection: AsyncConnection, id_: int, *, lock: bool = False) -> Incident:
-    """Answer one incident; raises `UnknownIncident`. With `lock` nobody else changes it meanwhile."""
+    """Return one incident; raises `UnknownIncidentError`. With `lock` nobody else changes it meanwhile."""
     query = select(incidents).where(incidents.c.id == id_)
     found = await _read(connection, query.with_for_update() if lock else query)
     if not found:
-        raise UnknownIncident(id_)
+        raise UnknownIncidentError(id_)
     return found[0]
 
 
 async def read_by_key(connection: AsyncConnection, key: str) -> Incident | None:
-    """Answer the incident that was opened by this key."""
+    """Return the incident that was opened by this key."""
     return next(iter(await _read(connection, select(incidents).where(incidents.c.key == key))), None)
 
 
@@ -46,7 +46,7 @@ async def read_many(
     since: datetime | None = None,
     limit: int | None = None,
 ) -> Sequence[Incident]:
-    """Answer incidents, newest first: those still open, of one service, opened since a time."""
+    """Return incidents, newest first: those still open, of one service, opened since a time."""
     query = select(incidents).order_by(incidents.c.id.desc()).limit(limit)
     if unresolved:
         query = query.where(incidents.c.status != Status.RESOLVED)
@@ -70,7 +70,7 @@ async def add(connection: AsyncConnection, incident: Incident) -> None:
 
 
 def row_of(incident: Incident) -> dict[str, Any]:
-    """Answer the columns of the incident's own row that are its own fields."""
+    """Return the columns of the incident's own row that are its own fields."""
     return {name: getattr(incident, name) for name in _FIELDS if name != "id"} | {
         "document": dict(incident.document)
     }
@@ -93,7 +93,7 @@ async def write(connection: AsyncConnection, before: Incident, after: Incident, 
 async def read_impacts(
     connection: AsyncConnection, service: str, since: datetime, until: datetime
 ) -> Sequence[Impact]:
-    """Answer the impacts on a service, of all incidents, that lie at least partly in the time."""
+    """Return the impacts on a service, of all incidents, that lie at least partly in the time."""
     impacts, services = incident_impacts, incident_services
     query = (
         select(impacts)
@@ -105,7 +105,7 @@ async def read_impacts(
     return [_impact(row) for row in await connection.execute(query)]
 
 
-async def note(connection: AsyncConnection, id_: int, entry: Entry) -> None:
+async def note(connection: AsyncConnection, id_: int, entry: TimelineEntry) -> None:
     """Put an entry onto the timeline; the caller has seen to it that its mark is new."""
     await connection.execute(
         insert(incident_entries).values(
@@ -115,7 +115,7 @@ async def note(connection: AsyncConnection, id_: int, entry: Entry) -> None:
 
 
 async def has_mark(connection: AsyncConnection, id_: int, mark: str) -> bool:
-    """Tell whether an entry with this mark stands on the timeline."""
+    """Return whether an entry with this mark stands on the timeline."""
     found = select(incident_entries.c.id).where(
         incident_entries.c.incident_id == id_, incident_entries.c.mark == mark
     )
@@ -123,22 +123,22 @@ async def has_mark(connection: AsyncConnection, id_: int, mark: str) -> bool:
 
 
 async def unnote(connection: AsyncConnection, id_: int, mark: str) -> bool:
-    """Take the entry with this mark off the timeline; answer whether it was there."""
+    """Take the entry with this mark off the timeline; return whether it was there."""
     gone = await connection.execute(
         delete(incident_entries).where(incident_entries.c.incident_id == id_, incident_entries.c.mark == mark)
     )
     return gone.rowcount > 0
 
 
-async def read_entries(connection: AsyncConnection, id_: int) -> Sequence[Entry]:
-    """Answer what was put onto the timeline, in the order of time."""
+async def read_entries(connection: AsyncConnection, id_: int) -> Sequence[TimelineEntry]:
+    """Return what was put onto the timeline, in the order of time."""
     query = select(incident_entries).where(incident_entries.c.incident_id == id_)
     rows = await connection.execute(query.order_by(incident_entries.c.at, incident_entries.c.id))
-    return [Entry(row.at, Kind(row.kind), row.text, row.by, row.mark) for row in rows]
+    return [TimelineEntry(row.at, EntryKind(row.kind), row.text, row.by, row.mark) for row in rows]
 
 
 async def last_changed(connection: AsyncConnection, id_: int) -> datetime:
-    """Answer when somebody last wrote or changed something."""
+    """Return when somebody last wrote or changed something."""
     query = select(incidents.c.updated_at).where(incidents.c.id == id_)
     changed: datetime = (await connection.execute(query)).scalar_one()
     return changed
@@ -182,7 +182,7 @@ def _incident(
     values |= {
         "severity": Severity(row.severity),
         "status": Status(row.status),
-        "cause": None if row.cause is None else Cause(row.cause),
+        "cause": None if row.cause is None else CauseClass(row.cause),
     }
     return Incident(**values, services=services, impacts=impacts, roles=roles)
 

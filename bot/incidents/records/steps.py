@@ -17,14 +17,14 @@ from bot.incidents.incident import Incident, Status, channel_names
 from bot.store.tables.incidents import incident_rooms, incident_steps
 
 
-class RoomKind(StrEnum):
+class ChannelKind(StrEnum):
     """The channels that an incident has."""
 
     INCIDENT = "incident"
     POSTMORTEM = "postmortem"
 
 
-_PREFIXES = {RoomKind.INCIDENT: "inc", RoomKind.POSTMORTEM: "pm"}
+_PREFIXES = {ChannelKind.INCIDENT: "inc", ChannelKind.POSTMORTEM: "pm"}
 
 
 class StepName(StrEnum):
@@ -62,8 +62,8 @@ _FURNISHING = (
     StepName.PIN,
 )
 _CLOSING = {
-    RoomKind.INCIDENT: (StepName.ARCHIVE,),
-    RoomKind.POSTMORTEM: (StepName.KEEP, StepName.DRAW, StepName.ARCHIVE),
+    ChannelKind.INCIDENT: (StepName.ARCHIVE,),
+    ChannelKind.POSTMORTEM: (StepName.KEEP, StepName.DRAW, StepName.ARCHIVE),
 }
 
 
@@ -81,18 +81,18 @@ class Step:
 
     id: int
     incident_id: int
-    room: RoomKind
+    room: ChannelKind
     name: StepName
     subject: str
     attempts: int
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class IncidentChannel:
     """A channel of an incident's as far as it has come; see the columns of `incident_rooms`."""
 
     incident_id: int
-    kind: RoomKind
+    kind: ChannelKind
     name: str | None = None
     attempted: bool = False
     channel_id: str | None = None
@@ -111,22 +111,22 @@ class Room:
         return self.archived_at is not None
 
 
-def wanted_rooms(incident: Incident) -> Collection[RoomKind]:
-    """Answer the rooms in which there is something to say about an incident as it stands."""
+def wanted_rooms(incident: Incident) -> Collection[ChannelKind]:
+    """Return the rooms in which there is something to say about an incident as it stands."""
     if incident.status is not Status.RESOLVED:
-        return (RoomKind.INCIDENT,)
-    return (RoomKind.POSTMORTEM,) if incident.postmortem_at and not incident.finished_at else ()
+        return (ChannelKind.INCIDENT,)
+    return (ChannelKind.POSTMORTEM,) if incident.postmortem_at and not incident.finished_at else ()
 
 
-def wanted_names(room: Room, incident: Incident) -> Iterator[str]:
-    """Answer the names that the room's channel may have, best first."""
+def wanted_names(room: IncidentChannel, incident: Incident) -> Iterator[str]:
+    """Return the names that the room's channel may have, best first."""
     return channel_names(_PREFIXES[room.kind], incident.opened_at, incident.title)
 
 
 async def plan(
     connection: AsyncConnection,
     incident_id: int,
-    room: RoomKind,
+    room: ChannelKind,
     steps: Iterable[tuple[StepName, str]],
 ) -> None:
     """Write down what is to be done, in order."""
@@ -146,7 +146,7 @@ async def plan(
 
 
 async def open_room(
-    connection: AsyncConnection, incident_id: int, kind: RoomKind, invited: Sequence[str]
+    connection: AsyncConnection, incident_id: int, kind: ChannelKind, invited: Sequence[str]
 ) -> None:
     """Begin a room: all that makes it complete is planned. `invited` are `@handle`s and people."""
     await connection.execute(
@@ -155,14 +155,14 @@ async def open_room(
     await _furnish(connection, incident_id, kind, invited)
 
 
-async def reopen_room(connection: AsyncConnection, room: Room, invited: Sequence[str]) -> None:
+async def reopen_room(connection: AsyncConnection, room: IncidentChannel, invited: Sequence[str]) -> None:
     """Begin an archived room anew, in another channel: Slack lets no bot open an archived one again."""
-    again = Room(room.incident_id, room.kind, earlier_channel_id=room.channel_id)
+    again = IncidentChannel(room.incident_id, room.kind, earlier_channel_id=room.channel_id)
     await change_room(connection, room, **{name: getattr(again, name) for name in _ROOM_COLUMNS})
     await _furnish(connection, room.incident_id, room.kind, invited)
 
 
-async def close_room(connection: AsyncConnection, room: Room) -> None:
+async def close_room(connection: AsyncConnection, room: IncidentChannel) -> None:
     """Plan the end of a room; what is still missing in its channel is not wanted any more.
 
     A channel that is being made just now is furnished first; one that cannot be made is given up.
@@ -176,22 +176,24 @@ async def close_room(connection: AsyncConnection, room: Room) -> None:
         await plan(connection, room.incident_id, room.kind, [(name, "") for name in steps])
 
 
-async def keep_room(connection: AsyncConnection, room: Room) -> None:
+async def keep_room(connection: AsyncConnection, room: IncidentChannel) -> None:
     """Leave a room open whose end was planned; the document that it has then is another one."""
     await give_up(connection, room, _CLOSING[room.kind], "came back")
     await change_room(connection, room, file_id=None)
 
 
 async def _furnish(
-    connection: AsyncConnection, incident_id: int, kind: RoomKind, invited: Sequence[str]
+    connection: AsyncConnection, incident_id: int, kind: ChannelKind, invited: Sequence[str]
 ) -> None:
-    first = [(StepName.FACILITATORS, "")] if kind is RoomKind.POSTMORTEM else []
+    first = [(StepName.FACILITATORS, "")] if kind is ChannelKind.POSTMORTEM else []
     steps = [*first, *((name, "") for name in (StepName.CHANNEL, StepName.TOPIC, StepName.PURPOSE))]
     steps += [(StepName.INVITE, who) for who in invited]
     await plan(connection, incident_id, kind, [*steps, (StepName.PIN, "")])
 
 
-async def give_up(connection: AsyncConnection, room: Room, names: Sequence[StepName], why: str) -> None:
+async def give_up(
+    connection: AsyncConnection, room: IncidentChannel, names: Sequence[StepName], why: str
+) -> None:
     """Drop what is still to be done in a room."""
     await connection.execute(
         update(incident_steps)
@@ -206,7 +208,7 @@ async def give_up(connection: AsyncConnection, room: Room, names: Sequence[StepN
 
 
 async def read_pending(connection: AsyncConnection, of: Step | None = None) -> Sequence[Step]:
-    """Answer what is to be done, in order: all, or in the room of one step."""
+    """Return what is to be done, in order: all, or in the room of one step."""
     query = select(incident_steps).where(incident_steps.c.state == StepState.PENDING)
     if of is not None:
         query = query.where(incident_steps.c.incident_id == of.incident_id, incident_steps.c.room == of.room)
@@ -214,7 +216,7 @@ async def read_pending(connection: AsyncConnection, of: Step | None = None) -> S
 
 
 async def settle(connection: AsyncConnection, step: Step, state: StepState, error: str | None = None) -> bool:
-    """Write down what became of an attempt, which counts; answer whether the step was pending."""
+    """Write down what became of an attempt, which counts; return whether the step was pending."""
     settled = await connection.execute(
         update(incident_steps)
         .where(incident_steps.c.id == step.id, incident_steps.c.state == StepState.PENDING)
@@ -223,29 +225,35 @@ async def settle(connection: AsyncConnection, step: Step, state: StepState, erro
     return settled.rowcount == 1
 
 
-async def read_room(connection: AsyncConnection, incident_id: int, kind: RoomKind) -> Room | None:
-    """Answer one of the incident's rooms; None where it has none of that kind."""
+async def read_room(
+    connection: AsyncConnection, incident_id: int, kind: ChannelKind
+) -> IncidentChannel | None:
+    """Return one of the incident's rooms; None where it has none of that kind."""
     return (await read_rooms(connection, incident_id)).get(kind)
 
 
-async def read_rooms(connection: AsyncConnection, incident_id: int) -> dict[RoomKind, Room]:
-    """Answer the incident's rooms by kind."""
+async def read_rooms(connection: AsyncConnection, incident_id: int) -> dict[ChannelKind, IncidentChannel]:
+    """Return the incident's rooms by kind."""
     query = select(incident_rooms).where(incident_rooms.c.incident_id == incident_id)
-    return {RoomKind(row.kind): _room(row) for row in await connection.execute(query)}
+    return {ChannelKind(row.kind): _room(row) for row in await connection.execute(query)}
 
 
-async def find_incident(connection: AsyncConnection, channel_id: str) -> tuple[int, RoomKind] | None:
-    """Answer which incident's room a channel is."""
+async def find_incident(connection: AsyncConnection, channel_id: str) -> tuple[int, ChannelKind] | None:
+    """Return which incident's room a channel is."""
     rooms = incident_rooms.c
     query = select(rooms.incident_id, rooms.kind).where(rooms.channel_id == channel_id)
     row = (await connection.execute(query)).one_or_none()
-    return None if row is None else (row.incident_id, RoomKind(row.kind))
+    return None if row is None else (row.incident_id, ChannelKind(row.kind))
 
 
 async def change_room(
-    connection: AsyncConnection, room: Room, *, unless_it_has_a_channel: bool = False, **values: Any
+    connection: AsyncConnection,
+    room: IncidentChannel,
+    *,
+    unless_it_has_a_channel: bool = False,
+    **values: Any,
 ) -> bool:
-    """Write columns of a room; answer whether it was written."""
+    """Write columns of a room; return whether it was written."""
     rooms = incident_rooms.c
     query = update(incident_rooms).where(rooms.incident_id == room.incident_id, rooms.kind == room.kind)
     if unless_it_has_a_channel:
@@ -253,8 +261,8 @@ async def change_room(
     return (await connection.execute(query.values(values))).rowcount == 1
 
 
-async def reserve(connection: AsyncConnection, room: Room, name: str) -> bool:
-    """Reserve a name for a room that still stands as it was read; answer whether it did.
+async def reserve(connection: AsyncConnection, room: IncidentChannel, name: str) -> bool:
+    """Reserve a name for a room that still stands as it was read; return whether it did.
 
     Of several replicas that reserve for one room, the condition lets one through.
     """
@@ -269,22 +277,24 @@ async def reserve(connection: AsyncConnection, room: Room, name: str) -> bool:
 
 
 async def is_reserved(connection: AsyncConnection, name: str) -> bool:
-    """Tell whether a room has reserved the name."""
+    """Return whether a room has reserved the name."""
     query = select(incident_rooms.c.incident_id).where(incident_rooms.c.name == name)
     return (await connection.execute(query)).first() is not None
 
 
-_ROOM_COLUMNS = tuple(field.name for field in fields(Room) if field.name not in {"incident_id", "kind"})
+_ROOM_COLUMNS = tuple(
+    field.name for field in fields(IncidentChannel) if field.name not in {"incident_id", "kind"}
+)
 
 
 def _step(row: Row[Any]) -> Step:
-    return Step(row.id, row.incident_id, RoomKind(row.room), StepName(row.name), row.subject, row.attempts)
+    return Step(row.id, row.incident_id, ChannelKind(row.room), StepName(row.name), row.subject, row.attempts)
 
 
-def _room(row: Row[Any]) -> Room:
-    return Room(
+def _room(row: Row[Any]) -> IncidentChannel:
+    return IncidentChannel(
         row.incident_id,
-        RoomKind(row.kind),
+        ChannelKind(row.kind),
         row.name,
         row.attempted,
         row.channel_id,

@@ -16,12 +16,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.freezes.hold import GOVERNOR
 from bot.incidents.audit_entries import entry
 from bot.incidents.incident import Incident
-from bot.incidents.ports import Impossible, Later, Names, Rooms, Shelf, View, Voice
+from bot.incidents.ports import (
+    ChannelRefusedError,
+    DocumentStore,
+    IncidentChannelPort,
+    IncidentMessageWriter,
+    IncidentSnapshot,
+    Names,
+    TransientError,
+)
 from bot.incidents.postmortem import Postmortem
 from bot.incidents.records import incidents as records
 from bot.incidents.records import steps
 from bot.incidents.records.steps import Step, StepName, StepState
-from bot.incidents.workflow.card_updates import Display
+from bot.incidents.workflow.card_updates import CardUpdater
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.outbox import enqueue, first_undone
@@ -35,11 +43,11 @@ _TRIES = 5
 """So often a card is written anew before its channel is archived as it is."""
 
 
-class NotYet(Exception):
+class StepBlockedError(Exception):
     """The step waits for another; that is no failed attempt."""
 
 
-class Archivist:
+class Archiver:
     """Carries out the steps `keep`, `draw` and `archive`. `on_told` follows a message.
 
     `reopen` is called within the transaction that finds an incident to have come back meanwhile.
@@ -49,10 +57,10 @@ class Archivist:
         self,
         *,
         database: Database,
-        rooms: Rooms,
-        shelf: Shelf,
-        voice: Voice,
-        display: Display,
+        rooms: IncidentChannelPort,
+        shelf: DocumentStore,
+        voice: IncidentMessageWriter,
+        display: CardUpdater,
         names: Names,
         team_of: Callable[[Incident], str | None],
         reopen: Callable[[AsyncConnection, Incident], Awaitable[None]],
@@ -70,7 +78,7 @@ class Archivist:
         self._now = now
         self._on_told = on_told
 
-    async def keep(self, step: Step, view: View) -> None:
+    async def keep(self, step: Step, view: IncidentSnapshot) -> None:
         """Put the document into the room as a file, once; raises `RoomFault`."""
         room, channel_id = view.rooms[step.room], _channel(step, view)
         document = await self._document(view)
@@ -83,23 +91,23 @@ class Archivist:
             return
         elif step.attempts < _LOOKS:
             # What was shared a moment ago may not be in the channel yet.
-            raise Later("file_not_seen")
+            raise TransientError("file_not_seen")
         comment = f"Postmortem of incident {view.incident.id}"
         await self._shelf.share(file_id, document.file_name, channel_id, comment)
 
-    async def draw(self, step: Step, view: View) -> None:
+    async def draw(self, step: Step, view: IncidentSnapshot) -> None:
         """Put the document into the room's canvas; raises `RoomFault`."""
         document = await self._document(view)
         title = f"Postmortem: {view.incident.title}"
         await self._shelf.draw(_channel(step, view), title, document.markdown())
 
-    async def archive(self, step: Step, view: View) -> None:
-        """Archive the room once all is said and shown in it; raises `RoomFault`, `NotYet`."""
+    async def archive(self, step: Step, view: IncidentSnapshot) -> None:
+        """Archive the room once all is said and shown in it; raises `RoomFault`, `StepBlockedError`."""
         channel_id = _channel(step, view)
         if not await self._is_done(step, channel_id):
-            raise NotYet
+            raise StepBlockedError
         if not await self._display.show(view, step.room) and step.attempts < _TRIES:
-            raise Later("card_is_behind")
+            raise TransientError("card_is_behind")
         await self._rooms.archive(channel_id)
         now = self._now()
         async with self._database.transaction() as connection:
@@ -111,7 +119,7 @@ class Archivist:
             if incident.finished_at is None:
                 await self._reopen(connection, incident)
 
-    async def tell_refusal(self, step: Step, view: View, error: str) -> None:
+    async def tell_refusal(self, step: Step, view: IncidentSnapshot, error: str) -> None:
         """Give archiving up, and say so in the room that stays open."""
         message = self._voice.not_archived(view, step.room, error)
         async with self._database.transaction() as connection:
@@ -122,24 +130,24 @@ class Archivist:
         self._on_told()
 
     async def _is_done(self, step: Step, channel_id: str) -> bool:
-        """Tell whether nothing is on its way to the room any more."""
+        """Return whether nothing is on its way to the room any more."""
         async with self._database.reading() as connection:
             others = await steps.read_pending(connection, step)
             if any(one.name not in _MAY_COME_LATER for one in others):
                 return False
             return await first_undone(connection, channel_id) is None
 
-    async def _document(self, view: View) -> Postmortem:
+    async def _document(self, view: IncidentSnapshot) -> Postmortem:
         document = view.postmortem
         team = self._team_of(view.incident)
         return replace(document, names=await self._names(team, document.people))
 
 
-def _channel(step: Step, view: View) -> str:
-    """Answer the id of the room's channel; raises `NotYet`, or `Impossible` once it is to stay open."""
+def _channel(step: Step, view: IncidentSnapshot) -> str:
+    """Return the channel's id; raises `StepBlockedError`, or `ChannelRefusedError` where it is to stay."""
     channel_id = view.channel_id(step.room)
     if view.incident.finished_at is None or view.rooms[step.room].is_archived:
-        raise Impossible("stays_open")
+        raise ChannelRefusedError("stays_open")
     if channel_id is None:
-        raise NotYet
+        raise StepBlockedError
     return channel_id

@@ -16,12 +16,18 @@ import structlog
 from sqlalchemy import or_, select
 
 from bot.incidents.incident import Status
-from bot.incidents.ports import Later, RoomFault, Rooms, View, Voice
+from bot.incidents.ports import (
+    ChannelError,
+    IncidentChannelPort,
+    IncidentMessageWriter,
+    IncidentSnapshot,
+    TransientError,
+)
 from bot.incidents.records import steps
-from bot.incidents.records.steps import Room, RoomKind
-from bot.incidents.snapshot_reader import Views
+from bot.incidents.records.steps import ChannelKind, IncidentChannel
+from bot.incidents.snapshot_reader import SnapshotReader
 from bot.store.database import Database
-from bot.store.outbox import Message, Place, State, delivery_of, enqueue_tracked
+from bot.store.outbox import DeliveryState, MessageLocation, OutboxMessage, delivery_of, enqueue_tracked
 from bot.store.tables.incidents import incidents
 
 log = structlog.get_logger(__name__)
@@ -33,24 +39,24 @@ _STILL_SHOWN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class _Posted:
+class _PostedMessage:
     """A message that stands somewhere: which columns remember its key and what it shows."""
 
     name: str
     key: str
     shown: str | None
-    wanted: Message
+    wanted: OutboxMessage
 
 
-class Display:
+class CardUpdater:
     """Rewrites messages that no longer show what is, every `every_s` (real seconds) or once stirred."""
 
     def __init__(
         self,
         database: Database,
-        rooms: Rooms,
-        voice: Voice,
-        views: Views,
+        rooms: IncidentChannelPort,
+        voice: IncidentMessageWriter,
+        views: SnapshotReader,
         *,
         is_mine: Callable[[], Awaitable[bool]],
         every_s: float,
@@ -62,7 +68,7 @@ class Display:
         self._is_mine = is_mine
         self._every_s = every_s
         self._stirred = asyncio.Event()
-        self._posted_again: Counter[tuple[int, RoomKind, str]] = Counter()
+        self._posted_again: Counter[tuple[int, ChannelKind, str]] = Counter()
 
     def stir(self) -> None:
         """Look soon: something changed."""
@@ -84,12 +90,12 @@ class Display:
             except TimeoutError:
                 continue
 
-    async def show(self, view: View, kind: RoomKind) -> bool:
-        """Rewrite a room's card if it does not show what is; answer whether it does now."""
+    async def show(self, view: IncidentSnapshot, kind: ChannelKind) -> bool:
+        """Rewrite a room's card if it does not show what is; return whether it does now."""
         return await self._refresh(view, view.rooms[kind])
 
     async def refresh(self) -> bool:
-        """Rewrite what no longer shows what is; answer whether all of it does now."""
+        """Rewrite what no longer shows what is; return whether all of it does now."""
         done = True
         for id_ in await self._candidates():
             view = await self._views.of(id_)
@@ -97,20 +103,24 @@ class Display:
         return done
 
     async def _candidates(self) -> list[int]:
-        """Answer the incidents that are open, or were touched so late that their cards may be behind."""
+        """Return the incidents that are open, or were touched so late that their cards may be behind."""
         is_open = incidents.c.status != Status.RESOLVED
         late = incidents.c.updated_at >= self._views.now() - _STILL_SHOWN
         async with self._database.reading() as connection:
             return list(await connection.scalars(select(incidents.c.id).where(or_(is_open, late))))
 
-    async def _refresh(self, view: View, room: Room) -> bool:
-        """Rewrite what a room has posted; answer whether all of it shows what it should."""
+    async def _refresh(self, view: IncidentSnapshot, room: IncidentChannel) -> bool:
+        """Rewrite what a room has posted; return whether all of it shows what it should."""
         done = True
         for posted in self._posted(view, room):
             digest = digest_of(posted.wanted)
             async with self._database.reading() as connection:
                 delivery = await delivery_of(connection, posted.key)
-            if delivery is not None and delivery.error in _MAY_BE_MENDED and delivery.state is State.FAILED:
+            if (
+                delivery is not None
+                and delivery.error in _MAY_BE_MENDED
+                and delivery.state is DeliveryState.FAILED
+            ):
                 await self._post_again(room, posted, digest)
             if digest == posted.shown:
                 continue
@@ -120,7 +130,7 @@ class Display:
             done &= await self._rewrite(room, posted, delivery.place, digest)
         return done
 
-    async def _post_again(self, room: Room, posted: _Posted, digest: str) -> None:
+    async def _post_again(self, room: IncidentChannel, posted: _PostedMessage, digest: str) -> None:
         """Post what the place's settings forbade: somebody may have changed them since."""
         which = (room.incident_id, room.kind, posted.name)
         self._posted_again[which] += 1
@@ -132,13 +142,15 @@ class Display:
             changes: dict[str, Any] = {f"{posted.name}_key": key, f"{posted.name}_shown": digest}
             await steps.change_room(connection, room, **changes)
 
-    async def _rewrite(self, room: Room, posted: _Posted, place: Place, digest: str) -> bool:
+    async def _rewrite(
+        self, room: IncidentChannel, posted: _PostedMessage, place: MessageLocation, digest: str
+    ) -> bool:
         try:
             await self._rooms.rewrite(place, posted.wanted)
-        except Later as fault:
+        except TransientError as fault:
             log.info("card_not_rewritten", incident=room.incident_id, error=fault.error)
             return False
-        except RoomFault as fault:
+        except ChannelError as fault:
             # A message that is gone is not asked for again until there is something new to show.
             log.info("card_gone", incident=room.incident_id, error=fault.error)
         changes: dict[str, Any] = {f"{posted.name}_shown": digest}
@@ -146,20 +158,20 @@ class Display:
             await steps.change_room(connection, room, **changes)
         return True
 
-    def _posted(self, view: View, room: Room) -> list[_Posted]:
+    def _posted(self, view: IncidentSnapshot, room: IncidentChannel) -> list[_PostedMessage]:
         found = []
-        home = view.rooms.get(RoomKind.INCIDENT)
+        home = view.rooms.get(ChannelKind.INCIDENT)
         if room.card_key is not None and not room.is_archived:
             card = self._voice.card(view, room.kind)
-            found.append(_Posted("card", room.card_key, room.card_shown, card))
-        is_readable = room.kind is RoomKind.INCIDENT or not (home and home.is_archived)
+            found.append(_PostedMessage("card", room.card_key, room.card_shown, card))
+        is_readable = room.kind is ChannelKind.INCIDENT or not (home and home.is_archived)
         notice = self._voice.notice(view, room.kind) if room.notice_key is not None and is_readable else None
         if notice is not None and room.notice_key is not None:
-            found.append(_Posted("notice", room.notice_key, room.notice_shown, notice))
+            found.append(_PostedMessage("notice", room.notice_key, room.notice_shown, notice))
         return found
 
 
-def digest_of(message: Message) -> str:
-    """Answer a text that is the same as long as the message shows the same."""
+def digest_of(message: OutboxMessage) -> str:
+    """Return a text that is the same as long as the message shows the same."""
     written = json.dumps([message.text, list(message.blocks)], sort_keys=True, default=str)
     return hashlib.sha256(written.encode()).hexdigest()

@@ -18,9 +18,16 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.incidents.incident import Incident
-from bot.incidents.ports import Channel, Later, NameTaken, Rooms, View, Voice
+from bot.incidents.ports import (
+    ChannelInfo,
+    ChannelNameTakenError,
+    IncidentChannelPort,
+    IncidentMessageWriter,
+    IncidentSnapshot,
+    TransientError,
+)
 from bot.incidents.records import steps
-from bot.incidents.records.steps import Room, Step, StepState
+from bot.incidents.records.steps import IncidentChannel, Step, StepState
 from bot.incidents.workflow.card_updates import digest_of
 from bot.store.addresses import qualified
 from bot.store.database import Database
@@ -32,7 +39,7 @@ _LOOKS = 5
 """So many times a channel whose making was cut off may be hidden from us before its name is given up."""
 
 
-class ChannelMaker:
+class ChannelCreator:
     """Carries out the step `channel`. `now` stamps what is written, `on_told` follows a message.
 
     `team_of` answers the Slack workspace of an incident, None for the main one.
@@ -41,8 +48,8 @@ class ChannelMaker:
     def __init__(
         self,
         database: Database,
-        rooms: Rooms,
-        voice: Voice,
+        rooms: IncidentChannelPort,
+        voice: IncidentMessageWriter,
         *,
         now: Callable[[], datetime],
         on_told: Callable[[], None],
@@ -55,7 +62,7 @@ class ChannelMaker:
         self._now = now
         self._on_told = on_told
 
-    async def make(self, step: Step, view: View) -> None:
+    async def make(self, step: Step, view: IncidentSnapshot) -> None:
         """Make the room's channel and have its first messages posted; raises `RoomFault`."""
         room = view.rooms[step.room]
         if room.name is None:
@@ -64,7 +71,7 @@ class ChannelMaker:
             room = await self._reserve(room, view)
         await self._keep(step, room, view, channel_id)
 
-    async def tell_without(self, step: Step, view: View, problem: str) -> None:
+    async def tell_without(self, step: Step, view: IncidentSnapshot, problem: str) -> None:
         """Tell elsewhere, once, that the incident is there although its channel could not be made."""
         async with self._database.transaction() as connection:
             room = await steps.read_room(connection, step.incident_id, step.room)
@@ -73,7 +80,7 @@ class ChannelMaker:
             await steps.change_room(connection, room, problem=problem)
             await self._tell(connection, replace(room, problem=problem), view)
 
-    async def _reserve(self, room: Room, view: View) -> Room:
+    async def _reserve(self, room: IncidentChannel, view: IncidentSnapshot) -> IncidentChannel:
         """Reserve the first name that is free, after the one that turned out to be taken."""
         names = steps.wanted_names(room, view.incident)
         if room.name is not None:
@@ -92,8 +99,8 @@ class ChannelMaker:
             return await self._reread(room)
         raise AssertionError("there is always another name")
 
-    async def _ask(self, step: Step, room: Room, view: View) -> str | None:
-        """Answer the id of the channel, new or found; None where the name is somebody else's."""
+    async def _ask(self, step: Step, room: IncidentChannel, view: IncidentSnapshot) -> str | None:
+        """Return the id of the channel, new or found; None where the name is somebody else's."""
         assert room.name is not None  # noqa: S101 - reserved before
         if room.channel_id is not None:
             return room.channel_id
@@ -103,25 +110,25 @@ class ChannelMaker:
             await steps.change_room(connection, room, attempted=True)
         try:
             return await self._rooms.make(self._address(room.name, view), private=view.incident.private)
-        except NameTaken as taken:
+        except ChannelNameTakenError as taken:
             log.info("channel_name_taken", incident=room.incident_id, name=room.name)
             # Another replica may have asked meanwhile.
             if found := await self._ours(room.name, view):
                 return found
             if room.attempted and step.attempts < _LOOKS:
                 # What was made a moment ago may not be in the list yet.
-                raise Later(taken.error) from taken
+                raise TransientError(taken.error) from taken
             return None
 
-    async def _reread(self, room: Room) -> Room:
-        """Answer the room as another replica has left it."""
+    async def _reread(self, room: IncidentChannel) -> IncidentChannel:
+        """Return the room as another replica has left it."""
         async with self._database.reading() as connection:
             stored = await steps.read_room(connection, room.incident_id, room.kind)
         if stored is None or (stored.name is None and stored.channel_id is None):
-            raise Later("room_changed")
+            raise TransientError("room_changed")
         return stored
 
-    async def _keep(self, step: Step, room: Room, view: View, channel_id: str) -> None:
+    async def _keep(self, step: Step, room: IncidentChannel, view: IncidentSnapshot, channel_id: str) -> None:
         """Write the id down, and have the channel's card and the notice elsewhere posted, once."""
         async with self._database.transaction() as connection:
             await steps.settle(connection, step, StepState.DONE)
@@ -137,17 +144,17 @@ class ChannelMaker:
             await self._tell(connection, kept, shown)
         self._on_told()
 
-    async def _tell(self, connection: AsyncConnection, room: Room, view: View) -> None:
+    async def _tell(self, connection: AsyncConnection, room: IncidentChannel, view: IncidentSnapshot) -> None:
         shown = replace(view, rooms={**view.rooms, room.kind: room})
         notice = self._voice.notice(shown, room.kind) if room.notice_key is None else None
         if notice is not None:
             key = await enqueue_tracked(connection, notice, self._now())
             await steps.change_room(connection, room, notice_key=key, notice_shown=digest_of(notice))
 
-    def _address(self, name: str, view: View) -> str:
+    def _address(self, name: str, view: IncidentSnapshot) -> str:
         return qualified(self._team_of(view.incident), name)
 
-    async def _ours(self, name: str, view: View) -> str | None:
+    async def _ours(self, name: str, view: IncidentSnapshot) -> str | None:
         found = await self._rooms.find(self._address(name, view))
         if found is None or not is_ours(found, view.incident.marker):
             return None
@@ -155,8 +162,8 @@ class ChannelMaker:
         return found.id
 
 
-def is_ours(found: Channel, marker: str) -> bool:
-    """Tell whether a channel of the reserved name is the one that we asked for.
+def is_ours(found: ChannelInfo, marker: str) -> bool:
+    """Return whether a channel of the reserved name is the one that we asked for.
 
     The bot made it, and it is not marked as another incident's. A channel that was made a moment ago has
     no purpose yet, and is not archived.

@@ -10,7 +10,7 @@ from bot.catalog.catalog import Service
 from bot.freezes.hold import GOVERNOR
 from bot.incidents.audit_entries import difference, entry, facts, told, touched
 from bot.incidents.incident import Incident, Role, next_in_turn
-from bot.incidents.ports import Rooms
+from bot.incidents.ports import IncidentChannelPort
 from bot.incidents.records import incidents as records
 from bot.store import audit
 from bot.store.database import Database
@@ -18,9 +18,13 @@ from bot.store.tables.incidents import facilitator_turns
 
 
 async def name(
-    database: Database, rooms: Rooms, incident: Incident, services: Sequence[Service], now: datetime
+    database: Database,
+    rooms: IncidentChannelPort,
+    incident: Incident,
+    services: Sequence[Service],
+    now: datetime,
 ) -> None:
-    """Give the facilitators' roles of an incident that has none yet. Raises `RoomFault`.
+    """Return the facilitators' roles of an incident that has none yet. Raises `RoomFault`.
 
     The sides are those of its first service that has such a team. A side that nobody is on stays open.
     """

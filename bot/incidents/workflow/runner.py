@@ -19,35 +19,35 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.catalog.catalog import Catalog, Service
 from bot.clock import Clock
 from bot.freezes.hold import GOVERNOR, HoldKind
-from bot.freezes.hold_registry import AlreadyRequested, Freezer
+from bot.freezes.hold_registry import AlreadyRequestedError, HoldRegistry
 from bot.incidents import holds as own_holds
 from bot.incidents.incident import Incident
 from bot.incidents.ports import (
-    Impossible,
-    Later,
+    ChannelError,
+    ChannelRefusedError,
+    DocumentStore,
+    IncidentChannelPort,
+    IncidentMessageWriter,
+    IncidentSnapshot,
+    MissingPermissionError,
     Names,
-    NotAllowed,
-    RoomFault,
-    Rooms,
-    Shelf,
-    View,
-    Voice,
+    TransientError,
 )
 from bot.incidents.records import steps
-from bot.incidents.records.steps import RoomKind, Step, StepName, StepState
-from bot.incidents.snapshot_reader import Views
+from bot.incidents.records.steps import ChannelKind, Step, StepName, StepState
+from bot.incidents.snapshot_reader import SnapshotReader
 from bot.incidents.workflow import facilitators
-from bot.incidents.workflow.archiving import Archivist, NotYet
-from bot.incidents.workflow.card_updates import Display
-from bot.incidents.workflow.channel_creation import ChannelMaker
+from bot.incidents.workflow.archiving import Archiver, StepBlockedError
+from bot.incidents.workflow.card_updates import CardUpdater
+from bot.incidents.workflow.channel_creation import ChannelCreator
 from bot.store.database import Database
-from bot.store.outbox import State, delivery_of
+from bot.store.outbox import DeliveryState, delivery_of
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RunnerTiming:
     """How fast and how patient the conductor is, in real seconds whatever the clock says."""
 
     poll_s: float = 2.0
@@ -57,7 +57,7 @@ class Patience:
     refresh_s: float = 30.0
 
 
-class Conductor:
+class StepRunner:
     """Works through the steps until cancelled. `wake` makes it look at once.
 
     `is_mine` answers whether this replica is the one to do so: two would do no harm, only double calls.
@@ -67,18 +67,18 @@ class Conductor:
         self,
         *,
         database: Database,
-        rooms: Rooms,
-        shelf: Shelf,
+        rooms: IncidentChannelPort,
+        shelf: DocumentStore,
         names: Names,
-        voice: Voice,
-        views: Views,
-        freezer: Freezer,
+        voice: IncidentMessageWriter,
+        views: SnapshotReader,
+        freezer: HoldRegistry,
         reopen: Callable[[AsyncConnection, Incident], Awaitable[None]],
         catalog: Callable[[], Catalog],
         clock: Clock,
         on_told: Callable[[], None],
         is_mine: Callable[[], Awaitable[bool]],
-        patience: Patience | None = None,
+        patience: RunnerTiming | None = None,
     ) -> None:
         self._database = database
         self._rooms = rooms
@@ -87,15 +87,15 @@ class Conductor:
         self._freezer = freezer
         self._catalog = catalog
         self._clock = clock
-        self._patience = patience or Patience()
-        self._maker = ChannelMaker(
+        self._patience = patience or RunnerTiming()
+        self._maker = ChannelCreator(
             database, rooms, voice, now=clock.now, on_told=on_told, team_of=self._team_of
         )
         self._is_mine = is_mine
-        self._display = Display(
+        self._display = CardUpdater(
             database, rooms, voice, views, is_mine=is_mine, every_s=self._patience.refresh_s
         )
-        self._archivist = Archivist(
+        self._archivist = Archiver(
             database=database,
             rooms=rooms,
             shelf=shelf,
@@ -138,13 +138,13 @@ class Conductor:
         async with self._database.reading() as connection:
             pending = await steps.read_pending(connection)
         self._ready_at = {step.id: at for step in pending if (at := self._ready_at.get(step.id)) is not None}
-        by_room: defaultdict[tuple[int, RoomKind], list[Step]] = defaultdict(list)
+        by_room: defaultdict[tuple[int, ChannelKind], list[Step]] = defaultdict(list)
         for step in pending:
             by_room[step.incident_id, step.room].append(step)
         await asyncio.gather(*(self._advance(room) for room in by_room.values()))
 
-    async def channel_of(self, id_: int, within_s: float) -> View:
-        """Answer the incident as soon as its channel is settled, or as it stands after `within_s`."""
+    async def channel_of(self, id_: int, within_s: float) -> IncidentSnapshot:
+        """Return the incident as soon as its channel is settled, or as it stands after `within_s`."""
         try:
             async with asyncio.timeout(within_s), self._turned:
                 while not _is_settled(view := await self._views.of(id_)):
@@ -167,9 +167,9 @@ class Conductor:
     async def _attempt(self, step: Step) -> None:
         try:
             await self._carry_out(step)
-        except NotYet:
+        except StepBlockedError:
             self._wait(step, self._patience.backoff_s)
-        except RoomFault as fault:
+        except ChannelError as fault:
             log.info("step_failed", incident=step.incident_id, step=step.name.value, error=fault.error)
             await self._failed(step, fault)
         else:
@@ -202,10 +202,10 @@ class Conductor:
             case _:
                 assert_never(step.name)
 
-    async def _furnish(self, step: Step, view: View) -> None:
+    async def _furnish(self, step: Step, view: IncidentSnapshot) -> None:
         channel_id = view.channel_id(step.room)
         if channel_id is None:
-            raise NotYet
+            raise StepBlockedError
         if step.name is StepName.TOPIC:
             await self._rooms.set_topic(channel_id, self._voice.topic(view, step.room))
         elif step.name is StepName.PURPOSE:
@@ -220,17 +220,17 @@ class Conductor:
             delivery = await delivery_of(connection, card_key) if card_key else None
         if delivery is not None and delivery.place is not None:
             await self._rooms.pin(delivery.place)
-        elif delivery is not None and delivery.state is State.FAILED:
+        elif delivery is not None and delivery.state is DeliveryState.FAILED:
             # Where the place may yet allow it, the display posts it again.
-            raise NotAllowed("card_not_posted")
+            raise MissingPermissionError("card_not_posted")
         else:
-            raise NotYet
+            raise StepBlockedError
 
-    async def _hold(self, step: Step, view: View) -> None:
+    async def _hold(self, step: Step, view: IncidentSnapshot) -> None:
         incident = view.incident
         service = self._catalog().services.get(step.subject)
         if service is None:
-            raise Impossible("unknown_service")
+            raise ChannelRefusedError("unknown_service")
         if not incident.wants_hold:
             return
         try:
@@ -243,13 +243,13 @@ class Conductor:
                 now=self._clock.now(),
                 kind=HoldKind.INCIDENT,
             )
-        except AlreadyRequested:
+        except AlreadyRequestedError:
             log.debug("hold_lies_already", incident=incident.id, service=service.name)
 
-    async def _lift(self, step: Step, view: View) -> None:
+    async def _lift(self, step: Step, view: IncidentSnapshot) -> None:
         service = self._catalog().services.get(step.subject)
         if service is None:
-            raise NotAllowed("unknown_service")
+            raise MissingPermissionError("unknown_service")
         over = view.incident.status.value if not view.incident.status.is_active else "no longer severe"
         await self._freezer.lift_incident(
             service,
@@ -259,28 +259,28 @@ class Conductor:
         )
 
     def _team_of(self, incident: Incident) -> str | None:
-        """Answer the Slack workspace of an incident: that of the service which it names first."""
+        """Return the Slack workspace of an incident: that of the service which it names first."""
         return self._catalog().workspace.of(next(iter(incident.services), None)).elsewhere
 
-    def _services(self, view: View) -> list[Service]:
+    def _services(self, view: IncidentSnapshot) -> list[Service]:
         known: Mapping[str, Service] = self._catalog().services
         return [known[name] for name in view.incident.services if name in known]
 
-    async def _failed(self, step: Step, fault: RoomFault) -> None:
-        if step.name is StepName.CHANNEL and not isinstance(fault, Later):
+    async def _failed(self, step: Step, fault: ChannelError) -> None:
+        if step.name is StepName.CHANNEL and not isinstance(fault, TransientError):
             # An incident wants its channel: people are told, and it is tried again all the same.
             await self._maker.tell_without(step, await self._views.of(step.incident_id), fault.error)
-            fault = NotAllowed(fault.error)
-        if step.name.closes and not isinstance(fault, Later):
-            fault = Impossible(fault.error)
-        if step.name is StepName.ARCHIVE and isinstance(fault, Impossible):
+            fault = MissingPermissionError(fault.error)
+        if step.name.closes and not isinstance(fault, TransientError):
+            fault = ChannelRefusedError(fault.error)
+        if step.name is StepName.ARCHIVE and isinstance(fault, ChannelRefusedError):
             await self._archivist.tell_refusal(step, await self._views.of(step.incident_id), fault.error)
             return
         state = StepState.PENDING if fault.retryable else StepState.FAILED
         await self._settle(step, state, fault.error)
-        if isinstance(fault, Later):
+        if isinstance(fault, TransientError):
             self._wait(step, max(self._backoff_s(step), fault.after_s or 0.0))
-        elif isinstance(fault, NotAllowed):
+        elif isinstance(fault, MissingPermissionError):
             self._wait(step, self._patience.not_allowed_s)
 
     async def _settle(self, step: Step, state: StepState, error: str | None = None) -> None:
@@ -304,6 +304,6 @@ class Conductor:
             return
 
 
-def _is_settled(view: View) -> bool:
-    room = view.rooms[RoomKind.INCIDENT]
+def _is_settled(view: IncidentSnapshot) -> bool:
+    room = view.rooms[ChannelKind.INCIDENT]
     return room.channel_id is not None or room.problem is not None

@@ -36,10 +36,10 @@ from bot.policy.documents.fields import (
     WarnLevel,
 )
 from bot.policy.documents.for_each import ForEach
-from bot.policy.documents.model import Broken, Model
-from bot.policy.documents.objectives import Slo
+from bot.policy.documents.model import BrokenRule, Model
+from bot.policy.documents.objectives import SloSpec
 from bot.policy.documents.quantities import parse_duration
-from bot.policy.faults import Refused, did_you_mean
+from bot.policy.faults import InvalidValueError, did_you_mean
 
 API_VERSION = "governor/v1"
 FLAG_BACKENDS = ("local", "unleash", "flagd", "launchdarkly", "flagsmith")
@@ -54,7 +54,7 @@ class Metadata(Model):
     """Name of the document, unique among those of its kind: 1 to 63 of a-z, 0-9 and `-`."""
 
 
-class Channels(Model):
+class ChannelsSpec(Model):
     """Channels of the whole workspace, `#name` or an id (`C…`)."""
 
     announcements: Channel
@@ -72,7 +72,7 @@ class BasicAuth(Model):
     """The password; best `${NAME}` from the environment."""
 
 
-class Source(Model):
+class SourceSpec(Model):
     """A monitoring system with Prometheus' HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
 
     type: Literal["prometheus"] = "prometheus"
@@ -88,13 +88,13 @@ class Source(Model):
     timeout: Timeout = parse_duration("30s")
     """How long one question may take, 100ms to 5m."""
 
-    def broken_rules(self) -> Iterator[Broken]:
+    def broken_rules(self) -> Iterator[BrokenRule]:
         """See that there is one way to log in."""
         if self.bearer_token is not None and self.basic_auth is not None:
-            yield Broken(("basicAuth",), "`basicAuth` and `bearerToken` exclude each other")
+            yield BrokenRule(("basicAuth",), "`basicAuth` and `bearerToken` exclude each other")
 
 
-class Environment(Model):
+class EnvironmentSpec(Model):
     """An environment of the flag system."""
 
     name: Slug
@@ -110,13 +110,13 @@ def _backend(value: object) -> object:
     if isinstance(value, str):
         value = {value: {}} if value == "local" else {value: None}
     if not isinstance(value, dict) or len(value) != 1:
-        raise Refused("this does not name one flag backend", allowed)
+        raise InvalidValueError("this does not name one flag backend", allowed)
     ((name, settings),) = value.items()
     known = (*FLAG_BACKENDS, *(point.name for point in entry_points(group=FLAG_BACKEND_ENTRY_POINTS)))
     if name not in known:
-        raise Refused(f"this flag backend is not known{did_you_mean(name, known)}", allowed)
+        raise InvalidValueError(f"this flag backend is not known{did_you_mean(name, known)}", allowed)
     if not isinstance(settings, dict):
-        raise Refused("this flag backend needs a mapping of settings", allowed)
+        raise InvalidValueError("this flag backend needs a mapping of settings", allowed)
     return value
 
 
@@ -137,21 +137,23 @@ _BACKEND_SCHEMA: dict[str, Any] = {
 Backend = Annotated[dict[str, dict[str, Any]], BeforeValidator(_backend), WithJsonSchema(_BACKEND_SCHEMA)]
 
 
-class Flags(Model):
+class FlagsSpec(Model):
     """The feature flag system of the workspace."""
 
     backend: Backend = Field(default={"local": {}}, repr=False, json_schema_extra={"default": "local"})
     """`local` (served over OFREP), or one backend's name with its settings, such as `{flagd: {file: …}}`."""
-    environments: tuple[Environment, ...] = (Environment(name="production", protected=True, default=True),)
+    environments: tuple[EnvironmentSpec, ...] = (
+        EnvironmentSpec(name="production", protected=True, default=True),
+    )
     """The environments, at least one."""
 
-    def broken_rules(self) -> Iterator[Broken]:
+    def broken_rules(self) -> Iterator[BrokenRule]:
         """See that there is an environment to flip flags in."""
         if not self.environments:
-            yield Broken(("environments",), "there is no environment", "at least one")
+            yield BrokenRule(("environments",), "there is no environment", "at least one")
 
 
-class Permissions(Model):
+class PermissionsSpec(Model):
     """Who may change what. Everyone may ask; nobody may change what is not named here."""
 
     freeze: People = ()
@@ -170,19 +172,19 @@ class WorkspaceSpec(Model):
     team: TeamId | None = None
     """Id of the Slack workspace (`T…`). Required in further Workspace documents, which say nothing else but
     `channels` and `permissions`; in the main one it says which installation it is."""
-    channels: Channels
+    channels: ChannelsSpec
     """Where the bot speaks."""
     evaluate_every: EvaluationInterval = parse_duration("60s")
     """How often budgets are computed, 1s to 1d."""
-    sources: dict[Slug, Source] = Field(default_factory=dict)
+    sources: dict[Slug, SourceSpec] = Field(default_factory=dict)
     """Monitoring systems by the name that SLIs use; not `events` or `downtime`."""
-    flags: Flags = Flags()
+    flags: FlagsSpec = FlagsSpec()
     """The feature flag system and its environments."""
-    permissions: Permissions = Permissions()
+    permissions: PermissionsSpec = PermissionsSpec()
     """Who may change what: `@group`, `#channel` (its members), `U…` or `everyone`, one or a list."""
 
 
-class BurnAlert(Model):
+class BurnAlertSpec(Model):
     """Tells when the budget burns at least `burn` times as fast as evenly, in both windows."""
 
     severity: Literal["page", "ticket"]
@@ -194,13 +196,13 @@ class BurnAlert(Model):
     short: BurnWindow
     """The short window, shorter than `long`: shows that it still goes on."""
 
-    def broken_rules(self) -> Iterator[Broken]:
+    def broken_rules(self) -> Iterator[BrokenRule]:
         """See that the windows are what their names say."""
         if self.short >= self.long:
-            yield Broken(("short",), "`short` must be shorter than `long`")
+            yield BrokenRule(("short",), "`short` must be shorter than `long`")
 
 
-class Guard(Model):
+class GuardSpec(Model):
     """Watches flags after more people see them, and takes an increase back that hurts."""
 
     burn: BurnFactor = 14.4
@@ -211,13 +213,13 @@ class Guard(Model):
     """How long after an increase it is watched, 1s to 7d."""
 
 
-def _alert(severity: str, burn: float, long: str, short: str) -> BurnAlert:
-    return BurnAlert.model_validate({"severity": severity, "burn": burn, "long": long, "short": short})
+def _alert(severity: str, burn: float, long: str, short: str) -> BurnAlertSpec:
+    return BurnAlertSpec.model_validate({"severity": severity, "burn": burn, "long": long, "short": short})
 
 
 def _descending(levels: tuple[float, ...]) -> tuple[float, ...]:
     if any(lower >= higher for higher, lower in pairwise(levels)):
-        raise Refused("the levels must go from high to low, each once", "such as [50%, 25%, 10%]")
+        raise InvalidValueError("the levels must go from high to low, each once", "such as [50%, 25%, 10%]")
     return levels
 
 
@@ -236,7 +238,7 @@ class ErrorBudgetPolicySpec(Model):
     """How long the budget must have stayed at or above `unfreezeAt`; `0s` lifts at once."""
     on_missing_data: Literal["hold", "freeze"] = "hold"
     """What to do while an SLO cannot be measured: `hold` changes nothing, `freeze` freezes."""
-    burn_alerts: tuple[BurnAlert, ...] = (
+    burn_alerts: tuple[BurnAlertSpec, ...] = (
         _alert("page", 14.4, "1h", "5m"),
         _alert("page", 6, "6h", "30m"),
         _alert("ticket", 1, "3d", "6h"),
@@ -248,27 +250,27 @@ class ErrorBudgetPolicySpec(Model):
     """An incident that spends more of the budget than this needs a postmortem; above 0%, at most 100%."""
     unfreeze_requires: Literal["nothing", "actionsOwned"] = "nothing"
     """What else must be so before the freeze is lifted; `actionsOwned`: P0 actions have owners and dates."""
-    guard: Guard = Guard()
+    guard: GuardSpec = GuardSpec()
     """The canary guard of the service's flags."""
     lower_when_exhausted: tuple[FlagKey, ...] = ()
     """Risky flags of the service: off while its budget is exhausted, back as they were when it opens."""
 
-    def broken_rules(self) -> Iterator[Broken]:
+    def broken_rules(self) -> Iterator[BrokenRule]:
         """See that the levels stand in the order in which a shrinking budget meets them."""
         if self.freeze_at >= self.unfreeze_at:
-            yield Broken(("unfreezeAt",), "`unfreezeAt` must be above `freezeAt`")
+            yield BrokenRule(("unfreezeAt",), "`unfreezeAt` must be above `freezeAt`")
         if self.warn_at and self.freeze_at >= min(self.warn_at):
-            yield Broken(("freezeAt",), "`freezeAt` must be below the lowest level of `warnAt`")
+            yield BrokenRule(("freezeAt",), "`freezeAt` must be below the lowest level of `warnAt`")
         seen = set()
         for index, alert in enumerate(self.burn_alerts):
             key = (alert.severity, alert.burn, alert.long)
             if key in seen:
                 why = "an earlier alert has the same `severity`, `burn` and `long`"
-                yield Broken(("burnAlerts", index), why)
+                yield BrokenRule(("burnAlerts", index), why)
             seen.add(key)
 
 
-class Teams(Model):
+class TeamsSpec(Model):
     """The two teams that share a service: `@group` or a person's id."""
 
     development: Team | None = None
@@ -288,7 +290,7 @@ class ServiceSpec(Model):
     """Name of the Workspace document whose Slack workspace it belongs to; the main one if left out."""
     channel: Channel
     """The service's own channel, `#name` or an id (`C…`)."""
-    teams: Teams = Teams()
+    teams: TeamsSpec = TeamsSpec()
     """Who builds it and who runs it."""
     error_budget_policy: Slug | None = None
     """Name of the ErrorBudgetPolicy that judges it; `standard`, or built-in values, if left out."""
@@ -296,7 +298,7 @@ class ServiceSpec(Model):
     """Keys of the feature flags that belong to the service; they exist from the start, off."""
     repository: Repository | None = None
     """The GitHub repository that it is built from, `owner/name`; several services may share one."""
-    slos: tuple[Slo, ...] = ()
+    slos: tuple[SloSpec, ...] = ()
     """What the service promises; it is judged by the worst of them."""
 
 

@@ -29,7 +29,7 @@ from bot.policy.documents.quantities import (
     parse_objective,
     parse_percentage,
 )
-from bot.policy.faults import IT, Refused, did_you_mean
+from bot.policy.faults import IT, InvalidValueError, did_you_mean
 
 _FILLED_IN = r".*[$%]\{.+"
 
@@ -48,7 +48,7 @@ _PEOPLE = "a user group such as @sre, or a person's id such as U012AB3CD"
 
 def _matching(text: str, *, pattern: str, what: str, allowed: str) -> str:
     if not re.fullmatch(pattern, text):
-        raise Refused(f"{IT} is not {what}", allowed)
+        raise InvalidValueError(f"{IT} is not {what}", allowed)
     return text
 
 
@@ -77,7 +77,7 @@ def _fraction(least: float, most: float, allowed: str) -> PlainValidator:
     def check(value: object) -> float:
         fraction = parse_percentage(value)
         if not least <= fraction <= most:
-            raise Refused(f"{IT} is out of range", allowed)
+            raise InvalidValueError(f"{IT} is out of range", allowed)
         return fraction
 
     return PlainValidator(check)
@@ -88,7 +88,7 @@ def _flag(value: object) -> bool:
     if value in ("true", "false"):
         return value == "true"
     if not isinstance(value, bool):
-        raise Refused(f"{IT} is neither true nor false", "true, false")
+        raise InvalidValueError(f"{IT} is neither true nor false", "true, false")
     return value
 
 
@@ -97,9 +97,9 @@ def _factor(value: object) -> float:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", value):
         number = float(value)
     if isinstance(number, bool) or not isinstance(number, int | float):
-        raise Refused(f"{IT} is not a number", "a number above 0, such as 14.4")
+        raise InvalidValueError(f"{IT} is not a number", "a number above 0, such as 14.4")
     if not 0 < number <= 1_000_000:
-        raise Refused(f"{IT} is out of range", "a number above 0, such as 14.4")
+        raise InvalidValueError(f"{IT} is out of range", "a number above 0, such as 14.4")
     return float(number)
 
 
@@ -107,15 +107,15 @@ def _limit(value: object) -> int:
     allowed = f"a whole number from 1 to {_MOST_SERVICES}"
     number = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
     if isinstance(number, bool) or not isinstance(number, int):
-        raise Refused(f"{IT} is not a whole number", allowed)
+        raise InvalidValueError(f"{IT} is not a whole number", allowed)
     if not 1 <= number <= _MOST_SERVICES:
-        raise Refused(f"{IT} is out of range", allowed)
+        raise InvalidValueError(f"{IT} is out of range", allowed)
     return number
 
 
 def _slo_window(value: object) -> timedelta:
     if isinstance(value, str) and value.strip().lower() in {"week", "month", "quarter"}:
-        raise Refused(f"{IT} is not a duration", "a duration such as 30d, or {calendar: month}")
+        raise InvalidValueError(f"{IT} is not a duration", "a duration such as 30d, or {calendar: month}")
     return duration_between(value, "30s", "400d")
 
 
@@ -128,7 +128,7 @@ def _time_zone(name: str) -> str:
     known = _time_zones()
     if name not in known:
         hint = did_you_mean(name, known)
-        raise Refused(f"{IT} is not a time zone{hint}", "an IANA name such as Europe/London or UTC")
+        raise InvalidValueError(f"{IT} is not a time zone{hint}", "an IANA name such as Europe/London or UTC")
     return name
 
 
@@ -138,23 +138,23 @@ def _url(text: str) -> str:
         parts = urlsplit(text)
         port_is_good = parts.port is None or parts.port > 0
     except ValueError:
-        raise Refused("this is not a URL", allowed) from None
+        raise InvalidValueError("this is not a URL", allowed) from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_good:
-        raise Refused("this is not an HTTP URL", allowed)
+        raise InvalidValueError("this is not an HTTP URL", allowed)
     if re.search(r"\s", text) or parts.query or parts.fragment:
-        raise Refused("this is not a base URL", f"{allowed}, without blanks, query or fragment")
+        raise InvalidValueError("this is not a base URL", f"{allowed}, without blanks, query or fragment")
     return text.rstrip("/")
 
 
 def _header_value(text: str) -> str:
     if not text.isprintable() or not text.strip():
-        raise Refused("this is empty or holds control characters", "printable text")
+        raise InvalidValueError("this is empty or holds control characters", "printable text")
     return text
 
 
 def _header_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", text):
-        raise Refused("this is not a header's name", "a name such as X-Scope-OrgID")
+        raise InvalidValueError("this is not a header's name", "a name such as X-Scope-OrgID")
     return text
 
 

@@ -35,7 +35,7 @@ class _AsWritten(GenerateJsonSchema):
 
 
 def json_schema() -> dict[str, Any]:
-    """Answer the schema of one document of any kind, in JSON Schema's draft 2020-12."""
+    """Return the schema of one document of any kind, in JSON Schema's draft 2020-12."""
     schema = TypeAdapter[Document](Document).json_schema(schema_generator=_AsWritten)
     alternatives = schema.pop("anyOf")
     described: dict[str, Any] = {

@@ -10,7 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from bot.policy.faults import Path
 
 
-class Broken(NamedTuple):
+class BrokenRule(NamedTuple):
     """A rule between keys that does not hold: which value is at fault, and why."""
 
     path: Path
@@ -29,7 +29,7 @@ class Model(BaseModel):
         use_attribute_docstrings=True,
     )
 
-    def broken_rules(self) -> Iterator[Broken]:
+    def broken_rules(self) -> Iterator[BrokenRule]:
         """Yield what is wrong between keys whose values are each right."""
         yield from ()
 
@@ -49,7 +49,7 @@ class Model(BaseModel):
 
 
 def known_keys(model: type[BaseModel], path: Path) -> list[str]:
-    """Answer the keys that the mapping at `path` in a document of this model may have."""
+    """Return the keys that the mapping at `path` in a document of this model may have."""
     annotation: object = model
     for step in path:
         if isinstance(step, str):

@@ -15,7 +15,7 @@ from bot.policy.documents.fields import (
     Slug,
     TimeZone,
 )
-from bot.policy.documents.model import Broken, Model
+from bot.policy.documents.model import BrokenRule, Model
 
 UNION_TAGS = frozenset({"(calendar)", "(rolling)"})
 """What pydantic puts into an error's location to tell the forms of a window apart."""
@@ -24,7 +24,7 @@ BUILT_IN_SLIS = ("downtime", "events")
 """The keys of `sli` that are no sources; no source may be called like them."""
 
 
-class CalendarWindow(Model):
+class CalendarWindowSpec(Model):
     """The current calendar period; the budget is whole again when the next one begins."""
 
     calendar: Literal["week", "month", "quarter"]
@@ -34,11 +34,11 @@ class CalendarWindow(Model):
 
 
 def _window_form(value: object) -> str:
-    return "(calendar)" if isinstance(value, dict | CalendarWindow) else "(rolling)"
+    return "(calendar)" if isinstance(value, dict | CalendarWindowSpec) else "(rolling)"
 
 
 AnyWindow = Annotated[
-    Annotated[CalendarWindow, Tag("(calendar)")] | Annotated[SloWindow, Tag("(rolling)")],
+    Annotated[CalendarWindowSpec, Tag("(calendar)")] | Annotated[SloWindow, Tag("(rolling)")],
     Discriminator(_window_form),
 ]
 
@@ -47,7 +47,7 @@ class NoSettings(Model):
     """An empty mapping, written `{}`."""
 
 
-class PrometheusSli(Model):
+class PrometheusSliSpec(Model):
     """Counters (`total` with `bad` or `good`), or a latency `histogram` with a `threshold`."""
 
     model_config = ConfigDict(
@@ -73,30 +73,30 @@ class PrometheusSli(Model):
     threshold: Latency | None = None
     """Events of the histogram at or below this are good; best a bucket's bound. 1ms to 1d."""
 
-    def broken_rules(self) -> Iterator[Broken]:
+    def broken_rules(self) -> Iterator[BrokenRule]:
         """See that the keys make exactly one of the two forms."""
         forms = "{total, bad}, {total, good} or {histogram, match, threshold}"
         counters = [key for key in ("total", "bad", "good") if getattr(self, key) is not None]
         latency = [key for key in ("histogram", "match", "threshold") if getattr(self, key) is not None]
         if counters and latency:
-            yield Broken((latency[0],), f"`{latency[0]}` does not go with `{counters[0]}`", forms)
+            yield BrokenRule((latency[0],), f"`{latency[0]}` does not go with `{counters[0]}`", forms)
         elif {"bad", "good"} <= set(counters):
-            yield Broken(("good",), "`good` and `bad` exclude each other", forms)
+            yield BrokenRule(("good",), "`good` and `bad` exclude each other", forms)
         elif counters and (self.total is None or len(counters) == 1):
             lacking = "`total`" if self.total is None else "one of `bad` and `good`"
-            yield Broken((), f"{lacking} is missing", forms)
+            yield BrokenRule((), f"{lacking} is missing", forms)
         elif latency and (self.histogram is None or self.threshold is None):
             lacking = "histogram" if self.histogram is None else "threshold"
-            yield Broken((), f"`{lacking}` is missing", forms)
+            yield BrokenRule((), f"`{lacking}` is missing", forms)
         elif not counters and not latency:
-            yield Broken((), "this says nothing to measure", forms)
+            yield BrokenRule((), "this says nothing to measure", forms)
 
 
-class Sli(Model):
+class SliSpec(Model):
     """How good and bad events are counted: exactly one key, a source's name or one of the two below."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"minProperties": 1, "maxProperties": 1})
-    __pydantic_extra__: dict[str, PrometheusSli] = Field(init=False)
+    __pydantic_extra__: dict[str, PrometheusSliSpec] = Field(init=False)
 
     events: NoSettings | None = None
     """Good and bad events are pushed to `POST /api/v1/events`."""
@@ -104,21 +104,21 @@ class Sli(Model):
     """Time is what counts: the minutes of impact of recorded incidents are the bad part."""
 
     @property
-    def source(self) -> tuple[str, PrometheusSli] | None:
+    def source(self) -> tuple[str, PrometheusSliSpec] | None:
         """The source's name with what is asked of it; None for the two forms without a source."""
         return next(iter(self.__pydantic_extra__.items()), None)
 
-    def broken_rules(self) -> Iterator[Broken]:
+    def broken_rules(self) -> Iterator[BrokenRule]:
         """See that there is exactly one key."""
         keys = [*self.__pydantic_extra__, *(key for key in BUILT_IN_SLIS if getattr(self, key))]
         allowed = "exactly one of events, downtime, or the name of a source of the Workspace"
         if not keys:
-            yield Broken((), "this says nothing to measure", allowed)
+            yield BrokenRule((), "this says nothing to measure", allowed)
         if len(keys) > 1:
-            yield Broken((keys[1],), "an SLO has one SLI; make two SLOs of it", allowed)
+            yield BrokenRule((keys[1],), "an SLO has one SLI; make two SLOs of it", allowed)
 
 
-class Slo(Model):
+class SloSpec(Model):
     """A service level objective: the share of events that must be good, over a window."""
 
     name: Slug
@@ -127,7 +127,7 @@ class Slo(Model):
     """The share of events that must be good, in percent, strictly between 0 and 100."""
     window: AnyWindow
     """Rolling time (30s to 400d), or `{calendar: …}` for a calendar period."""
-    sli: Sli
+    sli: SliSpec
     """How it is measured. Exactly one key: `events`, `downtime`, or a source's name."""
     error_budget_policy: Slug | None = None
     """Name of the ErrorBudgetPolicy that judges this SLO, where it is not the service's."""

@@ -6,7 +6,7 @@ grammar of selectors: https://prometheus.io/docs/prometheus/latest/querying/basi
 
 import re
 
-from bot.policy.faults import IT, Refused
+from bot.policy.faults import IT, InvalidValueError
 
 METRIC = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r"[a-zA-Z_][a-zA-Z0-9_]*"
@@ -26,44 +26,44 @@ FORMS = (
 
 
 def check_query(text: str) -> str:
-    """Answer the text if it is a plain selector or a full query with `$window`."""
+    """Return the text if it is a plain selector or a full query with `$window`."""
     if _WINDOW.search(text):
         if not _balanced(text):
-            raise Refused(f"a bracket or a quote in {IT} is not closed", FORMS)
+            raise InvalidValueError(f"a bracket or a quote in {IT} is not closed", FORMS)
         return text
     match = _SELECTOR.fullmatch(text)
     if match is None:
-        raise Refused(f"{IT} is neither a series selector nor a query with $window", FORMS)
+        raise InvalidValueError(f"{IT} is neither a series selector nor a query with $window", FORMS)
     if text.lstrip().startswith("{") and not (match["within"] or "").strip():
-        raise Refused(f"{IT} selects every series", FORMS)
+        raise InvalidValueError(f"{IT} selects every series", FORMS)
     return text.strip()
 
 
 def check_selector(text: str) -> str:
-    """Answer the text if it is a plain selector, without `$window`."""
+    """Return the text if it is a plain selector, without `$window`."""
     if _WINDOW.search(text):
         example = 'a series selector, such as http_requests_total{env="production"}'
-        raise Refused("a query with $window does not go here", example)
+        raise InvalidValueError("a query with $window does not go here", example)
     return check_query(text)
 
 
 def check_match(text: str) -> str:
-    """Answer the text if it can stand within the braces of a selector."""
+    """Return the text if it can stand within the braces of a selector."""
     example = 'label matchers without braces, such as service="checkout",code!~"5.."'
     if text.strip().startswith("{"):
-        raise Refused("the braces around the matchers are not written here", example)
+        raise InvalidValueError("the braces around the matchers are not written here", example)
     if not re.fullmatch(_MATCHERS, text):
-        raise Refused(f"{IT} is not a list of label matchers", example)
+        raise InvalidValueError(f"{IT} is not a list of label matchers", example)
     return text.strip().rstrip(",").rstrip()
 
 
 def check_histogram(text: str) -> str:
-    """Answer the text if it is the name of a histogram metric."""
+    """Return the text if it is the name of a histogram metric."""
     example = "the metric's name, such as http_request_duration_seconds"
     if not re.fullmatch(METRIC, text):
-        raise Refused(f"{IT} is not a metric name", f"{example}; matchers belong under `match`")
+        raise InvalidValueError(f"{IT} is not a metric name", f"{example}; matchers belong under `match`")
     if text.endswith("_bucket"):
-        raise Refused(f"{IT} is one series of the histogram", f"{example}, without `_bucket`")
+        raise InvalidValueError(f"{IT} is one series of the histogram", f"{example}, without `_bucket`")
     return text
 
 

@@ -1,4 +1,4 @@
-"""How durations and percentages are written. Pure: text in, values out, `Refused` where it means nothing."""
+"""How durations and percentages are written: text in, values out, `InvalidValueError` for what is neither."""
 
 import re
 from datetime import timedelta
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from pytimeparse2 import parse
 
-from bot.policy.faults import IT, Refused
+from bot.policy.faults import IT, InvalidValueError
 
 _PART = r"(?:[0-9]+(?:\.[0-9]+)?{unit})?"
 DURATION = "(?=.)" + "".join(_PART.format(unit=unit) for unit in ("w", "d", "h", "m", "s", "ms"))
@@ -22,12 +22,12 @@ _LONGEST = timedelta(days=36_500)
 def parse_duration(value: object) -> timedelta:
     """Read a duration of zero or more."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise Refused(f"{IT} has no unit", _DURATIONS)
+        raise InvalidValueError(f"{IT} has no unit", _DURATIONS)
     if not isinstance(value, str) or not re.fullmatch(DURATION, value):
-        raise Refused(f"{IT} is not a duration", _DURATIONS)
+        raise InvalidValueError(f"{IT} is not a duration", _DURATIONS)
     seconds = parse(value)
     if not isinstance(seconds, int | float) or seconds > _LONGEST.total_seconds():
-        raise Refused(f"{IT} is too long", "at most 100 years")
+        raise InvalidValueError(f"{IT} is too long", "at most 100 years")
     return timedelta(seconds=seconds)
 
 
@@ -44,9 +44,9 @@ def duration_between(value: object, least: str, most: str) -> timedelta:
     """Read a duration that lies between two others, both included."""
     duration = parse_duration(value)
     if duration < parse_duration(least):
-        raise Refused(f"{IT} is too short", f"{least} to {most}")
+        raise InvalidValueError(f"{IT} is too short", f"{least} to {most}")
     if duration > parse_duration(most):
-        raise Refused(f"{IT} is too long", f"{least} to {most}")
+        raise InvalidValueError(f"{IT} is too long", f"{least} to {most}")
     return duration
 
 
@@ -54,7 +54,7 @@ def parse_percentage(value: object) -> float:
     """Read a percentage as a fraction: `99.9`, `"99.9"` and `99.9%` are exactly 0.999."""
     text = str(value).strip() if isinstance(value, str | int | float) else ""
     if isinstance(value, bool) or not re.fullmatch(PERCENTAGE, text):
-        raise Refused(f"{IT} is not a percentage", _PERCENTAGES)
+        raise InvalidValueError(f"{IT} is not a percentage", _PERCENTAGES)
     # Through Decimal: 99.9 / 100 in binary floating point is not the 0.999 that was meant.
     return float(Decimal(text.rstrip("%").rstrip()) / 100)
 
@@ -65,11 +65,11 @@ def parse_objective(value: object) -> float:
     allowed = "strictly between 0 and 100, such as 99.9"
     if objective >= 1:
         why = "an objective of 100 % leaves no error budget at all: the first error would freeze for good"
-        raise Refused(why if objective == 1 else f"{IT} is more than everything", allowed)
+        raise InvalidValueError(why if objective == 1 else f"{IT} is more than everything", allowed)
     if objective <= 0:
-        raise Refused(f"{IT} promises nothing", allowed)
+        raise InvalidValueError(f"{IT} promises nothing", allowed)
     if objective < 0.01 and "%" not in str(value):
         # 0.999 is nearly always meant as a fraction; whoever means it can write the sign.
         hint = "write percent, such as 99.9, not a fraction; if it is meant, add the % sign"
-        raise Refused(f"{IT} reads as less than one percent", hint)
+        raise InvalidValueError(f"{IT} reads as less than one percent", hint)
     return objective

@@ -8,14 +8,14 @@ from itertools import pairwise
 
 from bot.policy.documents.for_each import DEFAULT_SOURCE
 from bot.policy.documents.objectives import BUILT_IN_SLIS
-from bot.policy.faults import IT, Fault, Path, did_you_mean, quoted
-from bot.policy.rules.validation import Source
+from bot.policy.faults import IT, Path, PolicyFault, did_you_mean, quoted
+from bot.policy.rules.validation import ParsedDocument
 from bot.policy.rules.workspaces import are_rivals, workspace_clashes
 
 
-def clashes(sources: Sequence[Source]) -> Iterator[Fault]:
+def clashes(sources: Sequence[ParsedDocument]) -> Iterator[PolicyFault]:
     """Yield a fault for every name that is used twice, and for what does not fit between Workspaces."""
-    first: dict[tuple[str, object], Source] = {}
+    first: dict[tuple[str, object], ParsedDocument] = {}
     for source in sources:
         key = (source.kind, _text(source, "metadata", "name"))
         if key[1] is None:
@@ -36,7 +36,7 @@ _NAMED: dict[str, tuple[tuple[Path, str | None], ...]] = {
 """The lists of each kind whose entries (or what stands under a key of theirs) must differ."""
 
 
-def repeated_names(source: Source) -> Iterator[Fault]:
+def repeated_names(source: ParsedDocument) -> Iterator[PolicyFault]:
     """Yield a fault for every entry that stands twice in one of the document's lists."""
     for path, key in _NAMED[source.kind]:
         seen: dict[str, int] = {}
@@ -47,7 +47,7 @@ def repeated_names(source: Source) -> Iterator[Fault]:
                 yield source.fault(where, f"{IT} stands twice in this list", "each once")
 
 
-def workspace_faults(source: Source, main: Source | None = None) -> Iterator[Fault]:
+def workspace_faults(source: ParsedDocument, main: ParsedDocument | None = None) -> Iterator[PolicyFault]:
     """Yield what does not fit together within the Workspace; `main` has the environments of a further one."""
     path = ("spec", "flags", "environments")
     if main is not None and main is not source:
@@ -68,7 +68,7 @@ def workspace_faults(source: Source, main: Source | None = None) -> Iterator[Fau
             yield source.fault(("spec", "sources", name), why, at_key=True)
 
 
-def _unknown_environments(source: Source, main: Source, path: Path) -> Iterator[Fault]:
+def _unknown_environments(source: ParsedDocument, main: ParsedDocument, path: Path) -> Iterator[PolicyFault]:
     environments = _list(main, *path)
     names = [_text(main, *path, index, "name") for index, _ in enumerate(environments)]
     if not names:
@@ -82,7 +82,9 @@ def _unknown_environments(source: Source, main: Source, path: Path) -> Iterator[
                 yield source.fault(where, message, ", ".join(known), at_key=True)
 
 
-def unknown_references(sources: Sequence[Source], may_be_unread: Callable[[str], bool]) -> Iterator[Fault]:
+def unknown_references(
+    sources: Sequence[ParsedDocument], may_be_unread: Callable[[str], bool]
+) -> Iterator[PolicyFault]:
     """Yield a fault for every reference of a Service to a policy or source that does not exist.
 
     `may_be_unread` tells whether a name may stand in a document that could not be read.
@@ -107,8 +109,8 @@ def unknown_references(sources: Sequence[Source], may_be_unread: Callable[[str],
             yield from _unknown_values_source(source, known_sources)
 
 
-def _known_sources(sources: Sequence[Source]) -> list[str]:
-    """Answer what an `sli` may name; nothing where that cannot be told for want of a good Workspace."""
+def _known_sources(sources: Sequence[ParsedDocument]) -> list[str]:
+    """Return what an `sli` may name; nothing where that cannot be told for want of a good Workspace."""
     workspaces = [source for source in sources if source.kind == "Workspace"]
     if not workspaces or any(one.tree.is_spoilt(("spec", "sources")) for one in workspaces):
         return []
@@ -116,7 +118,9 @@ def _known_sources(sources: Sequence[Source]) -> list[str]:
     return sorted(names | set(BUILT_IN_SLIS))
 
 
-def _unknown_policy(source: Source, path: Path, policies: Mapping[str | None, str]) -> Iterator[Fault]:
+def _unknown_policy(
+    source: ParsedDocument, path: Path, policies: Mapping[str | None, str]
+) -> Iterator[PolicyFault]:
     wanted = _text(source, *path)
     # A policy whose own name could not be read may be the one that is meant.
     if wanted is not None and wanted not in policies and None not in policies:
@@ -126,14 +130,14 @@ def _unknown_policy(source: Source, path: Path, policies: Mapping[str | None, st
         yield source.fault(path, message, ", ".join(known) or "none is defined")
 
 
-def _unknown_sources(source: Source, path: Path, known: Sequence[str]) -> Iterator[Fault]:
+def _unknown_sources(source: ParsedDocument, path: Path, known: Sequence[str]) -> Iterator[PolicyFault]:
     for key in _mapping(source, *path):
         if known and key not in known:
             message = f"unknown source {quoted(key)}{did_you_mean(key, known)}"
             yield source.fault((*path, key), message, ", ".join(known), at_key=True)
 
 
-def _unknown_values_source(source: Source, known: Sequence[str]) -> Iterator[Fault]:
+def _unknown_values_source(source: ParsedDocument, known: Sequence[str]) -> Iterator[PolicyFault]:
     """Yield a fault if there is no source that could be asked for the values of `forEach`."""
     path: Path = ("spec", "forEach")
     if not known or not _mapping(source, *path):
@@ -149,11 +153,11 @@ def _unknown_values_source(source: Source, known: Sequence[str]) -> Iterator[Fau
         yield source.fault((*path, "source"), f"unknown source {IT}{hint}", allowed)
 
 
-def _written_names(source: Source, path: Path, count: int) -> list[str]:
+def _written_names(source: ParsedDocument, path: Path, count: int) -> list[str]:
     return [source.tree.places[(*path, index, "name")].written or "" for index in range(count)]
 
 
-def _value(source: Source, *path: str | int) -> object:
+def _value(source: ParsedDocument, *path: str | int) -> object:
     value = source.tree.value
     for step in path:
         if isinstance(step, str):
@@ -163,16 +167,16 @@ def _value(source: Source, *path: str | int) -> object:
     return value
 
 
-def _text(source: Source, *path: str | int) -> str | None:
+def _text(source: ParsedDocument, *path: str | int) -> str | None:
     value = _value(source, *path)
     return value if isinstance(value, str) else None
 
 
-def _list(source: Source, *path: str | int) -> list[object]:
+def _list(source: ParsedDocument, *path: str | int) -> list[object]:
     value = _value(source, *path)
     return value if isinstance(value, list) else []
 
 
-def _mapping(source: Source, *path: str | int) -> dict[str, object]:
+def _mapping(source: ParsedDocument, *path: str | int) -> dict[str, object]:
     value = _value(source, *path)
     return value if isinstance(value, dict) else {}

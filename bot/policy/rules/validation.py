@@ -10,24 +10,24 @@ from pydantic_core import ErrorDetails
 from bot.policy.documents.documents import KINDS, Document
 from bot.policy.documents.model import known_keys
 from bot.policy.documents.objectives import UNION_TAGS
-from bot.policy.faults import IT, Fault, Path, Refused, did_you_mean, dotted, quoted
-from bot.policy.yaml.tree import Place, Tree
-from bot.policy.yaml.yaml_files import Text
+from bot.policy.faults import IT, InvalidValueError, Path, PolicyFault, did_you_mean, dotted, quoted
+from bot.policy.yaml.tree import NodePosition, Tree
+from bot.policy.yaml.yaml_files import SourceText
 
 _NOT_STEPS = UNION_TAGS | {"[key]"}
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ParsedDocument:
     """One policy document as it was read: its file, its tree, its kind and name as written."""
 
-    text: Text
+    text: SourceText
     tree: Tree
     kind: str
     name: str
 
-    def rewritten(self, rewrite: Callable[[Path, str], str]) -> "Source":
-        """Answer the document with other texts at the same places."""
+    def rewritten(self, rewrite: Callable[[Path, str], str]) -> "ParsedDocument":
+        """Return the document with other texts at the same places."""
         return replace(self, tree=self.tree.rewritten(rewrite))
 
     @property
@@ -41,7 +41,7 @@ class Source:
         line, _ = self.text.position(self.tree.places[()].value.index)
         return f"{self.text.file}:{line}"
 
-    def fault(self, path: Path, message: str, allowed: str = "", *, at_key: bool = False) -> Fault:
+    def fault(self, path: Path, message: str, allowed: str = "", *, at_key: bool = False) -> PolicyFault:
         """Make a fault of the value at `path`, or of its key."""
         near, place = self.tree.nearest(path)
         mark = place.key if at_key and place.key is not None else place.value
@@ -50,13 +50,13 @@ class Source:
         return self.text.fault(mark, message, allowed, document=self.title, path=dotted(where))
 
 
-def written(place: Place) -> str:
-    """Answer a value as its author wrote it: never what the environment filled in."""
+def written(place: NodePosition) -> str:
+    """Return a value as its author wrote it: never what the environment filled in."""
     return "this" if place.written is None else quoted(place.written)
 
 
-def refusals(source: Source) -> list[Fault]:
-    """Answer what was refused while the document was read."""
+def refusals(source: ParsedDocument) -> list[PolicyFault]:
+    """Return what was refused while the document was read."""
     faults = []
     for refusal in source.tree.refused:
         as_written = "this" if refusal.written is None else quoted(refusal.written)
@@ -69,8 +69,8 @@ def refusals(source: Source) -> list[Fault]:
     return faults
 
 
-def validate(source: Source) -> tuple[Document | None, list[Fault]]:
-    """Answer the document's model, or None, and all that is wrong with the document by itself."""
+def validate(source: ParsedDocument) -> tuple[Document | None, list[PolicyFault]]:
+    """Return the document's model, or None, and all that is wrong with the document by itself."""
     faults = refusals(source)
     try:
         document = KINDS[source.kind].model_validate(source.tree.value)
@@ -81,7 +81,7 @@ def validate(source: Source) -> tuple[Document | None, list[Fault]]:
     return (None if faults else document), faults
 
 
-def _translate(source: Source, error: ErrorDetails) -> Fault | None:
+def _translate(source: ParsedDocument, error: ErrorDetails) -> PolicyFault | None:
     path: Path = tuple(step for step in error["loc"] if step not in _NOT_STEPS)
     if source.tree.is_spoilt(path):
         return None
@@ -93,14 +93,14 @@ def _translate(source: Source, error: ErrorDetails) -> Fault | None:
     return source.fault(path, message, allowed, at_key="[key]" in error["loc"])
 
 
-def _reason(source: Source, path: Path, error: ErrorDetails) -> tuple[str, str]:
+def _reason(source: ParsedDocument, path: Path, error: ErrorDetails) -> tuple[str, str]:
     """Say in our words why a value was refused, and what is allowed."""
     context = error.get("ctx", {})
     reason = (f"{IT} cannot be used here", "")
     match error["type"]:
         case "rule":
             reason = str(context["message"]), str(context["allowed"])
-        case "value_error" if isinstance(context["error"], Refused):
+        case "value_error" if isinstance(context["error"], InvalidValueError):
             reason = context["error"].message, context["error"].allowed
         case "literal_error":
             words = re.findall(r"'([^']*)'", str(context["expected"]))
@@ -115,7 +115,7 @@ def _reason(source: Source, path: Path, error: ErrorDetails) -> tuple[str, str]:
     return reason
 
 
-def _unknown_key(source: Source, path: Path) -> Fault:
+def _unknown_key(source: ParsedDocument, path: Path) -> PolicyFault:
     known = known_keys(KINDS[source.kind], path[:-1])
     key = str(path[-1])
     message = f"unknown key {quoted(key)}{did_you_mean(key, known)}"

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
-from bot.policy.faults import IT, Fault, did_you_mean, quoted
-from bot.policy.rules.validation import Source
+from bot.policy.faults import IT, PolicyFault, did_you_mean, quoted
+from bot.policy.rules.validation import ParsedDocument
 
 MAIN_ONLY = ("evaluateEvery", "sources", "flags")
 """What only the main document says."""
 _EVERYWHERE = ("team", "channels", "permissions")
 
 
-def main_workspace(sources: Sequence[Source]) -> Source | None:
-    """Answer the main document: the only one, the one without `team`, or the one that says more than others.
+def main_workspace(sources: Sequence[ParsedDocument]) -> ParsedDocument | None:
+    """Return the main document: the only one, the one without `team`, or the one that says more than others.
 
     None where that cannot be told.
     """
@@ -26,12 +26,12 @@ def main_workspace(sources: Sequence[Source]) -> Source | None:
     return None
 
 
-def are_rivals(one: Source, other: Source) -> bool:
-    """Tell whether both would be the main document: that is said, and not also that their names are alike."""
+def are_rivals(one: ParsedDocument, other: ParsedDocument) -> bool:
+    """Return whether both would be the main document: that is said, not also that their names are alike."""
     return all(source.kind == "Workspace" and "team" not in _spec(source) for source in (one, other))
 
 
-def workspace_clashes(sources: Sequence[Source]) -> Iterator[Fault]:
+def workspace_clashes(sources: Sequence[ParsedDocument]) -> Iterator[PolicyFault]:
     """Yield what is wrong between Workspace documents, and where services name one that is not there."""
     workspaces = [source for source in sources if source.kind == "Workspace"]
     main = main_workspace(sources)
@@ -39,7 +39,7 @@ def workspace_clashes(sources: Sequence[Source]) -> Iterator[Fault]:
     if main is None and all("team" in _spec(one) for one in workspaces) and workspaces:
         words = "which Workspace is the main one cannot be told: each has a `team`"
         yield workspaces[-1].fault(("spec", "team"), words, "one without `team`", at_key=True)
-    seen: dict[object, Source] = {}
+    seen: dict[object, ParsedDocument] = {}
     for source in workspaces:
         team = _spec(source).get("team")
         if team is not None and seen.setdefault(team, source) is not source:
@@ -49,21 +49,21 @@ def workspace_clashes(sources: Sequence[Source]) -> Iterator[Fault]:
     yield from _unknown(sources, sorted(one.name for one in workspaces))
 
 
-def _without_team(workspaces: Sequence[Source]) -> Iterator[Fault]:
+def _without_team(workspaces: Sequence[ParsedDocument]) -> Iterator[PolicyFault]:
     without = [one for one in workspaces if "team" not in _spec(one)]
     for source in without[1:]:
         words = f"there is another Workspace in {without[0].where}"
         yield source.fault(("kind",), words, "one; further ones with the `team` that they are for")
 
 
-def _surplus(source: Source) -> Iterator[Fault]:
+def _surplus(source: ParsedDocument) -> Iterator[PolicyFault]:
     for key in _spec(source):
         if key in MAIN_ONLY:
             words = f"{quoted(key)} belongs into the main Workspace document, the one without `team`"
             yield source.fault(("spec", key), words, ", ".join(_EVERYWHERE), at_key=True)
 
 
-def _unknown(sources: Sequence[Source], known: Sequence[str]) -> Iterator[Fault]:
+def _unknown(sources: Sequence[ParsedDocument], known: Sequence[str]) -> Iterator[PolicyFault]:
     for source in sources:
         wanted = _spec(source).get("workspace") if source.kind == "Service" else None
         if isinstance(wanted, str) and known and wanted not in known:
@@ -71,7 +71,7 @@ def _unknown(sources: Sequence[Source], known: Sequence[str]) -> Iterator[Fault]
             yield source.fault(("spec", "workspace"), words, ", ".join(known))
 
 
-def _spec(source: Source) -> dict[str, object]:
+def _spec(source: ParsedDocument) -> dict[str, object]:
     value = source.tree.value
     spec = value.get("spec") if isinstance(value, dict) else None
     return spec if isinstance(spec, dict) else {}

@@ -21,7 +21,7 @@ KEPT_WITHOUT_DOCUMENT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LabelKey:
     """Whose values they are: a document's name and the label that it names."""
 
     document: str
@@ -34,10 +34,10 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DiscoveryRequest:
     """What one document asks of a source. `limit` is the most services that it may stand for."""
 
-    asked: Asked
+    asked: LabelKey
     source: str
     match: str | None = None
     keep_for: timedelta = timedelta(days=7)
@@ -49,7 +49,7 @@ class Wanted:
         return f"{self.source} {self.match or ''}"
 
     def span(self, now: datetime) -> Span:
-        """Answer the time in which series are looked at."""
+        """Return the time in which series are looked at."""
         return Span(now - LOOK_BACK, now)
 
 
@@ -64,9 +64,9 @@ class KnownValue:
 
 
 def learn(
-    known: Collection[KnownValue], answer: Collection[str], wanted: Wanted, now: datetime
+    known: Collection[KnownValue], answer: Collection[str], wanted: DiscoveryRequest, now: datetime
 ) -> tuple[KnownValue, ...]:
-    """Answer what is known after the source has answered, the longest known first.
+    """Return what is known after the source has answered, the longest known first.
 
     One value more than the limit is kept, so that it shows that there are more.
     """
@@ -77,7 +77,7 @@ def learn(
 
 
 def orphaned(known: Collection[KnownValue], now: datetime) -> tuple[KnownValue, ...]:
-    """Answer what is still known of a document that nobody finds in the policies."""
+    """Return what is still known of a document that nobody finds in the policies."""
     missed = (one if one.gone_at is not None else replace(one, gone_at=now) for one in known)
     return in_order([one for one in missed if one.gone_at and now - one.gone_at < KEPT_WITHOUT_DOCUMENT])
 
@@ -90,13 +90,13 @@ def in_order(known: Collection[KnownValue]) -> tuple[KnownValue, ...]:
 def differences(
     before: Sequence[KnownValue], after: Sequence[KnownValue]
 ) -> tuple[list[KnownValue], list[str]]:
-    """Answer what is to be written (new or changed), and which values are to be forgotten."""
+    """Return what is to be written (new or changed), and which values are to be forgotten."""
     earlier = {one.value: one for one in before}
     written = [one for one in after if earlier.get(one.value) != one]
     return written, sorted(set(earlier) - {one.value for one in after})
 
 
-def _again(one: KnownValue, there: set[str], wanted: Wanted, now: datetime) -> KnownValue | None:
+def _again(one: KnownValue, there: set[str], wanted: DiscoveryRequest, now: datetime) -> KnownValue | None:
     if one.value in there:
         return KnownValue(one.value, wanted.question, one.since)
     if one.question != wanted.question:
@@ -107,5 +107,5 @@ def _again(one: KnownValue, there: set[str], wanted: Wanted, now: datetime) -> K
 
 
 def _is_text(value: str) -> bool:
-    """Tell whether a database can hold the value."""
+    """Return whether a database can hold the value."""
     return bool(value) and "\0" not in value and not any("\ud800" <= sign <= "\udfff" for sign in value)

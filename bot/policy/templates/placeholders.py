@@ -15,7 +15,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from bot.policy.documents.promql_shapes import TEXT
-from bot.policy.faults import IT, Path, Refused, quoted
+from bot.policy.faults import IT, InvalidValueError, Path, quoted
 
 SAMPLE = "example"
 """A value that is valid everywhere: with it a document is checked before any value is known."""
@@ -53,7 +53,7 @@ _SPELLINGS = {
 
 
 def spelling_at(path: Path) -> Spelling:
-    """Answer how a value is spelled in the text at this path of a Service document."""
+    """Return how a value is spelled in the text at this path of a Service document."""
     match path:
         case ("metadata", "name"):
             return Spelling.NAME
@@ -66,12 +66,12 @@ def spelling_at(path: Path) -> Spelling:
 
 
 def is_mentioned(text: str) -> bool:
-    """Tell whether the text holds a placeholder, right or wrong."""
+    """Return whether the text holds a placeholder, right or wrong."""
     return _MENTION.search(text) is not None
 
 
 def check(text: str, spelling: Spelling, label: str | None) -> None:
-    """Raise `Refused` if a placeholder in the text is not the label's, or stands where none can.
+    """Raise `InvalidValueError` if a placeholder in the text is not the label's, or stands where none can.
 
     `label` is None in a document that stands for one service alone.
     """
@@ -82,26 +82,28 @@ def check(text: str, spelling: Spelling, label: str | None) -> None:
             if spelling is Spelling.AS_IT_IS:
                 return
             allowed = "spec.forEach: {label: …}"
-            raise Refused(
+            raise InvalidValueError(
                 f"{quoted(mention[0])} stands for a value only where `forEach` names a label", allowed
             )
         if spelling is Spelling.NOWHERE:
-            raise Refused(f"{quoted(right)} cannot stand here", "the same for all services")
+            raise InvalidValueError(f"{quoted(right)} cannot stand here", "the same for all services")
         if mention["name"] != label or not mention["end"]:
-            raise Refused(f"{quoted(mention[0])} does not stand for the value of {quoted(label)}", right)
+            raise InvalidValueError(
+                f"{quoted(mention[0])} does not stand for the value of {quoted(label)}", right
+            )
     if label is not None and spelling is Spelling.QUERY:
         _check_query(text, label)
 
 
 def filled(text: str, spelling: Spelling, value: str) -> str:
-    """Answer the text with the value in it; raises `Refused` where nothing of the value would be left."""
+    """Return the text with the value in it; raises `InvalidValueError` where nothing of the value is left."""
     if spelling is Spelling.QUERY:
         return _QUOTED.sub(lambda quote: _fill(quote[0], _escape_for(quote, value)), text)
     return _fill(text, lambda: spelled(value, spelling))
 
 
 def spelled(value: str, spelling: Spelling) -> str:
-    """Spell a value with the signs that are allowed; raises `Refused` if none of its own is.
+    """Spell a value with the signs that are allowed; raises `InvalidValueError` if none of its own is.
 
     Letters lose their marks, then their capitals where there are none; each run of other signs is a `-`.
     """
@@ -113,12 +115,12 @@ def spelled(value: str, spelling: Spelling) -> str:
     text = text if "A-Z" in signs else text.lower()
     text = re.sub(rf"[^{signs}]+", "-", text).strip("-")
     if not re.search("[A-Za-z0-9]", text):
-        raise Refused(f"no sign of it can stand in {IT}")
+        raise InvalidValueError(f"no sign of it can stand in {IT}")
     return text
 
 
 def escaped(value: str, quote: str, *, in_pattern: bool) -> str:
-    """Answer what within PromQL's quotes (`"` or `'`) stands for exactly this value.
+    """Return what within PromQL's quotes (`"` or `'`) stands for exactly this value.
 
     The escapes are Go's: https://prometheus.io/docs/prometheus/latest/querying/basics/#string-literals
     """
@@ -149,7 +151,9 @@ def _check_query(text: str, label: str) -> None:
     outside = _QUOTED.sub("", text)
     allowed = f'within quotes, such as {label}="%{{{label}}}"'
     if is_mentioned(outside):
-        raise Refused(f"{quoted(f'%{{{label}}}')} stands outside of quotes", allowed)
+        raise InvalidValueError(f"{quoted(f'%{{{label}}}')} stands outside of quotes", allowed)
     if any(quote["text"][0] == "`" and is_mentioned(quote[0]) for quote in _QUOTED.finditer(text)):
         # Nothing can be escaped between them.
-        raise Refused(f"{quoted(f'%{{{label}}}')} stands between backticks", allowed.replace("within", "in"))
+        raise InvalidValueError(
+            f"{quoted(f'%{{{label}}}')} stands between backticks", allowed.replace("within", "in")
+        )

@@ -11,19 +11,19 @@ from typing import cast
 from bot.policy.documents.documents import ServiceDocument
 from bot.policy.documents.for_each import ForEach
 from bot.policy.documents.promql_shapes import LABEL
-from bot.policy.faults import Fault, Path, quoted
+from bot.policy.faults import Path, PolicyFault, quoted
 from bot.policy.rules.references import repeated_names
-from bot.policy.rules.validation import Source, validate
+from bot.policy.rules.validation import ParsedDocument, validate
 from bot.policy.templates import placeholders as placeholder
-from bot.policy.templates.label_values import Asked, Wanted
+from bot.policy.templates.label_values import DiscoveryRequest, LabelKey
 from bot.policy.templates.placeholders import SAMPLE, Spelling, spelling_at
 
 _NAME: Path = ("metadata", "name")
 _FOR_EACH: Path = ("spec", "forEach")
 
 
-def with_placeholders_checked(source: Source) -> Source:
-    """Answer the Service document with every misplaced or misspelt placeholder refused."""
+def with_placeholders_checked(source: ParsedDocument) -> ParsedDocument:
+    """Return the Service document with every misplaced or misspelt placeholder refused."""
     label = _label(source)
     if label is None and _FOR_EACH in source.tree.places:
         # Which placeholder would be right cannot be told before the label is.
@@ -36,12 +36,12 @@ def with_placeholders_checked(source: Source) -> Source:
     return source.rewritten(check)
 
 
-def with_sample(source: Source) -> Source:
-    """Answer the document as it is for some valid value; its places stay those of the document."""
+def with_sample(source: ParsedDocument) -> ParsedDocument:
+    """Return the document as it is for some valid value; its places stay those of the document."""
     return _filled(source, SAMPLE) if _FOR_EACH in source.tree.places else source
 
 
-def template(source: Source, for_each: ForEach) -> "Template":
+def template(source: ParsedDocument, for_each: ForEach) -> "Template":
     """Make a template of a document; its services are called by the value where its name does not say how."""
     name = _text(source, _NAME) or ""
     if not placeholder.is_mentioned(name):
@@ -52,7 +52,7 @@ def template(source: Source, for_each: ForEach) -> "Template":
     return Template(name, source, for_each)
 
 
-Made = ServiceDocument | Fault
+Made = ServiceDocument | PolicyFault
 """What one value makes of a template."""
 
 
@@ -64,19 +64,19 @@ class Template:
     """
 
     name: str
-    source: Source
+    source: ParsedDocument
     for_each: ForEach
     _made: dict[str, Made] = field(default_factory=dict, compare=False, repr=False)
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> DiscoveryRequest:
         """Which values the document stands for."""
-        asked = Asked(self.name, self.for_each.label)
+        asked = LabelKey(self.name, self.for_each.label)
         each = self.for_each
-        return Wanted(asked, each.source, each.match, each.keep_for, each.limit)
+        return DiscoveryRequest(asked, each.source, each.match, each.keep_for, each.limit)
 
     def document(self, value: str) -> Made:
-        """Answer the document of one value, or the first thing that is wrong with it."""
+        """Return the document of one value, or the first thing that is wrong with it."""
         if value not in self._made:
             self._made[value] = self._make(value)
         return self._made[value]
@@ -88,7 +88,7 @@ class Template:
             return replace(fault, message=self._about(value, fault.message))
         return cast("ServiceDocument", document)
 
-    def fault(self, value: str, path: Path, message: str, allowed: str = "") -> Fault:
+    def fault(self, value: str, path: Path, message: str, allowed: str = "") -> PolicyFault:
         """Make a fault of one value at a place of the document."""
         return self.source.fault(path, self._about(value, message), allowed)
 
@@ -101,12 +101,12 @@ class Expansion:
     """The documents of all values, what is wrong with the others, and how many each document stands for."""
 
     documents: tuple[ServiceDocument, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[PolicyFault, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def expand(
-    templates: Sequence[Template], taken: Mapping[str, str], known: Mapping[Asked, Sequence[str]]
+    templates: Sequence[Template], taken: Mapping[str, str], known: Mapping[LabelKey, Sequence[str]]
 ) -> Expansion:
     """Fill the known values in, the longest known first: whoever came first keeps a name.
 
@@ -114,14 +114,14 @@ def expand(
     """
     names = dict(taken)
     documents: list[ServiceDocument] = []
-    faults: list[Fault] = []
+    faults: list[PolicyFault] = []
     counts: dict[str, int] = {}
     for template in templates:
         title = template.wanted.asked.title
         counts[title] = 0
         for value in _within_limit(template, known.get(template.wanted.asked, ()), faults):
             document = template.document(value)
-            if isinstance(document, Fault):
+            if isinstance(document, PolicyFault):
                 faults.append(document)
                 continue
             name = document.metadata.name
@@ -136,7 +136,7 @@ def expand(
     return Expansion(tuple(documents), tuple(faults), counts)
 
 
-def _within_limit(template: Template, values: Sequence[str], faults: list[Fault]) -> Iterator[str]:
+def _within_limit(template: Template, values: Sequence[str], faults: list[PolicyFault]) -> Iterator[str]:
     each = template.for_each
     wanted = [value for value in values if value not in each.without]
     yield from wanted[: each.limit]
@@ -145,7 +145,7 @@ def _within_limit(template: Template, values: Sequence[str], faults: list[Fault]
         faults.append(template.source.fault(_FOR_EACH, message, "a narrower `match`, or a higher `limit`"))
 
 
-def _filled(source: Source, value: str) -> Source:
+def _filled(source: ParsedDocument, value: str) -> ParsedDocument:
     return source.rewritten(lambda path, text: _fill(path, text, value))
 
 
@@ -156,7 +156,7 @@ def _fill(path: Path, text: str, value: str) -> str:
     return placeholder.filled(text, spelling, value)
 
 
-def _without_for_each(source: Source) -> Source:
+def _without_for_each(source: ParsedDocument) -> ParsedDocument:
     value = source.tree.value
     if isinstance(value, dict) and isinstance(value.get("spec"), dict):
         spec = {key: one for key, one in value["spec"].items() if key != _FOR_EACH[-1]}
@@ -164,12 +164,12 @@ def _without_for_each(source: Source) -> Source:
     return source
 
 
-def _label(source: Source) -> str | None:
+def _label(source: ParsedDocument) -> str | None:
     label = _text(source, (*_FOR_EACH, "label"))
     return label if label is not None and re.fullmatch(LABEL, label) else None
 
 
-def _text(source: Source, path: Path) -> str | None:
+def _text(source: ParsedDocument, path: Path) -> str | None:
     value: object = source.tree.value
     for step in path:
         value = value.get(str(step)) if isinstance(value, dict) else None

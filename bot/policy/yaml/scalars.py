@@ -9,7 +9,7 @@ import re
 
 from yaml import ScalarNode
 
-from bot.policy.faults import IT, Refused
+from bot.policy.faults import IT, InvalidValueError
 
 _TAG = "tag:yaml.org,2002:"
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
@@ -24,7 +24,7 @@ _QUOTES = "put quotes around it if it is text"
 
 
 def scalar_value(node: ScalarNode) -> str | int | float | bool:
-    """Answer the scalar's value; raises `Refused` where it has none or more than one meaning."""
+    """Return the scalar's value; raises `InvalidValueError` where it has none or more than one meaning."""
     text: str = node.value
     match node.tag.removeprefix(_TAG):
         case "str":
@@ -36,28 +36,28 @@ def scalar_value(node: ScalarNode) -> str | int | float | bool:
         case "float" if _FLOAT.fullmatch(text):
             return _finite(float(text))
         case "null":
-            raise Refused("there is no value here", "a value; or leave the key out")
+            raise InvalidValueError("there is no value here", "a value; or leave the key out")
         case "int" | "float":
-            raise Refused(f"YAML would read {IT} as another number than it shows", _QUOTES)
+            raise InvalidValueError(f"YAML would read {IT} as another number than it shows", _QUOTES)
         case "timestamp":
-            raise Refused(f"YAML would read {IT} as a date", _QUOTES)
+            raise InvalidValueError(f"YAML would read {IT} as a date", _QUOTES)
         case "value" | "merge":
-            raise Refused(f"{IT} has a special meaning in YAML", _QUOTES)
+            raise InvalidValueError(f"{IT} has a special meaning in YAML", _QUOTES)
         case _:
-            raise Refused("YAML tags are not used in policies", "a value without `!`")
+            raise InvalidValueError("YAML tags are not used in policies", "a value without `!`")
 
 
 def _text(node: ScalarNode, text: str) -> str:
     # libyaml says '' of what PyYAML's own parser says None.
     is_plain = not node.style
     if is_plain and _NUMBER_1_2.fullmatch(text):
-        raise Refused(f"some programs read {IT} as a number, some as text", _QUOTES)
+        raise InvalidValueError(f"some programs read {IT} as a number, some as text", _QUOTES)
     if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
-        raise Refused("this holds half a character (a lone surrogate)", "whole characters")
+        raise InvalidValueError("this holds half a character (a lone surrogate)", "whole characters")
     return text
 
 
 def _finite(number: float) -> float:
     if not math.isfinite(number):
-        raise Refused(f"{IT} is not a finite number", "a number")
+        raise InvalidValueError(f"{IT} is not a finite number", "a number")
     return number

@@ -7,13 +7,13 @@ for a literal `${`; any other `$` is left alone.
 import re
 from collections.abc import Mapping
 
-from bot.policy.faults import Refused, quoted
+from bot.policy.faults import InvalidValueError, quoted
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{")
 
 
 def substitute(text: str, environ: Mapping[str, str]) -> str:
-    """Answer the text with every reference filled in; raises `Refused` where one cannot be.
+    """Return the text with every reference filled in; raises `InvalidValueError` where one cannot be.
 
     As in a shell, the default also stands in for a variable that is set but empty.
     """
@@ -24,7 +24,7 @@ def substitute(text: str, environ: Mapping[str, str]) -> str:
         name, default = match["name"], match["default"]
         if name is None:
             allowed = "${NAME}, ${NAME:-default}, or $${ for a literal ${"
-            raise Refused("a reference to the environment is not well formed", allowed)
+            raise InvalidValueError("a reference to the environment is not well formed", allowed)
         value = environ.get(name)
         if default is not None:
             return value or default
@@ -35,8 +35,8 @@ def substitute(text: str, environ: Mapping[str, str]) -> str:
     return _REFERENCE.sub(fill, text)
 
 
-def _unset(name: str) -> Refused:
+def _unset(name: str) -> InvalidValueError:
     message = f"the environment variable {quoted(name)} is not set"
     if name == "window":
-        return Refused(f"{message}; for the width of a time bucket write $window, without braces")
-    return Refused(message, f"set it, or write a default: ${{{name}:-…}}")
+        return InvalidValueError(f"{message}; for the width of a time bucket write $window, without braces")
+    return InvalidValueError(message, f"set it, or write a default: ${{{name}:-…}}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.error import Mark
 
-from bot.policy.faults import Path, Refused, quoted
+from bot.policy.faults import InvalidValueError, Path, quoted
 from bot.policy.yaml.scalars import scalar_value
 from bot.policy.yaml.substitution import substitute
 
@@ -18,18 +18,18 @@ DEEPEST = 64
 _MERGE = "tag:yaml.org,2002:merge"
 
 
-class Unreadable:
+class RefusedValue:
     """Stands for a value that was refused already; no type accepts it."""
 
     def __repr__(self) -> str:
         return "<unreadable>"
 
 
-UNREADABLE = Unreadable()
+UNREADABLE = RefusedValue()
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NodePosition:
     """Where a value stands: its key, if it has one, and itself; `written` is a scalar's own text."""
 
     key: Mark | None
@@ -43,12 +43,12 @@ class Refusal:
 
     path: Path
     mark: Mark
-    reason: Refused
+    reason: InvalidValueError
     written: str | None
     is_key: bool = False
 
 
-class TooLarge(Exception):
+class TooLargeError(Exception):
     """More values than any set of policies needs: most likely aliases that multiply each other."""
 
     def __init__(self, mark: Mark) -> None:
@@ -63,17 +63,17 @@ class Allowance:
     left: int = 100_000
 
     def take(self, mark: Mark) -> None:
-        """Count one value; raises `TooLarge` when there have been too many."""
+        """Count one value; raises `TooLargeError` when there have been too many."""
         self.left -= 1
         if self.left < 0:
-            raise TooLarge(mark)
+            raise TooLargeError(mark)
 
 
 @dataclass(slots=True)
 class Tree:
     """A document's values, the place of each, and what was refused while reading them."""
 
-    places: dict[Path, Place] = field(default_factory=dict)
+    places: dict[Path, NodePosition] = field(default_factory=dict)
     refused: list[Refusal] = field(default_factory=list)
     value: object = UNREADABLE
     _spoilt: set[Path] = field(default_factory=set)
@@ -85,17 +85,17 @@ class Tree:
             self._spoilt.add(refusal.path)
 
     def is_spoilt(self, path: Path) -> bool:
-        """Tell whether the value at this path, or one that holds it, was refused while reading."""
+        """Return whether the value at this path, or one that holds it, was refused while reading."""
         return any(path[:length] in self._spoilt for length in range(len(path) + 1))
 
-    def nearest(self, path: Path) -> tuple[Path, Place]:
-        """Answer the place of the value at this path, or of the nearest one that holds it."""
+    def nearest(self, path: Path) -> tuple[Path, NodePosition]:
+        """Return the place of the value at this path, or of the nearest one that holds it."""
         while path not in self.places:
             path = path[:-1]
         return path, self.places[path]
 
     def rewritten(self, rewrite: Callable[[Path, str], str]) -> "Tree":
-        """Answer the tree with other texts at the same places; a text that `rewrite` refuses is spoilt."""
+        """Return the tree with other texts at the same places; a text that `rewrite` refuses is spoilt."""
         tree = Tree(self.places, list(self.refused), UNREADABLE, set(self._spoilt))
         tree.value = tree._rewritten((), self.value, rewrite)
         return tree
@@ -109,14 +109,14 @@ class Tree:
             return value
         try:
             return rewrite(path, value)
-        except Refused as refused:
+        except InvalidValueError as refused:
             place = self.places[path]
             self.refuse(Refusal(path, place.value, refused, place.written))
             return UNREADABLE
 
 
 def read_tree(root: Node, environ: Mapping[str, str], allowance: Allowance) -> Tree:
-    """Read a document; raises `TooLarge`, everything else is in the tree's `refused`."""
+    """Read a document; raises `TooLargeError`, everything else is in the tree's `refused`."""
     return _Reader(environ, allowance).read(root)
 
 
@@ -135,12 +135,12 @@ class _Reader:
         self._allowance.take(node.start_mark)
         written = node.value if isinstance(node, ScalarNode) else None
         key_mark = key.start_mark if key is not None else None
-        self._tree.places[path] = Place(key_mark, node.start_mark, written)
+        self._tree.places[path] = NodePosition(key_mark, node.start_mark, written)
         try:
             if isinstance(node, ScalarNode):
                 return self._scalar(node)
             return self._collection(node, path)
-        except Refused as refused:
+        except InvalidValueError as refused:
             # An empty value stands nowhere: its key shows the way.
             mark = key_mark if key_mark is not None and written == "" else node.start_mark
             self._tree.refuse(Refusal(path, mark, refused, written))
@@ -152,9 +152,9 @@ class _Reader:
 
     def _collection(self, node: Node, path: Path) -> object:
         if len(self._open) >= DEEPEST:
-            raise Refused("this is nested too deeply", f"at most {DEEPEST} levels")
+            raise InvalidValueError("this is nested too deeply", f"at most {DEEPEST} levels")
         if any(node is outer for outer in self._open):
-            raise Refused("this refers to itself", "an alias to something that ended before")
+            raise InvalidValueError("this refers to itself", "an alias to something that ended before")
         self._open.append(node)
         try:
             if isinstance(node, SequenceNode) and node.tag.endswith(":seq"):
@@ -163,7 +163,7 @@ class _Reader:
                 return self._mapping(node, path)
         finally:
             self._open.pop()
-        raise Refused("YAML tags are not used in policies", "a value without `!`")
+        raise InvalidValueError("YAML tags are not used in policies", "a value without `!`")
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, object]:
         values: dict[str, object] = {}
@@ -171,7 +171,7 @@ class _Reader:
         for key_node, value_node, is_merged in self._entries(node, path, []):
             try:
                 key = _new_key(key_node, set() if is_merged else own)
-            except Refused as refused:
+            except InvalidValueError as refused:
                 written = key_node.value if isinstance(key_node, ScalarNode) else None
                 refusal = Refusal(path, key_node.start_mark, refused, written, is_key=True)
                 self._tree.refuse(refusal)
@@ -199,7 +199,7 @@ class _Reader:
             for source in sources:
                 is_usable = isinstance(source, MappingNode) and source not in (node, *merging)
                 if not is_usable or len(merging) >= DEEPEST:
-                    refused = Refused("only another mapping can be merged", "<<: *alias")
+                    refused = InvalidValueError("only another mapping can be merged", "<<: *alias")
                     mark = source.start_mark
                     self._tree.refuse(Refusal(path, mark, refused, None, is_key=True))
                 else:
@@ -210,9 +210,9 @@ def _new_key(node: Node, taken: set[str]) -> str:
     key = scalar_value(node) if isinstance(node, ScalarNode) else None
     if isinstance(key, bool | int | float):
         kind = "true or false" if isinstance(key, bool) else "a number"
-        raise Refused(f"YAML reads the key {quoted(node.value)} as {kind}", "quotes around it")
+        raise InvalidValueError(f"YAML reads the key {quoted(node.value)} as {kind}", "quotes around it")
     if key is None:
-        raise Refused("a key must be text", "a word")
+        raise InvalidValueError("a key must be text", "a word")
     if key in taken:
-        raise Refused(f"the key {quoted(key)} stands twice", "each key once")
+        raise InvalidValueError(f"the key {quoted(key)} stands twice", "each key once")
     return key

@@ -16,7 +16,7 @@ from yaml.composer import Composer
 from yaml.error import Mark, MarkedYAMLError
 from yaml.reader import ReaderError
 
-from bot.policy.faults import Fault, quoted
+from bot.policy.faults import PolicyFault, quoted
 from bot.policy.yaml.tree import DEEPEST
 
 LARGEST = 1_048_576
@@ -26,15 +26,15 @@ _READ_OTHERWISE = re.compile(r"[\t\r?!%]|[|>]\S*#")
 _SUFFIXES = (".yaml", ".yml")
 
 
-class Unreadable(Exception):
+class UnreadableFileError(Exception):
     """A file that cannot be read to its end."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: PolicyFault) -> None:
         super().__init__(str(fault))
         self.fault = fault
 
 
-class Text:
+class SourceText:
     """A file's text, and where its lines begin."""
 
     def __init__(self, file: str, text: str) -> None:
@@ -43,25 +43,25 @@ class Text:
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
     def position(self, index: int) -> tuple[int, int]:
-        """Answer line and column of the character at `index`, both from 1; never past the end."""
+        """Return line and column of the character at `index`, both from 1; never past the end."""
         index = min(index, len(self.text.rstrip("\r\n")))
         line = bisect.bisect_right(self._starts, index)
         return line, index - self._starts[line - 1] + 1
 
     def line_from(self, index: int) -> str:
-        """Answer the rest of the line that begins at `index`."""
+        """Return the rest of the line that begins at `index`."""
         return self.text[index:].partition("\n")[0]
 
     def fault(
         self, mark: Mark | int, message: str, allowed: str = "", *, document: str = "", path: str = ""
-    ) -> Fault:
+    ) -> PolicyFault:
         """Make a fault of this file."""
         line, column = self.position(mark if isinstance(mark, int) else mark.index)
-        return Fault(self.file, line, column, document, path, message, allowed)
+        return PolicyFault(self.file, line, column, document, path, message, allowed)
 
 
 def find_files(folder: Path) -> list[Path]:
-    """Answer the YAML files below a folder, hidden ones left out, always in the same order."""
+    """Return the YAML files below a folder, hidden ones left out, always in the same order."""
     if folder.is_file():
         return [folder]
     found: list[Path] = []
@@ -79,24 +79,26 @@ def find_files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def read_text(file: Path) -> Text:
-    """Read one file; raises `Unreadable`."""
+def read_text(file: Path) -> SourceText:
+    """Read one file; raises `UnreadableFileError`."""
     try:
         with file.open("rb") as opened:
             content = opened.read(LARGEST + 1)
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise Unreadable(Fault(str(file), 1, 1, "", "", f"the file cannot be read: {why}")) from error
+        raise UnreadableFileError(
+            PolicyFault(str(file), 1, 1, "", "", f"the file cannot be read: {why}")
+        ) from error
     if len(content) > LARGEST:
         message = "the file is too large"
-        raise Unreadable(Fault(str(file), 1, 1, "", "", message, f"at most {LARGEST:,} bytes"))
+        raise UnreadableFileError(PolicyFault(str(file), 1, 1, "", "", message, f"at most {LARGEST:,} bytes"))
     try:
-        return Text(str(file), content.decode("utf-8-sig"))
+        return SourceText(str(file), content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig", errors="replace")
-        text = Text(str(file), before + "?")
+        text = SourceText(str(file), before + "?")
         message = f"the file is not UTF-8 (byte 0x{content[error.start]:02x})"
-        raise Unreadable(text.fault(len(before), message, "text in UTF-8")) from error
+        raise UnreadableFileError(text.fault(len(before), message, "text in UTF-8")) from error
 
 
 class _Bounded(Composer):
@@ -130,7 +132,7 @@ if yaml.__with_libyaml__:
             Composer.__init__(self)
 
 
-def compose_quickly(text: Text) -> Iterator[Node]:
+def compose_quickly(text: SourceText) -> Iterator[Node]:
     """Do as `compose`, but say badly what is wrong: errors raise `YAMLError` or `ValueError`."""
     is_sure = yaml.__with_libyaml__ and not _READ_OTHERWISE.search(text.text)
     composer = (_QuickComposer if is_sure else _Composer)(text.text)
@@ -143,8 +145,8 @@ def compose_quickly(text: Text) -> Iterator[Node]:
         composer.dispose()
 
 
-def compose(text: Text) -> Iterator[Node]:
-    """Yield the root node of each document; raises `Unreadable` at the first error of syntax."""
+def compose(text: SourceText) -> Iterator[Node]:
+    """Yield the root node of each document; raises `UnreadableFileError` at the first error of syntax."""
     composer: _Composer | None = None
     try:
         composer = _Composer(text.text)
@@ -153,20 +155,20 @@ def compose(text: Text) -> Iterator[Node]:
             if node is not None:
                 yield node
     except MarkedYAMLError as error:
-        raise Unreadable(_syntax_fault(text, error)) from error
+        raise UnreadableFileError(_syntax_fault(text, error)) from error
     except ReaderError as error:
         message = f"the character U+{ord(text.text[error.position]):04X} is not allowed in YAML"
-        raise Unreadable(text.fault(error.position, message, "printable text")) from error
+        raise UnreadableFileError(text.fault(error.position, message, "printable text")) from error
     except (ValueError, OverflowError) as error:
         # PyYAML lets these out of escapes and directives with numbers beyond all bounds.
         index = composer.get_mark().index if composer is not None else 0
-        raise Unreadable(text.fault(index, "this number or escape is out of range")) from error
+        raise UnreadableFileError(text.fault(index, "this number or escape is out of range")) from error
     finally:
         if composer is not None:
             composer.dispose()
 
 
-def _syntax_fault(text: Text, error: MarkedYAMLError) -> Fault:
+def _syntax_fault(text: SourceText, error: MarkedYAMLError) -> PolicyFault:
     mark = error.problem_mark or error.context_mark
     index = mark.index if mark is not None else 0
     problem = error.problem or "this is not YAML"

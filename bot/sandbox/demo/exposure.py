@@ -24,7 +24,7 @@ class Exposure:
         self.share = 0.0
 
     async def ask(self, http: aiohttp.ClientSession) -> float:
-        """Answer the share of customers who see the flag on, the last known one where nobody answers."""
+        """Return the share of customers who see the flag on, the last known one where nobody answers."""
         try:
             _, version = await self._evaluate(http, 0)
             if version != self._version:

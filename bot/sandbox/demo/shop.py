@@ -21,7 +21,7 @@ import structlog
 
 from bot.sandbox.demo import traffic
 from bot.sandbox.demo.exposure import Exposure
-from bot.sandbox.demo.traffic import SCENES, Count, Scene
+from bot.sandbox.demo.traffic import SCENES, Count, TrafficScenario
 from bot.sandbox.fake_slack.model import Json
 
 log = structlog.get_logger(__name__)
@@ -35,14 +35,14 @@ _MOST_AT_ONCE: Final = 10_000
 _PATIENCE: Final = aiohttp.ClientTimeout(total=30)
 
 
-class Clock(Protocol):
+class ShopClock(Protocol):
     """The time that the shop and the bot live in."""
 
     speed: float
     """Simulated seconds a real second."""
 
     def now(self) -> datetime:
-        """Give the simulated time, aware, in UTC."""
+        """Return the simulated time, aware, in UTC."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -57,13 +57,15 @@ class BotError(Exception):
 class Shop:
     """Three services and what goes wrong with them. `changed` is told of every change."""
 
-    def __init__(self, *, clock: Clock, bot_url: str, api_token: str, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, *, clock: ShopClock, bot_url: str, api_token: str, changed: Callable[[], None]
+    ) -> None:
         self._clock = clock
         self._bot_url = bot_url
         self._headers = {"Authorization": f"Bearer {api_token}"}
         self._changed = changed
         self.session: aiohttp.ClientSession | None = None
-        self.scene: Scene = SCENES["normal"]
+        self.scene: TrafficScenario = SCENES["normal"]
         self._scene_since = clock.now()
         self._start = clock.now()
         self._told_until = clock.now()

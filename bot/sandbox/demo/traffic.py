@@ -13,7 +13,7 @@ The numbers are chosen so that the whole story fits into about a minute and a ha
 - So a bad deploy nets -0.8 % a minute and crosses zero after about 15 minutes.
   Ten minutes on it stands at -8 %. Rolled back, it needs 36 minutes to reach 10 %
   and 15 more of dwell.
-- A scene that nobody ends is ended by the shop (`Scene.lasts`) while what is left of
+- A scene that nobody ends is ended by the shop (`TrafficScenario.lasts`) while what is left of
   the old degradation can still bring the budget back.
 """
 
@@ -39,7 +39,7 @@ STORY_LASTS: Final = timedelta(minutes=140)
 
 
 @dataclass(frozen=True, slots=True)
-class Spell:
+class PastOutage:
     """A time in the past in which a fraction `bad` of requests failed."""
 
     before: timedelta
@@ -64,7 +64,7 @@ class Stream:
     objective: float
     a_minute: float
     usual_bad: float
-    spells: tuple[Spell, ...] = ()
+    spells: tuple[PastOutage, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -84,7 +84,7 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class TrafficScenario:
     """What happens in the shop: the fraction that fails, by service and SLO."""
 
     name: str
@@ -98,7 +98,7 @@ class Scene:
     """The service that was deployed as the scene begins."""
 
     def bad_for(self, stream: Stream, shown: float) -> float:
-        """Give the fraction of a stream's requests that fail; `shown` is the share who see the flag on."""
+        """Return the fraction of a stream's requests that fail; `shown` is the share who see the flag on."""
         bad = self.bad.get(stream.key)
         if bad is None:
             return stream.usual_bad
@@ -113,9 +113,9 @@ STREAMS: Final = (
         a_minute=600,
         usual_bad=0.0001,
         spells=(
-            Spell(WINDOW, STORY_LASTS, 0.115, from_full_hour=True),
-            Spell(timedelta(days=21, hours=7), timedelta(minutes=6), 0.3),
-            Spell(timedelta(days=12, hours=4), timedelta(minutes=9), 0.2),
+            PastOutage(WINDOW, STORY_LASTS, 0.115, from_full_hour=True),
+            PastOutage(timedelta(days=21, hours=7), timedelta(minutes=6), 0.3),
+            PastOutage(timedelta(days=12, hours=4), timedelta(minutes=9), 0.2),
         ),
     ),
     Stream("checkout", "latency", objective=0.99, a_minute=600, usual_bad=0.0035),
@@ -125,7 +125,7 @@ STREAMS: Final = (
         objective=0.99,
         a_minute=900,
         usual_bad=0.0046,
-        spells=(Spell(timedelta(days=9, hours=2), timedelta(minutes=90), 0.55),),
+        spells=(PastOutage(timedelta(days=9, hours=2), timedelta(minutes=90), 0.55),),
     ),
     Stream("search", "availability", objective=0.999, a_minute=900, usual_bad=0.0004),
     Stream(
@@ -134,15 +134,15 @@ STREAMS: Final = (
         objective=0.995,
         a_minute=240,
         usual_bad=0.0012,
-        spells=(Spell(timedelta(days=16, hours=5), timedelta(minutes=25), 0.7),),
+        spells=(PastOutage(timedelta(days=16, hours=5), timedelta(minutes=25), 0.7),),
     ),
 )
 
 SCENES: Final = {
     scene.name: scene
     for scene in (
-        Scene("normal", "Normal", "All services are healthy.", {}),
-        Scene(
+        TrafficScenario("normal", "Normal", "All services are healthy.", {}),
+        TrafficScenario(
             "bad_deploy",
             "Bad deploy",
             "A deploy makes checkout fail 30 % of requests.",
@@ -150,14 +150,14 @@ SCENES: Final = {
             timedelta(minutes=45),
             deploys="checkout",
         ),
-        Scene(
+        TrafficScenario(
             "slow_search",
             "Slow search",
             "70 % of searches take longer than they should.",
             {("search", "latency"): 0.7},
             timedelta(hours=2),
         ),
-        Scene(
+        TrafficScenario(
             "outage",
             "Outage",
             "Payments is down, and checkout fails 60 % of requests.",
@@ -168,7 +168,7 @@ SCENES: Final = {
             },
             timedelta(minutes=15),
         ),
-        Scene(
+        TrafficScenario(
             "risky_flag",
             "Risky flag",
             "Checkout fails 20 % of those who see new-checkout. Ramp it with /flag.",
@@ -176,24 +176,24 @@ SCENES: Final = {
             timedelta(hours=3),
             flag="new-checkout",
         ),
-        Scene("recover", "Recover", "The deploy is rolled back; old errors leave the window.", {}),
+        TrafficScenario("recover", "Recover", "The deploy is rolled back; old errors leave the window.", {}),
     )
 }
 
 
 def full_hour(at: datetime) -> datetime:
-    """Give the last full hour (UTC)."""
+    """Return the last full hour (UTC)."""
     return at.replace(minute=0, second=0, microsecond=0)
 
 
 def rate(stream: Stream, at: datetime, start: datetime) -> float:
-    """Give the requests a minute at a time, with the peak soon after the story's start."""
+    """Return the requests a minute at a time, with the peak soon after the story's start."""
     hours = (at - start - _PEAK_AFTER) / timedelta(hours=1)
     return stream.a_minute * (1 + _SWING * math.cos(2 * math.pi * hours / 24))
 
 
 def bad_fraction(stream: Stream, at: datetime, start: datetime) -> float:
-    """Give the fraction that failed at a time in the past."""
+    """Return the fraction that failed at a time in the past."""
     for spell in stream.spells:
         began, ended = spell.bounds(start)
         if began <= at < ended:
@@ -226,7 +226,7 @@ def history(start: datetime) -> Iterator[Count]:
 
 
 def _coarse(stream: Stream, at: datetime, start: datetime) -> list[datetime]:
-    """Give the edges of the next half hour, cut where a spell begins or ends."""
+    """Return the edges of the next half hour, cut where a spell begins or ends."""
     end = min(at + _COARSE, start)
     cuts = {end}
     for spell in stream.spells:
@@ -234,13 +234,15 @@ def _coarse(stream: Stream, at: datetime, start: datetime) -> list[datetime]:
     return sorted(cuts)
 
 
-def live(since: datetime, now: datetime, start: datetime, scene: Scene, shown: float = 0.0) -> list[Count]:
+def live(
+    since: datetime, now: datetime, start: datetime, scene: TrafficScenario, shown: float = 0.0
+) -> list[Count]:
     """Count what every stream served between two moments of one scene, with the flag `shown` to a share."""
     return [count(stream, now, now - since, start, scene.bad_for(stream, shown)) for stream in STREAMS]
 
 
 def remaining(counts: Iterable[Count], stream: Stream, now: datetime) -> float:
-    """Give the fraction of a stream's budget that is left at `now`."""
+    """Return the fraction of a stream's budget that is left at `now`."""
     good = bad = 0
     for row in counts:
         if (row.service, row.slo) == stream.key and now - WINDOW < row.at <= now:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from bot.sandbox.fake_slack.block_kit.validation import has_too_many_tables, is_too_long, message_faults
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Channel, Json, Message
 from bot.sandbox.fake_slack.rate_limits import RateLimits
 from bot.sandbox.fake_slack.slack_facts import LIMITS
-from bot.sandbox.fake_slack.views import Views, fill_block_ids
-from bot.sandbox.fake_slack.workspace import Workspace
+from bot.sandbox.fake_slack.views import OpenViews, fill_block_ids
+from bot.sandbox.fake_slack.workspace import FakeWorkspace
 
 Item = TypeVar("Item")
 
@@ -24,8 +24,8 @@ Item = TypeVar("Item")
 class Platform:
     """What every method works on: the workspace, its views, limits and the app's manifest."""
 
-    workspace: Workspace
-    views: Views
+    workspace: FakeWorkspace
+    views: OpenViews
     rates: RateLimits
     manifest: Mapping[str, Any]
     base_url: str = ""
@@ -40,7 +40,7 @@ class Platform:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiCall:
     """A method's arguments and who calls it."""
 
     method: str
@@ -49,7 +49,7 @@ class Call:
     actor: str
 
     @property
-    def workspace(self) -> Workspace:
+    def workspace(self) -> FakeWorkspace:
         """The workspace that the call is about."""
         return self.platform.workspace
 
@@ -70,7 +70,7 @@ class Call:
         try:
             return int(str(value))
         except ValueError as cause:
-            raise SlackError(error) from cause
+            raise FakeSlackError(error) from cause
 
     def json(self, name: str, error: str) -> Any:
         """Read an array or object, which a form carries as JSON text."""
@@ -82,7 +82,7 @@ class Call:
         try:
             return json.loads(value)
         except json.JSONDecodeError as cause:
-            raise SlackError(error) from cause
+            raise FakeSlackError(error) from cause
 
     def words(self, name: str) -> list[str]:
         """Read a list that is written with commas, or as an array."""
@@ -95,7 +95,7 @@ class Call:
         """Find the channel that an argument names by id, or also by `#name`."""
         wanted = self.text(name)
         if not by_name and wanted not in self.workspace.channels:
-            raise SlackError("channel_not_found")
+            raise FakeSlackError("channel_not_found")
         return self.workspace.channel(wanted, self.actor)
 
     def blocks(self) -> list[Json]:
@@ -111,18 +111,18 @@ class Call:
         if metadata is None:
             return None
         if not isinstance(metadata, dict) or not isinstance(metadata.get("event_payload"), dict):
-            raise SlackError("invalid_metadata_format")
+            raise FakeSlackError("invalid_metadata_format")
         if not isinstance(metadata.get("event_type"), str) or not metadata["event_type"]:
-            raise SlackError("invalid_metadata_format")
+            raise FakeSlackError("invalid_metadata_format")
         if len(json.dumps(metadata)) > LIMITS["message"]["metadata_bytes"]:
-            raise SlackError("metadata_too_large")
+            raise FakeSlackError("metadata_too_large")
         return metadata
 
     def page(self, found: Sequence[Item], *, default: int = 100, most: int = 1000) -> Page[Item]:
         """Cut out the page that `cursor` and `limit` ask for."""
         limit = self.whole("limit", default, error="invalid_limit") or default
         if limit < 0 or limit > most:
-            raise SlackError("invalid_limit")
+            raise FakeSlackError("invalid_limit")
         start = _read_cursor(self.text("cursor"))
         rest = start + limit
         following = _write_cursor(rest) if rest < len(found) else ""
@@ -141,20 +141,20 @@ class Page(Generic[Item]):
         return {"response_metadata": {"next_cursor": self.next_cursor}}
 
 
-Method = Callable[[Call], Json]
+Method = Callable[[ApiCall], Json]
 
 
-def checked_blocks(workspace: Workspace, blocks: object) -> list[Json]:
-    """Give a message's blocks with their identifiers, or refuse them as Slack does."""
+def checked_blocks(workspace: FakeWorkspace, blocks: object) -> list[Json]:
+    """Return a message's blocks with their identifiers, or refuse them as Slack does."""
     if not isinstance(blocks, list):
-        raise SlackError("invalid_blocks_format")
+        raise FakeSlackError("invalid_blocks_format")
     if has_too_many_tables(blocks):
-        raise SlackError("invalid_attachments", ["[ERROR] only_one_table_allowed"])
+        raise FakeSlackError("invalid_attachments", ["[ERROR] only_one_table_allowed"])
     faults = message_faults(blocks)
     if faults:
-        raise SlackError("invalid_blocks", faults, errors=[_unmarked(f) for f in faults])
+        raise FakeSlackError("invalid_blocks", faults, errors=[_unmarked(f) for f in faults])
     if is_too_long(blocks):
-        raise SlackError("msg_blocks_too_long")
+        raise FakeSlackError("msg_blocks_too_long")
     fill_block_ids(workspace, blocks)
     return blocks
 
@@ -173,7 +173,7 @@ def _read_cursor(cursor: str) -> int:
     try:
         word, _, offset = base64.urlsafe_b64decode(cursor).decode().partition(":")
         if word != "next":
-            raise SlackError("invalid_cursor")
+            raise FakeSlackError("invalid_cursor")
         return int(offset)
     except (binascii.Error, UnicodeDecodeError, ValueError) as cause:
-        raise SlackError("invalid_cursor") from cause
+        raise FakeSlackError("invalid_cursor") from cause

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-class SlackError(Exception):
+class FakeSlackError(Exception):
     """A call that Slack refuses: its error code and what else the answer says."""
 
     def __init__(self, code: str, messages: Sequence[str] = (), **detail: object) -> None:
@@ -18,7 +18,7 @@ class SlackError(Exception):
         self.detail = detail
 
     def answer(self) -> dict[str, object]:
-        """Give the body of the answer."""
+        """Return the body of the answer."""
         body: dict[str, object] = {"ok": False, "error": self.code, **self.detail}
         if self.messages:
             body["response_metadata"] = {"messages": list(self.messages)}

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bot.sandbox.fake_slack.model import Json
-from bot.sandbox.fake_slack.request_sender import Sender
-from bot.sandbox.fake_slack.workspace import APP_ID, BOT_USER_ID, Change, Workspace
+from bot.sandbox.fake_slack.request_sender import RequestSender
+from bot.sandbox.fake_slack.workspace import APP_ID, BOT_USER_ID, FakeWorkspace, WorkspaceChange
 
 _MESSAGES: Final = {
     "public": "message.channels",
@@ -32,16 +32,16 @@ def subscriptions(manifest: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(wanted)
 
 
-class Events:
+class EventSubscriptions:
     """Listens to a workspace and sends the bot what it subscribed to."""
 
-    def __init__(self, workspace: Workspace, sender: Sender, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, workspace: FakeWorkspace, sender: RequestSender, manifest: Mapping[str, Any]) -> None:
         self._workspace = workspace
         self._sender = sender
         self._wanted = subscriptions(manifest)
         workspace.listeners.append(self._hear)
 
-    def _hear(self, change: Change) -> None:
+    def _hear(self, change: WorkspaceChange) -> None:
         if change.event is None:
             return
         self.send(change.event, change.channel)

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class Fault(StrEnum):
+class InjectedFault(StrEnum):
     """What may go wrong with a call."""
 
     RATE_LIMITED = "rate_limited"
@@ -29,22 +29,22 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    fault: Fault
+    fault: InjectedFault
     method: str | None
 
 
-class Faults:
+class FaultInjector:
     """Decides which calls fail. All off at first."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)  # noqa: S311 - reproducible, not secret
         self._planned: list[_Planned] = []
         self._refusals: list[tuple[str, str]] = []
-        self.probabilities: dict[Fault, float] = dict.fromkeys(Fault, 0.0)
+        self.probabilities: dict[InjectedFault, float] = dict.fromkeys(InjectedFault, 0.0)
         self.retry_after_s: Final = 1
         self.slow_s = 2.0
 
-    def once(self, fault: Fault, method: str | None = None) -> None:
+    def once(self, fault: InjectedFault, method: str | None = None) -> None:
         """Plan `fault` for the next call, or for the next call of `method`."""
         self._planned.append(_Planned(fault, method))
 
@@ -53,7 +53,7 @@ class Faults:
         self._refusals.append((method, error))
 
     def refusal(self, method: str) -> str | None:
-        """Answer the error that this call is refused with, if one was planned."""
+        """Return the error that this call is refused with, if one was planned."""
         for planned in self._refusals:
             if planned[0] == method:
                 self._refusals.remove(planned)
@@ -70,16 +70,16 @@ class Faults:
             elif name == "slow_s":
                 self.slow_s = float(value)
             else:
-                self.probabilities[Fault(name)] = min(1.0, max(0.0, float(value)))
+                self.probabilities[InjectedFault(name)] = min(1.0, max(0.0, float(value)))
 
     def clear(self) -> None:
         """Switch everything off."""
         self._planned.clear()
         self._refusals.clear()
-        self.probabilities = dict.fromkeys(Fault, 0.0)
+        self.probabilities = dict.fromkeys(InjectedFault, 0.0)
 
-    def decide(self, method: str) -> Fault | None:
-        """Answer what goes wrong with this call, if anything."""
+    def decide(self, method: str) -> InjectedFault | None:
+        """Return what goes wrong with this call, if anything."""
         for planned in self._planned:
             if planned.method in {None, method}:
                 self._planned.remove(planned)
@@ -90,5 +90,5 @@ class Faults:
         return None
 
     def as_json(self) -> dict[str, float]:
-        """Give the settings as `change` takes them."""
+        """Return the settings as `change` takes them."""
         return {**{str(f): p for f, p in self.probabilities.items()}, "slow_s": self.slow_s}

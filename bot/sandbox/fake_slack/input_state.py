@@ -42,7 +42,7 @@ def value_key(kind: str) -> str | None:
 
 
 def interactive(blocks: Iterable[Json]) -> Iterator[tuple[Json, Json]]:
-    """Give each interactive element with its block."""
+    """Return each interactive element with its block."""
     for block in blocks:
         parts = [block.get("accessory"), block.get("element")]
         if block.get("type") in {"actions", "context_actions"}:
@@ -55,7 +55,7 @@ def interactive(blocks: Iterable[Json]) -> Iterator[tuple[Json, Json]]:
 
 
 def initial_state(blocks: Iterable[Json]) -> Json:
-    """Give the state of blocks that nobody has touched."""
+    """Return the state of blocks that nobody has touched."""
     state: Json = {}
     for block, element in interactive(blocks):
         keys = _KEYS.get(element["type"])
@@ -79,7 +79,7 @@ def merged(state: Json, changes: Json) -> Json:
 
 
 def input_errors(blocks: Iterable[Json], state: Json) -> dict[str, str]:
-    """What Slack's client says, by block id, before it submits anything."""
+    """Return what Slack's client says, by block id, before it submits anything."""
     errors: dict[str, str] = {}
     for block, element in interactive(blocks):
         if block["type"] != "input":

@@ -168,7 +168,7 @@ class Channel:
         return next((m for m in self.messages if m.ts == ts), None)
 
     def replies(self, ts: str) -> list[Message]:
-        """Give the replies in the thread of the message `ts`, oldest first."""
+        """Return the replies in the thread of the message `ts`, oldest first."""
         return [m for m in self.messages if m.thread_ts == ts and m.is_reply]
 
     def as_json(self, viewer: str) -> Json:

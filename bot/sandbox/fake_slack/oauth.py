@@ -1,7 +1,7 @@
 """Several workspaces behind one address, and the way in which an app is installed in each: OAuth v2.
 
     async with TeamsServer(manifest=manifest, bot_url=…) as slack:
-        acme, globex = slack.team("T0SANDBOX"), slack.team("T0GLOBEX")   # each a `StandIn`
+        acme, globex = slack.team("T0SANDBOX"), slack.team("T0GLOBEX")   # each a `FakeSlack`
         back = slack.allow(authorize_url, team="T0GLOBEX", by="U1HANK")  # where Slack sends the browser
         await slack.uninstall("T0GLOBEX")
 
@@ -24,10 +24,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import aiohttp
 from aiohttp import web
 
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Json
 from bot.sandbox.fake_slack.seed import acme, globex
-from bot.sandbox.fake_slack.server import StandIn
+from bot.sandbox.fake_slack.server import FakeSlack
 from bot.sandbox.fake_slack.web_api import read_arguments
 from bot.sandbox.fake_slack.workspace import APP_ID, BOT_USER_ID
 
@@ -52,7 +52,7 @@ class _Token:
     revoked: bool = False
 
 
-class Grants:
+class OAuthGrants:
     """The codes and tokens of one app. `rotates_s`: tokens end after so many seconds and are renewed."""
 
     def __init__(
@@ -68,29 +68,29 @@ class Grants:
         self._refreshing: dict[str, str] = {}
 
     def code(self, team: str, by: str, redirect_uri: str | None, *, org_wide: bool = False) -> str:
-        """Give a code, as after somebody has allowed the installation."""
+        """Return a code, as after somebody has allowed the installation."""
         code = f"{secrets.randbelow(10**12)}.{secrets.token_hex(16)}"
         self._codes[code] = _Code(team, by, redirect_uri, self._wall(), org_wide=org_wide)
         return code
 
-    def exchange(self, args: Json, teams: Mapping[str, StandIn]) -> Json:
-        """Answer `oauth.v2.access`."""
+    def exchange(self, args: Json, teams: Mapping[str, FakeSlack]) -> Json:
+        """Return `oauth.v2.access`."""
         if args.get("client_id") != CLIENT_ID:
-            raise SlackError("invalid_client_id")
+            raise FakeSlackError("invalid_client_id")
         if args.get("client_secret") != self.client_secret:
-            raise SlackError("bad_client_secret")
+            raise FakeSlackError("bad_client_secret")
         if args.get("grant_type") == "refresh_token":
             team = self._refreshing.pop(str(args.get("refresh_token")), None)
             if team is None:
-                raise SlackError("invalid_refresh_token")
+                raise FakeSlackError("invalid_refresh_token")
             return self._granted(teams[team].workspace.team_id, teams[team].workspace.team_name)
         code = self._codes.get(str(args.get("code")))
         if code is None or self._wall() - code.at > CODE_LIFE_S:
-            raise SlackError("invalid_code")
+            raise FakeSlackError("invalid_code")
         if code.used:
-            raise SlackError("code_already_used")
+            raise FakeSlackError("code_already_used")
         if args.get("redirect_uri", None) != code.redirect_uri:
-            raise SlackError("bad_redirect_uri")
+            raise FakeSlackError("bad_redirect_uri")
         code.used = True
         answer = self._granted(code.team, teams[code.team].workspace.team_name)
         answer["authed_user"] = {"id": code.by}
@@ -103,16 +103,16 @@ class Grants:
         return answer
 
     def team_of(self, token: object) -> str:
-        """Answer whose token it is; refuse it as Slack does where it is no good."""
+        """Return whose token it is; refuse it as Slack does where it is no good."""
         if not token:
-            raise SlackError("not_authed")
+            raise FakeSlackError("not_authed")
         known = self.tokens.get(str(token))
         if known is None:
-            raise SlackError("invalid_auth")
+            raise FakeSlackError("invalid_auth")
         if known.revoked:
-            raise SlackError("token_revoked")
+            raise FakeSlackError("token_revoked")
         if known.ends_at is not None and known.ends_at < self._wall():
-            raise SlackError("token_expired")
+            raise FakeSlackError("token_expired")
         return known.team
 
     def revoke(self, token: str) -> None:
@@ -147,7 +147,7 @@ class Grants:
         return answer
 
 
-class TeamsServer:
+class MultiWorkspaceServer:
     """Acme and Globex on a free port of 127.0.0.1, for the time of an `async with`."""
 
     def __init__(
@@ -161,12 +161,14 @@ class TeamsServer:
         wall: Callable[[], float] = time.time,
     ) -> None:
         stand_ins = [
-            StandIn(manifest=manifest, bot_token="", signing_secret=signing_secret, furnish=furnish)
+            FakeSlack(manifest=manifest, bot_token="", signing_secret=signing_secret, furnish=furnish)
             for furnish in (acme, globex)
         ]
         self.teams = {one.workspace.team_id: one for one in stand_ins}
         scopes = ",".join(stand_ins[0].platform.scopes)
-        self.grants = Grants(client_secret=client_secret, redirect_url=redirect_url, scopes=scopes, wall=wall)
+        self.grants = OAuthGrants(
+            client_secret=client_secret, redirect_url=redirect_url, scopes=scopes, wall=wall
+        )
         self.signing_secret = signing_secret
         self.bot_token = ""
         self.base_url = ""
@@ -193,12 +195,12 @@ class TeamsServer:
         """Where an installation is asked for."""
         return f"{self.base_url}/oauth/v2/authorize"
 
-    def team(self, team_id: str) -> StandIn:
-        """Answer one of the workspaces."""
+    def team(self, team_id: str) -> FakeSlack:
+        """Return one of the workspaces."""
         return self.teams[team_id]
 
     def install(self, team_id: str) -> str:
-        """Give a token as if somebody had copied it from the app's page."""
+        """Return a token as if somebody had copied it from the app's page."""
         token = f"xoxb-{secrets.token_hex(20)}"
         self.grants.tokens[token] = _Token(team_id)
         return token
@@ -207,10 +209,10 @@ class TeamsServer:
         """Press *Allow* on the page at `url`; answer where Slack sends the browser."""
         asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
         if asked.get("client_id") != CLIENT_ID:
-            raise SlackError("invalid_client_id")
+            raise FakeSlackError("invalid_client_id")
         redirect_uri = asked.get("redirect_uri")
         if redirect_uri not in {None, self.grants.redirect_url}:
-            raise SlackError("bad_redirect_uri")
+            raise FakeSlackError("bad_redirect_uri")
         code = self.grants.code(team, by, redirect_uri, org_wide=org_wide)
         return f"{self.grants.redirect_url}?{urlencode({'code': code, 'state': asked.get('state', '')})}"
 
@@ -249,7 +251,7 @@ class TeamsServer:
         await self.close()
 
     async def close(self) -> None:
-        """Answer nobody from now on; closing twice changes nothing."""
+        """Return nobody from now on; closing twice changes nothing."""
         for team in self.teams.values():
             await team.sender.close()
             if team.sender.session is not None:
@@ -268,7 +270,7 @@ class TeamsServer:
             if method == "auth.revoke":
                 self.grants.revoke(token)
                 return web.json_response({"ok": True, "revoked": True})
-        except SlackError as refusal:
+        except FakeSlackError as refusal:
             return web.json_response(refusal.answer())
         # Checked above; two tokens of one workspace may be good at the same time.
         team.web_api.token = token
@@ -283,7 +285,7 @@ class TeamsServer:
                 )
                 for id_, team in self.teams.items()
             }
-        except SlackError as refusal:
+        except FakeSlackError as refusal:
             return web.Response(status=400, text=refusal.code)
         denied = urlencode({"error": "access_denied", "state": request.query.get("state", "")})
         links["Cancel"] = f"{self.grants.redirect_url}?{denied}"

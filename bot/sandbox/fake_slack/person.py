@@ -11,34 +11,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bot.sandbox.fake_slack.errors import SlackError
-from bot.sandbox.fake_slack.event_subscriptions import Events
+from bot.sandbox.fake_slack.errors import FakeSlackError
+from bot.sandbox.fake_slack.event_subscriptions import EventSubscriptions
 from bot.sandbox.fake_slack.input_state import initial_state, input_errors, interactive, merged, value_key
 from bot.sandbox.fake_slack.model import Channel, Json, Message, View
-from bot.sandbox.fake_slack.request_sender import Ack, Sender
+from bot.sandbox.fake_slack.request_sender import Ack, RequestSender
 from bot.sandbox.fake_slack.response_urls import ResponseUrls
-from bot.sandbox.fake_slack.views import Views
-from bot.sandbox.fake_slack.workspace import APP_ID, BOT_USER_ID, SLACKBOT_ID, Workspace
+from bot.sandbox.fake_slack.views import OpenViews
+from bot.sandbox.fake_slack.workspace import APP_ID, BOT_USER_ID, SLACKBOT_ID, FakeWorkspace
 
 _REFERENCE: Final = re.compile(r"(?<![\w<])([@#])([a-z0-9_-]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class PersonContext:
     """Everything that gestures touch."""
 
-    workspace: Workspace
-    views: Views
+    workspace: FakeWorkspace
+    views: OpenViews
     responses: ResponseUrls
-    sender: Sender
-    events: Events
+    sender: RequestSender
+    events: EventSubscriptions
     manifest: Mapping[str, Any]
 
 
 class Person:
     """One member of the workspace, at the keyboard."""
 
-    def __init__(self, stage: Stage, user_id: str) -> None:
+    def __init__(self, stage: PersonContext, user_id: str) -> None:
         self._stage = stage
         self.id = user_id
 
@@ -97,7 +97,7 @@ class Person:
         body = ack.as_json() or {"text": ack.body}
         try:
             self._stage.responses.respond(channel.id, self.id, body)
-        except SlackError as refusal:
+        except FakeSlackError as refusal:
             self._stage.responses.refusals.append(refusal.answer())
             self._slackbot(channel, f'{name} failed with the error "{refusal.code}"')
 
@@ -176,7 +176,7 @@ class Person:
     async def asks_options(
         self, action_id: str, query: str, *, view: View | None = None, message: Message | None = None
     ) -> Json:
-        """Type into an external select; answer what the bot suggests."""
+        """Type into an external select; return what the bot suggests."""
         blocks = view.content["blocks"] if view else message.blocks if message else []
         block, _ = _find(blocks, action_id, None)
         payload = self._payload("block_suggestion") | {
@@ -195,14 +195,14 @@ class Person:
     # -- modals --------------------------------------------------------------
 
     async def submits(self, values: Json | None = None) -> dict[str, str]:
-        """Submit the modal on top; answer what is wrong, by block id.
+        """Submit the modal on top; return what is wrong, by block id.
 
         `values` is the state that was entered, block id → action id → entry; what it
         leaves out keeps its initial value.
         """
         view = self.modal
         if view is None:
-            raise SlackError("not_found")
+            raise FakeSlackError("not_found")
         self._keep_state(view, values or {})
         errors = input_errors(view.content["blocks"], view.state)
         if errors:
@@ -302,11 +302,11 @@ def _with_choice(state: Json, block: Json, element: Json, chosen: Mapping[str, o
 
 
 def _find(blocks: list[Json], action_id: str, block_id: object) -> tuple[Json, Json]:
-    """Answer the element that is meant; one whose message was just rewritten is told by its action alone."""
+    """Return the element that is meant; one whose message was just rewritten is told by its action alone."""
     named = [(block, element) for block, element in interactive(blocks) if element["action_id"] == action_id]
     exact = [found for found in named if block_id in {None, found[0]["block_id"]}]
     if exact:
         return exact[0]
     if len(named) == 1:
         return named[0]
-    raise SlackError("no_such_action", action_id=action_id)
+    raise FakeSlackError("no_such_action", action_id=action_id)

@@ -8,32 +8,32 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Bookmark, Channel, Json, Message
 from bot.sandbox.fake_slack.slack_facts import LIMITS
-from bot.sandbox.fake_slack.workspace import Workspace
+from bot.sandbox.fake_slack.workspace import FakeWorkspace
 
 _EMOJI_NAME: Final = re.compile(r"[a-z0-9_+'-]+(::skin-tone-[2-6])?")
 
 
-def pin(workspace: Workspace, channel: Channel, ts: str, actor: str) -> None:
+def pin(workspace: FakeWorkspace, channel: Channel, ts: str, actor: str) -> None:
     """Pin a message."""
     workspace.must_be_member(channel, actor)
     message = workspace.message(channel, ts)
     if any(pinned == ts for pinned, _ in channel.pins):
-        raise SlackError("already_pinned")
+        raise FakeSlackError("already_pinned")
     if len(channel.pins) >= LIMITS["pins"]["channel"]:
-        raise SlackError("too_many_pins")
+        raise FakeSlackError("too_many_pins")
     channel.pins.append((ts, actor))
     workspace.tell("pin", channel, _pin_event("pin_added", channel, message, actor))
 
 
-def unpin(workspace: Workspace, channel: Channel, ts: str, actor: str) -> None:
+def unpin(workspace: FakeWorkspace, channel: Channel, ts: str, actor: str) -> None:
     """Take a pin off."""
     message = workspace.message(channel, ts)
     kept = [pin for pin in channel.pins if pin[0] != ts]
     if len(kept) == len(channel.pins):
-        raise SlackError("no_pin")
+        raise FakeSlackError("no_pin")
     channel.pins = kept
     workspace.tell("pin", channel, _pin_event("pin_removed", channel, message, actor))
 
@@ -43,25 +43,25 @@ def _pin_event(kind: str, channel: Channel, message: Message, actor: str) -> Jso
     return {"type": kind, "user": actor, "channel_id": channel.id, "item": item}
 
 
-def react(workspace: Workspace, channel: Channel, ts: str, name: str, actor: str) -> None:
+def react(workspace: FakeWorkspace, channel: Channel, ts: str, name: str, actor: str) -> None:
     """Add a reaction."""
     if not _EMOJI_NAME.fullmatch(name):
-        raise SlackError("invalid_name")
+        raise FakeSlackError("invalid_name")
     workspace.must_be_open(channel)
     message = workspace.message(channel, ts)
     users = message.reactions.setdefault(name, [])
     if actor in users:
-        raise SlackError("already_reacted")
+        raise FakeSlackError("already_reacted")
     users.append(actor)
     event = _reaction_event("reaction_added", channel, message, name, actor)
     workspace.tell("message_changed", channel, event, message=message)
 
 
-def unreact(workspace: Workspace, channel: Channel, ts: str, name: str, actor: str) -> None:
+def unreact(workspace: FakeWorkspace, channel: Channel, ts: str, name: str, actor: str) -> None:
     """Take a reaction back."""
     message = workspace.message(channel, ts)
     if actor not in message.reactions.get(name, []):
-        raise SlackError("no_reaction")
+        raise FakeSlackError("no_reaction")
     message.reactions[name].remove(actor)
     if not message.reactions[name]:
         del message.reactions[name]
@@ -81,11 +81,11 @@ def _reaction_event(kind: str, channel: Channel, message: Message, name: str, ac
 
 
 def add_bookmark(
-    workspace: Workspace, channel: Channel, *, title: str, link: str, emoji: str | None
+    workspace: FakeWorkspace, channel: Channel, *, title: str, link: str, emoji: str | None
 ) -> Bookmark:
     """Put a link at the top of a channel."""
     if len(channel.bookmarks) >= LIMITS["bookmarks"]["channel"]:
-        raise SlackError("too_many_bookmarks")
+        raise FakeSlackError("too_many_bookmarks")
     created = int(workspace.now().timestamp())
     bookmark = Bookmark(workspace.new_id("Bk"), title, link, emoji, created)
     channel.bookmarks.append(bookmark)

@@ -34,7 +34,7 @@ class RateLimits:
         self._tokens: dict[str, tuple[float, float]] = {}
 
     def retry_after_method(self, method: str) -> int | None:
-        """Count a call; answer the seconds to wait if there were too many."""
+        """Count a call; return the seconds to wait if there were too many."""
         if not self.enabled:
             return None
         now = self._wall()
@@ -47,7 +47,7 @@ class RateLimits:
         return None
 
     def retry_after_message(self, channel_id: str) -> int | None:
-        """Count a message to a channel; answer the seconds to wait if it came too fast."""
+        """Count a message to a channel; return the seconds to wait if it came too fast."""
         if not self.enabled:
             return None
         now = self._wall()

@@ -53,7 +53,7 @@ def signature(secret: str, timestamp: str, body: str) -> str:
     return "v0=" + hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
 
 
-class Sender:
+class RequestSender:
     """Posts to the bot's one address. `session` is opened and closed by the owner."""
 
     def __init__(

@@ -11,10 +11,10 @@ import structlog
 from aiohttp import web
 
 from bot.sandbox.fake_slack.api_call import checked_blocks
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Channel, Json, Message
 from bot.sandbox.fake_slack.slack_facts import LIMITS
-from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID, BOT_USER_ID, Workspace
+from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID, BOT_USER_ID, FakeWorkspace
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ LIFE_S: Final = 30 * 60.0
 
 
 @dataclass(slots=True)
-class _Address:
+class _IssuedUrl:
     channel: str
     user: str
     message: Message | None
@@ -34,17 +34,17 @@ class _Address:
 class ResponseUrls:
     """Issues the addresses and carries out what is posted to them."""
 
-    def __init__(self, workspace: Workspace, wall: Callable[[], float]) -> None:
+    def __init__(self, workspace: FakeWorkspace, wall: Callable[[], float]) -> None:
         self._workspace = workspace
         self._wall = wall
-        self._addresses: dict[str, _Address] = {}
+        self._addresses: dict[str, _IssuedUrl] = {}
         self.base_url = ""
         self.refusals: list[Json] = []
 
     def new(self, channel: Channel, user: str, message: Message | None = None) -> str:
-        """Give an address for a person's command, or for what they did with `message`."""
+        """Return an address for a person's command, or for what they did with `message`."""
         key = self._workspace.new_id("R")
-        self._addresses[key] = _Address(channel.id, user, message, self._wall())
+        self._addresses[key] = _IssuedUrl(channel.id, user, message, self._wall())
         return f"{self.base_url}/slack-response/{key}"
 
     def add_routes(self, app: web.Application) -> None:
@@ -54,26 +54,26 @@ class ResponseUrls:
     async def _answer(self, request: web.Request) -> web.Response:
         try:
             address = self._use(request.match_info["key"])
-        except SlackError as refusal:
+        except FakeSlackError as refusal:
             return self._refused(refusal, status=404)
         try:
             body = _object(await request.text())
             self.respond(address.channel, address.user, body, address.message)
-        except SlackError as refusal:
+        except FakeSlackError as refusal:
             return self._refused(refusal, status=400)
         return web.Response(text="ok")
 
-    def _refused(self, refusal: SlackError, *, status: int) -> web.Response:
+    def _refused(self, refusal: FakeSlackError, *, status: int) -> web.Response:
         log.info("response_url_refused", error=refusal.code, faults=refusal.messages)
         self.refusals.append(refusal.answer())
         return web.json_response(refusal.answer(), status=status)
 
-    def _use(self, key: str) -> _Address:
+    def _use(self, key: str) -> _IssuedUrl:
         address = self._addresses.get(key)
         if address is None or self._wall() - address.at > LIFE_S:
-            raise SlackError("expired_url")
+            raise FakeSlackError("expired_url")
         if address.uses >= USES:
-            raise SlackError("used_url")
+            raise FakeSlackError("used_url")
         address.uses += 1
         return address
 
@@ -88,9 +88,9 @@ class ResponseUrls:
         blocks = checked_blocks(self._workspace, body["blocks"]) if body.get("blocks") else []
         text = str(body.get("text") or "")
         if not text and not blocks:
-            raise SlackError("no_text")
+            raise FakeSlackError("no_text")
         if len(text) > LIMITS["message"]["text"]:
-            raise SlackError("msg_too_long")
+            raise FakeSlackError("msg_too_long")
         if _says_yes(body, "replace_original") and source is not None:
             self._workspace.edit(channel, source, {"text": text, "blocks": blocks})
             return source
@@ -117,7 +117,7 @@ def _object(text: str) -> Json:
     try:
         body = json.loads(text)
     except json.JSONDecodeError as cause:
-        raise SlackError("invalid_payload") from cause
+        raise FakeSlackError("invalid_payload") from cause
     if not isinstance(body, dict):
-        raise SlackError("invalid_payload")
+        raise FakeSlackError("invalid_payload")
     return body

@@ -9,22 +9,22 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from bot.sandbox.fake_slack.api_call import Call
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.api_call import ApiCall
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.methods.conversations import wanted_kinds
 from bot.sandbox.fake_slack.slack_facts import METHODS
 
 _FAMILY: Final = {"public": "channels", "private": "groups", "im": "im", "mpim": "mpim"}
 
 
-def require_scopes(call: Call) -> None:
+def require_scopes(call: ApiCall) -> None:
     """Refuse with `missing_scope`, naming what is needed and what the manifest provides."""
     needed = METHODS[call.method].scopes
     provided = call.platform.scopes
     for kind in sorted(_kinds(call)) if _is_by_kind(needed) else [None]:
         sufficient = _of_family(needed, kind) if kind else needed
         if sufficient and not set(sufficient) & set(provided):
-            raise SlackError("missing_scope", needed=",".join(sufficient), provided=",".join(provided))
+            raise FakeSlackError("missing_scope", needed=",".join(sufficient), provided=",".join(provided))
 
 
 def _is_by_kind(scopes: Collection[str]) -> bool:
@@ -35,7 +35,7 @@ def _of_family(scopes: Collection[str], kind: str) -> list[str]:
     return [scope for scope in scopes if scope.partition(":")[0] == _FAMILY[kind]]
 
 
-def _kinds(call: Call) -> set[str]:
+def _kinds(call: ApiCall) -> set[str]:
     if call.method in {"conversations.list", "users.conversations"}:
         return wanted_kinds(call)
     if call.method == "conversations.create":

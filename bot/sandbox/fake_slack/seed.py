@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from bot.sandbox.fake_slack.model import Channel, Group, User
-from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID, BOT_USER_ID, SLACKBOT_ID, Workspace
+from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID, BOT_USER_ID, SLACKBOT_ID, FakeWorkspace
 
 PEOPLE: Final = (
     ("U0DANA", "dana", "Dana Reyes", "Developer, checkout"),
@@ -48,24 +48,24 @@ GLOBEX_CHANNELS: Final = {
 }
 
 
-def acme(now: Callable[[], datetime], *, bot_name: str = "governor") -> Workspace:
+def acme(now: Callable[[], datetime], *, bot_name: str = "governor") -> FakeWorkspace:
     """Make the workspace, everybody in every channel."""
-    return _furnished(Workspace(now=now), PEOPLE, GROUPS, (CHANNELS, BOT_IS_IN), bot_name)
+    return _furnished(FakeWorkspace(now=now), PEOPLE, GROUPS, (CHANNELS, BOT_IS_IN), bot_name)
 
 
-def globex(now: Callable[[], datetime], *, bot_name: str = "governor") -> Workspace:
+def globex(now: Callable[[], datetime], *, bot_name: str = "governor") -> FakeWorkspace:
     """Make another company's workspace; the bot's own ids are the same as at Acme."""
-    workspace = Workspace(now=now, team=("T0GLOBEX", "Globex"), first_id=5_000_000)
+    workspace = FakeWorkspace(now=now, team=("T0GLOBEX", "Globex"), first_id=5_000_000)
     return _furnished(workspace, GLOBEX_PEOPLE, GLOBEX_GROUPS, (GLOBEX_CHANNELS, ("releases",)), bot_name)
 
 
 def _furnished(
-    workspace: Workspace,
+    workspace: FakeWorkspace,
     people: Sequence[tuple[str, str, str, str]],
     groups: Mapping[str, tuple[str, list[str]]],
     channels: tuple[Mapping[str, str], Sequence[str]],
     bot_name: str,
-) -> Workspace:
+) -> FakeWorkspace:
     for user_id, name, real_name, title in people:
         email = f"{name}@{workspace.domain}.example"
         workspace.users[user_id] = User(user_id, name, real_name, title, email)

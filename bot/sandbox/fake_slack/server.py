@@ -41,17 +41,17 @@ import aiohttp
 from aiohttp import web
 
 from bot.sandbox.fake_slack.api_call import Platform
-from bot.sandbox.fake_slack.event_subscriptions import Events
-from bot.sandbox.fake_slack.fault_injection import Faults
+from bot.sandbox.fake_slack.event_subscriptions import EventSubscriptions
+from bot.sandbox.fake_slack.fault_injection import FaultInjector
 from bot.sandbox.fake_slack.model import Json, Message
-from bot.sandbox.fake_slack.person import Person, Stage
+from bot.sandbox.fake_slack.person import Person, PersonContext
 from bot.sandbox.fake_slack.rate_limits import RateLimits
-from bot.sandbox.fake_slack.request_sender import ACK_S, RETRY_DELAYS_S, Sender
+from bot.sandbox.fake_slack.request_sender import ACK_S, RETRY_DELAYS_S, RequestSender
 from bot.sandbox.fake_slack.response_urls import ResponseUrls
 from bot.sandbox.fake_slack.seed import acme
-from bot.sandbox.fake_slack.views import Views
-from bot.sandbox.fake_slack.web_api import Made, WebApi
-from bot.sandbox.fake_slack.workspace import Workspace
+from bot.sandbox.fake_slack.views import OpenViews
+from bot.sandbox.fake_slack.web_api import RecordedCall, WebApi
+from bot.sandbox.fake_slack.workspace import FakeWorkspace
 
 Found = TypeVar("Found")
 
@@ -59,11 +59,11 @@ EVENTS_PATH = "/slack/events"
 
 
 def utc_now() -> datetime:
-    """Give the real time."""
+    """Return the real time."""
     return datetime.now(UTC)
 
 
-class StandIn:
+class FakeSlack:
     """All parts of the stand-in, wired together; serves no socket of its own."""
 
     def __init__(
@@ -76,22 +76,26 @@ class StandIn:
         wall: Callable[[], float] = time.time,
         ack_s: float = ACK_S,
         retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
-        furnish: Callable[..., Workspace] = acme,
+        furnish: Callable[..., FakeWorkspace] = acme,
     ) -> None:
         self.manifest = manifest
         self.bot_token = bot_token
         self.signing_secret = signing_secret
         name = str(manifest.get("features", {}).get("bot_user", {}).get("display_name", "governor"))
         self.workspace = furnish(now, bot_name=name)
-        self.views = Views(self.workspace, wall)
+        self.views = OpenViews(self.workspace, wall)
         self.rates = RateLimits(wall)
-        self.faults = Faults()
+        self.faults = FaultInjector()
         self.platform = Platform(self.workspace, self.views, self.rates, manifest)
         self.web_api = WebApi(self.platform, self.faults, token=bot_token)
         self.responses = ResponseUrls(self.workspace, wall)
-        self.sender = Sender(secret=signing_secret, wall=wall, ack_s=ack_s, retry_delays_s=retry_delays_s)
-        self.events = Events(self.workspace, self.sender, manifest)
-        self.stage = Stage(self.workspace, self.views, self.responses, self.sender, self.events, manifest)
+        self.sender = RequestSender(
+            secret=signing_secret, wall=wall, ack_s=ack_s, retry_delays_s=retry_delays_s
+        )
+        self.events = EventSubscriptions(self.workspace, self.sender, manifest)
+        self.stage = PersonContext(
+            self.workspace, self.views, self.responses, self.sender, self.events, manifest
+        )
 
     def add_routes(self, app: web.Application) -> None:
         """Serve the Web API, uploads and `response_url`s."""
@@ -126,15 +130,15 @@ class StandIn:
     # -- what tests ask ------------------------------------------------------
 
     @property
-    def calls(self) -> list[Made]:
+    def calls(self) -> list[RecordedCall]:
         """Every call so far, oldest first."""
         return list(self.web_api.calls)
 
     @property
-    def refused(self) -> list[Made]:
+    def refused(self) -> list[RecordedCall]:
         """Calls that Slack would refuse (not those that a fault spoiled)."""
         spoiled = [made for made in self.calls if made.error and made.fault is None]
-        return spoiled + [Made("response_url", {}, body) for body in self.responses.refusals]
+        return spoiled + [RecordedCall("response_url", {}, body) for body in self.responses.refusals]
 
     def person(self, name: str) -> Person:
         """Find a person by name or id."""
@@ -145,12 +149,12 @@ class StandIn:
         return Person(self.stage, found)
 
     def messages(self, channel: str) -> list[Message]:
-        """Give the messages of a channel (`#name` or id) that everybody sees, oldest first."""
+        """Return the messages of a channel (`#name` or id) that everybody sees, oldest first."""
         shown = self.workspace.channel(channel).messages
         return [m for m in shown if m.subtype not in {"channel_join", "channel_topic"}]
 
     def ephemerals(self, channel: str, name: str) -> list[Message]:
-        """Give the messages of a channel that only this person sees, oldest first."""
+        """Return the messages of a channel that only this person sees, oldest first."""
         user = self.person(name).id
         return [m for m in self.workspace.channel(channel).ephemerals if m.ephemeral_to == user]
 
@@ -160,7 +164,7 @@ class StandIn:
         return sorted(shown, key=lambda message: message.ts)
 
     def find_channel(self, name: str) -> str:
-        """Give the id of a channel."""
+        """Return the id of a channel."""
         return self.workspace.channel(name).id
 
     def send_scheduled(self) -> None:
@@ -179,7 +183,7 @@ class StandIn:
         await self.sender.settle()
 
     async def until(self, condition: Callable[[], Found], *, within_s: float = 10.0) -> Found:
-        """Wait until `condition` holds, asked again at each change and call; answer its value."""
+        """Wait until `condition` holds, asked again at each change and call; return its value."""
         stirred = asyncio.Event()
 
         def stir(_news: object) -> None:
@@ -205,7 +209,7 @@ class StandIn:
         return ack.error is None and challenge in ack.body
 
 
-class SandboxServer(StandIn):
+class FakeSlackServer(FakeSlack):
     """The stand-in on a free port of 127.0.0.1, for the time of an `async with`."""
 
     def __init__(

@@ -12,10 +12,10 @@ from typing import Final
 
 from bot.sandbox.fake_slack.block_kit.elements import ELEMENTS
 from bot.sandbox.fake_slack.block_kit.validation import view_faults
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Json, View
 from bot.sandbox.fake_slack.slack_facts import LIMITS
-from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID, Workspace
+from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID, FakeWorkspace
 
 TRIGGER_LIFE_S: Final = 3.0
 
@@ -28,10 +28,10 @@ class _Trigger:
     is_used: bool = False
 
 
-class Views:
+class OpenViews:
     """Every open view. `wall` gives real seconds."""
 
-    def __init__(self, workspace: Workspace, wall: Callable[[], float]) -> None:
+    def __init__(self, workspace: FakeWorkspace, wall: Callable[[], float]) -> None:
         self._workspace = workspace
         self._wall = wall
         self._triggers: dict[str, _Trigger] = {}
@@ -47,11 +47,11 @@ class Views:
     def _exchange(self, trigger_id: str) -> _Trigger:
         trigger = self._triggers.get(trigger_id)
         if trigger is None:
-            raise SlackError("invalid_trigger_id")
+            raise FakeSlackError("invalid_trigger_id")
         if trigger.is_used:
-            raise SlackError("exchanged_trigger_id")
+            raise FakeSlackError("exchanged_trigger_id")
         if self._wall() - trigger.at > TRIGGER_LIFE_S:
-            raise SlackError("expired_trigger_id")
+            raise FakeSlackError("expired_trigger_id")
         trigger.is_used = True
         return trigger
 
@@ -71,7 +71,7 @@ class Views:
         self._check_external_id(content)
         trigger = self._exchange(trigger_id)
         if trigger.view_id is None or not self.stacks.get(trigger.user):
-            raise SlackError("not_found")
+            raise FakeSlackError("not_found")
         return self.push_for(trigger.user, content)
 
     def push_for(self, user: str, content: Json) -> View:
@@ -79,7 +79,7 @@ class Views:
         self.check(content, "modal")
         stack = self.stacks.setdefault(user, [])
         if len(stack) >= LIMITS["view"]["stack"]:
-            raise SlackError("push_limit_reached")
+            raise FakeSlackError("push_limit_reached")
         view = self._new(user, content, below=stack[-1] if stack else None)
         stack.append(view)
         self._tell(user)
@@ -90,7 +90,7 @@ class Views:
         self.check(content, "modal", "home")
         view = self.find(view_id, external_id)
         if view_hash and view_hash != view.hash:
-            raise SlackError("hash_conflict")
+            raise FakeSlackError("hash_conflict")
         if content.get("external_id") and content["external_id"] != view.external_id:
             self._check_external_id(content)
         view.content = content
@@ -106,7 +106,7 @@ class Views:
         self.check(content, "home")
         old = self.homes.get(user)
         if view_hash and old is not None and view_hash != old.hash:
-            raise SlackError("hash_conflict")
+            raise FakeSlackError("hash_conflict")
         view = self._new(user, content)
         if old is not None:
             view.id = view.root_id = old.id
@@ -121,7 +121,7 @@ class Views:
                 return view
             if external_id and view.external_id == external_id:
                 return view
-        raise SlackError("not_found")
+        raise FakeSlackError("not_found")
 
     def close(self, user: str, *, everything: bool = False) -> list[View]:
         """Close a person's topmost modal, or all; answer those that went."""
@@ -138,14 +138,14 @@ class Views:
         """Refuse a view that is none of `kinds` or breaks a limit."""
         faults = view_faults(content, *kinds)
         if faults:
-            raise SlackError(error, faults)
+            raise FakeSlackError(error, faults)
         if len(json.dumps(content)) > LIMITS["view"]["bytes"]:
-            raise SlackError("view_too_large")
+            raise FakeSlackError("view_too_large")
 
     def _check_external_id(self, content: Json) -> None:
         wanted = content.get("external_id")
         if wanted and any(view.external_id == wanted for view in self._all()):
-            raise SlackError("duplicate_external_id")
+            raise FakeSlackError("duplicate_external_id")
 
     def _new(self, user: str, content: Json, below: View | None = None) -> View:
         self._fill_block_ids(content)
@@ -167,8 +167,8 @@ class Views:
         return view.as_json(app_id=APP_ID, bot_id=BOT_ID)
 
 
-def fill_block_ids(workspace: Workspace, blocks: list[Json]) -> None:
-    """Give each block and interactive element the identifier that Slack would make up."""
+def fill_block_ids(workspace: FakeWorkspace, blocks: list[Json]) -> None:
+    """Return each block and interactive element the identifier that Slack would make up."""
     for block in blocks:
         block.setdefault("block_id", workspace.new_id("b"))
         fill_block_ids(workspace, block.get("child_blocks", []))

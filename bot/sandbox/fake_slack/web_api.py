@@ -18,9 +18,9 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from bot.sandbox.fake_slack.api_call import Call, Platform
-from bot.sandbox.fake_slack.errors import SlackError
-from bot.sandbox.fake_slack.fault_injection import Fault, Faults
+from bot.sandbox.fake_slack.api_call import ApiCall, Platform
+from bot.sandbox.fake_slack.errors import FakeSlackError
+from bot.sandbox.fake_slack.fault_injection import FaultInjector, InjectedFault
 from bot.sandbox.fake_slack.methods import METHODS
 from bot.sandbox.fake_slack.model import Json
 from bot.sandbox.fake_slack.scopes import require_scopes
@@ -34,13 +34,13 @@ _RATE_LIMITED: Final = {"ok": False, "error": "ratelimited"}
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class RecordedCall:
     """A call that was made, and its answer; `fault` is set if one was injected."""
 
     method: str
     args: Json
     answer: Json
-    fault: Fault | None = None
+    fault: InjectedFault | None = None
 
     @property
     def error(self) -> str | None:
@@ -51,12 +51,12 @@ class Made:
 class WebApi:
     """Answers the bot's calls on one platform."""
 
-    def __init__(self, platform: Platform, faults: Faults, *, token: str) -> None:
+    def __init__(self, platform: Platform, faults: FaultInjector, *, token: str) -> None:
         self.platform = platform
         self.faults = faults
         self.token = token
-        self.calls: deque[Made] = deque(maxlen=_KEPT_CALLS)
-        self.listeners: list[Callable[[Made], None]] = []
+        self.calls: deque[RecordedCall] = deque(maxlen=_KEPT_CALLS)
+        self.listeners: list[Callable[[RecordedCall], None]] = []
 
     def add_routes(self, app: web.Application) -> None:
         """Serve `/slack-api/{method}` and the address for uploads."""
@@ -64,62 +64,62 @@ class WebApi:
         app.router.add_post("/slack-upload/{file}", self._upload)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer a call over HTTP, limits and faults included."""
+        """Return a call over HTTP, limits and faults included."""
         method = request.match_info["method"]
         args = await read_arguments(request)
         fault = self.faults.decide(method)
-        if fault is Fault.RATE_LIMITED:
-            self._keep(Made(method, args, _RATE_LIMITED, fault))
+        if fault is InjectedFault.RATE_LIMITED:
+            self._keep(RecordedCall(method, args, _RATE_LIMITED, fault))
             return _too_many(self.faults.retry_after_s)
-        if fault is Fault.SERVER_ERROR:
-            self._keep(Made(method, args, {"ok": False, "error": "http_500"}, fault))
+        if fault is InjectedFault.SERVER_ERROR:
+            self._keep(RecordedCall(method, args, {"ok": False, "error": "http_500"}, fault))
             return web.Response(status=500, text="Internal Server Error")
         wait_s = self._rate_limit(method, args)
         if wait_s is not None:
-            self._keep(Made(method, args, _RATE_LIMITED))
+            self._keep(RecordedCall(method, args, _RATE_LIMITED))
             return _too_many(wait_s)
         answer = self.call(method, args)
-        self._keep(Made(method, args, answer, fault))
-        if fault is Fault.CUT and request.transport is not None:
+        self._keep(RecordedCall(method, args, answer, fault))
+        if fault is InjectedFault.CUT and request.transport is not None:
             request.transport.abort()
-        elif fault is Fault.SLOW:
+        elif fault is InjectedFault.SLOW:
             await asyncio.sleep(self.faults.slow_s)
         return web.json_response(answer, headers={"X-OAuth-Scopes": ",".join(self.platform.scopes)})
 
-    def _keep(self, made: Made) -> None:
+    def _keep(self, made: RecordedCall) -> None:
         self.calls.append(made)
         for listener in self.listeners:
             listener(made)
 
     def call(self, method: str, args: Json) -> Json:
-        """Carry out a call, whatever the limits and faults say; answer its body."""
+        """Carry out a call, whatever the limits and faults say; return its body."""
         try:
             return self._carry_out(method, args)
-        except SlackError as refusal:
+        except FakeSlackError as refusal:
             log.info("slack_refused", method=method, error=refusal.code, faults=refusal.messages)
             return refusal.answer()
 
     def _carry_out(self, method: str, args: Json) -> Json:
         if method not in METHODS:
-            raise SlackError("unknown_method", req_method=method)
+            raise FakeSlackError("unknown_method", req_method=method)
         token = args.pop("token", None)
         if method != "api.test":
             self._check_token(token)
-        call = Call(method, args, self.platform, BOT_USER_ID)
+        call = ApiCall(method, args, self.platform, BOT_USER_ID)
         missing = [name for name in FACTS[method].required if call.args.get(name) is None]
         if missing:
             lines = [f"[ERROR] missing required field: {name}" for name in missing]
-            raise SlackError("invalid_arguments", lines)
+            raise FakeSlackError("invalid_arguments", lines)
         require_scopes(call)
         if (refusal := self.faults.refusal(method)) is not None:
-            raise SlackError(refusal)
+            raise FakeSlackError(refusal)
         return {"ok": True, **METHODS[method](call)}
 
     def _check_token(self, token: object) -> None:
         if not token:
-            raise SlackError("not_authed")
+            raise FakeSlackError("not_authed")
         if token != self.token:
-            raise SlackError("invalid_auth")
+            raise FakeSlackError("invalid_auth")
 
     def _rate_limit(self, method: str, args: Json) -> int | None:
         if method not in METHODS:
@@ -129,7 +129,7 @@ class WebApi:
             return wait_s
         try:
             channel = self.platform.workspace.channel(str(args.get("channel", "")))
-        except SlackError:
+        except FakeSlackError:
             return None
         return self.platform.rates.retry_after_message(channel.id)
 

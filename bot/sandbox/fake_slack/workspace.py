@@ -1,7 +1,7 @@
 """The workspace itself: who is there, what is said, what changes. No I/O.
 
-Each action checks what Slack checks, raises `SlackError` with Slack's code, and
-tells every listener about a `Change`, from which the page redraws and `sender`
+Each action checks what Slack checks, raises `FakeSlackError` with Slack's code, and
+tells every listener about a `WorkspaceChange`, from which the page redraws and `sender`
 makes events for the bot. Message times come from the clock that is passed in.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Channel, File, Group, Json, Kind, Message, User
 from bot.sandbox.fake_slack.slack_facts import LIMITS
 
@@ -29,7 +29,7 @@ _NAME: Final = re.compile(r"[a-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class WorkspaceChange:
     """Something that happened: for the page always, for the bot if `event` is set."""
 
     kind: str
@@ -38,10 +38,10 @@ class Change:
     event: Json | None = None
 
 
-Listener = Callable[[Change], None]
+Listener = Callable[[WorkspaceChange], None]
 
 
-class Workspace:
+class FakeWorkspace:
     """A team with one installed app. `now` gives the time that messages are stamped with.
 
     Identifiers are numbered from `first_id`, so that those of two teams differ.
@@ -74,18 +74,18 @@ class Workspace:
         return self.team_name.lower()
 
     def new_id(self, prefix: str) -> str:
-        """Give an identifier that nothing has yet, such as `C00000007`."""
+        """Return an identifier that nothing has yet, such as `C00000007`."""
         return f"{prefix}{next(self._ids):08d}"
 
     def new_ts(self) -> str:
-        """Give a message time of now, later than every one before."""
+        """Return a message time of now, later than every one before."""
         micros = int(self.now().timestamp() * 1_000_000)
         self._last_ts = max(micros, self._last_ts + 1)
         return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
 
     def tell(self, kind: str, channel: Channel | None, event: Json | None = None, **data: object) -> None:
         """Tell the listeners about a change."""
-        change = Change(kind, channel.id if channel else None, dict(data), event)
+        change = WorkspaceChange(kind, channel.id if channel else None, dict(data), event)
         for listener in self.listeners:
             listener(change)
 
@@ -94,7 +94,7 @@ class Workspace:
     def user(self, user_id: str) -> User:
         """Find a user, or refuse with `user_not_found`."""
         if user_id not in self.users:
-            raise SlackError("user_not_found")
+            raise FakeSlackError("user_not_found")
         return self.users[user_id]
 
     def group(self, handle: str) -> Group:
@@ -103,7 +103,7 @@ class Workspace:
         for group in self.groups.values():
             if wanted in {group.id, group.handle}:
                 return group
-        raise SlackError("no_such_subteam")
+        raise FakeSlackError("no_such_subteam")
 
     def channel(self, name_or_id: str, viewer: str | None = None) -> Channel:
         """Find a channel by id or `#name`; a private one only for its members."""
@@ -112,16 +112,16 @@ class Workspace:
             name = name_or_id.removeprefix("#")
             found = next((c for c in self.channels.values() if c.name == name), None)
         if found is None:
-            raise SlackError("channel_not_found")
+            raise FakeSlackError("channel_not_found")
         if viewer is not None and found.kind != "public" and viewer not in found.members:
-            raise SlackError("channel_not_found")
+            raise FakeSlackError("channel_not_found")
         return found
 
     def message(self, channel: Channel, ts: str) -> Message:
         """Find a message, or refuse with `message_not_found`."""
         found = channel.message(ts)
         if found is None:
-            raise SlackError("message_not_found")
+            raise FakeSlackError("message_not_found")
         return found
 
     # -- channels ----------------------------------------------------------------
@@ -151,7 +151,7 @@ class Workspace:
         return channel
 
     def rename_channel(self, channel: Channel, name: str, actor: str) -> None:
-        """Give a channel another name."""
+        """Return a channel another name."""
         self.must_be_open(channel)
         self.must_be_member(channel, actor)
         self._check_name(name)
@@ -164,7 +164,7 @@ class Workspace:
         self.must_be_open(channel)
         self.must_be_member(channel, actor)
         if len(value) > LIMITS["channel"][field_name]:
-            raise SlackError("too_long")
+            raise FakeSlackError("too_long")
         setattr(channel, field_name, value)
         self.tell("channel", channel)
         verb = f"set the channel {field_name}: {value}"
@@ -173,9 +173,9 @@ class Workspace:
     def archive(self, channel: Channel, actor: str) -> None:
         """Close a channel for new messages."""
         if channel.is_archived:
-            raise SlackError("already_archived")
+            raise FakeSlackError("already_archived")
         if channel.is_general:
-            raise SlackError("cant_archive_general")
+            raise FakeSlackError("cant_archive_general")
         self.must_be_member(channel, actor)
         channel.is_archived = True
         event = {"type": "channel_archive", "channel": channel.id, "user": actor}
@@ -202,9 +202,9 @@ class Workspace:
     def remove_member(self, channel: Channel, user_id: str) -> None:
         """Take a user out of a channel."""
         if user_id not in channel.members:
-            raise SlackError("not_in_channel")
+            raise FakeSlackError("not_in_channel")
         if channel.is_general:
-            raise SlackError("cant_leave_general")
+            raise FakeSlackError("cant_leave_general")
         channel.members.remove(user_id)
         event = {
             "type": "member_left_channel",
@@ -218,24 +218,24 @@ class Workspace:
     def must_be_open(self, channel: Channel) -> None:
         """Refuse with `is_archived`."""
         if channel.is_archived:
-            raise SlackError("is_archived")
+            raise FakeSlackError("is_archived")
 
     def must_be_member(self, channel: Channel, user_id: str) -> None:
         """Refuse with `not_in_channel`."""
         if user_id not in channel.members:
-            raise SlackError("not_in_channel")
+            raise FakeSlackError("not_in_channel")
 
     def _check_name(self, name: str) -> None:
         if not name:
-            raise SlackError("invalid_name_required")
+            raise FakeSlackError("invalid_name_required")
         if len(name) > LIMITS["channel"]["name"]:
-            raise SlackError("invalid_name_maxlength")
+            raise FakeSlackError("invalid_name_maxlength")
         if not re.search(r"\w", name.replace("_", "")):
-            raise SlackError("invalid_name_punctuation")
+            raise FakeSlackError("invalid_name_punctuation")
         if not _NAME.fullmatch(name):
-            raise SlackError("invalid_name_specials")
+            raise FakeSlackError("invalid_name_specials")
         if any(c.name == name for c in self.channels.values()):
-            raise SlackError("name_taken")
+            raise FakeSlackError("name_taken")
 
     def _brief(self, channel: Channel) -> Json:
         created = int(channel.created.timestamp())
@@ -249,7 +249,7 @@ class Workspace:
         if message.thread_ts is not None:
             parent = channel.message(message.thread_ts)
             if parent is None and message.ephemeral_to is None:
-                raise SlackError("cannot_reply_to_message")
+                raise FakeSlackError("cannot_reply_to_message")
             if parent is not None and parent.thread_ts:
                 message.thread_ts = parent.thread_ts
             elif parent is not None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot.budgets.budget import HOUR, SHOWN_BURN_WINDOWS, Budget, SloState, allowed_minutes
-from bot.catalog.error_budget_policy import Missing
+from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.catalog.slo import DowntimeSli
 from bot.catalog.window import CalendarWindow, RollingWindow
 from bot.formatting import burn, duration, events, from_now, listed, minutes, percent, share, window
@@ -18,7 +18,7 @@ _SAID = {HOUR: "the last hour", timedelta(hours=6): "6 h", timedelta(days=3): "3
 
 
 def left(budget: Budget) -> str:
-    """Answer how much is left, or in a word or two why nobody knows."""
+    """Return how much is left, or in a word or two why nobody knows."""
     match budget.state:
         case SloState.NO_TRAFFIC:
             return "no traffic"
@@ -32,12 +32,12 @@ def left(budget: Budget) -> str:
 
 
 def promise(budget: Budget) -> str:
-    """Answer the objective and its window: `99.9 % over 30 d`."""
+    """Return the objective and its window: `99.9 % over 30 d`."""
     return f"{share(budget.slo.objective)} over {window(budget.slo.window)}"
 
 
 def amount(budget: Budget) -> str:
-    """Answer what is left in minutes and, where events are counted, in events; empty where unknown."""
+    """Return what is left in minutes and, where events are counted, in events; empty where unknown."""
     if budget.remaining_minutes is None or budget.as_of is None:
         return ""
     allowed = minutes(allowed_minutes(budget.slo, budget.as_of))
@@ -48,7 +48,7 @@ def amount(budget: Budget) -> str:
 
 
 def burns(budget: Budget) -> str:
-    """Answer the burn rates that are known: `14.4× over 1 h, 6.1× over 6 h`; empty where none is."""
+    """Return the burn rates that are known: `14.4× over 1 h, 6.1× over 6 h`; empty where none is."""
     known = [
         f"{burn(rate)} over {duration(length)}"
         for length in SHOWN_BURN_WINDOWS
@@ -58,7 +58,7 @@ def burns(budget: Budget) -> str:
 
 
 def spent(budget: Budget) -> str:
-    """Answer what was spent and when: `12 % in the last hour, 45 % in 6 h`; empty where unknown."""
+    """Return what was spent and when: `12 % in the last hour, 45 % in 6 h`; empty where unknown."""
     known = [
         f"{percent(fraction)} in {_SAID[length]}"
         for length in SHOWN_BURN_WINDOWS
@@ -68,13 +68,13 @@ def spent(budget: Budget) -> str:
 
 
 def worst_burn(budget: Budget) -> str:
-    """Answer the highest burn rate and its window; empty where none is known."""
+    """Return the highest burn rate and its window; empty where none is known."""
     highest = budget.worst_burn()
     return f"{burn(highest[1])} over {duration(highest[0])}" if highest else ""
 
 
 def forecast(budget: Budget, now: datetime, recovers_at: datetime | None = None) -> Markup:
-    """Answer when the budget runs out at this rate, or when or how it recovers."""
+    """Return when the budget runs out at this rate, or when or how it recovers."""
     if budget.remaining is None:
         return Markup("")
     if recovers_at is not None and isinstance(budget.slo.window, RollingWindow):
@@ -123,13 +123,13 @@ def owner(hold: Hold) -> Markup:
 
 
 def term(hold: Hold) -> Markup:
-    """Answer by whom a hold is, since when and until when."""
+    """Return by whom a hold is, since when and until when."""
     until = markup(", until {}", when(hold.until)) if hold.until else ""
     return join("", [markup("{} since {}", owner(hold), when(hold.since)), until])
 
 
 def told(hold: Hold) -> Markup:
-    """Answer a hold in a line: by whom, since when, until when, why."""
+    """Return a hold in a line: by whom, since when, until when, why."""
     return markup("{}: {}", term(hold), hold.reason)
 
 
@@ -163,7 +163,7 @@ def where_it_went(spending: Spending | None) -> Markup:
     return markup("Where it went: {} in {}{}", whole, named, why)
 
 
-def lacking(missing: Sequence[Missing], service: str) -> Markup:
+def lacking(missing: Sequence[UnmetRequirement], service: str) -> Markup:
     """Say which P0 actions keep a service held, and what each needs; empty where none does."""
     if not missing:
         return Markup("")
@@ -173,7 +173,7 @@ def lacking(missing: Sequence[Missing], service: str) -> Markup:
     return join("\n", [Markup("It stays until these P0 actions are owned:"), *lines, rest])
 
 
-def _lack(one: Missing) -> Markup:
+def _lack(one: UnmetRequirement) -> Markup:
     said = cut(one.text, _LONGEST_ACTION) if one.text is not None else Markup("of a private incident")
     return markup(
         "• {}. {} — needs {}: {}",
@@ -185,11 +185,11 @@ def _lack(one: Missing) -> Markup:
 
 
 def own_action(action: int, lacks: Sequence[str]) -> str:
-    """Answer what to type to give an action what it lacks."""
+    """Return what to type to give an action what it lacks."""
     words = {"an owner": "@OWNER", "a due date": "due friday"}
     return " ".join([f"/action change {action}", *(words[lack] for lack in lacks)])
 
 
 def named(budget: Budget) -> Markup:
-    """Answer an SLO's name in bold."""
+    """Return an SLO's name in bold."""
     return bold(budget.slo.name)

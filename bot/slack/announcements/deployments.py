@@ -6,11 +6,11 @@ The words that tell a freeze (see `announcements.py`) do not stand here.
 from collections.abc import Callable, Sequence
 
 from bot.catalog.catalog import Workspace
-from bot.deployments.recorder import Bypass
+from bot.deployments.recorder import FreezeBypass
 from bot.slack.announcements.budget_phrases import holders, told
-from bot.slack.announcements.freezes import Telling, distinct, message
+from bot.slack.announcements.freezes import AnnouncementText, distinct, message
 from bot.slack.blockkit.blocks import Markup, bold, code, cut, join, link, markup, mention, when
-from bot.store.outbox import Message
+from bot.store.outbox import OutboxMessage
 
 _MOST_HOLDS = 3
 _LONGEST = 300
@@ -22,14 +22,14 @@ class DeploymentAnnouncer:
     def __init__(self, workspace: Callable[[], Workspace]) -> None:
         self._workspace = workspace
 
-    def __call__(self, bypass: Bypass) -> Sequence[Message]:
-        """Answer one message for the service's channel and one for the announcements."""
+    def __call__(self, bypass: FreezeBypass) -> Sequence[OutboxMessage]:
+        """Return one message for the service's channel and one for the announcements."""
         service = bypass.service
         channels = distinct([service.channel, self._workspace().of(service.name).announcements])
         return [message(channel, tell(bypass), service.name) for channel in channels]
 
 
-def tell(bypass: Bypass) -> Telling:
+def tell(bypass: FreezeBypass) -> AnnouncementText:
     """Put a bypass into words."""
     service, deployment, holds = bypass.service.name, bypass.deployment, bypass.holds
     lay = "1 hold lay" if len(holds) == 1 else f"{len(holds)} holds lay"
@@ -44,10 +44,10 @@ def tell(bypass: Bypass) -> Telling:
         holders(holds), code(f"governor gate {service}"),
     )  # fmt: skip
     facts = (_facts(bypass), *lines, *([markup("and {} more", more)] if more > 0 else []))
-    return Telling("gate_bypassed", headline, facts, following)
+    return AnnouncementText("gate_bypassed", headline, facts, following)
 
 
-def _facts(bypass: Bypass) -> Markup:
+def _facts(bypass: FreezeBypass) -> Markup:
     deployment = bypass.deployment
     by = markup("Begun {} by {}", when(deployment.started_at), mention(deployment.by))
     details = link(deployment.url, "details") if deployment.url else ""

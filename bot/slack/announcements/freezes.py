@@ -10,10 +10,15 @@ from typing import assert_never
 
 from bot.budgets.budget import Budget
 from bot.catalog.catalog import Service, Workspace
-from bot.catalog.error_budget_policy import AlertSeverity, ErrorBudgetPolicy, Missing, UnfreezeRequirement
+from bot.catalog.error_budget_policy import (
+    AlertSeverity,
+    ErrorBudgetPolicy,
+    UnfreezeRequirement,
+    UnmetRequirement,
+)
 from bot.formatting import burn, duration, listed, percent, share
 from bot.freezes.hold import Hold, HoldKind
-from bot.freezes.hold_registry import Occasion
+from bot.freezes.hold_registry import TransitionContext
 from bot.freezes.transition import (
     BudgetExhausted,
     BudgetRecovered,
@@ -22,9 +27,9 @@ from bot.freezes.transition import (
     DataMissing,
     ExemptionGranted,
     HoldExpired,
-    HoldKept,
     HoldLifted,
     HoldPlaced,
+    HoldRetained,
 )
 from bot.slack.announcements.budget_phrases import (
     doubt,
@@ -51,9 +56,9 @@ from bot.slack.blockkit.blocks import (
     section,
     when,
 )
-from bot.slack.interactions import Question, Reply, show_button
+from bot.slack.interactions import Query, Reply, show_button
 from bot.store.addresses import local, team_of
-from bot.store.outbox import Message
+from bot.store.outbox import OutboxMessage
 
 LOOK_NOW = Markup("Next: look now, and roll back what shipped last.")
 PLAN_A_FIX = Markup("Next: plan the fix this week.")
@@ -62,13 +67,13 @@ _MOST_FAULTS = 5
 _LONGEST_FAULT = 400
 _LONGEST_BRIEF = 300
 _BY_ITSELF = (
-    BudgetWarned, BurnAlertFired, BudgetExhausted, DataMissing, BudgetRecovered, HoldKept, HoldExpired
+    BudgetWarned, BurnAlertFired, BudgetExhausted, DataMissing, BudgetRecovered, HoldRetained, HoldExpired
 )  # fmt: skip
 """What the bot decides by itself may come by the hundred, as when a policy changes: see `folding.py`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class AnnouncementText:
     """An occasion in words: what happened, the facts to it, and one next step."""
 
     event_type: str
@@ -79,14 +84,14 @@ class Telling:
     """Whether the announcements channel is told too, beside the service's own."""
 
 
-class Announcer:
+class FreezeAnnouncer:
     """Writes the messages of an occasion; `workspace` answers the policy in force."""
 
     def __init__(self, workspace: Callable[[], Workspace]) -> None:
         self._workspace = workspace
 
-    def __call__(self, occasion: Occasion) -> Sequence[Message]:
-        """Answer one message for each channel that is to be told."""
+    def __call__(self, occasion: TransitionContext) -> Sequence[OutboxMessage]:
+        """Return one message for each channel that is to be told."""
         telling, service = tell(occasion), occasion.service
         channels = [service.channel]
         if telling.everywhere:
@@ -97,9 +102,9 @@ class Announcer:
         brief = cut(telling.headline, _LONGEST_BRIEF)
         return [replace(own, is_bulk=True), *(replace(one, brief=brief, is_bulk=True) for one in others)]
 
-    def policy_faults(self, faults: Sequence[str]) -> Message:
+    def policy_faults(self, faults: Sequence[str]) -> OutboxMessage:
         """Tell that the policies were edited and cannot be read."""
-        telling = Telling(
+        telling = AnnouncementText(
             "policy_faults",
             markup(":warning: {} in the edited policies — the last good ones stay in force.", _count(faults)),
             _shown(faults),
@@ -107,9 +112,9 @@ class Announcer:
         )
         return message(self._workspace().announcements, telling)
 
-    def refused_values(self, faults: Sequence[str]) -> Message:
+    def refused_values(self, faults: Sequence[str]) -> OutboxMessage:
         """Tell that a source has label values that make no service."""
-        telling = Telling(
+        telling = AnnouncementText(
             "refused_values",
             markup(":warning: {} with {} — no service is made of it.", _count(faults), code("forEach")),
             _shown(faults),
@@ -119,14 +124,16 @@ class Announcer:
         )
         return message(self._workspace().announcements, telling)
 
-    def policy_restored(self) -> Message:
+    def policy_restored(self) -> OutboxMessage:
         """Tell that the policies can be read again."""
-        telling = Telling("policy_restored", Markup("The policies can be read again and are in force."))
+        telling = AnnouncementText(
+            "policy_restored", Markup("The policies can be read again and are in force.")
+        )
         return message(self._workspace().announcements, telling)
 
-    def delivery_failed(self, channel: str, error: str) -> Message:
+    def delivery_failed(self, channel: str, error: str) -> OutboxMessage:
         """Tell that messages for a channel cannot be delivered."""
-        telling = Telling(
+        telling = AnnouncementText(
             "delivery_failed",
             markup(":warning: Nothing reaches {} — Slack says {}.", _channel(channel), code(error)),
             following=Markup("Next: invite Governor there, or correct the channel in the policy."),
@@ -135,17 +142,17 @@ class Announcer:
         return message((main.in_team(team_of(channel)) or main).announcements, telling)
 
 
-def message(channel: str, telling: Telling, service: str | None = None) -> Message:
-    """Answer the message for one channel: text and blocks that say the same."""
-    buttons = show_button("See budget", Question("budget", service)) if service else ()
+def message(channel: str, telling: AnnouncementText, service: str | None = None) -> OutboxMessage:
+    """Return the message for one channel: text and blocks that say the same."""
+    buttons = show_button("See budget", Query("budget", service)) if service else ()
     facts = join("\n", telling.facts)
     body = [section(part) for part in (telling.headline, facts, telling.following) if part]
     text = join("\n", [telling.headline, facts, telling.following])
     reply = Reply(text, tuple(body), buttons)
-    return Message(channel, telling.event_type, reply.fallback, reply.blocks)
+    return OutboxMessage(channel, telling.event_type, reply.fallback, reply.blocks)
 
 
-def tell(occasion: Occasion) -> Telling:  # noqa: C901, PLR0911 - one return a transition
+def tell(occasion: TransitionContext) -> AnnouncementText:  # noqa: C901, PLR0911 - one return a transition
     """Put an occasion into words."""
     service, others = occasion.service, occasion.other_holds
     match occasion.transition:
@@ -160,7 +167,7 @@ def tell(occasion: Occasion) -> Telling:  # noqa: C901, PLR0911 - one return a t
         case BudgetRecovered(budget, _, _):
             figure = markup("{} of the {} budget is left.", percent(budget.remaining), budget.slo.name)
             return _ended("service_open", "budget_recovered", service, figure, others)
-        case HoldKept(budget, _, missing):
+        case HoldRetained(budget, _, missing):
             return _kept(service, budget, missing, others)
         case HoldPlaced(hold):
             return _placed(service, hold, others)
@@ -175,14 +182,14 @@ def tell(occasion: Occasion) -> Telling:  # noqa: C901, PLR0911 - one return a t
                 "{} may ship to {}{} — {} let it through: {}",
                 code(change), bold(service.name), term, mention(by), reason,
             )  # fmt: skip
-            return Telling("exemption_granted", headline)
+            return AnnouncementText("exemption_granted", headline)
         case _:
             assert_never(occasion.transition)
 
 
-def _warned(service: Service, level: float, budget: Budget, occasion: Occasion) -> Telling:
+def _warned(service: Service, level: float, budget: Budget, occasion: TransitionContext) -> AnnouncementText:
     stop = share(service.policy_for(budget.slo).freeze_at)
-    return Telling(
+    return AnnouncementText(
         "budget_warning",
         markup(
             ":warning: {} of the {} {} budget is left — below the mark of {}.",
@@ -195,10 +202,10 @@ def _warned(service: Service, level: float, budget: Budget, occasion: Occasion) 
     )  # fmt: skip
 
 
-def _burning(service: Service, fired: BurnAlertFired, occasion: Occasion) -> Telling:
+def _burning(service: Service, fired: BurnAlertFired, occasion: TransitionContext) -> AnnouncementText:
     alert, budget = fired.alert, fired.budget
     pages = alert.severity is AlertSeverity.PAGE
-    return Telling(
+    return AnnouncementText(
         "burn_alert",
         markup(
             "{} {} burn of the {} {} budget over {} — and {} over {}.",
@@ -214,7 +221,9 @@ def _burning(service: Service, fired: BurnAlertFired, occasion: Occasion) -> Tel
     )  # fmt: skip
 
 
-def _exhausted(service: Service, budget: Budget, policy: ErrorBudgetPolicy, occasion: Occasion) -> Telling:
+def _exhausted(
+    service: Service, budget: Budget, policy: ErrorBudgetPolicy, occasion: TransitionContext
+) -> AnnouncementText:
     figure = markup(
         "{} of its {} budget left ({}).", percent(budget.remaining), budget.slo.name, promise(budget)
     )
@@ -229,7 +238,7 @@ def _exhausted(service: Service, budget: Budget, policy: ErrorBudgetPolicy, occa
         _allowed(service, policy),
         _also(occasion.other_holds),
     )
-    return Telling("service_frozen", _frozen(service, figure), facts, opens)
+    return AnnouncementText("service_frozen", _frozen(service, figure), facts, opens)
 
 
 def _besides(policy: ErrorBudgetPolicy) -> str:
@@ -243,7 +252,9 @@ def _besides(policy: ErrorBudgetPolicy) -> str:
             assert_never(policy.unfreeze_requires)
 
 
-def _kept(service: Service, budget: Budget, missing: Sequence[Missing], others: Sequence[Hold]) -> Telling:
+def _kept(
+    service: Service, budget: Budget, missing: Sequence[UnmetRequirement], others: Sequence[Hold]
+) -> AnnouncementText:
     headline = markup(
         ":hourglass: {} of the {} {} budget is left, enough to open, but P0 actions are not owned.",
         percent(budget.remaining), bold(service.name), budget.slo.name,
@@ -254,19 +265,19 @@ def _kept(service: Service, budget: Budget, missing: Sequence[Missing], others: 
         code(own_action(missing[0].action, missing[0].lacks)),
     )
     facts = _facts(lacking(missing, service.name), _also(beside))
-    return Telling("hold_kept", headline, facts, following, everywhere=False)
+    return AnnouncementText("hold_kept", headline, facts, following, everywhere=False)
 
 
 def _unmeasured(
     service: Service, budget: Budget, policy: ErrorBudgetPolicy, others: Sequence[Hold]
-) -> Telling:
+) -> AnnouncementText:
     why = markup("{} cannot be measured.", budget.slo.name)
     facts = _facts(doubt(budget), _allowed(service, policy), _also(others))
     following = Markup("Next: repair the source. It opens by itself once the budget is known and sufficient.")
-    return Telling("service_frozen", _frozen(service, why), facts, following)
+    return AnnouncementText("service_frozen", _frozen(service, why), facts, following)
 
 
-def _placed(service: Service, hold: Hold, others: Sequence[Hold]) -> Telling:
+def _placed(service: Service, hold: Hold, others: Sequence[Hold]) -> AnnouncementText:
     until = markup(" until {}", when(hold.until)) if hold.until else ""
     why = markup("by {}{}: {}", owner(hold), until, hold.reason)
     facts = _facts(_allowed(service, None), _also(others))
@@ -276,15 +287,19 @@ def _placed(service: Service, hold: Hold, others: Sequence[Hold]) -> Telling:
         following = NOTHING
     else:
         following = markup("Next: {} ends it.", code(f"/freeze lift {service.name}"))
-    return Telling("hold_placed", _frozen(service, why), facts, following)
+    return AnnouncementText("hold_placed", _frozen(service, why), facts, following)
 
 
-def _ended(opened: str, remains: str, service: Service, why: Markup, others: Sequence[Hold]) -> Telling:
+def _ended(
+    opened: str, remains: str, service: Service, why: Markup, others: Sequence[Hold]
+) -> AnnouncementText:
     """Tell the end of one hold: the service is open again, or another hold still lies on it."""
     if not others:
-        return Telling(opened, markup(":white_check_mark: {} is open again — {}", bold(service.name), why))
+        return AnnouncementText(
+            opened, markup(":white_check_mark: {} is open again — {}", bold(service.name), why)
+        )
     headline = markup("A hold on {} ended, another remains — {}", bold(service.name), why)
-    return Telling(
+    return AnnouncementText(
         remains,
         headline,
         _facts(*_lying(others, "Still")),
@@ -349,5 +364,5 @@ def _channel(name: str) -> Markup:
 
 
 def distinct(channels: Iterable[str]) -> list[str]:
-    """Answer each channel once, however its name is written."""
+    """Return each channel once, however its name is written."""
     return list({channel.casefold().lstrip("#"): channel for channel in channels}.values())

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Sequence
 
 from bot.clock import Clock
-from bot.policy.faults import Fault
-from bot.slack.announcements.freezes import Announcer
+from bot.policy.faults import PolicyFault
+from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.store import idempotency as requests
 from bot.store.database import Database
 from bot.store.outbox import enqueue
@@ -14,13 +14,13 @@ _BROKEN = "policies broken"
 _REFUSED = "value refused "
 
 
-class PolicyNews:
+class PolicyFaultAnnouncer:
     """What was told is in the database, so neither a restart nor another replica repeats it.
 
     Whoever repairs the policies may save many times: only the first fault and the whole repair are news.
     """
 
-    def __init__(self, database: Database, announcer: Announcer, clock: Clock) -> None:
+    def __init__(self, database: Database, announcer: FreezeAnnouncer, clock: Clock) -> None:
         self._database = database
         self._announcer = announcer
         self._clock = clock
@@ -28,8 +28,8 @@ class PolicyNews:
         self._told_broken: bool | None = None
         self._told_refused: frozenset[str] | None = None
 
-    async def broken(self, faults: Sequence[Fault]) -> bool:
-        """Note that the policies have faults; answer whether a message was written."""
+    async def broken(self, faults: Sequence[PolicyFault]) -> bool:
+        """Note that the policies have faults; return whether a message was written."""
         if self._told_broken:
             return False
         now = self._clock.now()
@@ -42,7 +42,7 @@ class PolicyNews:
         return is_news
 
     async def whole(self) -> bool:
-        """Note that the policies have no faults; answer whether a message was written."""
+        """Note that the policies have no faults; return whether a message was written."""
         if self._told_broken is None:
             async with self._database.reading() as connection:
                 self._told_broken = await requests.lasts(connection, _BROKEN)
@@ -55,8 +55,8 @@ class PolicyNews:
         self._told_broken = False
         return is_news
 
-    async def refused(self, faults: Sequence[Fault]) -> bool:
-        """Note which values of a `forEach` make no service; answer whether a message was written.
+    async def refused(self, faults: Sequence[PolicyFault]) -> bool:
+        """Note which values of a `forEach` make no service; return whether a message was written.
 
         Each is told once; what is no longer at fault may be told again should it return.
         """
@@ -82,7 +82,7 @@ class PolicyNews:
         return bool(news)
 
 
-def _digest(fault: Fault) -> str:
+def _digest(fault: PolicyFault) -> str:
     """Name a fault by what it says, so that an edit elsewhere in the file does not make it another."""
     said = f"{fault.document} {fault.path} {fault.message}"
     return hashlib.sha256(said.encode()).hexdigest()

@@ -49,7 +49,7 @@ NOTHING = Markup("")
 
 
 def escape(value: object) -> Markup:
-    """Answer text that Slack shows as it was written: no mention, link or broadcast comes alive."""
+    """Return text that Slack shows as it was written: no mention, link or broadcast comes alive."""
     if isinstance(value, Markup):
         return value
     text = _UNPRINTABLE.sub(" ", str(value))
@@ -69,12 +69,12 @@ def join(separator: str, parts: Iterable[object]) -> Markup:
 
 
 def bold(value: object) -> Markup:
-    """Answer the text in bold; asterisks of its own would end it early, so they go."""
+    """Return the text in bold; asterisks of its own would end it early, so they go."""
     return Markup(f"*{escape(value).replace('*', '∗')}*")
 
 
 def code(value: object) -> Markup:
-    """Answer the text as it would be typed."""
+    """Return the text as it would be typed."""
     return Markup(f"`{escape(value).replace('`', chr(39))}`")
 
 
@@ -112,7 +112,7 @@ def size(text: str) -> int:
 
 
 def cut(text: str, limit: int) -> Markup:
-    """Answer the text in at most `limit` UTF-16 units, with an ellipsis where something was left out."""
+    """Return the text in at most `limit` UTF-16 units, with an ellipsis where something was left out."""
     safe = escape(text)
     if size(safe) <= limit:
         return safe
@@ -162,14 +162,14 @@ def context(*texts: str) -> Block:
 
 
 def divider() -> Block:
-    """A line across."""
+    """Return a divider."""
     return {"type": "divider"}
 
 
 def button(
     text: str, action_id: str, value: str = "", *, style: str | None = None, confirm: Block | None = None
 ) -> Block:
-    """A button. `value` comes back when it is pressed; raises ValueError if Slack would refuse it."""
+    """Return a button. `value` comes back when it is pressed; raises ValueError if Slack would refuse it."""
     if size(value) > BUTTON_VALUE:
         raise ValueError("a button's value is too long for Slack")
     block: Block = {"type": "button", "text": _plain(text, BUTTON), "action_id": action_id}
@@ -178,7 +178,7 @@ def button(
 
 
 def confirmation(title: str, text: str, yes: str, no: str = "Cancel") -> Block:
-    """The dialog that asks again before a button acts."""
+    """Return the dialog that asks again before a button acts."""
     return {
         "title": _plain(title, CONFIRM_TITLE),
         "text": _plain(text, CONFIRM_TEXT),
@@ -188,7 +188,7 @@ def confirmation(title: str, text: str, yes: str, no: str = "Cancel") -> Block:
 
 
 def actions(*buttons: Block) -> list[Block]:
-    """A row of buttons; no row where there is none."""
+    """Return a row of buttons; no row where there is none."""
     return [{"type": "actions", "elements": list(buttons[:25])}] if buttons else []
 
 
@@ -237,7 +237,7 @@ def visible_size(value: Any) -> int:
 
 
 def fit(body: Sequence[Block], tail: Sequence[Block] = ()) -> list[Block]:
-    """Answer as many blocks as a message holds; `tail` (buttons) stays, the body's end gives way."""
+    """Return as many blocks as a message holds; `tail` (buttons) stays, the body's end gives way."""
     if len(body) + len(tail) <= MOST_BLOCKS and visible_size([*body, *tail]) <= MOST_CHARACTERS:
         return [*body, *tail]
     note = context("There is more than a message holds.")

@@ -23,7 +23,7 @@ Choice = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ModalForm:
     """A modal to be filled in. `about` says what it is about, and comes back with what was entered."""
 
     callback: str
@@ -33,7 +33,7 @@ class Form:
     about: str = ""
 
     def view(self, channel: str, url: str) -> Block:
-        """Answer what `views.open` takes; `channel` and `url` are where its outcome shall be told."""
+        """Return what `views.open` takes; `channel` and `url` are where its outcome shall be told."""
         return {
             "type": "modal",
             "callback_id": self.callback,
@@ -46,7 +46,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
+class SubmittedModal:
     """A form as somebody has filled it in. `id` names this one form, however often it arrives."""
 
     callback: str
@@ -58,7 +58,7 @@ class Submitted:
     values: Values = field(default_factory=dict)
 
     @classmethod
-    def from_view(cls, view: Mapping[str, Any], user: str) -> "Submitted":
+    def from_view(cls, view: Mapping[str, Any], user: str) -> "SubmittedModal":
         """Read a view as Slack sends it; raises ValueError for one that is not the bot's."""
         match json.loads(view.get("private_metadata") or "null"):
             case [str(about), str(channel), str(url)]:
@@ -69,20 +69,20 @@ class Submitted:
                 raise ValueError("a view says nothing of what it is about")
 
     def text(self, name: str) -> str:
-        """Answer what was typed or chosen, empty where nothing was."""
+        """Return what was typed or chosen, empty where nothing was."""
         return str(self.values.get(name) or "").strip()
 
     def several(self, name: str) -> tuple[str, ...]:
-        """Answer everything that was chosen."""
+        """Return everything that was chosen."""
         return tuple(self.values.get(name) or ())
 
     def moment(self, name: str) -> datetime | None:
-        """Answer the time that was picked."""
+        """Return the time that was picked."""
         seconds = self.values.get(name)
         return datetime.fromtimestamp(int(seconds), UTC) if seconds else None
 
     def day(self, name: str) -> date | None:
-        """Answer the day that was picked."""
+        """Return the day that was picked."""
         return date.fromisoformat(self.text(name)) if self.text(name) else None
 
 
@@ -195,7 +195,7 @@ def _metadata(about: str, channel: str, url: str) -> str:
 
 
 def _entered(entries: Mapping[str, Any]) -> Any:
-    """Answer what one input holds, whatever kind it is."""
+    """Return what one input holds, whatever kind it is."""
     entry: Mapping[str, Any] = next(iter(entries.values()), {})
     found = next((value for key, value in entry.items() if key != "type"), None)
     if isinstance(found, Mapping):

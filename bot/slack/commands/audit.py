@@ -9,10 +9,10 @@ from functools import partial
 
 from bot.clock import Clock
 from bot.formatting import duration
-from bot.freezes.status import Overview
-from bot.slack.arguments import Hint, length_of, name, split
+from bot.freezes.status import StatusReader
+from bot.slack.arguments import UsageError, length_of, name, split
 from bot.slack.blockkit.blocks import Markup, bold, context, cut, join, markup, mention, section, when
-from bot.slack.interactions import Ask, Question, Reply, page_buttons, page_of, say
+from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
 from bot.store import audit
 from bot.store.database import Database
 
@@ -65,7 +65,7 @@ _DEEDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AuditFilter:
     """Whose or what rows are asked for; all of them where nothing is said."""
 
     service: str | None = None
@@ -76,36 +76,36 @@ class Wanted:
 class AuditCommand:
     """Answers `/audit`."""
 
-    def __init__(self, overview: Overview, database: Database, clock: Clock) -> None:
+    def __init__(self, overview: StatusReader, database: Database, clock: Clock) -> None:
         self._overview = overview
         self._database = database
         self._clock = clock
 
-    async def answer(self, ask: Ask) -> Reply:
-        """List what was done; raises `Hint`, `UnknownService`."""
+    async def answer(self, ask: Interaction) -> Reply:
+        """List what was done; raises `UsageError`, `UnknownService`."""
         wanted, words = self._read(ask.text)
         length = _since(words)
         rows = await self._newest_first(wanted, self._clock.now() - length)
         return listing(rows, length, ask.question)
 
-    def _read(self, text: str) -> tuple[Wanted, list[str]]:
+    def _read(self, text: str) -> tuple[AuditFilter, list[str]]:
         words = split(text)
         match words:
             case [first, *_] if first.casefold() == "since":
-                return Wanted(), words
+                return AuditFilter(), words
             case [first, *rest] if first.startswith("@"):
                 # Slack writes the id of a person picked from its list; other names are tokens' and the bot's.
                 person = _PERSON.match(text)
-                return Wanted(actor=person[1] if person else name(first.lstrip("@")).casefold()), rest
+                return AuditFilter(actor=person[1] if person else name(first.lstrip("@")).casefold()), rest
             case [first, flag, *rest] if first.casefold() == "flag" and flag.casefold() != "since":
-                return Wanted(flag=name(flag)), rest
+                return AuditFilter(flag=name(flag)), rest
             case [first, *rest]:
-                return Wanted(service=self._overview.find(name(first)).name), rest
+                return AuditFilter(service=self._overview.find(name(first)).name), rest
             case _:
-                return Wanted(), []
+                return AuditFilter(), []
 
-    async def _newest_first(self, wanted: Wanted, since: datetime) -> list[audit.Row]:
-        last: deque[audit.Row] = deque(maxlen=MOST_ROWS)
+    async def _newest_first(self, wanted: AuditFilter, since: datetime) -> list[audit.AuditRow]:
+        last: deque[audit.AuditRow] = deque(maxlen=MOST_ROWS)
         of = partial(audit.read, service=wanted.service, actor=wanted.actor, flag=wanted.flag)
         async with self._database.reading() as connection:
             after = 0
@@ -125,10 +125,10 @@ def _since(words: Sequence[str]) -> timedelta:
             understood = length_of(length)
             if understood:
                 return min(understood, _ALL_TIME)
-    raise Hint(Markup("Write `/audit SERVICE since 7d`, `/audit @person` or `/audit flag NAME`."))
+    raise UsageError(Markup("Write `/audit SERVICE since 7d`, `/audit @person` or `/audit flag NAME`."))
 
 
-def listing(rows: Sequence[audit.Row], length: timedelta, question: Question) -> Reply:
+def listing(rows: Sequence[audit.AuditRow], length: timedelta, question: Query) -> Reply:
     """Show a page of the rows."""
     if not rows:
         return say(markup("Nothing was changed in the last {}.", duration(length)))
@@ -141,7 +141,7 @@ def listing(rows: Sequence[audit.Row], length: timedelta, question: Question) ->
     return Reply(join("\n", lines), tuple(body), page_buttons(question, pages), question)
 
 
-def _line(row: audit.Row) -> Markup:
+def _line(row: audit.AuditRow) -> Markup:
     entry = row.entry
     deed = _DEEDS.get(entry.action, entry.action)
     told = markup("{} · {} · {} {}", when(row.at), bold(entry.subject), mention(entry.actor), deed)

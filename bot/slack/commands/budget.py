@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.budgets.budget import HOUR, Budget
 from bot.formatting import burn, sparkline
-from bot.freezes.status import Overview, Point, ServiceStatus
+from bot.freezes.status import BudgetPoint, ServiceStatus, StatusReader
 from bot.slack.announcements.budget_phrases import (
     amount,
     burns,
@@ -18,16 +18,16 @@ from bot.slack.announcements.budget_phrases import (
     promise,
     told,
 )
-from bot.slack.arguments import Hint, name, split
+from bot.slack.arguments import UsageError, name, split
 from bot.slack.blockkit.blocks import Markup, bold, code, context, header, join, line_chart, markup, section
-from bot.slack.interactions import Ask, Question, Reply, page_buttons, page_of, show_button
+from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, show_button
 
 PAGE = 10
 MOST_SLOS = 20
 _MOST_CHARTS = 2
 _MOST_HOLDS = 5
 
-History = Mapping[str, Sequence[Point]]
+History = Mapping[str, Sequence[BudgetPoint]]
 """Burn-downs by the name of their SLO."""
 
 Recoveries = Mapping[str, datetime | None]
@@ -37,25 +37,25 @@ Recoveries = Mapping[str, datetime | None]
 class BudgetCommand:
     """Answers `/budget`."""
 
-    def __init__(self, overview: Overview) -> None:
+    def __init__(self, overview: StatusReader) -> None:
         self._overview = overview
         # The statuses that were listed last, and their list by page: many ask the same within a second.
         self._listed: tuple[Sequence[ServiceStatus], dict[int, Reply]] = ((), {})
 
-    async def answer(self, ask: Ask) -> Reply:
-        """Answer for all services, or for the one that was named; raises `Hint`, `UnknownService`."""
+    async def answer(self, ask: Interaction) -> Reply:
+        """Return for all services, or for the one that was named; raises `UsageError`, `UnknownService`."""
         words = split(ask.text)
         if not words:
             return self._all(await self._overview.services(), ask.question)
         if len(words) > 1:
-            raise Hint(markup("One service at a time: {}.", code(f"/budget {name(words[0])}")))
+            raise UsageError(markup("One service at a time: {}.", code(f"/budget {name(words[0])}")))
         status = await self._overview.service(name(words[0]))
         shown = [budget.slo for budget in worst_first(status.budgets)[:MOST_SLOS]]
         history = {slo.name: await self._overview.burn_down(slo) for slo in shown}
         recoveries = {budget.slo.name: await self._overview.recovers_at(budget) for budget in status.budgets}
         return one_service(status, history, ask.question, recoveries)
 
-    def _all(self, statuses: Sequence[ServiceStatus], question: Question) -> Reply:
+    def _all(self, statuses: Sequence[ServiceStatus], question: Query) -> Reply:
         if self._listed[0] is not statuses:
             self._listed = (statuses, {})
         pages = self._listed[1]
@@ -65,11 +65,11 @@ class BudgetCommand:
 
 
 def worst_first(budgets: Sequence[Budget]) -> list[Budget]:
-    """Answer the budgets with the least remaining first, those without a figure last."""
+    """Return the budgets with the least remaining first, those without a figure last."""
     return sorted(budgets, key=lambda b: (b.remaining is None, b.remaining or 0.0))
 
 
-def all_services(statuses: Sequence[ServiceStatus], question: Question) -> Reply:
+def all_services(statuses: Sequence[ServiceStatus], question: Query) -> Reply:
     """List the services, a page of them."""
     if not statuses:
         return Reply(*_alone(Markup("No policy names a service yet.")))
@@ -78,9 +78,7 @@ def all_services(statuses: Sequence[ServiceStatus], question: Question) -> Reply
     shown = statuses[(page - 1) * PAGE : page * PAGE]
     rows = [_row(status) for status in shown]
     body = [
-        section(
-            row, accessory=next(iter(show_button("Details", Question("budget", status.service.name))), None)
-        )
+        section(row, accessory=next(iter(show_button("Details", Query("budget", status.service.name))), None))
         for row, status in zip(rows, shown, strict=True)
     ]
     frozen = sum(status.is_frozen for status in statuses)
@@ -90,7 +88,7 @@ def all_services(statuses: Sequence[ServiceStatus], question: Question) -> Reply
 
 
 def one_service(
-    status: ServiceStatus, history: History, question: Question, recoveries: Recoveries | None = None
+    status: ServiceStatus, history: History, question: Query, recoveries: Recoveries | None = None
 ) -> Reply:
     """Show a service SLO by SLO, the worst first, with a picture of each budget's way down."""
     back = recoveries or {}
@@ -152,7 +150,7 @@ def _holds(status: ServiceStatus) -> Markup:
 
 
 def _slo(
-    budget: Budget, points: Sequence[Point], status: ServiceStatus, recovers_at: datetime | None
+    budget: Budget, points: Sequence[BudgetPoint], status: ServiceStatus, recovers_at: datetime | None
 ) -> Markup:
     first = join(
         " ", [named(budget), Markup("—"), left(budget), f"({amount(budget)})" if amount(budget) else ""]
@@ -164,7 +162,7 @@ def _slo(
     return join("\n", [first, facts, code(line) if line else "", outlook, doubt(budget)])
 
 
-def _chart(budget: Budget, points: Sequence[Point]) -> list[dict[str, object]]:
+def _chart(budget: Budget, points: Sequence[BudgetPoint]) -> list[dict[str, object]]:
     if len(points) < 2:
         return []
     spread = points[-1].at - points[0].at

@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import UTC
 
 from bot.catalog.catalog import Service
-from bot.catalog.error_budget_policy import Missing
+from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.clock import Clock
 from bot.freezes.hold import Hold, HoldKind
-from bot.freezes.hold_registry import AlreadyRequested, Freezer, NothingToLift
-from bot.freezes.status import Overview
+from bot.freezes.hold_registry import AlreadyRequestedError, HoldRegistry, NothingToLiftError
+from bot.freezes.status import StatusReader
 from bot.slack.announcements.budget_phrases import lacking, told
-from bot.slack.arguments import Hint, Until, end, name, reason, split, unquoted
+from bot.slack.arguments import EndTime, UsageError, end, name, reason, split, unquoted
 from bot.slack.blockkit.blocks import (
     NOTHING,
     Markup,
@@ -24,7 +24,7 @@ from bot.slack.blockkit.blocks import (
     section,
     when,
 )
-from bot.slack.interactions import Ask, Question, Reply, page_buttons, page_of, say
+from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
 from bot.slack.permissions import Allowed, People, refusal
 from bot.store.addresses import local
 
@@ -35,14 +35,14 @@ MOST_CHANGE = 200
 class FreezeCommand:
     """Answers `/freeze`, and carries it out."""
 
-    def __init__(self, overview: Overview, freezer: Freezer, people: People, clock: Clock) -> None:
+    def __init__(self, overview: StatusReader, freezer: HoldRegistry, people: People, clock: Clock) -> None:
         self._overview = overview
         self._freezer = freezer
         self._people = people
         self._clock = clock
 
-    async def answer(self, ask: Ask) -> Reply:
-        """List the holds, or change them; raises `Hint`, `UnknownService`."""
+    async def answer(self, ask: Interaction) -> Reply:
+        """List the holds, or change them; raises `UsageError`, `UnknownService`."""
         words = split(ask.text)
         match [word.casefold() for word in words[:1]]:
             case []:
@@ -57,12 +57,12 @@ class FreezeCommand:
             case _:
                 return await self._place(ask, words)
 
-    async def _place(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _place(self, ask: Interaction, words: Sequence[str]) -> Reply:
         service = self._overview.find(name(words[0]))
         until, rest = await self._end(ask, words[1:])
         why = reason(rest)
         if not why:
-            raise Hint(
+            raise UsageError(
                 markup("Say why, so that everyone knows: {}.", code(f"/freeze {service.name} for 4h REASON"))
             )
         request = await self._permit(
@@ -77,13 +77,13 @@ class FreezeCommand:
                 request=request,
                 now=self._clock.now(),
             )
-        except AlreadyRequested:
+        except AlreadyRequestedError:
             return say(markup("{} was frozen by this request already.", bold(service.name)))
         return self._seen(ask, service, _placed(hold), _understood(until))
 
-    async def _lift(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _lift(self, ask: Interaction, words: Sequence[str]) -> Reply:
         if not words:
-            raise Hint(markup("Name the service: {}.", code("/freeze lift SERVICE")))
+            raise UsageError(markup("Name the service: {}.", code("/freeze lift SERVICE")))
         service = self._overview.find(name(words[0]))
         why = reason(words[1:]) or "no reason given"
         request = await self._permit(
@@ -92,25 +92,25 @@ class FreezeCommand:
         now = self._clock.now()
         try:
             await self._freezer.lift(service, by=ask.user, reason=why, now=now, request=request)
-        except AlreadyRequested:
+        except AlreadyRequestedError:
             return say(markup("{} was lifted by this request already.", bold(service.name)))
-        except NothingToLift as nothing:
+        except NothingToLiftError as nothing:
             return say(_nothing_to_lift(service, nothing.holds))
         others = await self._freezer.holds(now, service.name)
         return self._seen(ask, service, _lifted(service, ask.user, why, others))
 
-    async def _exempt(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _exempt(self, ask: Interaction, words: Sequence[str]) -> Reply:
         form = code("/freeze exempt SERVICE CHANGE REASON")
         if len(words) < 2:
-            raise Hint(markup("Name the service and the change: {}.", form))
+            raise UsageError(markup("Name the service and the change: {}.", form))
         service = self._overview.find(name(words[0]))
         change = unquoted(words[1])
         if not 0 < len(change) <= MOST_CHANGE:
-            raise Hint(markup("Name the change shortly, such as PR-12: {}.", form))
+            raise UsageError(markup("Name the change shortly, such as PR-12: {}.", form))
         until, rest = await self._end(ask, words[2:])
         why = reason(rest)
         if not why:
-            raise Hint(markup("Say why, so that everyone knows: {}.", form))
+            raise UsageError(markup("Say why, so that everyone knows: {}.", form))
         request = await self._permit(
             ask, self._overview.catalog.workspace.permissions.exempt, "exempt a change"
         )
@@ -124,26 +124,26 @@ class FreezeCommand:
                 request=request,
                 now=self._clock.now(),
             )
-        except AlreadyRequested:
+        except AlreadyRequestedError:
             return say(markup("{} was exempted by this request already.", code(change)))
         done = markup("{} may ship to {}{}: {}", code(change), bold(service.name), _for_how_long(until), why)
         return self._seen(ask, service, done, _understood(until))
 
-    async def _end(self, ask: Ask, words: Sequence[str]) -> tuple[Until | None, list[str]]:
+    async def _end(self, ask: Interaction, words: Sequence[str]) -> tuple[EndTime | None, list[str]]:
         zone = await self._people.zone(ask.user) if words and words[0].casefold() == "until" else None
         now = self._clock.now()
         return end(words, now=now, zone=zone.tz if zone else UTC, zone_name=zone.name if zone else "UTC")
 
-    async def _permit(self, ask: Ask, entries: Sequence[str], deed: str) -> str:
-        """Answer the request's name if the person may do this; raises `Hint` with who may."""
+    async def _permit(self, ask: Interaction, entries: Sequence[str], deed: str) -> str:
+        """Return the request's name if the person may do this; raises `UsageError` with who may."""
         right = await self._people.right(ask.user, entries)
         if not isinstance(right, Allowed):
-            raise Hint(refusal(right, deed))
+            raise UsageError(refusal(right, deed))
         if ask.request is None:
-            raise Hint(Markup("Type the command to change something."))
+            raise UsageError(Markup("Type the command to change something."))
         return ask.request
 
-    def _seen(self, ask: Ask, service: Service, done: Markup, note: Markup = NOTHING) -> Reply:
+    def _seen(self, ask: Interaction, service: Service, done: Markup, note: Markup = NOTHING) -> Reply:
         """Let the channel see it once: quietly where the announcement comes anyway."""
         rooms = (self._overview.catalog.workspace.announcements, service.channel)
         told_in = {local(channel) for channel in rooms}
@@ -158,7 +158,7 @@ class FreezeCommand:
 
 
 def all_holds(
-    holds: Sequence[Hold], question: Question, missing: Mapping[str, Sequence[Missing]] | None = None
+    holds: Sequence[Hold], question: Query, missing: Mapping[str, Sequence[UnmetRequirement]] | None = None
 ) -> Reply:
     """List what is frozen, the longest first; `missing` keeps the budget's holds, by service."""
     kept_by = missing or {}
@@ -178,7 +178,7 @@ def all_holds(
     return Reply(join("\n", paragraphs), tuple(body), page_buttons(question, pages), question)
 
 
-def _held(service: str, holds: Sequence[Hold], missing: Sequence[Missing]) -> Markup:
+def _held(service: str, holds: Sequence[Hold], missing: Sequence[UnmetRequirement]) -> Markup:
     lines = [markup("• {}", told(hold)) for hold in holds[:5]]
     more = f"and {len(holds) - 5} more" if len(holds) > 5 else ""
     return join("\n", [markup(":snowflake: {}", bold(service)), *lines, more, lacking(missing, service)])
@@ -228,11 +228,11 @@ def _nothing_to_lift(service: Service, holds: Sequence[Hold]) -> Markup:
     )
 
 
-def _for_how_long(until: Until | None) -> Markup:
+def _for_how_long(until: EndTime | None) -> Markup:
     return markup(" until {}", when(until.at)) if until else Markup("")
 
 
-def _understood(until: Until | None) -> Markup:
+def _understood(until: EndTime | None) -> Markup:
     if until is None or until.zone is None:
         return Markup("")
     return markup("Ends {}, understood in the time zone {}.", when(until.at), until.zone)

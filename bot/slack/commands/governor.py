@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from bot.freezes.status import Overview
-from bot.slack.arguments import Hint, name, nearest, split
+from bot.freezes.status import StatusReader
+from bot.slack.arguments import UsageError, name, nearest, split
 from bot.slack.blockkit.blocks import Markup, bold, code, join, markup
 from bot.slack.command_reference import help_on_all
-from bot.slack.interactions import Ask, Reply, say
-from bot.slack.permissions import Allowed, People, Right, Unsure, named, within
+from bot.slack.interactions import Interaction, Reply, say
+from bot.slack.permissions import Allowed, People, Right, Undetermined, named, within
 
 _WORDS = ("help", "whoami")
 
@@ -15,12 +15,12 @@ _WORDS = ("help", "whoami")
 class GovernorCommand:
     """Answers `/governor`."""
 
-    def __init__(self, overview: Overview, people: People) -> None:
+    def __init__(self, overview: StatusReader, people: People) -> None:
         self._overview = overview
         self._people = people
 
-    async def answer(self, ask: Ask) -> Reply:
-        """Answer help or whoami; raises `Hint`."""
+    async def answer(self, ask: Interaction) -> Reply:
+        """Return help or whoami; raises `UsageError`."""
         match [word.casefold() for word in split(ask.text)]:
             case []:
                 return help_on_all()
@@ -29,7 +29,7 @@ class GovernorCommand:
             case [word, *_]:
                 near = nearest(word, _WORDS)
                 meant = markup("Did you mean {}?", code(f"/governor {near}")) if near else ""
-                raise Hint(join(" ", [markup("{} is not known here.", code(name(word))), meant, _BOTH]))
+                raise UsageError(join(" ", [markup("{} is not known here.", code(name(word))), meant, _BOTH]))
             case _:
                 return help_on_all()
 
@@ -57,7 +57,7 @@ _BOTH = Markup("Type `/governor help` or `/governor whoami`.")
 def _line(deed: str, right: Right, entries: Sequence[str]) -> Markup:
     if isinstance(right, Allowed):
         return markup("You may {}, because {}.", bold(deed), _because(right.because))
-    if isinstance(right, Unsure):
+    if isinstance(right, Undetermined):
         return markup(
             "Nobody knows whether you may {}: Slack does not say who is in {}.",
             bold(deed),

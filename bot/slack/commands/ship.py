@@ -6,12 +6,12 @@ from dataclasses import replace
 from bot.catalog.catalog import Service
 from bot.formatting import listed
 from bot.freezes.hold import HoldKind
-from bot.freezes.status import Overview, ServiceStatus
+from bot.freezes.status import ServiceStatus, StatusReader
 from bot.freezes.verdict import Change, Verdict
 from bot.slack.announcements.budget_phrases import holders, lacking, left, term
-from bot.slack.arguments import Hint, name, split, unquoted
+from bot.slack.arguments import UsageError, name, split, unquoted
 from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, context, join, markup, section
-from bot.slack.interactions import Ask, Question, Reply, page_buttons, page_of, say, show_button
+from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say, show_button
 
 PAGE = 20
 MOST_CHANGE = 200
@@ -21,16 +21,16 @@ _MOST_LINES = 8
 class ShipCommand:
     """Answers `/ship`."""
 
-    def __init__(self, overview: Overview) -> None:
+    def __init__(self, overview: StatusReader) -> None:
         self._overview = overview
 
-    async def answer(self, ask: Ask) -> Reply:
-        """Answer for all services or give one verdict; raises `Hint`, `UnknownService`."""
+    async def answer(self, ask: Interaction) -> Reply:
+        """Return for all services or give one verdict; raises `UsageError`, `UnknownService`."""
         words = [unquoted(word) for word in split(ask.text)]
         if not words:
             return all_services(await self._overview.services(), ask.question)
         if len(words) > 3:
-            raise Hint(markup("Write {}.", code("/ship SERVICE CHANGE KIND")))
+            raise UsageError(markup("Write {}.", code("/ship SERVICE CHANGE KIND")))
         service = self._overview.find(name(words[0]))
         change = _change(words[1:], exempt_kinds(service))
         verdict = await self._overview.verdict(service.name, change)
@@ -38,7 +38,7 @@ class ShipCommand:
 
 
 def exempt_kinds(service: Service) -> tuple[str, ...]:
-    """Answer the kinds of change that the service's policy lets through."""
+    """Return the kinds of change that the service's policy lets through."""
     return service.error_budget_policy.exemptions
 
 
@@ -49,7 +49,7 @@ def _change(words: Sequence[str], kinds: Sequence[str]) -> Change:
     return Change(*given)
 
 
-def all_services(statuses: Sequence[ServiceStatus], question: Question) -> Reply:
+def all_services(statuses: Sequence[ServiceStatus], question: Query) -> Reply:
     """List who may ship and who may not, a page of them; those that may not come first."""
     if not statuses:
         return say(Markup("No policy names a service yet."))
@@ -73,8 +73,8 @@ def _line(status: ServiceStatus) -> Markup:
     return markup("Yes — {}, {}", bold(status.service.name), left(least) if least else "no SLO")
 
 
-def one_verdict(verdict: Verdict, service: Service, question: Question) -> Reply:
-    """Answer yes or no, why, and what to do next."""
+def one_verdict(verdict: Verdict, service: Service, question: Query) -> Reply:
+    """Return yes or no, why, and what to do next."""
     reasons = [markup("• {}", reason[:1].upper() + reason[1:]) for reason in verdict.reasons[:_MOST_LINES]]
     answer = join("\n", [_headline(verdict), *reasons])
     held = [markup("Held by {}", term(hold)) for hold in verdict.holds[:_MOST_LINES]]
@@ -87,7 +87,7 @@ def one_verdict(verdict: Verdict, service: Service, question: Question) -> Reply
         *([section(waits)] if waits else []),
         *([section(following)] if following else []),
     ]
-    details = show_button("See budget", Question("budget", service.name))
+    details = show_button("See budget", Query("budget", service.name))
     return Reply(text, tuple(body), details, replace(question, page=1))
 
 
@@ -107,7 +107,7 @@ def _named(change: Change) -> Markup:
 
 
 def _next(verdict: Verdict, service: Service) -> Markup:
-    """Answer the one step that is most likely to lead on."""
+    """Return the one step that is most likely to lead on."""
     if verdict.allow:
         return NOTHING
     exempt = code(f"/freeze exempt {service.name} CHANGE REASON")

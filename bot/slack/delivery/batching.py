@@ -1,13 +1,13 @@
 """Many messages to one channel as one: what a policy change does to hundreds of services fills no screen.
 
-Only messages that say how they read in a line (`Message.brief`) are folded, only where so many wait that
-they would take seconds, and never across one that stands by itself: their order stays. Pure.
+Only messages that say how they read in a line (`OutboxMessage.brief`) are folded, only where so many wait
+that they would take seconds, and never across one that stands by itself: their order stays. Pure.
 """
 
 from collections.abc import Sequence
 
 from bot.slack.blockkit.blocks import Markup, context, join, markup, section
-from bot.store.outbox import Message, Queued
+from bot.store.outbox import OutboxMessage, QueuedMessage
 
 FOLD_FROM = 10
 """So many waiting messages are folded; at a message a second, fewer are soon told one by one."""
@@ -20,8 +20,8 @@ SEVERAL = "several_changes"
 """The occasion of a folded message."""
 
 
-def foldable(waiting: Sequence[Queued]) -> Sequence[Queued]:
-    """Answer the messages, beginning with the first, that should be told as one now: it alone, or many."""
+def foldable(waiting: Sequence[QueuedMessage]) -> Sequence[QueuedMessage]:
+    """Return the messages, beginning with the first, that should be told as one now: it alone, or many."""
     size, count = 0, 0
     for queued in waiting[:MOST_LINES]:
         brief = queued.message.brief
@@ -32,8 +32,8 @@ def foldable(waiting: Sequence[Queued]) -> Sequence[Queued]:
     return waiting[: count if count >= FOLD_FROM else 1]
 
 
-def folded(parcel: Sequence[Queued]) -> Message:
-    """Answer the one message that tells the whole parcel, a line each."""
+def folded(parcel: Sequence[QueuedMessage]) -> OutboxMessage:
+    """Return the one message that tells the whole parcel, a line each."""
     if len(parcel) == 1:
         return parcel[0].message
     lines = [Markup(queued.message.brief or queued.message.text) for queued in parcel]
@@ -43,7 +43,7 @@ def folded(parcel: Sequence[Queued]) -> Message:
     text = join("\n", [headline, *lines])
     if len(text) > _LONGEST_TEXT:
         text = Markup(text[:_LONGEST_TEXT].rpartition("\n")[0] + "\n…")
-    return Message(parcel[0].message.channel, SEVERAL, text, blocks)
+    return OutboxMessage(parcel[0].message.channel, SEVERAL, text, blocks)
 
 
 def _sections(lines: Sequence[Markup]) -> list[list[Markup]]:

@@ -37,14 +37,20 @@ from tenacity import (
 
 from bot.clock import Clock
 from bot.slack.delivery.batching import MOST_LINES, foldable, folded
-from bot.slack.delivery.rate_limits import Pace, Quota, Tally
-from bot.slack.delivery.sender import Postman
-from bot.slack.webapi.channels import Channels
-from bot.slack.webapi.errors import CutOff, NotPermitted, Refused, SlackFault, Throttled
+from bot.slack.delivery.rate_limits import ChannelRateLimit, DeliveryMetrics, WorkspaceRateLimit
+from bot.slack.delivery.sender import MessageSender
+from bot.slack.webapi.channels import ChannelDirectory
+from bot.slack.webapi.errors import (
+    NotPermittedError,
+    OutcomeUnknownError,
+    RateLimitedError,
+    SlackError,
+    SlackRefusedError,
+)
 from bot.store import outbox
 from bot.store.addresses import local
 from bot.store.database import Database
-from bot.store.outbox import Message, Place, Queued, State
+from bot.store.outbox import DeliveryState, MessageLocation, OutboxMessage, QueuedMessage
 
 log = structlog.get_logger(__name__)
 
@@ -65,14 +71,14 @@ _PASSING_ERRORS = (DBAPIError, PoolTimeout, OSError)
 _LASTING_ERRORS = (DataError, IntegrityError, ProgrammingError)
 
 T = TypeVar("T")
-Parcel = Sequence[Queued]
+Parcel = Sequence[QueuedMessage]
 """What goes in one post: one message, or several that are folded into one."""
-Notice = Callable[[Message, str], Sequence[Message]]
+Notice = Callable[[OutboxMessage, str], Sequence[OutboxMessage]]
 """Writes what to tell, and where, of a message that failed with an error; pure."""
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class DeliveryTiming:
     """How fast and how patient the courier is; all in real seconds, whatever the clock says.
 
     `interval_s` lies between the end of one attempt and the next in the same channel; `settle_s` is what
@@ -93,21 +99,21 @@ class Timing:
     minute_s: float = 62.0
 
 
-class Closing(Exception):
+class ShuttingDownError(Exception):
     """The courier is being shut down: begin nothing new."""
 
 
-class _Taken(Exception):
+class _ClaimLostError(Exception):
     """Another was quicker to claim a message."""
 
 
-class LeaseLost(Closing):
+class LeaseLostError(ShuttingDownError):
     """The channel is, or may be, another replica's by now: whoever has it goes on from the row."""
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
-    """What all lanes of a Slack workspace share. `rest` waits some seconds or raises `Closing`.
+class DeliveryContext:
+    """What all lanes of a Slack workspace share. `rest` waits some seconds or raises `ShuttingDownError`.
 
     `bulk` is held while a message that came by the hundred is sent, so that others need not queue behind
     them. `on_told` follows a notice.
@@ -116,26 +122,26 @@ class Workplace:
 
     database: Database
     clock: Clock
-    postman: Postman
-    channels: Channels
-    timing: Timing
-    pace: Pace
-    quota: Quota
+    postman: MessageSender
+    channels: ChannelDirectory
+    timing: DeliveryTiming
+    pace: ChannelRateLimit
+    quota: WorkspaceRateLimit
     bulk: asyncio.Semaphore
-    tally: Tally
+    tally: DeliveryMetrics
     notice: Notice
     rest: Callable[[float], Awaitable[None]]
     on_told: Callable[[], None]
     lease_left_s: Callable[[str], float]
 
 
-class Lane:
+class ChannelQueue:
     """Delivers what waits for one channel. `trouble` names the fault that it is waiting out, if any.
 
     One that `is_taken_over`, perhaps from another replica, first lets that one's interval pass.
     """
 
-    def __init__(self, channel: str, workplace: Workplace, *, is_taken_over: bool = False) -> None:
+    def __init__(self, channel: str, workplace: DeliveryContext, *, is_taken_over: bool = False) -> None:
         self.channel = channel
         self.trouble: str | None = None
         self._address = local(channel)
@@ -146,9 +152,9 @@ class Lane:
         self._backoff = wait_random_exponential(workplace.timing.backoff_s, workplace.timing.backoff_limit_s)
 
     async def run(self) -> None:
-        """Deliver until nothing waits, or raise `Closing`. A fault only makes it slower."""
+        """Deliver until nothing waits, or raise `ShuttingDownError`. A fault only makes it slower."""
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Exception) & retry_if_not_exception_type(Closing),
+            retry=retry_if_exception_type(Exception) & retry_if_not_exception_type(ShuttingDownError),
             wait=self._patience,
             sleep=self._shared.rest,
             before_sleep=self._note,
@@ -157,7 +163,7 @@ class Lane:
             self.trouble = None
 
     async def _step(self) -> bool:
-        """Bring the first message one step further; answer whether there was one."""
+        """Bring the first message one step further; return whether there was one."""
         await self._shared.rest(0)
         self._lease_left_s()
         parcel, last = await self._read()
@@ -170,7 +176,7 @@ class Lane:
         channel_id = None
         try:
             channel_id = await self._shared.channels.resolve(self._address)
-            if parcel[0].state is State.SENDING:
+            if parcel[0].state is DeliveryState.SENDING:
                 await self._look_up(parcel, channel_id, last)
                 return True
             # A post that tells of many is one of few.
@@ -182,12 +188,12 @@ class Lane:
                 if claimed:
                     parcel = claimed
                     await self._post(parcel, channel_id)
-        except Refused as refusal:
+        except SlackRefusedError as refusal:
             if not await self._remedied(parcel, channel_id, refusal):
                 await self._give_up(parcel, refusal)
         return True
 
-    async def _read(self) -> tuple[Parcel, Place | None]:
+    async def _read(self) -> tuple[Parcel, MessageLocation | None]:
         """Read what goes next, nothing if nothing waits, and where the last message went."""
         async with self._shared.database.reading() as connection:
             first = await outbox.first_undone(connection, self.channel)
@@ -197,7 +203,7 @@ class Lane:
             if first.message.brief is not None:
                 parcel = await outbox.first_of_a_kind(connection, first, MOST_LINES)
             last = await outbox.last_place(connection, self.channel)
-        if first.state is State.SENDING:
+        if first.state is DeliveryState.SENDING:
             return parcel, last
         return parcel[:1] if _ONE_BY_ONE in self._tried else foldable(parcel), last
 
@@ -221,7 +227,7 @@ class Lane:
         now = self._shared.clock.now()
         try:
             await self._write(lambda connection: _claim_all(connection, parcel, now))
-        except _Taken:
+        except _ClaimLostError:
             await self._shared.rest(self._shared.timing.backoff_s)
             return ()
         return [replace(queued, attempts=queued.attempts + 1) for queued in parcel]
@@ -233,9 +239,9 @@ class Lane:
         try:
             within_s = self._lease_left_s()
             place = await self._shared.postman.post(parcel[0], channel_id, blocks, within_s, folded=together)
-        except CutOff:
+        except OutcomeUnknownError:
             raise
-        except SlackFault as fault:
+        except SlackError as fault:
             if fault.retryable:
                 await self._put_back(parcel, fault.error)
             raise
@@ -244,13 +250,13 @@ class Lane:
         await self._sent(parcel, place, "sent")
 
     def _lease_left_s(self) -> float:
-        """Answer for how long the channel is certainly this replica's; raise `LeaseLost` if it is not."""
+        """Return how long the channel is certainly this replica's; raise `LeaseLostError` if it is not."""
         left_s = self._shared.lease_left_s(self.channel)
         if left_s <= 0:
-            raise LeaseLost
+            raise LeaseLostError
         return left_s
 
-    async def _look_up(self, parcel: Parcel, channel_id: str, last: Place | None) -> None:
+    async def _look_up(self, parcel: Parcel, channel_id: str, last: MessageLocation | None) -> None:
         """Find out whether messages arrived whose post was cut off, and write down the answer."""
         await self._shared.rest(self._shared.timing.settle_s)
         first = parcel[0]
@@ -264,8 +270,8 @@ class Lane:
         if rest:
             await self._put_back(rest, "not_arrived")
 
-    async def _remedied(self, parcel: Parcel, channel_id: str | None, refusal: Refused) -> bool:
-        """Answer whether something can be done about a refusal; the message then waits for it."""
+    async def _remedied(self, parcel: Parcel, channel_id: str | None, refusal: SlackRefusedError) -> bool:
+        """Return whether something can be done about a refusal; the message then waits for it."""
         if len(parcel) > 1 and refusal.error in _FOLDING_ERRORS:
             remedy, is_remedy = _ONE_BY_ONE, True
         elif refusal.error in _PICTURE_ERRORS and parcel[0].message.blocks:
@@ -286,11 +292,11 @@ class Lane:
             return False
         log.info("message_remedied", channel=self.channel, error=refusal.error, remedy=remedy)
         self._tried.add(remedy)
-        if parcel[0].state is State.WAITING:
+        if parcel[0].state is DeliveryState.WAITING:
             await self._put_back(parcel, refusal.error)
         return True
 
-    async def _give_up(self, parcel: Parcel, refusal: Refused) -> None:
+    async def _give_up(self, parcel: Parcel, refusal: SlackRefusedError) -> None:
         is_news = await self._write(
             lambda connection: self._fail(connection, parcel, refusal.error), in_turn=True
         )
@@ -321,7 +327,7 @@ class Lane:
 
         await self._write(put_back)
 
-    async def _sent(self, parcel: Parcel, place: Place, outcome: str) -> None:
+    async def _sent(self, parcel: Parcel, place: MessageLocation, outcome: str) -> None:
         now = self._shared.clock.now()
 
         async def mark_sent(connection: AsyncConnection) -> None:
@@ -346,17 +352,17 @@ class Lane:
         raise AssertionError("retried without end")
 
     def _patience(self, state: RetryCallState) -> float:
-        """Answer how many seconds to wait after a fault."""
+        """Return how many seconds to wait after a fault."""
         fault = state.outcome.exception() if state.outcome else None
-        if isinstance(fault, Throttled):
+        if isinstance(fault, RateLimitedError):
             return fault.retry_after_s
-        if isinstance(fault, NotPermitted):
+        if isinstance(fault, NotPermittedError):
             return self._shared.timing.not_permitted_s
         return self._backoff(state)
 
     def _note(self, state: RetryCallState) -> None:
         fault = state.outcome.exception() if state.outcome else None
-        if not isinstance(fault, SlackFault):
+        if not isinstance(fault, SlackError):
             log.error("lane_stumbled", channel=self.channel, exc_info=fault)
             self.trouble = type(fault).__name__
         else:
@@ -365,12 +371,12 @@ class Lane:
                 "message_delayed", channel=self.channel, error=self.trouble, attempt=state.attempt_number
             )
         self._shared.tally.retries.labels(
-            fault.error if isinstance(fault, SlackFault) else self.trouble
+            fault.error if isinstance(fault, SlackError) else self.trouble
         ).inc()
 
 
 async def _claim_all(connection: AsyncConnection, parcel: Parcel, now: datetime) -> None:
-    """Claim all messages; raises `_Taken`, which undoes it, where another was quicker with one."""
+    """Claim all messages; raises `_ClaimLostError`, which undoes it, where another was quicker with one."""
     for queued in parcel:
         if not await outbox.claim(connection, queued, now):
-            raise _Taken
+            raise _ClaimLostError

@@ -1,8 +1,8 @@
 """The courier: sends what lies in the outbox, each channel at its own pace, nothing lost, nothing twice.
 
-It opens a lane (see `lane.py`) for every channel that something waits for; a channel in trouble holds up
-nobody else. Of several replicas one has the channel, for as long as its lane is open. Real time paces it;
-rows are stamped by the injected clock.
+It opens a lane (see `channel_queue.py`) for every channel that something waits for; a channel in trouble
+holds up nobody else. Of several replicas one has the channel, for as long as its lane is open. Real time
+paces it; rows are stamped by the injected clock.
 """
 
 import asyncio
@@ -16,16 +16,22 @@ from prometheus_client import CollectorRegistry, Gauge
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
-from bot.slack.delivery.channel_queue import Closing, Lane, Notice, Timing, Workplace
-from bot.slack.delivery.rate_limits import Pace, Quota, Tally
-from bot.slack.delivery.sender import Postman
-from bot.slack.webapi.channels import Channels
+from bot.slack.delivery.channel_queue import (
+    ChannelQueue,
+    DeliveryContext,
+    DeliveryTiming,
+    Notice,
+    ShuttingDownError,
+)
+from bot.slack.delivery.rate_limits import ChannelRateLimit, DeliveryMetrics, WorkspaceRateLimit
+from bot.slack.delivery.sender import MessageSender
+from bot.slack.webapi.channels import ChannelDirectory
 from bot.slack.webapi.clients import ClientOf
 from bot.store import outbox
 from bot.store.addresses import team_of
 from bot.store.database import Database
 from bot.store.leases import Leases
-from bot.store.outbox import Backlog, Failing
+from bot.store.outbox import Backlog, FailingChannel
 
 log = structlog.get_logger(__name__)
 
@@ -34,20 +40,20 @@ _BULK_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class DeliveryHealth:
     """What `/readyz` says of the courier.
 
     `failing` are channels whose last message was given up, `delayed` those that wait out a fault, each
     with it; `waiting` is how many messages are not sent yet.
     """
 
-    failing: Mapping[str, Failing]
+    failing: Mapping[str, FailingChannel]
     delayed: Mapping[str, str]
     waiting: int
     oldest_at: datetime | None
 
 
-class Courier:
+class OutboxDispatcher:
     """Sends the outbox to Slack.
 
     `client` should bring an aiohttp session of its own, or every call makes a new connection. `notice`
@@ -64,34 +70,34 @@ class Courier:
         *,
         notice: Notice = lambda _message, _error: (),
         registry: CollectorRegistry,
-        timing: Timing | None = None,
+        timing: DeliveryTiming | None = None,
         leases: Leases | None = None,
         client_of: ClientOf | None = None,
     ) -> None:
-        timing = timing or Timing()
+        timing = timing or DeliveryTiming()
         self._client_of: ClientOf = client_of or (lambda _team: client)
-        self._further: dict[str, Workplace] = {}
+        self._further: dict[str, DeliveryContext] = {}
         self._database = database
         self._leases = leases
         self._clock = clock
         self._poll_s = timing.poll_s
         self._backlog = Backlog({}, None)
-        self._failing: Mapping[str, Failing] = {}
-        self._lanes: dict[str, tuple[Lane, asyncio.Task[None]]] = {}
+        self._failing: Mapping[str, FailingChannel] = {}
+        self._lanes: dict[str, tuple[ChannelQueue, asyncio.Task[None]]] = {}
         self._woken = asyncio.Event()
         self._closing = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
-        self._workplace = Workplace(
+        self._workplace = DeliveryContext(
             database,
             clock,
-            Postman(client, timeout_s=timing.call_timeout_s, calls=_CALLS_AT_ONCE),
-            Channels(client),
+            MessageSender(client, timeout_s=timing.call_timeout_s, calls=_CALLS_AT_ONCE),
+            ChannelDirectory(client),
             timing,
-            Pace(timing.interval_s),
+            ChannelRateLimit(timing.interval_s),
             self._quota(timing),
             asyncio.Semaphore(_BULK_AT_ONCE),
-            Tally(registry),
+            DeliveryMetrics(registry),
             notice,
             self._rest,
             self.wake,
@@ -100,11 +106,11 @@ class Courier:
         self._show(registry)
 
     @property
-    def health(self) -> Health:
+    def health(self) -> DeliveryHealth:
         """What is failing and delayed, as of the last look into the outbox (at most seconds ago)."""
         delayed = {name: lane.trouble for name, (lane, _) in self._lanes.items() if lane.trouble}
         waiting = sum(self._backlog.channels.values())
-        return Health(self._failing, delayed, waiting, self._backlog.oldest_at)
+        return DeliveryHealth(self._failing, delayed, waiting, self._backlog.oldest_at)
 
     def wake(self) -> None:
         """Look into the outbox soon: something was committed."""
@@ -145,28 +151,32 @@ class Courier:
             return
         is_shared = self._leases is not None and self._leases.is_shared
         for channel in await self._take(self._backlog.channels.keys() - self._lanes.keys()):
-            lane = Lane(channel, self._workplace_of(channel), is_taken_over=is_shared)
+            lane = ChannelQueue(channel, self._workplace_of(channel), is_taken_over=is_shared)
             task = tasks.create_task(self._run(lane), name=f"lane {channel}")
             self._lanes[channel] = (lane, task)
 
-    def _workplace_of(self, channel: str) -> Workplace:
-        """Answer what lanes of the channel's Slack workspace share."""
+    def _workplace_of(self, channel: str) -> DeliveryContext:
+        """Return what lanes of the channel's Slack workspace share."""
         team, main = team_of(channel), self._workplace
         if team is None:
             return main
         if team not in self._further:
             client = self._client_of(team)
-            postman = Postman(client, timeout_s=main.timing.call_timeout_s, calls=_CALLS_AT_ONCE)
+            postman = MessageSender(client, timeout_s=main.timing.call_timeout_s, calls=_CALLS_AT_ONCE)
             quota = self._quota(main.timing)
-            self._further[team] = replace(main, postman=postman, channels=Channels(client), quota=quota)
+            self._further[team] = replace(
+                main, postman=postman, channels=ChannelDirectory(client), quota=quota
+            )
         return self._further[team]
 
-    def _quota(self, timing: Timing) -> Quota:
+    def _quota(self, timing: DeliveryTiming) -> WorkspaceRateLimit:
         leases = self._leases
-        return Quota(timing.most_a_minute, timing.minute_s, lambda: leases.replicas if leases else 1)
+        return WorkspaceRateLimit(
+            timing.most_a_minute, timing.minute_s, lambda: leases.replicas if leases else 1
+        )
 
     async def _take(self, channels: Collection[str]) -> Collection[str]:
-        """Answer those of the channels that are this replica's to send to."""
+        """Return those of the channels that are this replica's to send to."""
         if self._leases is None or not channels:
             return channels
         taken = await self._leases.take([_lease(channel) for channel in channels])
@@ -175,10 +185,10 @@ class Courier:
     def _lease_left_s(self, channel: str) -> float:
         return inf if self._leases is None else self._leases.left_s(_lease(channel))
 
-    async def _run(self, lane: Lane) -> None:
+    async def _run(self, lane: ChannelQueue) -> None:
         try:
             await lane.run()
-        except Closing:
+        except ShuttingDownError:
             log.debug("lane_closed", channel=lane.channel)
         finally:
             if self._leases is not None:
@@ -191,7 +201,7 @@ class Courier:
         if seconds > 0:
             await self._wait(self._closing, seconds)
         if self._closing.is_set():
-            raise Closing
+            raise ShuttingDownError
 
     async def _wait(self, event: asyncio.Event, seconds: float) -> None:
         try:

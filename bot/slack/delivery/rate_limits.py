@@ -7,7 +7,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter
 
 
-class Tally:
+class DeliveryMetrics:
     """What became of the messages, for the metrics."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -25,7 +25,7 @@ class Tally:
         )
 
 
-class Pace:
+class ChannelRateLimit:
     """Keeps the interval between two posts to a channel, in the event loop's time."""
 
     def __init__(self, interval_s: float) -> None:
@@ -33,7 +33,7 @@ class Pace:
         self._free_at: dict[str, float] = {}
 
     def wait_s(self, channel_id: str) -> float:
-        """Answer how many seconds are left until the channel may be posted to."""
+        """Return how many seconds are left until the channel may be posted to."""
         return max(0.0, self._free_at.get(channel_id, 0.0) - asyncio.get_running_loop().time())
 
     def count(self, channel_id: str) -> None:
@@ -41,7 +41,7 @@ class Pace:
         self._free_at[channel_id] = asyncio.get_running_loop().time() + self._interval_s
 
 
-class Quota:
+class WorkspaceRateLimit:
     """Keeps the posts to all channels of a Slack workspace within what it takes in a minute.
 
     Slack says "several hundred messages per minute" (https://docs.slack.dev/apis/web-api/rate-limits). Bulk

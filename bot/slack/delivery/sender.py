@@ -15,20 +15,20 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.webapi.errors import telling_faults
-from bot.store.outbox import Block, Message, Place, Queued
+from bot.store.outbox import Block, MessageLocation, OutboxMessage, QueuedMessage
 
 _PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundMessage:
     """A message in Slack, and the outbox keys of all that it tells."""
 
-    place: Place
+    place: MessageLocation
     keys: frozenset[str]
 
 
-class Postman:
+class MessageSender:
     """Posts and finds messages. All methods raise `SlackFault`.
 
     `client` is the caller's, but without its retries: they would send a message again whose first
@@ -43,13 +43,13 @@ class Postman:
 
     async def post(
         self,
-        queued: Queued,
+        queued: QueuedMessage,
         channel_id: str,
         blocks: Sequence[Block],
         within_s: float = inf,
         *,
-        folded: tuple[Message, Sequence[str]] | None = None,
-    ) -> Place:
+        folded: tuple[OutboxMessage, Sequence[str]] | None = None,
+    ) -> MessageLocation:
         """Post the message, with these blocks above its text; cut it off after `within_s` at the latest.
 
         `folded` is the message to post in its stead, which tells all that have these keys.
@@ -67,9 +67,11 @@ class Postman:
                 unfurl_links=False,
                 unfurl_media=False,
             )
-        return Place(str(answer["channel"]), str(answer["ts"]))
+        return MessageLocation(str(answer["channel"]), str(answer["ts"]))
 
-    async def find(self, queued: Queued, channel_id: str, oldest: str | datetime) -> Found | None:
+    async def find(
+        self, queued: QueuedMessage, channel_id: str, oldest: str | datetime
+    ) -> FoundMessage | None:
         """Look for the message in the channel's history since `oldest` (a `ts` or a time)."""
         since = oldest if isinstance(oldest, str) else f"{oldest.timestamp():.6f}"
         cursor = ""
@@ -77,7 +79,7 @@ class Postman:
             page = await self._history(channel_id, since, cursor)
             for message in page["messages"]:
                 if queued.key in (keys := _keys(message)):
-                    return Found(Place(channel_id, str(message["ts"])), keys)
+                    return FoundMessage(MessageLocation(channel_id, str(message["ts"])), keys)
             cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
             if not cursor:
                 return None

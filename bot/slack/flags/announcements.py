@@ -8,24 +8,24 @@ from typing import assert_never
 from bot.catalog.catalog import Workspace
 from bot.flags.change import Direction
 from bot.flags.change_request import (
-    ApprovalAsked,
-    Cause,
-    Changed,
-    Drifted,
-    EndsSoon,
-    FlagOccasion,
-    Live,
-    NotBroughtBack,
-    NotDone,
-    Progress,
-    RampGoesOn,
-    RampHeld,
+    ApprovalRequested,
+    ChangeApplied,
+    ChangeCause,
+    ChangeFailed,
+    FlagChanged,
+    FlagDrifted,
+    FlagEventContext,
+    RampPaused,
+    RampProgress,
+    RampResumed,
     RampStopped,
+    RevertDueSoon,
+    RevertFailed,
 )
 from bot.flags.flag import exposure_in_words, percent
 from bot.formatting import duration, listed
 from bot.freezes.hold import GOVERNOR
-from bot.slack.announcements.freezes import Telling
+from bot.slack.announcements.freezes import AnnouncementText
 from bot.slack.blockkit.blocks import (
     NOTHING,
     Markup,
@@ -39,8 +39,8 @@ from bot.slack.blockkit.blocks import (
     section,
     when,
 )
-from bot.slack.interactions import Question, Reply, show_button
-from bot.store.outbox import Block, Message
+from bot.slack.interactions import Query, Reply, show_button
+from bot.store.outbox import Block, OutboxMessage
 
 APPROVE = "flag.approve"
 DECLINE = "flag.decline"
@@ -56,26 +56,26 @@ class FlagAnnouncer:
     def __init__(self, workspace: Callable[[], Workspace]) -> None:
         self._workspace = workspace
 
-    def __call__(self, occasion: FlagOccasion) -> Sequence[Message]:
-        """Answer one message for each channel that is to be told."""
+    def __call__(self, occasion: FlagEventContext) -> Sequence[OutboxMessage]:
+        """Return one message for each channel that is to be told."""
         workspace = self._workspace()
-        place = Place(occasion, workspace)
+        place = FlagLocation(occasion, workspace)
         telling = tell(occasion, place)
         rooms = list(occasion.channels)
         match occasion.event:
-            case ApprovalAsked(key=key):
+            case ApprovalRequested(key=key):
                 # One message to press on: two would have to be kept alike.
                 return [_message(rooms[0], telling, (*_approval(key), *place.see()))]
-            case Drifted(while_frozen=True):
+            case FlagDrifted(while_frozen=True):
                 told = [workspace.of(service).announcements for service in occasion.services]
                 rooms = list(dict.fromkeys([*rooms, *(told or [workspace.announcements])]))
         return [_message(room, telling, place.see()) for room in rooms]
 
 
-class Place:
+class FlagLocation:
     """A flag in its environment, as messages name it and people type it."""
 
-    def __init__(self, occasion: FlagOccasion, workspace: Workspace) -> None:
+    def __init__(self, occasion: FlagEventContext, workspace: Workspace) -> None:
         self.flag = occasion.flag
         self.environment = occasion.environment
         default = next((one.name for one in workspace.flags.environments if one.default), "")
@@ -83,63 +83,63 @@ class Place:
         self.name = markup("{} in {}", bold(occasion.flag), occasion.environment)
 
     def typed(self, words: str) -> Markup:
-        """Answer the command that does this to the flag."""
+        """Return the command that does this to the flag."""
         return code(f"/flag {words} {self.flag}{self._suffix}")
 
     def see(self) -> tuple[Block, ...]:
-        """Answer the button that shows the flag."""
-        return show_button("See flag", Question("flag", f"show {self.flag} {self.environment}"))
+        """Return the button that shows the flag."""
+        return show_button("See flag", Query("flag", f"show {self.flag} {self.environment}"))
 
 
-def tell(occasion: FlagOccasion, place: Place) -> Telling:  # noqa: PLR0911 - one return an event
+def tell(occasion: FlagEventContext, place: FlagLocation) -> AnnouncementText:  # noqa: PLR0911 - one return an event
     """Put an occasion into words."""
     match occasion.event:
-        case Changed():
+        case FlagChanged():
             return _changed(occasion.event, occasion, place)
-        case ApprovalAsked():
+        case ApprovalRequested():
             return _asked(occasion.event, place)
-        case NotDone(words, by, why):
+        case ChangeFailed(words, by, why):
             headline = markup(":warning: Not done: {} for {}, as {} wanted.", words, place.name, mention(by))
             following = Markup("Next: type it again if it is still wanted.")
-            return Telling("flag_not_done", headline, (sentence(why),), following)
-        case NotBroughtBack():
+            return AnnouncementText("flag_not_done", headline, (sentence(why),), following)
+        case RevertFailed():
             return _left(occasion.event, place)
-        case EndsSoon(state, until):
+        case RevertDueSoon(state, until):
             left = duration(until - occasion.now)
-            return Telling(
+            return AnnouncementText(
                 "flag_ends_soon",
                 markup(":hourglass: {} left — {} goes back to {} {}.", bold(left), place.name,
                        exposure_in_words(state), when(until)),
                 following=markup("Next: {} keeps it on.", place.typed("on")),
             )  # fmt: skip
-        case RampHeld(by, why, progress, goes_on):
+        case RampPaused(by, why, progress, goes_on):
             held = sentence(why) if by == GOVERNOR else markup("{} holds it.", mention(by))
             following = (
                 Markup("It goes on by itself.") if goes_on else markup("Next: {}.", place.typed("ramp go"))
             )
-            return Telling("ramp_held", _ramp(progress, place, "waits"), (held,), following)
-        case RampGoesOn(by, progress):
+            return AnnouncementText("ramp_held", _ramp(progress, place, "waits"), (held,), following)
+        case RampResumed(by, progress):
             headline = markup("{} {}.", _ramp(progress, place, "goes on, by"), mention(by))
-            return Telling("ramp_goes_on", headline, (), _next_step(progress))
+            return AnnouncementText("ramp_goes_on", headline, (), _next_step(progress))
         case RampStopped(by, why, progress):
             headline = markup("{} {}.", _ramp(progress, place, "ended, by"), mention(by))
             following = markup("The flag stays as it is. Next: {}.", place.typed("show"))
-            return Telling("ramp_stopped", headline, (sentence(why),), following)
-        case Drifted():
+            return AnnouncementText("ramp_stopped", headline, (sentence(why),), following)
+        case FlagDrifted():
             return _drifted(occasion.event, occasion, place)
         case _:
             assert_never(occasion.event)
 
 
-def change_in_words(live: Live, name: Markup) -> Markup:
-    """Answer a change that was carried out: the difference first, and whether it was seen."""
+def change_in_words(live: ChangeApplied, name: Markup) -> Markup:
+    """Return a change that was carried out: the difference first, and whether it was seen."""
     difference, seen = live.difference, live.seen_after
     shown = "sent, but not seen in the flag system yet" if seen is None else live_after(seen)
     return markup("{} — {}, {}.", bold(difference.words), name, shown)
 
 
 def reason_in_words(by: str, reason: str) -> Markup:
-    """Answer a reason as people read it: where the bot names whoever asked, Slack shows their name."""
+    """Return a reason as people read it: where the bot names whoever asked, Slack shows their name."""
     found = _ASKER.search(reason) if by == GOVERNOR else None
     if found is None:
         return escape(reason)
@@ -147,7 +147,7 @@ def reason_in_words(by: str, reason: str) -> Markup:
 
 
 def live_after(seen_after: timedelta) -> str:
-    """Answer `live after 1.6 s`, `live at once` below a tenth; what was found later was live already."""
+    """Return `live after 1.6 s`, `live at once` below a tenth; what was found later was live already."""
     seconds = seen_after.total_seconds()
     if not seconds:
         return "live"
@@ -155,13 +155,13 @@ def live_after(seen_after: timedelta) -> str:
 
 
 _SIGNS = {
-    Cause.GUARD: ":rewind: ",
-    Cause.EXHAUSTED: ":small_red_triangle_down: ",
-    Cause.TIMER: ":hourglass: ",
+    ChangeCause.GUARD: ":rewind: ",
+    ChangeCause.EXHAUSTED: ":small_red_triangle_down: ",
+    ChangeCause.TIMER: ":hourglass: ",
 }
 
 
-def _changed(event: Changed, occasion: FlagOccasion, place: Place) -> Telling:
+def _changed(event: FlagChanged, occasion: FlagEventContext, place: FlagLocation) -> AnnouncementText:
     order, live = event.order, event.live
     approved = markup(", approved by {}", mention(order.approved_by)) if order.approved_by else ""
     why = reason_in_words(order.by, order.reason.rstrip("."))
@@ -177,30 +177,30 @@ def _changed(event: Changed, occasion: FlagOccasion, place: Place) -> Telling:
         facts.append(markup("Watched for {}: it goes back if the service burns too fast.", watched))
     sign = Markup(_SIGNS.get(order.cause, ""))
     headline = markup("{}{}", sign, change_in_words(live, place.name))
-    return Telling("flag_changed", headline, tuple(facts), _following(event, occasion, place))
+    return AnnouncementText("flag_changed", headline, tuple(facts), _following(event, occasion, place))
 
 
-def _following(event: Changed, occasion: FlagOccasion, place: Place) -> Markup:
+def _following(event: FlagChanged, occasion: FlagEventContext, place: FlagLocation) -> Markup:
     match event.order.cause:
-        case Cause.RAMP:
+        case ChangeCause.RAMP:
             return _next_step(event.progress) if event.progress else NOTHING
-        case Cause.GUARD:
+        case ChangeCause.GUARD:
             return Markup("Next: find out why before more people see it again.")
-        case Cause.EXHAUSTED:
+        case ChangeCause.EXHAUSTED:
             service = event.order.service or listed(list(occasion.services))
             return markup("It comes back by itself when {} is open again, unless somebody moves it.", service)
-        case Cause.PERSON:
+        case ChangeCause.PERSON:
             if event.live.difference.direction is Direction.KEEPS:
                 return NOTHING
             return markup("Next: {} takes it back.", place.typed("undo"))
-        case Cause.TIMER | Cause.RECOVERED:
+        case ChangeCause.TIMER | ChangeCause.RECOVERED:
             return NOTHING
 
 
-def _asked(event: ApprovalAsked, place: Place) -> Telling:
+def _asked(event: ApprovalRequested, place: FlagLocation) -> AnnouncementText:
     what = "for a ramp of" if event.steps else "to raise"
     every = f"One step every {duration(event.every)}; each is watched." if event.every else ""
-    return Telling(
+    return AnnouncementText(
         "flag_approval",
         markup(":raised_hand: {} — {} asks {} {}: {}", bold(event.words), mention(event.by), what,
                place.name, event.reason),
@@ -209,11 +209,11 @@ def _asked(event: ApprovalAsked, place: Place) -> Telling:
     )  # fmt: skip
 
 
-def _left(event: NotBroughtBack, place: Place) -> Telling:
+def _left(event: RevertFailed, place: FlagLocation) -> AnnouncementText:
     back = exposure_in_words(event.state)
-    if event.cause is Cause.GUARD:
+    if event.cause is ChangeCause.GUARD:
         again = "Governor tries again." if event.tries_again else "Governor leaves it alone."
-        return Telling(
+        return AnnouncementText(
             "flag_left_alone",
             markup(":rotating_light: {} is not back to {} — {}.", place.name, back, event.evidence),
             (sentence(event.why), Markup(again)),
@@ -222,10 +222,10 @@ def _left(event: NotBroughtBack, place: Place) -> Telling:
     again = "It is tried again." if event.tries_again else "It stays as it is."
     following = markup("{} Next: {}.", again, place.typed("show"))
     headline = markup(":warning: {} does not go back to {}.", place.name, back)
-    return Telling("flag_left_alone", headline, (sentence(event.why),), following)
+    return AnnouncementText("flag_left_alone", headline, (sentence(event.why),), following)
 
 
-def _drifted(event: Drifted, occasion: FlagOccasion, place: Place) -> Telling:
+def _drifted(event: FlagDrifted, occasion: FlagEventContext, place: FlagLocation) -> AnnouncementText:
     sign = ":rotating_light:" if event.while_frozen else ":mag:"
     who = markup(" by {}", event.who) if event.who else NOTHING
     during = NOTHING
@@ -236,17 +236,17 @@ def _drifted(event: Drifted, occasion: FlagOccasion, place: Place) -> Telling:
         Markup(sign), bold(event.difference.words), place.name, who, during,
     )  # fmt: skip
     following = Markup("Next: say why in this channel, or take it back.")
-    return Telling("flag_drifted", headline, (), following)
+    return AnnouncementText("flag_drifted", headline, (), following)
 
 
-def _ramp(progress: Progress, place: Place, does: str) -> Markup:
+def _ramp(progress: RampProgress, place: FlagLocation, does: str) -> Markup:
     return markup(
         "{} of {} steps taken — the ramp of {} {}{}",
         progress.taken, progress.of, place.name, does, "" if does.endswith("by") else ".",
     )  # fmt: skip
 
 
-def _next_step(progress: Progress) -> Markup:
+def _next_step(progress: RampProgress) -> Markup:
     if progress.next_share is None:
         return Markup("That was the last step; it is still watched.")
     return markup(
@@ -256,7 +256,7 @@ def _next_step(progress: Progress) -> Markup:
 
 
 def sentence(text: str) -> Markup:
-    """Answer an error's or a reason's words as a sentence."""
+    """Return an error's or a reason's words as a sentence."""
     capital = text[:1].upper() + text[1:].rstrip(".")
     return markup("{}", capital if capital.endswith("?") else f"{capital}.")
 
@@ -265,9 +265,9 @@ def _approval(key: str) -> tuple[Block, ...]:
     return button("Approve", APPROVE, key, style="primary"), button("Decline", DECLINE, key)
 
 
-def _message(channel: str, telling: Telling, buttons: Sequence[Block]) -> Message:
+def _message(channel: str, telling: AnnouncementText, buttons: Sequence[Block]) -> OutboxMessage:
     facts = join("\n", telling.facts)
     body = [section(part) for part in (telling.headline, facts, telling.following) if part]
     text = join("\n", [telling.headline, facts, telling.following])
     reply = Reply(text, tuple(body), tuple(buttons))
-    return Message(channel, telling.event_type, reply.fallback, reply.blocks)
+    return OutboxMessage(channel, telling.event_type, reply.fallback, reply.blocks)

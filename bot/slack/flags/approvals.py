@@ -3,20 +3,28 @@
 from dataclasses import dataclass
 
 from bot.flags.backend import FlagError
-from bot.flags.change_request import Barred, Busy, Moved, NotOpen, Order, OwnApproval, ToggleError
+from bot.flags.change_request import (
+    ChangeInProgressError,
+    ChangeRequest,
+    FlagChangeError,
+    FlagMovedError,
+    FrozenError,
+    NotPendingError,
+    OwnApprovalError,
+)
 from bot.flags.changes.event_publisher import in_steps
-from bot.flags.changes.executor import Toggles
-from bot.flags.ramps.control import Ramps
-from bot.freezes.status import Overview
+from bot.flags.changes.executor import ChangeExecutor
+from bot.flags.ramps.control import RampControl
+from bot.freezes.status import StatusReader
 from bot.slack.blockkit.blocks import Markup, bold, markup, mention, section
 from bot.slack.flags.announcements import APPROVE, change_in_words, sentence
 from bot.slack.flags.command import barred_in_words
-from bot.slack.interactions import Ask, Question, Reply, say, show_button
+from bot.slack.interactions import Interaction, Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Pressed:
+class ApprovalOutcome:
     """The answer to a press. `settled`: nothing is left to press, and it takes the message's place."""
 
     reply: Reply
@@ -24,7 +32,7 @@ class Pressed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _PendingApproval:
     """What waits: a change or a ramp, in words."""
 
     kind: str
@@ -36,24 +44,26 @@ class _Waiting:
 
     @property
     def name(self) -> Markup:
-        """Answer the flag as messages name it."""
+        """Return the flag as messages name it."""
         return markup("{} in {}", bold(self.flag), self.environment)
 
 
-class FlagButtons:
+class ApprovalButtons:
     """Takes decisions on what waits."""
 
-    def __init__(self, toggles: Toggles, ramps: Ramps, overview: Overview, people: People) -> None:
+    def __init__(
+        self, toggles: ChangeExecutor, ramps: RampControl, overview: StatusReader, people: People
+    ) -> None:
         self._toggles = toggles
         self._ramps = ramps
         self._overview = overview
         self._people = people
 
-    async def press(self, ask: Ask) -> Pressed:
+    async def press(self, ask: Interaction) -> ApprovalOutcome:
         """Carry a decision out; `ask.question` is the button and what it carried."""
         try:
             waiting = await self._waiting(ask.text)
-        except NotOpen as error:
+        except NotPendingError as error:
             return _refused(sentence(str(error)))
         permissions = self._overview.catalog.workspace.permissions
         right = await self._people.right(ask.user, permissions.flags.get(waiting.environment, ()))
@@ -62,34 +72,34 @@ class FlagButtons:
         decide = self._approve if ask.question.command == APPROVE else self._decline
         try:
             return _settled(waiting, await decide(waiting, ask.user))
-        except (OwnApproval, NotOpen, Busy) as error:
+        except (OwnApprovalError, NotPendingError, ChangeInProgressError) as error:
             return _refused(sentence(str(error)))
-        except Barred as error:
+        except FrozenError as error:
             return _refused(barred_in_words(error))
-        except (FlagError, ToggleError) as error:
+        except (FlagError, FlagChangeError) as error:
             return _settled(waiting, _failed(waiting, ask.user, error))
 
-    async def _waiting(self, key: str) -> _Waiting:
+    async def _waiting(self, key: str) -> _PendingApproval:
         waiting = await self._read(key)
         if not self._overview.catalog.shows_flag(waiting.flag):
-            raise NotOpen("nothing of your services waits here")
+            raise NotPendingError("nothing of your services waits here")
         return waiting
 
-    async def _read(self, key: str) -> _Waiting:
+    async def _read(self, key: str) -> _PendingApproval:
         kind, _, number = key.partition(":")
         if not number.isdigit():
-            raise NotOpen("nothing waits here any more")
+            raise NotPendingError("nothing waits here any more")
         if kind == "ramp":
             kept = await self._ramps.waiting(int(number))
             ramp = kept.ramp
             words = in_steps(ramp.before, ramp.steps)
-            return _Waiting(kind, kept.id, ramp.flag, ramp.environment, words, kept.by)
+            return _PendingApproval(kind, kept.id, ramp.flag, ramp.environment, words, kept.by)
         change = await self._toggles.waiting(int(number))
-        order: Order = change.order
+        order: ChangeRequest = change.order
         words = change.difference.words
-        return _Waiting(kind, change.id, order.flag, order.environment, words, order.by)
+        return _PendingApproval(kind, change.id, order.flag, order.environment, words, order.by)
 
-    async def _approve(self, waiting: _Waiting, by: str) -> Markup:
+    async def _approve(self, waiting: _PendingApproval, by: str) -> Markup:
         asked = markup("asked for by {}, approved by {}.", mention(waiting.by), mention(by))
         if waiting.kind == "ramp":
             await self._ramps.approve(waiting.id, by)
@@ -97,7 +107,7 @@ class FlagButtons:
         _, live = await self._toggles.approve(waiting.id, by)
         return markup("{} As {}", change_in_words(live, waiting.name), asked)
 
-    async def _decline(self, waiting: _Waiting, by: str) -> Markup:
+    async def _decline(self, waiting: _PendingApproval, by: str) -> Markup:
         decline = self._ramps.decline if waiting.kind == "ramp" else self._toggles.decline
         await decline(waiting.id, by)
         return markup(
@@ -106,18 +116,18 @@ class FlagButtons:
         )  # fmt: skip
 
 
-def _settled(waiting: _Waiting, text: Markup) -> Pressed:
-    see = show_button("See flag", Question("flag", f"show {waiting.flag} {waiting.environment}"))
-    return Pressed(Reply(text, (section(text),), see, seen_by_channel=True), settled=True)
+def _settled(waiting: _PendingApproval, text: Markup) -> ApprovalOutcome:
+    see = show_button("See flag", Query("flag", f"show {waiting.flag} {waiting.environment}"))
+    return ApprovalOutcome(Reply(text, (section(text),), see, seen_by_channel=True), settled=True)
 
 
-def _refused(why: Markup) -> Pressed:
-    return Pressed(say(why), settled=False)
+def _refused(why: Markup) -> ApprovalOutcome:
+    return ApprovalOutcome(say(why), settled=False)
 
 
-def _failed(waiting: _Waiting, by: str, error: FlagError | ToggleError) -> Markup:
+def _failed(waiting: _PendingApproval, by: str, error: FlagError | FlagChangeError) -> Markup:
     """Say why what was approved did not come about; it is not tried again."""
-    if isinstance(error, Moved):
+    if isinstance(error, FlagMovedError):
         return markup(
             "Void: {} — {}, as {} asked for. {} Next: ask again.",
             waiting.words, waiting.name, mention(waiting.by), sentence(str(error)),

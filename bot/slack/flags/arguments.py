@@ -1,4 +1,4 @@
-"""What people type after `/flag`, read into values. Pure; what cannot be read raises `Hint`."""
+"""What people type after `/flag`, read into values. Pure; what cannot be read raises `UsageError`."""
 
 import difflib
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.formatting import listed
-from bot.slack.arguments import Hint, length_of, name, reason, unquoted
+from bot.slack.arguments import UsageError, length_of, name, reason, unquoted
 from bot.slack.blockkit.blocks import Markup, code, markup
 
 SUBCOMMANDS = ("show", "on", "off", "rollout", "kill", "undo", "ramp", "history", "stale", "list")
@@ -18,7 +18,7 @@ _SECONDS = re.compile(r"(\d{1,6})s", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class FlagArguments:
     """A flag in an environment (None: the default one), and why."""
 
     flag: str
@@ -27,35 +27,35 @@ class Meant:
 
 
 @dataclass(frozen=True, slots=True)
-class RampMeant:
+class RampArguments:
     """A ramp as it was typed: shares between 0 and 1, and the time between two steps."""
 
-    meant: Meant
+    meant: FlagArguments
     steps: tuple[float, ...]
     every: timedelta
 
 
 def joined_percents(text: str) -> str:
-    """Answer the text with `25 %` written `25%`: one word."""
+    """Return the text with `25 %` written `25%`: one word."""
     return _SPLIT_PERCENT.sub(r"\1%", text.replace("\u00a0", " "))
 
 
-def meant(words: Sequence[str], environments: Sequence[str], form: str) -> Meant:
+def meant(words: Sequence[str], environments: Sequence[str], form: str) -> FlagArguments:
     """Read `FLAG [ENV] [REASON]`."""
     if not words:
-        raise Hint(markup("Name the flag: {}.", code(f"/flag {form}")))
+        raise UsageError(markup("Name the flag: {}.", code(f"/flag {form}")))
     environment, rest = _environment(words[1:], environments)
-    return Meant(flag_name(words[0]), environment, reason(rest) or NO_REASON)
+    return FlagArguments(flag_name(words[0]), environment, reason(rest) or NO_REASON)
 
 
 def flag_name(word: str) -> str:
-    """Answer a flag's name as it was typed."""
+    """Return a flag's name as it was typed."""
     return name(unquoted(word))
 
 
 def for_how_long(
     words: Sequence[str], environments: Sequence[str], form: str
-) -> tuple[Meant, timedelta | None]:
+) -> tuple[FlagArguments, timedelta | None]:
     """Read `FLAG [ENV] [for 2h] [REASON]`."""
     at = next((i for i, word in enumerate(words) if word.casefold() == "for" and i in {1, 2}), None)
     if at is None or at + 1 >= len(words):
@@ -63,25 +63,29 @@ def for_how_long(
     length = time_of(words[at + 1])
     if length is None:
         if words[at + 1][0].isdigit():
-            raise Hint(markup("{} is no length of time. Write `for 90m` or `for 2h`.", code(words[at + 1])))
+            raise UsageError(
+                markup("{} is no length of time. Write `for 90m` or `for 2h`.", code(words[at + 1]))
+            )
         return meant(words, environments, form), None
     if not timedelta() < length <= timedelta(days=90):
-        raise Hint(Markup("Name a time of at most 90 days: `for 90m`, `for 2h`, `for 3d`."))
+        raise UsageError(Markup("Name a time of at most 90 days: `for 90m`, `for 2h`, `for 3d`."))
     return meant([*words[:at], *words[at + 2 :]], environments, form), length
 
 
-def rollout(words: Sequence[str], environments: Sequence[str]) -> tuple[Meant, float]:
+def rollout(words: Sequence[str], environments: Sequence[str]) -> tuple[FlagArguments, float]:
     """Read `FLAG 25% [ENV] [REASON]`."""
     form = "rollout FLAG 25%"
     if len(words) < 2:
-        raise Hint(markup("Name the flag and the share of users: {}.", code(f"/flag {form}")))
+        raise UsageError(markup("Name the flag and the share of users: {}.", code(f"/flag {form}")))
     share = share_of(words[1])
     if share is None:
-        raise Hint(markup("{} is no share of users. Write {}.", code(words[1][:40]), code(f"/flag {form}")))
+        raise UsageError(
+            markup("{} is no share of users. Write {}.", code(words[1][:40]), code(f"/flag {form}"))
+        )
     return meant([words[0], *words[2:]], environments, form), share
 
 
-def ramp(words: Sequence[str], environments: Sequence[str]) -> RampMeant:
+def ramp(words: Sequence[str], environments: Sequence[str]) -> RampArguments:
     """Read `FLAG 1% 5% 25% 100% every 30m [ENV] [REASON]`."""
     form = code("/flag ramp FLAG 1% 5% 25% 100% every 30m")
     steps: list[float] = []
@@ -91,8 +95,8 @@ def ramp(words: Sequence[str], environments: Sequence[str]) -> RampMeant:
         rest.pop(0)
     every = time_of(rest[1]) if len(rest) > 1 and rest[0].casefold() == "every" else None
     if not steps or not every:
-        raise Hint(markup("Name the flag, the steps and the time between them: {}.", form))
-    return RampMeant(meant([words[0], *rest[2:]], environments, "ramp FLAG …"), tuple(steps), every)
+        raise UsageError(markup("Name the flag, the steps and the time between them: {}.", form))
+    return RampArguments(meant([words[0], *rest[2:]], environments, "ramp FLAG …"), tuple(steps), every)
 
 
 def share_of(word: str) -> float | None:
@@ -102,7 +106,7 @@ def share_of(word: str) -> float | None:
         return None
     share = float(found[1].replace(",", ".")) / 100
     if share > 1:
-        raise Hint(markup("{} is more than everyone: at most 100%.", code(word)))
+        raise UsageError(markup("{} is more than everyone: at most 100%.", code(word)))
     return share
 
 
@@ -113,7 +117,7 @@ def time_of(word: str) -> timedelta | None:
 
 
 def _environment(words: Sequence[str], environments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Answer the environment if the first word is one, and what follows; a slip of the pen is a `Hint`."""
+    """Return the environment if the first word is one, and what follows; a misspelt one is a `UsageError`."""
     if not words:
         return None, []
     first = words[0].casefold()
@@ -123,5 +127,5 @@ def _environment(words: Sequence[str], environments: Sequence[str]) -> tuple[str
     if near or len(words) == 1:
         known = listed([str(code(one)) for one in environments], "or")
         said = markup("There is no environment {}: write {}.", code(words[0][:40]), Markup(known))
-        raise Hint(said if near else markup("{} Or say why in more than one word.", said))
+        raise UsageError(said if near else markup("{} Or say why in more than one word.", said))
     return None, list(words)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from bot.flags.records.ramps import KeptRamp
+from bot.flags.records.ramps import StoredRamp
 from bot.slack.blockkit.blocks import button, confirmation
-from bot.slack.interactions import Question
+from bot.slack.interactions import Query
 from bot.store.outbox import Block
 
 KILL = "flag.kill"
@@ -17,21 +17,21 @@ ORDERS = frozenset(_TYPED)
 """What these buttons are called; each carries the words after the subcommand."""
 
 
-def ordered(deed: str, carried: str) -> Question:
-    """Answer the command that a button stands for, with its rights, its words and its audit row."""
-    return Question("flag", f"{_TYPED[deed]} {carried}")
+def ordered(deed: str, carried: str) -> Query:
+    """Return the command that a button stands for, with its rights, its words and its audit row."""
+    return Query("flag", f"{_TYPED[deed]} {carried}")
 
 
 def kill_button(flag: str, environment: str, reason: str) -> Block:
-    """Answer the button that turns a flag off for everyone, with the question whether to."""
+    """Return the button that turns a flag off for everyone, with the question whether to."""
     asked = confirmation(
         "Kill the flag", f"{flag} in {environment} is turned off for everyone at once.", "Kill it"
     )
     return button("Kill", KILL, f"{flag} {environment} {reason}", style="danger", confirm=asked)
 
 
-def ramp_buttons(kept: KeptRamp, reason: str) -> tuple[Block, ...]:
-    """Answer what can be done with a ramp that runs."""
+def ramp_buttons(kept: StoredRamp, reason: str) -> tuple[Block, ...]:
+    """Return what can be done with a ramp that runs."""
     flag, environment = kept.ramp.flag, kept.ramp.environment
     name = f"{flag} {environment}"
     asked = confirmation(

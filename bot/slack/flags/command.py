@@ -5,37 +5,37 @@ from dataclasses import replace
 
 from bot.catalog.catalog import FlagEnvironment
 from bot.clock import Clock
-from bot.flags.backend import ApprovalRequired, FlagError
+from bot.flags.backend import ApprovalRequiredError, FlagError
 from bot.flags.change import FlagChange, Kill, SetExposure, TurnOff, TurnOn
 from bot.flags.change_request import (
-    AlreadyRequested,
-    Barred,
-    Live,
-    Order,
+    ApprovalPending,
+    ChangeApplied,
+    ChangeRequest,
+    DuplicateChangeError,
+    FlagChangeError,
+    FrozenError,
     Outcome,
-    ToggleError,
     Unchanged,
-    Waiting,
 )
-from bot.flags.changes.executor import Toggles
+from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.flag import FlagState, exposure_in_words
 from bot.flags.ownership import channels, find_environment, owners
-from bot.flags.ramp import InvalidRamp
-from bot.flags.ramps.control import RampError, Ramps
+from bot.flags.ramp import InvalidRampError
+from bot.flags.ramps.control import RampControl, RampError
 from bot.flags.records import history as records
-from bot.freezes.status import Overview
-from bot.slack.arguments import Hint, nearest, split
+from bot.freezes.status import StatusReader
+from bot.slack.arguments import UsageError, nearest, split
 from bot.slack.blockkit.blocks import Markup, bold, code, context, join, markup, section, when
 from bot.slack.flags import arguments as flag_words
 from bot.slack.flags.announcements import change_in_words, sentence
-from bot.slack.flags.arguments import Meant
+from bot.slack.flags.arguments import FlagArguments
 from bot.slack.flags.messages import FlagView, flag_list, history, one_flag, stale_flags
-from bot.slack.interactions import Ask, Question, Reply, say, show_button
+from bot.slack.interactions import Interaction, Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
 from bot.store.addresses import local
 from bot.store.database import Database
 
-Work = Callable[[Ask, Sequence[str]], Awaitable[Reply]]
+Work = Callable[[Interaction, Sequence[str]], Awaitable[Reply]]
 
 
 class FlagCommand:
@@ -43,9 +43,9 @@ class FlagCommand:
 
     def __init__(
         self,
-        toggles: Toggles,
-        ramps: Ramps,
-        overview: Overview,
+        toggles: ChangeExecutor,
+        ramps: RampControl,
+        overview: StatusReader,
         people: People,
         *,
         database: Database,
@@ -70,25 +70,25 @@ class FlagCommand:
             "stale": self._stale,
         }
 
-    async def answer(self, ask: Ask) -> Reply:
-        """List flags, show one, or change one; raises `Hint`."""
+    async def answer(self, ask: Interaction) -> Reply:
+        """List flags, show one, or change one; raises `UsageError`."""
         words = split(flag_words.joined_percents(ask.text))
         deed = self._deeds.get(words[0].casefold()) if words else None
         try:
             return await (deed(ask, words[1:]) if deed else self._list(ask, words))
-        except Barred as barred:
-            raise Hint(barred_in_words(barred)) from barred
-        except ApprovalRequired as error:
+        except FrozenError as barred:
+            raise UsageError(barred_in_words(barred)) from barred
+        except ApprovalRequiredError as error:
             link = markup(" Ask for it there: {}.", error.link) if error.link else Markup("")
-            raise Hint(markup("{}{}", sentence(str(error)), link)) from error
-        except AlreadyRequested as error:
+            raise UsageError(markup("{}{}", sentence(str(error)), link)) from error
+        except DuplicateChangeError as error:
             return say(sentence(str(error)))
-        except (FlagError, ToggleError, RampError, InvalidRamp) as error:
-            raise Hint(sentence(str(error))) from error
+        except (FlagError, FlagChangeError, RampError, InvalidRampError) as error:
+            raise UsageError(sentence(str(error))) from error
 
     # -- asking ------------------------------------------------------------------
 
-    async def _list(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _list(self, ask: Interaction, words: Sequence[str]) -> Reply:
         environment, wanted = self._filter(words)
         states = await self._states(environment)
         owned = {state.flag: self._owners(state.flag) for state in states}
@@ -104,7 +104,7 @@ class FlagCommand:
             return say(markup("No flag in {} {}.{}", environment.name, which, meant))
         return flag_list(shown, environment.name, owned, ask.question)
 
-    async def _show(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _show(self, ask: Interaction, words: Sequence[str]) -> Reply:
         meant, environment = self._meant(words, "show FLAG")
         state = await self._toggles.backend.read(meant.flag, environment.name)
         async with self._database.reading() as connection:
@@ -121,52 +121,52 @@ class FlagCommand:
         )
         return one_flag(view, ask.question)
 
-    async def _history(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _history(self, ask: Interaction, words: Sequence[str]) -> Reply:
         meant, environment = self._meant(words, "history FLAG")
         async with self._database.reading() as connection:
             rows = await records.history(connection, meant.flag, environment.name)
         return history(rows, meant.flag, environment.name, ask.question)
 
-    async def _stale(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _stale(self, ask: Interaction, words: Sequence[str]) -> Reply:
         environment, _ = self._filter(words)
         states = await self._states(environment)
         return stale_flags([state for state in states if state.stale], environment.name, ask.question)
 
     # -- changing ----------------------------------------------------------------
 
-    async def _on(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _on(self, ask: Interaction, words: Sequence[str]) -> Reply:
         meant, length = flag_words.for_how_long(words, self._environments(), "on FLAG")
         environment = find_environment(self._overview.catalog, meant.environment)
         order = await self._order(ask, meant, environment, TurnOn())
         return self._done(ask, await self._toggles.order(replace(order, keep_for=length)), order)
 
-    async def _off(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _off(self, ask: Interaction, words: Sequence[str]) -> Reply:
         return await self._change(ask, words, "off FLAG", TurnOff())
 
-    async def _kill(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _kill(self, ask: Interaction, words: Sequence[str]) -> Reply:
         return await self._change(ask, words, "kill FLAG", Kill())
 
-    async def _rollout(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _rollout(self, ask: Interaction, words: Sequence[str]) -> Reply:
         meant, share = flag_words.rollout(words, self._environments())
         environment = find_environment(self._overview.catalog, meant.environment)
         order = await self._order(ask, meant, environment, SetExposure(share))
         return self._done(ask, await self._toggles.order(order), order)
 
-    async def _undo(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _undo(self, ask: Interaction, words: Sequence[str]) -> Reply:
         meant, environment = self._meant(words, "undo FLAG")
         order = await self._order(ask, meant, environment, TurnOff())
         return self._done(ask, await self._toggles.undo(order), order)
 
-    async def _change(self, ask: Ask, words: Sequence[str], form: str, change: FlagChange) -> Reply:
+    async def _change(self, ask: Interaction, words: Sequence[str], form: str, change: FlagChange) -> Reply:
         meant, environment = self._meant(words, form)
         order = await self._order(ask, meant, environment, change)
         return self._done(ask, await self._toggles.order(order), order)
 
-    async def _ramp(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _ramp(self, ask: Interaction, words: Sequence[str]) -> Reply:
         if words and words[0].casefold() in {"stop", "hold", "go"}:
             return await self._steer(ask, words[0].casefold(), words[1:])
         if not words:
-            raise Hint(markup("Name the flag: {}.", code("/flag ramp FLAG 1% 5% 25% 100% every 30m")))
+            raise UsageError(markup("Name the flag: {}.", code("/flag ramp FLAG 1% 5% 25% 100% every 30m")))
         wanted = flag_words.ramp(words, self._environments())
         environment = find_environment(self._overview.catalog, wanted.meant.environment)
         self._must_show(wanted.meant.flag)
@@ -184,7 +184,7 @@ class FlagCommand:
             return say(_waits(started.words, started.channel))
         return say(markup("{} — the ramp of {} begins.", bold(started.words), bold(wanted.meant.flag)))
 
-    async def _steer(self, ask: Ask, deed: str, words: Sequence[str]) -> Reply:
+    async def _steer(self, ask: Interaction, deed: str, words: Sequence[str]) -> Reply:
         meant, environment = self._meant(words, f"ramp {deed} FLAG")
         await self._permit(ask, environment)
         deeds = {"stop": self._ramps.stop, "hold": self._ramps.hold, "go": self._ramps.go}
@@ -192,58 +192,60 @@ class FlagCommand:
         said = {"stop": "ended; the flag stays as it is", "hold": "waits", "go": "goes on"}[deed]
         return say(markup("The ramp of {} {}. Its channel is told.", bold(meant.flag), said))
 
-    async def _order(self, ask: Ask, meant: Meant, environment: FlagEnvironment, change: FlagChange) -> Order:
+    async def _order(
+        self, ask: Interaction, meant: FlagArguments, environment: FlagEnvironment, change: FlagChange
+    ) -> ChangeRequest:
         self._must_show(meant.flag)
         request = await self._permit(ask, environment)
-        return Order(meant.flag, environment.name, change, ask.user, meant.reason, request)
+        return ChangeRequest(meant.flag, environment.name, change, ask.user, meant.reason, request)
 
-    async def _permit(self, ask: Ask, environment: FlagEnvironment) -> str:
-        """Answer the request's name if the person may change flags there; raises `Hint` with who may."""
+    async def _permit(self, ask: Interaction, environment: FlagEnvironment) -> str:
+        """Return the request's name if the person may change flags; raises `UsageError` with who may."""
         entries = self._overview.catalog.workspace.permissions.flags.get(environment.name, ())
         right = await self._people.right(ask.user, entries)
         if not isinstance(right, Allowed):
-            raise Hint(refusal(right, f"change flags in {environment.name}"))
+            raise UsageError(refusal(right, f"change flags in {environment.name}"))
         if ask.request is None:
-            raise Hint(Markup("Type the command to change something."))
+            raise UsageError(Markup("Type the command to change something."))
         return ask.request
 
-    def _done(self, ask: Ask, outcome: Outcome, order: Order) -> Reply:
+    def _done(self, ask: Interaction, outcome: Outcome, order: ChangeRequest) -> Reply:
         name = markup("{} in {}", bold(order.flag), order.environment)
         match outcome:
             case Unchanged(state, stays):
                 what = markup("{} is {} already.", name, exposure_in_words(state))
                 return say(markup("{} It stays so: its time no longer counts.", what) if stays else what)
-            case Waiting(_, difference, channel):
+            case ApprovalPending(_, difference, channel):
                 return say(_waits(difference.words, channel))
-            case Live():
+            case ChangeApplied():
                 return self._seen(ask, order, outcome, change_in_words(outcome, name))
 
-    def _seen(self, ask: Ask, order: Order, live: Live, done: Markup) -> Reply:
+    def _seen(self, ask: Interaction, order: ChangeRequest, live: ChangeApplied, done: Markup) -> Reply:
         """Let the channel see it once: quietly where the announcement comes anyway."""
         catalog = self._overview.catalog
         told_in = {local(room).casefold() for room in channels(catalog, owners(catalog, order.flag))}
         if {ask.channel.casefold(), f"#{ask.channel_name}".casefold()} & told_in:
             return say(join(" ", [done, Markup("This channel is told.")]))
         until = [context(markup("Goes back by itself {}.", when(live.until)))] if live.until else []
-        see = show_button("See flag", Question("flag", f"show {order.flag} {order.environment}"))
+        see = show_button("See flag", Query("flag", f"show {order.flag} {order.environment}"))
         return Reply(done, (section(done), *until), see, seen_by_channel=True)
 
     # -- reading -----------------------------------------------------------------
 
-    def _meant(self, words: Sequence[str], form: str) -> tuple[Meant, FlagEnvironment]:
+    def _meant(self, words: Sequence[str], form: str) -> tuple[FlagArguments, FlagEnvironment]:
         meant = flag_words.meant(words, self._environments(), form)
         self._must_show(meant.flag)
         return meant, find_environment(self._overview.catalog, meant.environment)
 
     async def _states(self, environment: FlagEnvironment) -> Sequence[FlagState]:
-        """Answer the flags that the asker's workspace may see."""
+        """Return the flags that the asker's workspace may see."""
         states = await self._toggles.backend.list(environment.name)
         return [state for state in states if self._overview.catalog.shows_flag(state.flag)]
 
     def _must_show(self, flag: str) -> None:
-        """Raise `Hint` where a flag is another workspace's: it is as good as none."""
+        """Raise `UsageError` where a flag is another workspace's: it is as good as none."""
         if not self._overview.catalog.shows_flag(flag):
-            raise Hint(markup("None of your services names the flag {}.", code(flag)))
+            raise UsageError(markup("None of your services names the flag {}.", code(flag)))
 
     def _filter(self, words: Sequence[str]) -> tuple[FlagEnvironment, list[str]]:
         wanted = [word.casefold() for word in words]
@@ -262,7 +264,7 @@ def _waits(words: str, channel: str) -> Markup:
     return markup("{} — waits for another person's approval in {}.", bold(words), local(channel))
 
 
-def barred_in_words(barred: Barred) -> Markup:
+def barred_in_words(barred: FrozenError) -> Markup:
     """Explain a refusal: the service is frozen, and what would let the change through."""
     verdict = barred.verdict
     return join(

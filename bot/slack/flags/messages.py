@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.flags.flag import FlagState, exposure_in_words, percent
-from bot.flags.records.ramps import KeptRamp, RampState
-from bot.flags.records.reverts import Promise, PromiseKind
+from bot.flags.records.ramps import RampState, StoredRamp
+from bot.flags.records.reverts import PendingRevert, RevertKind
 from bot.formatting import duration, from_now, listed
 from bot.slack.blockkit.blocks import (
     Markup,
@@ -23,7 +23,7 @@ from bot.slack.blockkit.blocks import (
     when,
 )
 from bot.slack.flags.announcements import reason_in_words
-from bot.slack.interactions import Question, Reply, page_buttons, page_of, say, show_button
+from bot.slack.interactions import Query, Reply, page_buttons, page_of, say, show_button
 from bot.store import audit
 
 PAGE = 15
@@ -37,14 +37,14 @@ class FlagView:
     state: FlagState
     backend: str
     services: Sequence[str]
-    ramp: KeptRamp | None
-    promises: Sequence[Promise]
-    last: audit.Row | None
+    ramp: StoredRamp | None
+    promises: Sequence[PendingRevert]
+    last: audit.AuditRow | None
     now: datetime
 
 
 def flag_list(
-    states: Sequence[FlagState], environment: str, owned: dict[str, Sequence[str]], question: Question
+    states: Sequence[FlagState], environment: str, owned: dict[str, Sequence[str]], question: Query
 ) -> Reply:
     """List flags with what they mean now."""
     page, pages = page_of(question.page, len(states), PAGE)
@@ -59,7 +59,7 @@ def flag_list(
     return Reply(join("\n", lines), tuple(body), page_buttons(question, pages), question)
 
 
-def one_flag(view: FlagView, question: Question) -> Reply:
+def one_flag(view: FlagView, question: Query) -> Reply:
     """Show a flag: who sees it, whose it is, and what will happen to it."""
     state = view.state
     headline = markup("{} — {} in {}", bold(exposure_in_words(state)), bold(state.flag), state.environment)
@@ -78,11 +78,11 @@ def one_flag(view: FlagView, question: Question) -> Reply:
     coming = [*ramp, *(_promise(one, view.now) for one in view.promises)]
     lines = [line for line in [*coming, _last(view.last)] if line]
     body = [section(headline), fields(facts), *([section(join("\n", lines))] if lines else [])]
-    history = show_button("History", Question("flag", f"history {state.flag} {state.environment}"))
+    history = show_button("History", Query("flag", f"history {state.flag} {state.environment}"))
     return Reply(join("\n", [headline, *lines]), tuple(body), history, question)
 
 
-def history(rows: Sequence[audit.Row], flag: str, environment: str, question: Question) -> Reply:
+def history(rows: Sequence[audit.AuditRow], flag: str, environment: str, question: Query) -> Reply:
     """List what was done to a flag, the newest first."""
     if not rows:
         return say(markup("Governor has not seen {} in {} change yet.", code(flag), environment))
@@ -95,7 +95,7 @@ def history(rows: Sequence[audit.Row], flag: str, environment: str, question: Qu
     return Reply(join("\n", lines), tuple(body), page_buttons(question, pages), question)
 
 
-def stale_flags(states: Sequence[FlagState], environment: str, question: Question) -> Reply:
+def stale_flags(states: Sequence[FlagState], environment: str, question: Query) -> Reply:
     """List the flags that could go."""
     if not states:
         return say(markup("No flag in {} is stale.", environment))
@@ -105,7 +105,7 @@ def stale_flags(states: Sequence[FlagState], environment: str, question: Questio
     return Reply(text, (section(text), following), (), question)
 
 
-def _deed(row: audit.Row) -> Markup:
+def _deed(row: audit.AuditRow) -> Markup:
     entry = row.entry
     before, after = (entry.before or {}).get("shown"), (entry.after or {}).get("shown")
     way = " → ".join(str(one) for one in (before, after) if one) or entry.action.replace(".", " ")
@@ -125,7 +125,7 @@ def _link(view: FlagView) -> Markup:
     return escape(view.backend)
 
 
-def ramp_in_words(kept: KeptRamp) -> Markup:
+def ramp_in_words(kept: StoredRamp) -> Markup:
     """Say how far a ramp has come, and when its next step is due or why it waits."""
     progress = kept.progress()
     if kept.state is RampState.ASKED:
@@ -138,20 +138,20 @@ def ramp_in_words(kept: KeptRamp) -> Markup:
     return markup("{}; next {} {}.", taken, percent(progress.next_share), when(progress.due_at))
 
 
-def _promise(promise: Promise, now: datetime) -> Markup:
+def _promise(promise: PendingRevert, now: datetime) -> Markup:
     back = exposure_in_words(promise.state)
     match promise.kind:
-        case PromiseKind.WATCH:
+        case RevertKind.WATCH:
             guard = promise.guard.burn if promise.guard else 0.0
             left = duration(promise.until - now) if promise.until and promise.until > now else "a moment"
             return markup("Watched for {} more: back to {} at a burn of {}× or more.",
                           left, back, f"{guard:g}")  # fmt: skip
-        case PromiseKind.TIMER:
+        case RevertKind.TIMER:
             ends = from_now(promise.until, now) if promise.until else "soon"
             return markup("Goes back to {} {}.", back, ends)
-        case PromiseKind.LOWERED:
+        case RevertKind.LOWERED:
             return markup("Lowered with the budget; goes back to {} when {} is open.", back, promise.service)
 
 
-def _last(row: audit.Row | None) -> Markup:
+def _last(row: audit.AuditRow | None) -> Markup:
     return markup("Last: {}", _deed(row)) if row is not None else Markup("")

@@ -8,12 +8,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from bot.flags.ownership import owners
-from bot.flags.ramps.control import Ramps
-from bot.flags.records.ramps import KeptRamp
+from bot.flags.ramps.control import RampControl
+from bot.flags.records.ramps import StoredRamp
 from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.incident import Incident
-from bot.incidents.ports import View
+from bot.incidents.ports import IncidentSnapshot
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.action_command import by_urgency
 from bot.slack.permissions import UNKNOWN_ZONE, Allowed, Zone
@@ -23,13 +23,13 @@ _MOST_READ = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class WorkspaceStatus:
     """How everything stands in a workspace, whoever looks."""
 
     statuses: Sequence[ServiceStatus]
-    incidents: Sequence[View]
+    incidents: Sequence[IncidentSnapshot]
     actions: Sequence[Action]
-    ramps: Sequence[KeptRamp]
+    ramps: Sequence[StoredRamp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +41,31 @@ class Contents:
 
     statuses: Sequence[ServiceStatus]
     is_all: bool = False
-    incidents: Sequence[View] = ()
+    incidents: Sequence[IncidentSnapshot] = ()
     actions: Sequence[Action] = ()
-    ramps: Sequence[KeptRamp] = ()
+    ramps: Sequence[StoredRamp] = ()
     zone: Zone = UNKNOWN_ZONE
 
 
 class HomeContents:
     """Gathers contents: `standing` once for everybody, then `of` for each."""
 
-    def __init__(self, access: IncidentAccess, ramps: Ramps) -> None:
+    def __init__(self, access: IncidentAccess, ramps: RampControl) -> None:
         self._access = access
         self._ramps = ramps
 
-    async def standing(self) -> Standing:
-        """Answer what stands in the services of this workspace."""
+    async def standing(self) -> WorkspaceStatus:
+        """Return what stands in the services of this workspace."""
         access, catalog = self._access, self._access.overview.catalog
-        return Standing(
+        return WorkspaceStatus(
             await access.overview.services(),
             await access.incidents.views.list(unresolved=True, limit=_MOST_READ),
             [one for one in await access.incidents.actions.of_service() if catalog.shows(one.service)],
             [one for one in await self._ramps.running() if catalog.shows_flag(one.ramp.flag)],
         )
 
-    async def of(self, user: str, standing: Standing) -> Contents:
-        """Answer what a person sees of it."""
+    async def of(self, user: str, standing: WorkspaceStatus) -> Contents:
+        """Return what a person sees of it."""
         mine = [one for one in standing.statuses if await self._is_mine(user, one)]
         shown = mine or standing.statuses
         services = {one.service.name for one in shown}
@@ -86,11 +86,11 @@ class HomeContents:
         return isinstance(await self._access.people.right(user, entries), Allowed) if entries else False
 
     def _concerns(self, user: str, incident: Incident, services: AbstractSet[str]) -> bool:
-        """Tell whether an incident is one of the person's services or work, and theirs to see."""
+        """Return whether an incident is one of the person's services or work, and theirs to see."""
         works_on_it = user == incident.opened_by or user in incident.roles.values()
         return self._access.may_see(incident, user) and (
             works_on_it or not incident.services or not services.isdisjoint(incident.services)
         )
 
-    def _owners(self, kept: KeptRamp) -> set[str]:
+    def _owners(self, kept: StoredRamp) -> set[str]:
         return {one.name for one in owners(self._access.overview.catalog, kept.ramp.flag)}

@@ -15,9 +15,9 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
-from bot.slack.home.contents import HomeContents, Standing
+from bot.slack.home.contents import HomeContents, WorkspaceStatus
 from bot.slack.home.view import home_view
-from bot.slack.webapi.errors import SlackFault, Throttled, telling_faults
+from bot.slack.webapi.errors import RateLimitedError, SlackError, telling_faults
 from bot.store.outbox import Block
 
 log = structlog.get_logger(__name__)
@@ -40,7 +40,7 @@ class _Viewer:
     shown: str = ""
 
 
-class Home:
+class HomePublisher:
     """Publishes home tabs. `refresh` is called every few seconds; `now_s` is a monotonic clock."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Home:
         self._stirred_at = 0.0
 
     async def opened(self, user: str) -> None:
-        """Show the tab to a person who just opened it; raises `SlackFault`."""
+        """Show the tab to a person who just opened it; raises `SlackError`."""
         viewer = self._viewers.pop(user, None) or _Viewer(0.0)
         viewer.opened_at = self._now_s()
         self._viewers[user] = viewer
@@ -93,20 +93,20 @@ class Home:
                 await asyncio.sleep(self._pause_s)
 
     def _is_due(self, viewer: _Viewer, now_s: float) -> bool:
-        """Tell whether a tab may be published again: sooner where something was done since it was."""
+        """Return whether a tab may be published again: sooner where something was done since it was."""
         wait_s = _SOON_S if self._stirred_at >= viewer.published_at else _AGAIN_S
         return now_s - viewer.published_at >= wait_s
 
-    async def _follow(self, user: str, viewer: _Viewer, standing: Standing) -> bool:
-        """Publish a tab if it shows something else by now; answer whether Slack was asked to."""
+    async def _follow(self, user: str, viewer: _Viewer, standing: WorkspaceStatus) -> bool:
+        """Publish a tab if it shows something else by now; return whether Slack was asked to."""
         view = await self._view(user, standing)
         if _digest(view) == viewer.shown:
             return False
         try:
             await self._publish(user, viewer, view)
-        except Throttled as fault:
+        except RateLimitedError as fault:
             self._quiet_until = self._now_s() + fault.retry_after_s
-        except SlackFault as fault:
+        except SlackError as fault:
             log.info("home_not_published", user=user, error=fault.error)
             viewer.published_at = self._now_s()
         return True
@@ -116,7 +116,7 @@ class Home:
             await self._client.views_publish(user_id=user, view=view)
         viewer.published_at, viewer.shown = self._now_s(), _digest(view)
 
-    async def _view(self, user: str, standing: Standing) -> Block:
+    async def _view(self, user: str, standing: WorkspaceStatus) -> Block:
         return home_view(await self._contents.of(user, standing), self._clock.now())
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 
 from bot.flags.flag import percent
-from bot.flags.records.ramps import KeptRamp
+from bot.flags.records.ramps import StoredRamp
 from bot.formatting import listed
 from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
-from bot.incidents.ports import View
+from bot.incidents.ports import IncidentSnapshot
 from bot.slack.announcements.budget_phrases import lacking, left, told
 from bot.slack.blockkit.blocks import (
     NOTHING,
@@ -30,7 +30,7 @@ from bot.slack.flags.messages import ramp_in_words
 from bot.slack.home.contents import Contents
 from bot.slack.incidents.buttons import DONE, progress_buttons
 from bot.slack.incidents.card import headline, spent
-from bot.slack.interactions import Question
+from bot.slack.interactions import Query
 from bot.slack.permissions import Zone
 from bot.store.addresses import local
 from bot.store.outbox import Block
@@ -53,15 +53,15 @@ def home_view(contents: Contents, now: datetime) -> Block:
     return {"type": "home", "blocks": blocks}
 
 
-def _incidents(views: Sequence[View]) -> list[Block]:
+def _incidents(views: Sequence[IncidentSnapshot]) -> list[Block]:
     blocks = [header("Open incidents")] if views else []
     for view in views[:MOST_INCIDENTS]:
-        show = _asks("Details", Question("incident", f"show {view.incident.id}"))
+        show = _asks("Details", Query("incident", f"show {view.incident.id}"))
         blocks += [section(_incident(view)), *actions(show, *progress_buttons(view.incident))]
     return blocks + _more(len(views) - MOST_INCIDENTS, "/incident list")
 
 
-def _incident(view: View) -> Markup:
+def _incident(view: IncidentSnapshot) -> Markup:
     channel = view.channel_id()
     where = Markup(f"<#{local(channel)}>") if channel else NOTHING
     private = "private" if view.incident.private else NOTHING
@@ -89,14 +89,14 @@ def _action(action: Action, zone: Zone, today: date) -> Markup:
     return markup("{}{}\n{}", urgent, action.text, join(" · ", facts))
 
 
-def _ramps(found: Sequence[KeptRamp]) -> list[Block]:
+def _ramps(found: Sequence[StoredRamp]) -> list[Block]:
     blocks = [header("Running ramps")] if found else []
     for kept in found[:MOST_RAMPS]:
         blocks += [section(_ramp(kept)), *actions(*ramp_buttons(kept, "from the home tab"))]
     return blocks + _more(len(found) - MOST_RAMPS, "/flag list")
 
 
-def _ramp(kept: KeptRamp) -> Markup:
+def _ramp(kept: StoredRamp) -> Markup:
     ramp = kept.ramp
     now_at = f"{percent(ramp.steps[ramp.taken - 1])} of users" if ramp.taken else "not begun"
     first = markup("{} in {} — {}", bold(ramp.flag), ramp.environment, now_at)
@@ -124,10 +124,10 @@ def _told(status: ServiceStatus) -> Markup:
 
 def _buttons(status: ServiceStatus) -> list[Block]:
     name = status.service.name
-    return actions(_asks("Budget", Question("budget", name)), _asks("May I ship?", Question("ship", name)))
+    return actions(_asks("Budget", Query("budget", name)), _asks("May I ship?", Query("ship", name)))
 
 
-def _asks(label: str, question: Question) -> Block:
+def _asks(label: str, question: Query) -> Block:
     return button(label, f"{HOME_SHOW}.{question.command}", question.to_value())
 
 

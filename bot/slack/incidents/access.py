@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from bot.clock import Clock
-from bot.freezes.status import Overview
-from bot.incidents.incident import Incident, UnknownIncident
-from bot.incidents.lifecycle import Responder
-from bot.incidents.ports import View
-from bot.incidents.postmortem_closing import Closing
+from bot.freezes.status import StatusReader
+from bot.incidents.incident import Incident, UnknownIncidentError
+from bot.incidents.lifecycle import IncidentLifecycle
+from bot.incidents.ports import IncidentSnapshot
+from bot.incidents.postmortem_closing import PostmortemClosing
 from bot.incidents.records import steps
-from bot.incidents.records.actions import ActionBook
-from bot.incidents.report_reader import Learning
-from bot.incidents.snapshot_reader import Views
-from bot.slack.arguments import Hint
+from bot.incidents.records.actions import Actions
+from bot.incidents.report_reader import ReportReader
+from bot.incidents.snapshot_reader import SnapshotReader
+from bot.slack.arguments import UsageError
 from bot.slack.blockkit.blocks import Markup, code, markup
-from bot.slack.interactions import Ask
+from bot.slack.interactions import Interaction
 from bot.slack.permissions import Allowed, People, refusal
 from bot.store import idempotency as requests
 from bot.store.addresses import qualified
@@ -29,22 +29,27 @@ _NUMBER = re.compile(r"#?(\d{1,15})")
 
 
 @dataclass(frozen=True, slots=True)
-class Incidents:
+class IncidentCapabilities:
     """What the incident room offers. `channel_of` answers an incident once its channel is settled."""
 
-    responder: Responder
-    views: Views
-    actions: ActionBook
-    closing: Closing
-    learning: Learning
-    channel_of: Callable[[int, float], Awaitable[View]]
+    responder: IncidentLifecycle
+    views: SnapshotReader
+    actions: Actions
+    closing: PostmortemClosing
+    learning: ReportReader
+    channel_of: Callable[[int, float], Awaitable[IncidentSnapshot]]
 
 
 class IncidentAccess:
     """Finds incidents for people, and lets through those who may change them."""
 
     def __init__(
-        self, room: Incidents, database: Database, overview: Overview, people: People, clock: Clock
+        self,
+        room: IncidentCapabilities,
+        database: Database,
+        overview: StatusReader,
+        people: People,
+        clock: Clock,
     ) -> None:
         self.incidents = room
         self.overview = overview
@@ -53,61 +58,63 @@ class IncidentAccess:
         self._database = database
 
     async def here(self, channel: str) -> int | None:
-        """Answer which incident's channel this is, its own or its postmortem's."""
+        """Return which incident's channel this is, its own or its postmortem's."""
         async with self._database.reading() as connection:
             address = qualified(self.overview.catalog.workspace.elsewhere, channel)
             found = await steps.find_incident(connection, address) if channel else None
         return found[0] if found else None
 
-    async def meant(self, ask: Ask, number: str = "", *, form: str = "/incident show ID") -> View:
-        """Answer the incident of that number, or the one whose channel this is. Raises `Hint`."""
+    async def meant(
+        self, ask: Interaction, number: str = "", *, form: str = "/incident show ID"
+    ) -> IncidentSnapshot:
+        """Return the incident of that number, or the one whose channel this is. Raises `UsageError`."""
         here = await self.here(ask.channel)
         if not number:
             if here is None:
                 how = markup("Name the incident: {}.", code(form)) if form else _TYPE_THERE
-                raise Hint(markup("This is no incident's channel. {}", how))
+                raise UsageError(markup("This is no incident's channel. {}", how))
             return await self.incidents.views.of(here)
         found = _NUMBER.fullmatch(number)
         if found is None:
-            raise Hint(markup("{} is no incident's number. {} lists them.", code(number[:40]), _LIST))
+            raise UsageError(markup("{} is no incident's number. {} lists them.", code(number[:40]), _LIST))
         return await self.by_id(int(found[1]), ask.user, here)
 
-    async def by_id(self, id_: int, user: str, here: int | None = None) -> View:
-        """Answer an incident that the person may see. Raises `Hint`: a private one is as good as none."""
+    async def by_id(self, id_: int, user: str, here: int | None = None) -> IncidentSnapshot:
+        """Return an incident the person may see; raises `UsageError`, also for private ones of others."""
         try:
             view = await self.incidents.views.of(id_)
-        except UnknownIncident as error:
+        except UnknownIncidentError as error:
             raise _unknown(id_) from error
         if id_ != here and not self.may_see(view.incident, user):
             raise _unknown(id_)
         return view
 
     def may_see(self, incident: Incident, user: str) -> bool:
-        """Tell whether a person of this workspace may see it outside its channel."""
+        """Return whether a person of this workspace may see it outside its channel."""
         first = next(iter(incident.services), None)
         return self.overview.catalog.shows(first) and may_see(incident, user)
 
-    async def permit(self, ask: Ask) -> str:
-        """Answer the request's name if the person may change incidents. Raises `Hint` with who may."""
+    async def permit(self, ask: Interaction) -> str:
+        """Return the request's name if the person may change incidents. Raises `UsageError` with who may."""
         await self.permit_person(ask.user)
         if ask.request is None:
-            raise Hint(Markup("Type the command to change something."))
+            raise UsageError(Markup("Type the command to change something."))
         return ask.request
 
     async def permit_person(self, user: str) -> None:
-        """Let a person through who may change incidents. Raises `Hint` with who may."""
+        """Let a person through who may change incidents. Raises `UsageError` with who may."""
         right = await self.people.right(user, self.overview.catalog.workspace.permissions.incidents)
         if not isinstance(right, Allowed):
-            raise Hint(refusal(right, "open or change an incident"))
+            raise UsageError(refusal(right, "open or change an incident"))
 
     async def private_ids(self) -> Collection[int]:
-        """Answer the numbers of the incidents that are private."""
+        """Return the numbers of the incidents that are private."""
         query = select(incidents.c.id).where(incidents.c.private.is_(True))
         async with self._database.reading() as connection:
             return set(await connection.scalars(query))
 
     async def is_first(self, request: str) -> bool:
-        """Answer whether a request comes for the first time."""
+        """Return whether a request comes for the first time."""
         async with self._database.transaction(in_turn=False) as connection:
             return await requests.is_first(self._database, connection, request, self.clock.now())
 
@@ -122,12 +129,12 @@ class IncidentAccess:
 
 
 def may_see(incident: Incident, user: str) -> bool:
-    """Tell whether a person may see it outside its channel: a private one only those who work on it."""
+    """Return whether a person may see it outside its channel: a private one only those who work on it."""
     return not incident.private or user == incident.opened_by or user in incident.roles.values()
 
 
-def _unknown(id_: int) -> Hint:
-    return Hint(markup("There is no incident {}. {} lists them.", id_, _LIST))
+def _unknown(id_: int) -> UsageError:
+    return UsageError(markup("There is no incident {}. {} lists them.", id_, _LIST))
 
 
 _LIST = code("/incident list")

@@ -6,14 +6,14 @@ from datetime import date
 
 from bot.formatting import listed
 from bot.incidents.action import Action
-from bot.incidents.records.actions import NewAction, UnknownAction
-from bot.slack.arguments import Hint, name, split
+from bot.incidents.records.actions import NewAction, UnknownActionError
+from bot.slack.arguments import UsageError, name, split
 from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, context, join, markup, mention, section
 from bot.slack.flags.announcements import sentence
 from bot.slack.incidents import arguments as incident_words
 from bot.slack.incidents.access import IncidentAccess
-from bot.slack.incidents.arguments import ActionWords, person_of, split_keeping_people, take_due
-from bot.slack.interactions import Ask, Question, Reply, page_buttons, page_of, say
+from bot.slack.incidents.arguments import ActionArguments, person_of, split_keeping_people, take_due
+from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
 from bot.store.addresses import local
 
 PAGE = 15
@@ -28,8 +28,8 @@ class ActionCommand:
         self._access = access
         self._book = access.incidents.actions
 
-    async def answer(self, ask: Ask) -> Reply:
-        """List actions, add one, change one or mark it as done; raises `Hint`, `UnknownService`."""
+    async def answer(self, ask: Interaction) -> Reply:
+        """List actions, add one, change one or mark it as done; raises `UsageError`, `UnknownService`."""
         words = split(ask.text)
         match [word.casefold() for word in words[:1]]:
             case [] | ["list"]:
@@ -42,9 +42,11 @@ class ActionCommand:
                 return await self._change(ask)
             case _:
                 forms = listed([code(f"/action {each}") for each in _SUBCOMMANDS], "or")
-                raise Hint(markup("{} is not known here. Write {}.", code(name(words[0])), Markup(forms)))
+                raise UsageError(
+                    markup("{} is not known here. Write {}.", code(name(words[0])), Markup(forms))
+                )
 
-    async def add(self, meant: ActionWords, id_: int | None, user: str, request: str) -> Reply:
+    async def add(self, meant: ActionArguments, id_: int | None, user: str, request: str) -> Reply:
         """Add an action, to an incident if `id_` names one."""
         service = meant.service
         if service is None and id_ is not None:
@@ -56,7 +58,7 @@ class ActionCommand:
         action = await self._book.add(wanted, by=user, now=self._access.clock.now())
         return say(join(". ", [told(action), _next(action)]), seen_by_channel=True)
 
-    async def _add(self, ask: Ask) -> Reply:
+    async def _add(self, ask: Interaction) -> Reply:
         today = await self._today(ask.user)
         text = ask.text.strip().partition(" ")[2]
         meant = incident_words.action(text, today=today, services=self._access.services)
@@ -66,7 +68,7 @@ class ActionCommand:
         request = await self._access.permit(ask)
         return await self.add(meant, here, ask.user, f"action {request}")
 
-    async def _done(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _done(self, ask: Interaction, words: Sequence[str]) -> Reply:
         before = await self._known(_number(words, "done"))
         await self._access.permit(ask)
         if before.done_at is not None:
@@ -75,12 +77,14 @@ class ActionCommand:
         text = markup("Action {} is done, says {}: {}", action.id, mention(ask.user), action.text)
         return say(text, seen_by_channel=await self._is_public(action, ask.channel))
 
-    async def _change(self, ask: Ask) -> Reply:
+    async def _change(self, ask: Interaction) -> Reply:
         due, words = take_due(split_keeping_people(ask.text)[1:], await self._today(ask.user))
         id_ = _number(words, "change")
         owner = next((person for word in words[1:] if (person := person_of(word))), None)
         if owner is None and due is None:
-            raise Hint(markup("Name an owner or a day: {}.", code(f"/action change {id_} @OWNER due friday")))
+            raise UsageError(
+                markup("Name an owner or a day: {}.", code(f"/action change {id_} @OWNER due friday"))
+            )
         await self._known(id_)
         await self._access.permit(ask)
         now = self._access.clock.now()
@@ -88,7 +92,7 @@ class ActionCommand:
         text = join(". ", [told(action), _next(action)])
         return say(text, seen_by_channel=await self._is_public(action, ask.channel))
 
-    async def _list(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _list(self, ask: Interaction, words: Sequence[str]) -> Reply:
         service = self._access.overview.find(name(words[0])).name if words else None
         here = await self._access.here(ask.channel)
         everywhere = await self._book.of_service(service)
@@ -101,17 +105,17 @@ class ActionCommand:
         return action_list(found, service, ask.question, await self._today(ask.user))
 
     async def _known(self, id_: int) -> Action:
-        """Answer the action if it is this workspace's; raises `Hint` as if there were none."""
+        """Return the action if it is this workspace's; raises `UsageError` as if there were none."""
         try:
             action = await self._book.find(id_)
-        except UnknownAction as error:
-            raise Hint(sentence(str(error))) from error
+        except UnknownActionError as error:
+            raise UsageError(sentence(str(error))) from error
         if not self._access.overview.catalog.shows(action.service):
-            raise Hint(sentence(str(UnknownAction(id_))))
+            raise UsageError(sentence(str(UnknownActionError(id_))))
         return action
 
     async def _is_public(self, action: Action, channel: str) -> bool:
-        """Tell whether a channel may see an action: one of a private incident is seen in its own alone."""
+        """Return whether a channel may see an action: one of a private incident is seen in its own alone."""
         if action.incident_id not in await self._access.private_ids():
             return True
         return action.incident_id == await self._access.here(channel)
@@ -120,7 +124,7 @@ class ActionCommand:
         zone = await self._access.people.zone(user)
         return self._access.clock.now().astimezone(zone.tz).date()
 
-    def _service_of(self, ask: Ask) -> str | None:
+    def _service_of(self, ask: Interaction) -> str | None:
         here = {ask.channel, f"#{ask.channel_name}".casefold()}
         known = self._access.overview.catalog.services.values()
         return next(
@@ -128,7 +132,7 @@ class ActionCommand:
         )
 
 
-def action_list(found: Sequence[Action], service: str | None, question: Question, today: date) -> Reply:
+def action_list(found: Sequence[Action], service: str | None, question: Query, today: date) -> Reply:
     """List what is to be done, P0 first, then what is due first."""
     if not found:
         of = markup(" for {}", bold(service)) if service else NOTHING
@@ -142,7 +146,7 @@ def action_list(found: Sequence[Action], service: str | None, question: Question
     missing = sum(bool(action.missing) for action in order)
     count = f"{len(order)} to be done, {missing} without an owner or a date"
     small = context(count if pages == 1 else f"{count} · page {page} of {pages}")
-    asked = Question("action", f"list {service or ''}".strip(), page)
+    asked = Query("action", f"list {service or ''}".strip(), page)
     body = (*(section(row) for row in rows), small)
     return Reply(join("\n", rows), body, page_buttons(asked, pages), asked)
 
@@ -171,5 +175,5 @@ def _next(action: Action) -> Markup:
 def _number(words: Sequence[str], subcommand: str) -> int:
     word = words[0].removeprefix("#") if words else ""
     if not (word.isascii() and word.isdigit() and len(word) <= 15):
-        raise Hint(markup("Name the action by its number: {}.", code(f"/action {subcommand} ID")))
+        raise UsageError(markup("Name the action by its number: {}.", code(f"/action {subcommand} ID")))
     return int(word)

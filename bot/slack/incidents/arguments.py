@@ -15,7 +15,7 @@ from dateutil.relativedelta import relativedelta
 from bot.formatting import listed
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import MOST_TITLE, Role, Severity
-from bot.slack.arguments import Hint, length_of, split, unquoted
+from bot.slack.arguments import UsageError, length_of, split, unquoted
 from bot.slack.blockkit.blocks import Markup, code, markup
 
 ROLES = {"commander": Role.COMMANDER, "scribe": Role.SCRIBE, "comms": Role.COMMS}
@@ -33,7 +33,7 @@ _IMPACT_FORM = code("/incident impact 30% from 14:05 to 14:20")
 
 
 @dataclass(frozen=True, slots=True)
-class OpeningWords:
+class OpenArguments:
     """What `/incident open` was told."""
 
     title: str
@@ -42,7 +42,7 @@ class OpeningWords:
 
 
 @dataclass(frozen=True, slots=True)
-class ImpactWords:
+class ImpactArguments:
     """A share of requests that failed; `start` None: no time was told, so all that is known changes."""
 
     share: float
@@ -51,12 +51,12 @@ class ImpactWords:
     service: str | None = None
 
     def impact(self) -> Impact | None:
-        """Answer it as an interval, None where no time was told."""
+        """Return it as an interval, None where no time was told."""
         return Impact(self.start, self.end, self.share, self.service) if self.start else None
 
 
 @dataclass(frozen=True, slots=True)
-class ReportWords:
+class ReportArguments:
     """How far back to look, and at which service, None for all."""
 
     length: timedelta
@@ -64,7 +64,7 @@ class ReportWords:
 
 
 @dataclass(frozen=True, slots=True)
-class ActionWords:
+class ActionArguments:
     """What `/action add` was told."""
 
     text: str
@@ -75,18 +75,18 @@ class ActionWords:
 
 
 def split_keeping_people(text: str) -> list[str]:
-    """Answer the words of a command, with mentions of people as `@U123`, so that it is clear who is meant."""
+    """Return the words of a command, with mentions of people as `@U123`, so that it is clear who is meant."""
     return split(_PERSON.sub(r" @\1 ", text))
 
 
 def person_of(word: str) -> str | None:
-    """Answer the Slack user id in a word, None where it names nobody by id."""
+    """Return the Slack user id in a word, None where it names nobody by id."""
     found = _NAMED.fullmatch(word)
     return found[1] if found else None
 
 
-def opening(words: Sequence[str], services: Collection[str]) -> OpeningWords:
-    """Read `TITLE [sev2] [SERVICE…]`; severity and services stand last, in any order. Raises `Hint`."""
+def opening(words: Sequence[str], services: Collection[str]) -> OpenArguments:
+    """Read `TITLE [sev2] [SERVICE…]`; severity and services stand last, in any order. Raises `UsageError`."""
     rest, severity, named = list(words), None, []
     while rest:
         word = rest[-1].casefold()
@@ -99,41 +99,41 @@ def opening(words: Sequence[str], services: Collection[str]) -> OpeningWords:
         rest.pop()
     title = unquoted(" ".join(rest))
     if not title:
-        raise Hint(markup("Say what is wrong: {}.", code("/incident open TITLE sev2 SERVICE")))
+        raise UsageError(markup("Say what is wrong: {}.", code("/incident open TITLE sev2 SERVICE")))
     if len(title) > MOST_TITLE:
-        raise Hint(markup("The title has {} characters; {} are the most.", len(title), MOST_TITLE))
-    return OpeningWords(title, severity or DEFAULT_SEVERITY, tuple(reversed(named)))
+        raise UsageError(markup("The title has {} characters; {} are the most.", len(title), MOST_TITLE))
+    return OpenArguments(title, severity or DEFAULT_SEVERITY, tuple(reversed(named)))
 
 
 def impact(
     words: Sequence[str], *, now: datetime, zone: tzinfo, services: Collection[str] = ()
-) -> ImpactWords:
-    """Read `30% [of SERVICE] [from 14:05 [to 14:20]]`. Raises `Hint`."""
+) -> ImpactArguments:
+    """Read `30% [of SERVICE] [from 14:05 [to 14:20]]`. Raises `UsageError`."""
     found = _SHARE.fullmatch(words[0]) if words else None
     if found is None or not 0 <= (percent := float(found[1].replace(",", "."))) <= 100:
-        raise Hint(markup("Say which share of requests failed: {}.", _IMPACT_FORM))
+        raise UsageError(markup("Say which share of requests failed: {}.", _IMPACT_FORM))
     rest, service = list(words[1:]), None
     if len(rest) > 1 and rest[0].casefold() == "of":
         service = rest[1].casefold()
         if service not in services:
             known = listed([code(name) for name in services], "or") or "no service"
-            raise Hint(markup("This incident concerns {}, not {}.", Markup(known), code(rest[1][:100])))
+            raise UsageError(markup("This incident concerns {}, not {}.", Markup(known), code(rest[1][:100])))
         rest = rest[2:]
     if not rest:
-        return ImpactWords(percent / 100, service=service)
+        return ImpactArguments(percent / 100, service=service)
     if rest[0].casefold() not in {"from", "since"}:
-        raise Hint(markup("I cannot read {}. Write {}.", code(rest[0][:40]), _IMPACT_FORM))
+        raise UsageError(markup("I cannot read {}. Write {}.", code(rest[0][:40]), _IMPACT_FORM))
     start, rest = past_moment(rest[1:], now=now, zone=zone)
     end = None
     if rest and rest[0].casefold() in {"to", "until", "till", "-"}:
         end, rest = _end(rest[1:], start, now=now, zone=zone)
     if rest:
-        raise Hint(markup("I cannot read {}. Write {}.", code(rest[0][:40]), _IMPACT_FORM))
-    return ImpactWords(percent / 100, start, end, service)
+        raise UsageError(markup("I cannot read {}. Write {}.", code(rest[0][:40]), _IMPACT_FORM))
+    return ImpactArguments(percent / 100, start, end, service)
 
 
-def report(words: Sequence[str], services: Collection[str]) -> ReportWords:
-    """Read `[90d] [SERVICE]`, in any order. Raises `Hint`."""
+def report(words: Sequence[str], services: Collection[str]) -> ReportArguments:
+    """Read `[90d] [SERVICE]`, in any order. Raises `UsageError`."""
     length, service = None, None
     for word in words:
         if length is None and (found := length_of(word)) is not None:
@@ -141,14 +141,14 @@ def report(words: Sequence[str], services: Collection[str]) -> ReportWords:
         elif service is None and word.casefold() in services:
             service = word.casefold()
         else:
-            raise Hint(markup("I cannot read {}. Write {}.", code(word[:40]), _REPORT_FORM))
+            raise UsageError(markup("I cannot read {}. Write {}.", code(word[:40]), _REPORT_FORM))
     if length is not None and not SHORTEST_REPORT <= length <= LONGEST_REPORT:
-        raise Hint(markup("A report looks back from 1 day to 366 days: {}.", _REPORT_FORM))
-    return ReportWords(length or USUAL_REPORT, service)
+        raise UsageError(markup("A report looks back from 1 day to 366 days: {}.", _REPORT_FORM))
+    return ReportArguments(length or USUAL_REPORT, service)
 
 
 def past_moment(words: Sequence[str], *, now: datetime, zone: tzinfo) -> tuple[datetime, list[str]]:
-    """Read a time, or a day and a time; answer the moment in UTC and the words that follow. Raises `Hint`."""
+    """Read a time, or a day and a time; return it in UTC and the words that follow. Raises `UsageError`."""
     day, clock, rest = _day_and_clock(words)
     local = now.astimezone(zone)
     if day is None:
@@ -162,14 +162,14 @@ def past_moment(words: Sequence[str], *, now: datetime, zone: tzinfo) -> tuple[d
 
 
 def _last(day: date, clock: time, zone: tzinfo, now: datetime) -> datetime | None:
-    """Answer the last such moment of a day that has passed, else the first that will come."""
+    """Return the last such moment of a day that has passed, else the first that will come."""
     moments = _moments(day, clock, zone)
     past = [at for at in moments if at <= now]
     return past[-1] if past else next(iter(moments), None)
 
 
-def _never(day: date, clock: time) -> Hint:
-    return Hint(markup("There was no {} on {}.", code(f"{clock:%H:%M}"), day.isoformat()))
+def _never(day: date, clock: time) -> UsageError:
+    return UsageError(markup("There was no {} on {}.", code(f"{clock:%H:%M}"), day.isoformat()))
 
 
 def _end(
@@ -188,7 +188,7 @@ def _end(
         later = [at for at in _moments(one, clock, zone) if at >= start]
         if later:
             return later[0], rest
-    raise Hint(Markup("It ends before it begins."))
+    raise UsageError(Markup("It ends before it begins."))
 
 
 def _day_and_clock(words: Sequence[str]) -> tuple[date | None, time, list[str]]:
@@ -199,12 +199,12 @@ def _day_and_clock(words: Sequence[str]) -> tuple[date | None, time, list[str]]:
     clock = _clock(rest[0]) if rest else None
     if clock is None:
         said = code(words[0][:40]) if words else Markup("nothing")
-        raise Hint(markup("I cannot read a time in {}. Write {}.", said, _IMPACT_FORM))
+        raise UsageError(markup("I cannot read a time in {}. Write {}.", said, _IMPACT_FORM))
     return day, clock, rest[1:]
 
 
 def _moments(day: date, clock: time, zone: tzinfo) -> list[datetime]:
-    """Answer when the clocks of a zone show a time on a day: once, twice or never."""
+    """Return when the clocks of a zone show a time on a day: once, twice or never."""
     shown = datetime.combine(day, clock)
     try:
         found = {shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
@@ -227,8 +227,8 @@ def _clock(word: str) -> time | None:
     return time(int(found[1]), int(found[2]))
 
 
-def action(text: str, *, today: date, services: Collection[str]) -> ActionWords:
-    """Read `TEXT @owner [due DATE] [P0] [for SERVICE]`. Raises `Hint`."""
+def action(text: str, *, today: date, services: Collection[str]) -> ActionArguments:
+    """Read `TEXT @owner [due DATE] [P0] [for SERVICE]`. Raises `UsageError`."""
     words = split_keeping_people(text)
     urgent = any(word.casefold() == "p0" for word in words)
     words = [word for word in words if word.casefold() != "p0"]
@@ -240,12 +240,12 @@ def action(text: str, *, today: date, services: Collection[str]) -> ActionWords:
         service, words = words[-1].casefold(), words[:-2]
     said = unquoted(" ".join(words))
     if not said:
-        raise Hint(markup("Say what is to be done: {}.", code("/action add TEXT @owner due friday P0")))
-    return ActionWords(said, owner, due, urgent, service)
+        raise UsageError(markup("Say what is to be done: {}.", code("/action add TEXT @owner due friday P0")))
+    return ActionArguments(said, owner, due, urgent, service)
 
 
 def take_due(words: Sequence[str], today: date) -> tuple[date | None, list[str]]:
-    """Take the last `due DATE` out of the words; answer the day and the other words. Raises `Hint`."""
+    """Take the last `due DATE` out of the words; return the day and the other words. Raises `UsageError`."""
     at = next((i for i in range(len(words) - 1, -1, -1) if words[i].casefold() == "due"), None)
     if at is None:
         return None, list(words)
@@ -253,12 +253,12 @@ def take_due(words: Sequence[str], today: date) -> tuple[date | None, list[str]]
         said = words[at + 1 : at + 1 + used]
         day = _due(" ".join(said), today) if len(said) == used else None
         if day is not None and day < today:
-            raise Hint(markup("{} has passed. Name a day that is still to come.", day.isoformat()))
+            raise UsageError(markup("{} has passed. Name a day that is still to come.", day.isoformat()))
         if day is not None:
             return day, [*words[:at], *words[at + 1 + used :]]
     if at + 1 < len(words) and not words[at + 1][0].isdigit():
         return None, list(words)
-    raise Hint(markup("I cannot read a day after {}. Write {}.", code("due"), code("due 2026-12-01")))
+    raise UsageError(markup("I cannot read a day after {}. Write {}.", code("due"), code("due 2026-12-01")))
 
 
 def _due(said: str, today: date) -> date | None:

@@ -43,7 +43,7 @@ _AFTER = {
 
 
 def incident_buttons(incident: Incident) -> list[Block]:
-    """Answer what can be done with an incident as it stands."""
+    """Return what can be done with an incident as it stands."""
     number = str(incident.id)
     open_for = (button("Add a note", NOTE, number), button("State the impact", IMPACT, number))
     asked = incident.postmortem_at is not None
@@ -60,7 +60,7 @@ def incident_buttons(incident: Incident) -> list[Block]:
 
 
 def progress_buttons(incident: Incident) -> tuple[Block, ...]:
-    """Answer what takes an incident further: a commander, the next status."""
+    """Return what takes an incident further: a commander, the next status."""
     number = str(incident.id)
     lacks = Role.COMMANDER not in incident.roles and incident.status is not Status.RESOLVED
     claim = (button("Take command", CLAIM, number),) if lacks else ()
@@ -71,7 +71,7 @@ def progress_buttons(incident: Incident) -> tuple[Block, ...]:
 
 
 def document_buttons(incident: Incident) -> list[Block]:
-    """Answer what can be written into a postmortem's document, nothing once it is closed."""
+    """Return what can be written into a postmortem's document, nothing once it is closed."""
     number = str(incident.id)
     export = button("Export", EXPORT, number)
     if incident.finished_at is not None:

@@ -8,11 +8,11 @@ from bot.formatting import duration, listed, percent, share
 from bot.incidents.action import Action
 from bot.incidents.downtime import duration as downtime
 from bot.incidents.incident import Incident, Role, Status, times
-from bot.incidents.ports import LiveFlag, View
-from bot.incidents.postmortem import POINTS_TO, PROMPTS, Part
-from bot.incidents.records.steps import RoomKind
+from bot.incidents.ports import IncidentSnapshot, RecentFlag
+from bot.incidents.postmortem import POINTS_TO, PROMPTS, PostmortemPart
+from bot.incidents.records.steps import ChannelKind
 from bot.incidents.reminders import Reminder
-from bot.incidents.timeline import Entry, Kind
+from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.slack import incident_farewell
 from bot.slack.announcements.budget_phrases import own_action
 from bot.slack.blockkit.blocks import (
@@ -36,7 +36,7 @@ from bot.slack.blockkit.blocks import (
 from bot.slack.flags.buttons import kill_button
 from bot.slack.incidents.buttons import document_buttons, incident_buttons
 from bot.store.addresses import local, qualified
-from bot.store.outbox import Block, Message
+from bot.store.outbox import Block, OutboxMessage
 
 CARD = "incident_card"
 NOTICE = "incident_opened"
@@ -56,9 +56,9 @@ _MARKS: Mapping[Status, str] = {
     Status.RESOLVED: ":white_check_mark:",
 }
 _PARTS = {
-    Part.SUMMARY: "What happened",
-    Part.FACTORS: "Contributing factors",
-    Part.WENT_WELL: "What went well",
+    PostmortemPart.SUMMARY: "What happened",
+    PostmortemPart.FACTORS: "Contributing factors",
+    PostmortemPart.WENT_WELL: "What went well",
 }
 _ROLES = {
     Role.COMMANDER: "Commander",
@@ -75,26 +75,26 @@ _NEXT: Mapping[Status, str] = {
 }
 
 
-class IncidentVoice:
+class IncidentMessages:
     """Writes all messages about incidents; `workspace` answers the policy in force."""
 
     def __init__(self, workspace: Callable[[], Workspace]) -> None:
         self._workspace = workspace
 
-    def card(self, view: View, kind: RoomKind) -> Message:
+    def card(self, view: IncidentSnapshot, kind: ChannelKind) -> OutboxMessage:
         """Write the message that is pinned in a room: the incident's card, or the postmortem's document."""
         channel = view.channel_id(kind) or ""
-        if kind is RoomKind.POSTMORTEM:
-            return Message(channel, DOCUMENT, headline(view), document_blocks(view))
-        return Message(channel, CARD, headline(view), card_blocks(view))
+        if kind is ChannelKind.POSTMORTEM:
+            return OutboxMessage(channel, DOCUMENT, headline(view), document_blocks(view))
+        return OutboxMessage(channel, CARD, headline(view), card_blocks(view))
 
-    def notice(self, view: View, kind: RoomKind) -> Message | None:
+    def notice(self, view: IncidentSnapshot, kind: ChannelKind) -> OutboxMessage | None:
         """Write what is told of a room elsewhere.
 
         Of an incident's room in the incidents channel, unless it is private; of a postmortem's in the
         incident's own channel.
         """
-        if kind is RoomKind.POSTMORTEM:
+        if kind is ChannelKind.POSTMORTEM:
             return self._postmortem_opened(view)
         if view.incident.private:
             return None
@@ -102,9 +102,9 @@ class IncidentVoice:
         text = join(" ", [headline(view), _where(view)])
         facts = join("\n", [_impact(view), spent(view)])
         body = [section(part) for part in (text, facts) if part]
-        return Message(workspace.incidents or workspace.announcements, NOTICE, _plain(text), body)
+        return OutboxMessage(workspace.incidents or workspace.announcements, NOTICE, _plain(text), body)
 
-    def reminder(self, view: View, what: Reminder) -> Message | None:
+    def reminder(self, view: IncidentSnapshot, what: Reminder) -> OutboxMessage | None:
         """Write a reminder for the incident's channel."""
         channel = view.channel_id()
         if channel is None:
@@ -123,9 +123,9 @@ class IncidentVoice:
                 "Open for {}. Next: {} if it is over.", open_for, code("/incident status resolved")
             ),
         }[what]  # fmt: skip
-        return Message(channel, REMINDER, _plain(words), [section(words)])
+        return OutboxMessage(channel, REMINDER, _plain(words), [section(words)])
 
-    def action_due(self, action: Action) -> Message:
+    def action_due(self, action: Action) -> OutboxMessage:
         """Write to the owner of an action that is due."""
         due = f"{action.due:%Y-%m-%d}" if action.due else "now"
         text = markup(
@@ -133,36 +133,36 @@ class IncidentVoice:
             due, "P0 — " if action.is_p0 else "", action.text, code(f"/action done {action.id}"),
         )  # fmt: skip
         owner = qualified(self._workspace().of(action.service).elsewhere, action.owner or "")
-        return Message(owner, ACTION_DUE, _plain(text), [section(text)])
+        return OutboxMessage(owner, ACTION_DUE, _plain(text), [section(text)])
 
-    def closed(self, view: View, by: str) -> Sequence[Message]:
+    def closed(self, view: IncidentSnapshot, by: str) -> Sequence[OutboxMessage]:
         """Write what is told when the postmortem is closed."""
         workspace = self._workspace().of(next(iter(view.incident.services), None))
         return incident_farewell.closed(view, by, workspace.incidents or workspace.announcements)
 
-    def not_archived(self, view: View, kind: RoomKind, error: str) -> Message | None:
+    def not_archived(self, view: IncidentSnapshot, kind: ChannelKind, error: str) -> OutboxMessage | None:
         """Write into a room that Slack refused to archive it."""
         return incident_farewell.not_archived(view.channel_id(kind), view.incident, error)
 
-    def topic(self, view: View, kind: RoomKind) -> str:
+    def topic(self, view: IncidentSnapshot, kind: ChannelKind) -> str:
         """Write a room's topic."""
-        about = "Postmortem" if kind is RoomKind.POSTMORTEM else view.incident.severity.value
+        about = "Postmortem" if kind is ChannelKind.POSTMORTEM else view.incident.severity.value
         return join(" · ", [about, view.incident.title, *view.incident.services])
 
-    def purpose(self, view: View, kind: RoomKind) -> str:
+    def purpose(self, view: IncidentSnapshot, kind: ChannelKind) -> str:
         """Write what a room is for; the marker comes first, so that no cut takes it away."""
-        what = "What we learn from" if kind is RoomKind.POSTMORTEM else "Working on"
+        what = "What we learn from" if kind is ChannelKind.POSTMORTEM else "Working on"
         return f"{view.incident.marker} · {what} incident {view.incident.id}"
 
-    def _postmortem_opened(self, view: View) -> Message | None:
-        channel, other = view.channel_id(), view.channel_id(RoomKind.POSTMORTEM)
+    def _postmortem_opened(self, view: IncidentSnapshot) -> OutboxMessage | None:
+        channel, other = view.channel_id(), view.channel_id(ChannelKind.POSTMORTEM)
         if channel is None or other is None:
             return None
         text = markup("The postmortem is in {}. Next: write down what you saw, without blame.", _link(other))
-        return Message(channel, POSTMORTEM_OPENED, _plain(text), [section(text)])
+        return OutboxMessage(channel, POSTMORTEM_OPENED, _plain(text), [section(text)])
 
 
-def card_blocks(view: View) -> list[Block]:
+def card_blocks(view: IncidentSnapshot) -> list[Block]:
     """Draw an incident as it stands."""
     incident = view.incident
     body = [
@@ -178,7 +178,7 @@ def card_blocks(view: View) -> list[Block]:
     return fit(body, tail)
 
 
-def document_blocks(view: View) -> list[Block]:
+def document_blocks(view: IncidentSnapshot) -> list[Block]:
     """Draw the postmortem's document; the whole of it is exported as Markdown."""
     incident = view.incident
     cause = incident.cause
@@ -188,11 +188,11 @@ def document_blocks(view: View) -> list[Block]:
         fields(_facts(view)),
         *_part("Took", _times(incident)),
         *_part("Spent", spent(view) or Markup("nothing that was measured")),
-        *_part(_PARTS[Part.SUMMARY], _written(incident, Part.SUMMARY)),
+        *_part(_PARTS[PostmortemPart.SUMMARY], _written(incident, PostmortemPart.SUMMARY)),
         *_part("Timeline", _timeline(view.timeline)),
         *_part("Cause", classified),
-        *_part(_PARTS[Part.FACTORS], _written(incident, Part.FACTORS)),
-        *_part(_PARTS[Part.WENT_WELL], _written(incident, Part.WENT_WELL)),
+        *_part(_PARTS[PostmortemPart.FACTORS], _written(incident, PostmortemPart.FACTORS)),
+        *_part(_PARTS[PostmortemPart.WENT_WELL], _written(incident, PostmortemPart.WENT_WELL)),
         *_part("Actions", _actions(view.actions)),
         *_part("Actions missing", missing_actions(view)),
         divider(),
@@ -202,12 +202,12 @@ def document_blocks(view: View) -> list[Block]:
     return fit(body, [*document_buttons(incident), small])
 
 
-def headline(view: View) -> Markup:
+def headline(view: IncidentSnapshot) -> Markup:
     """Say in a line how bad it is, how far it has come, how long it takes, and what it is."""
     return markup("{}: {}", _standing(view), bold(view.incident.title))
 
 
-def _standing(view: View) -> Markup:
+def _standing(view: IncidentSnapshot) -> Markup:
     incident = view.incident
     return markup(
         "{} {} {}, {}",
@@ -216,8 +216,8 @@ def _standing(view: View) -> Markup:
     )  # fmt: skip
 
 
-def _lasted(incident: Incident, view: View) -> str:
-    """Answer how long it took; while it lasts in whole minutes, then in fives, to rewrite less."""
+def _lasted(incident: Incident, view: IncidentSnapshot) -> str:
+    """Return how long it took; while it lasts in whole minutes, then in fives, to rewrite less."""
     taken = downtime(incident.impacts, view.now)
     if incident.ended_at is None:
         step = timedelta(minutes=1 if taken < timedelta(hours=1) else 5)
@@ -232,8 +232,8 @@ def _next(incident: Incident) -> Markup:
     return markup("Its postmortem is closed. Next: {} shows it.", code(f"/postmortem {incident.id}"))
 
 
-def _where(view: View) -> Markup:
-    room = view.rooms[RoomKind.INCIDENT]
+def _where(view: IncidentSnapshot) -> Markup:
+    room = view.rooms[ChannelKind.INCIDENT]
     if view.incident.finished_at is not None:
         return _next(view.incident)
     if room.channel_id is not None:
@@ -247,7 +247,7 @@ def _link(channel_id: str) -> Markup:
     return Markup(f"<#{local(channel_id)}>")
 
 
-def _facts(view: View) -> list[Markup]:
+def _facts(view: IncidentSnapshot) -> list[Markup]:
     incident = view.incident
     roles = [
         markup("{} {}", bold(_ROLES[role]), mention(person))
@@ -265,7 +265,7 @@ def _facts(view: View) -> list[Markup]:
     ]
 
 
-def _impact(view: View) -> Markup:
+def _impact(view: IncidentSnapshot) -> Markup:
     incident = view.incident
     assumed = any(impact.assumed for impact in incident.impacts)
     of = listed(incident.services) or "users"
@@ -273,7 +273,7 @@ def _impact(view: View) -> Markup:
     return markup("{} of the requests to {} failed{}", share(incident.share), of, said)
 
 
-def spent(view: View) -> Markup:
+def spent(view: IncidentSnapshot) -> Markup:
     """Say what it cost of each budget, the most first; empty where nothing was measured."""
     lines = [
         markup("{} of the {} budget", percent(fraction), key)
@@ -283,12 +283,12 @@ def spent(view: View) -> Markup:
     return join("\n", lines)
 
 
-def _changes(timeline: Sequence[Entry]) -> Markup:
-    changes = [entry for entry in timeline if entry.kind in {Kind.FLAG, Kind.DEPLOY}]
+def _changes(timeline: Sequence[TimelineEntry]) -> Markup:
+    changes = [entry for entry in timeline if entry.kind in {EntryKind.FLAG, EntryKind.DEPLOY}]
     return join("\n", [_entry(entry) for entry in changes[-_MOST_CHANGES:]])
 
 
-def _killable(incident: Incident, flag: LiveFlag) -> Block:
+def _killable(incident: Incident, flag: RecentFlag) -> Block:
     text = markup(
         "{} in {} — {}, changed {} by {}",
         bold(flag.flag), flag.environment, flag.shown, when(flag.at), mention(flag.by),
@@ -296,13 +296,13 @@ def _killable(incident: Incident, flag: LiveFlag) -> Block:
     return section(text, accessory=kill_button(flag.flag, flag.environment, f"incident {incident.id}"))
 
 
-def _timeline(timeline: Sequence[Entry]) -> Markup:
+def _timeline(timeline: Sequence[TimelineEntry]) -> Markup:
     lines = [_entry(entry) for entry in timeline[-_MOST_ENTRIES:]]
     left_out = len(timeline) - len(lines)
     return join("\n", [*([f"{left_out} earlier"] if left_out else []), *lines])
 
 
-def _entry(entry: Entry) -> Markup:
+def _entry(entry: TimelineEntry) -> Markup:
     details = markup(", {}", link(entry.url, "details")) if entry.url else NOTHING
     text = cut(entry.text, _LONGEST_ENTRY)
     if entry.given is not None:
@@ -317,7 +317,7 @@ def _actions(actions: Sequence[Action]) -> Markup:
     return join("\n", [_action(action) for action in actions])
 
 
-def missing_actions(view: View) -> Markup:
+def missing_actions(view: IncidentSnapshot) -> Markup:
     """Say which P0 actions are not owned, or that a policy asks for one; empty where nothing is missing."""
     lines = [
         markup(
@@ -353,14 +353,16 @@ def _times(incident: Incident) -> Markup:
     return join(", ", [f"{duration(length)} {what}" for what, length in known if length is not None])
 
 
-def _written(incident: Incident, part: Part) -> Markup:
+def _written(incident: Incident, part: PostmortemPart) -> Markup:
     text = incident.document.get(part, "").strip()
     return cut(text, _LONGEST_PART) if text else markup("_{}_", PROMPTS[part])
 
 
-def _opened(view: View) -> Markup:
+def _opened(view: IncidentSnapshot) -> Markup:
     incident = view.incident
-    earlier = view.rooms[RoomKind.INCIDENT].earlier_channel_id if RoomKind.INCIDENT in view.rooms else None
+    earlier = (
+        view.rooms[ChannelKind.INCIDENT].earlier_channel_id if ChannelKind.INCIDENT in view.rooms else None
+    )
     opened = when(incident.opened_at), mention(incident.opened_by)
     before = markup(" · before it came back: {}", _link(earlier)) if earlier else NOTHING
     return markup("Incident {}, opened {} by {}{}", incident.id, *opened, before)

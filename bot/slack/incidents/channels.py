@@ -13,10 +13,22 @@ from typing import Any, Final
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.incidents.ports import Channel, Impossible, Later, NameTaken, NotAllowed
+from bot.incidents.ports import (
+    ChannelInfo,
+    ChannelNameTakenError,
+    ChannelRefusedError,
+    MissingPermissionError,
+    TransientError,
+)
 from bot.slack.blockkit.blocks import cut
-from bot.slack.webapi.errors import NotPermitted, Refused, SlackFault, Throttled, telling_faults
-from bot.store.outbox import Message, Place
+from bot.slack.webapi.errors import (
+    NotPermittedError,
+    RateLimitedError,
+    SlackError,
+    SlackRefusedError,
+    telling_faults,
+)
+from bot.store.outbox import MessageLocation, OutboxMessage
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +47,7 @@ _GONE: Final = frozenset({"already_archived", "channel_not_found"})
 _RESTRICTED: Final = frozenset({"restricted_action", "user_is_restricted"})
 
 
-class IncidentRoom:
+class IncidentChannels:
     """Carries out what incidents need in Slack. `client` is the caller's, but without its retries."""
 
     def __init__(self, client: AsyncWebClient) -> None:
@@ -49,8 +61,8 @@ class IncidentRoom:
             answer = await self._client.conversations_create(name=name, is_private=private)
         return str(answer["channel"]["id"])
 
-    async def find(self, name: str) -> Channel | None:
-        """Answer the channel of that name if the bot is in it; whoever makes a channel is."""
+    async def find(self, name: str) -> ChannelInfo | None:
+        """Return the channel of that name if the bot is in it; whoever makes a channel is."""
         me = await self._who_am_i()
         cursor = ""
         while True:
@@ -85,7 +97,7 @@ class IncidentRoom:
                     await self._client.conversations_invite(
                         channel=channel_id, users=some, force=len(some) > 1
                     )
-            except Impossible as refusal:
+            except ChannelRefusedError as refusal:
                 if refusal.error not in _OF_ONE_PERSON:
                     raise
                 await self._invite_each(channel_id, some)
@@ -96,17 +108,17 @@ class IncidentRoom:
             try:
                 async with telling(_ALREADY):
                     await self._client.conversations_invite(channel=channel_id, users=[person])
-            except Impossible as refusal:
+            except ChannelRefusedError as refusal:
                 if refusal.error not in _OF_ONE_PERSON:
                     raise
                 log.info("not_invited", channel=channel_id, person=person, error=refusal.error)
 
-    async def pin(self, place: Place) -> None:
+    async def pin(self, place: MessageLocation) -> None:
         """Pin a message to its channel."""
         async with telling(_ALREADY):
             await self._client.pins_add(channel=place.channel_id, timestamp=place.ts)
 
-    async def rewrite(self, place: Place, message: Message) -> None:
+    async def rewrite(self, place: MessageLocation, message: OutboxMessage) -> None:
         """Put other words in place of the bot's own message."""
         async with telling():
             await self._client.chat_update(
@@ -122,7 +134,7 @@ class IncidentRoom:
             await self._client.conversations_archive(channel=channel_id)
 
     async def members(self, team: str) -> Sequence[str]:
-        """Answer who is in a user group (`@handle`); a person is a team of one."""
+        """Return who is in a user group (`@handle`); a person is a team of one."""
         if not team.startswith("@"):
             return [team]
         async with telling():
@@ -131,7 +143,7 @@ class IncidentRoom:
         for group in answer.get("usergroups") or ():
             if str(group["handle"]).casefold() == wanted:
                 return [str(user) for user in group.get("users") or ()]
-        raise Impossible("no_such_group")
+        raise ChannelRefusedError("no_such_group")
 
     async def _who_am_i(self) -> str:
         if self._me is None:
@@ -140,10 +152,10 @@ class IncidentRoom:
         return self._me
 
 
-def _channel(found: Mapping[str, Any], me: str) -> Channel:
+def _channel(found: Mapping[str, Any], me: str) -> ChannelInfo:
     purpose = str((found.get("purpose") or {}).get("value") or "")
     archived = bool(found.get("is_archived"))
-    return Channel(str(found["id"]), found.get("creator") == me, purpose, archived)
+    return ChannelInfo(str(found["id"]), found.get("creator") == me, purpose, archived)
 
 
 @asynccontextmanager
@@ -152,20 +164,20 @@ async def telling(done: frozenset[str] = frozenset()) -> AsyncIterator[None]:
     try:
         async with telling_faults(), asyncio.timeout(TIMEOUT_S):
             yield
-    except Throttled as fault:
-        raise Later(fault.error, fault.retry_after_s) from fault
-    except NotPermitted as fault:
-        raise NotAllowed(fault.error) from fault
-    except Refused as fault:
+    except RateLimitedError as fault:
+        raise TransientError(fault.error, fault.retry_after_s) from fault
+    except NotPermittedError as fault:
+        raise MissingPermissionError(fault.error) from fault
+    except SlackRefusedError as fault:
         if fault.error in done:
             log.debug("done_already", error=fault.error)
             return
         raise _refusal(fault.error) from fault
-    except SlackFault as fault:
-        raise Later(fault.error) from fault
+    except SlackError as fault:
+        raise TransientError(fault.error) from fault
 
 
 def _refusal(error: str) -> Exception:
     if error in _NAME_TAKEN:
-        return NameTaken(error)
-    return NotAllowed(error) if error in _RESTRICTED else Impossible(error)
+        return ChannelNameTakenError(error)
+    return MissingPermissionError(error) if error in _RESTRICTED else ChannelRefusedError(error)

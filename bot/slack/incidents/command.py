@@ -4,32 +4,32 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from bot.formatting import listed, percent
 from bot.incidents.incident import Severity, Status
-from bot.incidents.lifecycle import Opening
-from bot.incidents.ports import View
-from bot.slack.arguments import Hint, length_of, name, nearest, split, unquoted
+from bot.incidents.lifecycle import NewIncident
+from bot.incidents.ports import IncidentSnapshot
+from bot.slack.arguments import UsageError, length_of, name, nearest, split, unquoted
 from bot.slack.blockkit.blocks import Markup, bold, code, context, join, markup, section, when
-from bot.slack.blockkit.modals import Form
+from bot.slack.blockkit.modals import ModalForm
 from bot.slack.incidents import arguments as incident_words
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.arguments import ROLES, person_of, split_keeping_people
 from bot.slack.incidents.buttons import incident_buttons
 from bot.slack.incidents.card import card_blocks
 from bot.slack.incidents.modals import opening_form
-from bot.slack.incidents.operations import IncidentDeeds
+from bot.slack.incidents.operations import IncidentOperations
 from bot.slack.incidents.report import report_reply
-from bot.slack.interactions import Ask, Question, Reply, page_buttons, page_of, show_button
+from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, show_button
 from bot.store.addresses import local
 
 PAGE = 10
 _MOST_LISTED = 200
 
-Work = Callable[[Ask, Sequence[str]], Awaitable[Reply]]
+Work = Callable[[Interaction, Sequence[str]], Awaitable[Reply]]
 
 
 class IncidentCommand:
     """Answers `/incident`, and carries it out."""
 
-    def __init__(self, access: IncidentAccess, deeds: IncidentDeeds) -> None:
+    def __init__(self, access: IncidentAccess, deeds: IncidentOperations) -> None:
         self._access = access
         self._deeds = deeds
         self._known: Mapping[str, Work] = {
@@ -46,8 +46,8 @@ class IncidentCommand:
             "report": self._report,
         }
 
-    async def answer(self, ask: Ask) -> Reply:
-        """Show the incident of this channel or open one; raises `Hint`."""
+    async def answer(self, ask: Interaction) -> Reply:
+        """Show the incident of this channel or open one; raises `UsageError`."""
         words = split(ask.text)
         if not words:
             here = await self._access.here(ask.channel)
@@ -58,7 +58,7 @@ class IncidentCommand:
         near = nearest(words[0], self._known)
         meant = markup("Did you mean {}?", code(f"/incident {near}")) if near else ""
         every = markup("{} lists what there is to type.", code("/incident help"))
-        raise Hint(join(" ", [markup("{} is not known here.", code(name(words[0]))), meant, every]))
+        raise UsageError(join(" ", [markup("{} is not known here.", code(name(words[0]))), meant, every]))
 
     # -- asking ------------------------------------------------------------------
 
@@ -69,7 +69,7 @@ class IncidentCommand:
         hint = context(markup("Or type it: {} lists how.", code("/incident help")))
         return Reply(text, (section(text), *buttons, hint))
 
-    async def _form(self, ask: Ask) -> Reply:
+    async def _form(self, ask: Interaction) -> Reply:
         await self._access.permit(ask)
         text = markup(
             "Slack did not open the form. Type {} instead.", code("/incident open TITLE sev2 SERVICE")
@@ -77,7 +77,7 @@ class IncidentCommand:
         form = opening_form(sorted(self._access.services), self._services_here(ask))
         return asks_with(form, text)
 
-    async def _list(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _list(self, ask: Interaction, words: Sequence[str]) -> Reply:
         service = self._access.overview.find(name(words[0])).name if words else None
         found = await self._access.incidents.views.list(
             unresolved=service is None, service=service, limit=_MOST_LISTED
@@ -90,16 +90,16 @@ class IncidentCommand:
         ]
         return incident_list(shown, service, ask.question, private=here is not None)
 
-    async def _show(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _show(self, ask: Interaction, words: Sequence[str]) -> Reply:
         view = await self._access.meant(ask, words[0] if words else "")
         blocks = card_blocks(view)
         text = markup(
             "Incident {}, {}: {}", view.incident.id, view.incident.status.value, view.incident.title
         )
-        question = None if view.incident.private else Question("incident", f"show {view.incident.id}")
+        question = None if view.incident.private else Query("incident", f"show {view.incident.id}")
         return Reply(text, tuple(blocks), shareable=question)
 
-    async def _report(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _report(self, ask: Interaction, words: Sequence[str]) -> Reply:
         meant = incident_words.report(words, self._access.services)
         here, now = await self._access.here(ask.channel), self._access.clock.now()
         report, counted = await self._access.incidents.learning.report(
@@ -112,10 +112,10 @@ class IncidentCommand:
 
     # -- changing ----------------------------------------------------------------
 
-    async def _open(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _open(self, ask: Interaction, words: Sequence[str]) -> Reply:
         meant = incident_words.opening(words, self._access.services)
         request = await self._access.permit(ask)
-        opening = Opening(
+        opening = NewIncident(
             key=f"slack {request}"[:200],
             title=meant.title,
             severity=meant.severity,
@@ -125,29 +125,29 @@ class IncidentCommand:
         )
         return await self._deeds.open(opening, f"#{ask.channel_name}")
 
-    async def _status(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _status(self, ask: Interaction, words: Sequence[str]) -> Reply:
         status = _one_of(Status, words, "status")
         return await self._deeds.set_status(await self._permitted(ask), Status(status), ask.user)
 
-    async def _severity(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _severity(self, ask: Interaction, words: Sequence[str]) -> Reply:
         severity = _one_of(Severity, words, "severity")
         return await self._deeds.set_severity(await self._permitted(ask), Severity(severity), ask.user)
 
-    async def _role(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _role(self, ask: Interaction, words: Sequence[str]) -> Reply:
         role = ROLES[_one_of(ROLES, words, "role")]
         named = split_keeping_people(ask.text)[2:]
         person = person_of(named[0]) if named else ask.user
         if person is None:
             said = markup("I do not know who {} is.", code(name(named[0])))
-            raise Hint(markup("{} Mention a person: {}.", said, code("/incident role commander @WHO")))
+            raise UsageError(markup("{} Mention a person: {}.", said, code("/incident role commander @WHO")))
         return await self._deeds.assign(await self._permitted(ask), role, person, ask.user)
 
-    async def _note(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _note(self, ask: Interaction, words: Sequence[str]) -> Reply:
         text = unquoted(" ".join(words))
         id_ = await self._permitted(ask)
         return await self._deeds.note(id_, text, ask.user, f"note {ask.request}")
 
-    async def _impact(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _impact(self, ask: Interaction, words: Sequence[str]) -> Reply:
         view = await self._access.meant(ask, form="")
         zone = await self._access.people.zone(ask.user)
         meant = incident_words.impact(
@@ -156,36 +156,36 @@ class IncidentCommand:
         id_ = await self._permitted(ask)
         return await self._deeds.state_impact(id_, meant.share, meant.impact(), ask.user)
 
-    async def _private(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _private(self, ask: Interaction, words: Sequence[str]) -> Reply:
         del words
         return await self._deeds.make_private(await self._permitted(ask), ask.user)
 
-    async def _snooze(self, ask: Ask, words: Sequence[str]) -> Reply:
+    async def _snooze(self, ask: Interaction, words: Sequence[str]) -> Reply:
         length = length_of(words[0]) if words else None
         if length is None:
-            raise Hint(markup("Say for how long: {}.", code("/incident snooze 2h")))
+            raise UsageError(markup("Say for how long: {}.", code("/incident snooze 2h")))
         return await self._deeds.snooze(await self._permitted(ask), length, ask.user)
 
-    async def _permitted(self, ask: Ask) -> int:
-        """Answer the number of the incident of this channel, if the person may change it."""
+    async def _permitted(self, ask: Interaction) -> int:
+        """Return the number of the incident of this channel, if the person may change it."""
         view = await self._access.meant(ask, form="")
         await self._access.permit(ask)
         return view.incident.id
 
-    def _services_here(self, ask: Ask) -> tuple[str, ...]:
-        """Answer the services whose channel this is: what is told there is most likely about them."""
+    def _services_here(self, ask: Interaction) -> tuple[str, ...]:
+        """Return the services whose channel this is: what is told there is most likely about them."""
         here = {ask.channel, f"#{ask.channel_name}".casefold()}
         found = self._access.overview.catalog.services.values()
         return tuple(one.name for one in found if {local(one.channel), local(one.channel).casefold()} & here)
 
 
-def asks_with(form: Form, otherwise: Markup) -> Reply:
-    """Answer with a form, and in words should Slack not open it."""
+def asks_with(form: ModalForm, otherwise: Markup) -> Reply:
+    """Return with a form, and in words should Slack not open it."""
     return Reply(otherwise, (section(otherwise),), form=form)
 
 
 def incident_list(
-    views: Sequence[View], service: str | None, question: Question, *, private: bool = False
+    views: Sequence[IncidentSnapshot], service: str | None, question: Query, *, private: bool = False
 ) -> Reply:
     """List incidents, newest first: those still open, or all of a service; `private` ones are not shared."""
     if not views:
@@ -201,17 +201,17 @@ def incident_list(
     is_open = sum(view.incident.resolved_at is None for view in views)
     count = f"{is_open} open" if service is None else f"{len(views)} incidents, {is_open} open"
     body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
-    asked = Question("incident", f"list {service or ''}".strip(), page)
+    asked = Query("incident", f"list {service or ''}".strip(), page)
     hidden = private or any(view.incident.private for view in views)
     text = join("\n", [_row(view) for view in shown])
     return Reply(text, tuple(body), page_buttons(asked, pages), None if hidden else asked)
 
 
-def _details(view: View) -> Question:
-    return Question("incident", f"show {view.incident.id}")
+def _details(view: IncidentSnapshot) -> Query:
+    return Query("incident", f"show {view.incident.id}")
 
 
-def _row(view: View) -> Markup:
+def _row(view: IncidentSnapshot) -> Markup:
     incident = view.incident
     worst = max(view.cost.values(), default=0.0)
     spent = markup("{} of a budget spent", percent(worst)) if worst > 0 else ""
@@ -224,11 +224,11 @@ def _row(view: View) -> Markup:
 
 
 def _one_of(known: Iterable[str], words: Sequence[str], subcommand: str) -> str:
-    """Read one of the words there are; raises `Hint` with all of them."""
+    """Read one of the words there are; raises `UsageError` with all of them."""
     names = [str(each) for each in known]
     word = words[0].casefold() if words else ""
     if word in names:
         return word
     form = Markup(listed([code(each) for each in names], "or"))
     said = markup("{} is not a {}. ", code(name(words[0])), subcommand) if words else Markup("")
-    raise Hint(markup("{}Write {} and {}.", said, code(f"/incident {subcommand}"), form))
+    raise UsageError(markup("{}Write {} and {}.", said, code(f"/incident {subcommand}"), form))

@@ -12,7 +12,7 @@ from bot.slack.webapi.files import SlackFiles
 from bot.store.addresses import local, team_of
 
 
-class IncidentShelf:
+class IncidentDocuments:
     """Keeps documents, in the workspace that a channel's address names.
 
     Clients are used without their retries: they would share a file twice.
@@ -23,7 +23,7 @@ class IncidentShelf:
         self._kept: dict[str | None, tuple[SlackFiles, SlackCanvases]] = {}
 
     async def upload(self, channel_id: str, name: str, text: str) -> str:
-        """Upload a text file that nobody sees yet; answer its id."""
+        """Upload a text file that nobody sees yet; return its id."""
         async with telling():
             return await self._in(channel_id)[0].upload(name, text)
 
@@ -33,7 +33,7 @@ class IncidentShelf:
             await self._in(channel_id)[0].share(file_id, name, local(channel_id), comment)
 
     async def is_shared(self, file_id: str, channel_id: str) -> bool:
-        """Tell whether the channel shows the file."""
+        """Return whether the channel shows the file."""
         async with telling():
             return await self._in(channel_id)[0].is_shared(file_id, local(channel_id))
 

@@ -7,31 +7,31 @@ from datetime import datetime
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
-from bot.freezes.status import Overview
-from bot.incidents.incident import Cause, Change, Incident, Role, Status
-from bot.incidents.postmortem import Part
+from bot.freezes.status import StatusReader
+from bot.incidents.incident import CauseClass, Incident, IncidentChange, Role, Status
+from bot.incidents.postmortem import PostmortemPart
 from bot.slack import postmortem_form
 from bot.slack.action_form import action_faults, action_form, read_action
-from bot.slack.arguments import Hint
+from bot.slack.arguments import UsageError
 from bot.slack.blockkit.blocks import Markup
-from bot.slack.blockkit.modals import Form, Submitted
+from bot.slack.blockkit.modals import ModalForm, SubmittedModal
 from bot.slack.incidents import buttons
 from bot.slack.incidents import modals as incident_form
-from bot.slack.incidents.access import IncidentAccess, Incidents
+from bot.slack.incidents.access import IncidentAccess, IncidentCapabilities
 from bot.slack.incidents.action_command import ActionCommand
 from bot.slack.incidents.command import IncidentCommand, asks_with
-from bot.slack.incidents.operations import IncidentDeeds
+from bot.slack.incidents.operations import IncidentOperations
 from bot.slack.incidents.postmortem_command import PostmortemCommand
-from bot.slack.incidents.timeline_pins import Pins
-from bot.slack.interactions import Ask, Question, Reply, say
+from bot.slack.incidents.timeline_pins import TimelinePins
+from bot.slack.interactions import Interaction, Query, Reply, say
 from bot.slack.permissions import People
 from bot.slack.webapi.canvases import SlackCanvases
 from bot.slack.webapi.files import SlackFiles
 from bot.store.addresses import local
 from bot.store.database import Database
 
-Faults = Callable[[Submitted, datetime], dict[str, str]]
-Carry = Callable[[Submitted, int], Awaitable[Reply]]
+Faults = Callable[[SubmittedModal, datetime], dict[str, str]]
+Carry = Callable[[SubmittedModal, int], Awaitable[Reply]]
 
 _NO_FORM = Markup("Slack did not open the form. Press the button again.")
 _FAULTS: Mapping[str, Faults] = {
@@ -41,7 +41,7 @@ _FAULTS: Mapping[str, Faults] = {
     buttons.TIMES: postmortem_form.times_faults,
     buttons.ADD_ACTION: action_faults,
 }
-_FORMS: Mapping[str, Callable[[Incident], Form]] = {
+_FORMS: Mapping[str, Callable[[Incident], ModalForm]] = {
     buttons.NOTE: incident_form.note_form,
     buttons.IMPACT: incident_form.impact_form,
     buttons.CAUSE: postmortem_form.cause_form,
@@ -50,25 +50,25 @@ _FORMS: Mapping[str, Callable[[Incident], Form]] = {
 }
 
 
-class IncidentDesk:
+class IncidentInteractions:
     """Answers whatever people do about incidents. `access` finds them, `pins` follows people's reactions."""
 
     def __init__(
         self,
-        incidents: Incidents,
+        incidents: IncidentCapabilities,
         *,
         database: Database,
-        overview: Overview,
+        overview: StatusReader,
         people: People,
         clock: Clock,
         client: AsyncWebClient,
     ) -> None:
         self.access = IncidentAccess(incidents, database, overview, people, clock)
-        self._deeds = IncidentDeeds(self.access)
+        self._deeds = IncidentOperations(self.access)
         self.incident = IncidentCommand(self.access, self._deeds)
         self.postmortem = PostmortemCommand(self.access, SlackFiles(client), SlackCanvases(client))
         self.action = ActionCommand(self.access)
-        self.pins = Pins(self.access, client)
+        self.pins = TimelinePins(self.access, client)
         self._carriers: Mapping[str, Carry] = {
             buttons.NOTE: self._note,
             buttons.IMPACT: self._impact,
@@ -77,29 +77,29 @@ class IncidentDesk:
             buttons.ADD_ACTION: self._add_action,
         }
 
-    async def press(self, ask: Ask) -> Reply:
-        """Answer a press; `ask.question` is the button and the number of what it is about."""
+    async def press(self, ask: Interaction) -> Reply:
+        """Return a press; `ask.question` is the button and the number of what it is about."""
         try:
             if ask.question.command == buttons.DONE:
-                order = Question("action", f"done {_number(ask.text)}")
+                order = Query("action", f"done {_number(ask.text)}")
                 return await self.action.answer(replace(ask, question=order))
             return await self._press(ask, ask.question.command)
-        except Hint as hint:
+        except UsageError as hint:
             return say(hint.text)
 
     async def channel_of(self, deed: str, about: str) -> str:
-        """Answer the channel that sees what a button does to an incident, empty where there is none."""
+        """Return the channel that sees what a button does to an incident, empty where there is none."""
         if deed == buttons.DONE:
             return ""
         view = await self.access.incidents.views.of(_number(about))
         return local(view.channel_id() or "")
 
-    def faults(self, submitted: Submitted) -> dict[str, str]:
-        """Answer what is wrong with what was filled in, by the name of the input; empty if nothing."""
+    def faults(self, submitted: SubmittedModal) -> dict[str, str]:
+        """Return what is wrong with what was filled in, by the name of the input; empty if nothing."""
         find = _FAULTS.get(submitted.callback)
         return find(submitted, self.access.clock.now()) if find else {}
 
-    async def submit(self, submitted: Submitted) -> Reply:
+    async def submit(self, submitted: SubmittedModal) -> Reply:
         """Carry out what was filled in, if the person may."""
         try:
             await self.access.permit_person(submitted.user)
@@ -107,13 +107,13 @@ class IncidentDesk:
                 return await self._deeds.open(incident_form.read_opening(submitted), submitted.channel)
             id_ = await self._about(submitted)
             if submitted.callback.startswith(buttons.EDIT):
-                part = Part(submitted.callback.removeprefix(buttons.EDIT))
+                part = PostmortemPart(submitted.callback.removeprefix(buttons.EDIT))
                 return await self.postmortem.write(id_, part, submitted.text("text"), submitted.user)
             return await self._carriers[submitted.callback](submitted, id_)
-        except Hint as hint:
+        except UsageError as hint:
             return say(hint.text)
 
-    async def _press(self, ask: Ask, deed: str) -> Reply:
+    async def _press(self, ask: Interaction, deed: str) -> Reply:
         here = await self.access.here(ask.channel)
         view = await self.access.by_id(_number(ask.text), ask.user, here)
         if deed == buttons.EXPORT:
@@ -135,33 +135,35 @@ class IncidentDesk:
             return await self.postmortem.close(id_, by)
         raise ValueError(f"there is no button {deed}")
 
-    async def _about(self, submitted: Submitted) -> int:
-        """Answer the incident that a form is about, if the person may see it. Raises `Hint`."""
+    async def _about(self, submitted: SubmittedModal) -> int:
+        """Return the incident that a form is about, if the person may see it. Raises `UsageError`."""
         here = await self.access.here(submitted.channel)
         return (await self.access.by_id(_number(submitted.about), submitted.user, here)).incident.id
 
-    async def _note(self, submitted: Submitted, id_: int) -> Reply:
+    async def _note(self, submitted: SubmittedModal, id_: int) -> Reply:
         return await self._deeds.note(id_, submitted.text("text"), submitted.user, f"note {submitted.id}")
 
-    async def _impact(self, submitted: Submitted, id_: int) -> Reply:
+    async def _impact(self, submitted: SubmittedModal, id_: int) -> Reply:
         impact = incident_form.read_impact(submitted)
         return await self._deeds.state_impact(id_, impact.share, impact, submitted.user)
 
-    async def _cause(self, submitted: Submitted, id_: int) -> Reply:
-        return await self.postmortem.classify(id_, Cause(submitted.text("cause")), submitted.user)
+    async def _cause(self, submitted: SubmittedModal, id_: int) -> Reply:
+        return await self.postmortem.classify(id_, CauseClass(submitted.text("cause")), submitted.user)
 
-    async def _times(self, submitted: Submitted, id_: int) -> Reply:
-        change = Change(started_at=submitted.moment("started_at"), ended_at=submitted.moment("ended_at"))
+    async def _times(self, submitted: SubmittedModal, id_: int) -> Reply:
+        change = IncidentChange(
+            started_at=submitted.moment("started_at"), ended_at=submitted.moment("ended_at")
+        )
         return await self.postmortem.correct(id_, change, submitted.user)
 
-    async def _add_action(self, submitted: Submitted, id_: int) -> Reply:
+    async def _add_action(self, submitted: SubmittedModal, id_: int) -> Reply:
         return await self.action.add(read_action(submitted), id_, submitted.user, f"action {submitted.id}")
 
 
-def _form(deed: str, incident: Incident) -> Form | None:
-    """Answer the form that a button opens, if it opens one."""
+def _form(deed: str, incident: Incident) -> ModalForm | None:
+    """Return the form that a button opens, if it opens one."""
     if deed.startswith(buttons.EDIT):
-        return postmortem_form.part_form(incident, Part(deed.removeprefix(buttons.EDIT)))
+        return postmortem_form.part_form(incident, PostmortemPart(deed.removeprefix(buttons.EDIT)))
     make = _FORMS.get(deed)
     return make(incident) if make else None
 

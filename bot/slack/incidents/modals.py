@@ -5,10 +5,10 @@ from datetime import datetime
 
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import MOST_TITLE, Incident, Severity, start_fault
-from bot.incidents.lifecycle import Opening
+from bot.incidents.lifecycle import NewIncident
 from bot.slack.blockkit.modals import (
-    Form,
-    Submitted,
+    ModalForm,
+    SubmittedModal,
     choice_input,
     choices_input,
     moment_input,
@@ -31,14 +31,14 @@ _MEANINGS = {
 }
 
 
-def opening_form(services: Sequence[str], chosen: Sequence[str] = ()) -> Form:
+def opening_form(services: Sequence[str], chosen: Sequence[str] = ()) -> ModalForm:
     """Ask what is wrong; `chosen` services are ticked already."""
     which: tuple[Block, ...] = ()
     if services:
         choices = [(name, name) for name in services]
         hint = "Both teams of each are invited."
         which = (choices_input("services", "Services", choices, chosen, hint=hint),)
-    return Form(
+    return ModalForm(
         OPEN,
         "Open an incident",
         "Open",
@@ -52,8 +52,8 @@ def opening_form(services: Sequence[str], chosen: Sequence[str] = ()) -> Form:
     )
 
 
-def opening_faults(submitted: Submitted, now: datetime) -> dict[str, str]:
-    """Answer what is wrong with an opening, by the name of the input."""
+def opening_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:
+    """Return what is wrong with an opening, by the name of the input."""
     faults = {}
     if not submitted.text("title"):
         faults["title"] = "Say in a few words what is wrong."
@@ -63,9 +63,9 @@ def opening_faults(submitted: Submitted, now: datetime) -> dict[str, str]:
     return faults
 
 
-def read_opening(submitted: Submitted) -> Opening:
-    """Answer the incident that the form describes."""
-    return Opening(
+def read_opening(submitted: SubmittedModal) -> NewIncident:
+    """Return the incident that the form describes."""
+    return NewIncident(
         key=f"slack form {submitted.id}",
         title=submitted.text("title"),
         severity=Severity(submitted.text("severity") or DEFAULT_SEVERITY),
@@ -77,26 +77,26 @@ def read_opening(submitted: Submitted) -> Opening:
     )
 
 
-def note_form(incident: Incident) -> Form:
+def note_form(incident: Incident) -> ModalForm:
     """Ask for words for the timeline."""
     what = text_input("text", "What happened, what did you see or do?", most=2_000, long=True)
-    return Form(NOTE, "Add a note", "Add", (what,), str(incident.id))
+    return ModalForm(NOTE, "Add a note", "Add", (what,), str(incident.id))
 
 
-def note_faults(submitted: Submitted, now: datetime) -> dict[str, str]:
-    """Answer what is wrong with a note."""
+def note_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:
+    """Return what is wrong with a note."""
     del now
     return {} if submitted.text("text") else {"text": "Say what happened."}
 
 
-def impact_form(incident: Incident) -> Form:
+def impact_form(incident: Incident) -> ModalForm:
     """Ask how bad it was, from when to when; filled in as it is known."""
     which: tuple[Block, ...] = ()
     if len(incident.services) > 1:
         choices = [(_ALL, "All of them"), *((name, name) for name in incident.services)]
         which = (choice_input("service", "Which service?", choices, _ALL),)
     percent = f"{incident.share * 100:.6g}"
-    return Form(
+    return ModalForm(
         IMPACT,
         "State the impact",
         "State",
@@ -110,8 +110,8 @@ def impact_form(incident: Incident) -> Form:
     )
 
 
-def impact_faults(submitted: Submitted, now: datetime) -> dict[str, str]:
-    """Answer what is wrong with an impact, by the name of the input."""
+def impact_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:
+    """Return what is wrong with an impact, by the name of the input."""
     faults = {}
     try:
         percent = float(submitted.text("share"))
@@ -122,8 +122,8 @@ def impact_faults(submitted: Submitted, now: datetime) -> dict[str, str]:
     return faults | span_faults(submitted, now, "start", "end")
 
 
-def span_faults(submitted: Submitted, now: datetime, first: str, last: str) -> dict[str, str]:
-    """Answer what is wrong with a start and an end."""
+def span_faults(submitted: SubmittedModal, now: datetime, first: str, last: str) -> dict[str, str]:
+    """Return what is wrong with a start and an end."""
     faults = {}
     start, end = submitted.moment(first), submitted.moment(last)
     if start is None:
@@ -137,8 +137,8 @@ def span_faults(submitted: Submitted, now: datetime, first: str, last: str) -> d
     return faults
 
 
-def read_impact(submitted: Submitted) -> Impact:
-    """Answer the impact that the form describes; raises ValueError unless `impact_faults` finds nothing."""
+def read_impact(submitted: SubmittedModal) -> Impact:
+    """Return the impact that the form describes; raises ValueError unless `impact_faults` finds nothing."""
     start = submitted.moment("start")
     if start is None:
         raise ValueError("an impact without a start")

@@ -12,11 +12,11 @@ from bot.catalog.window import Span
 from bot.formatting import duration, share
 from bot.incidents.downtime import Impact, bad_seconds
 from bot.incidents.downtime import duration as downtime
-from bot.incidents.incident import Change, Incident, IncidentError, Role, Severity, Status
-from bot.incidents.lifecycle import Opening
-from bot.incidents.ports import View
-from bot.incidents.records.steps import RoomKind
-from bot.slack.arguments import Hint
+from bot.incidents.incident import Incident, IncidentChange, IncidentError, Role, Severity, Status
+from bot.incidents.lifecycle import NewIncident
+from bot.incidents.ports import IncidentSnapshot
+from bot.incidents.records.steps import ChannelKind
+from bot.slack.arguments import UsageError
 from bot.slack.blockkit.blocks import (
     NOTHING,
     Markup,
@@ -50,18 +50,18 @@ _NEXT = {
 }
 
 
-class IncidentDeeds:
-    """Carries out what people decide; raises `Hint` for what makes no sense."""
+class IncidentOperations:
+    """Carries out what people decide; raises `UsageError` for what makes no sense."""
 
     def __init__(self, access: IncidentAccess) -> None:
         self._access = access
         self._responder = access.incidents.responder
 
-    async def open(self, opening: Opening, channel: str) -> Reply:
+    async def open(self, opening: NewIncident, channel: str) -> Reply:
         """Open an incident; `channel` is where it was asked for, as its name (`#incidents`)."""
         shows = self._access.overview.catalog.shows
         if not all(shows(service) for service in opening.services or (None,)):
-            raise Hint(markup("Name one of your services: {}.", code("/incident open TITLE SERVICE")))
+            raise UsageError(markup("Name one of your services: {}.", code("/incident open TITLE SERVICE")))
         with telling():
             opened = await self._responder.open(opening, self._now())
         view = await self._access.incidents.channel_of(opened.incident.id, CHANNEL_WITHIN_S)
@@ -80,7 +80,7 @@ class IncidentDeeds:
         before = (await self._access.incidents.views.of(id_)).incident
         if before.status is status:
             return say(markup("It is {} already.", status.value))
-        after = await self._change(id_, Change(status=status), by)
+        after = await self._change(id_, IncidentChange(status=status), by)
         taken = downtime(after.impacts, self._now())
         text = markup(
             "{} of impact {} — {} set it to {}. {}",
@@ -97,7 +97,7 @@ class IncidentDeeds:
         before = (await self._access.incidents.views.of(id_)).incident
         if before.severity is severity:
             return say(markup("It is {} already.", severity.value))
-        after = await self._change(id_, Change(severity=severity), by)
+        after = await self._change(id_, IncidentChange(severity=severity), by)
         held = Markup(" Its services are held while it lasts.") if after.wants_hold else NOTHING
         text = markup(
             "{} now, {} before — set by {}.{}", bold(severity.value), before.severity.value, mention(by), held
@@ -117,7 +117,7 @@ class IncidentDeeds:
     async def note(self, id_: int, text: str, by: str, request: str) -> Reply:
         """Put words onto the timeline."""
         if not text:
-            raise Hint(markup("Say what happened: {}.", code("/incident note TEXT")))
+            raise UsageError(markup("Say what happened: {}.", code("/incident note TEXT")))
         kept = text if len(text) <= MOST_NOTE else text[: MOST_NOTE - 1].rstrip() + "…"
         if not await self._access.is_first(request):
             return say(Markup("That note is on the timeline already."))
@@ -134,7 +134,7 @@ class IncidentDeeds:
         now = self._now()
         with telling():
             if impact is None:
-                after = await self._responder.change(id_, Change(share=share_), by=by, now=now)
+                after = await self._responder.change(id_, IncidentChange(share=share_), by=by, now=now)
                 stretch = NOTHING
             else:
                 after = await self._responder.record_impact(id_, impact, by=by, now=now)
@@ -152,7 +152,7 @@ class IncidentDeeds:
         before = (await self._access.incidents.views.of(id_)).incident
         if before.private:
             return say(Markup("It is private already."))
-        await self._change(id_, Change(private=True), by)
+        await self._change(id_, IncidentChange(private=True), by)
         return say(
             Markup(
                 "Private from now on: Governor tells of it in this channel alone. Slack lets no app hide a "
@@ -163,13 +163,13 @@ class IncidentDeeds:
     async def snooze(self, id_: int, length: timedelta, by: str) -> Reply:
         """Send no reminders for a time."""
         if not timedelta() < length <= LONGEST_SNOOZE:
-            raise Hint(markup("Reminders rest for up to 7 days: {}.", code("/incident snooze 2h")))
+            raise UsageError(markup("Reminders rest for up to 7 days: {}.", code("/incident snooze 2h")))
         until = self._now() + length
         with telling():
             await self._responder.snooze(id_, until, by=by, now=self._now())
         return say(markup("No reminders until {}, says {}.", when(until), mention(by)), seen_by_channel=True)
 
-    async def _change(self, id_: int, change: Change, by: str) -> Incident:
+    async def _change(self, id_: int, change: IncidentChange, by: str) -> Incident:
         with telling():
             return await self._responder.change(id_, change, by=by, now=self._now())
 
@@ -178,16 +178,16 @@ class IncidentDeeds:
 
 
 def _full_outage(incident: Incident, now: datetime) -> timedelta:
-    """Answer how long an outage of everything would have been that is as bad."""
+    """Return how long an outage of everything would have been that is as bad."""
     since = min(incident.started_at, now)
     return timedelta(seconds=bad_seconds(incident.impacts, Span(since, now)))
 
 
-def _where(view: View) -> Markup:
+def _where(view: IncidentSnapshot) -> Markup:
     channel_id = view.channel_id()
     if channel_id is not None:
         return Markup(f"Next: join <#{local(channel_id)}>.")
-    room = view.rooms.get(RoomKind.INCIDENT)
+    room = view.rooms.get(ChannelKind.INCIDENT)
     if room is not None and room.problem is not None:
         return markup("Its channel could not be made — Slack says {}. Next: allow it.", code(room.problem))
     return Markup("Its channel comes in a moment.")
@@ -199,4 +199,4 @@ def telling() -> Iterator[None]:
     try:
         yield
     except IncidentError as error:
-        raise Hint(sentence(str(error))) from error
+        raise UsageError(sentence(str(error))) from error

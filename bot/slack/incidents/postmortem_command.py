@@ -6,12 +6,12 @@ from typing import Protocol
 
 import structlog
 
-from bot.incidents.incident import Cause, Change
-from bot.incidents.ports import View
-from bot.incidents.postmortem import Obstacle, Part, Postmortem
-from bot.incidents.postmortem_closing import NotClosable
-from bot.incidents.records.steps import RoomKind
-from bot.slack.arguments import Hint, split
+from bot.incidents.incident import CauseClass, IncidentChange
+from bot.incidents.ports import IncidentSnapshot
+from bot.incidents.postmortem import Obstacle, Postmortem, PostmortemPart
+from bot.incidents.postmortem_closing import NotClosableError
+from bot.incidents.records.steps import ChannelKind
+from bot.slack.arguments import UsageError, split
 from bot.slack.blockkit.blocks import (
     NOTHING,
     TEXT,
@@ -29,9 +29,9 @@ from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.buttons import OPEN_POSTMORTEM
 from bot.slack.incidents.card import document_blocks
 from bot.slack.incidents.operations import telling
-from bot.slack.interactions import Ask, Reply, say
+from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.postmortem_form import HEADINGS
-from bot.slack.webapi.errors import SlackFault
+from bot.slack.webapi.errors import SlackError
 from bot.store.addresses import local
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class Files(Protocol):
     """The port through which a document is handed to a person."""
 
     async def send(self, person: str, name: str, text: str, comment: str) -> None:
-        """Bring a text file to a person's direct channel; raises `SlackFault`."""
+        """Bring a text file to a person's direct channel; raises `SlackError`."""
         ...
 
 
@@ -56,7 +56,7 @@ class Canvases(Protocol):
     """The port through which a document becomes a channel's canvas."""
 
     async def write(self, channel_id: str, title: str, markdown: str) -> None:
-        """Make the channel's canvas, or put the text in place of what it says; raises `SlackFault`."""
+        """Make the channel's canvas, or put the text in place of what it says; raises `SlackError`."""
         ...
 
 
@@ -69,8 +69,8 @@ class PostmortemCommand:
         self._canvases = canvases
         self._responder = access.incidents.responder
 
-    async def answer(self, ask: Ask) -> Reply:
-        """Show, open or export the document of this channel's incident or the one named; raises `Hint`."""
+    async def answer(self, ask: Interaction) -> Reply:
+        """Show, open or export the document of the channel's incident or a named one; raises `UsageError`."""
         words = split(ask.text)
         if words and words[0].casefold() == "export":
             view = await self._meant(ask, words[1:], "/postmortem export ID")
@@ -89,7 +89,7 @@ class PostmortemCommand:
             return await self.close(view.incident.id, ask.user)
         return await self.show(await self._meant(ask, words, "/postmortem ID"))
 
-    async def show(self, view: View) -> Reply:
+    async def show(self, view: IncidentSnapshot) -> Reply:
         """Show the document with the buttons to write it; ask first whether there is to be one."""
         incident = view.incident
         if incident.postmortem_at is None:
@@ -116,12 +116,12 @@ class PostmortemCommand:
         return say(text, seen_by_channel=True)
 
     async def close(self, id_: int, by: str) -> Reply:
-        """Close the document: it is kept, and the incident's channels are archived. Raises `Hint`."""
+        """Close the document: it is kept, and the incident's channels are archived. Raises `UsageError`."""
         try:
             closed = await self._access.incidents.closing.close(id_, by=by)
-        except NotClosable as error:
+        except NotClosableError as error:
             next_step = code(_TOWARDS[error.obstacle].format(id=id_))
-            raise Hint(markup("Not closed: {}. Next: {}.", str(error), next_step)) from error
+            raise UsageError(markup("Not closed: {}. Next: {}.", str(error), next_step)) from error
         if closed.tried_again:
             return say(Markup("It is closed already. Archiving its channels is tried again."))
         if not closed.is_new:
@@ -132,61 +132,61 @@ class PostmortemCommand:
         text = "The postmortem of incident {} is closed. Its channels are archived in a moment.{}"
         return say(markup(text, id_, left))
 
-    async def write(self, id_: int, part: Part, text: str, by: str) -> Reply:
+    async def write(self, id_: int, part: PostmortemPart, text: str, by: str) -> Reply:
         """Write a part of the document."""
         with telling():
             await self._responder.write_part(id_, part, text, by=by, now=self._access.clock.now())
         return say(markup("{} is written down. The document shows it.", bold(HEADINGS[part])))
 
-    async def classify(self, id_: int, cause: Cause, by: str) -> Reply:
+    async def classify(self, id_: int, cause: CauseClass, by: str) -> Reply:
         """Say what class of cause it had."""
         with telling():
             await self._responder.classify(id_, cause, by=by, now=self._access.clock.now())
         return say(markup("Cause: {}. The document says what work this points to.", bold(cause.value)))
 
-    async def correct(self, id_: int, change: Change, by: str) -> Reply:
+    async def correct(self, id_: int, change: IncidentChange, by: str) -> Reply:
         """Correct when it began and ended."""
         with telling():
             await self._responder.change(id_, change, by=by, now=self._access.clock.now())
         return say(Markup("The times are corrected, and the cost with them."))
 
-    async def export(self, view: View, user: str) -> Reply:
+    async def export(self, view: IncidentSnapshot, user: str) -> Reply:
         """Hand the document to a person as Markdown: as a file, or in a message where Slack takes none."""
         document = await self._named(view)
         text, name = document.markdown(), document.file_name
         try:
             await self._files.send(user, name, text, f"Postmortem of incident {view.incident.id}")
-        except SlackFault as fault:
+        except SlackError as fault:
             log.warning("file_not_sent", error=fault.error)
             return _as_message(view, text, fault.error)
         return say(markup("{} is in your direct messages with Governor.", code(name)))
 
-    async def draw(self, view: View) -> Reply:
+    async def draw(self, view: IncidentSnapshot) -> Reply:
         """Put the document as it stands into the canvas of the postmortem's channel, if Slack has one."""
-        channel_id = view.channel_id(RoomKind.POSTMORTEM)
+        channel_id = view.channel_id(ChannelKind.POSTMORTEM)
         if channel_id is None:
-            raise Hint(markup("It has no channel yet. Next: {}.", code("/postmortem open")))
+            raise UsageError(markup("It has no channel yet. Next: {}.", code("/postmortem open")))
         text = (await self._named(view)).markdown()
         title = f"Postmortem: {view.incident.title}"
         try:
             await self._canvases.write(channel_id, title, text)
-        except SlackFault as fault:
+        except SlackError as fault:
             log.info("canvas_not_written", error=fault.error)
             export = code(f"/postmortem export {view.incident.id}")
             return say(markup("Slack takes no canvas here ({}). Next: {}.", code(fault.error), export))
         return say(markup("The canvas of <#{}> shows the document as it stands.", Markup(local(channel_id))))
 
-    async def _named(self, view: View) -> Postmortem:
+    async def _named(self, view: IncidentSnapshot) -> Postmortem:
         document = view.postmortem
         return replace(document, names=await self._access.people.names(document.people))
 
-    async def _meant(self, ask: Ask, words: list[str], form: str) -> View:
+    async def _meant(self, ask: Interaction, words: list[str], form: str) -> IncidentSnapshot:
         if len(words) > 1:
-            raise Hint(markup("One incident at a time: {}.", code(form)))
+            raise UsageError(markup("One incident at a time: {}.", code(form)))
         return await self._access.meant(ask, words[0] if words else "", form=form)
 
 
-def _as_message(view: View, text: str, error: str) -> Reply:
+def _as_message(view: IncidentSnapshot, text: str, error: str) -> Reply:
     where = f"/api/v1/incidents/{view.incident.id}/postmortem.md"
     first = markup(
         "Slack takes no file from Governor ({}), so here it is. All of it: {}.",
@@ -197,6 +197,6 @@ def _as_message(view: View, text: str, error: str) -> Reply:
     return Reply(first, (section(first), section(Markup(f"```\n{shown}\n```"))))
 
 
-def _where(view: View) -> Markup:
-    channel_id = view.channel_id(RoomKind.POSTMORTEM)
+def _where(view: IncidentSnapshot) -> Markup:
+    channel_id = view.channel_id(ChannelKind.POSTMORTEM)
     return Markup(f", in <#{local(channel_id)}>") if channel_id else NOTHING

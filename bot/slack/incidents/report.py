@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from bot.formatting import duration, listed, percent, share
-from bot.incidents.report import LATE_WORK, WORK, Charged, Report, Share, Taken
+from bot.incidents.report import LATE_WORK, WORK, CauseShare, ChargedIncident, DurationSummary, IncidentReport
 from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, context, cut, header, join, markup, section
-from bot.slack.interactions import Question, Reply
+from bot.slack.interactions import Query, Reply
 from bot.store.outbox import Block
 
 _MOST_COSTLIEST = 3
@@ -14,7 +14,7 @@ _LONGEST_TITLE = 100
 _BAR = 10
 
 
-def report_reply(report: Report, question: Question, *, private: int = 0) -> Reply:
+def report_reply(report: IncidentReport, question: Query, *, private: int = 0) -> Reply:
     """Show a report; one that counts `private` incidents is for its reader alone."""
     length = duration(report.until - report.since)
     of = markup(" of {}", bold(report.service)) if report.service else NOTHING
@@ -39,7 +39,7 @@ def report_reply(report: Report, question: Question, *, private: int = 0) -> Rep
     return Reply(text, tuple(body), shareable=None if private else question)
 
 
-def _first(report: Report) -> Markup:
+def _first(report: IncidentReport) -> Markup:
     """Say in a line where the budget went and what to work on first."""
     if report.spent <= 0:
         return Markup("None of them spent a budget that is known.")
@@ -57,16 +57,16 @@ def _budgets(spent: float) -> str:
     return f"{percent(spent)} of an error budget" if spent < 1 else f"{spent:,.1f} error budgets"
 
 
-def _named(costliest: Sequence[Charged]) -> str:
+def _named(costliest: Sequence[ChargedIncident]) -> str:
     return f"incident {costliest[0].incident.id}" if len(costliest) == 1 else f"{len(costliest)} incidents"
 
 
-def _severities(report: Report) -> Markup:
+def _severities(report: IncidentReport) -> Markup:
     counted = listed([f"{count} {severity}" for severity, count in report.severities.items()])
     return join(" · ", [counted, f"{report.is_open} not resolved yet" if report.is_open else ""])
 
 
-def _times(report: Report) -> list[Markup]:
+def _times(report: IncidentReport) -> list[Markup]:
     known = (("detect", report.detect), ("acknowledge", report.acknowledge), ("restore", report.restore))
     return [
         markup("{} {}", bold(f"Time to {what}:"), _taken(taken) if taken else "not known of any")
@@ -74,27 +74,27 @@ def _times(report: Report) -> list[Markup]:
     ]
 
 
-def _taken(taken: Taken) -> str:
+def _taken(taken: DurationSummary) -> str:
     if taken.count == 1:
         return f"{duration(taken.median)}, of 1 incident"
     worst = f"{duration(taken.worst)} at worst (incident {taken.worst_id})"
     return f"{duration(taken.median)} median, {worst}, of {_count(taken.count)}"
 
 
-def _where(report: Report) -> list[Markup]:
+def _where(report: IncidentReport) -> list[Markup]:
     if report.spent <= 0:
         return []
     return [_share(one) for one in report.shares if one.spent > 0]
 
 
-def _late(report: Report) -> list[Markup]:
+def _late(report: IncidentReport) -> list[Markup]:
     if not report.is_found_late:
         return []
     part = share(round(report.unseen, 2))
     return [markup("{} {} was spent before anybody knew: {}", _bar(report.unseen), part, bold(LATE_WORK))]
 
 
-def _share(one: Share) -> Markup:
+def _share(one: CauseShare) -> Markup:
     part, numbers = share(round(one.share, 2)), _numbers(one.ids)
     if one.cause is None:
         return markup("{} {} not classified yet ({})", _bar(one.share), part, numbers)
@@ -106,7 +106,7 @@ def _bar(fraction: float) -> Markup:
     return code("█" * full + "░" * (_BAR - full))
 
 
-def _costly(one: Charged) -> Markup:
+def _costly(one: ChargedIncident) -> Markup:
     incident = one.incident
     cause = incident.cause.value if incident.cause else "not classified yet"
     title = cut(incident.title, _LONGEST_TITLE)
@@ -116,8 +116,8 @@ def _costly(one: Charged) -> Markup:
     )  # fmt: skip
 
 
-def _next(report: Report) -> Markup:
-    """Answer the one step that leads on: a report is worth what is classified."""
+def _next(report: IncidentReport) -> Markup:
+    """Return the one step that leads on: a report is worth what is classified."""
     if report.unclassified:
         order = [one.incident.id for one in report.costliest if one.incident.id in report.unclassified]
         first = next(iter(order), report.unclassified[0])
@@ -133,7 +133,7 @@ def _next(report: Report) -> Markup:
     return NOTHING
 
 
-def _small(report: Report, private: int) -> Markup:
+def _small(report: IncidentReport, private: int) -> Markup:
     weighed = "What incidents shared is counted once, for the one that began first."
     unknown = (
         f"What {_numbers(report.unweighed)} cost is not known any more or was never measured."

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.arguments import Hint, split
+from bot.slack.arguments import UsageError, split
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.operations import MOST_NOTE
 from bot.slack.webapi.errors import telling_faults
@@ -30,7 +30,7 @@ _TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reacted:
+class PinReaction:
     """Somebody put a pushpin on a message, or took one off."""
 
     user: str
@@ -38,7 +38,7 @@ class Reacted:
     ts: str
 
     @classmethod
-    def from_event(cls, event: Mapping[str, Any]) -> "Reacted | None":
+    def from_event(cls, event: Mapping[str, Any]) -> "PinReaction | None":
         """Read an event; None for other reactions and for what is no message."""
         item = event.get("item") or {}
         if event.get("reaction") != PUSHPIN or item.get("type") != "message":
@@ -51,21 +51,21 @@ class Reacted:
         return f"pin {self.channel} {self.ts}"
 
 
-class Pins:
+class TimelinePins:
     """Keeps timelines as the pushpins say; `client` reads the one message that was reacted to."""
 
     def __init__(self, access: IncidentAccess, client: AsyncWebClient) -> None:
         self._access = access
         self._client = client
 
-    async def follow(self, reacted: Reacted) -> None:
+    async def follow(self, reacted: PinReaction) -> None:
         """Put the message onto the timeline or take it off, as it bears a pushpin or not."""
         id_ = await self._access.here(reacted.channel)
         if id_ is None:
             return
         try:
             await self._access.permit_person(reacted.user)
-        except Hint:
+        except UsageError:
             log.info("pin_not_permitted", incident=id_, user=reacted.user)
             return
         message = await self._read(reacted)
@@ -76,15 +76,15 @@ class Pins:
         text, at = await self._words(message, reacted), min(_sent_at(reacted.ts), now)
         await responder.note(id_, text, by=reacted.user, now=now, at=at, mark=reacted.mark)
 
-    async def _read(self, reacted: Reacted) -> Mapping[str, Any] | None:
-        """Answer the message as it stands; None where it is gone. Replies in threads are found as well."""
+    async def _read(self, reacted: PinReaction) -> Mapping[str, Any] | None:
+        """Return the message as it stands; None where it is gone. Replies in threads are found as well."""
         async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
             answer = await self._client.conversations_replies(
                 channel=reacted.channel, ts=reacted.ts, oldest=reacted.ts, latest=reacted.ts, inclusive=True
             )
         return next((one for one in answer.get("messages") or () if one.get("ts") == reacted.ts), None)
 
-    async def _words(self, message: Mapping[str, Any], reacted: Reacted) -> str:
+    async def _words(self, message: Mapping[str, Any], reacted: PinReaction) -> str:
         text = " ".join(split(str(message.get("text") or ""))) or "a message without text"
         author = str(message.get("user") or "")
         if author and author != reacted.user:

@@ -32,8 +32,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.logs import hide
 from bot.slack.manifest import bot_scopes
 from bot.slack.oauth.pages import HEADERS, install_page, installed_page, refused_page
-from bot.slack.webapi.errors import SlackFault, fault_of, telling_faults
-from bot.store.encryption import Seal, Unreadable
+from bot.slack.webapi.errors import SlackError, fault_of, telling_faults
+from bot.store.encryption import TokenCipher, UndecryptableError
 from bot.store.installations import Installation, Installations
 
 log = structlog.get_logger(__name__)
@@ -45,7 +45,7 @@ _STATE: Final = "state "
 _MOST_TEAM: Final = 40
 
 
-class Refused(Exception):
+class InstallationRefusedError(Exception):
     """There is no installation; `reason` is Slack's word or ours."""
 
     def __init__(self, reason: str) -> None:
@@ -54,7 +54,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class OAuthCredentials:
     """Which app workspaces install. `redirect_url` may be None: Slack then takes the app's first one."""
 
     client_id: str
@@ -74,21 +74,21 @@ class Credentials:
 class SignedStates(AsyncOAuthStateStore):
     """States that carry their own proof: asking for one writes nothing, a used one is written down."""
 
-    def __init__(self, seal: Seal, installations: Installations, now: Callable[[], datetime]) -> None:
+    def __init__(self, seal: TokenCipher, installations: Installations, now: Callable[[], datetime]) -> None:
         self._seal = seal
         self._installations = installations
         self._now = now
 
     async def async_issue(self, *_args: Any, **_kwargs: Any) -> str:
-        """Answer a new state."""
+        """Return a new state."""
         return self._seal.stamp(f"{_STATE}{secrets.token_hex(16)}", self._now())
 
     async def async_consume(self, state: str) -> bool:
-        """Answer whether the state is ours, not too old, and used for the first time."""
+        """Return whether the state is ours, not too old, and used for the first time."""
         now = self._now()
         try:
             opened = self._seal.open_stamped(state, now, STATE_LIFE)
-        except Unreadable:
+        except UndecryptableError:
             return False
         # What else lies sealed is no state.
         return opened.startswith(_STATE) and await self._installations.use_state(state, now + STATE_LIFE)
@@ -131,11 +131,11 @@ class InstallFlow(AsyncOAuthFlow):
 
     def __init__(
         self,
-        credentials: Credentials,
+        credentials: OAuthCredentials,
         client: AsyncWebClient,
         *,
         installations: Installations,
-        seal: Seal,
+        seal: TokenCipher,
         now: Callable[[], datetime],
         on_installed: Callable[[str], None],
     ) -> None:
@@ -163,18 +163,18 @@ class InstallFlow(AsyncOAuthFlow):
         super().__init__(client=client, logger=silent, settings=settings)
 
     async def build_install_page_html(self, url: str, request: AsyncBoltRequest) -> str:
-        """Answer our page in place of Bolt's."""
+        """Return our page in place of Bolt's."""
         del request
         return install_page(url)
 
     async def build_authorize_url(self, state: str, request: AsyncBoltRequest) -> str:
-        """Answer where the button leads; Slack asks for the workspace itself."""
+        """Return where the button leads; Slack asks for the workspace itself."""
         del request
         url: str = self.settings.authorize_url_generator.generate(state=state)
         return url
 
     async def run_installation(self, code: str) -> BoltInstallation:
-        """Exchange the code for a token; raises `Refused`."""
+        """Exchange the code for a token; raises `InstallationRefusedError`."""
         try:
             async with telling_faults():
                 redirect = self._credentials.redirect_url
@@ -186,10 +186,10 @@ class InstallFlow(AsyncOAuthFlow):
                 hide(filter(None, (token, answer.get("refresh_token"))))
                 if answer.get("is_enterprise_install") or not team.get("id"):
                     await self.client.auth_revoke(token=token)
-                    raise Refused("org_wide")
+                    raise InstallationRefusedError("org_wide")
                 who = await self.client.auth_test(token=token)
-        except SlackFault as fault:
-            raise Refused("unreachable" if fault.retryable else fault.error) from fault
+        except SlackError as fault:
+            raise InstallationRefusedError("unreachable" if fault.retryable else fault.error) from fault
         lasts_s = answer.get("expires_in")
         return BoltInstallation(
             app_id=answer.get("app_id"),
@@ -210,7 +210,7 @@ class InstallFlow(AsyncOAuthFlow):
         """Take whom Slack sends back; answers a page whatever happens."""
         try:
             return await self.handle_callback(request)
-        except Refused as refused:
+        except InstallationRefusedError as refused:
             reason = refused.reason
         except (SlackApiError, aiohttp.ClientError, TimeoutError) as error:
             reason = fault_of(error).error
@@ -263,7 +263,7 @@ def _refusal(reason: str) -> BoltResponse:
 
 
 def _to_aiohttp(response: BoltResponse) -> web.Response:
-    """Answer Bolt's response; its own adapter loses SameSite and all but the first cookie's name."""
+    """Return Bolt's response; its own adapter loses SameSite and all but the first cookie's name."""
     answer = web.Response(status=response.status, text=response.body)
     for name, values in response.headers.items():
         for value in values:

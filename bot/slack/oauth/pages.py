@@ -53,7 +53,7 @@ REASONS = {
 
 
 def install_page(url: str) -> str:
-    """Answer the page with the button that leads to Slack."""
+    """Return the page with the button that leads to Slack."""
     text = (
         "Error budgets that decide when to ship. Slack asks which workspace it is for, and names its rights."
     )
@@ -61,7 +61,7 @@ def install_page(url: str) -> str:
 
 
 def installed_page(team_name: str, app_id: str | None, team_id: str) -> str:
-    """Answer the page that says that it worked."""
+    """Return the page that says that it worked."""
     text = (
         f"{NAME} is installed in {team_name}. Next: name the workspace in a policy document "
         f"(team: {team_id}), and type /governor help in Slack."
@@ -72,7 +72,7 @@ def installed_page(team_name: str, app_id: str | None, team_id: str) -> str:
 
 
 def refused_page(reason: str, install_path: str) -> str:
-    """Answer the page that says why it did not work."""
+    """Return the page that says why it did not work."""
     return _page("Not installed", REASONS.get(reason, _OTHERWISE), install_path, _AGAIN)
 
 

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.oauth.flow import Credentials
-from bot.slack.webapi.errors import SlackFault, telling_faults
+from bot.slack.oauth.flow import OAuthCredentials
+from bot.slack.webapi.errors import SlackError, telling_faults
 from bot.store.installations import Installation, Installations
 
 log = structlog.get_logger(__name__)
@@ -19,12 +19,12 @@ AHEAD = timedelta(hours=2)
 """How long before its end a token is exchanged; Slack gives one twelve hours."""
 
 
-class Rotation:
+class TokenRotation:
     """Exchanges tokens. One replica at a time calls `turn`: a refresh token is good for one exchange."""
 
     def __init__(
         self,
-        credentials: Credentials,
+        credentials: OAuthCredentials,
         client: AsyncWebClient,
         installations: Installations,
         now: Callable[[], datetime],
@@ -41,7 +41,7 @@ class Rotation:
         for installation in await self._installations.expiring(AHEAD):
             try:
                 await self._exchange(installation)
-            except SlackFault as fault:
+            except SlackError as fault:
                 log.warning("token_not_renewed", team=installation.team_id, error=fault.error)
 
     async def _exchange(self, old: Installation) -> None:

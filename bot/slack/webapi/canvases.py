@@ -8,7 +8,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.webapi.errors import Refused, telling_faults
+from bot.slack.webapi.errors import SlackRefusedError, telling_faults
 from bot.store.addresses import local
 
 _TIMEOUT_S = 10.0
@@ -30,7 +30,7 @@ class SlackCanvases:
                 await self._client.conversations_canvases_create(
                     channel_id=channel_id, document_content=content, title=title
                 )
-        except Refused as fault:
+        except SlackRefusedError as fault:
             if fault.error != _THERE_ALREADY:
                 raise
             await self._rewrite(channel_id, content)
@@ -41,6 +41,6 @@ class SlackCanvases:
             properties = answer["channel"].get("properties") or {}
             canvas_id = (properties.get("canvas") or {}).get("file_id")
             if not canvas_id:
-                raise Refused("canvas_not_found")
+                raise SlackRefusedError("canvas_not_found")
             change = {"operation": "replace", "document_content": content}
             await self._client.canvases_edit(canvas_id=canvas_id, changes=[change])

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.webapi.errors import Refused, SlackFault, telling_faults
+from bot.slack.webapi.errors import SlackError, SlackRefusedError, telling_faults
 
 log = structlog.get_logger(__name__)
 
@@ -18,8 +18,8 @@ _PAGE = 999
 _TIMEOUT_S = 20.0
 
 
-class Channels:
-    """The workspace's channels, remembered. All methods raise `SlackFault`."""
+class ChannelDirectory:
+    """The workspace's channels, remembered. All methods raise `SlackError`."""
 
     def __init__(self, client: AsyncWebClient) -> None:
         self._client = client
@@ -31,7 +31,7 @@ class Channels:
         self._finished = 0
 
     async def resolve(self, address: str) -> str:
-        """Answer the id of `#name`, of a person's (`U…`) direct messages, or the id itself.
+        """Return the id of `#name`, of a person's (`U…`) direct messages, or the id itself.
 
         A name once found keeps its id, whatever the channel is called later. An unknown one makes the
         list be read anew and is refused with `channel_not_found` if it is not there: the list has all
@@ -42,7 +42,7 @@ class Channels:
             if name not in self._ids:
                 await self._read()
             if name not in self._ids:
-                raise Refused("channel_not_found")
+                raise SlackRefusedError("channel_not_found")
             return self._ids[name]
         if address.startswith(("U", "W")):
             return await self._direct_with(address)
@@ -54,22 +54,22 @@ class Channels:
             self._ids.setdefault(address.removeprefix("#"), channel_id)
 
     async def has_moved(self, address: str, channel_id: str) -> bool:
-        """Tell whether the name belongs to another channel by now, and follow it if so."""
+        """Return whether the name belongs to another channel by now, and follow it if so."""
         if not address.startswith("#"):
             return False
         self._ids.pop(address.removeprefix("#"), None)
         try:
             return await self.resolve(address) != channel_id
-        except Refused:
+        except SlackRefusedError:
             return False
 
     async def join(self, channel_id: str) -> bool:
-        """Join a public channel; answer whether the bot is in it now."""
+        """Join a public channel; return whether the bot is in it now."""
         try:
             async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
                 await self._client.conversations_join(channel=channel_id)
-        except SlackFault as fault:
-            if isinstance(fault, Refused) or fault.error == "missing_scope":
+        except SlackError as fault:
+            if isinstance(fault, SlackRefusedError) or fault.error == "missing_scope":
                 log.info("channel_not_joined", channel=channel_id, error=fault.error)
                 return False
             raise

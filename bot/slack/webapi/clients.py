@@ -16,7 +16,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.catalog.catalog import Workspace
 from bot.logs import hide
-from bot.slack.command_prefix import Naming
+from bot.slack.command_prefix import CommandPrefix
 from bot.store.installations import Installation, Installations
 
 ClientOf = Callable[[str | None], AsyncWebClient]
@@ -30,7 +30,7 @@ _TIMEOUT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedClient:
     installation: Installation | None
     until_s: float
 
@@ -50,16 +50,16 @@ class Clients:
         single_token: str | None,
         installations: Installations | None = None,
         workspace: Callable[[], Workspace] | None = None,
-        naming: Naming | None = None,
+        naming: CommandPrefix | None = None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._base_url = base_url
         self._session = session
         self._single_token = single_token
         self._installations = installations
-        self._naming = naming or Naming()
+        self._naming = naming or CommandPrefix()
         self._now_s = now_s
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _CachedClient] = {}
         self._clients: dict[str | None, AsyncWebClient] = {}
         self._workspace = workspace
         self._single_team: str | None = None
@@ -76,7 +76,7 @@ class Clients:
         return self._single_token is not None
 
     def of(self, team: str | None) -> AsyncWebClient:
-        """Answer the client of a workspace, of the main one for None. Always the same for the same one."""
+        """Return the client of a workspace, of the main one for None. Always the same for the same one."""
         if team not in self._clients:
             self._clients[team] = _TeamClient(
                 lambda: self._token(team),
@@ -88,11 +88,11 @@ class Clients:
         return self._clients[team]
 
     def bare(self) -> AsyncWebClient:
-        """Answer a client without a token, for calls that bring their own."""
+        """Return a client without a token, for calls that bring their own."""
         return AsyncWebClient(base_url=self._base_url, timeout=_TIMEOUT_S, session=self._session)
 
     async def installation(self, team: str) -> Installation | None:
-        """Answer the installation in a workspace as it was at most some seconds ago."""
+        """Return the installation in a workspace as it was at most some seconds ago."""
         if self._installations is None:
             return None
         kept = self._kept.get(team)
@@ -100,16 +100,16 @@ class Clients:
             found = await self._installations.find(team)
             if found is not None:
                 hide(filter(None, (found.bot_token, found.refresh_token)))
-            kept = self._kept[team] = _Kept(found, self._now_s() + KEEP_S)
+            kept = self._kept[team] = _CachedClient(found, self._now_s() + KEEP_S)
         return kept.installation
 
     def known(self, team: str | None) -> Installation | None:
-        """Answer what is remembered of an installation, without asking."""
+        """Return what is remembered of an installation, without asking."""
         kept = self._kept.get(team or "")
         return kept.installation if kept is not None else None
 
     async def teams(self) -> dict[str, str]:
-        """Answer the names of the workspaces in which the app is installed by its flow, by id."""
+        """Return the names of the workspaces in which the app is installed by its flow, by id."""
         until_s, found = self._teams
         if self._installations is not None and until_s < self._now_s():
             found = await self._installations.teams()
@@ -117,7 +117,7 @@ class Clients:
         return found
 
     async def main_team(self) -> str | None:
-        """Answer the main workspace's id, None where that cannot be told; raises `SlackApiError`.
+        """Return the main workspace's id, None where that cannot be told; raises `SlackApiError`.
 
         It is the single token's workspace, else the one that the main document names, else the only
         installation that no further document names.
@@ -134,7 +134,7 @@ class Clients:
         return left[0] if len(left) == 1 else None
 
     async def is_installed(self, team: str) -> bool:
-        """Tell whether the bot may act in a workspace: by an installation, or by the single token."""
+        """Return whether the bot may act in a workspace: by an installation, or by the single token."""
         if await self.installation(team) is not None:
             return True
         return self.has_single_token and team == await self.main_team()
@@ -156,7 +156,9 @@ class Clients:
 class _TeamClient(AsyncWebClient):
     """Asks for the token before each call, and calls commands what they are called there."""
 
-    def __init__(self, token: Callable[[], Awaitable[str | None]], naming: Naming, **options: Any) -> None:
+    def __init__(
+        self, token: Callable[[], Awaitable[str | None]], naming: CommandPrefix, **options: Any
+    ) -> None:
         super().__init__(**options)
         self._ask_token = token
         self._naming = naming

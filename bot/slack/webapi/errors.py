@@ -46,7 +46,7 @@ _PERHAPS_DONE = frozenset({"fatal_error", "internal_error", "service_unavailable
 _RETRY_AFTER_S = 10.0
 
 
-class SlackFault(Exception):
+class SlackError(Exception):
     """A call failed.
 
     `error` is Slack's error code or a word of ours, fit for a metric's label; `details` are Slack's own
@@ -61,17 +61,17 @@ class SlackFault(Exception):
         self.details = details
 
 
-class Refused(SlackFault):
+class SlackRefusedError(SlackError):
     """Slack says no."""
 
     retryable = False
 
 
-class NotPermitted(SlackFault):
+class NotPermittedError(SlackError):
     """The app may not do this until a person mends its installation."""
 
 
-class Throttled(SlackFault):
+class RateLimitedError(SlackError):
     """Too many calls: nothing was done, come back after `retry_after_s` seconds."""
 
     def __init__(self, error: str, retry_after_s: float) -> None:
@@ -79,52 +79,52 @@ class Throttled(SlackFault):
         self.retry_after_s = retry_after_s
 
 
-class Unavailable(SlackFault):
+class SlackUnavailableError(SlackError):
     """The call never took place."""
 
 
-class CutOff(SlackFault):
+class OutcomeUnknownError(SlackError):
     """The answer is missing or says nothing: the call may have been carried out."""
 
 
 @asynccontextmanager
 async def telling_faults() -> AsyncIterator[None]:
-    """Turn what the Slack client raises within the block into a `SlackFault`."""
+    """Turn what the Slack client raises within the block into a `SlackError`."""
     try:
         yield
     except (SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as cause:
         raise fault_of(cause) from cause
 
 
-def fault_of(cause: Exception) -> SlackFault:
-    """Answer what an exception of the Slack client means."""
-    if isinstance(cause, SlackFault):
+def fault_of(cause: Exception) -> SlackError:
+    """Return what an exception of the Slack client means."""
+    if isinstance(cause, SlackError):
         return cause
     if isinstance(cause, SlackApiError):
         return _fault_in_answer(cause.response)
     if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return Unavailable("not_connected")
-    return CutOff("timeout" if isinstance(cause, TimeoutError) else "connection_lost")
+        return SlackUnavailableError("not_connected")
+    return OutcomeUnknownError("timeout" if isinstance(cause, TimeoutError) else "connection_lost")
 
 
-def _fault_in_answer(response: object) -> SlackFault:
+def _fault_in_answer(response: object) -> SlackError:
     if not isinstance(response, AsyncSlackResponse):
-        return CutOff("unreadable_answer")
+        return OutcomeUnknownError("unreadable_answer")
     body = response.data if isinstance(response.data, Mapping) else {}
     error = str(body.get("error", ""))
     if response.status_code == 429 or error in _THROTTLED:
-        return Throttled(error or "ratelimited", _retry_after_s(response.headers))
+        return RateLimitedError(error or "ratelimited", _retry_after_s(response.headers))
     if response.status_code >= 500 or not error:
-        return CutOff(f"http_{response.status_code}")
+        return OutcomeUnknownError(f"http_{response.status_code}")
     return _fault_named(error)(error, _details(body))
 
 
-def _fault_named(error: str) -> type[SlackFault]:
+def _fault_named(error: str) -> type[SlackError]:
     if error in _PERHAPS_DONE:
-        return CutOff
+        return OutcomeUnknownError
     if error in _UNAVAILABLE:
-        return Unavailable
-    return NotPermitted if error in _PERMISSION else Refused
+        return SlackUnavailableError
+    return NotPermittedError if error in _PERMISSION else SlackRefusedError
 
 
 def _retry_after_s(headers: Mapping[str, Any]) -> float:

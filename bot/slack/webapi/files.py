@@ -8,7 +8,7 @@ import asyncio
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.webapi.errors import CutOff, Refused, telling_faults
+from bot.slack.webapi.errors import OutcomeUnknownError, SlackRefusedError, telling_faults
 
 _TIMEOUT_S = 10.0
 _MOST_LOOKED_THROUGH = 100
@@ -28,7 +28,7 @@ class SlackFiles:
         await self.share(file_id, name, str(direct["channel"]["id"]), comment)
 
     async def upload(self, name: str, text: str) -> str:
-        """Upload a text file that nobody sees yet; answer its id. Raises `SlackFault`."""
+        """Upload a text file that nobody sees yet; return its id. Raises `SlackFault`."""
         content = text.encode()
         async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
             place = await self._client.files_getUploadURLExternal(filename=name, length=len(content))
@@ -43,7 +43,7 @@ class SlackFiles:
             )
 
     async def is_shared(self, file_id: str, channel_id: str) -> bool:
-        """Tell whether one of the channel's last messages shows the file; raises `SlackFault`."""
+        """Return whether one of the channel's last messages shows the file; raises `SlackFault`."""
         async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
             answer = await self._client.conversations_history(channel=channel_id, limit=_MOST_LOOKED_THROUGH)
         messages = answer.get("messages") or ()
@@ -52,9 +52,9 @@ class SlackFiles:
     async def _put(self, url: str, name: str, content: bytes) -> None:
         session = self._client.session
         if session is None:
-            raise CutOff("no_session")
+            raise OutcomeUnknownError("no_session")
         form = aiohttp.FormData()
         form.add_field("file", content, filename=name, content_type="text/markdown")
         async with session.post(url, data=form) as answer:
             if answer.status != 200:
-                raise Refused(f"http_{answer.status}")
+                raise SlackRefusedError(f"http_{answer.status}")

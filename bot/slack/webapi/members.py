@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.webapi.channels import Channels
+from bot.slack.webapi.channels import ChannelDirectory
 from bot.slack.webapi.errors import telling_faults
 
 KEEP_S = 300.0
@@ -26,7 +26,7 @@ class Members:
     def __init__(self, client: AsyncWebClient, now_s: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._now_s = now_s
-        self._addresses = Channels(client)
+        self._addresses = ChannelDirectory(client)
         self._asking_groups = asyncio.Lock()
         self._asking_channels = asyncio.Lock()
         self._groups: Mapping[str, frozenset[str]] = {}
@@ -34,7 +34,7 @@ class Members:
         self._channels: dict[str, tuple[float, frozenset[str]]] = {}
 
     async def has(self, entry: str, user: str) -> bool:
-        """Tell whether a person is in a user group (`@handle`) or a channel (`#name` or its id)."""
+        """Return whether a person is in a user group (`@handle`) or a channel (`#name` or its id)."""
         if entry.startswith("@"):
             return user in (await self._of_groups()).get(entry.removeprefix("@").casefold(), frozenset())
         return user in await self._of_channel(entry)
@@ -62,7 +62,7 @@ class Members:
 
 
 async def channel_members(client: AsyncWebClient, channel: str) -> frozenset[str]:
-    """Answer everybody in a channel, page by page; `channel` is an id. Raises what the client raises."""
+    """Return everybody in a channel, page by page; `channel` is an id. Raises what the client raises."""
     found: set[str] = set()
     cursor = ""
     while True:

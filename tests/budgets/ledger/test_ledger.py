@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.budgets.budget import Events
-from bot.budgets.ledger.ledger import Fault, Ledger, PushedEvent
+from bot.budgets.budget import EventCounts
+from bot.budgets.ledger.ledger import Ledger, PushedEvent, ReadFault
 from bot.budgets.ledger.state import LedgerState
 from bot.budgets.source import Bucket
 from bot.catalog.slo import Slo
@@ -30,21 +30,21 @@ def steady(span: Span, width: timedelta, *, bad: float, total: float) -> list[Bu
     return [Bucket(span.start + step * width, width, bad, total) for step in range(steps)]
 
 
-async def sums(ledger: Ledger, span: Span, of: Slo = READ, now: datetime = NOW) -> Events:
+async def sums(ledger: Ledger, span: Span, of: Slo = READ, now: datetime = NOW) -> EventCounts:
     return (await ledger.counts(of, [span], now))[0]
 
 
 async def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
     assert await ledger.state(READ) == LedgerState()
-    assert await sums(ledger, Span(NOW - DAY, NOW)) == Events(0, 0)
+    assert await sums(ledger, Span(NOW - DAY, NOW)) == EventCounts(0, 0)
 
 
 async def test_what_is_written_is_summed(ledger: Ledger) -> None:
     span = Span(NOW - HOUR, NOW)
     await ledger.write([(READ, minutes(span))], span, MINUTE, NOW)
-    assert await sums(ledger, span) == Events(60, 6_000)
-    assert await sums(ledger, Span(NOW - 7 * MINUTE, NOW)) == Events(7, 700)
-    assert await sums(ledger, Span(NOW - 30 * DAY, NOW)) == Events(60, 6_000)
+    assert await sums(ledger, span) == EventCounts(60, 6_000)
+    assert await sums(ledger, Span(NOW - 7 * MINUTE, NOW)) == EventCounts(7, 700)
+    assert await sums(ledger, Span(NOW - 30 * DAY, NOW)) == EventCounts(60, 6_000)
 
 
 async def test_a_second_writing_replaces_the_first_in_every_tier(ledger: Ledger) -> None:
@@ -54,14 +54,14 @@ async def test_a_second_writing_replaces_the_first_in_every_tier(ledger: Ledger)
     await ledger.write([(READ, minutes(late, bad=3, total=101))], late, MINUTE, NOW)
     await ledger.write([(READ, minutes(late, bad=3, total=101))], late, MINUTE, NOW)
     for reach in (HOUR, DAY, 30 * DAY):
-        assert await sums(ledger, Span(NOW - reach, NOW)) == Events(55 + 15, 5_500 + 505)
+        assert await sums(ledger, Span(NOW - reach, NOW)) == EventCounts(55 + 15, 5_500 + 505)
 
 
 async def test_a_bucket_that_is_no_longer_told_is_emptied(ledger: Ledger) -> None:
     span = Span(NOW - HOUR, NOW)
     await ledger.write([(READ, minutes(span))], span, MINUTE, NOW)
     await ledger.write([(READ, [])], span, MINUTE, NOW)
-    assert await sums(ledger, Span(NOW - 30 * DAY, NOW)) == Events(0, 0)
+    assert await sums(ledger, Span(NOW - 30 * DAY, NOW)) == EventCounts(0, 0)
 
 
 async def test_filled_grows_on_both_sides_and_begins_anew_after_a_hole(ledger: Ledger) -> None:
@@ -83,15 +83,15 @@ async def test_cutting_back_keeps_the_hours_before(ledger: Ledger) -> None:
     await ledger.cut_back(READ, NOW)
     state = await ledger.state(READ)
     assert (state.filled_from, state.filled_to) == (NOW - 10 * DAY, NOW - 4 * DAY)
-    assert await sums(ledger, Span(NOW - 30 * DAY, NOW + 30 * DAY)) == Events(6 * 24, 60 * 24)
+    assert await sums(ledger, Span(NOW - 30 * DAY, NOW + 30 * DAY)) == EventCounts(6 * 24, 60 * 24)
 
 
 async def test_buckets_below_a_minute_serve_short_windows(ledger: Ledger) -> None:
     await ledger.rebase(READ, 10, NOW)
     span = Span(NOW - HOUR, NOW)
     await ledger.write([(READ, steady(span, 10 * SECOND, bad=1, total=10))], span, 10 * SECOND, NOW)
-    assert await sums(ledger, Span(NOW - 30 * SECOND, NOW)) == Events(3, 30)
-    assert await sums(ledger, span) == Events(360, 3_600)
+    assert await sums(ledger, Span(NOW - 30 * SECOND, NOW)) == EventCounts(3, 30)
+    assert await sums(ledger, span) == EventCounts(360, 3_600)
 
 
 async def test_another_base_keeps_what_was_counted(ledger: Ledger) -> None:
@@ -102,7 +102,7 @@ async def test_another_base_keeps_what_was_counted(ledger: Ledger) -> None:
     await ledger.rebase(READ, 5, now)
     state = await ledger.state(READ)
     assert (state.base, state.base_from) == (5, NOW + MINUTE)
-    assert await sums(ledger, Span(NOW - HOUR, now), now=now) == Events(0, 3_630)
+    assert await sums(ledger, Span(NOW - HOUR, now), now=now) == EventCounts(0, 3_630)
     with pytest.raises(ValueError, match="keeps no buckets of 10 s"):
         await ledger.write([(READ, [])], span, 10 * SECOND, now)
 
@@ -116,13 +116,13 @@ async def test_an_old_edge_counts_by_its_share_until_it_is_refined(ledger: Ledge
     old = Span(NOW - 30 * DAY, NOW - 30 * DAY + HOUR)
     await ledger.write([(READ, [Bucket(old.start, HOUR, 60, 600)])], old, HOUR, NOW)
     second_half = Span(old.start + HOUR / 2, NOW)
-    assert await sums(ledger, second_half) == Events(30, 300)
+    assert await sums(ledger, second_half) == EventCounts(30, 300)
     burst = [Bucket(old.start + 40 * MINUTE, MINUTE, 60, 600)]
     await ledger.refine([(READ, burst)], old)
-    assert await sums(ledger, second_half) == Events(60, 600)
-    assert await sums(ledger, Span(old.start + 50 * MINUTE, NOW)) == Events(0, 0)
+    assert await sums(ledger, second_half) == EventCounts(60, 600)
+    assert await sums(ledger, Span(old.start + 50 * MINUTE, NOW)) == EventCounts(0, 0)
     await ledger.compact(NOW, 30 * DAY)
-    assert await sums(ledger, second_half) == Events(60, 600)
+    assert await sums(ledger, second_half) == EventCounts(60, 600)
 
 
 async def test_many_slos_are_summed_at_once(ledger: Ledger) -> None:
@@ -137,20 +137,20 @@ async def test_many_slos_are_summed_at_once(ledger: Ledger) -> None:
     found = await ledger.counts_of_many(asked, NOW)
     assert [events[0].bad for events in found] == [60 * number for number in range(20)]
     assert [len(events) for events in found] == [1, 2] * 10
-    assert found[7][1] == Events(7, 100)
+    assert found[7][1] == EventCounts(7, 100)
 
 
 async def test_the_same_slo_may_be_asked_twice(ledger: Ledger) -> None:
     span = Span(NOW - HOUR, NOW)
     await ledger.write([(READ, minutes(span))], span, MINUTE, NOW)
     found = await ledger.counts_of_many([(READ, [span]), (READ, [Span(NOW - MINUTE, NOW)])], NOW)
-    assert found == [[Events(60, 6_000)], [Events(1, 100)]]
+    assert found == [[EventCounts(60, 6_000)], [EventCounts(1, 100)]]
 
 
 async def test_failures_are_noted_and_cleared_by_the_next_reading(ledger: Ledger) -> None:
-    await ledger.note_failure([READ], Fault.REFUSED, "no such metric", NOW)
+    await ledger.note_failure([READ], ReadFault.REFUSED, "no such metric", NOW)
     state = await ledger.state(READ)
-    assert (state.fault, state.problem) == (Fault.REFUSED, "no such metric")
+    assert (state.fault, state.problem) == (ReadFault.REFUSED, "no such metric")
     await ledger.write([(READ, [])], Span(NOW - HOUR, NOW), HOUR, NOW)
     state = await ledger.state(READ)
     assert (state.fault, state.problem, state.read_at) == (None, None, NOW)
@@ -162,8 +162,8 @@ async def test_another_sli_begins_another_ledger_but_another_promise_does_not(le
     stricter = slo(sli=prometheus_sli(), objective=0.9999, window=RollingWindow(7 * DAY))
     other = slo(sli=prometheus_sli("other"))
     await ledger.enrol([stricter, other])
-    assert await sums(ledger, span, stricter) == Events(60, 6_000)
-    assert await sums(ledger, span, other) == Events(0, 0)
+    assert await sums(ledger, span, stricter) == EventCounts(60, 6_000)
+    assert await sums(ledger, span, other) == EventCounts(0, 0)
 
 
 async def test_history_adjoins_and_adds_up(ledger: Ledger) -> None:
@@ -182,7 +182,7 @@ async def test_compaction_keeps_the_sums(ledger: Ledger, database: Database) -> 
     await ledger.write([(READ, minutes(span))], span, MINUTE, NOW)
     before = await sums(ledger, Span(NOW - 30 * DAY, NOW))
     await ledger.compact(NOW, 30 * DAY)
-    assert await sums(ledger, Span(NOW - 30 * DAY, NOW)) == before == Events(2_880, 288_000)
+    assert await sums(ledger, Span(NOW - 30 * DAY, NOW)) == before == EventCounts(2_880, 288_000)
     async with database.reading() as connection:
         kept = await connection.exec_driver_sql("SELECT count(*) FROM buckets WHERE width = 60")
         assert 720 <= int(kept.scalar_one()) <= 780
@@ -195,7 +195,7 @@ async def test_a_clock_far_ahead_costs_no_history(ledger: Ledger) -> None:
     await ledger.compact(NOW + 3_650 * DAY, 30 * DAY)
     for reach in (MINUTE, HOUR, DAY, 30 * DAY):
         covered = min(reach, 2 * DAY) / MINUTE
-        assert await sums(ledger, Span(NOW - reach, NOW)) == Events(covered, 100 * covered)
+        assert await sums(ledger, Span(NOW - reach, NOW)) == EventCounts(covered, 100 * covered)
 
 
 async def test_ledgers_out_of_use_are_dropped_after_a_while(ledger: Ledger) -> None:
@@ -222,4 +222,4 @@ async def test_two_writers_at_once_lose_nothing(database: Database) -> None:
     )
     assert sum(answer.accepted for answer in answers) == 100
     assert sum(answer.duplicates for answer in answers) == 100
-    assert await sums(one, Span(NOW - HOUR, NOW), PUSHED) == Events(100, 1_000)
+    assert await sums(one, Span(NOW - HOUR, NOW), PUSHED) == EventCounts(100, 1_000)

@@ -28,7 +28,7 @@ class Application(Protocol):
     """An application that asks for a flag with a code default of true, the more dangerous one."""
 
     def those_on(self, flag: str, users: Iterable[str]) -> set[str]:
-        """Answer the users for whom the flag is on."""
+        """Return the users for whom the flag is on."""
         ...
 
 

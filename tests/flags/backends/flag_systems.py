@@ -206,7 +206,7 @@ async def documented_bench() -> AsyncIterator[Bench]:
 
 
 def documented_backend() -> Callable[..., FlagBackend]:
-    """Answer the function that the documentation's example opens its backend with."""
+    """Return the function that the documentation's example opens its backend with."""
     text = (DOCS / "flag-backends.md").read_text()
     *_, example = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     names: dict[str, Any] = {"__name__": "acme_flags"}

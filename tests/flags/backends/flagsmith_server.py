@@ -64,7 +64,7 @@ class FlagsmithServer:
             self._add_state(feature, override["id"], enabled=enabled)
 
     def add_segment(self, operator: str, value: str) -> int:
-        """Make a segment with one condition, and answer its number."""
+        """Make a segment with one condition, and return its number."""
         condition = {"id": next(self._ids), "operator": operator, "property": None, "value": value}
         rules = [{"type": "ALL", "rules": [{"type": "ANY", "rules": [], "conditions": [condition]}]}]
         id_ = next(self._ids)

@@ -119,7 +119,7 @@ class LaunchDarklyServer:
 
 
 def _carry_out(instruction: _Json, environment: _Json, ids: list[str]) -> str | None:
-    """Carry one instruction out; answer what is wrong with it."""
+    """Carry one instruction out; return what is wrong with it."""
     match instruction:
         case {"kind": "turnFlagOn"}:
             environment["on"] = True

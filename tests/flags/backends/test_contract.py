@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from bot.flags.backend import (
-    Applied,
-    Conflict,
-    EnvironmentNotFound,
-    FlagNotFound,
-    InvalidChange,
-    Unsupported,
+    AppliedChange,
+    EnvironmentNotFoundError,
+    FlagConflictError,
+    FlagNotFoundError,
+    InvalidChangeError,
+    UnsupportedError,
 )
 from bot.flags.change import FlagChange, Kill, Restore, SetExposure, TurnOff, TurnOn
 from bot.flags.flag import FlagState, Shape
@@ -23,7 +23,7 @@ USERS = [f"user-{number}" for number in range(10_000)]
 _SEEN_WITHIN_S = 2.0
 
 
-async def change(bench: Bench, wanted: FlagChange, flag: str = FLAG) -> Applied:
+async def change(bench: Bench, wanted: FlagChange, flag: str = FLAG) -> AppliedChange:
     now = await bench.backend.read(flag, ENVIRONMENT)
     return await bench.backend.apply(flag, ENVIRONMENT, wanted, version=now.version, note="U1: a test")
 
@@ -104,7 +104,7 @@ async def test_nothing_is_overwritten_when_somebody_else_was_faster(bench: Bench
     theirs = await read(bench)
     assert theirs.exposure == pytest.approx(0.5)
     for wanted in (plan.change, TurnOn(), TurnOff(), Kill(), Restore(plan.difference.before)):
-        with pytest.raises(Conflict) as refused:
+        with pytest.raises(FlagConflictError) as refused:
             await bench.backend.apply(FLAG, ENVIRONMENT, wanted, version=plan.version, note="U1")
         assert refused.value.found == theirs
     assert await read(bench) == theirs
@@ -113,7 +113,7 @@ async def test_nothing_is_overwritten_when_somebody_else_was_faster(bench: Bench
 async def test_a_plan_is_good_for_one_time(bench: Bench) -> None:
     plan = await bench.backend.plan(FLAG, ENVIRONMENT, SetExposure(0.05))
     await bench.backend.apply(FLAG, ENVIRONMENT, plan.change, version=plan.version, note="U1")
-    with pytest.raises(Conflict):
+    with pytest.raises(FlagConflictError):
         await bench.backend.apply(FLAG, ENVIRONMENT, plan.change, version=plan.version, note="U1")
 
 
@@ -126,28 +126,28 @@ async def test_of_two_who_apply_at_once_one_is_refused_or_both_agree(bench: Benc
         ),
         return_exceptions=True,
     )
-    assert all(isinstance(outcome, Applied | Conflict) for outcome in outcomes)
-    assert any(isinstance(outcome, Applied) for outcome in outcomes)
+    assert all(isinstance(outcome, AppliedChange | FlagConflictError) for outcome in outcomes)
+    assert any(isinstance(outcome, AppliedChange) for outcome in outcomes)
 
 
 async def test_an_unknown_flag_is_answered_with_similar_names(bench: Bench) -> None:
     for call in (bench.backend.read("new-chekout", ENVIRONMENT), change(bench, Kill(), "new-chekout")):
-        with pytest.raises(FlagNotFound) as refused:
+        with pytest.raises(FlagNotFoundError) as refused:
             await call
         assert refused.value.near[0] == FLAG
 
 
 async def test_an_unknown_environment_is_not_mistaken_for_an_unknown_flag(bench: Bench) -> None:
-    with pytest.raises(EnvironmentNotFound):
+    with pytest.raises(EnvironmentNotFoundError):
         await bench.backend.read(FLAG, "moon")
 
 
 @pytest.mark.parametrize("share", [2.5, -0.1, float("nan"), 1e-9])
 async def test_a_share_that_is_none_never_reaches_the_system(bench: Bench, share: float) -> None:
     before = await read(bench)
-    with pytest.raises(InvalidChange):
+    with pytest.raises(InvalidChangeError):
         await bench.backend.plan(FLAG, ENVIRONMENT, SetExposure(share))
-    with pytest.raises(InvalidChange):
+    with pytest.raises(InvalidChangeError):
         await change(bench, SetExposure(share))
     assert await read(bench) == before
 
@@ -157,7 +157,7 @@ async def test_rules_are_kept_through_off_kill_and_restore(bench: Bench) -> None
         return
     recorded = await read(bench, TARGETED)
     assert (recorded.enabled, recorded.shape) == (True, Shape.TARGETED)
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedError):
         await change(bench, SetExposure(0.25), TARGETED)
     for lowering in (TurnOff(), Kill()):
         plan = await bench.backend.plan(TARGETED, ENVIRONMENT, lowering)

@@ -13,12 +13,12 @@ import pytest
 from filelock import FileLock
 
 from bot.flags.backend import (
-    Applied,
-    BackendUnavailable,
-    Conflict,
-    EnvironmentNotFound,
-    Misconfigured,
-    Unsupported,
+    AppliedChange,
+    BackendUnavailableError,
+    EnvironmentNotFoundError,
+    FlagConflictError,
+    MisconfiguredError,
+    UnsupportedError,
 )
 from bot.flags.backends import flagd
 from bot.flags.backends.flagd import FlagdBackend
@@ -111,13 +111,13 @@ def test_users_without_a_key_see_on_only_when_everyone_does() -> None:
 def test_a_flag_of_several_values_can_be_killed_and_restored_but_not_guessed() -> None:
     killed = changed(COLOURS, Kill())
     assert state(killed).is_off
-    with pytest.raises(Unsupported, match="undo"):
+    with pytest.raises(UnsupportedError, match="undo"):
         changed(killed, TurnOn())
     assert changed(killed, Restore(state(COLOURS))) == COLOURS
 
 
 def test_without_a_value_that_means_off_nothing_can_be_killed() -> None:
-    with pytest.raises(Unsupported, match="no variant that means off"):
+    with pytest.raises(UnsupportedError, match="no variant that means off"):
         changed({"state": "ENABLED", "variants": {"a": 1, "b": 2}, "defaultVariant": "a"}, Kill())
 
 
@@ -132,7 +132,7 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-async def expose(file: Path, share: float) -> Applied:
+async def expose(file: Path, share: float) -> AppliedChange:
     one = backend(file)
     version = (await one.read("new-checkout", "production")).version
     return await one.apply("new-checkout", "production", SetExposure(share), version=version, note="U1")
@@ -192,13 +192,13 @@ async def test_another_flags_change_is_no_conflict(file: Path) -> None:
     search = await one.read("new-search", "production")
     await one.apply("new-search", "production", TurnOn(), version=search.version, note="U2")
     await one.apply("new-checkout", "production", planned.change, version=planned.version, note="U1")
-    with pytest.raises(Conflict):
+    with pytest.raises(FlagConflictError):
         await one.apply("new-search", "production", Kill(), version=search.version, note="U1")
 
 
 async def test_a_held_lock_is_waited_for_and_then_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flagd, "_LOCK_TIMEOUT_S", 0.05)
-    with FileLock(f"{file}.lock"), pytest.raises(BackendUnavailable, match="lock"):
+    with FileLock(f"{file}.lock"), pytest.raises(BackendUnavailableError, match="lock"):
         await expose(file, 0.25)
     await expose(file, 0.25)
 
@@ -206,18 +206,18 @@ async def test_a_held_lock_is_waited_for_and_then_told(file: Path, monkeypatch: 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"flags": []}', '{"flags": {"new-checkout": 1}}'])
 async def test_a_file_that_is_no_definition_is_left_alone(file: Path, text: str) -> None:
     file.write_text(text)
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(BackendUnavailableError):
         await expose(file, 0.25)
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(BackendUnavailableError):
         await backend(file).check()
     assert file.read_text() == text
 
 
 async def test_a_missing_file_is_unavailable_and_an_unnamed_environment_unknown(file: Path) -> None:
-    with pytest.raises(EnvironmentNotFound):
+    with pytest.raises(EnvironmentNotFoundError):
         await backend(file).read("new-checkout", "staging")
     file.unlink()
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(BackendUnavailableError):
         await backend(file).list("production")
 
 
@@ -225,7 +225,7 @@ async def test_a_missing_file_is_unavailable_and_an_unnamed_environment_unknown(
     "settings", [{}, {"file": "a.json", "files": {"x": "b.json"}}, {"file": "a.yaml"}, {"path": "a.json"}]
 )
 def test_wrong_settings_are_told(settings: dict[str, Any]) -> None:
-    with pytest.raises(Misconfigured):
+    with pytest.raises(MisconfiguredError):
         FlagdBackend(settings, ("production",))
-    with pytest.raises(Misconfigured, match="one for each environment"):
+    with pytest.raises(MisconfiguredError, match="one for each environment"):
         FlagdBackend({"file": "a.json"}, ("production", "staging"))

@@ -7,17 +7,17 @@ import aiohttp
 import pytest
 
 from bot.flags.backend import (
-    ApprovalRequired,
-    BackendUnavailable,
-    Conflict,
-    EnvironmentNotFound,
+    ApprovalRequiredError,
+    BackendOutcomeUnknownError,
+    BackendRateLimitedError,
+    BackendUnavailableError,
+    EnvironmentNotFoundError,
+    FlagConflictError,
     FlagError,
-    Forbidden,
-    InvalidChange,
-    Misconfigured,
-    OutcomeUnknown,
-    RateLimited,
-    Unsupported,
+    ForbiddenError,
+    InvalidChangeError,
+    MisconfiguredError,
+    UnsupportedError,
 )
 from bot.flags.backends.flagsmith import FlagsmithBackend
 from bot.flags.change import FlagChange, Kill, SetExposure, TurnOff, TurnOn
@@ -64,13 +64,13 @@ async def test_a_plain_flag_is_switched_and_has_no_percentage(setting: Setting) 
     assert backend.capabilities.finest_share is None
     assert (await setting.change(backend, TurnOn())).exposure == 1
     assert (await setting.change(backend, TurnOff())).is_off
-    with pytest.raises(Unsupported, match="name no percentage split segment for plain"):
+    with pytest.raises(UnsupportedError, match="name no percentage split segment for plain"):
         await backend.plan("plain", WHERE, SetExposure(0.25))
 
 
 async def test_a_flag_without_the_override_says_what_to_add(setting: Setting) -> None:
     segment = setting.server.add_segment("PERCENTAGE_SPLIT", "10")
-    with pytest.raises(Unsupported, match=f"no override for segment {segment}"):
+    with pytest.raises(UnsupportedError, match=f"no override for segment {segment}"):
         await setting.change(setting.backend(plain=segment), SetExposure(0.25))
 
 
@@ -129,7 +129,7 @@ async def test_a_change_writes_versions_only_where_there_are_some(setting: Setti
 
 async def test_an_environment_with_change_requests_is_not_written_to(setting: Setting) -> None:
     setting.server.environment["minimum_change_request_approvals"] = 1
-    with pytest.raises(ApprovalRequired) as refused:
+    with pytest.raises(ApprovalRequiredError) as refused:
         await setting.change(setting.backend(), TurnOn())
     assert str(refused.value.link).endswith("/change-requests")
     assert not any(one["enabled"] for one in setting.server.states)
@@ -138,13 +138,13 @@ async def test_an_environment_with_change_requests_is_not_written_to(setting: Se
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Fault(400, {"detail": "Environment must …"}), InvalidChange),
-        (Fault(401, {"detail": "Authentication credentials were not provided."}), Forbidden),
-        (Fault(403, {"detail": "You do not have permission."}), Forbidden),
-        (Fault(404, {"detail": "Not found."}), Conflict),
-        (Fault(429, {"detail": "Request was throttled."}, {"Retry-After": "20"}), RateLimited),
-        (Fault(500, "<h1>Server Error</h1>"), OutcomeUnknown),
-        (Fault(200, {}, after_writing=True, hang_up=True), OutcomeUnknown),
+        (Fault(400, {"detail": "Environment must …"}), InvalidChangeError),
+        (Fault(401, {"detail": "Authentication credentials were not provided."}), ForbiddenError),
+        (Fault(403, {"detail": "You do not have permission."}), ForbiddenError),
+        (Fault(404, {"detail": "Not found."}), FlagConflictError),
+        (Fault(429, {"detail": "Request was throttled."}, {"Retry-After": "20"}), BackendRateLimitedError),
+        (Fault(500, "<h1>Server Error</h1>"), BackendOutcomeUnknownError),
+        (Fault(200, {}, after_writing=True, hang_up=True), BackendOutcomeUnknownError),
     ],
 )
 async def test_each_refusal_of_a_change_is_told_apart(
@@ -160,11 +160,11 @@ async def test_each_refusal_of_a_change_is_told_apart(
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Fault(401, {}), Forbidden),
-        (Fault(403, {}), Forbidden),
-        (Fault(429, {}), RateLimited),
-        (Fault(500, ""), BackendUnavailable),
-        (Fault(200, {}, hang_up=True), BackendUnavailable),
+        (Fault(401, {}), ForbiddenError),
+        (Fault(403, {}), ForbiddenError),
+        (Fault(429, {}), BackendRateLimitedError),
+        (Fault(500, ""), BackendUnavailableError),
+        (Fault(200, {}, hang_up=True), BackendUnavailableError),
     ],
 )
 async def test_a_reading_that_fails_wrote_nothing(
@@ -178,13 +178,13 @@ async def test_a_reading_that_fails_wrote_nothing(
 async def test_faults_of_the_settings_are_called_that(setting: Setting) -> None:
     other = setting.server.add_segment("EQUAL", "staff")
     setting.server.add("tools", overrides={other: True})
-    with pytest.raises(Misconfigured, match="not one percentage split"):
+    with pytest.raises(MisconfiguredError, match="not one percentage split"):
         await setting.backend(tools=other).read("tools", WHERE)
-    with pytest.raises(Misconfigured):
+    with pytest.raises(MisconfiguredError):
         await setting.backend(plain=4711).read("plain", WHERE)
-    with pytest.raises(EnvironmentNotFound):
+    with pytest.raises(EnvironmentNotFoundError):
         await setting.backend(key="wrong").check()
-    with pytest.raises(Forbidden):
+    with pytest.raises(ForbiddenError):
         await setting.backend(token="wrong").check()
-    with pytest.raises(Misconfigured, match=r"environments: field required; tokn: extra inputs"):
+    with pytest.raises(MisconfiguredError, match=r"environments: field required; tokn: extra inputs"):
         FlagsmithBackend({"tokn": "x", "token": "x"}, setting.session)

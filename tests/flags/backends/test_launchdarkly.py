@@ -10,17 +10,17 @@ import aiohttp
 import pytest
 
 from bot.flags.backend import (
-    ApprovalRequired,
-    BackendUnavailable,
-    Conflict,
+    ApprovalRequiredError,
+    BackendOutcomeUnknownError,
+    BackendRateLimitedError,
+    BackendUnavailableError,
+    FlagConflictError,
     FlagError,
-    FlagNotFound,
-    Forbidden,
-    InvalidChange,
-    Misconfigured,
-    OutcomeUnknown,
-    RateLimited,
-    Unsupported,
+    FlagNotFoundError,
+    ForbiddenError,
+    InvalidChangeError,
+    MisconfiguredError,
+    UnsupportedError,
 )
 from bot.flags.backends import launchdarkly
 from bot.flags.backends.launchdarkly import LaunchDarklyBackend
@@ -79,18 +79,18 @@ async def test_a_plan_is_a_dry_run(setting: Setting) -> None:
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Fault(400, {"code": "invalid_request", "message": "no such variation"}), InvalidChange),
-        (Fault(401, {"code": "unauthorized", "message": "Invalid access token"}), Forbidden),
-        (Fault(403, {"code": "forbidden", "message": "Forbidden"}), Forbidden),
-        (Fault(404, {"code": "not_found", "message": "Unknown flag key"}), Conflict),
-        (Fault(405, {"code": "approval_required", "message": "Approval is required"}), ApprovalRequired),
-        (Fault(429, {"code": "rate_limited"}, {"Retry-After": "7"}), RateLimited),
-        (Fault(500, {"code": "internal", "message": "oops"}), OutcomeUnknown),
-        (Fault(503, "upstream"), OutcomeUnknown),
-        (Fault(200, "<html>"), OutcomeUnknown),
-        (Fault(200, {}, after_writing=True, hang_up=True), OutcomeUnknown),
-        (Fault(200, {}, after_writing=True, stall_s=3), OutcomeUnknown),
-        (Fault(302, "", {"Location": "https://elsewhere.example"}), BackendUnavailable),
+        (Fault(400, {"code": "invalid_request", "message": "no such variation"}), InvalidChangeError),
+        (Fault(401, {"code": "unauthorized", "message": "Invalid access token"}), ForbiddenError),
+        (Fault(403, {"code": "forbidden", "message": "Forbidden"}), ForbiddenError),
+        (Fault(404, {"code": "not_found", "message": "Unknown flag key"}), FlagConflictError),
+        (Fault(405, {"code": "approval_required", "message": "Approval is required"}), ApprovalRequiredError),
+        (Fault(429, {"code": "rate_limited"}, {"Retry-After": "7"}), BackendRateLimitedError),
+        (Fault(500, {"code": "internal", "message": "oops"}), BackendOutcomeUnknownError),
+        (Fault(503, "upstream"), BackendOutcomeUnknownError),
+        (Fault(200, "<html>"), BackendOutcomeUnknownError),
+        (Fault(200, {}, after_writing=True, hang_up=True), BackendOutcomeUnknownError),
+        (Fault(200, {}, after_writing=True, stall_s=3), BackendOutcomeUnknownError),
+        (Fault(302, "", {"Location": "https://elsewhere.example"}), BackendUnavailableError),
     ],
 )
 async def test_each_documented_refusal_of_a_change_is_told_apart(
@@ -106,13 +106,13 @@ async def test_each_documented_refusal_of_a_change_is_told_apart(
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Fault(401, {"message": "Invalid access token"}), Forbidden),
-        (Fault(403, {"message": "Forbidden"}), Forbidden),
-        (Fault(429, {}), RateLimited),
-        (Fault(500, {}), BackendUnavailable),
-        (Fault(504, ""), BackendUnavailable),
-        (Fault(200, {}, hang_up=True), BackendUnavailable),
-        (Fault(200, {}, stall_s=3), BackendUnavailable),
+        (Fault(401, {"message": "Invalid access token"}), ForbiddenError),
+        (Fault(403, {"message": "Forbidden"}), ForbiddenError),
+        (Fault(429, {}), BackendRateLimitedError),
+        (Fault(500, {}), BackendUnavailableError),
+        (Fault(504, ""), BackendUnavailableError),
+        (Fault(200, {}, hang_up=True), BackendUnavailableError),
+        (Fault(200, {}, stall_s=3), BackendUnavailableError),
     ],
 )
 async def test_a_reading_that_fails_wrote_nothing(
@@ -127,7 +127,7 @@ async def test_a_reading_that_fails_wrote_nothing(
 async def test_the_approval_error_leads_to_the_flag(setting: Setting) -> None:
     setting.server.is_approval_required = True
     for call in (setting.expose(), setting.backend.plan(FLAG, WHERE, TurnOn())):
-        with pytest.raises(ApprovalRequired) as refused:
+        with pytest.raises(ApprovalRequiredError) as refused:
             await call
         link = f"{setting.url}/projects/default/flags/{FLAG}/targeting?env=production"
         assert refused.value.link == link
@@ -141,7 +141,7 @@ async def test_two_requests_that_met_are_tried_again(setting: Setting) -> None:
 
 async def test_a_meeting_that_does_not_end_is_a_conflict(setting: Setting) -> None:
     setting.server.faults.add("PATCH", Fault(409, {"code": "conflict"}), times=4)
-    with pytest.raises(Conflict):
+    with pytest.raises(FlagConflictError):
         await setting.expose()
     assert (await setting.backend.read(FLAG, WHERE)).is_off
 
@@ -149,7 +149,7 @@ async def test_a_meeting_that_does_not_end_is_a_conflict(setting: Setting) -> No
 async def test_a_retry_does_not_overwrite_what_it_met(setting: Setting) -> None:
     version = (await setting.backend.read(FLAG, WHERE)).version
     setting.server.faults.add("PATCH", Fault(409, {"code": "conflict"}, after_writing=True))
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(FlagConflictError) as refused:
         await setting.backend.apply(FLAG, WHERE, SetExposure(0.25), version=version, note="U1")
     assert refused.value.found is not None
 
@@ -157,7 +157,7 @@ async def test_a_retry_does_not_overwrite_what_it_met(setting: Setting) -> None:
 async def test_the_rate_limits_reset_says_how_long_to_wait(setting: Setting) -> None:
     reset = str(int((time.time() + 30) * 1000))
     setting.server.faults.add("GET", Fault(429, {}, {"X-Ratelimit-Reset": reset}))
-    with pytest.raises(RateLimited) as refused:
+    with pytest.raises(BackendRateLimitedError) as refused:
         await setting.backend.read(FLAG, WHERE)
     assert timedelta(seconds=25) < refused.value.retry_after <= timedelta(seconds=30)
 
@@ -166,10 +166,10 @@ async def test_no_request_is_sent_once_none_remain(setting: Setting) -> None:
     reset = str(int((time.time() + 30) * 1000))
     headers = {"X-Ratelimit-Route-Remaining": "0", "X-Ratelimit-Reset": reset}
     setting.server.faults.add("GET", Fault(403, {}, headers))
-    with pytest.raises(Forbidden):
+    with pytest.raises(ForbiddenError):
         await setting.backend.check()
     sent = len(setting.server.faults.requests)
-    with pytest.raises(RateLimited):
+    with pytest.raises(BackendRateLimitedError):
         await setting.backend.check()
     assert len(setting.server.faults.requests) == sent
 
@@ -187,7 +187,7 @@ async def test_an_experiments_share_is_left_alone(setting: Setting) -> None:
     rollout = {"variations": [{"variation": 0, "weight": 100_000}], "experimentAllocation": {"type": "x"}}
     setting.server.change(FLAG, on=True, fallthrough={"rollout": rollout})
     assert (await setting.backend.read(FLAG, WHERE)).shape is Shape.OPAQUE
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedError):
         await setting.expose()
 
 
@@ -203,7 +203,7 @@ async def test_flags_of_other_kinds_are_only_switched(setting: Setting) -> None:
     setting.server.add("colour", values=("red", "blue"))
     colour = await setting.backend.read("colour", WHERE)
     assert colour.shape is Shape.MULTIVARIATE
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedError):
         await setting.backend.plan("colour", WHERE, SetExposure(0.5))
     await setting.backend.apply("colour", WHERE, TurnOn(), version=colour.version, note="U1")
 
@@ -212,7 +212,7 @@ async def test_changed_rules_are_not_restored_by_guess(setting: Setting) -> None
     setting.server.change(FLAG, on=True, rules=[{"_id": "r1"}])
     recorded = await setting.backend.read(FLAG, WHERE)
     setting.server.change(FLAG, rules=[{"_id": "r2"}])
-    with pytest.raises(Unsupported, match="restored in LaunchDarkly"):
+    with pytest.raises(UnsupportedError, match="restored in LaunchDarkly"):
         await setting.backend.plan(FLAG, WHERE, Restore(recorded))
 
 
@@ -225,9 +225,9 @@ async def test_more_flags_than_a_page_are_all_listed(setting: Setting) -> None:
 async def test_an_unknown_project_is_a_fault_of_the_settings(setting: Setting) -> None:
     other = setting.other(project="nope")
     for call in (other.check(), other.read(FLAG, WHERE), other.list(WHERE)):
-        with pytest.raises(Misconfigured, match="no project nope"):
+        with pytest.raises(MisconfiguredError, match="no project nope"):
             await call
-    with pytest.raises(Forbidden):
+    with pytest.raises(ForbiddenError):
         await setting.other(token="wrong").check()
 
 
@@ -236,11 +236,11 @@ async def test_environments_may_have_other_keys(setting: Setting) -> None:
     state = await named.read(FLAG, "staging")
     await named.apply(FLAG, "staging", TurnOn(), version=state.version, note="U1")
     assert setting.server.flags[FLAG]["environments"]["test"]["on"] is True
-    with pytest.raises(FlagNotFound):
+    with pytest.raises(FlagNotFoundError):
         await named.read("nope", "staging")
 
 
 async def test_a_server_that_is_not_there_is_unavailable(setting: Setting) -> None:
     gone = LaunchDarklyBackend({"url": "http://127.0.0.1:9", "token": "x"}, setting.session)
-    with pytest.raises(BackendUnavailable, match="cannot be reached"):
+    with pytest.raises(BackendUnavailableError, match="cannot be reached"):
         await gone.check()

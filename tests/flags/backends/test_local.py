@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.clock import SystemClock
-from bot.flags.backend import Applied, Conflict, FlagNotFound, Unsupported
+from bot.flags.backend import AppliedChange, FlagConflictError, FlagNotFoundError, UnsupportedError
 from bot.flags.backends.local import LocalBackend
 from bot.flags.change import Kill, SetExposure, TurnOn
 from bot.store.database import Database
@@ -64,7 +64,7 @@ async def test_a_flag_that_no_service_names_any_more_is_stale_and_still_served(d
     flag = local.served_flag("production", "new-search")
     assert flag is not None
     assert flag.enabled
-    with pytest.raises(FlagNotFound):
+    with pytest.raises(FlagNotFoundError):
         await backend(database, declared=("new-checkout",)).read("newsearch", "production")
 
 
@@ -98,7 +98,7 @@ async def test_a_restart_keeps_the_flags(tmp_path: Path) -> None:
 
 
 async def test_the_history_is_in_the_audit_log(database: Database) -> None:
-    with pytest.raises(Unsupported, match="audit log"):
+    with pytest.raises(UnsupportedError, match="audit log"):
         await backend(database).history("new-checkout", "production")
 
 
@@ -118,7 +118,7 @@ async def test_on_postgresql_one_of_many_writers_wins_each_version() -> None:
                     ),
                     return_exceptions=True,
                 )
-                won = [outcome for outcome in outcomes if isinstance(outcome, Applied)]
+                won = [outcome for outcome in outcomes if isinstance(outcome, AppliedChange)]
                 assert len(won) == 1
-                assert all(isinstance(outcome, Applied | Conflict) for outcome in outcomes)
+                assert all(isinstance(outcome, AppliedChange | FlagConflictError) for outcome in outcomes)
                 assert won[0].after == await backend(one).read("new-checkout", "production")

@@ -9,16 +9,16 @@ import pytest
 from aiohttp import web
 
 from bot.flags.backend import (
-    ApprovalRequired,
-    BackendUnavailable,
-    Conflict,
+    ApprovalRequiredError,
+    BackendOutcomeUnknownError,
+    BackendRateLimitedError,
+    BackendUnavailableError,
+    FlagConflictError,
     FlagError,
-    FlagNotFound,
-    Forbidden,
-    InvalidChange,
-    OutcomeUnknown,
-    RateLimited,
-    Unsupported,
+    FlagNotFoundError,
+    ForbiddenError,
+    InvalidChangeError,
+    UnsupportedError,
 )
 from bot.flags.backends.http_json import JsonApi
 from bot.flags.backends.unleash import UnleashBackend
@@ -92,7 +92,7 @@ async def test_a_rollout_that_is_no_percentage_is_not_believed(setting: Setting,
     await setting.add_strategy(rollout)
     state = await setting.read()
     assert (state.shape, state.rollout) == (Shape.OPAQUE, None)
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedError):
         await setting.change(SetExposure(0.25))
 
 
@@ -102,7 +102,7 @@ async def test_strategies_that_are_or_ed_have_no_percentage(setting: Setting) ->
     await setting.server.call("POST", f"{HERE}/on")
     state = await setting.read()
     assert (state.shape, state.exposure) == (Shape.TARGETED, None)
-    with pytest.raises(Unsupported, match="overwrite its rules"):
+    with pytest.raises(UnsupportedError, match="overwrite its rules"):
         await setting.change(SetExposure(0.25))
 
 
@@ -135,7 +135,7 @@ async def test_somebody_faster_by_a_moment_is_not_overwritten(
         return await send(api, method, path, body, **more)
 
     monkeypatch.setattr(JsonApi, "send", send_too_late)
-    with pytest.raises(Conflict):
+    with pytest.raises(FlagConflictError):
         await setting.backend.apply(FLAG, WHERE, SetExposure(0.25), version=version, note="U1")
     assert (await setting.read()).exposure == 0.5
 
@@ -180,13 +180,13 @@ async def test_an_archived_flag_is_gone(setting: Setting) -> None:
     await setting.server.fresh_flag("old-flag")
     version = (await setting.backend.read("old-flag", WHERE)).version
     await setting.server.call("DELETE", "/projects/default/features/old-flag")
-    with pytest.raises(FlagNotFound):
+    with pytest.raises(FlagNotFoundError):
         await setting.backend.apply("old-flag", WHERE, Kill(), version=version, note="U1")
 
 
 async def test_a_wrong_token_is_forbidden(setting: Setting) -> None:
     other = UnleashBackend({"url": setting.server.url, "token": "*:*.wrong"}, setting.session)
-    with pytest.raises(Forbidden, match="does not accept the token"):
+    with pytest.raises(ForbiddenError, match="does not accept the token"):
         await other.check()
 
 
@@ -224,16 +224,19 @@ class Recorded:
     [
         (
             Fault(403, {"name": "PermissionError", "permissions": ["SKIP_CHANGE_REQUEST"]}),
-            ApprovalRequired,
+            ApprovalRequiredError,
         ),
-        (Fault(403, {"name": "PermissionError", "permissions": ["UPDATE_FEATURE_STRATEGY"]}), Forbidden),
-        (Fault(400, {"name": "BadDataError", "message": "no such strategy"}), InvalidChange),
-        (Fault(404, {"name": "NotFoundError", "message": "gone"}), Conflict),
-        (Fault(429, {}, {"Retry-After": "3"}), RateLimited),
-        (Fault(500, {"name": "UnknownError", "message": "Test operation failed\nname: …"}), Conflict),
-        (Fault(500, {"name": "UnknownError", "message": "oops"}), OutcomeUnknown),
-        (Fault(200, {}, after_writing=True, hang_up=True), OutcomeUnknown),
-        (Fault(503, ""), OutcomeUnknown),
+        (Fault(403, {"name": "PermissionError", "permissions": ["UPDATE_FEATURE_STRATEGY"]}), ForbiddenError),
+        (Fault(400, {"name": "BadDataError", "message": "no such strategy"}), InvalidChangeError),
+        (Fault(404, {"name": "NotFoundError", "message": "gone"}), FlagConflictError),
+        (Fault(429, {}, {"Retry-After": "3"}), BackendRateLimitedError),
+        (
+            Fault(500, {"name": "UnknownError", "message": "Test operation failed\nname: …"}),
+            FlagConflictError,
+        ),
+        (Fault(500, {"name": "UnknownError", "message": "oops"}), BackendOutcomeUnknownError),
+        (Fault(200, {}, after_writing=True, hang_up=True), BackendOutcomeUnknownError),
+        (Fault(503, ""), BackendOutcomeUnknownError),
     ],
 )
 async def test_each_refusal_is_told_apart(fault: Fault, error: type[FlagError]) -> None:
@@ -245,10 +248,10 @@ async def test_each_refusal_is_told_apart(fault: Fault, error: type[FlagError]) 
         with pytest.raises(error) as refused:
             await backend.apply(FLAG, WHERE, SetExposure(0.25), version=version, note="U1")
         assert type(refused.value) is error
-        if isinstance(refused.value, ApprovalRequired):
+        if isinstance(refused.value, ApprovalRequiredError):
             assert refused.value.link == f"{url}/projects/default/features/{FLAG}"
         recorded.faults.add("GET", Fault(500, {"message": "oops"}))
-        with pytest.raises(BackendUnavailable):
+        with pytest.raises(BackendUnavailableError):
             await backend.read(FLAG, WHERE)
 
 
@@ -258,7 +261,7 @@ async def test_a_list_fails_as_one_reading_does_and_leaves_out_what_is_gone() ->
         backend = UnleashBackend({"url": url, "token": "t"}, session)
         recorded.features += ["gone", "another"]
         assert [state.flag for state in await backend.list(WHERE)] == [FLAG]
-        for fault, error in ((Fault(403, {}), Forbidden), (Fault(500, {}), BackendUnavailable)):
+        for fault, error in ((Fault(403, {}), ForbiddenError), (Fault(500, {}), BackendUnavailableError)):
             recorded.faults.add("GET", fault)
             with pytest.raises(error):
                 await backend.list(WHERE)

@@ -32,12 +32,12 @@ class Faults:
         self.requests: list[tuple[str, str, Mapping[str, str]]] = []
 
     def add(self, method: str, fault: Fault, *, times: int = 1) -> None:
-        """Answer the next requests of this method with the fault."""
+        """Return the next requests of this method with the fault."""
         self._next += [(method, fault)] * times
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        """Answer with the fault that is due, if one is."""
+        """Return with the fault that is due, if one is."""
         self.requests.append((request.method, request.path_qs, dict(request.headers)))
         due = next((one for one in self._next if one[0] == request.method), None)
         if due is None:

@@ -6,10 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from bot.flags.backend import Applied, BackendUnavailable, Conflict, OutcomeUnknown
+from bot.flags.backend import (
+    AppliedChange,
+    BackendOutcomeUnknownError,
+    BackendUnavailableError,
+    FlagConflictError,
+)
 from bot.flags.backends.local import LocalBackend
 from bot.flags.change import FlagChange, SetExposure, TurnOff
-from bot.flags.change_request import AlreadyRequested, Live, Order, Unseen
+from bot.flags.change_request import (
+    ChangeApplied,
+    ChangeRequest,
+    DuplicateChangeError,
+    UnconfirmedChangeError,
+)
 from bot.flags.changes import executor as carrying_out
 from bot.flags.flag import FlagState
 from tests.support.slack_app import Office
@@ -30,18 +40,18 @@ class Unreliable:
 
     async def read(self, flag: str, environment: str) -> FlagState:
         if self.blind:
-            raise BackendUnavailable("the flag system does not answer")
+            raise BackendUnavailableError("the flag system does not answer")
         return await self.inner.read(flag, environment)
 
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
-    ) -> Applied:
+    ) -> AppliedChange:
         if self.cut == "before":
-            raise OutcomeUnknown("no answer")
+            raise BackendOutcomeUnknownError("no answer")
         done = await self.inner.apply(flag, environment, change, version=version, note=note)
         self.applied += 1
         if self.cut == "after":
-            raise OutcomeUnknown("no answer")
+            raise BackendOutcomeUnknownError("no answer")
         if self.cut == "crash":
             raise KeyboardInterrupt
         return done
@@ -64,9 +74,9 @@ def line(office: Office) -> Unreliable:
     return line
 
 
-def wanted(change: FlagChange | None = None, request: str = "1", version: str | None = None) -> Order:
+def wanted(change: FlagChange | None = None, request: str = "1", version: str | None = None) -> ChangeRequest:
     share = change or SetExposure(0.25)
-    return Order(FLAG, "staging", share, "U0DANA", "small steps", request, version=version)
+    return ChangeRequest(FLAG, "staging", share, "U0DANA", "small steps", request, version=version)
 
 
 async def settled(office: Office) -> None:
@@ -77,14 +87,14 @@ async def settled(office: Office) -> None:
 async def test_an_answer_that_never_came_is_read_back(office: Office, line: Unreliable) -> None:
     line.cut = "after"
     live = await office.flags.toggles.order(wanted())
-    assert isinstance(live, Live)
+    assert isinstance(live, ChangeApplied)
     assert await exposure(office, "staging") == 0.25
     assert len(await changes(office)) == 1
 
 
 async def test_an_increase_that_never_arrived_is_dropped_and_told(office: Office, line: Unreliable) -> None:
     line.cut = "before"
-    with pytest.raises(Unseen):
+    with pytest.raises(UnconfirmedChangeError):
         await office.flags.toggles.order(wanted())
     line.cut = None
     await settled(office)
@@ -97,7 +107,7 @@ async def test_an_increase_that_never_arrived_is_dropped_and_told(office: Office
 async def test_a_lowering_that_never_arrived_is_sent_again_once(office: Office, line: Unreliable) -> None:
     await office.flags.toggles.order(wanted())
     line.cut = "before"
-    with pytest.raises(Unseen):
+    with pytest.raises(UnconfirmedChangeError):
         await office.flags.toggles.order(wanted(TurnOff(), "2"))
     line.cut = None
     await settled(office)
@@ -125,7 +135,7 @@ async def test_a_crash_between_the_change_and_its_record_is_recorded_once(
 async def test_what_cannot_be_read_back_is_said_plainly(office: Office, line: Unreliable) -> None:
     line.blind = True
     live = await office.flags.toggles.order(wanted())
-    assert isinstance(live, Live)
+    assert isinstance(live, ChangeApplied)
     assert live.seen_after is None
     assert "sent, but not seen in the flag system yet" in (await told(office))[-1][2]
 
@@ -133,7 +143,7 @@ async def test_what_cannot_be_read_back_is_said_plainly(office: Office, line: Un
 async def test_somebody_between_plan_and_change_is_not_overwritten(office: Office, line: Unreliable) -> None:
     found = await line.inner.read(FLAG, "staging")
     await line.inner.apply(FLAG, "staging", SetExposure(0.5), version=found.version, note="theirs")
-    with pytest.raises(Conflict):
+    with pytest.raises(FlagConflictError):
         await office.flags.toggles.order(wanted(version=found.version))
     assert await exposure(office, "staging") == 0.5
     assert not await audited(office)
@@ -141,6 +151,6 @@ async def test_somebody_between_plan_and_change_is_not_overwritten(office: Offic
 
 async def test_the_same_request_is_carried_out_once(office: Office) -> None:
     await office.flags.toggles.order(wanted())
-    with pytest.raises(AlreadyRequested):
+    with pytest.raises(DuplicateChangeError):
         await office.flags.toggles.order(wanted(SetExposure(0.5)))
     assert await exposure(office, "staging") == 0.25

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from bot.freezes.hold import HoldKind
-from bot.incidents.incident import Change, Severity, Status
-from bot.incidents.ports import Channel
+from bot.incidents.incident import IncidentChange, Severity, Status
+from bot.incidents.ports import ChannelInfo
 from bot.incidents.workflow.channel_creation import is_ours
-from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.incidents.card import CARD, NOTICE
 from bot.store import audit
 from tests.support.incidents import Scene, room, staged
@@ -38,8 +38,8 @@ async def test_an_incident_gets_its_room(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("method", CALLS)
-@pytest.mark.parametrize("fault", [Fault.RATE_LIMITED, Fault.SERVER_ERROR, Fault.CUT])
-async def test_any_call_may_fail_once(scene: Scene, method: str, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [InjectedFault.RATE_LIMITED, InjectedFault.SERVER_ERROR, InjectedFault.CUT])
+async def test_any_call_may_fail_once(scene: Scene, method: str, fault: InjectedFault) -> None:
     scene.slack.faults.once(fault, method)
     await scene.opened(by="U0RILEY")
     scene.assert_one_complete_incident(people={*TEAMS, "U0RILEY"})
@@ -76,14 +76,14 @@ async def test_a_name_that_is_taken_is_left_alone(scene: Scene) -> None:
 async def test_an_old_channel_of_the_bots_own_is_not_adopted(scene: Scene) -> None:
     first = next(iter(_names(scene)))
     old = scene.slack.workspace.create_channel(first, "U0GOVERNOR")
-    scene.slack.faults.once(Fault.CUT, "conversations.create")
+    scene.slack.faults.once(InjectedFault.CUT, "conversations.create")
     await scene.opened()
     assert len(scene.channels()) == 2
     assert not scene.slack.messages(old.id)
 
 
 async def test_two_incidents_of_one_title_have_two_channels(scene: Scene) -> None:
-    scene.slack.faults.once(Fault.CUT, "conversations.create")
+    scene.slack.faults.once(InjectedFault.CUT, "conversations.create")
     one, two = await asyncio.gather(scene.opened("one"), scene.opened("two"))
     assert room(one) != room(two)
     assert len(scene.channels()) == 2
@@ -92,13 +92,13 @@ async def test_two_incidents_of_one_title_have_two_channels(scene: Scene) -> Non
 @pytest.mark.parametrize(
     ("found", "ours"),
     [
-        (Channel("C1", is_mine=True, purpose=""), True),
-        (Channel("C1", is_mine=True, purpose="governor-1 · Working on incident 1"), True),
-        (Channel("C1", is_mine=True, purpose="governor-2 · Working on incident 2"), False),
-        (Channel("C1", is_mine=False, purpose=""), False),
+        (ChannelInfo("C1", is_mine=True, purpose=""), True),
+        (ChannelInfo("C1", is_mine=True, purpose="governor-1 · Working on incident 1"), True),
+        (ChannelInfo("C1", is_mine=True, purpose="governor-2 · Working on incident 2"), False),
+        (ChannelInfo("C1", is_mine=False, purpose=""), False),
     ],
 )
-def test_only_what_the_bot_made_for_this_incident_is_ours(found: Channel, ours: bool) -> None:
+def test_only_what_the_bot_made_for_this_incident_is_ours(found: ChannelInfo, ours: bool) -> None:
     assert is_ours(found, "governor-1") is ours
 
 
@@ -114,12 +114,12 @@ async def test_the_same_key_is_the_same_incident(scene: Scene) -> None:
 async def test_a_workspace_that_forbids_channels_hears_of_the_incident_all_the_same(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.sandbox.fake_slack.errors import SlackError  # noqa: PLC0415
+    from bot.sandbox.fake_slack.errors import FakeSlackError  # noqa: PLC0415
 
     make = scene.slack.workspace.create_channel
 
     def refuse(*_: object, **__: object) -> None:
-        raise SlackError("restricted_action")
+        raise FakeSlackError("restricted_action")
 
     monkeypatch.setattr(scene.slack.workspace, "create_channel", refuse)
     opened = await scene.response.responder.open(scene.opening(), scene.clock.now())
@@ -167,7 +167,7 @@ async def test_severe_incidents_hold_their_services_until_mitigated(scene: Scene
         "checkout", HoldKind.INCIDENT, "sev2 incident: Checkout 500s",
     )  # fmt: skip
     await scene.response.responder.change(
-        view.incident.id, Change(status=Status.MITIGATED), by="U0SAM", now=scene.clock.now()
+        view.incident.id, IncidentChange(status=Status.MITIGATED), by="U0SAM", now=scene.clock.now()
     )
     await scene.complete(view.incident.id)
     assert await scene.freezer.holds(scene.clock.now()) == ()
@@ -177,17 +177,17 @@ async def test_severe_incidents_hold_their_services_until_mitigated(scene: Scene
 async def test_a_minor_incident_holds_nothing_until_it_is_severe(scene: Scene) -> None:
     view = await scene.opened(severity=Severity.SEV3)
     assert await scene.freezer.holds(scene.clock.now()) == ()
-    change = Change(severity=Severity.SEV1)
+    change = IncidentChange(severity=Severity.SEV1)
     await scene.response.responder.change(view.incident.id, change, by="U0SAM", now=scene.clock.now())
     await scene.complete(view.incident.id)
     assert len(await scene.freezer.holds(scene.clock.now())) == 1
 
 
 async def test_a_person_who_lifts_holds_leaves_the_incidents(scene: Scene) -> None:
-    from bot.freezes.hold_registry import NothingToLift  # noqa: PLC0415
+    from bot.freezes.hold_registry import NothingToLiftError  # noqa: PLC0415
 
     await scene.opened()
-    with pytest.raises(NothingToLift):
+    with pytest.raises(NothingToLiftError):
         await scene.freezer.lift(
             scene.policies.services["checkout"], by="U0SAM", reason="go", now=scene.clock.now()
         )
@@ -195,7 +195,7 @@ async def test_a_person_who_lifts_holds_leaves_the_incidents(scene: Scene) -> No
 
 async def test_the_card_follows_the_incident_in_place(scene: Scene) -> None:
     view = await scene.opened()
-    change = Change(status=Status.IDENTIFIED)
+    change = IncidentChange(status=Status.IDENTIFIED)
     await scene.response.responder.change(view.incident.id, change, by="U0SAM", now=scene.clock.now())
     (card,) = scene.told(room(view), CARD)
     await scene.slack.until(lambda: "identified" in card.text)

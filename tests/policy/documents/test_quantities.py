@@ -15,7 +15,7 @@ from bot.policy.documents.quantities import (
     parse_objective,
     parse_percentage,
 )
-from bot.policy.faults import Refused
+from bot.policy.faults import InvalidValueError
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_duration_is_numbers_with_units(text: str, seconds: float) -> None:
     ],
 )
 def test_anything_else_is_no_duration(value: object) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidValueError):
         parse_duration(value)
 
 
@@ -87,24 +87,24 @@ def test_a_percentage_loses_nothing_to_binary_fractions(percent: Decimal) -> Non
 
 @pytest.mark.parametrize("value", [True, None, "", "%", "many", "99,9", "9.", "nan", "inf", "1e3"])
 def test_anything_else_is_no_percentage(value: object) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidValueError):
         parse_percentage(value)
 
 
 @pytest.mark.parametrize("value", [100, "100%", 100.0, "100.000", 101, 0, "0%", -1, "-0.1%"])
 def test_an_objective_lies_strictly_between_0_and_100(value: object) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         parse_objective(value)
     assert "strictly between 0 and 100" in caught.value.allowed
 
 
 def test_an_objective_of_100_is_refused_for_the_budget_it_does_not_leave() -> None:
-    with pytest.raises(Refused, match="no error budget at all"):
+    with pytest.raises(InvalidValueError, match="no error budget at all"):
         parse_objective(100)
 
 
 def test_an_objective_written_as_a_fraction_is_not_taken_for_percent() -> None:
-    with pytest.raises(Refused, match="less than one percent"):
+    with pytest.raises(InvalidValueError, match="less than one percent"):
         parse_objective(0.999)
     assert parse_objective("0.999%") == 0.00999
 
@@ -155,7 +155,7 @@ def test_a_query_is_a_selector_or_holds_the_window(text: str) -> None:
     ],
 )
 def test_what_is_neither_is_refused_with_both_forms(text: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         check_query(text)
     assert "series selector" in caught.value.allowed
     assert "$window" in caught.value.allowed
@@ -165,19 +165,19 @@ def test_matchers_are_written_without_braces() -> None:
     assert check_match('service="checkout", code!~"5..",') == 'service="checkout", code!~"5.."'
     assert check_match("") == ""
     for text in ('{service="checkout"}', "service=checkout", 'a="b" c="d"'):
-        with pytest.raises(Refused):
+        with pytest.raises(InvalidValueError):
             check_match(text)
 
 
 def test_a_histogram_is_named_without_its_suffix() -> None:
     assert check_histogram("http_seconds") == "http_seconds"
     for text in ("http_seconds_bucket", "http seconds", 'http_seconds{a="b"}', ""):
-        with pytest.raises(Refused):
+        with pytest.raises(InvalidValueError):
             check_histogram(text)
 
 
 @given(st.text(alphabet="ab{}[]()\"'`\\,=~!$window \n"))
 def test_odd_queries_are_refused_or_taken_never_worse(text: str) -> None:
     for check in (check_query, check_match, check_histogram):
-        with suppress(Refused):
+        with suppress(InvalidValueError):
             assert check(text) in (text, text.strip(), text.strip().rstrip(",").rstrip())

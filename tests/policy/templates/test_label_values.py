@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from bot.policy.templates.label_values import (
     KEPT_WITHOUT_DOCUMENT,
     LONGEST,
-    Asked,
+    DiscoveryRequest,
     KnownValue,
-    Wanted,
+    LabelKey,
     differences,
     learn,
     orphaned,
@@ -19,7 +19,7 @@ from bot.policy.templates.label_values import (
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-WANTED = Wanted(Asked("shop", "service"), "prometheus", "up", keep_for=7 * DAY)
+WANTED = DiscoveryRequest(LabelKey("shop", "service"), "prometheus", "up", keep_for=7 * DAY)
 
 
 def values(known: tuple[KnownValue, ...]) -> list[str]:

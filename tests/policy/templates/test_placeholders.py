@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.policy.documents.fields import CHANNEL, FLAG, GROUP, REPOSITORY, SLUG
 from bot.policy.documents.promql_shapes import TEXT, check_query
-from bot.policy.faults import Refused
+from bot.policy.faults import InvalidValueError
 from bot.policy.templates.placeholders import Spelling, check, escaped, filled, spelled, spelling_at
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30) | st.sampled_from(
@@ -70,7 +70,7 @@ def test_a_value_is_spelled_as_its_place_allows_or_refused(
 ) -> None:
     try:
         result = filled(text, spelling, value)
-    except Refused:
+    except InvalidValueError:
         assert not re.search("[A-Za-z0-9]", value)
     else:
         assert re.fullmatch(pattern, result) or len(result) > 63
@@ -121,7 +121,7 @@ def test_what_looks_alike_is_no_placeholder() -> None:
 def test_misplaced_placeholders_are_refused(
     text: str, spelling: Spelling, label: str | None, words: str
 ) -> None:
-    with pytest.raises(Refused, match=re.escape(words)):
+    with pytest.raises(InvalidValueError, match=re.escape(words)):
         check(text, spelling, label)
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from bot.catalog.slo import CounterSli
 from bot.policy.loader import read
-from bot.policy.policy_set import Expanded, Policies
-from bot.policy.templates.label_values import Asked
+from bot.policy.policy_set import ExpandedCatalog, PolicySet
+from bot.policy.templates.label_values import LabelKey
 from tests.policy.conftest import SERVICE, WORKSPACE, Write, texts_of
 
 SHOP = """\
@@ -32,20 +32,20 @@ spec:
           total: http_requests_total{service="%{service}"}
           bad: sum(increase(http_requests_total{service="%{service}",code=~"5.."}[$window]))
 """
-ASKED = Asked("shop", "service")
+ASKED = LabelKey("shop", "service")
 
 
-def policies(write: Write, shop: str = SHOP, **others: str) -> Policies:
+def policies(write: Write, shop: str = SHOP, **others: str) -> PolicySet:
     return read(write(workspace=WORKSPACE, shop=shop, **others), {"NAME": "eu"})
 
 
-def made(write: Write, *values: str, shop: str = SHOP, **others: str) -> Expanded:
+def made(write: Write, *values: str, shop: str = SHOP, **others: str) -> ExpandedCatalog:
     loaded = policies(write, shop, **others)
     (wanted,) = loaded.wanted
     return loaded.expanded({wanted.asked: values})
 
 
-def faults(write: Write, expanded: Expanded) -> list[str]:
+def faults(write: Write, expanded: ExpandedCatalog) -> list[str]:
     folder = str(write())
     return [str(fault).removeprefix(f"{folder}/") for fault in expanded.faults]
 
@@ -198,14 +198,14 @@ def test_a_source_must_be_there_to_be_asked(write: Write) -> None:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Policies:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> PolicySet:
     folder: Path = tmp_path_factory.mktemp("policies")
     (folder / "all.yaml").write_text(WORKSPACE + "---\n" + SHOP)
     return read(folder, {})
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80), unique=True))
-def test_every_value_is_a_service_or_a_fault(shop: Policies, values: list[str]) -> None:
+def test_every_value_is_a_service_or_a_fault(shop: PolicySet, values: list[str]) -> None:
     expanded = shop.expanded({ASKED: values})
     wanted = [value for value in values if value != "internal"]
     assert len(expanded.catalog.services) + len(expanded.faults) == len(wanted)

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.policy.yaml.yaml_files import Text, Unreadable, compose, compose_quickly, read_text
+from bot.policy.yaml.yaml_files import SourceText, UnreadableFileError, compose, compose_quickly, read_text
 
 SHOP = [read_text(file).text for file in sorted(Path("policies").glob("*.yaml"))]
 SIGNS = st.text("abx01 \t\n:-#,[]{}&*!|>'\"%@`?~.\\é\u2028\x00<=", min_size=1, max_size=4)
@@ -27,18 +27,18 @@ def edited(draw: st.DrawFn) -> str:
 @given(text=edited())
 def test_whatever_the_quick_parser_takes_is_read_the_same(text: str) -> None:
     try:
-        quick = [shape(node) for node in compose_quickly(Text("x.yaml", text))]
+        quick = [shape(node) for node in compose_quickly(SourceText("x.yaml", text))]
     except (yaml.YAMLError, ValueError):
         return
     try:
-        slow = [shape(node) for node in compose(Text("x.yaml", text))]
-    except Unreadable as fault:
+        slow = [shape(node) for node in compose(SourceText("x.yaml", text))]
+    except UnreadableFileError as fault:
         pytest.fail(f"only the quick parser takes it: {fault}")
     assert quick == slow
 
 
 def shape(node: yaml.Node) -> object:
-    """Answer a node as a value: its tag and what is in it. Its place is never told by the quick parser."""
+    """Return a node as a value: its tag and what is in it. Its place is never told by the quick parser."""
     match node:
         case yaml.MappingNode():
             return node.tag, [(shape(key), shape(value)) for key, value in node.value]

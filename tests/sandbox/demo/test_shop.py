@@ -57,7 +57,7 @@ def freezes_after(levels: list[float]) -> int:
 
 
 def unfreezes_after(levels: list[float]) -> int:
-    """Answer the minute by which the budget has stayed high enough for the dwell."""
+    """Return the minute by which the budget has stayed high enough for the dwell."""
     low = max(minute for minute, level in enumerate(levels) if level < UNFREEZE_AT)
     assert low + DWELL < len(levels), "never unfrozen"
     return low + 1 + DWELL

@@ -13,7 +13,7 @@ from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox.fake_slack.response_urls import LIFE_S, USES
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.sandbox.fake_slack.views import TRIGGER_LIFE_S
 from tests.sandbox.bolt_app import MANIFEST, MODAL, Json, plain
 from tests.sandbox.fake_slack.test_web_api import Wall
@@ -52,7 +52,7 @@ async def listening(listener: Listener) -> tuple[web.AppRunner, str]:
 async def test_every_request_is_signed_as_slack_signs() -> None:
     listener = Listener()
     runner, url = await listening(listener)
-    async with SandboxServer(manifest=MANIFEST, bot_url=url) as slack:
+    async with FakeSlackServer(manifest=MANIFEST, bot_url=url) as slack:
         verifier = SignatureVerifier(slack.signing_secret)
         await slack.person("dana").says("/budget checkout", "#checkout")
         await slack.person("dana").says("An event", "#checkout")
@@ -67,7 +67,7 @@ async def test_every_request_is_signed_as_slack_signs() -> None:
 async def test_a_command_carries_who_where_and_what() -> None:
     listener = Listener()
     runner, url = await listening(listener)
-    async with SandboxServer(manifest=MANIFEST, bot_url=url) as slack:
+    async with FakeSlackServer(manifest=MANIFEST, bot_url=url) as slack:
         await slack.person("dana").says("/freeze checkout for @sam see #search", "#checkout")
         fields = {key: value[0] for key, value in parse_qs(listener.requests[0][1]).items()}
         assert fields["command"] == "/freeze"
@@ -81,7 +81,7 @@ async def test_a_command_carries_who_where_and_what() -> None:
 async def test_an_event_that_is_not_taken_is_sent_again_with_the_reason() -> None:
     listener = Listener(500, 500)
     runner, url = await listening(listener)
-    async with SandboxServer(manifest=MANIFEST, bot_url=url, retry_delays_s=(0.0, 0.0, 0.0)) as slack:
+    async with FakeSlackServer(manifest=MANIFEST, bot_url=url, retry_delays_s=(0.0, 0.0, 0.0)) as slack:
         await slack.person("dana").says("Hello", "#checkout")
         await slack.settle()
         numbers = [headers.get("X-Slack-Retry-Num") for headers, _ in listener.requests]
@@ -95,7 +95,7 @@ async def test_the_bot_hears_only_what_its_manifest_subscribes_to() -> None:
     listener = Listener()
     runner, url = await listening(listener)
     quiet = {key: value for key, value in MANIFEST.items() if key != "settings"}
-    async with SandboxServer(manifest=quiet, bot_url=url) as slack:
+    async with FakeSlackServer(manifest=quiet, bot_url=url) as slack:
         await slack.person("dana").says("Hello", "#checkout")
         slack.person("dana").opens_home()
         await slack.settle()
@@ -104,7 +104,7 @@ async def test_the_bot_hears_only_what_its_manifest_subscribes_to() -> None:
 
 
 async def test_the_bot_does_not_hear_channels_that_it_is_not_in(
-    slack: SandboxServer, heard: list[Json]
+    slack: FakeSlackServer, heard: list[Json]
 ) -> None:
     await slack.person("dana").says("Lunch?", "#random")
     await slack.person("dana").says("Ship?", "#checkout")
@@ -112,11 +112,11 @@ async def test_the_bot_does_not_hear_channels_that_it_is_not_in(
     assert [event["text"] for event in heard] == ["Ship?"]
 
 
-async def test_a_bot_proves_its_address(slack: SandboxServer) -> None:
+async def test_a_bot_proves_its_address(slack: FakeSlackServer) -> None:
     assert await slack.verify_url()
 
 
-async def test_an_answer_that_takes_too_long_is_told_to_the_person(slack: SandboxServer) -> None:
+async def test_an_answer_that_takes_too_long_is_told_to_the_person(slack: FakeSlackServer) -> None:
     ack = await slack.person("dana").says("/slow", "#checkout")
     assert ack is not None
     assert ack.error == "operation_timeout"
@@ -125,19 +125,19 @@ async def test_an_answer_that_takes_too_long_is_told_to_the_person(slack: Sandbo
     assert slack.seen_by("sam", "#checkout") == []
 
 
-async def test_an_unknown_command_never_reaches_the_bot(slack: SandboxServer, heard: list[Json]) -> None:
+async def test_an_unknown_command_never_reaches_the_bot(slack: FakeSlackServer, heard: list[Json]) -> None:
     await slack.person("dana").says("/nothing", "#checkout")
     assert "not a valid command" in slack.seen_by("dana", "#checkout")[-1].text
     assert heard == []
 
 
-async def test_an_answer_in_the_acknowledgement_is_shown_to_the_asker(slack: SandboxServer) -> None:
+async def test_an_answer_in_the_acknowledgement_is_shown_to_the_asker(slack: FakeSlackServer) -> None:
     await slack.person("dana").says("/ship checkout", "#checkout")
     assert slack.seen_by("dana", "#checkout")[-1].text == "No: checkout is frozen."
     assert slack.seen_by("sam", "#checkout") == []
 
 
-async def test_a_shared_answer_replaces_the_private_one_and_is_pinned(slack: SandboxServer) -> None:
+async def test_a_shared_answer_replaces_the_private_one_and_is_pinned(slack: FakeSlackServer) -> None:
     dana = slack.person("dana")
     await dana.says("/budget checkout", "#checkout")
     answer = (await slack.until(lambda: slack.ephemerals("#checkout", "dana")))[0]
@@ -149,7 +149,9 @@ async def test_a_shared_answer_replaces_the_private_one_and_is_pinned(slack: San
     assert not slack.refused
 
 
-async def test_a_menu_choice_reaches_the_bot_with_the_state(slack: SandboxServer, heard: list[Json]) -> None:
+async def test_a_menu_choice_reaches_the_bot_with_the_state(
+    slack: FakeSlackServer, heard: list[Json]
+) -> None:
     dana = slack.person("dana")
     await dana.says("/budget checkout", "#checkout")
     answer = (await slack.until(lambda: slack.ephemerals("#checkout", "dana")))[0]
@@ -162,7 +164,7 @@ async def test_a_menu_choice_reaches_the_bot_with_the_state(slack: SandboxServer
 
 
 async def test_a_button_whose_message_was_just_rewritten_is_pressed_all_the_same(
-    slack: SandboxServer, heard: list[Json]
+    slack: FakeSlackServer, heard: list[Json]
 ) -> None:
     dana = slack.person("dana")
     await dana.says("/budget checkout", "#checkout")
@@ -172,7 +174,7 @@ async def test_a_button_whose_message_was_just_rewritten_is_pressed_all_the_same
     assert heard[-1]["actions"][0]["block_id"] == "next"
 
 
-async def test_a_modal_is_filled_in_refused_and_submitted(slack: SandboxServer, heard: list[Json]) -> None:
+async def test_a_modal_is_filled_in_refused_and_submitted(slack: FakeSlackServer, heard: list[Json]) -> None:
     dana = slack.person("dana")
     await dana.says("/freeze checkout", "#checkout")
     await slack.until(lambda: dana.modal)
@@ -190,7 +192,7 @@ async def test_a_modal_is_filled_in_refused_and_submitted(slack: SandboxServer, 
     assert heard[-1]["view"]["state"]["values"]["reason"]["text"]["value"] == "Checkout fails"
 
 
-async def test_an_external_menu_asks_the_bot(slack: SandboxServer) -> None:
+async def test_an_external_menu_asks_the_bot(slack: FakeSlackServer) -> None:
     dana = slack.person("dana")
     await dana.says("/freeze checkout", "#checkout")
     view = await slack.until(lambda: dana.modal)
@@ -199,7 +201,7 @@ async def test_an_external_menu_asks_the_bot(slack: SandboxServer) -> None:
     assert [option["text"]["text"] for option in answer["options"]] == ["PR-12"]
 
 
-async def test_a_closed_modal_is_told_to_a_bot_that_asked(slack: SandboxServer, heard: list[Json]) -> None:
+async def test_a_closed_modal_is_told_to_a_bot_that_asked(slack: FakeSlackServer, heard: list[Json]) -> None:
     dana = slack.person("dana")
     await dana.says("/freeze checkout", "#checkout")
     await slack.until(lambda: dana.modal)
@@ -208,7 +210,7 @@ async def test_a_closed_modal_is_told_to_a_bot_that_asked(slack: SandboxServer, 
     assert heard[-1]["type"] == "view_closed"
 
 
-async def test_the_home_tab_is_published_when_it_is_opened(slack: SandboxServer) -> None:
+async def test_the_home_tab_is_published_when_it_is_opened(slack: FakeSlackServer) -> None:
     riley = slack.person("riley")
     riley.opens_home()
     home = await slack.until(lambda: riley.home)
@@ -219,7 +221,7 @@ async def test_the_home_tab_is_published_when_it_is_opened(slack: SandboxServer)
 
 async def test_a_trigger_opens_one_modal_within_three_seconds() -> None:
     wall = Wall()
-    async with SandboxServer(manifest=MANIFEST, wall=wall) as slack:
+    async with FakeSlackServer(manifest=MANIFEST, wall=wall) as slack:
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
         trigger = slack.views.new_trigger("U0DANA")
         wall.seconds += TRIGGER_LIFE_S
@@ -232,7 +234,7 @@ async def test_a_trigger_opens_one_modal_within_three_seconds() -> None:
 
 
 async def test_modals_are_stacked_three_high() -> None:
-    async with SandboxServer(manifest=MANIFEST) as slack:
+    async with FakeSlackServer(manifest=MANIFEST) as slack:
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
         await client.views_open(trigger_id=slack.views.new_trigger("U0DANA"), view=MODAL)
         modal = slack.person("dana").modal
@@ -248,7 +250,7 @@ async def test_modals_are_stacked_three_high() -> None:
 
 
 async def test_an_outdated_hash_does_not_overwrite_a_view() -> None:
-    async with SandboxServer(manifest=MANIFEST) as slack:
+    async with FakeSlackServer(manifest=MANIFEST) as slack:
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
         trigger = slack.views.new_trigger("U0DANA")
         view = (await client.views_open(trigger_id=trigger, view=MODAL))["view"]
@@ -263,7 +265,7 @@ async def respond(session: aiohttp.ClientSession, url: str, **body: Any) -> tupl
 
 
 async def test_a_response_url_works_five_times() -> None:
-    async with SandboxServer(manifest=MANIFEST) as slack, aiohttp.ClientSession() as session:
+    async with FakeSlackServer(manifest=MANIFEST) as slack, aiohttp.ClientSession() as session:
         url = slack.responses.new(slack.workspace.channel("#checkout"), "U0DANA")
         for _ in range(USES):
             assert await respond(session, url) == (200, "ok")
@@ -277,7 +279,7 @@ async def test_a_response_url_works_five_times() -> None:
 async def test_a_response_url_works_for_thirty_minutes() -> None:
     wall = Wall()
     async with (
-        SandboxServer(manifest=MANIFEST, wall=wall) as slack,
+        FakeSlackServer(manifest=MANIFEST, wall=wall) as slack,
         aiohttp.ClientSession() as session,
     ):
         url = slack.responses.new(slack.workspace.channel("#checkout"), "U0DANA")
@@ -290,7 +292,7 @@ async def test_a_response_url_works_for_thirty_minutes() -> None:
 
 
 async def test_a_response_is_held_to_the_limits_of_messages() -> None:
-    async with SandboxServer(manifest=MANIFEST) as slack, aiohttp.ClientSession() as session:
+    async with FakeSlackServer(manifest=MANIFEST) as slack, aiohttp.ClientSession() as session:
         url = slack.responses.new(slack.workspace.channel("#checkout"), "U0DANA")
         status, body = await respond(session, url, blocks=[{"type": "nothing"}])
         assert status == 400

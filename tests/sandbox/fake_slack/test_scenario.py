@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import yaml
 
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from tests.sandbox.bolt_app import MANIFEST
 from tests.support.slack_emulator import running_emulator
 
@@ -66,7 +66,7 @@ def _told(outcomes: Iterable[str]) -> list[str]:
 
 
 async def test_the_stand_in_answers_each_call_as_slack_does() -> None:
-    async with SandboxServer(manifest=MANIFEST) as slack, aiohttp.ClientSession() as session:
+    async with FakeSlackServer(manifest=MANIFEST) as slack, aiohttp.ClientSession() as session:
         slack.rates.enabled = False
         outcomes = await Player(session, slack.api_url, slack.bot_token).play(STEPS)
     assert _told(outcomes) == _told(step["outcome"] for step in STEPS)

@@ -12,8 +12,8 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.fake_slack.fault_injection import Fault
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from tests.sandbox.bolt_app import MANIFEST, Json
 
 
@@ -30,11 +30,11 @@ class Wall:
 @asynccontextmanager
 async def workspace(
     *without: str, wall: Callable[[], float] = time.time
-) -> AsyncIterator[tuple[SandboxServer, AsyncWebClient]]:
+) -> AsyncIterator[tuple[FakeSlackServer, AsyncWebClient]]:
     """Serve a workspace whose app lacks some of the scopes."""
     scopes = [s for s in MANIFEST["oauth_config"]["scopes"]["bot"] if s not in without]
     manifest = MANIFEST | {"oauth_config": {"scopes": {"bot": scopes}}}
-    async with SandboxServer(manifest=manifest, wall=wall) as slack:
+    async with FakeSlackServer(manifest=manifest, wall=wall) as slack:
         yield slack, AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
 
 
@@ -227,15 +227,17 @@ async def test_a_method_is_held_to_its_tier() -> None:
 
 async def test_a_cut_connection_leaves_the_message_behind() -> None:
     async with workspace() as (slack, client):
-        slack.faults.once(Fault.CUT, "chat.postMessage")
+        slack.faults.once(InjectedFault.CUT, "chat.postMessage")
         with pytest.raises(aiohttp.ClientError):
             await client.chat_postMessage(channel="#releases", text="Sent once")
         assert [message.text for message in slack.messages("#releases")] == ["Sent once"]
         assert not slack.refused
 
 
-@pytest.mark.parametrize(("fault", "status"), [(Fault.RATE_LIMITED, 429), (Fault.SERVER_ERROR, 500)])
-async def test_a_fault_does_nothing_but_fail(fault: Fault, status: int) -> None:
+@pytest.mark.parametrize(
+    ("fault", "status"), [(InjectedFault.RATE_LIMITED, 429), (InjectedFault.SERVER_ERROR, 500)]
+)
+async def test_a_fault_does_nothing_but_fail(fault: InjectedFault, status: int) -> None:
     async with workspace() as (slack, _), aiohttp.ClientSession() as session:
         slack.faults.once(fault)
         headers = {"Authorization": f"Bearer {slack.bot_token}"}
@@ -251,7 +253,7 @@ async def test_faults_come_as_often_as_they_are_set_and_the_same_for_a_seed() ->
         first = [slack.faults.decide("auth.test") for _ in range(40)]
         slack.faults.change({"seed": 7})
         assert first == [slack.faults.decide("auth.test") for _ in range(40)]
-        assert 5 < first.count(Fault.SERVER_ERROR) < 35
+        assert 5 < first.count(InjectedFault.SERVER_ERROR) < 35
         slack.faults.clear()
         assert slack.faults.decide("auth.test") is None
 

@@ -10,11 +10,11 @@ from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.freezes.spending import Spending
 from bot.freezes.transition import BudgetExhausted
 from bot.sandbox.fake_slack.block_kit.validation import is_too_long, message_faults
-from bot.slack.announcements.freezes import Announcer
+from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.blockkit.blocks import visible_size
 from tests.support.examples import POLICY, WORKSPACE, frozen_by, occasions, service, slo
 
-announce = Announcer(lambda: WORKSPACE)
+announce = FreezeAnnouncer(lambda: WORKSPACE)
 FREEZES = {"exhausted", "exhausted beside a person's hold", "unmeasured", "placed", "placed without end"}
 TO_THE_SERVICE_ONLY = {"warned", "paged", "ticketed", "kept"}
 

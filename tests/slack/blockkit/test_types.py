@@ -147,7 +147,7 @@ def within(value: Any, path: Path_) -> Any:
 
 
 def compiled(folder: Path, source: str) -> str:
-    """Answer what the compiler says against the source, nothing where all is well."""
+    """Return what the compiler says against the source, nothing where all is well."""
     node, packages = installed(*PACKAGES)
     (folder / "node_modules").symlink_to(packages / "node_modules")
     (folder / "sent.ts").write_text(source, encoding="utf-8")

@@ -8,10 +8,10 @@ from sqlalchemy import select
 from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.freezes.hold import GOVERNOR, HoldKind
 from bot.incidents.records.actions import NewAction
-from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.home.contents import Contents
 from bot.slack.home.view import home_view
-from bot.slack.interactions import Ask, Question
+from bot.slack.interactions import Interaction, Query
 from bot.store.tables.core import holds, outbox
 from tests.support.examples import NOW, POLICY
 from tests.support.slack_app import Office
@@ -81,7 +81,7 @@ async def test_who_may_not_freeze_is_told_who_can(office: Office) -> None:
 
 
 async def test_nobody_may_change_anything_while_slack_does_not_name_the_group(office: Office) -> None:
-    office.slack.faults.change({Fault.SERVER_ERROR: 1.0})
+    office.slack.faults.change({InjectedFault.SERVER_ERROR: 1.0})
     answer = await office.types("sam", "/freeze checkout peak sale")
     assert "Try again in a minute" in answer.text
     assert not await office.freezer.holds(NOW)
@@ -109,7 +109,7 @@ async def test_time_that_has_passed_is_refused(office: Office) -> None:
 
 
 async def test_repeated_delivery_freezes_once_and_says_so_quietly(office: Office) -> None:
-    ask = Ask(Question("freeze", "checkout peak sale"), "U0SAM", "C9", request="the same trigger")
+    ask = Interaction(Query("freeze", "checkout peak sale"), "U0SAM", "C9", request="the same trigger")
     first, second = await office.face.desk.answer(ask), await office.face.desk.answer(ask)
     assert first.seen_by_channel
     assert not second.seen_by_channel
@@ -118,7 +118,7 @@ async def test_repeated_delivery_freezes_once_and_says_so_quietly(office: Office
 
 
 async def test_button_changes_nothing_whatever_it_carries(office: Office) -> None:
-    ask = Ask(Question("freeze", "checkout peak sale"), "U0SAM", "C9")
+    ask = Interaction(Query("freeze", "checkout peak sale"), "U0SAM", "C9")
     assert (await office.face.desk.answer(ask)).text == "Type the command to change something."
     assert not await office.freezer.holds(NOW)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.sandbox.fake_slack.slack_facts import LIMITS
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.delivery.batching import FOLD_FROM, MOST_LINES, foldable, folded
-from bot.slack.delivery.rate_limits import Quota
-from bot.store.outbox import Message, Queued, State, enqueue
+from bot.slack.delivery.rate_limits import WorkspaceRateLimit
+from bot.store.outbox import DeliveryState, OutboxMessage, QueuedMessage, enqueue
 from tests.stories.test_crash import keys_of
 from tests.support.delivery import BRISK, Post, post_office
 
@@ -26,19 +26,19 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
         yield post
 
 
-def brief(number: int, words: str = "is frozen") -> Message:
+def brief(number: int, words: str = "is frozen") -> OutboxMessage:
     text = f"service-{number} {words}"
-    return Message("#releases", "service_frozen", f"*{text}* in full", brief=text, is_bulk=True)
+    return OutboxMessage("#releases", "service_frozen", f"*{text}* in full", brief=text, is_bulk=True)
 
 
-def waiting(messages: Sequence[Message]) -> list[Queued]:
+def waiting(messages: Sequence[OutboxMessage]) -> list[QueuedMessage]:
     return [
-        Queued(number, f"key-{number}", message, State.WAITING, AT, None, 0)
+        QueuedMessage(number, f"key-{number}", message, DeliveryState.WAITING, AT, None, 0)
         for number, message in enumerate(messages)
     ]
 
 
-async def put(post: Post, messages: Sequence[Message]) -> None:
+async def put(post: Post, messages: Sequence[OutboxMessage]) -> None:
     async with post.database.transaction() as connection:
         await enqueue(connection, messages, AT)
 
@@ -59,14 +59,14 @@ def test_few_messages_are_told_one_by_one() -> None:
 
 
 def test_a_message_that_stands_by_itself_is_not_folded_and_not_overtaken() -> None:
-    alone = Message("#releases", "policy_faults", "Nobody can read the policies.")
+    alone = OutboxMessage("#releases", "policy_faults", "Nobody can read the policies.")
     messages = waiting([*(brief(n) for n in range(FOLD_FROM)), alone, *(brief(n) for n in range(50))])
     assert list(foldable(messages)) == messages[:FOLD_FROM]
     assert list(foldable(messages[FOLD_FROM:])) == [messages[FOLD_FROM]]
 
 
 def test_a_line_that_no_block_takes_is_told_by_itself() -> None:
-    long = Message("#releases", "told", "long", brief="x" * 3_500)
+    long = OutboxMessage("#releases", "told", "long", brief="x" * 3_500)
     messages = waiting([long, *(brief(number) for number in range(20))])
     assert list(foldable(messages)) == messages[:1]
     assert list(foldable(messages[1:])) == messages[1:]
@@ -94,8 +94,8 @@ async def test_hundreds_are_told_in_a_few_messages(post: Post) -> None:
     assert not post.slack.refused
 
 
-@pytest.mark.parametrize("fault", [Fault.CUT, Fault.SERVER_ERROR, Fault.RATE_LIMITED])
-async def test_a_folded_message_is_told_once_whatever_happens_to_it(post: Post, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [InjectedFault.CUT, InjectedFault.SERVER_ERROR, InjectedFault.RATE_LIMITED])
+async def test_a_folded_message_is_told_once_whatever_happens_to_it(post: Post, fault: InjectedFault) -> None:
     post.slack.faults.once(fault, "chat.postMessage")
     await put(post, [brief(number) for number in range(40)])
     async with post.courier():
@@ -114,7 +114,7 @@ async def test_what_slack_refuses_together_is_told_one_by_one(post: Post) -> Non
 
 
 async def test_bulk_leaves_room_for_others_in_slacks_rate() -> None:
-    quota = Quota(100, 60.0, lambda: 1)
+    quota = WorkspaceRateLimit(100, 60.0, lambda: 1)
     taken = 0
     while quota.take(is_bulk=True) == 0:
         taken += 1
@@ -124,7 +124,7 @@ async def test_bulk_leaves_room_for_others_in_slacks_rate() -> None:
 
 
 async def test_replicas_share_the_rate() -> None:
-    quotas = [Quota(90, 60.0, lambda: 3) for _ in range(3)]
+    quotas = [WorkspaceRateLimit(90, 60.0, lambda: 3) for _ in range(3)]
     assert sum(quota.take(is_bulk=False) == 0 for quota in quotas for _ in range(90)) == 90
 
 
@@ -134,7 +134,7 @@ async def test_nobody_waits_behind_what_comes_by_the_hundred(post: Post) -> None
     names = [f"service-{number}" for number in range(most + 30)]
     for name in names:
         post.slack.workspace.create_channel(name, BOT_USER_ID)
-    await put(post, [Message(f"#{name}", "told", name, is_bulk=True) for name in names])
+    await put(post, [OutboxMessage(f"#{name}", "told", name, is_bulk=True) for name in names])
     async with post.courier(timing=replace(BRISK, most_a_minute=most, minute_s=1.5)) as courier:
         told = [f"#{name}" for name in names]
         await post.slack.until(lambda: sum(bool(post.texts(name)) for name in told) >= most * 8 // 10)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.delivery.channel_queue import DELIVERY_FAILED
-from bot.store.outbox import Message
+from bot.store.outbox import OutboxMessage
 from tests.support.delivery import Post, post_office
 
 
@@ -17,9 +17,9 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
         yield post
 
 
-def to_releases(message: Message, error: str) -> Sequence[Message]:
+def to_releases(message: OutboxMessage, error: str) -> Sequence[OutboxMessage]:
     """Tell a failure in the announcements channel."""
-    return [Message("#releases", DELIVERY_FAILED, f"{message.channel}: {error}")]
+    return [OutboxMessage("#releases", DELIVERY_FAILED, f"{message.channel}: {error}")]
 
 
 async def test_messages_arrive_in_order_at_the_channels_pace(post: Post) -> None:
@@ -57,7 +57,7 @@ async def test_a_message_written_while_the_courier_runs_is_sent_when_it_is_woken
 
 
 async def test_a_throttled_channel_holds_up_no_other(post: Post) -> None:
-    post.slack.faults.once(Fault.RATE_LIMITED, "chat.postMessage")
+    post.slack.faults.once(InjectedFault.RATE_LIMITED, "chat.postMessage")
     await post.write("#checkout", "throttled")
     async with post.courier():
         await post.slack.until(lambda: post.slack.calls[-1:] and post.slack.calls[-1].fault)

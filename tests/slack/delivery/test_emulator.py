@@ -67,7 +67,7 @@ async def wire_to(origin: str, session: aiohttp.ClientSession) -> AsyncIterator[
 
 
 async def history(client: AsyncWebClient, name: str) -> list[dict[str, Any]]:
-    """Answer the messages of a channel, oldest first."""
+    """Return the messages of a channel, oldest first."""
     listed = await client.conversations_list(limit=100)
     [channel_id] = [channel["id"] for channel in listed["channels"] if channel["name"] == name]
     messages: list[dict[str, Any]] = (await client.conversations_history(channel=channel_id))["messages"]

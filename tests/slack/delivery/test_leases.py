@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bot.clock import SystemClock
-from bot.slack.delivery.dispatcher import Courier
+from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.store.database import Database
 from bot.store.leases import Leases, LeaseTiming
 from tests.support.delivery import BRISK, Post, post_office
@@ -38,8 +38,8 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
         yield post
 
 
-async def run_with(post: Post, leases: Leases) -> tuple[Courier, asyncio.Task[None]]:
-    courier = Courier(
+async def run_with(post: Post, leases: Leases) -> tuple[OutboxDispatcher, asyncio.Task[None]]:
+    courier = OutboxDispatcher(
         post.database, post.client, SystemClock(), registry=CollectorRegistry(), timing=BRISK, leases=leases
     )
     return courier, asyncio.create_task(courier.run())

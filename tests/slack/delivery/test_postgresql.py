@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from tests.support.delivery import post_office
 from tests.support.servers import running_postgresql
 
@@ -14,11 +14,11 @@ async def test_a_restart_of_the_database_loses_and_doubles_nothing(tmp_path: Pat
         post_office(tmp_path, url=await postgresql.new_database()) as post,
     ):
         post.slack.faults.slow_s = 0.3
-        post.slack.faults.once(Fault.CUT, "chat.postMessage")
+        post.slack.faults.once(InjectedFault.CUT, "chat.postMessage")
         await post.write("#checkout", *texts)
         async with post.courier():
             await post.slack.until(lambda: len(post.texts("#checkout")) == 4)
-            post.slack.faults.once(Fault.SLOW, "chat.postMessage")
+            post.slack.faults.once(InjectedFault.SLOW, "chat.postMessage")
             await post.slack.until(lambda: len(post.texts("#checkout")) == 5)
             await postgresql.kill()
             await postgresql.start()

@@ -14,8 +14,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 
 from bot.clock import SimulatedClock, SystemClock
-from bot.sandbox.fake_slack.fault_injection import Fault
-from bot.slack.delivery.sender import Postman
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
+from bot.slack.delivery.sender import MessageSender
 from bot.store.outbox import claim, first_undone
 from tests.support.delivery import BRISK, Post, manifest, post_office, working
 from tests.support.servers import free_port
@@ -28,7 +28,7 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
 
 
 def calls(post: Post, method: str) -> list[dict[str, Any]]:
-    """Answer the arguments of every call of a method."""
+    """Return the arguments of every call of a method."""
     return [made.args for made in post.slack.calls if made.method == method]
 
 
@@ -39,11 +39,13 @@ async def begin_sending(post: Post, channel: str, *, arrives: bool) -> None:
         assert queued is not None
         assert await claim(connection, queued, SystemClock().now())
     if arrives:
-        await Postman(post.client, timeout_s=5, calls=1).post(queued, post.slack.find_channel(channel), ())
+        await MessageSender(post.client, timeout_s=5, calls=1).post(
+            queued, post.slack.find_channel(channel), ()
+        )
 
 
 async def test_a_post_that_was_cut_off_is_found_and_not_sent_again(post: Post) -> None:
-    post.slack.faults.once(Fault.CUT, "chat.postMessage")
+    post.slack.faults.once(InjectedFault.CUT, "chat.postMessage")
     await post.write("#checkout", "one", "two")
     async with post.courier():
         await post.until_done()
@@ -56,7 +58,7 @@ async def test_a_post_that_was_cut_off_is_found_and_not_sent_again(post: Post) -
 
 
 async def test_a_post_that_failed_within_slack_is_looked_for_and_sent_again(post: Post) -> None:
-    post.slack.faults.once(Fault.SERVER_ERROR, "chat.postMessage")
+    post.slack.faults.once(InjectedFault.SERVER_ERROR, "chat.postMessage")
     await post.write("#checkout", "one", "two")
     async with post.courier():
         await post.until_done()
@@ -66,7 +68,7 @@ async def test_a_post_that_failed_within_slack_is_looked_for_and_sent_again(post
 
 
 async def test_an_answer_that_comes_too_late_doubles_nothing(post: Post) -> None:
-    post.slack.faults.once(Fault.SLOW, "chat.postMessage")
+    post.slack.faults.once(InjectedFault.SLOW, "chat.postMessage")
     await post.write("#checkout", "one", "two")
     async with post.courier(timing=replace(BRISK, call_timeout_s=0.3)):
         await post.until_done()
@@ -74,7 +76,7 @@ async def test_an_answer_that_comes_too_late_doubles_nothing(post: Post) -> None
 
 
 async def test_a_post_is_found_though_the_bots_clock_is_far_ahead(post: Post) -> None:
-    post.slack.faults.once(Fault.CUT, "chat.postMessage")
+    post.slack.faults.once(InjectedFault.CUT, "chat.postMessage")
     await post.write("#checkout", "one")
     ahead = SimulatedClock(SystemClock().now() + timedelta(days=365), speed=100)
     async with working(post.database, post.client, clock=ahead):
@@ -83,9 +85,9 @@ async def test_a_post_is_found_though_the_bots_clock_is_far_ahead(post: Post) ->
 
 
 async def test_faults_of_the_look_up_itself_are_waited_out(post: Post) -> None:
-    post.slack.faults.once(Fault.CUT, "chat.postMessage")
-    post.slack.faults.once(Fault.SERVER_ERROR, "conversations.history")
-    post.slack.faults.once(Fault.CUT, "conversations.history")
+    post.slack.faults.once(InjectedFault.CUT, "chat.postMessage")
+    post.slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.history")
+    post.slack.faults.once(InjectedFault.CUT, "conversations.history")
     await post.write("#checkout", "one")
     async with post.courier():
         await post.until_done()
@@ -121,7 +123,7 @@ async def test_a_message_is_found_below_much_chatter(post: Post) -> None:
 
 async def test_an_unreadable_history_delays_the_message_and_no_other_channel(tmp_path: Path) -> None:
     async with post_office(tmp_path, without_scopes=["channels:history"]) as post:
-        post.slack.faults.once(Fault.CUT, "chat.postMessage")
+        post.slack.faults.once(InjectedFault.CUT, "chat.postMessage")
         await post.write("#checkout", "one", "two")
         async with post.courier() as courier:
             why = "missing_scope: needs channels:history"
@@ -174,7 +176,7 @@ async def test_a_locked_database_loses_and_doubles_nothing(post: Post, tmp_path:
 
     await engine_reconnects(post)
     post.slack.faults.slow_s = 0.2
-    post.slack.faults.once(Fault.SLOW, "chat.postMessage")
+    post.slack.faults.once(InjectedFault.SLOW, "chat.postMessage")
     await post.write("#checkout", "one", "two")
     async with post.courier():
         await post.slack.until(lambda: post.texts("#checkout"))
@@ -195,7 +197,7 @@ async def engine_reconnects(post: Post) -> None:
 
 async def test_a_drain_finishes_what_is_being_sent_and_begins_nothing_new(post: Post) -> None:
     post.slack.faults.slow_s = 0.3
-    post.slack.faults.once(Fault.SLOW, "chat.postMessage")
+    post.slack.faults.once(InjectedFault.SLOW, "chat.postMessage")
     await post.write("#checkout", "one", "two")
     async with post.courier() as courier:
         await post.slack.until(lambda: post.texts("#checkout"))
@@ -205,7 +207,7 @@ async def test_a_drain_finishes_what_is_being_sent_and_begins_nothing_new(post: 
 
 async def test_a_drain_that_runs_out_of_time_leaves_the_message_to_be_found(post: Post) -> None:
     post.slack.faults.slow_s = 5
-    post.slack.faults.once(Fault.SLOW, "chat.postMessage")
+    post.slack.faults.once(InjectedFault.SLOW, "chat.postMessage")
     await post.write("#checkout", "one", "two")
     async with post.courier() as courier:
         await post.slack.until(lambda: post.texts("#checkout"))

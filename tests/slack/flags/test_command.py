@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.flags.change import SetExposure
-from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.flags.announcements import live_after
 from tests.support.slack_app import Office
 from tests.support.slack_flags import (
@@ -129,7 +129,7 @@ async def test_a_freeze_after_the_request_stops_the_approval(office: Office) -> 
 
 
 async def test_nobody_changes_a_flag_while_slack_does_not_name_the_group(office: Office) -> None:
-    office.slack.faults.change({Fault.SERVER_ERROR: 1.0})
+    office.slack.faults.change({InjectedFault.SERVER_ERROR: 1.0})
     answer = await office.types("dana", f"/flag rollout {FLAG} 25%")
     assert "Try again in a minute" in answer.text
     assert not await told(office)

@@ -38,7 +38,7 @@ async def audited(office: Office, action: str) -> list[str]:
 
 
 async def opened(office: Office, text: str = "Checkout 500s sev2 checkout") -> str:
-    """Open an incident; answer its channel."""
+    """Open an incident; return its channel."""
     await office.types("dana", f"/incident open {text}")
     channel = (await office.response.views.of(1)).channel_id()
     assert channel is not None

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.flags.records.ramps import KeptRamp, RampState
+from bot.flags.records.ramps import RampState, StoredRamp
 from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.incident import Severity
-from bot.incidents.lifecycle import Opening
-from bot.incidents.ports import View
+from bot.incidents.lifecycle import NewIncident
+from bot.incidents.ports import IncidentSnapshot
 from bot.sandbox.fake_slack.block_kit.validation import view_faults
 from bot.slack.home.contents import Contents
 from bot.slack.home.view import MOST_ACTIONS, MOST_INCIDENTS, MOST_RAMPS, MOST_SERVICES, home_view
@@ -141,7 +141,7 @@ async def test_however_much_there_is_the_view_keeps_slacks_limits_and_counts_the
     await ramp_begun(office)
     (ramp,) = await office.flags.ramps.running()
     await office.response.responder.open(
-        Opening(
+        NewIncident(
             key="many",
             title="Ünïcode <&> 😀 " * 13,
             severity=Severity.SEV1,
@@ -164,7 +164,7 @@ async def test_however_much_there_is_the_view_keeps_slacks_limits_and_counts_the
         assert f"and {30 - most} more: type {lists}" in str(blocks)
 
 
-def full(count: int, incident: View, ramp: KeptRamp) -> Contents:
+def full(count: int, incident: IncidentSnapshot, ramp: StoredRamp) -> Contents:
     """As much of everything, as wide as it can be."""
     many = catalog(*(service(f"service-{number}") for number in range(count)))
     statuses = [ServiceStatus(one, (), (), NOW) for one in many.services.values()]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bot.catalog.catalog import Teams
-from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.home.contents import HomeContents
-from bot.slack.home.publisher import Home
+from bot.slack.home.publisher import HomePublisher
 from bot.slack.home.view import HOME_SHOW
 from tests.support.slack_app import Office, open_office, shop
 from tests.support.slack_home import open_home, presses_home
@@ -40,7 +40,7 @@ async def test_a_freeze_is_shown_at_the_next_refresh_and_nothing_is_published_tw
     now_s = [1_000.0]
     overview = office.face.branches.main.incidents.access.overview
     contents = HomeContents(office.face.branches.main.incidents.access, office.flags.ramps)
-    home = Home(contents, office.client, office.shop.clock, now_s=lambda: now_s[0], pause_s=0)
+    home = HomePublisher(contents, office.client, office.shop.clock, now_s=lambda: now_s[0], pause_s=0)
     sam = office.slack.person("sam")
     await home.opened(sam.id)
     await office.types("sam", "/freeze checkout peak sale")
@@ -67,7 +67,7 @@ async def test_what_was_done_is_shown_after_seconds_and_what_only_moves_after_a_
     now_s = [1_000.0]
     access = office.face.branches.main.incidents.access
     contents = HomeContents(access, office.flags.ramps)
-    home = Home(contents, office.client, office.shop.clock, now_s=lambda: now_s[0], pause_s=0)
+    home = HomePublisher(contents, office.client, office.shop.clock, now_s=lambda: now_s[0], pause_s=0)
     sam = office.slack.person("sam")
     await home.opened(sam.id)
     await office.types("sam", "/freeze checkout peak sale")
@@ -84,7 +84,7 @@ async def test_what_was_done_is_shown_after_seconds_and_what_only_moves_after_a_
 async def test_while_slack_is_throttling_no_tab_is_published(office: Office) -> None:
     now_s = [1_000.0]
     access = office.face.branches.main.incidents.access
-    home = Home(
+    home = HomePublisher(
         HomeContents(access, office.flags.ramps),
         office.client,
         office.shop.clock,
@@ -97,7 +97,7 @@ async def test_while_slack_is_throttling_no_tab_is_published(office: Office) -> 
     await office.types("sam", "/freeze checkout peak sale")
     access.overview.forget()
     now_s[0] += 61
-    office.slack.faults.once(Fault.RATE_LIMITED, "views.publish")
+    office.slack.faults.once(InjectedFault.RATE_LIMITED, "views.publish")
     for _ in range(2):
         await home.refresh()
     assert not any("peak sale" in str(viewer.home and viewer.home.content) for viewer in viewers)

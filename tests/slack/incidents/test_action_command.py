@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from bot.slack.interactions import Ask, Question
+from bot.slack.interactions import Interaction, Query
 from tests.support.examples import NOW
 from tests.support.slack_incidents import IncidentScene, ticked, typed
 
@@ -35,7 +35,7 @@ async def test_tomorrow_is_the_askers(scene: IncidentScene) -> None:
 
 
 async def test_repeated_delivery_adds_one_action(scene: IncidentScene) -> None:
-    ask = Ask(Question("action", "add alert earlier"), "U0SAM", "C9", request="the same trigger")
+    ask = Interaction(Query("action", "add alert earlier"), "U0SAM", "C9", request="the same trigger")
     for _ in range(2):
         await scene.office.face.desk.answer(ask)
     assert len(await scene.office.response.actions.of_service()) == 1

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.incidents.incident import Severity
-from bot.slack.arguments import Hint
+from bot.slack.arguments import UsageError
 from bot.slack.incidents.arguments import action, impact, opening, past_moment, take_due
 
 LONDON, NEW_YORK = ZoneInfo("Europe/London"), ZoneInfo("America/New_York")
@@ -41,7 +41,7 @@ def test_title_comes_first_severity_and_services_last(
 
 @pytest.mark.parametrize("typed", ["", "sev2", "checkout search", "x" * 201])
 def test_opening_without_a_fitting_title_is_refused(typed: str) -> None:
-    with pytest.raises(Hint):
+    with pytest.raises(UsageError):
         opening(typed.split(), SERVICES)
 
 
@@ -83,7 +83,7 @@ def test_when_clocks_go_back_a_time_comes_twice() -> None:
 
 def test_when_clocks_go_forward_a_time_is_missing() -> None:
     """On 29 March 2026 London goes from 01:00 to 02:00 at 01:00 UTC."""
-    with pytest.raises(Hint, match="There was no `01:30` on 2026-03-29"):
+    with pytest.raises(UsageError, match="There was no `01:30` on 2026-03-29"):
         past_moment(["01:30"], now=at("2026-03-29T09:00"), zone=LONDON)
     assert past_moment(["01:30"], now=at("2026-03-29T00:30"), zone=LONDON)[0] == at("2026-03-28T01:30")
     read = impact(["9%", "from", "00:30", "to", "02:30"], now=at("2026-03-29T09:00"), zone=LONDON)
@@ -98,7 +98,7 @@ def test_when_clocks_go_forward_a_time_is_missing() -> None:
      "30% from 14:05 to", "30% from 14:05 14:20", "30% from 2026-11-21 09:00 to 2026-11-20 09:00"],
 )  # fmt: skip
 def test_impact_that_cannot_be_read_is_refused(typed: str) -> None:
-    with pytest.raises(Hint):
+    with pytest.raises(UsageError):
         impact(typed.split(), now=at("2026-11-23T14:30"), zone=LONDON, services=SERVICES)
 
 
@@ -118,7 +118,7 @@ def test_a_time_alone_is_at_most_a_day_and_an_hour_ago(minutes: int, clock: time
     word = f"{clock:%H:%M}"
     try:
         moment, _ = past_moment([word], now=here, zone=zone)
-    except Hint as hint:
+    except UsageError as hint:
         assert "There was no" in str(hint)  # noqa: PT017 - only the hour that clocks skip is refused
         return
     assert timedelta() <= here - moment <= timedelta(hours=25)
@@ -152,11 +152,11 @@ def test_action_may_name_its_service_last() -> None:
 
 @pytest.mark.parametrize("typed", ["due 2026-11-22", "due 31.12.", "due 2026-02-30", "due"])
 def test_days_that_have_passed_or_cannot_be_read_are_refused(typed: str) -> None:
-    with pytest.raises(Hint):
+    with pytest.raises(UsageError):
         take_due(typed.split(), MONDAY)
 
 
 @pytest.mark.parametrize("typed", ["", "P0", "<@U0SAM> due friday"])
 def test_action_without_words_is_refused(typed: str) -> None:
-    with pytest.raises(Hint):
+    with pytest.raises(UsageError):
         action(typed, today=MONDAY, services=SERVICES)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.flags.change import SetExposure
-from bot.flags.safeguards.drift import Drift
+from bot.flags.safeguards.drift import DriftDetector
 from bot.sandbox.fake_slack.model import Json, Message
 from bot.store import audit
 from tests.support.slack_flags import (
@@ -22,7 +22,7 @@ STAGING = f"/flag rollout {FLAG} 25% staging"
 
 
 def kills(card: Message) -> list[Json]:
-    """Answer the buttons of a card that kill a flag."""
+    """Return the buttons of a card that kill a flag."""
     beside = [block.get("accessory") or {} for block in card.blocks]
     return [one for one in beside if one.get("action_id") == "flag.kill"]
 
@@ -82,7 +82,7 @@ async def test_who_may_not_change_flags_may_not_kill_them_either(tmp_path: Path)
 async def test_a_flag_that_was_raised_behind_the_bots_back_has_its_button_too(tmp_path: Path) -> None:
     async with open_flag_office(tmp_path) as office:
         office.slack.rates.enabled = False
-        drift: Drift = office.flags._drift
+        drift: DriftDetector = office.flags._drift
         await drift.look("production", {FLAG})
         before = await state(office)
         await office.flags.backend.apply(

@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from bot.incidents.incident import Change, Role, Severity, Status
-from bot.incidents.timeline import Kind
+from bot.incidents.incident import IncidentChange, Role, Severity, Status
+from bot.incidents.timeline import EntryKind
 from bot.sandbox.fake_slack import pins_and_reactions as marks
-from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.incidents.card import CARD
-from bot.slack.interactions import Ask, Question
+from bot.slack.interactions import Interaction, Query
 from bot.slack.manifest import manifest
 from tests.support.examples import NOW
 from tests.support.slack_incidents import IncidentScene, chosen, number, picked, several, ticked, typed
@@ -40,7 +40,7 @@ async def test_incident_typed_in_a_services_channel_concerns_that_service(scene:
 
 
 async def test_repeated_delivery_opens_one_incident_and_says_so_quietly(scene: IncidentScene) -> None:
-    ask = Ask(Question("incident", "open it is slow"), "U0DANA", "C9", request="the same trigger")
+    ask = Interaction(Query("incident", "open it is slow"), "U0DANA", "C9", request="the same trigger")
     desk = scene.office.face.desk
     first, second = await desk.answer(ask), await desk.answer(ask)
     assert (first.seen_by_channel, second.seen_by_channel) == (True, False)
@@ -90,7 +90,7 @@ async def test_what_is_wrong_is_said_in_the_form_and_nothing_is_opened(scene: In
 
 
 async def test_form_that_slack_does_not_open_is_replaced_by_what_to_type(scene: IncidentScene) -> None:
-    scene.office.slack.faults.once(Fault.SERVER_ERROR, "views.open")
+    scene.office.slack.faults.once(InjectedFault.SERVER_ERROR, "views.open")
     await scene.says("dana", "/incident", "#checkout")
     text = scene.last("dana", "#checkout").text
     assert text == "Slack did not open the form. Type `/incident open TITLE sev2 SERVICE` instead."
@@ -201,11 +201,11 @@ async def test_notes_are_seen_by_the_channel_and_stand_on_the_timeline_once(scen
     seen = await scene.office.types("dana", "/incident note rolled <!channel> back to 41", channel)
     assert seen.text == "Noted by <@U0DANA>: rolled &lt;!channel&gt; back to 41"
     assert seen.ephemeral_to is None
-    ask = Ask(Question("incident", "note twice"), "U0DANA", channel, request="the same trigger")
+    ask = Interaction(Query("incident", "note twice"), "U0DANA", channel, request="the same trigger")
     for _ in range(2):
         last = await scene.office.face.desk.answer(ask)
     assert last.text == "That note is on the timeline already."
-    notes = [entry.text for entry in (await scene.view()).timeline if entry.kind is Kind.NOTE]
+    notes = [entry.text for entry in (await scene.view()).timeline if entry.kind is EntryKind.NOTE]
     assert notes == ["rolled <!channel> back to 41", "twice"]
 
 
@@ -224,7 +224,7 @@ async def test_private_and_snoozed_incidents_keep_quiet(scene: IncidentScene) ->
 async def test_list_and_show_keep_private_incidents_from_others(scene: IncidentScene) -> None:
     await scene.open("it is slow search")
     await scene.open("Cards leak sev1 checkout")
-    await scene.office.response.responder.change(2, Change(private=True), by="U0DANA", now=NOW)
+    await scene.office.response.responder.change(2, IncidentChange(private=True), by="U0DANA", now=NOW)
     listed = (await scene.office.types("riley", "/incident list")).text
     assert "it is slow" in listed
     assert "Cards leak" not in listed
@@ -267,7 +267,7 @@ async def test_pushpin_puts_a_message_onto_the_timeline_and_takes_it_off(scene: 
     async def pinned() -> list[str]:
         await slack.settle()
         await scene.office.face.drain(10)
-        return [entry.text for entry in (await scene.view()).timeline if entry.kind is Kind.PIN]
+        return [entry.text for entry in (await scene.view()).timeline if entry.kind is EntryKind.PIN]
 
     marks.react(slack.workspace, channel, message.ts, "eyes", "U0SAM")
     assert await pinned() == []

@@ -2,15 +2,15 @@
 
 from datetime import timedelta
 
-from bot.incidents.incident import Cause, Status
-from bot.incidents.records.steps import RoomKind
-from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.incidents.incident import CauseClass, Status
+from bot.incidents.records.steps import ChannelKind
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from tests.support.examples import NOW
 from tests.support.slack_incidents import IncidentScene, chosen, picked, typed
 
 
 async def resolved(scene: IncidentScene) -> str:
-    """Play an incident of fifteen minutes; answer its channel."""
+    """Play an incident of fifteen minutes; return its channel."""
     channel = await scene.open()
     scene.office.shop.clock.time = NOW + timedelta(minutes=15)
     await scene.office.types("sam", "/incident status resolved", channel)
@@ -25,7 +25,7 @@ async def test_button_on_resolve_opens_the_postmortem_once(scene: IncidentScene)
     assert scene.last("dana", channel).text.startswith("Its postmortem is open already")
     assert (await scene.view()).incident.postmortem_at is not None
     await scene.work()
-    room = scene.channel_id(await scene.view(), RoomKind.POSTMORTEM)
+    room = scene.channel_id(await scene.view(), ChannelKind.POSTMORTEM)
     found = scene.office.slack.workspace.channels[room]
     assert found.name.startswith("pm-2026-11-23-checkout-500s")
     assert {"U0DANA", "U0SAM"} <= set(found.members)
@@ -47,8 +47,8 @@ async def test_document_is_written_in_forms_that_come_filled_in(scene: IncidentS
     channel = await resolved(scene)
     await scene.office.types("sam", "/postmortem open", channel)
     await scene.work()
-    room = scene.channel_id(await scene.view(), RoomKind.POSTMORTEM)
-    document = await scene.card(room, RoomKind.POSTMORTEM)
+    room = scene.channel_id(await scene.view(), ChannelKind.POSTMORTEM)
+    document = await scene.card(room, ChannelKind.POSTMORTEM)
     written = {"summary": "Payments failed.", "factors": "No canary.", "went_well": "The alert."}
     for part, text in written.items():
         await scene.presses("dana", document, room, f"postmortem.edit.{part}")
@@ -60,13 +60,13 @@ async def test_document_is_written_in_forms_that_come_filled_in(scene: IncidentS
     assert scene.last("sam", room).text == "Cause: *capacity*. The document says what work this points to."
     incident = (await scene.view()).incident
     assert incident.document == written
-    assert incident.cause is Cause.CAPACITY
+    assert incident.cause is CauseClass.CAPACITY
 
 
 async def test_times_are_corrected_and_wrong_ones_refused_in_the_form(scene: IncidentScene) -> None:
     channel = await resolved(scene)
     await scene.office.types("sam", "/postmortem open", channel)
-    document = await scene.card(channel, RoomKind.POSTMORTEM)
+    document = await scene.card(channel, ChannelKind.POSTMORTEM)
     began, ended = NOW - timedelta(minutes=5), NOW + timedelta(minutes=5)
     await scene.presses("sam", document, channel, "postmortem.times")
     faults = await scene.submits(
@@ -97,7 +97,7 @@ async def test_export_is_a_markdown_file_in_the_askers_direct_messages(scene: In
 
 async def test_export_falls_back_to_a_message_where_slack_takes_no_file(scene: IncidentScene) -> None:
     channel = await resolved(scene)
-    scene.office.slack.faults.once(Fault.SERVER_ERROR, "files.getUploadURLExternal")
+    scene.office.slack.faults.once(InjectedFault.SERVER_ERROR, "files.getUploadURLExternal")
     answer = await scene.office.types("sam", "/postmortem export 1", channel)
     assert answer.text.startswith("Slack takes no file from Governor")
     assert "# Checkout 500s" in str(answer.blocks)
@@ -109,12 +109,12 @@ async def test_canvas_shows_the_document_as_it_stands(scene: IncidentScene) -> N
     assert "It has no channel yet" in (await scene.office.types("sam", "/postmortem canvas", channel)).text
     await scene.office.types("sam", "/postmortem open", channel)
     await scene.work()
-    room = scene.channel_id(await scene.view(), RoomKind.POSTMORTEM)
+    room = scene.channel_id(await scene.view(), ChannelKind.POSTMORTEM)
     answer = await scene.office.types("sam", "/postmortem canvas", channel)
     assert answer.text == f"The canvas of <#{room}> shows the document as it stands."
     (canvas,) = scene.office.slack.workspace.canvases.values()
     assert "# Checkout 500s" in canvas["markdown"]
-    scene.office.slack.faults.once(Fault.SERVER_ERROR, "conversations.canvases.create")
+    scene.office.slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.canvases.create")
     answer = await scene.office.types("sam", "/postmortem canvas", channel)
     assert answer.text == "Slack takes no canvas here (`http_500`). Next: `/postmortem export 1`."
 
@@ -142,7 +142,7 @@ async def test_postmortem_of_a_private_incident_is_shown_in_its_channel_alone(sc
 
 
 async def closable(scene: IncidentScene) -> str:
-    """Play an incident to a postmortem that lacks nothing but an action; answer its channel."""
+    """Play an incident to a postmortem that lacks nothing but an action; return its channel."""
     channel = await resolved(scene)
     await scene.office.types("sam", "/postmortem open", channel)
     await scene.work()
@@ -161,8 +161,8 @@ async def test_close_says_what_is_missing_and_how_to_mend_it(scene: IncidentScen
 
 async def test_closed_from_the_document_after_being_asked_once_more(scene: IncidentScene) -> None:
     channel = await closable(scene)
-    room = scene.channel_id(await scene.view(), RoomKind.POSTMORTEM)
-    document = await scene.card(room, RoomKind.POSTMORTEM)
+    room = scene.channel_id(await scene.view(), ChannelKind.POSTMORTEM)
+    document = await scene.card(room, ChannelKind.POSTMORTEM)
     (close,) = [e for b in document.blocks for e in b.get("elements", ()) if e.get("text") == _plain("Close")]
     assert close["confirm"]["title"]["text"] == "Close the postmortem"
     await scene.presses("dana", document, room, "postmortem.close")

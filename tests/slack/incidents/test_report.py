@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from bot.incidents.attribution import Charge
-from bot.incidents.incident import Cause, Change, Status
+from bot.incidents.incident import CauseClass, IncidentChange, Status
 from bot.incidents.report import report_on
-from bot.slack.arguments import Hint
+from bot.slack.arguments import UsageError
 from bot.slack.incidents.arguments import report as read
 from bot.slack.incidents.report import report_reply
-from bot.slack.interactions import Question
+from bot.slack.interactions import Query
 from tests.incidents.test_report import charged
 from tests.support.examples import NOW
 from tests.support.slack_incidents import IncidentScene
@@ -22,12 +22,12 @@ async def test_report_says_how_many_how_quickly_and_what_is_not_classified(scene
     responder = scene.office.response.responder
     await scene.open("it is slow search")
     await scene.open("Checkout 500s sev1 checkout")
-    await responder.change(2, Change(status=Status.RESOLVED), by="U0SAM", now=NOW)
+    await responder.change(2, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=NOW)
     text = (await scene.office.types("riley", "/incident report")).text.replace("\u00a0", " ")
     assert text.startswith("2 incidents in 90 d.")
     assert "1 sev1 and 1 sev3 · 1 not resolved yet" in text
     assert "Next: name the cause of incident 2 in `/postmortem 2`." in text
-    await responder.classify(2, Cause.CAPACITY, by="U0SAM", now=NOW)
+    await responder.classify(2, CauseClass.CAPACITY, by="U0SAM", now=NOW)
     shown = await scene.office.types("riley", "/incident report 30d search")
     assert shown.text.replace("\u00a0", " ").startswith("1 incident of search in 30 d.")
     assert "Share" in str(shown.blocks)
@@ -35,7 +35,7 @@ async def test_report_says_how_many_how_quickly_and_what_is_not_classified(scene
 
 async def test_report_that_counts_a_private_incident_is_not_shared(scene: IncidentScene) -> None:
     await scene.open("Cards leak sev1 checkout")
-    await scene.office.response.responder.change(1, Change(private=True), by="U0DANA", now=NOW)
+    await scene.office.response.responder.change(1, IncidentChange(private=True), by="U0DANA", now=NOW)
     others = await scene.office.types("riley", "/incident report")
     assert others.text.startswith("No incident in the last")
     mine = await scene.office.types("dana", "/incident report")
@@ -61,24 +61,24 @@ def test_report_is_read_in_any_order(words: list[str], length: timedelta, servic
 
 @pytest.mark.parametrize("words", [["payments"], ["checkout", "search"], ["3h"], ["400d"], ["30d", "7d"]])
 def test_report_that_cannot_be_read_says_how_to_write_it(words: list[str]) -> None:
-    with pytest.raises(Hint) as hint:
+    with pytest.raises(UsageError) as hint:
         read(words, {"checkout", "search"})
     assert "/incident report 90d SERVICE" in hint.value.text
 
 
 def test_report_on_nothing_leads_on() -> None:
-    reply = report_reply(report_on([], since=NOW - 90 * DAY, until=NOW), Question("incident", "report"))
+    reply = report_reply(report_on([], since=NOW - 90 * DAY, until=NOW), Query("incident", "report"))
     assert reply.text.replace("\u00a0", " ") == "No incident in the last 90 d. Next: `/incident` opens one."
 
 
 def test_report_says_first_where_the_budget_went_and_what_to_work_on() -> None:
     found = [
-        charged(1, Cause.CAPACITY, {"checkout/uptime": Charge(1.2, 0.5)}),
-        charged(2, Cause.SOFTWARE_BUG, {"checkout/uptime": 0.1}),
-        charged(3, Cause.SOFTWARE_BUG, {"search/uptime": 0.1}),
+        charged(1, CauseClass.CAPACITY, {"checkout/uptime": Charge(1.2, 0.5)}),
+        charged(2, CauseClass.SOFTWARE_BUG, {"checkout/uptime": 0.1}),
+        charged(3, CauseClass.SOFTWARE_BUG, {"search/uptime": 0.1}),
     ]
     made = report_on(found, since=NOW - 90 * DAY, until=NOW)
-    lines = report_reply(made, Question("incident", "report")).text.replace("\u00a0", " ").splitlines()
+    lines = report_reply(made, Query("incident", "report")).text.replace("\u00a0", " ").splitlines()
     assert lines[1] == (
         "*1.4 error budgets* spent, 86 % of it in incident 1. "
         "Most went to capacity: load tests and tuning first."
@@ -90,8 +90,11 @@ def test_report_says_first_where_the_budget_went_and_what_to_work_on() -> None:
 
 
 def test_report_does_not_say_what_to_work_on_first_while_the_largest_part_is_not_classified() -> None:
-    found = [charged(1, None, {"checkout/uptime": 0.5}), charged(2, Cause.CAPACITY, {"checkout/uptime": 0.2})]
+    found = [
+        charged(1, None, {"checkout/uptime": 0.5}),
+        charged(2, CauseClass.CAPACITY, {"checkout/uptime": 0.2}),
+    ]
     made = report_on(found, since=NOW - 90 * DAY, until=NOW)
-    text = report_reply(made, Question("incident", "report")).text.replace("\u00a0", " ")
+    text = report_reply(made, Query("incident", "report")).text.replace("\u00a0", " ")
     assert "*70.0 % of an error budget* spent. The largest part is not classified yet." in text
     assert text.endswith("Next: name the cause of incident 1 in `/postmortem 1`.")

@@ -18,14 +18,14 @@ from slack_sdk.errors import SlackApiError
 from sqlalchemy import select
 from yarl import URL
 
-from bot.sandbox.fake_slack.oauth import CLIENT_ID, TeamsServer
+from bot.sandbox.fake_slack.oauth import CLIENT_ID, MultiWorkspaceServer
 from bot.slack.manifest import bot_scopes, manifest
-from bot.slack.oauth.flow import STATE_LIFE, Credentials, InstallEndpoint, InstallFlow
-from bot.slack.oauth.token_rotation import AHEAD, Rotation
+from bot.slack.oauth.flow import STATE_LIFE, InstallEndpoint, InstallFlow, OAuthCredentials
+from bot.slack.oauth.token_rotation import AHEAD, TokenRotation
 from bot.slack.webapi.clients import KEEP_S, Clients
 from bot.store import audit
 from bot.store.database import Database
-from bot.store.encryption import BadKey, Seal, Unreadable, new_key
+from bot.store.encryption import BadKeyError, TokenCipher, UndecryptableError, new_key
 from bot.store.installations import Installations
 from bot.store.tables.core import metadata
 from bot.store.tables.installations import installations
@@ -34,18 +34,18 @@ from tests.support.examples import NOW
 ACME, GLOBEX = "T0SANDBOX", "T0GLOBEX"
 REDIRECT = "https://governor.example/slack/oauth_redirect"
 FILE = "governor.db"
-SECRET = TeamsServer(manifest={}).grants.client_secret
+SECRET = MultiWorkspaceServer(manifest={}).grants.client_secret
 
 
 @dataclass
 class Desk:
     """The flow on a port of its own, a browser, and everything that a test turns."""
 
-    slack: TeamsServer
+    slack: MultiWorkspaceServer
     database: Database
     installations: Installations
     clients: Clients
-    rotation: Rotation
+    rotation: TokenRotation
     url: str
     browser: aiohttp.ClientSession
     time: list[datetime] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Desk:
         return unescape(button[1]), cookie.partition(";")[0]
 
     async def come_back(self, address: str, cookie: str = "") -> tuple[int, str]:
-        """Follow Slack's redirect to the flow; answer status and page."""
+        """Follow Slack's redirect to the flow; return status and page."""
         there = address.replace("https://governor.example", self.url)
         async with self.browser.get(there, headers={"Cookie": cookie}) as page:
             assert page.headers["Content-Type"].startswith("text/html")
@@ -82,9 +82,9 @@ async def open_desk(url: str, keys: str, client_secret: str = SECRET) -> AsyncIt
     def wall() -> float:
         return time[0].timestamp()
 
-    seal = Seal(keys)
+    seal = TokenCipher(keys)
     async with (
-        TeamsServer(manifest=manifest("https://governor.example"), wall=wall) as slack,
+        MultiWorkspaceServer(manifest=manifest("https://governor.example"), wall=wall) as slack,
         aiohttp.ClientSession() as session,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as browser,
         Database(url) as database,
@@ -99,7 +99,7 @@ async def open_desk(url: str, keys: str, client_secret: str = SECRET) -> AsyncIt
             installations=installations,
             now_s=lambda: monotonic[0],
         )
-        credentials = Credentials(CLIENT_ID, client_secret, REDIRECT, slack.authorize_url)
+        credentials = OAuthCredentials(CLIENT_ID, client_secret, REDIRECT, slack.authorize_url)
         flow = InstallFlow(
             credentials,
             clients.bare(),
@@ -108,7 +108,7 @@ async def open_desk(url: str, keys: str, client_secret: str = SECRET) -> AsyncIt
             now=lambda: time[0],
             on_installed=clients.forget,
         )
-        rotation = Rotation(credentials, clients.bare(), installations, lambda: time[0], clients.forget)
+        rotation = TokenRotation(credentials, clients.bare(), installations, lambda: time[0], clients.forget)
         app = web.Application()
         InstallEndpoint(flow).add_routes(app)
         runner = web.AppRunner(app, access_log=None)
@@ -214,7 +214,7 @@ async def test_a_forged_state_or_a_sealed_token_is_no_state(desk: Desk) -> None:
     await desk.install(ACME, "U0SAM")
     async with desk.database.reading() as connection:
         sealed = (await connection.execute(select(installations.c.bot_token))).scalar_one()
-    for forged in ("x", Seal(new_key()).stamp("state 1", NOW), sealed, "é%00"):
+    for forged in ("x", TokenCipher(new_key()).stamp("state 1", NOW), sealed, "é%00"):
         code = desk.slack.grants.code(GLOBEX, "U1HANK", REDIRECT)
         back = str(URL(REDIRECT).with_query(code=code, state=forged))
         status, _ = await desk.come_back(
@@ -298,14 +298,14 @@ async def test_keys_are_changed_by_putting_the_new_one_first(url: str) -> None:
     async with open_desk(url, old) as desk:
         await desk.install(ACME, "U0SAM")
         kept = await desk.installations.find(ACME)
-        both = Installations(desk.database, Seal(f"{new}, {old}"), lambda: NOW)
+        both = Installations(desk.database, TokenCipher(f"{new}, {old}"), lambda: NOW)
         assert await both.find(ACME) == kept
         assert await both.seal_anew() == 1
-        alone = Installations(desk.database, Seal(new), lambda: NOW)
+        alone = Installations(desk.database, TokenCipher(new), lambda: NOW)
         assert await alone.find(ACME) == kept
-        with pytest.raises(Unreadable, match="GOVERNOR_ENCRYPTION_KEY"):
+        with pytest.raises(UndecryptableError, match="GOVERNOR_ENCRYPTION_KEY"):
             await desk.installations.find(ACME)
-    with pytest.raises(BadKey):
-        Seal("no key")
-    with pytest.raises(BadKey):
-        Seal("")
+    with pytest.raises(BadKeyError):
+        TokenCipher("no key")
+    with pytest.raises(BadKeyError):
+        TokenCipher("")

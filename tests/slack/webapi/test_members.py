@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.fake_slack.fault_injection import Fault
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.sandbox.fake_slack.model import User
-from bot.sandbox.fake_slack.server import SandboxServer
+from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.manifest import manifest
-from bot.slack.permissions import Allowed, People, Refused, Unsure
-from bot.slack.webapi.errors import SlackFault
+from bot.slack.permissions import Allowed, People, PermissionDenied, Undetermined
+from bot.slack.webapi.errors import SlackError
 from bot.slack.webapi.members import KEEP_S, Members
 from tests.support.examples import NOW, PERMISSIONS
 from tests.support.slack_app import Office, open_office, shop
@@ -66,20 +66,20 @@ async def test_nobody_may_on_account_of_a_channel_that_slack_does_not_show(offic
 
 
 @pytest.fixture
-async def slack() -> AsyncIterator[SandboxServer]:
-    async with SandboxServer(manifest=manifest("https://governor.example")) as slack:
+async def slack() -> AsyncIterator[FakeSlackServer]:
+    async with FakeSlackServer(manifest=manifest("https://governor.example")) as slack:
         yield slack
 
 
-def client(slack: SandboxServer) -> AsyncWebClient:
+def client(slack: FakeSlackServer) -> AsyncWebClient:
     return AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
 
 
-def asked(slack: SandboxServer) -> int:
+def asked(slack: FakeSlackServer) -> int:
     return sum(call.method == "conversations.members" for call in slack.calls)
 
 
-async def test_all_pages_are_read_and_kept_for_five_minutes_and_no_longer(slack: SandboxServer) -> None:
+async def test_all_pages_are_read_and_kept_for_five_minutes_and_no_longer(slack: FakeSlackServer) -> None:
     now_s = [1_000.0]
     members = Members(client(slack), now_s=lambda: now_s[0])
     channel = slack.workspace.channel("#general")
@@ -98,24 +98,24 @@ async def test_all_pages_are_read_and_kept_for_five_minutes_and_no_longer(slack:
     assert not await members.has("#general", "U102499")
 
 
-async def test_what_cannot_be_asked_anew_is_not_answered_from_before(slack: SandboxServer) -> None:
+async def test_what_cannot_be_asked_anew_is_not_answered_from_before(slack: FakeSlackServer) -> None:
     now_s = [1_000.0]
     members = Members(client(slack), now_s=lambda: now_s[0])
     assert await members.has("#general", "U0SAM")
-    slack.faults.once(Fault.SERVER_ERROR, "conversations.members")
+    slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.members")
     assert await members.has("#general", "U0SAM")
     now_s[0] += KEEP_S
-    with pytest.raises(SlackFault):
+    with pytest.raises(SlackError):
         await members.has("#general", "U0SAM")
     assert await members.has("#general", "U0SAM")
 
 
 async def test_one_place_that_is_not_known_does_not_hide_another_that_gives_the_right(
-    slack: SandboxServer,
+    slack: FakeSlackServer,
 ) -> None:
     people = People(client(slack))
     entries = ("#nowhere", "@sre", "U0MORGAN")
     assert await people.right("U0SAM", entries) == Allowed("@sre")
     assert await people.right("U0MORGAN", entries) == Allowed("U0MORGAN")
-    assert await people.right("U0RILEY", entries) == Unsure(entries, ("#nowhere",))
-    assert await people.right("U0RILEY", entries[1:]) == Refused(entries[1:])
+    assert await people.right("U0RILEY", entries) == Undetermined(entries, ("#nowhere",))
+    assert await people.right("U0RILEY", entries[1:]) == PermissionDenied(entries[1:])

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from bot.budgets.source import InvalidAnswer, SourceError, SourceRefused, SourceUnavailable
+from bot.budgets.source import InvalidAnswerError, SourceError, SourceRefusedError, SourceUnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -51,11 +51,11 @@ class PrometheusApi:
         return _result(await self._send("POST", what, data={**form, "timeout": patience}))
 
     async def label_values(self, label: str, asked: Mapping[str, str]) -> list[str]:
-        """Answer the values of a label; raises `SourceError`."""
+        """Return the values of a label; raises `SourceError`."""
         answer = await self._send("GET", f"label/{label}/values", params=asked)
         values = answer.get("data")
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise InvalidAnswer(NOT_ITS_FORM)
+            raise InvalidAnswerError(NOT_ITS_FORM)
         return values
 
     async def _send(self, method: str, what: str, **given: Any) -> Mapping[str, Any]:
@@ -74,11 +74,11 @@ class PrometheusApi:
             ):
                 return _answer(response.status, await response.read())
         except TimeoutError as error:
-            raise SourceUnavailable(f"{self._url} did not answer within {seconds:g} s") from error
+            raise SourceUnavailableError(f"{self._url} did not answer within {seconds:g} s") from error
         except aiohttp.InvalidURL as error:
-            raise SourceRefused(f"{self._url} is no address") from error
+            raise SourceRefusedError(f"{self._url} is no address") from error
         except aiohttp.ClientError as error:
-            raise SourceUnavailable(f"{self._url} cannot be reached: {error}") from error
+            raise SourceUnavailableError(f"{self._url} cannot be reached: {error}") from error
 
 
 def _authorization(token: str | None, basic: tuple[str, str] | None) -> Mapping[str, str]:
@@ -90,7 +90,7 @@ def _authorization(token: str | None, basic: tuple[str, str] | None) -> Mapping[
 
 
 def _answer(status: int, body: bytes) -> Mapping[str, Any]:
-    """Answer what a response holds; raise what it says or what is wrong with it."""
+    """Return what a response holds; raise what it says or what is wrong with it."""
     try:
         answer = json.loads(body)
     except ValueError:
@@ -98,7 +98,7 @@ def _answer(status: int, body: bytes) -> Mapping[str, Any]:
     if status != 200:
         raise _refusal(status, answer, body)
     if not isinstance(answer, dict) or answer.get("status") != "success":
-        raise InvalidAnswer(NOT_ITS_FORM)
+        raise InvalidAnswerError(NOT_ITS_FORM)
     for warning in answer.get("warnings") or ():
         log.warning("prometheus.warning", warning=warning)
     return answer
@@ -109,7 +109,7 @@ def _result(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         case {"data": {"resultType": "matrix" | "vector", "result": list(result)}}:
             return result
         case _:
-            raise InvalidAnswer(NOT_ITS_FORM)
+            raise InvalidAnswerError(NOT_ITS_FORM)
 
 
 def _refusal(status: int, answer: object, body: bytes) -> SourceError:
@@ -117,11 +117,11 @@ def _refusal(status: int, answer: object, body: bytes) -> SourceError:
     message = str(said or body[:200].decode(errors="replace").strip() or f"status {status}")
     match status:
         case 401 | 403:
-            return SourceRefused(f"the credentials were refused: {message}")
+            return SourceRefusedError(f"the credentials were refused: {message}")
         case 429:
-            return SourceUnavailable(f"too many requests: {message}")
+            return SourceUnavailableError(f"too many requests: {message}")
         case _ if status >= 500:
-            return SourceUnavailable(f"status {status}: {message}")
+            return SourceUnavailableError(f"status {status}: {message}")
         case _:
             hint = f"; is it a series selector, or a query with {WINDOW}?" if "parse error" in message else ""
-            return SourceRefused(f"{message}{hint}")
+            return SourceRefusedError(f"{message}{hint}")

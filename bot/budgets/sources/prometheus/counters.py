@@ -1,8 +1,8 @@
 """Counts the events of counters in steps, asking again only where the simple answer is not exact.
 
 Counters of several SLIs are counted together: each round of questions is asked for all that still need
-it, and an answer belongs to one of them. Sans I/O but for `Ask`, which evaluates queries; the queries
-themselves are in `promql.py`.
+it, and an answer belongs to one of them. Sans I/O but for `CounterReader`, which evaluates queries; the
+queries themselves are in `promql.py`.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _ASIDE = 3
 _NOTHING: Series = {}
 
 
-class Queries(Protocol):
+class CounterQueries(Protocol):
     """Answers the queries for one selector, by the part of the answer that they give."""
 
     def __call__(self, selector: str, step_s: int, by: str = "") -> Mapping[str, str]:
@@ -33,18 +33,20 @@ class Queries(Protocol):
         ...
 
 
-class Ask(Protocol):
+class CounterReader(Protocol):
     """Evaluates queries for each counter, at the end of each of the steps (their starts are given)."""
 
     async def __call__(
-        self, counters: Sequence[Counters], queries: Queries, steps: range
+        self, counters: Sequence[Counters], queries: CounterQueries, steps: range
     ) -> Sequence[Mapping[tuple[str, str], Series]]:
-        """Answer for each SLI the values by the counter's name and the part."""
+        """Return for each SLI the values by the counter's name and the part."""
         ...
 
 
-async def count_events(ask: Ask, counters: Sequence[Counters], steps: range) -> list[dict[str, Series]]:
-    """Answer for each SLI the events of each named counter in each step; steps without any may be left out.
+async def count_events(
+    ask: CounterReader, counters: Sequence[Counters], steps: range
+) -> list[dict[str, Series]]:
+    """Return for each SLI the events of each named counter in each step; steps without any may be left out.
 
     `steps` are the starts of adjoining steps, their distance the steps' width in seconds.
     """
@@ -76,7 +78,9 @@ def _not_within_others(counters: Counters) -> Counters:
     return kept
 
 
-async def _count_closely(ask: Ask, counters: Sequence[Counters], steps: range) -> list[dict[str, Series]]:
+async def _count_closely(
+    ask: CounterReader, counters: Sequence[Counters], steps: range
+) -> list[dict[str, Series]]:
     answers = await ask(counters, promql.regular, steps)
     found = [_deltas(answer, of) for answer, of in zip(answers, counters, strict=True)]
     irregular = [_starts(answer, promql.IRREGULAR) for answer in answers]
@@ -88,7 +92,7 @@ async def _count_closely(ask: Ask, counters: Sequence[Counters], steps: range) -
 
 
 async def _correct(
-    ask: Ask,
+    ask: CounterReader,
     counters: Sequence[Counters],
     found: Sequence[dict[str, Series]],
     concerned: Sequence[int],
@@ -99,8 +103,10 @@ async def _correct(
         _replace(found[one], better)
 
 
-async def _exact_events(ask: Ask, counters: Sequence[Counters], steps: range) -> list[dict[str, Series]]:
-    """Answer the events of every step, with what resets, new series and outages add."""
+async def _exact_events(
+    ask: CounterReader, counters: Sequence[Counters], steps: range
+) -> list[dict[str, Series]]:
+    """Return the events of every step, with what resets, new series and outages add."""
     answers = await ask(counters, promql.exact, steps)
     found = [
         {name: _complete(answer.get((name, promql.EXACT), _NOTHING), steps) for name in of}
@@ -129,7 +135,7 @@ async def _exact_events(ask: Ask, counters: Sequence[Counters], steps: range) ->
 
 
 async def _add_revived(
-    ask: Ask,
+    ask: CounterReader,
     counters: Sequence[Counters],
     found: Sequence[dict[str, Series]],
     concerned: Sequence[int],
@@ -145,7 +151,7 @@ async def _add_revived(
 def _births(
     answers: Sequence[Mapping[tuple[str, str], Series]], steps: range
 ) -> Iterator[tuple[list[int], range]]:
-    """Answer who has series that seem new and when, as far as they can be looked for in the past."""
+    """Return who has series that seem new and when, as far as they can be looked for in the past."""
     born: list[set[int]] = []
     most: list[float] = []
     for answer in answers:
@@ -174,7 +180,7 @@ def _any(series: Series) -> bool:
 
 
 def _starts(answer: Mapping[tuple[str, str], Series], wanted: str) -> set[int]:
-    """Answer the steps in which any counter has the part."""
+    """Return the steps in which any counter has the part."""
     return {
         start
         for (_, part), series in answer.items()
@@ -185,7 +191,7 @@ def _starts(answer: Mapping[tuple[str, str], Series], wanted: str) -> set[int]:
 
 
 def _runs(starts: Sequence[Iterable[int]], within: range) -> list[tuple[list[int], range]]:
-    """Answer stretches of adjoining steps that hold all of these, few rather than tight, and who has any."""
+    """Return stretches of adjoining steps that hold all of these, few rather than tight, and who has any."""
     runs: list[range] = []
     for start in sorted({start for each in starts for start in each}):
         if runs and start - runs[-1].stop <= _ASIDE * within.step:

@@ -43,13 +43,13 @@ REVIVED = "revived"
 
 
 def plain(selector: str, step_s: int, by: str = "", *, lookback_s: int = LOOKBACK_S) -> dict[str, str]:
-    """Answer the query for `DELTA`, the plain differences; a longer silence than the lookback is left out."""
+    """Return the query for `DELTA`, the plain differences; a longer silence than the lookback is left out."""
     s = _Series(selector, step_s, lookback_s)
     return {DELTA: f"sum{by} ({s.last} - {s.before})"}
 
 
 def quiet_lookback_s(stretch_s: int) -> int:
-    """Answer the lookback for `plain` that is enough for a stretch in which `doubtful` finds nothing.
+    """Return the lookback for `plain` that is enough for a stretch in which `doubtful` finds nothing.
 
     To look back for an hour at each step takes a server several times as long.
     """
@@ -57,7 +57,7 @@ def quiet_lookback_s(stretch_s: int) -> int:
 
 
 def doubtful(selector: str, step_s: int, by: str = "") -> dict[str, str]:
-    """Answer the query for `DOUBTFUL`, how many series may be irregular in any part of one long step.
+    """Return the query for `DOUBTFUL`, how many series may be irregular in any part of one long step.
 
     Cheaper than to ask about each part. Where it finds none, every series that was scraped in the step has
     a value before it that is in sight of `quiet_lookback_s` up to its end, and none fell since: no part is
@@ -70,7 +70,7 @@ def doubtful(selector: str, step_s: int, by: str = "") -> dict[str, str]:
 
 
 def regular(selector: str, step_s: int, by: str = "") -> dict[str, str]:
-    """Answer the queries for `DELTA`, the plain differences, and `IRREGULAR`, how many series need more.
+    """Return the queries for `DELTA`, the plain differences, and `IRREGULAR`, how many series need more.
 
     A series is irregular in a step that it begins in, or that its value falls in.
     """
@@ -83,7 +83,7 @@ def regular(selector: str, step_s: int, by: str = "") -> dict[str, str]:
 
 
 def exact(selector: str, step_s: int, by: str = "") -> dict[str, str]:
-    """Answer the queries for `EXACT`, the events of all series, and `AMBIGUOUS`, how many defy it.
+    """Return the queries for `EXACT`, the events of all series, and `AMBIGUOUS`, how many defy it.
 
     `BORN` is how many seem new, of so many `SERIES`. The sum has a term for each kind of series; those
     that fit none are left out of it and counted as ambiguous. They had more than one reset in the step,
@@ -111,7 +111,7 @@ def exact(selector: str, step_s: int, by: str = "") -> dict[str, str]:
 
 
 def revived(selector: str, step_s: int, by: str = "") -> dict[str, str]:
-    """Answer the query for what series counted while they were silent for longer than the lookback.
+    """Return the query for what series counted while they were silent for longer than the lookback.
 
     It adds to `EXACT` the difference from the last value before the silence, or, where the counter fell
     meanwhile, all up to the first value after it.
@@ -123,7 +123,7 @@ def revived(selector: str, step_s: int, by: str = "") -> dict[str, str]:
 
 
 def rough(selector: str, step_s: int, by: str = "") -> dict[str, str]:
-    """Answer the query for steps that cannot be cut further: Prometheus' own estimate for all series."""
+    """Return the query for steps that cannot be cut further: Prometheus' own estimate for all series."""
     return {EXACT: f"sum{by} (increase({selector}[{step_s}s]))"}
 
 

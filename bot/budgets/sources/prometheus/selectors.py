@@ -62,7 +62,7 @@ class Selector:
 
 
 @dataclass(frozen=True, slots=True)
-class Joint:
+class JoinedSelector:
     """Several selectors as one: its text, the labels that tell them apart, and each one's values of these."""
 
     text: str
@@ -72,7 +72,7 @@ class Joint:
 
 @lru_cache(maxsize=16_384)
 def parse(text: str) -> Selector | None:
-    """Answer what a selector says; None for everything that is not plainly one."""
+    """Return what a selector says; None for everything that is not plainly one."""
     name = _METRIC.match(text)
     if name is None:
         return None
@@ -97,7 +97,7 @@ def parse(text: str) -> Selector | None:
 
 @lru_cache(maxsize=16_384)
 def is_part_of(part: str, whole: str) -> bool:
-    """Tell whether every series of one selector certainly is one of the other's."""
+    """Return whether every series of one selector certainly is one of the other's."""
     narrow, wide = parse(part), parse(whole)
     if narrow is None or wide is None:
         return part == whole
@@ -107,10 +107,10 @@ def is_part_of(part: str, whole: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def join(selectors: tuple[str, ...]) -> Joint:
-    """Answer one selector for several of one shape; a single one stays as it was written."""
+def join(selectors: tuple[str, ...]) -> JoinedSelector:
+    """Return one selector for several of one shape; a single one stays as it was written."""
     if len(set(selectors)) == 1:
-        return Joint(selectors[0], (), ((),) * len(selectors))
+        return JoinedSelector(selectors[0], (), ((),) * len(selectors))
     parsed = [_parsed(text) for text in selectors]
     by = _varying([selector.values for selector in parsed])
     values = tuple(tuple(selector.values[label] for label in by) for selector in parsed)
@@ -120,7 +120,7 @@ def join(selectors: tuple[str, ...]) -> Joint:
         else matcher.text
         for matcher in parsed[0].matchers
     ]
-    return Joint(f"{parsed[0].metric}{{{','.join(matchers)}}}", by, values)
+    return JoinedSelector(f"{parsed[0].metric}{{{','.join(matchers)}}}", by, values)
 
 
 def families(members: Sequence[tuple[str, ...]], at_most: int) -> list[list[int]]:
@@ -150,14 +150,14 @@ def families(members: Sequence[tuple[str, ...]], at_most: int) -> list[list[int]
 def _is_dense(
     at: int, distinct: Mapping[tuple[int, str], set[str]], values: Sequence[Mapping[tuple[int, str], str]]
 ) -> bool:
-    """Tell whether the selectors at one place take up most of the combinations of their values."""
+    """Return whether the selectors at one place take up most of the combinations of their values."""
     labels = [label for label in distinct if label[0] == at]
     taken = {tuple(each[label] for label in labels) for each in values}
     return prod(len(distinct[label]) for label in labels) <= _MOST_UNASKED * len(taken)
 
 
 def _values(member: Sequence[str]) -> dict[tuple[int, str], str]:
-    """Answer what labels must equal, by the selector's place and their name."""
+    """Return what labels must equal, by the selector's place and their name."""
     return {
         (at, label): value for at, text in enumerate(member) for label, value in _parsed(text).values.items()
     }
@@ -175,13 +175,13 @@ def _varying(values: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
 
 
 def _pattern(values: set[str]) -> str:
-    """Answer a pattern that matches these values and no other, escaped for a query."""
+    """Return a pattern that matches these values and no other, escaped for a query."""
     pattern = "|".join(_META.sub(r"\\\g<0>", value) for value in sorted(values))
     return pattern.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n").replace("\r", r"\r")
 
 
 def _unquoted(text: str) -> str | None:
-    """Answer what a quoted string stands for; None for escapes that are seldom used."""
+    """Return what a quoted string stands for; None for escapes that are seldom used."""
     inner = text[1:-1]
     if text[0] == "`" or "\\" not in inner:
         return inner

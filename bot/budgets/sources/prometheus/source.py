@@ -11,11 +11,17 @@ from typing import Any, assert_never
 
 import aiohttp
 
-from bot.budgets.source import Bucket, InvalidAnswer, SourceError, SourceRefused, SourceUnavailable
+from bot.budgets.source import (
+    Bucket,
+    InvalidAnswerError,
+    SourceError,
+    SourceRefusedError,
+    SourceUnavailableError,
+)
 from bot.budgets.sources.prometheus import promql
 from bot.budgets.sources.prometheus.api import NOT_ITS_FORM, WINDOW, PrometheusApi
-from bot.budgets.sources.prometheus.counters import Counters, Queries, Series, count_events
-from bot.budgets.sources.prometheus.selectors import Joint, families, join, parse
+from bot.budgets.sources.prometheus.counters import CounterQueries, Counters, Series, count_events
+from bot.budgets.sources.prometheus.selectors import JoinedSelector, families, join, parse
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
 from bot.catalog.window import Span
 
@@ -83,7 +89,7 @@ class PrometheusSource:
         for sli, named, series in zip(slis, counters, found, strict=True):
             try:
                 total, bad = await self._judge(sli, named, series, steps)
-            except SourceUnavailable:
+            except SourceUnavailableError:
                 raise
             except SourceError as error:
                 answers.append(error)
@@ -92,7 +98,7 @@ class PrometheusSource:
         return answers
 
     async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:
-        """Answer the values of a label; see the port.
+        """Return the values of a label; see the port.
 
         Prometheus names a value for up to about three hours after its last sample: until it has moved the
         series out of memory.
@@ -105,10 +111,10 @@ class PrometheusSource:
     async def _judge(
         self, sli: Sli, counters: Counters, found: Mapping[str, Series], steps: range
     ) -> tuple[Series, Series]:
-        """Answer all events and the bad ones; raises `InvalidAnswer` for what cannot be true."""
+        """Return all events and the bad ones; raises `InvalidAnswerError` for what cannot be true."""
         for name, series in found.items():
             if any(events < 0 for events in series.values()):
-                raise InvalidAnswer(f"{counters[name]} answered a negative number of events")
+                raise InvalidAnswerError(f"{counters[name]} answered a negative number of events")
         total = found["total"]
         if isinstance(sli, LatencySli):
             good = found["good"]
@@ -122,7 +128,7 @@ class PrometheusSource:
         return total, _rest(total, counted) if name == "good" else counted
 
     async def _check_boundary(self, sli: LatencySli, steps: range) -> None:
-        """Raise `InvalidAnswer` if the histogram has no bucket that ends at the threshold."""
+        """Raise `InvalidAnswerError` if the histogram has no bucket that ends at the threshold."""
         at = min(steps.stop, steps.start + _MOST_POINTS * steps.step)
         match = sli.match.strip().rstrip(",")
         selector = f"{sli.histogram}_bucket{{{match}}}[{max(promql.LOOKBACK_S, at - steps.start)}s]"
@@ -133,7 +139,9 @@ class PrometheusSource:
         if not any(re.fullmatch(pattern, boundary) for boundary in known):
             shown = ", ".join(sorted(known - {""}, key=_as_number)) or "none"
             threshold = f"{sli.threshold.total_seconds():g}"
-            raise InvalidAnswer(f"{sli.histogram} has no bucket that ends at {threshold} s; it has: {shown}")
+            raise InvalidAnswerError(
+                f"{sli.histogram} has no bucket that ends at {threshold} s; it has: {shown}"
+            )
 
     async def _count(self, counters: Sequence[Counters], steps: range) -> list[dict[str, Series]]:
         """Count each counter: a selector by its differences, a query with `$window` as it says."""
@@ -149,7 +157,7 @@ class PrometheusSource:
         return found
 
     async def _evaluate(
-        self, counters: Sequence[Counters], queries: Queries, steps: range
+        self, counters: Sequence[Counters], queries: CounterQueries, steps: range
     ) -> list[dict[tuple[str, str], Series]]:
         """Evaluate queries for many: of one SLI in one request, of several one request for each part."""
         found: list[dict[tuple[str, str], Series]] = [{} for _ in counters]
@@ -204,12 +212,12 @@ class PrometheusSource:
 
 @lru_cache(maxsize=16_384)
 def _counters(sli: Sli) -> Counters:
-    """Answer what an SLI counts; raises `SourceRefused` for what is not counted here."""
+    """Return what an SLI counts; raises `SourceRefusedError` for what is not counted here."""
     match sli:
         case CounterSli():
             other = sli.bad if sli.bad is not None else sli.good
             if other is None:
-                raise SourceRefused("the SLI names neither the bad events nor the good ones")
+                raise SourceRefusedError("the SLI names neither the bad events nor the good ones")
             return {"total": sli.total, "other": other}
         case LatencySli():
             match = sli.match.strip().rstrip(",")
@@ -220,17 +228,17 @@ def _counters(sli: Sli) -> Counters:
                 "good": f'{sli.histogram}_bucket{{{braces}le=~"{boundary}"}}',
             }
         case EventsSli() | DowntimeSli():
-            raise SourceRefused("Prometheus counts neither pushed events nor downtime")
+            raise SourceRefusedError("Prometheus counts neither pushed events nor downtime")
         case _:
             assert_never(sli)
 
 
 @lru_cache(maxsize=16_384)
 def _kinship(sli: Sli) -> Hashable | None:
-    """Answer what SLIs that may be asked together have in common; None for one that is asked alone."""
+    """Return what SLIs that may be asked together have in common; None for one that is asked alone."""
     try:
         counters = _counters(sli)
-    except SourceRefused:
+    except SourceRefusedError:
         return None
     parsed = {name: parse(text) for name, text in counters.items()}
     if None in parsed.values():
@@ -254,14 +262,14 @@ def _sorted(slis: tuple[Sli, ...], at_most: int) -> list[list[Sli]]:
     return found
 
 
-def _by(joint: Joint) -> str:
+def _by(joint: JoinedSelector) -> str:
     return f" by ({', '.join(joint.by)})" if joint.by else ""
 
 
 def _shared_out(
-    result: Sequence[tuple[Mapping[str, str], Series]], joint: Joint
+    result: Sequence[tuple[Mapping[str, str], Series]], joint: JoinedSelector
 ) -> Iterator[tuple[int, Series]]:
-    """Give each series of an answer to those whose label values it bears."""
+    """Return each series of an answer to those whose label values it bears."""
     owners: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for one, values in enumerate(joint.values):
         owners[values].append(one)
@@ -287,14 +295,14 @@ def _values(series: Mapping[str, Any], step: int) -> Series:
     try:
         values = {round(at) - step: float(text) for at, text in series.get("values", ())}
     except (TypeError, ValueError) as error:
-        raise InvalidAnswer(NOT_ITS_FORM) from error
+        raise InvalidAnswerError(NOT_ITS_FORM) from error
     if not all(map(math.isfinite, values.values())):
-        raise InvalidAnswer("the answer holds NaN or infinity")
+        raise InvalidAnswerError("the answer holds NaN or infinity")
     return values
 
 
 def _boundary_pattern(threshold: timedelta) -> str:
-    """Answer the `le` label as a pattern, escaped for a query: "1" in the text format, else "1.0"."""
+    """Return the `le` label as a pattern, escaped for a query: "1" in the text format, else "1.0"."""
     seconds = threshold.total_seconds()
     texts = dict.fromkeys((repr(seconds), f"{seconds:.17g}" if seconds.is_integer() else repr(seconds)))
     return "|".join(re.escape(text) for text in texts).replace("\\", r"\\")
@@ -308,10 +316,10 @@ def _as_number(boundary: str) -> float:
 
 
 def _check_below(part: Series, whole: Series, fault: str) -> None:
-    """Raise `InvalidAnswer` if the part is the greater, by more than two readings at once explain."""
+    """Raise `InvalidAnswerError` if the part is the greater, by more than two readings at once explain."""
     parts, wholes = sum(part.values()), sum(whole.values())
     if parts > wholes + max(_RACE_EVENTS, _RACE_SHARE * wholes):
-        raise InvalidAnswer(f"{fault} ({parts:g} of {wholes:g})")
+        raise InvalidAnswerError(f"{fault} ({parts:g} of {wholes:g})")
 
 
 def _rest(whole: Series, part: Series) -> Series:

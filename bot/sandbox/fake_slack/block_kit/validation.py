@@ -69,7 +69,7 @@ def _count(blocks: object, *kinds: str) -> int:
 
 
 def message_faults(blocks: object) -> list[str]:
-    """What is wrong with a message's blocks, worded with JSON pointers; empty if nothing."""
+    """Return what is wrong with a message's blocks, worded with JSON pointers; empty if nothing."""
     limits = LIMITS["message"]
     faults = list(_block_faults(blocks, "/blocks", most=limits["blocks"], unsupported=_NOT_IN_MESSAGES))
     if _count(blocks, "data_visualization") > limits["charts"]:
@@ -120,7 +120,7 @@ _VIEWS: Final = {
 
 
 def view_faults(view: object, *kinds: str) -> list[str]:
-    """What is wrong with a view of one of `kinds` ("modal", "home"); empty if nothing."""
+    """Return what is wrong with a view of one of `kinds` ("modal", "home"); empty if nothing."""
     faults = list(by_type({kind: _VIEWS[kind] for kind in kinds})(view, "/view"))
     if not isinstance(view, dict) or "blocks" not in view:
         return faults

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.sandbox.fake_slack.api_call import Call, Method
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.api_call import ApiCall, Method
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Json
 
 _OPERATIONS: Final = {
@@ -23,18 +23,18 @@ def _markdown(content: object, error: str) -> str:
     if content is None:
         return ""
     if not isinstance(content, dict) or content.get("type") != "markdown":
-        raise SlackError(error, ["[ERROR] document_content must be of type markdown"])
+        raise FakeSlackError(error, ["[ERROR] document_content must be of type markdown"])
     return str(content.get("markdown", ""))
 
 
-def _new(call: Call) -> str:
+def _new(call: ApiCall) -> str:
     markdown = _markdown(call.json("document_content", "invalid_arguments"), "canvas_creation_failed")
     canvas_id = call.workspace.new_id("F")
     call.workspace.canvases[canvas_id] = {"title": call.text("title"), "markdown": markdown}
     return canvas_id
 
 
-def create(call: Call) -> Json:
+def create(call: ApiCall) -> Json:
     """canvases.create."""
     channel = call.channel("channel_id") if call.text("channel_id") else None
     canvas_id = _new(call)
@@ -43,27 +43,27 @@ def create(call: Call) -> Json:
     return {"canvas_id": canvas_id}
 
 
-def create_for_channel(call: Call) -> Json:
+def create_for_channel(call: ApiCall) -> Json:
     """conversations.canvases.create."""
     channel = call.channel("channel_id")
     if channel.canvas is not None:
-        raise SlackError("channel_canvas_already_exists")
+        raise FakeSlackError("channel_canvas_already_exists")
     channel.canvas = _new(call)
     return {"canvas_id": channel.canvas}
 
 
-def edit(call: Call) -> Json:
+def edit(call: ApiCall) -> Json:
     """canvases.edit: one change a call, as Slack takes it."""
     canvas = call.workspace.canvases.get(call.text("canvas_id"))
     if canvas is None:
-        raise SlackError("canvas_not_found")
+        raise FakeSlackError("canvas_not_found")
     changes = call.json("changes", "invalid_arguments")
     if not isinstance(changes, list) or len(changes) != 1 or not isinstance(changes[0], dict):
-        raise SlackError("invalid_arguments", ["[ERROR] exactly one change is allowed"])
+        raise FakeSlackError("invalid_arguments", ["[ERROR] exactly one change is allowed"])
     change = changes[0]
     operation = change.get("operation")
     if operation not in _OPERATIONS:
-        raise SlackError("invalid_arguments", [f"[ERROR] unknown operation: {operation}"])
+        raise FakeSlackError("invalid_arguments", [f"[ERROR] unknown operation: {operation}"])
     added = _markdown(change.get("document_content"), "canvas_editing_failed")
     if operation == "rename":
         canvas["title"] = _markdown(change.get("title_content"), "canvas_editing_failed")
@@ -74,7 +74,7 @@ def edit(call: Call) -> Json:
     elif operation == "insert_at_end":
         canvas["markdown"] += added
     elif change.get("section_id") is None:
-        raise SlackError("canvas_editing_failed", ["[ERROR] section_id is required"])
+        raise FakeSlackError("canvas_editing_failed", ["[ERROR] section_id is required"])
     return {}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.sandbox.fake_slack.api_call import Call, Method
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.api_call import ApiCall, Method
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Channel, Json, Message
 from bot.sandbox.fake_slack.slack_facts import LIMITS
 from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID
@@ -13,18 +13,18 @@ from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID
 _FAR_S: Final = 120 * 24 * 3600
 
 
-def _compose(call: Call, *, longest: int) -> Message:
+def _compose(call: ApiCall, *, longest: int) -> Message:
     markdown = call.text("markdown_text")
     text = call.text("text")
     if markdown and (text or call.args.get("blocks")):
-        raise SlackError("markdown_text_conflict")
+        raise FakeSlackError("markdown_text_conflict")
     blocks = call.blocks()
     if markdown:
         blocks = [{"type": "markdown", "text": markdown}]
     if not text and not blocks:
-        raise SlackError("no_text")
+        raise FakeSlackError("no_text")
     if len(text) > longest:
-        raise SlackError("msg_too_long")
+        raise FakeSlackError("msg_too_long")
     _check_customising(call)
     return Message(
         ts="",
@@ -40,14 +40,14 @@ def _compose(call: Call, *, longest: int) -> Message:
     )
 
 
-def _check_customising(call: Call) -> None:
+def _check_customising(call: ApiCall) -> None:
     wanted = any(call.text(name) for name in ("username", "icon_emoji", "icon_url"))
     if wanted and "chat:write.customize" not in call.platform.scopes:
         provided = ",".join(call.platform.scopes)
-        raise SlackError("missing_scope", needed="chat:write.customize", provided=provided)
+        raise FakeSlackError("missing_scope", needed="chat:write.customize", provided=provided)
 
 
-def _destination(call: Call) -> Channel:
+def _destination(call: ApiCall) -> Channel:
     """Find where to post: a channel by id or name, or the direct channel of a user."""
     wanted = call.text("channel")
     if wanted in call.workspace.users:
@@ -59,7 +59,7 @@ def _destination(call: Call) -> Channel:
     return channel
 
 
-def post_message(call: Call) -> Json:
+def post_message(call: ApiCall) -> Json:
     """chat.postMessage."""
     channel = _destination(call)
     call.workspace.must_be_open(channel)
@@ -69,12 +69,12 @@ def post_message(call: Call) -> Json:
     return {"channel": channel.id, "ts": message.ts, "message": message.as_json()}
 
 
-def post_ephemeral(call: Call) -> Json:
+def post_ephemeral(call: ApiCall) -> Json:
     """chat.postEphemeral."""
     channel = _destination(call)
     call.workspace.must_be_open(channel)
     if call.text("user") not in channel.members:
-        raise SlackError("user_not_in_channel")
+        raise FakeSlackError("user_not_in_channel")
     message = _compose(call, longest=LIMITS["message"]["text"])
     message.ts = call.workspace.new_ts()
     message.ephemeral_to = call.text("user")
@@ -82,12 +82,12 @@ def post_ephemeral(call: Call) -> Json:
     return {"message_ts": message.ts}
 
 
-def update(call: Call) -> Json:
+def update(call: ApiCall) -> Json:
     """chat.update."""
     channel = call.channel()
     message = call.workspace.message(channel, call.text("ts"))
     if message.user != call.actor:
-        raise SlackError("cant_update_message")
+        raise FakeSlackError("cant_update_message")
     wanted = _compose(call, longest=LIMITS["message"]["update_text"])
     changes: Json = {"text": wanted.text, "blocks": wanted.blocks}
     if wanted.metadata is not None:
@@ -101,17 +101,17 @@ def update(call: Call) -> Json:
     }
 
 
-def delete(call: Call) -> Json:
+def delete(call: ApiCall) -> Json:
     """chat.delete."""
     channel = call.channel()
     message = call.workspace.message(channel, call.text("ts"))
     if message.user != call.actor:
-        raise SlackError("cant_delete_message")
+        raise FakeSlackError("cant_delete_message")
     call.workspace.delete(channel, message)
     return {"channel": channel.id, "ts": message.ts}
 
 
-def permalink(call: Call) -> Json:
+def permalink(call: ApiCall) -> Json:
     """chat.getPermalink."""
     channel = call.channel()
     message = call.workspace.message(channel, call.text("message_ts"))
@@ -121,16 +121,16 @@ def permalink(call: Call) -> Json:
     return {"channel": channel.id, "permalink": link}
 
 
-def schedule(call: Call) -> Json:
+def schedule(call: ApiCall) -> Json:
     """chat.scheduleMessage."""
     channel = _destination(call)
     call.workspace.must_be_open(channel)
     at = call.whole("post_at", 0, error="invalid_time")
     now = call.workspace.now().timestamp()
     if at <= now:
-        raise SlackError("time_in_past")
+        raise FakeSlackError("time_in_past")
     if at > now + _FAR_S:
-        raise SlackError("time_too_far")
+        raise FakeSlackError("time_too_far")
     message = _compose(call, longest=LIMITS["message"]["text"])
     scheduled_id = call.workspace.new_id("Q")
     call.platform.scheduled[scheduled_id] = (at, channel.id, message)
@@ -142,17 +142,17 @@ def schedule(call: Call) -> Json:
     }
 
 
-def unschedule(call: Call) -> Json:
+def unschedule(call: ApiCall) -> Json:
     """chat.deleteScheduledMessage."""
     channel = call.channel()
     wanted = call.text("scheduled_message_id")
     if call.platform.scheduled.get(wanted, (0, ""))[1] != channel.id:
-        raise SlackError("invalid_scheduled_message_id")
+        raise FakeSlackError("invalid_scheduled_message_id")
     del call.platform.scheduled[wanted]
     return {}
 
 
-def scheduled_list(call: Call) -> Json:
+def scheduled_list(call: ApiCall) -> Json:
     """chat.scheduledMessages.list."""
     wanted = call.text("channel")
     rows = [
@@ -164,14 +164,14 @@ def scheduled_list(call: Call) -> Json:
     return {"scheduled_messages": page.items, **page.metadata()}
 
 
-def validate_blocks(call: Call) -> Json:
+def validate_blocks(call: ApiCall) -> Json:
     """blocks.validate."""
     if not any(call.args.get(name) for name in ("blocks", "message", "view")):
-        raise SlackError("invalid_arguments", ["[ERROR] one of blocks, message, view is required"])
+        raise FakeSlackError("invalid_arguments", ["[ERROR] one of blocks, message, view is required"])
     call.blocks()
     message = call.json("message", "invalid_message")
     if isinstance(message, dict):
-        Call(call.method, message, call.platform, call.actor).blocks()
+        ApiCall(call.method, message, call.platform, call.actor).blocks()
     view = call.json("view", "invalid_view")
     if view is not None:
         call.platform.views.check(view, "modal", "home", error="invalid_view")

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from bot.sandbox.fake_slack.api_call import Call, Method
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.api_call import ApiCall, Method
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Channel, Json
 
 _TYPES: Final = {"public_channel": "public", "private_channel": "private", "im": "im", "mpim": "mpim"}
 
 
-def wanted_kinds(call: Call) -> set[str]:
+def wanted_kinds(call: ApiCall) -> set[str]:
     """Read the `types` argument; public channels if it is absent."""
     types = call.words("types") or ["public_channel"]
     if not set(types) <= set(_TYPES):
-        raise SlackError("invalid_types")
+        raise FakeSlackError("invalid_types")
     return {_TYPES[name] for name in types}
 
 
-def _answer(call: Call, channel: Channel) -> Json:
+def _answer(call: ApiCall, channel: Channel) -> Json:
     return {"channel": channel.as_json(call.actor)}
 
 
-def create(call: Call) -> Json:
+def create(call: ApiCall) -> Json:
     """conversations.create."""
     kind = "private" if call.flag("is_private") else "public"
     channel = call.workspace.create_channel(
@@ -33,7 +33,7 @@ def create(call: Call) -> Json:
     return _answer(call, channel)
 
 
-def _listed(call: Call, channels: Iterable[Channel]) -> Json:
+def _listed(call: ApiCall, channels: Iterable[Channel]) -> Json:
     kinds = wanted_kinds(call)
     found = [
         channel.as_json(call.actor)
@@ -46,12 +46,12 @@ def _listed(call: Call, channels: Iterable[Channel]) -> Json:
     return {"channels": page.items, **page.metadata()}
 
 
-def list_all(call: Call) -> Json:
+def list_all(call: ApiCall) -> Json:
     """conversations.list."""
     return _listed(call, call.workspace.channels.values())
 
 
-def of_user(call: Call) -> Json:
+def of_user(call: ApiCall) -> Json:
     """users.conversations."""
     user = call.workspace.user(call.text("user") or call.actor).id
     is_bot = call.workspace.users[user].is_bot
@@ -61,29 +61,29 @@ def of_user(call: Call) -> Json:
     return _listed(call, mine)
 
 
-def info(call: Call) -> Json:
+def info(call: ApiCall) -> Json:
     """conversations.info."""
     return _answer(call, call.channel())
 
 
-def members(call: Call) -> Json:
+def members(call: ApiCall) -> Json:
     """conversations.members."""
     page = call.page(call.channel().members)
     return {"members": page.items, **page.metadata()}
 
 
-def _team_channel(call: Call) -> Channel:
+def _team_channel(call: ApiCall) -> Channel:
     channel = call.channel()
     if channel.kind in {"im", "mpim"}:
-        raise SlackError("method_not_supported_for_channel_type")
+        raise FakeSlackError("method_not_supported_for_channel_type")
     return channel
 
 
-def join(call: Call) -> Json:
+def join(call: ApiCall) -> Json:
     """conversations.join."""
     channel = _team_channel(call)
     if channel.kind != "public":
-        raise SlackError("method_not_supported_for_channel_type")
+        raise FakeSlackError("method_not_supported_for_channel_type")
     was_in = call.actor in channel.members
     call.workspace.add_member(channel, call.actor)
     answer = _answer(call, channel)
@@ -93,7 +93,7 @@ def join(call: Call) -> Json:
     return answer
 
 
-def leave(call: Call) -> Json:
+def leave(call: ApiCall) -> Json:
     """conversations.leave."""
     channel = _team_channel(call)
     call.workspace.must_be_open(channel)
@@ -103,7 +103,7 @@ def leave(call: Call) -> Json:
     return {}
 
 
-def _invitation_error(call: Call, channel: Channel, user_id: str) -> str | None:
+def _invitation_error(call: ApiCall, channel: Channel, user_id: str) -> str | None:
     if user_id not in call.workspace.users:
         return "user_not_found"
     if user_id == call.actor:
@@ -111,41 +111,41 @@ def _invitation_error(call: Call, channel: Channel, user_id: str) -> str | None:
     return "already_in_channel" if user_id in channel.members else None
 
 
-def invite(call: Call) -> Json:
+def invite(call: ApiCall) -> Json:
     """conversations.invite: all of the users, or none unless `force`."""
     channel = _team_channel(call)
     call.workspace.must_be_open(channel)
     call.workspace.must_be_member(channel, call.actor)
     users = call.words("users")
     if not users:
-        raise SlackError("no_user")
+        raise FakeSlackError("no_user")
     errors = {user: _invitation_error(call, channel, user) for user in users}
     refused = {user: error for user, error in errors.items() if error}
     if refused and not (call.flag("force") and len(refused) < len(users)):
         rows = [{"user": u, "ok": False, "error": e} for u, e in refused.items()]
-        raise SlackError(next(iter(refused.values())), errors=rows)
+        raise FakeSlackError(next(iter(refused.values())), errors=rows)
     for user in users:
         if user not in refused:
             call.workspace.add_member(channel, user, call.actor)
     return _answer(call, channel)
 
 
-def kick(call: Call) -> Json:
+def kick(call: ApiCall) -> Json:
     """conversations.kick."""
     channel = _team_channel(call)
     if not call.text("user"):
-        raise SlackError("user_not_found")
+        raise FakeSlackError("user_not_found")
     user = call.workspace.user(call.text("user")).id
     if user == call.actor:
-        raise SlackError("cant_kick_self")
+        raise FakeSlackError("cant_kick_self")
     if channel.is_general:
-        raise SlackError("cant_kick_from_general")
+        raise FakeSlackError("cant_kick_from_general")
     call.workspace.must_be_member(channel, call.actor)
     call.workspace.remove_member(channel, user)
     return {"errors": {}}
 
 
-def set_topic(call: Call) -> Json:
+def set_topic(call: ApiCall) -> Json:
     """conversations.setTopic."""
     channel = call.channel()
     value = call.text("topic")
@@ -153,7 +153,7 @@ def set_topic(call: Call) -> Json:
     return _answer(call, channel)
 
 
-def set_purpose(call: Call) -> Json:
+def set_purpose(call: ApiCall) -> Json:
     """conversations.setPurpose."""
     channel = call.channel()
     value = call.text("purpose")
@@ -161,36 +161,36 @@ def set_purpose(call: Call) -> Json:
     return _answer(call, channel) | {"purpose": value}
 
 
-def rename(call: Call) -> Json:
+def rename(call: ApiCall) -> Json:
     """conversations.rename."""
     channel = _team_channel(call)
     call.workspace.rename_channel(channel, call.text("name"), call.actor)
     return _answer(call, channel)
 
 
-def archive(call: Call) -> Json:
+def archive(call: ApiCall) -> Json:
     """conversations.archive."""
     call.workspace.archive(_team_channel(call), call.actor)
     return {}
 
 
-def unarchive(call: Call) -> Json:
+def unarchive(call: ApiCall) -> Json:
     """conversations.unarchive: never for a bot, which is put out of a channel when that is archived."""
     if not _team_channel(call).is_archived:
-        raise SlackError("not_archived")
-    raise SlackError("not_in_channel")
+        raise FakeSlackError("not_archived")
+    raise FakeSlackError("not_in_channel")
 
 
-def open_direct(call: Call) -> Json:
+def open_direct(call: ApiCall) -> Json:
     """conversations.open: resume a direct conversation, or start one with `users`."""
     if call.text("channel"):
         channel = call.channel()
     else:
         users = call.words("users")
         if not users:
-            raise SlackError("users_list_not_supplied")
+            raise FakeSlackError("users_list_not_supplied")
         if len(users) > 8:
-            raise SlackError("too_many_users")
+            raise FakeSlackError("too_many_users")
         channel = call.workspace.open_direct(call.actor, *users)
     if call.flag("return_im"):
         return _answer(call, channel)

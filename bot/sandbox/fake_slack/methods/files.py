@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.sandbox.fake_slack.api_call import Call, Method
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.api_call import ApiCall, Method
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Channel, File, Json, Message
 from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID
 
 
-def get_upload_url(call: Call) -> Json:
+def get_upload_url(call: ApiCall) -> Json:
     """files.getUploadURLExternal: first a place to send the bytes to."""
     size = call.whole("length", 0)
     if size <= 0:
-        raise SlackError("invalid_arguments", ["[ERROR] length must be more than 0"])
+        raise FakeSlackError("invalid_arguments", ["[ERROR] length must be more than 0"])
     name = call.text("filename")
     workspace = call.workspace
     file = File(workspace.new_id("F"), name, name, size, call.actor, workspace.now())
@@ -22,7 +22,7 @@ def get_upload_url(call: Call) -> Json:
     return {"upload_url": f"{call.platform.base_url}/slack-upload/{file.id}", "file_id": file.id}
 
 
-def _share(call: Call, channel: Channel, files: list[File]) -> None:
+def _share(call: ApiCall, channel: Channel, files: list[File]) -> None:
     call.workspace.must_be_member(channel, call.actor)
     message = Message(
         call.workspace.new_ts(),
@@ -40,18 +40,18 @@ def _share(call: Call, channel: Channel, files: list[File]) -> None:
     call.workspace.post(channel, message)
 
 
-def complete_upload(call: Call) -> Json:
+def complete_upload(call: ApiCall) -> Json:
     """files.completeUploadExternal: last, name the files and share them."""
     rows = call.json("files", "invalid_arguments")
     if not isinstance(rows, list) or not rows:
-        raise SlackError("invalid_arguments", ["[ERROR] files must be a list"])
+        raise FakeSlackError("invalid_arguments", ["[ERROR] files must be a list"])
     channels = [*call.words("channels"), *call.words("channel_id")]
     destinations = [call.workspace.channel(channel, call.actor) for channel in channels]
     done: list[File] = []
     for row in rows:
         file = call.workspace.files.get(str(row.get("id")))
         if file is None or not file.is_uploaded:
-            raise SlackError("file_not_found")
+            raise FakeSlackError("file_not_found")
         file.title = str(row.get("title") or file.name)
         file.is_complete = True
         done.append(file)
@@ -60,11 +60,11 @@ def complete_upload(call: Call) -> Json:
     return {"files": [file.as_json(call.platform.base_url) for file in done]}
 
 
-def info(call: Call) -> Json:
+def info(call: ApiCall) -> Json:
     """files.info."""
     file = call.workspace.files.get(call.text("file"))
     if file is None or not file.is_complete:
-        raise SlackError("file_not_found")
+        raise FakeSlackError("file_not_found")
     return {"file": file.as_json(call.platform.base_url), "comments": []}
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from bot.sandbox.fake_slack.api_call import Call, Method
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.api_call import ApiCall, Method
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Channel, Json, Message
 
 _TS: Final = re.compile(r"\d+(\.\d+)?")
@@ -15,14 +15,14 @@ _FIRST: Final = "0"
 _LAST: Final = "9999999999.999999"
 
 
-def _bound(call: Call, name: str, default: str) -> float:
+def _bound(call: ApiCall, name: str, default: str) -> float:
     value = call.text(name) or default
     if not _TS.fullmatch(value):
-        raise SlackError(f"invalid_ts_{name}")
+        raise FakeSlackError(f"invalid_ts_{name}")
     return float(value)
 
 
-def _between(call: Call, messages: Sequence[Message]) -> list[Message]:
+def _between(call: ApiCall, messages: Sequence[Message]) -> list[Message]:
     oldest, latest = _bound(call, "oldest", _FIRST), _bound(call, "latest", _LAST)
     if call.flag("inclusive"):
         return [m for m in messages if oldest <= float(m.ts) <= latest]
@@ -44,7 +44,7 @@ def written(channel: Channel, message: Message, *, all_metadata: bool = True) ->
     return body
 
 
-def _page(call: Call, channel: Channel, found: Sequence[Message]) -> Json:
+def _page(call: ApiCall, channel: Channel, found: Sequence[Message]) -> Json:
     page = call.page(found, most=999)
     everything = call.flag("include_all_metadata")
     return {
@@ -54,7 +54,7 @@ def _page(call: Call, channel: Channel, found: Sequence[Message]) -> Json:
     }
 
 
-def history(call: Call) -> Json:
+def history(call: ApiCall) -> Json:
     """conversations.history: newest first, without the replies in threads."""
     channel = call.channel()
     call.workspace.must_be_member(channel, call.actor)
@@ -62,13 +62,13 @@ def history(call: Call) -> Json:
     return _page(call, channel, shown[::-1]) | {"pin_count": len(channel.pins)}
 
 
-def replies(call: Call) -> Json:
+def replies(call: ApiCall) -> Json:
     """conversations.replies: the first message of a thread, then its replies."""
     channel = call.channel()
     call.workspace.must_be_member(channel, call.actor)
     message = channel.message(call.text("ts"))
     if message is None:
-        raise SlackError("thread_not_found")
+        raise FakeSlackError("thread_not_found")
     root = channel.message(message.thread_ts) if message.thread_ts else None
     first = root or message
     found = [first, *_between(call, channel.replies(first.ts))]

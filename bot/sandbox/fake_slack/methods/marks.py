@@ -6,36 +6,36 @@ import re
 from typing import Final
 
 from bot.sandbox.fake_slack import pins_and_reactions as marks
-from bot.sandbox.fake_slack.api_call import Call, Method
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.api_call import ApiCall, Method
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Bookmark, Channel, Json
 from bot.sandbox.fake_slack.slack_facts import LIMITS
 
 _TS: Final = re.compile(r"\d+\.\d+")
 
 
-def _timestamp(call: Call) -> str:
+def _timestamp(call: ApiCall) -> str:
     ts = call.text("timestamp")
     if not ts:
-        raise SlackError("no_item_specified")
+        raise FakeSlackError("no_item_specified")
     if not _TS.fullmatch(ts):
-        raise SlackError("bad_timestamp")
+        raise FakeSlackError("bad_timestamp")
     return ts
 
 
-def pin_add(call: Call) -> Json:
+def pin_add(call: ApiCall) -> Json:
     """pins.add."""
     marks.pin(call.workspace, call.channel(), _timestamp(call), call.actor)
     return {}
 
 
-def pin_remove(call: Call) -> Json:
+def pin_remove(call: ApiCall) -> Json:
     """pins.remove."""
     marks.unpin(call.workspace, call.channel(), _timestamp(call), call.actor)
     return {}
 
 
-def pin_list(call: Call) -> Json:
+def pin_list(call: ApiCall) -> Json:
     """pins.list."""
     channel = call.channel()
     items = [
@@ -50,37 +50,37 @@ def pin_list(call: Call) -> Json:
     return {"items": items}
 
 
-def reaction_add(call: Call) -> Json:
+def reaction_add(call: ApiCall) -> Json:
     """reactions.add."""
     channel, ts = call.channel(), _timestamp(call)
     if call.actor not in channel.members:
-        raise SlackError("no_access")
+        raise FakeSlackError("no_access")
     marks.react(call.workspace, channel, ts, call.text("name"), call.actor)
     return {}
 
 
-def reaction_remove(call: Call) -> Json:
+def reaction_remove(call: ApiCall) -> Json:
     """reactions.remove."""
     if not call.text("channel"):
-        raise SlackError("no_item_specified")
+        raise FakeSlackError("no_item_specified")
     channel, ts = call.channel(), _timestamp(call)
     marks.unreact(call.workspace, channel, ts, call.text("name"), call.actor)
     return {}
 
 
-def reaction_get(call: Call) -> Json:
+def reaction_get(call: ApiCall) -> Json:
     """reactions.get."""
     if not call.text("channel"):
-        raise SlackError("no_item_specified")
+        raise FakeSlackError("no_item_specified")
     channel = call.channel()
     message = call.workspace.message(channel, _timestamp(call))
     return {"type": "message", "channel": channel.id, "message": message.as_json()}
 
 
-def _bookmarked(call: Call) -> Channel:
+def _bookmarked(call: ApiCall) -> Channel:
     channel = call.channel("channel_id")
     if call.actor not in channel.members:
-        raise SlackError("access_denied")
+        raise FakeSlackError("access_denied")
     return channel
 
 
@@ -96,39 +96,39 @@ def _written(channel: Channel, bookmark: Bookmark) -> Json:
     }
 
 
-def _link(call: Call) -> str:
+def _link(call: ApiCall) -> str:
     link = call.text("link")
     if not link.startswith(("http://", "https://")) or len(link) > LIMITS["bookmarks"]["link"]:
-        raise SlackError("invalid_link")
+        raise FakeSlackError("invalid_link")
     return link
 
 
-def _title(call: Call) -> str:
+def _title(call: ApiCall) -> str:
     title = call.text("title")
     if len(title) > LIMITS["bookmarks"]["title"]:
-        raise SlackError("invalid_arguments", ["[ERROR] title is too long"])
+        raise FakeSlackError("invalid_arguments", ["[ERROR] title is too long"])
     return title
 
 
-def bookmark_add(call: Call) -> Json:
+def bookmark_add(call: ApiCall) -> Json:
     """bookmarks.add."""
     channel = _bookmarked(call)
     if call.text("type") != "link":
-        raise SlackError("invalid_bookmark_type")
+        raise FakeSlackError("invalid_bookmark_type")
     emoji = call.text("emoji") or None
     added = marks.add_bookmark(call.workspace, channel, title=_title(call), link=_link(call), emoji=emoji)
     return {"bookmark": _written(channel, added)}
 
 
-def _find(call: Call, channel: Channel) -> Bookmark:
+def _find(call: ApiCall, channel: Channel) -> Bookmark:
     wanted = call.text("bookmark_id")
     for bookmark in channel.bookmarks:
         if bookmark.id == wanted:
             return bookmark
-    raise SlackError("not_found")
+    raise FakeSlackError("not_found")
 
 
-def bookmark_edit(call: Call) -> Json:
+def bookmark_edit(call: ApiCall) -> Json:
     """bookmarks.edit."""
     channel = _bookmarked(call)
     bookmark = _find(call, channel)
@@ -142,13 +142,13 @@ def bookmark_edit(call: Call) -> Json:
     return {"bookmark": _written(channel, bookmark)}
 
 
-def bookmark_list(call: Call) -> Json:
+def bookmark_list(call: ApiCall) -> Json:
     """bookmarks.list."""
     channel = _bookmarked(call)
     return {"bookmarks": [_written(channel, bookmark) for bookmark in channel.bookmarks]}
 
 
-def bookmark_remove(call: Call) -> Json:
+def bookmark_remove(call: ApiCall) -> Json:
     """bookmarks.remove."""
     channel = _bookmarked(call)
     channel.bookmarks.remove(_find(call, channel))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.sandbox.fake_slack.api_call import Call, Method
-from bot.sandbox.fake_slack.errors import SlackError
+from bot.sandbox.fake_slack.api_call import ApiCall, Method
+from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Json
 from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID, BOT_USER_ID
 
 
-def api_test(call: Call) -> Json:
+def api_test(call: ApiCall) -> Json:
     """api.test: answer with the arguments, or with the error that is asked for."""
     if call.text("error"):
-        raise SlackError(call.text("error"), args=call.args)
+        raise FakeSlackError(call.text("error"), args=call.args)
     return {"args": call.args}
 
 
-def auth_test(call: Call) -> Json:
+def auth_test(call: ApiCall) -> Json:
     """auth.test."""
     return {
         "url": f"{call.platform.base_url}/",
@@ -30,53 +30,53 @@ def auth_test(call: Call) -> Json:
     }
 
 
-def _sees_email(call: Call) -> bool:
+def _sees_email(call: ApiCall) -> bool:
     return "users:read.email" in call.platform.scopes
 
 
-def user_info(call: Call) -> Json:
+def user_info(call: ApiCall) -> Json:
     """users.info."""
     user = call.workspace.user(call.text("user"))
     return {"user": user.as_json(with_email=_sees_email(call))}
 
 
-def user_list(call: Call) -> Json:
+def user_list(call: ApiCall) -> Json:
     """users.list."""
     rows = [u.as_json(with_email=_sees_email(call)) for u in call.workspace.users.values()]
     page = call.page(rows)
     return {"members": page.items, "cache_ts": 0, **page.metadata()}
 
 
-def lookup_by_email(call: Call) -> Json:
+def lookup_by_email(call: ApiCall) -> Json:
     """users.lookupByEmail."""
     wanted = call.text("email").casefold()
     for user in call.workspace.users.values():
         if wanted and user.email.casefold() == wanted:
             return {"user": user.as_json()}
-    raise SlackError("users_not_found")
+    raise FakeSlackError("users_not_found")
 
 
-def group_list(call: Call) -> Json:
+def group_list(call: ApiCall) -> Json:
     """usergroups.list."""
     with_users = call.flag("include_users")
     groups = call.workspace.groups.values()
     return {"usergroups": [group.as_json(with_users=with_users) for group in groups]}
 
 
-def group_users(call: Call) -> Json:
+def group_users(call: ApiCall) -> Json:
     """usergroups.users.list."""
     group = call.workspace.groups.get(call.text("usergroup"))
     if group is None:
-        raise SlackError("no_such_subteam")
+        raise FakeSlackError("no_such_subteam")
     return {"users": list(group.users)}
 
 
-def team_info(call: Call) -> Json:
+def team_info(call: ApiCall) -> Json:
     """team.info."""
     wanted = call.text("team")
     workspace, url = call.workspace, call.platform.base_url
     if wanted not in {"", workspace.team_id}:
-        raise SlackError("team_not_found")
+        raise FakeSlackError("team_not_found")
     team = {
         "id": workspace.team_id,
         "name": workspace.team_name,
@@ -86,10 +86,10 @@ def team_info(call: Call) -> Json:
     return {"team": team}
 
 
-def bot_info(call: Call) -> Json:
+def bot_info(call: ApiCall) -> Json:
     """bots.info."""
     if call.text("bot") not in {"", BOT_ID}:
-        raise SlackError("bot_not_found")
+        raise FakeSlackError("bot_not_found")
     name = call.workspace.users[BOT_USER_ID].name
     bot = {"id": BOT_ID, "deleted": False, "name": name, "app_id": APP_ID, "user_id": BOT_USER_ID}
     return {"bot": bot}

@@ -10,9 +10,9 @@ from typing import TypeVar
 import aiohttp
 import pytest
 
-from bot.budgets.budget import Events, SloState
+from bot.budgets.budget import EventCounts, SloState
 from bot.budgets.collector import Collector
-from bot.budgets.ledger.ledger import Fault, Ledger
+from bot.budgets.ledger.ledger import Ledger, ReadFault
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.slo import CounterSli
 from bot.catalog.window import RollingWindow, Span
@@ -41,13 +41,13 @@ async def collecting(url: str, folder: Path) -> AsyncIterator[tuple[Ledger, Coll
             yield ledger, Collector(ledger, {"prometheus": source}, retry_wait=timedelta())
 
 
-async def increase(prometheus: Prometheus, span: Span) -> Events:
-    """Answer what Prometheus itself counts in the span."""
+async def increase(prometheus: Prometheus, span: Span) -> EventCounts:
+    """Return what Prometheus itself counts in the span."""
     width = f"{span.length.total_seconds():.0f}s"
     bad, total = [
         await prometheus.value(f"sum(increase({selector}[{width}]))", span.end) for selector in (BAD, TOTAL)
     ]
-    return Events(bad, total)
+    return EventCounts(bad, total)
 
 
 async def until(ask: Callable[[], Awaitable[T]], answer: T) -> None:
@@ -56,12 +56,12 @@ async def until(ask: Callable[[], Awaitable[T]], answer: T) -> None:
         await asyncio.sleep(0.1)
 
 
-def seen(traffic: Traffic, span: Span) -> Events:
-    """Answer what the scrapes show to the last event."""
-    return Events(traffic.counted(span, "500"), traffic.counted(span, *ALL_CODES))
+def seen(traffic: Traffic, span: Span) -> EventCounts:
+    """Return what the scrapes show to the last event."""
+    return EventCounts(traffic.counted(span, "500"), traffic.counted(span, *ALL_CODES))
 
 
-def close(events: Events, tolerance: float) -> object:
+def close(events: EventCounts, tolerance: float) -> object:
     return pytest.approx((events.bad, events.total), rel=tolerance)
 
 
@@ -156,7 +156,7 @@ async def test_live_scrapes_are_counted_through_a_restart_of_prometheus(tmp_path
         async def scraped() -> float:
             return await prometheus.value(f"sum(last_over_time({TOTAL}[5m]))")
 
-        async def counted() -> Events:
+        async def counted() -> EventCounts:
             now = datetime.now(UTC)
             await collector.collect([promised], now, SECOND)
             budget = await assessed(ledger, promised, now, SECOND)
@@ -169,14 +169,14 @@ async def test_live_scrapes_are_counted_through_a_restart_of_prometheus(tmp_path
         await until(scraped, 7.0)
         exporter.count(METRIC, 90, service="checkout", code="200")
         await until(scraped, 97.0)
-        await until(counted, Events(0, 90))
+        await until(counted, EventCounts(0, 90))
         await prometheus.kill()
         await collector.collect([promised], datetime.now(UTC) + SECOND, SECOND)
-        assert (await ledger.state(promised)).fault is Fault.NO_DATA
+        assert (await ledger.state(promised)).fault is ReadFault.NO_DATA
         exporter.count(METRIC, 10, service="checkout", code="500")
         await prometheus.start()
         await until(scraped, 107.0)
         exporter.restart()
         exporter.count(METRIC, 5, service="checkout", code="200")
         await until(scraped, 5.0)
-        await until(counted, Events(10, 105))
+        await until(counted, EventCounts(10, 105))

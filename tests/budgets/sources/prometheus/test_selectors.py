@@ -37,7 +37,7 @@ def histogram(service: str) -> LatencySli:
 
 
 def scrapes(head: str, chance: random.Random, pod: int, *, steady: bool) -> Iterator[str]:
-    """Answer a day of one counter; some pods begin in the last hours, some end, some fall silent at times."""
+    """Return a day of one counter; some pods begin in the last hours, some end, some fall silent at times."""
     value, first, last, silent_until = 0, 0, 86_400, 0
     if pod == 1:
         first = chance.randrange(80_000, 86_300)
@@ -64,7 +64,7 @@ def requests() -> Iterator[str]:
 
 
 def latencies(boundaries: Mapping[str, str]) -> Iterator[str]:
-    """Answer a day of histograms, one of a service, with one boundary each."""
+    """Return a day of histograms, one of a service, with one boundary each."""
     yield "# TYPE latency_seconds histogram"
     times = range(0, 86_400, 60)
     for service, boundary in boundaries.items():

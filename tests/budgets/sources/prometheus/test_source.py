@@ -12,7 +12,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.budgets.source import Bucket, InvalidAnswer, SourceError, SourceRefused, SourceUnavailable
+from bot.budgets.source import (
+    Bucket,
+    InvalidAnswerError,
+    SourceError,
+    SourceRefusedError,
+    SourceUnavailableError,
+)
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.slo import CounterSli, EventsSli, LatencySli, Sli
 from bot.catalog.window import Span
@@ -26,7 +32,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def asking(handler: Handler, **settings: Any) -> AsyncIterator[PrometheusSource]:
-    """Serve the API by `handler` alone; answer a source that asks it."""
+    """Serve the API by `handler` alone; return a source that asks it."""
     app = web.Application()
     app.router.add_post("/prometheus/api/v1/{what}", handler)
     app.router.add_get("/prometheus/api/v1/label/{label}/values", handler)
@@ -63,27 +69,32 @@ def matrix(*series: tuple[str, list[tuple[float, str]]]) -> dict[str, Any]:
         (
             400,
             error("1:3: parse error: unexpected character"),
-            SourceRefused,
+            SourceRefusedError,
             r"parse error.*series selector",
         ),
-        (422, error("too many samples"), SourceRefused, "too many samples"),
-        (401, {}, SourceRefused, "credentials were refused"),
-        (403, error("no such tenant"), SourceRefused, "credentials were refused: no such tenant"),
-        (404, "nothing here", SourceRefused, "nothing here"),
-        (429, error("slow down"), SourceUnavailable, "too many requests: slow down"),
-        (500, error("disk is full"), SourceUnavailable, "status 500: disk is full"),
-        (503, error("query timed out"), SourceUnavailable, "timed out"),
-        (200, {"status": "success"}, InvalidAnswer, "not in the form"),
-        (200, {"status": "success", "data": {"resultType": "scalar", "result": []}}, InvalidAnswer, "form"),
-        (200, [1, 2], InvalidAnswer, "not in the form"),
-        (200, matrix(("total delta", [(NOW.timestamp(), "NaN")])), InvalidAnswer, "NaN or infinity"),
-        (200, matrix(("total delta", [(NOW.timestamp(), "+Inf")])), InvalidAnswer, "NaN or infinity"),
-        (200, matrix(("total delta", [(NOW.timestamp(), "many")])), InvalidAnswer, "not in the form"),
-        (200, matrix(("total delta", [(NOW.timestamp(), "-3")])), InvalidAnswer, "negative number"),
+        (422, error("too many samples"), SourceRefusedError, "too many samples"),
+        (401, {}, SourceRefusedError, "credentials were refused"),
+        (403, error("no such tenant"), SourceRefusedError, "credentials were refused: no such tenant"),
+        (404, "nothing here", SourceRefusedError, "nothing here"),
+        (429, error("slow down"), SourceUnavailableError, "too many requests: slow down"),
+        (500, error("disk is full"), SourceUnavailableError, "status 500: disk is full"),
+        (503, error("query timed out"), SourceUnavailableError, "timed out"),
+        (200, {"status": "success"}, InvalidAnswerError, "not in the form"),
+        (
+            200,
+            {"status": "success", "data": {"resultType": "scalar", "result": []}},
+            InvalidAnswerError,
+            "form",
+        ),
+        (200, [1, 2], InvalidAnswerError, "not in the form"),
+        (200, matrix(("total delta", [(NOW.timestamp(), "NaN")])), InvalidAnswerError, "NaN or infinity"),
+        (200, matrix(("total delta", [(NOW.timestamp(), "+Inf")])), InvalidAnswerError, "NaN or infinity"),
+        (200, matrix(("total delta", [(NOW.timestamp(), "many")])), InvalidAnswerError, "not in the form"),
+        (200, matrix(("total delta", [(NOW.timestamp(), "-3")])), InvalidAnswerError, "negative number"),
         (
             200,
             matrix(("total delta", [(NOW.timestamp(), "90")]), ("other delta", [(NOW.timestamp(), "100")])),
-            InvalidAnswer,
+            InvalidAnswerError,
             r"more bad events than events in all \(100 of 90\)",
         ),
     ],
@@ -99,7 +110,7 @@ async def test_what_goes_wrong_is_told_apart(
 @pytest.mark.parametrize("data", [None, "cart", {"result": []}, [1], ["cart", None]])
 async def test_values_of_a_label_that_are_no_texts_are_invalid(data: object) -> None:
     async with asking(answering(200, {"status": "success", "data": data})) as source:
-        with pytest.raises(InvalidAnswer, match="not in the form"):
+        with pytest.raises(InvalidAnswerError, match="not in the form"):
             await source.label_values("service", None, HOUR_AGO)
 
 
@@ -121,7 +132,7 @@ async def test_a_body_that_is_not_json_is_invalid() -> None:
         return web.Response(text="<html>Sign in</html>")
 
     async with asking(page) as source:
-        with pytest.raises(InvalidAnswer):
+        with pytest.raises(InvalidAnswerError):
             await source.check()
 
 
@@ -131,14 +142,14 @@ async def test_a_server_that_hangs_is_given_up() -> None:
         return web.Response()
 
     async with asking(hang, timeout=timedelta(seconds=0.2)) as source:
-        with pytest.raises(SourceUnavailable, match=r"did not answer within 0\.2 s"):
+        with pytest.raises(SourceUnavailableError, match=r"did not answer within 0\.2 s"):
             await source.read(SLI, HOUR_AGO, MINUTE)
 
 
 async def test_nobody_at_the_address_is_unavailable() -> None:
     async with aiohttp.ClientSession() as session:
         source = PrometheusSource(f"http://127.0.0.1:{free_port()}", session)
-        with pytest.raises(SourceUnavailable, match="cannot be reached"):
+        with pytest.raises(SourceUnavailableError, match="cannot be reached"):
             await source.check()
 
 
@@ -176,7 +187,7 @@ async def test_a_good_counter_a_little_ahead_is_tolerated_and_far_ahead_is_not()
 
     assert await read(990) == [Bucket(NOW - MINUTE, MINUTE, 10, 1000)]
     assert await read(1_001) == [Bucket(NOW - MINUTE, MINUTE, -1, 1000)]
-    with pytest.raises(InvalidAnswer, match="more good events"):
+    with pytest.raises(InvalidAnswerError, match="more good events"):
         await read(1_100)
 
 
@@ -196,12 +207,12 @@ async def test_long_spans_are_asked_in_parts() -> None:
 
 async def test_pushed_events_are_not_read() -> None:
     async with asking(answering(200, {})) as source:
-        with pytest.raises(SourceRefused):
+        with pytest.raises(SourceRefusedError):
             await source.read(EventsSli(), HOUR_AGO, MINUTE)
 
 
 def history(boundaries: tuple[str, ...]) -> str:
-    """Answer an hour of a histogram: a minute has 60 requests, 45 of them below 0.3 s, 54 below 1 s."""
+    """Return an hour of a histogram: a minute has 60 requests, 45 of them below 0.3 s, 54 below 1 s."""
     rates = {"0.1": 30, "0.3": 45, "1": 54, "1.0": 54, "+Inf": 60}
     lines = ["# TYPE latency histogram"]
     times = [(NOW - HOUR).timestamp() + minute * 60 + 5 for minute in range(60)]
@@ -232,7 +243,7 @@ async def test_histograms_and_full_queries_on_a_real_prometheus(tmp_path: Path) 
         assert await counted(latency(1_000)) == (180, 1_800)
         assert await counted(latency(300, "")) == (450, 1_800)
         with pytest.raises(
-            InvalidAnswer, match=r"no bucket that ends at 0\.25 s; it has: 0\.1, 0\.3, 1.*Inf"
+            InvalidAnswerError, match=r"no bucket that ends at 0\.25 s; it has: 0\.1, 0\.3, 1.*Inf"
         ):
             await counted(latency(250))
         assert await counted(latency(250, 'service="other"')) == (0, 0)
@@ -246,7 +257,7 @@ async def test_histograms_and_full_queries_on_a_real_prometheus(tmp_path: Path) 
         assert total == pytest.approx(1_800, rel=0.1)
         assert bad == pytest.approx(total / 4, rel=0.01)
         assert await counted(CounterSli("prometheus", "nothing_total", bad="nothing_at_all")) == (0, 0)
-        with pytest.raises(SourceRefused, match=r"series selector, or a query with \$window"):
+        with pytest.raises(SourceRefusedError, match=r"series selector, or a query with \$window"):
             await counted(CounterSli("prometheus", "sum(latency_count)", bad="nothing"))
 
 

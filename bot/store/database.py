@@ -19,6 +19,9 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from bot.store import signals
+from bot.store.signals import Signals
+
 _BUSY_TIMEOUT_MS = 10_000
 _CLOSE_S = 2.0
 
@@ -46,11 +49,13 @@ class Database:
         self.engine: AsyncEngine = create_async_engine(
             url, pool_pre_ping=not self.is_sqlite, connect_args={} if self.is_sqlite else _POSTGRESQL
         )
+        event.listen(self.engine.sync_engine, "after_execute", signals.note_write)
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "connect", self._note_thread)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         self._writer = self.engine.execution_options(writes=True)
+        self.signals = Signals(self.engine, is_shared=not self.is_sqlite)
 
     async def __aenter__(self) -> "Database":
         return self
@@ -73,16 +78,22 @@ class Database:
 
         Transactions take turns, across replicas too: each sees what the one before it decided, and rows
         are numbered in the order in which they are committed, which keeps messages in order.
-        `in_turn=False` is for what decides nothing and tells nobody: counts, leases, how far a message
+        `in_turn=False` is for what decides nothing and announces nothing: counts, leases, how far a message
         has come. SQLite has one writer in any case.
+
+        What the transaction marked (see `signals.py`) is fired once it is committed.
         """
         async with (
             self._turn if self.is_sqlite else nullcontext(),
             self._writer.begin() as connection,
         ):
+            signals.begin(connection)
             if in_turn and not self.is_sqlite:
                 await connection.execute(_TURN)
             yield connection
+            topics = signals.marked(connection)
+            await self.signals.send(connection, topics)
+        self.signals.fire(topics)
 
     def _note_thread(self, connection: Any, _record: Any) -> None:
         self._threads.add(connection.driver_connection._thread)  # noqa: SLF001 - the driver offers no way to wait

@@ -203,7 +203,7 @@ async def mark_sent(
 
 
 async def mark_failed(connection: AsyncConnection, queued: QueuedMessage, error: str) -> bool:
-    """Return a message up; return whether this error is new to its channel since the last success."""
+    """Give a message up; return whether this error is new to its channel since the last success."""
     known = _failed_since_success(queued.message.channel).where(outbox.c.error == error)
     is_known = (await connection.execute(select(known.exists()))).scalar_one()
     done = await connection.execute(

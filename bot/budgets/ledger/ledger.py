@@ -47,6 +47,7 @@ from bot.budgets.read_plan import OVERLAP
 from bot.budgets.source import Bucket
 from bot.catalog.slo import EventsSli, Sli, Slo
 from bot.catalog.window import Span
+from bot.store import signals
 from bot.store.database import Database
 from bot.store.tables.core import slos as ledgers
 
@@ -200,6 +201,7 @@ class Ledger:
         """Count pushed events, all or none; one whose id was seen for its SLO counts no more."""
         ids = await self._identify([event.slo for event in events])
         async with self._database.transaction(in_turn=False) as connection:
+            signals.mark(connection, signals.Topic.EVENTS)
             return await pushed_events.count(self._database, connection, events, ids, now)
 
     async def counts(self, slo: Slo, spans: Sequence[Span], now: datetime) -> list[EventCounts]:

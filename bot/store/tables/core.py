@@ -25,6 +25,8 @@ from sqlalchemy import (
     false,
 )
 
+from bot.store.signals import Topic, on_insert, on_write
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -138,6 +140,7 @@ holds = Table(
         sqlite_where=Column("lifted_at", Instant).is_(None) & (Column("kind", String) == "budget"),
         postgresql_where=Column("lifted_at", Instant).is_(None) & (Column("kind", String) == "budget"),
     ),
+    info=on_write(Topic.HOLDS),
 )
 
 exemptions = Table(
@@ -151,6 +154,7 @@ exemptions = Table(
     Column("since", Instant, nullable=False),
     Column("until", Instant),
     Column("request", String(200), unique=True),
+    info=on_write(Topic.HOLDS),
 )
 
 # What the decisions remember of a service between evaluations.
@@ -163,6 +167,7 @@ standings = Table(
     # When people were told that the hold stays although the budgets are back.
     Column("kept_at", Instant),
     Column("alerts", JSON, nullable=False),
+    info=on_write(Topic.HOLDS),
 )
 
 outbox = Table(
@@ -189,6 +194,7 @@ outbox = Table(
     Column("ts", String(30)),
     Column("error", Text),
     Index("ix_outbox_state_channel_id", "state", "channel", "id"),
+    info=on_insert(Topic.MESSAGES),
 )
 
 audit = Table(

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Column, Index, String, Table, Text
 
+from bot.store.signals import Topic, on_write
 from bot.store.tables.core import Instant, metadata
 
 # One row for each service and outcome of a deployment.
@@ -20,4 +21,5 @@ deployments = Table(
     Column("started_at", Instant, nullable=False),
     Column("finished_at", Instant, nullable=False),
     Index("ix_deployments_finished_at", "finished_at"),
+    info=on_write(Topic.DEPLOYMENTS),
 )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
 )
 
+from bot.store.signals import Topic, on_write
 from bot.store.tables.core import Instant, metadata
 
 # SQLite numbers only INTEGER primary keys by itself.
@@ -60,6 +61,7 @@ flag_changes = Table(
         sqlite_where=_SENDING,
         postgresql_where=_SENDING,
     ),
+    info=on_write(Topic.FLAGS),
 )
 
 flag_ramps = Table(
@@ -95,6 +97,7 @@ flag_ramps = Table(
     Index(
         "uq_flag_ramps_live", "flag", "environment", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE
     ),
+    info=on_write(Topic.FLAGS),
 )
 
 # States that the bot may have to bring back: if it burns, when a time is over, or once a service is open.
@@ -123,6 +126,7 @@ flag_promises = Table(
     Column("ended_at", Instant, index=True),
     Column("outcome", String(20)),
     Index("ix_flag_promises_flag_environment", "flag", "environment"),
+    info=on_write(Topic.FLAGS),
 )
 
 # The last state of a flag that the bot knew of: another one means that somebody changed it elsewhere.

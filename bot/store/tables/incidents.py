@@ -19,6 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from bot.store.signals import Topic, on_insert, on_write
 from bot.store.tables.core import Instant, metadata
 
 # SQLite numbers only INTEGER primary keys by itself.
@@ -52,6 +53,7 @@ incidents = Table(
     Column("cause", String(30)),
     Column("document", JSON, nullable=False),
     Column("version", Integer, nullable=False),
+    info=on_write(Topic.INCIDENTS),
 )
 
 
@@ -69,6 +71,7 @@ incident_services = Table(
     Column("service", String(100), primary_key=True),
     Column("position", Integer, nullable=False),
     Index("ix_incident_services_service", "service"),
+    info=on_write(Topic.INCIDENTS),
 )
 
 incident_impacts = Table(
@@ -83,6 +86,7 @@ incident_impacts = Table(
     Column("share", Double, nullable=False),
     Column("assumed", Boolean, nullable=False),
     Index("ix_incident_impacts_incident_id", "incident_id"),
+    info=on_write(Topic.INCIDENTS),
 )
 
 incident_entries = Table(
@@ -97,6 +101,7 @@ incident_entries = Table(
     # What it was made of (a message, an alert): it stands there once.
     Column("mark", String(200)),
     UniqueConstraint("incident_id", "mark"),
+    info=on_write(Topic.INCIDENTS),
 )
 
 incident_roles = Table(
@@ -105,6 +110,7 @@ incident_roles = Table(
     _incident(primary_key=True),
     Column("role", String(40), primary_key=True),
     Column("person", String(100), nullable=False),
+    info=on_write(Topic.INCIDENTS),
 )
 
 # The channels of an incident: its own, and its postmortem's.
@@ -128,6 +134,7 @@ incident_rooms = Table(
     Column("archived_at", Instant),
     # The archived channel that this one continues, where the incident came back.
     Column("earlier_channel_id", String(20)),
+    info=on_insert(Topic.INCIDENTS),
 )
 
 # What is to be done in Slack and to holds, each until it is done or refused for good.
@@ -143,6 +150,7 @@ incident_steps = Table(
     Column("attempts", Integer, nullable=False),
     Column("error", Text),
     Index("ix_incident_steps_incident_id", "incident_id"),
+    info=on_insert(Topic.INCIDENTS),
 )
 
 # Each firing of an alert belongs to one incident.
@@ -188,4 +196,5 @@ actions = Table(
     Column("reminded_at", Instant),
     Column("request", String(200), unique=True),
     Index("ix_actions_incident_id", "incident_id"),
+    info=on_write(Topic.INCIDENTS),
 )

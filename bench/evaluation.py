@@ -21,6 +21,7 @@ from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.source import Bucket
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.catalog import Catalog, Service, Teams, Workspace
+from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy
 from bot.catalog.slo import CounterSli, Slo
 from bot.catalog.window import RollingWindow, Span
@@ -132,14 +133,14 @@ async def measure(folder: Path, slos: int) -> Evaluated:
         )
         ledger = Ledger(database)
         await ledger.enrol(catalog.slos)
-        freezer = HoldRegistry(database, lambda _occasion: ())
+        hold_registry = HoldRegistry(database, lambda _occasion: ())
 
         async def assessed(found: Assessed, now: datetime) -> None:
-            await freezer.judge_all(found, now)
+            await hold_registry.judge_all(found, now)
 
         source = PrometheusSource(prometheus.url, session)
         collector = Collector(ledger, {"prometheus": source})
-        evaluator = Evaluator(collector, ledger, lambda: catalog, clock, assessed)
+        evaluator = Evaluator(collector, ledger, CurrentCatalog(catalog), clock, assessed)
         ticks = []
         for _ in range(1 + _TICKS):
             began = time.perf_counter()

@@ -1,6 +1,6 @@
 """Brings the gauges of services and SLOs up to date after each evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from bot.budgets.budget import Budget, SloState
@@ -29,6 +29,11 @@ class BudgetGauges:
                 self._metrics.evaluation_lag.labels(*key).set(max(0.0, (now - budget.as_of).total_seconds()))
             for state in SloState:
                 self._metrics.slo_state.labels(*key, state).set(1 if state is budget.state else 0)
+
+    def show_frozen(self, services: Collection[str], frozen: Collection[str]) -> None:
+        """Show whether the services are frozen, which changed between two evaluations."""
+        for name in self._services.intersection(services):
+            self._metrics.frozen.labels(name).set(1 if name in frozen else 0)
 
     def follow(self, catalog: Catalog) -> None:
         """Forget the services and SLOs that are no longer in the policies."""

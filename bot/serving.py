@@ -14,7 +14,9 @@ import structlog
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.app.governor import AddRoutes, BadTokenError, Governor
+from bot.app.governor import Governor
+from bot.app.http import AddRoutes
+from bot.app.slack import BadTokenError
 from bot.clock import Clock, SimulatedClock
 from bot.policy.faults import PolicyError
 from bot.settings import Settings

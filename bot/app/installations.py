@@ -1,7 +1,6 @@
 """Installing in several Slack workspaces, wired: the flow, what is kept of it, tokens that are renewed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from urllib.parse import urljoin
 
 import structlog
@@ -15,6 +14,7 @@ from bot.slack.webapi.clients import Clients
 from bot.store.database import Database
 from bot.store.encryption import BadKeyError, TokenCipher
 from bot.store.installations import Installations
+from bot.store.leases import Lease
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +25,7 @@ def open_installations(settings: Settings, database: Database, clock: Clock) -> 
 
 
 class SlackInstallations:
-    """All parts of it. `renew`, called every minute, keeps tokens alive on the replica where `is_mine`."""
+    """All parts of it. `renew`, called every minute, keeps tokens alive on the replica that has the lease."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class SlackInstallations:
         installations: Installations,
         clients: Clients,
         clock: Clock,
-        is_mine: Callable[[], Awaitable[bool]],
+        lease: Lease,
     ) -> None:
         credentials = OAuthCredentials(
             client_id=settings.slack_client_id or "",
@@ -44,7 +44,7 @@ class SlackInstallations:
             redirect_url=settings.slack_redirect_url,
             authorize_url=urljoin(settings.slack_api_url, "/oauth/v2/authorize"),
         )
-        self._is_mine = is_mine
+        self._lease = lease
         self._flow = InstallFlow(
             credentials,
             clients.bare(),
@@ -62,7 +62,7 @@ class SlackInstallations:
 
     async def renew(self) -> None:
         """Renew the tokens that end soon, if this replica is the one to do so."""
-        if await self._is_mine():
+        if await self._lease.acquire():
             async with self._renewing:
                 await self._rotation.turn()
 

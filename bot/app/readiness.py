@@ -1,7 +1,7 @@
 """What `/readyz` asks of each room."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -11,7 +11,7 @@ from bot.budgets.budget import SloState
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Evaluator
 from bot.clock import Clock
-from bot.http.health import ReadinessCheck
+from bot.http.health import Probe, ReadinessCheck
 from bot.policy.discovery import Discovery
 from bot.policy.watcher import PolicyWatcher
 from bot.slack.delivery.dispatcher import OutboxDispatcher
@@ -30,7 +30,7 @@ class ReadinessChecks:
         watcher: PolicyWatcher,
         evaluator: Evaluator,
         collector: Collector,
-        courier: OutboxDispatcher,
+        dispatcher: OutboxDispatcher,
         discovery: Discovery,
         clock: Clock,
         slack: Callable[[], Awaitable[Mapping[str, object]]],
@@ -39,10 +39,15 @@ class ReadinessChecks:
         self._watcher = watcher
         self._evaluator = evaluator
         self._collector = collector
-        self._courier = courier
+        self._dispatcher = dispatcher
         self._discovery = discovery
         self._clock = clock
         self._slack = slack
+
+    @property
+    def all(self) -> Sequence[Probe]:
+        """The checks, in the order in which they are shown."""
+        return (self.database, self.evaluation, self.policies, self.sources, self.delivery, self.slack)
 
     async def database(self) -> ReadinessCheck:
         """Whether the database answers."""
@@ -55,7 +60,7 @@ class ReadinessChecks:
 
     async def policies(self) -> ReadinessCheck:
         """Whether the policy folder is good and what it stands for is known; else the last good set stays."""
-        faults, catalog = self._watcher.faults, self._watcher.current
+        faults, catalog = self._watcher.faults, self._watcher.current.catalog
         refused, unfound = self._watcher.refused_values, self._discovery.problems
         detail = {
             "services": len(catalog.services),
@@ -105,7 +110,7 @@ class ReadinessChecks:
     async def delivery(self) -> ReadinessCheck:
         """Whether messages reach their channels."""
         await asyncio.sleep(0)
-        health = self._courier.health
+        health = self._dispatcher.health
         failing = {
             channel: {"error": fault.error, "messages": fault.messages, "since": fault.since.isoformat()}
             for channel, fault in health.failing.items()

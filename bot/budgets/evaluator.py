@@ -26,11 +26,13 @@ from bot.budgets.budget import (
 )
 from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
-from bot.catalog.catalog import Catalog, Service
+from bot.catalog.catalog import Service
+from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import DowntimeSli, Slo
 from bot.catalog.window import Span
 from bot.clock import Clock
 from bot.store.database import is_away
+from bot.store.leases import Leases
 
 log = structlog.get_logger(__name__)
 
@@ -38,41 +40,33 @@ Assessed = Sequence[tuple[Service, Sequence[Budget]]]
 """Services with their budgets."""
 
 OnAssessed = Callable[[Assessed, datetime], Awaitable[None]]
-Share = Callable[[Collection[str]], Awaitable[Collection[str]]]
-"""Answers which of these services are this replica's to evaluate now."""
-
-
-async def everything(services: Collection[str]) -> Collection[str]:
-    """Return all services: there is no other replica."""
-    return services
-
 
 _FORECAST_POINTS = 180
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Evaluator:
-    """Evaluates every service of the catalog that is in this replica's `share`.
+    """Evaluates every service of the catalog that falls to this replica; all without `leases`.
 
-    `catalog` answers the policies in force at that moment.
+    `current` holds the policies in force.
     """
 
     def __init__(
         self,
         collector: Collector,
         ledger: Ledger,
-        catalog: Callable[[], Catalog],
+        current: CurrentCatalog,
         clock: Clock,
         on_assessed: OnAssessed,
         *,
-        share: Share = everything,
+        leases: Leases | None = None,
     ) -> None:
         self._collector = collector
         self._ledger = ledger
-        self._catalog = catalog
+        self._current = current
         self._clock = clock
         self._on_assessed = on_assessed
-        self._share = share
+        self._leases = leases
         self._mine: frozenset[str] = frozenset()
         self._running: set[str] = set()
         self._rounds: set[asyncio.Task[None]] = set()
@@ -104,7 +98,7 @@ class Evaluator:
         Each is decided upon as soon as it is read, with all that are ready by then. A fault in deciding
         upon one is logged and fails no other.
         """
-        every, now = self._catalog().workspace.evaluate_every, self._clock.now()
+        every, now = self._current.catalog.workspace.evaluate_every, self._clock.now()
         unread = {service.name: len(service.slos) for service in services}
         by_name = {service.name: service for service in services}
         ready: asyncio.Queue[Service | None] = asyncio.Queue()
@@ -154,7 +148,7 @@ class Evaluator:
 
     async def assess(self, services: Sequence[Service], now: datetime) -> list[Sequence[Budget]]:
         """Return the budgets of each service from what is counted already, without asking any source."""
-        every = self._catalog().workspace.evaluate_every
+        every = self._current.catalog.workspace.evaluate_every
         questions = [
             AssessmentRequest(slo, burn_windows(service, slo.name))
             for service in services
@@ -205,9 +199,16 @@ class Evaluator:
         (events,) = await self._ledger.counts(slo, [span], now)
         return events
 
+    async def _share(self, services: Sequence[str]) -> Sequence[str]:
+        """Return which of the services are this replica's to evaluate now."""
+        if self._leases is None:
+            return services
+        shared = await self._leases.share([_lease(service) for service in services])
+        return [service for service in services if _lease(service) in shared]
+
     async def _look_around(self) -> None:
         """Learn which services are this replica's, and forget what it knew of others."""
-        mine = frozenset(await self._share(list(self._catalog().services)))
+        mine = frozenset(await self._share(list(self._current.catalog.services)))
         if mine == self._mine:
             return
         self._mine = mine
@@ -218,7 +219,7 @@ class Evaluator:
     def _start(self, names: Collection[str]) -> None:
         services = [
             service
-            for name, service in self._catalog().services.items()
+            for name, service in self._current.catalog.services.items()
             if name in names and name not in self._running
         ]
         if services:
@@ -240,7 +241,7 @@ class Evaluator:
             log.exception("evaluation_failed", services=len(services))
 
     def _until_next(self) -> float:
-        every = self._catalog().workspace.evaluate_every
+        every = self._current.catalog.workspace.evaluate_every
         past = (self._clock.now() - _EPOCH) % every
         return (every - past).total_seconds()
 
@@ -254,6 +255,10 @@ class Evaluator:
         for task in rounds:
             task.cancel()
         await asyncio.gather(*rounds, return_exceptions=True)
+
+
+def _lease(service: str) -> str:
+    return f"evaluate {service}"
 
 
 async def _all_waiting(ready: "asyncio.Queue[Service | None]") -> list[Service]:

@@ -9,7 +9,8 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.catalog.catalog import Catalog, Service
+from bot.catalog.catalog import Service
+from bot.catalog.current import CurrentCatalog
 from bot.deployments import records
 from bot.deployments.deployment import Deployment, DeploymentState
 from bot.freezes.hold import Hold
@@ -34,26 +35,24 @@ Announce = Callable[[FreezeBypass], Sequence[OutboxMessage]]
 
 
 class DeploymentRecorder:
-    """The one way to tell of deployments. `on_recorded` is called after each commit that kept something."""
+    """The one way to tell of deployments."""
 
     def __init__(
         self,
         database: Database,
-        catalog: Callable[[], Catalog],
+        current: CurrentCatalog,
         announce: Announce,
-        on_recorded: Callable[[], None],
     ) -> None:
         self._database = database
-        self._catalog = catalog
+        self._current = current
         self._announce = announce
-        self._on_recorded = on_recorded
 
     def services_of(self, repository: str) -> Sequence[Service]:
         """Return the services that are built from the repository; GitHub's names know no case."""
         wanted = repository.casefold()
         return [
             service
-            for service in self._catalog().services.values()
+            for service in self._current.catalog.services.values()
             if service.repository is not None and service.repository.casefold() == wanted
         ]
 
@@ -81,8 +80,6 @@ class DeploymentRecorder:
                 )
                 await audit.record(connection, deed, now)
                 await self._look_for_bypass(connection, deployment, service, by, now)
-        if new:
-            self._on_recorded()
         return new
 
     async def _look_for_bypass(

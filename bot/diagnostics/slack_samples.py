@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.budgets.budget import HOUR, Budget, EventCounts, assess
-from bot.catalog.catalog import Service, Teams, Workspace
+from bot.catalog.catalog import Catalog, Service, Teams, Workspace
+from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy
 from bot.catalog.slo import EventsSli, Slo
 from bot.catalog.window import RollingWindow
@@ -109,11 +110,12 @@ def _history(now: datetime) -> list[BudgetPoint]:
 def _freeze(status: ServiceStatus, now: datetime) -> OutboxMessage:
     budget: Budget = status.budgets[0]
     what = BudgetExhausted(budget, status.service.error_budget_policy)
-    return FreezeAnnouncer(_workspace)(TransitionContext(what, status.service, (), now))[0]
+    return FreezeAnnouncer(_current())(TransitionContext(what, status.service, (), now))[0]
 
 
-def _workspace() -> Workspace:
-    return Workspace("specimen", announcements=f"#{_SERVICE}")
+def _current() -> CurrentCatalog:
+    workspace = Workspace("specimen", announcements=f"#{_SERVICE}")
+    return CurrentCatalog(Catalog(workspace, services={}, digest=""))
 
 
 def _state() -> FlagState:
@@ -135,7 +137,7 @@ def _flag(now: datetime) -> FlagView:
 def _ramp_asked(now: datetime) -> OutboxMessage:
     asked = ApprovalRequested("ramp:1", "off → 1 % → 25 % of users", _PERSON, "", (0.01, 0.25), HOUR)
     occasion = FlagEventContext(asked, _FLAG, _ENVIRONMENT, [_SERVICE], [f"#{_SERVICE}"], now)
-    return FlagAnnouncer(_workspace)(occasion)[0]
+    return FlagAnnouncer(_current())(occasion)[0]
 
 
 def _incident(now: datetime) -> IncidentSnapshot:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app.installations import open_installations
 from bot.catalog.catalog import EVERYONE, Catalog, Workspace
+from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
 from bot.diagnostics.findings import Finding, fault, skipped
 from bot.diagnostics.slack_checks import TOKEN, SlackChecks
@@ -128,7 +129,7 @@ class WorkspaceChecks:
             self._session,
             single_token=token.get_secret_value() if token else None,
             installations=installations,
-            workspace=(lambda: catalog.workspace) if (catalog := self._catalog) is not None else None,
+            current=CurrentCatalog(self._catalog) if self._catalog is not None else None,
         )
         try:
             async with asyncio.timeout(_TIMEOUT.total_seconds()):

@@ -27,7 +27,6 @@ class RampWriter:
                 raise NotPendingError("somebody else was quicker")
             await ramp_records.note_hold(connection, kept.id, hold)
             await self.teller.tell(connection, event, ramp.flag, ramp.environment, now)
-        self.teller.on_told()
 
     async def end(self, kept: StoredRamp, to: RampState, by: str, why: str) -> None:
         """End a ramp and tell it; raises `NotPendingError` if it is no longer as `kept` says."""
@@ -37,4 +36,3 @@ class RampWriter:
                 raise NotPendingError("the ramp has ended already")
             stopped = RampStopped(by, why, kept.progress())
             await self.teller.tell(connection, stopped, ramp.flag, ramp.environment, now)
-        self.teller.on_told()

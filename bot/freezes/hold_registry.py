@@ -98,7 +98,7 @@ async def nothing_known(_service: Service, _budget: Budget, _now: datetime) -> S
 
 
 class HoldRegistry:
-    """Places and lifts holds. `announce` says what to tell; `on_told` is called after each commit.
+    """Places and lifts holds. `announce` writes what is announced of it.
 
     `unmet` and `explain` know what other rooms do: what keeps a hold on a service, and where its budget went.
     """
@@ -107,7 +107,6 @@ class HoldRegistry:
         self,
         database: Database,
         announce: Announce,
-        on_told: Callable[[], None] = lambda: None,
         unmet: Unmet = nothing_unmet,
         explain: Explain = nothing_known,
     ) -> None:
@@ -115,7 +114,6 @@ class HoldRegistry:
         self._explain = explain
         self._database = database
         self._announce = announce
-        self._on_told = on_told
 
     async def judge_budgets(
         self, service: Service, budgets: Sequence[Budget], now: datetime
@@ -404,8 +402,6 @@ class HoldRegistry:
     def _after(self, service: str, what: Sequence[Transition]) -> None:
         for transition in what:
             log.info("transition", service=service, kind=type(transition).__name__)
-        if what:
-            self._on_told()
 
 
 def _judged(service: Service, budgets: Sequence[Budget]) -> list[Judged]:

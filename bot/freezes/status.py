@@ -3,13 +3,14 @@
 import asyncio
 import difflib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from bot.budgets.budget import Budget, worst
 from bot.catalog.catalog import Catalog, Service
+from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.catalog.slo import Slo
 from bot.clock import Clock
@@ -81,14 +82,14 @@ class StatusReader:
 
     def __init__(
         self,
-        catalog: Callable[[], Catalog],
+        current: CurrentCatalog,
         budgets: BudgetReader,
-        freezer: HoldRegistry,
+        hold_registry: HoldRegistry,
         clock: Clock,
     ) -> None:
-        self._catalog = catalog
+        self.current = current
         self._budgets = budgets
-        self._freezer = freezer
+        self._hold_registry = hold_registry
         self._clock = clock
         self._asking = asyncio.Lock()
         self._asked_at = 0.0
@@ -97,7 +98,7 @@ class StatusReader:
     @property
     def catalog(self) -> Catalog:
         """The policies in force."""
-        return self._catalog()
+        return self.current.catalog
 
     def find(self, name: str) -> Service:
         """Return the service of that name, in any case; raises `UnknownServiceError`."""
@@ -111,8 +112,8 @@ class StatusReader:
         """Return how one service stands; raises `UnknownServiceError`."""
         service = self.find(name)
         now = self._clock.now()
-        holds = await self._freezer.holds(now, service.name)
-        missing = await self._freezer.missing([service], holds)
+        holds = await self._hold_registry.holds(now, service.name)
+        missing = await self._hold_registry.missing([service], holds)
         (budgets,) = await self._budgets.assess([service], now)
         return ServiceStatus(service, tuple(budgets), tuple(holds), now, missing.get(service.name, ()))
 
@@ -129,27 +130,20 @@ class StatusReader:
 
     def seen_from(self, team: str | None) -> "StatusReader":
         """Return the same as people in a further Slack workspace see it, in the main one for None."""
-        kept: list[Catalog] = []
-
-        def catalog() -> Catalog:
-            whole = self.catalog
-            if not kept or kept[0] is not whole:
-                kept[:] = [whole, whole.seen_from(team)]
-            return kept[1]
-
-        seen = _WorkspaceStatusReader(catalog, self._budgets, self._freezer, self._clock)
+        current = self.current.seen_from(team)
+        seen = _WorkspaceStatusReader(current, self._budgets, self._hold_registry, self._clock)
         seen.whole = self
         return seen
 
-    def forget(self) -> None:
-        """Do not answer from memory again: something changed."""
+    def invalidate(self) -> None:
+        """Read anew when asked next: something changed."""
         self._statuses = None
 
     async def _all(self) -> Sequence[ServiceStatus]:
         now = self._clock.now()
         services = list(self.catalog.services.values())
-        holds = await self._freezer.holds(now)
-        missing = await self._freezer.missing(services, holds)
+        holds = await self._hold_registry.holds(now)
+        missing = await self._hold_registry.missing(services, holds)
         assessed = await self._budgets.assess(services, now)
         statuses = [
             ServiceStatus(
@@ -171,7 +165,7 @@ class StatusReader:
             service.name,
             change,
             holds=status.holds,
-            exemptions=await self._freezer.exemptions(service.name, status.as_of),
+            exemptions=await self._hold_registry.exemptions(service.name, status.as_of),
             exempt_kinds=exempt_kinds(service),
             budgets=status.budgets,
             now=status.as_of,
@@ -206,9 +200,9 @@ class _WorkspaceStatusReader(StatusReader):
         """Return how the services stand that are seen here."""
         return [one for one in await self.whole.services() if one.service.name in self.catalog.services]
 
-    def forget(self) -> None:
-        """Do not answer from memory again."""
-        self.whole.forget()
+    def invalidate(self) -> None:
+        """Read anew when asked next."""
+        self.whole.invalidate()
 
 
 def exempt_kinds(service: Service) -> dict[str | None, Sequence[str]]:

@@ -18,11 +18,16 @@ class Api:
     """Puts the API's routes into an aiohttp application."""
 
     def __init__(
-        self, *, overview: StatusReader, events: EventsEndpoint, database: Database, tokens: TokenVerifier
+        self,
+        *,
+        status_reader: StatusReader,
+        events: EventsEndpoint,
+        database: Database,
+        tokens: TokenVerifier,
     ) -> None:
-        self._overview = overview
+        self._status_reader = status_reader
         self._events = events
-        self._gate = GateEndpoint(overview)
+        self._gate = GateEndpoint(status_reader)
         self._database = database
         self._tokens = tokens
 
@@ -46,12 +51,12 @@ class Api:
         app.router.add_route(method, path, require_token(self._tokens, handler, right))
 
     async def _services(self, _request: web.Request) -> web.Response:
-        statuses = await self._overview.services()
+        statuses = await self._status_reader.services()
         return web.json_response({"services": [service_json(status) for status in statuses]})
 
     async def _service(self, request: web.Request) -> web.Response:
         try:
-            status = await self._overview.service(request.match_info["service"])
+            status = await self._status_reader.service(request.match_info["service"])
         except UnknownServiceError as error:
             raise ProblemError(404, str(error), near=list(error.near)) from error
         return web.json_response(service_json(status))

@@ -1,12 +1,11 @@
 """`POST /api/v1/deployments`: machines other than GitHub tell how a deployment ended."""
 
-from collections.abc import Callable
 from typing import Annotated
 
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from bot.catalog.catalog import Catalog
+from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
 from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.deployments.recorder import DeploymentRecorder
@@ -65,12 +64,12 @@ class DeploymentsEndpoint:
     def __init__(
         self,
         recorder: DeploymentRecorder,
-        catalog: Callable[[], Catalog],
+        current: CurrentCatalog,
         clock: Clock,
         tokens: TokenVerifier,
     ) -> None:
         self._recorder = recorder
-        self._catalog = catalog
+        self._current = current
         self._clock = clock
         self._tokens = tokens
 
@@ -81,7 +80,7 @@ class DeploymentsEndpoint:
 
     async def _take(self, request: web.Request) -> web.Response:
         body, now = read_body(DeploymentBody, await read_json(request)), self._clock.now()
-        service = self._catalog().services.get(body.service)
+        service = self._current.catalog.services.get(body.service)
         if service is None:
             raise _fault("service", f"there is no service {body.service}")
         finished = body.finished_at or now

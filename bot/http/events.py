@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bot.budgets.ledger.pushed_events import PushedEvent, PushResult, time_fault
-from bot.catalog.catalog import Catalog
+from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import EventsSli, Slo
 from bot.clock import Clock
 from bot.http.problems import ProblemError
@@ -49,8 +49,8 @@ class EventFault:
 class EventsEndpoint:
     """Takes pushed events: all of a call's, or none of them."""
 
-    def __init__(self, catalog: Callable[[], Catalog], push: Push, clock: Clock) -> None:
-        self._catalog = catalog
+    def __init__(self, current: CurrentCatalog, push: Push, clock: Clock) -> None:
+        self._current = current
         self._push = push
         self._clock = clock
 
@@ -69,7 +69,7 @@ class EventsEndpoint:
 
     def _read(self, items: Sequence[Any]) -> tuple[list[PushedEvent], list[EventFault]]:
         now = self._clock.now()
-        slos = {(slo.service, slo.name): slo for slo in self._catalog().slos}
+        slos = {(slo.service, slo.name): slo for slo in self._current.catalog.slos}
         events: list[PushedEvent] = []
         faults: list[EventFault] = []
         for index, item in enumerate(items):

@@ -17,15 +17,15 @@ _LONGEST = 200
 class GateEndpoint:
     """Asks the verdict for a change; a refusal is 200 with `allow: false`, with `strict=1` 423."""
 
-    def __init__(self, overview: StatusReader) -> None:
-        self._overview = overview
+    def __init__(self, status_reader: StatusReader) -> None:
+        self._status_reader = status_reader
 
     async def get(self, request: web.Request) -> web.Response:
         """Return the verdict; 404 for an unknown service, 400 for a query that makes no sense."""
         strict = _flag(request.query, "strict")
         change = Change(_word(request.query, "change"), _word(request.query, "kind"))
         try:
-            verdict = await self._overview.verdict(request.match_info["service"], change)
+            verdict = await self._status_reader.verdict(request.match_info["service"], change)
         except UnknownServiceError as error:
             raise ProblemError(404, str(error), near=list(error.near)) from error
         status = 423 if strict and not verdict.allow else 200

@@ -1,13 +1,12 @@
 """`/api/v1/incidents`: machines open incidents, change them and read them."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from bot.catalog.catalog import Catalog
+from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
 from bot.http.auth import CALLER, TokenVerifier, require_token
 from bot.http.problems import ProblemError
@@ -82,19 +81,19 @@ class IncidentsEndpoint:
     def __init__(
         self,
         *,
-        responder: IncidentLifecycle,
-        views: SnapshotReader,
-        learning: ReportReader,
-        conductor: StepRunner,
-        catalog: Callable[[], Catalog],
+        lifecycle: IncidentLifecycle,
+        snapshots: SnapshotReader,
+        reports: ReportReader,
+        step_runner: StepRunner,
+        current: CurrentCatalog,
         clock: Clock,
         tokens: TokenVerifier,
     ) -> None:
-        self._responder = responder
-        self._views = views
-        self._learning = learning
-        self._conductor = conductor
-        self._catalog = catalog
+        self._lifecycle = lifecycle
+        self._snapshots = snapshots
+        self._reports = reports
+        self._step_runner = step_runner
+        self._current = current
         self._clock = clock
         self._tokens = tokens
 
@@ -127,10 +126,10 @@ class IncidentsEndpoint:
             private=body.private,
         )
         try:
-            opened = await self._responder.open(opening, self._clock.now())
+            opened = await self._lifecycle.open(opening, self._clock.now())
         except IllegalChangeError as error:
             raise _illegal(error) from error
-        view = await self._conductor.channel_of(opened.incident.id, CHANNEL_WITHIN_S)
+        view = await self._step_runner.channel_of(opened.incident.id, CHANNEL_WITHIN_S)
         return web.json_response(incident_json(view), status=201 if opened.is_new else 200)
 
     async def _change(self, request: web.Request) -> web.Response:
@@ -138,12 +137,12 @@ class IncidentsEndpoint:
         change = IncidentChange(body.status, body.severity, body.started_at, body.ended_at, body.impact)
         id_ = int(request.match_info["id"])
         try:
-            await self._responder.change(id_, change, by=request[CALLER], now=self._clock.now())
+            await self._lifecycle.change(id_, change, by=request[CALLER], now=self._clock.now())
         except UnknownIncidentError as error:
             raise ProblemError(404, str(error)) from error
         except IllegalChangeError as error:
             raise _illegal(error) from error
-        return web.json_response(incident_json(await self._views.of(id_)))
+        return web.json_response(incident_json(await self._snapshots.of(id_)))
 
     async def _show(self, request: web.Request) -> web.Response:
         return web.json_response(incident_json(await self._view(request)))
@@ -151,16 +150,16 @@ class IncidentsEndpoint:
     async def _list(self, request: web.Request) -> web.Response:
         service = request.query.get("service") or None
         is_open = request.query.get("open") in {"1", "true"}
-        found = await self._views.list(unresolved=is_open, service=service, limit=_MOST_LISTED)
+        found = await self._snapshots.list(unresolved=is_open, service=service, limit=_MOST_LISTED)
         return web.json_response({"incidents": [incident_json(view) for view in found]})
 
     async def _report(self, request: web.Request) -> web.Response:
         now = self._clock.now()
         service = request.query.get("service") or None
-        if service is not None and service not in self._catalog().services:
+        if service is not None and service not in self._current.catalog.services:
             raise ProblemError(404, f"there is no service {service}")
         since = read_since(request) or now - _REPORTED
-        report, _ = await self._learning.report(since, now, service, may_see=lambda _: True)
+        report, _ = await self._reports.report(since, now, service, may_see=lambda _: True)
         return web.json_response(report_json(report))
 
     async def _postmortem(self, request: web.Request) -> web.Response:
@@ -169,12 +168,12 @@ class IncidentsEndpoint:
 
     async def _view(self, request: web.Request) -> IncidentSnapshot:
         try:
-            return await self._views.of(int(request.match_info["id"]))
+            return await self._snapshots.of(int(request.match_info["id"]))
         except UnknownIncidentError as error:
             raise ProblemError(404, str(error)) from error
 
     def _check_services(self, names: list[str]) -> None:
-        known = self._catalog().services
+        known = self._current.catalog.services
         faults = [
             {"field": f"services.{index}", "message": f"there is no service {name}"}
             for index, name in enumerate(names)

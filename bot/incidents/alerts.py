@@ -6,14 +6,14 @@ its alerts fires any more the impact ends and the incident is mitigated. People 
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.catalog.catalog import Catalog
+from bot.catalog.current import CurrentCatalog
 from bot.incidents.audit_entries import ALERTMANAGER
 from bot.incidents.incident import LONGEST_AGO, Incident, IncidentChange, Severity, Status, changed
 from bot.incidents.lifecycle import IncidentLifecycle, NewIncident
@@ -75,12 +75,10 @@ class Notification:
 class AlertReceiver:
     """Turns notifications into incidents. `catalog` answers which services there are."""
 
-    def __init__(
-        self, database: Database, responder: IncidentLifecycle, catalog: Callable[[], Catalog]
-    ) -> None:
+    def __init__(self, database: Database, lifecycle: IncidentLifecycle, current: CurrentCatalog) -> None:
         self._database = database
-        self._responder = responder
-        self._catalog = catalog
+        self._lifecycle = lifecycle
+        self._current = current
 
     async def take(self, notification: Notification, now: datetime) -> Sequence[int]:
         """Carry a notification out, all or nothing; return the incidents that it concerns."""
@@ -98,7 +96,6 @@ class AlertReceiver:
                 concerned[await self._assign(connection, notification, fresh, now)] = None
             for id_ in concerned:
                 await self._settle(connection, id_, now)
-        self._responder.on_changed()
         return list(concerned)
 
     async def _assign(
@@ -111,7 +108,7 @@ class AlertReceiver:
         id_ = (await connection.execute(unresolved.order_by(incidents.c.id).limit(1))).scalar_one_or_none()
         if id_ is None:
             opening = self._opening(notification, fresh, now)
-            id_ = (await self._responder.open_within(connection, opening, now)).incident.id
+            id_ = (await self._lifecycle.open_within(connection, opening, now)).incident.id
         for alert in fresh:
             values = {"fingerprint": alert.fingerprint, "started_at": alert.started_at, "incident_id": id_}
             added = self._database.insert(incident_alerts).values(values).on_conflict_do_nothing()
@@ -126,7 +123,7 @@ class AlertReceiver:
 
     def _opening(self, notification: Notification, fresh: Sequence[Alert], now: datetime) -> NewIncident:
         first = min(fresh, key=lambda alert: (alert.started_at, alert.fingerprint))
-        known = self._catalog().services
+        known = self._current.catalog.services
         named = [alert.labels.get("service", "") for alert in notification.firing]
         names = list(dict.fromkeys(alert.name for alert in fresh))
         title = first.summary if len(names) == 1 else f"{first.summary} and {len(fresh) - 1} more"
@@ -165,7 +162,7 @@ class AlertReceiver:
             change = IncidentChange(status=Status.INVESTIGATING)
         else:
             return
-        await self._responder.change_within(
+        await self._lifecycle.change_within(
             connection, id_, "changed", lambda known: changed(known, change, now), by=ALERTMANAGER, now=now
         )
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from bot.budgets.budget import EventCounts
 from bot.budgets.ledger.rollups import KEPT_BEYOND_LONGEST
-from bot.catalog.catalog import Catalog
+from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.catalog.slo import DowntimeSli, Slo
 from bot.catalog.window import Span
@@ -46,8 +46,8 @@ class Downtime:
 class Costs:
     """Weighs incidents against the budgets of the policies in force."""
 
-    def __init__(self, catalog: Callable[[], Catalog], counts: Counts) -> None:
-        self._catalog = catalog
+    def __init__(self, current: CurrentCatalog, counts: Counts) -> None:
+        self._current = current
         self._counts = counts
 
     async def of(self, incident: Incident, now: datetime) -> Mapping[str, float]:
@@ -55,7 +55,7 @@ class Costs:
 
         An SLO without events has no budget and is left out.
         """
-        services = self._catalog().services
+        services = self._current.catalog.services
         slos = [slo for name in incident.services if name in services for slo in services[name].slos]
         spent = {slo.key: await self._spent(incident, slo, now) for slo in slos}
         return {key: fraction for key, fraction in spent.items() if fraction is not None}
@@ -66,7 +66,7 @@ class Costs:
 
     def is_costly(self, incident: Incident, cost: Mapping[str, float]) -> bool:
         """Return whether a cost is more than some policy lets pass without a postmortem and a P0 action."""
-        services = self._catalog().services
+        services = self._current.catalog.services
         return any(
             cost.get(slo.key, 0.0) > services[name].policy_for(slo).postmortem_at
             for name in incident.services
@@ -76,7 +76,7 @@ class Costs:
 
     def kept_until_owned(self, incident: Incident) -> tuple[str, ...]:
         """Return its services whose budget hold stays until their P0 actions are owned."""
-        services = self._catalog().services
+        services = self._current.catalog.services
         return tuple(
             name
             for name in incident.services
@@ -97,7 +97,7 @@ class Costs:
         """
         known = list(incidents)
         found: dict[int, dict[str, Charge]] = {one.id: {} for one in known}
-        for service in self._catalog().services.values():
+        for service in self._current.catalog.services.values():
             hit = [one for one in known if service.name in one.services]
             for slo in service.slos if hit else ():
                 for id_, charge in (await self._charged(hit, slo, now)).items():
@@ -149,7 +149,7 @@ class Costs:
 
     def _is_kept(self, span: Span, now: datetime) -> bool:
         """Return whether the ledger holds all of a time still."""
-        lengths = [slo.window.full_length(now) for slo in self._catalog().slos]
+        lengths = [slo.window.full_length(now) for slo in self._current.catalog.slos]
         return span.start >= now - max(lengths) - KEPT_BEYOND_LONGEST
 
     def _weighed_by(self, slo: Slo, end: datetime, now: datetime) -> Span:

@@ -11,7 +11,8 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.catalog.catalog import Catalog, Service
+from bot.catalog.catalog import Service
+from bot.catalog.current import CurrentCatalog
 from bot.incidents import holds as own_holds
 from bot.incidents.audit_entries import difference, entry, facts, told, touched
 from bot.incidents.downtime import Impact
@@ -73,17 +74,15 @@ Compute = Callable[[Incident], Incident]
 
 
 class IncidentLifecycle:
-    """The one way to change incidents. `on_changed` is called after each commit."""
+    """The one way to change incidents."""
 
     def __init__(
         self,
         database: Database,
-        catalog: Callable[[], Catalog],
-        on_changed: Callable[[], None] = lambda: None,
+        current: CurrentCatalog,
     ) -> None:
         self._database = database
-        self._catalog = catalog
-        self.on_changed = on_changed
+        self._current = current
 
     async def open(self, opening: NewIncident, now: datetime) -> OpenedIncident:
         """Open an incident, or answer the one that this key has opened. Raises `IllegalChangeError`."""
@@ -96,7 +95,7 @@ class IncidentLifecycle:
     async def open_within(
         self, connection: AsyncConnection, opening: NewIncident, now: datetime
     ) -> OpenedIncident:
-        """Do as `open` within the caller's transaction, who calls `on_changed` afterwards."""
+        """Do as `open` within the caller's transaction."""
         incident = _beginning(opening, now)
         values = records.row_of(incident) | {"updated_at": now, "alert_group": opening.alert_group}
         added = (
@@ -208,7 +207,7 @@ class IncidentLifecycle:
     async def change_within(
         self, connection: AsyncConnection, id_: int, action: str, compute: Compute, *, by: str, now: datetime
     ) -> Incident:
-        """Change an incident within the caller's transaction, who calls `on_changed` afterwards."""
+        """Change an incident within the caller's transaction."""
         before = await records.read(connection, id_, lock=True)
         computed = compute(before)
         if computed == before:
@@ -255,12 +254,11 @@ class IncidentLifecycle:
 
     def _people(self, incident: Incident) -> Sequence[str]:
         """Return whom to bring together: both teams of each service, and whoever opened it."""
-        known = self._catalog().services
+        known = self._current.catalog.services
         return invited([known[name] for name in incident.services if name in known], incident.opened_by)
 
     def _after(self, incident: Incident, action: str) -> None:
         log.info("incident", id=incident.id, action=action, status=incident.status.value)
-        self.on_changed()
 
 
 def invited(services: Iterable[Service], asker: str) -> Sequence[str]:

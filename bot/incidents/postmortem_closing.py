@@ -43,22 +43,22 @@ class ClosedPostmortem:
 
 
 class PostmortemClosing:
-    """The one way to close a postmortem. `on_changed` of the responder is called after each commit."""
+    """The one way to close a postmortem."""
 
     def __init__(
         self,
         *,
         database: Database,
-        responder: IncidentLifecycle,
+        lifecycle: IncidentLifecycle,
         costs: Costs,
-        views: SnapshotReader,
+        snapshots: SnapshotReader,
         voice: IncidentMessageWriter,
         now: Callable[[], datetime],
     ) -> None:
         self._database = database
-        self._responder = responder
+        self._lifecycle = lifecycle
         self._costs = costs
-        self._views = views
+        self._snapshots = snapshots
         self._voice = voice
         self._now = now
 
@@ -67,7 +67,7 @@ class PostmortemClosing:
 
         Raises `UnknownIncident`, `NotClosableError`.
         """
-        now, view = self._now(), await self._views.of(id_)
+        now, view = self._now(), await self._snapshots.of(id_)
         was_costly = await self._costs.calls_for_postmortem(view.incident, now)
         async with self._database.transaction() as connection:
             before = await records.read(connection, id_, lock=True)
@@ -80,7 +80,6 @@ class PostmortemClosing:
                 )
             else:
                 closed = await self._close(connection, replace(view, actions=actions), by, now)
-        self._responder.on_changed()
         return closed
 
     async def _close(
@@ -90,7 +89,7 @@ class PostmortemClosing:
             return replace(known, finished_at=now)
 
         id_ = view.incident.id
-        after = await self._responder.change_within(
+        after = await self._lifecycle.change_within(
             connection, id_, "postmortem_closed", finished, by=by, now=now
         )
         rooms = await steps.read_rooms(connection, id_)

@@ -35,16 +35,16 @@ class ScheduledTasks:
         self,
         *,
         database: Database,
-        responder: IncidentLifecycle,
+        lifecycle: IncidentLifecycle,
         costs: Costs,
-        views: SnapshotReader,
+        snapshots: SnapshotReader,
         voice: IncidentMessageWriter,
         clock: Clock,
     ) -> None:
         self._database = database
-        self._responder = responder
+        self._lifecycle = lifecycle
         self._costs = costs
-        self._views = views
+        self._snapshots = snapshots
         self._voice = voice
         self._clock = clock
 
@@ -67,18 +67,17 @@ class ScheduledTasks:
             return
         if now - resolved <= WEIGHED_FOR and await self._costs.calls_for_postmortem(incident, now):
             log.info("postmortem_due", incident=incident.id)
-            await self._responder.request_postmortem(incident.id, by=GOVERNOR, now=now)
+            await self._lifecycle.request_postmortem(incident.id, by=GOVERNOR, now=now)
 
     async def _remind(self, incident: Incident, now: datetime) -> None:
         async with self._database.reading() as connection:
             if not await self._due(connection, incident, now):
                 return
-        view = await self._views.of(incident.id)
+        view = await self._snapshots.of(incident.id)
         async with self._database.transaction() as connection:
             current = await records.read(connection, incident.id, lock=True)
             for what in await self._due(connection, current, now):
                 await self._send(connection, view, what, now)
-        self._responder.on_changed()
 
     async def _due(self, connection: AsyncConnection, incident: Incident, now: datetime) -> list[Reminder]:
         rows = incident_reminders.c
@@ -109,4 +108,3 @@ class ScheduledTasks:
         async with self._database.transaction() as connection:
             due = await action_book.claim_overdue(connection, today, now)
             await enqueue(connection, [self._voice.action_due(action) for action in due], now)
-        self._responder.on_changed()

@@ -25,6 +25,7 @@ from bot.policy.templates.label_values import (
 from bot.policy.watcher import PolicyWatcher
 from bot.store import label_values as store
 from bot.store.database import Database
+from bot.store.leases import Lease
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +82,7 @@ def _problems(answers: Mapping[LabelKey, Answer]) -> dict[str, str]:
 
 
 class Discovery:
-    """Asks for what the policies in force want. `is_mine` tells whether this replica shall ask.
+    """Asks for what the policies in force want. The replica that has the `lease` asks.
 
     `tell` gets the faults of single values after each look of the replica that asks. `problems` holds the
     last failure of each document's question, as long as it lasts.
@@ -94,14 +95,14 @@ class Discovery:
         sources: Mapping[str, Source],
         watcher: PolicyWatcher,
         clock: Clock,
-        is_mine: Callable[[], Awaitable[bool]],
+        lease: Lease,
         tell: Tell,
     ) -> None:
         self._database = database
         self._sources = sources
         self._watcher = watcher
         self._clock = clock
-        self._is_mine = is_mine
+        self._lease = lease
         self._tell = tell
         self.problems: dict[str, str] = {}
 
@@ -117,7 +118,7 @@ class Discovery:
 
     async def look(self) -> None:
         """Ask, if that is this replica's part, and make services of what is known then."""
-        mine = await self._is_mine()
+        mine = await self._lease.acquire()
         known = await self._read()
         if mine:
             known = await self._learn(known)

@@ -17,6 +17,7 @@ import structlog
 from watchfiles import awatch
 
 from bot.catalog.catalog import Catalog
+from bot.catalog.current import CurrentCatalog
 from bot.policy.faults import PolicyError, PolicyFault
 from bot.policy.loader import read
 from bot.policy.policy_set import ExpandedCatalog, PolicySet
@@ -56,19 +57,13 @@ class PolicyWatcher:
         self._policies: PolicySet | None = None
         self._known: Mapping[LabelKey, Sequence[str]] = {}
         self._expanded: ExpandedCatalog | None = None
+        self.current = CurrentCatalog()
         self._marks: Marks = ()
         self._reading = asyncio.Lock()
         self._on_change: OnChange | None = None
         self._on_faults: OnFaults | None = None
         self._told_digest: str | None = None
         self._told_faults: tuple[PolicyFault, ...] = ()
-
-    @property
-    def current(self) -> Catalog:
-        """The last good set: the one in force. There is one as soon as `start()` has returned."""
-        if self._expanded is None:
-            raise RuntimeError("no policies were read yet: await start() first")
-        return self._expanded.catalog
 
     @property
     def wanted(self) -> Sequence[DiscoveryRequest]:
@@ -86,8 +81,8 @@ class PolicyWatcher:
             await self._read()
         if self._expanded is None:
             raise PolicyError(self.faults)
-        self._told_digest = self.current.digest
-        return self.current
+        self._told_digest = self.current.catalog.digest
+        return self.current.catalog
 
     async def run(self, on_change: OnChange, on_faults: OnFaults) -> None:
         """Follow the folder until cancelled.
@@ -121,11 +116,11 @@ class PolicyWatcher:
         async with self._reading:
             if self._policies is not None and known != self._known:
                 self._known = dict(known)
-                self._expanded = await asyncio.to_thread(self._policies.expanded, self._known)
+                await self._expand(self._policies)
             if self._on_change is not None:
                 await self._tell()
             else:
-                self._told_digest = self.current.digest
+                self._told_digest = self.current.catalog.digest
 
     async def _tick(self, *, certain: bool) -> None:
         try:
@@ -149,7 +144,12 @@ class PolicyWatcher:
         self.faults = faults
         if policies is not None:
             self._policies = policies
-            self._expanded = await asyncio.to_thread(policies.expanded, self._known)
+            await self._expand(policies)
+
+    async def _expand(self, policies: PolicySet) -> None:
+        """Put in force what the policies mean with the values that are known."""
+        self._expanded = await asyncio.to_thread(policies.expanded, self._known)
+        self.current.set(self._expanded.catalog)
 
     async def _tell(self) -> None:
         if not self.faults:
@@ -158,7 +158,7 @@ class PolicyWatcher:
             await self._on_faults(self.faults)
             self._told_faults = self.faults
         # Values come and go while an edit of the documents waits to be mended.
-        current = self.current
+        current = self.current.catalog
         if self._on_change is not None and current.digest != self._told_digest:
             await self._on_change(current)
             self._told_digest = current.digest

@@ -141,7 +141,7 @@ COMMANDS: tuple[Command, ...] = (
             CommandForm("open [ID]", "opens the postmortem's channel and invites both teams"),
             CommandForm("close [ID]", "keeps the document as a file and archives the incident's channels"),
             CommandForm("export [ID]", "sends it to you as a Markdown file"),
-            CommandForm("canvas [ID]", "puts it stands into the canvas of its channel"),
+            CommandForm("canvas [ID]", "puts it as it stands into the canvas of its channel"),
         ),
         "ID left out is the incident of the channel.",
     ),

@@ -1,18 +1,15 @@
-"""The desk where every command arrives and every answer leaves. Knows nothing of Bolt or HTTP.
+"""The router of slash commands: which command answers an interaction. Knows nothing of Bolt or HTTP.
 
-Whatever cannot be understood is answered with a hint, never with a trace.
+What cannot be understood is answered with how to type it, never with a trace.
 """
 
 from collections.abc import Mapping
 from typing import Protocol
 
-from bot.clock import Clock
-from bot.flags.changes.executor import ChangeExecutor
-from bot.flags.ramps.control import RampControl
-from bot.freezes.hold_registry import HoldRegistry
-from bot.freezes.status import StatusReader, UnknownServiceError
+from bot.freezes.status import UnknownServiceError
 from bot.slack.arguments import UsageError, nearest, split, unknown
 from bot.slack.blockkit.blocks import code, markup
+from bot.slack.capabilities import Capabilities
 from bot.slack.command_reference import BY_NAME, help_on, help_on_all
 from bot.slack.commands.audit import AuditCommand
 from bot.slack.commands.budget import BudgetCommand
@@ -24,7 +21,6 @@ from bot.slack.flags.command import FlagCommand
 from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.permissions import People
-from bot.store.database import Database
 
 _SUBCOMMANDS = {"freeze": ("lift", "exempt")}
 
@@ -38,35 +34,29 @@ class CommandHandler(Protocol):
 
 
 class CommandRouter:
-    """Hands each question to its command."""
+    """Hands each interaction to its command."""
 
     def __init__(
         self,
-        *,
-        overview: StatusReader,
-        freezer: HoldRegistry,
-        toggles: ChangeExecutor,
-        ramps: RampControl,
-        database: Database,
+        capabilities: Capabilities,
         people: People,
-        clock: Clock,
         incidents: IncidentInteractions,
     ) -> None:
-        self._flag_buttons = ApprovalButtons(toggles, ramps, overview, people)
+        self._approvals = ApprovalButtons(capabilities, people)
         self._commands: Mapping[str, CommandHandler] = {
-            "budget": BudgetCommand(overview),
-            "ship": ShipCommand(overview),
-            "freeze": FreezeCommand(overview, freezer, people, clock),
-            "flag": FlagCommand(toggles, ramps, overview, people, database=database, clock=clock),
+            "budget": BudgetCommand(capabilities.status_reader),
+            "ship": ShipCommand(capabilities.status_reader),
+            "freeze": FreezeCommand(capabilities, people),
+            "flag": FlagCommand(capabilities, people),
             "incident": incidents.incident,
             "postmortem": incidents.postmortem,
             "action": incidents.action,
-            "audit": AuditCommand(overview, database, clock),
-            "governor": GovernorCommand(overview, people),
+            "audit": AuditCommand(capabilities),
+            "governor": GovernorCommand(capabilities.status_reader, people),
         }
 
     async def answer(self, ask: Interaction) -> Reply:
-        """Return a person, whatever they typed."""
+        """Return the reply to whatever a person typed."""
         command = ask.question.command
         if command not in self._commands:
             return help_on_all()
@@ -82,7 +72,7 @@ class CommandRouter:
 
     async def decide(self, ask: Interaction) -> ApprovalOutcome:
         """Carry out a person's decision on what waits for one."""
-        return await self._flag_buttons.press(ask)
+        return await self._approvals.press(ask)
 
 
 def _unknown_service(command: str, fault: UnknownServiceError) -> UsageError:

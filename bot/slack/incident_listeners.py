@@ -1,44 +1,39 @@
-"""What Slack sends about incidents besides commands: presses, forms that were filled in, reactions.
+"""The listeners for incidents besides commands: actions, submitted modals, reactions.
 
-As in `app.py`, each listener acknowledges first and hands the work to `BackgroundTasks`. A form is
-looked through before it is acknowledged, so that what is wrong is said beside its inputs.
+As in `app.py`, each listener acknowledges first and starts the work in the background. A modal is checked
+before it is acknowledged, so that what is wrong is said beside its inputs.
 """
 
 import re
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import structlog
 from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 from slack_bolt.context.ack.async_ack import AsyncAck
 
-from bot.slack.background_tasks import BackgroundTasks
+from bot.slack.background_tasks import BackgroundTasks, Work
 from bot.slack.blockkit.modals import SubmittedModal
 from bot.slack.incidents.buttons import PREFIXES
 from bot.slack.incidents.timeline_pins import EVENTS, PinReaction
-from bot.slack.interactions import Interaction, Query
-from bot.slack.request_handling import At, SlackRequest, begin
+from bot.slack.interactions import Interaction
+from bot.slack.request_handling import Body, SlackRequest, find_workspace, read_press, start, target_of
 from bot.slack.response_url import ReplyTarget
-from bot.slack.workspace import SlackWorkspace, SlackWorkspaces, WorkspaceNotServedError
+from bot.slack.workspace import SlackWorkspaces, WorkspaceNotServedError
 
 log = structlog.get_logger(__name__)
 
-_MOST_REQUEST = 200
 _OURS = re.compile("^(" + "|".join(map(re.escape, PREFIXES)) + ")")
-
-Body = Mapping[str, Any]
 
 
 class IncidentListeners:
     """Listens for everything about incidents but the commands."""
 
-    def __init__(self, branches: SlackWorkspaces, jobs: BackgroundTasks) -> None:
-        self._branches = branches
-        self._jobs = jobs
+    def __init__(self, workspaces: SlackWorkspaces, tasks: BackgroundTasks) -> None:
+        self._workspaces = workspaces
+        self._tasks = tasks
 
     def listen(self, app: AsyncApp) -> None:
-        """Take what is ours; to be called before others listen for everything."""
+        """Register the listeners; to be called before others listen for everything."""
         app.action(_OURS)(self._on_action)
         app.view(_OURS)(self._on_submission)
         for event in EVENTS:
@@ -46,61 +41,61 @@ class IncidentListeners:
 
     async def _on_action(self, ack: AsyncAck, body: Body, action: Body, context: AsyncBoltContext) -> None:
         await ack()
-        deed = str(action.get("action_id"))
-        channel = body.get("channel") or {}
-        ask = Interaction(
-            Query(deed, str(action.get("value"))),
-            user=str((body.get("user") or {}).get("id")),
-            channel=str(channel.get("id") or ""),
-            channel_name=str(channel.get("name") or ""),
-            request=str(body.get("trigger_id"))[:_MOST_REQUEST],
-        )
-        address = ReplyTarget(str(body.get("response_url") or ""), ask.channel, ask.user)
-        self._begin(deed, address, context, partial(self._press, ask, address))
+        interaction = read_press(body, action)
+        request = SlackRequest(interaction.question.command, target_of(body, interaction), context.team_id)
+        self._start(request, partial(self._press, interaction, request))
 
-    async def _press(self, ask: Interaction, address: ReplyTarget, branch: SlackWorkspace) -> None:
-        reply = await branch.incidents.press(ask)
-        there = ""
-        if reply.seen_by_channel and (address.is_home or address.is_direct):
+    async def _press(self, interaction: Interaction, request: SlackRequest) -> None:
+        workspace = await find_workspace(self._workspaces, request)
+        if workspace is None:
+            return
+        target = request.target
+        reply = await workspace.incidents.press(interaction)
+        channel = ""
+        if reply.seen_by_channel and (target.is_home or target.is_direct):
             # Those who work on it see the change, though it was made where they are not.
-            there = await branch.incidents.channel_of(ask.question.command, ask.text)
-        if there:
-            await branch.answering.send(ReplyTarget("", there, ask.user), reply)
-        if there and address.is_home:
-            await branch.home.pressed(ask.user)
+            question = interaction.question
+            channel = await workspace.incidents.channel_of(question.command, question.text)
+        if channel:
+            await workspace.responder.send(ReplyTarget("", channel, interaction.user), reply)
+        if channel and target.is_home:
+            await workspace.home.pressed(interaction.user)
         else:
-            await branch.bring(address, reply, trigger_id=ask.request)
+            await workspace.respond(target, reply, trigger_id=interaction.request)
 
     async def _on_submission(self, ack: AsyncAck, body: Body, view: Body, context: AsyncBoltContext) -> None:
         submitted = SubmittedModal.from_view(view, str((body.get("user") or {}).get("id")))
-        # What is wrong with the words alone is the same in every workspace.
-        if faults := self._branches.main.incidents.faults(submitted):
+        # What is wrong with the input alone is the same in every workspace.
+        if faults := self._workspaces.main.incidents.faults(submitted):
             await ack(response_action="errors", errors=faults)
             return
         await ack()
-        address = ReplyTarget(submitted.url, submitted.channel, submitted.user)
-        self._begin(submitted.callback, address, context, partial(self._submit, submitted, address))
+        target = ReplyTarget(submitted.url, submitted.channel, submitted.user)
+        request = SlackRequest(submitted.callback, target, context.team_id)
+        self._start(request, partial(self._submit, submitted, request))
 
-    async def _submit(self, submitted: SubmittedModal, address: ReplyTarget, branch: SlackWorkspace) -> None:
-        await branch.bring(address, await branch.incidents.submit(submitted))
+    async def _submit(self, submitted: SubmittedModal, request: SlackRequest) -> None:
+        workspace = await find_workspace(self._workspaces, request)
+        if workspace is not None:
+            await workspace.respond(request.target, await workspace.incidents.submit(submitted))
 
     async def _on_reaction(self, ack: AsyncAck, event: Body, context: AsyncBoltContext) -> None:
         await ack()
-        reacted = PinReaction.from_event(event)
-        if reacted is not None:
-            self._jobs.start("pin", partial(self._pin, reacted, context.team_id), _say_nothing)
+        reaction = PinReaction.from_event(event)
+        if reaction is not None:
+            self._tasks.start("pin", partial(self._pin, reaction, context.team_id), _log_failure)
 
-    async def _pin(self, reacted: PinReaction, team: str | None) -> None:
+    async def _pin(self, reaction: PinReaction, team: str | None) -> None:
         try:
-            branch = await self._branches.of(team)
+            workspace = await self._workspaces.find(team)
         except WorkspaceNotServedError:
             return
-        await branch.incidents.pins.follow(reacted)
+        await workspace.incidents.pins.follow(reaction)
 
-    def _begin(self, job: str, address: ReplyTarget, context: AsyncBoltContext, work: At) -> None:
-        begin(self._jobs, self._branches, SlackRequest(job, address, context.team_id), work)
+    def _start(self, request: SlackRequest, work: Work) -> None:
+        start(self._tasks, self._workspaces, request, work)
 
 
-async def _say_nothing(error_id: str) -> None:
-    """Do nothing: a reaction has no reply, and the log says that it was not followed."""
+async def _log_failure(error_id: str) -> None:
+    """Do nothing but log: a reaction has no reply."""
     log.warning("pin_not_followed", error_id=error_id)

@@ -1,45 +1,71 @@
-"""One request of a person: carried out at the branch of their workspace, and answered whatever happens."""
+"""What every request of a person has in common: it runs after the acknowledgement, and gets a reply."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
-from bot.slack.background_tasks import BackgroundTasks
+from bot.slack.background_tasks import BackgroundTasks, Work
 from bot.slack.blockkit.blocks import code, markup
-from bot.slack.interactions import Reply, say
+from bot.slack.interactions import Interaction, Query, Reply, say
 from bot.slack.response_url import ReplyTarget
 from bot.slack.workspace import SlackWorkspace, SlackWorkspaces, WorkspaceNotServedError
 
-At = Callable[[SlackWorkspace], Awaitable[None]]
-"""Work that is done at a branch."""
+MOST_REQUEST: Final = 200
+"""So many characters of a trigger id name a request."""
+
+Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class SlackRequest:
-    """What was asked for (`job`), where the answer goes, and the Slack workspace that it came from."""
+    """What a person did (`name`, for logs), where the reply goes, and the Slack workspace it came from."""
 
-    job: str
-    address: ReplyTarget
+    name: str
+    target: ReplyTarget
     team: str | None
 
 
-def begin(jobs: BackgroundTasks, branches: SlackWorkspaces, request: SlackRequest, work: At) -> None:
-    """Start the work; where no branch serves the workspace, its people are told why, if it has the app."""
+def start(tasks: BackgroundTasks, workspaces: SlackWorkspaces, request: SlackRequest, work: Work) -> None:
+    """Run the work in the background; should it fail, the person is told so."""
 
-    async def at_branch() -> None:
-        try:
-            branch = await branches.of(request.team)
-        except WorkspaceNotServedError as unserved:
-            if unserved.text is not None:
-                await branches.answering(request.team).send(request.address, say(unserved.text))
-            return
-        await work(branch)
+    async def report_failure(error_id: str) -> None:
+        await workspaces.responder(request.team).send(request.target, failure_reply(error_id))
 
-    async def apologise(error_id: str) -> None:
-        await branches.answering(request.team).send(request.address, sorry(error_id))
-
-    jobs.start(request.job, at_branch, apologise)
+    tasks.start(request.name, work, report_failure)
 
 
-def sorry(error_id: str) -> Reply:
-    """Say that something failed, and what to name when asking for help."""
+async def find_workspace(workspaces: SlackWorkspaces, request: SlackRequest) -> SlackWorkspace | None:
+    """Return the request's workspace; None where it is not served, after the person was told why."""
+    try:
+        return await workspaces.find(request.team)
+    except WorkspaceNotServedError as error:
+        if error.text is not None:
+            await workspaces.responder(request.team).send(request.target, say(error.text))
+        return None
+
+
+def read_press(body: Body, action: Body) -> Interaction:
+    """Return the press of a button: its action id and value as the query. It may change something."""
+    channel = body.get("channel") or {}
+    return Interaction(
+        Query(str(action.get("action_id")), str(action.get("value"))),
+        user=str((body.get("user") or {}).get("id")),
+        channel=str(channel.get("id") or ""),
+        channel_name=str(channel.get("name") or ""),
+        request=request_name(body),
+    )
+
+
+def request_name(body: Body) -> str:
+    """Return what names this delivery: the same for a repeated one."""
+    return str(body.get("trigger_id"))[:MOST_REQUEST]
+
+
+def target_of(body: Body, interaction: Interaction) -> ReplyTarget:
+    """Return where the reply to an interaction goes."""
+    return ReplyTarget(str(body.get("response_url") or ""), interaction.channel, interaction.user)
+
+
+def failure_reply(error_id: str) -> Reply:
+    """Return the reply that says that something failed, and what to name when asking for help."""
     return say(markup("That did not work. Try again; if it stays, name error {}.", code(error_id)))

@@ -1,132 +1,98 @@
-"""One branch a Slack workspace: everything that its people are answered with, over its own client.
+"""One Slack workspace: everything that its people are answered with, over its own client.
 
-A branch sees the services of its workspace, asks it about rights and time zones, and knows no other.
+It sees the services of its workspace, asks that one about permissions and time zones, and knows no other.
 """
 
-from dataclasses import dataclass
-
 import structlog
-from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.clock import Clock
-from bot.flags.changes.executor import ChangeExecutor
-from bot.flags.ramps.control import RampControl
-from bot.freezes.hold_registry import HoldRegistry
-from bot.freezes.status import StatusReader
 from bot.slack.blockkit.blocks import Markup, code, markup
-from bot.slack.command_prefix import CommandPrefix
+from bot.slack.capabilities import Capabilities
 from bot.slack.command_router import CommandRouter
 from bot.slack.home.contents import HomeContents
 from bot.slack.home.publisher import HomePublisher
-from bot.slack.incidents.access import IncidentCapabilities
 from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Reply
 from bot.slack.permissions import People
 from bot.slack.response_url import ReplyTarget, Responder
 from bot.slack.webapi.clients import Clients
-from bot.store.database import Database
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
-    """What every branch offers; `overview` is of all services, `naming` says what commands are called."""
-
-    overview: StatusReader
-    freezer: HoldRegistry
-    toggles: ChangeExecutor
-    ramps: RampControl
-    incidents: IncidentCapabilities
-    database: Database
-    clock: Clock
-    naming: CommandPrefix
-
-
 class WorkspaceNotServedError(Exception):
-    """A workspace has no branch. `text` is what its people are told, None where the app is not installed."""
+    """A workspace is not served. `text` tells its people why, None where the app is not installed there."""
 
     def __init__(self, text: Markup | None) -> None:
-        super().__init__("no branch")
+        super().__init__("this Slack workspace is not served")
         self.text = text
 
 
 class SlackWorkspace:
-    """The desk, the home tab and the answers of one workspace; `team` is None for the main one."""
+    """The commands, the home tab and the replies of one workspace; `team` is None for the main one."""
 
-    def __init__(self, offered: Capabilities, client: AsyncWebClient, team: str | None) -> None:
-        overview = offered.overview.seen_from(team)
+    def __init__(self, capabilities: Capabilities, clients: Clients, team: str | None) -> None:
+        client = clients.of(team)
+        seen = capabilities.seen_from(team)
         self.people = People(client)
-        self.answering = Responder(client, offered.naming)
-        self.incidents = IncidentInteractions(
-            offered.incidents,
-            database=offered.database,
-            overview=overview,
-            people=self.people,
-            clock=offered.clock,
-            client=client,
-        )
-        self.desk = CommandRouter(
-            overview=overview,
-            freezer=offered.freezer,
-            toggles=offered.toggles,
-            ramps=offered.ramps,
-            database=offered.database,
-            people=self.people,
-            clock=offered.clock,
-            incidents=self.incidents,
-        )
-        self.home = HomePublisher(HomeContents(self.incidents.access, offered.ramps), client, offered.clock)
+        self.responder = Responder(client, capabilities.prefix)
+        self.incidents = IncidentInteractions(seen, self.people, client)
+        self.router = CommandRouter(seen, self.people, self.incidents)
+        self.home = HomePublisher(HomeContents(self.incidents.access, seen.ramps), client, seen.clock)
 
-    async def bring(
-        self, address: ReplyTarget, reply: Reply, *, replace: bool = False, trigger_id: str | None = None
+    async def respond(
+        self,
+        target: ReplyTarget,
+        reply: Reply,
+        *,
+        replace_message: bool = False,
+        trigger_id: str | None = None,
     ) -> None:
-        """Bring an answer, and show what became of it where a button of a home tab was pressed."""
-        await self.answering.send(address, reply, replace=replace, trigger_id=trigger_id)
-        if address.is_home:
-            await self.home.pressed(address.user)
+        """Send a reply, and show what became of it where a button of a home tab was pressed."""
+        await self.responder.send(target, reply, replace=replace_message, trigger_id=trigger_id)
+        if target.is_home:
+            await self.home.pressed(target.user)
 
 
 class SlackWorkspaces:
-    """Finds the branch of a request. Without `clients` every request is the main workspace's."""
+    """Finds the workspace of a request. Without an install flow every request is the main one's."""
 
-    def __init__(self, offered: Capabilities, client: AsyncWebClient, clients: Clients | None) -> None:
-        self.main = SlackWorkspace(offered, client, None)
-        self._offered = offered
-        self._clients = clients if clients is not None and clients.installs else None
+    def __init__(self, capabilities: Capabilities, clients: Clients) -> None:
+        self.main = SlackWorkspace(capabilities, clients, None)
+        self._capabilities = capabilities
+        self._clients = clients
         self._further: dict[str, SlackWorkspace] = {}
 
-    async def of(self, team: str | None) -> SlackWorkspace:
-        """Return the branch of a Slack workspace; raises `WorkspaceNotServedError`."""
+    async def find(self, team: str | None) -> SlackWorkspace:
+        """Return the Slack workspace of that id; raises `WorkspaceNotServedError`."""
         clients = self._clients
-        if clients is None:
+        if not clients.installs:
             return self.main
         if team is None or not await clients.is_installed(team):
             log.info("workspace_not_installed", team=team)
             raise WorkspaceNotServedError(None)
-        if self._offered.overview.catalog.workspace.in_team(team) is not None:
+        if self._capabilities.status_reader.catalog.workspace.in_team(team) is not None:
             if team not in self._further:
-                self._further[team] = SlackWorkspace(self._offered, clients.of(team), team)
+                self._further[team] = SlackWorkspace(self._capabilities, clients, team)
             return self._further[team]
         if team == await clients.main_team():
             return self.main
         raise WorkspaceNotServedError(_unnamed(team))
 
-    def answering(self, team: str | None) -> Responder:
-        """Return what brings words to people of a workspace, branch or none."""
-        if self._clients is None:
-            return self.main.answering
-        return Responder(self._clients.of(team), self._offered.naming)
+    def responder(self, team: str | None) -> Responder:
+        """Return what sends replies to people of a workspace, served or not."""
+        if not self._clients.installs:
+            return self.main.responder
+        return Responder(self._clients.of(team), self._capabilities.prefix)
 
-    def stir_homes(self) -> None:
-        """Look soon whether home tabs show what is: something was done."""
-        for branch in (self.main, *self._further.values()):
-            branch.home.stir()
+    def request_home_refresh(self) -> None:
+        """Look soon whether home tabs show what is: something was committed."""
+        for workspace in (self.main, *self._further.values()):
+            workspace.home.request_refresh()
 
     async def refresh_homes(self) -> None:
         """Show changes to whoever opened a home tab lately."""
-        for branch in (self.main, *self._further.values()):
-            await branch.home.refresh()
+        for workspace in (self.main, *self._further.values()):
+            await workspace.home.refresh()
 
 
 def _unnamed(team: str) -> Markup:

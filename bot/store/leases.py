@@ -15,8 +15,7 @@ import asyncio
 import hashlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import inf
 
@@ -114,17 +113,9 @@ class Leases:
         """Return for how many seconds the lease is certainly this replica's; 0 where it is not."""
         return max(0.0, self._valid_until - time.monotonic()) if name in self._held else 0.0
 
-    async def may(self, name: str) -> bool:
-        """Return whether this replica may do the work now; takes the lease if it is free."""
-        return name in await self.take([name])
-
-    @asynccontextmanager
-    async def held(self, name: str) -> AsyncIterator[bool]:
-        """Give whether this replica may do the work: `async with leases.held("tick") as mine: if mine: …`.
-
-        The lease stays after the block, so that the work stays with one replica while that lives.
-        """
-        yield await self.may(name)
+    def lease(self, name: str) -> "Lease":
+        """Return the lease of one piece of work."""
+        return Lease(name, self)
 
     async def take(self, names: Collection[str]) -> frozenset[str]:
         """Take the leases that are free; answer those among the names that this replica holds now."""
@@ -261,3 +252,18 @@ class Leases:
                 key=lambda id_: hashlib.blake2b(f"{id_} {name}".encode(), digest_size=8).digest(),
             )
         return self._preferences[name]
+
+
+class Lease:
+    """A piece of work that one replica does at a time. Without `leases` there is no other replica."""
+
+    def __init__(self, name: str, leases: Leases | None = None) -> None:
+        self.name = name
+        self._leases = leases
+
+    async def acquire(self) -> bool:
+        """Return whether the work is this replica's now; takes the lease if it is free.
+
+        It is kept until this replica ends, so that the work stays with one replica while that lives.
+        """
+        return self._leases is None or self.name in await self._leases.take([self.name])

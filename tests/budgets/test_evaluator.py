@@ -12,6 +12,7 @@ from bot.budgets.evaluator import Assessed, Evaluator, burn_windows
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.pushed_events import PushedEvent
 from bot.catalog.catalog import Service
+from bot.catalog.current import CurrentCatalog
 from bot.clock import SystemClock
 from bot.store.database import Database
 from bot.store.tables.core import metadata
@@ -27,7 +28,7 @@ class Desk:
         self.broken: set[str] = set()
         policies = catalog(*services, evaluate_every=timedelta(milliseconds=50))
         self.evaluator = Evaluator(
-            Collector(self.ledger, {}), self.ledger, lambda: policies, SystemClock(), self.judge
+            Collector(self.ledger, {}), self.ledger, CurrentCatalog(policies), SystemClock(), self.judge
         )
 
     async def judge(self, assessed: Assessed, now: datetime) -> None:

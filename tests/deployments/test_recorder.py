@@ -29,8 +29,8 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
 async def frozen(whole: Whole, kind: HoldKind = HoldKind.PERSON) -> datetime:
     """Put a hold on checkout ten minutes ago; return the time five minutes ago, when it lay there."""
     ago = whole.governor.clock.now() - 10 * MINUTE
-    service = whole.governor.watcher.current.services["checkout"]
-    await whole.governor.freezer.place(
+    service = whole.governor.watcher.current.catalog.services["checkout"]
+    await whole.governor.budgets.hold_registry.place(
         service, by="U0SAM", reason="peak sale", until=None, request=f"{kind}", now=ago, kind=kind
     )
     return ago + 5 * MINUTE
@@ -89,9 +89,9 @@ async def test_a_deployment_in_spite_of_a_freeze_is_told_once_in_both_channels_a
 
 async def test_it_is_told_also_when_word_of_it_comes_after_the_hold_was_lifted(whole: Whole) -> None:
     begun = await frozen(whole)
-    service = whole.governor.watcher.current.services["checkout"]
+    service = whole.governor.watcher.current.catalog.services["checkout"]
     now = whole.governor.clock.now()
-    await whole.governor.freezer.lift(service, by="U0SAM", reason="over", now=now)
+    await whole.governor.budgets.hold_registry.lift(service, by="U0SAM", reason="over", now=now)
     await deliver(whole, deployed(begun))
     assert [len(messages) for messages in (await tellings(whole)).values()] == [1, 1]
 
@@ -99,8 +99,8 @@ async def test_it_is_told_also_when_word_of_it_comes_after_the_hold_was_lifted(w
 @pytest.mark.parametrize("name", [SHA, SHA[:10], "MAIN", "pr-12"])
 async def test_an_exempt_deployment_is_not_told_by_whichever_of_its_names(whole: Whole, name: str) -> None:
     begun = await frozen(whole)
-    service = whole.governor.watcher.current.services["checkout"]
-    await whole.governor.freezer.exempt(
+    service = whole.governor.watcher.current.catalog.services["checkout"]
+    await whole.governor.budgets.hold_registry.exempt(
         service, change=name, by="U0SAM", reason="a fix", until=None, request="r", now=begun
     )
     await deliver(whole, deployed(begun, of={"payload": {"change": "PR-12"}}))

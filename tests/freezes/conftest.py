@@ -25,5 +25,5 @@ async def database(url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def freezer(database: Database) -> HoldRegistry:
+def hold_registry(database: Database) -> HoldRegistry:
     return HoldRegistry(database, plainly)

@@ -157,7 +157,7 @@ def test_a_hold_that_stays_for_actions_is_told_once_and_lifted_when_they_are_own
     replay.see(budget(-0.1))
     for left in [0.9] * 40 + [0.05] * 3 + [0.9] * 40:
         replay.see(budget(left))
-    assert replay.kinds == ["BudgetExhausted", "HoldKept"]
+    assert replay.kinds == ["BudgetExhausted", "HoldRetained"]
     assert isinstance(replay.told[1], HoldRetained)
     assert replay.told[1].missing == replay.missing
     replay.missing = ()
@@ -165,7 +165,7 @@ def test_a_hold_that_stays_for_actions_is_told_once_and_lifted_when_they_are_own
     replay.missing = (UnmetRequirement(UnfreezeRequirement.ACTIONS_OWNED, 5, None, ("a due date",)),)
     for left in [-0.1] + [0.9] * 20:
         replay.see(budget(left))
-    assert replay.kinds[2:] == ["BudgetRecovered", "BudgetExhausted", "HoldKept"]
+    assert replay.kinds[2:] == ["BudgetRecovered", "BudgetExhausted", "HoldRetained"]
 
 
 def test_a_hold_does_not_wait_for_what_its_policy_does_not_require() -> None:

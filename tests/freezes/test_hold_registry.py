@@ -23,8 +23,10 @@ from tests.support.values import HOUR, MINUTE, NOW, budget, service
 CHECKOUT = service()
 
 
-async def place(freezer: HoldRegistry, request: str = "r1", until: datetime | None = None) -> Hold:
-    return await freezer.place(CHECKOUT, by="U1", reason="migration", until=until, request=request, now=NOW)
+async def place(hold_registry: HoldRegistry, request: str = "r1", until: datetime | None = None) -> Hold:
+    return await hold_registry.place(
+        CHECKOUT, by="U1", reason="migration", until=until, request=request, now=NOW
+    )
 
 
 async def actions(database: Database) -> list[tuple[str, str]]:
@@ -39,47 +41,47 @@ async def told(database: Database) -> list[tuple[str, str]]:
 
 
 async def test_a_spent_budget_freezes_with_its_audit_row_and_both_announcements(
-    freezer: HoldRegistry, database: Database
+    hold_registry: HoldRegistry, database: Database
 ) -> None:
-    await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
-    (hold,) = await freezer.holds(NOW)
+    await hold_registry.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
+    (hold,) = await hold_registry.holds(NOW)
     assert (hold.kind, hold.by, hold.slo) == (HoldKind.BUDGET, "governor", "availability")
     assert await actions(database) == [("governor", "service.frozen")]
     assert await told(database) == [("#checkout", "BudgetExhausted"), ("#releases", "BudgetExhausted")]
 
 
 async def test_many_services_that_cross_together_freeze_once_each_in_their_order(
-    freezer: HoldRegistry, database: Database
+    hold_registry: HoldRegistry, database: Database
 ) -> None:
     services = [service(f"service-{number}") for number in range(50)]
     assessed = [(one, [budget(0.9 if number % 5 == 0 else -0.1)]) for number, one in enumerate(services)]
-    happened = await freezer.judge_all(assessed, NOW)
+    happened = await hold_registry.judge_all(assessed, NOW)
     spent = [one.name for number, one in enumerate(services) if number % 5]
     assert list(happened) == spent
-    assert [hold.service for hold in await freezer.holds(NOW)] == spent
+    assert [hold.service for hold in await hold_registry.holds(NOW)] == spent
     assert await actions(database) == [("governor", "service.frozen")] * 40
     assert len(await told(database)) == 80
-    assert await freezer.judge_all(assessed, NOW) == {}
+    assert await hold_registry.judge_all(assessed, NOW) == {}
 
 
 async def test_the_whole_way_from_warning_to_recovery_is_in_the_audit_log_in_order(
-    freezer: HoldRegistry, database: Database
+    hold_registry: HoldRegistry, database: Database
 ) -> None:
     for minute, left in enumerate((0.4, -0.1, 0.2, 0.2)):
-        await freezer.judge_budgets(CHECKOUT, [budget(left)], NOW + minute * 16 * MINUTE)
+        await hold_registry.judge_budgets(CHECKOUT, [budget(left)], NOW + minute * 16 * MINUTE)
     assert [action for _, action in await actions(database)] == [
         "budget.warned",
         "service.frozen",
         "service.unfrozen",
     ]
-    assert await freezer.holds(NOW + HOUR) == ()
+    assert await hold_registry.holds(NOW + HOUR) == ()
 
 
 async def test_evaluators_that_see_the_same_crossing_at_once_freeze_once(
-    freezer: HoldRegistry, database: Database
+    hold_registry: HoldRegistry, database: Database
 ) -> None:
-    await asyncio.gather(*(freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW) for _ in range(8)))
-    assert len(await freezer.holds(NOW)) == 1
+    await asyncio.gather(*(hold_registry.judge_budgets(CHECKOUT, [budget(-0.1)], NOW) for _ in range(8)))
+    assert len(await hold_registry.holds(NOW)) == 1
     assert len(await told(database)) == 2
 
 
@@ -87,68 +89,70 @@ async def test_a_crash_while_telling_leaves_no_hold_behind(database: Database) -
     def broken(_: TransitionContext) -> Sequence[OutboxMessage]:
         raise RuntimeError("no words")
 
-    freezer = HoldRegistry(database, broken)
+    hold_registry = HoldRegistry(database, broken)
     with pytest.raises(RuntimeError):
-        await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
-    assert await freezer.holds(NOW) == ()
+        await hold_registry.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
+    assert await hold_registry.holds(NOW) == ()
     assert await actions(database) == []
 
 
-async def test_a_person_freezes_and_lifts(freezer: HoldRegistry, database: Database) -> None:
-    hold = await place(freezer)
-    assert await freezer.holds(NOW, "checkout") == (hold,)
-    await freezer.lift(CHECKOUT, by="U2", reason="done", now=NOW + MINUTE)
-    assert await freezer.holds(NOW + MINUTE) == ()
+async def test_a_person_freezes_and_lifts(hold_registry: HoldRegistry, database: Database) -> None:
+    hold = await place(hold_registry)
+    assert await hold_registry.holds(NOW, "checkout") == (hold,)
+    await hold_registry.lift(CHECKOUT, by="U2", reason="done", now=NOW + MINUTE)
+    assert await hold_registry.holds(NOW + MINUTE) == ()
     assert await actions(database) == [("U1", "hold.placed"), ("U2", "hold.lifted")]
 
 
-async def test_a_repeated_request_places_one_hold(freezer: HoldRegistry) -> None:
-    await place(freezer)
+async def test_a_repeated_request_places_one_hold(hold_registry: HoldRegistry) -> None:
+    await place(hold_registry)
     with pytest.raises(AlreadyRequestedError):
-        await place(freezer)
-    assert len(await freezer.holds(NOW)) == 1
+        await place(hold_registry)
+    assert len(await hold_registry.holds(NOW)) == 1
 
 
-async def test_a_repeated_request_lifts_nothing_that_was_placed_since(freezer: HoldRegistry) -> None:
-    await place(freezer)
-    await freezer.lift(CHECKOUT, by="U2", reason="done", now=NOW, request="lift-1")
-    await freezer.place(CHECKOUT, by="U1", reason="again", until=None, request="other", now=NOW)
+async def test_a_repeated_request_lifts_nothing_that_was_placed_since(hold_registry: HoldRegistry) -> None:
+    await place(hold_registry)
+    await hold_registry.lift(CHECKOUT, by="U2", reason="done", now=NOW, request="lift-1")
+    await hold_registry.place(CHECKOUT, by="U1", reason="again", until=None, request="other", now=NOW)
     with pytest.raises(AlreadyRequestedError):
-        await freezer.lift(CHECKOUT, by="U2", reason="done", now=NOW, request="lift-1")
-    assert len(await freezer.holds(NOW)) == 1
+        await hold_registry.lift(CHECKOUT, by="U2", reason="done", now=NOW, request="lift-1")
+    assert len(await hold_registry.holds(NOW)) == 1
 
 
-async def test_a_person_cannot_lift_the_bots_hold(freezer: HoldRegistry) -> None:
-    await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
+async def test_a_person_cannot_lift_the_bots_hold(hold_registry: HoldRegistry) -> None:
+    await hold_registry.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
     with pytest.raises(NothingToLiftError) as refused:
-        await freezer.lift(CHECKOUT, by="U1", reason="please", now=NOW)
+        await hold_registry.lift(CHECKOUT, by="U1", reason="please", now=NOW)
     assert [hold.kind for hold in refused.value.holds] == [HoldKind.BUDGET]
-    assert len(await freezer.holds(NOW)) == 1
+    assert len(await hold_registry.holds(NOW)) == 1
 
 
-async def test_the_bot_never_lifts_a_persons_hold(freezer: HoldRegistry) -> None:
-    await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
-    await place(freezer)
+async def test_the_bot_never_lifts_a_persons_hold(hold_registry: HoldRegistry) -> None:
+    await hold_registry.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
+    await place(hold_registry)
     for minute in range(0, 60, 15):
-        await freezer.judge_budgets(CHECKOUT, [budget(0.9)], NOW + minute * MINUTE)
-    assert [hold.kind for hold in await freezer.holds(NOW + HOUR)] == [HoldKind.PERSON]
+        await hold_registry.judge_budgets(CHECKOUT, [budget(0.9)], NOW + minute * MINUTE)
+    assert [hold.kind for hold in await hold_registry.holds(NOW + HOUR)] == [HoldKind.PERSON]
 
 
-async def test_a_hold_with_an_end_expires_once_and_is_told(freezer: HoldRegistry, database: Database) -> None:
-    await place(freezer, until=NOW + HOUR)
-    assert await freezer.expire([CHECKOUT], NOW + 59 * MINUTE) == ()
-    assert len(await freezer.expire([CHECKOUT], NOW + HOUR)) == 1
-    assert await freezer.expire([CHECKOUT], NOW + HOUR) == ()
+async def test_a_hold_with_an_end_expires_once_and_is_told(
+    hold_registry: HoldRegistry, database: Database
+) -> None:
+    await place(hold_registry, until=NOW + HOUR)
+    assert await hold_registry.expire([CHECKOUT], NOW + 59 * MINUTE) == ()
+    assert len(await hold_registry.expire([CHECKOUT], NOW + HOUR)) == 1
+    assert await hold_registry.expire([CHECKOUT], NOW + HOUR) == ()
     assert (await told(database))[-1] == ("#releases", "HoldExpired")
     assert (await actions(database))[-1] == ("governor", "hold.expired")
 
 
-async def test_an_exemption_is_remembered_until_it_runs_out(freezer: HoldRegistry) -> None:
-    await freezer.exempt(
+async def test_an_exemption_is_remembered_until_it_runs_out(hold_registry: HoldRegistry) -> None:
+    await hold_registry.exempt(
         CHECKOUT, change="PR-12", by="U1", reason="leak", until=NOW + HOUR, request="r1", now=NOW
     )
-    assert [e.change for e in await freezer.exemptions("checkout", NOW)] == ["PR-12"]
-    assert await freezer.exemptions("checkout", NOW + HOUR) == []
+    assert [e.change for e in await hold_registry.exemptions("checkout", NOW)] == ["PR-12"]
+    assert await hold_registry.exemptions("checkout", NOW + HOUR) == []
 
 
 async def test_what_is_told_of_a_recovery_knows_who_still_holds(database: Database) -> None:
@@ -158,9 +162,9 @@ async def test_what_is_told_of_a_recovery_knows_who_still_holds(database: Databa
         seen.append(occasion)
         return ()
 
-    freezer = HoldRegistry(database, listen)
-    await freezer.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
-    await place(freezer)
+    hold_registry = HoldRegistry(database, listen)
+    await hold_registry.judge_budgets(CHECKOUT, [budget(-0.1)], NOW)
+    await place(hold_registry)
     for minute in (1, 17):
-        await freezer.judge_budgets(CHECKOUT, [budget(0.9)], NOW + minute * MINUTE)
+        await hold_registry.judge_budgets(CHECKOUT, [budget(0.9)], NOW + minute * MINUTE)
     assert [[h.kind for h in o.other_holds] for o in seen] == [[], ["budget"], ["person"]]

@@ -11,6 +11,7 @@ from aiohttp import web
 from bot.budgets.budget import Budget
 from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.catalog import Catalog, Service
+from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import Slo
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
@@ -47,7 +48,7 @@ class House:
 
     url: str
     database: Database
-    freezer: HoldRegistry
+    hold_registry: HoldRegistry
     ledger: Ledger
     clock: StillClock
     policies: Catalog
@@ -82,13 +83,13 @@ async def house(url: str) -> AsyncIterator[House]:
     async with Database(url) as database:
         async with database.transaction() as connection:
             await connection.run_sync(metadata.create_all)
-        ledger, freezer = Ledger(database), HoldRegistry(database, lambda _: ())
-        overview = StatusReader(lambda: policies, FortyPercent(), freezer, clock)
+        ledger, hold_registry = Ledger(database), HoldRegistry(database, lambda _: ())
+        status_reader = StatusReader(CurrentCatalog(policies), FortyPercent(), hold_registry, clock)
         app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
-        events = EventsEndpoint(lambda: policies, ledger.push, clock)
-        Api(overview=overview, events=events, database=database, tokens=EnvironmentToken(TOKEN)).add_routes(
-            app
-        )
+        events = EventsEndpoint(CurrentCatalog(policies), ledger.push, clock)
+        Api(
+            status_reader=status_reader, events=events, database=database, tokens=EnvironmentToken(TOKEN)
+        ).add_routes(app)
         checks: list[ReadinessCheck] = []
 
         async def probe() -> ReadinessCheck:
@@ -101,6 +102,6 @@ async def house(url: str) -> AsyncIterator[House]:
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:
             async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as client:
-                yield House(url, database, freezer, ledger, clock, policies, client, checks)
+                yield House(url, database, hold_registry, ledger, clock, policies, client, checks)
         finally:
             await runner.cleanup()

@@ -10,7 +10,7 @@ from tests.support.values import MINUTE, NOW, budget
 
 
 async def freeze(house: House) -> None:
-    await house.freezer.place(
+    await house.hold_registry.place(
         house.policies.services["checkout"], by="U1", reason="migration", until=None, request="r", now=NOW
     )
 
@@ -75,7 +75,7 @@ async def test_the_gate_allows_an_open_service_and_refuses_a_frozen_one(house: H
 
 async def test_the_gate_knows_the_policys_exemptions(house: House) -> None:
     spent = [budget(-0.1)]
-    await house.freezer.judge_budgets(house.policies.services["checkout"], spent, NOW)
+    await house.hold_registry.judge_budgets(house.policies.services["checkout"], spent, NOW)
     _, refused = await house.get("/api/v1/gate/checkout")
     _, allowed = await house.get("/api/v1/gate/checkout", kind="security")
     assert (refused["allow"], allowed["allow"], allowed["exemption"]) == (False, True, "security")
@@ -107,7 +107,7 @@ async def test_without_the_token_nothing_is_told(house: House, header: str) -> N
 async def test_the_audit_log_is_read_in_pages_oldest_first(house: House) -> None:
     checkout = house.policies.services["checkout"]
     for number in range(205):
-        await house.freezer.exempt(
+        await house.hold_registry.exempt(
             checkout,
             change=f"PR-{number}",
             by="U1",

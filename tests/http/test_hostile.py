@@ -239,7 +239,7 @@ async def test_ten_thousand_hostile_requests_change_nothing_and_break_nothing(wh
     assert sum(seen.values()) == REQUESTS
     # Every kind of request came to every endpoint that there is.
     assert reached == {(kind, *route) for kind in KINDS for route in routes}
-    await whole.governor.face.drain(10)
+    await whole.governor.slack.app.drain(10)
     assert await whole.rows() == before
 
 
@@ -249,7 +249,7 @@ async def test_a_replayed_command_is_carried_out_once(whole: Whole) -> None:
     replay = Request("replayed", "POST", "/slack/events", headers, body)
     async with aiohttp.ClientSession() as session:
         statuses = [await send(session, whole.url, replay) for _ in range(200)]
-    await whole.governor.face.drain(10)
+    await whole.governor.slack.app.drain(10)
     assert set(statuses) == {200}
     rows = await whole.rows()
     assert (rows["holds"], rows["audit"]) == (1, 1)

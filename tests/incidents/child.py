@@ -14,6 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app.incidents import Incidents
 from bot.budgets.ledger.ledger import Ledger
+from bot.catalog.current import CurrentCatalog
 from bot.clock import SystemClock
 from bot.freezes.hold_registry import HoldRegistry
 from bot.http.auth import EnvironmentToken
@@ -22,8 +23,9 @@ from bot.incidents.cost import Downtime
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.store.database import Database
+from bot.store.leases import Lease
 from bot.store.migrate import migrate
-from tests.support.incidents import PATIENCE, TIMING, TOKEN, alone, shop
+from tests.support.incidents import PATIENCE, TIMING, TOKEN, shop
 
 
 async def ready(_request: web.Request) -> web.Response:
@@ -37,17 +39,16 @@ async def main(database_url: str, api_url: str, token: str, port: str) -> None:
     async with Database(database_url) as database, aiohttp.ClientSession() as session:
         await migrate(database)
         client = AsyncWebClient(token=token, base_url=api_url, session=session)
-        courier = OutboxDispatcher(database, client, clock, registry=CollectorRegistry(), timing=TIMING)
+        dispatcher = OutboxDispatcher(database, client, clock, registry=CollectorRegistry(), timing=TIMING)
         response = Incidents(
             database=database,
             ledger=Ledger(database, Downtime(database).bad_seconds),
-            freezer=HoldRegistry(database, FreezeAnnouncer(lambda: policies.workspace), courier.wake),
-            client=client,
-            catalog=lambda: policies,
+            hold_registry=HoldRegistry(database, FreezeAnnouncer(CurrentCatalog(policies))),
+            client_of=lambda _team: client,
+            current=CurrentCatalog(policies),
             clock=clock,
-            on_told=courier.wake,
-            is_mine=alone,
-            patience=PATIENCE,
+            lease=Lease("incidents"),
+            timing=PATIENCE,
         )
         app = web.Application(middlewares=[problems])
         app.router.add_get("/readyz", ready)
@@ -56,8 +57,8 @@ async def main(database_url: str, api_url: str, token: str, port: str) -> None:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", int(port)).start()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(courier.run())
-            tasks.create_task(response.conductor.run())
+            tasks.create_task(dispatcher.run())
+            tasks.create_task(response.step_runner.run())
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ async def test_a_group_of_alerts_lives_and_ends_as_one_incident(scene: Scene, tm
         }
         await fire(url, alert(scene, "HighErrors", 1), alert(scene, "SlowCheckout", 1))
         async with asyncio.timeout(30):
-            while (await scene.response.views.of(1)).incident.status is not Status.MITIGATED:  # noqa: ASYNC110
+            while (await scene.response.snapshots.of(1)).incident.status is not Status.MITIGATED:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         view = await scene.complete(1)
     assert view.incident.ended_at is not None

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from bot.catalog.current import CurrentCatalog
 from bot.deployments.deployment import Deployment, DeploymentState
 from bot.deployments.recorder import DeploymentRecorder
 from bot.sandbox.fake_slack.model import Message
@@ -10,7 +11,7 @@ from bot.slack.incidents.card import CARD
 from tests.support.incidents import Scene, room, shop
 from tests.support.values import MINUTE
 
-TELL = DeploymentAnnouncer(lambda: shop().workspace)
+TELL = DeploymentAnnouncer(CurrentCatalog(shop()))
 URL = "https://ci.example/42?a=1&b=2"
 
 
@@ -32,7 +33,7 @@ def deployment(scene: Scene, **changes: object) -> Deployment:
 
 
 async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_a_link(scene: Scene) -> None:
-    recorder = DeploymentRecorder(scene.database, lambda: scene.policies, TELL, scene.response.changed)
+    recorder = DeploymentRecorder(scene.database, CurrentCatalog(scene.policies), TELL)
     both = list(scene.policies.services.values())
     channel = room(await scene.opened(services=("checkout", "search")))
 
@@ -65,7 +66,7 @@ async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_
 
 
 async def test_a_deployment_of_other_services_is_none_of_the_cards_business(scene: Scene) -> None:
-    recorder = DeploymentRecorder(scene.database, lambda: scene.policies, TELL, scene.response.changed)
+    recorder = DeploymentRecorder(scene.database, CurrentCatalog(scene.policies), TELL)
     await recorder.record(deployment(scene), [scene.policies.services["search"]], "github", scene.clock.now())
     view = await scene.opened()
     assert "production" not in str(scene.told(room(view), CARD)[0].blocks)

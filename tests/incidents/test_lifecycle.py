@@ -26,8 +26,8 @@ async def outage(scene: Scene, minutes: float, key: str = "k", **fields: object)
     """Play an outage that lasted so many minutes and was resolved now."""
     now = scene.clock.now()
     opening = scene.opening(key, started_at=now - minutes * MINUTE, **fields)
-    opened = await scene.response.responder.open(opening, now)
-    await scene.response.responder.change(
+    opened = await scene.response.lifecycle.open(opening, now)
+    await scene.response.lifecycle.change(
         opened.incident.id, IncidentChange(status=Status.RESOLVED, ended_at=now), by="U0SAM", now=now
     )
     return await scene.complete(opened.incident.id)
@@ -41,8 +41,8 @@ async def test_a_measured_budget_is_charged_with_what_was_spent_meanwhile(scene:
     await scene.ledger.push([*before, *during], now)
     view = await scene.opened(started_at=now - 20 * MINUTE)
     change = IncidentChange(status=Status.RESOLVED, ended_at=now - 5 * MINUTE)
-    await scene.response.responder.change(view.incident.id, change, by="U0SAM", now=scene.clock.now())
-    cost = (await scene.response.views.of(view.incident.id)).cost
+    await scene.response.lifecycle.change(view.incident.id, change, by="U0SAM", now=scene.clock.now())
+    cost = (await scene.response.snapshots.of(view.incident.id)).cost
     assert cost["checkout/orders"] == pytest.approx(0.34, rel=1e-6)
     assert cost["checkout/uptime"] == pytest.approx(15 / 10.08, rel=1e-6)
 
@@ -61,7 +61,7 @@ async def test_overlapping_outages_spend_the_budget_once(scene: Scene) -> None:
 
 async def test_a_costly_incident_gets_its_postmortem_by_itself(scene: Scene) -> None:
     view = await outage(scene, 3)
-    await scene.response.watch.tick()
+    await scene.response._scheduled.tick()
     view = await scene.complete(view.incident.id)
     pm = room(view, ChannelKind.POSTMORTEM)
     channel = scene.slack.workspace.channels[pm]
@@ -74,18 +74,18 @@ async def test_a_costly_incident_gets_its_postmortem_by_itself(scene: Scene) -> 
         Role.FACILITATOR_DEVELOPMENT: "U0DANA",
         Role.FACILITATOR_RELIABILITY: "U0SAM",
     }
-    await scene.response.watch.tick()
+    await scene.response._scheduled.tick()
     await scene.complete(view.incident.id)
     assert len(scene.channels("pm-")) == 1
 
 
 async def test_a_cheap_incident_gets_one_when_somebody_asks(scene: Scene) -> None:
     view = await outage(scene, 1.5)
-    await scene.response.watch.tick()
+    await scene.response._scheduled.tick()
     assert scene.channels("pm-") == []
     scene.slack.faults.once(InjectedFault.CUT, "conversations.create")
     for _ in range(2):
-        await scene.response.responder.request_postmortem(view.incident.id, by="U0SAM", now=scene.clock.now())
+        await scene.response.lifecycle.request_postmortem(view.incident.id, by="U0SAM", now=scene.clock.now())
     await scene.complete(view.incident.id)
     assert len(scene.channels("pm-")) == 1
 
@@ -100,7 +100,7 @@ async def test_facilitators_take_turns(scene: Scene) -> None:
     for key in ("one", "two", "three"):
         view = await outage(scene, 1, key)
         now = scene.clock.now()
-        await scene.response.responder.request_postmortem(view.incident.id, by="U0SAM", now=now)
+        await scene.response.lifecycle.request_postmortem(view.incident.id, by="U0SAM", now=now)
         view = await scene.complete(view.incident.id)
         roles = view.incident.roles
         led.append((roles[Role.FACILITATOR_DEVELOPMENT], roles[Role.FACILITATOR_RELIABILITY]))
@@ -110,17 +110,17 @@ async def test_facilitators_take_turns(scene: Scene) -> None:
 async def test_the_document_follows_what_people_write(scene: Scene) -> None:
     view = await outage(scene, 3)
     id_, now = view.incident.id, scene.clock.now()
-    responder = scene.response.responder
-    await responder.request_postmortem(id_, by="U0SAM", now=now)
+    lifecycle = scene.response.lifecycle
+    await lifecycle.request_postmortem(id_, by="U0SAM", now=now)
     view = await scene.complete(id_)
     (document,) = scene.told(room(view, ChannelKind.POSTMORTEM), DOCUMENT)
-    await responder.write_part(id_, PostmortemPart.SUMMARY, "The pool was <empty>.", by="U0DANA", now=now)
+    await lifecycle.write_part(id_, PostmortemPart.SUMMARY, "The pool was <empty>.", by="U0DANA", now=now)
     await scene.response.actions.add(
         NewAction("Limit the pool", "checkout", id_, is_p0=True), by="U0DANA", now=now
     )
     await scene.slack.until(lambda: "The pool was &lt;empty&gt;" in str(document.blocks))
     await scene.slack.until(lambda: "Limit the pool" in str(document.blocks))
-    markdown = (await scene.response.views.of(id_)).postmortem.markdown()
+    markdown = (await scene.response.snapshots.of(id_)).postmortem.markdown()
     assert "The pool was \\<empty\\>." in markdown
     assert "**P0** Limit the pool — no owner yet, no date yet" in markdown
 
@@ -130,8 +130,8 @@ async def test_corrections_are_audited(scene: Scene) -> None:
     now = scene.clock.now()
     ended = view.incident.impacts[0].end
     stated = Impact(view.incident.started_at, ended, 0.3)
-    await scene.response.responder.record_impact(view.incident.id, stated, by="U0SAM", now=now)
-    cost = (await scene.response.views.of(view.incident.id)).cost["checkout/uptime"]
+    await scene.response.lifecycle.record_impact(view.incident.id, stated, by="U0SAM", now=now)
+    cost = (await scene.response.snapshots.of(view.incident.id)).cost["checkout/uptime"]
     assert cost == pytest.approx(0.3 * 15 / 10.08, rel=1e-6)
     async with scene.database.reading() as connection:
         rows = [row.entry for row in await audit.read(connection, actor="U0SAM")]
@@ -145,24 +145,24 @@ async def test_corrections_are_audited(scene: Scene) -> None:
 async def test_a_pinned_message_stands_on_the_timeline_until_it_is_taken_off(scene: Scene) -> None:
     view = await scene.opened()
     id_, now = view.incident.id, scene.clock.now()
-    responder = scene.response.responder
+    lifecycle = scene.response.lifecycle
     said = {"by": "U0DANA", "now": now, "mark": "C1 1.0"}
-    assert await responder.note(id_, "pool is full", **said) is True  # type: ignore[arg-type]
-    assert await responder.note(id_, "pool is full", **said) is False  # type: ignore[arg-type]
-    assert [one.text for one in (await scene.response.views.of(id_)).timeline if one.kind == "pin"] == [
+    assert await lifecycle.note(id_, "pool is full", **said) is True  # type: ignore[arg-type]
+    assert await lifecycle.note(id_, "pool is full", **said) is False  # type: ignore[arg-type]
+    assert [one.text for one in (await scene.response.snapshots.of(id_)).timeline if one.kind == "pin"] == [
         "pool is full"
     ]
-    assert await responder.unnote(id_, "C1 1.0", by="U0DANA", now=now) is True
-    assert not [one for one in (await scene.response.views.of(id_)).timeline if one.kind == "pin"]
+    assert await lifecycle.unnote(id_, "C1 1.0", by="U0DANA", now=now) is True
+    assert not [one for one in (await scene.response.snapshots.of(id_)).timeline if one.kind == "pin"]
 
 
 async def test_holds_stand_on_the_timeline(scene: Scene) -> None:
     view = await scene.opened()
     resolved = IncidentChange(status=Status.RESOLVED)
-    await scene.response.responder.change(view.incident.id, resolved, by="U0SAM", now=scene.clock.now())
+    await scene.response.lifecycle.change(view.incident.id, resolved, by="U0SAM", now=scene.clock.now())
     await scene.complete(view.incident.id)
     # What happens after the incident is resolved is no part of it: its hold is lifted a moment later.
-    view = await scene.response.views.of(view.incident.id)
+    view = await scene.response.snapshots.of(view.incident.id)
     held = [one.text for one in view.timeline if one.kind == "hold"]
     assert held == ["checkout: hold placed — sev2 incident: Checkout 500s"]
 
@@ -172,13 +172,13 @@ async def test_reminders_are_told_once_and_can_be_snoozed(scene: Scene) -> None:
     channel = room(view)
     for minutes, told in ((11, 1), (11, 1), (22, 2)):
         scene.clock.ahead = timedelta(minutes=minutes)
-        await scene.response.watch.tick()
+        await scene.response._scheduled.tick()
         await scene.complete(view.incident.id)
         assert len(scene.told(channel, REMINDER)) == told
     now = scene.clock.now()
-    await scene.response.responder.snooze(view.incident.id, now + HOUR, by="U0SAM", now=now)
+    await scene.response.lifecycle.snooze(view.incident.id, now + HOUR, by="U0SAM", now=now)
     scene.clock.ahead = timedelta(minutes=80)
-    await scene.response.watch.tick()
+    await scene.response._scheduled.tick()
     await scene.complete(view.incident.id)
     assert len(scene.told(channel, REMINDER)) == 2
 
@@ -192,7 +192,7 @@ async def test_the_owner_of_an_action_is_told_when_it_is_due(scene: Scene) -> No
     await book.change(first.id, by="U0DANA", now=now, owner="U0SAM", due=now.date())
     assert await book.not_owned("checkout") == ()
     for _ in range(2):
-        await scene.response.watch.tick()
+        await scene.response._scheduled.tick()
     await scene.slack.until(lambda: _direct(scene, "U0SAM"))
     assert len(_direct(scene, "U0SAM")) == 1
     await book.done(first.id, by="U0SAM", now=now)
@@ -215,16 +215,16 @@ def _direct(scene: Scene, user: str) -> list[str]:
 async def test_a_budget_hold_stays_until_the_p0_actions_are_owned(scene: Scene) -> None:
     policy = replace(QUIET, dwell=timedelta(), unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
     checkout = replace(scene.policies.services["checkout"], error_budget_policy=policy)
-    freezer = HoldRegistry(scene.database, lambda _: (), unmet=unmet_requirements)
+    hold_registry = HoldRegistry(scene.database, lambda _: (), unmet=unmet_requirements)
     book, now = scene.response.actions, scene.clock.now()
     action = await book.add(NewAction("Limit the pool", "checkout", is_p0=True), by="U0DANA", now=now)
-    await freezer.judge_budgets(checkout, [budget(-0.1)], now)
-    (kept,) = await freezer.judge_budgets(checkout, [budget(0.9)], now)
+    await hold_registry.judge_budgets(checkout, [budget(-0.1)], now)
+    (kept,) = await hold_registry.judge_budgets(checkout, [budget(0.9)], now)
     assert isinstance(kept, HoldRetained)
     assert [(one.action, one.lacks) for one in kept.missing] == [(action.id, ("an owner", "a due date"))]
     for _ in range(2):
-        assert await freezer.judge_budgets(checkout, [budget(0.9)], now) == ()
-    assert len(await freezer.holds(now)) == 1
+        assert await hold_registry.judge_budgets(checkout, [budget(0.9)], now) == ()
+    assert len(await hold_registry.holds(now)) == 1
     await book.change(action.id, by="U0DANA", now=now, owner="U0SAM", due=now.date())
-    assert len(await freezer.judge_budgets(checkout, [budget(0.9)], now)) == 1
-    assert await freezer.holds(now) == ()
+    assert len(await hold_registry.judge_budgets(checkout, [budget(0.9)], now)) == 1
+    assert await hold_registry.holds(now) == ()

@@ -23,10 +23,10 @@ async def learned(scene: Scene, *, minutes: float = 3, p0: bool = True, **fields
     """Play an outage to a postmortem that can be closed."""
     now = scene.clock.now()
     opening = scene.opening(started_at=now - minutes * MINUTE, **fields)  # type: ignore[arg-type]
-    id_ = (await scene.response.responder.open(opening, now)).incident.id
+    id_ = (await scene.response.lifecycle.open(opening, now)).incident.id
     over = IncidentChange(status=Status.RESOLVED, ended_at=now)
-    await scene.response.responder.change(id_, over, by="U0SAM", now=now)
-    await scene.response.responder.request_postmortem(id_, by="U0SAM", now=now)
+    await scene.response.lifecycle.change(id_, over, by="U0SAM", now=now)
+    await scene.response.lifecycle.request_postmortem(id_, by="U0SAM", now=now)
     if p0:
         wanted = NewAction("Limit the pool", "checkout", id_, "U0SAM", now.date(), is_p0=True)
         await scene.response.actions.add(wanted, by="U0DANA", now=now)
@@ -96,9 +96,9 @@ async def test_nothing_is_said_in_an_archived_channel(scene: Scene) -> None:
     view = await closed(scene)
     before = len(scene.slack.web_api.calls)
     id_, now = view.incident.id, scene.clock.now()
-    await scene.response.responder.change(id_, IncidentChange(share=0.3), by="U0SAM", now=now)
+    await scene.response.lifecycle.change(id_, IncidentChange(share=0.3), by="U0SAM", now=now)
     await scene.response.actions.done(1, by="U0SAM", now=now)
-    await scene.response.watch.tick()
+    await scene.response._scheduled.tick()
     (notice,) = scene.told("#incidents", NOTICE)
     # What stands elsewhere still follows.
     await scene.slack.until(lambda: "30\u00a0%" in notice.blocks[1]["text"]["text"])
@@ -177,16 +177,16 @@ async def test_what_somebody_archived_by_hand_is_done_already(scene: Scene) -> N
 async def test_what_keeps_a_postmortem_open_is_said(scene: Scene) -> None:
     view = await scene.opened(started_at=scene.clock.now() - 3 * MINUTE)
     id_, now = view.incident.id, scene.clock.now()
-    responder, closing = scene.response.responder, scene.response.closing
+    lifecycle, closing = scene.response.lifecycle, scene.response.closing
     obstacles = []
     with pytest.raises(NotClosableError) as refused:
         await closing.close(id_, by="U0DANA")
     obstacles.append(refused.value.obstacle)
-    await responder.request_postmortem(id_, by="U0SAM", now=now)
+    await lifecycle.request_postmortem(id_, by="U0SAM", now=now)
     with pytest.raises(NotClosableError) as refused:
         await closing.close(id_, by="U0DANA")
     obstacles.append(refused.value.obstacle)
-    await responder.change(id_, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=now)
+    await lifecycle.change(id_, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=now)
     with pytest.raises(NotClosableError) as refused:
         await closing.close(id_, by="U0DANA")
     obstacles.append(refused.value.obstacle)
@@ -206,7 +206,7 @@ async def test_a_cheap_incident_needs_no_p0_action(scene: Scene) -> None:
 async def test_a_closed_document_is_not_changed(scene: Scene) -> None:
     view = await closed(scene)
     with pytest.raises(IllegalChangeError, match="open it again"):
-        await scene.response.responder.write_part(
+        await scene.response.lifecycle.write_part(
             view.incident.id, PostmortemPart.SUMMARY, "other", by="U0SAM", now=scene.clock.now()
         )
 
@@ -223,9 +223,9 @@ async def test_an_incident_that_comes_back_gets_a_new_channel_and_later_a_new_po
 ) -> None:
     view = await closed(scene)
     id_, old, old_pm = view.incident.id, room(view), room(view, ChannelKind.POSTMORTEM)
-    responder = scene.response.responder
+    lifecycle = scene.response.lifecycle
     back = IncidentChange(status=Status.INVESTIGATING)
-    await responder.change(id_, back, by="U0SAM", now=scene.clock.now())
+    await lifecycle.change(id_, back, by="U0SAM", now=scene.clock.now())
     view = await scene.complete(id_)
     assert room(view) != old
     assert view.rooms[ChannelKind.INCIDENT].name == f"inc-{view.incident.opened_at:%Y-%m-%d}-checkout-500s-2"
@@ -234,7 +234,7 @@ async def test_an_incident_that_comes_back_gets_a_new_channel_and_later_a_new_po
     assert f"before it came back: <#{old}>" in str(card.blocks)
     assert len(scene.told("#incidents", NOTICE)) == 2
     assert view.rooms[ChannelKind.POSTMORTEM].is_archived
-    await responder.change(id_, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=scene.clock.now())
+    await lifecycle.change(id_, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=scene.clock.now())
     view = await scene.complete(id_)
     assert room(view, ChannelKind.POSTMORTEM) != old_pm
     assert view.incident.finished_at is None
@@ -252,7 +252,7 @@ async def test_an_incident_that_comes_back_before_it_is_archived_keeps_its_chann
         scene.slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.archive")
     await scene.response.closing.close(id_, by="U0DANA")
     now = scene.clock.now()
-    await scene.response.responder.change(id_, IncidentChange(status=Status.IDENTIFIED), by="U0SAM", now=now)
+    await scene.response.lifecycle.change(id_, IncidentChange(status=Status.IDENTIFIED), by="U0SAM", now=now)
     after = await scene.complete(id_)
     assert room(after) == room(view)
     assert not any(channel(scene, view, kind).is_archived for kind in ChannelKind)
@@ -261,7 +261,7 @@ async def test_an_incident_that_comes_back_before_it_is_archived_keeps_its_chann
 async def test_a_closed_postmortem_can_be_opened_again(scene: Scene) -> None:
     view = await closed(scene)
     id_, old = view.incident.id, room(view, ChannelKind.POSTMORTEM)
-    await scene.response.responder.request_postmortem(id_, by="U0SAM", now=scene.clock.now())
+    await scene.response.lifecycle.request_postmortem(id_, by="U0SAM", now=scene.clock.now())
     view = await scene.complete(id_)
     assert room(view, ChannelKind.POSTMORTEM) != old
     assert len(scene.told(room(view, ChannelKind.POSTMORTEM), DOCUMENT)) == 1

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from bot.app.incidents import Incidents
+from bot.catalog.current import CurrentCatalog
 from bot.freezes.hold_registry import HoldRegistry
 from bot.incidents.alerts import Alert, Notification
 from bot.incidents.incident import IncidentChange, Status
 from bot.incidents.lifecycle import IncidentLifecycle
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.store.database import Database
-from tests.support.incidents import PATIENCE, Scene, alone, staged
+from bot.store.leases import Lease
+from tests.support.incidents import PATIENCE, Scene, staged
 from tests.support.servers import running_postgresql
 
 
@@ -26,15 +28,15 @@ async def url() -> AsyncIterator[str]:
 async def test_two_that_work_at_once_make_one_complete_incident(url: str, tmp_path: Path) -> None:
     async with staged(tmp_path, url=url) as scene, Database(url) as database:
         other = twin(scene, database)
-        working = asyncio.create_task(other.conductor.run())
+        working = asyncio.create_task(other.step_runner.run())
         try:
             now = scene.clock.now()
-            both = scene.response.responder, other.responder
+            both = scene.response.lifecycle, other.lifecycle
             opened = await asyncio.gather(*(one.open(scene.opening(), now) for one in both * 4))
             assert [one.is_new for one in opened].count(True) == 1
             view = await scene.complete(opened[0].incident.id)
             scene.assert_one_complete_incident(people={"U0DANA", "U0SAM"})
-            assert len(await scene.freezer.holds(scene.clock.now())) == 1
+            assert len(await scene.hold_registry.holds(scene.clock.now())) == 1
             await asyncio.gather(*(_resolve(one, view.incident.id, scene) for one in both))
             view = await scene.complete(view.incident.id)
         finally:
@@ -61,15 +63,14 @@ def twin(scene: Scene, database: Database) -> Incidents:
     return Incidents(
         database=database,
         ledger=scene.ledger,
-        freezer=HoldRegistry(database, FreezeAnnouncer(lambda: scene.policies.workspace)),
-        client=scene.client,
-        catalog=lambda: scene.policies,
+        hold_registry=HoldRegistry(database, FreezeAnnouncer(CurrentCatalog(scene.policies))),
+        client_of=lambda _team: scene.client,
+        current=CurrentCatalog(scene.policies),
         clock=scene.clock,
-        on_told=lambda: None,
-        is_mine=alone,
-        patience=PATIENCE,
+        lease=Lease("incidents"),
+        timing=PATIENCE,
     )
 
 
-async def _resolve(responder: IncidentLifecycle, id_: int, scene: Scene) -> None:
-    await responder.change(id_, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=scene.clock.now())
+async def _resolve(lifecycle: IncidentLifecycle, id_: int, scene: Scene) -> None:
+    await lifecycle.change(id_, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=scene.clock.now())

@@ -7,6 +7,7 @@ import pytest
 
 from bot.budgets.ledger.pushed_events import PushedEvent
 from bot.catalog.catalog import Service
+from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.spending import Spending
@@ -23,13 +24,13 @@ async def past(
     scene: Scene, key: str, start: float, end: float, cause: CauseClass | None = None, **fields: object
 ) -> int:
     """Record an outage from so many minutes ago until so many minutes ago; return its number."""
-    now, responder = scene.clock.now(), scene.response.responder
+    now, lifecycle = scene.clock.now(), scene.response.lifecycle
     opening: NewIncident = scene.opening(key, started_at=now - start * MINUTE, **fields)
-    id_ = (await responder.open(opening, now)).incident.id
+    id_ = (await lifecycle.open(opening, now)).incident.id
     ended = IncidentChange(status=Status.RESOLVED, ended_at=now - end * MINUTE)
-    await responder.change(id_, ended, by="U0SAM", now=now)
+    await lifecycle.change(id_, ended, by="U0SAM", now=now)
     if cause is not None:
-        await responder.classify(id_, cause, by="U0SAM", now=now)
+        await lifecycle.classify(id_, cause, by="U0SAM", now=now)
     return id_
 
 
@@ -39,21 +40,21 @@ def checkout(scene: Scene) -> Service:
 
 async def where_it_went(scene: Scene) -> Spending | None:
     uptime = (await scene.budgets())[UPTIME.key]
-    return await scene.response.learning.where_it_went(checkout(scene), uptime, scene.clock.now())
+    return await scene.response.reports.where_it_went(checkout(scene), uptime, scene.clock.now())
 
 
 async def test_overlapping_incidents_are_not_counted_twice_in_a_report(scene: Scene) -> None:
     one = await past(scene, "one", 40, 20, CauseClass.CAPACITY)
     two = await past(scene, "two", 30, 10, CauseClass.SOFTWARE_BUG)
     now = scene.clock.now()
-    report, _ = await scene.response.learning.report(now - DAY, now, "checkout")
+    report, _ = await scene.response.reports.report(now - DAY, now, "checkout")
     assert report.spent == pytest.approx(30 / 10.08, rel=1e-3)
     assert [(share.cause, share.ids) for share in report.shares] == [
         (CauseClass.CAPACITY, (one,)),
         (CauseClass.SOFTWARE_BUG, (two,)),
     ]
     assert [share.share for share in report.shares] == pytest.approx([2 / 3, 1 / 3], rel=1e-3)
-    costs = [(await scene.response.views.of(id_)).cost[UPTIME.key] for id_ in (one, two)]
+    costs = [(await scene.response.snapshots.of(id_)).cost[UPTIME.key] for id_ in (one, two)]
     assert costs == pytest.approx([20 / 10.08] * 2, rel=1e-3)
 
 
@@ -66,9 +67,9 @@ async def test_measured_budgets_are_divided_among_incidents_that_overlap(scene: 
     one, two = await past(scene, "one", 40, 20), await past(scene, "two", 30, 10)
     for id_, (start, end) in {one: (40, 20), two: (30, 10)}.items():
         whole = IncidentChange(started_at=now - start * MINUTE, ended_at=now - end * MINUTE)
-        await scene.response.responder.change(id_, whole, by="U0SAM", now=scene.clock.now())
-    incidents = [(await scene.response.views.of(id_)).incident for id_ in (one, two)]
-    charges = await scene.response.watch._costs.charges(incidents, scene.clock.now())
+        await scene.response.lifecycle.change(id_, whole, by="U0SAM", now=scene.clock.now())
+    incidents = [(await scene.response.snapshots.of(id_)).incident for id_ in (one, two)]
+    charges = await scene.response._scheduled._costs.charges(incidents, scene.clock.now())
     spent = [charges[id_][orders.key].spent for id_ in (one, two)]
     assert sum(spent) == pytest.approx(300 / 983, rel=1e-2)
     assert spent[0] == pytest.approx(2 * spent[1], rel=1e-2)
@@ -76,15 +77,15 @@ async def test_measured_budgets_are_divided_among_incidents_that_overlap(scene: 
 
 async def test_what_the_ledger_no_longer_holds_is_not_known(scene: Scene) -> None:
     id_ = await past(scene, "old", 60 * 24 * 40, 60 * 24 * 40 - 10)
-    cost = (await scene.response.views.of(id_)).cost
+    cost = (await scene.response.snapshots.of(id_)).cost
     assert set(cost) == {UPTIME.key}
 
 
 async def test_private_incidents_count_for_those_who_may_see_them(scene: Scene) -> None:
     id_ = await past(scene, "secret", 40, 30, private=True)
-    now, learning = scene.clock.now(), scene.response.learning
-    hidden, nobody = await learning.report(now - DAY, now)
-    shown, seen = await learning.report(now - DAY, now, may_see=lambda _: True)
+    now, reports = scene.clock.now(), scene.response.reports
+    hidden, nobody = await reports.report(now - DAY, now)
+    shown, seen = await reports.report(now - DAY, now, may_see=lambda _: True)
     assert (hidden.count, hidden.spent, nobody) == (0, 0, [])
     assert (shown.count, [one.id for one in seen]) == (1, [id_])
     assert await where_it_went(scene) is None
@@ -119,17 +120,17 @@ async def test_a_budget_that_burned_outside_of_incidents_says_so(scene: Scene) -
     orders = checkout(scene).slos[0]
     await scene.ledger.push([PushedEvent(orders, 99_000, 1_000, now - 30 * MINUTE, None)], now)
     spent = (await scene.budgets())[orders.key]
-    assert await scene.response.learning.where_it_went(checkout(scene), spent, now) == Spending(0.0, ())
+    assert await scene.response.reports.where_it_went(checkout(scene), spent, now) == Spending(0.0, ())
 
 
 async def test_the_announcement_of_a_freeze_carries_it(scene: Scene) -> None:
     id_ = await past(scene, "one", 60, 40, CauseClass.CAPACITY)
-    announce = FreezeAnnouncer(lambda: scene.policies.workspace)
-    freezer = HoldRegistry(scene.database, announce, explain=scene.response.learning.where_it_went)
+    announce = FreezeAnnouncer(CurrentCatalog(scene.policies))
+    hold_registry = HoldRegistry(scene.database, announce, explain=scene.response.reports.where_it_went)
     now = scene.clock.now()
     service = replace(checkout(scene), slos=(UPTIME,))
     uptime = (await scene.budgets())[UPTIME.key]
-    await freezer.judge_budgets(service, [uptime], now)
+    await hold_registry.judge_budgets(service, [uptime], now)
     await scene.complete(id_)
     (told,) = scene.told("#checkout", "service_frozen")
     line = f"Where it went: 100 % in incident {id_}, put down to capacity: load tests and tuning first."
@@ -139,13 +140,13 @@ async def test_the_announcement_of_a_freeze_carries_it(scene: Scene) -> None:
 async def test_a_hold_that_only_actions_keep_is_told_once_without_what_is_private(scene: Scene) -> None:
     strict = replace(QUIET, dwell=timedelta(), unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
     service = replace(checkout(scene), error_budget_policy=strict)
-    announce = FreezeAnnouncer(lambda: scene.policies.workspace)
-    freezer = HoldRegistry(scene.database, announce, unmet=unmet_requirements)
+    announce = FreezeAnnouncer(CurrentCatalog(scene.policies))
+    hold_registry = HoldRegistry(scene.database, announce, unmet=unmet_requirements)
     now, book = scene.clock.now(), scene.response.actions
     id_ = await past(scene, "secret", 40, 30, private=True)
     await book.add(NewAction("Rotate the leaked key", "checkout", id_, is_p0=True), by="U0DANA", now=now)
     for left in (-0.1, 0.9, 0.9, 0.9):
-        await freezer.judge_budgets(service, [budget(left)], now)
+        await hold_registry.judge_budgets(service, [budget(left)], now)
     await scene.complete(id_)
     (told,) = await scene.slack.until(lambda: scene.told("#checkout", "hold_kept"))
     assert "1. of a private incident — needs an owner and a due date" in told.text
@@ -162,11 +163,11 @@ async def test_the_cards_say_which_actions_are_missing(scene: Scene) -> None:
     assert view.kept == ("checkout",)
     now, book = scene.clock.now(), scene.response.actions
     action = await book.add(NewAction("Limit the pool", "checkout", id_, is_p0=True), by="U0DANA", now=now)
-    view = await scene.response.views.of(id_)
+    view = await scene.response.snapshots.of(id_)
     assert not view.lacks_p0
     assert list(view.not_owned) == [action]
     await book.change(action.id, by="U0DANA", now=now, owner="U0SAM", due=now.date())
-    assert not (await scene.response.views.of(id_)).not_owned
+    assert not (await scene.response.snapshots.of(id_)).not_owned
     cheap = Impact(now - 40 * MINUTE, now - 20 * MINUTE, 0.0)
-    await scene.response.responder.record_impact(id_, cheap, by="U0SAM", now=now)
-    assert not (await scene.response.views.of(id_)).asks_p0
+    await scene.response.lifecycle.record_impact(id_, cheap, by="U0SAM", now=now)
+    assert not (await scene.response.snapshots.of(id_)).asks_p0

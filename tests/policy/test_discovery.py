@@ -14,6 +14,7 @@ from bot.policy.watcher import PolicyWatcher
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.announcements.policy_faults import PolicyFaultAnnouncer
 from bot.store.database import Database
+from bot.store.leases import Lease
 from bot.store.migrate import migrate
 from tests.policy.conftest import WORKSPACE
 from tests.support.formula_source import CountingSource
@@ -57,21 +58,32 @@ class Wall:
         raise AssertionError(f"nobody sleeps {seconds} s here")
 
 
+class SwitchedLease(Lease):
+    """A lease that this replica has or has not, as the test says."""
+
+    def __init__(self) -> None:
+        super().__init__("discovery")
+        self.is_ours = True
+
+    async def acquire(self) -> bool:
+        return self.is_ours
+
+
 class Replica:
     """One bot's part in it: its own watcher, the database and the source of all."""
 
     def __init__(self, folder: Path, database: Database, source: LabelledSource, clock: Wall) -> None:
         self.watcher = PolicyWatcher(folder, {})
-        self.mine = True
+        self.lease = SwitchedLease()
         self.told: list[str] = []
-        announcer = FreezeAnnouncer(lambda: self.watcher.current.workspace)
+        announcer = FreezeAnnouncer(self.watcher.current)
         self.news = PolicyFaultAnnouncer(database, announcer, clock)
         self.discovery = Discovery(
             database=database,
             sources={"prometheus": source},
             watcher=self.watcher,
             clock=clock,
-            is_mine=self._is_mine,
+            lease=self.lease,
             tell=self._tell,
         )
 
@@ -82,10 +94,7 @@ class Replica:
 
     @property
     def services(self) -> list[str]:
-        return list(self.watcher.current.services)
-
-    async def _is_mine(self) -> bool:
-        return self.mine
+        return list(self.watcher.current.catalog.services)
 
     async def _tell(self, faults: Sequence[PolicyFault]) -> None:
         if await self.news.refused(faults):
@@ -107,7 +116,7 @@ class Scene:
 
     async def replica(self, *, mine: bool = True) -> Replica:
         replica = Replica(self.folder, self.database, self.source, self.clock)
-        replica.mine = mine
+        replica.lease.is_ours = mine
         return await replica.start()
 
 

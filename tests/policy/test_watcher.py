@@ -77,7 +77,7 @@ async def test_an_edit_is_picked_up_without_a_restart(
     listener = await follow(watcher)
     write(s=OTHER_SERVICE)
     assert objective(await listener.catalog()) == 0.99
-    assert objective(watcher.current) == 0.99
+    assert objective(watcher.current.catalog) == 0.99
 
 
 async def test_system_notices_alone_suffice(write: Write, follow: Follow) -> None:
@@ -110,7 +110,7 @@ async def test_a_broken_edit_keeps_the_last_good_set_and_is_told_once(write: Wri
     faults = await listener.fault_set()
     assert any("did you mean `objective`?" in fault.message for fault in faults)
     assert watcher.faults == faults
-    assert objective(watcher.current) == 0.999
+    assert objective(watcher.current.catalog) == 0.999
 
     write(s=BROKEN_SERVICE + "\n")
     await watcher.reload_now()
@@ -153,7 +153,7 @@ async def test_a_file_that_is_written_while_it_is_read_is_read_again(
     monkeypatch.setattr("bot.policy.watcher.read", read_amid)
     await watcher.reload_now()
     assert watcher.faults == ()
-    assert objective(watcher.current) == 0.99
+    assert objective(watcher.current.catalog) == 0.99
 
 
 async def test_a_change_of_spelling_is_no_change(write: Write, follow: Follow) -> None:
@@ -175,7 +175,7 @@ async def test_a_configmap_that_swaps_its_symlink_is_noticed(tmp_path: Path, fol
         (mount / name).symlink_to(f"..data/{name}")
     watcher = watcher_of(mount)
     listener = await follow(watcher)
-    assert objective(watcher.current) == 0.999
+    assert objective(watcher.current.catalog) == 0.999
 
     (mount / "..data_tmp").symlink_to("..2")
     (mount / "..data_tmp").rename(mount / "..data")
@@ -206,7 +206,7 @@ async def test_a_deleted_folder_is_a_fault_until_it_is_back(write: Write, follow
         # Files go one by one: faults of a half-deleted folder may come first.
         if "does not exist" in (await listener.fault_set())[0].message:
             break
-    assert objective(watcher.current) == 0.999
+    assert objective(watcher.current.catalog) == 0.999
     write(w=WORKSPACE, s=OTHER_SERVICE)
     assert objective(await listener.catalog()) == 0.99
     write(s=SERVICE)
@@ -253,7 +253,7 @@ async def test_a_bad_first_set_is_raised(write: Write) -> None:
         await watcher.start()
     assert watcher.faults
     with pytest.raises(RuntimeError, match="start"):
-        _ = watcher.current
+        _ = watcher.current.catalog
 
 
 async def test_reload_now_works_without_a_running_loop(write: Write) -> None:
@@ -261,4 +261,4 @@ async def test_reload_now_works_without_a_running_loop(write: Write) -> None:
     await watcher.start()
     write(s=OTHER_SERVICE)
     await watcher.reload_now()
-    assert objective(watcher.current) == 0.99
+    assert objective(watcher.current.catalog) == 0.99

@@ -16,7 +16,7 @@ async def test_answers_cards_and_home_tabs_name_the_commands_that_there_are(tmp_
         assert "`/acme-budget`" in (await office.types("sam", "/acme-budget chekkkout")).text
         assert "`/acme-flag ramp FLAG" in (await office.types("sam", "/acme-flag ramp")).text
         await office.types("sam", "/acme-incident open Checkout 500s sev2 checkout")
-        channel = (await office.response.views.of(1)).channel_id()
+        channel = (await office.response.snapshots.of(1)).channel_id()
         assert channel is not None
         panel = await office.types("sam", "/acme-incident", channel)
         assert "`/acme-incident help`" in str(panel.blocks)

@@ -29,9 +29,10 @@ from bot.sandbox.fake_slack.block_kit.validation import (
 )
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.blockkit.blocks import TEXT, size
+from bot.slack.capabilities import Capabilities, IncidentCapabilities
+from bot.slack.command_prefix import CommandPrefix
 from bot.slack.command_reference import COMMANDS
 from bot.slack.command_router import CommandRouter
-from bot.slack.incidents.access import IncidentCapabilities
 from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Interaction, Query
 from bot.slack.permissions import Allowed, People, Right, Zone
@@ -134,34 +135,27 @@ def desk(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRouter]]:
     with asyncio.Runner() as runner:
         context = opened(tmp_path)
         database = runner.run(context.__aenter__())
-        freezer = HoldRegistry(database, FreezeAnnouncer(lambda: of.catalog.workspace))
-        overview = of.overview(freezer)
+        hold_registry = HoldRegistry(database, FreezeAnnouncer(of.current))
+        status_reader = of.status_reader(hold_registry)
         session = runner.run(_session())
-        flags = switchboard(of, overview, freezer, database, session)
+        flags = switchboard(of, status_reader, hold_registry, database, session)
         nobody = AsyncWebClient(token="", base_url="http://127.0.0.1:9/", session=session, retry_handlers=[])
         people = Everyone()
-        room = response(of, freezer, database, nobody)
+        room = response(of, hold_registry, database, nobody)
         runner.run(open_incident_in("C1", room, database))
-        incidents = IncidentInteractions(
-            recorded_only(room),
+        capabilities = Capabilities(
+            status_reader=status_reader,
+            hold_registry=hold_registry,
+            flag_changes=flags.changes,
+            ramps=flags.ramps,
+            incidents=recorded_only(room),
             database=database,
-            overview=overview,
-            people=people,
             clock=of.clock,
-            client=nobody,
+            prefix=CommandPrefix(),
         )
         yield (
             runner,
-            CommandRouter(
-                overview=overview,
-                freezer=freezer,
-                toggles=flags.toggles,
-                ramps=flags.ramps,
-                database=database,
-                people=people,
-                clock=of.clock,
-                incidents=incidents,
-            ),
+            CommandRouter(capabilities, people, IncidentInteractions(capabilities, people, nobody)),
         )
         runner.run(session.close())
         runner.run(context.__aexit__(None, None, None))
@@ -170,7 +164,7 @@ def desk(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRouter]]:
 async def open_incident_in(channel: str, room: Incidents, database: Database) -> None:
     """Let the channel that everything is typed in be an incident's."""
     opening = NewIncident("k", "a&b <!channel> *500s*", Severity.SEV2, ("checkout",), "U0SAM", is_person=True)
-    opened = await room.responder.open(opening, NOW)
+    opened = await room.lifecycle.open(opening, NOW)
     async with database.transaction() as connection:
         found = await steps.read_room(connection, opened.incident.id, steps.ChannelKind.INCIDENT)
         assert found is not None
@@ -182,10 +176,10 @@ def recorded_only(made: Incidents) -> IncidentCapabilities:
 
     async def channel_of(id_: int, within_s: float) -> IncidentSnapshot:
         del within_s
-        return await made.views.of(id_)
+        return await made.snapshots.of(id_)
 
     return IncidentCapabilities(
-        made.responder, made.views, made.actions, made.closing, made.learning, channel_of
+        made.lifecycle, made.snapshots, made.actions, made.closing, made.reports, channel_of
     )
 
 

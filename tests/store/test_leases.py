@@ -51,8 +51,7 @@ async def test_on_sqlite_the_one_process_holds_whatever_it_asks_for(tmp_path: Pa
     async with Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database:
         leases = Leases(database)
         await leases.join()
-        async with leases.held("tick") as mine:
-            assert mine
+        assert await leases.lease("tick").acquire()
         assert await leases.share(SERVICES) == set(SERVICES)
         assert leases.left_s("tick") > 1e9
         assert leases.left_s("never asked for") == 0
@@ -60,19 +59,19 @@ async def test_on_sqlite_the_one_process_holds_whatever_it_asks_for(tmp_path: Pa
 
 async def test_a_lease_is_one_replicas_until_it_is_released(database: Database) -> None:
     async with living(database) as one, living(database) as other:
-        assert await one.may("tick")
-        assert not await other.may("tick")
+        assert await one.lease("tick").acquire()
+        assert not await other.lease("tick").acquire()
         assert other.left_s("tick") == 0
         await one.release(["tick"])
         assert one.left_s("tick") == 0
-        assert await other.may("tick")
+        assert await other.lease("tick").acquire()
 
 
 async def test_of_many_who_ask_at_once_one_gets_it(database: Database) -> None:
     async with AsyncExitStack() as stack:
         replicas = [await stack.enter_async_context(living(database)) for _ in range(5)]
         for name in ("a", "b", "c"):
-            answers = await asyncio.gather(*(replica.may(name) for replica in replicas))
+            answers = await asyncio.gather(*(replica.lease(name).acquire() for replica in replicas))
             assert sum(answers) == 1
 
 
@@ -86,20 +85,20 @@ async def test_who_signs_off_leaves_everything_to_others_at_once(database: Datab
 async def test_a_replica_that_stopped_is_retired_and_learns_of_it(database: Database) -> None:
     stopped = Leases(database, BRISK)
     await stopped.join()
-    assert await stopped.may("tick")
+    assert await stopped.lease("tick").acquire()
     async with living(database) as other:
-        await until(lambda: other.may("tick"))
+        await until(lambda: other.lease("tick").acquire())
         # Its own time ran out first: it never believed to hold what another had.
         assert stopped.left_s("tick") == 0
-        assert not await stopped.may("tick")
+        assert not await stopped.lease("tick").acquire()
         await stopped.join()
-        assert not await stopped.may("tick")
-        assert await stopped.may("something else")
+        assert not await stopped.lease("tick").acquire()
+        assert await stopped.lease("something else").acquire()
 
 
 async def test_nobody_is_retired_by_one_who_did_not_look_for_a_while(database: Database) -> None:
     async with living(database) as one:
-        assert await one.may("tick")
+        assert await one.lease("tick").acquire()
         sleeper = Leases(database, BRISK)
         await sleeper.join()
         await asyncio.sleep(3 * BRISK.dead_after_s)
@@ -127,7 +126,7 @@ async def test_work_is_shared_evenly_and_nothing_is_left_out(database: Database)
 
 async def test_what_the_database_does_not_know_is_not_held(database: Database) -> None:
     async with living(database) as one:
-        assert await one.may("tick")
+        assert await one.lease("tick").acquire()
         async with database.transaction() as connection:
             await connection.execute(delete(lease_rows))
 
@@ -142,19 +141,19 @@ async def test_a_lease_that_its_owner_does_not_know_is_freed(database: Database)
         async with database.transaction() as connection:
             (owner, *_) = await connection.scalars(select(replicas.c.id))
             await connection.execute(lease_rows.insert().values(name="astray", owner=owner))
-        await until(lambda: other.may("astray"))
-        assert not await one.may("astray")
+        await until(lambda: other.lease("astray").acquire())
+        assert not await one.lease("astray").acquire()
 
 
 async def test_leases_outlast_a_restart_of_the_database(database: Database, postgresql: PostgreSQL) -> None:
     async with living(database) as one:
-        assert await one.may("tick")
+        assert await one.lease("tick").acquire()
         await postgresql.kill()
 
         async def is_over() -> bool:
             return one.left_s("tick") == 0
 
         await until(is_over)
-        assert not await one.may("something else")
+        assert not await one.lease("something else").acquire()
         await postgresql.start()
-        await until(lambda: one.may("tick"))
+        await until(lambda: one.lease("tick").acquire())

@@ -51,8 +51,8 @@ def tell(occasion: TransitionContext) -> Sequence[OutboxMessage]:
 class Child:
     """The process's parts."""
 
-    def __init__(self, database: Database, courier: OutboxDispatcher) -> None:
-        self._freezer = HoldRegistry(database, tell, on_told=courier.wake)
+    def __init__(self, database: Database) -> None:
+        self._hold_registry = HoldRegistry(database, tell)
         self._work: set[asyncio.Task[None]] = set()
 
     async def ready(self, _request: web.Request) -> web.Response:
@@ -70,11 +70,11 @@ class Child:
         clock = SystemClock()
         for number in range(count):
             shop = service(SERVICES[number % len(SERVICES)])
-            if await self._freezer.holds(clock.now(), shop.name):
-                await self._freezer.lift(shop, by="U0SAM", reason="over", now=clock.now())
+            if await self._hold_registry.holds(clock.now(), shop.name):
+                await self._hold_registry.lift(shop, by="U0SAM", reason="over", now=clock.now())
             else:
                 request = str(uuid.uuid4())
-                await self._freezer.place(
+                await self._hold_registry.place(
                     shop, by="U0SAM", reason="why", until=None, request=request, now=clock.now()
                 )
 
@@ -84,16 +84,16 @@ async def main(database_url: str, api_url: str, token: str, port: str) -> None:
     async with Database(database_url) as database, aiohttp.ClientSession() as session:
         await migrate(database)
         client = AsyncWebClient(token=token, base_url=api_url, session=session)
-        courier = OutboxDispatcher(
+        dispatcher = OutboxDispatcher(
             database, client, SystemClock(), registry=CollectorRegistry(), timing=TIMING
         )
-        child = Child(database, courier)
+        child = Child(database)
         app = web.Application()
         app.add_routes([web.get("/readyz", child.ready), web.post("/stir", child.stir)])
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", int(port)).start()
-        await courier.run()
+        await dispatcher.run()
 
 
 if __name__ == "__main__":

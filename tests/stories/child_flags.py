@@ -46,9 +46,9 @@ class Halting:
 async def main(share: str, when: str, marker: str) -> None:
     """Run until killed."""
     async with Governor(read_settings()) as governor:
-        board = governor.switchboard
+        board = governor.flags
         halting = Halting(board.backend, float(share), when, Path(marker))
-        board.toggles._backend = lambda: halting  # type: ignore[assignment, return-value]
+        board.changes._backend = lambda: halting  # type: ignore[assignment, return-value]
         await governor.run()
 
 

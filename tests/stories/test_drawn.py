@@ -22,6 +22,7 @@ from tests.stories.visitor import Visitor, visiting
 from tests.support.examples import WORKSPACE, bypass, frozen_by, hold, occasions
 from tests.support.slack_app import Office, open_office, shop
 from tests.support.slack_home import home_office, much_to_show
+from tests.support.values import in_force
 
 CHANNEL = "#checkout"
 SPENDINGS = (
@@ -35,10 +36,10 @@ SPENDINGS = (
 async def show_everything(office: Office) -> int:
     """Send every announcement, and type every command in its forms; return how many messages came."""
     client = AsyncWebClient(token=office.slack.bot_token, base_url=office.slack.api_url)
-    announcer = FreezeAnnouncer(lambda: WORKSPACE)
+    announcer = FreezeAnnouncer(in_force(WORKSPACE))
     told = [announcer(occasion)[0] for occasion in occasions().values()]
     told += [announcer(frozen_by(spending))[0] for spending in SPENDINGS]
-    told += [DeploymentAnnouncer(lambda: WORKSPACE)(one)[0] for one in (bypass(), bypass(*[hold()] * 5))]
+    told += [DeploymentAnnouncer(in_force(WORKSPACE))(one)[0] for one in (bypass(), bypass(*[hold()] * 5))]
     faults = [f"policies/checkout.yaml:{line}:3: spec: unknown key `slo`" for line in range(9)]
     told += [announcer.policy_faults(faults), announcer.policy_restored()]
     told += [announcer.delivery_failed("#gone", "is_archived"), announcer.refused_values(faults)]
@@ -82,8 +83,8 @@ async def show_an_incident(office: Office, client: AsyncWebClient) -> int:
     ]
     for text in typed[4:]:
         await office.types("sam", text, CHANNEL)
-    voice = IncidentMessages(lambda: WORKSPACE)
-    view = await office.response.views.of(1)
+    voice = IncidentMessages(in_force(WORKSPACE))
+    view = await office.response.snapshots.of(1)
     told = [voice.card(view, ChannelKind.INCIDENT), voice.card(view, ChannelKind.POSTMORTEM)]
     told += [message for what in Reminder if (message := voice.reminder(view, what))]
     told += [voice.action_due(view.actions[0])]
@@ -109,7 +110,7 @@ async def test_every_form_of_incidents_is_opened_by_slack_and_drawn(tmp_path: Pa
         client = AsyncWebClient(token=office.slack.bot_token, base_url=office.slack.api_url)
         await visitor.becomes("Sam Okafor")
         await office.types("sam", "/incident open Checkout 500s sev1 checkout search", CHANNEL)
-        voice, view = IncidentMessages(lambda: WORKSPACE), await office.response.views.of(1)
+        voice, view = IncidentMessages(in_force(WORKSPACE)), await office.response.snapshots.of(1)
         for kind in ChannelKind:
             card = voice.card(view, kind)
             await client.chat_postMessage(channel=CHANNEL, text=card.text, blocks=list(card.blocks))

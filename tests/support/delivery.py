@@ -81,7 +81,7 @@ async def working(
     clock: Clock | None = None,
 ) -> AsyncIterator[OutboxDispatcher]:
     """Let a courier work for the time of the block."""
-    courier = OutboxDispatcher(
+    dispatcher = OutboxDispatcher(
         database,
         client,
         clock or SystemClock(),
@@ -89,11 +89,11 @@ async def working(
         registry=registry or CollectorRegistry(),
         timing=timing,
     )
-    running = asyncio.create_task(courier.run())
+    running = asyncio.create_task(dispatcher.run())
     try:
-        yield courier
+        yield dispatcher
     finally:
-        await courier.drain(5)
+        await dispatcher.drain(5)
         await running
 
 
@@ -126,7 +126,7 @@ class Post:
         """Wait until every message is sent or failed."""
         await until_done(self.database)
 
-    def courier(
+    def dispatcher(
         self, *, timing: DeliveryTiming = BRISK, notice: Notice = lambda _message, _error: ()
     ) -> AbstractAsyncContextManager[OutboxDispatcher]:
         """Let a courier work for the time of the block."""

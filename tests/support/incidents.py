@@ -19,6 +19,7 @@ from bot.budgets.assessment import AssessmentRequest, assess_all
 from bot.budgets.budget import Budget
 from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.catalog import Catalog
+from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import DowntimeSli
 from bot.catalog.window import RollingWindow
 from bot.freezes.hold_registry import HoldRegistry
@@ -39,6 +40,7 @@ from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.slack.incidents.card import CARD, NOTICE
 from bot.slack.manifest import manifest
 from bot.store.database import Database
+from bot.store.leases import Lease
 from bot.store.migrate import migrate
 from bot.store.outbox import read_backlog
 from bot.store.tables.incidents import incident_steps
@@ -68,11 +70,6 @@ class Clock:
         await asyncio.sleep(seconds)
 
 
-async def alone() -> bool:
-    """There is no other replica."""
-    return True
-
-
 def shop() -> Catalog:
     """Return two services; checkout counts orders and downtime."""
     checkout = service(slos=(slo("orders", window=RollingWindow(7 * DAY)), UPTIME))
@@ -86,7 +83,7 @@ class Scene:
     database: Database
     slack: FakeSlackServer
     response: Incidents
-    freezer: HoldRegistry
+    hold_registry: HoldRegistry
     ledger: Ledger
     clock: Clock
     policies: Catalog
@@ -102,7 +99,7 @@ class Scene:
 
     async def opened(self, key: str = "k", **fields: object) -> IncidentSnapshot:
         """Open an incident and wait until nothing is left to be done for it."""
-        opened = await self.response.responder.open(self.opening(key, **fields), self.clock.now())
+        opened = await self.response.lifecycle.open(self.opening(key, **fields), self.clock.now())
         return await self.complete(opened.incident.id)
 
     async def complete(self, id_: int, within_s: float = 20.0) -> IncidentSnapshot:
@@ -110,7 +107,7 @@ class Scene:
         async with asyncio.timeout(within_s):
             while await self.pending() or await self._unsent():  # noqa: ASYNC110 - another task works
                 await asyncio.sleep(0.02)
-        return await self.response.views.of(id_)
+        return await self.response.snapshots.of(id_)
 
     async def pending(self) -> list[str]:
         """Return the steps that are still to be taken."""
@@ -178,22 +175,30 @@ async def staged(folder: Path, *, url: str | None = None, works: bool = True) ->
     ):
         await migrate(database)
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, session=session)
-        courier = OutboxDispatcher(database, client, clock, registry=CollectorRegistry(), timing=TIMING)
+        dispatcher = OutboxDispatcher(database, client, clock, registry=CollectorRegistry(), timing=TIMING)
         ledger = Ledger(database, Downtime(database).bad_seconds)
-        freezer = HoldRegistry(database, FreezeAnnouncer(lambda: policies.workspace), courier.wake)
+        current = CurrentCatalog(policies)
+        hold_registry = HoldRegistry(database, FreezeAnnouncer(current))
         response = Incidents(
             database=database,
             ledger=ledger,
-            freezer=freezer,
-            client=client,
-            catalog=lambda: policies,
+            hold_registry=hold_registry,
+            client_of=lambda _team: client,
+            current=current,
             clock=clock,
-            on_told=courier.wake,
-            is_mine=alone,
-            patience=PATIENCE,
+            lease=Lease("incidents"),
+            timing=PATIENCE,
         )
         scene = Scene(
-            database, slack, response, freezer, ledger, clock, policies, clock.now() - 10 * MINUTE, client
+            database,
+            slack,
+            response,
+            hold_registry,
+            ledger,
+            clock,
+            policies,
+            clock.now() - 10 * MINUTE,
+            client,
         )
         scene.http = http
         app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
@@ -202,15 +207,15 @@ async def staged(folder: Path, *, url: str | None = None, works: bool = True) ->
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         scene.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        tasks = [asyncio.create_task(response.conductor.run())] if works else []
-        delivery = asyncio.create_task(courier.run())
+        tasks = [asyncio.create_task(response.step_runner.run())] if works else []
+        delivery = asyncio.create_task(dispatcher.run())
         try:
             yield scene
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await courier.drain(5)
+            await dispatcher.drain(5)
             await delivery
             await runner.cleanup()
 

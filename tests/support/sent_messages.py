@@ -22,6 +22,7 @@ from tests.support.examples import WORKSPACE
 from tests.support.slack_app import Office, open_office, shop
 from tests.support.slack_flags import FLAG, deliver, evaluated, later, open_flag_office, raised
 from tests.support.slack_home import home_office, much_to_show, open_home, presses_home
+from tests.support.values import in_force
 
 Body = dict[str, Any]
 
@@ -80,7 +81,7 @@ async def _forms(folder: Path) -> AsyncIterator[Office]:
         sam = office.slack.person("sam")
         await office.types("sam", "/incident open Checkout 500s sev1 checkout search", _CHANNEL)
         client = AsyncWebClient(token=office.slack.bot_token, base_url=office.slack.api_url)
-        voice, view = IncidentMessages(lambda: WORKSPACE), await office.response.views.of(1)
+        voice, view = IncidentMessages(in_force(WORKSPACE)), await office.response.snapshots.of(1)
         cards = {kind: voice.card(view, kind) for kind in ChannelKind}
         for card in cards.values():
             await client.chat_postMessage(channel=_CHANNEL, text=card.text, blocks=list(card.blocks))

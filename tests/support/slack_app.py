@@ -15,6 +15,7 @@ from bot.app.incidents import Incidents
 from bot.budgets.budget import Budget
 from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.catalog import Catalog, Service
+from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import Slo
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
@@ -25,13 +26,15 @@ from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.app import SlackApp
+from bot.slack.capabilities import Capabilities, IncidentCapabilities
 from bot.slack.command_prefix import CommandPrefix
 from bot.slack.events_endpoint import SlackEndpoint
 from bot.slack.flags.announcements import FlagAnnouncer
-from bot.slack.incidents.access import IncidentCapabilities
 from bot.slack.manifest import manifest
 from bot.slack.webapi.clients import Clients
 from bot.store.database import Database
+from bot.store.leases import Lease
+from bot.store.signals import Topic
 from bot.store.tables.core import metadata
 from tests.support.examples import NOW, budget, burn_down, catalog, service, slo
 
@@ -53,9 +56,18 @@ class StoppedClock:
 class Shop:
     """The services and how they stand, as values that a test may change."""
 
-    catalog: Catalog
+    current: CurrentCatalog
     budgets: dict[str, list[Budget]]
     clock: StoppedClock = field(default_factory=lambda: StoppedClock(NOW))
+
+    @property
+    def catalog(self) -> Catalog:
+        """The policies in force."""
+        return self.current.catalog
+
+    @catalog.setter
+    def catalog(self, catalog: Catalog) -> None:
+        self.current.set(catalog)
 
     async def assess(self, services: Sequence[Service], now: datetime) -> Sequence[Sequence[Budget]]:
         del now
@@ -69,8 +81,8 @@ class Shop:
         del slo, target
         return now + timedelta(days=2)
 
-    def overview(self, freezer: HoldRegistry) -> StatusReader:
-        return StatusReader(lambda: self.catalog, self, freezer, self.clock)
+    def status_reader(self, hold_registry: HoldRegistry) -> StatusReader:
+        return StatusReader(self.current, self, hold_registry, self.clock)
 
 
 def shop(*services: Service) -> Shop:
@@ -85,7 +97,7 @@ def shop(*services: Service) -> Shop:
         stands["payments"] = [
             Budget(offered[2].slos[0], state="no_data", problem="prometheus did not answer")  # type: ignore[arg-type]
         ]
-    return Shop(catalog(*offered), stands)
+    return Shop(CurrentCatalog(catalog(*offered)), stands)
 
 
 @asynccontextmanager
@@ -97,21 +109,16 @@ async def opened(path: Path) -> AsyncIterator[Database]:
         yield database
 
 
-def response(of: Shop, freezer: HoldRegistry, database: Database, client: AsyncWebClient) -> Incidents:
+def response(of: Shop, hold_registry: HoldRegistry, database: Database, client: AsyncWebClient) -> Incidents:
     """The incident room of a shop; nothing of it runs by itself."""
-
-    async def alone() -> bool:
-        return True
-
     return Incidents(
         database=database,
         ledger=Ledger(database, Downtime(database).bad_seconds),
-        freezer=freezer,
-        client=client,
-        catalog=lambda: of.catalog,
+        hold_registry=hold_registry,
+        client_of=lambda _team: client,
+        current=of.current,
         clock=of.clock,
-        on_told=lambda: None,
-        is_mine=alone,
+        lease=Lease("incidents"),
     )
 
 
@@ -121,15 +128,15 @@ def carried_out_at_once(incidents: Incidents) -> IncidentCapabilities:
     async def channel_of(id_: int, within_s: float) -> IncidentSnapshot:
         del within_s
         for _ in range(3):
-            await incidents.conductor.tick()
-        return await incidents.views.of(id_)
+            await incidents.step_runner.tick()
+        return await incidents.snapshots.of(id_)
 
     return IncidentCapabilities(
-        incidents.responder,
-        incidents.views,
+        incidents.lifecycle,
+        incidents.snapshots,
         incidents.actions,
         incidents.closing,
-        incidents.learning,
+        incidents.reports,
         channel_of,
     )
 
@@ -140,7 +147,7 @@ class Office:
 
     slack: FakeSlackServer
     face: SlackApp
-    freezer: HoldRegistry
+    hold_registry: HoldRegistry
     database: Database
     shop: Shop
     url: str
@@ -164,21 +171,21 @@ class Office:
 
 def switchboard(
     of: Shop,
-    overview: StatusReader,
-    freezer: HoldRegistry,
+    status_reader: StatusReader,
+    hold_registry: HoldRegistry,
     database: Database,
     session: aiohttp.ClientSession,
 ) -> Flags:
     """The shop's flags, in the bot's own store."""
     return Flags(
-        overview=overview,
-        freezer=freezer,
+        status_reader=status_reader,
+        hold_registry=hold_registry,
         database=database,
         session=session,
         clock=of.clock,
         latest=of.budgets.get,
-        announce=FlagAnnouncer(lambda: of.catalog.workspace),
-        on_told=lambda: None,
+        announce=FlagAnnouncer(of.current),
+        lease=Lease("flags"),
     )
 
 
@@ -191,26 +198,24 @@ async def open_office(path: Path, of: Shop, prefix: str = "") -> AsyncIterator[O
         opened(path) as database,
     ):
         naming = CommandPrefix(prefix)
-        client = Clients(slack.api_url, session, single_token=slack.bot_token, naming=naming).of(None)
-        freezer = HoldRegistry(
-            database, FreezeAnnouncer(lambda: of.catalog.workspace), unmet=unmet_requirements
-        )
-        overview = of.overview(freezer)
-        flags = switchboard(of, overview, freezer, database, session)
-        incidents = response(of, freezer, database, client)
-        face = SlackApp(
-            overview=overview,
-            freezer=freezer,
-            toggles=flags.toggles,
+        clients = Clients(slack.api_url, session, single_token=slack.bot_token, naming=naming)
+        client = clients.of(None)
+        hold_registry = HoldRegistry(database, FreezeAnnouncer(of.current), unmet=unmet_requirements)
+        status_reader = of.status_reader(hold_registry)
+        flags = switchboard(of, status_reader, hold_registry, database, session)
+        incidents = response(of, hold_registry, database, client)
+        capabilities = Capabilities(
+            status_reader=status_reader,
+            hold_registry=hold_registry,
+            flag_changes=flags.changes,
             ramps=flags.ramps,
             incidents=carried_out_at_once(incidents),
             database=database,
-            client=client,
             clock=of.clock,
-            signing_secret=slack.signing_secret,
-            bot_token=slack.bot_token,
-            naming=naming,
+            prefix=naming,
         )
+        database.signals.subscribe(list(Topic), status_reader.invalidate)
+        face = SlackApp(capabilities, clients, signing_secret=slack.signing_secret, bot_token=slack.bot_token)
         app = web.Application()
         SlackEndpoint(face.app).add_routes(app)
         runner = web.AppRunner(app, access_log=None)
@@ -221,7 +226,7 @@ async def open_office(path: Path, of: Shop, prefix: str = "") -> AsyncIterator[O
         try:
             await face.start()
             yield Office(
-                slack, face, freezer, database, of, f"http://{host}:{port}", flags, incidents, client
+                slack, face, hold_registry, database, of, f"http://{host}:{port}", flags, incidents, client
             )
             await face.drain(10)
         finally:

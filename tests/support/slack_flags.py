@@ -64,7 +64,7 @@ open_flag_office_of = open_office
 
 
 async def state(office: Office, environment: str = "production", flag: str = FLAG) -> FlagState:
-    return await office.flags.toggles.backend.read(flag, environment)
+    return await office.flags.changes.backend.read(flag, environment)
 
 
 async def exposure(office: Office, environment: str = "production") -> float | None:

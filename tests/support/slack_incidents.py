@@ -29,7 +29,7 @@ class IncidentScene:
         return self.channel_id(await self.view())
 
     async def view(self, id_: int = 1) -> IncidentSnapshot:
-        return await self.office.response.views.of(id_)
+        return await self.office.response.snapshots.of(id_)
 
     def channel_id(self, view: IncidentSnapshot, kind: ChannelKind = ChannelKind.INCIDENT) -> str:
         channel_id = view.channel_id(kind)
@@ -39,11 +39,11 @@ class IncidentScene:
     async def work(self) -> None:
         """Carry out what is written down."""
         for _ in range(3):
-            await self.office.response.conductor.tick()
+            await self.office.response.step_runner.tick()
 
     async def card(self, channel: str, kind: ChannelKind = ChannelKind.INCIDENT, id_: int = 1) -> Message:
-        """Post the card as it stands; return it lies in the channel."""
-        message = self.office.response.conductor._voice.card(await self.view(id_), kind)
+        """Post the card as it stands; return it as it lies in the channel."""
+        message = self.office.response.step_runner._cards._voice.card(await self.view(id_), kind)
         await self.office.client.chat_postMessage(
             channel=channel, text=message.text, blocks=list(message.blocks)
         )

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.budgets.budget import NO_EVENTS, SHOWN_BURN_WINDOWS, Budget, EventCounts, SloState, assess
 from bot.catalog.catalog import Catalog, Permissions, Service, Teams, Workspace
+from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert, ErrorBudgetPolicy
 from bot.catalog.slo import CounterSli, EventsSli, Sli, Slo
 from bot.catalog.window import RollingWindow, Window
@@ -108,3 +109,8 @@ def catalog(*services: Service, evaluate_every: timedelta = MINUTE) -> Catalog:
         services={one.name: one for one in services or (service(),)},
         digest="test",
     )
+
+
+def in_force(workspace: Workspace) -> CurrentCatalog:
+    """Return a catalog in force that has this workspace and no services."""
+    return CurrentCatalog(Catalog(workspace, services={}, digest="test"))

@@ -6,7 +6,7 @@ from typing import Any, assert_never
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.catalog.catalog import Catalog
+from bot.catalog.current import CurrentCatalog
 from bot.flags.change import Difference
 from bot.flags.change_request import (
     ApprovalRequested,
@@ -37,20 +37,17 @@ def subject(flag: str, environment: str) -> str:
 
 
 class EventPublisher:
-    """Tells events in the channels of the services that name the flag. `on_told` is called by the loops."""
+    """Tells events in the channels of the services that name the flag."""
 
-    def __init__(
-        self, catalog: Callable[[], Catalog], announce: Announce, on_told: Callable[[], None]
-    ) -> None:
-        self._catalog = catalog
+    def __init__(self, current: CurrentCatalog, announce: Announce) -> None:
+        self._current = current
         self._announce = announce
-        self.on_told = on_told
 
     async def tell(
         self, connection: AsyncConnection, event: FlagEvent, flag: str, environment: str, now: datetime
     ) -> None:
         """Write the event's audit row, if it is a deed, and its messages."""
-        catalog = self._catalog()
+        catalog = self._current.catalog
         services = owners(catalog, flag)
         for entry in _entries(event, subject(flag, environment), services[0].name if services else None):
             await audit.record(connection, entry, now)

@@ -71,12 +71,12 @@ class ChangeExecutor:
         self,
         backend: Callable[[], FlagBackend],
         recorder: ChangeRecorder,
-        overview: StatusReader,
+        status_reader: StatusReader,
         clock: Clock,
     ) -> None:
         self._backend = backend
         self._recorder = recorder
-        self._overview = overview
+        self._status_reader = status_reader
         self._clock = clock
         self._under_way: set[int] = set()
 
@@ -88,7 +88,7 @@ class ChangeExecutor:
     @property
     def catalog(self) -> Catalog:
         """The policies in force."""
-        return self._overview.catalog
+        return self._status_reader.catalog
 
     async def order(self, order: ChangeRequest) -> Outcome:
         """Carry the order out, or have it wait for another person; raises `ToggleError` and `FlagError`."""
@@ -161,7 +161,7 @@ class ChangeExecutor:
     async def require_open(self, flag: str) -> None:
         """Ask the one verdict for each service of the flag; raises `FrozenError` at the first no."""
         for service in owners(self.catalog, flag):
-            verdict = await self._overview.verdict(service.name, Change(id=change_name(flag)))
+            verdict = await self._status_reader.verdict(service.name, Change(id=change_name(flag)))
             if not verdict.allow:
                 raise FrozenError(verdict, flag)
 

@@ -1,6 +1,5 @@
 """Writes down what became of a change, what follows from it, and what is told: in one transaction."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.catalog.catalog import Catalog
+from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
 from bot.flags.backend import ChangePlan
 from bot.flags.change import Difference, Direction
@@ -46,13 +45,13 @@ class ChangeRecorder:
     def __init__(
         self,
         database: Database,
-        catalog: Callable[[], Catalog],
+        current: CurrentCatalog,
         teller: EventPublisher,
         clock: Clock,
         latest: Latest,
     ) -> None:
         self.database = database
-        self.catalog = catalog
+        self.current = current
         self.teller = teller
         self.clock = clock
         self.latest = latest
@@ -66,7 +65,6 @@ class ChangeRecorder:
             )
             asked = ApprovalRequested(f"change:{id_}", plan.difference.words, order.by, order.reason)
             await self.teller.tell(connection, asked, order.flag, order.environment, now)
-        self.teller.on_told()
         return id_
 
     async def begin(self, order: ChangeRequest, plan: ChangePlan) -> StoredChange:
@@ -143,7 +141,6 @@ class ChangeRecorder:
             if moved and tell:
                 not_done = ChangeFailed(kept.difference.words, order.by, why)
                 await self.teller.tell(connection, not_done, order.flag, order.environment, now)
-        self.teller.on_told()
 
     async def done(
         self, kept: StoredChange, difference: Difference, seen_after: timedelta | None
@@ -169,7 +166,6 @@ class ChangeRecorder:
             await sight(connection, self.database, after, now)
             event: FlagEvent = FlagChanged(order, live, progress, ended_ramp, RevertKind.TIMER in ended)
             await self.teller.tell(connection, event, order.flag, order.environment, now)
-        self.teller.on_told()
         return live
 
     async def _ramp(
@@ -204,7 +200,7 @@ class ChangeRecorder:
             lowered = PendingRevert(RevertKind.LOWERED, difference.before, **back, service=order.service)
             await promises.keep(connection, lowered)
         watched_until = None
-        catalog = self.catalog()
+        catalog = self.current.catalog
         services = [one for one in owners(catalog, order.flag) if one.slos]
         raises = difference.direction is Direction.RAISES and is_protected(catalog, order.environment)
         if services and raises and order.cause is not ChangeCause.RAMP:

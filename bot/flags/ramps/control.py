@@ -51,8 +51,8 @@ class RampStarted:
 class RampControl:
     """Starts ramps and steers them."""
 
-    def __init__(self, toggles: ChangeExecutor, keeper: RampWriter) -> None:
-        self._toggles = toggles
+    def __init__(self, flag_changes: ChangeExecutor, keeper: RampWriter) -> None:
+        self._flag_changes = flag_changes
         self._keeper = keeper
         self._database = keeper.database
         self._teller = keeper.teller
@@ -73,15 +73,15 @@ class RampControl:
 
         Raises `InvalidRamp`, `RampError`, `ToggleError` and `FlagError`.
         """
-        catalog = self._toggles.catalog
+        catalog = self._flag_changes.catalog
         services = [one for one in owners(catalog, flag) if one.slos]
         if not services:
             raise NoGuardError(
                 f"no service with an SLO names {flag} among its flags, so nothing could watch it"
             )
-        state = await self._toggles.backend.read(flag, environment)
+        state = await self._flag_changes.backend.read(flag, environment)
         ramp = start_ramp(state, service=services[0].name, steps=steps, every=every, guard=guard_of(services))
-        await self._toggles.require_open(flag)
+        await self._flag_changes.require_open(flag)
         asks = is_protected(catalog, environment)
         words, now = in_steps(state, ramp.steps), self._clock.now()
         async with self._database.transaction() as connection:
@@ -98,7 +98,6 @@ class RampControl:
             if asks:
                 asked = ApprovalRequested(f"ramp:{id_}", words, by, reason, ramp.steps, every)
                 await self._teller.tell(connection, asked, flag, environment, now)
-        self._teller.on_told()
         return RampStarted(ramp, words, channels(catalog, services)[0] if asks else "")
 
     async def waiting(self, id_: int) -> StoredRamp:
@@ -117,11 +116,11 @@ class RampControl:
         if kept.by == by:
             raise OwnApprovalError("an increase needs another person's approval")
         ramp = kept.ramp
-        found = await self._toggles.backend.read(ramp.flag, ramp.environment)
+        found = await self._flag_changes.backend.read(ramp.flag, ramp.environment)
         if found.version != ramp.version:
             await self._keeper.end(kept, RampState.VOID, by, "the flag moved since this was shown")
             raise FlagMovedError("the flag moved since this was shown", found)
-        await self._toggles.require_open(ramp.flag)
+        await self._flag_changes.require_open(ramp.flag)
         async with self._database.transaction() as connection:
             now, asked = self._clock.now(), RampState.ASKED
             if not await ramp_records.move(

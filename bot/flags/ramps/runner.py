@@ -53,11 +53,11 @@ class RampRunner:
     """Moves ramps. `latest` answers the budgets as of a service's last evaluation."""
 
     def __init__(
-        self, toggles: ChangeExecutor, keeper: RampWriter, overview: StatusReader, latest: Latest
+        self, flag_changes: ChangeExecutor, keeper: RampWriter, status_reader: StatusReader, latest: Latest
     ) -> None:
-        self._toggles = toggles
+        self._flag_changes = flag_changes
         self._keeper = keeper
-        self._overview = overview
+        self._status_reader = status_reader
         self._latest = latest
 
     async def tick(self, evaluated: Collection[str]) -> None:
@@ -67,7 +67,7 @@ class RampRunner:
             kept = await ramp_records.running(connection)
         for one in kept:
             is_due = one.ramp.next_share is not None and one.progress().due_at <= now and one.told is None
-            services = {service.name for service in owners(self._overview.catalog, one.ramp.flag)}
+            services = {service.name for service in owners(self._status_reader.catalog, one.ramp.flag)}
             waits = one.retry_at is not None and now < one.retry_at
             if not waits and (is_due or one.ramp.begun or not services.isdisjoint(evaluated)):
                 await self._move_safely(one, now)
@@ -81,7 +81,7 @@ class RampRunner:
 
     async def _move(self, kept: StoredRamp, now: datetime) -> None:
         ramp = kept.ramp
-        services = owners(self._overview.catalog, ramp.flag)
+        services = owners(self._status_reader.catalog, ramp.flag)
         burns = readings(services, self._latest)
         if burns is None:
             return
@@ -89,7 +89,7 @@ class RampRunner:
         if verdict is None:
             await self._keeper.end(kept, RampState.STOPPED, GOVERNOR, "no service names the flag any more")
             return
-        state = await self._toggles.backend.read(ramp.flag, ramp.environment)
+        state = await self._flag_changes.backend.read(ramp.flag, ramp.environment)
         await self._carry_out(kept, decide_move(ramp, state, verdict, burns, now), now)
 
     async def _carry_out(self, kept: StoredRamp, move: Move, now: datetime) -> None:
@@ -103,7 +103,7 @@ class RampRunner:
             case TakeStep(share, version):
                 await self._take(kept, share, version, now)
             case RecordStepTaken(after):
-                await self._toggles.settle_step(kept.id, after)
+                await self._flag_changes.settle_step(kept.id, after)
             case Paused(cause, why):
                 if kept.told is None or kept.told[0] != cause:
                     goes_on = cause is not HoldCause.PERSON
@@ -116,7 +116,7 @@ class RampRunner:
                     done, running = RampState.DONE, RampState.RUNNING
                     await ramp_records.move(connection, kept.id, to=done, since=running, now=now)
             case AbandonRamp(found):
-                await self._toggles.settle_step(kept.id, None)
+                await self._flag_changes.settle_step(kept.id, None)
                 why = f"somebody else changed the flag, it is {exposure_in_words(found)} now"
                 await self._keeper.end(kept, RampState.STOPPED, GOVERNOR, why)
             case _:
@@ -124,7 +124,7 @@ class RampRunner:
 
     async def _take(self, kept: StoredRamp, share: float, version: str, now: datetime) -> None:
         ramp = kept.ramp
-        await self._toggles.settle_step(kept.id, None)
+        await self._flag_changes.settle_step(kept.id, None)
         order = ChangeRequest(
             ramp.flag,
             ramp.environment,
@@ -137,7 +137,7 @@ class RampRunner:
             approved_by=kept.approved_by,
             ramp=kept.id,
         )
-        await self._toggles.order(order)
+        await self._flag_changes.order(order)
 
     async def _go_back(self, kept: StoredRamp, evidence: str, to: FlagState) -> None:
         ramp = kept.ramp
@@ -154,7 +154,7 @@ class RampRunner:
             service=ramp.service,
         )
         try:
-            await self._toggles.order(order)
+            await self._flag_changes.order(order)
         except FlagError as error:
             if error.retryable:
                 raise
@@ -168,7 +168,6 @@ class RampRunner:
             )
             left = RevertFailed(ChangeCause.GUARD, to, evidence, why, tries_again=False)
             await keeper.teller.tell(connection, left, ramp.flag, ramp.environment, now)
-        keeper.teller.on_told()
 
     async def _stumble(self, kept: StoredRamp, error: FlagError | FlagChangeError, now: datetime) -> None:
         """Try again later, or stop where trying again cannot help."""
@@ -183,7 +182,7 @@ class RampRunner:
         """Return the first no among the services' verdicts, else a yes; None where there is no service."""
         verdict = None
         for name in services:
-            verdict = await self._overview.verdict(name, Change(id=change_name(ramp.flag)))
+            verdict = await self._status_reader.verdict(name, Change(id=change_name(ramp.flag)))
             if not verdict.allow:
                 break
         return verdict

@@ -1,12 +1,12 @@
 """Which flags people see that were changed a short while ago, by the bot or behind its back."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 
-from bot.catalog.catalog import Catalog
+from bot.catalog.current import CurrentCatalog
 from bot.flags.change import state_from_json
 from bot.flags.changes.event_publisher import subject
 from bot.flags.flag import FlagState
@@ -29,13 +29,13 @@ class ChangedFlag:
 class RecentChanges:
     """Answers from what is written down; it asks no flag system."""
 
-    def __init__(self, database: Database, catalog: Callable[[], Catalog]) -> None:
+    def __init__(self, database: Database, current: CurrentCatalog) -> None:
         self._database = database
-        self._catalog = catalog
+        self._current = current
 
     async def of(self, services: Collection[str], since: datetime) -> Sequence[ChangedFlag]:
         """Return the flags of the services that are on and were changed since a time, the last first."""
-        known = self._catalog().services
+        known = self._current.catalog.services
         named = {flag for name in services if name in known for flag in known[name].flags}
         if not named:
             return []

@@ -32,14 +32,14 @@ class DriftDetector:
 
     def __init__(
         self,
-        toggles: ChangeExecutor,
-        freezer: HoldRegistry,
+        flag_changes: ChangeExecutor,
+        hold_registry: HoldRegistry,
         database: Database,
         teller: EventPublisher,
         clock: Clock,
     ) -> None:
-        self._toggles = toggles
-        self._freezer = freezer
+        self._flag_changes = flag_changes
+        self._hold_registry = hold_registry
         self._database = database
         self._teller = teller
         self._clock = clock
@@ -51,7 +51,7 @@ class DriftDetector:
         if self._looked_at is not None and now - self._looked_at < LOOK_EVERY:
             return
         self._looked_at = now
-        catalog = self._toggles.catalog
+        catalog = self._flag_changes.catalog
         named = {flag for service in catalog.services.values() for flag in service.flags}
         if not named:
             return
@@ -64,7 +64,7 @@ class DriftDetector:
     async def look(self, environment: str, named: Collection[str]) -> None:
         """Compare the environment's flags with what the bot knows of them; raises `FlagError`."""
         began = self._clock.now()
-        for state in await self._toggles.backend.list(environment):
+        for state in await self._flag_changes.backend.list(environment):
             if state.flag in named:
                 await self._compare(state, began)
 
@@ -74,8 +74,8 @@ class DriftDetector:
         if known is not None and known.version == state.version:
             return
         who = await self._who(state) if known is not None else ""
-        services = [one.name for one in owners(self._toggles.catalog, state.flag)]
-        frozen = [one for one in services if await self._freezer.holds(began, one)]
+        services = [one.name for one in owners(self._flag_changes.catalog, state.flag)]
+        frozen = [one for one in services if await self._hold_registry.holds(began, one)]
         async with self._database.transaction() as connection:
             if await self._is_mine(connection, state, began):
                 return
@@ -84,7 +84,6 @@ class DriftDetector:
             if known is not None and _differs(known, state):
                 drifted = FlagDrifted(Difference(known, state), who, bool(frozen))
                 await self._teller.tell(connection, drifted, state.flag, state.environment, began)
-        self._teller.on_told()
 
     async def _known(
         self, connection: AsyncConnection, state: FlagState, began: datetime
@@ -107,7 +106,7 @@ class DriftDetector:
         return (await connection.execute(newer)).first() is not None
 
     async def _who(self, state: FlagState) -> str:
-        backend = self._toggles.backend
+        backend = self._flag_changes.backend
         if not backend.capabilities.history:
             return ""
         try:

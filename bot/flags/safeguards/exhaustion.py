@@ -27,17 +27,17 @@ class ExhaustionSafeguard:
 
     def __init__(
         self,
-        toggles: ChangeExecutor,
+        flag_changes: ChangeExecutor,
         bring_back: Reverter,
-        freezer: HoldRegistry,
+        hold_registry: HoldRegistry,
         *,
         database: Database,
         clock: Clock,
         latest: Latest,
     ) -> None:
-        self._toggles = toggles
+        self._flag_changes = flag_changes
         self._bring_back = bring_back
-        self._freezer = freezer
+        self._hold_registry = hold_registry
         self._database = database
         self._clock = clock
         self._latest = latest
@@ -48,15 +48,15 @@ class ExhaustionSafeguard:
             return
         async with self._database.reading() as connection:
             lowered = await promises.open_promises(connection, RevertKind.LOWERED)
-        frozen = {hold.service for hold in await self._freezer.holds(self._clock.now())}
+        frozen = {hold.service for hold in await self._hold_registry.holds(self._clock.now())}
         # Of the many services that are open and have nothing lowered, nothing more is asked.
         for name in frozen.union(promise.service or "" for promise in lowered).intersection(evaluated):
-            service, budgets = self._toggles.catalog.services.get(name), self._latest(name)
+            service, budgets = self._flag_changes.catalog.services.get(name), self._latest(name)
             if service is not None and budgets is not None:
                 await self._look_after(service, budgets)
 
     async def _look_after(self, service: Service, budgets: Collection[Budget]) -> None:
-        holds = await self._freezer.holds(self._clock.now(), service.name)
+        holds = await self._hold_registry.holds(self._clock.now(), service.name)
         own = next((hold for hold in holds if hold.kind is HoldKind.BUDGET), None)
         if own is not None:
             for flag, budget in _risky(service, budgets):
@@ -65,7 +65,7 @@ class ExhaustionSafeguard:
             await self._restore(service)
 
     async def _lower(self, service: Service, flag: str, budget: Budget, hold: int) -> None:
-        environment = find_environment(self._toggles.catalog, None).name
+        environment = find_environment(self._flag_changes.catalog, None).name
         order = ChangeRequest(
             flag,
             environment,
@@ -77,8 +77,8 @@ class ExhaustionSafeguard:
             service=service.name,
         )
         try:
-            if not (await self._toggles.backend.read(flag, environment)).is_off:
-                await self._toggles.order(order)
+            if not (await self._flag_changes.backend.read(flag, environment)).is_off:
+                await self._flag_changes.order(order)
         except FlagChangeError as error:
             log.debug("flag_not_lowered_again", flag=flag, error=str(error))
         except FlagError as error:

@@ -27,9 +27,9 @@ class GuardRunner:
     """Watches increases: after each evaluation the burn rate of the flag's services is judged."""
 
     def __init__(
-        self, toggles: ChangeExecutor, bring_back: Reverter, database: Database, latest: Latest
+        self, flag_changes: ChangeExecutor, bring_back: Reverter, database: Database, latest: Latest
     ) -> None:
-        self._toggles = toggles
+        self._flag_changes = flag_changes
         self._bring_back = bring_back
         self._database = database
         self._latest = latest
@@ -41,7 +41,7 @@ class GuardRunner:
         async with self._database.reading() as connection:
             watches = await promises.open_promises(connection, RevertKind.WATCH)
         for promise in watches:
-            services = owners(self._toggles.catalog, promise.state.flag)
+            services = owners(self._flag_changes.catalog, promise.state.flag)
             if not any(one.name in evaluated for one in services) or promise.waits(now):
                 continue
             try:
@@ -53,7 +53,7 @@ class GuardRunner:
         burns = readings(list(services), self._latest)
         if burns is None:
             return
-        state = await self._toggles.backend.read(promise.state.flag, promise.state.environment)
+        state = await self._flag_changes.backend.read(promise.state.flag, promise.state.environment)
         match judge_watch(promise.watch, state, burns, now):
             case RollBack(evidence, _):
                 await self._bring_back(promise, ChangeCause.GUARD, evidence.words)

@@ -25,9 +25,9 @@ class Reverter:
     """Brings states back, each at most once, and only while nobody has touched the flag."""
 
     def __init__(
-        self, toggles: ChangeExecutor, database: Database, teller: EventPublisher, clock: Clock
+        self, flag_changes: ChangeExecutor, database: Database, teller: EventPublisher, clock: Clock
     ) -> None:
-        self._toggles = toggles
+        self._flag_changes = flag_changes
         self._database = database
         self._teller = teller
         self._clock = clock
@@ -48,7 +48,7 @@ class Reverter:
             service=promise.service,
         )
         try:
-            await self._toggles.order(order)
+            await self._flag_changes.order(order)
         except FlagConflictError:
             await self.leave(promise, cause, why, _TOUCHED)
         except FrozenError as barred:
@@ -75,7 +75,6 @@ class Reverter:
             if await promises.end(connection, promise, "left", now):
                 left = RevertFailed(cause, promise.state, evidence, why, tries_again=False)
                 await self._teller.tell(connection, left, promise.state.flag, promise.state.environment, now)
-        self._teller.on_told()
 
     async def end(self, promise: PendingRevert, outcome: str) -> None:
         """End a promise of which there is nothing to tell."""
@@ -88,4 +87,3 @@ class Reverter:
             if await promises.put_off(connection, promise, why, now + _RETRY):
                 left = RevertFailed(cause, promise.state, evidence, why, tries_again=True)
                 await self._teller.tell(connection, left, promise.state.flag, promise.state.environment, now)
-        self._teller.on_told()

@@ -36,4 +36,3 @@ class RevertTimers:
             if await promises.warned(connection, promise):
                 soon, state = RevertDueSoon(promise.state, until), promise.state
                 await self._teller.tell(connection, soon, state.flag, state.environment, now)
-        self._teller.on_told()

@@ -1,6 +1,6 @@
 """Actions as rows, and the book that people write them in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -37,11 +37,10 @@ class NewAction:
 
 
 class Actions:
-    """Adds, changes and lists actions. `on_changed` is called after each commit."""
+    """Adds, changes and lists actions."""
 
-    def __init__(self, database: Database, on_changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self.on_changed = on_changed
 
     async def add(self, wanted: NewAction, *, by: str, now: datetime) -> Action:
         """Add an action, or answer the one that this request has added."""
@@ -66,7 +65,6 @@ class Actions:
             action = await _read_one(connection, id_)
             await _audit(connection, "action.added", action, by, now)
             await _touch(connection, action.incident_id, now)
-        self.on_changed()
         return action
 
     async def change(
@@ -111,7 +109,6 @@ class Actions:
             if after != before:
                 await _audit(connection, action, after, by, now)
                 await _touch(connection, after.incident_id, now)
-        self.on_changed()
         return after
 
 

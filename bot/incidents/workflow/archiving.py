@@ -6,16 +6,15 @@ Slack refuses words to an archived channel, so nothing is archived while a messa
 is shown in it afterwards. What Slack refuses is told in the channel, once, and holds up nothing else.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.catalog.current import CurrentCatalog
+from bot.clock import Clock
 from bot.freezes.hold import GOVERNOR
 from bot.incidents.audit_entries import entry
-from bot.incidents.incident import Incident
+from bot.incidents.lifecycle import IncidentLifecycle
 from bot.incidents.ports import (
     ChannelRefusedError,
     DocumentStore,
@@ -30,6 +29,7 @@ from bot.incidents.records import incidents as records
 from bot.incidents.records import steps
 from bot.incidents.records.steps import Step, StepName, StepState
 from bot.incidents.workflow.card_updates import CardUpdater
+from bot.incidents.workflow.channel_creation import team_of
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.outbox import enqueue, first_undone
@@ -48,10 +48,7 @@ class StepBlockedError(Exception):
 
 
 class Archiver:
-    """Carries out the steps `keep`, `draw` and `archive`. `on_told` follows a message.
-
-    `reopen` is called within the transaction that finds an incident to have come back meanwhile.
-    """
+    """Carries out the steps `keep`, `draw` and `archive`."""
 
     def __init__(
         self,
@@ -62,10 +59,9 @@ class Archiver:
         voice: IncidentMessageWriter,
         display: CardUpdater,
         names: Names,
-        team_of: Callable[[Incident], str | None],
-        reopen: Callable[[AsyncConnection, Incident], Awaitable[None]],
-        now: Callable[[], datetime],
-        on_told: Callable[[], None],
+        lifecycle: IncidentLifecycle,
+        current: CurrentCatalog,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._rooms = rooms
@@ -73,10 +69,9 @@ class Archiver:
         self._voice = voice
         self._display = display
         self._names = names
-        self._team_of = team_of
-        self._reopen = reopen
-        self._now = now
-        self._on_told = on_told
+        self._lifecycle = lifecycle
+        self._current = current
+        self._clock = clock
 
     async def keep(self, step: Step, view: IncidentSnapshot) -> None:
         """Put the document into the room as a file, once; raises `RoomFault`."""
@@ -109,7 +104,7 @@ class Archiver:
         if not await self._display.show(view, step.room) and step.attempts < _TRIES:
             raise TransientError("card_is_behind")
         await self._rooms.archive(channel_id)
-        now = self._now()
+        now = self._clock.now()
         async with self._database.transaction() as connection:
             incident = await records.read(connection, step.incident_id, lock=True)
             await steps.settle(connection, step, StepState.DONE)
@@ -117,17 +112,16 @@ class Archiver:
             await steps.change_room(connection, view.rooms[step.room], archived_at=now)
             await audit.record(connection, entry("archived", incident, GOVERNOR, after=archived), now)
             if incident.finished_at is None:
-                await self._reopen(connection, incident)
+                await self._lifecycle.reopen_within(connection, incident)
 
-    async def tell_refusal(self, step: Step, view: IncidentSnapshot, error: str) -> None:
+    async def announce_refusal(self, step: Step, view: IncidentSnapshot, error: str) -> None:
         """Give archiving up, and say so in the room that stays open."""
         message = self._voice.not_archived(view, step.room, error)
         async with self._database.transaction() as connection:
             given_up = await steps.settle(connection, step, StepState.FAILED, error)
             if given_up and message is not None:
-                await enqueue(connection, [message], self._now())
+                await enqueue(connection, [message], self._clock.now())
         log.info("room_not_archived", incident=step.incident_id, room=step.room.value, error=error)
-        self._on_told()
 
     async def _is_done(self, step: Step, channel_id: str) -> bool:
         """Return whether nothing is on its way to the room any more."""
@@ -139,7 +133,7 @@ class Archiver:
 
     async def _document(self, view: IncidentSnapshot) -> Postmortem:
         document = view.postmortem
-        team = self._team_of(view.incident)
+        team = team_of(self._current.workspace, view.incident)
         return replace(document, names=await self._names(team, document.people))
 
 

@@ -7,7 +7,6 @@ import asyncio
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -27,6 +26,7 @@ from bot.incidents.records import steps
 from bot.incidents.records.steps import ChannelKind, IncidentChannel
 from bot.incidents.snapshot_reader import SnapshotReader
 from bot.store.database import Database
+from bot.store.leases import Lease
 from bot.store.outbox import DeliveryState, MessageLocation, OutboxMessage, delivery_of, enqueue_tracked
 from bot.store.tables.incidents import incidents
 
@@ -49,44 +49,44 @@ class _PostedMessage:
 
 
 class CardUpdater:
-    """Rewrites messages that no longer show what is, every `every_s` (real seconds) or once stirred."""
+    """Rewrites messages that no longer show what is, every `every_s` (real seconds) or on request."""
 
     def __init__(
         self,
         database: Database,
         rooms: IncidentChannelPort,
         voice: IncidentMessageWriter,
-        views: SnapshotReader,
+        snapshots: SnapshotReader,
         *,
-        is_mine: Callable[[], Awaitable[bool]],
+        lease: Lease,
         every_s: float,
     ) -> None:
         self._database = database
         self._rooms = rooms
         self._voice = voice
-        self._views = views
-        self._is_mine = is_mine
+        self._snapshots = snapshots
+        self._lease = lease
         self._every_s = every_s
-        self._stirred = asyncio.Event()
+        self._requested = asyncio.Event()
         self._posted_again: Counter[tuple[int, ChannelKind, str]] = Counter()
 
-    def stir(self) -> None:
+    def request_refresh(self) -> None:
         """Look soon: something changed."""
-        self._stirred.set()
+        self._requested.set()
 
     async def run(self) -> None:
         """Keep everything up to date until cancelled."""
         while True:
-            self._stirred.clear()
+            self._requested.clear()
             try:
-                is_done = await self.refresh() if await self._is_mine() else True
+                is_done = await self.refresh() if await self._lease.acquire() else True
             except Exception:
                 # A loop's tick is a boundary: what failed now is tried again at the next.
                 log.exception("cards_not_refreshed")
                 is_done = False
             try:
                 async with asyncio.timeout(self._every_s if is_done else min(_AGAIN_S, self._every_s)):
-                    await self._stirred.wait()
+                    await self._requested.wait()
             except TimeoutError:
                 continue
 
@@ -98,14 +98,14 @@ class CardUpdater:
         """Rewrite what no longer shows what is; return whether all of it does now."""
         done = True
         for id_ in await self._candidates():
-            view = await self._views.of(id_)
+            view = await self._snapshots.of(id_)
             done &= all([await self._refresh(view, room) for room in view.rooms.values()])
         return done
 
     async def _candidates(self) -> list[int]:
         """Return the incidents that are open, or were touched so late that their cards may be behind."""
         is_open = incidents.c.status != Status.RESOLVED
-        late = incidents.c.updated_at >= self._views.now() - _STILL_SHOWN
+        late = incidents.c.updated_at >= self._snapshots.now() - _STILL_SHOWN
         async with self._database.reading() as connection:
             return list(await connection.scalars(select(incidents.c.id).where(or_(is_open, late))))
 
@@ -138,7 +138,7 @@ class CardUpdater:
             return
         log.info("card_posted_again", incident=room.incident_id, what=posted.name)
         async with self._database.transaction() as connection:
-            key = await enqueue_tracked(connection, posted.wanted, self._views.now())
+            key = await enqueue_tracked(connection, posted.wanted, self._snapshots.now())
             changes: dict[str, Any] = {f"{posted.name}_key": key, f"{posted.name}_shown": digest}
             await steps.change_room(connection, room, **changes)
 

@@ -10,13 +10,14 @@ another's, can only be the answer to our own question.
 """
 
 import itertools
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.catalog.catalog import Workspace
+from bot.catalog.current import CurrentCatalog
+from bot.clock import Clock
 from bot.incidents.incident import Incident
 from bot.incidents.ports import (
     ChannelInfo,
@@ -39,28 +40,27 @@ _LOOKS = 5
 """So many times a channel whose making was cut off may be hidden from us before its name is given up."""
 
 
-class ChannelCreator:
-    """Carries out the step `channel`. `now` stamps what is written, `on_told` follows a message.
+def team_of(workspace: Workspace, incident: Incident) -> str | None:
+    """Return the Slack workspace of an incident's first service; None for the main one."""
+    return workspace.of(next(iter(incident.services), None)).elsewhere
 
-    `team_of` answers the Slack workspace of an incident, None for the main one.
-    """
+
+class ChannelCreator:
+    """Carries out the step `channel`: makes the channel and has its first messages posted."""
 
     def __init__(
         self,
         database: Database,
         rooms: IncidentChannelPort,
         voice: IncidentMessageWriter,
-        *,
-        now: Callable[[], datetime],
-        on_told: Callable[[], None],
-        team_of: Callable[[Incident], str | None] = lambda _incident: None,
+        current: CurrentCatalog,
+        clock: Clock,
     ) -> None:
-        self._team_of = team_of
+        self._current = current
         self._database = database
         self._rooms = rooms
         self._voice = voice
-        self._now = now
-        self._on_told = on_told
+        self._clock = clock
 
     async def make(self, step: Step, view: IncidentSnapshot) -> None:
         """Make the room's channel and have its first messages posted; raises `RoomFault`."""
@@ -71,7 +71,7 @@ class ChannelCreator:
             room = await self._reserve(room, view)
         await self._keep(step, room, view, channel_id)
 
-    async def tell_without(self, step: Step, view: IncidentSnapshot, problem: str) -> None:
+    async def announce_without(self, step: Step, view: IncidentSnapshot, problem: str) -> None:
         """Tell elsewhere, once, that the incident is there although its channel could not be made."""
         async with self._database.transaction() as connection:
             room = await steps.read_room(connection, step.incident_id, step.room)
@@ -139,20 +139,19 @@ class ChannelCreator:
             assert kept is not None  # noqa: S101 - written a line before
             shown = replace(view, rooms={**view.rooms, room.kind: kept})
             card = self._voice.card(shown, room.kind)
-            key = await enqueue_tracked(connection, card, self._now())
+            key = await enqueue_tracked(connection, card, self._clock.now())
             await steps.change_room(connection, kept, card_key=key, card_shown=digest_of(card))
             await self._tell(connection, kept, shown)
-        self._on_told()
 
     async def _tell(self, connection: AsyncConnection, room: IncidentChannel, view: IncidentSnapshot) -> None:
         shown = replace(view, rooms={**view.rooms, room.kind: room})
         notice = self._voice.notice(shown, room.kind) if room.notice_key is None else None
         if notice is not None:
-            key = await enqueue_tracked(connection, notice, self._now())
+            key = await enqueue_tracked(connection, notice, self._clock.now())
             await steps.change_room(connection, room, notice_key=key, notice_shown=digest_of(notice))
 
     def _address(self, name: str, view: IncidentSnapshot) -> str:
-        return qualified(self._team_of(view.incident), name)
+        return qualified(team_of(self._current.workspace, view.incident), name)
 
     async def _ours(self, name: str, view: IncidentSnapshot) -> str | None:
         found = await self._rooms.find(self._address(name, view))

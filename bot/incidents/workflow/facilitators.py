@@ -1,61 +1,91 @@
-"""Names who leads a postmortem: one from each side, in turn."""
+"""Carries out the step `facilitators`: names who leads a postmortem, one from each side, in turn."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Service
+from bot.catalog.current import CurrentCatalog
+from bot.clock import Clock
 from bot.freezes.hold import GOVERNOR
-from bot.incidents.audit_entries import difference, entry, facts, told, touched
 from bot.incidents.incident import Incident, Role, next_in_turn
+from bot.incidents.lifecycle import IncidentLifecycle
 from bot.incidents.ports import IncidentChannelPort
 from bot.incidents.records import incidents as records
-from bot.store import audit
 from bot.store.database import Database
 from bot.store.tables.incidents import facilitator_turns
 
 
-async def name(
-    database: Database,
-    rooms: IncidentChannelPort,
-    incident: Incident,
-    services: Sequence[Service],
-    now: datetime,
-) -> None:
-    """Return the facilitators' roles of an incident that has none yet. Raises `RoomFault`.
+class Facilitators:
+    """Gives the facilitators' roles of an incident to people, each team's members taking turns."""
 
-    The sides are those of its first service that has such a team. A side that nobody is on stays open.
-    """
-    sides = {
-        Role.FACILITATOR_DEVELOPMENT: [one.teams.development for one in services],
-        Role.FACILITATOR_RELIABILITY: [one.teams.reliability for one in services],
-    }
-    teams = {role: next((team for team in found if team), None) for role, found in sides.items()}
-    members = {team: await rooms.members(team) for team in teams.values() if team is not None}
-    async with database.transaction() as connection:
-        before = await records.read(connection, incident.id, lock=True)
-        roles = dict(before.roles)
+    def __init__(
+        self,
+        database: Database,
+        channels: IncidentChannelPort,
+        lifecycle: IncidentLifecycle,
+        current: CurrentCatalog,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._channels = channels
+        self._lifecycle = lifecycle
+        self._current = current
+        self._clock = clock
+
+    async def name(self, incident: Incident) -> None:
+        """Give the roles that nobody has yet; raises `ChannelError`.
+
+        The sides are those of its first service that has such a team. A side that nobody is on stays open.
+        """
+        known = self._current.catalog.services
+        teams = _sides([known[name] for name in incident.services if name in known])
+        members = {team: await self._channels.members(team) for team in teams.values() if team is not None}
+        async with self._database.transaction() as connection:
+            before = await records.read(connection, incident.id, lock=True)
+            roles = await self._assign(connection, before, teams, members)
+            if roles != dict(before.roles):
+                await self._lifecycle.change_within(
+                    connection,
+                    incident.id,
+                    "role_given",
+                    lambda known: replace(known, roles=roles),
+                    by=GOVERNOR,
+                    now=self._clock.now(),
+                )
+
+    async def _assign(
+        self,
+        connection: AsyncConnection,
+        incident: Incident,
+        teams: Mapping[Role, str | None],
+        members: Mapping[str, Sequence[str]],
+    ) -> dict[Role, str]:
+        """Return the incident's roles with those that are free given to whoever's turn it is."""
+        roles = dict(incident.roles)
         for role, team in teams.items():
             if team is None or role in roles:
                 continue
             query = select(facilitator_turns.c.person).where(facilitator_turns.c.team == team)
             last = (await connection.execute(query.with_for_update())).scalar_one_or_none()
             taken = set(roles.values()) & {roles.get(Role.FACILITATOR_DEVELOPMENT)}
-            person = next_in_turn([one for one in members[team] if one not in taken], last)
+            person = next_in_turn([member for member in members[team] if member not in taken], last)
             if person is None:
                 continue
             roles[role] = person
-            turn = database.insert(facilitator_turns).values(team=team, person=person)
+            turn = self._database.insert(facilitator_turns).values(team=team, person=person)
             await connection.execute(
                 turn.on_conflict_do_update(index_elements=["team"], set_={"person": person})
             )
-        if roles == dict(before.roles):
-            return
-        after = touched(replace(before, roles=roles), GOVERNOR, now)
-        await records.write(connection, before, after, now)
-        for line in told(before, after, GOVERNOR, now):
-            await records.note(connection, incident.id, line)
-        was, became = difference(facts(before), facts(after))
-        await audit.record(connection, entry("role_given", after, GOVERNOR, was, became), now)
+        return roles
+
+
+def _sides(services: Sequence[Service]) -> dict[Role, str | None]:
+    """Return the team of each side, None where no service has one."""
+    teams = {
+        Role.FACILITATOR_DEVELOPMENT: [service.teams.development for service in services],
+        Role.FACILITATOR_RELIABILITY: [service.teams.reliability for service in services],
+    }
+    return {role: next((team for team in named if team), None) for role, named in teams.items()}

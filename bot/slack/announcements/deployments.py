@@ -3,9 +3,9 @@
 The words that tell a freeze (see `announcements.py`) do not stand here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from bot.catalog.catalog import Workspace
+from bot.catalog.current import CurrentCatalog
 from bot.deployments.recorder import FreezeBypass
 from bot.slack.announcements.budget_phrases import holders, told
 from bot.slack.announcements.freezes import AnnouncementText, distinct, message
@@ -17,15 +17,15 @@ _LONGEST = 300
 
 
 class DeploymentAnnouncer:
-    """Writes the messages of a bypass; `workspace` answers the policy in force."""
+    """Writes the messages of a bypass; `current` holds the policies in force."""
 
-    def __init__(self, workspace: Callable[[], Workspace]) -> None:
-        self._workspace = workspace
+    def __init__(self, current: CurrentCatalog) -> None:
+        self._current = current
 
     def __call__(self, bypass: FreezeBypass) -> Sequence[OutboxMessage]:
         """Return one message for the service's channel and one for the announcements."""
         service = bypass.service
-        channels = distinct([service.channel, self._workspace().of(service.name).announcements])
+        channels = distinct([service.channel, self._current.workspace.of(service.name).announcements])
         return [message(channel, tell(bypass), service.name) for channel in channels]
 
 

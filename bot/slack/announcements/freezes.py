@@ -4,12 +4,13 @@ The words "frozen" and "freeze" stand only in messages that tell a freeze, so th
 count them (a line each, where many are folded into one message); a service that opens is "open again".
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
 from bot.budgets.budget import Budget
-from bot.catalog.catalog import Service, Workspace
+from bot.catalog.catalog import Service
+from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import (
     AlertSeverity,
     ErrorBudgetPolicy,
@@ -85,17 +86,17 @@ class AnnouncementText:
 
 
 class FreezeAnnouncer:
-    """Writes the messages of an occasion; `workspace` answers the policy in force."""
+    """Writes the messages of an occasion; `current` holds the policies in force."""
 
-    def __init__(self, workspace: Callable[[], Workspace]) -> None:
-        self._workspace = workspace
+    def __init__(self, current: CurrentCatalog) -> None:
+        self._current = current
 
     def __call__(self, occasion: TransitionContext) -> Sequence[OutboxMessage]:
         """Return one message for each channel that is to be told."""
         telling, service = tell(occasion), occasion.service
         channels = [service.channel]
         if telling.everywhere:
-            channels.append(self._workspace().of(service.name).announcements)
+            channels.append(self._current.workspace.of(service.name).announcements)
         own, *others = [message(channel, telling, service.name) for channel in distinct(channels)]
         if not isinstance(occasion.transition, _BY_ITSELF):
             return [own, *others]
@@ -110,7 +111,7 @@ class FreezeAnnouncer:
             _shown(faults),
             markup("Next: correct them; {} lists them all.", code("governor check")),
         )
-        return message(self._workspace().announcements, telling)
+        return message(self._current.workspace.announcements, telling)
 
     def refused_values(self, faults: Sequence[str]) -> OutboxMessage:
         """Tell that a source has label values that make no service."""
@@ -122,14 +123,14 @@ class FreezeAnnouncer:
                 "Next: rename the value at its source, or put it under {} in the document.", code("except")
             ),
         )
-        return message(self._workspace().announcements, telling)
+        return message(self._current.workspace.announcements, telling)
 
     def policy_restored(self) -> OutboxMessage:
         """Tell that the policies can be read again."""
         telling = AnnouncementText(
             "policy_restored", Markup("The policies can be read again and are in force.")
         )
-        return message(self._workspace().announcements, telling)
+        return message(self._current.workspace.announcements, telling)
 
     def delivery_failed(self, channel: str, error: str) -> OutboxMessage:
         """Tell that messages for a channel cannot be delivered."""
@@ -138,7 +139,7 @@ class FreezeAnnouncer:
             markup(":warning: Nothing reaches {} — Slack says {}.", _channel(channel), code(error)),
             following=Markup("Next: invite Governor there, or correct the channel in the policy."),
         )
-        main = self._workspace()
+        main = self._current.workspace
         return message((main.in_team(team_of(channel)) or main).announcements, telling)
 
 

@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from bot.clock import Clock
 from bot.formatting import duration
-from bot.freezes.status import StatusReader
 from bot.slack.arguments import UsageError, length_of, name, split
 from bot.slack.blockkit.blocks import Markup, bold, context, cut, join, markup, mention, section, when
+from bot.slack.capabilities import Capabilities
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
 from bot.store import audit
-from bot.store.database import Database
 
 PAGE = 10
 MOST_ROWS = 500
@@ -76,10 +74,10 @@ class AuditFilter:
 class AuditCommand:
     """Answers `/audit`."""
 
-    def __init__(self, overview: StatusReader, database: Database, clock: Clock) -> None:
-        self._overview = overview
-        self._database = database
-        self._clock = clock
+    def __init__(self, capabilities: Capabilities) -> None:
+        self._status_reader = capabilities.status_reader
+        self._database = capabilities.database
+        self._clock = capabilities.clock
 
     async def answer(self, ask: Interaction) -> Reply:
         """List what was done; raises `UsageError`, `UnknownService`."""
@@ -100,7 +98,7 @@ class AuditCommand:
             case [first, flag, *rest] if first.casefold() == "flag" and flag.casefold() != "since":
                 return AuditFilter(flag=name(flag)), rest
             case [first, *rest]:
-                return AuditFilter(service=self._overview.find(name(first)).name), rest
+                return AuditFilter(service=self._status_reader.find(name(first)).name), rest
             case _:
                 return AuditFilter(), []
 
@@ -110,7 +108,7 @@ class AuditCommand:
         async with self._database.reading() as connection:
             after = 0
             while rows := await of(connection, since=since, after_id=after):
-                last.extend(row for row in rows if self._overview.catalog.shows(row.entry.service))
+                last.extend(row for row in rows if self._status_reader.catalog.shows(row.entry.service))
                 after = rows[-1].id
                 if len(rows) < audit.PAGE:
                     break

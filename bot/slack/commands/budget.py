@@ -37,8 +37,8 @@ Recoveries = Mapping[str, datetime | None]
 class BudgetCommand:
     """Answers `/budget`."""
 
-    def __init__(self, overview: StatusReader) -> None:
-        self._overview = overview
+    def __init__(self, status_reader: StatusReader) -> None:
+        self._status_reader = status_reader
         # The statuses that were listed last, and their list by page: many ask the same within a second.
         self._listed: tuple[Sequence[ServiceStatus], dict[int, Reply]] = ((), {})
 
@@ -46,13 +46,15 @@ class BudgetCommand:
         """Return for all services, or for the one that was named; raises `UsageError`, `UnknownService`."""
         words = split(ask.text)
         if not words:
-            return self._all(await self._overview.services(), ask.question)
+            return self._all(await self._status_reader.services(), ask.question)
         if len(words) > 1:
             raise UsageError(markup("One service at a time: {}.", code(f"/budget {name(words[0])}")))
-        status = await self._overview.service(name(words[0]))
+        status = await self._status_reader.service(name(words[0]))
         shown = [budget.slo for budget in worst_first(status.budgets)[:MOST_SLOS]]
-        history = {slo.name: await self._overview.burn_down(slo) for slo in shown}
-        recoveries = {budget.slo.name: await self._overview.recovers_at(budget) for budget in status.budgets}
+        history = {slo.name: await self._status_reader.burn_down(slo) for slo in shown}
+        recoveries = {
+            budget.slo.name: await self._status_reader.recovers_at(budget) for budget in status.budgets
+        }
         return one_service(status, history, ask.question, recoveries)
 
     def _all(self, statuses: Sequence[ServiceStatus], question: Query) -> Reply:

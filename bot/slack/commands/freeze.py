@@ -6,10 +6,8 @@ from datetime import UTC
 
 from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnmetRequirement
-from bot.clock import Clock
 from bot.freezes.hold import Hold, HoldKind
-from bot.freezes.hold_registry import AlreadyRequestedError, HoldRegistry, NothingToLiftError
-from bot.freezes.status import StatusReader
+from bot.freezes.hold_registry import AlreadyRequestedError, NothingToLiftError
 from bot.slack.announcements.budget_phrases import lacking, told
 from bot.slack.arguments import EndTime, UsageError, end, name, reason, split, unquoted
 from bot.slack.blockkit.blocks import (
@@ -24,6 +22,7 @@ from bot.slack.blockkit.blocks import (
     section,
     when,
 )
+from bot.slack.capabilities import Capabilities
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
 from bot.slack.permissions import Allowed, People, refusal
 from bot.store.addresses import local
@@ -35,20 +34,22 @@ MOST_CHANGE = 200
 class FreezeCommand:
     """Answers `/freeze`, and carries it out."""
 
-    def __init__(self, overview: StatusReader, freezer: HoldRegistry, people: People, clock: Clock) -> None:
-        self._overview = overview
-        self._freezer = freezer
+    def __init__(self, capabilities: Capabilities, people: People) -> None:
+        self._status_reader = capabilities.status_reader
+        self._hold_registry = capabilities.hold_registry
+        self._clock = capabilities.clock
         self._people = people
-        self._clock = clock
 
     async def answer(self, ask: Interaction) -> Reply:
         """List the holds, or change them; raises `UsageError`, `UnknownService`."""
         words = split(ask.text)
         match [word.casefold() for word in words[:1]]:
             case []:
-                everywhere = await self._freezer.holds(self._clock.now())
-                holds = [hold for hold in everywhere if self._overview.catalog.shows(hold.service)]
-                missing = await self._freezer.missing(self._overview.catalog.services.values(), holds)
+                everywhere = await self._hold_registry.holds(self._clock.now())
+                holds = [hold for hold in everywhere if self._status_reader.catalog.shows(hold.service)]
+                missing = await self._hold_registry.missing(
+                    self._status_reader.catalog.services.values(), holds
+                )
                 return all_holds(holds, ask.question, missing)
             case ["lift"]:
                 return await self._lift(ask, words[1:])
@@ -58,7 +59,7 @@ class FreezeCommand:
                 return await self._place(ask, words)
 
     async def _place(self, ask: Interaction, words: Sequence[str]) -> Reply:
-        service = self._overview.find(name(words[0]))
+        service = self._status_reader.find(name(words[0]))
         until, rest = await self._end(ask, words[1:])
         why = reason(rest)
         if not why:
@@ -66,10 +67,10 @@ class FreezeCommand:
                 markup("Say why, so that everyone knows: {}.", code(f"/freeze {service.name} for 4h REASON"))
             )
         request = await self._permit(
-            ask, self._overview.catalog.workspace.permissions.freeze, "freeze a service"
+            ask, self._status_reader.catalog.workspace.permissions.freeze, "freeze a service"
         )
         try:
-            hold = await self._freezer.place(
+            hold = await self._hold_registry.place(
                 service,
                 by=ask.user,
                 reason=why,
@@ -84,26 +85,26 @@ class FreezeCommand:
     async def _lift(self, ask: Interaction, words: Sequence[str]) -> Reply:
         if not words:
             raise UsageError(markup("Name the service: {}.", code("/freeze lift SERVICE")))
-        service = self._overview.find(name(words[0]))
+        service = self._status_reader.find(name(words[0]))
         why = reason(words[1:]) or "no reason given"
         request = await self._permit(
-            ask, self._overview.catalog.workspace.permissions.freeze, "lift a freeze"
+            ask, self._status_reader.catalog.workspace.permissions.freeze, "lift a freeze"
         )
         now = self._clock.now()
         try:
-            await self._freezer.lift(service, by=ask.user, reason=why, now=now, request=request)
+            await self._hold_registry.lift(service, by=ask.user, reason=why, now=now, request=request)
         except AlreadyRequestedError:
             return say(markup("{} was lifted by this request already.", bold(service.name)))
         except NothingToLiftError as nothing:
             return say(_nothing_to_lift(service, nothing.holds))
-        others = await self._freezer.holds(now, service.name)
+        others = await self._hold_registry.holds(now, service.name)
         return self._seen(ask, service, _lifted(service, ask.user, why, others))
 
     async def _exempt(self, ask: Interaction, words: Sequence[str]) -> Reply:
         form = code("/freeze exempt SERVICE CHANGE REASON")
         if len(words) < 2:
             raise UsageError(markup("Name the service and the change: {}.", form))
-        service = self._overview.find(name(words[0]))
+        service = self._status_reader.find(name(words[0]))
         change = unquoted(words[1])
         if not 0 < len(change) <= MOST_CHANGE:
             raise UsageError(markup("Name the change shortly, such as PR-12: {}.", form))
@@ -112,10 +113,10 @@ class FreezeCommand:
         if not why:
             raise UsageError(markup("Say why, so that everyone knows: {}.", form))
         request = await self._permit(
-            ask, self._overview.catalog.workspace.permissions.exempt, "exempt a change"
+            ask, self._status_reader.catalog.workspace.permissions.exempt, "exempt a change"
         )
         try:
-            await self._freezer.exempt(
+            await self._hold_registry.exempt(
                 service,
                 change=change,
                 by=ask.user,
@@ -145,7 +146,7 @@ class FreezeCommand:
 
     def _seen(self, ask: Interaction, service: Service, done: Markup, note: Markup = NOTHING) -> Reply:
         """Let the channel see it once: quietly where the announcement comes anyway."""
-        rooms = (self._overview.catalog.workspace.announcements, service.channel)
+        rooms = (self._status_reader.catalog.workspace.announcements, service.channel)
         told_in = {local(channel) for channel in rooms}
         here = {ask.channel, f"#{ask.channel_name}"}
         if here & {channel.casefold() if channel.startswith("#") else channel for channel in told_in}:

@@ -15,8 +15,8 @@ _WORDS = ("help", "whoami")
 class GovernorCommand:
     """Answers `/governor`."""
 
-    def __init__(self, overview: StatusReader, people: People) -> None:
-        self._overview = overview
+    def __init__(self, status_reader: StatusReader, people: People) -> None:
+        self._status_reader = status_reader
         self._people = people
 
     async def answer(self, ask: Interaction) -> Reply:
@@ -34,7 +34,7 @@ class GovernorCommand:
                 return help_on_all()
 
     async def _who_am_i(self, user: str) -> Reply:
-        permissions = self._overview.catalog.workspace.permissions
+        permissions = self._status_reader.catalog.workspace.permissions
         lines = [
             _line("ask anything", Allowed("everyone"), ()),
             _line("freeze and lift", await self._people.right(user, permissions.freeze), permissions.freeze),
@@ -42,7 +42,7 @@ class GovernorCommand:
         ]
         entries = permissions.incidents
         lines.append(_line("open and change incidents", await self._people.right(user, entries), entries))
-        for environment in self._overview.catalog.workspace.flags.environments:
+        for environment in self._status_reader.catalog.workspace.flags.environments:
             entries = permissions.flags.get(environment.name, ())
             deed = f"change flags in {environment.name}"
             lines.append(_line(deed, await self._people.right(user, entries), entries))

@@ -21,19 +21,19 @@ _MOST_LINES = 8
 class ShipCommand:
     """Answers `/ship`."""
 
-    def __init__(self, overview: StatusReader) -> None:
-        self._overview = overview
+    def __init__(self, status_reader: StatusReader) -> None:
+        self._status_reader = status_reader
 
     async def answer(self, ask: Interaction) -> Reply:
         """Return for all services or give one verdict; raises `UsageError`, `UnknownService`."""
         words = [unquoted(word) for word in split(ask.text)]
         if not words:
-            return all_services(await self._overview.services(), ask.question)
+            return all_services(await self._status_reader.services(), ask.question)
         if len(words) > 3:
             raise UsageError(markup("Write {}.", code("/ship SERVICE CHANGE KIND")))
-        service = self._overview.find(name(words[0]))
+        service = self._status_reader.find(name(words[0]))
         change = _change(words[1:], exempt_kinds(service))
-        verdict = await self._overview.verdict(service.name, change)
+        verdict = await self._status_reader.verdict(service.name, change)
         return one_verdict(verdict, service, ask.question)
 
 

@@ -116,7 +116,7 @@ class DeliveryContext:
     """What all lanes of a Slack workspace share. `rest` waits some seconds or raises `ShuttingDownError`.
 
     `bulk` is held while a message that came by the hundred is sent, so that others need not queue behind
-    them. `on_told` follows a notice.
+    them.
     `lease_left_s` answers for how long a channel is certainly this replica's.
     """
 
@@ -131,7 +131,6 @@ class DeliveryContext:
     tally: DeliveryMetrics
     notice: Notice
     rest: Callable[[float], Awaitable[None]]
-    on_told: Callable[[], None]
     lease_left_s: Callable[[str], float]
 
 
@@ -297,9 +296,7 @@ class ChannelQueue:
         return True
 
     async def _give_up(self, parcel: Parcel, refusal: SlackRefusedError) -> None:
-        is_news = await self._write(
-            lambda connection: self._fail(connection, parcel, refusal.error), in_turn=True
-        )
+        await self._write(lambda connection: self._fail(connection, parcel, refusal.error), in_turn=True)
         log.warning(
             "message_failed",
             channel=self.channel,
@@ -309,16 +306,14 @@ class ChannelQueue:
         )
         self._shared.tally.messages.labels("failed").inc(len(parcel))
         self._tried.clear()
-        if is_news:
-            self._shared.on_told()
 
-    async def _fail(self, connection: AsyncConnection, parcel: Parcel, error: str) -> bool:
+    async def _fail(self, connection: AsyncConnection, parcel: Parcel, error: str) -> None:
         """Write the failure and, if it is news, its notice; a notice's own failure is told to nobody."""
         news = [queued for queued in parcel if await outbox.mark_failed(connection, queued, error)]
         if not news or news[0].message.event_type == DELIVERY_FAILED:
-            return False
+            return
         notices = [n for n in self._shared.notice(news[0].message, error) if n.channel != self.channel]
-        return await outbox.enqueue(connection, notices, self._shared.clock.now()) > 0
+        await outbox.enqueue(connection, notices, self._shared.clock.now())
 
     async def _put_back(self, parcel: Parcel, error: str) -> None:
         async def put_back(connection: AsyncConnection) -> None:

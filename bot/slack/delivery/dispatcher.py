@@ -32,6 +32,7 @@ from bot.store.addresses import team_of
 from bot.store.database import Database
 from bot.store.leases import Leases
 from bot.store.outbox import Backlog, FailingChannel
+from bot.store.signals import Topic
 
 log = structlog.get_logger(__name__)
 
@@ -100,10 +101,10 @@ class OutboxDispatcher:
             DeliveryMetrics(registry),
             notice,
             self._rest,
-            self.wake,
             self._lease_left_s,
         )
         self._show(registry)
+        database.signals.subscribe([Topic.MESSAGES], self.wake)
 
     @property
     def health(self) -> DeliveryHealth:

@@ -1,11 +1,12 @@
 """What the channels are told about flags, in words. Pure, so that it can run within a transaction."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import assert_never
 
 from bot.catalog.catalog import Workspace
+from bot.catalog.current import CurrentCatalog
 from bot.flags.change import Direction
 from bot.flags.change_request import (
     ApprovalRequested,
@@ -51,14 +52,14 @@ _ASKER = re.compile(r"asked for by ([UW][A-Z0-9]{2,20})(?=:|$)")
 
 
 class FlagAnnouncer:
-    """Writes the messages of an occasion; `workspace` answers the policy in force."""
+    """Writes the messages of an occasion; `current` holds the policies in force."""
 
-    def __init__(self, workspace: Callable[[], Workspace]) -> None:
-        self._workspace = workspace
+    def __init__(self, current: CurrentCatalog) -> None:
+        self._current = current
 
     def __call__(self, occasion: FlagEventContext) -> Sequence[OutboxMessage]:
         """Return one message for each channel that is to be told."""
-        workspace = self._workspace()
+        workspace = self._current.workspace
         place = FlagLocation(occasion, workspace)
         telling = tell(occasion, place)
         rooms = list(occasion.channels)

@@ -13,10 +13,8 @@ from bot.flags.change_request import (
     OwnApprovalError,
 )
 from bot.flags.changes.event_publisher import in_steps
-from bot.flags.changes.executor import ChangeExecutor
-from bot.flags.ramps.control import RampControl
-from bot.freezes.status import StatusReader
 from bot.slack.blockkit.blocks import Markup, bold, markup, mention, section
+from bot.slack.capabilities import Capabilities
 from bot.slack.flags.announcements import APPROVE, change_in_words, sentence
 from bot.slack.flags.command import barred_in_words
 from bot.slack.interactions import Interaction, Query, Reply, say, show_button
@@ -51,12 +49,10 @@ class _PendingApproval:
 class ApprovalButtons:
     """Takes decisions on what waits."""
 
-    def __init__(
-        self, toggles: ChangeExecutor, ramps: RampControl, overview: StatusReader, people: People
-    ) -> None:
-        self._toggles = toggles
-        self._ramps = ramps
-        self._overview = overview
+    def __init__(self, capabilities: Capabilities, people: People) -> None:
+        self._flag_changes = capabilities.flag_changes
+        self._ramps = capabilities.ramps
+        self._status_reader = capabilities.status_reader
         self._people = people
 
     async def press(self, ask: Interaction) -> ApprovalOutcome:
@@ -65,7 +61,7 @@ class ApprovalButtons:
             waiting = await self._waiting(ask.text)
         except NotPendingError as error:
             return _refused(sentence(str(error)))
-        permissions = self._overview.catalog.workspace.permissions
+        permissions = self._status_reader.catalog.workspace.permissions
         right = await self._people.right(ask.user, permissions.flags.get(waiting.environment, ()))
         if not isinstance(right, Allowed):
             return _refused(refusal(right, f"change flags in {waiting.environment}"))
@@ -81,7 +77,7 @@ class ApprovalButtons:
 
     async def _waiting(self, key: str) -> _PendingApproval:
         waiting = await self._read(key)
-        if not self._overview.catalog.shows_flag(waiting.flag):
+        if not self._status_reader.catalog.shows_flag(waiting.flag):
             raise NotPendingError("nothing of your services waits here")
         return waiting
 
@@ -94,7 +90,7 @@ class ApprovalButtons:
             ramp = kept.ramp
             words = in_steps(ramp.before, ramp.steps)
             return _PendingApproval(kind, kept.id, ramp.flag, ramp.environment, words, kept.by)
-        change = await self._toggles.waiting(int(number))
+        change = await self._flag_changes.waiting(int(number))
         order: ChangeRequest = change.order
         words = change.difference.words
         return _PendingApproval(kind, change.id, order.flag, order.environment, words, order.by)
@@ -104,11 +100,11 @@ class ApprovalButtons:
         if waiting.kind == "ramp":
             await self._ramps.approve(waiting.id, by)
             return markup("{} — the ramp of {} begins, {}", bold(waiting.words), waiting.name, asked)
-        _, live = await self._toggles.approve(waiting.id, by)
+        _, live = await self._flag_changes.approve(waiting.id, by)
         return markup("{} As {}", change_in_words(live, waiting.name), asked)
 
     async def _decline(self, waiting: _PendingApproval, by: str) -> Markup:
-        decline = self._ramps.decline if waiting.kind == "ramp" else self._toggles.decline
+        decline = self._ramps.decline if waiting.kind == "ramp" else self._flag_changes.decline
         await decline(waiting.id, by)
         return markup(
             "Declined by {}: {} — {}, as {} asked for.",

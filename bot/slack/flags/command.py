@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bot.catalog.catalog import FlagEnvironment
-from bot.clock import Clock
 from bot.flags.backend import ApprovalRequiredError, FlagError
 from bot.flags.change import FlagChange, Kill, SetExposure, TurnOff, TurnOn
 from bot.flags.change_request import (
@@ -17,15 +16,14 @@ from bot.flags.change_request import (
     Outcome,
     Unchanged,
 )
-from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.flag import FlagState, exposure_in_words
 from bot.flags.ownership import channels, find_environment, owners
 from bot.flags.ramp import InvalidRampError
-from bot.flags.ramps.control import RampControl, RampError
+from bot.flags.ramps.control import RampError
 from bot.flags.records import history as records
-from bot.freezes.status import StatusReader
 from bot.slack.arguments import UsageError, nearest, split
 from bot.slack.blockkit.blocks import Markup, bold, code, context, join, markup, section, when
+from bot.slack.capabilities import Capabilities
 from bot.slack.flags import arguments as flag_words
 from bot.slack.flags.announcements import change_in_words, sentence
 from bot.slack.flags.arguments import FlagArguments
@@ -33,7 +31,6 @@ from bot.slack.flags.messages import FlagView, flag_list, history, one_flag, sta
 from bot.slack.interactions import Interaction, Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
 from bot.store.addresses import local
-from bot.store.database import Database
 
 Work = Callable[[Interaction, Sequence[str]], Awaitable[Reply]]
 
@@ -41,22 +38,13 @@ Work = Callable[[Interaction, Sequence[str]], Awaitable[Reply]]
 class FlagCommand:
     """Answers `/flag`, and carries it out."""
 
-    def __init__(
-        self,
-        toggles: ChangeExecutor,
-        ramps: RampControl,
-        overview: StatusReader,
-        people: People,
-        *,
-        database: Database,
-        clock: Clock,
-    ) -> None:
-        self._toggles = toggles
-        self._ramps = ramps
-        self._overview = overview
+    def __init__(self, capabilities: Capabilities, people: People) -> None:
+        self._flag_changes = capabilities.flag_changes
+        self._ramps = capabilities.ramps
+        self._status_reader = capabilities.status_reader
+        self._database = capabilities.database
+        self._clock = capabilities.clock
         self._people = people
-        self._database = database
-        self._clock = clock
         self._deeds: Mapping[str, Work] = {
             "list": self._list,
             "show": self._show,
@@ -106,13 +94,13 @@ class FlagCommand:
 
     async def _show(self, ask: Interaction, words: Sequence[str]) -> Reply:
         meant, environment = self._meant(words, "show FLAG")
-        state = await self._toggles.backend.read(meant.flag, environment.name)
+        state = await self._flag_changes.backend.read(meant.flag, environment.name)
         async with self._database.reading() as connection:
             promised = await records.promises_on(connection, meant.flag, environment.name)
             rows = await records.history(connection, meant.flag, environment.name, limit=1)
         view = FlagView(
             state,
-            self._toggles.backend.name,
+            self._flag_changes.backend.name,
             self._owners(meant.flag),
             await self._ramps.live(meant.flag, environment.name),
             promised,
@@ -136,9 +124,9 @@ class FlagCommand:
 
     async def _on(self, ask: Interaction, words: Sequence[str]) -> Reply:
         meant, length = flag_words.for_how_long(words, self._environments(), "on FLAG")
-        environment = find_environment(self._overview.catalog, meant.environment)
+        environment = find_environment(self._status_reader.catalog, meant.environment)
         order = await self._order(ask, meant, environment, TurnOn())
-        return self._done(ask, await self._toggles.order(replace(order, keep_for=length)), order)
+        return self._done(ask, await self._flag_changes.order(replace(order, keep_for=length)), order)
 
     async def _off(self, ask: Interaction, words: Sequence[str]) -> Reply:
         return await self._change(ask, words, "off FLAG", TurnOff())
@@ -148,19 +136,19 @@ class FlagCommand:
 
     async def _rollout(self, ask: Interaction, words: Sequence[str]) -> Reply:
         meant, share = flag_words.rollout(words, self._environments())
-        environment = find_environment(self._overview.catalog, meant.environment)
+        environment = find_environment(self._status_reader.catalog, meant.environment)
         order = await self._order(ask, meant, environment, SetExposure(share))
-        return self._done(ask, await self._toggles.order(order), order)
+        return self._done(ask, await self._flag_changes.order(order), order)
 
     async def _undo(self, ask: Interaction, words: Sequence[str]) -> Reply:
         meant, environment = self._meant(words, "undo FLAG")
         order = await self._order(ask, meant, environment, TurnOff())
-        return self._done(ask, await self._toggles.undo(order), order)
+        return self._done(ask, await self._flag_changes.undo(order), order)
 
     async def _change(self, ask: Interaction, words: Sequence[str], form: str, change: FlagChange) -> Reply:
         meant, environment = self._meant(words, form)
         order = await self._order(ask, meant, environment, change)
-        return self._done(ask, await self._toggles.order(order), order)
+        return self._done(ask, await self._flag_changes.order(order), order)
 
     async def _ramp(self, ask: Interaction, words: Sequence[str]) -> Reply:
         if words and words[0].casefold() in {"stop", "hold", "go"}:
@@ -168,7 +156,7 @@ class FlagCommand:
         if not words:
             raise UsageError(markup("Name the flag: {}.", code("/flag ramp FLAG 1% 5% 25% 100% every 30m")))
         wanted = flag_words.ramp(words, self._environments())
-        environment = find_environment(self._overview.catalog, wanted.meant.environment)
+        environment = find_environment(self._status_reader.catalog, wanted.meant.environment)
         self._must_show(wanted.meant.flag)
         request = await self._permit(ask, environment)
         started = await self._ramps.start(
@@ -201,7 +189,7 @@ class FlagCommand:
 
     async def _permit(self, ask: Interaction, environment: FlagEnvironment) -> str:
         """Return the request's name if the person may change flags; raises `UsageError` with who may."""
-        entries = self._overview.catalog.workspace.permissions.flags.get(environment.name, ())
+        entries = self._status_reader.catalog.workspace.permissions.flags.get(environment.name, ())
         right = await self._people.right(ask.user, entries)
         if not isinstance(right, Allowed):
             raise UsageError(refusal(right, f"change flags in {environment.name}"))
@@ -222,7 +210,7 @@ class FlagCommand:
 
     def _seen(self, ask: Interaction, order: ChangeRequest, live: ChangeApplied, done: Markup) -> Reply:
         """Let the channel see it once: quietly where the announcement comes anyway."""
-        catalog = self._overview.catalog
+        catalog = self._status_reader.catalog
         told_in = {local(room).casefold() for room in channels(catalog, owners(catalog, order.flag))}
         if {ask.channel.casefold(), f"#{ask.channel_name}".casefold()} & told_in:
             return say(join(" ", [done, Markup("This channel is told.")]))
@@ -235,29 +223,29 @@ class FlagCommand:
     def _meant(self, words: Sequence[str], form: str) -> tuple[FlagArguments, FlagEnvironment]:
         meant = flag_words.meant(words, self._environments(), form)
         self._must_show(meant.flag)
-        return meant, find_environment(self._overview.catalog, meant.environment)
+        return meant, find_environment(self._status_reader.catalog, meant.environment)
 
     async def _states(self, environment: FlagEnvironment) -> Sequence[FlagState]:
         """Return the flags that the asker's workspace may see."""
-        states = await self._toggles.backend.list(environment.name)
-        return [state for state in states if self._overview.catalog.shows_flag(state.flag)]
+        states = await self._flag_changes.backend.list(environment.name)
+        return [state for state in states if self._status_reader.catalog.shows_flag(state.flag)]
 
     def _must_show(self, flag: str) -> None:
         """Raise `UsageError` where a flag is another workspace's: it is as good as none."""
-        if not self._overview.catalog.shows_flag(flag):
+        if not self._status_reader.catalog.shows_flag(flag):
             raise UsageError(markup("None of your services names the flag {}.", code(flag)))
 
     def _filter(self, words: Sequence[str]) -> tuple[FlagEnvironment, list[str]]:
         wanted = [word.casefold() for word in words]
         named = next((word for word in wanted if word in self._environments()), None)
         rest = [word for word in wanted if word != named]
-        return find_environment(self._overview.catalog, named), rest
+        return find_environment(self._status_reader.catalog, named), rest
 
     def _environments(self) -> Sequence[str]:
-        return [one.name for one in self._overview.catalog.workspace.flags.environments]
+        return [one.name for one in self._status_reader.catalog.workspace.flags.environments]
 
     def _owners(self, flag: str) -> Sequence[str]:
-        return [one.name for one in owners(self._overview.catalog, flag)]
+        return [one.name for one in owners(self._status_reader.catalog, flag)]
 
 
 def _waits(words: str, channel: str) -> Markup:

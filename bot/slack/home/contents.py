@@ -56,10 +56,10 @@ class HomeContents:
 
     async def standing(self) -> WorkspaceStatus:
         """Return what stands in the services of this workspace."""
-        access, catalog = self._access, self._access.overview.catalog
+        access, catalog = self._access, self._access.status_reader.catalog
         return WorkspaceStatus(
-            await access.overview.services(),
-            await access.incidents.views.list(unresolved=True, limit=_MOST_READ),
+            await access.status_reader.services(),
+            await access.incidents.snapshots.list(unresolved=True, limit=_MOST_READ),
             [one for one in await access.incidents.actions.of_service() if catalog.shows(one.service)],
             [one for one in await self._ramps.running() if catalog.shows_flag(one.ramp.flag)],
         )
@@ -93,4 +93,4 @@ class HomeContents:
         )
 
     def _owners(self, kept: StoredRamp) -> set[str]:
-        return {one.name for one in owners(self._access.overview.catalog, kept.ramp.flag)}
+        return {one.name for one in owners(self._access.status_reader.catalog, kept.ramp.flag)}

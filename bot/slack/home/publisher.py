@@ -58,7 +58,7 @@ class HomePublisher:
         self._pause_s = pause_s
         self._viewers: dict[str, _Viewer] = {}
         self._quiet_until = 0.0
-        self._stirred_at = 0.0
+        self._requested_at = 0.0
 
     async def opened(self, user: str) -> None:
         """Show the tab to a person who just opened it; raises `SlackError`."""
@@ -74,9 +74,9 @@ class HomePublisher:
         viewer = self._viewers.setdefault(user, _Viewer(self._now_s()))
         await self._follow(user, viewer, await self._contents.standing())
 
-    def stir(self) -> None:
+    def request_refresh(self) -> None:
         """Look soon: something was done that tabs show."""
-        self._stirred_at = self._now_s()
+        self._requested_at = self._now_s()
 
     async def refresh(self) -> None:
         """Show what has changed to those who opened the tab in the last half hour."""
@@ -94,7 +94,7 @@ class HomePublisher:
 
     def _is_due(self, viewer: _Viewer, now_s: float) -> bool:
         """Return whether a tab may be published again: sooner where something was done since it was."""
-        wait_s = _SOON_S if self._stirred_at >= viewer.published_at else _AGAIN_S
+        wait_s = _SOON_S if self._requested_at >= viewer.published_at else _AGAIN_S
         return now_s - viewer.published_at >= wait_s
 
     async def _follow(self, user: str, viewer: _Viewer, standing: WorkspaceStatus) -> bool:

@@ -53,12 +53,12 @@ def home_view(contents: Contents, now: datetime) -> Block:
     return {"type": "home", "blocks": blocks}
 
 
-def _incidents(views: Sequence[IncidentSnapshot]) -> list[Block]:
-    blocks = [header("Open incidents")] if views else []
-    for view in views[:MOST_INCIDENTS]:
+def _incidents(snapshots: Sequence[IncidentSnapshot]) -> list[Block]:
+    blocks = [header("Open incidents")] if snapshots else []
+    for view in snapshots[:MOST_INCIDENTS]:
         show = _asks("Details", Query("incident", f"show {view.incident.id}"))
         blocks += [section(_incident(view)), *actions(show, *progress_buttons(view.incident))]
-    return blocks + _more(len(views) - MOST_INCIDENTS, "/incident list")
+    return blocks + _more(len(snapshots) - MOST_INCIDENTS, "/incident list")
 
 
 def _incident(view: IncidentSnapshot) -> Markup:

@@ -1,43 +1,23 @@
 """Which incident is meant, who may see it and who may change it."""
 
 import re
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Collection
 
 from sqlalchemy import select
 
-from bot.clock import Clock
-from bot.freezes.status import StatusReader
 from bot.incidents.incident import Incident, UnknownIncidentError
-from bot.incidents.lifecycle import IncidentLifecycle
 from bot.incidents.ports import IncidentSnapshot
-from bot.incidents.postmortem_closing import PostmortemClosing
 from bot.incidents.records import steps
-from bot.incidents.records.actions import Actions
-from bot.incidents.report_reader import ReportReader
-from bot.incidents.snapshot_reader import SnapshotReader
 from bot.slack.arguments import UsageError
 from bot.slack.blockkit.blocks import Markup, code, markup
+from bot.slack.capabilities import Capabilities
 from bot.slack.interactions import Interaction
 from bot.slack.permissions import Allowed, People, refusal
 from bot.store import idempotency as requests
 from bot.store.addresses import qualified
-from bot.store.database import Database
 from bot.store.tables.incidents import incidents
 
 _NUMBER = re.compile(r"#?(\d{1,15})")
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentCapabilities:
-    """What the incident room offers. `channel_of` answers an incident once its channel is settled."""
-
-    responder: IncidentLifecycle
-    views: SnapshotReader
-    actions: Actions
-    closing: PostmortemClosing
-    learning: ReportReader
-    channel_of: Callable[[int, float], Awaitable[IncidentSnapshot]]
 
 
 class IncidentAccess:
@@ -45,22 +25,19 @@ class IncidentAccess:
 
     def __init__(
         self,
-        room: IncidentCapabilities,
-        database: Database,
-        overview: StatusReader,
+        capabilities: Capabilities,
         people: People,
-        clock: Clock,
     ) -> None:
-        self.incidents = room
-        self.overview = overview
+        self.incidents = capabilities.incidents
+        self.status_reader = capabilities.status_reader
         self.people = people
-        self.clock = clock
-        self._database = database
+        self.clock = capabilities.clock
+        self._database = capabilities.database
 
     async def here(self, channel: str) -> int | None:
         """Return which incident's channel this is, its own or its postmortem's."""
         async with self._database.reading() as connection:
-            address = qualified(self.overview.catalog.workspace.elsewhere, channel)
+            address = qualified(self.status_reader.catalog.workspace.elsewhere, channel)
             found = await steps.find_incident(connection, address) if channel else None
         return found[0] if found else None
 
@@ -73,7 +50,7 @@ class IncidentAccess:
             if here is None:
                 how = markup("Name the incident: {}.", code(form)) if form else _TYPE_THERE
                 raise UsageError(markup("This is no incident's channel. {}", how))
-            return await self.incidents.views.of(here)
+            return await self.incidents.snapshots.of(here)
         found = _NUMBER.fullmatch(number)
         if found is None:
             raise UsageError(markup("{} is no incident's number. {} lists them.", code(number[:40]), _LIST))
@@ -82,7 +59,7 @@ class IncidentAccess:
     async def by_id(self, id_: int, user: str, here: int | None = None) -> IncidentSnapshot:
         """Return an incident the person may see; raises `UsageError`, also for private ones of others."""
         try:
-            view = await self.incidents.views.of(id_)
+            view = await self.incidents.snapshots.of(id_)
         except UnknownIncidentError as error:
             raise _unknown(id_) from error
         if id_ != here and not self.may_see(view.incident, user):
@@ -92,7 +69,7 @@ class IncidentAccess:
     def may_see(self, incident: Incident, user: str) -> bool:
         """Return whether a person of this workspace may see it outside its channel."""
         first = next(iter(incident.services), None)
-        return self.overview.catalog.shows(first) and may_see(incident, user)
+        return self.status_reader.catalog.shows(first) and may_see(incident, user)
 
     async def permit(self, ask: Interaction) -> str:
         """Return the request's name if the person may change incidents. Raises `UsageError` with who may."""
@@ -103,7 +80,7 @@ class IncidentAccess:
 
     async def permit_person(self, user: str) -> None:
         """Let a person through who may change incidents. Raises `UsageError` with who may."""
-        right = await self.people.right(user, self.overview.catalog.workspace.permissions.incidents)
+        right = await self.people.right(user, self.status_reader.catalog.workspace.permissions.incidents)
         if not isinstance(right, Allowed):
             raise UsageError(refusal(right, "open or change an incident"))
 
@@ -125,7 +102,7 @@ class IncidentAccess:
     @property
     def services(self) -> Collection[str]:
         """The services there are."""
-        return self.overview.catalog.services
+        return self.status_reader.catalog.services
 
 
 def may_see(incident: Incident, user: str) -> bool:

@@ -50,7 +50,7 @@ class ActionCommand:
         """Add an action, to an incident if `id_` names one."""
         service = meant.service
         if service is None and id_ is not None:
-            services = (await self._access.incidents.views.of(id_)).incident.services
+            services = (await self._access.incidents.snapshots.of(id_)).incident.services
             service = next(iter(services), None)
         wanted = NewAction(
             meant.text[:MOST_TEXT], service, id_, meant.owner, meant.due, meant.is_p0, request[:200]
@@ -93,10 +93,10 @@ class ActionCommand:
         return say(text, seen_by_channel=await self._is_public(action, ask.channel))
 
     async def _list(self, ask: Interaction, words: Sequence[str]) -> Reply:
-        service = self._access.overview.find(name(words[0])).name if words else None
+        service = self._access.status_reader.find(name(words[0])).name if words else None
         here = await self._access.here(ask.channel)
         everywhere = await self._book.of_service(service)
-        found = [one for one in everywhere if self._access.overview.catalog.shows(one.service)]
+        found = [one for one in everywhere if self._access.status_reader.catalog.shows(one.service)]
         if service is None and here is not None:
             found = [action for action in found if action.incident_id == here]
         else:
@@ -110,7 +110,7 @@ class ActionCommand:
             action = await self._book.find(id_)
         except UnknownActionError as error:
             raise UsageError(sentence(str(error))) from error
-        if not self._access.overview.catalog.shows(action.service):
+        if not self._access.status_reader.catalog.shows(action.service):
             raise UsageError(sentence(str(UnknownActionError(id_))))
         return action
 
@@ -126,7 +126,7 @@ class ActionCommand:
 
     def _service_of(self, ask: Interaction) -> str | None:
         here = {ask.channel, f"#{ask.channel_name}".casefold()}
-        known = self._access.overview.catalog.services.values()
+        known = self._access.status_reader.catalog.services.values()
         return next(
             (one.name for one in known if {local(one.channel), local(one.channel).casefold()} & here), None
         )

@@ -1,9 +1,9 @@
 """An incident in words: the pinned card, the notice of it, the postmortem's document, reminders. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from bot.catalog.catalog import Workspace
+from bot.catalog.current import CurrentCatalog
 from bot.formatting import duration, listed, percent, share
 from bot.incidents.action import Action
 from bot.incidents.downtime import duration as downtime
@@ -76,10 +76,10 @@ _NEXT: Mapping[Status, str] = {
 
 
 class IncidentMessages:
-    """Writes all messages about incidents; `workspace` answers the policy in force."""
+    """Writes all messages about incidents; `current` holds the policies in force."""
 
-    def __init__(self, workspace: Callable[[], Workspace]) -> None:
-        self._workspace = workspace
+    def __init__(self, current: CurrentCatalog) -> None:
+        self._current = current
 
     def card(self, view: IncidentSnapshot, kind: ChannelKind) -> OutboxMessage:
         """Write the message that is pinned in a room: the incident's card, or the postmortem's document."""
@@ -98,7 +98,7 @@ class IncidentMessages:
             return self._postmortem_opened(view)
         if view.incident.private:
             return None
-        workspace = self._workspace().of(next(iter(view.incident.services), None))
+        workspace = self._current.workspace.of(next(iter(view.incident.services), None))
         text = join(" ", [headline(view), _where(view)])
         facts = join("\n", [_impact(view), spent(view)])
         body = [section(part) for part in (text, facts) if part]
@@ -132,12 +132,12 @@ class IncidentMessages:
             "Due {}: {}{}. Next: {} once it is.",
             due, "P0 — " if action.is_p0 else "", action.text, code(f"/action done {action.id}"),
         )  # fmt: skip
-        owner = qualified(self._workspace().of(action.service).elsewhere, action.owner or "")
+        owner = qualified(self._current.workspace.of(action.service).elsewhere, action.owner or "")
         return OutboxMessage(owner, ACTION_DUE, _plain(text), [section(text)])
 
     def closed(self, view: IncidentSnapshot, by: str) -> Sequence[OutboxMessage]:
         """Write what is told when the postmortem is closed."""
-        workspace = self._workspace().of(next(iter(view.incident.services), None))
+        workspace = self._current.workspace.of(next(iter(view.incident.services), None))
         return incident_farewell.closed(view, by, workspace.incidents or workspace.announcements)
 
     def not_archived(self, view: IncidentSnapshot, kind: ChannelKind, error: str) -> OutboxMessage | None:

@@ -63,7 +63,7 @@ class IncidentCommand:
     # -- asking ------------------------------------------------------------------
 
     async def _panel(self, id_: int) -> Reply:
-        view = await self._access.incidents.views.of(id_)
+        view = await self._access.incidents.snapshots.of(id_)
         buttons = incident_buttons(view.incident)
         text = markup("Incident {}, {}: {}", id_, view.incident.status.value, bold(view.incident.title))
         hint = context(markup("Or type it: {} lists how.", code("/incident help")))
@@ -78,8 +78,8 @@ class IncidentCommand:
         return asks_with(form, text)
 
     async def _list(self, ask: Interaction, words: Sequence[str]) -> Reply:
-        service = self._access.overview.find(name(words[0])).name if words else None
-        found = await self._access.incidents.views.list(
+        service = self._access.status_reader.find(name(words[0])).name if words else None
+        found = await self._access.incidents.snapshots.list(
             unresolved=service is None, service=service, limit=_MOST_LISTED
         )
         here = await self._access.here(ask.channel)
@@ -102,7 +102,7 @@ class IncidentCommand:
     async def _report(self, ask: Interaction, words: Sequence[str]) -> Reply:
         meant = incident_words.report(words, self._access.services)
         here, now = await self._access.here(ask.channel), self._access.clock.now()
-        report, counted = await self._access.incidents.learning.report(
+        report, counted = await self._access.incidents.reports.report(
             now - meant.length,
             now,
             meant.service,
@@ -175,7 +175,7 @@ class IncidentCommand:
     def _services_here(self, ask: Interaction) -> tuple[str, ...]:
         """Return the services whose channel this is: what is told there is most likely about them."""
         here = {ask.channel, f"#{ask.channel_name}".casefold()}
-        found = self._access.overview.catalog.services.values()
+        found = self._access.status_reader.catalog.services.values()
         return tuple(one.name for one in found if {local(one.channel), local(one.channel).casefold()} & here)
 
 
@@ -185,24 +185,24 @@ def asks_with(form: ModalForm, otherwise: Markup) -> Reply:
 
 
 def incident_list(
-    views: Sequence[IncidentSnapshot], service: str | None, question: Query, *, private: bool = False
+    snapshots: Sequence[IncidentSnapshot], service: str | None, question: Query, *, private: bool = False
 ) -> Reply:
     """List incidents, newest first: those still open, or all of a service; `private` ones are not shared."""
-    if not views:
+    if not snapshots:
         nothing = markup("No incident of {} is known.", bold(service)) if service else "No incident is open."
         text = markup("{} Next: {} opens one.", nothing, code("/incident"))
         return Reply(text, (section(text),))
-    page, pages = page_of(question.page, len(views), PAGE)
-    shown = views[(page - 1) * PAGE : page * PAGE]
+    page, pages = page_of(question.page, len(snapshots), PAGE)
+    shown = snapshots[(page - 1) * PAGE : page * PAGE]
     body = [
         section(_row(view), accessory=next(iter(show_button("Details", _details(view))), None))
         for view in shown
     ]
-    is_open = sum(view.incident.resolved_at is None for view in views)
-    count = f"{is_open} open" if service is None else f"{len(views)} incidents, {is_open} open"
+    is_open = sum(view.incident.resolved_at is None for view in snapshots)
+    count = f"{is_open} open" if service is None else f"{len(snapshots)} incidents, {is_open} open"
     body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
     asked = Query("incident", f"list {service or ''}".strip(), page)
-    hidden = private or any(view.incident.private for view in views)
+    hidden = private or any(view.incident.private for view in snapshots)
     text = join("\n", [_row(view) for view in shown])
     return Reply(text, tuple(body), page_buttons(asked, pages), None if hidden else asked)
 

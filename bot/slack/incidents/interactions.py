@@ -6,8 +6,6 @@ from datetime import datetime
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.clock import Clock
-from bot.freezes.status import StatusReader
 from bot.incidents.incident import CauseClass, Incident, IncidentChange, Role, Status
 from bot.incidents.postmortem import PostmortemPart
 from bot.slack import postmortem_form
@@ -15,9 +13,10 @@ from bot.slack.action_form import action_faults, action_form, read_action
 from bot.slack.arguments import UsageError
 from bot.slack.blockkit.blocks import Markup
 from bot.slack.blockkit.modals import ModalForm, SubmittedModal
+from bot.slack.capabilities import Capabilities
 from bot.slack.incidents import buttons
 from bot.slack.incidents import modals as incident_form
-from bot.slack.incidents.access import IncidentAccess, IncidentCapabilities
+from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.action_command import ActionCommand
 from bot.slack.incidents.command import IncidentCommand, asks_with
 from bot.slack.incidents.operations import IncidentOperations
@@ -28,7 +27,6 @@ from bot.slack.permissions import People
 from bot.slack.webapi.canvases import SlackCanvases
 from bot.slack.webapi.files import SlackFiles
 from bot.store.addresses import local
-from bot.store.database import Database
 
 Faults = Callable[[SubmittedModal, datetime], dict[str, str]]
 Carry = Callable[[SubmittedModal, int], Awaitable[Reply]]
@@ -53,17 +51,8 @@ _FORMS: Mapping[str, Callable[[Incident], ModalForm]] = {
 class IncidentInteractions:
     """Answers whatever people do about incidents. `access` finds them, `pins` follows people's reactions."""
 
-    def __init__(
-        self,
-        incidents: IncidentCapabilities,
-        *,
-        database: Database,
-        overview: StatusReader,
-        people: People,
-        clock: Clock,
-        client: AsyncWebClient,
-    ) -> None:
-        self.access = IncidentAccess(incidents, database, overview, people, clock)
+    def __init__(self, capabilities: Capabilities, people: People, client: AsyncWebClient) -> None:
+        self.access = IncidentAccess(capabilities, people)
         self._deeds = IncidentOperations(self.access)
         self.incident = IncidentCommand(self.access, self._deeds)
         self.postmortem = PostmortemCommand(self.access, SlackFiles(client), SlackCanvases(client))
@@ -91,7 +80,7 @@ class IncidentInteractions:
         """Return the channel that sees what a button does to an incident, empty where there is none."""
         if deed == buttons.DONE:
             return ""
-        view = await self.access.incidents.views.of(_number(about))
+        view = await self.access.incidents.snapshots.of(_number(about))
         return local(view.channel_id() or "")
 
     def faults(self, submitted: SubmittedModal) -> dict[str, str]:

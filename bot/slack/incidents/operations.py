@@ -55,15 +55,15 @@ class IncidentOperations:
 
     def __init__(self, access: IncidentAccess) -> None:
         self._access = access
-        self._responder = access.incidents.responder
+        self._lifecycle = access.incidents.lifecycle
 
     async def open(self, opening: NewIncident, channel: str) -> Reply:
         """Open an incident; `channel` is where it was asked for, as its name (`#incidents`)."""
-        shows = self._access.overview.catalog.shows
+        shows = self._access.status_reader.catalog.shows
         if not all(shows(service) for service in opening.services or (None,)):
             raise UsageError(markup("Name one of your services: {}.", code("/incident open TITLE SERVICE")))
         with telling():
-            opened = await self._responder.open(opening, self._now())
+            opened = await self._lifecycle.open(opening, self._now())
         view = await self._access.incidents.channel_of(opened.incident.id, CHANNEL_WITHIN_S)
         incident = view.incident
         services = join(", ", incident.services) or Markup("no service named")
@@ -71,13 +71,13 @@ class IncidentOperations:
             "Incident {} is open, {}: {} ({}). {}",
             incident.id, incident.severity.value, bold(incident.title), services, _where(view),
         )  # fmt: skip
-        workspace = self._access.overview.catalog.workspace
+        workspace = self._access.status_reader.catalog.workspace
         told_here = channel == local(workspace.incidents or workspace.announcements)
         return say(text, seen_by_channel=opened.is_new and not incident.private and not told_here)
 
     async def set_status(self, id_: int, status: Status, by: str) -> Reply:
         """Say how far the work has come."""
-        before = (await self._access.incidents.views.of(id_)).incident
+        before = (await self._access.incidents.snapshots.of(id_)).incident
         if before.status is status:
             return say(markup("It is {} already.", status.value))
         after = await self._change(id_, IncidentChange(status=status), by)
@@ -94,7 +94,7 @@ class IncidentOperations:
 
     async def set_severity(self, id_: int, severity: Severity, by: str) -> Reply:
         """Say how bad it is."""
-        before = (await self._access.incidents.views.of(id_)).incident
+        before = (await self._access.incidents.snapshots.of(id_)).incident
         if before.severity is severity:
             return say(markup("It is {} already.", severity.value))
         after = await self._change(id_, IncidentChange(severity=severity), by)
@@ -106,11 +106,11 @@ class IncidentOperations:
 
     async def assign(self, id_: int, role: Role, person: str, by: str) -> Reply:
         """Give somebody a role."""
-        before = (await self._access.incidents.views.of(id_)).incident
+        before = (await self._access.incidents.snapshots.of(id_)).incident
         if before.roles.get(role) == person:
             return say(markup("{} is {} already.", mention(person), _ROLES[role]))
         with telling():
-            await self._responder.assign(id_, role, person, by=by, now=self._now())
+            await self._lifecycle.assign(id_, role, person, by=by, now=self._now())
         named = NOTHING if person == by else markup(", named by {}", mention(by))
         return say(markup("{} is {}{}.", mention(person), _ROLES[role], named), seen_by_channel=True)
 
@@ -123,7 +123,7 @@ class IncidentOperations:
             return say(Markup("That note is on the timeline already."))
         try:
             with telling():
-                await self._responder.note(id_, kept, by=by, now=self._now())
+                await self._lifecycle.note(id_, kept, by=by, now=self._now())
         except BaseException:
             await self._access.forget(request)
             raise
@@ -134,10 +134,10 @@ class IncidentOperations:
         now = self._now()
         with telling():
             if impact is None:
-                after = await self._responder.change(id_, IncidentChange(share=share_), by=by, now=now)
+                after = await self._lifecycle.change(id_, IncidentChange(share=share_), by=by, now=now)
                 stretch = NOTHING
             else:
-                after = await self._responder.record_impact(id_, impact, by=by, now=now)
+                after = await self._lifecycle.record_impact(id_, impact, by=by, now=now)
                 end = markup(" until {}", when(impact.end)) if impact.end else Markup(", and it lasts")
                 of = markup(" of {}", impact.service) if impact.service else NOTHING
                 stretch = markup("{} from {}{}", of, when(impact.start), end)
@@ -149,7 +149,7 @@ class IncidentOperations:
 
     async def make_private(self, id_: int, by: str) -> Reply:
         """Keep an incident from lists and notices from now on."""
-        before = (await self._access.incidents.views.of(id_)).incident
+        before = (await self._access.incidents.snapshots.of(id_)).incident
         if before.private:
             return say(Markup("It is private already."))
         await self._change(id_, IncidentChange(private=True), by)
@@ -166,12 +166,12 @@ class IncidentOperations:
             raise UsageError(markup("Reminders rest for up to 7 days: {}.", code("/incident snooze 2h")))
         until = self._now() + length
         with telling():
-            await self._responder.snooze(id_, until, by=by, now=self._now())
+            await self._lifecycle.snooze(id_, until, by=by, now=self._now())
         return say(markup("No reminders until {}, says {}.", when(until), mention(by)), seen_by_channel=True)
 
     async def _change(self, id_: int, change: IncidentChange, by: str) -> Incident:
         with telling():
-            return await self._responder.change(id_, change, by=by, now=self._now())
+            return await self._lifecycle.change(id_, change, by=by, now=self._now())
 
     def _now(self) -> datetime:
         return self._access.clock.now()

@@ -67,7 +67,7 @@ class PostmortemCommand:
         self._access = access
         self._files = files
         self._canvases = canvases
-        self._responder = access.incidents.responder
+        self._lifecycle = access.incidents.lifecycle
 
     async def answer(self, ask: Interaction) -> Reply:
         """Show, open or export the document of the channel's incident or a named one; raises `UsageError`."""
@@ -103,11 +103,11 @@ class PostmortemCommand:
 
     async def open(self, id_: int, by: str) -> Reply:
         """Ask for the postmortem's channel; asking twice changes nothing."""
-        before = await self._access.incidents.views.of(id_)
+        before = await self._access.incidents.snapshots.of(id_)
         if before.incident.postmortem_at is not None and before.incident.finished_at is None:
             return say(markup("Its postmortem is open already{}.", _where(before)))
         with telling():
-            await self._responder.request_postmortem(id_, by=by, now=self._access.clock.now())
+            await self._lifecycle.request_postmortem(id_, by=by, now=self._access.clock.now())
         text = markup(
             "{} opens the postmortem of incident {}. Both teams are invited to its channel in a moment. "
             "Next: write down what you saw, without blame.",
@@ -135,19 +135,19 @@ class PostmortemCommand:
     async def write(self, id_: int, part: PostmortemPart, text: str, by: str) -> Reply:
         """Write a part of the document."""
         with telling():
-            await self._responder.write_part(id_, part, text, by=by, now=self._access.clock.now())
+            await self._lifecycle.write_part(id_, part, text, by=by, now=self._access.clock.now())
         return say(markup("{} is written down. The document shows it.", bold(HEADINGS[part])))
 
     async def classify(self, id_: int, cause: CauseClass, by: str) -> Reply:
         """Say what class of cause it had."""
         with telling():
-            await self._responder.classify(id_, cause, by=by, now=self._access.clock.now())
+            await self._lifecycle.classify(id_, cause, by=by, now=self._access.clock.now())
         return say(markup("Cause: {}. The document says what work this points to.", bold(cause.value)))
 
     async def correct(self, id_: int, change: IncidentChange, by: str) -> Reply:
         """Correct when it began and ended."""
         with telling():
-            await self._responder.change(id_, change, by=by, now=self._access.clock.now())
+            await self._lifecycle.change(id_, change, by=by, now=self._access.clock.now())
         return say(Markup("The times are corrected, and the cost with them."))
 
     async def export(self, view: IncidentSnapshot, user: str) -> Reply:

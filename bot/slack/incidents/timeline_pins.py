@@ -69,12 +69,12 @@ class TimelinePins:
             log.info("pin_not_permitted", incident=id_, user=reacted.user)
             return
         message = await self._read(reacted)
-        responder, now = self._access.incidents.responder, self._access.clock.now()
+        lifecycle, now = self._access.incidents.lifecycle, self._access.clock.now()
         if message is None or not _is_pinned(message):
-            await responder.unnote(id_, reacted.mark, by=reacted.user, now=now)
+            await lifecycle.unnote(id_, reacted.mark, by=reacted.user, now=now)
             return
         text, at = await self._words(message, reacted), min(_sent_at(reacted.ts), now)
-        await responder.note(id_, text, by=reacted.user, now=now, at=at, mark=reacted.mark)
+        await lifecycle.note(id_, text, by=reacted.user, now=now, at=at, mark=reacted.mark)
 
     async def _read(self, reacted: PinReaction) -> Mapping[str, Any] | None:
         """Return the message as it stands; None where it is gone. Replies in threads are found as well."""

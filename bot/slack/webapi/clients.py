@@ -14,7 +14,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from bot.catalog.catalog import Workspace
+from bot.catalog.current import CurrentCatalog
 from bot.logs import hide
 from bot.slack.command_prefix import CommandPrefix
 from bot.store.installations import Installation, Installations
@@ -49,7 +49,7 @@ class Clients:
         *,
         single_token: str | None,
         installations: Installations | None = None,
-        workspace: Callable[[], Workspace] | None = None,
+        current: CurrentCatalog | None = None,
         naming: CommandPrefix | None = None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -61,7 +61,7 @@ class Clients:
         self._now_s = now_s
         self._kept: dict[str, _CachedClient] = {}
         self._clients: dict[str | None, AsyncWebClient] = {}
-        self._workspace = workspace
+        self._current = current
         self._single_team: str | None = None
         self._teams: tuple[float, dict[str, str]] = (-1.0, {})
 
@@ -126,7 +126,7 @@ class Clients:
             if self._single_team is None:
                 self._single_team = str((await self.of(None).auth_test())["team_id"])
             return self._single_team
-        main = self._workspace() if self._workspace is not None else None
+        main = self._current.workspace if self._current is not None else None
         if main is not None and main.team is not None:
             return main.team
         named = {one.team for one in main.further} if main is not None else set()

@@ -67,10 +67,10 @@ async def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 @pytest.fixture
 def line(office: Office) -> Unreliable:
     """The way to the flag system."""
-    backend = office.flags.toggles.backend
+    backend = office.flags.changes.backend
     assert isinstance(backend, LocalBackend)
     line = Unreliable(backend)
-    office.flags.toggles._backend = lambda: line  # type: ignore[assignment, return-value]
+    office.flags.changes._backend = lambda: line  # type: ignore[assignment, return-value]
     return line
 
 
@@ -81,12 +81,12 @@ def wanted(change: FlagChange | None = None, request: str = "1", version: str | 
 
 async def settled(office: Office) -> None:
     later(office, timedelta(seconds=20))
-    await office.flags.toggles.settle()
+    await office.flags.changes.settle()
 
 
 async def test_an_answer_that_never_came_is_read_back(office: Office, line: Unreliable) -> None:
     line.cut = "after"
-    live = await office.flags.toggles.order(wanted())
+    live = await office.flags.changes.order(wanted())
     assert isinstance(live, ChangeApplied)
     assert await exposure(office, "staging") == 0.25
     assert len(await changes(office)) == 1
@@ -95,7 +95,7 @@ async def test_an_answer_that_never_came_is_read_back(office: Office, line: Unre
 async def test_an_increase_that_never_arrived_is_dropped_and_told(office: Office, line: Unreliable) -> None:
     line.cut = "before"
     with pytest.raises(UnconfirmedChangeError):
-        await office.flags.toggles.order(wanted())
+        await office.flags.changes.order(wanted())
     line.cut = None
     await settled(office)
     assert await exposure(office, "staging") == 0
@@ -105,10 +105,10 @@ async def test_an_increase_that_never_arrived_is_dropped_and_told(office: Office
 
 
 async def test_a_lowering_that_never_arrived_is_sent_again_once(office: Office, line: Unreliable) -> None:
-    await office.flags.toggles.order(wanted())
+    await office.flags.changes.order(wanted())
     line.cut = "before"
     with pytest.raises(UnconfirmedChangeError):
-        await office.flags.toggles.order(wanted(TurnOff(), "2"))
+        await office.flags.changes.order(wanted(TurnOff(), "2"))
     line.cut = None
     await settled(office)
     await settled(office)
@@ -122,7 +122,7 @@ async def test_a_crash_between_the_change_and_its_record_is_recorded_once(
 ) -> None:
     line.cut = "crash"
     with pytest.raises(KeyboardInterrupt):
-        await office.flags.toggles.order(wanted())
+        await office.flags.changes.order(wanted())
     assert await exposure(office, "staging") == 0.25
     assert not await changes(office)
     line.cut = None
@@ -134,7 +134,7 @@ async def test_a_crash_between_the_change_and_its_record_is_recorded_once(
 
 async def test_what_cannot_be_read_back_is_said_plainly(office: Office, line: Unreliable) -> None:
     line.blind = True
-    live = await office.flags.toggles.order(wanted())
+    live = await office.flags.changes.order(wanted())
     assert isinstance(live, ChangeApplied)
     assert live.seen_after is None
     assert "sent, but not seen in the flag system yet" in (await told(office))[-1][2]
@@ -144,13 +144,13 @@ async def test_somebody_between_plan_and_change_is_not_overwritten(office: Offic
     found = await line.inner.read(FLAG, "staging")
     await line.inner.apply(FLAG, "staging", SetExposure(0.5), version=found.version, note="theirs")
     with pytest.raises(FlagConflictError):
-        await office.flags.toggles.order(wanted(version=found.version))
+        await office.flags.changes.order(wanted(version=found.version))
     assert await exposure(office, "staging") == 0.5
     assert not await audited(office)
 
 
 async def test_the_same_request_is_carried_out_once(office: Office) -> None:
-    await office.flags.toggles.order(wanted())
+    await office.flags.changes.order(wanted())
     with pytest.raises(DuplicateChangeError):
-        await office.flags.toggles.order(wanted(SetExposure(0.5)))
+        await office.flags.changes.order(wanted(SetExposure(0.5)))
     assert await exposure(office, "staging") == 0.25

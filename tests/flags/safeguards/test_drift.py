@@ -20,7 +20,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
 
 async def moved_elsewhere(office: Office, change: FlagChange) -> None:
     version = (await state(office)).version
-    await office.flags.toggles.backend.apply(FLAG, "production", change, version=version, note="theirs")
+    await office.flags.changes.backend.apply(FLAG, "production", change, version=version, note="theirs")
 
 
 async def looked(office: Office) -> list[tuple[str, str, str]]:

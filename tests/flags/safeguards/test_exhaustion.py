@@ -68,7 +68,7 @@ async def test_a_flag_that_was_moved_meanwhile_stays_where_it_is(office: Office)
     await frozen(office)
     await evaluated(office, 0.5, remaining=-0.1)
     version = (await state(office)).version
-    backend = office.flags.toggles.backend
+    backend = office.flags.changes.backend
     await backend.apply(FLAG, "production", SetExposure(0.02), version=version, note="theirs")
     await opened(office)
     await evaluated(office, 0.5, remaining=0.2)

@@ -104,7 +104,7 @@ def test_only_what_the_bot_made_for_this_incident_is_ours(found: ChannelInfo, ou
 
 async def test_the_same_key_is_the_same_incident(scene: Scene) -> None:
     now = scene.clock.now()
-    opened = await asyncio.gather(*(scene.response.responder.open(scene.opening(), now) for _ in range(8)))
+    opened = await asyncio.gather(*(scene.response.lifecycle.open(scene.opening(), now) for _ in range(8)))
     assert {one.incident.id for one in opened} == {1}
     assert [one.is_new for one in opened].count(True) == 1
     await scene.complete(1)
@@ -122,7 +122,7 @@ async def test_a_workspace_that_forbids_channels_hears_of_the_incident_all_the_s
         raise FakeSlackError("restricted_action")
 
     monkeypatch.setattr(scene.slack.workspace, "create_channel", refuse)
-    opened = await scene.response.responder.open(scene.opening(), scene.clock.now())
+    opened = await scene.response.lifecycle.open(scene.opening(), scene.clock.now())
     (notice,) = await scene.slack.until(lambda: scene.told("#incidents", NOTICE))
     assert "restricted_action" in notice.text
     monkeypatch.setattr(scene.slack.workspace, "create_channel", make)
@@ -162,25 +162,25 @@ async def test_a_private_incident_is_told_to_its_people_alone(scene: Scene) -> N
 
 async def test_severe_incidents_hold_their_services_until_mitigated(scene: Scene) -> None:
     view = await scene.opened()
-    (hold,) = await scene.freezer.holds(scene.clock.now())
+    (hold,) = await scene.hold_registry.holds(scene.clock.now())
     assert (hold.service, hold.kind, hold.reason) == (
         "checkout", HoldKind.INCIDENT, "sev2 incident: Checkout 500s",
     )  # fmt: skip
-    await scene.response.responder.change(
+    await scene.response.lifecycle.change(
         view.incident.id, IncidentChange(status=Status.MITIGATED), by="U0SAM", now=scene.clock.now()
     )
     await scene.complete(view.incident.id)
-    assert await scene.freezer.holds(scene.clock.now()) == ()
+    assert await scene.hold_registry.holds(scene.clock.now()) == ()
     assert any("is open again" in message.text for message in scene.slack.messages("#checkout"))
 
 
 async def test_a_minor_incident_holds_nothing_until_it_is_severe(scene: Scene) -> None:
     view = await scene.opened(severity=Severity.SEV3)
-    assert await scene.freezer.holds(scene.clock.now()) == ()
+    assert await scene.hold_registry.holds(scene.clock.now()) == ()
     change = IncidentChange(severity=Severity.SEV1)
-    await scene.response.responder.change(view.incident.id, change, by="U0SAM", now=scene.clock.now())
+    await scene.response.lifecycle.change(view.incident.id, change, by="U0SAM", now=scene.clock.now())
     await scene.complete(view.incident.id)
-    assert len(await scene.freezer.holds(scene.clock.now())) == 1
+    assert len(await scene.hold_registry.holds(scene.clock.now())) == 1
 
 
 async def test_a_person_who_lifts_holds_leaves_the_incidents(scene: Scene) -> None:
@@ -188,7 +188,7 @@ async def test_a_person_who_lifts_holds_leaves_the_incidents(scene: Scene) -> No
 
     await scene.opened()
     with pytest.raises(NothingToLiftError):
-        await scene.freezer.lift(
+        await scene.hold_registry.lift(
             scene.policies.services["checkout"], by="U0SAM", reason="go", now=scene.clock.now()
         )
 
@@ -196,7 +196,7 @@ async def test_a_person_who_lifts_holds_leaves_the_incidents(scene: Scene) -> No
 async def test_the_card_follows_the_incident_in_place(scene: Scene) -> None:
     view = await scene.opened()
     change = IncidentChange(status=Status.IDENTIFIED)
-    await scene.response.responder.change(view.incident.id, change, by="U0SAM", now=scene.clock.now())
+    await scene.response.lifecycle.change(view.incident.id, change, by="U0SAM", now=scene.clock.now())
     (card,) = scene.told(room(view), CARD)
     await scene.slack.until(lambda: "identified" in card.text)
     (notice,) = scene.told("#incidents", NOTICE)
@@ -205,7 +205,7 @@ async def test_the_card_follows_the_incident_in_place(scene: Scene) -> None:
 
 async def test_what_a_crash_left_is_done_after_it(tmp_path: Path) -> None:
     async with staged(tmp_path, works=False) as before:
-        await before.response.responder.open(before.opening(), before.clock.now())
+        await before.response.lifecycle.open(before.opening(), before.clock.now())
         assert before.channels() == []
     async with staged(tmp_path) as after:
         await after.complete(1)

@@ -5,6 +5,7 @@ import json
 from bot.freezes.hold import HoldKind
 from bot.slack.announcements.deployments import DeploymentAnnouncer, tell
 from tests.support.examples import WORKSPACE, bypass, hold
+from tests.support.values import in_force
 
 
 def test_many_holds_are_counted_and_the_first_ones_shown() -> None:
@@ -17,7 +18,7 @@ def test_many_holds_are_counted_and_the_first_ones_shown() -> None:
 
 def test_what_people_wrote_stays_text_and_within_slacks_limits() -> None:
     loud = "<!channel> *x* " * 20
-    message, _ = DeploymentAnnouncer(lambda: WORKSPACE)(
+    message, _ = DeploymentAnnouncer(in_force(WORKSPACE))(
         bypass(hold(reason=loud * 20), commit=loud, environment=loud, ref=loud, by=loud, url="https://a/>|b")
     )
     assert "<!channel>" not in json.dumps(message.blocks, ensure_ascii=False)

@@ -13,8 +13,9 @@ from bot.sandbox.fake_slack.block_kit.validation import is_too_long, message_fau
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.blockkit.blocks import visible_size
 from tests.support.examples import POLICY, WORKSPACE, frozen_by, occasions, service, slo
+from tests.support.values import in_force
 
-announce = FreezeAnnouncer(lambda: WORKSPACE)
+announce = FreezeAnnouncer(in_force(WORKSPACE))
 FREEZES = {"exhausted", "exhausted beside a person's hold", "unmeasured", "placed", "placed without end"}
 TO_THE_SERVICE_ONLY = {"warned", "paged", "ticketed", "kept"}
 

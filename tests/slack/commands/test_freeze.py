@@ -38,7 +38,7 @@ async def test_freeze_is_seen_where_it_was_typed_and_announced_in_both_channels(
     assert seen.text.startswith(":snowflake: *checkout* is frozen — by <@U0SAM> until <!date^")
     assert seen.text.endswith("peak sale")
     assert await announced(office) == [("#checkout", "hold_placed"), ("#releases", "hold_placed")]
-    (hold,) = await office.freezer.holds(NOW)
+    (hold,) = await office.hold_registry.holds(NOW)
     assert (hold.by, hold.kind, hold.until) == ("U0SAM", HoldKind.PERSON, NOW + timedelta(hours=4))
 
 
@@ -64,7 +64,9 @@ async def test_whoever_sees_a_hold_sees_which_actions_it_waits_for(office: Offic
         seen = await office.types("riley", text)
         assert waits in seen.text
         assert waits in str(seen.blocks)
-    (status,) = [one for one in await office.shop.overview(office.freezer).services() if one.is_frozen]
+    (status,) = [
+        one for one in await office.shop.status_reader(office.hold_registry).services() if one.is_frozen
+    ]
     assert waits in str(home_view(Contents([status], is_all=True), NOW))
     await book.change(action.id, by="U0DANA", now=NOW, owner="U0SAM", due=NOW.date())
     for text in views:
@@ -76,7 +78,7 @@ async def test_who_may_not_freeze_is_told_who_can(office: Office) -> None:
     assert answer.text == "Only @sre may freeze a service. Ask one of them."
     answer = await office.types("riley", "/freeze exempt checkout PR-12 please")
     assert answer.text == "Only @sre or <@U0MORGAN> may exempt a change. Ask one of them."
-    assert not await office.freezer.holds(NOW)
+    assert not await office.hold_registry.holds(NOW)
     assert not await announced(office)
 
 
@@ -84,19 +86,19 @@ async def test_nobody_may_change_anything_while_slack_does_not_name_the_group(of
     office.slack.faults.change({InjectedFault.SERVER_ERROR: 1.0})
     answer = await office.types("sam", "/freeze checkout peak sale")
     assert "Try again in a minute" in answer.text
-    assert not await office.freezer.holds(NOW)
+    assert not await office.hold_registry.holds(NOW)
 
 
 async def test_freeze_without_a_reason_asks_for_one(office: Office) -> None:
     for text in ("/freeze checkout", "/freeze checkout for 4h", '/freeze checkout ""'):
         assert (await office.types("sam", text)).text.startswith("Say why")
-    assert not await office.freezer.holds(NOW)
+    assert not await office.hold_registry.holds(NOW)
 
 
 async def test_until_is_read_in_the_askers_time_zone_and_said_so(office: Office) -> None:
     office.slack.workspace.users["U0SAM"].tz = "America/New_York"
     answer = await office.types("sam", "/freeze checkout until 2026-12-01 09:00 audit week")
-    (hold,) = await office.freezer.holds(NOW)
+    (hold,) = await office.hold_registry.holds(NOW)
     assert hold.until is not None
     assert hold.until.isoformat() == "2026-12-01T14:00:00+00:00"
     assert "understood in the time zone America/New_York" in str(answer.blocks)
@@ -105,22 +107,27 @@ async def test_until_is_read_in_the_askers_time_zone_and_said_so(office: Office)
 async def test_time_that_has_passed_is_refused(office: Office) -> None:
     answer = await office.types("sam", "/freeze checkout until 2026-11-01 09:00 audit week")
     assert "has passed" in answer.text
-    assert not await office.freezer.holds(NOW)
+    assert not await office.hold_registry.holds(NOW)
 
 
 async def test_repeated_delivery_freezes_once_and_says_so_quietly(office: Office) -> None:
     ask = Interaction(Query("freeze", "checkout peak sale"), "U0SAM", "C9", request="the same trigger")
-    first, second = await office.face.desk.answer(ask), await office.face.desk.answer(ask)
+    first, second = (
+        await office.face.workspaces.main.router.answer(ask),
+        await office.face.workspaces.main.router.answer(ask),
+    )
     assert first.seen_by_channel
     assert not second.seen_by_channel
     assert second.text == "*checkout* was frozen by this request already."
-    assert len(await office.freezer.holds(NOW)) == 1
+    assert len(await office.hold_registry.holds(NOW)) == 1
 
 
 async def test_button_changes_nothing_whatever_it_carries(office: Office) -> None:
     ask = Interaction(Query("freeze", "checkout peak sale"), "U0SAM", "C9")
-    assert (await office.face.desk.answer(ask)).text == "Type the command to change something."
-    assert not await office.freezer.holds(NOW)
+    assert (
+        await office.face.workspaces.main.router.answer(ask)
+    ).text == "Type the command to change something."
+    assert not await office.hold_registry.holds(NOW)
 
 
 async def test_lift_opens_the_service_again(office: Office) -> None:
@@ -128,7 +135,7 @@ async def test_lift_opens_the_service_again(office: Office) -> None:
     seen = await office.types("sam", "/freeze lift checkout sale is over")
     assert seen.ephemeral_to is None
     assert seen.text == ":white_check_mark: *checkout* is open again — <@U0SAM> lifted the hold: sale is over"
-    assert not await office.freezer.holds(NOW)
+    assert not await office.hold_registry.holds(NOW)
 
 
 async def test_lift_beside_the_bots_hold_says_that_it_stays(office: Office) -> None:
@@ -137,7 +144,7 @@ async def test_lift_beside_the_bots_hold_says_that_it_stays(office: Office) -> N
     seen = await office.types("sam", "/freeze lift checkout")
     assert "It still may not ship" in seen.text
     assert "Governor since" in seen.text
-    assert [hold.kind for hold in await office.freezer.holds(NOW)] == [HoldKind.BUDGET]
+    assert [hold.kind for hold in await office.hold_registry.holds(NOW)] == [HoldKind.BUDGET]
 
 
 async def test_lifting_the_bots_hold_is_refused_with_a_way_forward(office: Office) -> None:
@@ -146,7 +153,7 @@ async def test_lifting_the_bots_hold_is_refused_with_a_way_forward(office: Offic
     assert answer.ephemeral_to == "U0SAM"
     assert "the budget is spent" in answer.text
     assert "`/freeze exempt checkout CHANGE REASON`" in answer.text
-    assert await office.freezer.holds(NOW)
+    assert await office.hold_registry.holds(NOW)
 
 
 async def test_lifting_an_open_service_says_that_it_is_open(office: Office) -> None:

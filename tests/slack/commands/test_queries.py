@@ -114,7 +114,7 @@ async def test_failing_work_is_apologised_for_with_an_error_id(office: Office) -
     async def broken(*_: object) -> list[object]:
         raise RuntimeError("the ledger is gone")
 
-    office.face.desk._commands["budget"]._overview._budgets.assess = broken  # type: ignore[attr-defined]
+    office.face.workspaces.main.router._commands["budget"]._status_reader._budgets.assess = broken  # type: ignore[attr-defined]
     answer = await office.types("riley", "/budget")
     assert "name error `" in answer.text
     assert "ledger" not in answer.text
@@ -133,7 +133,7 @@ async def test_forged_and_stale_requests_are_refused(office: Office) -> None:
             }
             async with session.post(f"{office.url}/slack/events", data=body, headers=headers) as answer:
                 assert answer.status == 401
-    assert not await office.freezer.holds(office.shop.clock.now())
+    assert not await office.hold_registry.holds(office.shop.clock.now())
 
 
 @pytest.mark.parametrize("prefix", ["acme-", "acme_", "x"])

@@ -87,7 +87,7 @@ def test_a_folded_message_has_every_line_and_keeps_to_slacks_limits() -> None:
 
 async def test_hundreds_are_told_in_a_few_messages(post: Post) -> None:
     await put(post, [brief(number) for number in range(500)])
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     await check_told_once(post)
     assert len(post.slack.messages("#releases")) == -(-500 // MOST_LINES)
@@ -98,7 +98,7 @@ async def test_hundreds_are_told_in_a_few_messages(post: Post) -> None:
 async def test_a_folded_message_is_told_once_whatever_happens_to_it(post: Post, fault: InjectedFault) -> None:
     post.slack.faults.once(fault, "chat.postMessage")
     await put(post, [brief(number) for number in range(40)])
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     await check_told_once(post)
     assert len(post.slack.messages("#releases")) == 1
@@ -107,7 +107,7 @@ async def test_a_folded_message_is_told_once_whatever_happens_to_it(post: Post, 
 async def test_what_slack_refuses_together_is_told_one_by_one(post: Post) -> None:
     post.slack.faults.refuse("chat.postMessage", "msg_too_long")
     await put(post, [brief(number) for number in range(20)])
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     await check_told_once(post)
     assert len(post.slack.messages("#releases")) == 20
@@ -135,11 +135,11 @@ async def test_nobody_waits_behind_what_comes_by_the_hundred(post: Post) -> None
     for name in names:
         post.slack.workspace.create_channel(name, BOT_USER_ID)
     await put(post, [OutboxMessage(f"#{name}", "told", name, is_bulk=True) for name in names])
-    async with post.courier(timing=replace(BRISK, most_a_minute=most, minute_s=1.5)) as courier:
+    async with post.dispatcher(timing=replace(BRISK, most_a_minute=most, minute_s=1.5)) as dispatcher:
         told = [f"#{name}" for name in names]
         await post.slack.until(lambda: sum(bool(post.texts(name)) for name in told) >= most * 8 // 10)
         await post.write("#checkout", "not bulk")
-        courier.wake()
+        dispatcher.wake()
         await post.slack.until(lambda: post.texts("#checkout"))
         assert not all(post.texts(name) for name in told)
         await asyncio.wait_for(post.until_done(), 20)

@@ -25,7 +25,7 @@ def to_releases(message: OutboxMessage, error: str) -> Sequence[OutboxMessage]:
 async def test_messages_arrive_in_order_at_the_channels_pace(post: Post) -> None:
     texts = [f"message {number}" for number in range(10)]
     await post.write("#checkout", *texts)
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     assert post.texts("#checkout") == texts
     assert not post.slack.refused
@@ -34,7 +34,7 @@ async def test_messages_arrive_in_order_at_the_channels_pace(post: Post) -> None
 async def test_a_message_carries_text_blocks_and_its_key(post: Post) -> None:
     block = {"type": "section", "text": {"type": "mrkdwn", "text": "*Frozen*"}}
     await post.write("#checkout", "Frozen", blocks=[block])
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     [row] = await post.rows()
     [message] = post.slack.messages("#checkout")
@@ -47,9 +47,9 @@ async def test_a_message_carries_text_blocks_and_its_key(post: Post) -> None:
 
 
 async def test_a_message_written_while_the_courier_runs_is_sent_when_it_is_woken(post: Post) -> None:
-    async with post.courier() as courier:
+    async with post.dispatcher() as dispatcher:
         await post.write("#checkout", "one")
-        courier.wake()
+        dispatcher.wake()
         await post.until_done()
         await post.write("#checkout", "two")  # as another process would: nobody wakes the courier
         await post.until_done()
@@ -59,7 +59,7 @@ async def test_a_message_written_while_the_courier_runs_is_sent_when_it_is_woken
 async def test_a_throttled_channel_holds_up_no_other(post: Post) -> None:
     post.slack.faults.once(InjectedFault.RATE_LIMITED, "chat.postMessage")
     await post.write("#checkout", "throttled")
-    async with post.courier():
+    async with post.dispatcher():
         await post.slack.until(lambda: post.slack.calls[-1:] and post.slack.calls[-1].fault)
         await post.write("#search", *[f"message {number}" for number in range(5)])
         await post.slack.until(lambda: len(post.texts("#search")) == 5)
@@ -73,12 +73,12 @@ async def test_a_refused_message_is_recorded_and_told_once(post: Post) -> None:
     channel.is_archived = True
     await post.write("#checkout", "one", "two")
     await post.write("#search", "elsewhere")
-    async with post.courier(notice=to_releases) as courier:
+    async with post.dispatcher(notice=to_releases) as dispatcher:
         await post.until_done()
         await post.slack.until(lambda: post.texts("#releases"))
         await post.until_done()
-        await post.slack.until(lambda: "#checkout" in courier.health.failing)
-        failing = courier.health.failing["#checkout"]
+        await post.slack.until(lambda: "#checkout" in dispatcher.health.failing)
+        failing = dispatcher.health.failing["#checkout"]
     assert (failing.error, failing.messages) == ("is_archived", 2)
     assert post.texts("#releases") == ["#checkout: is_archived"]
     assert post.texts("#search") == ["elsewhere"]
@@ -87,11 +87,11 @@ async def test_a_refused_message_is_recorded_and_told_once(post: Post) -> None:
 
 async def test_a_channel_that_recovered_is_told_again_when_it_fails_again(post: Post) -> None:
     channel = post.slack.workspace.channel("#checkout")
-    async with post.courier(notice=to_releases) as courier:
+    async with post.dispatcher(notice=to_releases) as dispatcher:
         for text, archived in (("one", True), ("two", False), ("three", True)):
             channel.is_archived = archived
             await post.write("#checkout", text)
-            courier.wake()
+            dispatcher.wake()
             await post.until_done()
         await post.until_done()
     assert post.texts("#checkout") == ["two"]
@@ -101,14 +101,14 @@ async def test_a_channel_that_recovered_is_told_again_when_it_fails_again(post: 
 async def test_failures_are_still_shown_after_a_restart(post: Post) -> None:
     post.slack.workspace.channel("#checkout").is_archived = True
     await post.write("#checkout", "one")
-    async with post.courier(notice=to_releases):
+    async with post.dispatcher(notice=to_releases):
         await post.until_done()
     await post.write("#checkout", "two")
-    async with post.courier(notice=to_releases) as courier:
+    async with post.dispatcher(notice=to_releases) as dispatcher:
         await post.until_done()
         await post.write("#search", "later")
         await post.slack.until(lambda: post.texts("#search"))
-        assert courier.health.failing["#checkout"].messages == 2
+        assert dispatcher.health.failing["#checkout"].messages == 2
     assert post.texts("#releases") == ["#checkout: is_archived"]
 
 
@@ -116,7 +116,7 @@ async def test_a_broken_announcements_channel_makes_no_loop(post: Post) -> None:
     post.slack.workspace.channel("#releases").is_archived = True
     await post.write("#nowhere", "lost")
     await post.write("#releases", "lost too")
-    async with post.courier(notice=to_releases):
+    async with post.dispatcher(notice=to_releases):
         await post.until_done()
     rows = [(row.channel, row.event_type, row.error) for row in await post.rows()]
     assert rows == [
@@ -128,14 +128,14 @@ async def test_a_broken_announcements_channel_makes_no_loop(post: Post) -> None:
 
 async def test_the_bot_joins_a_public_channel_that_it_is_not_in(post: Post) -> None:
     await post.write("#general", "hello")
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     assert post.texts("#general") == ["hello"]
 
 
 async def test_words_are_not_lost_because_of_a_picture(post: Post) -> None:
     await post.write("#checkout", "the words", blocks=[{"type": "no such block"}])
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     [message] = post.slack.messages("#checkout")
     assert (message.text, message.blocks) == ("the words", [])
@@ -143,7 +143,7 @@ async def test_words_are_not_lost_because_of_a_picture(post: Post) -> None:
 
 async def test_a_message_that_is_too_long_is_given_up_and_the_next_goes(post: Post) -> None:
     await post.write("#checkout", "x" * 50_000, "short")
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     assert [(row.state, row.error) for row in await post.rows()] == [
         ("failed", "msg_too_long"),
@@ -154,35 +154,35 @@ async def test_a_message_that_is_too_long_is_given_up_and_the_next_goes(post: Po
 async def test_bad_credentials_keep_the_messages(post: Post) -> None:
     token, post.client.token = post.client.token, "xoxb-revoked"
     await post.write("C12345", "kept")
-    async with post.courier() as courier:
-        await post.slack.until(lambda: courier.health.delayed)
-        assert courier.health.delayed == {"C12345": "invalid_auth"}
+    async with post.dispatcher() as dispatcher:
+        await post.slack.until(lambda: dispatcher.health.delayed)
+        assert dispatcher.health.delayed == {"C12345": "invalid_auth"}
     assert await post.states() == ["waiting"]
     post.client.token = token
     await post.write("#checkout", "one")
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     assert post.texts("#checkout") == ["one"]
 
 
 async def test_a_renamed_channel_keeps_getting_its_messages(post: Post) -> None:
     workspace = post.slack.workspace
-    async with post.courier() as courier:
+    async with post.dispatcher() as dispatcher:
         await post.write("#checkout", "before")
         await post.until_done()
         workspace.rename_channel(workspace.channel("#checkout"), "till", "U0MORGAN")
         await post.write("#checkout", "after")
-        courier.wake()
+        dispatcher.wake()
         await post.until_done()
     await post.write("#checkout", "after a restart")
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     assert post.texts("#till")[-3:] == ["before", "after", "after a restart"]
 
 
 async def test_a_channel_made_anew_under_the_same_name_is_found(post: Post) -> None:
     workspace = post.slack.workspace
-    async with post.courier():
+    async with post.dispatcher():
         await post.write("#checkout", "before")
         await post.until_done()
         old = workspace.channel("#checkout")
@@ -196,7 +196,7 @@ async def test_a_channel_made_anew_under_the_same_name_is_found(post: Post) -> N
 
 async def test_a_person_is_written_to_directly(post: Post) -> None:
     await post.write("U0SAM", "for you alone")
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     [row] = await post.rows()
     assert (row.state, str(row.channel_id)[0]) == ("sent", "D")
@@ -208,7 +208,7 @@ async def test_a_hundred_channels_are_paced_side_by_side(post: Post) -> None:
         channel = post.slack.workspace.create_channel(name, "U0MORGAN")
         channel.members.append(post.slack.platform.workspace.channel("#checkout").members[-1])
         await post.write(f"#{name}", "one", "two", "three")
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     assert all(post.texts(f"#{name}") == ["one", "two", "three"] for name in names)
     assert not post.slack.refused

@@ -39,25 +39,25 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
 
 
 async def run_with(post: Post, leases: Leases) -> tuple[OutboxDispatcher, asyncio.Task[None]]:
-    courier = OutboxDispatcher(
+    dispatcher = OutboxDispatcher(
         post.database, post.client, SystemClock(), registry=CollectorRegistry(), timing=BRISK, leases=leases
     )
-    return courier, asyncio.create_task(courier.run())
+    return dispatcher, asyncio.create_task(dispatcher.run())
 
 
 @pytest.mark.parametrize("looks", [1, 2, 3])
 async def test_nothing_is_posted_after_the_lease_was_lost(post: Post, looks: int) -> None:
     await post.write("#checkout", "one", "two")
     leases = FadingLeases(post.database, looks)
-    courier, running = await run_with(post, leases)
+    dispatcher, running = await run_with(post, leases)
     async with asyncio.timeout(10):
         await leases.are_gone.wait()
-    await courier.drain(5)
+    await dispatcher.drain(5)
     await running
     assert post.texts("#checkout") == []
     # After the third look the message is claimed already: its successor must find out that it is not there.
     assert await post.states() == ["sending" if looks == 3 else "waiting", "waiting"]
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     assert post.texts("#checkout") == ["one", "two"]
 

@@ -16,7 +16,7 @@ async def test_a_restart_of_the_database_loses_and_doubles_nothing(tmp_path: Pat
         post.slack.faults.slow_s = 0.3
         post.slack.faults.once(InjectedFault.CUT, "chat.postMessage")
         await post.write("#checkout", *texts)
-        async with post.courier():
+        async with post.dispatcher():
             await post.slack.until(lambda: len(post.texts("#checkout")) == 4)
             post.slack.faults.once(InjectedFault.SLOW, "chat.postMessage")
             await post.slack.until(lambda: len(post.texts("#checkout")) == 5)

@@ -47,7 +47,7 @@ async def begin_sending(post: Post, channel: str, *, arrives: bool) -> None:
 async def test_a_post_that_was_cut_off_is_found_and_not_sent_again(post: Post) -> None:
     post.slack.faults.once(InjectedFault.CUT, "chat.postMessage")
     await post.write("#checkout", "one", "two")
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
         counted = generate_latest(post.registry).decode()
     assert post.texts("#checkout") == ["one", "two"]
@@ -60,7 +60,7 @@ async def test_a_post_that_was_cut_off_is_found_and_not_sent_again(post: Post) -
 async def test_a_post_that_failed_within_slack_is_looked_for_and_sent_again(post: Post) -> None:
     post.slack.faults.once(InjectedFault.SERVER_ERROR, "chat.postMessage")
     await post.write("#checkout", "one", "two")
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     assert post.texts("#checkout") == ["one", "two"]
     assert len(calls(post, "conversations.history")) == 1
@@ -70,7 +70,7 @@ async def test_a_post_that_failed_within_slack_is_looked_for_and_sent_again(post
 async def test_an_answer_that_comes_too_late_doubles_nothing(post: Post) -> None:
     post.slack.faults.once(InjectedFault.SLOW, "chat.postMessage")
     await post.write("#checkout", "one", "two")
-    async with post.courier(timing=replace(BRISK, call_timeout_s=0.3)):
+    async with post.dispatcher(timing=replace(BRISK, call_timeout_s=0.3)):
         await post.until_done()
     assert post.texts("#checkout") == ["one", "two"]
 
@@ -89,7 +89,7 @@ async def test_faults_of_the_look_up_itself_are_waited_out(post: Post) -> None:
     post.slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.history")
     post.slack.faults.once(InjectedFault.CUT, "conversations.history")
     await post.write("#checkout", "one")
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     assert post.texts("#checkout") == ["one"]
     assert len(calls(post, "conversations.history")) == 3
@@ -99,7 +99,7 @@ async def test_faults_of_the_look_up_itself_are_waited_out(post: Post) -> None:
 async def test_a_message_that_was_being_sent_at_a_crash_is_told_once(post: Post, *, arrives: bool) -> None:
     await post.write("#checkout", "one", "two")
     await begin_sending(post, "#checkout", arrives=arrives)
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     assert post.texts("#checkout") == ["one", "two"]
 
@@ -109,13 +109,13 @@ async def test_a_message_is_found_below_much_chatter(post: Post) -> None:
     channel = workspace.channel("#checkout")
     post.slack.rates.enabled = False
     await post.write("#checkout", "one")
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     await post.write("#checkout", "two")
     await begin_sending(post, "#checkout", arrives=True)
     for number in range(450):
         workspace.say(channel, "U0RILEY", f"chatter {number}")
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     assert [text for text in post.texts("#checkout") if not text.startswith("chatter")] == ["one", "two"]
     assert len(calls(post, "conversations.history")) == 3
@@ -125,9 +125,9 @@ async def test_an_unreadable_history_delays_the_message_and_no_other_channel(tmp
     async with post_office(tmp_path, without_scopes=["channels:history"]) as post:
         post.slack.faults.once(InjectedFault.CUT, "chat.postMessage")
         await post.write("#checkout", "one", "two")
-        async with post.courier() as courier:
+        async with post.dispatcher() as dispatcher:
             why = "missing_scope: needs channels:history"
-            await post.slack.until(lambda: courier.health.delayed == {"#checkout": why})
+            await post.slack.until(lambda: dispatcher.health.delayed == {"#checkout": why})
             await post.write("#search", "elsewhere")
             await post.slack.until(lambda: post.texts("#search"))
             assert post.texts("#checkout") == ["one"]
@@ -142,7 +142,7 @@ async def test_a_channel_that_shut_the_bot_out_is_given_up_not_guessed(post: Pos
     channel = post.slack.workspace.channel("#checkout")
     channel.kind = "private"
     channel.members = ["U0MORGAN"]
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     assert [(row.state, row.error) for row in await post.rows()] == [("failed", "channel_not_found")]
     assert post.texts(channel.id) == ["one"]
@@ -151,14 +151,14 @@ async def test_a_channel_that_shut_the_bot_out_is_given_up_not_guessed(post: Pos
 async def test_slack_out_of_reach_keeps_the_messages_waiting(post: Post) -> None:
     reachable, post.client.base_url = post.client.base_url, f"http://127.0.0.1:{free_port()}/"
     await post.write(post.slack.find_channel("#checkout"), "one")
-    async with post.courier() as courier:
+    async with post.dispatcher() as dispatcher:
         async with asyncio.timeout(10):
-            while not courier.health.delayed:  # noqa: ASYNC110 - nobody is there to tell
+            while not dispatcher.health.delayed:  # noqa: ASYNC110 - nobody is there to tell
                 await asyncio.sleep(0.01)
     [row] = await post.rows()
     assert (row.state, row.error) == ("waiting", "not_connected")
     post.client.base_url = reachable
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     assert post.texts("#checkout") == ["one"]
     assert not calls(post, "conversations.history")
@@ -178,7 +178,7 @@ async def test_a_locked_database_loses_and_doubles_nothing(post: Post, tmp_path:
     post.slack.faults.slow_s = 0.2
     post.slack.faults.once(InjectedFault.SLOW, "chat.postMessage")
     await post.write("#checkout", "one", "two")
-    async with post.courier():
+    async with post.dispatcher():
         await post.slack.until(lambda: post.texts("#checkout"))
         other = sqlite3.connect(tmp_path / "governor.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -199,9 +199,9 @@ async def test_a_drain_finishes_what_is_being_sent_and_begins_nothing_new(post: 
     post.slack.faults.slow_s = 0.3
     post.slack.faults.once(InjectedFault.SLOW, "chat.postMessage")
     await post.write("#checkout", "one", "two")
-    async with post.courier() as courier:
+    async with post.dispatcher() as dispatcher:
         await post.slack.until(lambda: post.texts("#checkout"))
-        await courier.drain(5)
+        await dispatcher.drain(5)
     assert await post.states() == ["sent", "waiting"]
 
 
@@ -209,10 +209,10 @@ async def test_a_drain_that_runs_out_of_time_leaves_the_message_to_be_found(post
     post.slack.faults.slow_s = 5
     post.slack.faults.once(InjectedFault.SLOW, "chat.postMessage")
     await post.write("#checkout", "one", "two")
-    async with post.courier() as courier:
+    async with post.dispatcher() as dispatcher:
         await post.slack.until(lambda: post.texts("#checkout"))
-        await courier.drain(0.05)
+        await dispatcher.drain(0.05)
     assert await post.states() == ["sending", "waiting"]
-    async with post.courier():
+    async with post.dispatcher():
         await post.until_done()
     assert post.texts("#checkout") == ["one", "two"]

@@ -82,7 +82,7 @@ async def test_a_decline_changes_nothing_and_takes_the_buttons_away(office: Offi
 async def test_what_was_shown_is_void_once_the_flag_has_moved(office: Office) -> None:
     await office.types("dana", f"/flag rollout {FLAG} 25%")
     (asked,) = await deliver(office)
-    backend = office.flags.toggles.backend
+    backend = office.flags.changes.backend
     found = await backend.read(FLAG, "production")
     theirs = await backend.apply(
         FLAG, "production", SetExposure(0.5), version=found.version, note="behind its back"
@@ -146,7 +146,7 @@ async def test_undo_brings_back_the_state_before_unless_somebody_touched_the_fla
     assert (await office.types("riley", f"/flag undo {FLAG} staging")).text.startswith(
         "*5 % → 25 % of users*"
     )
-    backend = office.flags.toggles.backend
+    backend = office.flags.changes.backend
     version = (await state(office, "staging")).version
     await backend.apply(FLAG, "staging", SetExposure(0.7), version=version, note="behind its back")
     assert (
@@ -181,7 +181,7 @@ async def test_on_again_lets_what_was_on_for_a_time_stay(office: Office) -> None
 
 async def test_a_time_that_is_over_leaves_alone_what_somebody_else_has_touched(office: Office) -> None:
     await office.types("riley", f"/flag on {FLAG} staging for 2h a demo")
-    backend = office.flags.toggles.backend
+    backend = office.flags.changes.backend
     version = (await state(office, "staging")).version
     await backend.apply(FLAG, "staging", SetExposure(0.7), version=version, note="behind its back")
     later(office, timedelta(hours=3))
@@ -243,7 +243,7 @@ async def test_an_increase_that_burns_is_taken_back_with_the_evidence(office: Of
 
 async def test_the_guard_leaves_alone_what_somebody_has_touched_since(office: Office) -> None:
     await raised(office)
-    backend = office.flags.toggles.backend
+    backend = office.flags.changes.backend
     version = (await state(office)).version
     await backend.apply(FLAG, "production", SetExposure(0.3), version=version, note="behind its back")
     await evaluated(office, 20.0)

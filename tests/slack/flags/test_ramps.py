@@ -142,7 +142,7 @@ async def test_a_person_holds_a_ramp_lets_it_go_on_and_stops_it(office: Office) 
 
 async def test_a_flag_moved_elsewhere_ends_its_ramp_and_nothing_is_overwritten(office: Office) -> None:
     await begun(office)
-    backend = office.flags.toggles.backend
+    backend = office.flags.changes.backend
     version = (await state(office)).version
     await backend.apply(FLAG, "production", SetExposure(0.4), version=version, note="behind its back")
     later(office, HALF_AN_HOUR)
@@ -168,7 +168,7 @@ async def test_a_ramp_that_was_declined_or_moved_never_begins(office: Office) ->
     await office.presses("sam", asked, "flag.decline", "#checkout")
     await office.types("dana", RAMP)
     asked = (await deliver(office))[-1]
-    backend = office.flags.toggles.backend
+    backend = office.flags.changes.backend
     version = (await state(office)).version
     await backend.apply(FLAG, "production", SetExposure(0.4), version=version, note="behind its back")
     await office.presses("sam", asked, "flag.approve", "#checkout")

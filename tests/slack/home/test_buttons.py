@@ -40,7 +40,7 @@ async def audited(office: Office, action: str) -> list[str]:
 async def opened(office: Office, text: str = "Checkout 500s sev2 checkout") -> str:
     """Open an incident; return its channel."""
     await office.types("dana", f"/incident open {text}")
-    channel = (await office.response.views.of(1)).channel_id()
+    channel = (await office.response.snapshots.of(1)).channel_id()
     assert channel is not None
     return channel
 
@@ -72,13 +72,13 @@ async def test_an_incidents_channel_sees_what_was_pressed_on_a_home_tab(office: 
     before = await open_home(office, "sam")
     for _ in range(2):
         await presses_home(office, "sam", "incident.claim", before)
-    assert (await office.response.views.of(1)).incident.roles[Role.COMMANDER] == "U0SAM"
+    assert (await office.response.snapshots.of(1)).incident.roles[Role.COMMANDER] == "U0SAM"
     seen = [message.text for message in office.slack.messages(channel) if "commander" in message.text]
     assert seen == ["<@U0SAM> is commander."]
     assert direct(office, "sam") == ["<@U0SAM> is commander already."]
     assert "Take command" not in str(buttons(blocks_of(office, "sam")))
     await presses_home(office, "sam", "incident.status.resolved")
-    assert (await office.response.views.of(1)).incident.status is Status.RESOLVED
+    assert (await office.response.snapshots.of(1)).incident.status is Status.RESOLVED
     assert "Open incidents" not in texts(blocks_of(office, "sam"))
 
 
@@ -95,7 +95,7 @@ async def test_details_are_the_card_with_all_its_buttons_and_forms(office: Offic
     await office.face.drain(10)
     await office.slack.person("sam").submits({"text": {"text": typed("rolled back")}})
     await office.face.drain(10)
-    view = await office.response.views.of(1)
+    view = await office.response.snapshots.of(1)
     assert [entry.text for entry in view.timeline if entry.text == "rolled back"] == ["rolled back"]
     await office.presses("sam", card, "incident.status.mitigated", room.id)
     assert any("set it to *mitigated*" in message.text for message in office.slack.messages(channel))
@@ -150,6 +150,6 @@ async def test_who_may_not_change_flags_is_told_who_may(office: Office) -> None:
 async def test_a_press_after_a_restart_is_answered_and_shown(office: Office) -> None:
     await office.types("sam", "/action add test the rollback @dana for checkout")
     await open_home(office, "dana")
-    office.face.home._viewers.clear()
+    office.face.workspaces.main.home._viewers.clear()
     await presses_home(office, "dana", "action.done")
     assert "test the rollback" not in str(blocks_of(office, "dana"))

@@ -43,7 +43,7 @@ async def test_what_burns_stands_first_then_what_is_to_be_done_then_the_budgets(
     heads = [block["text"]["text"] for block in blocks if block["type"] == "header"]
     assert heads == ["Open incidents", "Your actions", "Running ramps", "Error budgets"]
     _, incident, _, action, _, ramp, *_ = texts(blocks)
-    channel = (await office.response.views.of(1)).channel_id()
+    channel = (await office.response.snapshots.of(1)).channel_id()
     minutes = "12\u00a0min so far"
     assert incident.startswith(f":rotating_light: sev2 investigating, {minutes}: *Checkout 500s*\n")
     assert f"checkout · <#{channel}> · incident 1" in incident
@@ -79,7 +79,7 @@ async def test_incidents_and_ramps_are_those_of_the_viewers_services(office: Off
     assert [who for who, tab in seen.items() if "Checkout 500s" in tab] == ["dana", "sam", "riley"]
     assert [who for who, tab in seen.items() if "Stale index" in tab] == ["priya", "sam", "riley"]
     assert [who for who, tab in seen.items() if "Running ramps" in tab] == ["dana", "sam", "riley"]
-    channel = (await office.response.views.of(1)).channel_id()
+    channel = (await office.response.snapshots.of(1)).channel_id()
     assert channel is not None
     await office.types("dana", "/incident role scribe @priya", channel)
     assert "Checkout 500s" in await shown(office, "priya"), "who works on it sees it"
@@ -89,7 +89,7 @@ async def test_incidents_and_ramps_are_those_of_the_viewers_services(office: Off
 
 async def test_a_private_incident_is_seen_by_those_alone_who_work_on_it(office: Office) -> None:
     await office.types("dana", "/incident open Leaked keys sev2 checkout")
-    channel = (await office.response.views.of(1)).channel_id()
+    channel = (await office.response.snapshots.of(1)).channel_id()
     assert channel is not None
     await office.types("dana", "/incident private", channel)
     await office.types("dana", "/action add rotate the keys @sam due friday", channel)
@@ -140,7 +140,7 @@ async def test_however_much_there_is_the_view_keeps_slacks_limits_and_counts_the
 ) -> None:
     await ramp_begun(office)
     (ramp,) = await office.flags.ramps.running()
-    await office.response.responder.open(
+    await office.response.lifecycle.open(
         NewIncident(
             key="many",
             title="Ünïcode <&> 😀 " * 13,
@@ -151,7 +151,7 @@ async def test_however_much_there_is_the_view_keeps_slacks_limits_and_counts_the
         ),
         NOW,
     )
-    (incident,) = await office.response.views.list(unresolved=True)
+    (incident,) = await office.response.snapshots.list(unresolved=True)
     blocks = home_view(full(30, incident, ramp), NOW)["blocks"]
     assert len(blocks) <= 100
     assert view_faults({"type": "home", "blocks": blocks}, "home") == []

@@ -38,8 +38,8 @@ async def test_a_member_of_a_team_sees_its_services(office: Office) -> None:
 
 async def test_a_freeze_is_shown_at_the_next_refresh_and_nothing_is_published_twice(office: Office) -> None:
     now_s = [1_000.0]
-    overview = office.face.branches.main.incidents.access.overview
-    contents = HomeContents(office.face.branches.main.incidents.access, office.flags.ramps)
+    status_reader = office.face.workspaces.main.incidents.access.status_reader
+    contents = HomeContents(office.face.workspaces.main.incidents.access, office.flags.ramps)
     home = HomePublisher(contents, office.client, office.shop.clock, now_s=lambda: now_s[0], pause_s=0)
     sam = office.slack.person("sam")
     await home.opened(sam.id)
@@ -47,7 +47,7 @@ async def test_a_freeze_is_shown_at_the_next_refresh_and_nothing_is_published_tw
     await home.refresh()
     assert "peak sale" not in str(sam.home and sam.home.content), "a minute has not passed"
     now_s[0] += 61
-    overview.forget()
+    status_reader.invalidate()
     await home.refresh()
     assert "peak sale" in str(sam.home and sam.home.content)
     calls = len([call for call in office.slack.calls if call.method == "views.publish"])
@@ -56,7 +56,7 @@ async def test_a_freeze_is_shown_at_the_next_refresh_and_nothing_is_published_tw
     assert len([call for call in office.slack.calls if call.method == "views.publish"]) == calls
     now_s[0] += 3_600
     await office.types("sam", "/freeze search index rebuild")
-    overview.forget()
+    status_reader.invalidate()
     await home.refresh()
     assert "index rebuild" not in str(sam.home and sam.home.content), "nobody looks any more"
 
@@ -65,15 +65,15 @@ async def test_what_was_done_is_shown_after_seconds_and_what_only_moves_after_a_
     office: Office,
 ) -> None:
     now_s = [1_000.0]
-    access = office.face.branches.main.incidents.access
+    access = office.face.workspaces.main.incidents.access
     contents = HomeContents(access, office.flags.ramps)
     home = HomePublisher(contents, office.client, office.shop.clock, now_s=lambda: now_s[0], pause_s=0)
     sam = office.slack.person("sam")
     await home.opened(sam.id)
     await office.types("sam", "/freeze checkout peak sale")
-    access.overview.forget()
+    access.status_reader.invalidate()
     now_s[0] += 5
-    home.stir()
+    home.request_refresh()
     await home.refresh()
     assert "peak sale" not in str(sam.home and sam.home.content), "not every moment"
     now_s[0] += 5
@@ -83,7 +83,7 @@ async def test_what_was_done_is_shown_after_seconds_and_what_only_moves_after_a_
 
 async def test_while_slack_is_throttling_no_tab_is_published(office: Office) -> None:
     now_s = [1_000.0]
-    access = office.face.branches.main.incidents.access
+    access = office.face.workspaces.main.incidents.access
     home = HomePublisher(
         HomeContents(access, office.flags.ramps),
         office.client,
@@ -95,7 +95,7 @@ async def test_while_slack_is_throttling_no_tab_is_published(office: Office) -> 
     for viewer in viewers:
         await home.opened(viewer.id)
     await office.types("sam", "/freeze checkout peak sale")
-    access.overview.forget()
+    access.status_reader.invalidate()
     now_s[0] += 61
     office.slack.faults.once(InjectedFault.RATE_LIMITED, "views.publish")
     for _ in range(2):

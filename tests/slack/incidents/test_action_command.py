@@ -37,7 +37,7 @@ async def test_tomorrow_is_the_askers(scene: IncidentScene) -> None:
 async def test_repeated_delivery_adds_one_action(scene: IncidentScene) -> None:
     ask = Interaction(Query("action", "add alert earlier"), "U0SAM", "C9", request="the same trigger")
     for _ in range(2):
-        await scene.office.face.desk.answer(ask)
+        await scene.office.face.workspaces.main.router.answer(ask)
     assert len(await scene.office.response.actions.of_service()) == 1
 
 

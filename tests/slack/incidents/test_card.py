@@ -90,7 +90,7 @@ async def test_a_flag_that_was_raised_behind_the_bots_back_has_its_button_too(tm
         )
         await drift.look("production", {FLAG})
         since = office.shop.clock.now() - timedelta(hours=1)
-        found = await office.response._live_flags(["checkout"], since)
+        found = await office.response._recent_flags(["checkout"], since)
         assert [(one.flag, one.environment, one.shown) for one in found] == [
             (FLAG, "production", "50 % of users")
         ]

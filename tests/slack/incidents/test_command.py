@@ -41,17 +41,17 @@ async def test_incident_typed_in_a_services_channel_concerns_that_service(scene:
 
 async def test_repeated_delivery_opens_one_incident_and_says_so_quietly(scene: IncidentScene) -> None:
     ask = Interaction(Query("incident", "open it is slow"), "U0DANA", "C9", request="the same trigger")
-    desk = scene.office.face.desk
+    desk = scene.office.face.workspaces.main.router
     first, second = await desk.answer(ask), await desk.answer(ask)
     assert (first.seen_by_channel, second.seen_by_channel) == (True, False)
-    assert len(await scene.office.response.views.list()) == 1
+    assert len(await scene.office.response.snapshots.list()) == 1
 
 
 async def test_who_may_not_open_an_incident_is_told_who_can(scene: IncidentScene) -> None:
     for text in ("/incident", "/incident open it is slow"):
         answer = await scene.office.types("riley", text)
         assert answer.text == "Only @sre or @checkout-devs may open or change an incident. Ask one of them."
-    assert not await scene.office.response.views.list()
+    assert not await scene.office.response.snapshots.list()
     assert scene.office.slack.person("riley").modal is None
 
 
@@ -86,7 +86,7 @@ async def test_what_is_wrong_is_said_in_the_form_and_nothing_is_opened(scene: In
         "title": "Say in a few words what is wrong.",
         "started_at": "It cannot begin in the future.",
     }
-    assert not await scene.office.response.views.list()
+    assert not await scene.office.response.snapshots.list()
 
 
 async def test_form_that_slack_does_not_open_is_replaced_by_what_to_type(scene: IncidentScene) -> None:
@@ -203,7 +203,7 @@ async def test_notes_are_seen_by_the_channel_and_stand_on_the_timeline_once(scen
     assert seen.ephemeral_to is None
     ask = Interaction(Query("incident", "note twice"), "U0DANA", channel, request="the same trigger")
     for _ in range(2):
-        last = await scene.office.face.desk.answer(ask)
+        last = await scene.office.face.workspaces.main.router.answer(ask)
     assert last.text == "That note is on the timeline already."
     notes = [entry.text for entry in (await scene.view()).timeline if entry.kind is EntryKind.NOTE]
     assert notes == ["rolled <!channel> back to 41", "twice"]
@@ -224,7 +224,7 @@ async def test_private_and_snoozed_incidents_keep_quiet(scene: IncidentScene) ->
 async def test_list_and_show_keep_private_incidents_from_others(scene: IncidentScene) -> None:
     await scene.open("it is slow search")
     await scene.open("Cards leak sev1 checkout")
-    await scene.office.response.responder.change(2, IncidentChange(private=True), by="U0DANA", now=NOW)
+    await scene.office.response.lifecycle.change(2, IncidentChange(private=True), by="U0DANA", now=NOW)
     listed = (await scene.office.types("riley", "/incident list")).text
     assert "it is slow" in listed
     assert "Cards leak" not in listed

@@ -19,15 +19,15 @@ DAY = timedelta(days=1)
 
 
 async def test_report_says_how_many_how_quickly_and_what_is_not_classified(scene: IncidentScene) -> None:
-    responder = scene.office.response.responder
+    lifecycle = scene.office.response.lifecycle
     await scene.open("it is slow search")
     await scene.open("Checkout 500s sev1 checkout")
-    await responder.change(2, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=NOW)
+    await lifecycle.change(2, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=NOW)
     text = (await scene.office.types("riley", "/incident report")).text.replace("\u00a0", " ")
     assert text.startswith("2 incidents in 90 d.")
     assert "1 sev1 and 1 sev3 · 1 not resolved yet" in text
     assert "Next: name the cause of incident 2 in `/postmortem 2`." in text
-    await responder.classify(2, CauseClass.CAPACITY, by="U0SAM", now=NOW)
+    await lifecycle.classify(2, CauseClass.CAPACITY, by="U0SAM", now=NOW)
     shown = await scene.office.types("riley", "/incident report 30d search")
     assert shown.text.replace("\u00a0", " ").startswith("1 incident of search in 30 d.")
     assert "Share" in str(shown.blocks)
@@ -35,7 +35,7 @@ async def test_report_says_how_many_how_quickly_and_what_is_not_classified(scene
 
 async def test_report_that_counts_a_private_incident_is_not_shared(scene: IncidentScene) -> None:
     await scene.open("Cards leak sev1 checkout")
-    await scene.office.response.responder.change(1, IncidentChange(private=True), by="U0DANA", now=NOW)
+    await scene.office.response.lifecycle.change(1, IncidentChange(private=True), by="U0DANA", now=NOW)
     others = await scene.office.types("riley", "/incident report")
     assert others.text.startswith("No incident in the last")
     mine = await scene.office.types("dana", "/incident report")

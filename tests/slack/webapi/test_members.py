@@ -38,9 +38,9 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
 async def test_members_of_the_channel_may_and_others_are_told_who_can(office: Office) -> None:
     refused = await office.types("riley", "/freeze checkout peak sale")
     assert refused.text == "Only members of #oncall may freeze a service. Ask one of them."
-    assert not await office.freezer.holds(NOW)
+    assert not await office.hold_registry.holds(NOW)
     await office.types("sam", "/freeze checkout peak sale")
-    assert len(await office.freezer.holds(NOW)) == 1
+    assert len(await office.hold_registry.holds(NOW)) == 1
 
 
 async def test_whoami_says_which_channel_gives_a_right(office: Office) -> None:
@@ -62,7 +62,7 @@ async def test_nobody_may_on_account_of_a_channel_that_slack_does_not_show(offic
     )
     told = (await office.types("sam", "/governor whoami")).text
     assert "Nobody knows whether you may *freeze and lift*: Slack does not say who is in #oncall." in told
-    assert not await office.freezer.holds(NOW)
+    assert not await office.hold_registry.holds(NOW)
 
 
 @pytest.fixture

@@ -1,0 +1,103 @@
+"""Budgets, wired: sources and ledger, the evaluation loop, and what it hands each evaluation to."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.app.resources import Resources
+from bot.budgets.collector import Collector
+from bot.budgets.evaluator import Assessed, Evaluator
+from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.sources.registry import SourceRegistry
+from bot.catalog.catalog import Catalog
+from bot.freezes.hold_registry import Announce, HoldRegistry
+from bot.freezes.status import StatusReader
+from bot.gauges import BudgetGauges
+from bot.incidents.cost import Costs, Downtime
+from bot.incidents.records.actions import unmet_requirements
+from bot.incidents.report_reader import ReportReader
+from bot.store.signals import Topic
+
+log = structlog.get_logger(__name__)
+
+_SHORTEST_HISTORY = timedelta(days=1)
+
+
+class Budgets:
+    """All parts of budgets and freezes. `on_evaluated` gets the services whose flags are to be looked after.
+
+    `evaluator.run` evaluates; `follow_holds` reacts to holds that are placed or lifted in between, on
+    whichever replica.
+    """
+
+    def __init__(
+        self, resources: Resources, announce: Announce, on_evaluated: Callable[[Collection[str]], None]
+    ) -> None:
+        database, current, clock = resources.database, resources.current, resources.clock
+        self._clock = clock
+        self._current = current
+        self._on_evaluated = on_evaluated
+        self._gauges = BudgetGauges(resources.metrics)
+        self._frozen: frozenset[str] = frozenset()
+        self._holds_changed = asyncio.Event()
+        self._expiry = resources.leases.lease("expiry")
+        self.ledger = Ledger(database, Downtime(database).bad_seconds)
+        self.sources = SourceRegistry(resources.session)
+        self.collector = Collector(self.ledger, self.sources)
+        reports = ReportReader(database, Costs(current, self.ledger.counts))
+        self.hold_registry = HoldRegistry(database, announce, unmet_requirements, reports.where_it_went)
+        self.evaluator = Evaluator(
+            self.collector, self.ledger, current, clock, self._assessed, leases=resources.leases
+        )
+        self.status_reader = StatusReader(current, self.evaluator, self.hold_registry, clock)
+        # Holds also stay for want of owned actions, which are written with incidents.
+        stale = [Topic.HOLDS, Topic.EVENTS, Topic.INCIDENTS]
+        database.signals.subscribe(stale, self.status_reader.invalidate)
+        database.signals.subscribe([Topic.HOLDS], self._holds_changed.set)
+
+    async def follow_policies(self, catalog: Catalog) -> None:
+        """Open the sources and ledgers of a catalog that has just come into force."""
+        self.sources.follow(catalog.workspace)
+        await self.ledger.enrol(catalog.slos)
+        self._gauges.follow(catalog)
+        self.status_reader.invalidate()
+
+    async def follow_holds(self) -> None:
+        """Let metrics and flags follow what changed since the last evaluation, until cancelled."""
+        while True:
+            await self._holds_changed.wait()
+            self._holds_changed.clear()
+            try:
+                before, self._frozen = self._frozen, await self._read_frozen()
+            except Exception:
+                # A loop's tick is a boundary: the next evaluation or hold reads them again.
+                log.exception("holds_not_followed")
+                continue
+            changed = (before ^ self._frozen) & frozenset(self.evaluator.latest)
+            if changed:
+                self._gauges.show_frozen(changed, self._frozen)
+                self._on_evaluated(changed)
+
+    async def expire_holds(self) -> None:
+        """End the holds whose time ran out, on the replica whose work that is."""
+        if await self._expiry.acquire():
+            services = list(self._current.catalog.services.values())
+            await self.hold_registry.expire(services, self._clock.now())
+
+    async def drop_old_events(self) -> None:
+        """Drop what no window of the policies in force needs any more."""
+        now = self._clock.now()
+        lengths = [slo.window.full_length(now) for slo in self._current.catalog.slos]
+        await self.ledger.compact(now, max(lengths, default=_SHORTEST_HISTORY))
+
+    async def _assessed(self, assessed: Assessed, now: datetime) -> None:
+        await self.hold_registry.judge_all(assessed, now)
+        self._on_evaluated([service.name for service, _ in assessed])
+        self._frozen = await self._read_frozen()
+        for service, budgets in assessed:
+            self._gauges.show(service, budgets, frozen=service.name in self._frozen, now=now)
+
+    async def _read_frozen(self) -> frozenset[str]:
+        return frozenset(hold.service for hold in await self.hold_registry.holds(self._clock.now()))

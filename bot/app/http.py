@@ -1,0 +1,93 @@
+"""The HTTP server, wired: Slack's endpoint, the API, webhooks, flag evaluations, the operator's pages."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+
+from bot.app.budgets import Budgets
+from bot.app.flags import Flags
+from bot.app.incidents import Incidents
+from bot.app.readiness import ReadinessChecks
+from bot.app.resources import Resources
+from bot.app.slack import Slack
+from bot.clock import Clock
+from bot.deployments.recorder import DeploymentRecorder
+from bot.http.api import Api
+from bot.http.auth import EnvironmentToken
+from bot.http.deployments import DeploymentsEndpoint
+from bot.http.events import EventsEndpoint
+from bot.http.github import GitHubWebhook
+from bot.http.health import HealthEndpoint
+from bot.http.openapi import OpenApi
+from bot.http.problems import problems
+from bot.http.request_body import MOST_BYTES
+from bot.http.tokens import KnownTokens
+from bot.metrics import Metrics
+from bot.slack.announcements.deployments import DeploymentAnnouncer
+from bot.slack.events_endpoint import SlackEndpoint, verify_by
+
+log = structlog.get_logger(__name__)
+
+AddRoutes = Callable[[web.Application], None]
+
+_SHUTDOWN_S = 3.0
+
+
+def build_routes(
+    resources: Resources,
+    budgets: Budgets,
+    incidents: Incidents,
+    flags: Flags,
+    slack: Slack,
+    *,
+    readiness: ReadinessChecks,
+    real_clock: Clock,
+) -> web.Application:
+    """Return the application with every route of the bot; signatures are checked by the `real_clock`."""
+    settings, current, clock = resources.settings, resources.current, resources.clock
+    app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
+    api_token = settings.governor_api_token
+    environment = EnvironmentToken(api_token.get_secret_value() if api_token else None)
+    tokens = KnownTokens(environment, resources.database, clock)
+    if settings.slack_signing_secret:
+        verify_by(slack.app.app, real_clock)
+    SlackEndpoint(slack.app.app, _observe_ack(resources.metrics)).add_routes(app)
+    if slack.oauth is not None:
+        slack.oauth.add_routes(app)
+    flags.add_routes(app)
+    incidents.add_routes(app, tokens)
+    recorder = DeploymentRecorder(resources.database, current, DeploymentAnnouncer(current))
+    GitHubWebhook(settings.github_secrets, recorder, clock, tokens).add_routes(app)
+    DeploymentsEndpoint(recorder, current, clock, tokens).add_routes(app)
+    OpenApi().add_routes(app)
+    Api(
+        status_reader=budgets.status_reader,
+        events=EventsEndpoint(current, budgets.ledger.push, clock),
+        database=resources.database,
+        tokens=tokens,
+    ).add_routes(app)
+    HealthEndpoint(readiness.all, resources.metrics.registry).add_routes(app)
+    return app
+
+
+def _observe_ack(metrics: Metrics) -> Callable[[float, int], None]:
+    def observe(seconds: float, status: int) -> None:
+        metrics.ack_seconds.observe(seconds)
+        metrics.requests.labels(str(status)).inc()
+
+    return observe
+
+
+@asynccontextmanager
+async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[web.AppRunner]:
+    """Serve the application for the time of the block."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        log.info("http_listening", url=f"http://{host}:{runner.addresses[0][1]}")
+        yield runner
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,126 @@
+"""Slack, wired: clients, the app, the dispatcher of messages, installations, and Socket Mode."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError
+
+from bot.app.installations import SlackInstallations
+from bot.app.resources import Resources
+from bot.slack.announcements.freezes import FreezeAnnouncer
+from bot.slack.app import SlackApp
+from bot.slack.capabilities import Capabilities
+from bot.slack.command_prefix import CommandPrefix
+from bot.slack.delivery.channel_queue import DeliveryTiming
+from bot.slack.delivery.dispatcher import OutboxDispatcher
+from bot.slack.socket_mode import SocketMode
+from bot.slack.uninstall import UninstallHandler
+from bot.slack.webapi.clients import Clients
+from bot.slack.webapi.errors import SlackError, fault_of
+from bot.store.installations import Installations
+from bot.store.outbox import OutboxMessage
+
+log = structlog.get_logger(__name__)
+
+_RETRY_S = 30.0
+_BAD_TOKEN = frozenset(
+    {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "not_allowed_token_type"}
+)
+
+
+class BadTokenError(Exception):
+    """Slack does not accept the bot's token."""
+
+
+class Slack:
+    """All parts of Slack. The app is built by `build_app`, once the capabilities are there."""
+
+    app: SlackApp
+
+    def __init__(
+        self,
+        resources: Resources,
+        announcer: FreezeAnnouncer,
+        installations: Installations | None,
+        timing: DeliveryTiming | None,
+    ) -> None:
+        settings = resources.settings
+        self._settings = settings
+        self._current = resources.current
+        self._announcer = announcer
+        self._installations = installations
+        self._token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
+        self._problem: str | None = "not asked yet"
+        self.prefix = CommandPrefix(settings.slack_command_prefix)
+        self.clients = Clients(
+            settings.slack_api_url,
+            resources.session,
+            single_token=self._token or None,
+            installations=installations,
+            current=resources.current,
+            naming=self.prefix,
+        )
+        self.oauth: SlackInstallations | None = None
+        if installations is not None:
+            self.oauth = SlackInstallations(
+                settings,
+                installations=installations,
+                clients=self.clients,
+                clock=resources.clock,
+                lease=resources.leases.lease("tokens"),
+            )
+        self.dispatcher = OutboxDispatcher(
+            resources.database,
+            self.clients.of(None),
+            resources.clock,
+            notice=self._delivery_notice,
+            registry=resources.metrics.registry,
+            timing=timing,
+            leases=resources.leases,
+            client_of=self.clients.of,
+        )
+
+    def build_app(self, capabilities: Capabilities) -> None:
+        """Build the app whose commands use the capabilities."""
+        secret = self._settings.slack_signing_secret
+        self.app = SlackApp(
+            capabilities,
+            self.clients,
+            signing_secret=secret.get_secret_value() if secret else "",
+            bot_token=self._token,
+            uninstall=UninstallHandler(self._installations, self.clients) if self._installations else None,
+        )
+
+    async def connect(self) -> None:
+        """Learn who the bot is, then open Socket Mode if there is an app token; raises `BadTokenError`."""
+        await self._retry_until_answered(self.app.start, "SLACK_BOT_TOKEN")
+        if self._settings.slack_app_token is not None:
+            token = self._settings.slack_app_token.get_secret_value()
+            socket = SocketMode(self.app.app, token, self.clients.bare())
+            await self._retry_until_answered(socket.run, "SLACK_APP_TOKEN")
+
+    async def status(self) -> Mapping[str, object]:
+        """Return what readiness says of Slack: the last problem, and who installed the app."""
+        return {"problem": self._problem, "installed": await self.clients.teams()}
+
+    async def _retry_until_answered(self, ask: Callable[[], Awaitable[object]], variable: str) -> None:
+        """Ask Slack until it answers; one that is away is asked again, a wrong token stops the bot."""
+        while True:
+            self._problem = None
+            try:
+                await ask()
+            except (SlackError, SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                self._problem = fault_of(error).error
+                if self._problem in _BAD_TOKEN:
+                    raise BadTokenError(f"Slack does not accept {variable}: {self._problem}") from None
+            else:
+                return
+            log.warning("slack_unreachable", problem=self._problem)
+            await asyncio.sleep(_RETRY_S)
+
+    def _delivery_notice(self, message: OutboxMessage, error: str) -> Sequence[OutboxMessage]:
+        if message.channel == self._current.workspace.announcements:
+            return ()
+        return [self._announcer.delivery_failed(message.channel, error)]

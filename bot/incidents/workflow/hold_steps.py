@@ -1,0 +1,57 @@
+"""Carries out the steps `hold` and `lift`: an incident's own holds on the services that it names."""
+
+import structlog
+
+from bot.catalog.current import CurrentCatalog
+from bot.clock import Clock
+from bot.freezes.hold import GOVERNOR, HoldKind
+from bot.freezes.hold_registry import AlreadyRequestedError, HoldRegistry
+from bot.incidents import holds as own_holds
+from bot.incidents.ports import ChannelRefusedError, IncidentSnapshot, MissingPermissionError
+from bot.incidents.records.steps import Step
+
+log = structlog.get_logger(__name__)
+
+
+class HoldSteps:
+    """Places an incident's hold on a service and lifts it again; each may be repeated."""
+
+    def __init__(self, hold_registry: HoldRegistry, current: CurrentCatalog, clock: Clock) -> None:
+        self._hold_registry = hold_registry
+        self._current = current
+        self._clock = clock
+
+    async def place(self, step: Step, snapshot: IncidentSnapshot) -> None:
+        """Put the incident's hold on the step's service; raises `ChannelError`."""
+        incident = snapshot.incident
+        service = self._current.catalog.services.get(step.subject)
+        if service is None:
+            raise ChannelRefusedError("unknown_service")
+        if not incident.wants_hold:
+            return
+        try:
+            await self._hold_registry.place(
+                service,
+                by=GOVERNOR,
+                reason=own_holds.reason(incident),
+                until=None,
+                request=f"{own_holds.owner(incident.id)}{step.id}",
+                now=self._clock.now(),
+                kind=HoldKind.INCIDENT,
+            )
+        except AlreadyRequestedError:
+            log.debug("hold_already_placed", incident=incident.id, service=service.name)
+
+    async def lift(self, step: Step, snapshot: IncidentSnapshot) -> None:
+        """Lift the incident's holds on the step's service; raises `ChannelError`."""
+        service = self._current.catalog.services.get(step.subject)
+        if service is None:
+            raise MissingPermissionError("unknown_service")
+        incident = snapshot.incident
+        over = incident.status.value if not incident.status.is_active else "no longer severe"
+        await self._hold_registry.lift_incident(
+            service,
+            incident=own_holds.owner(incident.id),
+            reason=f"the incident is {over}",
+            now=self._clock.now(),
+        )

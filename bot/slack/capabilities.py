@@ -1,0 +1,48 @@
+"""What people can do and ask from Slack, as one value that is made once and handed down whole."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from bot.clock import Clock
+from bot.flags.changes.executor import ChangeExecutor
+from bot.flags.ramps.control import RampControl
+from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.status import StatusReader
+from bot.incidents.lifecycle import IncidentLifecycle
+from bot.incidents.ports import IncidentSnapshot
+from bot.incidents.postmortem_closing import PostmortemClosing
+from bot.incidents.records.actions import Actions
+from bot.incidents.report_reader import ReportReader
+from bot.incidents.snapshot_reader import SnapshotReader
+from bot.slack.command_prefix import CommandPrefix
+from bot.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentCapabilities:
+    """The capabilities of incidents; `channel_of` returns an incident once its channel is settled."""
+
+    lifecycle: IncidentLifecycle
+    snapshots: SnapshotReader
+    actions: Actions
+    closing: PostmortemClosing
+    reports: ReportReader
+    channel_of: Callable[[int, float], Awaitable[IncidentSnapshot]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """The capabilities behind the commands; `prefix` goes before the commands' names."""
+
+    status_reader: StatusReader
+    hold_registry: HoldRegistry
+    flag_changes: ChangeExecutor
+    ramps: RampControl
+    incidents: IncidentCapabilities
+    database: Database
+    clock: Clock
+    prefix: CommandPrefix
+
+    def seen_from(self, team: str | None) -> "Capabilities":
+        """Return the same over the services that a Slack workspace sees; None: the main one."""
+        return replace(self, status_reader=self.status_reader.seen_from(team))

@@ -2,15 +2,16 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from pytimeparse2 import parse as parse_duration
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bot.cli.api_client import RequestRefusedError, UnreachableError, api_client
+from bot.durations import DurationError, parse_duration
 
 log = structlog.get_logger(__name__)
 _ASK_EVERY_S = 10.0
@@ -20,19 +21,18 @@ def parse_wait(text: str | None) -> timedelta:
     """Read a duration such as `30m`; none means not to wait. Raises `ValueError`."""
     if text is None:
         return timedelta()
-    seconds = parse_duration(text) if any(mark.isalpha() for mark in text) else None
-    if seconds is None or float(seconds) < 0:
-        raise ValueError(f"`--wait {text}` is no duration: write 30s, 5m or 2h")
-    return timedelta(seconds=float(seconds))
+    try:
+        return parse_duration(text.strip())
+    except DurationError:
+        raise ValueError(f"`--wait {text}` is no duration: write 30s, 5m or 2h") from None
 
 
 def parse_since(text: str | None, now: datetime) -> str | None:
     """Read `7d` or a time into RFC 3339 for the API. Raises `ValueError`."""
     if text is None:
         return None
-    seconds = parse_duration(text) if text[-1:].isalpha() and "T" not in text else None
-    if seconds is not None:
-        return (now - timedelta(seconds=float(seconds))).isoformat()
+    with suppress(DurationError):
+        return (now - parse_duration(text.strip())).isoformat()
     try:
         when = datetime.fromisoformat(text)
     except ValueError:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 
+from bot.durations import DurationError, parse_duration
 from bot.formatting import listed
 from bot.slack.blockkit.blocks import Markup, code, join, markup
 
@@ -21,10 +22,6 @@ LONGEST_HOLD = timedelta(days=366)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "„": "“", "«": "»", "”": "”", "’": "’"}
 _REFERENCE = re.compile(r"<(@|#|!subteam\^)([^<>|]*)(?:\|([^<>]*))?>")
 _LINK = re.compile(r"<([a-z]+:[^<>|]*)(?:\|[^<>]*)?>")
-_LENGTH = re.compile(r"(?:\d{1,6}[wdhm])+", re.IGNORECASE)
-_LENGTH_PART = re.compile(r"(\d+)([wdhm])", re.IGNORECASE)
-_MOST_SECONDS = 10**10
-_SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60}
 
 
 class UsageError(Exception):
@@ -103,10 +100,10 @@ def unknown(what: str, word: str, near: Sequence[str], instead: str) -> UsageErr
 
 def length_of(word: str) -> timedelta | None:
     """Read `90m`, `4h`, `1h30m`, `2d`, `1w`; None where the word is no length of time."""
-    if not _LENGTH.fullmatch(word):
+    try:
+        return parse_duration(word)
+    except DurationError:
         return None
-    seconds = sum(int(count) * _SECONDS[unit.lower()] for count, unit in _LENGTH_PART.findall(word))
-    return timedelta(seconds=min(seconds, _MOST_SECONDS))
 
 
 def end(

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 
 from bot.catalog.catalog import EVERYONE
+from bot.durations import CANONICAL_FORM
 from bot.policy.documents.promql_shapes import (
     METRIC,
     check_histogram,
@@ -22,7 +23,6 @@ from bot.policy.documents.promql_shapes import (
     check_selector,
 )
 from bot.policy.documents.quantities import (
-    DURATION,
     PERCENTAGE,
     duration_between,
     parse_duration,
@@ -70,7 +70,7 @@ def _number_or(pattern: str, *examples: object) -> WithJsonSchema:
 
 def _duration(least: str, most: str, *examples: str) -> tuple[PlainValidator, WithJsonSchema]:
     check = PlainValidator(partial(duration_between, least=least, most=most))
-    return check, WithJsonSchema(_text(DURATION, *examples))
+    return check, WithJsonSchema(_text(CANONICAL_FORM, *examples))
 
 
 def _fraction(least: float, most: float, allowed: str) -> PlainValidator:
@@ -220,14 +220,16 @@ WarnLevel = Annotated[float, _fraction(0, 0.999999, "0% up to, but not including
 Threshold = Annotated[float, _fraction(-1, 1, "-100% to 100%"), Percentage]
 Share = Annotated[float, _fraction(1e-9, 1, "above 0%, at most 100%"), Percentage]
 
-SloWindow = Annotated[timedelta, PlainValidator(_slo_window), WithJsonSchema(_text(DURATION, "30d", "4w"))]
+SloWindow = Annotated[
+    timedelta, PlainValidator(_slo_window), WithJsonSchema(_text(CANONICAL_FORM, "30d", "4w"))
+]
 EvaluationInterval = Annotated[timedelta, *_duration("1s", "1d", "60s")]
 Timeout = Annotated[timedelta, *_duration("100ms", "5m", "30s")]
 Latency = Annotated[timedelta, *_duration("1ms", "1d", "300ms")]
 BurnWindow = Annotated[timedelta, *_duration("1s", "400d", "1h", "5m")]
 GuardWindow = Annotated[timedelta, *_duration("1s", "6h", "5m")]
 GuardTime = Annotated[timedelta, *_duration("1s", "7d", "30m")]
-Dwell = Annotated[timedelta, PlainValidator(parse_duration), WithJsonSchema(_text(DURATION, "15m"))]
+Dwell = Annotated[timedelta, PlainValidator(parse_duration), WithJsonSchema(_text(CANONICAL_FORM, "15m"))]
 KeepTime = Annotated[timedelta, *_duration("0s", "400d", "7d")]
 
 Limit = Annotated[int, PlainValidator(_limit), _number_or(r"[0-9]+", 1000)]

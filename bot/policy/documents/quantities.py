@@ -4,13 +4,9 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 
-from pytimeparse2 import parse
-
+from bot import durations
 from bot.policy.faults import IT, InvalidValueError
 
-_PART = r"(?:[0-9]+(?:\.[0-9]+)?{unit})?"
-DURATION = "(?=.)" + "".join(_PART.format(unit=unit) for unit in ("w", "d", "h", "m", "s", "ms"))
-"""What a duration looks like: units from large to small, each at most once."""
 PERCENTAGE = r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,15})?\s*%?"
 
 _DURATIONS = "a number with a unit, such as 300ms, 30s, 5m, 4h, 7d, 4w or 1h30m"
@@ -23,12 +19,12 @@ def parse_duration(value: object) -> timedelta:
     """Read a duration of zero or more."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise InvalidValueError(f"{IT} has no unit", _DURATIONS)
-    if not isinstance(value, str) or not re.fullmatch(DURATION, value):
+    if not isinstance(value, str) or not re.fullmatch(durations.CANONICAL_FORM, value):
         raise InvalidValueError(f"{IT} is not a duration", _DURATIONS)
-    seconds = parse(value)
-    if not isinstance(seconds, int | float) or seconds > _LONGEST.total_seconds():
+    duration = durations.parse_duration(value)
+    if duration > _LONGEST:
         raise InvalidValueError(f"{IT} is too long", "at most 100 years")
-    return timedelta(seconds=seconds)
+    return duration
 
 
 def duration_text(duration: timedelta) -> str:

@@ -14,7 +14,6 @@ SUBCOMMANDS = ("show", "on", "off", "rollout", "kill", "undo", "ramp", "history"
 NO_REASON = "no reason given"
 _SHARE = re.compile(r"(\d{1,3}(?:[.,]\d{1,6})?)%?")
 _SPLIT_PERCENT = re.compile(r"(\d)\s+%")
-_SECONDS = re.compile(r"(\d{1,6})s", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def for_how_long(
     at = next((i for i, word in enumerate(words) if word.casefold() == "for" and i in {1, 2}), None)
     if at is None or at + 1 >= len(words):
         return meant(words, environments, form), None
-    length = time_of(words[at + 1])
+    length = length_of(words[at + 1])
     if length is None:
         if words[at + 1][0].isdigit():
             raise UsageError(
@@ -93,7 +92,7 @@ def ramp(words: Sequence[str], environments: Sequence[str]) -> RampArguments:
     while rest and (share := share_of(rest[0])) is not None:
         steps.append(share)
         rest.pop(0)
-    every = time_of(rest[1]) if len(rest) > 1 and rest[0].casefold() == "every" else None
+    every = length_of(rest[1]) if len(rest) > 1 and rest[0].casefold() == "every" else None
     if not steps or not every:
         raise UsageError(markup("Name the flag, the steps and the time between them: {}.", form))
     return RampArguments(meant([words[0], *rest[2:]], environments, "ramp FLAG …"), tuple(steps), every)
@@ -108,12 +107,6 @@ def share_of(word: str) -> float | None:
     if share > 1:
         raise UsageError(markup("{} is more than everyone: at most 100%.", code(word)))
     return share
-
-
-def time_of(word: str) -> timedelta | None:
-    """Read `30s`, `30m`, `2h` or `1d`; None where the word is no length of time."""
-    seconds = _SECONDS.fullmatch(word)
-    return timedelta(seconds=int(seconds[1])) if seconds else length_of(word)
 
 
 def _environment(words: Sequence[str], environments: Sequence[str]) -> tuple[str | None, list[str]]:

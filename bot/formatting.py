@@ -1,11 +1,8 @@
-"""Numbers, durations and windows in words, as people read them. Pure; never NaN, infinity or None."""
+"""Numbers, percentages and durations as people read them. Pure; never NaN, infinity or None."""
 
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import assert_never
-
-from bot.catalog.window import CalendarWindow, RollingWindow, Window
 
 UNKNOWN = "unknown"
 _NBSP = "\u00a0"
@@ -13,10 +10,14 @@ _MINUS = "\u2212"
 _MOST = 999_999.0
 _BARS = "▁▂▃▄▅▆▇█"
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_CODES = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
-def percent(fraction: float | None) -> str:
-    """Return a fraction as `−99.8 %`. Only a whole budget reads 100 %, only an exact nothing 0 %."""
+def budget_text(fraction: float | None) -> str:
+    """Return the part of an error budget that is left or spent: `−99.8 %`.
+
+    Only a whole budget reads 100 %, only an exact nothing 0 %.
+    """
     if fraction is None or not math.isfinite(fraction):
         return UNKNOWN
     value = fraction * 100
@@ -29,9 +30,13 @@ def percent(fraction: float | None) -> str:
     return f"{_number(value)}{_NBSP}%"
 
 
-def share(fraction: float) -> str:
-    """Return a threshold or objective as short as it can be: `10 %`, `99.95 %`."""
-    return f"{_signed(f'{fraction * 100:.6g}')}{_NBSP}%"
+def percent_text(fraction: float, *, digits: int | None = None, plain: bool = False) -> str:
+    """Return a fraction as short as it can be, or with so many decimals: `10 %`, `99.95 %`, `10.0 %`.
+
+    `plain` writes ordinary spaces and an ASCII minus, for the audit log, Markdown and the command line.
+    """
+    number = f"{fraction * 100:.6g}" if digits is None else f"{fraction * 100:.{digits}f}"
+    return f"{number} %" if plain else f"{_signed(number)}{_NBSP}%"
 
 
 def _number(value: float, digits: int = 1) -> str:
@@ -45,14 +50,14 @@ def _signed(number: str) -> str:
     return text.removeprefix(_MINUS) if not text.strip(f"{_MINUS}0.") else text
 
 
-def burn(rate: float | None) -> str:
+def burn_rate_text(rate: float | None) -> str:
     """Return a burn rate as `14.4×`."""
     if rate is None or not math.isfinite(rate):
         return UNKNOWN
     return f"{_number(rate, 0 if abs(rate) >= 100 else 1)}×"
 
 
-def events(count: float | None) -> str:
+def event_count_text(count: float | None) -> str:
     """Return a number of events, with fractions only where they show: `1,234 events`."""
     if count is None or not math.isfinite(count):
         return UNKNOWN
@@ -61,7 +66,7 @@ def events(count: float | None) -> str:
     return f"{text}{_NBSP}{'event' if text == '1' else 'events'}"
 
 
-def minutes(value: float | None) -> str:
+def minutes_text(value: float | None) -> str:
     """Return minutes as `10.1 min` or, from an hour on, `1 h 12 min`; seconds below one minute."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
@@ -72,40 +77,52 @@ def minutes(value: float | None) -> str:
     if abs(value) > 1e9:
         return _number(value) + f"{_NBSP}min"
     sign = _MINUS if value < 0 else ""
-    return sign + duration(timedelta(minutes=round(abs(value))))
+    return sign + duration_text(timedelta(minutes=round(abs(value))))
 
 
-def duration(length: timedelta) -> str:
-    """Return a length of time in its two largest units: `1 h 12 min`, `30 d`."""
+def duration_text(length: timedelta, *, largest: str = "d", plain: bool = False) -> str:
+    """Return a length of time in its two largest units, `largest` at most: `1 h 12 min`, `30 d`.
+
+    `plain` writes ordinary spaces and no commas, for the audit log, Markdown and the command line.
+    """
     left = max(0, round(length.total_seconds()))
+    space = " " if plain else _NBSP
+    units = [unit for unit, _ in _UNITS]
     parts: list[str] = []
-    for unit, seconds in _UNITS:
+    for unit, seconds in _UNITS[units.index(largest) :]:
         count, left = divmod(left, seconds)
         if count:
-            parts.append(f"{count:,}{_NBSP}{unit}")
+            parts.append(f"{count}{space}{unit}" if plain else f"{count:,}{space}{unit}")
         elif parts:
             break
-    return " ".join(parts[:2]) or f"0{_NBSP}s"
+    return " ".join(parts[:2]) or f"0{space}s"
 
 
-def from_now(at: datetime, now: datetime) -> str:
+def duration_words(length: timedelta) -> str:
+    """Return a length of time in whole minutes, else in seconds, in full words: `5 minutes`, `90 seconds`."""
+    seconds = round(length.total_seconds())
+    count, unit = (seconds, "second") if seconds % 60 else (seconds // 60, "minute")
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+def duration_code(length: timedelta) -> str:
+    """Return a length of time as policies write it, in the largest unit that divides it: `30d`, `90m`."""
+    for unit, seconds in _CODES:
+        count, rest = divmod(length, timedelta(seconds=seconds))
+        if count and not rest:
+            return f"{count}{unit}"
+    milliseconds = length // timedelta(milliseconds=1)
+    return f"{milliseconds}ms" if milliseconds else "0s"
+
+
+def from_now_text(at: datetime, now: datetime) -> str:
     """Return how far off a time is: `in 3 h`, `now`, `2 d ago`."""
     apart = at - now
     if abs(apart) < timedelta(minutes=1):
         return "now"
     whole_minutes = timedelta(minutes=round(abs(apart) / timedelta(minutes=1)))
-    return f"in {duration(whole_minutes)}" if apart > timedelta() else f"{duration(whole_minutes)} ago"
-
-
-def window(of: Window) -> str:
-    """Return what an SLO is judged over: `30 d`, `this month`."""
-    match of:
-        case RollingWindow(length):
-            return duration(length)
-        case CalendarWindow(unit):
-            return f"this {unit}"
-        case _:
-            assert_never(of)
+    far = duration_text(whole_minutes)
+    return f"in {far}" if apart > timedelta() else f"{far} ago"
 
 
 def listed(items: Sequence[str], conjunction: str = "and") -> str:

@@ -1,5 +1,6 @@
 """Durations as people type them: one grammar, whoever asks for it."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.cli.gate import parse_since, parse_wait
-from bot.durations import LONGEST, DurationError, parse_duration
+from bot.durations import CANONICAL_FORM, LONGEST, DurationError, parse_duration
+from bot.formatting import duration_code
 from bot.policy.documents import quantities
 from bot.slack.arguments import end, length_of
 from bot.slack.flags.arguments import for_how_long, ramp
@@ -58,11 +60,19 @@ def test_the_parts_of_a_duration_add_up(parts: list[tuple[int, str]]) -> None:
     assert parse_duration(text) == timedelta(seconds=sum(count * UNITS_S[unit] for count, unit in parts))
 
 
+@given(st.integers(0, LONGEST // timedelta(milliseconds=1)))
+def test_what_is_written_is_read_back(milliseconds: int) -> None:
+    duration = timedelta(milliseconds=milliseconds)
+    assert parse_duration(duration_code(duration)) == duration
+    assert re.fullmatch(CANONICAL_FORM, duration_code(duration))
+
+
 @given(st.integers(0, 10**10))
 def test_policies_read_their_narrower_form_the_same_way(milliseconds: int) -> None:
+    duration = timedelta(milliseconds=milliseconds)
+    assert quantities.parse_duration(duration_code(duration)) == duration
     seconds, rest = divmod(milliseconds, 1_000)
-    text = f"{seconds}s{rest}ms"
-    assert quantities.parse_duration(text) == parse_duration(text) == timedelta(milliseconds=milliseconds)
+    assert quantities.parse_duration(f"{seconds}s{rest}ms") == duration
 
 
 @pytest.mark.parametrize("typed", ["90m", "1h30m", "1.5h", "90min", "5400s"])

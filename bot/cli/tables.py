@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.diagnostics.findings import Finding, FindingState
+from bot.formatting import percent_text
 
 _DASH = "–"
 _STYLES = {FindingState.OK: "green", FindingState.FAULT: "bold red", FindingState.SKIPPED: "yellow"}
@@ -94,7 +95,8 @@ def _left(slo: Mapping[str, Any]) -> Text:
     if slo["remaining"] is None or slo["state"] not in {"ok", "no_traffic"}:
         return Text(slo["state"].replace("_", " "), style="yellow")
     left = slo["remaining"]
-    return Text(f"{left * 100:.1f} %", style="red" if left <= 0 else "yellow" if left < 0.25 else "green")
+    style = "red" if left <= 0 else "yellow" if left < 0.25 else "green"
+    return Text(percent_text(left, digits=1, plain=True), style=style)
 
 
 def _number(value: float | None) -> str:

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, assert_never
 
-from bot.flags.flag import FlagState, Shape, exposure_in_words, percent
+from bot.flags.flag import FlagState, Shape, exposure_in_words
+from bot.formatting import percent_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Difference:
             return f"{after}, as before"
         both_on = self.before.enabled and self.after.enabled
         if both_on and self.before.rollout is not None and self.before.shape is self.after.shape:
-            before = percent(self.before.rollout)
+            before = percent_text(self.before.rollout, plain=True)
         return f"{before} → {after}"
 
 
@@ -145,10 +146,11 @@ def state_from_json(written: Mapping[str, Any]) -> FlagState:
 
 def _check_share(share: float, finest: float) -> None:
     if not 0 <= share <= 1:
-        raise ShareOutOfRangeError(f"{share * 100:g} % is not between 0 % and 100 %")
+        raise ShareOutOfRangeError(f"{percent_text(share, plain=True)} is not between 0 % and 100 %")
     if finest and abs(share / finest - round(share / finest)) > 1e-8:
         raise ShareOutOfRangeError(
-            f"{share * 100:g} % is finer than the steps of {finest * 100:g} % that are kept"
+            f"{percent_text(share, plain=True)} is finer than "
+            f"the steps of {percent_text(finest, plain=True)} that are kept"
         )
 
 

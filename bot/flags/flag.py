@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from bot.formatting import percent_text
+
 
 class Shape(StrEnum):
     """How the flag decides who sees it."""
@@ -58,14 +60,9 @@ def exposure_in_words(state: FlagState) -> str:
     if not state.enabled:
         return "off"
     if state.shape is Shape.SIMPLE and state.rollout is not None:
-        return f"{percent(state.rollout)} of users"
+        return f"{percent_text(state.rollout, plain=True)} of users"
     if state.rollout is not None:
-        return f"{percent(state.rollout)} of those its rules choose"
+        return f"{percent_text(state.rollout, plain=True)} of those its rules choose"
     if state.shape is Shape.MULTIVARIATE:
         return "on, with several values"
     return "on for those its rules choose" if state.shape is Shape.TARGETED else "on, for whom is not known"
-
-
-def percent(share: float) -> str:
-    """Write a share as people do: `25 %`, `0.5 %`, `33.33 %`."""
-    return f"{share * 100:.6g} %"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bot.flags.flag import FlagState
+from bot.formatting import duration_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Evidence:
     def words(self) -> str:
         """Say it: `availability burns at 18.2 over 5 minutes, the guard is 6; before it was 0.4`."""
         since = "" if self.before is None else f"; before it was {self.before:.1f}"
-        over = _spoken(self.window)
+        over = duration_words(self.window)
         return f"{self.slo} burns at {self.burn:.1f} over {over}, the guard is {self.guard:g}{since}"
 
 
@@ -136,9 +137,3 @@ def crossing(
 def unmeasured(readings: Sequence[BurnReading]) -> tuple[str, ...]:
     """Return the SLOs whose burn rate is not known."""
     return tuple(reading.slo for reading in readings if reading.burn is None)
-
-
-def _spoken(window: timedelta) -> str:
-    seconds = round(window.total_seconds())
-    count, unit = (seconds, "second") if seconds % 60 else (seconds // 60, "minute")
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.flags.flag import FlagState, percent
+from bot.flags.flag import FlagState
 from bot.flags.guard import BurnReading, Evidence, Guard, crossing, unmeasured
+from bot.formatting import percent_text
 from bot.freezes.verdict import Verdict
 
 _MOST_STEPS = 20
@@ -83,7 +84,7 @@ def start_ramp(
         raise InvalidRampError("there is time between two steps")
     left = tuple(share for share in steps if share > exposure)
     if not left:
-        raise InvalidRampError(f"{state.flag} is at {percent(exposure)} already")
+        raise InvalidRampError(f"{state.flag} is at {percent_text(exposure, plain=True)} already")
     return Ramp(state.flag, state.environment, service, left, every, guard, state, state.version)
 
 

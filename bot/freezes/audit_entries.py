@@ -3,6 +3,7 @@
 from typing import Any, assert_never
 
 from bot.budgets.budget import Budget
+from bot.formatting import percent_text
 from bot.freezes.hold import GOVERNOR, Hold
 from bot.freezes.transition import (
     BudgetExhausted,
@@ -106,4 +107,5 @@ def _hold(hold: Hold) -> dict[str, Any]:
 def _percent(fraction: float | None) -> str:
     if fraction is None:
         return "nothing known"
-    return f"{fraction * 100:.1f}".removesuffix(".0").replace("-", "−") + " %"
+    # The log's own form: no decimal that is zero, and a true minus.
+    return percent_text(fraction, digits=1, plain=True).replace(".0 %", " %").replace("-", "−")

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from bot.budgets.budget import Budget, SloState, worst
 from bot.catalog.error_budget_policy import UnmetRequirement
+from bot.formatting import percent_text
 from bot.freezes.hold import Hold, HoldKind, holds_in_force
 
 # The team's policy speaks for the budget; a person's hold or an incident's yields only to a person.
@@ -109,4 +110,5 @@ def _yields(hold: Hold, change: Change, exempt_kinds: Mapping[str | None, Sequen
 
 
 def _left(budget: Budget) -> str:
-    return f"{(budget.remaining or 0) * 100:.1f} % of the {budget.slo.name} budget is left"
+    part = percent_text(budget.remaining or 0, digits=1, plain=True)
+    return f"{part} of the {budget.slo.name} budget is left"

@@ -1,16 +1,15 @@
 """The JSON shapes of the API: how statuses, budgets, holds and verdicts are written down."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget
 from bot.catalog.window import CalendarWindow, RollingWindow, Window
+from bot.formatting import duration_code
 from bot.freezes.hold import Hold
 from bot.freezes.status import ServiceStatus
 from bot.freezes.verdict import Verdict
 from bot.store.audit import AuditRow
-
-_BURN_NAMES = ("1h", "6h", "3d")
 
 
 def service_json(status: ServiceStatus) -> dict[str, Any]:
@@ -49,10 +48,7 @@ def budget_json(budget: Budget) -> dict[str, Any]:
         "sli": budget.sli,
         "remaining": budget.remaining,
         "remaining_minutes": budget.remaining_minutes,
-        "burn": {
-            name: budget.burn.get(length)
-            for name, length in zip(_BURN_NAMES, SHOWN_BURN_WINDOWS, strict=True)
-        },
+        "burn": {duration_code(length): budget.burn.get(length) for length in SHOWN_BURN_WINDOWS},
         "exhausts_at": instant(budget.exhausts_at),
         "as_of": instant(budget.as_of),
         "problem": budget.problem,
@@ -99,15 +95,6 @@ def window_text(window: Window) -> str:
     """Write a window as the policies do: `30d`, or `calendar month (Europe/London)`."""
     match window:
         case RollingWindow(length):
-            return duration_text(length)
+            return duration_code(length)
         case CalendarWindow(unit, time_zone):
             return f"calendar {unit} ({time_zone})"
-
-
-def duration_text(length: timedelta) -> str:
-    """Write a duration in the largest unit that divides it, days at most: `30d`, `90m`, `45s`."""
-    seconds = int(length.total_seconds())
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds % size == 0 and seconds:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from bot.formatting import duration_text, percent_text
 from bot.incidents.action import Action
 from bot.incidents.incident import CauseClass, Incident, Role, Status, times
 from bot.incidents.timeline import TimelineEntry
@@ -126,22 +127,22 @@ class Postmortem:
             ("Services", ", ".join(map(_line, incident.services)) or "none named"),
             ("Started", stamp(incident.started_at)),
             ("Ended", stamp(incident.ended_at) if incident.ended_at else "not yet"),
-            ("Time to detect", length(taken.detect)),
-            ("Time to acknowledge", length(taken.acknowledge)),
-            ("Time to restore", length(taken.restore)),
+            ("Time to detect", _taken(taken.detect)),
+            ("Time to acknowledge", _taken(taken.acknowledge)),
+            ("Time to restore", _taken(taken.restore)),
             *((_ROLES[role], self._name(person)) for role, person in sorted(incident.roles.items())),
         ]
         return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
     def _impact(self) -> str:
         lines = [
-            f"- {_percent(impact.share)} of requests failed"
+            f"- {percent_text(impact.share, digits=1, plain=True)} of requests failed"
             f"{f' ({_line(impact.service)})' if impact.service else ''}, {stamp(impact.start)} to "
             f"{stamp(impact.end) if impact.end else 'now'}"
             for impact in self.incident.impacts
         ]
         costs = [
-            f"- {_percent(cost)} of the error budget of {_line(key)}"
+            f"- {percent_text(cost, digits=1, plain=True)} of the error budget of {_line(key)}"
             for key, cost in sorted(self.cost.items())
         ]
         return "\n".join([*lines, *costs]) or "None recorded."
@@ -190,21 +191,8 @@ def stamp(at: datetime) -> str:
     return f"{utc:%Y-%m-%d %H:%M:%S} UTC" if utc.second else f"{utc:%Y-%m-%d %H:%M} UTC"
 
 
-def length(taken: timedelta | None) -> str:
-    """Write how long something took: `1 h 5 min`, `42 s`; `not yet` for None."""
-    if taken is None:
-        return "not yet"
-    whole = round(taken.total_seconds())
-    hours, rest = divmod(whole, 3600)
-    minutes, seconds = divmod(rest, 60)
-    parts = [f"{hours} h"] if hours else []
-    parts += [f"{minutes} min"] if minutes else []
-    parts += [f"{seconds} s"] if seconds and not hours else []
-    return " ".join(parts) or "0 s"
-
-
-def _percent(fraction: float) -> str:
-    return f"{fraction * 100:.1f} %"
+def _taken(length: timedelta | None) -> str:
+    return "not yet" if length is None else duration_text(length, largest="h", plain=True)
 
 
 def _line(text: str) -> str:

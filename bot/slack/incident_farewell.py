@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bot.formatting import percent
+from bot.formatting import budget_text
 from bot.incidents.incident import Incident
 from bot.incidents.ports import IncidentSnapshot
 from bot.incidents.records.steps import ChannelKind
@@ -44,7 +44,7 @@ def not_archived(channel_id: str | None, incident: Incident, error: str) -> Outb
 def _learned(view: IncidentSnapshot, by: str) -> Markup:
     incident = view.incident
     key, worst = max(view.cost.items(), key=lambda item: item[1], default=("", 0.0))
-    spent = markup("{} of the {} budget spent", percent(worst), key) if worst > 0 else NOTHING
+    spent = markup("{} of the {} budget spent", budget_text(worst), key) if worst > 0 else NOTHING
     cause = markup("cause: {}", incident.cause.value) if incident.cause else NOTHING
     left = sum(action.done_at is None for action in view.actions)
     actions = f"{left} action{'' if left == 1 else 's'} to do" if left else NOTHING

@@ -20,7 +20,8 @@ from bot.flags.change import (
     change_as_json,
     change_from_json,
 )
-from bot.flags.flag import FlagState, Shape, exposure_in_words, percent
+from bot.flags.flag import FlagState, Shape, exposure_in_words
+from bot.formatting import percent_text
 from tests.flags.values import EVERYONE, FIVE, OFF, QUARTER, TARGETED, flag_state
 
 
@@ -92,7 +93,7 @@ def test_a_change_survives_being_written_down(change: FlagChange) -> None:
 
 
 def test_percentages_read_as_people_write_them() -> None:
-    assert [percent(share) for share in (0, 0.001, 0.05, 0.29, 1 / 3, 1)] == [
+    assert [percent_text(share, plain=True) for share in (0, 0.001, 0.05, 0.29, 1 / 3, 1)] == [
         "0 %",
         "0.1 %",
         "5 %",

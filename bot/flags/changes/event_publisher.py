@@ -21,8 +21,9 @@ from bot.flags.change_request import (
     RevertDueSoon,
     RevertFailed,
 )
-from bot.flags.flag import FlagState, exposure_in_words, percent
+from bot.flags.flag import FlagState, exposure_in_words
 from bot.flags.ownership import channels, owners
+from bot.formatting import percent_text
 from bot.freezes.hold import GOVERNOR
 from bot.store import audit
 from bot.store.outbox import OutboxMessage, enqueue
@@ -117,5 +118,5 @@ def _drift(who: str) -> str:
 
 def in_steps(before: FlagState, steps: Sequence[float]) -> str:
     """Say a ramp's way: `off → 1 % → 5 % → 25 % of users`."""
-    start = exposure_in_words(before) if before.is_off else percent(before.rollout or 0.0)
-    return " → ".join([start, *map(percent, steps)]) + " of users"
+    start = exposure_in_words(before) if before.is_off else percent_text(before.rollout or 0.0, plain=True)
+    return " → ".join([start, *(percent_text(step, plain=True) for step in steps)]) + " of users"

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from bot.formatting import duration_code
 from bot.policy.documents.documents import Document
-from bot.policy.documents.quantities import duration_text
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -21,7 +21,7 @@ class _AsWritten(GenerateJsonSchema):
 
     def encode_default(self, dft: Any) -> Any:
         if isinstance(dft, timedelta):
-            return duration_text(dft)
+            return duration_code(dft)
         if isinstance(dft, BaseModel):
             fields = type(dft).model_fields
             return {

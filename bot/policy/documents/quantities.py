@@ -1,4 +1,4 @@
-"""How durations and percentages are written: text in, values out, `InvalidValueError` for what is neither."""
+"""How policies write durations and percentages. What is neither raises `InvalidValueError`."""
 
 import re
 from datetime import timedelta
@@ -11,7 +11,6 @@ PERCENTAGE = r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,15})?\s*%?"
 
 _DURATIONS = "a number with a unit, such as 300ms, 30s, 5m, 4h, 7d, 4w or 1h30m"
 _PERCENTAGES = "a percentage, such as 99.9 or 99.9%"
-_UNITS_S = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _LONGEST = timedelta(days=36_500)
 
 
@@ -25,15 +24,6 @@ def parse_duration(value: object) -> timedelta:
     if duration > _LONGEST:
         raise InvalidValueError(f"{IT} is too long", "at most 100 years")
     return duration
-
-
-def duration_text(duration: timedelta) -> str:
-    """Write a duration in the largest unit that fits whole: `1h`, `90m`, `300ms`."""
-    for unit in ("d", "h", "m", "s"):
-        one = timedelta(seconds=_UNITS_S[unit])
-        if duration % one == timedelta(0):
-            return f"{duration // one}{unit}"
-    return f"{duration // timedelta(milliseconds=1)}ms"
 
 
 def duration_between(value: object, least: str, most: str) -> timedelta:

@@ -2,12 +2,22 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from bot.budgets.budget import HOUR, SHOWN_BURN_WINDOWS, Budget, SloState, allowed_minutes
 from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.catalog.slo import DowntimeSli
-from bot.catalog.window import CalendarWindow, RollingWindow
-from bot.formatting import burn, duration, events, from_now, listed, minutes, percent, share, window
+from bot.catalog.window import CalendarWindow, RollingWindow, Window
+from bot.formatting import (
+    budget_text,
+    burn_rate_text,
+    duration_text,
+    event_count_text,
+    from_now_text,
+    listed,
+    minutes_text,
+    percent_text,
+)
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.spending import Spending
 from bot.slack.blockkit.blocks import Markup, bold, code, cut, join, markup, mention, when
@@ -27,30 +37,41 @@ def left(budget: Budget) -> str:
         case SloState.INVALID:
             return "impossible figures"
         case SloState.STALE | SloState.OK:
-            known = f"{percent(budget.remaining)} left" if budget.remaining is not None else "no traffic"
+            known = f"{budget_text(budget.remaining)} left" if budget.remaining is not None else "no traffic"
             return f"{known}, stale" if budget.state is SloState.STALE else known
 
 
 def promise(budget: Budget) -> str:
     """Return the objective and its window: `99.9 % over 30 d`."""
-    return f"{share(budget.slo.objective)} over {window(budget.slo.window)}"
+    return f"{percent_text(budget.slo.objective)} over {window_text(budget.slo.window)}"
+
+
+def window_text(window: Window) -> str:
+    """Return what an SLO is judged over: `30 d`, `this month`."""
+    match window:
+        case RollingWindow(length):
+            return duration_text(length)
+        case CalendarWindow(unit):
+            return f"this {unit}"
+        case _:
+            assert_never(window)
 
 
 def amount(budget: Budget) -> str:
     """Return what is left in minutes and, where events are counted, in events; empty where unknown."""
     if budget.remaining_minutes is None or budget.as_of is None:
         return ""
-    allowed = minutes(allowed_minutes(budget.slo, budget.as_of))
-    parts = [f"{minutes(budget.remaining_minutes)} of {allowed}"]
+    allowed = minutes_text(allowed_minutes(budget.slo, budget.as_of))
+    parts = [f"{minutes_text(budget.remaining_minutes)} of {allowed}"]
     if not isinstance(budget.slo.sli, DowntimeSli):
-        parts.append(events(budget.remaining_events))
+        parts.append(event_count_text(budget.remaining_events))
     return ", ".join(parts)
 
 
 def burns(budget: Budget) -> str:
     """Return the burn rates that are known: `14.4× over 1 h, 6.1× over 6 h`; empty where none is."""
     known = [
-        f"{burn(rate)} over {duration(length)}"
+        f"{burn_rate_text(rate)} over {duration_text(length)}"
         for length in SHOWN_BURN_WINDOWS
         if (rate := budget.burn.get(length)) is not None
     ]
@@ -60,7 +81,7 @@ def burns(budget: Budget) -> str:
 def spent(budget: Budget) -> str:
     """Return what was spent and when: `12 % in the last hour, 45 % in 6 h`; empty where unknown."""
     known = [
-        f"{percent(fraction)} in {_SAID[length]}"
+        f"{budget_text(fraction)} in {_SAID[length]}"
         for length in SHOWN_BURN_WINDOWS
         if (fraction := budget.spent_in(length)) is not None
     ]
@@ -70,7 +91,7 @@ def spent(budget: Budget) -> str:
 def worst_burn(budget: Budget) -> str:
     """Return the highest burn rate and its window; empty where none is known."""
     highest = budget.worst_burn()
-    return f"{burn(highest[1])} over {duration(highest[0])}" if highest else ""
+    return f"{burn_rate_text(highest[1])} over {duration_text(highest[0])}" if highest else ""
 
 
 def forecast(budget: Budget, now: datetime, recovers_at: datetime | None = None) -> Markup:
@@ -79,13 +100,13 @@ def forecast(budget: Budget, now: datetime, recovers_at: datetime | None = None)
         return Markup("")
     if recovers_at is not None and isinstance(budget.slo.window, RollingWindow):
         return markup(
-            "At this rate enough is left again {} ({}).", from_now(recovers_at, now), when(recovers_at)
+            "At this rate enough is left again {} ({}).", from_now_text(recovers_at, now), when(recovers_at)
         )
     if budget.remaining <= 0:
         return _recovery(budget, now)
     if budget.exhausts_at is not None:
         return markup(
-            "Runs out {} ({}) at this rate.", from_now(budget.exhausts_at, now), when(budget.exhausts_at)
+            "Runs out {} ({}) at this rate.", from_now_text(budget.exhausts_at, now), when(budget.exhausts_at)
         )
     return Markup("Does not run out at this rate.")
 
@@ -94,7 +115,7 @@ def _recovery(budget: Budget, now: datetime) -> Markup:
     if isinstance(budget.slo.window, CalendarWindow):
         return markup("Spent. Starts anew {}.", when(budget.slo.window.period(now).end))
     return markup(
-        "Spent. Recovers as errors grow older than {}.", duration(budget.slo.window.full_length(now))
+        "Spent. Recovers as errors grow older than {}.", duration_text(budget.slo.window.full_length(now))
     )
 
 
@@ -145,7 +166,7 @@ def where_it_went(spending: Spending | None) -> Markup:
     if not spending.incidents:
         return Markup("Where it went: outside of incidents.")
     first, more = spending.incidents[0], len(spending.incidents) > 1
-    whole = share(round(spending.share, 2))
+    whole = percent_text(round(spending.share, 2))
     named = f"{len(spending.incidents)} incidents" if more else f"incident {first}"
     if spending.cause is not None:
         why = markup(

@@ -17,7 +17,7 @@ from bot.catalog.error_budget_policy import (
     UnfreezeRequirement,
     UnmetRequirement,
 )
-from bot.formatting import burn, duration, listed, percent, share
+from bot.formatting import budget_text, burn_rate_text, duration_text, listed, percent_text
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import TransitionContext
 from bot.freezes.transition import (
@@ -166,7 +166,7 @@ def tell(occasion: TransitionContext) -> AnnouncementText:  # noqa: C901, PLR091
         case DataMissing(budget, policy):
             return _unmeasured(service, budget, policy, others)
         case BudgetRecovered(budget, _, _):
-            figure = markup("{} of the {} budget is left.", percent(budget.remaining), budget.slo.name)
+            figure = markup("{} of the {} budget is left.", budget_text(budget.remaining), budget.slo.name)
             return _ended("service_open", "budget_recovered", service, figure, others)
         case HoldRetained(budget, _, missing):
             return _kept(service, budget, missing, others)
@@ -189,12 +189,12 @@ def tell(occasion: TransitionContext) -> AnnouncementText:  # noqa: C901, PLR091
 
 
 def _warned(service: Service, level: float, budget: Budget, occasion: TransitionContext) -> AnnouncementText:
-    stop = share(service.policy_for(budget.slo).freeze_at)
+    stop = percent_text(service.policy_for(budget.slo).freeze_at)
     return AnnouncementText(
         "budget_warning",
         markup(
             ":warning: {} of the {} {} budget is left — below the mark of {}.",
-            percent(budget.remaining), bold(service.name), budget.slo.name, share(level),
+            budget_text(budget.remaining), bold(service.name), budget.slo.name, percent_text(level),
         ),
         _facts(_labelled("Spent", spent(budget)), _labelled("Worst burn", worst_burn(budget)),
                forecast(budget, occasion.now)),
@@ -210,11 +210,12 @@ def _burning(service: Service, fired: BurnAlertFired, occasion: TransitionContex
         "burn_alert",
         markup(
             "{} {} burn of the {} {} budget over {} — and {} over {}.",
-            Markup(":rotating_light:" if pages else ":warning:"), burn(fired.long_burn), bold(service.name),
-            budget.slo.name, duration(alert.long), burn(fired.short_burn), duration(alert.short),
+            Markup(":rotating_light:" if pages else ":warning:"), burn_rate_text(fired.long_burn),
+            bold(service.name), budget.slo.name, duration_text(alert.long), burn_rate_text(fired.short_burn),
+            duration_text(alert.short),
         ),
         _facts(
-            markup("{} of the budget is left.", percent(budget.remaining)),
+            markup("{} of the budget is left.", budget_text(budget.remaining)),
             forecast(budget, occasion.now),
         ),
         LOOK_NOW if pages else PLAN_A_FIX,
@@ -226,11 +227,11 @@ def _exhausted(
     service: Service, budget: Budget, policy: ErrorBudgetPolicy, occasion: TransitionContext
 ) -> AnnouncementText:
     figure = markup(
-        "{} of its {} budget left ({}).", percent(budget.remaining), budget.slo.name, promise(budget)
+        "{} of its {} budget left ({}).", budget_text(budget.remaining), budget.slo.name, promise(budget)
     )
     opens = markup(
         "Next: fix what burns. It opens by itself after {} at {} or more{}.",
-        duration(policy.dwell), share(policy.unfreeze_at), _besides(policy),
+        duration_text(policy.dwell), percent_text(policy.unfreeze_at), _besides(policy),
     )  # fmt: skip
     facts = _facts(
         _labelled("Spent", spent(budget)),
@@ -258,7 +259,7 @@ def _kept(
 ) -> AnnouncementText:
     headline = markup(
         ":hourglass: {} of the {} {} budget is left, enough to open, but P0 actions are not owned.",
-        percent(budget.remaining), bold(service.name), budget.slo.name,
+        budget_text(budget.remaining), bold(service.name), budget.slo.name,
     )  # fmt: skip
     beside = [hold for hold in others if hold.kind is not HoldKind.BUDGET]
     following = markup(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from bot.formatting import duration
+from bot.formatting import duration_text
 from bot.slack.arguments import UsageError, length_of, name, split
 from bot.slack.blockkit.blocks import Markup, bold, context, cut, join, markup, mention, section, when
 from bot.slack.capabilities import Capabilities
@@ -129,12 +129,12 @@ def _since(words: Sequence[str]) -> timedelta:
 def listing(rows: Sequence[audit.AuditRow], length: timedelta, question: Query) -> Reply:
     """Show a page of the rows."""
     if not rows:
-        return say(markup("Nothing was changed in the last {}.", duration(length)))
+        return say(markup("Nothing was changed in the last {}.", duration_text(length)))
     page, pages = page_of(question.page, len(rows), PAGE)
     question = replace(question, page=page)
     lines = [cut(_line(row), _LONGEST_LINE) for row in rows[(page - 1) * PAGE : page * PAGE]]
     body = [section(line) for line in lines]
-    count = f"The last {duration(length)}"
+    count = f"The last {duration_text(length)}"
     body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
     return Reply(join("\n", lines), tuple(body), page_buttons(question, pages), question)
 

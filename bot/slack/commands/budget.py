@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.budgets.budget import HOUR, Budget
-from bot.formatting import burn, sparkline
+from bot.formatting import burn_rate_text, sparkline
 from bot.freezes.status import BudgetPoint, ServiceStatus, StatusReader
 from bot.slack.announcements.budget_phrases import (
     amount,
@@ -137,7 +137,7 @@ def _row(status: ServiceStatus) -> Markup:
 
 def _rate(budget: Budget) -> str:
     rate = budget.burn.get(HOUR)
-    return f"burn {burn(rate)} over 1 h" if rate is not None else ""
+    return f"burn {burn_rate_text(rate)} over 1 h" if rate is not None else ""
 
 
 def _holds(status: ServiceStatus) -> Markup:

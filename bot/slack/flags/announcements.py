@@ -23,8 +23,8 @@ from bot.flags.change_request import (
     RevertDueSoon,
     RevertFailed,
 )
-from bot.flags.flag import exposure_in_words, percent
-from bot.formatting import duration, listed
+from bot.flags.flag import exposure_in_words
+from bot.formatting import duration_text, listed, percent_text
 from bot.freezes.hold import GOVERNOR
 from bot.slack.announcements.freezes import AnnouncementText
 from bot.slack.blockkit.blocks import (
@@ -106,7 +106,7 @@ def tell(occasion: FlagEventContext, place: FlagLocation) -> AnnouncementText:  
         case RevertFailed():
             return _left(occasion.event, place)
         case RevertDueSoon(state, until):
-            left = duration(until - occasion.now)
+            left = duration_text(until - occasion.now)
             return AnnouncementText(
                 "flag_ends_soon",
                 markup(":hourglass: {} left — {} goes back to {} {}.", bold(left), place.name,
@@ -174,7 +174,7 @@ def _changed(event: FlagChanged, occasion: FlagEventContext, place: FlagLocation
     if live.until is not None:
         facts.append(markup("It goes back by itself {}.", when(live.until)))
     if live.watched_until is not None:
-        watched = duration(live.watched_until - occasion.now)
+        watched = duration_text(live.watched_until - occasion.now)
         facts.append(markup("Watched for {}: it goes back if the service burns too fast.", watched))
     sign = Markup(_SIGNS.get(order.cause, ""))
     headline = markup("{}{}", sign, change_in_words(live, place.name))
@@ -200,7 +200,7 @@ def _following(event: FlagChanged, occasion: FlagEventContext, place: FlagLocati
 
 def _asked(event: ApprovalRequested, place: FlagLocation) -> AnnouncementText:
     what = "for a ramp of" if event.steps else "to raise"
-    every = f"One step every {duration(event.every)}; each is watched." if event.every else ""
+    every = f"One step every {duration_text(event.every)}; each is watched." if event.every else ""
     return AnnouncementText(
         "flag_approval",
         markup(":raised_hand: {} — {} asks {} {}: {}", bold(event.words), mention(event.by), what,
@@ -252,7 +252,7 @@ def _next_step(progress: RampProgress) -> Markup:
         return Markup("That was the last step; it is still watched.")
     return markup(
         "Step {} of {}. Next: {} {}.",
-        progress.taken, progress.of, percent(progress.next_share), when(progress.due_at),
+        progress.taken, progress.of, percent_text(progress.next_share, plain=True), when(progress.due_at),
     )  # fmt: skip
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.flags.flag import FlagState, exposure_in_words, percent
+from bot.flags.flag import FlagState, exposure_in_words
 from bot.flags.records.ramps import RampState, StoredRamp
 from bot.flags.records.reverts import PendingRevert, RevertKind
-from bot.formatting import duration, from_now, listed
+from bot.formatting import duration_text, from_now_text, listed, percent_text
 from bot.slack.blockkit.blocks import (
     Markup,
     bold,
@@ -69,7 +69,7 @@ def one_flag(view: FlagView, question: Query) -> Reply:
         markup("*Flag system*\n{}", _link(view)),
     ]
     if state.rollout is not None and not state.enabled:
-        facts.append(markup("*Once it is on*\n{} of users", percent(state.rollout)))
+        facts.append(markup("*Once it is on*\n{} of users", percent_text(state.rollout, plain=True)))
     if str(state.shape) != "simple":
         facts.append(markup("*Kind*\n{}", str(state.shape)))
     if state.stale:
@@ -135,7 +135,9 @@ def ramp_in_words(kept: StoredRamp) -> Markup:
         return markup("{}; it waits: {}.", taken, kept.told[1])
     if progress.next_share is None:
         return markup("{}; the last is still watched.", taken)
-    return markup("{}; next {} {}.", taken, percent(progress.next_share), when(progress.due_at))
+    return markup(
+        "{}; next {} {}.", taken, percent_text(progress.next_share, plain=True), when(progress.due_at)
+    )
 
 
 def _promise(promise: PendingRevert, now: datetime) -> Markup:
@@ -143,11 +145,11 @@ def _promise(promise: PendingRevert, now: datetime) -> Markup:
     match promise.kind:
         case RevertKind.WATCH:
             guard = promise.guard.burn if promise.guard else 0.0
-            left = duration(promise.until - now) if promise.until and promise.until > now else "a moment"
+            left = duration_text(promise.until - now) if promise.until and promise.until > now else "a moment"
             return markup("Watched for {} more: back to {} at a burn of {}× or more.",
                           left, back, f"{guard:g}")  # fmt: skip
         case RevertKind.TIMER:
-            ends = from_now(promise.until, now) if promise.until else "soon"
+            ends = from_now_text(promise.until, now) if promise.until else "soon"
             return markup("Goes back to {} {}.", back, ends)
         case RevertKind.LOWERED:
             return markup("Lowered with the budget; goes back to {} when {} is open.", back, promise.service)

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from datetime import date, datetime, time
 
-from bot.flags.flag import percent
 from bot.flags.records.ramps import StoredRamp
-from bot.formatting import listed
+from bot.formatting import listed, percent_text
 from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.ports import IncidentSnapshot
@@ -98,7 +97,7 @@ def _ramps(found: Sequence[StoredRamp]) -> list[Block]:
 
 def _ramp(kept: StoredRamp) -> Markup:
     ramp = kept.ramp
-    now_at = f"{percent(ramp.steps[ramp.taken - 1])} of users" if ramp.taken else "not begun"
+    now_at = f"{percent_text(ramp.steps[ramp.taken - 1], plain=True)} of users" if ramp.taken else "not begun"
     first = markup("{} in {} — {}", bold(ramp.flag), ramp.environment, now_at)
     return join("\n", [first, ramp_in_words(kept)])
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from bot.catalog.current import CurrentCatalog
-from bot.formatting import duration, listed, percent, share
+from bot.formatting import budget_text, duration_text, listed, percent_text
 from bot.incidents.action import Action
 from bot.incidents.downtime import duration as downtime
 from bot.incidents.incident import Incident, Role, Status, times
@@ -109,7 +109,7 @@ class IncidentMessages:
         channel = view.channel_id()
         if channel is None:
             return None
-        open_for = duration(view.now - view.incident.opened_at)
+        open_for = duration_text(view.now - view.incident.opened_at)
         words = {
             Reminder.NO_COMMANDER: markup(
                 "{} without a commander. Next: {} takes the role.",
@@ -222,8 +222,8 @@ def _lasted(incident: Incident, view: IncidentSnapshot) -> str:
     if incident.ended_at is None:
         step = timedelta(minutes=1 if taken < timedelta(hours=1) else 5)
         taken = step * (taken // step)
-        return f"{duration(taken)} so far" if taken else "just begun"
-    return f"{duration(taken)} in all"
+        return f"{duration_text(taken)} so far" if taken else "just begun"
+    return f"{duration_text(taken)} in all"
 
 
 def _next(incident: Incident) -> Markup:
@@ -270,13 +270,13 @@ def _impact(view: IncidentSnapshot) -> Markup:
     assumed = any(impact.assumed for impact in incident.impacts)
     of = listed(incident.services) or "users"
     said = ", assumed" if assumed else ""
-    return markup("{} of the requests to {} failed{}", share(incident.share), of, said)
+    return markup("{} of the requests to {} failed{}", percent_text(incident.share), of, said)
 
 
 def spent(view: IncidentSnapshot) -> Markup:
     """Say what it cost of each budget, the most first; empty where nothing was measured."""
     lines = [
-        markup("{} of the {} budget", percent(fraction), key)
+        markup("{} of the {} budget", budget_text(fraction), key)
         for key, fraction in sorted(view.cost.items(), key=lambda item: -item[1])
         if fraction > 0
     ]
@@ -350,7 +350,7 @@ def _times(incident: Incident) -> Markup:
         ("to acknowledge", taken.acknowledge),
         ("to restore", taken.restore),
     )
-    return join(", ", [f"{duration(length)} {what}" for what, length in known if length is not None])
+    return join(", ", [f"{duration_text(length)} {what}" for what, length in known if length is not None])
 
 
 def _written(incident: Incident, part: PostmortemPart) -> Markup:

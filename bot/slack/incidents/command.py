@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-from bot.formatting import listed, percent
+from bot.formatting import budget_text, listed
 from bot.incidents.incident import Severity, Status
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.ports import IncidentSnapshot
@@ -214,7 +214,7 @@ def _details(view: IncidentSnapshot) -> Query:
 def _row(view: IncidentSnapshot) -> Markup:
     incident = view.incident
     worst = max(view.cost.values(), default=0.0)
-    spent = markup("{} of a budget spent", percent(worst)) if worst > 0 else ""
+    spent = markup("{} of a budget spent", budget_text(worst)) if worst > 0 else ""
     where = Markup(f"<#{local(channel)}>") if (channel := view.channel_id()) else ""
     first = markup(
         "{}. {} {} — {}", incident.id, incident.severity.value, incident.status.value, bold(incident.title)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from bot.catalog.window import Span
-from bot.formatting import duration, share
+from bot.formatting import duration_text, percent_text
 from bot.incidents.downtime import Impact, bad_seconds
 from bot.incidents.downtime import duration as downtime
 from bot.incidents.incident import Incident, IncidentChange, IncidentError, Role, Severity, Status
@@ -84,7 +84,7 @@ class IncidentOperations:
         taken = downtime(after.impacts, self._now())
         text = markup(
             "{} of impact {} — {} set it to {}. {}",
-            duration(taken), "so far" if after.ended_at is None else "in all",
+            duration_text(taken), "so far" if after.ended_at is None else "in all",
             mention(by), bold(status.value), _NEXT[status],
         )  # fmt: skip
         if status is not Status.RESOLVED or after.postmortem_at is not None:
@@ -143,7 +143,7 @@ class IncidentOperations:
                 stretch = markup("{} from {}{}", of, when(impact.start), end)
         text = markup(
             "{} of requests failed{} — stated by {}. {} of full outage in all.",
-            share(share_), stretch, mention(by), duration(_full_outage(after, now)),
+            percent_text(share_), stretch, mention(by), duration_text(_full_outage(after, now)),
         )  # fmt: skip
         return say(text, seen_by_channel=True)
 

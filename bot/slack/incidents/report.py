@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bot.formatting import duration, listed, percent, share
+from bot.formatting import budget_text, duration_text, listed, percent_text
 from bot.incidents.report import LATE_WORK, WORK, CauseShare, ChargedIncident, DurationSummary, IncidentReport
 from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, context, cut, header, join, markup, section
 from bot.slack.interactions import Query, Reply
@@ -16,7 +16,7 @@ _BAR = 10
 
 def report_reply(report: IncidentReport, question: Query, *, private: int = 0) -> Reply:
     """Show a report; one that counts `private` incidents is for its reader alone."""
-    length = duration(report.until - report.since)
+    length = duration_text(report.until - report.since)
     of = markup(" of {}", bold(report.service)) if report.service else NOTHING
     if not report.count:
         nothing = markup("No incident{} in the last {}. Next: {} opens one.", of, length, code("/incident"))
@@ -45,7 +45,8 @@ def _first(report: IncidentReport) -> Markup:
         return Markup("None of them spent a budget that is known.")
     amount = bold(_budgets(report.spent))
     alone = len(report.costliest) == report.count
-    part = "" if alone else f", {share(round(report.costliest_share, 2))} of it in {_named(report.costliest)}"
+    share = percent_text(round(report.costliest_share, 2))
+    part = "" if alone else f", {share} of it in {_named(report.costliest)}"
     most = report.most
     if most is None or most.cause is None or most is not report.shares[0]:
         return markup("{} spent{}. The largest part is not classified yet.", amount, part)
@@ -54,7 +55,7 @@ def _first(report: IncidentReport) -> Markup:
 
 
 def _budgets(spent: float) -> str:
-    return f"{percent(spent)} of an error budget" if spent < 1 else f"{spent:,.1f} error budgets"
+    return f"{budget_text(spent)} of an error budget" if spent < 1 else f"{spent:,.1f} error budgets"
 
 
 def _named(costliest: Sequence[ChargedIncident]) -> str:
@@ -76,9 +77,9 @@ def _times(report: IncidentReport) -> list[Markup]:
 
 def _taken(taken: DurationSummary) -> str:
     if taken.count == 1:
-        return f"{duration(taken.median)}, of 1 incident"
-    worst = f"{duration(taken.worst)} at worst (incident {taken.worst_id})"
-    return f"{duration(taken.median)} median, {worst}, of {_count(taken.count)}"
+        return f"{duration_text(taken.median)}, of 1 incident"
+    worst = f"{duration_text(taken.worst)} at worst (incident {taken.worst_id})"
+    return f"{duration_text(taken.median)} median, {worst}, of {_count(taken.count)}"
 
 
 def _where(report: IncidentReport) -> list[Markup]:
@@ -90,12 +91,12 @@ def _where(report: IncidentReport) -> list[Markup]:
 def _late(report: IncidentReport) -> list[Markup]:
     if not report.is_found_late:
         return []
-    part = share(round(report.unseen, 2))
+    part = percent_text(round(report.unseen, 2))
     return [markup("{} {} was spent before anybody knew: {}", _bar(report.unseen), part, bold(LATE_WORK))]
 
 
 def _share(one: CauseShare) -> Markup:
-    part, numbers = share(round(one.share, 2)), _numbers(one.ids)
+    part, numbers = percent_text(round(one.share, 2)), _numbers(one.ids)
     if one.cause is None:
         return markup("{} {} not classified yet ({})", _bar(one.share), part, numbers)
     return markup("{} {} {} ({}): {}", _bar(one.share), part, one.cause, numbers, bold(WORK[one.cause]))
@@ -112,7 +113,7 @@ def _costly(one: ChargedIncident) -> Markup:
     title = cut(incident.title, _LONGEST_TITLE)
     return markup(
         "{}. {} — {} of a budget, {}, {}",
-        incident.id, title, percent(one.weight.spent), incident.severity.value, cause,
+        incident.id, title, budget_text(one.weight.spent), incident.severity.value, cause,
     )  # fmt: skip
 
 

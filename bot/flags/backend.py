@@ -14,7 +14,6 @@ FlagError
 └── OutcomeUnknown       no answer after sending: read the flag back before anything else
 """
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +21,7 @@ from typing import Protocol
 
 from bot.flags.change import Difference, FlagChange, ImpossibleChangeError, ShareOutOfRangeError, apply_to
 from bot.flags.flag import FlagState
+from bot.suggestions import did_you_mean, suggest
 
 
 class FlagError(Exception):
@@ -35,9 +35,8 @@ class FlagNotFoundError(FlagError):
 
     def __init__(self, flag: str, existing: Iterable[str] = ()) -> None:
         self.flag = flag
-        self.near = tuple(difflib.get_close_matches(flag, list(existing), n=3, cutoff=0.5))
-        hint = f"; did you mean {' or '.join(self.near)}?" if self.near else ""
-        super().__init__(f"there is no flag {flag}{hint}")
+        self.near = suggest(flag, existing, most=3)
+        super().__init__(f"there is no flag {flag}{did_you_mean(self.near)}")
 
 
 class EnvironmentNotFoundError(FlagError):

@@ -1,7 +1,6 @@
 """What everyone asks: how do the services stand, and may I ship? Both faces read it; it changes nothing."""
 
 import asyncio
-import difflib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from bot.clock import Clock
 from bot.freezes.hold import Hold
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.verdict import Change, Verdict, judge
+from bot.suggestions import did_you_mean, suggest
 
 _FRESH_S = 1.0
 
@@ -25,8 +25,7 @@ class UnknownServiceError(LookupError):
     """No service has that name; `near` are the names most like it, best first."""
 
     def __init__(self, name: str, near: Sequence[str]) -> None:
-        hint = f"; did you mean {near[0]}?" if near else ""
-        super().__init__(f"there is no service {name}{hint}")
+        super().__init__(f"there is no service {name}{did_you_mean(near[:1])}")
         self.name = name
         self.near = tuple(near)
 
@@ -106,7 +105,7 @@ class StatusReader:
         wanted = name.strip().casefold()
         if wanted in services:
             return services[wanted]
-        raise UnknownServiceError(name, difflib.get_close_matches(wanted, services, n=3, cutoff=0.5))
+        raise UnknownServiceError(name, suggest(wanted, services, most=3))
 
     async def service(self, name: str) -> ServiceStatus:
         """Return how one service stands; raises `UnknownServiceError`."""

@@ -10,7 +10,8 @@ Neither is retryable: somebody has to edit a file.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
+
+from bot import suggestions
 
 Path = tuple[str | int, ...]
 """The way from a document's root to a value: keys and list indices."""
@@ -86,9 +87,4 @@ def quoted(text: str) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean …?` for the nearest known word, or nothing where none is near."""
-    by_lower = {name.lower(): name for name in known}
-    lower = word.lower()
-    near = get_close_matches(lower, by_lower, n=1, cutoff=0.6)
-    # `prod` is short for `production`, though by its letters it is far from it.
-    near += [name for name in by_lower if len(lower) > 2 and name.startswith(lower)]
-    return f"; did you mean {quoted(by_lower[near[0]])}?" if near else ""
+    return suggestions.did_you_mean([quoted(name) for name in suggestions.suggest(word, known)])

@@ -9,7 +9,6 @@ Documents of other programs (another `apiVersion`, such as OpenSLO's) are passed
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from difflib import SequenceMatcher
 from pathlib import Path
 
 from yaml import MappingNode, Node, ScalarNode, YAMLError
@@ -31,6 +30,7 @@ from bot.policy.yaml.yaml_files import (
     find_files,
     read_text,
 )
+from bot.suggestions import is_misspelt
 
 Compose = Callable[[SourceText], Iterator[Node]]
 """Answers the root node of each document of a file."""
@@ -185,7 +185,7 @@ def _foreign(text: SourceText, node: MappingNode) -> PolicyFault | bool | None:
     if value.value == API_VERSION:
         return None
     ours, theirs = API_VERSION.partition("/")[0], value.value.partition("/")[0].strip().lower()
-    if len(theirs) < 40 and SequenceMatcher(None, ours, theirs).ratio() >= 0.8:
+    if len(theirs) < 40 and is_misspelt(theirs, [ours]):
         message = f"unknown apiVersion {quoted(value.value)}"
         return text.fault(value.start_mark, message, API_VERSION)
     return True

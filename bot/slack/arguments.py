@@ -4,10 +4,9 @@ Slack's editors bend what is typed: quotes become “smart”, spaces become unb
 `<@U123|dana>`. Whatever cannot be read raises `UsageError`, whose message says what to type instead.
 """
 
-import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 
@@ -84,18 +83,16 @@ def name(word: str) -> str:
     return unquoted(word)[:MOST_NAME]
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word most like it, if one is like it at all."""
-    return next(iter(difflib.get_close_matches(word.casefold(), list(known), n=1, cutoff=0.5)), None)
+def did_you_mean(names: Sequence[str]) -> Markup:
+    """Ask whether one of the names was meant; empty where there is none."""
+    codes = Markup(listed([code(name) for name in names], "or"))
+    return markup("Did you mean {}?", codes) if codes else codes
 
 
 def unknown(what: str, word: str, near: Sequence[str], instead: str) -> UsageError:
     """Say that a word is not known, which is most like it, and what lists the known ones."""
-    parts: list[Markup] = [markup("There is no {} {}.", what, code(word[:MOST_NAME]))]
-    if near:
-        parts.append(markup("Did you mean {}?", Markup(listed([code(n) for n in near], "or"))))
-    parts.append(Markup(instead))
-    return UsageError(join(" ", parts))
+    missing = markup("There is no {} {}.", what, code(word[:MOST_NAME]))
+    return UsageError(join(" ", [missing, did_you_mean(near), Markup(instead)]))
 
 
 def length_of(word: str) -> timedelta | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from bot.freezes.status import UnknownServiceError
-from bot.slack.arguments import UsageError, nearest, split, unknown
+from bot.slack.arguments import UsageError, split, unknown
 from bot.slack.blockkit.blocks import code, markup
 from bot.slack.capabilities import Capabilities
 from bot.slack.command_reference import BY_NAME, help_on, help_on_all
@@ -21,6 +21,7 @@ from bot.slack.flags.command import FlagCommand
 from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.permissions import People
+from bot.suggestions import suggest
 
 _SUBCOMMANDS = {"freeze": ("lift", "exempt")}
 
@@ -76,6 +77,6 @@ class CommandRouter:
 
 
 def _unknown_service(command: str, fault: UnknownServiceError) -> UsageError:
-    subcommand = nearest(fault.name, ("help", *_SUBCOMMANDS.get(command, ())))
-    near = list(fault.near[:2]) or ([f"/{command} {subcommand}"] if subcommand else [])
+    subcommands = suggest(fault.name, ("help", *_SUBCOMMANDS.get(command, ())))
+    near = list(fault.near[:2]) or [f"/{command} {subcommand}" for subcommand in subcommands]
     return unknown("service", fault.name, near, markup("{} lists them all.", code("/budget")))

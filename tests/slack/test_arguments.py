@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.slack.arguments import UsageError, end, length_of, reason, split
+from bot.slack.arguments import UsageError, did_you_mean, end, length_of, reason, split
 from tests.support.examples import NOW
 
 LONDON = ZoneInfo("Europe/London")
@@ -45,6 +45,12 @@ def test_lengths_of_time(word: str, minutes: int) -> None:
 @pytest.mark.parametrize("word", ["4", "h", "4x", "-4h", "4h ", "", "4hh"])
 def test_what_is_no_length_of_time(word: str) -> None:
     assert length_of(word) is None
+
+
+def test_the_nearest_names_are_asked_about() -> None:
+    assert did_you_mean(["a"]) == "Did you mean `a`?"
+    assert did_you_mean(["a", "<b>"]) == "Did you mean `a` or `&lt;b&gt;`?"
+    assert not did_you_mean([])
 
 
 def test_for_counts_from_now() -> None:

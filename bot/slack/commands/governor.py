@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from bot.freezes.status import StatusReader
-from bot.slack.arguments import UsageError, name, nearest, split
+from bot.slack.arguments import UsageError, did_you_mean, name, split
 from bot.slack.blockkit.blocks import Markup, bold, code, join, markup
 from bot.slack.command_reference import help_on_all
 from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.permissions import Allowed, People, Right, Undetermined, named, within
+from bot.suggestions import suggest
 
 _WORDS = ("help", "whoami")
 
@@ -27,8 +28,7 @@ class GovernorCommand:
             case ["whoami"]:
                 return await self._who_am_i(ask.user)
             case [word, *_]:
-                near = nearest(word, _WORDS)
-                meant = markup("Did you mean {}?", code(f"/governor {near}")) if near else ""
+                meant = did_you_mean([f"/governor {near}" for near in suggest(word, _WORDS)])
                 raise UsageError(join(" ", [markup("{} is not known here.", code(name(word))), meant, _BOTH]))
             case _:
                 return help_on_all()

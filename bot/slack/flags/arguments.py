@@ -1,6 +1,5 @@
 """What people type after `/flag`, read into values. Pure; what cannot be read raises `UsageError`."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from datetime import timedelta
 from bot.formatting import listed
 from bot.slack.arguments import UsageError, length_of, name, reason, unquoted
 from bot.slack.blockkit.blocks import Markup, code, markup
+from bot.suggestions import is_misspelt
 
 SUBCOMMANDS = ("show", "on", "off", "rollout", "kill", "undo", "ramp", "history", "stale", "list")
 NO_REASON = "no reason given"
@@ -116,9 +116,9 @@ def _environment(words: Sequence[str], environments: Sequence[str]) -> tuple[str
     first = words[0].casefold()
     if first in environments:
         return first, list(words[1:])
-    near = difflib.get_close_matches(first, environments, n=1, cutoff=0.75)
-    if near or len(words) == 1:
+    is_slip = is_misspelt(first, environments)
+    if is_slip or len(words) == 1:
         known = listed([str(code(one)) for one in environments], "or")
         said = markup("There is no environment {}: write {}.", code(words[0][:40]), Markup(known))
-        raise UsageError(said if near else markup("{} Or say why in more than one word.", said))
+        raise UsageError(said if is_slip else markup("{} Or say why in more than one word.", said))
     return None, list(words)

@@ -21,7 +21,7 @@ from bot.flags.ownership import channels, find_environment, owners
 from bot.flags.ramp import InvalidRampError
 from bot.flags.ramps.control import RampError
 from bot.flags.records import history as records
-from bot.slack.arguments import UsageError, nearest, split
+from bot.slack.arguments import UsageError, did_you_mean, split
 from bot.slack.blockkit.blocks import Markup, bold, code, context, join, markup, section, when
 from bot.slack.capabilities import Capabilities
 from bot.slack.flags import arguments as flag_words
@@ -31,6 +31,7 @@ from bot.slack.flags.messages import FlagView, flag_list, history, one_flag, sta
 from bot.slack.interactions import Interaction, Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
 from bot.store.addresses import local
+from bot.suggestions import suggest
 
 Work = Callable[[Interaction, Sequence[str]], Awaitable[Reply]]
 
@@ -86,10 +87,10 @@ class FlagCommand:
             if all(word in f"{state.flag} {' '.join(owned[state.flag])}".casefold() for word in wanted)
         ]
         if not shown:
-            near = nearest(wanted[0], [*flag_words.SUBCOMMANDS, *owned]) if wanted else None
-            meant = markup(" Did you mean {}?", code(near)) if near else Markup("")
+            near = suggest(wanted[0], [*flag_words.SUBCOMMANDS, *owned]) if wanted else ()
             which = markup("matches {}", code(" ".join(wanted))) if wanted else Markup("is known")
-            return say(markup("No flag in {} {}.{}", environment.name, which, meant))
+            unmatched = markup("No flag in {} {}.", environment.name, which)
+            return say(join(" ", [unmatched, did_you_mean(near)]))
         return flag_list(shown, environment.name, owned, ask.question)
 
     async def _show(self, ask: Interaction, words: Sequence[str]) -> Reply:

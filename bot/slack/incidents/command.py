@@ -6,7 +6,7 @@ from bot.formatting import budget_text, listed
 from bot.incidents.incident import Severity, Status
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.ports import IncidentSnapshot
-from bot.slack.arguments import UsageError, length_of, name, nearest, split, unquoted
+from bot.slack.arguments import UsageError, did_you_mean, length_of, name, split, unquoted
 from bot.slack.blockkit.blocks import Markup, bold, code, context, join, markup, section, when
 from bot.slack.blockkit.modals import ModalForm
 from bot.slack.incidents import arguments as incident_words
@@ -19,6 +19,7 @@ from bot.slack.incidents.operations import IncidentOperations
 from bot.slack.incidents.report import report_reply
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, show_button
 from bot.store.addresses import local
+from bot.suggestions import suggest
 
 PAGE = 10
 _MOST_LISTED = 200
@@ -55,8 +56,7 @@ class IncidentCommand:
         work = self._known.get(words[0].casefold())
         if work is not None:
             return await work(ask, words[1:])
-        near = nearest(words[0], self._known)
-        meant = markup("Did you mean {}?", code(f"/incident {near}")) if near else ""
+        meant = did_you_mean([f"/incident {near}" for near in suggest(words[0], self._known)])
         every = markup("{} lists what there is to type.", code("/incident help"))
         raise UsageError(join(" ", [markup("{} is not known here.", code(name(words[0]))), meant, every]))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from bench import ack, evaluation, footprint, telling
+from bench import ack, evaluation, footprint, replicas, telling
 from bench.load import Timing
 from bot.sandbox.fake_slack.slack_facts import CALLS_A_MINUTE
 
@@ -34,6 +34,8 @@ NOTES = """
 - The fan-out's peer is Slack itself: a message a second and channel, and in the stand-in 300 a minute in all
   (Slack says "several hundred"). The second line holds it against what no rate forbids: 300 at once, and
   the rest at once when the minute is over. Governor leaves an eighth of each minute to other messages.
+- A hold is placed on one replica, and another announces it in Slack and shows it in its metrics: timed from
+  before the hold is placed, twenty times, with polling put off by a minute.
 - "Remaining" is the largest difference between the two in any SLO's remaining budget.
 """
 
@@ -53,6 +55,7 @@ async def run(seconds: float, slos: int) -> list[Row]:
             *_footprint(slos, await footprint.measure(folder, slos)),
             *_fan_out(await telling.fan_out(folder, FANNED_OUT)),
             _crossing(await telling.crossing(folder)),
+            *_reaction(await replicas.react(folder)),
         ]
 
 
@@ -114,6 +117,13 @@ def _fan_out(found: telling.FanOut) -> list[Row]:
 def _crossing(worst_s: float) -> Row:
     most_s = telling.EVERY_S + 1
     return ("crossing to announcement, worst", f"{worst_s:.2f} s", "", "", f"≤ {most_s:g} s")
+
+
+def _reaction(found: replicas.Reaction) -> list[Row]:
+    return [
+        ("hold on one replica, announced by another", f"{1_000 * found.median_s:.0f} ms", "", "", "≤ 100 ms"),
+        ("the same, the slowest reaction", f"{1_000 * found.worst_s:.0f} ms", "", "", ""),
+    ]
 
 
 def _row(what: str, ours: float, theirs: float, unit: str, target: str) -> Row:

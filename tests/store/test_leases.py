@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.store.database import Database
 from bot.store.leases import Leases, LeaseTiming
 from bot.store.migrate import migrate
 from bot.store.tables.replicas import leases as lease_rows
 from bot.store.tables.replicas import replicas
-from tests.support.servers import PostgreSQL
+from tests.support.servers import PostgreSQL, running_postgresql
 
 BRISK = LeaseTiming(beat_s=0.05, holds_s=0.4, dead_after_s=0.6)
 SERVICES = [f"evaluate service-{number}" for number in range(60)]
@@ -94,6 +95,33 @@ async def test_a_replica_that_stopped_is_retired_and_learns_of_it(database: Data
         await stopped.join()
         assert not await stopped.lease("tick").acquire()
         assert await stopped.lease("something else").acquire()
+
+
+async def test_a_lease_outlives_the_restart_of_the_database_that_its_holder_slept_through() -> None:
+    # A session's advisory lock would not: another got it 0.2 s after the crash, while the halted holder went
+    # on believing in it for seconds.
+    timing = LeaseTiming(beat_s=0.05, holds_s=20, dead_after_s=30)
+    async with running_postgresql() as server:
+        url = await server.new_database()
+        async with Database(url) as database:
+            await migrate(database)
+            halted, other = Leases(database, timing), Leases(database, timing)
+            await halted.join()
+            assert await halted.lease("tick").acquire()
+            await server.kill()
+            await server.start()
+            await until(lambda: _joined(other))
+            assert not await other.lease("tick").acquire()
+            assert halted.left_s("tick") > 0
+
+
+async def _joined(leases: Leases) -> bool:
+    """Return whether the replica could join, which it cannot while the database comes back."""
+    try:
+        await leases.join()
+    except (SQLAlchemyError, OSError, TimeoutError):
+        return False
+    return True
 
 
 async def test_nobody_is_retired_by_one_who_did_not_look_for_a_while(database: Database) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from bot.http.openapi_descriptions import DESCRIBED
 from bot.http.rights import MEANING
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.settings import Settings
@@ -136,10 +135,8 @@ def test_a_command_that_needs_slack_says_what_is_missing(tmp_path: Path) -> None
         assert "SLACK_BOT_TOKEN" in ended.stdout + ended.stderr
 
 
-def test_every_route_and_right_is_documented() -> None:
+def test_every_right_is_documented() -> None:
     page = (ROOT / "docs" / "http-api.md").read_text(encoding="utf-8")
-    for method, path in DESCRIBED:
-        assert f"`{method} {path}`" in page, f"{method} {path} is not documented"
     for right, meaning in MEANING.items():
         assert f"| `{right}` | {meaning} |" in page
 

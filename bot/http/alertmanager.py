@@ -10,9 +10,11 @@ from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from bot.clock import Clock
-from bot.http.auth import TokenVerifier, require_token
+from bot.http.auth import TokenVerifier
 from bot.http.incidents import read_body
+from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.request_body import Instant, read_json
+from bot.http.response_models import AlertsAnswer
 from bot.http.rights import Right
 from bot.incidents.alerts import Alert, AlertReceiver, Notification
 
@@ -51,10 +53,18 @@ class AlertmanagerWebhook:
 
     def add_routes(self, app: web.Application) -> None:
         """Add the route, behind the bearer token."""
-        app.router.add_post(
-            "/webhooks/alertmanager", require_token(self._tokens, self._take, Right.ALERTS_WRITE)
-        )
+        add_operations(app, self, self._tokens)
 
+    @Operation(
+        "POST",
+        "/webhooks/alertmanager",
+        tag="webhooks",
+        summary="Alertmanager's notifications",
+        right=Right.ALERTS_WRITE,
+        body=NotificationBody,
+        answers={200: AlertsAnswer},
+        refusals=BAD_BODY,
+    )
     async def _take(self, request: web.Request) -> web.Response:
         body = read_body(NotificationBody, await read_json(request))
         notification = Notification(body.groupKey, tuple(_alert(alert) for alert in body.alerts))

@@ -3,11 +3,20 @@
 from aiohttp import web
 
 from bot.freezes.status import StatusReader, UnknownServiceError
-from bot.http.auth import TokenVerifier, require_token
+from bot.http.auth import TokenVerifier
 from bot.http.events import EventsEndpoint
 from bot.http.gate import GateEndpoint
-from bot.http.problems import Handler, ProblemError
+from bot.http.operations import (
+    BAD_QUERY,
+    SERVICE_PARAMETER,
+    UNKNOWN_SERVICE,
+    Operation,
+    QueryParameter,
+    add_operations,
+)
+from bot.http.problems import ProblemError
 from bot.http.request_body import read_since
+from bot.http.response_models import AuditAnswer, ServiceAnswer, ServicesAnswer
 from bot.http.rights import Right
 from bot.http.serializers import audit_json, service_json
 from bot.store import audit
@@ -32,28 +41,32 @@ class Api:
         self._tokens = tokens
 
     def add_routes(self, app: web.Application) -> None:
-        """Add every route, each behind a bearer token with its right."""
-        self._add(app, "GET", "/api/v1/services", self._services, Right.SERVICES_READ)
-        self._add(app, "GET", "/api/v1/services/{service}", self._service, Right.SERVICES_READ)
-        self._add(app, "GET", "/api/v1/gate/{service}", self._gate.get, Right.GATE_READ)
-        self._add(app, "POST", "/api/v1/events", self._events.post, Right.EVENTS_WRITE)
-        self._add(app, "GET", "/api/v1/audit", self._audit, Right.AUDIT_READ)
-        app.router.add_route("*", "/api/{rest:.*}", _nothing_here)
+        """Add every operation, each behind a bearer token with its right; the rest of `/api/` is 404."""
+        for endpoint in (self, self._gate, self._events):
+            add_operations(app, endpoint, self._tokens)
+        app.router.add_route("*", "/api/{rest:.*}", _not_found)
 
-    def _add(
-        self,
-        app: web.Application,
-        method: str,
-        path: str,
-        handler: Handler,
-        right: Right,
-    ) -> None:
-        app.router.add_route(method, path, require_token(self._tokens, handler, right))
-
+    @Operation(
+        "GET",
+        "/api/v1/services",
+        tag="services",
+        summary="All services",
+        right=Right.SERVICES_READ,
+        answers={200: ServicesAnswer},
+    )
     async def _services(self, _request: web.Request) -> web.Response:
         statuses = await self._status_reader.services()
         return web.json_response({"services": [service_json(status) for status in statuses]})
 
+    @Operation(
+        "GET",
+        "/api/v1/services/{service}",
+        tag="services",
+        summary="How a service stands",
+        right=Right.SERVICES_READ,
+        answers={200: ServiceAnswer},
+        refusals=UNKNOWN_SERVICE,
+    )
     async def _service(self, request: web.Request) -> web.Response:
         try:
             status = await self._status_reader.service(request.match_info["service"])
@@ -61,6 +74,21 @@ class Api:
             raise ProblemError(404, str(error), near=list(error.near)) from error
         return web.json_response(service_json(status))
 
+    @Operation(
+        "GET",
+        "/api/v1/audit",
+        tag="audit",
+        summary="Who changed what and why, oldest first",
+        right=Right.AUDIT_READ,
+        query=(
+            QueryParameter("since", "From when on, as RFC 3339."),
+            SERVICE_PARAMETER,
+            QueryParameter("actor", "A Slack user id, `governor` or a token's name."),
+            QueryParameter("cursor", "What an earlier answer gave as `next`."),
+        ),
+        answers={200: AuditAnswer},
+        refusals=BAD_QUERY,
+    )
     async def _audit(self, request: web.Request) -> web.Response:
         after, since = _cursor(request), read_since(request)
         async with self._database.reading() as connection:
@@ -77,7 +105,7 @@ class Api:
         return web.json_response({"rows": [audit_json(row) for row in page], "next": following})
 
 
-async def _nothing_here(_request: web.Request) -> web.Response:
+async def _not_found(_request: web.Request) -> web.Response:
     raise web.HTTPNotFound
 
 

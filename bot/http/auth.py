@@ -11,7 +11,6 @@ from bot.http.rights import ALL, Caller, Right
 CALLER = web.RequestKey("caller", str)
 """Where a request keeps the name of the token's owner."""
 
-_RIGHTS = "governor_rights"
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="governor"'}
 
 
@@ -59,14 +58,7 @@ def require_token(tokens: TokenVerifier, handler: Handler, right: Right | None =
         request[CALLER] = caller.name
         return await handler(request)
 
-    setattr(guarded, _RIGHTS, needed)
     return guarded
-
-
-def rights_of(handler: object) -> frozenset[Right] | None:
-    """Return the rights that a handler asks for; None for one that asks for no token."""
-    found: frozenset[Right] | None = getattr(handler, _RIGHTS, None)
-    return found
 
 
 async def _caller(tokens: TokenVerifier, request: web.Request) -> Caller:

@@ -9,10 +9,12 @@ from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
 from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.deployments.recorder import DeploymentRecorder
-from bot.http.auth import CALLER, TokenVerifier, require_token
+from bot.http.auth import CALLER, TokenVerifier
 from bot.http.incidents import Time, read_body
+from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.problems import ProblemError
 from bot.http.request_body import read_json
+from bot.http.response_models import DeploymentAnswer
 from bot.http.rights import Right
 
 LONGEST_URL = 500
@@ -75,9 +77,18 @@ class DeploymentsEndpoint:
 
     def add_routes(self, app: web.Application) -> None:
         """Add the route, behind the bearer token; before the API's own, which takes all the rest."""
-        guarded = require_token(self._tokens, self._take, Right.DEPLOYMENTS_WRITE)
-        app.router.add_post("/api/v1/deployments", guarded)
+        add_operations(app, self, self._tokens)
 
+    @Operation(
+        "POST",
+        "/api/v1/deployments",
+        tag="deployments",
+        summary="Tell how a deployment ended; again with the same key and state, nothing changes",
+        right=Right.DEPLOYMENTS_WRITE,
+        body=DeploymentBody,
+        answers={200: DeploymentAnswer, 201: DeploymentAnswer},
+        refusals=BAD_BODY,
+    )
     async def _take(self, request: web.Request) -> web.Response:
         body, now = read_body(DeploymentBody, await read_json(request)), self._clock.now()
         service = self._current.catalog.services.get(body.service)

@@ -12,8 +12,11 @@ from bot.budgets.ledger.pushed_events import PushedEvent, PushResult, time_fault
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import EventsSli, Slo
 from bot.clock import Clock
+from bot.http.operations import BAD_BODY, Operation
 from bot.http.problems import ProblemError
 from bot.http.request_body import read_json
+from bot.http.response_models import EventsAnswer
+from bot.http.rights import Right
 
 MOST_EVENTS = 10_000
 _OLDEST = timedelta(days=400)
@@ -54,6 +57,17 @@ class EventsEndpoint:
         self._push = push
         self._clock = clock
 
+    @Operation(
+        "POST",
+        "/api/v1/events",
+        tag="events",
+        summary="Push good and bad events, all or none of them",
+        right=Right.EVENTS_WRITE,
+        body=EventBody,
+        max_items=MOST_EVENTS,
+        answers={202: EventsAnswer},
+        refusals=BAD_BODY,
+    )
     async def post(self, request: web.Request) -> web.Response:
         """Return 202 with how many were new and how many known already; 422 names each fault."""
         raw = await read_json(request)

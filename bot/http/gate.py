@@ -6,12 +6,16 @@ from aiohttp import web
 
 from bot.freezes.status import StatusReader, UnknownServiceError
 from bot.freezes.verdict import Change
+from bot.http.operations import BAD_QUERY, UNKNOWN_SERVICE, Operation, QueryParameter
 from bot.http.problems import ProblemError
+from bot.http.response_models import GateAnswer
+from bot.http.rights import Right
 from bot.http.serializers import verdict_json
 
 _TRUE = frozenset({"1", "true", "yes"})
 _FALSE = frozenset({"0", "false", "no", ""})
 _LONGEST = 200
+_TEXT = {"type": "string", "maxLength": _LONGEST}
 
 
 class GateEndpoint:
@@ -20,6 +24,20 @@ class GateEndpoint:
     def __init__(self, status_reader: StatusReader) -> None:
         self._status_reader = status_reader
 
+    @Operation(
+        "GET",
+        "/api/v1/gate/{service}",
+        tag="gate",
+        summary="Whether a change may ship",
+        right=Right.GATE_READ,
+        query=(
+            QueryParameter("change", "What wants to ship, such as PR-12.", _TEXT),
+            QueryParameter("kind", "Its kind, such as security.", _TEXT),
+            QueryParameter("strict", "With 1, a refusal is 423.", {"type": "string", "enum": ["0", "1"]}),
+        ),
+        answers={200: GateAnswer, 423: GateAnswer},
+        refusals=UNKNOWN_SERVICE | BAD_QUERY,
+    )
     async def get(self, request: web.Request) -> web.Response:
         """Return the verdict; 404 for an unknown service, 400 for a query that makes no sense."""
         strict = _flag(request.query, "strict")

@@ -21,14 +21,17 @@ from bot.deployments.recorder import DeploymentRecorder
 from bot.http.auth import CALLER, TokenVerifier, require_token
 from bot.http.deployments import LONGEST_URL, PAGE, Line, is_production, told
 from bot.http.incidents import read_body
+from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.problems import ProblemError
 from bot.http.request_body import Instant, read_bytes, read_json
+from bot.http.response_models import DeploymentAnswer
 from bot.http.rights import Right
 
 GITHUB = "github"
 """The actor of what GitHub signed."""
 SIGNATURE = "X-Hub-Signature-256"
 
+_RIGHT = Right.DEPLOYMENTS_WRITE
 _LONGEST_SAID = 200
 _OUTCOMES = {
     "success": DeploymentState.SUCCEEDED,
@@ -92,12 +95,26 @@ class GitHubWebhook:
         self._secrets = tuple(secrets)
         self._recorder = recorder
         self._clock = clock
-        self._by_token = require_token(tokens, self._take, Right.DEPLOYMENTS_WRITE)
+        self._by_token = require_token(tokens, self._take, _RIGHT)
 
     def add_routes(self, app: web.Application) -> None:
         """Add the route; the signature guards it, or a token where there is none."""
-        app.router.add_post("/webhooks/github", self._let_in)
+        add_operations(app, self)
 
+    @Operation(
+        "POST",
+        "/webhooks/github",
+        tag="webhooks",
+        summary=f"GitHub's deployment statuses, signed by GitHub or with a token that has {_RIGHT}",
+        body=DeploymentStatusBody,
+        answers={202: DeploymentAnswer},
+        refusals=BAD_BODY
+        | {
+            401: "The signature is not GitHub's, and there is no valid token.",
+            403: "The token lacks the right.",
+            429: "The token was used too often.",
+        },
+    )
     async def _let_in(self, request: web.Request) -> web.StreamResponse:
         if SIGNATURE not in request.headers:
             if "Authorization" not in request.headers:

@@ -9,6 +9,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from bot.http.operations import Operation, add_operations
+
 _PROBE_TIMEOUT_S = 3.0
 
 
@@ -34,13 +36,21 @@ class HealthEndpoint:
 
     def add_routes(self, app: web.Application) -> None:
         """Add the three routes."""
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/metrics", self._metrics)
+        add_operations(app, self)
 
+    @Operation(
+        "GET", "/healthz", tag="operating", summary="Whether the process answers", answers={200: "It does."}
+    )
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
+    @Operation(
+        "GET",
+        "/readyz",
+        tag="operating",
+        summary="Whether everything is ready, in detail",
+        answers={200: "Ready.", 503: "Not ready."},
+    )
     async def _readyz(self, _request: web.Request) -> web.Response:
         checks = await asyncio.gather(*(_bounded(probe) for probe in self._probes))
         ready = all(check.ok for check in checks if check.vital)
@@ -51,6 +61,14 @@ class HealthEndpoint:
         }
         return web.json_response(body, status=200 if ready else 503)
 
+    @Operation(
+        "GET",
+        "/metrics",
+        tag="operating",
+        summary="Metrics for Prometheus",
+        answers={200: "Metrics."},
+        answer_type="text/plain",
+    )
     async def _metrics(self, _request: web.Request) -> web.Response:
         text = await asyncio.to_thread(generate_latest, self._registry)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -8,9 +8,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
-from bot.http.auth import CALLER, TokenVerifier, require_token
+from bot.http.auth import CALLER, TokenVerifier
+from bot.http.operations import (
+    BAD_BODY,
+    BAD_QUERY,
+    SERVICE_PARAMETER,
+    UNKNOWN_SERVICE,
+    Operation,
+    QueryParameter,
+    add_operations,
+)
 from bot.http.problems import ProblemError
 from bot.http.request_body import Instant, read_json, read_since
+from bot.http.response_models import IncidentAnswer, IncidentReportAnswer, IncidentsAnswer
 from bot.http.rights import Right
 from bot.http.serializers import instant
 from bot.incidents.incident import (
@@ -33,6 +43,10 @@ from bot.store.addresses import local
 CHANNEL_WITHIN_S = 5.0
 """How long an answer waits for Slack to make the channel; it is null if that takes longer."""
 _MOST_LISTED = 200
+_PATH = "/api/v1/incidents"
+_INCIDENT_PATH = rf"{_PATH}/{{id:\d{{1,15}}}}"
+_ID_SCHEMA = {"id": {"type": "integer", "minimum": 1, "maximum": 999_999_999_999_999}}
+_UNKNOWN_INCIDENT = {404: "There is no such incident."}
 _REPORTED = timedelta(days=90)
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -99,19 +113,18 @@ class IncidentsEndpoint:
 
     def add_routes(self, app: web.Application) -> None:
         """Add every route, each behind the bearer token; before the API's own, which takes all the rest."""
-        one = r"/{id:\d{1,15}}"
-        for method, path, handler in (
-            ("POST", "", self._open),
-            ("GET", "", self._list),
-            ("GET", "/report", self._report),
-            ("GET", one, self._show),
-            ("PATCH", one, self._change),
-            ("GET", f"{one}/postmortem.md", self._postmortem),
-        ):
-            right = Right.INCIDENTS_READ if method == "GET" else Right.INCIDENTS_WRITE
-            guarded = require_token(self._tokens, handler, right)
-            app.router.add_route(method, f"/api/v1/incidents{path}", guarded)
+        add_operations(app, self, self._tokens)
 
+    @Operation(
+        "POST",
+        _PATH,
+        tag="incidents",
+        summary="Open an incident, or find the one that its key opened before",
+        right=Right.INCIDENTS_WRITE,
+        body=OpeningBody,
+        answers={200: IncidentAnswer, 201: IncidentAnswer},
+        refusals=BAD_BODY,
+    )
     async def _open(self, request: web.Request) -> web.Response:
         body = read_body(OpeningBody, await read_json(request))
         self._check_services(body.services)
@@ -132,6 +145,17 @@ class IncidentsEndpoint:
         view = await self._step_runner.channel_of(opened.incident.id, CHANNEL_WITHIN_S)
         return web.json_response(incident_json(view), status=201 if opened.is_new else 200)
 
+    @Operation(
+        "PATCH",
+        _INCIDENT_PATH,
+        tag="incidents",
+        summary="Change an incident",
+        right=Right.INCIDENTS_WRITE,
+        path_schemas=_ID_SCHEMA,
+        body=ChangeBody,
+        answers={200: IncidentAnswer},
+        refusals=_UNKNOWN_INCIDENT | BAD_BODY,
+    )
     async def _change(self, request: web.Request) -> web.Response:
         body = read_body(ChangeBody, await read_json(request))
         change = IncidentChange(body.status, body.severity, body.started_at, body.ended_at, body.impact)
@@ -144,15 +168,48 @@ class IncidentsEndpoint:
             raise _illegal(error) from error
         return web.json_response(incident_json(await self._snapshots.of(id_)))
 
+    @Operation(
+        "GET",
+        _INCIDENT_PATH,
+        tag="incidents",
+        summary="One incident",
+        right=Right.INCIDENTS_READ,
+        path_schemas=_ID_SCHEMA,
+        answers={200: IncidentAnswer},
+        refusals=_UNKNOWN_INCIDENT,
+    )
     async def _show(self, request: web.Request) -> web.Response:
         return web.json_response(incident_json(await self._view(request)))
 
+    @Operation(
+        "GET",
+        _PATH,
+        tag="incidents",
+        summary="Incidents, the newest first",
+        right=Right.INCIDENTS_READ,
+        query=(SERVICE_PARAMETER, QueryParameter("open", "With 1, those that are not resolved.")),
+        answers={200: IncidentsAnswer},
+        refusals=BAD_QUERY,
+    )
     async def _list(self, request: web.Request) -> web.Response:
         service = request.query.get("service") or None
         is_open = request.query.get("open") in {"1", "true"}
         found = await self._snapshots.list(unresolved=is_open, service=service, limit=_MOST_LISTED)
         return web.json_response({"incidents": [incident_json(view) for view in found]})
 
+    @Operation(
+        "GET",
+        f"{_PATH}/report",
+        tag="incidents",
+        summary="What a time's incidents teach: how many, how quickly mended, where the budget went",
+        right=Right.INCIDENTS_READ,
+        query=(
+            QueryParameter("since", "From when on, as RFC 3339; 90 days ago if left out."),
+            SERVICE_PARAMETER,
+        ),
+        answers={200: IncidentReportAnswer},
+        refusals=UNKNOWN_SERVICE | BAD_QUERY,
+    )
     async def _report(self, request: web.Request) -> web.Response:
         now = self._clock.now()
         service = request.query.get("service") or None
@@ -162,6 +219,17 @@ class IncidentsEndpoint:
         report, _ = await self._reports.report(since, now, service, may_see=lambda _: True)
         return web.json_response(report_json(report))
 
+    @Operation(
+        "GET",
+        f"{_INCIDENT_PATH}/postmortem.md",
+        tag="incidents",
+        summary="An incident's postmortem",
+        right=Right.INCIDENTS_READ,
+        path_schemas=_ID_SCHEMA,
+        answers={200: "Markdown."},
+        answer_type="text/markdown",
+        refusals=_UNKNOWN_INCIDENT,
+    )
     async def _postmortem(self, request: web.Request) -> web.Response:
         view = await self._view(request)
         return web.Response(text=view.postmortem.markdown(), content_type="text/markdown", charset="utf-8")

@@ -13,9 +13,30 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from bot.flags.evaluation import LocalFlag, TargetingKeyMissingError, evaluate
+from bot.http.operations import Operation, add_operations
 
 _PATH = "/ofrep/v1/evaluate/flags"
+_ENVIRONMENT_PATH = f"/environments/{{environment}}{_PATH}"
 _Answer = dict[str, Any]
+
+
+def _evaluation(path: str, summary: str) -> Operation:
+    """Describe an evaluation. It takes no right: the endpoint has a token of its own."""
+    context = {"type": "object", "properties": {"targetingKey": {"type": "string"}}}
+    return Operation(
+        "POST",
+        path,
+        tag="flags",
+        summary=summary,
+        body={"type": "object", "properties": {"context": context}},
+        answers={200: "An evaluation, as OFREP has it."},
+        refusals={
+            400: "The context cannot be read, or lacks its targeting key.",
+            401: "A token is configured, and this is not it.",
+            404: "There is no such flag or environment.",
+        },
+        refusal_type="application/json",
+    )
 
 
 class ServedFlags(Protocol):
@@ -48,10 +69,10 @@ class Ofrep:
 
     def add_routes(self, app: web.Application) -> None:
         """Add both calls, for the default environment and below `/environments/{environment}`."""
-        for prefix in ("", "/environments/{environment}"):
-            app.router.add_post(f"{prefix}{_PATH}/{{key}}", self._evaluate)
-            app.router.add_post(f"{prefix}{_PATH}", self._evaluate_all)
+        add_operations(app, self)
 
+    @_evaluation(f"{_PATH}/{{key}}", "Evaluate a flag of the default environment (OFREP)")
+    @_evaluation(f"{_ENVIRONMENT_PATH}/{{key}}", "Evaluate a flag of an environment (OFREP)")
     async def _evaluate(self, request: web.Request) -> web.Response:
         self._admit(request)
         key = request.match_info["key"]
@@ -67,6 +88,8 @@ class Ofrep:
         answer = _evaluated(flag, targeting_key, environment)
         return web.json_response(answer, status=400 if "errorCode" in answer else 200)
 
+    @_evaluation(_PATH, "Evaluate every flag of the default environment (OFREP)")
+    @_evaluation(_ENVIRONMENT_PATH, "Evaluate every flag of an environment (OFREP)")
     async def _evaluate_all(self, request: web.Request) -> web.Response:
         self._admit(request)
         try:

@@ -1,9 +1,9 @@
-"""The API in OpenAPI 3.1, made of the routes that are served and the models of what they take and answer.
+"""The API as an OpenAPI 3.1 document, made from the served routes and the descriptions at their handlers.
 
 https://spec.openapis.org/oas/v3.1.1.html
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -11,40 +11,53 @@ from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from bot.http.auth import rights_of
-from bot.http.openapi_descriptions import DESCRIBED, OperationDescription, QueryParameter
+from bot.http.operations import OPERATIONS, Operation, QueryParameter, add_operations
 from bot.http.response_models import ProblemAnswer
+from bot.http.slack_operations import SLACK_OPERATIONS
 
 _REF = "#/components/schemas/{model}"
 _PROBLEM_TYPE = "application/problem+json"
 _METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})
+_SECURITY = {"token": {"type": "http", "scheme": "bearer"}}
+_TOKEN_REFUSALS = {
+    401: "There is no valid token in the request.",
+    403: "The token lacks the right.",
+    429: "The token was used too often; `Retry-After` says when to come back.",
+}
 
 
 class OpenApi:
-    """Serves the document at `/api/openapi.json`, without a token: it says nothing that is not public."""
+    """Serves the document without a token: it says nothing that is not public."""
 
     def add_routes(self, app: web.Application) -> None:
         """Add the route; before the API's own, which take all the rest."""
-        app.router.add_get("/api/openapi.json", self._get)
+        add_operations(app, self)
 
+    @Operation(
+        "GET", "/api/openapi.json", tag="operating", summary="This document", answers={200: "OpenAPI 3.1."}
+    )
     async def _get(self, request: web.Request) -> web.Response:
         return web.json_response(document(request.app))
 
 
-def served(app: web.Application) -> Iterator[tuple[str, str, frozenset[str] | None]]:
-    """Return method, path and needed rights of every route; rights are None where no token is asked for."""
+def served_operations(app: web.Application) -> Iterator[tuple[str, str, Operation | None]]:
+    """Return method, path and description of every route; None for a route without a description."""
+    described = app.get(OPERATIONS, {})
+    slack = {(operation.method, operation.path): operation for operation in SLACK_OPERATIONS}
     for route in app.router.routes():
         if route.method in _METHODS and route.resource is not None:
-            yield route.method, route.resource.canonical, rights_of(route.handler)
+            path = route.resource.canonical
+            yield route.method, path, described.get(route) or slack.get((route.method, path))
 
 
 def document(app: web.Application) -> dict[str, Any]:
     """Return the document of what the application serves, as far as it is described."""
     paths: dict[str, dict[str, Any]] = {}
-    for method, path, rights in served(app):
-        described = DESCRIBED.get((method, path))
-        if described is not None:
-            paths.setdefault(path, {})[method.lower()] = _operation(method, path, described, rights)
+    operations: list[Operation] = []
+    for method, path, operation in served_operations(app):
+        if operation is not None:
+            operations.append(operation)
+            paths.setdefault(path, {})[method.lower()] = _operation(path, operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -53,32 +66,27 @@ def document(app: web.Application) -> dict[str, Any]:
             "description": "Error budgets, the gate, pushed events, incidents, flags and the audit log.",
         },
         "paths": paths,
-        "components": {"schemas": _schemas(), "securitySchemes": _SECURITY},
+        "components": {"schemas": _schemas(operations), "securitySchemes": _SECURITY},
     }
 
 
-_SECURITY = {"token": {"type": "http", "scheme": "bearer"}}
-
-
-def _operation(
-    method: str, path: str, described: OperationDescription, rights: frozenset[str] | None
-) -> dict[str, Any]:
-    operation: dict[str, Any] = {
-        "operationId": _operation_id(method, path),
-        "summary": described.summary,
-        "tags": [described.tag],
-        "parameters": [*_in_path(path, described), *map(_in_query, described.query)],
-        "responses": _responses(described, guarded=rights is not None),
+def _operation(path: str, operation: Operation) -> dict[str, Any]:
+    members: dict[str, Any] = {
+        "operationId": _operation_id(operation.method, path),
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "parameters": [*_path_parameters(path, operation), *map(_query_parameter, operation.query)],
+        "responses": _responses(operation),
     }
-    if described.body is not None:
-        operation["requestBody"] = {
+    if operation.body is not None:
+        members["requestBody"] = {
             "required": True,
-            "content": {described.takes: {"schema": _body(described)}},
+            "content": {operation.request_type: {"schema": _body(operation)}},
         }
-    if rights is not None:
-        operation["security"] = [{"token": []}]
-        operation["description"] = f"Takes the right {', '.join(sorted(rights))}."
-    return operation
+    if operation.right is not None:
+        members["security"] = [{"token": []}]
+        members["description"] = f"Takes the right {operation.right}."
+    return members
 
 
 def _operation_id(method: str, path: str) -> str:
@@ -86,69 +94,64 @@ def _operation_id(method: str, path: str) -> str:
     return "_".join([method.lower(), *filter(None, words)])
 
 
-def _in_path(path: str, described: OperationDescription) -> list[dict[str, Any]]:
+def _path_parameters(path: str, operation: Operation) -> list[dict[str, Any]]:
     names = [part[1:-1] for part in path.split("/") if part.startswith("{") and part.endswith("}")]
-    schemas = {name: described.path.get(name, {"type": "string", "minLength": 1}) for name in names}
+    schemas = {name: operation.path_schemas.get(name, {"type": "string", "minLength": 1}) for name in names}
     return [
         {"name": name, "in": "path", "required": True, "schema": schema} for name, schema in schemas.items()
     ]
 
 
-def _in_query(parameter: QueryParameter) -> dict[str, Any]:
+def _query_parameter(parameter: QueryParameter) -> dict[str, Any]:
     return {
         "name": parameter.name,
         "in": "query",
-        "description": parameter.means,
+        "description": parameter.description,
         "schema": dict(parameter.schema),
     }
 
 
-def _body(described: OperationDescription) -> Mapping[str, Any]:
-    if isinstance(described.body, Mapping) or described.body is None:
-        return described.body or {}
-    one = _reference(described.body)
-    many = {"type": "array", "items": one, "maxItems": described.most}
-    return {"anyOf": [one, many]} if described.most else one
+def _body(operation: Operation) -> Mapping[str, Any]:
+    if isinstance(operation.body, Mapping) or operation.body is None:
+        return operation.body or {}
+    item = _reference(operation.body)
+    items = {"type": "array", "items": item, "maxItems": operation.max_items}
+    return {"anyOf": [item, items]} if operation.max_items else item
 
 
-def _responses(described: OperationDescription, *, guarded: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for status, answer in described.answers.items():
+def _responses(operation: Operation) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    for status, answer in operation.answers.items():
         schema = _reference(answer) if isinstance(answer, type) else {}
-        found[str(status)] = {
+        responses[str(status)] = {
             "description": answer if isinstance(answer, str) else str(answer.__doc__),
-            "content": {described.gives: {"schema": schema}},
+            "content": {operation.answer_type: {"schema": schema}},
         }
-    refusals = {**_GUARDED, **described.refusals} if guarded else described.refusals
-    for status, why in refusals.items():
-        content = {described.refuses: {"schema": _reference(ProblemAnswer)}}
-        is_problem = described.refuses == _PROBLEM_TYPE
-        found[str(status)] = {"description": why} | ({"content": content} if is_problem else {})
-    return found
-
-
-_GUARDED = {
-    401: "There is no valid token in the request.",
-    403: "The token lacks the right.",
-    429: "The token was used too often; `Retry-After` says when to come back.",
-}
+    token_refusals = {} if operation.right is None else _TOKEN_REFUSALS
+    for status, reason in {**token_refusals, **operation.refusals}.items():
+        content = {operation.refusal_type: {"schema": _reference(ProblemAnswer)}}
+        is_problem = operation.refusal_type == _PROBLEM_TYPE
+        responses[str(status)] = {"description": reason} | ({"content": content} if is_problem else {})
+    return responses
 
 
 def _reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": _REF.format(model=model.__name__)}
 
 
-def _schemas() -> dict[str, Any]:
-    bodies = [each.body for each in DESCRIBED.values() if isinstance(each.body, type)]
+def _schemas(operations: Collection[Operation]) -> dict[str, Any]:
+    bodies = [operation.body for operation in operations if isinstance(operation.body, type)]
     answers = [
-        answer for each in DESCRIBED.values() for answer in each.answers.values() if isinstance(answer, type)
+        answer
+        for operation in operations
+        for answer in operation.answers.values()
+        if isinstance(answer, type)
     ]
-    taken = _definitions(bodies, "validation")
-    given = _definitions([*answers, ProblemAnswer], "serialization")
-    return taken | given
+    return _definitions(bodies, "validation") | _definitions([*answers, ProblemAnswer], "serialization")
 
 
-def _definitions(models: Sequence[type[BaseModel]], mode: Any) -> dict[str, Any]:
-    _, made = models_json_schema([(model, mode) for model in dict.fromkeys(models)], ref_template=_REF)
-    definitions: dict[str, Any] = made.get("$defs", {})
+def _definitions(models: Collection[type[BaseModel]], mode: Any) -> dict[str, Any]:
+    unique = dict.fromkeys(models)
+    _, schema = models_json_schema([(model, mode) for model in unique], ref_template=_REF)
+    definitions: dict[str, Any] = schema.get("$defs", {})
     return definitions

@@ -19,7 +19,7 @@ import pytest
 import structlog
 from yarl import URL
 
-from bot.http.openapi import served
+from bot.http.openapi import served_operations
 from bot.http.request_body import MOST_BYTES
 from bot.sandbox.fake_slack.workspace import TEAM_ID
 from tests.support.running_bot import TOKEN, Whole, whole_bot
@@ -216,7 +216,7 @@ async def send(session: aiohttp.ClientSession, url: str, request: Request) -> in
 
 
 async def test_ten_thousand_hostile_requests_change_nothing_and_break_nothing(whole: Whole) -> None:
-    routes = [(method, path) for method, path, _ in served(whole.governor.runner.app)]
+    routes = [(method, path) for method, path, _ in served_operations(whole.governor.runner.app)]
     attacker = Attacker(7, routes, whole.slack.signing_secret)
     requests = ((routes[number % len(routes)], attacker.request(number)) for number in range(REQUESTS))
     before = await whole.rows()

@@ -9,6 +9,7 @@ import aiohttp
 import hypothesis
 import pytest
 import schemathesis
+from aiohttp import web
 from hypothesis import HealthCheck, Phase
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -18,8 +19,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from bot.http.openapi import document, served
-from bot.http.openapi_descriptions import DESCRIBED
+from bot.http.auth import EnvironmentToken
+from bot.http.openapi import document, served_operations
+from bot.http.operations import Operation, add_operations
+from bot.http.rights import Right
+from bot.http.slack_operations import SLACK_OPERATIONS
+from tests.support.paths import ROOT
 from tests.support.running_bot import TOKEN, Whole, whole_bot
 
 EXAMPLES = 40
@@ -37,9 +42,50 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
         yield whole
 
 
-async def test_every_route_is_described_and_nothing_else(whole: Whole) -> None:
+def operations_of(whole: Whole) -> dict[tuple[str, str], Operation | None]:
     app = whole.governor.runner.app
-    assert {(method, path) for method, path, _ in served(app)} == set(DESCRIBED)
+    return {(method, path): operation for method, path, operation in served_operations(app)}
+
+
+async def test_every_route_is_described_and_nothing_else(whole: Whole) -> None:
+    operations = operations_of(whole)
+    assert len(operations) > 20
+    assert [route for route, operation in operations.items() if operation is None] == []
+    assert {(operation.method, operation.path) for operation in SLACK_OPERATIONS} <= set(operations)
+
+
+async def test_every_operation_under_the_api_but_the_document_takes_a_right(whole: Whole) -> None:
+    public = {
+        path
+        for (_, path), operation in operations_of(whole).items()
+        if path.startswith("/api/") and (operation is None or operation.right is None)
+    }
+    assert public == {"/api/openapi.json"}
+
+
+async def test_every_operation_is_documented(whole: Whole) -> None:
+    page = (ROOT / "docs" / "http-api.md").read_text(encoding="utf-8")
+    for method, path in operations_of(whole):
+        assert f"`{method} {path}`" in page, f"{method} {path} is not documented"
+
+
+class Endpoint:
+    @Operation("GET", "/api/v1/described", tag="t", summary="s", answers={}, right=Right.GATE_READ)
+    async def get(self, _request: web.Request) -> web.Response:
+        return web.Response()
+
+
+def test_a_route_without_a_description_is_found() -> None:
+    app = web.Application()
+    add_operations(app, Endpoint(), EnvironmentToken("t"))
+    app.router.add_get("/api/v1/bare", Endpoint().get)
+    bare = [path for _, path, operation in served_operations(app) if operation is None]
+    assert bare == ["/api/v1/bare"]
+
+
+def test_a_right_that_nothing_could_check_is_refused() -> None:
+    with pytest.raises(ValueError, match="takes the right gate:read"):
+        add_operations(web.Application(), Endpoint())
 
 
 async def test_the_document_is_served_to_everybody_and_names_the_rights(whole: Whole) -> None:
@@ -58,12 +104,19 @@ async def test_whatever_the_document_allows_is_answered_as_it_says_and_nothing_b
     whole: Whole,
 ) -> None:
     described = document(whole.governor.runner.app)
-    tried = await asyncio.to_thread(drive, described, whole.url)
-    assert set(tried) == {(method, path) for method, path in DESCRIBED}
+    with_model = {
+        route
+        for route, operation in operations_of(whole).items()
+        if operation is not None and isinstance(operation.body, type)
+    }
+    tried = await asyncio.to_thread(drive, described, with_model, whole.url)
+    assert set(tried) == set(operations_of(whole))
     assert min(tried.values()) >= 1
 
 
-def drive(described: dict[str, Any], url: str) -> dict[tuple[str, str], int]:
+def drive(
+    described: dict[str, Any], with_model: set[tuple[str, str]], url: str
+) -> dict[tuple[str, str], int]:
     """Call every operation with generated requests; return how often each was called."""
     schema = schemathesis.openapi.from_dict(described)
     tried: dict[tuple[str, str], int] = {}
@@ -71,7 +124,7 @@ def drive(described: dict[str, Any], url: str) -> dict[tuple[str, str], int]:
         for method in methods:
             operation = schema[path][method.upper()]
             tried[method.upper(), path] = call_often(operation, url, GenerationMode.POSITIVE, CHECKS)
-            if isinstance(DESCRIBED[method.upper(), path].body, type):
+            if (method.upper(), path) in with_model:
                 call_often(operation, url, GenerationMode.NEGATIVE, [not_a_server_error])
     return tried
 

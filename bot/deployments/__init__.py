@@ -1,1 +1,1 @@
-"""What was deployed, where and when: told by GitHub, kept once."""
+"""Deployments: their outcomes, the record of them, and those that went past a freeze."""

@@ -1,1 +1,1 @@
-"""The HTTP face: API, gate, operations."""
+"""The HTTP interface: the API, webhooks, OFREP, health checks and metrics."""

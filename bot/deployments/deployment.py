@@ -6,9 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 
 PRODUCTION = "production"
-"""The environment that counts as production where nobody says otherwise, as at GitHub."""
+"""The environment that is production unless declared otherwise, as at GitHub."""
 
-_SHORT = 7
+_SHORT_LENGTH = 7
 _HASH = re.compile(r"[0-9a-f]{7,64}")
 
 
@@ -21,10 +21,10 @@ class DeploymentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One outcome of one deployment. `url` is where to read more, `commit` a hash or a version's name.
+    """An outcome of a deployment. `url` is a page with details, `commit` a hash or a version's name.
 
-    `id` is the deployment's own: with the state it tells this outcome from all others. `ref`, `repository`
-    and `url` may be empty. `change` and `kind` are what the gate is asked with (`PR-12`, `security`).
+    `id` and `state` together identify the outcome. `ref`, `repository` and `url` may be empty. `change` and
+    `kind` are what the gate is asked about (`PR-12`, `security`).
     """
 
     id: str
@@ -42,28 +42,28 @@ class Deployment:
     is_production: bool = False
 
     @property
-    def short(self) -> str:
-        """The commit as people write it: a hash by its first seven digits, anything else whole."""
-        return self.commit[:_SHORT] if _HASH.fullmatch(self.commit) else self.commit
+    def short_commit(self) -> str:
+        """The commit as people write it: a hash by its first seven digits, any other name in full."""
+        return self.commit[:_SHORT_LENGTH] if _HASH.fullmatch(self.commit) else self.commit
 
     def is_called(self, name: str) -> bool:
-        """Return whether people mean this by a name: its change, ref or commit, or the hash's beginning."""
-        wanted = name.casefold()
-        if wanted in {one.casefold() for one in (self.change, self.ref, self.commit) if one}:
+        """Return whether the name is its change, ref or commit in any case, or the beginning of the hash."""
+        folded = name.casefold()
+        if folded in {own.casefold() for own in (self.change, self.ref, self.commit) if own}:
             return True
-        return _HASH.fullmatch(wanted) is not None and self.commit.startswith(wanted)
+        return _HASH.fullmatch(folded) is not None and self.commit.startswith(folded)
 
     @property
     def subject(self) -> str:
-        """Name what went where: `3f1c2ab to production`."""
-        return f"{self.short} to {self.environment}"
+        """The commit and the environment: `3f1c2ab to production`."""
+        return f"{self.short_commit} to {self.environment}"
 
     @property
     def origin(self) -> str:
-        """Say what it was made from: `main of acme/checkout`; empty where nobody said."""
+        """The ref and the repository: `main of acme/checkout`; empty if neither is known."""
         return " of ".join(part for part in (self.ref, self.repository) if part)
 
     @property
     def reason(self) -> str:
-        """Say from what, by whom, and where to read more."""
+        """The origin, the person and the URL, for the audit log."""
         return " ".join(part for part in (self.origin, f"by {self.by}", self.url) if part)

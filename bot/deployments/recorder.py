@@ -1,6 +1,6 @@
-"""Keeps deployments, each outcome once however often it is told, and puts them into the audit log.
+"""Records deployments and their audit entries, each outcome once however often it is reported.
 
-One that went to production although the gate would have refused it is told, too.
+A deployment to production that the gate would have refused is announced, too.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from bot.store.outbox import OutboxMessage, enqueue
 
 @dataclass(frozen=True, slots=True)
 class FreezeBypass:
-    """A deployment that went to production past the holds that lay on the service as it began."""
+    """A deployment to production in spite of the holds that were on the service when it began."""
 
     service: Service
     deployment: Deployment
@@ -31,11 +31,11 @@ class FreezeBypass:
 
 
 Announce = Callable[[FreezeBypass], Sequence[OutboxMessage]]
-"""Writes the messages that tell a bypass; pure, so that it can run within the transaction."""
+"""Returns the messages that announce a bypass; pure, so that it can run within the transaction."""
 
 
 class DeploymentRecorder:
-    """The one way to tell of deployments."""
+    """Records deployments."""
 
     def __init__(
         self,
@@ -48,25 +48,25 @@ class DeploymentRecorder:
         self._announce = announce
 
     def services_of(self, repository: str) -> Sequence[Service]:
-        """Return the services that are built from the repository; GitHub's names know no case."""
-        wanted = repository.casefold()
+        """Return the services that are built from the repository; GitHub ignores the case of its name."""
+        folded = repository.casefold()
         return [
             service
             for service in self._current.catalog.services.values()
-            if service.repository is not None and service.repository.casefold() == wanted
+            if service.repository is not None and service.repository.casefold() == folded
         ]
 
     async def record(
         self, deployment: Deployment, services: Sequence[Service], by: str, now: datetime
     ) -> list[str]:
-        """Keep the outcome for each of the services; answer those for which it is new. `by` tells it."""
-        new: list[str] = []
+        """Store the outcome for each service; return those for which it is new. `by` reported it."""
+        recorded: list[str] = []
         async with self._database.transaction() as connection:
             for service in services:
                 if not await records.add(self._database, connection, service.name, deployment):
                     continue
-                new.append(service.name)
-                deed = audit.AuditEntry(
+                recorded.append(service.name)
+                entry = audit.AuditEntry(
                     by,
                     f"deployment.{deployment.state}",
                     deployment.subject,
@@ -78,14 +78,14 @@ class DeploymentRecorder:
                         "finished_at": deployment.finished_at.isoformat(),
                     },
                 )
-                await audit.record(connection, deed, now)
-                await self._look_for_bypass(connection, deployment, service, by, now)
-        return new
+                await audit.record(connection, entry, now)
+                await self._report_bypass(connection, deployment, service, by, now)
+        return recorded
 
-    async def _look_for_bypass(
+    async def _report_bypass(
         self, connection: AsyncConnection, deployment: Deployment, service: Service, by: str, now: datetime
     ) -> None:
-        """Audit and tell it if the gate would have refused the deployment as it began."""
+        """Audit and announce the deployment if the gate would have refused it when it began."""
         if deployment.state is not DeploymentState.SUCCEEDED or not deployment.is_production:
             return
         change = Change(deployment.change or deployment.commit, deployment.kind)
@@ -93,7 +93,7 @@ class DeploymentRecorder:
         verdict = await verdict_at(connection, service, change, at, deployment.is_called)
         if verdict.allow:
             return
-        deed = audit.AuditEntry(
+        entry = audit.AuditEntry(
             by,
             "freeze.bypassed",
             deployment.subject,
@@ -101,5 +101,5 @@ class DeploymentRecorder:
             service.name,
             after={"deployment": deployment.id, "holds": [hold.id for hold in verdict.holds]},
         )
-        await audit.record(connection, deed, now)
+        await audit.record(connection, entry, now)
         await enqueue(connection, self._announce(FreezeBypass(service, deployment, verdict.holds)), now)

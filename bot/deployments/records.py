@@ -1,4 +1,4 @@
-"""Deployments as rows: each outcome of one once for each service. Runs in its callers' transactions."""
+"""Deployments as rows: an outcome once for each service. Functions run in their caller's transaction."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from bot.store.tables.deployments import deployments
 
 
 async def add(database: Database, connection: AsyncConnection, service: str, deployment: Deployment) -> bool:
-    """Keep the outcome for the service; return whether it is new."""
+    """Store the outcome for the service; return whether it is new."""
     values = {
         "service": service,
         "deployment": deployment.id,
@@ -26,18 +26,20 @@ async def add(database: Database, connection: AsyncConnection, service: str, dep
         "started_at": deployment.started_at,
         "finished_at": deployment.finished_at,
     }
-    added = database.insert(deployments).values(values).on_conflict_do_nothing()
-    return (await connection.execute(added)).rowcount == 1
+    insertion = database.insert(deployments).values(values).on_conflict_do_nothing()
+    return (await connection.execute(insertion)).rowcount == 1
 
 
 async def read(
     connection: AsyncConnection, services: Collection[str], since: datetime, until: datetime
 ) -> Sequence[tuple[Deployment, Sequence[str]]]:
-    """Return what ended in the time (both ends in it), oldest first, each with the services it is of."""
-    of, columns = list(services), deployments.c
-    query = select(deployments).where(columns.service.in_(of), columns.finished_at.between(since, until))
+    """Return the outcomes from `since` to `until`, both included, oldest first, each with its services."""
+    columns = deployments.c
+    query = select(deployments).where(
+        columns.service.in_(list(services)), columns.finished_at.between(since, until)
+    )
     order = (columns.finished_at, columns.deployment, columns.state, columns.service)
-    found: dict[tuple[str, str], tuple[Deployment, list[str]]] = {}
+    outcomes: dict[tuple[str, str], tuple[Deployment, list[str]]] = {}
     for row in await connection.execute(query.order_by(*order)):
         deployment = Deployment(
             id=row.deployment,
@@ -51,5 +53,5 @@ async def read(
             repository=row.repository,
             url=row.url,
         )
-        found.setdefault((row.deployment, row.state), (deployment, []))[1].append(row.service)
-    return list(found.values())
+        outcomes.setdefault((row.deployment, row.state), (deployment, []))[1].append(row.service)
+    return list(outcomes.values())

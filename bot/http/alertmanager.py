@@ -1,4 +1,4 @@
-"""`POST /webhooks/alertmanager`: Alertmanager's notifications become incidents.
+"""`POST /webhooks/alertmanager`: opens incidents from Alertmanager's notifications.
 
 https://prometheus.io/docs/alerting/latest/configuration/#webhook_config (version 4 of the format)
 """
@@ -11,9 +11,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from bot.clock import Clock
 from bot.http.auth import TokenVerifier
-from bot.http.incidents import read_body
 from bot.http.operations import BAD_BODY, Operation, add_operations
-from bot.http.request_body import Instant, read_json
+from bot.http.request_body import Instant, read_body, read_json
 from bot.http.response_models import AlertsAnswer
 from bot.http.rights import Right
 from bot.incidents.alerts import Alert, AlertReceiver, Notification
@@ -44,15 +43,15 @@ class NotificationBody(BaseModel):
 
 
 class AlertmanagerWebhook:
-    """Takes notifications from callers with a token; a repeated one changes nothing."""
+    """The webhook of Alertmanager. A repeated notification changes nothing."""
 
-    def __init__(self, desk: AlertReceiver, clock: Clock, tokens: TokenVerifier) -> None:
-        self._desk = desk
+    def __init__(self, receiver: AlertReceiver, clock: Clock, tokens: TokenVerifier) -> None:
+        self._receiver = receiver
         self._clock = clock
         self._tokens = tokens
 
     def add_routes(self, app: web.Application) -> None:
-        """Add the route, behind the bearer token."""
+        """Add the route."""
         add_operations(app, self, self._tokens)
 
     @Operation(
@@ -65,17 +64,17 @@ class AlertmanagerWebhook:
         answers={200: AlertsAnswer},
         refusals=BAD_BODY,
     )
-    async def _take(self, request: web.Request) -> web.Response:
+    async def _post(self, request: web.Request) -> web.Response:
         body = read_body(NotificationBody, await read_json(request))
         notification = Notification(body.groupKey, tuple(_alert(alert) for alert in body.alerts))
-        concerned = await self._desk.take(notification, self._clock.now())
-        return web.json_response({"incidents": list(concerned)})
+        incidents = await self._receiver.take(notification, self._clock.now())
+        return web.json_response({"incidents": list(incidents)})
 
 
 def _alert(body: AlertBody) -> Alert:
-    over = body.status == "resolved"
-    # A guessed end may be the year 1, which some zones do not have.
-    ended = max(body.endsAt or body.startsAt, body.startsAt) if over else None
+    is_resolved = body.status == "resolved"
+    # `endsAt` may be in the year 1, which cannot be converted from every time zone.
+    ended = max(body.endsAt or body.startsAt, body.startsAt) if is_resolved else None
     return Alert(
         fingerprint=body.fingerprint,
         started_at=body.startsAt,

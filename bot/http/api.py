@@ -1,4 +1,4 @@
-"""The operator's and CI's API under `/api/v1/`: services, the gate, pushed events, the audit log."""
+"""The API under `/api/v1/`: services, the gate, pushed events and the audit log."""
 
 from aiohttp import web
 
@@ -24,7 +24,7 @@ from bot.store.database import Database
 
 
 class Api:
-    """Puts the API's routes into an aiohttp application."""
+    """The endpoints of services and the audit log; adds those of the gate and pushed events, too."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Api:
         self._tokens = tokens
 
     def add_routes(self, app: web.Application) -> None:
-        """Add every operation, each behind a bearer token with its right; the rest of `/api/` is 404."""
+        """Add the routes; the rest of `/api/` is 404."""
         for endpoint in (self, self._gate, self._events):
             add_operations(app, endpoint, self._tokens)
         app.router.add_route("*", "/api/{rest:.*}", _not_found)
@@ -90,19 +90,19 @@ class Api:
         refusals=BAD_QUERY,
     )
     async def _audit(self, request: web.Request) -> web.Response:
-        after, since = _cursor(request), read_since(request)
+        after_id, since = _cursor(request), read_since(request)
         async with self._database.reading() as connection:
             rows = await audit.read(
                 connection,
                 since=since,
                 service=request.query.get("service") or None,
                 actor=request.query.get("actor") or None,
-                after_id=after,
+                after_id=after_id,
                 limit=audit.PAGE + 1,
             )
         page = rows[: audit.PAGE]
-        following = str(page[-1].id) if len(rows) > audit.PAGE else None
-        return web.json_response({"rows": [audit_json(row) for row in page], "next": following})
+        next_cursor = str(page[-1].id) if len(rows) > audit.PAGE else None
+        return web.json_response({"rows": [audit_json(row) for row in page], "next": next_cursor})
 
 
 async def _not_found(_request: web.Request) -> web.Response:
@@ -110,7 +110,7 @@ async def _not_found(_request: web.Request) -> web.Response:
 
 
 def _cursor(request: web.Request) -> int:
-    raw = request.query.get("cursor", request.query.get("next", "0"))
-    if not raw.isascii() or not raw.isdigit() or len(raw) > 18:
+    cursor = request.query.get("cursor", request.query.get("next", "0"))
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
         raise ProblemError(400, "`cursor` is what an earlier answer gave as `next`")
-    return int(raw)
+    return int(cursor)

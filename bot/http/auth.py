@@ -1,4 +1,9 @@
-"""Who may call the API: bearer tokens, compared in constant time, each with its rights."""
+"""Authentication and authorization of the API: a bearer token identifies the caller, its rights are checked.
+
+`require_token` is the one place where the permissions of API tokens (`rights.py`) are enforced;
+`operations.add_operations` wraps with it every handler whose operation names a right. The tokens themselves
+are looked up, and their rate limits kept, in `tokens.py`.
+"""
 
 import hmac
 from typing import Protocol
@@ -9,25 +14,25 @@ from bot.http.problems import Handler, ProblemError
 from bot.http.rights import ALL, Caller, Right
 
 CALLER = web.RequestKey("caller", str)
-"""Where a request keeps the name of the token's owner."""
+"""The key of the caller's name in a request: the token's name."""
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="governor"'}
 
 
 class TokenVerifier(Protocol):
-    """Knows which bearer tokens are valid."""
+    """Verifies bearer tokens."""
 
     async def configured(self) -> bool:
         """Return whether there is any token at all."""
         ...
 
     async def caller(self, token: str) -> Caller | None:
-        """Return the token's owner, None if unknown; raises `ProblemError` 429 for one used too often."""
+        """Return a valid token's owner, else None. Raises `ProblemError` 429 over its rate limit."""
         ...
 
 
 class EnvironmentToken:
-    """The one token of `GOVERNOR_API_TOKEN`, which has all rights and no limit."""
+    """The token in `GOVERNOR_API_TOKEN`, which has all rights and no rate limit."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
@@ -38,22 +43,23 @@ class EnvironmentToken:
 
     async def caller(self, token: str) -> Caller | None:
         """Return `api` with all rights for the token, None for any other."""
-        known = (self._token or "").encode()
+        expected = (self._token or "").encode()
         sent = token.encode(errors="surrogatepass")
-        return Caller("api", ALL) if known and hmac.compare_digest(sent, known) else None
+        return Caller("api", ALL) if expected and hmac.compare_digest(sent, expected) else None
 
 
 def require_token(tokens: TokenVerifier, handler: Handler, right: Right | None = None) -> Handler:
-    """Let `handler` answer only callers whose token has the right; where none is named, it takes all rights.
+    """Return the handler guarded by the bearer token, which must have the right; all rights if None is named.
 
-    Without a valid token the answer is 401, without the right 403.
+    The guard raises `ProblemError`: 401 without a valid token, 403 if it lacks the right, 429 over its rate
+    limit. It stores the caller's name as `request[CALLER]`.
     """
-    needed = ALL if right is None else frozenset({right})
+    required = ALL if right is None else frozenset({right})
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        caller = await _caller(tokens, request)
-        if not needed <= caller.rights:
-            missing = ", ".join(sorted(needed - caller.rights))
+        caller = await _authenticate(tokens, request)
+        if not required <= caller.rights:
+            missing = ", ".join(sorted(required - caller.rights))
             raise ProblemError(403, f"the token {caller.name} lacks the right {missing}", missing=missing)
         request[CALLER] = caller.name
         return await handler(request)
@@ -61,18 +67,18 @@ def require_token(tokens: TokenVerifier, handler: Handler, right: Right | None =
     return guarded
 
 
-async def _caller(tokens: TokenVerifier, request: web.Request) -> Caller:
+async def _authenticate(tokens: TokenVerifier, request: web.Request) -> Caller:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.casefold() == "bearer" and token.strip():
         caller = await tokens.caller(token.strip())
         if caller is not None:
             return caller
-        fault = "this token is not valid"
+        detail = "this token is not valid"
     else:
-        fault = "send a token as `Authorization: Bearer …`"
+        detail = "send a token as `Authorization: Bearer …`"
     if not await tokens.configured():
-        fault = (
+        detail = (
             "the API has no token yet: set GOVERNOR_API_TOKEN where the bot runs or make one with "
             "`governor token create`, and send it as `Authorization: Bearer …`"
         )
-    raise ProblemError(401, fault, headers=_CHALLENGE)
+    raise ProblemError(401, detail, headers=_CHALLENGE)

@@ -1,4 +1,4 @@
-"""`POST /api/v1/deployments`: machines other than GitHub tell how a deployment ended."""
+"""`POST /api/v1/deployments`: outcomes of deployments from systems other than GitHub."""
 
 from typing import Annotated
 
@@ -10,20 +10,19 @@ from bot.clock import Clock
 from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.deployments.recorder import DeploymentRecorder
 from bot.http.auth import CALLER, TokenVerifier
-from bot.http.incidents import Time, read_body
 from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.problems import ProblemError
-from bot.http.request_body import read_json
+from bot.http.request_body import TextInstant, read_body, read_json
 from bot.http.response_models import DeploymentAnswer
 from bot.http.rights import Right
 
 LONGEST_URL = 500
 
-# PostgreSQL keeps no NUL, and a line of the timeline holds no other control character either.
+# PostgreSQL stores no NUL, and a line of the timeline may have no other control character either.
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
-PAGE = r"^https?://[!#-;=?-\[\]-{}~]+$"
-"""An address that neither Slack's markup nor Markdown takes for anything else."""
-Url = Annotated[str, Field(max_length=LONGEST_URL, pattern=PAGE)]
+URL_PATTERN = r"^https?://[!#-;=?-\[\]-{}~]+$"
+"""An address without characters that are special in Slack's markup or Markdown."""
+Url = Annotated[str, Field(max_length=LONGEST_URL, pattern=URL_PATTERN)]
 
 
 def _not_blank(text: str) -> str:
@@ -32,7 +31,7 @@ def _not_blank(text: str) -> str:
     return text
 
 
-Word = Annotated[Line, AfterValidator(_not_blank)]
+NonBlankLine = Annotated[Line, AfterValidator(_not_blank)]
 
 
 class DeploymentBody(BaseModel):
@@ -46,22 +45,22 @@ class DeploymentBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     service: str = Field(min_length=1, max_length=100)
-    key: Word = Field(min_length=1, max_length=190)
+    key: NonBlankLine = Field(min_length=1, max_length=190)
     state: DeploymentState
-    commit: Word = Field(min_length=1, max_length=64)
-    environment: Word = Field(PRODUCTION, min_length=1, max_length=255)
+    commit: NonBlankLine = Field(min_length=1, max_length=64)
+    environment: NonBlankLine = Field(PRODUCTION, min_length=1, max_length=255)
     ref: Line = Field("", max_length=255)
-    by: Word | None = Field(None, min_length=1, max_length=100)
+    by: NonBlankLine | None = Field(None, min_length=1, max_length=100)
     url: Url | None = None
-    started_at: Time | None = None
-    finished_at: Time | None = None
-    change: Word | None = Field(None, min_length=1, max_length=200)
-    kind: Word | None = Field(None, min_length=1, max_length=200)
+    started_at: TextInstant | None = None
+    finished_at: TextInstant | None = None
+    change: NonBlankLine | None = Field(None, min_length=1, max_length=200)
+    kind: NonBlankLine | None = Field(None, min_length=1, max_length=200)
     production: bool | None = Field(None, strict=True)
 
 
 class DeploymentsEndpoint:
-    """Takes deployments from callers with a token; a repeated one changes nothing."""
+    """The endpoint of deployments. A repeated outcome changes nothing."""
 
     def __init__(
         self,
@@ -76,7 +75,7 @@ class DeploymentsEndpoint:
         self._tokens = tokens
 
     def add_routes(self, app: web.Application) -> None:
-        """Add the route, behind the bearer token; before the API's own, which takes all the rest."""
+        """Add the route; before those of `Api`, which takes the rest of `/api/`."""
         add_operations(app, self, self._tokens)
 
     @Operation(
@@ -89,7 +88,7 @@ class DeploymentsEndpoint:
         answers={200: DeploymentAnswer, 201: DeploymentAnswer},
         refusals=BAD_BODY,
     )
-    async def _take(self, request: web.Request) -> web.Response:
+    async def _post(self, request: web.Request) -> web.Response:
         body, now = read_body(DeploymentBody, await read_json(request)), self._clock.now()
         service = self._current.catalog.services.get(body.service)
         if service is None:
@@ -113,16 +112,16 @@ class DeploymentsEndpoint:
             is_production=is_production(body.environment, body.production),
         )
         recorded = await self._recorder.record(deployment, [service], request[CALLER], now)
-        return told(recorded, status=201 if recorded else 200)
+        return deployment_response(recorded, status=201 if recorded else 200)
 
 
-def is_production(environment: str, said: bool | None) -> bool:
-    """Return whether the environment is production: as it is said, by its name where it is not."""
-    return environment.casefold() == PRODUCTION if said is None else said
+def is_production(environment: str, declared: bool | None) -> bool:
+    """Return whether the environment is production: as declared, else by its name."""
+    return environment.casefold() == PRODUCTION if declared is None else declared
 
 
-def told(recorded: list[str], *, status: int, ignored: str | None = None) -> web.Response:
-    """Return for which services a deployment was new, or why it was of no use."""
+def deployment_response(recorded: list[str], *, status: int, ignored: str | None = None) -> web.Response:
+    """Return the response that names the services for which it was new, or why it was ignored."""
     return web.json_response({"recorded": recorded, "ignored": ignored}, status=status)
 
 

@@ -1,7 +1,7 @@
-"""`POST /api/v1/events`: good and bad events pushed by those who have no monitoring system to ask."""
+"""`POST /api/v1/events`: good and bad events pushed by services without a monitoring system."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from bot.http.response_models import EventsAnswer
 from bot.http.rights import Right
 
 MOST_EVENTS = 10_000
-_OLDEST = timedelta(days=400)
+_MAX_AGE = timedelta(days=400)
 
 Push = Callable[[Sequence[PushedEvent], datetime], Awaitable[PushResult]]
 
@@ -42,7 +42,7 @@ _BODY = TypeAdapter(EventBody)
 
 @dataclass(frozen=True, slots=True)
 class EventFault:
-    """What is wrong with the event at `index` of the list, and where in it."""
+    """A fault in a field of the event at `index` of the list."""
 
     index: int
     field: str
@@ -50,7 +50,7 @@ class EventFault:
 
 
 class EventsEndpoint:
-    """Takes pushed events: all of a call's, or none of them."""
+    """The endpoint of pushed events. A request's events are accepted all or not at all."""
 
     def __init__(self, current: CurrentCatalog, push: Push, clock: Clock) -> None:
         self._current = current
@@ -69,15 +69,15 @@ class EventsEndpoint:
         refusals=BAD_BODY,
     )
     async def post(self, request: web.Request) -> web.Response:
-        """Return 202 with how many were new and how many known already; 422 names each fault."""
-        raw = await read_json(request)
-        items = raw if isinstance(raw, list) else [raw]
+        """Return 202 with how many were new and how many known. Raises `ProblemError` 422 with each fault."""
+        body = await read_json(request)
+        items = body if isinstance(body, list) else [body]
         if len(items) > MOST_EVENTS:
             raise ProblemError(422, f"at most {MOST_EVENTS} events in one call; this one has {len(items)}")
         events, faults = self._read(items)
         if faults:
-            listed = [{"index": f.index, "field": f.field, "message": f.message} for f in faults]
-            raise ProblemError(422, f"{len(faults)} faults; nothing was accepted", errors=listed)
+            errors = [asdict(fault) for fault in faults]
+            raise ProblemError(422, f"{len(faults)} faults; nothing was accepted", errors=errors)
         pushed = await self._push(events, self._clock.now())
         return web.json_response({"accepted": pushed.accepted, "duplicates": pushed.duplicates}, status=202)
 
@@ -88,27 +88,28 @@ class EventsEndpoint:
         faults: list[EventFault] = []
         for index, item in enumerate(items):
             try:
-                body = _BODY.validate_python(_with_time(item))
+                body = _BODY.validate_python(_with_text_time(item))
             except ValidationError as error:
                 faults += [_fault(index, item, detail) for detail in error.errors(include_url=False)]
                 continue
-            found = _check(body, slos, now)
-            if isinstance(found, Slo):
+            checked = _check(body, slos, now)
+            if isinstance(checked, Slo):
                 at = (body.at or now).astimezone(UTC)
-                events.append(PushedEvent(found, body.good, body.bad, at, body.id))
+                events.append(PushedEvent(checked, body.good, body.bad, at, body.id))
             else:
-                faults.append(EventFault(index, *found))
+                faults.append(EventFault(index, *checked))
         return events, faults
 
 
-def _with_time(item: Any) -> Any:
-    """Read `at` from text alone: numbers would be taken for seconds or milliseconds at a guess."""
+def _with_text_time(item: Any) -> Any:
+    """Return the item with an invalid `at` unless it is text: a number could be seconds or milliseconds."""
     if isinstance(item, dict) and "at" in item and not isinstance(item["at"], str | None):
         return item | {"at": "not text"}
     return item
 
 
 def _check(body: EventBody, slos: dict[tuple[str, str], Slo], now: datetime) -> Slo | tuple[str, str]:
+    """Return the SLO that the event counts for, or the faulty field and its fault."""
     if not any(service == body.service for service, _ in slos):
         return "service", f"there is no service {body.service}"
     slo = slos.get((body.service, body.slo))
@@ -116,7 +117,7 @@ def _check(body: EventBody, slos: dict[tuple[str, str], Slo], now: datetime) -> 
         return "slo", f"{body.service} has no SLO {body.slo}"
     if not isinstance(slo.sli, EventsSli):
         return "slo", f"{slo.key} is not measured by pushed events: its sli is not `events`"
-    fault = time_fault(body.at, now, _OLDEST) if body.at is not None else None
+    fault = time_fault(body.at, now, _MAX_AGE) if body.at is not None else None
     return ("at", fault) if fault else slo
 
 

@@ -1,4 +1,4 @@
-"""The gate, `GET /api/v1/gate/{service}`: whether a change may ship."""
+"""`GET /api/v1/gate/{service}`: the gate, which says whether a change may ship."""
 
 from collections.abc import Mapping
 
@@ -14,12 +14,12 @@ from bot.http.serializers import verdict_json
 
 _TRUE = frozenset({"1", "true", "yes"})
 _FALSE = frozenset({"0", "false", "no", ""})
-_LONGEST = 200
-_TEXT = {"type": "string", "maxLength": _LONGEST}
+_MAX_LENGTH = 200
+_TEXT_SCHEMA = {"type": "string", "maxLength": _MAX_LENGTH}
 
 
 class GateEndpoint:
-    """Asks the verdict for a change; a refusal is 200 with `allow: false`, with `strict=1` 423."""
+    """The gate's endpoint. A refusal is 200 with `allow: false`, or 423 with `strict=1`."""
 
     def __init__(self, status_reader: StatusReader) -> None:
         self._status_reader = status_reader
@@ -31,17 +31,17 @@ class GateEndpoint:
         summary="Whether a change may ship",
         right=Right.GATE_READ,
         query=(
-            QueryParameter("change", "What wants to ship, such as PR-12.", _TEXT),
-            QueryParameter("kind", "Its kind, such as security.", _TEXT),
+            QueryParameter("change", "What wants to ship, such as PR-12.", _TEXT_SCHEMA),
+            QueryParameter("kind", "Its kind, such as security.", _TEXT_SCHEMA),
             QueryParameter("strict", "With 1, a refusal is 423.", {"type": "string", "enum": ["0", "1"]}),
         ),
         answers={200: GateAnswer, 423: GateAnswer},
         refusals=UNKNOWN_SERVICE | BAD_QUERY,
     )
     async def get(self, request: web.Request) -> web.Response:
-        """Return the verdict; 404 for an unknown service, 400 for a query that makes no sense."""
-        strict = _flag(request.query, "strict")
-        change = Change(_word(request.query, "change"), _word(request.query, "kind"))
+        """Return the verdict. Raises `ProblemError`: 404 for an unknown service, 400 for an invalid query."""
+        strict = _boolean_parameter(request.query, "strict")
+        change = Change(_text_parameter(request.query, "change"), _text_parameter(request.query, "kind"))
         try:
             verdict = await self._status_reader.verdict(request.match_info["service"], change)
         except UnknownServiceError as error:
@@ -50,14 +50,14 @@ class GateEndpoint:
         return web.json_response(verdict_json(verdict), status=status)
 
 
-def _word(query: Mapping[str, str], name: str) -> str | None:
+def _text_parameter(query: Mapping[str, str], name: str) -> str | None:
     value = query.get(name, "").strip()
-    if len(value) > _LONGEST:
-        raise ProblemError(400, f"`{name}` may have at most {_LONGEST} characters")
+    if len(value) > _MAX_LENGTH:
+        raise ProblemError(400, f"`{name}` may have at most {_MAX_LENGTH} characters")
     return value or None
 
 
-def _flag(query: Mapping[str, str], name: str) -> bool:
+def _boolean_parameter(query: Mapping[str, str], name: str) -> bool:
     value = query.get(name, "").strip().casefold()
     if value not in _TRUE | _FALSE:
         raise ProblemError(400, f"`{name}` is 1 or 0")

@@ -1,4 +1,4 @@
-"""What operators watch: `/healthz`, `/readyz` with its detail, and `/metrics` for Prometheus."""
+"""Health checks: `/healthz`, `/readyz` in detail, and `/metrics` for Prometheus."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ _PROBE_TIMEOUT_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class ReadinessCheck:
-    """One thing that readiness depends on. A vital one that fails makes the bot not ready."""
+    """The result of one readiness check. The bot is not ready while a vital one fails."""
 
     name: str
     ok: bool
@@ -28,7 +28,7 @@ Probe = Callable[[], Awaitable[ReadinessCheck]]
 
 
 class HealthEndpoint:
-    """Answers the operator's endpoints; needs no token and says nothing secret."""
+    """The health endpoints. They need no token, and their answers hold no secrets."""
 
     def __init__(self, probes: Sequence[Probe], registry: CollectorRegistry) -> None:
         self._probes = tuple(probes)
@@ -52,7 +52,7 @@ class HealthEndpoint:
         answers={200: "Ready.", 503: "Not ready."},
     )
     async def _readyz(self, _request: web.Request) -> web.Response:
-        checks = await asyncio.gather(*(_bounded(probe) for probe in self._probes))
+        checks = await asyncio.gather(*(_checked(probe) for probe in self._probes))
         ready = all(check.ok for check in checks if check.vital)
         status = "ready" if all(check.ok for check in checks) else "degraded" if ready else "not ready"
         body = {
@@ -74,7 +74,7 @@ class HealthEndpoint:
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def _bounded(probe: Probe) -> ReadinessCheck:
+async def _checked(probe: Probe) -> ReadinessCheck:
     try:
         async with asyncio.timeout(_PROBE_TIMEOUT_S):
             return await probe()

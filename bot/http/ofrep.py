@@ -1,7 +1,7 @@
-"""OFREP: applications evaluate the flags of the `local` backend here (OpenFeature Remote Evaluation, v1).
+"""OFREP (OpenFeature Remote Evaluation Protocol, v1): applications evaluate flags of the `local` backend.
 
-https://github.com/open-feature/protocol. Answers come from memory. There is no authentication unless a
-token is configured: applications ask from within a private network, once for each user and flag.
+https://github.com/open-feature/protocol. Flags are read from memory. There is no authentication unless a
+token is configured: applications call from a private network, once for each user and flag.
 """
 
 import hashlib
@@ -40,19 +40,19 @@ def _evaluation(path: str, summary: str) -> Operation:
 
 
 class ServedFlags(Protocol):
-    """Where evaluations find flags, in memory."""
+    """The flags to evaluate, in memory."""
 
     def served(self, environment: str) -> Mapping[str, LocalFlag] | None:
-        """Return the environment's flags by key; None where there is no such environment."""
+        """Return the environment's flags by key; None if there is no such environment."""
         ...
 
     def served_flag(self, environment: str, key: str) -> LocalFlag | None:
-        """Return one flag; None where it does not exist."""
+        """Return a flag; None if it does not exist."""
         ...
 
 
 class _BadContextError(Exception):
-    """The request has no context that could be read; the first argument is OFREP's error code."""
+    """The request's context is invalid; `code` is OFREP's error code."""
 
     def __init__(self, code: str, details: str) -> None:
         super().__init__(details)
@@ -60,7 +60,7 @@ class _BadContextError(Exception):
 
 
 class Ofrep:
-    """Evaluates one flag, or all of an environment; `default` answers the default environment's name."""
+    """The OFREP endpoint. `default` returns the name of the default environment."""
 
     def __init__(self, flags: ServedFlags, default: Callable[[], str], token: str | None = None) -> None:
         self._flags = flags
@@ -68,22 +68,22 @@ class Ofrep:
         self._token = token
 
     def add_routes(self, app: web.Application) -> None:
-        """Add both calls, for the default environment and below `/environments/{environment}`."""
+        """Add both operations, for the default environment and below `/environments/{environment}`."""
         add_operations(app, self)
 
     @_evaluation(f"{_PATH}/{{key}}", "Evaluate a flag of the default environment (OFREP)")
     @_evaluation(f"{_ENVIRONMENT_PATH}/{{key}}", "Evaluate a flag of an environment (OFREP)")
     async def _evaluate(self, request: web.Request) -> web.Response:
-        self._admit(request)
+        self._authenticate(request)
         key = request.match_info["key"]
         try:
             targeting_key = await _targeting_key(request)
         except _BadContextError as error:
-            return web.json_response(_failure(key, error.code, str(error)), status=400)
+            return web.json_response(_error(key, error.code, str(error)), status=400)
         environment = self._environment(request)
         flag = self._flags.served_flag(environment, key)
         if flag is None:
-            missing = _failure(key, "FLAG_NOT_FOUND", f"there is no flag {key} in {environment}")
+            missing = _error(key, "FLAG_NOT_FOUND", f"there is no flag {key} in {environment}")
             return web.json_response(missing, status=404)
         answer = _evaluated(flag, targeting_key, environment)
         return web.json_response(answer, status=400 if "errorCode" in answer else 200)
@@ -91,7 +91,7 @@ class Ofrep:
     @_evaluation(_PATH, "Evaluate every flag of the default environment (OFREP)")
     @_evaluation(_ENVIRONMENT_PATH, "Evaluate every flag of an environment (OFREP)")
     async def _evaluate_all(self, request: web.Request) -> web.Response:
-        self._admit(request)
+        self._authenticate(request)
         try:
             targeting_key = await _targeting_key(request)
         except _BadContextError as error:
@@ -104,16 +104,16 @@ class Ofrep:
         body = json.dumps(
             {"flags": [_evaluated(flag, targeting_key, environment) for flag in flags.values()]}
         )
-        tag = hashlib.sha256(body.encode()).hexdigest()[:32]
-        headers = {"ETag": f'"{tag}"'}
-        if tag in _known_tags(request):
+        etag = hashlib.sha256(body.encode()).hexdigest()[:32]
+        headers = {"ETag": f'"{etag}"'}
+        if etag in _client_etags(request):
             return web.Response(status=304, headers=headers)
         return web.Response(text=body, content_type="application/json", headers=headers)
 
     def _environment(self, request: web.Request) -> str:
         return request.match_info.get("environment") or self._default()
 
-    def _admit(self, request: web.Request) -> None:
+    def _authenticate(self, request: web.Request) -> None:
         if self._token is None:
             return
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
@@ -123,7 +123,7 @@ class Ofrep:
 
 
 async def _targeting_key(request: web.Request) -> str | None:
-    """Read who asks; raises `_BadContextError` where the body is no evaluation request."""
+    """Return the context's targeting key. Raises `_BadContextError` if the body is no evaluation request."""
     try:
         body = json.loads(await request.read())
     except (ValueError, RecursionError) as error:
@@ -141,7 +141,7 @@ def _evaluated(flag: LocalFlag, targeting_key: str | None, environment: str) -> 
     try:
         evaluation = evaluate(flag, targeting_key)
     except TargetingKeyMissingError as error:
-        return _failure(flag.key, "TARGETING_KEY_MISSING", str(error))
+        return _error(flag.key, "TARGETING_KEY_MISSING", str(error))
     return {
         "key": flag.key,
         "value": evaluation.value,
@@ -151,10 +151,10 @@ def _evaluated(flag: LocalFlag, targeting_key: str | None, environment: str) -> 
     }
 
 
-def _failure(key: str, code: str, details: str) -> _Answer:
+def _error(key: str, code: str, details: str) -> _Answer:
     return {"key": key, "errorCode": code, "errorDetails": details}
 
 
-def _known_tags(request: web.Request) -> set[str]:
-    known = request.headers.get("If-None-Match", "").split(",")
-    return {tag.strip().removeprefix("W/").strip('"') for tag in known if tag.strip()}
+def _client_etags(request: web.Request) -> set[str]:
+    etags = request.headers.get("If-None-Match", "").split(",")
+    return {etag.strip().removeprefix("W/").strip('"') for etag in etags if etag.strip()}

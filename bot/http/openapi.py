@@ -30,7 +30,7 @@ class OpenApi:
     """Serves the document without a token: it says nothing that is not public."""
 
     def add_routes(self, app: web.Application) -> None:
-        """Add the route; before the API's own, which take all the rest."""
+        """Add the route; before those of `Api`, which takes the rest of `/api/`."""
         add_operations(app, self)
 
     @Operation(

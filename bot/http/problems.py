@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents, the one form in which the API refuses anything."""
+"""Problem documents (RFC 9457): the form of all errors of the API and the webhooks."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -14,7 +14,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ProblemError(Exception):
-    """A refusal: an HTTP status, a sentence for the caller, and further members of the document."""
+    """A refused request: an HTTP status, a sentence for the caller, and further members of the document."""
 
     def __init__(
         self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
@@ -27,7 +27,7 @@ class ProblemError(Exception):
 
 
 def problem_response(problem: ProblemError) -> web.Response:
-    """Return the problem as `application/problem+json`."""
+    """Return the problem as an `application/problem+json` response."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -42,26 +42,26 @@ def problem_response(problem: ProblemError) -> web.Response:
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every error of the API and the webhooks into a problem document; unexpected ones answer 500."""
+    """Turn every error of the API and the webhooks into a problem document; an unexpected one into a 500."""
     if not request.path.startswith(("/api/", "/webhooks/")):
         return await handler(request)
     try:
         return await handler(request)
     except ProblemError as problem:
         return problem_response(problem)
-    except web.HTTPException as refused:
-        allowed = {"Allow": refused.headers["Allow"]} if "Allow" in refused.headers else {}
-        return problem_response(ProblemError(refused.status, _words(refused), headers=allowed))
+    except web.HTTPException as error:
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return problem_response(ProblemError(error.status, _detail(error), headers=headers))
     except Exception:
-        # The boundary of the HTTP face: the caller gets a reference, the log the cause.
+        # The boundary of HTTP: the caller gets a reference, and the cause is logged under it.
         reference = uuid4().hex[:12]
         log.exception("request_failed", path=request.path, reference=reference)
         return problem_response(ProblemError(500, f"something went wrong here; reference {reference}"))
 
 
-def _words(refused: web.HTTPException) -> str:
+def _detail(error: web.HTTPException) -> str:
     return {
         404: "there is nothing at this address",
         405: "this address does not take that method",
         413: "the body is too large",
-    }.get(refused.status, refused.reason)
+    }.get(error.status, error.reason)

@@ -1,15 +1,17 @@
-"""Reading requests: bodies as JSON in UTF-8, of bounded size, without numbers that are none; times."""
+"""Reading requests: JSON bodies of bounded size, validated by models; times in bodies and queries."""
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 from aiohttp import web
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ValidationError
 
 from bot.http.problems import ProblemError
 
 MOST_BYTES = 4 * 1024 * 1024
+
+Body = TypeVar("Body", bound=BaseModel)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -17,18 +19,28 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _in_utc(at: datetime) -> datetime:
-    # Beyond these years the days around a time may not exist.
+    # Outside these years, adding a day to a time may overflow.
     if not 1970 <= at.year < 9999:
         raise ValueError("must lie between the years 1970 and 9998")
     return at.astimezone(UTC)
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-"""A time with an offset, read into UTC."""
+"""A time with an offset, converted to UTC."""
+
+
+def _text_only(value: Any) -> Any:
+    if value is not None and not isinstance(value, str):
+        raise ValueError("must be an RFC 3339 time with an offset, such as 2026-11-23T09:00:00Z")
+    return value
+
+
+TextInstant = Annotated[Instant, BeforeValidator(_text_only)]
+"""An instant written as text: a number could mean seconds or milliseconds."""
 
 
 async def read_json(request: web.Request) -> Any:
-    """Read the body; raises `ProblemError` 400 where it is not JSON, 413 where it is too large."""
+    """Return the body. Raises `ProblemError`: 400 if it is not JSON, 413 if it is too large."""
     body = await read_bytes(request)
     try:
         return json.loads(body, parse_constant=_refuse_constant)
@@ -36,13 +48,26 @@ async def read_json(request: web.Request) -> Any:
         raise ProblemError(400, "the body is not JSON") from error
 
 
+def read_body(model: type[Body], raw: Any) -> Body:
+    """Return the body as an instance of the model. Raises `ProblemError` 422 that names each fault."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        faults = [
+            {"field": ".".join(map(str, detail["loc"])), "message": detail["msg"]}
+            for detail in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise ProblemError(422, f"{count}; nothing was changed", errors=faults) from error
+
+
 def read_since(request: web.Request) -> datetime | None:
-    """Return the query's `since`, None where it is left out. Raises `ProblemError` 400."""
+    """Return the query's `since` in UTC, None if it is left out. Raises `ProblemError` 400."""
     raw = request.query.get("since", "").strip()
     if not raw:
         return None
     try:
-        # A plus sign that was not escaped arrives as a space.
+        # An unescaped plus sign arrives as a space.
         since = datetime.fromisoformat(raw.replace(" ", "+") if "T" in raw else raw)
         return since.astimezone(UTC) if since.tzinfo else since.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
@@ -50,7 +75,7 @@ def read_since(request: web.Request) -> datetime | None:
 
 
 async def read_bytes(request: web.Request) -> bytes:
-    """Read the body as it came; raises `ProblemError` 413 where it is too large. Reading again is free."""
+    """Return the raw body, which aiohttp caches. Raises `ProblemError` 413 if it is too large."""
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as error:

@@ -1,4 +1,4 @@
-"""What the API answers, as models: the OpenAPI document shows them and the tests hold the answers to them."""
+"""Models of the API's answers for the OpenAPI document; tests check the real answers against them."""
 
 from typing import Any, Literal
 
@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class Answer(BaseModel):
-    """An answer of the API; members that are not named here may be added later."""
+    """An answer of the API; further members may be added later."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 

@@ -1,4 +1,9 @@
-"""What an API token may allow. A route names the right that it needs; `GOVERNOR_API_TOKEN` has them all."""
+"""Rights: the permissions of API tokens, such as `gate:read`. `GOVERNOR_API_TOKEN` has all of them.
+
+An operation names its right where it is described (`Operation.right` in `operations.py`);
+`auth.require_token` checks at each request that the caller's token has it. A token gets its rights from
+`governor token create` and keeps them in `store/api_tokens.py`.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +11,7 @@ from enum import StrEnum
 
 
 class Right(StrEnum):
-    """One right, written `what:deed`."""
+    """A permission, written `resource:action`."""
 
     SERVICES_READ = "services:read"
     GATE_READ = "gate:read"
@@ -32,36 +37,36 @@ MEANING = {
     Right.ALERTS_WRITE: "send alerts to /webhooks/alertmanager",
     Right.DEPLOYMENTS_WRITE: "tell how deployments ended, here and at /webhooks/github",
 }
-"""What each right lets its holder do."""
+"""What each right permits."""
 
 
 class UnknownRightError(ValueError):
-    """A word that names no right."""
+    """A name that is no right's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: the token's name, and what it may."""
+    """The owner of a token: its name, and its rights."""
 
     name: str
     rights: frozenset[Right]
 
 
 def read_rights(text: str) -> frozenset[Right]:
-    """Read `gate:read,events:write`, or `all`; raises `UnknownRightError` with the ones there are."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if words == ["all"]:
+    """Parse `gate:read,events:write`, or `all`. Raises `UnknownRightError`, which lists the valid ones."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if names == ["all"]:
         return ALL
-    if not words:
+    if not names:
         raise UnknownRightError(f"name at least one right of {', '.join(Right)}")
-    unknown = [word for word in words if word not in set(Right)]
+    unknown = [name for name in names if name not in set(Right)]
     if unknown:
         raise UnknownRightError(
             f"there is no right {', '.join(unknown)}; there is {', '.join(Right)}, or all"
         )
-    return frozenset(map(Right, words))
+    return frozenset(map(Right, names))
 
 
-def known_rights(words: Iterable[str]) -> frozenset[Right]:
-    """Return the rights among words that were stored; those of another version are left out."""
-    return frozenset(Right(word) for word in words if word in set(Right))
+def known_rights(names: Iterable[str]) -> frozenset[Right]:
+    """Return the stored rights; names that only another version of the bot knows are left out."""
+    return frozenset(Right(name) for name in names if name in set(Right))

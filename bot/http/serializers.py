@@ -1,4 +1,4 @@
-"""The JSON shapes of the API: how statuses, budgets, holds and verdicts are written down."""
+"""Serializers: statuses, budgets, holds, verdicts, audit rows and incidents as the API's JSON."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,11 +9,16 @@ from bot.formatting import duration_code
 from bot.freezes.hold import Hold
 from bot.freezes.status import ServiceStatus
 from bot.freezes.verdict import Verdict
+from bot.incidents.incident import Severity
+from bot.incidents.ports import IncidentSnapshot
+from bot.incidents.records.steps import ChannelKind
+from bot.incidents.report import WORK, DurationSummary, IncidentReport
+from bot.store.addresses import local
 from bot.store.audit import AuditRow
 
 
 def service_json(status: ServiceStatus) -> dict[str, Any]:
-    """Write down how a service stands."""
+    """Return a service's status as JSON."""
     return {
         "service": status.service.name,
         "state": "frozen" if status.is_frozen else "open",
@@ -23,7 +28,7 @@ def service_json(status: ServiceStatus) -> dict[str, Any]:
 
 
 def hold_json(hold: Hold) -> dict[str, Any]:
-    """Write down a hold."""
+    """Return a hold as JSON."""
     return {
         "id": hold.id,
         "kind": str(hold.kind),
@@ -35,7 +40,7 @@ def hold_json(hold: Hold) -> dict[str, Any]:
 
 
 def budget_json(budget: Budget) -> dict[str, Any]:
-    """Write down an SLO's budget; what is not known is null."""
+    """Return an SLO's budget as JSON; what is not known is null."""
     events = budget.events
     return {
         "name": budget.slo.name,
@@ -56,7 +61,7 @@ def budget_json(budget: Budget) -> dict[str, Any]:
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
-    """Write down the answer to "may this change ship?"."""
+    """Return the verdict on a change as JSON."""
     return {
         "allow": verdict.allow,
         "service": verdict.service,
@@ -70,7 +75,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def audit_json(row: AuditRow) -> dict[str, Any]:
-    """Write down a row of the audit log."""
+    """Return a row of the audit log as JSON."""
     return {
         "id": row.id,
         "at": instant(row.at),
@@ -84,15 +89,98 @@ def audit_json(row: AuditRow) -> dict[str, Any]:
     }
 
 
+def incident_json(snapshot: IncidentSnapshot) -> dict[str, Any]:
+    """Return an incident as JSON."""
+    incident = snapshot.incident
+    return {
+        "id": incident.id,
+        "key": incident.key,
+        "title": incident.title,
+        "severity": incident.severity.value,
+        "status": incident.status.value,
+        "services": list(incident.services),
+        "private": incident.private,
+        "channel": _channel_json(snapshot, ChannelKind.INCIDENT),
+        "postmortem_channel": _channel_json(snapshot, ChannelKind.POSTMORTEM),
+        "started_at": instant(incident.started_at),
+        "ended_at": instant(incident.ended_at),
+        "impact": incident.share,
+        "impacts": [
+            {
+                "start": instant(impact.start),
+                "end": instant(impact.end),
+                "share": impact.share,
+                "service": impact.service,
+            }
+            for impact in incident.impacts
+        ],
+        "cost": dict(snapshot.cost),
+        "cause": incident.cause.value if incident.cause else None,
+        "roles": {role.value: person for role, person in incident.roles.items()},
+        "opened_by": incident.opened_by,
+        "opened_at": instant(incident.opened_at),
+        "acknowledged_at": instant(incident.acknowledged_at),
+        "mitigated_at": instant(incident.mitigated_at),
+        "resolved_at": instant(incident.resolved_at),
+    }
+
+
+def report_json(report: IncidentReport) -> dict[str, Any]:
+    """Return a report as JSON: durations in seconds, `spent` as fractions of a budget."""
+    return {
+        "since": instant(report.since),
+        "until": instant(report.until),
+        "service": report.service,
+        "incidents": report.count,
+        "not_resolved": report.is_open,
+        "severities": {severity.value: report.severities.get(severity, 0) for severity in Severity},
+        "time_to_detect": _duration_json(report.detect),
+        "time_to_acknowledge": _duration_json(report.acknowledge),
+        "time_to_restore": _duration_json(report.restore),
+        "spent": report.spent,
+        "causes": [
+            {
+                "cause": share.cause.value if share.cause else None,
+                "spent": share.spent,
+                "share": share.share,
+                "incidents": list(share.ids),
+                "work": WORK[share.cause] if share.cause else None,
+            }
+            for share in report.shares
+        ],
+        "costliest": [charged.incident.id for charged in report.costliest],
+        "costliest_share": report.costliest_share,
+        "share_before_detection": report.unseen,
+        "not_classified": list(report.unclassified),
+        "cost_unknown": list(report.unweighed),
+    }
+
+
+def _duration_json(summary: DurationSummary | None) -> dict[str, Any] | None:
+    if summary is None:
+        return None
+    return {
+        "median": summary.median.total_seconds(),
+        "worst": summary.worst.total_seconds(),
+        "worst_incident": summary.worst_id,
+        "incidents": summary.count,
+    }
+
+
+def _channel_json(snapshot: IncidentSnapshot, kind: ChannelKind) -> dict[str, Any] | None:
+    channel = snapshot.rooms.get(kind)
+    return {"id": local(channel.channel_id), "name": channel.name} if channel and channel.channel_id else None
+
+
 def instant(when: datetime | None) -> str | None:
-    """Write a time in UTC as RFC 3339 with `Z`."""
+    """Return a time as RFC 3339 in UTC, with `Z`."""
     if when is None:
         return None
     return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def window_text(window: Window) -> str:
-    """Write a window as the policies do: `30d`, or `calendar month (Europe/London)`."""
+    """Return a window as policies write it: `30d`, or `calendar month (Europe/London)`."""
     match window:
         case RollingWindow(length):
             return duration_code(length)

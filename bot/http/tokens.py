@@ -1,4 +1,4 @@
-"""The tokens that callers may use: the environment's, and those of the database within their rates."""
+"""API tokens: the one of the environment, and those of the database with their rate limits."""
 
 import math
 import time
@@ -13,50 +13,50 @@ from bot.store import api_tokens
 from bot.store.api_tokens import ApiToken
 from bot.store.database import Database
 
-NOTE_USE_EVERY = timedelta(minutes=1)
+_RECORD_USE_EVERY = timedelta(minutes=1)
 
 
 class KnownTokens:
-    """Knows `GOVERNOR_API_TOKEN` and the tokens made with `governor token create`.
+    """Verifies `GOVERNOR_API_TOKEN` and the tokens made with `governor token create`.
 
-    A token is looked up at each request, so that a revoked one is refused at once. Rates are counted in
-    this process: with replicas, each has its own count.
+    A token is looked up at each request, so that a revoked one is refused at once. Rate limits are counted in
+    this process: each replica has its own count.
     """
 
     def __init__(self, environment: EnvironmentToken, database: Database, clock: Clock) -> None:
         self._environment = environment
         self._database = database
         self._clock = clock
-        self._rates: dict[str, RequestRateLimit] = {}
-        self._noted: dict[str, datetime] = {}
+        self._rate_limits: dict[str, RequestRateLimit] = {}
+        self._used_at: dict[str, datetime] = {}
 
     async def configured(self) -> bool:
-        """Return whether there is any token in force."""
+        """Return whether there is any valid token."""
         if await self._environment.configured():
             return True
         async with self._database.reading() as connection:
             return await api_tokens.any_in_force(connection)
 
     async def caller(self, token: str) -> Caller | None:
-        """Return whose token it is; raises `ProblemError` 429 where it was used too often."""
+        """Return a valid token's owner, else None. Raises `ProblemError` 429 over its rate limit."""
         owner = await self._environment.caller(token)
         if owner is not None:
             return owner
         if not token.startswith(f"{api_tokens.PREFIX}_"):
             return None
         async with self._database.reading() as connection:
-            found = await api_tokens.find(connection, token)
-        if found is None:
+            stored = await api_tokens.find(connection, token)
+        if stored is None:
             return None
-        self._count(found)
-        await self._note_use(found)
-        return Caller(found.name, known_rights(found.rights))
+        self._check_rate(stored)
+        await self._record_use(stored)
+        return Caller(stored.name, known_rights(stored.rights))
 
-    def _count(self, token: ApiToken) -> None:
-        rate = self._rates.get(token.key)
-        if rate is None or rate.per_minute != token.per_minute:
-            rate = self._rates[token.key] = RequestRateLimit(token.per_minute)
-        wait_s = rate.take()
+    def _check_rate(self, token: ApiToken) -> None:
+        limit = self._rate_limits.get(token.key)
+        if limit is None or limit.per_minute != token.per_minute:
+            limit = self._rate_limits[token.key] = RequestRateLimit(token.per_minute)
+        wait_s = limit.take()
         if wait_s > 0:
             raise ProblemError(
                 429,
@@ -64,31 +64,31 @@ class KnownTokens:
                 headers={"Retry-After": str(math.ceil(wait_s))},
             )
 
-    async def _note_use(self, token: ApiToken) -> None:
+    async def _record_use(self, token: ApiToken) -> None:
         now = self._clock.now()
-        noted = self._noted.get(token.key, token.used_at)
-        if noted is not None and now - noted < NOTE_USE_EVERY:
+        last_used = self._used_at.get(token.key, token.used_at)
+        if last_used is not None and now - last_used < _RECORD_USE_EVERY:
             return
-        self._noted[token.key] = now
+        self._used_at[token.key] = now
         async with self._database.transaction() as connection:
             await api_tokens.note_use(connection, token.key, now)
 
 
 class RequestRateLimit:
-    """Lets `per_minute` requests through in any minute: at first all at once, then as time refills it."""
+    """A token bucket of `per_minute` requests, full at first and refilled at a steady rate."""
 
     def __init__(self, per_minute: int, now_s: Callable[[], float] = time.monotonic) -> None:
         self.per_minute = per_minute
         self._now_s = now_s
-        self._left = float(per_minute)
+        self._available = float(per_minute)
         self._at_s = now_s()
 
     def take(self) -> float:
-        """Take one request and answer 0, or answer in how many seconds there will be one."""
+        """Count a request and return 0, or return the seconds until there is one left."""
         now_s = self._now_s()
         refilled = (now_s - self._at_s) * self.per_minute / 60
-        self._left, self._at_s = min(float(self.per_minute), self._left + refilled), now_s
-        if self._left < 1:
-            return (1 - self._left) * 60 / self.per_minute
-        self._left -= 1
+        self._available, self._at_s = min(float(self.per_minute), self._available + refilled), now_s
+        if self._available < 1:
+            return (1 - self._available) * 60 / self.per_minute
+        self._available -= 1
         return 0.0

@@ -35,7 +35,8 @@ def tell(bypass: FreezeBypass) -> AnnouncementText:
     lay = "1 hold lay" if len(holds) == 1 else f"{len(holds)} holds lay"
     headline = markup(
         ":warning: {} on {} when {} went to {} all the same.",
-        lay, bold(service), code(cut(deployment.short, _LONGEST)), cut(deployment.environment, _LONGEST),
+        lay, bold(service), code(cut(deployment.short_commit, _LONGEST)),
+        cut(deployment.environment, _LONGEST),
     )  # fmt: skip
     lines = [markup("Held by {}", cut(told(hold), _LONGEST)) for hold in holds[:_MOST_HOLDS]]
     more = len(holds) - len(lines)

@@ -1,4 +1,4 @@
-"""The HTTP face on a real socket, a real database behind it."""
+"""The API and the health endpoints on a real socket, with a real database."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -43,21 +43,21 @@ class StillClock:
 
 
 @dataclass
-class House:
-    """A running HTTP face, and what lies behind it."""
+class ApiServer:
+    """A running HTTP server, and what it serves."""
 
     url: str
     database: Database
     hold_registry: HoldRegistry
     ledger: Ledger
     clock: StillClock
-    policies: Catalog
-    client: aiohttp.ClientSession
+    catalog: Catalog
+    session: aiohttp.ClientSession
     checks: list[ReadinessCheck] = field(default_factory=list)
 
     async def get(self, path: str, **params: str) -> tuple[int, dict[str, object]]:
-        async with self.client.get(f"{self.url}{path}", params=params) as answer:
-            return answer.status, await answer.json(content_type=None)
+        async with self.session.get(f"{self.url}{path}", params=params) as response:
+            return response.status, await response.json(content_type=None)
 
 
 class FortyPercent:
@@ -76,7 +76,7 @@ class FortyPercent:
 
 
 @pytest.fixture
-async def house(url: str) -> AsyncIterator[House]:
+async def api_server(url: str) -> AsyncIterator[ApiServer]:
     checkout = service(slos=(slo(), slo("orders", sli=prometheus_sli())))
     policies = catalog(checkout, service("search"))
     clock = StillClock()
@@ -101,7 +101,7 @@ async def house(url: str) -> AsyncIterator[House]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:
-            async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as client:
-                yield House(url, database, hold_registry, ledger, clock, policies, client, checks)
+            async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session:
+                yield ApiServer(url, database, hold_registry, ledger, clock, policies, session, checks)
         finally:
             await runner.cleanup()

@@ -5,18 +5,23 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
-from tests.http.conftest import House
+from tests.http.conftest import ApiServer
 from tests.support.values import MINUTE, NOW, budget
 
 
-async def freeze(house: House) -> None:
-    await house.hold_registry.place(
-        house.policies.services["checkout"], by="U1", reason="migration", until=None, request="r", now=NOW
+async def freeze(api_server: ApiServer) -> None:
+    await api_server.hold_registry.place(
+        api_server.catalog.services["checkout"],
+        by="U1",
+        reason="migration",
+        until=None,
+        request="r",
+        now=NOW,
     )
 
 
-async def test_a_service_is_written_as_the_contract_says(house: House) -> None:
-    status, body = await house.get("/api/v1/services/checkout")
+async def test_a_service_has_every_documented_member(api_server: ApiServer) -> None:
+    status, body = await api_server.get("/api/v1/services/checkout")
     assert status == 200
     slos = body["slos"]
     assert isinstance(slos, list)
@@ -39,9 +44,9 @@ async def test_a_service_is_written_as_the_contract_says(house: House) -> None:
     }
 
 
-async def test_holds_are_shown_with_their_owner(house: House) -> None:
-    await freeze(house)
-    _, body = await house.get("/api/v1/services/checkout")
+async def test_holds_are_shown_with_their_owner(api_server: ApiServer) -> None:
+    await freeze(api_server)
+    _, body = await api_server.get("/api/v1/services/checkout")
     assert body["state"] == "frozen"
     assert body["holds"] == [
         {
@@ -55,59 +60,59 @@ async def test_holds_are_shown_with_their_owner(house: House) -> None:
     ]
 
 
-async def test_all_services_are_listed(house: House) -> None:
-    _, body = await house.get("/api/v1/services")
+async def test_all_services_are_listed(api_server: ApiServer) -> None:
+    _, body = await api_server.get("/api/v1/services")
     services = body["services"]
     assert isinstance(services, list)
-    assert {each["service"] for each in services} == {"checkout", "search"}
+    assert {service["service"] for service in services} == {"checkout", "search"}
 
 
-async def test_the_gate_allows_an_open_service_and_refuses_a_frozen_one(house: House) -> None:
-    status, body = await house.get("/api/v1/gate/checkout", change="PR-12")
+async def test_the_gate_allows_an_open_service_and_refuses_a_frozen_one(api_server: ApiServer) -> None:
+    status, body = await api_server.get("/api/v1/gate/checkout", change="PR-12")
     assert (status, body["allow"], body["change"]) == (200, True, "PR-12")
-    await freeze(house)
-    status, body = await house.get("/api/v1/gate/checkout", change="PR-12")
+    await freeze(api_server)
+    status, body = await api_server.get("/api/v1/gate/checkout", change="PR-12")
     assert (status, body["allow"]) == (200, False)
     assert body["reasons"] == ["person hold: migration"]
-    status, body = await house.get("/api/v1/gate/checkout", change="PR-12", strict="1")
+    status, body = await api_server.get("/api/v1/gate/checkout", change="PR-12", strict="1")
     assert (status, body["allow"]) == (423, False)
 
 
-async def test_the_gate_knows_the_policys_exemptions(house: House) -> None:
+async def test_the_gate_knows_the_policys_exemptions(api_server: ApiServer) -> None:
     spent = [budget(-0.1)]
-    await house.hold_registry.judge_budgets(house.policies.services["checkout"], spent, NOW)
-    _, refused = await house.get("/api/v1/gate/checkout")
-    _, allowed = await house.get("/api/v1/gate/checkout", kind="security")
+    await api_server.hold_registry.judge_budgets(api_server.catalog.services["checkout"], spent, NOW)
+    _, refused = await api_server.get("/api/v1/gate/checkout")
+    _, allowed = await api_server.get("/api/v1/gate/checkout", kind="security")
     assert (refused["allow"], allowed["allow"], allowed["exemption"]) == (False, True, "security")
 
 
 @pytest.mark.parametrize("path", ["/api/v1/gate/chekout", "/api/v1/services/chekout"])
-async def test_an_unknown_service_is_404_with_the_nearest_name(house: House, path: str) -> None:
-    status, body = await house.get(path)
+async def test_an_unknown_service_is_404_with_the_nearest_name(api_server: ApiServer, path: str) -> None:
+    status, body = await api_server.get(path)
     assert status == 404
     assert body["detail"] == "there is no service chekout; did you mean checkout?"
     assert (body["status"], body["title"], body["near"]) == (404, "Not Found", ["checkout"])
 
 
-async def test_refusals_are_problem_documents(house: House) -> None:
-    async with house.client.get(f"{house.url}/api/v1/nowhere") as answer:
-        assert answer.status == 404
-        assert answer.content_type == "application/problem+json"
+async def test_refusals_are_problem_documents(api_server: ApiServer) -> None:
+    async with api_server.session.get(f"{api_server.url}/api/v1/nowhere") as response:
+        assert response.status == 404
+        assert response.content_type == "application/problem+json"
 
 
 @pytest.mark.parametrize("header", ["", "Bearer ", "Bearer wrong", "Basic abc", "Bearer tok-for-test\xe4"])
-async def test_without_the_token_nothing_is_told(house: House, header: str) -> None:
-    async with aiohttp.ClientSession() as stranger:
+async def test_without_the_token_nothing_is_shown(api_server: ApiServer, header: str) -> None:
+    async with aiohttp.ClientSession() as session:
         headers = {"Authorization": header}
-        async with stranger.get(f"{house.url}/api/v1/services", headers=headers) as answer:
-            assert answer.status == 401
-            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        async with session.get(f"{api_server.url}/api/v1/services", headers=headers) as response:
+            assert response.status == 401
+            assert response.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-async def test_the_audit_log_is_read_in_pages_oldest_first(house: House) -> None:
-    checkout = house.policies.services["checkout"]
+async def test_the_audit_log_is_read_in_pages_oldest_first(api_server: ApiServer) -> None:
+    checkout = api_server.catalog.services["checkout"]
     for number in range(205):
-        await house.hold_registry.exempt(
+        await api_server.hold_registry.exempt(
             checkout,
             change=f"PR-{number}",
             by="U1",
@@ -116,29 +121,29 @@ async def test_the_audit_log_is_read_in_pages_oldest_first(house: House) -> None
             request=f"r{number}",
             now=NOW + number * timedelta(seconds=1),
         )
-    _, first = await house.get("/api/v1/audit", service="checkout")
+    _, first = await api_server.get("/api/v1/audit", service="checkout")
     assert isinstance(first["rows"], list)
     assert len(first["rows"]) == 200
     assert isinstance(first["next"], str)
-    _, rest = await house.get("/api/v1/audit", service="checkout", cursor=first["next"])
+    _, rest = await api_server.get("/api/v1/audit", service="checkout", cursor=first["next"])
     assert isinstance(rest["rows"], list)
     changes = [row["after"]["change"] for row in first["rows"] + rest["rows"]]
     assert changes == [f"PR-{number}" for number in range(205)]
     assert rest["next"] is None
 
 
-async def test_the_audit_log_is_filtered_by_time_and_actor(house: House) -> None:
-    await freeze(house)
+async def test_the_audit_log_is_filtered_by_time_and_actor(api_server: ApiServer) -> None:
+    await freeze(api_server)
     late = (NOW + MINUTE).isoformat()
-    _, none = await house.get("/api/v1/audit", since=late)
-    _, one = await house.get("/api/v1/audit", since="2026-11-23T09:00:00Z", actor="U1")
-    _, other = await house.get("/api/v1/audit", actor="governor")
-    assert (none["rows"], other["rows"]) == ([], [])
-    assert isinstance(one["rows"], list)
-    assert one["rows"][0]["action"] == "hold.placed"
+    _, later = await api_server.get("/api/v1/audit", since=late)
+    _, by_owner = await api_server.get("/api/v1/audit", since="2026-11-23T09:00:00Z", actor="U1")
+    _, by_bot = await api_server.get("/api/v1/audit", actor="governor")
+    assert (later["rows"], by_bot["rows"]) == ([], [])
+    assert isinstance(by_owner["rows"], list)
+    assert by_owner["rows"][0]["action"] == "hold.placed"
 
 
 @pytest.mark.parametrize("query", [{"since": "yesterday"}, {"cursor": "-1"}, {"cursor": "x"}])
-async def test_a_query_that_makes_no_sense_is_400(house: House, query: dict[str, str]) -> None:
-    status, _ = await house.get("/api/v1/audit", **query)
+async def test_a_query_that_makes_no_sense_is_400(api_server: ApiServer, query: dict[str, str]) -> None:
+    status, _ = await api_server.get("/api/v1/audit", **query)
     assert status == 400

@@ -1,4 +1,4 @@
-"""Deployments by the API, and where they stand on an incident's timeline."""
+"""Deployments reported to the API, and their place on an incident's timeline."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -8,32 +8,32 @@ import pytest
 
 from bot.http.serializers import instant
 from tests.support.github import api, deliver, delivery
-from tests.support.running_bot import Whole, whole_bot
+from tests.support.running_bot import RunningBot, start_bot
 
 BODY = {"service": "checkout", "key": "build-42", "state": "succeeded", "commit": "v1.2.3-rc1"}
 INCIDENT = {"title": "Down", "severity": "sev3", "services": ["checkout"], "key": "k"}
 
 
 @pytest.fixture
-async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
-    async with whole_bot(tmp_path) as whole:
-        yield whole
+async def running_bot(tmp_path: Path) -> AsyncIterator[RunningBot]:
+    async with start_bot(tmp_path) as running_bot:
+        yield running_bot
 
 
-async def lines_of_deployments(whole: Whole) -> list[str]:
-    _, incident = await api(whole, "POST", "incidents", json=INCIDENT)
-    _, document = await api(whole, "GET", f"incidents/{incident['id']}/postmortem.md")
+async def deployment_lines(running_bot: RunningBot) -> list[str]:
+    _, incident = await api(running_bot, "POST", "incidents", json=INCIDENT)
+    _, document = await api(running_bot, "GET", f"incidents/{incident['id']}/postmortem.md")
     return [line for line in document.splitlines() if "· deploy ·" in line]
 
 
-async def test_a_deployment_is_kept_once_for_its_key_and_state(whole: Whole) -> None:
-    answers = [await api(whole, "POST", "deployments", json=BODY) for _ in range(2)]
+async def test_a_deployment_is_stored_once_for_its_key_and_state(running_bot: RunningBot) -> None:
+    answers = [await api(running_bot, "POST", "deployments", json=BODY) for _ in range(2)]
     assert answers == [
         (201, {"recorded": ["checkout"], "ignored": None}),
         (200, {"recorded": [], "ignored": None}),
     ]
-    assert (await api(whole, "POST", "deployments", json=BODY | {"state": "failed"}))[0] == 201
-    rows = await whole.rows()
+    assert (await api(running_bot, "POST", "deployments", json=BODY | {"state": "failed"}))[0] == 201
+    rows = await running_bot.rows()
     assert (rows["deployments"], rows["audit"]) == (2, 2)
 
 
@@ -52,34 +52,38 @@ async def test_a_deployment_is_kept_once_for_its_key_and_state(whole: Whole) -> 
     ],
 )
 async def test_what_makes_no_sense_is_refused_by_name(
-    whole: Whole, change: dict[str, object], field: str
+    running_bot: RunningBot, change: dict[str, object], field: str
 ) -> None:
-    status, problem = await api(whole, "POST", "deployments", json=BODY | change)
-    assert (status, [one["field"] for one in problem["errors"]]) == (422, [field])
-    assert (await whole.rows())["deployments"] == 0
+    status, problem = await api(running_bot, "POST", "deployments", json=BODY | change)
+    assert (status, [fault["field"] for fault in problem["errors"]]) == (422, [field])
+    assert (await running_bot.rows())["deployments"] == 0
 
 
-async def test_a_deployment_stands_on_the_timeline_at_its_own_time_however_late_and_often_it_is_told(
-    whole: Whole,
+async def test_a_deployment_is_on_the_timeline_at_its_own_time_however_late_and_often_it_is_reported(
+    running_bot: RunningBot,
 ) -> None:
-    ended = whole.governor.clock.now() - timedelta(minutes=40)
+    ended = running_bot.governor.clock.now() - timedelta(minutes=40)
     late = delivery(created_at=f"{ended:%Y-%m-%dT%H:%M:%SZ}")
-    assert await lines_of_deployments(whole) == []
+    assert await deployment_lines(running_bot) == []
     for _ in range(2):
-        await deliver(whole, late)
-    (line,) = await lines_of_deployments(whole)
+        await deliver(running_bot, late)
+    (line,) = await deployment_lines(running_bot)
     assert line.startswith(f"- {ended:%Y-%m-%d %H:%M}")
     assert "6113728 to production: deployment succeeded — checkout, main of Acme/Checkout" in line
     assert line.endswith("(Codertocat at GitHub) [details](https://ci.example/42)")
 
 
-async def test_what_ended_long_before_an_incident_or_after_it_is_not_on_its_timeline(whole: Whole) -> None:
-    now = whole.governor.clock.now()
-    _, incident = await api(whole, "POST", "incidents", json=INCIDENT)
-    await api(whole, "PATCH", f"incidents/{incident['id']}", json={"status": "resolved"})
+async def test_what_ended_long_before_an_incident_or_after_it_is_not_on_its_timeline(
+    running_bot: RunningBot,
+) -> None:
+    now = running_bot.governor.clock.now()
+    _, incident = await api(running_bot, "POST", "incidents", json=INCIDENT)
+    await api(running_bot, "PATCH", f"incidents/{incident['id']}", json={"status": "resolved"})
     for key, ended in ("before", now - timedelta(hours=2)), ("after", now + timedelta(minutes=10)):
         body = BODY | {"key": key, "finished_at": instant(ended)}
-        assert (await api(whole, "POST", "deployments", json=body))[0] == 201
-    await api(whole, "POST", "deployments", json=BODY | {"finished_at": instant(now - timedelta(minutes=5))})
-    (line,) = await lines_of_deployments(whole)
+        assert (await api(running_bot, "POST", "deployments", json=body))[0] == 201
+    await api(
+        running_bot, "POST", "deployments", json=BODY | {"finished_at": instant(now - timedelta(minutes=5))}
+    )
+    (line,) = await deployment_lines(running_bot)
     assert "v1.2.3-rc1 to production" in line

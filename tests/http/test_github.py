@@ -1,4 +1,4 @@
-"""GitHub's deliveries: signed ones are kept once and stand on the timeline, all others change nothing."""
+"""GitHub's deliveries: a signed one is stored once, all others change nothing."""
 
 import json
 from collections.abc import AsyncIterator
@@ -15,15 +15,15 @@ from bot.store import api_tokens, audit
 from bot.store.tables.deployments import deployments
 from tests.support.github import SHA, deliver, delivery
 from tests.support.npm import installed
-from tests.support.running_bot import Whole, whole_bot
+from tests.support.running_bot import RunningBot, start_bot
 
 PUBLISHED = ("@octokit/webhooks-schemas@7.6.1", "@octokit/webhooks-examples@7.6.1")
 
 
 @pytest.fixture
-async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
-    async with whole_bot(tmp_path) as whole:
-        yield whole
+async def running_bot(tmp_path: Path) -> AsyncIterator[RunningBot]:
+    async with start_bot(tmp_path) as running_bot:
+        yield running_bot
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +33,9 @@ def octokit() -> Path:
     return folder / "node_modules" / "@octokit"
 
 
-async def token_for(whole: Whole, rights: str) -> str:
-    async with whole.governor.database.transaction() as connection:
-        now = whole.governor.clock.now()
+async def token_for(running_bot: RunningBot, rights: str) -> str:
+    async with running_bot.governor.database.transaction() as connection:
+        now = running_bot.governor.clock.now()
         return await api_tokens.create(connection, "relay", read_rights(rights), 600, now)
 
 
@@ -58,49 +58,49 @@ def test_these_deliveries_are_githubs_by_the_published_schema(octokit: Path) -> 
     assert list(checked.iter_errors(delivery(state="over")))
 
 
-async def test_every_published_example_is_taken(whole: Whole, octokit: Path) -> None:
+async def test_every_published_example_is_taken(running_bot: RunningBot, octokit: Path) -> None:
     index = json.loads((octokit / "webhooks-examples" / "api.github.com" / "index.json").read_text())
-    examples = next(one["examples"] for one in index if one["name"] == "deployment_status")
+    examples = next(event["examples"] for event in index if event["name"] == "deployment_status")
     assert len(examples) > 1
     for body in examples:
         body["repository"]["full_name"] = "acme/checkout"
-        status, answer = await deliver(whole, body)
-        over = body["deployment_status"]["state"] == "success"
-        assert (status, answer["ignored"]) == (202, None if over else "the deployment has not ended yet")
-    assert (await whole.rows())["deployments"] == 1
+        status, answer = await deliver(running_bot, body)
+        has_ended = body["deployment_status"]["state"] == "success"
+        assert (status, answer["ignored"]) == (202, None if has_ended else "the deployment has not ended yet")
+    assert (await running_bot.rows())["deployments"] == 1
 
 
-async def test_an_outcome_is_kept_once_however_often_it_is_told(whole: Whole) -> None:
-    told = [await deliver(whole, delivery()) for _ in range(3)]
-    assert [(status, answer["recorded"]) for status, answer in told] == [
+async def test_an_outcome_is_stored_once_however_often_it_is_delivered(running_bot: RunningBot) -> None:
+    answers = [await deliver(running_bot, delivery()) for _ in range(3)]
+    assert [(status, answer["recorded"]) for status, answer in answers] == [
         (202, ["checkout"]), (202, []), (202, []),
     ]  # fmt: skip
-    assert (await deliver(whole, delivery(state="failure")))[1]["recorded"] == ["checkout"]
-    rows = await whole.rows()
+    assert (await deliver(running_bot, delivery(state="failure")))[1]["recorded"] == ["checkout"]
+    rows = await running_bot.rows()
     assert (rows["deployments"], rows["audit"]) == (2, 2)
 
 
-async def test_a_token_with_the_right_serves_instead_of_the_signature(whole: Whole) -> None:
-    token = await token_for(whole, "deployments:write")
-    assert (await deliver(whole, delivery(), secret=None, token=token))[1]["recorded"] == ["checkout"]
-    async with whole.governor.database.reading() as connection:
+async def test_a_token_with_the_right_serves_instead_of_the_signature(running_bot: RunningBot) -> None:
+    token = await token_for(running_bot, "deployments:write")
+    assert (await deliver(running_bot, delivery(), secret=None, token=token))[1]["recorded"] == ["checkout"]
+    async with running_bot.governor.database.reading() as connection:
         (row,) = await audit.read(connection, service="checkout")
     assert (row.entry.actor, row.entry.action) == ("relay", "deployment.succeeded")
 
 
-async def test_no_token_makes_up_for_a_forged_signature_or_a_missing_right(whole: Whole) -> None:
-    token = await token_for(whole, "alerts:write")
-    status, problem = await deliver(whole, delivery(), secret=None, token=token)
+async def test_no_token_makes_up_for_a_forged_signature_or_a_missing_right(running_bot: RunningBot) -> None:
+    token = await token_for(running_bot, "alerts:write")
+    status, problem = await deliver(running_bot, delivery(), secret=None, token=token)
     assert (status, problem["missing"]) == (403, "deployments:write")
-    assert (await deliver(whole, delivery(), secret="guessed", token=token))[0] == 401
-    status, problem = await deliver(whole, delivery(), secret=None)
+    assert (await deliver(running_bot, delivery(), secret="guessed", token=token))[0] == 401
+    status, problem = await deliver(running_bot, delivery(), secret=None)
     assert status == 401
     assert "GITHUB_WEBHOOK_SECRET" in problem["detail"]
-    assert (await whole.rows())["deployments"] == 0
+    assert (await running_bot.rows())["deployments"] == 0
 
 
 @pytest.mark.parametrize(
-    ("told", "kept"),
+    ("target_url", "stored_url"),
     [
         ("https://ci.example/42?a=1&b=2", "https://ci.example/42?a=1&b=2"),
         ("", f"https://github.com/Acme/Checkout/commit/{SHA}"),
@@ -109,12 +109,12 @@ async def test_no_token_makes_up_for_a_forged_signature_or_a_missing_right(whole
     ],
 )
 async def test_a_page_that_cannot_be_shown_gives_way_to_the_commits(
-    whole: Whole, told: str, kept: str
+    running_bot: RunningBot, target_url: str, stored_url: str
 ) -> None:
-    await deliver(whole, delivery(target_url=told))
-    async with whole.governor.database.reading() as connection:
+    await deliver(running_bot, delivery(target_url=target_url))
+    async with running_bot.governor.database.reading() as connection:
         row = (await connection.execute(select(deployments))).one()
-    assert (row.url, row.by) == (kept, "Codertocat at GitHub")
+    assert (row.url, row.by) == (stored_url, "Codertocat at GitHub")
 
 
 @pytest.mark.parametrize(
@@ -130,16 +130,16 @@ async def test_a_page_that_cannot_be_shown_gives_way_to_the_commits(
     ],
 )
 async def test_what_is_of_no_use_is_taken_and_says_why(
-    whole: Whole, body: dict[str, Any], event: str, why: str
+    running_bot: RunningBot, body: dict[str, Any], event: str, why: str
 ) -> None:
-    assert await deliver(whole, body, event=event) == (202, {"recorded": [], "ignored": why})
-    assert (await whole.rows())["deployments"] == 0
+    assert await deliver(running_bot, body, event=event) == (202, {"recorded": [], "ignored": why})
+    assert (await running_bot.rows())["deployments"] == 0
 
 
-async def test_forged_and_senseless_deliveries_are_refused(whole: Whole) -> None:
-    assert (await deliver(whole, delivery(), secret="guessed"))[0] == 401
-    assert (await deliver(whole, b"{"))[0] == 400
-    assert (await deliver(whole, []))[0] == 422
-    assert (await deliver(whole, delivery(created_at="yesterday")))[0] == 422
-    assert (await deliver(whole, delivery(environment="a\x00b")))[0] == 422
-    assert (await whole.rows())["deployments"] == 0
+async def test_forged_and_senseless_deliveries_are_refused(running_bot: RunningBot) -> None:
+    assert (await deliver(running_bot, delivery(), secret="guessed"))[0] == 401
+    assert (await deliver(running_bot, b"{"))[0] == 400
+    assert (await deliver(running_bot, []))[0] == 422
+    assert (await deliver(running_bot, delivery(created_at="yesterday")))[0] == 422
+    assert (await deliver(running_bot, delivery(environment="a\x00b")))[0] == 422
+    assert (await running_bot.rows())["deployments"] == 0

@@ -22,17 +22,17 @@ from yarl import URL
 from bot.http.openapi import served_operations
 from bot.http.request_body import MOST_BYTES
 from bot.sandbox.fake_slack.workspace import TEAM_ID
-from tests.support.running_bot import TOKEN, Whole, whole_bot
+from tests.support.running_bot import TOKEN, RunningBot, start_bot
 
 T = TypeVar("T")
 REQUESTS = 10_000
 AT_ONCE = 16
 OVERSIZED_EVERY = 400
-# Nothing but a valid token or signature would be missing from these.
+# With a valid token or signature these would change something.
 EVENT = {"service": "checkout", "slo": "orders", "good": 0, "bad": 1_000}
 INCIDENT = {"title": "Down", "severity": "sev1", "services": ["checkout"], "key": "forged"}
-KINDS = ("forged", "stale", "malformed", "crooked", "oversized")
-OPEN_TO_ALL = ("/healthz", "/readyz", "/metrics", "/api/openapi.json", "ofrep/", "/slack/install")
+KINDS = ("forged", "stale", "malformed", "misdirected", "oversized")
+PUBLIC = ("/healthz", "/readyz", "/metrics", "/api/openapi.json", "ofrep/", "/slack/install")
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Request:
 
 
 @pytest.fixture
-async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
-    # Thousands of refusals drawn in colours would take longer than making them.
+async def running_bot(tmp_path: Path) -> AsyncIterator[RunningBot]:
+    # Rendering thousands of log lines in colour would take longer than the requests.
     with structlog.testing.capture_logs():
-        async with whole_bot(tmp_path) as whole:
-            yield whole
+        async with start_bot(tmp_path) as running_bot:
+            yield running_bot
 
 
 def signed(body: bytes, secret: str, at: float) -> dict[str, str]:
@@ -92,18 +92,18 @@ class Attacker:
             self.forged,
             self.stale,
             self.malformed,
-            self.crooked,
+            self.misdirected,
         ]
 
     def request(self, number: int) -> Request:
         method, path = self._routes[number % len(self._routes)]
         if number % OVERSIZED_EVERY < len(self._routes) and number // OVERSIZED_EVERY % 5 == 0:
-            return self.oversized(method, self._filled(path))
+            return self.oversized(method, self._with_values(path))
         kind = self._kinds[self._random.randrange(len(self._kinds))]
-        return kind(method, self._filled(path))
+        return kind(method, self._with_values(path))
 
     def forged(self, method: str, path: str) -> Request:
-        """A body that would do something, under a made-up token or signature."""
+        """A body that would change something, with an invalid token or signature."""
         if path == "/slack/oauth_redirect":
             state = self._word()
             query = self._pick(
@@ -119,19 +119,21 @@ class Attacker:
             headers = {
                 "Authorization": self._pick([f"Bearer {self._word()}", "Bearer ", f"Basic {TOKEN}", ""])
             }
-        return Request("forged", method, path, headers, body, not is_open(path))
+        return Request("forged", method, path, headers, body, not is_public(path))
 
     def stale(self, method: str, path: str) -> Request:
-        """What was once signed rightly, minutes ago or yet to come; tokens that look like the bot's own."""
+        """A valid signature with a timestamp out of range; tokens in the bot's own format."""
         if path == "/slack/events":
             body = command("checkout stale")
-            off = self._pick([-330, -3_600, 330, 10**6])
-            return Request("stale", method, path, signed(body, self._secret, time.time() + off), body)
+            offset_s = self._pick([-330, -3_600, 330, 10**6])
+            return Request("stale", method, path, signed(body, self._secret, time.time() + offset_s), body)
         token = f"gov_{self._random.randbytes(4).hex()}_{self._word()}"
-        return Request("stale", method, path, {"Authorization": f"Bearer {token}"}, b"{}", not is_open(path))
+        return Request(
+            "stale", method, path, {"Authorization": f"Bearer {token}"}, b"{}", not is_public(path)
+        )
 
     def malformed(self, method: str, path: str) -> Request:
-        """The right token or signature over a body that makes no sense."""
+        """A valid token or signature with an invalid body."""
         body = self._garbage()
         headers = {
             "Content-Type": self._pick(["application/json", "text/plain", "multipart/form-data", "é/ü"])
@@ -143,23 +145,23 @@ class Attacker:
         headers["Authorization"] = f"Bearer {TOKEN}"
         return Request("malformed", method, path, headers, body, refused=False)
 
-    def crooked(self, method: str, path: str) -> Request:
-        """Another method, a path or a query that leads nowhere."""
+    def misdirected(self, method: str, path: str) -> Request:
+        """Another method, or an unknown path or query."""
         tail = self._pick(
             ["/..%2f..", "%00", "?since=%ff&cursor=9e9", "/'--", "?strict=maybe", "?" + "a=b&" * 99]
         )
         other = self._pick([method, "DELETE", "PUT", "OPTIONS", "PROPFIND"])
         return Request(
-            "crooked", other, path + tail, {"Authorization": f"Bearer {self._word()}"}, b"", refused=False
+            "misdirected", other, path + tail, {"Authorization": f"Bearer {self._word()}"}, b"", refused=False
         )
 
     def oversized(self, method: str, path: str) -> Request:
-        """More than the bot reads."""
+        """A body over the size limit."""
         body = b"[" + b" " * MOST_BYTES + b"]"
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
-        return Request("oversized", method, path, headers, body, method != "GET" and not is_open(path))
+        return Request("oversized", method, path, headers, body, method != "GET" and not is_public(path))
 
-    def _filled(self, path: str) -> str:
+    def _with_values(self, path: str) -> str:
         for name, values in {
             "{service}": ["checkout", "nothing", "%F0%9F%92%A5"],
             "{id}": ["1", "0", "9" * 15, "x"],
@@ -195,8 +197,8 @@ class Attacker:
         return values[self._random.randrange(len(values))]
 
 
-def is_open(path: str) -> bool:
-    return any(known in path for known in OPEN_TO_ALL)
+def is_public(path: str) -> bool:
+    return any(public in path for public in PUBLIC)
 
 
 async def send(session: aiohttp.ClientSession, url: str, request: Request) -> int:
@@ -206,30 +208,32 @@ async def send(session: aiohttp.ClientSession, url: str, request: Request) -> in
             URL(url + request.path, encoded=True),
             headers=request.headers,
             data=io.BytesIO(request.body) if request.body else None,
-        ) as answer:
-            await answer.read()
-            return answer.status
+        ) as response:
+            await response.read()
+            return response.status
     except aiohttp.ClientConnectionError:
-        # The bot hung up in the middle of more than it reads.
+        # The bot closed the connection before it read the whole body.
         assert request.kind == "oversized"
         return 413
 
 
-async def test_ten_thousand_hostile_requests_change_nothing_and_break_nothing(whole: Whole) -> None:
-    routes = [(method, path) for method, path, _ in served_operations(whole.governor.runner.app)]
-    attacker = Attacker(7, routes, whole.slack.signing_secret)
+async def test_ten_thousand_hostile_requests_change_nothing_and_break_nothing(
+    running_bot: RunningBot,
+) -> None:
+    routes = [(method, path) for method, path, _ in served_operations(running_bot.governor.runner.app)]
+    attacker = Attacker(7, routes, running_bot.slack.signing_secret)
     requests = ((routes[number % len(routes)], attacker.request(number)) for number in range(REQUESTS))
-    before = await whole.rows()
+    before = await running_bot.rows()
     seen: Counter[tuple[str, int]] = Counter()
     wrong: list[tuple[Request, int]] = []
     reached: set[tuple[str, str, str]] = set()
 
     async def attack(session: aiohttp.ClientSession) -> None:
         for route, request in requests:
-            status = await send(session, whole.url, request)
+            status = await send(session, running_bot.url, request)
             seen[request.kind, status] += 1
             reached.add((request.kind, *route))
-            assert "{" not in request.path, f"say what to put into {route[1]}"
+            assert "{" not in request.path, f"no values for the variables of {route[1]}"
             if status >= 500 or (request.refused and status < 400):
                 wrong.append((request, status))
 
@@ -237,19 +241,19 @@ async def test_ten_thousand_hostile_requests_change_nothing_and_break_nothing(wh
         await asyncio.gather(*(attack(session) for _ in range(AT_ONCE)))
     assert [(request.kind, request.method, request.path, status) for request, status in wrong[:5]] == []
     assert sum(seen.values()) == REQUESTS
-    # Every kind of request came to every endpoint that there is.
+    # Every kind of request reached every route.
     assert reached == {(kind, *route) for kind in KINDS for route in routes}
-    await whole.governor.slack.app.drain(10)
-    assert await whole.rows() == before
+    await running_bot.governor.slack.app.drain(10)
+    assert await running_bot.rows() == before
 
 
-async def test_a_replayed_command_is_carried_out_once(whole: Whole) -> None:
+async def test_a_replayed_command_is_carried_out_once(running_bot: RunningBot) -> None:
     body = command("checkout replayed")
-    headers = signed(body, whole.slack.signing_secret, time.time())
+    headers = signed(body, running_bot.slack.signing_secret, time.time())
     replay = Request("replayed", "POST", "/slack/events", headers, body)
     async with aiohttp.ClientSession() as session:
-        statuses = [await send(session, whole.url, replay) for _ in range(200)]
-    await whole.governor.slack.app.drain(10)
+        statuses = [await send(session, running_bot.url, replay) for _ in range(200)]
+    await running_bot.governor.slack.app.drain(10)
     assert set(statuses) == {200}
-    rows = await whole.rows()
+    rows = await running_bot.rows()
     assert (rows["holds"], rows["audit"]) == (1, 1)

@@ -28,14 +28,14 @@ def at(scene: Scene, minutes: float) -> str:
 
 
 async def test_opening_answers_the_incident_with_its_channel(scene: Scene) -> None:
-    status, made = await scene.api("POST", INCIDENTS, json=OPENING)
+    status, opened = await scene.api("POST", INCIDENTS, json=OPENING)
     assert status == 201
     (channel_id,) = scene.channels()
-    assert made["channel"] == {
+    assert opened["channel"] == {
         "id": channel_id, "name": f"inc-{scene.clock.now():%Y-%m-%d}-checkout-500s",
     }  # fmt: skip
-    assert (made["status"], made["severity"], made["impact"]) == ("investigating", "sev2", 1.0)
-    assert (made["ended_at"], made["postmortem_channel"]) == (None, None)
+    assert (opened["status"], opened["severity"], opened["impact"]) == ("investigating", "sev2", 1.0)
+    assert (opened["ended_at"], opened["postmortem_channel"]) == (None, None)
 
 
 async def test_the_same_key_answers_the_same_incident(scene: Scene) -> None:
@@ -49,21 +49,21 @@ async def test_the_same_key_answers_the_same_incident(scene: Scene) -> None:
 async def test_a_slack_that_is_slow_to_make_the_channel_does_not_keep_the_caller(scene: Scene) -> None:
     for _ in range(3):
         scene.slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.create")
-    status, made = await scene.api("POST", INCIDENTS, json=OPENING)
-    assert (status, made["channel"] is not None) == (201, True)
+    status, opened = await scene.api("POST", INCIDENTS, json=OPENING)
+    assert (status, opened["channel"] is not None) == (201, True)
 
 
 async def test_the_report_says_where_the_budget_went(scene: Scene) -> None:
     # Both times before the opening, which takes its own.
     started, ended = at(scene, 20), {"status": "resolved", "ended_at": at(scene, 5)}
-    _, made = await scene.api("POST", INCIDENTS, json=OPENING | {"started_at": started})
-    await scene.api("PATCH", f"{INCIDENTS}/{made['id']}", json=ended)
-    status, told = await scene.api("GET", f"{INCIDENTS}/report", params={"service": "checkout"})
+    _, opened = await scene.api("POST", INCIDENTS, json=OPENING | {"started_at": started})
+    await scene.api("PATCH", f"{INCIDENTS}/{opened['id']}", json=ended)
+    status, report = await scene.api("GET", f"{INCIDENTS}/report", params={"service": "checkout"})
     assert status == 200
-    assert (told["incidents"], told["not_resolved"], told["not_classified"]) == (1, 0, [made["id"]])
-    assert told["severities"] == {"sev1": 0, "sev2": 1, "sev3": 0, "sev4": 0}
-    assert told["spent"] == pytest.approx(15 / 10.08, rel=1e-3)
-    restore: Any = told["time_to_restore"]
+    assert (report["incidents"], report["not_resolved"], report["not_classified"]) == (1, 0, [opened["id"]])
+    assert report["severities"] == {"sev1": 0, "sev2": 1, "sev3": 0, "sev4": 0}
+    assert report["spent"] == pytest.approx(15 / 10.08, rel=1e-3)
+    restore: Any = report["time_to_restore"]
     assert (restore["median"], restore["incidents"]) == (pytest.approx(900, rel=1e-2), 1)
     status, _ = await scene.api("GET", f"{INCIDENTS}/report", params={"service": "nobody"})
     assert status == 404
@@ -77,11 +77,11 @@ async def test_the_report_says_where_the_budget_went(scene: Scene) -> None:
 async def test_a_fifteen_minute_outage_overspends_a_week_by_4_92_minutes(scene: Scene) -> None:
     started = at(scene, 20)
     ended = (datetime.fromisoformat(started) + timedelta(minutes=15)).isoformat()
-    _, made = await scene.api("POST", INCIDENTS, json=OPENING | {"started_at": started})
-    path = f"{INCIDENTS}/{made['id']}"
-    status, over = await scene.api("PATCH", path, json={"status": "resolved", "ended_at": ended})
-    assert (status, over["status"]) == (200, "resolved")
-    cost = over["cost"]
+    _, opened = await scene.api("POST", INCIDENTS, json=OPENING | {"started_at": started})
+    path = f"{INCIDENTS}/{opened['id']}"
+    status, resolved = await scene.api("PATCH", path, json={"status": "resolved", "ended_at": ended})
+    assert (status, resolved["status"]) == (200, "resolved")
+    cost = resolved["cost"]
     assert isinstance(cost, dict)
     assert cost["checkout/uptime"] == pytest.approx(15 / 10.08)
     budgets = (await scene.budgets())["checkout/uptime"]
@@ -98,9 +98,9 @@ async def test_incidents_are_listed_newest_first_and_shown_alone(scene: Scene) -
         await scene.api("POST", INCIDENTS, json=OPENING | {"key": key})
     await scene.api("PATCH", f"{INCIDENTS}/1", json={"status": "resolved"})
     _, listed = await scene.api("GET", INCIDENTS)
-    assert [one["key"] for one in _incidents(listed)] == ["b", "a"]
+    assert [incident["key"] for incident in _incidents(listed)] == ["b", "a"]
     _, unresolved = await scene.api("GET", f"{INCIDENTS}?open=1&service=checkout")
-    assert [one["key"] for one in _incidents(unresolved)] == ["b"]
+    assert [incident["key"] for incident in _incidents(unresolved)] == ["b"]
     assert (await scene.api("GET", f"{INCIDENTS}/1"))[1]["key"] == "a"
 
 
@@ -154,14 +154,14 @@ async def test_nobody_enters_without_a_token(scene: Scene, path: str) -> None:
     assert (status, problem["status"]) == (401, 401)
 
 
-def alert(scene: Scene, name: str = "HighErrors", *, over: bool = False, **labels: str) -> dict[str, Any]:
-    """An alert as Alertmanager writes it, firing since ten minutes or over since two."""
+def alert(scene: Scene, name: str = "HighErrors", *, resolved: bool = False, **labels: str) -> dict[str, Any]:
+    """An alert as Alertmanager writes it: firing for ten minutes, or resolved two minutes ago."""
     return {
-        "status": "resolved" if over else "firing",
+        "status": "resolved" if resolved else "firing",
         "labels": {"alertname": name, "service": "checkout", "severity": "critical"} | labels,
         "annotations": {"summary": f"{name} on checkout"},
         "startsAt": scene.started.isoformat(),
-        "endsAt": (scene.started + timedelta(minutes=8)).isoformat() if over else "0001-01-01T00:00:00Z",
+        "endsAt": (scene.started + timedelta(minutes=8)).isoformat() if resolved else "0001-01-01T00:00:00Z",
         "generatorURL": "http://prometheus/graph",
         "fingerprint": f"f{name}",
     }
@@ -173,7 +173,7 @@ def notification(*alerts: dict[str, Any]) -> dict[str, Any]:
         "version": "4",
         "groupKey": '{}:{service="checkout"}',
         "truncatedAlerts": 0,
-        "status": "firing" if any(one["status"] == "firing" for one in alerts) else "resolved",
+        "status": "firing" if any(alert["status"] == "firing" for alert in alerts) else "resolved",
         "receiver": "governor",
         "groupLabels": {"service": "checkout"},
         "commonLabels": {},
@@ -202,18 +202,18 @@ async def test_an_alert_that_fires_since_years_opens_an_incident_as_old_as_can_b
     assert (await scene.api("POST", WEBHOOK, json=notification(ancient)))[0] == 200
     started = (await scene.complete(1)).incident.started_at
     assert timedelta(days=365) < scene.clock.now() - started < timedelta(days=367)
-    over = ancient | {"status": "resolved", "endsAt": at(scene, 1)}
-    assert (await scene.api("POST", WEBHOOK, json=notification(over)))[0] == 200
+    resolved = ancient | {"status": "resolved", "endsAt": at(scene, 1)}
+    assert (await scene.api("POST", WEBHOOK, json=notification(resolved)))[0] == 200
     assert (await scene.complete(1)).incident.status is Status.MITIGATED
 
 
 async def test_the_impact_ends_when_the_last_alert_does(scene: Scene) -> None:
     await scene.api("POST", WEBHOOK, json=notification(alert(scene), alert(scene, "Slow")))
-    await scene.api("POST", WEBHOOK, json=notification(alert(scene, over=True), alert(scene, "Slow")))
+    await scene.api("POST", WEBHOOK, json=notification(alert(scene, resolved=True), alert(scene, "Slow")))
     assert (await scene.complete(1)).incident.status is Status.INVESTIGATING
-    over = notification(alert(scene, over=True), alert(scene, "Slow", over=True))
+    resolved = notification(alert(scene, resolved=True), alert(scene, "Slow", resolved=True))
     for _ in range(2):
-        await scene.api("POST", WEBHOOK, json=over)
+        await scene.api("POST", WEBHOOK, json=resolved)
     incident = (await scene.complete(1)).incident
     assert incident.status is Status.MITIGATED
     assert incident.ended_at == scene.started + timedelta(minutes=8)
@@ -221,7 +221,7 @@ async def test_the_impact_ends_when_the_last_alert_does(scene: Scene) -> None:
 
 async def test_a_new_firing_joins_the_open_incident_and_opens_another_after_it(scene: Scene) -> None:
     await scene.api("POST", WEBHOOK, json=notification(alert(scene)))
-    await scene.api("POST", WEBHOOK, json=notification(alert(scene, over=True)))
+    await scene.api("POST", WEBHOOK, json=notification(alert(scene, resolved=True)))
     again = alert(scene) | {"startsAt": at(scene, 1)}
     assert (await scene.api("POST", WEBHOOK, json=notification(again)))[1] == {"incidents": [1]}
     incident = (await scene.complete(1)).incident
@@ -234,16 +234,16 @@ async def test_a_new_firing_joins_the_open_incident_and_opens_another_after_it(s
 
 
 async def test_an_end_of_something_unknown_opens_nothing(scene: Scene) -> None:
-    body = notification(alert(scene, over=True))
+    body = notification(alert(scene, resolved=True))
     assert await scene.api("POST", WEBHOOK, json=body) == (200, {"incidents": []})
     status, problem = await scene.api("POST", WEBHOOK, json={"alerts": []})
     assert (status, _errors(problem)[0]["field"]) == (422, "groupKey")
 
 
 def _incidents(listed: dict[str, object]) -> list[dict[str, Any]]:
-    found = listed["incidents"]
-    assert isinstance(found, list)
-    return found
+    incidents = listed["incidents"]
+    assert isinstance(incidents, list)
+    return incidents
 
 
 def _errors(problem: dict[str, object]) -> list[dict[str, Any]]:

@@ -11,21 +11,21 @@ from bot.flags.evaluation import LocalFlag
 from bot.http.ofrep import Ofrep
 from tests.flags.backends.flag_systems import serving
 
-ONE = "/ofrep/v1/evaluate/flags/new-checkout"
-ALL = "/ofrep/v1/evaluate/flags"
+FLAG_PATH = "/ofrep/v1/evaluate/flags/new-checkout"
+FLAGS_PATH = "/ofrep/v1/evaluate/flags"
 USER = {"context": {"targetingKey": "user-1"}}
 
 
-class Served:
+class InMemoryFlags:
     """Flags in memory, by environment."""
 
     def __init__(self) -> None:
         self.flags = {
             "production": {
-                "new-checkout": flag("new-checkout", 0.25),
-                "new-search": flag("new-search", 1.0),
+                "new-checkout": local_flag("new-checkout", 0.25),
+                "new-search": local_flag("new-search", 1.0),
             },
-            "staging": {"new-checkout": flag("new-checkout", 1.0)},
+            "staging": {"new-checkout": local_flag("new-checkout", 1.0)},
         }
 
     def served(self, environment: str) -> dict[str, LocalFlag] | None:
@@ -35,7 +35,7 @@ class Served:
         return self.flags.get(environment, {}).get(key)
 
 
-def flag(key: str, rollout: float, *, enabled: bool = True, version: int = 3) -> LocalFlag:
+def local_flag(key: str, rollout: float, *, enabled: bool = True, version: int = 3) -> LocalFlag:
     return LocalFlag(key, enabled=enabled, rollout=rollout, seed=key, version=version)
 
 
@@ -54,7 +54,7 @@ class Caller:
 
 
 @asynccontextmanager
-async def asking(served: Served, token: str | None = None) -> AsyncIterator[Caller]:
+async def ofrep_caller(served: InMemoryFlags, token: str | None = None) -> AsyncIterator[Caller]:
     ofrep = Ofrep(served, lambda: "production", token)
     async with serving(ofrep.add_routes) as url, aiohttp.ClientSession() as session:
         yield Caller(session, url)
@@ -62,12 +62,12 @@ async def asking(served: Served, token: str | None = None) -> AsyncIterator[Call
 
 @pytest.fixture
 async def caller() -> AsyncIterator[Caller]:
-    async with asking(Served()) as caller:
+    async with ofrep_caller(InMemoryFlags()) as caller:
         yield caller
 
 
 async def test_a_flag_is_answered_with_value_reason_and_variant(caller: Caller) -> None:
-    status, answer, _ = await caller.post(ONE, USER)
+    status, answer, _ = await caller.post(FLAG_PATH, USER)
     assert status == 200
     assert answer == {
         "key": "new-checkout",
@@ -79,7 +79,7 @@ async def test_a_flag_is_answered_with_value_reason_and_variant(caller: Caller) 
 
 
 async def test_another_environment_has_a_base_url_of_its_own(caller: Caller) -> None:
-    _, answer, _ = await caller.post("/environments/staging" + ONE, USER)
+    _, answer, _ = await caller.post("/environments/staging" + FLAG_PATH, USER)
     assert (answer["value"], answer["reason"]) == (True, "STATIC")
     assert answer["metadata"]["environment"] == "staging"
 
@@ -88,15 +88,15 @@ async def test_another_environment_has_a_base_url_of_its_own(caller: Caller) -> 
     ("path", "body", "status", "code"),
     [
         ("/ofrep/v1/evaluate/flags/nope", USER, 404, "FLAG_NOT_FOUND"),
-        ("/environments/moon" + ONE, USER, 404, "FLAG_NOT_FOUND"),
-        (ONE, {"context": {}}, 400, "TARGETING_KEY_MISSING"),
-        (ONE, {}, 400, "TARGETING_KEY_MISSING"),
-        (ONE, {"context": {"targetingKey": ""}}, 400, "TARGETING_KEY_MISSING"),
-        (ONE, "{", 400, "PARSE_ERROR"),
-        (ONE, "", 400, "PARSE_ERROR"),
-        (ONE, [], 400, "INVALID_CONTEXT"),
-        (ONE, {"context": "user-1"}, 400, "INVALID_CONTEXT"),
-        (ONE, {"context": {"targetingKey": 7}}, 400, "INVALID_CONTEXT"),
+        ("/environments/moon" + FLAG_PATH, USER, 404, "FLAG_NOT_FOUND"),
+        (FLAG_PATH, {"context": {}}, 400, "TARGETING_KEY_MISSING"),
+        (FLAG_PATH, {}, 400, "TARGETING_KEY_MISSING"),
+        (FLAG_PATH, {"context": {"targetingKey": ""}}, 400, "TARGETING_KEY_MISSING"),
+        (FLAG_PATH, "{", 400, "PARSE_ERROR"),
+        (FLAG_PATH, "", 400, "PARSE_ERROR"),
+        (FLAG_PATH, [], 400, "INVALID_CONTEXT"),
+        (FLAG_PATH, {"context": "user-1"}, 400, "INVALID_CONTEXT"),
+        (FLAG_PATH, {"context": {"targetingKey": 7}}, 400, "INVALID_CONTEXT"),
     ],
 )
 async def test_errors_carry_the_protocols_codes(
@@ -109,17 +109,17 @@ async def test_errors_carry_the_protocols_codes(
 
 
 async def test_a_flag_that_is_off_needs_no_user() -> None:
-    served = Served()
-    served.flags["production"]["new-checkout"] = flag("new-checkout", 0.25, enabled=False)
-    async with asking(served) as caller:
-        status, answer, _ = await caller.post(ONE, {"context": {}})
+    served = InMemoryFlags()
+    served.flags["production"]["new-checkout"] = local_flag("new-checkout", 0.25, enabled=False)
+    async with ofrep_caller(served) as caller:
+        status, answer, _ = await caller.post(FLAG_PATH, {"context": {}})
     assert (status, answer["value"], answer["reason"]) == (200, False, "STATIC")
 
 
 async def test_all_flags_are_answered_at_once(caller: Caller) -> None:
-    status, answer, headers = await caller.post(ALL, USER)
+    status, answer, headers = await caller.post(FLAGS_PATH, USER)
     assert status == 200
-    assert [(one["key"], one["value"]) for one in answer["flags"]] == [
+    assert [(flag["key"], flag["value"]) for flag in answer["flags"]] == [
         ("new-checkout", False),
         ("new-search", True),
     ]
@@ -127,24 +127,24 @@ async def test_all_flags_are_answered_at_once(caller: Caller) -> None:
 
 
 async def test_without_a_user_only_the_flags_that_need_one_fail(caller: Caller) -> None:
-    status, answer, _ = await caller.post(ALL, {"context": {}})
+    status, answer, _ = await caller.post(FLAGS_PATH, {"context": {}})
     assert status == 200
-    assert [one.get("errorCode", one.get("value")) for one in answer["flags"]] == [
+    assert [flag.get("errorCode", flag.get("value")) for flag in answer["flags"]] == [
         "TARGETING_KEY_MISSING",
         True,
     ]
 
 
 async def test_unchanged_flags_are_not_sent_again_and_changed_ones_are() -> None:
-    served = Served()
-    async with asking(served) as caller:
-        _, _, headers = await caller.post(ALL, USER)
+    served = InMemoryFlags()
+    async with ofrep_caller(served) as caller:
+        _, _, headers = await caller.post(FLAGS_PATH, USER)
         tag = headers["ETag"]
-        for known in (tag, f"W/{tag}", f'"other", {tag}'):
-            status, body, again = await caller.post(ALL, USER, If_None_Match=known)
+        for sent_tag in (tag, f"W/{tag}", f'"other", {tag}'):
+            status, body, again = await caller.post(FLAGS_PATH, USER, If_None_Match=sent_tag)
             assert (status, body, again["ETag"]) == (304, "", tag)
-        served.flags["production"]["new-checkout"] = flag("new-checkout", 1.0, version=4)
-        status, answer, headers = await caller.post(ALL, USER, If_None_Match=tag)
+        served.flags["production"]["new-checkout"] = local_flag("new-checkout", 1.0, version=4)
+        status, answer, headers = await caller.post(FLAGS_PATH, USER, If_None_Match=tag)
         assert (status, answer["flags"][0]["value"]) == (200, True)
         assert headers["ETag"] != tag
 
@@ -152,21 +152,21 @@ async def test_unchanged_flags_are_not_sent_again_and_changed_ones_are() -> None
 async def test_one_users_tag_is_not_anothers(caller: Caller) -> None:
     tags = set()
     for number in range(40):
-        _, _, headers = await caller.post(ALL, {"context": {"targetingKey": f"user-{number}"}})
+        _, _, headers = await caller.post(FLAGS_PATH, {"context": {"targetingKey": f"user-{number}"}})
         tags.add(headers["ETag"])
     assert len(tags) == 2
 
 
 async def test_all_flags_of_an_unknown_environment_are_not_found(caller: Caller) -> None:
-    status, answer, _ = await caller.post("/environments/moon" + ALL, USER)
+    status, answer, _ = await caller.post("/environments/moon" + FLAGS_PATH, USER)
     assert (status, answer["errorCode"]) == (404, "GENERAL")
-    status, answer, _ = await caller.post(ALL, "[")
+    status, answer, _ = await caller.post(FLAGS_PATH, "[")
     assert (status, answer["errorCode"]) == (400, "PARSE_ERROR")
 
 
 async def test_with_a_token_configured_others_are_refused() -> None:
-    async with asking(Served(), token="s3cret") as caller:
-        for path in (ONE, ALL):
+    async with ofrep_caller(InMemoryFlags(), token="s3cret") as caller:
+        for path in (FLAG_PATH, FLAGS_PATH):
             assert (await caller.post(path, USER))[0] == 401
             assert (await caller.post(path, USER, Authorization="Bearer nope"))[0] == 401
             assert (await caller.post(path, USER, Authorization="Bearer s3cret"))[0] == 200

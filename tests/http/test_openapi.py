@@ -25,7 +25,7 @@ from bot.http.operations import Operation, add_operations
 from bot.http.rights import Right
 from bot.http.slack_operations import SLACK_OPERATIONS
 from tests.support.paths import ROOT
-from tests.support.running_bot import TOKEN, Whole, whole_bot
+from tests.support.running_bot import TOKEN, RunningBot, start_bot
 
 EXAMPLES = 40
 CHECKS = [
@@ -37,35 +37,35 @@ CHECKS = [
 
 
 @pytest.fixture
-async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
-    async with whole_bot(tmp_path) as whole:
-        yield whole
+async def running_bot(tmp_path: Path) -> AsyncIterator[RunningBot]:
+    async with start_bot(tmp_path) as running_bot:
+        yield running_bot
 
 
-def operations_of(whole: Whole) -> dict[tuple[str, str], Operation | None]:
-    app = whole.governor.runner.app
+def operations_of(running_bot: RunningBot) -> dict[tuple[str, str], Operation | None]:
+    app = running_bot.governor.runner.app
     return {(method, path): operation for method, path, operation in served_operations(app)}
 
 
-async def test_every_route_is_described_and_nothing_else(whole: Whole) -> None:
-    operations = operations_of(whole)
+async def test_every_route_is_described_and_nothing_else(running_bot: RunningBot) -> None:
+    operations = operations_of(running_bot)
     assert len(operations) > 20
     assert [route for route, operation in operations.items() if operation is None] == []
     assert {(operation.method, operation.path) for operation in SLACK_OPERATIONS} <= set(operations)
 
 
-async def test_every_operation_under_the_api_but_the_document_takes_a_right(whole: Whole) -> None:
+async def test_every_operation_under_the_api_but_the_document_takes_a_right(running_bot: RunningBot) -> None:
     public = {
         path
-        for (_, path), operation in operations_of(whole).items()
+        for (_, path), operation in operations_of(running_bot).items()
         if path.startswith("/api/") and (operation is None or operation.right is None)
     }
     assert public == {"/api/openapi.json"}
 
 
-async def test_every_operation_is_documented(whole: Whole) -> None:
+async def test_every_operation_is_documented(running_bot: RunningBot) -> None:
     page = (ROOT / "docs" / "http-api.md").read_text(encoding="utf-8")
-    for method, path in operations_of(whole):
+    for method, path in operations_of(running_bot):
         assert f"`{method} {path}`" in page, f"{method} {path} is not documented"
 
 
@@ -88,30 +88,33 @@ def test_a_right_that_nothing_could_check_is_refused() -> None:
         add_operations(web.Application(), Endpoint())
 
 
-async def test_the_document_is_served_to_everybody_and_names_the_rights(whole: Whole) -> None:
-    async with aiohttp.ClientSession() as session, session.get(f"{whole.url}/api/openapi.json") as answer:
+async def test_the_document_is_served_to_everybody_and_names_the_rights(running_bot: RunningBot) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{running_bot.url}/api/openapi.json") as answer,
+    ):
         assert answer.status == 200
-        told = await answer.json()
-    assert told == document(whole.governor.runner.app)
-    assert told["openapi"].startswith("3.1")
-    gate = told["paths"]["/api/v1/gate/{service}"]["get"]
+        shown = await answer.json()
+    assert shown == document(running_bot.governor.runner.app)
+    assert shown["openapi"].startswith("3.1")
+    gate = shown["paths"]["/api/v1/gate/{service}"]["get"]
     assert (gate["security"], gate["description"]) == ([{"token": []}], "Takes the right gate:read.")
-    assert "security" not in told["paths"]["/healthz"]["get"]
-    assert {"EventBody", "ServiceAnswer", "ProblemAnswer"} <= told["components"]["schemas"].keys()
+    assert "security" not in shown["paths"]["/healthz"]["get"]
+    assert {"EventBody", "ServiceAnswer", "ProblemAnswer"} <= shown["components"]["schemas"].keys()
 
 
 async def test_whatever_the_document_allows_is_answered_as_it_says_and_nothing_breaks_the_bot(
-    whole: Whole,
+    running_bot: RunningBot,
 ) -> None:
-    described = document(whole.governor.runner.app)
+    described = document(running_bot.governor.runner.app)
     with_model = {
         route
-        for route, operation in operations_of(whole).items()
+        for route, operation in operations_of(running_bot).items()
         if operation is not None and isinstance(operation.body, type)
     }
-    tried = await asyncio.to_thread(drive, described, with_model, whole.url)
-    assert set(tried) == set(operations_of(whole))
-    assert min(tried.values()) >= 1
+    calls = await asyncio.to_thread(drive, described, with_model, running_bot.url)
+    assert set(calls) == set(operations_of(running_bot))
+    assert min(calls.values()) >= 1
 
 
 def drive(
@@ -119,19 +122,19 @@ def drive(
 ) -> dict[tuple[str, str], int]:
     """Call every operation with generated requests; return how often each was called."""
     schema = schemathesis.openapi.from_dict(described)
-    tried: dict[tuple[str, str], int] = {}
+    calls: dict[tuple[str, str], int] = {}
     for path, methods in described["paths"].items():
         for method in methods:
             operation = schema[path][method.upper()]
-            tried[method.upper(), path] = call_often(operation, url, GenerationMode.POSITIVE, CHECKS)
+            calls[method.upper(), path] = call_repeatedly(operation, url, GenerationMode.POSITIVE, CHECKS)
             if (method.upper(), path) in with_model:
-                call_often(operation, url, GenerationMode.NEGATIVE, [not_a_server_error])
-    return tried
+                call_repeatedly(operation, url, GenerationMode.NEGATIVE, [not_a_server_error])
+    return calls
 
 
-def call_often(operation: Any, url: str, mode: GenerationMode, checks: list[Any]) -> int:
+def call_repeatedly(operation: Any, url: str, mode: GenerationMode, checks: list[Any]) -> int:
     """Call one operation with requests that fit it, or do not, and check each answer; return how often."""
-    times = 0
+    calls = 0
 
     @hypothesis.settings(
         max_examples=EXAMPLES,
@@ -143,10 +146,10 @@ def call_often(operation: Any, url: str, mode: GenerationMode, checks: list[Any]
     )
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
     def call(case: Any) -> None:
-        nonlocal times
-        times += 1
+        nonlocal calls
+        calls += 1
         response = case.call(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20)
         case.validate_response(response, checks=checks)
 
     call()
-    return times
+    return calls

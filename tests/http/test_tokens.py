@@ -27,26 +27,32 @@ async def database(url: str) -> AsyncIterator[Database]:
         yield database
 
 
-class Door:
+class TokenServer:
     """A server with one route that takes the right to ask the gate, and one that takes all rights."""
 
     def __init__(self, url: str, database: Database) -> None:
         self.url = url
         self.database = database
 
-    async def make(self, name: str = "ci", rights: str = "gate:read", per_minute: int = 600) -> str:
+    async def create_token(self, name: str = "ci", rights: str = "gate:read", per_minute: int = 600) -> str:
         async with self.database.transaction() as connection:
             return await api_tokens.create(connection, name, read_rights(rights), per_minute, NOW)
 
-    async def knock(self, token: str, path: str = "/api/gate") -> tuple[int, dict[str, object], str | None]:
+    async def call(self, token: str, path: str = "/api/gate") -> tuple[int, dict[str, object], str | None]:
         async with (
             aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session,
-            session.get(self.url + path) as answer,
+            session.get(self.url + path) as response,
         ):
-            return answer.status, await answer.json(content_type=None), answer.headers.get("Retry-After")
+            return (
+                response.status,
+                await response.json(content_type=None),
+                response.headers.get("Retry-After"),
+            )
 
 
-async def open_door(database: Database, environment: str | None = None) -> tuple[web.AppRunner, Door]:
+async def start_server(
+    database: Database, environment: str | None = None
+) -> tuple[web.AppRunner, TokenServer]:
     tokens = KnownTokens(EnvironmentToken(environment), database, StillClock())
 
     async def who(request: web.Request) -> web.Response:
@@ -58,62 +64,62 @@ async def open_door(database: Database, environment: str | None = None) -> tuple
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return runner, Door(f"http://127.0.0.1:{runner.addresses[0][1]}", database)
+    return runner, TokenServer(f"http://127.0.0.1:{runner.addresses[0][1]}", database)
 
 
 @pytest.fixture
-async def door(database: Database) -> AsyncIterator[Door]:
-    runner, door = await open_door(database)
-    yield door
+async def token_server(database: Database) -> AsyncIterator[TokenServer]:
+    runner, token_server = await start_server(database)
+    yield token_server
     await runner.cleanup()
 
 
-async def test_a_token_opens_what_its_rights_name_and_nothing_else(door: Door) -> None:
-    token = await door.make()
-    assert (await door.knock(token))[:2] == (200, {"caller": "ci"})
-    status, problem, _ = await door.knock(token, "/api/all")
+async def test_a_token_allows_what_its_rights_name_and_nothing_else(token_server: TokenServer) -> None:
+    token = await token_server.create_token()
+    assert (await token_server.call(token))[:2] == (200, {"caller": "ci"})
+    status, problem, _ = await token_server.call(token, "/api/all")
     assert (status, problem["title"]) == (403, "Forbidden")
     assert "events:write" in str(problem["missing"])
-    everything = await door.make("everything", "all")
-    assert (await door.knock(everything, "/api/all"))[0] == 200
-    other = await door.make("events", "events:write")
-    assert (await door.knock(other))[1]["detail"] == "the token events lacks the right gate:read"
+    everything = await token_server.create_token("everything", "all")
+    assert (await token_server.call(everything, "/api/all"))[0] == 200
+    other = await token_server.create_token("events", "events:write")
+    assert (await token_server.call(other))[1]["detail"] == "the token events lacks the right gate:read"
 
 
-async def test_the_environments_token_keeps_all_rights(database: Database) -> None:
-    runner, door = await open_door(database, "token-of-the-environment")
-    assert (await door.knock("token-of-the-environment", "/api/all"))[:2] == (200, {"caller": "api"})
+async def test_the_environments_token_has_all_rights(database: Database) -> None:
+    runner, token_server = await start_server(database, "token-of-the-environment")
+    assert (await token_server.call("token-of-the-environment", "/api/all"))[:2] == (200, {"caller": "api"})
     await runner.cleanup()
 
 
-async def test_a_revoked_token_is_refused_at_once(door: Door) -> None:
-    token = await door.make()
-    assert (await door.knock(token))[0] == 200
-    async with door.database.transaction() as connection:
+async def test_a_revoked_token_is_refused_at_once(token_server: TokenServer) -> None:
+    token = await token_server.create_token()
+    assert (await token_server.call(token))[0] == 200
+    async with token_server.database.transaction() as connection:
         await api_tokens.revoke(connection, "ci", NOW)
         with pytest.raises(NoSuchTokenError):
             await api_tokens.revoke(connection, "ci", NOW)
         with pytest.raises(TokenNameTakenError):
             await api_tokens.create(connection, "ci", ALL, 1, NOW)
-    assert (await door.knock(token))[0] == 401
+    assert (await token_server.call(token))[0] == 401
 
 
-async def test_only_the_whole_token_is_valid(door: Door) -> None:
-    token = await door.make()
+async def test_only_the_whole_token_is_valid(token_server: TokenServer) -> None:
+    token = await token_server.create_token()
     key = token.split("_")[1]
     for wrong in (token[:-1], token + "x", token.upper(), f"gov_{key}_", f"gov_{key}", "gov__x", "gov_%_x"):
-        assert (await door.knock(wrong))[0] == 401, wrong
+        assert (await token_server.call(wrong))[0] == 401, wrong
 
 
-async def test_without_any_token_the_answer_says_how_to_make_one(door: Door) -> None:
-    assert "governor token create" in str((await door.knock("x"))[1]["detail"])
-    await door.make()
-    assert (await door.knock("x"))[1]["detail"] == "this token is not valid"
+async def test_without_any_token_the_answer_says_how_to_make_one(token_server: TokenServer) -> None:
+    assert "governor token create" in str((await token_server.call("x"))[1]["detail"])
+    await token_server.create_token()
+    assert (await token_server.call("x"))[1]["detail"] == "this token is not valid"
 
 
-async def test_a_token_used_too_often_is_told_when_to_come_back(door: Door) -> None:
-    token = await door.make(per_minute=3)
-    answers = [await door.knock(token) for _ in range(4)]
+async def test_a_token_over_its_rate_limit_gets_the_time_to_retry_after(token_server: TokenServer) -> None:
+    token = await token_server.create_token(per_minute=3)
+    answers = [await token_server.call(token) for _ in range(4)]
     assert [status for status, _, _ in answers] == [200, 200, 200, 429]
     retry_after = answers[-1][2]
     assert retry_after is not None
@@ -132,15 +138,15 @@ def test_a_rate_refills_as_time_passes() -> None:
     assert rate.take() > 0
 
 
-async def test_the_database_holds_no_token_and_shows_the_last_use(door: Door) -> None:
-    token = await door.make()
+async def test_the_database_holds_no_token_and_shows_the_last_use(token_server: TokenServer) -> None:
+    token = await token_server.create_token()
     secret = token.split("_", 2)[2]
-    await door.knock(token)
-    async with door.database.reading() as connection:
-        (kept,) = (await connection.execute(select(rows))).all()
+    await token_server.call(token)
+    async with token_server.database.reading() as connection:
+        (stored,) = (await connection.execute(select(rows))).all()
         (token_row,) = await api_tokens.all_of(connection)
         logged = await audit.read(connection)
-    assert secret not in repr(kept)
+    assert secret not in repr(stored)
     assert secret not in repr(logged)
     assert token_row.used_at == NOW
     assert [(row.entry.action, row.entry.subject) for row in logged] == [("token.created", "ci")]

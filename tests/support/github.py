@@ -1,4 +1,4 @@
-"""GitHub's deliveries: its published example, with what a test wants otherwise, signed as GitHub signs."""
+"""GitHub's deliveries: its published example, changed as a test needs, signed as GitHub signs."""
 
 import copy
 import hashlib
@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.support.running_bot import GITHUB_SECRET, TOKEN, Whole
+from tests.support.running_bot import GITHUB_SECRET, TOKEN, RunningBot
 
 SHA = "6113728f27ae82c7b1a177c8d03f9e96e0adf246"
 _EXAMPLE = json.loads((Path(__file__).parent / "published" / "deployment_status.json").read_text())
@@ -31,7 +31,7 @@ def delivery(*, of: dict[str, Any] | None = None, **status: object) -> dict[str,
 
 
 async def deliver(
-    whole: Whole,
+    running_bot: RunningBot,
     body: object,
     *,
     secret: str | None = GITHUB_SECRET,
@@ -45,17 +45,19 @@ async def deliver(
         headers["X-Hub-Signature-256"] = f"sha256={hmac.digest(secret.encode(), raw, hashlib.sha256).hex()}"
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
-    url = f"{whole.url}/webhooks/github"
+    url = f"{running_bot.url}/webhooks/github"
     async with aiohttp.ClientSession() as session, session.post(url, data=raw, headers=headers) as answer:
         return answer.status, await answer.json(content_type=None)
 
 
-async def api(whole: Whole, method: str, path: str, token: str = TOKEN, **options: Any) -> tuple[int, Any]:
+async def api(
+    running_bot: RunningBot, method: str, path: str, token: str = TOKEN, **options: Any
+) -> tuple[int, Any]:
     """Call the API; return the status, and the JSON or text."""
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         aiohttp.ClientSession(headers=headers) as session,
-        session.request(method, f"{whole.url}/api/v1/{path}", **options) as answer,
+        session.request(method, f"{running_bot.url}/api/v1/{path}", **options) as answer,
     ):
         is_json = answer.content_type.endswith("json")
         return answer.status, await (answer.json(content_type=None) if is_json else answer.text())

@@ -1,4 +1,4 @@
-"""The whole bot in this process, on a port of its own, with the stand-in for Slack beside it."""
+"""The whole bot running in this process on a free port, with a fake Slack server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,13 +18,13 @@ from tests.stories.conftest import POLICIES
 
 TOKEN = "token-of-the-whole-bot"
 GITHUB_SECRET = "github-secret-of-the-whole-bot"
-# What the bot writes by itself while it runs.
-_OF_ITSELF = frozenset({"slos", "buckets", "standings", "replicas", "leases", "requests", "outbox"})
+# Tables that the bot writes to without any request.
+_BACKGROUND_TABLES = frozenset({"slos", "buckets", "standings", "replicas", "leases", "requests", "outbox"})
 
 
 @dataclass
-class Whole:
-    """A running bot and what lies around it."""
+class RunningBot:
+    """A running bot and its fake Slack."""
 
     governor: Governor
     slack: FakeSlackServer
@@ -34,18 +34,20 @@ class Whole:
         return self.governor.url
 
     async def rows(self) -> dict[str, int]:
-        """Return how many rows each table has that only deeds of others write to."""
-        asked: list[Table] = [table for table in metadata.sorted_tables if table.name not in _OF_ITSELF]
+        """Return the number of rows of each table that only requests write to."""
+        tables: list[Table] = [
+            table for table in metadata.sorted_tables if table.name not in _BACKGROUND_TABLES
+        ]
         async with self.governor.database.reading() as connection:
             return {
                 table.name: (await connection.execute(select(func.count()).select_from(table))).scalar_one()
-                for table in asked
+                for table in tables
             }
 
 
 @asynccontextmanager
-async def whole_bot(folder: Path) -> AsyncIterator[Whole]:
-    """Start the bot, give it, and stop it as a signal would."""
+async def start_bot(folder: Path) -> AsyncIterator[RunningBot]:
+    """Run the bot; at exit stop it as a signal would."""
     policies = folder / "policies"
     policies.mkdir()
     (policies / "all.yaml").write_text(POLICIES)
@@ -69,7 +71,7 @@ async def whole_bot(folder: Path) -> AsyncIterator[Whole]:
             slack.bot_url = governor.url
             running = asyncio.create_task(governor.run())
             try:
-                yield Whole(governor, slack)
+                yield RunningBot(governor, slack)
             finally:
                 governor.stop()
                 await running

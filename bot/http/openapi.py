@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from bot.http.operations import OPERATIONS, Operation, QueryParameter, add_operations
 from bot.http.response_models import ProblemAnswer
@@ -17,6 +17,8 @@ from bot.http.slack_operations import SLACK_OPERATIONS
 
 _REF = "#/components/schemas/{model}"
 _PROBLEM_TYPE = "application/problem+json"
+_PUBLISHED_NAMES = {"DeploymentState": "State"}
+"""Schemas whose classes have another name than the document, which generated clients depend on."""
 _METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})
 _SECURITY = {"token": {"type": "http", "scheme": "bearer"}}
 _TOKEN_REFUSALS = {
@@ -150,8 +152,21 @@ def _schemas(operations: Collection[Operation]) -> dict[str, Any]:
     return _definitions(bodies, "validation") | _definitions([*answers, ProblemAnswer], "serialization")
 
 
+class _PublishedSchema(GenerateJsonSchema):
+    """Writes schemas under the names that clients know."""
+
+    def normalize_name(self, name: str) -> str:
+        """Return the published name of a class's schema."""
+        return super().normalize_name(_PUBLISHED_NAMES.get(name, name))
+
+
 def _definitions(models: Collection[type[BaseModel]], mode: Any) -> dict[str, Any]:
-    unique = dict.fromkeys(models)
-    _, schema = models_json_schema([(model, mode) for model in unique], ref_template=_REF)
+    _, schema = models_json_schema(
+        [(model, mode) for model in dict.fromkeys(models)],
+        ref_template=_REF,
+        schema_generator=_PublishedSchema,
+    )
     definitions: dict[str, Any] = schema.get("$defs", {})
+    for name in definitions.keys() & _PUBLISHED_NAMES.values():
+        definitions[name]["title"] = name
     return definitions

@@ -142,9 +142,14 @@ def test_every_right_is_documented() -> None:
 
 
 def test_every_file_that_a_page_points_to_exists() -> None:
-    for page in [*(ROOT / "docs").glob("*.md"), ROOT / "SECURITY.md"]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    targets = [
+        (page, target)
+        for page in [*(ROOT / "docs").glob("*.md"), ROOT / "SECURITY.md"]
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+    ]
+    assert targets
+    for page, target in targets:
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_the_image_is_not_run_by_root_and_has_what_the_program_needs() -> None:

@@ -24,12 +24,15 @@ def test_every_setting_is_in_the_readme() -> None:
 
 
 def test_every_file_that_the_readme_points_to_exists() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+    targets = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert targets
+    for target in targets:
         assert (ROOT / target).exists(), target
 
 
 def test_pins_are_exact_and_name_no_address() -> None:
     pins = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line]
+    assert pins
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+]+", pin) for pin in pins)
 
 

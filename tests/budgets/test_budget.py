@@ -127,6 +127,7 @@ def test_remaining_and_burn_over_the_whole_window_are_one_thing(
     events: EventCounts, objective: float
 ) -> None:
     left, burn = remaining(events, objective), burn_rate(events, objective)
+    assert (left is None) is (burn is None) is (events.total == 0)
     if left is not None and burn is not None:
         assert 1 - left == pytest.approx(burn, rel=1e-6, abs=1e-9)
 

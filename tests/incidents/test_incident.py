@@ -116,7 +116,9 @@ def test_channels_are_named_after_day_and_title(title: str, name: str) -> None:
 
 @given(st.text())
 def test_every_name_keeps_slacks_rules(title: str) -> None:
-    for name in islice(channel_names("inc", NOW, title), 12):
+    names = list(islice(channel_names("inc", NOW, title), 12))
+    assert len(names) == 12
+    for name in names:
         assert re.fullmatch(r"[a-z0-9-]{1,80}", name)
         assert not name.endswith("-")
 

@@ -102,5 +102,7 @@ def test_segments_add_up_to_the_span_and_never_overlap(
 @given(shift=st.integers(0, DAY), base=st.sampled_from([1, 15, 60]))
 def test_nothing_that_a_sum_may_use_is_dropped(shift: int, base: int) -> None:
     now: datetime = NOW + timedelta(seconds=shift)
-    for tier in tiers(LedgerState(base=base), now)[:-2]:
+    narrower_than_hours = tiers(LedgerState(base=base), now)[:-2]
+    assert narrower_than_hours
+    for tier in narrower_than_hours:
         assert kept_from(tier.width, now, timedelta(days=30)) <= tier.since

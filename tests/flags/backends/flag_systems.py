@@ -44,13 +44,12 @@ class Bench:
     """A backend on its system.
 
     `meddle` lets somebody else show the flag to 50 % by the system's own means. `application` opens a real
-    client, where there is one. `targeted` says whether the system has a flag with rules, on.
+    client, where there is one.
     """
 
     backend: FlagBackend
     meddle: Callable[[], Awaitable[None]]
     application: Callable[[], AbstractContextManager[Application]] | None = None
-    targeted: bool = True
 
 
 @asynccontextmanager
@@ -75,7 +74,7 @@ async def local_bench(folder: Path) -> AsyncIterator[Bench]:
             await other.apply(FLAG, ENVIRONMENT, SetExposure(0.5), version=now.version, note="me")
 
         async with serving(Ofrep(own, lambda: ENVIRONMENT).add_routes) as url:
-            yield Bench(own, meddle, lambda: ofrep_application(url), targeted=False)
+            yield Bench(own, meddle, lambda: ofrep_application(url))
 
 
 @asynccontextmanager
@@ -202,7 +201,7 @@ async def documented_bench() -> AsyncIterator[Bench]:
         now = await backend.read(FLAG, ENVIRONMENT)
         await backend.apply(FLAG, ENVIRONMENT, SetExposure(0.5), version=now.version, note="me")
 
-    yield Bench(backend, meddle, targeted=False)
+    yield Bench(backend, meddle)
 
 
 def documented_backend() -> Callable[..., FlagBackend]:

@@ -20,6 +20,8 @@ from tests.flags.backends.clients import Application
 from tests.flags.backends.flag_systems import ENVIRONMENT, FLAG, TARGETED, Bench
 
 USERS = [f"user-{number}" for number in range(10_000)]
+SYSTEMS_WITH_RULES = ("flagd", "unleash", "launchdarkly", "flagsmith", "flagsmith-versioned")
+SYSTEMS_WITH_APPLICATIONS = ("local", "flagd", "unleash")
 _SEEN_WITHIN_S = 2.0
 
 
@@ -152,9 +154,8 @@ async def test_a_share_that_is_none_never_reaches_the_system(bench: Bench, share
     assert await read(bench) == before
 
 
+@pytest.mark.parametrize("opening", SYSTEMS_WITH_RULES, indirect=True)
 async def test_rules_are_kept_through_off_kill_and_restore(bench: Bench) -> None:
-    if not bench.targeted:
-        return
     recorded = await read(bench, TARGETED)
     assert (recorded.enabled, recorded.shape) == (True, Shape.TARGETED)
     with pytest.raises(UnsupportedError):
@@ -171,9 +172,9 @@ async def test_the_system_answers_when_asked_whether_it_does(bench: Bench) -> No
     await bench.backend.check()
 
 
+@pytest.mark.parametrize("opening", SYSTEMS_WITH_APPLICATIONS, indirect=True)
 async def test_real_applications_see_the_share_keep_their_users_and_lose_all_on_kill(bench: Bench) -> None:
-    if bench.application is None:
-        return
+    assert bench.application is not None
     await change(bench, SetExposure(0.1))
     with bench.application() as application:
         tenth = await settled(application, 0.1)

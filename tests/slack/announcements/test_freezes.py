@@ -22,7 +22,9 @@ TO_THE_SERVICE_ONLY = {"warned", "paged", "ticketed", "kept"}
 
 @pytest.mark.parametrize("name", occasions())
 def test_only_freezes_say_frozen(name: str) -> None:
-    for message in announce(occasions()[name]):
+    messages = announce(occasions()[name])
+    assert messages
+    for message in messages:
         said = (message.text + str(message.blocks)).casefold()
         assert said.count("is frozen —") == (2 if name in FREEZES else 0)
         if name not in FREEZES:
@@ -77,7 +79,9 @@ def test_freeze_says_what_was_spent_and_when_the_worst_burn_what_is_allowed_and_
     ],
 )
 def test_freeze_says_where_the_budget_went_and_what_to_work_on_first(spending: Spending, line: str) -> None:
-    for message in announce(frozen_by(spending)):
+    messages = announce(frozen_by(spending))
+    assert len(messages) == 2
+    for message in messages:
         assert line in message.text.replace("\u00a0", " ").splitlines()
 
 
@@ -144,7 +148,9 @@ def test_hostile_names_and_reasons_give_valid_messages_that_ping_nobody(
 ) -> None:
     of = replace(service(name or "x", slo(name or "x", reason or "y")), channel="#checkout")
     for occasion in occasions(of, reason, change).values():
-        for message in announce(occasion):
+        messages = announce(occasion)
+        assert messages
+        for message in messages:
             blocks = list(message.blocks)
             assert not message_faults(blocks)
             assert not is_too_long(blocks)

@@ -1,6 +1,8 @@
 """Two companies install the program: each sees, hears and changes its own services, until it uninstalls."""
 
 import re
+from collections.abc import Sequence
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -123,8 +125,7 @@ async def test_two_workspaces_are_served_apart_until_one_uninstalls(tmp_path: Pa
             assert (await bot.api("POST", "incidents", json=opened))[0] == 201
             ready = await eventually(lambda: bot.get("/readyz"), is_lost)
             assert ready["checks"]["delivery"]["failing"]["T0GLOBEX/#rockets"]["error"] == "not_installed"
-            state = await bot.state("rockets")
-            assert sorted(hold["kind"] for hold in state["holds"]) == ["incident", "person"]
+            await eventually(lambda: bot.state("rockets"), partial(is_held_by, ["incident", "person"]))
             assert "checkout" in await types(slack, ACME, "sam", "/budget")
 
             assert await install(bot, slack, GLOBEX, "U1HANK") == 200
@@ -138,6 +139,10 @@ async def test_two_workspaces_are_served_apart_until_one_uninstalls(tmp_path: Pa
 async def actions(bot: Bot) -> list[str]:
     _, body = await bot.api("GET", "audit")
     return [row["action"] for row in body["rows"]]
+
+
+def is_held_by(kinds: Sequence[str], state: dict[str, Any]) -> bool:
+    return sorted(hold["kind"] for hold in state["holds"]) == kinds
 
 
 def is_lost(ready: dict[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,6 +121,12 @@ class Post:
     def texts(self, channel: str) -> list[str]:
         """Return what stands in a channel, oldest first."""
         return [message.text for message in self.slack.messages(channel)]
+
+    async def until(self, condition: Callable[[], bool], within_s: float = 20.0) -> None:
+        """Wait for what the dispatcher knows, which it learns without a word to Slack."""
+        async with asyncio.timeout(within_s):
+            while not condition():  # noqa: ASYNC110 - the dispatcher announces no change of its health
+                await asyncio.sleep(0.02)
 
     async def until_done(self) -> None:
         """Wait until every message is sent or failed."""

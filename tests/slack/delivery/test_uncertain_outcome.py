@@ -1,4 +1,4 @@
-"""What the courier does when nobody knows whether a message arrived: it looks, and never sends blindly."""
+"""What the dispatcher does when nobody knows whether a message arrived: it looks, and never sends blindly."""
 
 import asyncio
 import sqlite3
@@ -33,7 +33,7 @@ def calls(post: Post, method: str) -> list[dict[str, Any]]:
 
 
 async def begin_sending(post: Post, channel: str, *, arrives: bool) -> None:
-    """Do what a courier has done that is killed before it hears Slack's answer."""
+    """Do what a dispatcher has done that is killed before it hears Slack's answer."""
     async with post.database.transaction() as connection:
         queued = await first_undone(connection, channel)
         assert queued is not None
@@ -127,7 +127,7 @@ async def test_an_unreadable_history_delays_the_message_and_no_other_channel(tmp
         await post.write("#checkout", "one", "two")
         async with post.dispatcher() as dispatcher:
             why = "missing_scope: needs channels:history"
-            await post.slack.until(lambda: dispatcher.health.delayed == {"#checkout": why})
+            await post.until(lambda: dispatcher.health.delayed == {"#checkout": why})
             await post.write("#search", "elsewhere")
             await post.slack.until(lambda: post.texts("#search"))
             assert post.texts("#checkout") == ["one"]
@@ -152,9 +152,7 @@ async def test_slack_out_of_reach_keeps_the_messages_waiting(post: Post) -> None
     reachable, post.client.base_url = post.client.base_url, f"http://127.0.0.1:{free_port()}/"
     await post.write(post.slack.find_channel("#checkout"), "one")
     async with post.dispatcher() as dispatcher:
-        async with asyncio.timeout(10):
-            while not dispatcher.health.delayed:  # noqa: ASYNC110 - nobody is there to tell
-                await asyncio.sleep(0.01)
+        await post.until(lambda: bool(dispatcher.health.delayed))
     [row] = await post.rows()
     assert (row.state, row.error) == ("waiting", "not_connected")
     post.client.base_url = reachable

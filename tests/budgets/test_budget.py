@@ -22,7 +22,8 @@ from bot.budgets.budget import (
     worst,
 )
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
-from tests.support.values import DAY, HOUR, NOW, budget, slo
+from tests.support.clock import DAY, HOUR, NOW
+from tests.support.values import budget, slo
 
 EVENTS = st.builds(
     lambda total, share: EventCounts(total * share, total),

@@ -16,8 +16,9 @@ from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, Slo
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from bot.store.database import Database
 from bot.store.tables.core import metadata
+from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.formula_source import CountingSource, assessed, truth
-from tests.support.values import DAY, HOUR, MINUTE, NOW, prometheus_sli, slo
+from tests.support.values import prometheus_sli, slo
 
 SECOND = timedelta(seconds=1)
 MONTHLY = slo(sli=prometheus_sli())

@@ -18,8 +18,9 @@ from bot.budgets.source import (
 )
 from bot.catalog.slo import CounterSli, Sli, Slo
 from bot.catalog.window import RollingWindow, Span
+from tests.support.clock import HOUR, MINUTE, NOW
 from tests.support.formula_source import CountingSource, assessed, truth
-from tests.support.values import HOUR, MINUTE, NOW, prometheus_sli, slo
+from tests.support.values import prometheus_sli, slo
 
 SLOS = [
     slo(service=f"service-{number}", sli=prometheus_sli(str(number)), window=RollingWindow(HOUR))

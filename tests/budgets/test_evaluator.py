@@ -16,7 +16,8 @@ from bot.catalog.current import CurrentCatalog
 from bot.clock import SystemClock
 from bot.store.database import Database
 from bot.store.tables.core import metadata
-from tests.support.values import DAY, HOUR, MINUTE, NOW, STANDARD, catalog, service, slo
+from tests.support.clock import DAY, HOUR, MINUTE, NOW
+from tests.support.values import STANDARD, catalog, service, slo
 
 
 class Desk:

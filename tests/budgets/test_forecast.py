@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from bot.budgets.budget import NO_EVENTS, EventCounts, recovers_at
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
-from tests.support.values import DAY, HOUR, NOW, slo
+from tests.support.clock import DAY, HOUR, NOW
+from tests.support.values import slo
 
 # Ten days of 1,000 events a day; on the third, three days after which seven are left, 30 of them failed.
 WINDOW = RollingWindow(10 * DAY)

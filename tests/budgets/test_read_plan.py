@@ -12,7 +12,7 @@ from bot.budgets.ledger.rollups import base_width, seconds
 from bot.budgets.ledger.state import LedgerState, ReadFault
 from bot.budgets.read_plan import Read, edge_to_refine, is_ahead, plan_reads
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span
-from tests.support.values import DAY, HOUR, MINUTE, NOW
+from tests.support.clock import DAY, HOUR, MINUTE, NOW
 
 SECOND = timedelta(seconds=1)
 MONTH = RollingWindow(30 * DAY)

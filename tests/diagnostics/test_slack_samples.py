@@ -1,15 +1,13 @@
 """What the doctor lets Slack look at stands for everything that the bot sends."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bot.diagnostics.slack_samples import specimens
 from bot.sandbox.fake_slack.block_kit.validation import message_faults, view_faults
+from tests.support.clock import NOW
 from tests.support.sent_messages import everything
-
-NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 
 
 def kinds(shown: Any) -> Iterator[str]:

@@ -18,7 +18,7 @@ from bot.flags.guard import (
     judge_watch,
 )
 from tests.flags.values import FIVE, QUARTER
-from tests.support.values import MINUTE, NOW
+from tests.support.clock import MINUTE, NOW
 
 GUARD = Guard(burn=6, watch=30 * MINUTE)
 AFTER = replace(QUARTER, version="2")

@@ -25,7 +25,7 @@ from bot.flags.ramp import (
 )
 from bot.freezes.verdict import Change, Verdict
 from tests.flags.values import EVERYONE, FIVE, OFF, TARGETED, flag_state
-from tests.support.values import MINUTE, NOW
+from tests.support.clock import MINUTE, NOW
 
 GUARD = Guard(burn=6, watch=45 * MINUTE)
 STEPS = (0.01, 0.05, 0.25, 1.0)

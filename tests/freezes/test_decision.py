@@ -24,7 +24,8 @@ from bot.freezes.transition import (
     DataMissing,
     HoldRetained,
 )
-from tests.support.values import DAY, HOUR, MINUTE, NOW, QUIET, STANDARD, budget, slo
+from tests.support.clock import DAY, HOUR, MINUTE, NOW
+from tests.support.values import QUIET, STANDARD, budget, slo
 
 OWN = Hold(1, "checkout", HoldKind.BUDGET, "spent", GOVERNOR, NOW - DAY)
 

@@ -18,7 +18,8 @@ from bot.store import audit
 from bot.store.database import Database
 from bot.store.outbox import OutboxMessage
 from bot.store.tables.core import outbox
-from tests.support.values import HOUR, MINUTE, NOW, budget, service
+from tests.support.clock import HOUR, MINUTE, NOW
+from tests.support.values import budget, service
 
 CHECKOUT = service()
 

@@ -7,7 +7,8 @@ import pytest
 from bot.budgets.budget import Budget, SloState
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.verdict import Change, Exemption, Verdict, judge
-from tests.support.values import DAY, HOUR, NOW, budget, slo
+from tests.support.clock import DAY, HOUR, NOW
+from tests.support.values import budget, slo
 
 BUDGET_HOLD = Hold(
     1, "checkout", HoldKind.BUDGET, "availability is spent", GOVERNOR, NOW - HOUR, slo="availability"

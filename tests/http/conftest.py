@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import aiohttp
 import pytest
@@ -24,22 +24,10 @@ from bot.http.request_body import MOST_BYTES
 from bot.metrics import Metrics
 from bot.store.database import Database
 from bot.store.tables.core import metadata
-from tests.support.values import NOW, budget, catalog, prometheus_sli, service, slo
+from tests.support.clock import StoppedClock
+from tests.support.values import budget, catalog, prometheus_sli, service, slo
 
 TOKEN = "tok-for-tests"
-
-
-class StillClock:
-    """A clock that stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def now(self) -> datetime:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
 
 
 @dataclass
@@ -50,7 +38,7 @@ class ApiServer:
     database: Database
     hold_registry: HoldRegistry
     ledger: Ledger
-    clock: StillClock
+    clock: StoppedClock
     catalog: Catalog
     session: aiohttp.ClientSession
     checks: list[ReadinessCheck] = field(default_factory=list)
@@ -79,7 +67,7 @@ class FortyPercent:
 async def api_server(url: str) -> AsyncIterator[ApiServer]:
     checkout = service(slos=(slo(), slo("orders", sli=prometheus_sli())))
     policies = catalog(checkout, service("search"))
-    clock = StillClock()
+    clock = StoppedClock()
     async with Database(url) as database:
         async with database.transaction() as connection:
             await connection.run_sync(metadata.create_all)

@@ -6,7 +6,8 @@ import aiohttp
 import pytest
 
 from tests.http.conftest import ApiServer
-from tests.support.values import MINUTE, NOW, budget
+from tests.support.clock import MINUTE, NOW
+from tests.support.values import budget
 
 
 async def freeze(api_server: ApiServer) -> None:

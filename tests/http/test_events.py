@@ -9,7 +9,7 @@ import pytest
 
 from bot.catalog.window import Span
 from tests.http.conftest import ApiServer
-from tests.support.values import DAY, NOW
+from tests.support.clock import DAY, NOW
 
 GOOD: dict[str, Any] = {"service": "checkout", "slo": "availability", "good": 999, "bad": 1}
 

@@ -16,8 +16,7 @@ from bot.store.api_tokens import NoSuchTokenError, TokenNameTakenError
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.store.tables.core import api_tokens as rows
-from tests.http.conftest import StillClock
-from tests.support.values import NOW
+from tests.support.clock import NOW, StoppedClock
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ class TokenServer:
 async def start_server(
     database: Database, environment: str | None = None
 ) -> tuple[web.AppRunner, TokenServer]:
-    tokens = KnownTokens(EnvironmentToken(environment), database, StillClock())
+    tokens = KnownTokens(EnvironmentToken(environment), database, StoppedClock())
 
     async def who(request: web.Request) -> web.Response:
         return web.json_response({"caller": request[CALLER]})

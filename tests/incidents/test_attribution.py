@@ -11,7 +11,7 @@ from bot.incidents.attribution import Charge, own_seconds, own_time
 from bot.incidents.downtime import Impact, bad_seconds
 from bot.incidents.incident import Incident
 from tests.incidents.values import incident
-from tests.support.values import HOUR, MINUTE, NOW
+from tests.support.clock import HOUR, MINUTE, NOW
 
 SECOND = timedelta(seconds=1)
 

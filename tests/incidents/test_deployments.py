@@ -8,8 +8,8 @@ from bot.deployments.recorder import DeploymentRecorder
 from bot.sandbox.fake_slack.model import Message
 from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.incidents.card import CARD
+from tests.support.clock import MINUTE
 from tests.support.incidents import Scene, room, shop
-from tests.support.values import MINUTE
 
 TELL = DeploymentAnnouncer(CurrentCatalog(shop()))
 URL = "https://ci.example/42?a=1&b=2"

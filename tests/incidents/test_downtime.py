@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.catalog.window import Span
 from bot.incidents.downtime import Impact, bad_seconds
-from tests.support.values import HOUR, MINUTE, NOW
+from tests.support.clock import HOUR, MINUTE, NOW
 
 SECOND = timedelta(seconds=1)
 LAST_HOUR = Span(NOW - HOUR, NOW)

@@ -12,8 +12,8 @@ from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.window import CalendarUnit, CalendarWindow, Span
 from bot.incidents.downtime import Impact, bad_seconds
 from bot.store.database import Database
+from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.incidents import UPTIME, Scene
-from tests.support.values import DAY, HOUR, MINUTE, NOW
 
 
 def recorded(*impacts: Impact) -> Ledger:

@@ -22,7 +22,7 @@ from bot.incidents.incident import (
     with_impact,
 )
 from tests.incidents.values import incident
-from tests.support.values import MINUTE, NOW
+from tests.support.clock import MINUTE, NOW
 
 
 def test_mitigating_ends_the_impact_and_resolving_changes_it_no_more() -> None:

@@ -18,8 +18,9 @@ from bot.incidents.records.steps import ChannelKind
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.incidents.card import ACTION_DUE, DOCUMENT, POSTMORTEM_OPENED, REMINDER
 from bot.store import audit
+from tests.support.clock import HOUR, MINUTE
 from tests.support.incidents import Scene, room
-from tests.support.values import HOUR, MINUTE, QUIET, budget
+from tests.support.values import QUIET, budget
 
 
 async def outage(scene: Scene, minutes: float, key: str = "k", **fields: object) -> IncidentSnapshot:

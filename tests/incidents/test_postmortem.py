@@ -7,7 +7,7 @@ from bot.incidents.incident import CauseClass, IncidentChange, Role, Status, cha
 from bot.incidents.postmortem import Postmortem, PostmortemPart
 from bot.incidents.timeline import EntryKind, TimelineEntry, merged
 from tests.incidents.values import incident
-from tests.support.values import MINUTE, NOW
+from tests.support.clock import MINUTE, NOW
 
 EXPECTED = """\
 # Checkout 500s

@@ -13,8 +13,8 @@ from bot.sandbox.fake_slack.model import Channel
 from bot.slack.incident_farewell import NOT_ARCHIVED, POSTMORTEM_CLOSED
 from bot.slack.incidents.card import CARD, DOCUMENT, NOTICE
 from bot.store import audit
+from tests.support.clock import MINUTE
 from tests.support.incidents import Scene, room
-from tests.support.values import MINUTE
 
 TEAMS = {"U0DANA", "U0SAM"}
 

@@ -5,7 +5,7 @@ import pytest
 from bot.incidents.incident import Role, Severity, Status
 from bot.incidents.reminders import Reminder, due
 from tests.incidents.values import incident
-from tests.support.values import HOUR, MINUTE, NOW
+from tests.support.clock import HOUR, MINUTE, NOW
 
 
 def test_an_incident_without_a_commander_is_told_so_every_ten_minutes() -> None:

@@ -9,7 +9,7 @@ from bot.incidents.downtime import Impact
 from bot.incidents.incident import CauseClass, Severity, Status
 from bot.incidents.report import LATE_FROM, WORK, ChargedIncident, IncidentReport, report_on
 from tests.incidents.values import incident
-from tests.support.values import DAY, MINUTE, NOW
+from tests.support.clock import DAY, MINUTE, NOW
 
 
 def charged(

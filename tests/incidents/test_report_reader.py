@@ -16,8 +16,9 @@ from bot.incidents.incident import CauseClass, IncidentChange, Status
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.records.actions import NewAction, unmet_requirements
 from bot.slack.announcements.freezes import FreezeAnnouncer
+from tests.support.clock import DAY, HOUR, MINUTE
 from tests.support.incidents import UPTIME, Scene
-from tests.support.values import DAY, HOUR, MINUTE, QUIET, budget
+from tests.support.values import QUIET, budget
 
 
 async def past(

@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import Incident, Severity, Status
-from tests.support.values import MINUTE, NOW
+from tests.support.clock import MINUTE, NOW
 
 
 def incident(**fields: Any) -> Incident:

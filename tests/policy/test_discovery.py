@@ -17,8 +17,8 @@ from bot.store.database import Database
 from bot.store.leases import Lease
 from bot.store.migrate import migrate
 from tests.policy.conftest import WORKSPACE
+from tests.support.clock import DAY, HOUR, NOW
 from tests.support.formula_source import CountingSource
-from tests.support.values import DAY, HOUR, NOW
 
 SHOP = """
 ---

@@ -7,7 +7,6 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +14,7 @@ import pytest
 from aiohttp import web
 from playwright.async_api import Locator, Page, async_playwright, expect
 
+from bot.clock import SimulatedClock
 from bot.sandbox import Sandbox
 from bot.sandbox.fake_slack.server import FakeSlack
 from bot.sandbox.page_api import PAGE, PageApi
@@ -31,16 +31,6 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-
-
-class RealClock:
-    speed = 1.0
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 @dataclass
@@ -73,7 +63,7 @@ async def visit(heard: list[Json]) -> AsyncIterator[Visit]:
     app = bolt_app.build(token="xoxb-1", api_url=f"{base_url}/slack-api/", secret="secret", heard=heard)
     sandbox = Sandbox(
         manifest=bolt_app.MANIFEST,
-        clock=RealClock(),
+        clock=SimulatedClock(),
         base_url=base_url,
         bot_token="xoxb-1",
         signing_secret="secret",

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.slack.arguments import UsageError, did_you_mean, end, length_of, reason, split
-from tests.support.examples import NOW
+from tests.support.clock import NOW
 
 LONDON = ZoneInfo("Europe/London")
 
@@ -68,9 +68,9 @@ def test_for_with_anything_but_a_length_belongs_to_the_reason() -> None:
         ("until 2026-12-01T09:00 why", datetime(2026, 12, 1, 14, tzinfo=UTC)),
         ("until 2026-12-01T09:00Z why", datetime(2026, 12, 1, 9, tzinfo=UTC)),
         ("until 2026-12-01 why", datetime(2026, 12, 1, 5, tzinfo=UTC)),
-        # It is 09:30 in New York.
-        ("until 10:00 why", datetime(2026, 11, 23, 15, tzinfo=UTC)),
-        ("until 09:00 why", datetime(2026, 11, 24, 14, tzinfo=UTC)),
+        # It is 04:00 in New York.
+        ("until 05:00 why", datetime(2026, 11, 23, 10, tzinfo=UTC)),
+        ("until 03:00 why", datetime(2026, 11, 24, 8, tzinfo=UTC)),
     ],
 )
 def test_until_is_read_in_the_persons_zone(text: str, expected: datetime) -> None:
@@ -80,7 +80,7 @@ def test_until_is_read_in_the_persons_zone(text: str, expected: datetime) -> Non
 @pytest.mark.parametrize(
     "text",
     [
-        "until 2026-11-23 09:00 why",
+        "until 2026-11-23 03:00 why",
         "until 0001-01-01 why",
         "until 9999-12-31 23:59 why",
         "until Dana is back",

@@ -37,14 +37,16 @@ from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Interaction, Query
 from bot.slack.permissions import Allowed, People, Right, Zone
 from bot.store.database import Database
-from tests.support.examples import NOW, service, slo
+from tests.support.clock import NOW
+from tests.support.examples import shop_service
 from tests.support.slack_app import opened, response, shop, switchboard
+from tests.support.values import slo
 
 TEXTS = 10_000
 HOSTILE_SERVICES = (
-    service("checkout", slo("checkout"), slo("checkout", "latency", 0.99)),
-    service("a&b <!channel>" * 7, slo("a&b <!channel>" * 7, "*`_~<@U1>" * 10)),
-    *(service(f"service-{number}") for number in range(12)),
+    shop_service("checkout", slo(), slo("latency", objective=0.99)),
+    shop_service("a&b <!channel>" * 7, slo("*`_~<@U1>" * 10, service="a&b <!channel>" * 7)),
+    *(shop_service(f"service-{number}") for number in range(12)),
 )
 
 

@@ -12,7 +12,7 @@ from bot.store import audit
 from bot.store.audit_chain import ChainHead, ChainTampered, ChainVerified, verify_chain
 from bot.store.database import Database
 from bot.store.migrate import migrate
-from tests.support.values import NOW
+from tests.support.clock import NOW
 
 ROWS = 6
 

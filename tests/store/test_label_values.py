@@ -2,15 +2,15 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from bot.store.database import Database
 from bot.store.label_values import LabelValueRow, read, write
 from bot.store.migrate import migrate
+from tests.support.clock import NOW
 
-NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 CART = LabelValueRow("shop", "service", 'Cart "API"\n', "prometheus up", NOW, None)
 OLDER = LabelValueRow("shop", "service", "日本" * 250, "prometheus up", NOW - timedelta(days=1), None)
 OTHER = LabelValueRow("jobs", "service", CART.value, "prometheus ", NOW, NOW)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -11,8 +11,8 @@ from bot.store import outbox
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.store.outbox import DeliveryState, MessageLocation, OutboxMessage, QueuedMessage
+from tests.support.clock import NOW
 
-NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
 BLOCK = {"type": "divider"}
 

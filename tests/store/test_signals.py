@@ -15,9 +15,9 @@ from bot.store.migrate import migrate
 from bot.store.outbox import OutboxMessage, enqueue
 from bot.store.signals import Topic, mark
 from bot.store.tables.core import holds, outbox
+from tests.support.clock import NOW
 from tests.support.running import eventually, meanwhile
 from tests.support.servers import PostgreSQL
-from tests.support.values import NOW
 
 HOLD = {"service": "checkout", "kind": "person", "reason": "migration", "by": "U0DANA", "since": NOW}
 

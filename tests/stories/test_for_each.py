@@ -20,9 +20,9 @@ from bot.store.database import Database
 from bot.store.migrate import migrate
 from tests.stories.test_command_line import governor
 from tests.stories.test_prometheus import heard, told
+from tests.support.clock import HOUR, MINUTE, NOW
 from tests.support.running import Bot, eventually, meanwhile, running_governor
 from tests.support.servers import Exporter, Prometheus, running_exporter, running_prometheus
-from tests.support.values import HOUR, MINUTE, NOW
 
 POLICIES = """
 apiVersion: governor/v1

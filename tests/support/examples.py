@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from bot.budgets.budget import HOUR, Budget, EventCounts, assess
-from bot.catalog.catalog import Catalog, Permissions, Service, Teams, Workspace
+from bot.budgets.budget import HOUR, Budget
+from bot.catalog.catalog import Permissions, Service, Teams, Workspace
 from bot.catalog.error_budget_policy import (
     AlertSeverity,
     BurnAlert,
@@ -13,8 +13,7 @@ from bot.catalog.error_budget_policy import (
     UnfreezeRequirement,
     UnmetRequirement,
 )
-from bot.catalog.slo import EventsSli, Slo
-from bot.catalog.window import RollingWindow
+from bot.catalog.slo import Slo
 from bot.deployments.deployment import Deployment, DeploymentState
 from bot.deployments.recorder import FreezeBypass
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
@@ -34,8 +33,9 @@ from bot.freezes.transition import (
     HoldRetained,
     Transition,
 )
+from tests.support.clock import NOW
+from tests.support.values import budget_of_events, service
 
-NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 SIX_HOURS, THREE_DAYS = timedelta(hours=6), timedelta(days=3)
 PAGE_ALERT = BurnAlert(AlertSeverity.PAGE, 14.4, HOUR, timedelta(minutes=5))
 TICKET_ALERT = BurnAlert(AlertSeverity.TICKET, 1, THREE_DAYS, SIX_HOURS)
@@ -45,28 +45,16 @@ PERMISSIONS = Permissions(freeze=("@sre",), exempt=("@sre", "U0MORGAN"), inciden
 WORKSPACE = Workspace("acme", announcements="#releases", permissions=PERMISSIONS)
 
 
-def slo(service: str = "checkout", name: str = "availability", objective: float = 0.999) -> Slo:
-    return Slo(service, name, objective, RollingWindow(timedelta(days=30)), EventsSli())
-
-
-def budget(of: Slo, bad: float = 500.0, total: float = 1_000_000.0, burst: float = 1.0) -> Budget:
-    """`burst` times as many errors in the last hours as evenly."""
-    recent = {
-        length: EventCounts(
-            min(total, bad * burst) * (length / timedelta(days=30)), total * (length / timedelta(days=30))
-        )
-        for length in (HOUR, SIX_HOURS, THREE_DAYS)
-    }
-    return assess(of, events=EventCounts(bad, total), recent=recent, as_of=NOW)
-
-
-def service(name: str = "checkout", *slos: Slo, channel: str | None = None) -> Service:
-    promised = slos or (slo(name),)
-    return Service(name, "Takes money.", channel or f"#{name}", Teams(), POLICY, promised, {})
-
-
-def catalog(*services: Service, workspace: Workspace = WORKSPACE) -> Catalog:
-    return Catalog(workspace, {each.name: each for each in services}, "digest")
+def shop_service(name: str = "checkout", *slos: Slo, channel: str | None = None) -> Service:
+    """Make a service without teams, under a policy with burn alerts."""
+    return service(
+        name,
+        slos=slos or None,
+        policy=POLICY,
+        channel=channel,
+        teams=Teams(),
+        description="Takes money.",
+    )
 
 
 def hold(kind: HoldKind = HoldKind.PERSON, **changes: object) -> Hold:
@@ -85,19 +73,19 @@ def hold(kind: HoldKind = HoldKind.PERSON, **changes: object) -> Hold:
 
 
 def occasion(what: Transition, *others: Hold, of: Service | None = None) -> TransitionContext:
-    return TransitionContext(what, of or service(), others, NOW)
+    return TransitionContext(what, of or shop_service(), others, NOW)
 
 
 def occasions(
     of: Service | None = None, reason: str = "peak sale", change: str = "PR-12"
 ) -> Mapping[str, TransitionContext]:
     """One of each kind, and some beside another hold."""
-    of = of or service()
+    of = of or shop_service()
     promised = of.slos[0]
     healthy, low, spent = (
-        budget(promised, 100),
-        budget(promised, 800, burst=3),
-        budget(promised, 1998, burst=4),
+        budget_of_events(promised, 100),
+        budget_of_events(promised, 800, burst=3),
+        budget_of_events(promised, 1998, burst=4),
     )
     missing = Budget(promised, state="no_data", problem=reason)  # type: ignore[arg-type]
     mine = hold(reason=reason, service=of.name, until=NOW + timedelta(hours=4))
@@ -152,4 +140,4 @@ def bypass(*holds: Hold, **changes: object) -> FreezeBypass:
         "url": "https://ci.example/42",
     }
     deployment = Deployment(**(values | changes))  # type: ignore[arg-type]
-    return FreezeBypass(service(), deployment, holds or (hold(),))
+    return FreezeBypass(shop_service(), deployment, holds or (hold(),))

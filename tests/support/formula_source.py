@@ -10,7 +10,7 @@ from bot.budgets.ledger.rollups import seconds
 from bot.budgets.source import Bucket, SourceError
 from bot.catalog.slo import Sli, Slo
 from bot.catalog.window import Span
-from tests.support.values import MINUTE
+from tests.support.clock import MINUTE
 
 
 def truth(span: Span) -> EventCounts:

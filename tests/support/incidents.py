@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import aiohttp
@@ -44,7 +44,8 @@ from bot.store.leases import Lease
 from bot.store.migrate import migrate
 from bot.store.outbox import read_backlog
 from bot.store.tables.incidents import incident_steps
-from tests.support.values import DAY, MINUTE, catalog, service, slo
+from tests.support.clock import DAY, MINUTE, ForwardableClock
+from tests.support.values import catalog, service, slo
 
 TOKEN = "tok-for-incidents"
 SPEED = 20.0
@@ -55,19 +56,6 @@ TIMING = DeliveryTiming(
 PATIENCE = RunnerTiming(poll_s=0.1, backoff_s=0.02, backoff_limit_s=0.2, not_allowed_s=0.1, refresh_s=0.1)
 UPTIME = slo("uptime", window=RollingWindow(7 * DAY), sli=DowntimeSli())
 """99.9 % a week: 10.08 minutes."""
-
-
-class Clock:
-    """Runs with the machine's; a test may set it forward."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 def shop() -> Catalog:
@@ -85,7 +73,7 @@ class Scene:
     response: Incidents
     hold_registry: HoldRegistry
     ledger: Ledger
-    clock: Clock
+    clock: ForwardableClock
     policies: Catalog
     started: datetime
     client: AsyncWebClient
@@ -164,7 +152,7 @@ class Scene:
 @asynccontextmanager
 async def staged(folder: Path, *, url: str | None = None, works: bool = True) -> AsyncIterator[Scene]:
     """Set the stage; without `works` nobody carries out what is written down."""
-    policies, clock = shop(), Clock()
+    policies, clock = shop(), ForwardableClock()
     async with (
         Database(url or f"sqlite+aiosqlite:///{folder}/governor.db") as database,
         FakeSlackServer(

@@ -36,20 +36,9 @@ from bot.store.database import Database
 from bot.store.leases import Lease
 from bot.store.signals import Topic
 from bot.store.tables.core import metadata
-from tests.support.examples import NOW, budget, burn_down, catalog, service, slo
-
-
-class StoppedClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self, now: datetime) -> None:
-        self.time = now
-
-    def now(self) -> datetime:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError(f"nothing here waits on the clock, least of all {seconds} s")
+from tests.support.clock import StoppedClock
+from tests.support.examples import WORKSPACE, burn_down, shop_service
+from tests.support.values import budget_of_events, catalog, slo
 
 
 @dataclass
@@ -58,7 +47,7 @@ class Shop:
 
     current: CurrentCatalog
     budgets: dict[str, list[Budget]]
-    clock: StoppedClock = field(default_factory=lambda: StoppedClock(NOW))
+    clock: StoppedClock = field(default_factory=StoppedClock)
 
     @property
     def catalog(self) -> Catalog:
@@ -87,17 +76,20 @@ class Shop:
 
 def shop(*services: Service) -> Shop:
     """Three services: checkout has spent most of its budget, search some, payments has no data."""
-    checkout = service("checkout", slo("checkout"), slo("checkout", "latency", 0.99))
-    offered = services or (checkout, service("search"), service("payments"))
+    checkout = shop_service("checkout", slo(), slo("latency", objective=0.99))
+    offered = services or (checkout, shop_service("search"), shop_service("payments"))
     stands: dict[str, list[Budget]] = {
-        each.name: [budget(promised, 100) for promised in each.slos] for each in offered
+        each.name: [budget_of_events(promised, 100) for promised in each.slos] for each in offered
     }
     if not services:
-        stands["checkout"] = [budget(checkout.slos[0], 800, burst=3), budget(checkout.slos[1], 100)]
+        stands["checkout"] = [
+            budget_of_events(checkout.slos[0], 800, burst=3),
+            budget_of_events(checkout.slos[1], 100),
+        ]
         stands["payments"] = [
             Budget(offered[2].slos[0], state="no_data", problem="prometheus did not answer")  # type: ignore[arg-type]
         ]
-    return Shop(CurrentCatalog(catalog(*offered)), stands)
+    return Shop(CurrentCatalog(catalog(*offered, workspace=WORKSPACE)), stands)
 
 
 @asynccontextmanager

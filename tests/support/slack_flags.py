@@ -18,8 +18,10 @@ from bot.sandbox.fake_slack.model import Message
 from bot.store import audit
 from bot.store.audit import AuditEntry
 from bot.store.tables.core import outbox
-from tests.support.examples import NOW, WORKSPACE, catalog, service
+from tests.support.clock import NOW
+from tests.support.examples import WORKSPACE, shop_service
 from tests.support.slack_app import Office, open_office, shop
+from tests.support.values import catalog
 
 FLAG = "new-checkout"
 FIVE_MINUTES = timedelta(minutes=5)
@@ -47,12 +49,12 @@ def burning(of: Slo, rate: float, remaining: float = 0.8) -> Budget:
 
 
 def with_flags(name: str = "checkout", *flags: str, **changes: Any) -> Service:
-    return replace(service(name), flags=flags or (FLAG,), **changes)
+    return replace(shop_service(name), flags=flags or (FLAG,), **changes)
 
 
 @asynccontextmanager
 async def open_flag_office(path: Path, *services: Service) -> AsyncIterator[Office]:
-    offered = services or (with_flags(), service("search"))
+    offered = services or (with_flags(), shop_service("search"))
     of = shop(*offered)
     of.catalog = catalog(*offered, workspace=WORKSPACE_WITH_FLAGS)
     of.budgets = {each.name: [burning(promised, 0.5) for promised in each.slos] for each in offered}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.catalog.catalog import Teams
 from bot.sandbox.fake_slack.model import Json, View
-from tests.support.examples import PERMISSIONS, service
+from tests.support.examples import PERMISSIONS, shop_service
 from tests.support.slack_app import Office
 from tests.support.slack_flags import (
     FLAG,
@@ -25,8 +25,8 @@ async def home_office(path: Path) -> AsyncIterator[Office]:
     """Checkout is dana's and sam's and has a flag, search is priya's and sam's, payments omar's."""
     services = (
         with_flags(teams=Teams("@checkout-devs", "@sre")),
-        replace(service("search"), teams=Teams("@search-devs", "@sre")),
-        replace(service("payments"), teams=Teams("@payments-devs")),
+        replace(shop_service("search"), teams=Teams("@search-devs", "@sre")),
+        replace(shop_service("payments"), teams=Teams("@payments-devs")),
     )
     async with open_flag_office(path, *services) as office:
         permissions = replace(

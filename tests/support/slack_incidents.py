@@ -10,8 +10,9 @@ from bot.incidents.ports import IncidentSnapshot
 from bot.incidents.records.steps import ChannelKind
 from bot.sandbox.fake_slack.model import Json, Message
 from bot.sandbox.fake_slack.request_sender import Ack
-from tests.support.examples import service, slo
+from tests.support.examples import shop_service
 from tests.support.slack_app import Office, open_office, shop
+from tests.support.values import slo
 
 _EXPECTED = {"already_in_channel", "channel_canvas_already_exists"}
 """Whoever opened it is invited once more with their team; a canvas is asked for before it is rewritten."""
@@ -79,9 +80,9 @@ class IncidentScene:
 @asynccontextmanager
 async def incident_scene(path: Path) -> AsyncIterator[IncidentScene]:
     """Checkout and search have teams; payments has none."""
-    checkout = replace(service("checkout", slo("checkout")), teams=Teams("@checkout-devs", "@sre"))
-    search = replace(service("search"), teams=Teams("@search-devs", "@sre"))
-    async with open_office(path, shop(checkout, search, service("payments"))) as office:
+    checkout = replace(shop_service("checkout", slo()), teams=Teams("@checkout-devs", "@sre"))
+    search = replace(shop_service("search"), teams=Teams("@search-devs", "@sre"))
+    async with open_office(path, shop(checkout, search, shop_service("payments"))) as office:
         office.slack.rates.enabled = False
         yield IncidentScene(office)
         refused = [made for made in office.slack.refused if made.error not in _EXPECTED]

@@ -1,7 +1,7 @@
 """Values that tests of several rooms need: a service, its SLO, budgets made from numbers."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from bot.budgets.budget import NO_EVENTS, SHOWN_BURN_WINDOWS, Budget, EventCounts, SloState, assess
 from bot.catalog.catalog import Catalog, Permissions, Service, Teams, Workspace
@@ -9,11 +9,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert, ErrorBudgetPolicy
 from bot.catalog.slo import CounterSli, EventsSli, Sli, Slo
 from bot.catalog.window import RollingWindow, Window
-
-NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
+from tests.support.clock import DAY, HOUR, MINUTE, NOW
 
 WORKBOOK_ALERTS = (
     BurnAlert(AlertSeverity.PAGE, 14.4, HOUR, 5 * MINUTE),
@@ -77,29 +73,44 @@ def budget(
     )
 
 
+def budget_of_events(of: Slo, bad: float = 500.0, total: float = 1_000_000.0, burst: float = 1.0) -> Budget:
+    """Make a budget of `bad` among `total` events of 30 days, `burst` times as many lately as evenly."""
+    recent = {
+        length: EventCounts(min(total, bad * burst) * (length / (30 * DAY)), total * (length / (30 * DAY)))
+        for length in (HOUR, 6 * HOUR, 3 * DAY)
+    }
+    return assess(of, events=EventCounts(bad, total), recent=recent, as_of=NOW)
+
+
 def service(
     name: str = "checkout",
     *,
     slos: tuple[Slo, ...] | None = None,
     policy: ErrorBudgetPolicy = QUIET,
     policies: Mapping[str, ErrorBudgetPolicy] | None = None,
+    channel: str | None = None,
+    teams: Teams | None = None,
+    description: str | None = None,
 ) -> Service:
     """Make a service with one SLO in its own channel."""
     return Service(
         name=name,
-        description=f"The {name} service.",
-        channel=f"#{name}",
-        teams=Teams(f"@{name}-devs", "@sre"),
+        description=description or f"The {name} service.",
+        channel=channel or f"#{name}",
+        teams=teams or Teams(f"@{name}-devs", "@sre"),
         error_budget_policy=policy,
         slos=slos if slos is not None else (slo(service=name),),
         policies=policies or {},
     )
 
 
-def catalog(*services: Service, evaluate_every: timedelta = MINUTE) -> Catalog:
+def catalog(
+    *services: Service, evaluate_every: timedelta = MINUTE, workspace: Workspace | None = None
+) -> Catalog:
     """Make a set of policies around the services, with @sre allowed to change holds."""
     return Catalog(
-        workspace=Workspace(
+        workspace=workspace
+        or Workspace(
             name="acme",
             announcements="#releases",
             incidents="#incidents",

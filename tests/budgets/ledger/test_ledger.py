@@ -14,7 +14,8 @@ from bot.budgets.source import Bucket
 from bot.catalog.slo import Slo
 from bot.catalog.window import RollingWindow, Span
 from bot.store.database import Database
-from tests.support.values import DAY, HOUR, MINUTE, NOW, prometheus_sli, slo
+from tests.support.clock import DAY, HOUR, MINUTE, NOW
+from tests.support.values import prometheus_sli, slo
 
 SECOND = timedelta(seconds=1)
 READ = slo(sli=prometheus_sli())

@@ -11,7 +11,8 @@ from bot.budgets.ledger.pushed_events import time_fault
 from bot.catalog.window import Span
 from bot.store.database import Database
 from bot.store.tables.core import event_ids
-from tests.support.values import DAY, HOUR, MINUTE, NOW, slo
+from tests.support.clock import DAY, HOUR, MINUTE, NOW
+from tests.support.values import slo
 
 ORDERS = slo("orders")
 CHECKOUTS = slo("checkouts")

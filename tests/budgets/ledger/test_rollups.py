@@ -23,7 +23,7 @@ from bot.budgets.ledger.rollups import (
 )
 from bot.budgets.ledger.state import LedgerState
 from bot.catalog.window import Span
-from tests.support.values import NOW
+from tests.support.clock import NOW
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from sqlalchemy import delete
 
 from bot.flags.change import SetExposure
 from bot.store.tables.core import holds
-from tests.support.examples import NOW, POLICY
+from tests.support.clock import NOW
+from tests.support.examples import POLICY
 from tests.support.slack_app import Office
 from tests.support.slack_flags import (
     FLAG,

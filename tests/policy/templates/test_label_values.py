@@ -1,7 +1,7 @@
 """What is known of a label's values after each answer: nothing flaps, nothing grows without end."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,8 +16,8 @@ from bot.policy.templates.label_values import (
     learn,
     orphaned,
 )
+from tests.support.clock import NOW
 
-NOW = datetime(2026, 11, 23, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 WANTED = DiscoveryRequest(LabelKey("shop", "service"), "prometheus", "up", keep_for=7 * DAY)
 

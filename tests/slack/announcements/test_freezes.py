@@ -12,8 +12,8 @@ from bot.freezes.transition import BudgetExhausted
 from bot.sandbox.fake_slack.block_kit.validation import is_too_long, message_faults
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.blockkit.blocks import visible_size
-from tests.support.examples import POLICY, WORKSPACE, frozen_by, occasions, service, slo
-from tests.support.values import in_force
+from tests.support.examples import POLICY, WORKSPACE, frozen_by, occasions, shop_service
+from tests.support.values import in_force, slo
 
 announce = FreezeAnnouncer(in_force(WORKSPACE))
 FREEZES = {"exhausted", "exhausted beside a person's hold", "unmeasured", "placed", "placed without end"}
@@ -39,7 +39,7 @@ def test_warnings_stay_in_the_services_channel(name: str) -> None:
 
 
 def test_one_channel_for_both_is_told_once() -> None:
-    of = service("checkout", channel="#Releases")
+    of = shop_service("checkout", channel="#Releases")
     assert len(announce(occasions(of)["exhausted"])) == 1
 
 
@@ -146,7 +146,7 @@ HOSTILE = st.text(max_size=40) | st.sampled_from(
 def test_hostile_names_and_reasons_give_valid_messages_that_ping_nobody(
     name: str, reason: str, change: str
 ) -> None:
-    of = replace(service(name or "x", slo(name or "x", reason or "y")), channel="#checkout")
+    of = replace(shop_service(name or "x", slo(reason or "y", service=name or "x")), channel="#checkout")
     for occasion in occasions(of, reason, change).values():
         messages = announce(occasion)
         assert messages

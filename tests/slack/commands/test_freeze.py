@@ -13,7 +13,8 @@ from bot.slack.home.contents import Contents
 from bot.slack.home.view import home_view
 from bot.slack.interactions import Interaction, Query
 from bot.store.tables.core import holds, outbox
-from tests.support.examples import NOW, POLICY
+from tests.support.clock import NOW
+from tests.support.examples import POLICY
 from tests.support.slack_app import Office
 
 

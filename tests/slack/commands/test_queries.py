@@ -10,7 +10,7 @@ import pytest
 from bot.sandbox.fake_slack.request_sender import signature
 from bot.slack.command_reference import COMMANDS
 from bot.slack.interactions import SHARE, SHOW, TURN_BACK, TURN_ON
-from tests.support.examples import service
+from tests.support.examples import shop_service
 from tests.support.slack_app import Office, open_office, shop
 
 
@@ -73,7 +73,7 @@ async def test_shared_answer_is_seen_by_the_channel_and_the_button_goes(office: 
 
 
 async def test_long_list_turns_pages_in_place(tmp_path: Path) -> None:
-    many = [service(f"service-{number:02}") for number in range(23)]
+    many = [shop_service(f"service-{number:02}") for number in range(23)]
     async with open_office(tmp_path, shop(*many)) as office:
         first = await office.types("riley", "/budget")
         assert "page 1 of 3" in str(first.blocks)

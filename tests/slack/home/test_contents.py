@@ -17,10 +17,12 @@ from bot.incidents.ports import IncidentSnapshot
 from bot.sandbox.fake_slack.block_kit.validation import view_faults
 from bot.slack.home.contents import Contents
 from bot.slack.home.view import MOST_ACTIONS, MOST_INCIDENTS, MOST_RAMPS, MOST_SERVICES, home_view
-from tests.support.examples import NOW, catalog, service
+from tests.support.clock import NOW
+from tests.support.examples import WORKSPACE, shop_service
 from tests.support.slack_app import Office
 from tests.support.slack_flags import FLAG
 from tests.support.slack_home import blocks_of, buttons, home_office, open_home, ramp_begun, texts
+from tests.support.values import catalog
 
 
 @pytest.fixture
@@ -166,7 +168,7 @@ async def test_however_much_there_is_the_view_keeps_slacks_limits_and_counts_the
 
 def full(count: int, incident: IncidentSnapshot, ramp: StoredRamp) -> Contents:
     """As much of everything, as wide as it can be."""
-    many = catalog(*(service(f"service-{number}") for number in range(count)))
+    many = catalog(*(shop_service(f"service-{number}") for number in range(count)), workspace=WORKSPACE)
     statuses = [ServiceStatus(one, (), (), NOW) for one in many.services.values()]
     actions = [
         Action(number, "x" * 500, "checkout", 1, "U0DANA", date(2026, 1, 1), is_p0=True)

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 from bot.slack.interactions import Interaction, Query
-from tests.support.examples import NOW
+from tests.support.clock import NOW
 from tests.support.slack_incidents import IncidentScene, ticked, typed
 
 
@@ -29,9 +29,9 @@ async def test_action_without_owner_or_date_says_what_it_needs(scene: IncidentSc
 
 
 async def test_tomorrow_is_the_askers(scene: IncidentScene) -> None:
-    scene.office.slack.workspace.users["U0SAM"].tz = "Pacific/Auckland"
+    scene.office.slack.workspace.users["U0SAM"].tz = "Pacific/Honolulu"
     seen = await scene.office.types("sam", "/action add alert earlier @sam due tomorrow for search")
-    assert seen.text.endswith("due 2026-11-25")
+    assert seen.text.endswith("due 2026-11-23")
 
 
 async def test_repeated_delivery_adds_one_action(scene: IncidentScene) -> None:

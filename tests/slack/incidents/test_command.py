@@ -9,7 +9,7 @@ from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.incidents.card import CARD
 from bot.slack.interactions import Interaction, Query
 from bot.slack.manifest import manifest
-from tests.support.examples import NOW
+from tests.support.clock import NOW
 from tests.support.slack_incidents import IncidentScene, chosen, number, picked, several, ticked, typed
 
 SINCE = (NOW - timedelta(minutes=20)).timestamp()
@@ -179,10 +179,10 @@ async def test_outside_a_channel_orders_say_where_they_belong(scene: IncidentSce
 async def test_impact_is_read_in_the_askers_zone(scene: IncidentScene) -> None:
     scene.office.slack.workspace.users["U0SAM"].tz = "America/New_York"
     channel = await scene.open()
-    said = await scene.office.types("sam", "/incident impact 30% from 08:05 to 08:20", channel)
+    said = await scene.office.types("sam", "/incident impact 30% from 03:05 to 03:20", channel)
     (impact,) = (await scene.view()).incident.impacts
-    assert impact.start == datetime(2026, 11, 23, 13, 5, tzinfo=UTC)
-    assert impact.end == datetime(2026, 11, 23, 13, 20, tzinfo=UTC)
+    assert impact.start == datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
+    assert impact.end == datetime(2026, 11, 23, 8, 20, tzinfo=UTC)
     assert impact.share == 0.3
     assert said.text.startswith("30\u00a0% of requests failed from <!date^")
     assert said.text.endswith("4\u00a0min 30\u00a0s of full outage in all.")
@@ -192,7 +192,7 @@ async def test_impact_without_times_weighs_all_that_is_known(scene: IncidentScen
     channel = await scene.open()
     await scene.office.types("sam", "/incident impact 12.5%", channel)
     assert [impact.share for impact in (await scene.view()).incident.impacts] == [0.125]
-    answer = await scene.office.types("sam", "/incident impact 30% from 14:05 to 14:40", channel)
+    answer = await scene.office.types("sam", "/incident impact 30% from 08:35 to 09:10", channel)
     assert "cannot end in the future" in answer.text
 
 

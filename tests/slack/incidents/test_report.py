@@ -12,7 +12,7 @@ from bot.slack.incidents.arguments import report as read
 from bot.slack.incidents.report import report_reply
 from bot.slack.interactions import Query
 from tests.incidents.test_report import charged
-from tests.support.examples import NOW
+from tests.support.clock import NOW
 from tests.support.slack_incidents import IncidentScene
 
 DAY = timedelta(days=1)

@@ -29,7 +29,7 @@ from bot.store.encryption import BadKeyError, TokenCipher, UndecryptableError, n
 from bot.store.installations import Installations
 from bot.store.tables.core import metadata
 from bot.store.tables.installations import installations
-from tests.support.examples import NOW
+from tests.support.clock import NOW
 
 ACME, GLOBEX = "T0SANDBOX", "T0GLOBEX"
 REDIRECT = "https://governor.example/slack/oauth_redirect"

@@ -15,7 +15,8 @@ from bot.slack.manifest import manifest
 from bot.slack.permissions import Allowed, People, PermissionDenied, Undetermined
 from bot.slack.webapi.errors import SlackError
 from bot.slack.webapi.members import KEEP_S, Members
-from tests.support.examples import NOW, PERMISSIONS
+from tests.support.clock import NOW
+from tests.support.examples import PERMISSIONS
 from tests.support.slack_app import Office, open_office, shop
 
 

@@ -18,10 +18,11 @@ from bot.catalog.slo import CounterSli
 from bot.catalog.window import RollingWindow, Span
 from bot.store.database import Database
 from bot.store.tables.core import metadata
+from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.formula_source import assessed
 from tests.support.scraped_traffic import METRIC, Pod, Traffic
 from tests.support.servers import Prometheus, running_exporter, running_prometheus
-from tests.support.values import DAY, HOUR, MINUTE, NOW, slo
+from tests.support.values import slo
 
 T = TypeVar("T")
 SECOND = timedelta(seconds=1)

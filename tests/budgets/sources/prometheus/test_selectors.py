@@ -14,8 +14,8 @@ from bot.budgets.sources.prometheus.selectors import families, is_part_of, join,
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.slo import CounterSli, LatencySli, Sli
 from bot.catalog.window import Span
+from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.servers import running_prometheus
-from tests.support.values import DAY, HOUR, MINUTE, NOW
 
 STRANGE = ("plain", "a.b", "a|b", "a+b", "(a)", "[a-z]*", "^a$", 'say "a"', "back\\slash", "a b", "a-b", "ä")
 BEGINS = (NOW - DAY).timestamp()

@@ -22,8 +22,8 @@ from bot.budgets.source import (
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.slo import CounterSli, EventsSli, LatencySli, Sli
 from bot.catalog.window import Span
+from tests.support.clock import HOUR, MINUTE, NOW
 from tests.support.servers import free_port, running_prometheus
-from tests.support.values import HOUR, MINUTE, NOW
 
 SLI = CounterSli("prometheus", "requests_total", bad='requests_total{code="500"}')
 HOUR_AGO = Span(NOW - HOUR, NOW)

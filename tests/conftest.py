@@ -6,9 +6,9 @@ The long stories come first, so that the short tests fill the gaps beside them.
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.stores import postgresql, server, url
+from tests.support.stores import database, postgresql, server, url
 
-__all__ = ["postgresql", "server", "url"]
+__all__ = ["database", "postgresql", "server", "url"]
 
 settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors]

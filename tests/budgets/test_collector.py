@@ -15,9 +15,9 @@ from bot.budgets.source import InvalidAnswerError, SourceRefusedError, SourceUna
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, Slo
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from bot.store.database import Database
-from bot.store.tables.core import metadata
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.formula_source import CountingSource, assessed, truth
+from tests.support.stores import create_tables
 from tests.support.values import prometheus_sli, slo
 
 SECOND = timedelta(seconds=1)
@@ -297,8 +297,7 @@ async def test_whatever_fails_in_between_the_ledger_ends_with_the_truth(
     source = CountingSource()
     now, interval = NOW, timedelta(seconds=every)
     async with Database(f"sqlite+aiosqlite:///{folder}/governor.db") as database:
-        async with database.transaction() as connection:
-            await connection.run_sync(metadata.create_all)
+        await create_tables(database)
         ledger = Ledger(database)
         collector = Collector(ledger, {"prometheus": source}, retry_wait=timedelta())
         other_replica = Ledger(database)

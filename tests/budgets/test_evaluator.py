@@ -1,7 +1,6 @@
 """The loop around collecting and judging, and the pictures that it can draw."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -15,7 +14,6 @@ from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
 from bot.clock import SystemClock
 from bot.store.database import Database
-from bot.store.tables.core import metadata
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.values import STANDARD, catalog, service, slo
 
@@ -37,14 +35,6 @@ class Desk:
         if self.broken & {of.name for of, _ in assessed}:
             raise RuntimeError("cannot decide")
         self.judged += [of.name for of, _ in assessed]
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    async with Database(url) as database:
-        async with database.transaction() as connection:
-            await connection.run_sync(metadata.create_all)
-        yield database
 
 
 async def test_the_picture_ends_at_what_remains_even_when_errors_are_just_leaving_the_window(

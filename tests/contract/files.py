@@ -11,7 +11,7 @@ from bot.slack.manifest import manifest
 from tests.contract import descriptions
 from tests.contract.audit_actions import AuditActions
 from tests.support.paths import ROOT
-from tests.support.running_bot import whole_bot
+from tests.support.running_bot import start_bot
 
 FOLDER = ROOT / "tests" / "contract"
 
@@ -29,7 +29,7 @@ def contents() -> dict[str, str]:
 
 
 async def _of_a_running_bot(folder: Path) -> dict[str, str]:
-    async with whole_bot(folder) as bot:
+    async with start_bot(folder) as bot:
         return {
             "metrics.txt": descriptions.metrics(bot.governor.metrics.registry),
             "openapi.json": descriptions.json_text(document(bot.governor.runner.app)),

@@ -1,27 +1,18 @@
 """A real database and a freezer that tells in plain words."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from bot.freezes.hold_registry import HoldRegistry, TransitionContext
 from bot.store.database import Database
 from bot.store.outbox import OutboxMessage
-from bot.store.tables.core import metadata
 
 
 def plainly(occasion: TransitionContext) -> Sequence[OutboxMessage]:
     """Tell an occasion in both channels by its name alone."""
     what = type(occasion.transition).__name__
     return [OutboxMessage(channel, what, what) for channel in (occasion.service.channel, "#releases")]
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    async with Database(url) as database:
-        async with database.transaction() as connection:
-            await connection.run_sync(metadata.create_all)
-        yield database
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
 from bot.metrics import Metrics
 from bot.store.database import Database
-from bot.store.tables.core import metadata
 from tests.support.clock import StoppedClock
+from tests.support.stores import create_tables
 from tests.support.values import budget, catalog, prometheus_sli, service, slo
 
 TOKEN = "tok-for-tests"
@@ -69,8 +69,7 @@ async def api_server(url: str) -> AsyncIterator[ApiServer]:
     policies = catalog(checkout, service("search"))
     clock = StoppedClock()
     async with Database(url) as database:
-        async with database.transaction() as connection:
-            await connection.run_sync(metadata.create_all)
+        await create_tables(database)
         ledger, hold_registry = Ledger(database), HoldRegistry(database, lambda _: ())
         status_reader = StatusReader(CurrentCatalog(policies), FortyPercent(), hold_registry, clock)
         app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)

@@ -8,7 +8,7 @@ import pytest
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.incidents.card import CARD, NOTICE, POSTMORTEM_OPENED
 from bot.slack.manifest import manifest
-from tests.support.running import running_governor
+from tests.support.running import running_governor, write_policies
 
 POLICIES = """
 apiVersion: governor/v1
@@ -38,9 +38,7 @@ spec:
 
 @pytest.mark.timeout(120)
 async def test_an_outage_without_monitoring(tmp_path: Path) -> None:
-    folder = tmp_path / "policies"
-    folder.mkdir()
-    (folder / "all.yaml").write_text(POLICIES)
+    folder = write_policies(tmp_path, POLICIES)
     now = datetime.now(UTC)
     opening = {
         "title": "Checkout is down",

@@ -24,6 +24,7 @@ from bot.slack.socket_mode import CONNECTIONS, SocketMode
 from bot.slack.webapi.errors import NotPermittedError
 from bot.store import audit
 from tests.stories.conftest import POLICIES
+from tests.support.running import write_policies
 from tests.support.servers import free_port
 from tests.support.socket_mode_server import APP_TOKEN, Gateway, open_gateway
 
@@ -257,9 +258,7 @@ async def test_the_operators_endpoints_answer_in_socket_mode_too(whole: Whole) -
 
 
 async def test_a_bad_app_token_ends_the_program_at_once_with_one_line(tmp_path: Path) -> None:
-    policies = tmp_path / "policies"
-    policies.mkdir()
-    (policies / "all.yaml").write_text(POLICIES)
+    policies = write_policies(tmp_path, POLICIES)
     async with (
         FakeSlackServer(manifest=manifest(None, socket=True)) as slack,
         open_gateway(slack.api_url) as gateway,

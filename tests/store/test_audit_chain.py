@@ -1,7 +1,6 @@
 """The chain of the audit log: whatever is done to the rows afterwards, verifying names the first of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
 
@@ -15,13 +14,6 @@ from bot.store.migrate import migrate
 from tests.support.clock import NOW
 
 ROWS = 6
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    async with Database(url) as database:
-        await migrate(database)
-        yield database
 
 
 async def write(database: Database, *numbers: int) -> None:

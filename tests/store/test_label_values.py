@@ -1,26 +1,15 @@
 """The values of labels in both databases: what is written is read, in the order in which it came."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-
 from bot.store.database import Database
 from bot.store.label_values import LabelValueRow, read, write
-from bot.store.migrate import migrate
 from tests.support.clock import NOW
 
 CART = LabelValueRow("shop", "service", 'Cart "API"\n', "prometheus up", NOW, None)
 OLDER = LabelValueRow("shop", "service", "日本" * 250, "prometheus up", NOW - timedelta(days=1), None)
 OTHER = LabelValueRow("jobs", "service", CART.value, "prometheus ", NOW, NOW)
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    async with Database(url) as database:
-        await migrate(database)
-        yield database
 
 
 async def test_values_are_read_as_they_were_written_the_oldest_first(database: Database) -> None:

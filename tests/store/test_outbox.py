@@ -1,27 +1,16 @@
 """The reading half of the outbox, in both databases."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import pytest
-
 from bot.store import outbox
 from bot.store.database import Database
-from bot.store.migrate import migrate
 from bot.store.outbox import DeliveryState, MessageLocation, OutboxMessage, QueuedMessage
 from tests.support.clock import NOW
 
 LATER = NOW + timedelta(minutes=5)
 BLOCK = {"type": "divider"}
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    async with Database(url) as database:
-        await migrate(database)
-        yield database
 
 
 async def write(database: Database, channel: str, *texts: str, now: datetime = NOW) -> None:

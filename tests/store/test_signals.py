@@ -1,7 +1,7 @@
 """Who waits for a change is woken by its commit: in this process at once, on other replicas by PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
@@ -20,13 +20,6 @@ from tests.support.running import eventually, meanwhile
 from tests.support.servers import PostgreSQL
 
 HOLD = {"service": "checkout", "kind": "person", "reason": "migration", "by": "U0DANA", "since": NOW}
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    async with Database(url) as database:
-        await migrate(database)
-        yield database
 
 
 def subscribed(database: Database) -> list[Topic]:

@@ -7,7 +7,8 @@ import pytest
 
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.manifest import manifest
-from tests.support.running import Bot, running_governor
+from tests.support.running import Bot, running_governor, write_policies
+from tests.support.servers import Exporter, Prometheus, running_exporter, running_prometheus
 
 POLICIES = """
 apiVersion: governor/v1
@@ -44,9 +45,19 @@ async def slack() -> AsyncIterator[FakeSlackServer]:
 
 
 @pytest.fixture
+async def exporter() -> AsyncIterator[Exporter]:
+    async with running_exporter() as exporter:
+        yield exporter
+
+
+@pytest.fixture
+async def prometheus(exporter: Exporter, tmp_path: Path) -> AsyncIterator[Prometheus]:
+    async with running_prometheus(tmp_path, [exporter]) as prometheus:
+        yield prometheus
+
+
+@pytest.fixture
 async def bot(tmp_path: Path, slack: FakeSlackServer, url: str) -> AsyncIterator[Bot]:
-    policies = tmp_path / "policies"
-    policies.mkdir()
-    (policies / "all.yaml").write_text(POLICIES)
+    policies = write_policies(tmp_path, POLICIES)
     async with running_governor(policies=policies, slack=slack, folder=tmp_path, DATABASE_URL=url) as bot:
         yield bot

@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox.fake_slack.request_sender import signature
 from tests.stories.conftest import POLICIES
-from tests.support.running import Bot, eventually, running_governor
+from tests.support.running import Bot, eventually, running_governor, write_policies
 from tests.support.slack_emulator import Emulator, running_emulator
 
 SECRET = "the-emulators-secret"
@@ -100,9 +100,7 @@ async def history(client: AsyncWebClient, channel: str) -> list[str]:
 
 
 async def test_a_freeze_is_announced_and_asked_about_on_another_slack(tmp_path: Path) -> None:
-    policies = tmp_path / "policies"
-    policies.mkdir()
-    (policies / "all.yaml").write_text(POLICIES)
+    policies = write_policies(tmp_path, POLICIES)
     async with running_emulator() as emulator, listening() as answers:
         slack = Elsewhere(emulator)
         client = AsyncWebClient(token=emulator.token, base_url=emulator.api_url)

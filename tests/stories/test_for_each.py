@@ -21,8 +21,8 @@ from bot.store.migrate import migrate
 from tests.stories.test_command_line import governor
 from tests.stories.test_prometheus import heard, told
 from tests.support.clock import HOUR, MINUTE, NOW
-from tests.support.running import Bot, eventually, meanwhile, running_governor
-from tests.support.servers import Exporter, Prometheus, running_exporter, running_prometheus
+from tests.support.running import Bot, eventually, meanwhile, running_governor, write_policies
+from tests.support.servers import Exporter, Prometheus, running_prometheus
 
 POLICIES = """
 apiVersion: governor/v1
@@ -107,8 +107,7 @@ def history(rates: Mapping[str, int]) -> Iterator[str]:
 
 async def questions_of_a_tick(rates: Mapping[str, int], folder: Path) -> int:
     """Return how many questions Prometheus counts in the tick that follows upon the back-filling one."""
-    (folder / "policies").mkdir(parents=True)
-    (folder / "policies" / "all.yaml").write_text(POLICIES.replace("window: 10m", "window: 1h"))
+    write_policies(folder, POLICIES.replace("window: 10m", "window: 1h"))
     async with (
         running_prometheus(folder, openmetrics="".join(history(rates))) as prometheus,
         Database(f"sqlite+aiosqlite:///{folder}/governor.db") as database,
@@ -138,22 +137,8 @@ async def test_fifty_values_are_asked_for_with_as_many_questions_as_two(tmp_path
 
 
 @pytest.fixture
-async def exporter() -> AsyncIterator[Exporter]:
-    async with running_exporter() as exporter:
-        yield exporter
-
-
-@pytest.fixture
-async def prometheus(exporter: Exporter, tmp_path: Path) -> AsyncIterator[Prometheus]:
-    async with running_prometheus(tmp_path, [exporter]) as prometheus:
-        yield prometheus
-
-
-@pytest.fixture
 async def bot(tmp_path: Path, slack: FakeSlackServer, prometheus: Prometheus) -> AsyncIterator[Bot]:
-    policies = tmp_path / "policies"
-    policies.mkdir()
-    (policies / "all.yaml").write_text(POLICIES)
+    policies = write_policies(tmp_path, POLICIES)
     async with running_governor(
         policies=policies, slack=slack, folder=tmp_path, PROMETHEUS_URL=prometheus.url
     ) as bot:

@@ -10,7 +10,7 @@ from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.incidents.card import CARD, DOCUMENT
 from tests.stories.visitor import Visitor, running_sandbox, visiting
-from tests.support.running import Bot, eventually, running_governor
+from tests.support.running import Bot, eventually, running_governor, write_policies
 
 POLICIES = """
 apiVersion: governor/v1
@@ -96,9 +96,7 @@ async def both_teams_in(slack: FakeSlackServer, channel: str) -> None:
 async def test_an_outage_becomes_an_incident_and_the_freeze_lifts_once_its_action_is_owned(
     tmp_path: Path, slack: FakeSlackServer, url: str
 ) -> None:
-    folder = tmp_path / "policies"
-    folder.mkdir()
-    (folder / "all.yaml").write_text(POLICIES)
+    folder = write_policies(tmp_path, POLICIES)
     slack.rates.enabled = False
     dana, sam = slack.person("dana"), slack.person("sam")
     async with running_governor(policies=folder, slack=slack, folder=tmp_path, DATABASE_URL=url) as bot:

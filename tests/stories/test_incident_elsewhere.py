@@ -25,7 +25,7 @@ from bot.slack.incidents.card import CARD, DOCUMENT, NOTICE, POSTMORTEM_OPENED
 from tests.incidents.test_alertmanager import alertmanager, fire
 from tests.incidents.test_story import POLICIES
 from tests.stories.test_another_slack import Answers, Elsewhere, listening, types
-from tests.support.running import API_TOKEN, Bot, eventually, running_governor
+from tests.support.running import API_TOKEN, Bot, eventually, running_governor, write_policies
 from tests.support.slack_emulator import Emulator, running_emulator
 
 TEAMS = {"checkout-devs": "dana", "sre": "sam"}
@@ -140,9 +140,7 @@ async def until(recorder: Recorder, method: str, count: int = 1, **arguments: An
 
 @pytest.mark.timeout(300)
 async def test_an_alert_becomes_an_incident_and_ends_as_an_archived_postmortem(tmp_path: Path) -> None:
-    folder = tmp_path / "policies"
-    folder.mkdir()
-    (folder / "all.yaml").write_text(POLICIES.replace("spec:\n  channels: {announcements", PERMISSIONS, 1))
+    folder = write_policies(tmp_path, POLICIES.replace("spec:\n  channels: {announcements", PERMISSIONS, 1))
     async with running_emulator() as emulator, listening() as answers, recording(emulator) as (
         recorder, url,
     ):  # fmt: skip

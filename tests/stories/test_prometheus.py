@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bot.sandbox.fake_slack.server import FakeSlackServer
-from tests.support.running import Bot, meanwhile, running_governor
-from tests.support.servers import Exporter, Prometheus, running_exporter, running_prometheus
+from tests.support.running import Bot, meanwhile, running_governor, write_policies
+from tests.support.servers import Exporter, Prometheus
 
 POLICIES = """
 apiVersion: governor/v1
@@ -92,22 +92,8 @@ async def until(bot: Bot, name: str, **wanted: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def exporter() -> AsyncIterator[Exporter]:
-    async with running_exporter() as exporter:
-        yield exporter
-
-
-@pytest.fixture
-async def prometheus(exporter: Exporter, tmp_path: Path) -> AsyncIterator[Prometheus]:
-    async with running_prometheus(tmp_path, [exporter]) as prometheus:
-        yield prometheus
-
-
-@pytest.fixture
 async def bot(tmp_path: Path, slack: FakeSlackServer, prometheus: Prometheus, url: str) -> AsyncIterator[Bot]:
-    policies = tmp_path / "policies"
-    policies.mkdir()
-    (policies / "all.yaml").write_text(POLICIES)
+    policies = write_policies(tmp_path, POLICIES)
     async with running_governor(
         policies=policies, slack=slack, folder=tmp_path, PROMETHEUS_URL=prometheus.url, DATABASE_URL=url
     ) as bot:

@@ -28,7 +28,7 @@ from bot.store.tables.replicas import leases, replicas
 from tests.stories.balancer import balancing
 from tests.stories.chaos import FLAGS, MEASURED, PUSHED, SERVICES, Chaos, People, Stage
 from tests.stories.test_crash import DeliveryFaults, keys_of
-from tests.support.running import Bot, eventually, running_governor
+from tests.support.running import Bot, eventually, running_governor, write_policies
 from tests.support.servers import running_exporter, running_postgresql, running_prometheus
 
 ANNOUNCEMENTS = "#releases"
@@ -84,8 +84,7 @@ def _block(sli: str) -> str:
 @asynccontextmanager
 async def staged(folder: Path, seed: int) -> AsyncIterator[Stage]:
     """Set everything up: replicas, database, Slack, Prometheus, and a balancer before the replicas."""
-    (folder / "policies").mkdir()
-    (folder / "policies" / "all.yaml").write_text(policies())
+    write_policies(folder, policies())
     async with AsyncExitStack() as stack:
         postgresql = await stack.enter_async_context(running_postgresql())
         exporter = await stack.enter_async_context(running_exporter())

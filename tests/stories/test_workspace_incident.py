@@ -9,7 +9,7 @@ from bot.sandbox.fake_slack.oauth import MultiWorkspaceServer
 from bot.sandbox.fake_slack.server import FakeSlack
 from bot.slack.manifest import manifest
 from tests.stories.test_workspaces import ACME, GLOBEX, POLICIES, install, installable, told, types
-from tests.support.running import running_governor
+from tests.support.running import running_governor, write_policies
 
 RIGHTS = POLICIES.replace('{freeze: ["@sre"]}', '{freeze: ["@sre"], incidents: everyone}')
 
@@ -42,9 +42,7 @@ async def home(slack: MultiWorkspaceServer, team: str, who: str) -> str:
 
 @pytest.mark.timeout(180)
 async def test_an_incident_of_a_further_workspace_is_lived_through_there(tmp_path: Path, url: str) -> None:
-    policies = tmp_path / "policies"
-    policies.mkdir()
-    (policies / "all.yaml").write_text(RIGHTS)
+    policies = write_policies(tmp_path, RIGHTS)
     async with MultiWorkspaceServer(manifest=manifest("https://governor.example")) as slack:
         environ = installable(slack, url)
         there, here = slack.team(GLOBEX), slack.team(ACME)

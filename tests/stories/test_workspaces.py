@@ -12,7 +12,7 @@ import aiohttp
 from bot.sandbox.fake_slack.oauth import CLIENT_ID, MultiWorkspaceServer
 from bot.slack.manifest import manifest
 from bot.store.encryption import new_key
-from tests.support.running import Bot, eventually, running_governor
+from tests.support.running import Bot, eventually, running_governor, write_policies
 
 ACME, GLOBEX = "T0SANDBOX", "T0GLOBEX"
 POLICIES = """\
@@ -90,9 +90,7 @@ def installable(slack: MultiWorkspaceServer, url: str) -> dict[str, str]:
 
 
 async def test_two_workspaces_are_served_apart_until_one_uninstalls(tmp_path: Path, url: str) -> None:
-    policies = tmp_path / "policies"
-    policies.mkdir()
-    (policies / "all.yaml").write_text(POLICIES)
+    policies = write_policies(tmp_path, POLICIES)
     async with MultiWorkspaceServer(manifest=manifest("https://governor.example")) as slack:
         told_env = installable(slack, url)
         async with running_governor(policies=policies, slack=slack, folder=tmp_path, **told_env) as bot:

@@ -178,6 +178,14 @@ class Bot:
         await self.kill()
 
 
+def write_policies(folder: Path, text: str) -> Path:
+    """Write policy documents into a folder of their own in `folder`; return that folder."""
+    policies = folder / "policies"
+    policies.mkdir(parents=True)
+    (policies / "all.yaml").write_text(text)
+    return policies
+
+
 @asynccontextmanager
 async def running_governor(
     *, policies: Path, slack: Slack, folder: Path, module: Sequence[str] = ("bot",), **environ: str

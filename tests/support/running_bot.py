@@ -15,6 +15,7 @@ from bot.slack.manifest import manifest
 from bot.store.encryption import new_key
 from bot.store.tables.core import metadata
 from tests.stories.conftest import POLICIES
+from tests.support.running import write_policies
 
 TOKEN = "token-of-the-whole-bot"
 GITHUB_SECRET = "github-secret-of-the-whole-bot"
@@ -48,9 +49,7 @@ class RunningBot:
 @asynccontextmanager
 async def start_bot(folder: Path) -> AsyncIterator[RunningBot]:
     """Run the bot; at exit stop it as a signal would."""
-    policies = folder / "policies"
-    policies.mkdir()
-    (policies / "all.yaml").write_text(POLICIES)
+    policies = write_policies(folder, POLICIES)
     async with FakeSlackServer(manifest=manifest("https://governor.example")) as slack:
         settings = Settings.model_validate(
             {

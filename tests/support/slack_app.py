@@ -35,9 +35,9 @@ from bot.slack.webapi.clients import Clients
 from bot.store.database import Database
 from bot.store.leases import Lease
 from bot.store.signals import Topic
-from bot.store.tables.core import metadata
 from tests.support.clock import StoppedClock
 from tests.support.examples import WORKSPACE, burn_down, shop_service
+from tests.support.stores import create_tables
 from tests.support.values import budget_of_events, catalog, slo
 
 
@@ -96,8 +96,7 @@ def shop(*services: Service) -> Shop:
 async def opened(path: Path) -> AsyncIterator[Database]:
     """A new database with all tables."""
     async with Database(f"sqlite+aiosqlite:///{path / 'governor.db'}") as database:
-        async with database.transaction() as connection:
-            await connection.run_sync(metadata.create_all)
+        await create_tables(database)
         yield database
 
 

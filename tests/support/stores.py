@@ -1,4 +1,7 @@
-"""Fixtures for what must hold on both stores: `url` is the address of an empty database, once on each."""
+"""Fixtures for what must hold on both stores, SQLite and PostgreSQL.
+
+`url` is the address of an empty database, `database` an open one with all tables.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,6 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from bot.store.database import Database
+from bot.store.tables.core import metadata
 from tests.support.servers import PostgreSQL, running_postgresql
 
 
@@ -28,3 +33,17 @@ def server(request: pytest.FixtureRequest) -> PostgreSQL | None:
 async def url(server: PostgreSQL | None, tmp_path: Path) -> str:
     """The address of an empty database."""
     return f"sqlite+aiosqlite:///{tmp_path}/governor.db" if server is None else await server.new_database()
+
+
+async def create_tables(database: Database) -> None:
+    """Create all tables as they are declared, which is quicker than by migrations."""
+    async with database.transaction() as connection:
+        await connection.run_sync(metadata.create_all)
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    """An open database with all tables."""
+    async with Database(url) as database:
+        await create_tables(database)
+        yield database

@@ -22,7 +22,6 @@ from bot.flags.backends.unleash import UnleashBackend
 from bot.flags.change import SetExposure
 from bot.http.ofrep import Ofrep
 from bot.store.database import Database
-from bot.store.tables.core import metadata
 from tests.flags.backends.clients import (
     Application,
     flagd_application,
@@ -32,6 +31,7 @@ from tests.flags.backends.clients import (
 from tests.flags.backends.flagsmith_server import FlagsmithServer
 from tests.flags.backends.launchdarkly_server import LaunchDarklyServer
 from tests.support.paths import DOCS
+from tests.support.stores import create_tables
 from tests.support.unleash_server import ADMIN_TOKEN, UnleashServer
 
 FLAG = "new-checkout"
@@ -56,8 +56,7 @@ class Bench:
 async def local_bench(folder: Path) -> AsyncIterator[Bench]:
     """Set up the bot's own flags and serve them over OFREP."""
     async with Database(f"sqlite+aiosqlite:///{folder}/governor.db") as database:
-        async with database.transaction() as connection:
-            await connection.run_sync(metadata.create_all)
+        await create_tables(database)
 
         def backend() -> LocalBackend:
             return LocalBackend(

@@ -1,7 +1,7 @@
 """The bot's own flags: who may write, what other processes see, what PostgreSQL makes of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,8 @@ from bot.flags.backend import AppliedChange, FlagConflictError, FlagNotFoundErro
 from bot.flags.backends.local import LocalBackend
 from bot.flags.change import Kill, SetExposure, TurnOn
 from bot.store.database import Database
-from bot.store.tables.core import metadata
 from tests.support.servers import running_postgresql
+from tests.support.stores import create_tables
 
 DECLARED = ("new-checkout", "new-search")
 
@@ -24,18 +24,6 @@ def backend(database: Database, declared: Collection[str] = DECLARED) -> LocalBa
         environments=lambda: ("production", "staging"),
         declared=lambda: declared,
     )
-
-
-async def create_tables(database: Database) -> None:
-    async with database.transaction() as connection:
-        await connection.run_sync(metadata.create_all)
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    async with Database(url) as database:
-        await create_tables(database)
-        yield database
 
 
 async def test_flags_of_a_service_exist_in_every_environment_from_the_start(database: Database) -> None:

@@ -30,6 +30,7 @@ from bot.store.installations import Installations
 from bot.store.tables.core import metadata
 from bot.store.tables.installations import installations
 from tests.support.clock import NOW
+from tests.support.stores import create_tables
 
 ACME, GLOBEX = "T0SANDBOX", "T0GLOBEX"
 REDIRECT = "https://governor.example/slack/oauth_redirect"
@@ -89,8 +90,7 @@ async def open_desk(url: str, keys: str, client_secret: str = SECRET) -> AsyncIt
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as browser,
         Database(url) as database,
     ):
-        async with database.transaction() as connection:
-            await connection.run_sync(metadata.create_all)
+        await create_tables(database)
         installations = Installations(database, seal, lambda: time[0])
         clients = Clients(
             slack.api_url,

@@ -17,11 +17,11 @@ from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.slo import CounterSli
 from bot.catalog.window import RollingWindow, Span
 from bot.store.database import Database
-from bot.store.tables.core import metadata
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.formula_source import assessed
 from tests.support.scraped_traffic import METRIC, Pod, Traffic
 from tests.support.servers import Prometheus, running_exporter, running_prometheus
+from tests.support.stores import create_tables
 from tests.support.values import slo
 
 T = TypeVar("T")
@@ -34,8 +34,7 @@ ALL_CODES = ("200", "500")
 @asynccontextmanager
 async def collecting(url: str, folder: Path) -> AsyncIterator[tuple[Ledger, Collector]]:
     async with Database(f"sqlite+aiosqlite:///{folder}/governor.db") as database:
-        async with database.transaction() as connection:
-            await connection.run_sync(metadata.create_all)
+        await create_tables(database)
         async with aiohttp.ClientSession() as session:
             ledger = Ledger(database)
             source = PrometheusSource(url, session, timeout=timedelta(seconds=60))

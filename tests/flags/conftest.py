@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.flags.backends.flag_systems import (
-    Bench,
-    documented_bench,
-    flagd_bench,
-    flagsmith_bench,
-    launchdarkly_bench,
-    local_bench,
-    unleash_bench,
+    FlagSystem,
+    documented_flag_system,
+    flagd_flag_system,
+    flagsmith_flag_system,
+    launchdarkly_flag_system,
+    local_flag_system,
+    unleash_flag_system,
 )
 from tests.support.unleash_server import UnleashServer, running_unleash
 
@@ -34,23 +34,23 @@ SYSTEMS = ("local", "flagd", "unleash", "launchdarkly", "flagsmith", "flagsmith-
 
 
 @pytest.fixture(params=SYSTEMS)
-def opening(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[Bench]:
+def opening(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[FlagSystem]:
     match request.param:
         case "local":
-            return local_bench(tmp_path)
+            return local_flag_system(tmp_path)
         case "flagd":
-            return flagd_bench(tmp_path)
+            return flagd_flag_system(tmp_path)
         case "unleash":
-            return unleash_bench(tmp_path, request.getfixturevalue("unleash"))
+            return unleash_flag_system(tmp_path, request.getfixturevalue("unleash"))
         case "documented":
-            return documented_bench()
+            return documented_flag_system()
         case "launchdarkly":
-            return launchdarkly_bench()
+            return launchdarkly_flag_system()
         case kind:
-            return flagsmith_bench(versioned=kind == "flagsmith-versioned")
+            return flagsmith_flag_system(versioned=kind == "flagsmith-versioned")
 
 
 @pytest.fixture
-async def bench(opening: AbstractAsyncContextManager[Bench]) -> AsyncIterator[Bench]:
-    async with opening as bench:
-        yield bench
+async def flag_system(opening: AbstractAsyncContextManager[FlagSystem]) -> AsyncIterator[FlagSystem]:
+    async with opening as flag_system:
+        yield flag_system

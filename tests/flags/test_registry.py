@@ -37,7 +37,7 @@ SETTINGS: dict[str, dict[str, object]] = {
 
 
 @pytest.fixture
-async def around(tmp_path: Path) -> AsyncIterator[BackendContext]:
+async def backend_context(tmp_path: Path) -> AsyncIterator[BackendContext]:
     async with (
         aiohttp.ClientSession() as session,
         Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database,
@@ -52,14 +52,18 @@ def conforms(backend: FlagBackend) -> FlagBackend:
 
 
 @pytest.mark.parametrize("name", list(BACKENDS))
-async def test_each_backend_opens_with_its_documented_settings(around: BackendContext, name: str) -> None:
-    assert conforms(open_backend(name, SETTINGS[name], around)).name == name
+async def test_each_backend_opens_with_its_documented_settings(
+    backend_context: BackendContext, name: str
+) -> None:
+    assert conforms(open_backend(name, SETTINGS[name], backend_context)).name == name
 
 
 @pytest.mark.parametrize("name", list(BACKENDS))
-async def test_unknown_settings_are_refused_without_their_values(around: BackendContext, name: str) -> None:
+async def test_unknown_settings_are_refused_without_their_values(
+    backend_context: BackendContext, name: str
+) -> None:
     with pytest.raises(MisconfiguredError, match="colour: extra inputs") as refused:
-        open_backend(name, SETTINGS[name] | {"colour": "s3cret"}, around)
+        open_backend(name, SETTINGS[name] | {"colour": "s3cret"}, backend_context)
     assert "s3cret" not in str(refused.value)
 
 
@@ -80,13 +84,13 @@ def test_every_setting_is_documented(name: str) -> None:
         assert f"`{setting}`" in own, f"{name}: {setting} is not documented"
 
 
-async def test_an_unknown_backend_is_answered_with_those_there_are(around: BackendContext) -> None:
+async def test_an_unknown_backend_is_answered_with_those_there_are(backend_context: BackendContext) -> None:
     with pytest.raises(MisconfiguredError, match="there is local, flagd, unleash, launchdarkly, flagsmith"):
-        open_backend("abacus", {}, around)
+        open_backend("abacus", {}, backend_context)
 
 
 async def test_the_documented_backend_is_found_by_its_entry_point(
-    around: BackendContext, monkeypatch: pytest.MonkeyPatch
+    backend_context: BackendContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = ModuleType("acme_flags")
     module.__dict__["open_backend"] = documented_backend()
@@ -96,10 +100,10 @@ async def test_the_documented_backend_is_found_by_its_entry_point(
         registry, "entry_points", lambda *, group: [point] if group == registry.ENTRY_POINTS else []
     )
     assert list(backend_names())[-1] == "shelf"
-    backend = open_backend("shelf", {"flags": ["new-checkout"]}, around)
+    backend = open_backend("shelf", {"flags": ["new-checkout"]}, backend_context)
     assert (await backend.read("new-checkout", "production")).is_off
     with pytest.raises(MisconfiguredError, match="needs a list"):
-        open_backend("shelf", {}, around)
+        open_backend("shelf", {}, backend_context)
 
 
 def test_policies_may_name_the_backend_of_an_installed_package(

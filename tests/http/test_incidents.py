@@ -9,7 +9,7 @@ import pytest
 
 from bot.incidents.incident import Status
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
-from tests.support.incidents import Scene, staged
+from tests.support.incidents import IncidentsSetup, run_incidents
 
 OPENING = {"title": "Checkout 500s", "severity": "sev2", "services": ["checkout"], "key": "pager-1"}
 INCIDENTS = "/api/v1/incidents"
@@ -17,17 +17,17 @@ WEBHOOK = "/webhooks/alertmanager"
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    async with staged(tmp_path) as scene:
+async def scene(tmp_path: Path) -> AsyncIterator[IncidentsSetup]:
+    async with run_incidents(tmp_path) as scene:
         yield scene
 
 
-def at(scene: Scene, minutes: float) -> str:
+def at(scene: IncidentsSetup, minutes: float) -> str:
     """A time so many minutes ago."""
     return (scene.clock.now() - timedelta(minutes=minutes)).isoformat()
 
 
-async def test_opening_answers_the_incident_with_its_channel(scene: Scene) -> None:
+async def test_opening_answers_the_incident_with_its_channel(scene: IncidentsSetup) -> None:
     status, opened = await scene.api("POST", INCIDENTS, json=OPENING)
     assert status == 201
     (channel_id,) = scene.channels()
@@ -38,7 +38,7 @@ async def test_opening_answers_the_incident_with_its_channel(scene: Scene) -> No
     assert (opened["ended_at"], opened["postmortem_channel"]) == (None, None)
 
 
-async def test_the_same_key_answers_the_same_incident(scene: Scene) -> None:
+async def test_the_same_key_answers_the_same_incident(scene: IncidentsSetup) -> None:
     _, first = await scene.api("POST", INCIDENTS, json=OPENING)
     status, again = await scene.api("POST", INCIDENTS, json=OPENING | {"title": "Other", "severity": "sev1"})
     assert status == 200
@@ -46,14 +46,16 @@ async def test_the_same_key_answers_the_same_incident(scene: Scene) -> None:
     assert len(scene.channels()) == 1
 
 
-async def test_a_slack_that_is_slow_to_make_the_channel_does_not_keep_the_caller(scene: Scene) -> None:
+async def test_a_slack_that_is_slow_to_make_the_channel_does_not_keep_the_caller(
+    scene: IncidentsSetup,
+) -> None:
     for _ in range(3):
         scene.slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.create")
     status, opened = await scene.api("POST", INCIDENTS, json=OPENING)
     assert (status, opened["channel"] is not None) == (201, True)
 
 
-async def test_the_report_says_where_the_budget_went(scene: Scene) -> None:
+async def test_the_report_says_where_the_budget_went(scene: IncidentsSetup) -> None:
     # Both times before the opening, which takes its own.
     started, ended = at(scene, 20), {"status": "resolved", "ended_at": at(scene, 5)}
     _, opened = await scene.api("POST", INCIDENTS, json=OPENING | {"started_at": started})
@@ -74,7 +76,7 @@ async def test_the_report_says_where_the_budget_went(scene: Scene) -> None:
     assert (nothing["incidents"], nothing["time_to_detect"]) == (0, None)
 
 
-async def test_a_fifteen_minute_outage_overspends_a_week_by_4_92_minutes(scene: Scene) -> None:
+async def test_a_fifteen_minute_outage_overspends_a_week_by_4_92_minutes(scene: IncidentsSetup) -> None:
     started = at(scene, 20)
     ended = (datetime.fromisoformat(started) + timedelta(minutes=15)).isoformat()
     _, opened = await scene.api("POST", INCIDENTS, json=OPENING | {"started_at": started})
@@ -93,7 +95,7 @@ async def test_a_fifteen_minute_outage_overspends_a_week_by_4_92_minutes(scene: 
     assert corrected["status"] == "resolved"
 
 
-async def test_incidents_are_listed_newest_first_and_shown_alone(scene: Scene) -> None:
+async def test_incidents_are_listed_newest_first_and_shown_alone(scene: IncidentsSetup) -> None:
     for key in ("a", "b"):
         await scene.api("POST", INCIDENTS, json=OPENING | {"key": key})
     await scene.api("PATCH", f"{INCIDENTS}/1", json={"status": "resolved"})
@@ -104,7 +106,7 @@ async def test_incidents_are_listed_newest_first_and_shown_alone(scene: Scene) -
     assert (await scene.api("GET", f"{INCIDENTS}/1"))[1]["key"] == "a"
 
 
-async def test_the_postmortem_is_markdown(scene: Scene) -> None:
+async def test_the_postmortem_is_markdown(scene: IncidentsSetup) -> None:
     await scene.api("POST", INCIDENTS, json=OPENING)
     async with scene.http.get(f"{scene.url}{INCIDENTS}/1/postmortem.md") as answer:
         assert answer.content_type == "text/markdown"
@@ -130,7 +132,7 @@ async def test_the_postmortem_is_markdown(scene: Scene) -> None:
     ],
 )
 async def test_a_faulty_opening_is_refused_naming_the_field(
-    scene: Scene, change: dict[str, object], field: str
+    scene: IncidentsSetup, change: dict[str, object], field: str
 ) -> None:
     status, problem = await scene.api("POST", INCIDENTS, json=OPENING | change)
     assert status == 422
@@ -138,7 +140,7 @@ async def test_a_faulty_opening_is_refused_naming_the_field(
     assert (await scene.api("GET", INCIDENTS))[1] == {"incidents": []}
 
 
-async def test_what_is_not_there_is_404_and_what_cannot_be_422(scene: Scene) -> None:
+async def test_what_is_not_there_is_404_and_what_cannot_be_422(scene: IncidentsSetup) -> None:
     for method, path in (("GET", "/7"), ("GET", "/7/postmortem.md"), ("PATCH", "/7")):
         status, problem = await scene.api(method, INCIDENTS + path, json={"status": "resolved"})
         assert (status, problem["detail"]) == (404, "there is no incident 7")
@@ -148,13 +150,15 @@ async def test_what_is_not_there_is_404_and_what_cannot_be_422(scene: Scene) -> 
 
 
 @pytest.mark.parametrize("path", [INCIDENTS, WEBHOOK])
-async def test_nobody_enters_without_a_token(scene: Scene, path: str) -> None:
+async def test_nobody_enters_without_a_token(scene: IncidentsSetup, path: str) -> None:
     headers = {"Authorization": "Bearer nonsense"}
     status, problem = await scene.api("POST", path, json=OPENING, headers=headers)
     assert (status, problem["status"]) == (401, 401)
 
 
-def alert(scene: Scene, name: str = "HighErrors", *, resolved: bool = False, **labels: str) -> dict[str, Any]:
+def alert(
+    scene: IncidentsSetup, name: str = "HighErrors", *, resolved: bool = False, **labels: str
+) -> dict[str, Any]:
     """An alert as Alertmanager writes it: firing for ten minutes, or resolved two minutes ago."""
     return {
         "status": "resolved" if resolved else "firing",
@@ -183,7 +187,7 @@ def notification(*alerts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def test_a_group_of_alerts_becomes_one_incident(scene: Scene) -> None:
+async def test_a_group_of_alerts_becomes_one_incident(scene: IncidentsSetup) -> None:
     body = notification(alert(scene), alert(scene, "SlowCheckout", severity="warning"))
     for _ in range(3):
         assert await scene.api("POST", WEBHOOK, json=body) == (200, {"incidents": [1]})
@@ -197,7 +201,9 @@ async def test_a_group_of_alerts_becomes_one_incident(scene: Scene) -> None:
     assert view.incident.acknowledged_at is None
 
 
-async def test_an_alert_that_fires_since_years_opens_an_incident_as_old_as_can_be(scene: Scene) -> None:
+async def test_an_alert_that_fires_since_years_opens_an_incident_as_old_as_can_be(
+    scene: IncidentsSetup,
+) -> None:
     ancient = alert(scene) | {"startsAt": "2019-01-01T00:00:00Z"}
     assert (await scene.api("POST", WEBHOOK, json=notification(ancient)))[0] == 200
     started = (await scene.complete(1)).incident.started_at
@@ -207,7 +213,7 @@ async def test_an_alert_that_fires_since_years_opens_an_incident_as_old_as_can_b
     assert (await scene.complete(1)).incident.status is Status.MITIGATED
 
 
-async def test_the_impact_ends_when_the_last_alert_does(scene: Scene) -> None:
+async def test_the_impact_ends_when_the_last_alert_does(scene: IncidentsSetup) -> None:
     await scene.api("POST", WEBHOOK, json=notification(alert(scene), alert(scene, "Slow")))
     await scene.api("POST", WEBHOOK, json=notification(alert(scene, resolved=True), alert(scene, "Slow")))
     assert (await scene.complete(1)).incident.status is Status.INVESTIGATING
@@ -219,7 +225,7 @@ async def test_the_impact_ends_when_the_last_alert_does(scene: Scene) -> None:
     assert incident.ended_at == scene.started + timedelta(minutes=8)
 
 
-async def test_a_new_firing_joins_the_open_incident_and_opens_another_after_it(scene: Scene) -> None:
+async def test_a_new_firing_joins_the_open_incident_and_opens_another_after_it(scene: IncidentsSetup) -> None:
     await scene.api("POST", WEBHOOK, json=notification(alert(scene)))
     await scene.api("POST", WEBHOOK, json=notification(alert(scene, resolved=True)))
     again = alert(scene) | {"startsAt": at(scene, 1)}
@@ -233,7 +239,7 @@ async def test_a_new_firing_joins_the_open_incident_and_opens_another_after_it(s
     assert (await scene.api("POST", WEBHOOK, json=notification(third)))[1] == {"incidents": [2]}
 
 
-async def test_an_end_of_something_unknown_opens_nothing(scene: Scene) -> None:
+async def test_an_end_of_something_unknown_opens_nothing(scene: IncidentsSetup) -> None:
     body = notification(alert(scene, resolved=True))
     assert await scene.api("POST", WEBHOOK, json=body) == (200, {"incidents": []})
     status, problem = await scene.api("POST", WEBHOOK, json={"alerts": []})

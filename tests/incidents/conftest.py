@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.incidents import Scene, staged
+from tests.support.incidents import IncidentsSetup, run_incidents
 
 
 @pytest.fixture
-async def scene(tmp_path: Path, url: str) -> AsyncIterator[Scene]:
-    async with staged(tmp_path, url=url) as scene:
-        yield scene
+async def incidents_setup(tmp_path: Path, url: str) -> AsyncIterator[IncidentsSetup]:
+    async with run_incidents(tmp_path, url=url) as incidents_setup:
+        yield incidents_setup

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from bot.incidents.incident import Severity, Status
-from tests.support.incidents import TOKEN, Scene
+from tests.support.incidents import TOKEN, IncidentsSetup
 from tests.support.servers import Server, find_program, free_port
 
 
@@ -64,35 +64,41 @@ async def fire(url: str, *alerts: dict[str, object]) -> None:
         assert answer.status == 200, await answer.text()
 
 
-def alert(scene: Scene, name: str, ended_minutes_ago: float | None = None) -> dict[str, object]:
+def alert(
+    incidents_setup: IncidentsSetup, name: str, ended_minutes_ago: float | None = None
+) -> dict[str, object]:
     """Describe an alert that fires since ten minutes, over since so many."""
     ends = timedelta(minutes=60 if ended_minutes_ago is None else -ended_minutes_ago)
     return {
         "labels": {"alertname": name, "service": "checkout", "severity": "critical"},
         "annotations": {"summary": f"{name} on checkout"},
-        "startsAt": scene.started.isoformat(),
-        "endsAt": (scene.clock.now() + ends).isoformat(),
+        "startsAt": incidents_setup.started.isoformat(),
+        "endsAt": (incidents_setup.clock.now() + ends).isoformat(),
     }
 
 
 @pytest.mark.timeout(120)
-async def test_a_group_of_alerts_lives_and_ends_as_one_incident(scene: Scene, tmp_path: Path) -> None:
-    async with alertmanager(tmp_path, f"{scene.url}/webhooks/alertmanager") as url:
-        await fire(url, alert(scene, "HighErrors"), alert(scene, "SlowCheckout"))
+async def test_a_group_of_alerts_lives_and_ends_as_one_incident(
+    incidents_setup: IncidentsSetup, tmp_path: Path
+) -> None:
+    async with alertmanager(tmp_path, f"{incidents_setup.url}/webhooks/alertmanager") as url:
+        await fire(url, alert(incidents_setup, "HighErrors"), alert(incidents_setup, "SlowCheckout"))
         async with asyncio.timeout(30):
-            while not scene.channels():  # noqa: ASYNC110 - another process works
+            while not incidents_setup.channels():  # noqa: ASYNC110 - another process works
                 await asyncio.sleep(0.05)
-        view = await scene.complete(1)
+        view = await incidents_setup.complete(1)
         assert (view.incident.severity, view.incident.services) == (Severity.SEV2, ("checkout",))
         assert {one.text.partition(":")[0] for one in view.timeline if one.kind == "alert"} == {
             "HighErrors fires",
             "SlowCheckout fires",
         }
-        await fire(url, alert(scene, "HighErrors", 1), alert(scene, "SlowCheckout", 1))
+        await fire(url, alert(incidents_setup, "HighErrors", 1), alert(incidents_setup, "SlowCheckout", 1))
         async with asyncio.timeout(30):
-            while (await scene.response.snapshots.of(1)).incident.status is not Status.MITIGATED:  # noqa: ASYNC110
+            while (await incidents_setup.incidents.snapshots.of(1)).incident.status is not Status.MITIGATED:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-        view = await scene.complete(1)
+        view = await incidents_setup.complete(1)
     assert view.incident.ended_at is not None
-    assert timedelta(minutes=1) <= scene.clock.now() - view.incident.ended_at <= timedelta(minutes=2)
-    scene.assert_one_complete_incident(people={"U0DANA", "U0SAM"})
+    assert (
+        timedelta(minutes=1) <= incidents_setup.clock.now() - view.incident.ended_at <= timedelta(minutes=2)
+    )
+    incidents_setup.assert_one_complete_incident(people={"U0DANA", "U0SAM"})

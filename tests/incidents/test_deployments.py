@@ -9,14 +9,14 @@ from bot.sandbox.fake_slack.model import Message
 from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.incidents.card import CARD
 from tests.support.clock import MINUTE
-from tests.support.incidents import Scene, room, shop
+from tests.support.incidents import IncidentsSetup, channel_id_of, shop
 
 TELL = DeploymentAnnouncer(CurrentCatalog(shop()))
 URL = "https://ci.example/42?a=1&b=2"
 
 
-def deployment(scene: Scene, **changes: object) -> Deployment:
-    ended = scene.clock.now() - 5 * MINUTE
+def deployment(incidents_setup: IncidentsSetup, **changes: object) -> Deployment:
+    ended = incidents_setup.clock.now() - 5 * MINUTE
     values: dict[str, object] = {
         "id": "github 1",
         "environment": "production",
@@ -32,19 +32,21 @@ def deployment(scene: Scene, **changes: object) -> Deployment:
     return Deployment(**(values | changes))  # type: ignore[arg-type]
 
 
-async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_a_link(scene: Scene) -> None:
-    recorder = DeploymentRecorder(scene.database, CurrentCatalog(scene.policies), TELL)
-    both = list(scene.policies.services.values())
-    channel = room(await scene.opened(services=("checkout", "search")))
+async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_a_link(
+    incidents_setup: IncidentsSetup,
+) -> None:
+    recorder = DeploymentRecorder(incidents_setup.database, CurrentCatalog(incidents_setup.policies), TELL)
+    both = list(incidents_setup.policies.services.values())
+    channel = channel_id_of(await incidents_setup.opened(services=("checkout", "search")))
 
     def card_with(words: str) -> Message | None:
-        (card,) = scene.told(channel, CARD)
+        (card,) = incidents_setup.messages(channel, CARD)
         return card if words in str(card.blocks) else None
 
-    told = deployment(scene)
+    told = deployment(incidents_setup)
     for _ in range(2):
-        await recorder.record(told, both, "github", scene.clock.now())
-    card = await scene.slack.until(lambda: card_with("6113728 to production"), within_s=20)
+        await recorder.record(told, both, "github", incidents_setup.clock.now())
+    card = await incidents_setup.slack.until(lambda: card_with("6113728 to production"), within_s=20)
     assert card is not None
     (changes,) = [one for one in card.blocks if "Changed lately" in str(one)]
     line = changes["text"]["text"].splitlines()
@@ -55,8 +57,8 @@ async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_
     ) in line[1]
 
     failed = replace(told, id="github 2", state=DeploymentState.FAILED, url="", finished_at=told.started_at)
-    await recorder.record(failed, both[:1], "github", scene.clock.now())
-    card = await scene.slack.until(lambda: card_with("deployment failed"), within_s=20)
+    await recorder.record(failed, both[:1], "github", incidents_setup.clock.now())
+    card = await incidents_setup.slack.until(lambda: card_with("deployment failed"), within_s=20)
     assert card is not None
     (changes,) = [one for one in card.blocks if "Changed lately" in str(one)]
     _, first, second = changes["text"]["text"].splitlines()
@@ -65,8 +67,15 @@ async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_
     assert "deployment succeeded" in second
 
 
-async def test_a_deployment_of_other_services_is_none_of_the_cards_business(scene: Scene) -> None:
-    recorder = DeploymentRecorder(scene.database, CurrentCatalog(scene.policies), TELL)
-    await recorder.record(deployment(scene), [scene.policies.services["search"]], "github", scene.clock.now())
-    view = await scene.opened()
-    assert "production" not in str(scene.told(room(view), CARD)[0].blocks)
+async def test_a_deployment_of_other_services_is_none_of_the_cards_business(
+    incidents_setup: IncidentsSetup,
+) -> None:
+    recorder = DeploymentRecorder(incidents_setup.database, CurrentCatalog(incidents_setup.policies), TELL)
+    await recorder.record(
+        deployment(incidents_setup),
+        [incidents_setup.policies.services["search"]],
+        "github",
+        incidents_setup.clock.now(),
+    )
+    view = await incidents_setup.opened()
+    assert "production" not in str(incidents_setup.messages(channel_id_of(view), CARD)[0].blocks)

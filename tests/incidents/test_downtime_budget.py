@@ -13,7 +13,7 @@ from bot.catalog.window import CalendarUnit, CalendarWindow, Span
 from bot.incidents.downtime import Impact, bad_seconds
 from bot.store.database import Database
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
-from tests.support.incidents import UPTIME, Scene
+from tests.support.incidents import UPTIME, IncidentsSetup
 
 
 def recorded(*impacts: Impact) -> Ledger:
@@ -34,17 +34,23 @@ async def test_the_history_ends_at_what_remains() -> None:
     assert parts[-1][0] == NOW
 
 
-async def test_an_outage_over_the_windows_edge_counts_what_lies_within(scene: Scene) -> None:
+async def test_an_outage_over_the_windows_edge_counts_what_lies_within(
+    incidents_setup: IncidentsSetup,
+) -> None:
     edge = NOW - 7 * DAY
-    ledger = Ledger(scene.database, recorded(Impact(edge - HOUR, edge + 5 * MINUTE)).downtime)
+    ledger = Ledger(incidents_setup.database, recorded(Impact(edge - HOUR, edge + 5 * MINUTE)).downtime)
     (left,) = await assess_all(ledger, [AssessmentRequest(UPTIME)], NOW, MINUTE)
     assert left.remaining_minutes == pytest.approx(10.08 - 5)
     assert left.events is not None
     assert left.events.bad == 300
 
 
-async def test_a_calendar_window_has_the_whole_periods_budget_from_the_start(scene: Scene) -> None:
+async def test_a_calendar_window_has_the_whole_periods_budget_from_the_start(
+    incidents_setup: IncidentsSetup,
+) -> None:
     month = replace(UPTIME, window=CalendarWindow(CalendarUnit.MONTH, "Europe/London"))
-    ledger = Ledger(scene.database, recorded(Impact(NOW - HOUR, NOW - HOUR + 10 * MINUTE, 0.5)).downtime)
+    ledger = Ledger(
+        incidents_setup.database, recorded(Impact(NOW - HOUR, NOW - HOUR + 10 * MINUTE, 0.5)).downtime
+    )
     (left,) = await assess_all(ledger, [AssessmentRequest(month)], NOW, MINUTE)
     assert left.remaining_minutes == pytest.approx(43.2 - 5)

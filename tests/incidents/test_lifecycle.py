@@ -19,122 +19,130 @@ from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.incidents.card import ACTION_DUE, DOCUMENT, POSTMORTEM_OPENED, REMINDER
 from bot.store import audit
 from tests.support.clock import HOUR, MINUTE
-from tests.support.incidents import Scene, room
+from tests.support.incidents import IncidentsSetup, channel_id_of
 from tests.support.values import QUIET, budget
 
 
-async def outage(scene: Scene, minutes: float, key: str = "k", **fields: object) -> IncidentSnapshot:
+async def outage(
+    incidents_setup: IncidentsSetup, minutes: float, key: str = "k", **fields: object
+) -> IncidentSnapshot:
     """Play an outage that lasted so many minutes and was resolved now."""
-    now = scene.clock.now()
-    opening = scene.opening(key, started_at=now - minutes * MINUTE, **fields)
-    opened = await scene.response.lifecycle.open(opening, now)
-    await scene.response.lifecycle.change(
+    now = incidents_setup.clock.now()
+    opening = incidents_setup.opening(key, started_at=now - minutes * MINUTE, **fields)
+    opened = await incidents_setup.incidents.lifecycle.open(opening, now)
+    await incidents_setup.incidents.lifecycle.change(
         opened.incident.id, IncidentChange(status=Status.RESOLVED, ended_at=now), by="U0SAM", now=now
     )
-    return await scene.complete(opened.incident.id)
+    return await incidents_setup.complete(opened.incident.id)
 
 
-async def test_a_measured_budget_is_charged_with_what_was_spent_meanwhile(scene: Scene) -> None:
-    now = scene.clock.now().replace(second=0, microsecond=0)
-    orders = scene.policies.services["checkout"].slos[0]
+async def test_a_measured_budget_is_charged_with_what_was_spent_meanwhile(
+    incidents_setup: IncidentsSetup,
+) -> None:
+    now = incidents_setup.clock.now().replace(second=0, microsecond=0)
+    orders = incidents_setup.policies.services["checkout"].slos[0]
     before = [PushedEvent(orders, 980_000, 100, now - 5 * HOUR, None)]
     during = [PushedEvent(orders, 19_560, 340, now - minutes * MINUTE, None) for minutes in (12,)]
-    await scene.ledger.push([*before, *during], now)
-    view = await scene.opened(started_at=now - 20 * MINUTE)
+    await incidents_setup.ledger.push([*before, *during], now)
+    view = await incidents_setup.opened(started_at=now - 20 * MINUTE)
     change = IncidentChange(status=Status.RESOLVED, ended_at=now - 5 * MINUTE)
-    await scene.response.lifecycle.change(view.incident.id, change, by="U0SAM", now=scene.clock.now())
-    cost = (await scene.response.snapshots.of(view.incident.id)).cost
+    await incidents_setup.incidents.lifecycle.change(
+        view.incident.id, change, by="U0SAM", now=incidents_setup.clock.now()
+    )
+    cost = (await incidents_setup.incidents.snapshots.of(view.incident.id)).cost
     assert cost["checkout/orders"] == pytest.approx(0.34, rel=1e-6)
     assert cost["checkout/uptime"] == pytest.approx(15 / 10.08, rel=1e-6)
 
 
-async def test_overlapping_outages_spend_the_budget_once(scene: Scene) -> None:
-    one = await outage(scene, 10, "one", severity=Severity.SEV3)
-    two = await outage(scene, 10, "two", severity=Severity.SEV3)
+async def test_overlapping_outages_spend_the_budget_once(incidents_setup: IncidentsSetup) -> None:
+    one = await outage(incidents_setup, 10, "one", severity=Severity.SEV3)
+    two = await outage(incidents_setup, 10, "two", severity=Severity.SEV3)
     first, second = one.incident, two.incident
     assert first.ended_at
     assert second.ended_at
     assert first.started_at < second.started_at < first.ended_at < second.ended_at
     down = (second.ended_at - first.started_at) / MINUTE
-    remaining = (await scene.budgets())["checkout/uptime"].remaining_minutes
+    remaining = (await incidents_setup.budgets())["checkout/uptime"].remaining_minutes
     assert remaining == pytest.approx(10.08 - down, abs=1e-6)
 
 
-async def test_a_costly_incident_gets_its_postmortem_by_itself(scene: Scene) -> None:
-    view = await outage(scene, 3)
-    await scene.response._scheduled.tick()
-    view = await scene.complete(view.incident.id)
-    pm = room(view, ChannelKind.POSTMORTEM)
-    channel = scene.slack.workspace.channels[pm]
+async def test_a_costly_incident_gets_its_postmortem_by_itself(incidents_setup: IncidentsSetup) -> None:
+    view = await outage(incidents_setup, 3)
+    await incidents_setup.incidents._scheduled.tick()
+    view = await incidents_setup.complete(view.incident.id)
+    pm = channel_id_of(view, ChannelKind.POSTMORTEM)
+    channel = incidents_setup.slack.workspace.channels[pm]
     assert channel.name.startswith("pm-")
     assert {"U0DANA", "U0SAM"} <= set(channel.members)
-    (document,) = scene.told(pm, DOCUMENT)
+    (document,) = incidents_setup.messages(pm, DOCUMENT)
     assert [ts for ts, _ in channel.pins] == [document.ts]
-    assert len(scene.told(room(view), POSTMORTEM_OPENED)) == 1
+    assert len(incidents_setup.messages(channel_id_of(view), POSTMORTEM_OPENED)) == 1
     assert view.incident.roles == {
         Role.FACILITATOR_DEVELOPMENT: "U0DANA",
         Role.FACILITATOR_RELIABILITY: "U0SAM",
     }
-    await scene.response._scheduled.tick()
-    await scene.complete(view.incident.id)
-    assert len(scene.channels("pm-")) == 1
+    await incidents_setup.incidents._scheduled.tick()
+    await incidents_setup.complete(view.incident.id)
+    assert len(incidents_setup.channels("pm-")) == 1
 
 
-async def test_a_cheap_incident_gets_one_when_somebody_asks(scene: Scene) -> None:
-    view = await outage(scene, 1.5)
-    await scene.response._scheduled.tick()
-    assert scene.channels("pm-") == []
-    scene.slack.faults.once(InjectedFault.CUT, "conversations.create")
+async def test_a_cheap_incident_gets_one_when_somebody_asks(incidents_setup: IncidentsSetup) -> None:
+    view = await outage(incidents_setup, 1.5)
+    await incidents_setup.incidents._scheduled.tick()
+    assert incidents_setup.channels("pm-") == []
+    incidents_setup.slack.faults.once(InjectedFault.CUT, "conversations.create")
     for _ in range(2):
-        await scene.response.lifecycle.request_postmortem(view.incident.id, by="U0SAM", now=scene.clock.now())
-    await scene.complete(view.incident.id)
-    assert len(scene.channels("pm-")) == 1
+        await incidents_setup.incidents.lifecycle.request_postmortem(
+            view.incident.id, by="U0SAM", now=incidents_setup.clock.now()
+        )
+    await incidents_setup.complete(view.incident.id)
+    assert len(incidents_setup.channels("pm-")) == 1
 
 
-async def test_facilitators_take_turns(scene: Scene) -> None:
-    for group in scene.slack.workspace.groups.values():
+async def test_facilitators_take_turns(incidents_setup: IncidentsSetup) -> None:
+    for group in incidents_setup.slack.workspace.groups.values():
         if group.handle == "checkout-devs":
             group.users = ["U0DANA", "U0OMAR"]
         if group.handle == "sre":
             group.users = ["U0MORGAN", "U0SAM"]
     led = []
     for key in ("one", "two", "three"):
-        view = await outage(scene, 1, key)
-        now = scene.clock.now()
-        await scene.response.lifecycle.request_postmortem(view.incident.id, by="U0SAM", now=now)
-        view = await scene.complete(view.incident.id)
+        view = await outage(incidents_setup, 1, key)
+        now = incidents_setup.clock.now()
+        await incidents_setup.incidents.lifecycle.request_postmortem(view.incident.id, by="U0SAM", now=now)
+        view = await incidents_setup.complete(view.incident.id)
         roles = view.incident.roles
         led.append((roles[Role.FACILITATOR_DEVELOPMENT], roles[Role.FACILITATOR_RELIABILITY]))
     assert led == [("U0DANA", "U0MORGAN"), ("U0OMAR", "U0SAM"), ("U0DANA", "U0MORGAN")]
 
 
-async def test_the_document_follows_what_people_write(scene: Scene) -> None:
-    view = await outage(scene, 3)
-    id_, now = view.incident.id, scene.clock.now()
-    lifecycle = scene.response.lifecycle
+async def test_the_document_follows_what_people_write(incidents_setup: IncidentsSetup) -> None:
+    view = await outage(incidents_setup, 3)
+    id_, now = view.incident.id, incidents_setup.clock.now()
+    lifecycle = incidents_setup.incidents.lifecycle
     await lifecycle.request_postmortem(id_, by="U0SAM", now=now)
-    view = await scene.complete(id_)
-    (document,) = scene.told(room(view, ChannelKind.POSTMORTEM), DOCUMENT)
+    view = await incidents_setup.complete(id_)
+    (document,) = incidents_setup.messages(channel_id_of(view, ChannelKind.POSTMORTEM), DOCUMENT)
     await lifecycle.write_part(id_, PostmortemPart.SUMMARY, "The pool was <empty>.", by="U0DANA", now=now)
-    await scene.response.actions.add(
+    await incidents_setup.incidents.actions.add(
         NewAction("Limit the pool", "checkout", id_, is_p0=True), by="U0DANA", now=now
     )
-    await scene.slack.until(lambda: "The pool was &lt;empty&gt;" in str(document.blocks))
-    await scene.slack.until(lambda: "Limit the pool" in str(document.blocks))
-    markdown = (await scene.response.snapshots.of(id_)).postmortem.markdown()
+    await incidents_setup.slack.until(lambda: "The pool was &lt;empty&gt;" in str(document.blocks))
+    await incidents_setup.slack.until(lambda: "Limit the pool" in str(document.blocks))
+    markdown = (await incidents_setup.incidents.snapshots.of(id_)).postmortem.markdown()
     assert "The pool was \\<empty\\>." in markdown
     assert "**P0** Limit the pool — no owner yet, no date yet" in markdown
 
 
-async def test_corrections_are_audited(scene: Scene) -> None:
-    view = await outage(scene, 15)
-    now = scene.clock.now()
+async def test_corrections_are_audited(incidents_setup: IncidentsSetup) -> None:
+    view = await outage(incidents_setup, 15)
+    now = incidents_setup.clock.now()
     ended = view.incident.impacts[0].end
     stated = Impact(view.incident.started_at, ended, 0.3)
-    await scene.response.lifecycle.record_impact(view.incident.id, stated, by="U0SAM", now=now)
-    cost = (await scene.response.snapshots.of(view.incident.id)).cost["checkout/uptime"]
+    await incidents_setup.incidents.lifecycle.record_impact(view.incident.id, stated, by="U0SAM", now=now)
+    cost = (await incidents_setup.incidents.snapshots.of(view.incident.id)).cost["checkout/uptime"]
     assert cost == pytest.approx(0.3 * 15 / 10.08, rel=1e-6)
-    async with scene.database.reading() as connection:
+    async with incidents_setup.database.reading() as connection:
         rows = [row.entry for row in await audit.read(connection, actor="U0SAM")]
     correction = next(entry for entry in rows if entry.action == "incident.impact_stated")
     assert correction.before is not None
@@ -143,49 +151,55 @@ async def test_corrections_are_audited(scene: Scene) -> None:
     assert [one["share"] for one in correction.after["impacts"]] == [0.3]
 
 
-async def test_a_pinned_message_stands_on_the_timeline_until_it_is_taken_off(scene: Scene) -> None:
-    view = await scene.opened()
-    id_, now = view.incident.id, scene.clock.now()
-    lifecycle = scene.response.lifecycle
+async def test_a_pinned_message_stands_on_the_timeline_until_it_is_taken_off(
+    incidents_setup: IncidentsSetup,
+) -> None:
+    view = await incidents_setup.opened()
+    id_, now = view.incident.id, incidents_setup.clock.now()
+    lifecycle = incidents_setup.incidents.lifecycle
     said = {"by": "U0DANA", "now": now, "mark": "C1 1.0"}
     assert await lifecycle.note(id_, "pool is full", **said) is True  # type: ignore[arg-type]
     assert await lifecycle.note(id_, "pool is full", **said) is False  # type: ignore[arg-type]
-    assert [one.text for one in (await scene.response.snapshots.of(id_)).timeline if one.kind == "pin"] == [
-        "pool is full"
-    ]
+    assert [
+        one.text for one in (await incidents_setup.incidents.snapshots.of(id_)).timeline if one.kind == "pin"
+    ] == ["pool is full"]
     assert await lifecycle.unnote(id_, "C1 1.0", by="U0DANA", now=now) is True
-    assert not [one for one in (await scene.response.snapshots.of(id_)).timeline if one.kind == "pin"]
+    assert not [
+        one for one in (await incidents_setup.incidents.snapshots.of(id_)).timeline if one.kind == "pin"
+    ]
 
 
-async def test_holds_stand_on_the_timeline(scene: Scene) -> None:
-    view = await scene.opened()
+async def test_holds_stand_on_the_timeline(incidents_setup: IncidentsSetup) -> None:
+    view = await incidents_setup.opened()
     resolved = IncidentChange(status=Status.RESOLVED)
-    await scene.response.lifecycle.change(view.incident.id, resolved, by="U0SAM", now=scene.clock.now())
-    await scene.complete(view.incident.id)
+    await incidents_setup.incidents.lifecycle.change(
+        view.incident.id, resolved, by="U0SAM", now=incidents_setup.clock.now()
+    )
+    await incidents_setup.complete(view.incident.id)
     # What happens after the incident is resolved is no part of it: its hold is lifted a moment later.
-    view = await scene.response.snapshots.of(view.incident.id)
+    view = await incidents_setup.incidents.snapshots.of(view.incident.id)
     held = [one.text for one in view.timeline if one.kind == "hold"]
     assert held == ["checkout: hold placed — sev2 incident: Checkout 500s"]
 
 
-async def test_reminders_are_told_once_and_can_be_snoozed(scene: Scene) -> None:
-    view = await scene.opened()
-    channel = room(view)
+async def test_reminders_are_told_once_and_can_be_snoozed(incidents_setup: IncidentsSetup) -> None:
+    view = await incidents_setup.opened()
+    channel = channel_id_of(view)
     for minutes, told in ((11, 1), (11, 1), (22, 2)):
-        scene.clock.ahead = timedelta(minutes=minutes)
-        await scene.response._scheduled.tick()
-        await scene.complete(view.incident.id)
-        assert len(scene.told(channel, REMINDER)) == told
-    now = scene.clock.now()
-    await scene.response.lifecycle.snooze(view.incident.id, now + HOUR, by="U0SAM", now=now)
-    scene.clock.ahead = timedelta(minutes=80)
-    await scene.response._scheduled.tick()
-    await scene.complete(view.incident.id)
-    assert len(scene.told(channel, REMINDER)) == 2
+        incidents_setup.clock.ahead = timedelta(minutes=minutes)
+        await incidents_setup.incidents._scheduled.tick()
+        await incidents_setup.complete(view.incident.id)
+        assert len(incidents_setup.messages(channel, REMINDER)) == told
+    now = incidents_setup.clock.now()
+    await incidents_setup.incidents.lifecycle.snooze(view.incident.id, now + HOUR, by="U0SAM", now=now)
+    incidents_setup.clock.ahead = timedelta(minutes=80)
+    await incidents_setup.incidents._scheduled.tick()
+    await incidents_setup.complete(view.incident.id)
+    assert len(incidents_setup.messages(channel, REMINDER)) == 2
 
 
-async def test_the_owner_of_an_action_is_told_when_it_is_due(scene: Scene) -> None:
-    now, book = scene.clock.now(), scene.response.actions
+async def test_the_owner_of_an_action_is_told_when_it_is_due(incidents_setup: IncidentsSetup) -> None:
+    now, book = incidents_setup.clock.now(), incidents_setup.incidents.actions
     wanted = NewAction("Limit the pool", "checkout", is_p0=True, request="r1")
     first = await book.add(wanted, by="U0DANA", now=now)
     assert await book.add(wanted, by="U0DANA", now=now) == first
@@ -193,17 +207,17 @@ async def test_the_owner_of_an_action_is_told_when_it_is_due(scene: Scene) -> No
     await book.change(first.id, by="U0DANA", now=now, owner="U0SAM", due=now.date())
     assert await book.not_owned("checkout") == ()
     for _ in range(2):
-        await scene.response._scheduled.tick()
-    await scene.slack.until(lambda: _direct(scene, "U0SAM"))
-    assert len(_direct(scene, "U0SAM")) == 1
+        await incidents_setup.incidents._scheduled.tick()
+    await incidents_setup.slack.until(lambda: _direct(incidents_setup, "U0SAM"))
+    assert len(_direct(incidents_setup, "U0SAM")) == 1
     await book.done(first.id, by="U0SAM", now=now)
     assert await book.of_service("checkout") == []
     with pytest.raises(UnknownActionError):
         await book.done(99, by="U0SAM", now=now)
 
 
-def _direct(scene: Scene, user: str) -> list[str]:
-    channels = scene.slack.workspace.channels.values()
+def _direct(incidents_setup: IncidentsSetup, user: str) -> list[str]:
+    channels = incidents_setup.slack.workspace.channels.values()
     return [
         message.text
         for channel in channels
@@ -213,11 +227,11 @@ def _direct(scene: Scene, user: str) -> list[str]:
     ]
 
 
-async def test_a_budget_hold_stays_until_the_p0_actions_are_owned(scene: Scene) -> None:
+async def test_a_budget_hold_stays_until_the_p0_actions_are_owned(incidents_setup: IncidentsSetup) -> None:
     policy = replace(QUIET, dwell=timedelta(), unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
-    checkout = replace(scene.policies.services["checkout"], error_budget_policy=policy)
-    hold_registry = HoldRegistry(scene.database, lambda _: (), unmet=unmet_requirements)
-    book, now = scene.response.actions, scene.clock.now()
+    checkout = replace(incidents_setup.policies.services["checkout"], error_budget_policy=policy)
+    hold_registry = HoldRegistry(incidents_setup.database, lambda _: (), unmet=unmet_requirements)
+    book, now = incidents_setup.incidents.actions, incidents_setup.clock.now()
     action = await book.add(NewAction("Limit the pool", "checkout", is_p0=True), by="U0DANA", now=now)
     await hold_registry.judge_budgets(checkout, [budget(-0.1)], now)
     (kept,) = await hold_registry.judge_budgets(checkout, [budget(0.9)], now)

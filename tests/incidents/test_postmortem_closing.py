@@ -14,60 +14,64 @@ from bot.slack.incident_farewell import NOT_ARCHIVED, POSTMORTEM_CLOSED
 from bot.slack.incidents.card import CARD, DOCUMENT, NOTICE
 from bot.store import audit
 from tests.support.clock import MINUTE
-from tests.support.incidents import Scene, room
+from tests.support.incidents import IncidentsSetup, channel_id_of
 
 TEAMS = {"U0DANA", "U0SAM"}
 
 
-async def learned(scene: Scene, *, minutes: float = 3, p0: bool = True, **fields: object) -> IncidentSnapshot:
+async def learned(
+    incidents_setup: IncidentsSetup, *, minutes: float = 3, p0: bool = True, **fields: object
+) -> IncidentSnapshot:
     """Play an outage to a postmortem that can be closed."""
-    now = scene.clock.now()
-    opening = scene.opening(started_at=now - minutes * MINUTE, **fields)  # type: ignore[arg-type]
-    id_ = (await scene.response.lifecycle.open(opening, now)).incident.id
+    now = incidents_setup.clock.now()
+    opening = incidents_setup.opening(started_at=now - minutes * MINUTE, **fields)  # type: ignore[arg-type]
+    id_ = (await incidents_setup.incidents.lifecycle.open(opening, now)).incident.id
     over = IncidentChange(status=Status.RESOLVED, ended_at=now)
-    await scene.response.lifecycle.change(id_, over, by="U0SAM", now=now)
-    await scene.response.lifecycle.request_postmortem(id_, by="U0SAM", now=now)
+    await incidents_setup.incidents.lifecycle.change(id_, over, by="U0SAM", now=now)
+    await incidents_setup.incidents.lifecycle.request_postmortem(id_, by="U0SAM", now=now)
     if p0:
         wanted = NewAction("Limit the pool", "checkout", id_, "U0SAM", now.date(), is_p0=True)
-        await scene.response.actions.add(wanted, by="U0DANA", now=now)
-    return await scene.complete(id_)
+        await incidents_setup.incidents.actions.add(wanted, by="U0DANA", now=now)
+    return await incidents_setup.complete(id_)
 
 
-async def closed(scene: Scene, **fields: object) -> IncidentSnapshot:
-    view = await learned(scene, **fields)  # type: ignore[arg-type]
-    await scene.response.closing.close(view.incident.id, by="U0DANA")
-    return await scene.complete(view.incident.id)
+async def closed(incidents_setup: IncidentsSetup, **fields: object) -> IncidentSnapshot:
+    view = await learned(incidents_setup, **fields)  # type: ignore[arg-type]
+    await incidents_setup.incidents.closing.close(view.incident.id, by="U0DANA")
+    return await incidents_setup.complete(view.incident.id)
 
 
-def channel(scene: Scene, view: IncidentSnapshot, kind: ChannelKind = ChannelKind.INCIDENT) -> Channel:
-    return scene.slack.workspace.channels[room(view, kind)]
+def channel(
+    incidents_setup: IncidentsSetup, view: IncidentSnapshot, kind: ChannelKind = ChannelKind.INCIDENT
+) -> Channel:
+    return incidents_setup.slack.workspace.channels[channel_id_of(view, kind)]
 
 
-def files(scene: Scene, view: IncidentSnapshot) -> list[str]:
+def files(incidents_setup: IncidentsSetup, view: IncidentSnapshot) -> list[str]:
     """The names of the files that the postmortem's channel shows."""
-    messages = channel(scene, view, ChannelKind.POSTMORTEM).messages
+    messages = channel(incidents_setup, view, ChannelKind.POSTMORTEM).messages
     return [str(file["name"]) for message in messages for file in message.files]
 
 
-def assert_closed(scene: Scene, view: IncidentSnapshot) -> None:
+def assert_closed(incidents_setup: IncidentsSetup, view: IncidentSnapshot) -> None:
     """One file, one canvas, one word in each room and one elsewhere, both rooms archived."""
     for kind in ChannelKind:
-        assert channel(scene, view, kind).is_archived
+        assert channel(incidents_setup, view, kind).is_archived
         assert view.rooms[kind].is_archived
-        assert len(scene.told(room(view, kind), POSTMORTEM_CLOSED)) == 1
-    assert len(scene.told("#incidents", POSTMORTEM_CLOSED)) == 1
-    assert files(scene, view) == [view.postmortem.file_name]
-    (canvas,) = scene.slack.workspace.canvases.values()
+        assert len(incidents_setup.messages(channel_id_of(view, kind), POSTMORTEM_CLOSED)) == 1
+    assert len(incidents_setup.messages("#incidents", POSTMORTEM_CLOSED)) == 1
+    assert files(incidents_setup, view) == [view.postmortem.file_name]
+    (canvas,) = incidents_setup.slack.workspace.canvases.values()
     assert "**P0** Limit the pool — sam, due" in canvas["markdown"]
 
 
-async def test_closing_keeps_the_document_and_archives_both_channels(scene: Scene) -> None:
-    view = await closed(scene)
-    assert_closed(scene, view)
-    (file,) = scene.slack.workspace.files.values()
+async def test_closing_keeps_the_document_and_archives_both_channels(incidents_setup: IncidentsSetup) -> None:
+    view = await closed(incidents_setup)
+    assert_closed(incidents_setup, view)
+    (file,) = incidents_setup.slack.workspace.files.values()
     assert file.content.decode().startswith("# Checkout 500s\n")
     assert "postmortem closed (dana)" in file.content.decode()
-    async with scene.database.reading() as connection:
+    async with incidents_setup.database.reading() as connection:
         rows = [row.entry for row in await audit.read(connection)]
     assert [(one.actor, one.action) for one in rows][-3:] == [
         ("U0DANA", "incident.postmortem_closed"),
@@ -75,38 +79,38 @@ async def test_closing_keeps_the_document_and_archives_both_channels(scene: Scen
         ("governor", "incident.archived"),
     ]
     assert {one.after["channel"] for one in rows[-2:] if one.after} == {
-        room(view),
-        room(view, ChannelKind.POSTMORTEM),
+        channel_id_of(view),
+        channel_id_of(view, ChannelKind.POSTMORTEM),
     }
 
 
-async def test_the_last_that_is_shown_is_that_it_is_closed(scene: Scene) -> None:
-    view = await closed(scene)
-    (card,) = scene.told(room(view), CARD)
+async def test_the_last_that_is_shown_is_that_it_is_closed(incidents_setup: IncidentsSetup) -> None:
+    view = await closed(incidents_setup)
+    (card,) = incidents_setup.messages(channel_id_of(view), CARD)
     assert "Its postmortem is closed. Next: `/postmortem 1` shows it." in str(card.blocks)
-    (document,) = scene.told(room(view, ChannelKind.POSTMORTEM), DOCUMENT)
+    (document,) = incidents_setup.messages(channel_id_of(view, ChannelKind.POSTMORTEM), DOCUMENT)
     assert "postmortem closed" in str(document.blocks)
     assert "Contributing factors" in str(document.blocks)
     assert not any("postmortem.edit" in str(block) for block in document.blocks)
-    (notice,) = scene.told("#incidents", NOTICE)
-    await scene.slack.until(lambda: "Its postmortem is closed" in notice.text)
+    (notice,) = incidents_setup.messages("#incidents", NOTICE)
+    await incidents_setup.slack.until(lambda: "Its postmortem is closed" in notice.text)
 
 
-async def test_nothing_is_said_in_an_archived_channel(scene: Scene) -> None:
-    view = await closed(scene)
-    before = len(scene.slack.web_api.calls)
-    id_, now = view.incident.id, scene.clock.now()
-    await scene.response.lifecycle.change(id_, IncidentChange(share=0.3), by="U0SAM", now=now)
-    await scene.response.actions.done(1, by="U0SAM", now=now)
-    await scene.response._scheduled.tick()
-    (notice,) = scene.told("#incidents", NOTICE)
+async def test_nothing_is_said_in_an_archived_channel(incidents_setup: IncidentsSetup) -> None:
+    view = await closed(incidents_setup)
+    before = len(incidents_setup.slack.web_api.calls)
+    id_, now = view.incident.id, incidents_setup.clock.now()
+    await incidents_setup.incidents.lifecycle.change(id_, IncidentChange(share=0.3), by="U0SAM", now=now)
+    await incidents_setup.incidents.actions.done(1, by="U0SAM", now=now)
+    await incidents_setup.incidents._scheduled.tick()
+    (notice,) = incidents_setup.messages("#incidents", NOTICE)
     # What stands elsewhere still follows.
-    await scene.slack.until(lambda: "30\u00a0%" in notice.blocks[1]["text"]["text"])
-    await scene.complete(id_)
-    gone = {room(view, kind) for kind in ChannelKind}
-    later = list(scene.slack.web_api.calls)[before:]
+    await incidents_setup.slack.until(lambda: "30\u00a0%" in notice.blocks[1]["text"]["text"])
+    await incidents_setup.complete(id_)
+    gone = {channel_id_of(view, kind) for kind in ChannelKind}
+    later = list(incidents_setup.slack.web_api.calls)[before:]
     assert not [made for made in later if made.args.get("channel") in gone]
-    assert {made.error for made in scene.slack.refused} == {"already_in_channel"}
+    assert {made.error for made in incidents_setup.slack.refused} == {"already_in_channel"}
 
 
 @pytest.mark.parametrize("method", ["files.getUploadURLExternal", "files.completeUploadExternal",
@@ -114,15 +118,17 @@ async def test_nothing_is_said_in_an_archived_channel(scene: Scene) -> None:
                                     "chat.update", "conversations.archive"])  # fmt: skip
 @pytest.mark.parametrize("fault", [InjectedFault.RATE_LIMITED, InjectedFault.SERVER_ERROR, InjectedFault.CUT])
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)
-async def test_any_call_of_closing_may_fail_once(scene: Scene, method: str, fault: InjectedFault) -> None:
-    view = await learned(scene)
-    scene.slack.faults.once(fault, method)
-    await scene.response.closing.close(view.incident.id, by="U0DANA")
-    view = await scene.complete(view.incident.id)
+async def test_any_call_of_closing_may_fail_once(
+    incidents_setup: IncidentsSetup, method: str, fault: InjectedFault
+) -> None:
+    view = await learned(incidents_setup)
+    incidents_setup.slack.faults.once(fault, method)
+    await incidents_setup.incidents.closing.close(view.incident.id, by="U0DANA")
+    view = await incidents_setup.complete(view.incident.id)
     if method == "users.info":
-        assert all(channel(scene, view, kind).is_archived for kind in ChannelKind)
+        assert all(channel(incidents_setup, view, kind).is_archived for kind in ChannelKind)
     else:
-        assert_closed(scene, view)
+        assert_closed(incidents_setup, view)
 
 
 @pytest.mark.parametrize(
@@ -135,49 +141,51 @@ async def test_any_call_of_closing_may_fail_once(scene: Scene, method: str, faul
     ],
 )
 async def test_a_workspace_without_files_or_canvases_archives_all_the_same(
-    scene: Scene, method: str, error: str
+    incidents_setup: IncidentsSetup, method: str, error: str
 ) -> None:
-    view = await learned(scene)
-    scene.slack.faults.refuse(method, error)
-    await scene.response.closing.close(view.incident.id, by="U0DANA")
-    view = await scene.complete(view.incident.id)
-    assert all(channel(scene, view, kind).is_archived for kind in ChannelKind)
-    assert [one for _, state, one in await scene.steps() if state == "failed"] == [error]
+    view = await learned(incidents_setup)
+    incidents_setup.slack.faults.refuse(method, error)
+    await incidents_setup.incidents.closing.close(view.incident.id, by="U0DANA")
+    view = await incidents_setup.complete(view.incident.id)
+    assert all(channel(incidents_setup, view, kind).is_archived for kind in ChannelKind)
+    assert [one for _, state, one in await incidents_setup.steps() if state == "failed"] == [error]
 
 
 @pytest.mark.parametrize("error", ["restricted_action", "missing_scope", "cant_archive_required"])
-async def test_a_workspace_that_refuses_to_archive_is_told_of_once(scene: Scene, error: str) -> None:
-    view = await learned(scene)
+async def test_a_workspace_that_refuses_to_archive_is_told_of_once(
+    incidents_setup: IncidentsSetup, error: str
+) -> None:
+    view = await learned(incidents_setup)
     for _ in range(2):
-        scene.slack.faults.refuse("conversations.archive", error)
-    await scene.response.closing.close(view.incident.id, by="U0DANA")
-    view = await scene.complete(view.incident.id)
+        incidents_setup.slack.faults.refuse("conversations.archive", error)
+    await incidents_setup.incidents.closing.close(view.incident.id, by="U0DANA")
+    view = await incidents_setup.complete(view.incident.id)
     for kind in ChannelKind:
-        (told,) = scene.told(room(view, kind), NOT_ARCHIVED)
+        (told,) = incidents_setup.messages(channel_id_of(view, kind), NOT_ARCHIVED)
         assert error in told.text
-        assert not channel(scene, view, kind).is_archived
-    again = await scene.response.closing.close(view.incident.id, by="U0DANA")
+        assert not channel(incidents_setup, view, kind).is_archived
+    again = await incidents_setup.incidents.closing.close(view.incident.id, by="U0DANA")
     assert (again.is_new, again.tried_again) == (False, True)
-    view = await scene.complete(view.incident.id)
-    assert_closed(scene, view)
-    again = await scene.response.closing.close(view.incident.id, by="U0DANA")
+    view = await incidents_setup.complete(view.incident.id)
+    assert_closed(incidents_setup, view)
+    again = await incidents_setup.incidents.closing.close(view.incident.id, by="U0DANA")
     assert (again.is_new, again.tried_again) == (False, False)
 
 
-async def test_what_somebody_archived_by_hand_is_done_already(scene: Scene) -> None:
-    view = await learned(scene)
-    scene.slack.faults.refuse("conversations.archive", "already_archived")
-    scene.slack.faults.refuse("conversations.archive", "channel_not_found")
-    await scene.response.closing.close(view.incident.id, by="U0DANA")
-    view = await scene.complete(view.incident.id)
+async def test_what_somebody_archived_by_hand_is_done_already(incidents_setup: IncidentsSetup) -> None:
+    view = await learned(incidents_setup)
+    incidents_setup.slack.faults.refuse("conversations.archive", "already_archived")
+    incidents_setup.slack.faults.refuse("conversations.archive", "channel_not_found")
+    await incidents_setup.incidents.closing.close(view.incident.id, by="U0DANA")
+    view = await incidents_setup.complete(view.incident.id)
     assert all(view.rooms[kind].is_archived for kind in ChannelKind)
-    assert scene.told(room(view), NOT_ARCHIVED) == []
+    assert incidents_setup.messages(channel_id_of(view), NOT_ARCHIVED) == []
 
 
-async def test_what_keeps_a_postmortem_open_is_said(scene: Scene) -> None:
-    view = await scene.opened(started_at=scene.clock.now() - 3 * MINUTE)
-    id_, now = view.incident.id, scene.clock.now()
-    lifecycle, closing = scene.response.lifecycle, scene.response.closing
+async def test_what_keeps_a_postmortem_open_is_said(incidents_setup: IncidentsSetup) -> None:
+    view = await incidents_setup.opened(started_at=incidents_setup.clock.now() - 3 * MINUTE)
+    id_, now = view.incident.id, incidents_setup.clock.now()
+    lifecycle, closing = incidents_setup.incidents.lifecycle, incidents_setup.incidents.closing
     obstacles = []
     with pytest.raises(NotClosableError) as refused:
         await closing.close(id_, by="U0DANA")
@@ -191,78 +199,88 @@ async def test_what_keeps_a_postmortem_open_is_said(scene: Scene) -> None:
         await closing.close(id_, by="U0DANA")
     obstacles.append(refused.value.obstacle)
     assert obstacles == list(Obstacle)
-    await scene.response.actions.add(NewAction("Talk", "checkout", id_), by="U0DANA", now=now)
+    await incidents_setup.incidents.actions.add(NewAction("Talk", "checkout", id_), by="U0DANA", now=now)
     with pytest.raises(NotClosableError):
         await closing.close(id_, by="U0DANA")
-    await scene.response.actions.add(NewAction("Mend", "checkout", id_, is_p0=True), by="U0DANA", now=now)
+    await incidents_setup.incidents.actions.add(
+        NewAction("Mend", "checkout", id_, is_p0=True), by="U0DANA", now=now
+    )
     assert (await closing.close(id_, by="U0DANA")).is_new
 
 
-async def test_a_cheap_incident_needs_no_p0_action(scene: Scene) -> None:
-    view = await learned(scene, minutes=1, p0=False, severity=Severity.SEV4)
-    assert (await scene.response.closing.close(view.incident.id, by="U0DANA")).is_new
+async def test_a_cheap_incident_needs_no_p0_action(incidents_setup: IncidentsSetup) -> None:
+    view = await learned(incidents_setup, minutes=1, p0=False, severity=Severity.SEV4)
+    assert (await incidents_setup.incidents.closing.close(view.incident.id, by="U0DANA")).is_new
 
 
-async def test_a_closed_document_is_not_changed(scene: Scene) -> None:
-    view = await closed(scene)
+async def test_a_closed_document_is_not_changed(incidents_setup: IncidentsSetup) -> None:
+    view = await closed(incidents_setup)
     with pytest.raises(IllegalChangeError, match="open it again"):
-        await scene.response.lifecycle.write_part(
-            view.incident.id, PostmortemPart.SUMMARY, "other", by="U0SAM", now=scene.clock.now()
+        await incidents_setup.incidents.lifecycle.write_part(
+            view.incident.id, PostmortemPart.SUMMARY, "other", by="U0SAM", now=incidents_setup.clock.now()
         )
 
 
-async def test_a_private_incident_ends_quietly(scene: Scene) -> None:
-    view = await closed(scene, private=True, title="Leaked keys")
-    assert channel(scene, view).is_archived
+async def test_a_private_incident_ends_quietly(incidents_setup: IncidentsSetup) -> None:
+    view = await closed(incidents_setup, private=True, title="Leaked keys")
+    assert channel(incidents_setup, view).is_archived
     for name in ("#incidents", "#releases", "#checkout"):
-        assert not any("Leaked" in message.text for message in scene.slack.messages(name))
+        assert not any("Leaked" in message.text for message in incidents_setup.slack.messages(name))
 
 
 async def test_an_incident_that_comes_back_gets_a_new_channel_and_later_a_new_postmortem(
-    scene: Scene,
+    incidents_setup: IncidentsSetup,
 ) -> None:
-    view = await closed(scene)
-    id_, old, old_pm = view.incident.id, room(view), room(view, ChannelKind.POSTMORTEM)
-    lifecycle = scene.response.lifecycle
+    view = await closed(incidents_setup)
+    id_, old, old_pm = view.incident.id, channel_id_of(view), channel_id_of(view, ChannelKind.POSTMORTEM)
+    lifecycle = incidents_setup.incidents.lifecycle
     back = IncidentChange(status=Status.INVESTIGATING)
-    await lifecycle.change(id_, back, by="U0SAM", now=scene.clock.now())
-    view = await scene.complete(id_)
-    assert room(view) != old
+    await lifecycle.change(id_, back, by="U0SAM", now=incidents_setup.clock.now())
+    view = await incidents_setup.complete(id_)
+    assert channel_id_of(view) != old
     assert view.rooms[ChannelKind.INCIDENT].name == f"inc-{view.incident.opened_at:%Y-%m-%d}-checkout-500s-2"
-    assert set(channel(scene, view).members) >= TEAMS
-    (card,) = scene.told(room(view), CARD)
+    assert set(channel(incidents_setup, view).members) >= TEAMS
+    (card,) = incidents_setup.messages(channel_id_of(view), CARD)
     assert f"before it came back: <#{old}>" in str(card.blocks)
-    assert len(scene.told("#incidents", NOTICE)) == 2
+    assert len(incidents_setup.messages("#incidents", NOTICE)) == 2
     assert view.rooms[ChannelKind.POSTMORTEM].is_archived
-    await lifecycle.change(id_, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=scene.clock.now())
-    view = await scene.complete(id_)
-    assert room(view, ChannelKind.POSTMORTEM) != old_pm
+    await lifecycle.change(
+        id_, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=incidents_setup.clock.now()
+    )
+    view = await incidents_setup.complete(id_)
+    assert channel_id_of(view, ChannelKind.POSTMORTEM) != old_pm
     assert view.incident.finished_at is None
-    await scene.response.closing.close(id_, by="U0DANA")
-    view = await scene.complete(id_)
-    assert all(channel(scene, view, kind).is_archived for kind in ChannelKind)
-    assert len(files(scene, view)) == 1
+    await incidents_setup.incidents.closing.close(id_, by="U0DANA")
+    view = await incidents_setup.complete(id_)
+    assert all(channel(incidents_setup, view, kind).is_archived for kind in ChannelKind)
+    assert len(files(incidents_setup, view)) == 1
 
 
-async def test_an_incident_that_comes_back_before_it_is_archived_keeps_its_channel(scene: Scene) -> None:
-    view = await learned(scene)
+async def test_an_incident_that_comes_back_before_it_is_archived_keeps_its_channel(
+    incidents_setup: IncidentsSetup,
+) -> None:
+    view = await learned(incidents_setup)
     id_ = view.incident.id
     for _ in range(40):
-        scene.slack.faults.once(InjectedFault.SERVER_ERROR, "files.getUploadURLExternal")
-        scene.slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.archive")
-    await scene.response.closing.close(id_, by="U0DANA")
-    now = scene.clock.now()
-    await scene.response.lifecycle.change(id_, IncidentChange(status=Status.IDENTIFIED), by="U0SAM", now=now)
-    after = await scene.complete(id_)
-    assert room(after) == room(view)
-    assert not any(channel(scene, view, kind).is_archived for kind in ChannelKind)
+        incidents_setup.slack.faults.once(InjectedFault.SERVER_ERROR, "files.getUploadURLExternal")
+        incidents_setup.slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.archive")
+    await incidents_setup.incidents.closing.close(id_, by="U0DANA")
+    now = incidents_setup.clock.now()
+    await incidents_setup.incidents.lifecycle.change(
+        id_, IncidentChange(status=Status.IDENTIFIED), by="U0SAM", now=now
+    )
+    after = await incidents_setup.complete(id_)
+    assert channel_id_of(after) == channel_id_of(view)
+    assert not any(channel(incidents_setup, view, kind).is_archived for kind in ChannelKind)
 
 
-async def test_a_closed_postmortem_can_be_opened_again(scene: Scene) -> None:
-    view = await closed(scene)
-    id_, old = view.incident.id, room(view, ChannelKind.POSTMORTEM)
-    await scene.response.lifecycle.request_postmortem(id_, by="U0SAM", now=scene.clock.now())
-    view = await scene.complete(id_)
-    assert room(view, ChannelKind.POSTMORTEM) != old
-    assert len(scene.told(room(view, ChannelKind.POSTMORTEM), DOCUMENT)) == 1
+async def test_a_closed_postmortem_can_be_opened_again(incidents_setup: IncidentsSetup) -> None:
+    view = await closed(incidents_setup)
+    id_, old = view.incident.id, channel_id_of(view, ChannelKind.POSTMORTEM)
+    await incidents_setup.incidents.lifecycle.request_postmortem(
+        id_, by="U0SAM", now=incidents_setup.clock.now()
+    )
+    view = await incidents_setup.complete(id_)
+    assert channel_id_of(view, ChannelKind.POSTMORTEM) != old
+    assert len(incidents_setup.messages(channel_id_of(view, ChannelKind.POSTMORTEM), DOCUMENT)) == 1
     assert view.rooms[ChannelKind.INCIDENT].is_archived

@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.slack_app import Office, open_office, shop
-from tests.support.slack_incidents import IncidentScene, incident_scene
+from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
+from tests.support.slack_incidents import RunningIncidentApp, run_incident_app
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
+async def slack_app(tmp_path: Path) -> AsyncIterator[RunningSlackApp]:
     """Three services, one of them nearly out of budget; nothing that Slack would refuse is sent."""
-    async with open_office(tmp_path, shop()) as office:
-        yield office
-        assert not office.slack.refused
+    async with run_slack_app(tmp_path, shop()) as slack_app:
+        yield slack_app
+        assert not slack_app.slack.refused
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[IncidentScene]:
+async def incident_app(tmp_path: Path) -> AsyncIterator[RunningIncidentApp]:
     """An office in which incidents are opened."""
-    async with incident_scene(tmp_path) as scene:
-        yield scene
+    async with run_incident_app(tmp_path) as incident_app:
+        yield incident_app

@@ -6,26 +6,26 @@ import pytest
 
 from bot.slack.blockkit.blocks import MOST_CHARACTERS, TEXT, button, context, fields, section, size
 from bot.slack.command_prefix import CommandPrefix
-from tests.support.slack_app import open_office, shop
+from tests.support.slack_app import run_slack_app, shop
 from tests.support.slack_home import blocks_of, open_home
 
 
 async def test_answers_cards_and_home_tabs_name_the_commands_that_there_are(tmp_path: Path) -> None:
-    async with open_office(tmp_path, shop(), "acme-") as office:
-        office.slack.rates.enabled = False
-        assert "`/acme-budget`" in (await office.types("sam", "/acme-budget chekkkout")).text
-        assert "`/acme-flag ramp FLAG" in (await office.types("sam", "/acme-flag ramp")).text
-        await office.types("sam", "/acme-incident open Checkout 500s sev2 checkout")
-        channel = (await office.response.snapshots.of(1)).channel_id()
+    async with run_slack_app(tmp_path, shop(), "acme-") as slack_app:
+        slack_app.slack.rates.enabled = False
+        assert "`/acme-budget`" in (await slack_app.types("sam", "/acme-budget chekkkout")).text
+        assert "`/acme-flag ramp FLAG" in (await slack_app.types("sam", "/acme-flag ramp")).text
+        await slack_app.types("sam", "/acme-incident open Checkout 500s sev2 checkout")
+        channel = (await slack_app.incidents.snapshots.of(1)).channel_id()
         assert channel is not None
-        panel = await office.types("sam", "/acme-incident", channel)
+        panel = await slack_app.types("sam", "/acme-incident", channel)
         assert "`/acme-incident help`" in str(panel.blocks)
         for number in range(9):
-            await office.types("sam", f"/acme-action add step {number} @sam for checkout")
-        await open_home(office, "sam")
-        assert "type `/acme-action list`" in str(blocks_of(office, "sam"))
-        await office.client.chat_postMessage(channel=channel, text="Next: `/freeze lift checkout`.")
-        assert office.slack.messages(channel)[-1].text == "Next: `/acme-freeze lift checkout`."
+            await slack_app.types("sam", f"/acme-action add step {number} @sam for checkout")
+        await open_home(slack_app, "sam")
+        assert "type `/acme-action list`" in str(blocks_of(slack_app, "sam"))
+        await slack_app.client.chat_postMessage(channel=channel, text="Next: `/freeze lift checkout`.")
+        assert slack_app.slack.messages(channel)[-1].text == "Next: `/acme-freeze lift checkout`."
 
 
 async def test_without_a_prefix_nothing_is_changed() -> None:

@@ -39,7 +39,7 @@ from bot.slack.permissions import Allowed, People, Right, Zone
 from bot.store.database import Database
 from tests.support.clock import NOW
 from tests.support.examples import shop_service
-from tests.support.slack_app import opened, response, shop, switchboard
+from tests.support.slack_app import build_flags, build_incidents, new_database, shop
 from tests.support.values import slo
 
 TEXTS = 10_000
@@ -131,19 +131,19 @@ NAME = st.sampled_from([*(command.name for command in COMMANDS), "nonsense"])
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRouter]]:
+def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRouter]]:
     """A desk with a real database, on a loop that the examples share."""
     of = shop(*HOSTILE_SERVICES)
     with asyncio.Runner() as runner:
-        context = opened(tmp_path)
+        context = new_database(tmp_path)
         database = runner.run(context.__aenter__())
         hold_registry = HoldRegistry(database, FreezeAnnouncer(of.current))
         status_reader = of.status_reader(hold_registry)
         session = runner.run(_session())
-        flags = switchboard(of, status_reader, hold_registry, database, session)
+        flags = build_flags(of, status_reader, hold_registry, database, session)
         nobody = AsyncWebClient(token="", base_url="http://127.0.0.1:9/", session=session, retry_handlers=[])
         people = Everyone()
-        room = response(of, hold_registry, database, nobody)
+        room = build_incidents(of, hold_registry, database, nobody)
         runner.run(open_incident_in("C1", room, database))
         capabilities = Capabilities(
             status_reader=status_reader,
@@ -166,9 +166,9 @@ def desk(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRouter]]:
 async def open_incident_in(channel: str, room: Incidents, database: Database) -> None:
     """Let the channel that everything is typed in be an incident's."""
     opening = NewIncident("k", "a&b <!channel> *500s*", Severity.SEV2, ("checkout",), "U0SAM", is_person=True)
-    opened = await room.lifecycle.open(opening, NOW)
+    new_database = await room.lifecycle.open(opening, NOW)
     async with database.transaction() as connection:
-        found = await steps.read_room(connection, opened.incident.id, steps.ChannelKind.INCIDENT)
+        found = await steps.read_room(connection, new_database.incident.id, steps.ChannelKind.INCIDENT)
         assert found is not None
         await steps.change_room(connection, found, channel_id=channel)
 
@@ -202,9 +202,9 @@ async def _session() -> aiohttp.ClientSession:
     ],
 )
 def test_any_words_are_answered_with_blocks_that_slack_takes(
-    desk: tuple[asyncio.Runner, CommandRouter], questions: list[tuple[str, str, int]]
+    command_router: tuple[asyncio.Runner, CommandRouter], questions: list[tuple[str, str, int]]
 ) -> None:
-    runner, at = desk
+    runner, at = command_router
     for number, (command, text, page) in enumerate(questions):
         ask = Interaction(
             Query(command, text, page), "U0SAM", "C1", "general", request=f"{number}-{hash(text)}"

@@ -173,7 +173,7 @@ async def test_a_token_that_is_revoked_later_ends_it_as_well(gateway: Gateway) -
 
 
 @dataclass
-class Whole:
+class SocketModeBot:
     """The whole bot in Socket Mode, between the gateway and the stand-in for Slack."""
 
     governor: Governor
@@ -200,7 +200,7 @@ class Whole:
 
 
 @pytest.fixture
-async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
+async def running_bot(tmp_path: Path) -> AsyncIterator[SocketModeBot]:
     (tmp_path / "all.yaml").write_text(POLICIES.replace('freeze: ["@sre"]', 'exempt: ["@sre"]'))
     async with (
         FakeSlackServer(manifest=manifest(None, socket=True)) as slack,
@@ -221,17 +221,19 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
             running = asyncio.create_task(governor.run())
             try:
                 await gateway.until_connected(CONNECTIONS)
-                yield Whole(governor, slack, gateway)
+                yield SocketModeBot(governor, slack, gateway)
             finally:
                 governor.stop()
                 await running
 
 
-async def test_a_thousand_envelopes_over_two_connections_are_each_acted_on_once(whole: Whole) -> None:
+async def test_a_thousand_envelopes_over_two_connections_are_each_acted_on_once(
+    running_bot: SocketModeBot,
+) -> None:
     """A line is cut in the middle, later both after acks were lost, and everything owed is sent again."""
-    gateway = whole.gateway
+    gateway = running_bot.gateway
     for number in range(1_000):
-        payload = whole.exempts(number)
+        payload = running_bot.exempts(number)
         id_ = await gateway.send(payload)
         gateway.losing_acks = 680 <= number <= 700
         if number == 500:
@@ -244,16 +246,16 @@ async def test_a_thousand_envelopes_over_two_connections_are_each_acted_on_once(
             await gateway.again(id_, payload)
             await gateway.again(f"{id_}-under-another-id", payload, attempt=2)
     await gateway.until_acked(1_020)
-    await whole.governor.slack.app.drain(60)
-    assert sorted(await whole.exempted()) == sorted(f"PR-{number}" for number in range(1_000))
+    await running_bot.governor.slack.app.drain(60)
+    assert sorted(await running_bot.exempted()) == sorted(f"PR-{number}" for number in range(1_000))
     assert max(gateway.took_s) < ACK_WITHIN_S
     assert len(gateway.ever) >= CONNECTIONS + 2
 
 
-async def test_the_operators_endpoints_answer_in_socket_mode_too(whole: Whole) -> None:
+async def test_the_operators_endpoints_answer_in_socket_mode_too(running_bot: SocketModeBot) -> None:
     async with aiohttp.ClientSession() as session:
         for path in ("/healthz", "/readyz", "/metrics"):
-            async with session.get(whole.governor.url + path) as answer:
+            async with session.get(running_bot.governor.url + path) as answer:
                 assert answer.status == 200
 
 

@@ -37,7 +37,7 @@ _AILING = {
 
 
 @dataclass
-class Stage:
+class Cluster:
     """Everything that faults and deeds touch."""
 
     replicas: Sequence[Bot]
@@ -71,8 +71,8 @@ class Stage:
 class Chaos:
     """Plays faults; each is undone by itself after a while."""
 
-    def __init__(self, stage: Stage, chance: random.Random) -> None:
-        self._stage = stage
+    def __init__(self, cluster: Cluster, chance: random.Random) -> None:
+        self._stage = cluster
         self._chance = chance
         self._ailing = 0
         self._starting = asyncio.Lock()
@@ -182,8 +182,8 @@ class Chaos:
 class People:
     """What goes on meanwhile: people freeze, lift and ask, programs count events."""
 
-    def __init__(self, stage: Stage, chance: random.Random) -> None:
-        self._stage = stage
+    def __init__(self, cluster: Cluster, chance: random.Random) -> None:
+        self._stage = cluster
         self._chance = chance
         self.is_over = asyncio.Event()
 

@@ -128,7 +128,7 @@ def keys_of(message: Message) -> Sequence[str]:
     return keys
 
 
-def courier_and_freezer(
+def dispatcher_and_hold_registry(
     folder: Path, slack: FakeSlackServer, session: aiohttp.ClientSession, _chance: random.Random
 ) -> Program:
     """Return the program of `child.py`: the store, the freezer and the courier without the faces."""
@@ -142,7 +142,7 @@ def courier_and_freezer(
     return Program(module("tests.stories.child", *arguments), answers(session, port, "readyz"), stir)
 
 
-def whole_bot(
+def governor(
     folder: Path, slack: FakeSlackServer, session: aiohttp.ClientSession, chance: random.Random
 ) -> Program:
     """Return the program of `child_governor.py`, which a person moves by typing `/freeze`."""
@@ -199,7 +199,7 @@ def answers(session: aiohttp.ClientSession, port: int, path: str) -> Callable[[]
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("program_of", "kills"), [(courier_and_freezer, 15), (whole_bot, 50)])
+@pytest.mark.parametrize(("program_of", "kills"), [(dispatcher_and_hold_registry, 15), (governor, 50)])
 async def test_kills_lose_and_double_nothing(tmp_path: Path, program_of: MakeProgram, kills: int) -> None:
     seed = int(os.environ.get("CRASH_SEED", secrets.randbits(32)))
     print(f"CRASH_SEED={seed}")  # noqa: T201 - pytest shows it when the test fails

@@ -19,9 +19,9 @@ from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.command_reference import COMMANDS
 from bot.slack.incidents.card import IncidentMessages
 from tests.stories.visitor import Visitor, visiting
-from tests.support.examples import WORKSPACE, bypass, frozen_by, hold, occasions
-from tests.support.slack_app import Office, open_office, shop
-from tests.support.slack_home import home_office, much_to_show
+from tests.support.examples import WORKSPACE, bypass, contexts, frozen_by, hold
+from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
+from tests.support.slack_home import much_to_show, run_slack_app_with_home
 from tests.support.values import in_force
 
 CHANNEL = "#checkout"
@@ -33,11 +33,11 @@ SPENDINGS = (
 )
 
 
-async def show_everything(office: Office) -> int:
+async def show_everything(slack_app: RunningSlackApp) -> int:
     """Send every announcement, and type every command in its forms; return how many messages came."""
-    client = AsyncWebClient(token=office.slack.bot_token, base_url=office.slack.api_url)
+    client = AsyncWebClient(token=slack_app.slack.bot_token, base_url=slack_app.slack.api_url)
     announcer = FreezeAnnouncer(in_force(WORKSPACE))
-    told = [announcer(occasion)[0] for occasion in occasions().values()]
+    told = [announcer(context)[0] for context in contexts().values()]
     told += [announcer(frozen_by(spending))[0] for spending in SPENDINGS]
     told += [DeploymentAnnouncer(in_force(WORKSPACE))(one)[0] for one in (bypass(), bypass(*[hold()] * 5))]
     faults = [f"policies/checkout.yaml:{line}:3: spec: unknown key `slo`" for line in range(9)]
@@ -55,19 +55,19 @@ async def show_everything(office: Office) -> int:
     ]
     typed += ["/audit", "/audit checkout since 7d", "/governor whoami", "/freeze checkout", "/budget a b"]
     for text in typed:
-        await office.types("sam", text, CHANNEL)
-    return len(told) + len(typed) + await show_an_incident(office, client)
+        await slack_app.types("sam", text, CHANNEL)
+    return len(told) + len(typed) + await show_an_incident(slack_app, client)
 
 
-async def show_an_incident(office: Office, client: AsyncWebClient) -> int:
+async def show_an_incident(slack_app: RunningSlackApp, client: AsyncWebClient) -> int:
     """Play an incident in the channel, and show what its rooms pin; return how many messages came."""
     typed = ["/incident list", "/incident show 1", "/incident open Checkout *500s* sev1", "/incident list"]
     for text in typed:
-        await office.types("sam", text, CHANNEL)
-    async with office.database.transaction() as connection:
+        await slack_app.types("sam", text, CHANNEL)
+    async with slack_app.database.transaction() as connection:
         room = await steps.read_room(connection, 1, ChannelKind.INCIDENT)
         assert room is not None
-        await steps.change_room(connection, room, channel_id=office.slack.find_channel(CHANNEL))
+        await steps.change_room(connection, room, channel_id=slack_app.slack.find_channel(CHANNEL))
     orders = ["", "role commander", "severity sev2", "note rolled back", "impact 30% from 14:05", "show"]
     orders += ["impact lots", "snooze 2h", "status mitigated", "status resolved", "status over", "private"]
     typed += [f"/incident {order}".strip() for order in orders]
@@ -82,9 +82,9 @@ async def show_an_incident(office: Office, client: AsyncWebClient) -> int:
         "/incident report whenever",
     ]
     for text in typed[4:]:
-        await office.types("sam", text, CHANNEL)
+        await slack_app.types("sam", text, CHANNEL)
     voice = IncidentMessages(in_force(WORKSPACE))
-    view = await office.response.snapshots.of(1)
+    view = await slack_app.incidents.snapshots.of(1)
     told = [voice.card(view, ChannelKind.INCIDENT), voice.card(view, ChannelKind.POSTMORTEM)]
     told += [message for what in Reminder if (message := voice.reminder(view, what))]
     told += [voice.action_due(view.actions[0])]
@@ -105,49 +105,49 @@ FORMS = (
 
 @pytest.mark.timeout(240)
 async def test_every_form_of_incidents_is_opened_by_slack_and_drawn(tmp_path: Path) -> None:
-    async with open_office(tmp_path, shop()) as office, drawing(office) as visitor:
-        office.slack.rates.enabled = False
-        client = AsyncWebClient(token=office.slack.bot_token, base_url=office.slack.api_url)
+    async with run_slack_app(tmp_path, shop()) as slack_app, drawing(slack_app) as visitor:
+        slack_app.slack.rates.enabled = False
+        client = AsyncWebClient(token=slack_app.slack.bot_token, base_url=slack_app.slack.api_url)
         await visitor.becomes("Sam Okafor")
-        await office.types("sam", "/incident open Checkout 500s sev1 checkout search", CHANNEL)
-        voice, view = IncidentMessages(in_force(WORKSPACE)), await office.response.snapshots.of(1)
+        await slack_app.types("sam", "/incident open Checkout 500s sev1 checkout search", CHANNEL)
+        voice, view = IncidentMessages(in_force(WORKSPACE)), await slack_app.incidents.snapshots.of(1)
         for kind in ChannelKind:
             card = voice.card(view, kind)
             await client.chat_postMessage(channel=CHANNEL, text=card.text, blocks=list(card.blocks))
         for name in ("incident.open", *FORMS):
             if name == "incident.open":
-                await office.slack.person("sam").says("/incident", CHANNEL)
+                await slack_app.slack.person("sam").says("/incident", CHANNEL)
             else:
-                shown = office.slack.messages(CHANNEL)[-2 if name.startswith("incident.") else -1]
-                await office.slack.person("sam").acts(shown, CHANNEL, name)
-            await office.face.drain(10)
-            view_shown = office.slack.person("sam").modal
+                shown = slack_app.slack.messages(CHANNEL)[-2 if name.startswith("incident.") else -1]
+                await slack_app.slack.person("sam").acts(shown, CHANNEL, name)
+            await slack_app.app.drain(10)
+            view_shown = slack_app.slack.person("sam").modal
             assert view_shown is not None
             form = visitor.page.locator("dialog.modal form")
             await expect(form.locator("h2")).to_have_text(view_shown.content["title"]["text"])
             assert await visitor.page.locator(".unknown").count() == 0
-            await office.slack.person("sam").closes(everything=True)
+            await slack_app.slack.person("sam").closes(everything=True)
         assert visitor.complaints == []
 
 
 @pytest.mark.timeout(240)
 async def test_every_message_is_taken_by_slack_and_drawn_without_an_unknown_block(tmp_path: Path) -> None:
-    async with open_office(tmp_path, shop()) as office:
-        office.slack.rates.enabled = False
-        shown = await show_everything(office)
-        async with drawing(office) as visitor:
+    async with run_slack_app(tmp_path, shop()) as slack_app:
+        slack_app.slack.rates.enabled = False
+        shown = await show_everything(slack_app)
+        async with drawing(slack_app) as visitor:
             await visitor.becomes("Sam Okafor")
             await expect(visitor.messages).to_have_count(shown)
             assert await visitor.page.locator(".unknown").count() == 0
             assert "undefined" not in await visitor.page.locator("#main").inner_text()
         assert visitor.complaints == []
-        assert office.slack.refused == []
+        assert slack_app.slack.refused == []
 
 
 @pytest.mark.timeout(240)
 async def test_the_home_tab_is_drawn_and_its_buttons_pressed(tmp_path: Path) -> None:
-    async with home_office(tmp_path) as office, drawing(office) as visitor:
-        await much_to_show(office)
+    async with run_slack_app_with_home(tmp_path) as slack_app, drawing(slack_app) as visitor:
+        await much_to_show(slack_app)
         await visitor.becomes("Dana Reyes")
         await visitor.page.locator('a.place[href="#home"]').click()
         tab = visitor.page.locator("#main .home")
@@ -167,10 +167,10 @@ async def test_the_home_tab_is_drawn_and_its_buttons_pressed(tmp_path: Path) -> 
 
 
 @asynccontextmanager
-async def drawing(office: Office) -> AsyncIterator[Visitor]:
+async def drawing(slack_app: RunningSlackApp) -> AsyncIterator[Visitor]:
     """Serve the page over the office's workspace, and open it."""
     app = web.Application()
-    PageApi(office.slack, dict).add_routes(app)
+    PageApi(slack_app.slack, dict).add_routes(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

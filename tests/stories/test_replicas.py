@@ -26,7 +26,7 @@ from bot.store.database import Database
 from bot.store.tables.core import flags, holds, outbox
 from bot.store.tables.replicas import leases, replicas
 from tests.stories.balancer import balancing
-from tests.stories.chaos import FLAGS, MEASURED, PUSHED, SERVICES, Chaos, People, Stage
+from tests.stories.chaos import FLAGS, MEASURED, PUSHED, SERVICES, Chaos, Cluster, People
 from tests.stories.test_crash import DeliveryFaults, keys_of
 from tests.support.running import Bot, eventually, running_governor, write_policies
 from tests.support.servers import running_exporter, running_postgresql, running_prometheus
@@ -82,7 +82,7 @@ def _block(sli: str) -> str:
 
 
 @asynccontextmanager
-async def staged(folder: Path, seed: int) -> AsyncIterator[Stage]:
+async def run_cluster(folder: Path, seed: int) -> AsyncIterator[Cluster]:
     """Set everything up: replicas, database, Slack, Prometheus, and a balancer before the replicas."""
     write_policies(folder, policies())
     async with AsyncExitStack() as stack:
@@ -108,7 +108,7 @@ async def staged(folder: Path, seed: int) -> AsyncIterator[Stage]:
         chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
         balancer = await stack.enter_async_context(balancing([bot.url for bot in bots], chance))
         slack.bot_url = balancer.url
-        yield Stage(bots, postgresql, database, slack, prometheus, exporter, balancer, clocks)
+        yield Cluster(bots, postgresql, database, slack, prometheus, exporter, balancer, clocks)
 
 
 class Ledger:
@@ -219,11 +219,14 @@ async def tasks(bot: Bot) -> int:
     return int(float(found[1]))
 
 
-async def pushed_events_are_counted(stage: Stage, bot: Bot) -> None:
+async def pushed_events_are_counted(cluster: Cluster, bot: Bot) -> None:
     """What was accepted was counted once, however often it was sent."""
     for service in PUSHED:
         (slo,) = (await bot.state(service))["slos"]
-        assert (slo["good"], slo["bad"]) == (stage.pushed[f"{service} good"], stage.pushed[f"{service} bad"])
+        assert (slo["good"], slo["bad"]) == (
+            cluster.pushed[f"{service} good"],
+            cluster.pushed[f"{service} bad"],
+        )
 
 
 @pytest.mark.timeout(1_200)
@@ -231,32 +234,32 @@ async def test_replicas_lose_and_double_nothing_while_everything_breaks(tmp_path
     seed = int(os.environ.get("CHAOS_SEED", secrets.randbits(32)))
     seconds = float(os.environ.get("CHAOS_SECONDS", "30"))
     print(f"CHAOS_SEED={seed}")  # noqa: T201 - pytest shows it when the test fails
-    async with staged(tmp_path, seed) as stage, Database(stage.database) as database:
-        calm = max([await tasks(bot) for bot in stage.replicas])
-        people = People(stage, random.Random(seed + 1))  # noqa: S311 - reproducible, not secret
+    async with run_cluster(tmp_path, seed) as cluster, Database(cluster.database) as database:
+        calm = max([await tasks(bot) for bot in cluster.replicas])
+        people = People(cluster, random.Random(seed + 1))  # noqa: S311 - reproducible, not secret
         working = asyncio.create_task(people.run())
-        await Chaos(stage, random.Random(seed + 2)).run(seconds)  # noqa: S311 - likewise
+        await Chaos(cluster, random.Random(seed + 2)).run(seconds)  # noqa: S311 - likewise
         people.is_over.set()
         await working
         ledger = Ledger(database)
         await eventually(ledger.undone, lambda undone: not undone, _PATIENCE_S)
-        told = len(stage.slack.messages(ANNOUNCEMENTS))
-        print(dict(stage.faults), dict(stage.deeds), f"{told} told")  # noqa: T201 - shown by -s
-        print(f"{stage.faults.total()} faults, slowest API answer {stage.slowest_s:.1f} s")  # noqa: T201
-        assert not stage.unanswered
+        told = len(cluster.slack.messages(ANNOUNCEMENTS))
+        print(dict(cluster.faults), dict(cluster.deeds), f"{told} told")  # noqa: T201 - shown by -s
+        print(f"{cluster.faults.total()} faults, slowest API answer {cluster.slowest_s:.1f} s")  # noqa: T201
+        assert not cluster.unanswered
         await eventually(ledger.flags_differ, lambda differ: not differ, _PATIENCE_S)
         await ledger.check_flags()
-        await eventually(partial(served_versions, stage.replicas), lambda served: len(served) == 1)
-        for bot in stage.replicas:
+        await eventually(partial(served_versions, cluster.replicas), lambda served: len(served) == 1)
+        for bot in cluster.replicas:
             await eventually(partial(tasks, bot), lambda count: count <= calm + _TASKS_BETWEEN_TICKS)
-        await pushed_events_are_counted(stage, stage.replicas[0])
-        for bot in stage.replicas:
+        await pushed_events_are_counted(cluster, cluster.replicas[0])
+        for bot in cluster.replicas:
             assert await bot.terminate() == 0
             assert "never retrieved" not in bot.log.read_text()
             assert "Task was destroyed" not in bot.log.read_text()
         await eventually(ledger.living, lambda living: living[1] == 0, _PATIENCE_S)
         assert await ledger.undone() == 0
-        await ledger.check_told(stage.slack)
+        await ledger.check_told(cluster.slack)
         await ledger.check_audit()
         # A balancer may give one request to more replicas than Slack takes answers to it.
-        assert not [made for made in stage.slack.refused if made.method != "response_url"]
+        assert not [made for made in cluster.slack.refused if made.method != "response_url"]

@@ -98,7 +98,7 @@ async def working(
 
 
 @dataclass
-class Post:
+class Delivery:
     """The database, the stand-in and the client between them; couriers come and go."""
 
     database: Database
@@ -141,9 +141,9 @@ class Post:
 
 
 @asynccontextmanager
-async def post_office(
+async def open_delivery(
     folder: Path, *, without_scopes: Sequence[str] = (), url: str | None = None
-) -> AsyncIterator[Post]:
+) -> AsyncIterator[Delivery]:
     """Open a database and a stand-in that takes one message a second and channel, at `SPEED`."""
     async with (
         Database(url or f"sqlite+aiosqlite:///{folder}/governor.db") as database,
@@ -153,4 +153,4 @@ async def post_office(
         slack.rates.burst = 1
         await migrate(database)
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, session=session)
-        yield Post(database, slack, client)
+        yield Delivery(database, slack, client)

@@ -72,11 +72,11 @@ def hold(kind: HoldKind = HoldKind.PERSON, **changes: object) -> Hold:
     return Hold(**(values | changes))  # type: ignore[arg-type]
 
 
-def occasion(what: Transition, *others: Hold, of: Service | None = None) -> TransitionContext:
+def context(what: Transition, *others: Hold, of: Service | None = None) -> TransitionContext:
     return TransitionContext(what, of or shop_service(), others, NOW)
 
 
-def occasions(
+def contexts(
     of: Service | None = None, reason: str = "peak sale", change: str = "PR-12"
 ) -> Mapping[str, TransitionContext]:
     """One of each kind, and some beside another hold."""
@@ -109,12 +109,12 @@ def occasions(
         "expired beside the bot's hold": (HoldExpired(mine), (own,)),
         "exempted": (ExemptionGranted(change, "U0SAM", reason, till), ()),
     }
-    return {name: occasion(what, *others, of=of) for name, (what, others) in given.items()}
+    return {name: context(what, *others, of=of) for name, (what, others) in given.items()}
 
 
 def frozen_by(spending: Spending | None) -> TransitionContext:
     """A freeze of which it is known where the budget went."""
-    return replace(occasions()["exhausted"], spending=spending)
+    return replace(contexts()["exhausted"], spending=spending)
 
 
 def burn_down(start: float, end: float, points: int = 20) -> list[BudgetPoint]:

@@ -65,12 +65,12 @@ def shop() -> Catalog:
 
 
 @dataclass
-class Scene:
+class IncidentsSetup:
     """What a test plays with."""
 
     database: Database
     slack: FakeSlackServer
-    response: Incidents
+    incidents: Incidents
     hold_registry: HoldRegistry
     ledger: Ledger
     clock: ForwardableClock
@@ -87,7 +87,7 @@ class Scene:
 
     async def opened(self, key: str = "k", **fields: object) -> IncidentSnapshot:
         """Open an incident and wait until nothing is left to be done for it."""
-        opened = await self.response.lifecycle.open(self.opening(key, **fields), self.clock.now())
+        opened = await self.incidents.lifecycle.open(self.opening(key, **fields), self.clock.now())
         return await self.complete(opened.incident.id)
 
     async def complete(self, id_: int, within_s: float = 20.0) -> IncidentSnapshot:
@@ -95,7 +95,7 @@ class Scene:
         async with asyncio.timeout(within_s):
             while await self.pending() or await self._unsent():  # noqa: ASYNC110 - another task works
                 await asyncio.sleep(0.02)
-        return await self.response.snapshots.of(id_)
+        return await self.incidents.snapshots.of(id_)
 
     async def pending(self) -> list[str]:
         """Return the steps that are still to be taken."""
@@ -117,7 +117,7 @@ class Scene:
         found = self.slack.workspace.channels.values()
         return [channel.id for channel in found if channel.name.startswith(prefix)]
 
-    def told(self, channel: str, kind: str) -> list[Message]:
+    def messages(self, channel: str, kind: str) -> list[Message]:
         """Return the messages of one kind in a channel."""
         return [
             message
@@ -130,9 +130,9 @@ class Scene:
         (channel_id,) = self.channels()
         channel = self.slack.workspace.channels[channel_id]
         assert people <= set(channel.members)
-        (card,) = self.told(channel_id, CARD)
+        (card,) = self.messages(channel_id, CARD)
         assert [ts for ts, _ in channel.pins] == [card.ts]
-        assert len(self.told("#incidents", NOTICE)) == 1
+        assert len(self.messages("#incidents", NOTICE)) == 1
         assert channel.topic
         assert "governor-" in channel.purpose
         return channel_id
@@ -150,7 +150,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def staged(folder: Path, *, url: str | None = None, works: bool = True) -> AsyncIterator[Scene]:
+async def run_incidents(
+    folder: Path, *, url: str | None = None, works: bool = True
+) -> AsyncIterator[IncidentsSetup]:
     """Set the stage; without `works` nobody carries out what is written down."""
     policies, clock = shop(), ForwardableClock()
     async with (
@@ -177,7 +179,7 @@ async def staged(folder: Path, *, url: str | None = None, works: bool = True) ->
             lease=Lease("incidents"),
             timing=PATIENCE,
         )
-        scene = Scene(
+        incidents_setup = IncidentsSetup(
             database,
             slack,
             response,
@@ -188,17 +190,17 @@ async def staged(folder: Path, *, url: str | None = None, works: bool = True) ->
             clock.now() - 10 * MINUTE,
             client,
         )
-        scene.http = http
+        incidents_setup.http = http
         app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
         response.add_routes(app, EnvironmentToken(TOKEN))
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        scene.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        incidents_setup.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         tasks = [asyncio.create_task(response.step_runner.run())] if works else []
         delivery = asyncio.create_task(dispatcher.run())
         try:
-            yield scene
+            yield incidents_setup
         finally:
             for task in tasks:
                 task.cancel()
@@ -208,7 +210,7 @@ async def staged(folder: Path, *, url: str | None = None, works: bool = True) ->
             await runner.cleanup()
 
 
-def room(view: IncidentSnapshot, kind: ChannelKind = ChannelKind.INCIDENT) -> str:
+def channel_id_of(view: IncidentSnapshot, kind: ChannelKind = ChannelKind.INCIDENT) -> str:
     """Return the id of an incident's channel, which must be there."""
     channel_id = view.channel_id(kind)
     assert channel_id is not None

@@ -19,9 +19,9 @@ from bot.slack.incidents.buttons import EDIT
 from bot.slack.incidents.card import IncidentMessages
 from tests.stories.test_drawn import show_everything
 from tests.support.examples import WORKSPACE
-from tests.support.slack_app import Office, open_office, shop
-from tests.support.slack_flags import FLAG, deliver, evaluated, later, open_flag_office, raised
-from tests.support.slack_home import home_office, much_to_show, open_home, presses_home
+from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
+from tests.support.slack_flags import FLAG, deliver, evaluated, later, raised, run_slack_app_with_flags
+from tests.support.slack_home import much_to_show, open_home, presses_home, run_slack_app_with_home
 from tests.support.values import in_force
 
 Body = dict[str, Any]
@@ -33,18 +33,18 @@ _CHANNEL = "#checkout"
 
 
 @dataclass
-class Everything:
+class SentMessages:
     """What was sent: messages as `text` and `blocks`, views as Slack takes them. Each once."""
 
     messages: list[Body] = field(default_factory=list)
     modals: list[Body] = field(default_factory=list)
     homes: list[Body] = field(default_factory=list)
 
-    def note(self, office: Office) -> None:
+    def note(self, slack_app: RunningSlackApp) -> None:
         """Note what the workspace shows and what it was asked to show before that."""
-        for channel in office.slack.workspace.channels.values():
+        for channel in slack_app.slack.workspace.channels.values():
             self._note_messages([*channel.messages, *channel.ephemerals])
-        for call in office.slack.calls:
+        for call in slack_app.slack.calls:
             if call.method.startswith("chat.") and "blocks" in call.args:
                 _add(self.messages, _message(call.args))
             if call.method == "views.open":
@@ -58,99 +58,99 @@ class Everything:
                 _add(self.messages, _message({"text": message.text, "blocks": message.blocks}))
 
 
-async def everything(folder: Path) -> Everything:
+async def everything(folder: Path) -> SentMessages:
     """Play everything, and return what was sent."""
-    found = Everything()
+    found = SentMessages()
     for play in (_announcements_and_commands, _forms, _flags, _home, _busy_home):
         place = folder / play.__name__
         place.mkdir()
-        async for office in play(place):
-            await office.face.drain(10)
-            found.note(office)
+        async for slack_app in play(place):
+            await slack_app.app.drain(10)
+            found.note(slack_app)
     return found
 
 
-async def _announcements_and_commands(folder: Path) -> AsyncIterator[Office]:
-    async with _unhurried(folder) as office:
-        await show_everything(office)
-        yield office
+async def _announcements_and_commands(folder: Path) -> AsyncIterator[RunningSlackApp]:
+    async with _unhurried(folder) as slack_app:
+        await show_everything(slack_app)
+        yield slack_app
 
 
-async def _forms(folder: Path) -> AsyncIterator[Office]:
-    async with _unhurried(folder) as office:
-        sam = office.slack.person("sam")
-        await office.types("sam", "/incident open Checkout 500s sev1 checkout search", _CHANNEL)
-        client = AsyncWebClient(token=office.slack.bot_token, base_url=office.slack.api_url)
-        voice, view = IncidentMessages(in_force(WORKSPACE)), await office.response.snapshots.of(1)
+async def _forms(folder: Path) -> AsyncIterator[RunningSlackApp]:
+    async with _unhurried(folder) as slack_app:
+        sam = slack_app.slack.person("sam")
+        await slack_app.types("sam", "/incident open Checkout 500s sev1 checkout search", _CHANNEL)
+        client = AsyncWebClient(token=slack_app.slack.bot_token, base_url=slack_app.slack.api_url)
+        voice, view = IncidentMessages(in_force(WORKSPACE)), await slack_app.incidents.snapshots.of(1)
         cards = {kind: voice.card(view, kind) for kind in ChannelKind}
         for card in cards.values():
             await client.chat_postMessage(channel=_CHANNEL, text=card.text, blocks=list(card.blocks))
-        shown = office.slack.messages(_CHANNEL)[-len(cards) :]
+        shown = slack_app.slack.messages(_CHANNEL)[-len(cards) :]
         for name in FORMS:
             if name == incident_form.OPEN:
                 await sam.says("/incident", _CHANNEL)
             else:
                 of = next(one for one in shown if f'"action_id": "{name}"' in json.dumps(one.blocks))
                 await sam.acts(of, _CHANNEL, name)
-            await office.face.drain(10)
+            await slack_app.app.drain(10)
             await sam.closes(everything=True)
-        yield office
+        yield slack_app
 
 
-async def _flags(folder: Path) -> AsyncIterator[Office]:
+async def _flags(folder: Path) -> AsyncIterator[RunningSlackApp]:
     """A flag is raised, taken back, ramped, held, killed and undone, and looked at all the while."""
-    async with open_flag_office(folder) as office:
-        office.slack.rates.enabled = False
+    async with run_slack_app_with_flags(folder) as slack_app:
+        slack_app.slack.rates.enabled = False
         looks = ["", f"show {FLAG}", f"history {FLAG}", "stale", "nothing-like-it", "kil it"]
-        await raised(office)
+        await raised(slack_app)
         for words in looks:
-            await office.types("riley", f"/flag {words}".strip(), _CHANNEL)
-        await evaluated(office, 20.0)
-        await office.types("dana", f"/flag ramp {FLAG} 1% 5% every 30m the new till", _CHANNEL)
-        asked = (await deliver(office))[-1]
-        await office.presses("sam", asked, "flag.approve", _CHANNEL)
-        await office.flags.tick()
-        await office.types("riley", f"/flag show {FLAG}", _CHANNEL)
-        await office.types("sam", f"/flag ramp hold {FLAG}", _CHANNEL)
-        await office.types("sam", f"/flag ramp go {FLAG}", _CHANNEL)
-        later(office, timedelta(minutes=30))
-        await office.flags.tick()
+            await slack_app.types("riley", f"/flag {words}".strip(), _CHANNEL)
+        await evaluated(slack_app, 20.0)
+        await slack_app.types("dana", f"/flag ramp {FLAG} 1% 5% every 30m the new till", _CHANNEL)
+        asked = (await deliver(slack_app))[-1]
+        await slack_app.presses("sam", asked, "flag.approve", _CHANNEL)
+        await slack_app.flags.tick()
+        await slack_app.types("riley", f"/flag show {FLAG}", _CHANNEL)
+        await slack_app.types("sam", f"/flag ramp hold {FLAG}", _CHANNEL)
+        await slack_app.types("sam", f"/flag ramp go {FLAG}", _CHANNEL)
+        later(slack_app, timedelta(minutes=30))
+        await slack_app.flags.tick()
         for words in (f"kill {FLAG} it hurts", f"on {FLAG} for 2h staging", f"undo {FLAG} staging"):
-            await office.types("sam", f"/flag {words}", _CHANNEL)
-        await office.types("dana", f"/flag rollout {FLAG} 5% once more", _CHANNEL)
-        asked = next(one for one in await deliver(office) if "flag.decline" in json.dumps(one.blocks))
-        await office.presses("sam", asked, "flag.decline", _CHANNEL)
-        await deliver(office)
-        yield office
+            await slack_app.types("sam", f"/flag {words}", _CHANNEL)
+        await slack_app.types("dana", f"/flag rollout {FLAG} 5% once more", _CHANNEL)
+        asked = next(one for one in await deliver(slack_app) if "flag.decline" in json.dumps(one.blocks))
+        await slack_app.presses("sam", asked, "flag.decline", _CHANNEL)
+        await deliver(slack_app)
+        yield slack_app
 
 
-async def _home(folder: Path) -> AsyncIterator[Office]:
-    async with _unhurried(folder) as office:
+async def _home(folder: Path) -> AsyncIterator[RunningSlackApp]:
+    async with _unhurried(folder) as slack_app:
         for who in ("sam", "riley"):
-            office.slack.person(who).opens_home()
-            await office.slack.settle()
-            await office.face.drain(10)
-        await office.types("sam", "/freeze checkout peak sale")
-        office.slack.person("dana").opens_home()
-        await office.slack.settle()
-        yield office
+            slack_app.slack.person(who).opens_home()
+            await slack_app.slack.settle()
+            await slack_app.app.drain(10)
+        await slack_app.types("sam", "/freeze checkout peak sale")
+        slack_app.slack.person("dana").opens_home()
+        await slack_app.slack.settle()
+        yield slack_app
 
 
-async def _busy_home(folder: Path) -> AsyncIterator[Office]:
-    async with home_office(folder) as office:
-        await much_to_show(office)
+async def _busy_home(folder: Path) -> AsyncIterator[RunningSlackApp]:
+    async with run_slack_app_with_home(folder) as slack_app:
+        await much_to_show(slack_app)
         for who in ("dana", "sam", "riley"):
-            await open_home(office, who)
+            await open_home(slack_app, who)
         for button in ("flag.ramp.hold", "action.done", "home.show.incident"):
-            await presses_home(office, "dana", button)
-        yield office
+            await presses_home(slack_app, "dana", button)
+        yield slack_app
 
 
 @asynccontextmanager
-async def _unhurried(folder: Path) -> AsyncIterator[Office]:
-    async with open_office(folder, shop()) as office:
-        office.slack.rates.enabled = False
-        yield office
+async def _unhurried(folder: Path) -> AsyncIterator[RunningSlackApp]:
+    async with run_slack_app(folder, shop()) as slack_app:
+        slack_app.slack.rates.enabled = False
+        yield slack_app
 
 
 def _message(args: Body) -> Body:

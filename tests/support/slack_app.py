@@ -93,14 +93,16 @@ def shop(*services: Service) -> Shop:
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Database]:
+async def new_database(path: Path) -> AsyncIterator[Database]:
     """A new database with all tables."""
     async with Database(f"sqlite+aiosqlite:///{path / 'governor.db'}") as database:
         await create_tables(database)
         yield database
 
 
-def response(of: Shop, hold_registry: HoldRegistry, database: Database, client: AsyncWebClient) -> Incidents:
+def build_incidents(
+    of: Shop, hold_registry: HoldRegistry, database: Database, client: AsyncWebClient
+) -> Incidents:
     """The incident room of a shop; nothing of it runs by itself."""
     return Incidents(
         database=database,
@@ -113,7 +115,7 @@ def response(of: Shop, hold_registry: HoldRegistry, database: Database, client: 
     )
 
 
-def carried_out_at_once(incidents: Incidents) -> IncidentCapabilities:
+def immediate_incident_capabilities(incidents: Incidents) -> IncidentCapabilities:
     """What people can do with incidents, where whoever opens one waits until its channel is furnished."""
 
     async def channel_of(id_: int, within_s: float) -> IncidentSnapshot:
@@ -133,34 +135,34 @@ def carried_out_at_once(incidents: Incidents) -> IncidentCapabilities:
 
 
 @dataclass
-class Office:
+class RunningSlackApp:
     """Everything that a test of the face touches."""
 
     slack: FakeSlackServer
-    face: SlackApp
+    app: SlackApp
     hold_registry: HoldRegistry
     database: Database
     shop: Shop
     url: str
     flags: Flags
-    response: Incidents
+    incidents: Incidents
     client: AsyncWebClient
 
     async def types(self, who: str, text: str, channel: str = "#general") -> Message:
         """Let a person type a command; return what they see next in that channel."""
         before = len(self.slack.seen_by(who, channel))
         await self.slack.person(who).says(text, channel)
-        await self.face.drain(10)
+        await self.app.drain(10)
         seen = self.slack.seen_by(who, channel)
         assert len(seen) > before, "nobody answered"
         return seen[-1]
 
     async def presses(self, who: str, message: Message, action: str, channel: str = "#general") -> None:
         await self.slack.person(who).acts(message, channel, action)
-        await self.face.drain(10)
+        await self.app.drain(10)
 
 
-def switchboard(
+def build_flags(
     of: Shop,
     status_reader: StatusReader,
     hold_registry: HoldRegistry,
@@ -181,26 +183,26 @@ def switchboard(
 
 
 @asynccontextmanager
-async def open_office(path: Path, of: Shop, prefix: str = "") -> AsyncIterator[Office]:
+async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator[RunningSlackApp]:
     """Start everything on free ports; at the end Slack must not have refused anything."""
     async with (
         FakeSlackServer(manifest=manifest("https://governor.example", prefix=prefix)) as slack,
         aiohttp.ClientSession() as session,
-        opened(path) as database,
+        new_database(path) as database,
     ):
         naming = CommandPrefix(prefix)
         clients = Clients(slack.api_url, session, single_token=slack.bot_token, naming=naming)
         client = clients.of(None)
         hold_registry = HoldRegistry(database, FreezeAnnouncer(of.current), unmet=unmet_requirements)
         status_reader = of.status_reader(hold_registry)
-        flags = switchboard(of, status_reader, hold_registry, database, session)
-        incidents = response(of, hold_registry, database, client)
+        flags = build_flags(of, status_reader, hold_registry, database, session)
+        incidents = build_incidents(of, hold_registry, database, client)
         capabilities = Capabilities(
             status_reader=status_reader,
             hold_registry=hold_registry,
             flag_changes=flags.changes,
             ramps=flags.ramps,
-            incidents=carried_out_at_once(incidents),
+            incidents=immediate_incident_capabilities(incidents),
             database=database,
             clock=of.clock,
             prefix=naming,
@@ -216,7 +218,7 @@ async def open_office(path: Path, of: Shop, prefix: str = "") -> AsyncIterator[O
         slack.bot_url = f"http://{host}:{port}"
         try:
             await face.start()
-            yield Office(
+            yield RunningSlackApp(
                 slack, face, hold_registry, database, of, f"http://{host}:{port}", flags, incidents, client
             )
             await face.drain(10)

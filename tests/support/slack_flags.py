@@ -20,7 +20,7 @@ from bot.store.audit import AuditEntry
 from bot.store.tables.core import outbox
 from tests.support.clock import NOW
 from tests.support.examples import WORKSPACE, shop_service
-from tests.support.slack_app import Office, open_office, shop
+from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
 from tests.support.values import catalog
 
 FLAG = "new-checkout"
@@ -53,55 +53,55 @@ def with_flags(name: str = "checkout", *flags: str, **changes: Any) -> Service:
 
 
 @asynccontextmanager
-async def open_flag_office(path: Path, *services: Service) -> AsyncIterator[Office]:
+async def run_slack_app_with_flags(path: Path, *services: Service) -> AsyncIterator[RunningSlackApp]:
     offered = services or (with_flags(), shop_service("search"))
     of = shop(*offered)
     of.catalog = catalog(*offered, workspace=WORKSPACE_WITH_FLAGS)
     of.budgets = {each.name: [burning(promised, 0.5) for promised in each.slos] for each in offered}
-    async with open_flag_office_of(path, of) as office:
-        yield office
+    async with open_flag_office_of(path, of) as slack_app:
+        yield slack_app
 
 
-open_flag_office_of = open_office
+open_flag_office_of = run_slack_app
 
 
-async def state(office: Office, environment: str = "production", flag: str = FLAG) -> FlagState:
-    return await office.flags.changes.backend.read(flag, environment)
+async def state(slack_app: RunningSlackApp, environment: str = "production", flag: str = FLAG) -> FlagState:
+    return await slack_app.flags.changes.backend.read(flag, environment)
 
 
-async def exposure(office: Office, environment: str = "production") -> float | None:
-    return (await state(office, environment)).exposure
+async def exposure(slack_app: RunningSlackApp, environment: str = "production") -> float | None:
+    return (await state(slack_app, environment)).exposure
 
 
-async def told(office: Office) -> Sequence[tuple[str, str, str]]:
+async def told(slack_app: RunningSlackApp) -> Sequence[tuple[str, str, str]]:
     """Every announcement: channel, occasion and text."""
-    async with office.database.reading() as connection:
+    async with slack_app.database.reading() as connection:
         query = select(outbox.c.channel, outbox.c.event_type, outbox.c.text).order_by(outbox.c.id)
         return [(row.channel, row.event_type, row.text) for row in await connection.execute(query)]
 
 
-async def deliver(office: Office) -> Sequence[Message]:
+async def deliver(slack_app: RunningSlackApp) -> Sequence[Message]:
     """Post what waits in the outbox, as the courier would; return the messages as Slack has them."""
-    client = AsyncWebClient(token=office.slack.bot_token, base_url=office.slack.api_url)
+    client = AsyncWebClient(token=slack_app.slack.bot_token, base_url=slack_app.slack.api_url)
     posted = []
-    async with office.database.transaction() as connection:
+    async with slack_app.database.transaction() as connection:
         query = select(outbox).where(outbox.c.state == "waiting").order_by(outbox.c.id)
         for row in (await connection.execute(query)).all():
             await client.chat_postMessage(channel=row.channel, text=row.text, blocks=row.blocks)
-            posted.append(office.slack.messages(row.channel)[-1])
+            posted.append(slack_app.slack.messages(row.channel)[-1])
             await connection.execute(update(outbox).where(outbox.c.id == row.id).values(state="sent"))
     return posted
 
 
-async def audited(office: Office) -> Sequence[AuditEntry]:
-    async with office.database.reading() as connection:
+async def audited(slack_app: RunningSlackApp) -> Sequence[AuditEntry]:
+    async with slack_app.database.reading() as connection:
         return [row.entry for row in await audit.read(connection)]
 
 
-async def changes(office: Office) -> Sequence[tuple[str, Any, Any, str, Any]]:
+async def changes(slack_app: RunningSlackApp) -> Sequence[tuple[str, Any, Any, str, Any]]:
     """Who changed the flag, from what to what, why, and approved by whom."""
     found = []
-    for entry in await audited(office):
+    for entry in await audited(slack_app):
         if entry.action == "flag.changed":
             before: Mapping[str, Any] = entry.before or {}
             after: Mapping[str, Any] = entry.after or {}
@@ -109,20 +109,20 @@ async def changes(office: Office) -> Sequence[tuple[str, Any, Any, str, Any]]:
     return found
 
 
-async def raised(office: Office, to: str = "25%") -> None:
+async def raised(slack_app: RunningSlackApp, to: str = "25%") -> None:
     """Let dana raise the flag in production, and sam approve."""
-    await office.types("dana", f"/flag rollout {FLAG} {to} small steps first", "#checkout")
-    asked = (await deliver(office))[-1]
-    await office.presses("sam", asked, "flag.approve", "#checkout")
+    await slack_app.types("dana", f"/flag rollout {FLAG} {to} small steps first", "#checkout")
+    asked = (await deliver(slack_app))[-1]
+    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
 
 
-async def evaluated(office: Office, rate: float = 0.5, **changes: Any) -> None:
+async def evaluated(slack_app: RunningSlackApp, rate: float = 0.5, **changes: Any) -> None:
     """Let checkout be evaluated, burning at that rate."""
-    promised = office.shop.catalog.services["checkout"].slos
-    office.shop.budgets["checkout"] = [burning(one, rate, **changes) for one in promised]
-    office.flags.evaluated(["checkout"])
-    await office.flags.tick()
+    promised = slack_app.shop.catalog.services["checkout"].slos
+    slack_app.shop.budgets["checkout"] = [burning(one, rate, **changes) for one in promised]
+    slack_app.flags.evaluated(["checkout"])
+    await slack_app.flags.tick()
 
 
-def later(office: Office, length: timedelta) -> None:
-    office.shop.clock.time += length
+def later(slack_app: RunningSlackApp, length: timedelta) -> None:
+    slack_app.shop.clock.time += length

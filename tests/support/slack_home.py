@@ -8,12 +8,12 @@ from pathlib import Path
 from bot.catalog.catalog import Teams
 from bot.sandbox.fake_slack.model import Json, View
 from tests.support.examples import PERMISSIONS, shop_service
-from tests.support.slack_app import Office
+from tests.support.slack_app import RunningSlackApp
 from tests.support.slack_flags import (
     FLAG,
     WORKSPACE_WITH_FLAGS,
     deliver,
-    open_flag_office,
+    run_slack_app_with_flags,
     with_flags,
 )
 
@@ -21,57 +21,57 @@ RAMP = f"/flag ramp {FLAG} 1% 5% 25% every 30m the new till"
 
 
 @asynccontextmanager
-async def home_office(path: Path) -> AsyncIterator[Office]:
+async def run_slack_app_with_home(path: Path) -> AsyncIterator[RunningSlackApp]:
     """Checkout is dana's and sam's and has a flag, search is priya's and sam's, payments omar's."""
     services = (
         with_flags(teams=Teams("@checkout-devs", "@sre")),
         replace(shop_service("search"), teams=Teams("@search-devs", "@sre")),
         replace(shop_service("payments"), teams=Teams("@payments-devs")),
     )
-    async with open_flag_office(path, *services) as office:
+    async with run_slack_app_with_flags(path, *services) as slack_app:
         permissions = replace(
             WORKSPACE_WITH_FLAGS.permissions,
             incidents=(*PERMISSIONS.incidents, "@search-devs", "@payments-devs"),
         )
         workspace = replace(WORKSPACE_WITH_FLAGS, permissions=permissions)
-        office.shop.catalog = replace(office.shop.catalog, workspace=workspace)
-        office.slack.rates.enabled = False
-        yield office
+        slack_app.shop.catalog = replace(slack_app.shop.catalog, workspace=workspace)
+        slack_app.slack.rates.enabled = False
+        yield slack_app
 
 
-async def ramp_begun(office: Office) -> None:
+async def ramp_begun(slack_app: RunningSlackApp) -> None:
     """Let dana ask for a ramp in production, sam approve it, and its first step be taken."""
-    await office.types("dana", RAMP)
-    asked = (await deliver(office))[-1]
-    await office.presses("sam", asked, "flag.approve", "#checkout")
-    await office.flags.tick()
+    await slack_app.types("dana", RAMP)
+    asked = (await deliver(slack_app))[-1]
+    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
+    await slack_app.flags.tick()
 
 
-async def much_to_show(office: Office) -> None:
+async def much_to_show(slack_app: RunningSlackApp) -> None:
     """Let something of everything stand on dana's tab."""
-    await ramp_begun(office)
-    await office.types("sam", "/action add test the rollback @dana due friday P0 for checkout")
-    await office.types("sam", "/action add write down how to drain a region @dana for search")
-    await office.types("dana", "/incident open Checkout *500s* <now> sev2 checkout")
-    await office.types("dana", "/incident open Stale index sev3 search")
+    await ramp_begun(slack_app)
+    await slack_app.types("sam", "/action add test the rollback @dana due friday P0 for checkout")
+    await slack_app.types("sam", "/action add write down how to drain a region @dana for search")
+    await slack_app.types("dana", "/incident open Checkout *500s* <now> sev2 checkout")
+    await slack_app.types("dana", "/incident open Stale index sev3 search")
 
 
-async def open_home(office: Office, who: str) -> View:
+async def open_home(slack_app: RunningSlackApp, who: str) -> View:
     """Let a person open the tab; return what they see."""
-    office.slack.person(who).opens_home()
-    await office.slack.settle()
-    await office.face.drain(10)
-    return home_of(office, who)
+    slack_app.slack.person(who).opens_home()
+    await slack_app.slack.settle()
+    await slack_app.app.drain(10)
+    return home_of(slack_app, who)
 
 
-def home_of(office: Office, who: str) -> View:
-    home = office.slack.person(who).home
+def home_of(slack_app: RunningSlackApp, who: str) -> View:
+    home = slack_app.slack.person(who).home
     assert home is not None
     return home
 
 
-def blocks_of(office: Office, who: str) -> list[Json]:
-    blocks: list[Json] = home_of(office, who).content["blocks"]
+def blocks_of(slack_app: RunningSlackApp, who: str) -> list[Json]:
+    blocks: list[Json] = home_of(slack_app, who).content["blocks"]
     return blocks
 
 
@@ -88,15 +88,15 @@ def buttons(blocks: list[Json]) -> list[tuple[str, str]]:
     return [(one["text"]["text"], one["action_id"]) for one in pressable if one.get("type") == "button"]
 
 
-async def presses_home(office: Office, who: str, action: str, view: View | None = None) -> None:
+async def presses_home(slack_app: RunningSlackApp, who: str, action: str, view: View | None = None) -> None:
     """Press the first button of that name: of the tab as it is now, or as it was shown before."""
-    shown = view or home_of(office, who)
-    await office.slack.person(who).acts_in_view(shown, action)
-    await office.face.drain(10)
+    shown = view or home_of(slack_app, who)
+    await slack_app.slack.person(who).acts_in_view(shown, action)
+    await slack_app.app.drain(10)
 
 
-def direct(office: Office, who: str) -> list[str]:
+def direct(slack_app: RunningSlackApp, who: str) -> list[str]:
     """What the bot has told a person alone."""
-    user = office.slack.person(who).id
-    rooms = [room for room in office.slack.workspace.channels.values() if room.kind == "im"]
+    user = slack_app.slack.person(who).id
+    rooms = [room for room in slack_app.slack.workspace.channels.values() if room.kind == "im"]
     return [message.text for room in rooms if user in room.members for message in room.messages]

@@ -11,7 +11,7 @@ from bot.incidents.records.steps import ChannelKind
 from bot.sandbox.fake_slack.model import Json, Message
 from bot.sandbox.fake_slack.request_sender import Ack
 from tests.support.examples import shop_service
-from tests.support.slack_app import Office, open_office, shop
+from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
 from tests.support.values import slo
 
 _EXPECTED = {"already_in_channel", "channel_canvas_already_exists"}
@@ -19,18 +19,18 @@ _EXPECTED = {"already_in_channel", "channel_canvas_already_exists"}
 
 
 @dataclass
-class IncidentScene:
+class RunningIncidentApp:
     """An office, and what tests of incidents do in it again and again."""
 
-    office: Office
+    slack_app: RunningSlackApp
 
     async def open(self, text: str = "Checkout 500s sev2 checkout", who: str = "dana") -> str:
         """Open an incident in one line; return the id of its channel."""
-        await self.office.types(who, f"/incident open {text}")
+        await self.slack_app.types(who, f"/incident open {text}")
         return self.channel_id(await self.view())
 
     async def view(self, id_: int = 1) -> IncidentSnapshot:
-        return await self.office.response.snapshots.of(id_)
+        return await self.slack_app.incidents.snapshots.of(id_)
 
     def channel_id(self, view: IncidentSnapshot, kind: ChannelKind = ChannelKind.INCIDENT) -> str:
         channel_id = view.channel_id(kind)
@@ -40,52 +40,52 @@ class IncidentScene:
     async def work(self) -> None:
         """Carry out what is written down."""
         for _ in range(3):
-            await self.office.response.step_runner.tick()
+            await self.slack_app.incidents.step_runner.tick()
 
     async def card(self, channel: str, kind: ChannelKind = ChannelKind.INCIDENT, id_: int = 1) -> Message:
         """Post the card as it stands; return it as it lies in the channel."""
-        message = self.office.response.step_runner._cards._voice.card(await self.view(id_), kind)
-        await self.office.client.chat_postMessage(
+        message = self.slack_app.incidents.step_runner._cards._voice.card(await self.view(id_), kind)
+        await self.slack_app.client.chat_postMessage(
             channel=channel, text=message.text, blocks=list(message.blocks)
         )
-        return self.office.slack.messages(channel)[-1]
+        return self.slack_app.slack.messages(channel)[-1]
 
     async def presses(self, who: str, message: Message, channel: str, action: str) -> None:
-        await self.office.presses(who, message, action, channel)
+        await self.slack_app.presses(who, message, action, channel)
 
     async def says(self, who: str, text: str, channel: str) -> Ack | None:
         """Type a command that opens a form."""
-        ack = await self.office.slack.person(who).says(text, channel)
-        await self.office.face.drain(10)
+        ack = await self.slack_app.slack.person(who).says(text, channel)
+        await self.slack_app.app.drain(10)
         return ack
 
     def form(self, who: str) -> Json:
         """Return the form on a person's screen."""
-        modal = self.office.slack.person(who).modal
+        modal = self.slack_app.slack.person(who).modal
         assert modal is not None
         return modal.content
 
     async def submits(self, who: str, **values: Json) -> dict[str, str]:
         """Fill the form on top in, each input by its name, and submit it; return what is wrong."""
         filled = {name: {name: entry} for name, entry in values.items()}
-        faults = await self.office.slack.person(who).submits(filled)
-        await self.office.face.drain(10)
+        faults = await self.slack_app.slack.person(who).submits(filled)
+        await self.slack_app.app.drain(10)
         return faults
 
     def last(self, who: str, channel: str = "#general") -> Message:
         """Return what a person sees last in a channel."""
-        return self.office.slack.seen_by(who, channel)[-1]
+        return self.slack_app.slack.seen_by(who, channel)[-1]
 
 
 @asynccontextmanager
-async def incident_scene(path: Path) -> AsyncIterator[IncidentScene]:
+async def run_incident_app(path: Path) -> AsyncIterator[RunningIncidentApp]:
     """Checkout and search have teams; payments has none."""
     checkout = replace(shop_service("checkout", slo()), teams=Teams("@checkout-devs", "@sre"))
     search = replace(shop_service("search"), teams=Teams("@search-devs", "@sre"))
-    async with open_office(path, shop(checkout, search, shop_service("payments"))) as office:
-        office.slack.rates.enabled = False
-        yield IncidentScene(office)
-        refused = [made for made in office.slack.refused if made.error not in _EXPECTED]
+    async with run_slack_app(path, shop(checkout, search, shop_service("payments"))) as slack_app:
+        slack_app.slack.rates.enabled = False
+        yield RunningIncidentApp(slack_app)
+        refused = [made for made in slack_app.slack.refused if made.error not in _EXPECTED]
         assert not refused
 
 

@@ -40,7 +40,7 @@ ENVIRONMENT = "production"
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class FlagSystem:
     """A backend on its system.
 
     `meddle` lets somebody else show the flag to 50 % by the system's own means. `application` opens a real
@@ -53,7 +53,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def local_bench(folder: Path) -> AsyncIterator[Bench]:
+async def local_flag_system(folder: Path) -> AsyncIterator[FlagSystem]:
     """Set up the bot's own flags and serve them over OFREP."""
     async with Database(f"sqlite+aiosqlite:///{folder}/governor.db") as database:
         await create_tables(database)
@@ -73,11 +73,11 @@ async def local_bench(folder: Path) -> AsyncIterator[Bench]:
             await other.apply(FLAG, ENVIRONMENT, SetExposure(0.5), version=now.version, note="me")
 
         async with serving(Ofrep(own, lambda: ENVIRONMENT).add_routes) as url:
-            yield Bench(own, meddle, lambda: ofrep_application(url))
+            yield FlagSystem(own, meddle, lambda: ofrep_application(url))
 
 
 @asynccontextmanager
-async def flagd_bench(folder: Path) -> AsyncIterator[Bench]:
+async def flagd_flag_system(folder: Path) -> AsyncIterator[FlagSystem]:
     """Set up a definition file."""
     file = folder / "flags.json"
     file.write_text(json.dumps(FLAGD_FILE, indent=2))
@@ -87,7 +87,7 @@ async def flagd_bench(folder: Path) -> AsyncIterator[Bench]:
         document["flags"][FLAG]["targeting"] = {"fractional": [["on", 1], ["off", 1]]}
         await asyncio.to_thread(file.write_text, json.dumps(document))
 
-    yield Bench(
+    yield FlagSystem(
         FlagdBackend({"files": {ENVIRONMENT: str(file)}}, (ENVIRONMENT,)),
         meddle,
         lambda: flagd_application(file),
@@ -121,7 +121,7 @@ FLAGD_FILE: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def unleash_bench(folder: Path, server: UnleashServer) -> AsyncIterator[Bench]:
+async def unleash_flag_system(folder: Path, server: UnleashServer) -> AsyncIterator[FlagSystem]:
     """Set up a project's flags on a real Unleash; the environment's name there is another."""
     for name in (FLAG, "new-search", TARGETED):
         await server.fresh_flag(name)
@@ -146,7 +146,7 @@ async def unleash_bench(folder: Path, server: UnleashServer) -> AsyncIterator[Be
 
     settings = {"url": server.url, "token": ADMIN_TOKEN, "environments": {ENVIRONMENT: "development"}}
     async with aiohttp.ClientSession() as session:
-        yield Bench(
+        yield FlagSystem(
             UnleashBackend(settings, session),
             meddle,
             lambda: unleash_application(server.url, folder / "unleash-cache"),
@@ -154,7 +154,7 @@ async def unleash_bench(folder: Path, server: UnleashServer) -> AsyncIterator[Be
 
 
 @asynccontextmanager
-async def launchdarkly_bench() -> AsyncIterator[Bench]:
+async def launchdarkly_flag_system() -> AsyncIterator[FlagSystem]:
     """Set up flags on a server that answers as LaunchDarkly is recorded to."""
     server = LaunchDarklyServer()
     server.add(FLAG)
@@ -166,11 +166,11 @@ async def launchdarkly_bench() -> AsyncIterator[Bench]:
         server.change(FLAG, on=True, fallthrough={"rollout": {"variations": weights}})
 
     async with serving(server.add_routes) as url, aiohttp.ClientSession() as session:
-        yield Bench(LaunchDarklyBackend({"url": url, "token": server.token}, session), meddle)
+        yield FlagSystem(LaunchDarklyBackend({"url": url, "token": server.token}, session), meddle)
 
 
 @asynccontextmanager
-async def flagsmith_bench(*, versioned: bool = False) -> AsyncIterator[Bench]:
+async def flagsmith_flag_system(*, versioned: bool = False) -> AsyncIterator[FlagSystem]:
     """Set up flags on a server that answers as Flagsmith is recorded to."""
     server = FlagsmithServer(versioned=versioned)
     split = server.add_segment("PERCENTAGE_SPLIT", "100")
@@ -188,11 +188,11 @@ async def flagsmith_bench(*, versioned: bool = False) -> AsyncIterator[Bench]:
         "segments": {FLAG: split},
     }
     async with serving(server.add_routes) as url, aiohttp.ClientSession() as session:
-        yield Bench(FlagsmithBackend(settings | {"url": url}, session), meddle)
+        yield FlagSystem(FlagsmithBackend(settings | {"url": url}, session), meddle)
 
 
 @asynccontextmanager
-async def documented_bench() -> AsyncIterator[Bench]:
+async def documented_flag_system() -> AsyncIterator[FlagSystem]:
     """Set up the backend that the documentation shows."""
     backend = documented_backend()({"flags": [FLAG, "new-search"]}, None, (ENVIRONMENT,))
 
@@ -200,7 +200,7 @@ async def documented_bench() -> AsyncIterator[Bench]:
         now = await backend.read(FLAG, ENVIRONMENT)
         await backend.apply(FLAG, ENVIRONMENT, SetExposure(0.5), version=now.version, note="me")
 
-    yield Bench(backend, meddle)
+    yield FlagSystem(backend, meddle)
 
 
 def documented_backend() -> Callable[..., FlagBackend]:

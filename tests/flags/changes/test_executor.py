@@ -22,11 +22,11 @@ from bot.flags.change_request import (
 )
 from bot.flags.changes import executor as carrying_out
 from bot.flags.flag import FlagState
-from tests.support.slack_app import Office
-from tests.support.slack_flags import FLAG, audited, changes, exposure, later, open_flag_office, told
+from tests.support.slack_app import RunningSlackApp
+from tests.support.slack_flags import FLAG, audited, changes, exposure, later, run_slack_app_with_flags, told
 
 
-class Unreliable:
+class UnreliableBackend:
     """The local flag system behind a line that can be cut before or after a change arrives."""
 
     def __init__(self, inner: LocalBackend) -> None:
@@ -58,20 +58,20 @@ class Unreliable:
 
 
 @pytest.fixture
-async def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
+async def slack_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningSlackApp]:
     monkeypatch.setattr(carrying_out, "LOOKS_S", (0.0, 0.0))
-    async with open_flag_office(tmp_path) as office:
-        yield office
+    async with run_slack_app_with_flags(tmp_path) as slack_app:
+        yield slack_app
 
 
 @pytest.fixture
-def line(office: Office) -> Unreliable:
+def unreliable_backend(slack_app: RunningSlackApp) -> UnreliableBackend:
     """The way to the flag system."""
-    backend = office.flags.changes.backend
+    backend = slack_app.flags.changes.backend
     assert isinstance(backend, LocalBackend)
-    line = Unreliable(backend)
-    office.flags.changes._backend = lambda: line  # type: ignore[assignment, return-value]
-    return line
+    unreliable_backend = UnreliableBackend(backend)
+    slack_app.flags.changes._backend = lambda: unreliable_backend  # type: ignore[assignment, return-value]
+    return unreliable_backend
 
 
 def wanted(change: FlagChange | None = None, request: str = "1", version: str | None = None) -> ChangeRequest:
@@ -79,78 +79,90 @@ def wanted(change: FlagChange | None = None, request: str = "1", version: str | 
     return ChangeRequest(FLAG, "staging", share, "U0DANA", "small steps", request, version=version)
 
 
-async def settled(office: Office) -> None:
-    later(office, timedelta(seconds=20))
-    await office.flags.changes.settle()
+async def settled(slack_app: RunningSlackApp) -> None:
+    later(slack_app, timedelta(seconds=20))
+    await slack_app.flags.changes.settle()
 
 
-async def test_an_answer_that_never_came_is_read_back(office: Office, line: Unreliable) -> None:
-    line.cut = "after"
-    live = await office.flags.changes.order(wanted())
+async def test_an_answer_that_never_came_is_read_back(
+    slack_app: RunningSlackApp, unreliable_backend: UnreliableBackend
+) -> None:
+    unreliable_backend.cut = "after"
+    live = await slack_app.flags.changes.order(wanted())
     assert isinstance(live, ChangeApplied)
-    assert await exposure(office, "staging") == 0.25
-    assert len(await changes(office)) == 1
+    assert await exposure(slack_app, "staging") == 0.25
+    assert len(await changes(slack_app)) == 1
 
 
-async def test_an_increase_that_never_arrived_is_dropped_and_told(office: Office, line: Unreliable) -> None:
-    line.cut = "before"
+async def test_an_increase_that_never_arrived_is_dropped_and_told(
+    slack_app: RunningSlackApp, unreliable_backend: UnreliableBackend
+) -> None:
+    unreliable_backend.cut = "before"
     with pytest.raises(UnconfirmedChangeError):
-        await office.flags.changes.order(wanted())
-    line.cut = None
-    await settled(office)
-    assert await exposure(office, "staging") == 0
-    assert [occasion for _, occasion, _ in await told(office)] == ["flag_not_done"]
-    await settled(office)
-    assert len(await told(office)) == 1
+        await slack_app.flags.changes.order(wanted())
+    unreliable_backend.cut = None
+    await settled(slack_app)
+    assert await exposure(slack_app, "staging") == 0
+    assert [occasion for _, occasion, _ in await told(slack_app)] == ["flag_not_done"]
+    await settled(slack_app)
+    assert len(await told(slack_app)) == 1
 
 
-async def test_a_lowering_that_never_arrived_is_sent_again_once(office: Office, line: Unreliable) -> None:
-    await office.flags.changes.order(wanted())
-    line.cut = "before"
+async def test_a_lowering_that_never_arrived_is_sent_again_once(
+    slack_app: RunningSlackApp, unreliable_backend: UnreliableBackend
+) -> None:
+    await slack_app.flags.changes.order(wanted())
+    unreliable_backend.cut = "before"
     with pytest.raises(UnconfirmedChangeError):
-        await office.flags.changes.order(wanted(TurnOff(), "2"))
-    line.cut = None
-    await settled(office)
-    await settled(office)
-    assert await exposure(office, "staging") == 0
-    assert line.applied == 2
-    assert [to for _, _, to, _, _ in await changes(office)] == ["25 % of users", "off"]
+        await slack_app.flags.changes.order(wanted(TurnOff(), "2"))
+    unreliable_backend.cut = None
+    await settled(slack_app)
+    await settled(slack_app)
+    assert await exposure(slack_app, "staging") == 0
+    assert unreliable_backend.applied == 2
+    assert [to for _, _, to, _, _ in await changes(slack_app)] == ["25 % of users", "off"]
 
 
 async def test_a_crash_between_the_change_and_its_record_is_recorded_once(
-    office: Office, line: Unreliable
+    slack_app: RunningSlackApp, unreliable_backend: UnreliableBackend
 ) -> None:
-    line.cut = "crash"
+    unreliable_backend.cut = "crash"
     with pytest.raises(KeyboardInterrupt):
-        await office.flags.changes.order(wanted())
-    assert await exposure(office, "staging") == 0.25
-    assert not await changes(office)
-    line.cut = None
-    await settled(office)
-    await settled(office)
-    assert line.applied == 1
-    assert await changes(office) == [("U0DANA", "off", "25 % of users", "small steps", None)]
+        await slack_app.flags.changes.order(wanted())
+    assert await exposure(slack_app, "staging") == 0.25
+    assert not await changes(slack_app)
+    unreliable_backend.cut = None
+    await settled(slack_app)
+    await settled(slack_app)
+    assert unreliable_backend.applied == 1
+    assert await changes(slack_app) == [("U0DANA", "off", "25 % of users", "small steps", None)]
 
 
-async def test_what_cannot_be_read_back_is_said_plainly(office: Office, line: Unreliable) -> None:
-    line.blind = True
-    live = await office.flags.changes.order(wanted())
+async def test_what_cannot_be_read_back_is_said_plainly(
+    slack_app: RunningSlackApp, unreliable_backend: UnreliableBackend
+) -> None:
+    unreliable_backend.blind = True
+    live = await slack_app.flags.changes.order(wanted())
     assert isinstance(live, ChangeApplied)
     assert live.seen_after is None
-    assert "sent, but not seen in the flag system yet" in (await told(office))[-1][2]
+    assert "sent, but not seen in the flag system yet" in (await told(slack_app))[-1][2]
 
 
-async def test_somebody_between_plan_and_change_is_not_overwritten(office: Office, line: Unreliable) -> None:
-    found = await line.inner.read(FLAG, "staging")
-    await line.inner.apply(FLAG, "staging", SetExposure(0.5), version=found.version, note="theirs")
+async def test_somebody_between_plan_and_change_is_not_overwritten(
+    slack_app: RunningSlackApp, unreliable_backend: UnreliableBackend
+) -> None:
+    found = await unreliable_backend.inner.read(FLAG, "staging")
+    await unreliable_backend.inner.apply(
+        FLAG, "staging", SetExposure(0.5), version=found.version, note="theirs"
+    )
     with pytest.raises(FlagConflictError):
-        await office.flags.changes.order(wanted(version=found.version))
-    assert await exposure(office, "staging") == 0.5
-    assert not await audited(office)
+        await slack_app.flags.changes.order(wanted(version=found.version))
+    assert await exposure(slack_app, "staging") == 0.5
+    assert not await audited(slack_app)
 
 
-async def test_the_same_request_is_carried_out_once(office: Office) -> None:
-    await office.flags.changes.order(wanted())
+async def test_the_same_request_is_carried_out_once(slack_app: RunningSlackApp) -> None:
+    await slack_app.flags.changes.order(wanted())
     with pytest.raises(DuplicateChangeError):
-        await office.flags.changes.order(wanted(SetExposure(0.5)))
-    assert await exposure(office, "staging") == 0.25
+        await slack_app.flags.changes.order(wanted(SetExposure(0.5)))
+    assert await exposure(slack_app, "staging") == 0.25

@@ -12,7 +12,7 @@ from bot.freezes.transition import BudgetExhausted
 from bot.sandbox.fake_slack.block_kit.validation import is_too_long, message_faults
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.blockkit.blocks import visible_size
-from tests.support.examples import POLICY, WORKSPACE, frozen_by, occasions, shop_service
+from tests.support.examples import POLICY, WORKSPACE, contexts, frozen_by, shop_service
 from tests.support.values import in_force, slo
 
 announce = FreezeAnnouncer(in_force(WORKSPACE))
@@ -20,9 +20,9 @@ FREEZES = {"exhausted", "exhausted beside a person's hold", "unmeasured", "place
 TO_THE_SERVICE_ONLY = {"warned", "paged", "ticketed", "kept"}
 
 
-@pytest.mark.parametrize("name", occasions())
+@pytest.mark.parametrize("name", contexts())
 def test_only_freezes_say_frozen(name: str) -> None:
-    messages = announce(occasions()[name])
+    messages = announce(contexts()[name])
     assert messages
     for message in messages:
         said = (message.text + str(message.blocks)).casefold()
@@ -32,19 +32,19 @@ def test_only_freezes_say_frozen(name: str) -> None:
             assert "froz" not in said
 
 
-@pytest.mark.parametrize("name", occasions())
+@pytest.mark.parametrize("name", contexts())
 def test_warnings_stay_in_the_services_channel(name: str) -> None:
-    channels = [message.channel for message in announce(occasions()[name])]
+    channels = [message.channel for message in announce(contexts()[name])]
     assert channels == (["#checkout"] if name in TO_THE_SERVICE_ONLY else ["#checkout", "#releases"])
 
 
 def test_one_channel_for_both_is_told_once() -> None:
     of = shop_service("checkout", channel="#Releases")
-    assert len(announce(occasions(of)["exhausted"])) == 1
+    assert len(announce(contexts(of)["exhausted"])) == 1
 
 
 def test_freeze_says_what_was_spent_and_when_the_worst_burn_what_is_allowed_and_what_next() -> None:
-    text = announce(occasions()["exhausted"])[0].text.replace("\u00a0", " ")
+    text = announce(contexts()["exhausted"])[0].text.replace("\u00a0", " ")
     assert text.startswith(":snowflake: *checkout* is frozen — −99.8 % of its availability budget left")
     assert "Spent: 1.1 % in the last hour, 6.7 % in 6 h and 79.9 % in 3 d." in text
     assert "Worst burn: 8.0× over" in text
@@ -90,7 +90,7 @@ def test_freeze_says_nothing_of_incidents_where_nothing_is_known() -> None:
 
 
 def test_freeze_says_what_else_the_policy_requires_before_it_opens() -> None:
-    told = occasions()["exhausted"]
+    told = contexts()["exhausted"]
     assert isinstance(told.transition, BudgetExhausted)
     policy = replace(POLICY, unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
     text = announce(replace(told, transition=replace(told.transition, policy=policy)))[0].text
@@ -98,7 +98,7 @@ def test_freeze_says_what_else_the_policy_requires_before_it_opens() -> None:
 
 
 def test_hold_that_stays_says_what_is_missing_and_how_to_give_it() -> None:
-    (message,) = announce(occasions()["kept"])
+    (message,) = announce(contexts()["kept"])
     text = message.text.replace("\u00a0", " ")
     assert text.startswith(":hourglass: 90.0 % of the *checkout* availability budget is left, enough to")
     assert "• 4. Limit the pool — needs an owner and a due date: `/action change 4 @OWNER due friday`" in text
@@ -108,16 +108,16 @@ def test_hold_that_stays_says_what_is_missing_and_how_to_give_it() -> None:
 
 @pytest.mark.parametrize("name", ["recovered", "lifted", "expired"])
 def test_end_of_the_last_hold_opens_the_service_again(name: str) -> None:
-    text = announce(occasions()[name])[0].text
+    text = announce(contexts()[name])[0].text
     assert text.startswith(":white_check_mark: *checkout* is open again — ")
 
 
 def test_end_of_one_hold_beside_another_says_who_still_holds_it() -> None:
-    recovered = announce(occasions()["recovered beside a person's hold"])[0]
+    recovered = announce(contexts()["recovered beside a person's hold"])[0]
     assert "open again" not in recovered.text
     assert "Still held by <@U0SAM>" in recovered.text
     assert recovered.event_type == "budget_recovered"
-    assert "Still held by Governor" in announce(occasions()["lifted beside the bot's hold"])[0].text
+    assert "Still held by Governor" in announce(contexts()["lifted beside the bot's hold"])[0].text
 
 
 def test_faults_of_policies_and_deliveries_go_to_the_announcements_channel() -> None:
@@ -147,8 +147,8 @@ def test_hostile_names_and_reasons_give_valid_messages_that_ping_nobody(
     name: str, reason: str, change: str
 ) -> None:
     of = replace(shop_service(name or "x", slo(reason or "y", service=name or "x")), channel="#checkout")
-    for occasion in occasions(of, reason, change).values():
-        messages = announce(occasion)
+    for context in contexts(of, reason, change).values():
+        messages = announce(context)
         assert messages
         for message in messages:
             blocks = list(message.blocks)

@@ -18,7 +18,7 @@ from bot.sandbox.fake_slack.slack_facts import METHODS
 from bot.slack.command_reference import COMMANDS
 from bot.slack.manifest import manifest
 from tests.support.npm import installed
-from tests.support.sent_messages import FORMS, Body, Everything, charts, everything
+from tests.support.sent_messages import FORMS, Body, SentMessages, charts, everything
 
 PACKAGES = ("@slack/types@3.2.0", "@slack/web-api@8.2.0", "typescript@5.9.3")
 
@@ -62,7 +62,7 @@ type Home = Omit<HomeView, 'blocks'> & { blocks: Blocks };
 
 
 @pytest.fixture
-async def sent(tmp_path: Path) -> Everything:
+async def sent(tmp_path: Path) -> SentMessages:
     return await everything(tmp_path)
 
 
@@ -81,7 +81,7 @@ def test_the_scope_that_the_types_do_not_know_is_one_that_slack_asks_for() -> No
     assert METHODS["canvases.edit"].scopes == (NEW_SCOPE,)
 
 
-async def test_what_is_sent_is_what_slacks_types_allow(sent: Everything, tmp_path: Path) -> None:
+async def test_what_is_sent_is_what_slacks_types_allow(sent: SentMessages, tmp_path: Path) -> None:
     named = {"App": manifests(), "Message": sent.messages, "Modal": sent.modals, "Home": sent.homes}
     wrong = list(misspelt(named))
     right = [f"({json.dumps(body)}) satisfies {kind};" for kind, bodies in named.items() for body in bodies]
@@ -94,7 +94,7 @@ async def test_what_is_sent_is_what_slacks_types_allow(sent: Everything, tmp_pat
     assert said == ""
 
 
-async def test_everything_that_the_bot_can_send_is_among_it(sent: Everything) -> None:
+async def test_everything_that_the_bot_can_send_is_among_it(sent: SentMessages) -> None:
     assert {view["callback_id"] for view in sent.modals} == set(FORMS)
     told = json.dumps(sent.messages)
     for command in COMMANDS:

@@ -15,17 +15,17 @@ from bot.slack.interactions import Interaction, Query
 from bot.store.tables.core import holds, outbox
 from tests.support.clock import NOW
 from tests.support.examples import POLICY
-from tests.support.slack_app import Office
+from tests.support.slack_app import RunningSlackApp
 
 
-async def announced(office: Office) -> list[tuple[str, str]]:
-    async with office.database.reading() as connection:
+async def announced(slack_app: RunningSlackApp) -> list[tuple[str, str]]:
+    async with slack_app.database.reading() as connection:
         rows = await connection.execute(select(outbox.c.channel, outbox.c.event_type).order_by(outbox.c.id))
         return [(row.channel, row.event_type) for row in rows]
 
 
-async def placed_by_the_bot(office: Office) -> None:
-    async with office.database.transaction() as connection:
+async def placed_by_the_bot(slack_app: RunningSlackApp) -> None:
+    async with slack_app.database.transaction() as connection:
         await connection.execute(
             holds.insert().values(
                 service="checkout", kind="budget", reason="the budget is spent", by=GOVERNOR, since=NOW
@@ -33,179 +33,183 @@ async def placed_by_the_bot(office: Office) -> None:
         )
 
 
-async def test_freeze_is_seen_where_it_was_typed_and_announced_in_both_channels(office: Office) -> None:
-    seen = await office.types("sam", "/freeze checkout for 4h peak sale")
+async def test_freeze_is_seen_where_it_was_typed_and_announced_in_both_channels(
+    slack_app: RunningSlackApp,
+) -> None:
+    seen = await slack_app.types("sam", "/freeze checkout for 4h peak sale")
     assert seen.ephemeral_to is None
     assert seen.text.startswith(":snowflake: *checkout* is frozen — by <@U0SAM> until <!date^")
     assert seen.text.endswith("peak sale")
-    assert await announced(office) == [("#checkout", "hold_placed"), ("#releases", "hold_placed")]
-    (hold,) = await office.hold_registry.holds(NOW)
+    assert await announced(slack_app) == [("#checkout", "hold_placed"), ("#releases", "hold_placed")]
+    (hold,) = await slack_app.hold_registry.holds(NOW)
     assert (hold.by, hold.kind, hold.until) == ("U0SAM", HoldKind.PERSON, NOW + timedelta(hours=4))
 
 
-async def test_freeze_typed_in_an_announced_channel_is_confirmed_quietly(office: Office) -> None:
+async def test_freeze_typed_in_an_announced_channel_is_confirmed_quietly(slack_app: RunningSlackApp) -> None:
     for channel in ("#checkout", "#releases"):
-        answer = await office.types("sam", "/freeze checkout peak sale", channel)
+        answer = await slack_app.types("sam", "/freeze checkout peak sale", channel)
         assert answer.ephemeral_to == "U0SAM"
         assert answer.text == "Done. This channel is told."
 
 
-async def test_whoever_sees_a_hold_sees_which_actions_it_waits_for(office: Office) -> None:
-    policies = office.shop.catalog
+async def test_whoever_sees_a_hold_sees_which_actions_it_waits_for(slack_app: RunningSlackApp) -> None:
+    policies = slack_app.shop.catalog
     strict = replace(POLICY, unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
     checkout = replace(policies.services["checkout"], error_budget_policy=strict)
-    office.shop.catalog = replace(policies, services={**policies.services, "checkout": checkout})
-    book, views = office.response.actions, ("/freeze", "/budget checkout", "/ship checkout PR-1")
+    slack_app.shop.catalog = replace(policies, services={**policies.services, "checkout": checkout})
+    book, views = slack_app.incidents.actions, ("/freeze", "/budget checkout", "/ship checkout PR-1")
     action = await book.add(NewAction("Limit <the> pool", "checkout", is_p0=True), by="U0DANA", now=NOW)
     await book.add(NewAction("Not urgent", "checkout"), by="U0DANA", now=NOW)
     waits = "1. Limit &lt;the&gt; pool — needs an owner and a due date: `/action change 1 @OWNER due friday`"
-    assert waits not in (await office.types("riley", "/budget checkout")).text
-    await placed_by_the_bot(office)
+    assert waits not in (await slack_app.types("riley", "/budget checkout")).text
+    await placed_by_the_bot(slack_app)
     for text in views:
-        seen = await office.types("riley", text)
+        seen = await slack_app.types("riley", text)
         assert waits in seen.text
         assert waits in str(seen.blocks)
     (status,) = [
-        one for one in await office.shop.status_reader(office.hold_registry).services() if one.is_frozen
+        one for one in await slack_app.shop.status_reader(slack_app.hold_registry).services() if one.is_frozen
     ]
     assert waits in str(home_view(Contents([status], is_all=True), NOW))
     await book.change(action.id, by="U0DANA", now=NOW, owner="U0SAM", due=NOW.date())
     for text in views:
-        assert "owned" not in (await office.types("riley", text)).text
+        assert "owned" not in (await slack_app.types("riley", text)).text
 
 
-async def test_who_may_not_freeze_is_told_who_can(office: Office) -> None:
-    answer = await office.types("riley", "/freeze checkout because I can")
+async def test_who_may_not_freeze_is_told_who_can(slack_app: RunningSlackApp) -> None:
+    answer = await slack_app.types("riley", "/freeze checkout because I can")
     assert answer.text == "Only @sre may freeze a service. Ask one of them."
-    answer = await office.types("riley", "/freeze exempt checkout PR-12 please")
+    answer = await slack_app.types("riley", "/freeze exempt checkout PR-12 please")
     assert answer.text == "Only @sre or <@U0MORGAN> may exempt a change. Ask one of them."
-    assert not await office.hold_registry.holds(NOW)
-    assert not await announced(office)
+    assert not await slack_app.hold_registry.holds(NOW)
+    assert not await announced(slack_app)
 
 
-async def test_nobody_may_change_anything_while_slack_does_not_name_the_group(office: Office) -> None:
-    office.slack.faults.change({InjectedFault.SERVER_ERROR: 1.0})
-    answer = await office.types("sam", "/freeze checkout peak sale")
+async def test_nobody_may_change_anything_while_slack_does_not_name_the_group(
+    slack_app: RunningSlackApp,
+) -> None:
+    slack_app.slack.faults.change({InjectedFault.SERVER_ERROR: 1.0})
+    answer = await slack_app.types("sam", "/freeze checkout peak sale")
     assert "Try again in a minute" in answer.text
-    assert not await office.hold_registry.holds(NOW)
+    assert not await slack_app.hold_registry.holds(NOW)
 
 
-async def test_freeze_without_a_reason_asks_for_one(office: Office) -> None:
+async def test_freeze_without_a_reason_asks_for_one(slack_app: RunningSlackApp) -> None:
     for text in ("/freeze checkout", "/freeze checkout for 4h", '/freeze checkout ""'):
-        assert (await office.types("sam", text)).text.startswith("Say why")
-    assert not await office.hold_registry.holds(NOW)
+        assert (await slack_app.types("sam", text)).text.startswith("Say why")
+    assert not await slack_app.hold_registry.holds(NOW)
 
 
-async def test_until_is_read_in_the_askers_time_zone_and_said_so(office: Office) -> None:
-    office.slack.workspace.users["U0SAM"].tz = "America/New_York"
-    answer = await office.types("sam", "/freeze checkout until 2026-12-01 09:00 audit week")
-    (hold,) = await office.hold_registry.holds(NOW)
+async def test_until_is_read_in_the_askers_time_zone_and_said_so(slack_app: RunningSlackApp) -> None:
+    slack_app.slack.workspace.users["U0SAM"].tz = "America/New_York"
+    answer = await slack_app.types("sam", "/freeze checkout until 2026-12-01 09:00 audit week")
+    (hold,) = await slack_app.hold_registry.holds(NOW)
     assert hold.until is not None
     assert hold.until.isoformat() == "2026-12-01T14:00:00+00:00"
     assert "understood in the time zone America/New_York" in str(answer.blocks)
 
 
-async def test_time_that_has_passed_is_refused(office: Office) -> None:
-    answer = await office.types("sam", "/freeze checkout until 2026-11-01 09:00 audit week")
+async def test_time_that_has_passed_is_refused(slack_app: RunningSlackApp) -> None:
+    answer = await slack_app.types("sam", "/freeze checkout until 2026-11-01 09:00 audit week")
     assert "has passed" in answer.text
-    assert not await office.hold_registry.holds(NOW)
+    assert not await slack_app.hold_registry.holds(NOW)
 
 
-async def test_repeated_delivery_freezes_once_and_says_so_quietly(office: Office) -> None:
+async def test_repeated_delivery_freezes_once_and_says_so_quietly(slack_app: RunningSlackApp) -> None:
     ask = Interaction(Query("freeze", "checkout peak sale"), "U0SAM", "C9", request="the same trigger")
     first, second = (
-        await office.face.workspaces.main.router.answer(ask),
-        await office.face.workspaces.main.router.answer(ask),
+        await slack_app.app.workspaces.main.router.answer(ask),
+        await slack_app.app.workspaces.main.router.answer(ask),
     )
     assert first.seen_by_channel
     assert not second.seen_by_channel
     assert second.text == "*checkout* was frozen by this request already."
-    assert len(await office.hold_registry.holds(NOW)) == 1
+    assert len(await slack_app.hold_registry.holds(NOW)) == 1
 
 
-async def test_button_changes_nothing_whatever_it_carries(office: Office) -> None:
+async def test_button_changes_nothing_whatever_it_carries(slack_app: RunningSlackApp) -> None:
     ask = Interaction(Query("freeze", "checkout peak sale"), "U0SAM", "C9")
     assert (
-        await office.face.workspaces.main.router.answer(ask)
+        await slack_app.app.workspaces.main.router.answer(ask)
     ).text == "Type the command to change something."
-    assert not await office.hold_registry.holds(NOW)
+    assert not await slack_app.hold_registry.holds(NOW)
 
 
-async def test_lift_opens_the_service_again(office: Office) -> None:
-    await office.types("sam", "/freeze checkout peak sale")
-    seen = await office.types("sam", "/freeze lift checkout sale is over")
+async def test_lift_opens_the_service_again(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    seen = await slack_app.types("sam", "/freeze lift checkout sale is over")
     assert seen.ephemeral_to is None
     assert seen.text == ":white_check_mark: *checkout* is open again — <@U0SAM> lifted the hold: sale is over"
-    assert not await office.hold_registry.holds(NOW)
+    assert not await slack_app.hold_registry.holds(NOW)
 
 
-async def test_lift_beside_the_bots_hold_says_that_it_stays(office: Office) -> None:
-    await placed_by_the_bot(office)
-    await office.types("sam", "/freeze checkout peak sale")
-    seen = await office.types("sam", "/freeze lift checkout")
+async def test_lift_beside_the_bots_hold_says_that_it_stays(slack_app: RunningSlackApp) -> None:
+    await placed_by_the_bot(slack_app)
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    seen = await slack_app.types("sam", "/freeze lift checkout")
     assert "It still may not ship" in seen.text
     assert "Governor since" in seen.text
-    assert [hold.kind for hold in await office.hold_registry.holds(NOW)] == [HoldKind.BUDGET]
+    assert [hold.kind for hold in await slack_app.hold_registry.holds(NOW)] == [HoldKind.BUDGET]
 
 
-async def test_lifting_the_bots_hold_is_refused_with_a_way_forward(office: Office) -> None:
-    await placed_by_the_bot(office)
-    answer = await office.types("sam", "/freeze lift checkout")
+async def test_lifting_the_bots_hold_is_refused_with_a_way_forward(slack_app: RunningSlackApp) -> None:
+    await placed_by_the_bot(slack_app)
+    answer = await slack_app.types("sam", "/freeze lift checkout")
     assert answer.ephemeral_to == "U0SAM"
     assert "the budget is spent" in answer.text
     assert "`/freeze exempt checkout CHANGE REASON`" in answer.text
-    assert await office.hold_registry.holds(NOW)
+    assert await slack_app.hold_registry.holds(NOW)
 
 
-async def test_lifting_an_open_service_says_that_it_is_open(office: Office) -> None:
-    assert (await office.types("sam", "/freeze lift checkout")).text == (
+async def test_lifting_an_open_service_says_that_it_is_open(slack_app: RunningSlackApp) -> None:
+    assert (await slack_app.types("sam", "/freeze lift checkout")).text == (
         "*checkout* is open: there is nothing to lift."
     )
 
 
-async def test_freeze_alone_lists_who_is_frozen_by_whom_and_why(office: Office) -> None:
-    assert (await office.types("riley", "/freeze")).text == "Nothing is frozen."
-    await office.types("sam", "/freeze search for 2d index rebuild")
-    answer = await office.types("riley", "/freeze")
-    assert "Held by <@U0SAM> since <!date^" in (await office.types("riley", "/budget search")).text
+async def test_freeze_alone_lists_who_is_frozen_by_whom_and_why(slack_app: RunningSlackApp) -> None:
+    assert (await slack_app.types("riley", "/freeze")).text == "Nothing is frozen."
+    await slack_app.types("sam", "/freeze search for 2d index rebuild")
+    answer = await slack_app.types("riley", "/freeze")
+    assert "Held by <@U0SAM> since <!date^" in (await slack_app.types("riley", "/budget search")).text
     assert "*search*" in answer.text
     assert "<@U0SAM> since" in answer.text
     assert "index rebuild" in answer.text
 
 
-async def test_exempt_change_may_ship_through_the_freeze_and_no_other(office: Office) -> None:
-    await office.types("sam", "/freeze checkout peak sale")
-    await office.types("morgan", "/freeze exempt checkout PR-12 for 4h fixes the leak")
-    assert (await office.types("riley", "/ship checkout pr-12")).text.startswith(
+async def test_exempt_change_may_ship_through_the_freeze_and_no_other(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    await slack_app.types("morgan", "/freeze exempt checkout PR-12 for 4h fixes the leak")
+    assert (await slack_app.types("riley", "/ship checkout pr-12")).text.startswith(
         ":white_check_mark: Yes, `pr-12`"
     )
-    refused = await office.types("riley", "/ship checkout PR-13")
+    refused = await slack_app.types("riley", "/ship checkout PR-13")
     assert refused.text.startswith(":no_entry: No, `PR-13` may not ship")
     assert "peak sale" in refused.text
     assert "Next: ask <@U0SAM>" in refused.text
-    assert ("#checkout", "exemption_granted") in await announced(office)
+    assert ("#checkout", "exemption_granted") in await announced(slack_app)
 
 
-async def test_policys_kinds_pass_the_bots_hold_but_not_a_persons(office: Office) -> None:
-    await placed_by_the_bot(office)
-    assert "if it is a P0 or security change" in (await office.types("riley", "/ship checkout PR-1")).text
-    assert "Yes, a security change" in (await office.types("riley", "/ship checkout security")).text
-    assert "Yes, `PR-1` (P0)" in (await office.types("riley", "/ship checkout PR-1 P0")).text
-    await office.types("sam", "/freeze checkout peak sale")
-    assert "No, a security change" in (await office.types("riley", "/ship checkout security")).text
+async def test_policys_kinds_pass_the_bots_hold_but_not_a_persons(slack_app: RunningSlackApp) -> None:
+    await placed_by_the_bot(slack_app)
+    assert "if it is a P0 or security change" in (await slack_app.types("riley", "/ship checkout PR-1")).text
+    assert "Yes, a security change" in (await slack_app.types("riley", "/ship checkout security")).text
+    assert "Yes, `PR-1` (P0)" in (await slack_app.types("riley", "/ship checkout PR-1 P0")).text
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    assert "No, a security change" in (await slack_app.types("riley", "/ship checkout security")).text
 
 
-async def test_ship_alone_lists_who_may_ship(office: Office) -> None:
-    await office.types("sam", "/freeze search index rebuild")
-    lines = (await office.types("riley", "/ship")).text.splitlines()
+async def test_ship_alone_lists_who_may_ship(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("sam", "/freeze search index rebuild")
+    lines = (await slack_app.types("riley", "/ship")).text.splitlines()
     assert lines[0] == "No — *search*, frozen by <@U0SAM>"
     assert lines[1].startswith("Yes — *checkout*, 20.0")
 
 
-async def test_typed_broadcasts_and_markup_ping_nobody(office: Office) -> None:
-    await office.types("sam", "/freeze checkout <!channel> @channel <@U0DANA|dana> *<https://x.io|y>* `z`")
-    seen = office.slack.messages("#general")[-1]
-    async with office.database.reading() as connection:
+async def test_typed_broadcasts_and_markup_ping_nobody(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("sam", "/freeze checkout <!channel> @channel <@U0DANA|dana> *<https://x.io|y>* `z`")
+    seen = slack_app.slack.messages("#general")[-1]
+    async with slack_app.database.reading() as connection:
         rows = list(await connection.execute(select(outbox.c.text, outbox.c.blocks)))
     for shown in (
         seen.text,
@@ -219,31 +223,31 @@ async def test_typed_broadcasts_and_markup_ping_nobody(office: Office) -> None:
         assert "&lt;!channel&gt;" in shown
 
 
-async def test_whoami_says_what_one_may_do_and_why(office: Office) -> None:
-    sam = (await office.types("sam", "/governor whoami")).text
+async def test_whoami_says_what_one_may_do_and_why(slack_app: RunningSlackApp) -> None:
+    sam = (await slack_app.types("sam", "/governor whoami")).text
     assert "You may *freeze and lift*, because you are in @sre." in sam
-    morgan = (await office.types("morgan", "/governor whoami")).text
+    morgan = (await slack_app.types("morgan", "/governor whoami")).text
     assert "You may not *freeze and lift*: only @sre may." in morgan
     assert "You may *exempt a change*, because the policy names you." in morgan
     assert "Europe/London" in morgan
     assert "*open and change incidents*" in morgan
 
 
-async def test_audit_tells_the_newest_first(office: Office) -> None:
-    assert "Nothing was changed" in (await office.types("riley", "/audit")).text
-    await office.types("sam", "/freeze checkout peak sale")
-    office.shop.clock.time = NOW + timedelta(minutes=5)
-    await office.types("sam", "/freeze lift checkout sale is over")
-    lines = (await office.types("riley", "/audit checkout since 12h")).text.splitlines()
+async def test_audit_tells_the_newest_first(slack_app: RunningSlackApp) -> None:
+    assert "Nothing was changed" in (await slack_app.types("riley", "/audit")).text
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    slack_app.shop.clock.time = NOW + timedelta(minutes=5)
+    await slack_app.types("sam", "/freeze lift checkout sale is over")
+    lines = (await slack_app.types("riley", "/audit checkout since 12h")).text.splitlines()
     assert "lifted a hold: sale is over" in lines[0]
     assert "froze it: peak sale" in lines[1]
-    assert "Nothing was changed" in (await office.types("riley", "/audit search")).text
+    assert "Nothing was changed" in (await slack_app.types("riley", "/audit search")).text
 
 
-async def test_audit_is_asked_by_person_and_flag(office: Office) -> None:
-    await office.types("sam", "/freeze checkout peak sale")
-    assert "froze it: peak sale" in (await office.types("riley", "/audit @sam since 1d")).text
-    assert "Nothing was changed" in (await office.types("riley", "/audit @riley")).text
-    assert "Nothing was changed" in (await office.types("riley", "/audit flag new-checkout")).text
-    assert "Nothing was changed" in (await office.types("riley", "/audit @governor")).text
-    assert "There is no service" in (await office.types("riley", "/audit flag")).text
+async def test_audit_is_asked_by_person_and_flag(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    assert "froze it: peak sale" in (await slack_app.types("riley", "/audit @sam since 1d")).text
+    assert "Nothing was changed" in (await slack_app.types("riley", "/audit @riley")).text
+    assert "Nothing was changed" in (await slack_app.types("riley", "/audit flag new-checkout")).text
+    assert "Nothing was changed" in (await slack_app.types("riley", "/audit @governor")).text
+    assert "There is no service" in (await slack_app.types("riley", "/audit flag")).text

@@ -11,20 +11,22 @@ from bot.sandbox.fake_slack.request_sender import signature
 from bot.slack.command_reference import COMMANDS
 from bot.slack.interactions import SHARE, SHOW, TURN_BACK, TURN_ON
 from tests.support.examples import shop_service
-from tests.support.slack_app import Office, open_office, shop
+from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
 
 
-async def test_budget_lists_all_services_worst_first_for_the_asker_alone(office: Office) -> None:
-    answer = await office.types("riley", "/budget")
-    assert answer.ephemeral_to == office.slack.person("riley").id
+async def test_budget_lists_all_services_worst_first_for_the_asker_alone(slack_app: RunningSlackApp) -> None:
+    answer = await slack_app.types("riley", "/budget")
+    assert answer.ephemeral_to == slack_app.slack.person("riley").id
     lines = [line for line in answer.text.splitlines() if "*" in line]
     assert [line.split("*")[1] for line in lines] == ["checkout", "search", "payments"]
     assert "20.0\u00a0% left" in lines[0]
     assert "no data yet" in lines[2]
 
 
-async def test_budget_of_a_service_shows_figures_burn_forecast_and_a_picture(office: Office) -> None:
-    answer = await office.types("riley", "/budget Checkout")
+async def test_budget_of_a_service_shows_figures_burn_forecast_and_a_picture(
+    slack_app: RunningSlackApp,
+) -> None:
+    answer = await slack_app.types("riley", "/budget Checkout")
     assert "8.6\u00a0min of 43.2\u00a0min" in answer.text
     assert "2.4× over 1\u00a0h" in answer.text
     assert "Runs out in 2\u00a0d 12\u00a0h" in answer.text
@@ -34,96 +36,97 @@ async def test_budget_of_a_service_shows_figures_burn_forecast_and_a_picture(off
     assert len(charts[0]["chart"]["series"][0]["data"]) == 20
 
 
-async def test_unmeasured_slo_is_said_to_be_so_with_its_problem(office: Office) -> None:
-    answer = await office.types("riley", "/budget payments")
+async def test_unmeasured_slo_is_said_to_be_so_with_its_problem(slack_app: RunningSlackApp) -> None:
+    answer = await slack_app.types("riley", "/budget payments")
     assert "no data yet" in answer.text
     assert "prometheus did not answer" in answer.text
     assert "None" not in answer.text
 
 
-async def test_unknown_service_gets_the_nearest_name(office: Office) -> None:
-    assert "Did you mean `checkout`?" in (await office.types("riley", "/budget chekout")).text
-    assert "Did you mean `/freeze lift`?" in (await office.types("riley", "/freeze lft checkout")).text
-    assert "Did you mean `/governor whoami`?" in (await office.types("riley", "/governor whomai")).text
+async def test_unknown_service_gets_the_nearest_name(slack_app: RunningSlackApp) -> None:
+    assert "Did you mean `checkout`?" in (await slack_app.types("riley", "/budget chekout")).text
+    assert "Did you mean `/freeze lift`?" in (await slack_app.types("riley", "/freeze lft checkout")).text
+    assert "Did you mean `/governor whoami`?" in (await slack_app.types("riley", "/governor whomai")).text
 
 
-async def test_each_command_explains_itself(office: Office) -> None:
+async def test_each_command_explains_itself(slack_app: RunningSlackApp) -> None:
     for command in ("budget", "ship", "freeze", "audit"):
-        assert f"`/{command}" in (await office.types("riley", f"/{command} help")).text
-    everything = (await office.types("riley", "/governor help")).text
+        assert f"`/{command}" in (await slack_app.types("riley", f"/{command} help")).text
+    everything = (await slack_app.types("riley", "/governor help")).text
     assert all(f"`/{command}" in everything for command in ("budget", "ship", "freeze", "audit", "governor"))
 
 
-async def test_share_pressed_twice_shares_once(office: Office) -> None:
-    answer = await office.types("riley", "/budget checkout")
-    riley = office.slack.person("riley")
+async def test_share_pressed_twice_shares_once(slack_app: RunningSlackApp) -> None:
+    answer = await slack_app.types("riley", "/budget checkout")
+    riley = slack_app.slack.person("riley")
     await asyncio.gather(*(riley.acts(answer, "#general", SHARE) for _ in range(2)))
-    await office.face.drain(10)
-    assert len(office.slack.messages("#general")) == 1
+    await slack_app.app.drain(10)
+    assert len(slack_app.slack.messages("#general")) == 1
 
 
-async def test_shared_answer_is_seen_by_the_channel_and_the_button_goes(office: Office) -> None:
-    answer = await office.types("riley", "/budget checkout")
-    await office.presses("riley", answer, SHARE)
-    shared = office.slack.messages("#general")[-1]
+async def test_shared_answer_is_seen_by_the_channel_and_the_button_goes(slack_app: RunningSlackApp) -> None:
+    answer = await slack_app.types("riley", "/budget checkout")
+    await slack_app.presses("riley", answer, SHARE)
+    shared = slack_app.slack.messages("#general")[-1]
     assert "8.6\u00a0min" in shared.text
     assert "Shared by <@U0RILEY>" in str(shared.blocks)
     assert SHARE not in str(shared.blocks)
-    assert SHARE not in str(office.slack.ephemerals("#general", "riley")[-1].blocks)
+    assert SHARE not in str(slack_app.slack.ephemerals("#general", "riley")[-1].blocks)
 
 
 async def test_long_list_turns_pages_in_place(tmp_path: Path) -> None:
     many = [shop_service(f"service-{number:02}") for number in range(23)]
-    async with open_office(tmp_path, shop(*many)) as office:
-        first = await office.types("riley", "/budget")
+    async with run_slack_app(tmp_path, shop(*many)) as slack_app:
+        first = await slack_app.types("riley", "/budget")
         assert "page 1 of 3" in str(first.blocks)
-        await office.presses("riley", first, TURN_ON)
-        second = office.slack.ephemerals("#general", "riley")[-1]
+        await slack_app.presses("riley", first, TURN_ON)
+        second = slack_app.slack.ephemerals("#general", "riley")[-1]
         assert second.ts == first.ts
         assert "service-10" in second.text
-        await office.presses("riley", second, TURN_ON)
-        await office.presses("riley", office.slack.ephemerals("#general", "riley")[-1], TURN_BACK)
-        assert "page 2 of 3" in str(office.slack.ephemerals("#general", "riley")[-1].blocks)
-        assert len(office.slack.ephemerals("#general", "riley")) == 1
-        assert not office.slack.refused
+        await slack_app.presses("riley", second, TURN_ON)
+        await slack_app.presses("riley", slack_app.slack.ephemerals("#general", "riley")[-1], TURN_BACK)
+        assert "page 2 of 3" in str(slack_app.slack.ephemerals("#general", "riley")[-1].blocks)
+        assert len(slack_app.slack.ephemerals("#general", "riley")) == 1
+        assert not slack_app.slack.refused
 
 
-async def test_details_answer_beside_the_list(office: Office) -> None:
-    listing = await office.types("riley", "/budget")
-    await office.presses("riley", listing, SHOW)
-    assert office.slack.ephemerals("#general", "riley")[-1].text.startswith("checkout: 20.0")
+async def test_details_answer_beside_the_list(slack_app: RunningSlackApp) -> None:
+    listing = await slack_app.types("riley", "/budget")
+    await slack_app.presses("riley", listing, SHOW)
+    assert slack_app.slack.ephemerals("#general", "riley")[-1].text.startswith("checkout: 20.0")
 
 
-async def test_used_up_address_is_answered_as_an_ephemeral_message(office: Office) -> None:
-    answer = await office.types("riley", "/ship checkout", "#checkout")
-    for address in office.slack.responses._addresses.values():
+async def test_used_up_address_is_answered_as_an_ephemeral_message(slack_app: RunningSlackApp) -> None:
+    answer = await slack_app.types("riley", "/ship checkout", "#checkout")
+    for address in slack_app.slack.responses._addresses.values():
         address.uses = 5
-    original, office.slack.responses.new = office.slack.responses.new, lambda *_: f"{office.url}/gone"  # type: ignore[method-assign]
+    original = slack_app.slack.responses.new
+    slack_app.slack.responses.new = lambda *_: f"{slack_app.url}/gone"  # type: ignore[method-assign]
     try:
-        again = await office.types("riley", "/ship checkout", "#checkout")
+        again = await slack_app.types("riley", "/ship checkout", "#checkout")
     finally:
-        office.slack.responses.new = original  # type: ignore[method-assign]
+        slack_app.slack.responses.new = original  # type: ignore[method-assign]
     assert again.ts != answer.ts
     assert again.text == answer.text
     assert again.ephemeral_to == "U0RILEY"
 
 
-async def test_failing_work_is_apologised_for_with_an_error_id(office: Office) -> None:
-    del office.shop.catalog.services["payments"]  # type: ignore[attr-defined]
+async def test_failing_work_is_apologised_for_with_an_error_id(slack_app: RunningSlackApp) -> None:
+    del slack_app.shop.catalog.services["payments"]  # type: ignore[attr-defined]
 
     async def broken(*_: object) -> list[object]:
         raise RuntimeError("the ledger is gone")
 
-    office.face.workspaces.main.router._commands["budget"]._status_reader._budgets.assess = broken  # type: ignore[attr-defined]
-    answer = await office.types("riley", "/budget")
+    slack_app.app.workspaces.main.router._commands["budget"]._status_reader._budgets.assess = broken  # type: ignore[attr-defined]
+    answer = await slack_app.types("riley", "/budget")
     assert "name error `" in answer.text
     assert "ledger" not in answer.text
 
 
-async def test_forged_and_stale_requests_are_refused(office: Office) -> None:
+async def test_forged_and_stale_requests_are_refused(slack_app: RunningSlackApp) -> None:
     body = "command=%2Ffreeze&text=checkout+evil&user_id=U0SAM&channel_id=C1&trigger_id=1"
     old, fresh = str(int(time.time()) - 3600), str(int(time.time()))
-    forged = [("wrong", fresh), (office.slack.signing_secret, old)]
+    forged = [("wrong", fresh), (slack_app.slack.signing_secret, old)]
     async with aiohttp.ClientSession() as session:
         for secret, stamp in forged:
             headers = {
@@ -131,17 +134,17 @@ async def test_forged_and_stale_requests_are_refused(office: Office) -> None:
                 "X-Slack-Request-Timestamp": stamp,
                 "X-Slack-Signature": signature(secret, stamp, body),
             }
-            async with session.post(f"{office.url}/slack/events", data=body, headers=headers) as answer:
+            async with session.post(f"{slack_app.url}/slack/events", data=body, headers=headers) as answer:
                 assert answer.status == 401
-    assert not await office.hold_registry.holds(office.shop.clock.now())
+    assert not await slack_app.hold_registry.holds(slack_app.shop.clock.now())
 
 
 @pytest.mark.parametrize("prefix", ["acme-", "acme_", "x"])
 async def test_commands_that_the_manifest_renames_are_answered(tmp_path: Path, prefix: str) -> None:
-    async with open_office(tmp_path, shop(), prefix) as office:
+    async with run_slack_app(tmp_path, shop(), prefix) as slack_app:
         for command in COMMANDS:
-            plain = await office.types("sam", f"/{prefix}{command.name} help")
+            plain = await slack_app.types("sam", f"/{prefix}{command.name} help")
             assert f"/{prefix}{command.name}" in plain.text
             for other in COMMANDS:
                 assert f"`/{other.name}" not in plain.text + str(plain.blocks)
-        assert "is frozen" in (await office.types("sam", f"/{prefix}freeze checkout peak sale")).text
+        assert "is frozen" in (await slack_app.types("sam", f"/{prefix}freeze checkout peak sale")).text

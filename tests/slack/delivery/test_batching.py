@@ -15,15 +15,15 @@ from bot.slack.delivery.batching import FOLD_FROM, MOST_LINES, foldable, folded
 from bot.slack.delivery.rate_limits import WorkspaceRateLimit
 from bot.store.outbox import DeliveryState, OutboxMessage, QueuedMessage, enqueue
 from tests.stories.test_crash import keys_of
-from tests.support.delivery import BRISK, Post, post_office
+from tests.support.delivery import BRISK, Delivery, open_delivery
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 @pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    async with post_office(tmp_path) as post:
-        yield post
+async def delivery(tmp_path: Path) -> AsyncIterator[Delivery]:
+    async with open_delivery(tmp_path) as delivery:
+        yield delivery
 
 
 def brief(number: int, words: str = "is frozen") -> OutboxMessage:
@@ -38,19 +38,19 @@ def waiting(messages: Sequence[OutboxMessage]) -> list[QueuedMessage]:
     ]
 
 
-async def put(post: Post, messages: Sequence[OutboxMessage]) -> None:
-    async with post.database.transaction() as connection:
+async def put(delivery: Delivery, messages: Sequence[OutboxMessage]) -> None:
+    async with delivery.database.transaction() as connection:
         await enqueue(connection, messages, AT)
 
 
-async def keys_shown(post: Post, channel: str) -> list[str]:
-    return [key for message in post.slack.messages(channel) for key in keys_of(message)]
+async def keys_shown(delivery: Delivery, channel: str) -> list[str]:
+    return [key for message in delivery.slack.messages(channel) for key in keys_of(message)]
 
 
-async def check_told_once(post: Post) -> None:
-    rows = await post.rows()
+async def check_told_once(delivery: Delivery) -> None:
+    rows = await delivery.rows()
     assert {row.state for row in rows} == {"sent"}
-    assert await keys_shown(post, "#releases") == [row.key for row in rows]
+    assert await keys_shown(delivery, "#releases") == [row.key for row in rows]
 
 
 def test_few_messages_are_told_one_by_one() -> None:
@@ -85,32 +85,34 @@ def test_a_folded_message_has_every_line_and_keeps_to_slacks_limits() -> None:
     assert len(message.text) <= 3_000
 
 
-async def test_hundreds_are_told_in_a_few_messages(post: Post) -> None:
-    await put(post, [brief(number) for number in range(500)])
-    async with post.dispatcher():
-        await post.until_done()
-    await check_told_once(post)
-    assert len(post.slack.messages("#releases")) == -(-500 // MOST_LINES)
-    assert not post.slack.refused
+async def test_hundreds_are_told_in_a_few_messages(delivery: Delivery) -> None:
+    await put(delivery, [brief(number) for number in range(500)])
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    await check_told_once(delivery)
+    assert len(delivery.slack.messages("#releases")) == -(-500 // MOST_LINES)
+    assert not delivery.slack.refused
 
 
 @pytest.mark.parametrize("fault", [InjectedFault.CUT, InjectedFault.SERVER_ERROR, InjectedFault.RATE_LIMITED])
-async def test_a_folded_message_is_told_once_whatever_happens_to_it(post: Post, fault: InjectedFault) -> None:
-    post.slack.faults.once(fault, "chat.postMessage")
-    await put(post, [brief(number) for number in range(40)])
-    async with post.dispatcher():
-        await post.until_done()
-    await check_told_once(post)
-    assert len(post.slack.messages("#releases")) == 1
+async def test_a_folded_message_is_told_once_whatever_happens_to_it(
+    delivery: Delivery, fault: InjectedFault
+) -> None:
+    delivery.slack.faults.once(fault, "chat.postMessage")
+    await put(delivery, [brief(number) for number in range(40)])
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    await check_told_once(delivery)
+    assert len(delivery.slack.messages("#releases")) == 1
 
 
-async def test_what_slack_refuses_together_is_told_one_by_one(post: Post) -> None:
-    post.slack.faults.refuse("chat.postMessage", "msg_too_long")
-    await put(post, [brief(number) for number in range(20)])
-    async with post.dispatcher():
-        await post.until_done()
-    await check_told_once(post)
-    assert len(post.slack.messages("#releases")) == 20
+async def test_what_slack_refuses_together_is_told_one_by_one(delivery: Delivery) -> None:
+    delivery.slack.faults.refuse("chat.postMessage", "msg_too_long")
+    await put(delivery, [brief(number) for number in range(20)])
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    await check_told_once(delivery)
+    assert len(delivery.slack.messages("#releases")) == 20
 
 
 async def test_bulk_leaves_room_for_others_in_slacks_rate() -> None:
@@ -128,18 +130,18 @@ async def test_replicas_share_the_rate() -> None:
     assert sum(quota.take(is_bulk=False) == 0 for quota in quotas for _ in range(90)) == 90
 
 
-async def test_nobody_waits_behind_what_comes_by_the_hundred(post: Post) -> None:
+async def test_nobody_waits_behind_what_comes_by_the_hundred(delivery: Delivery) -> None:
     most = 60
-    post.slack.rates.burst = 1
+    delivery.slack.rates.burst = 1
     names = [f"service-{number}" for number in range(most + 30)]
     for name in names:
-        post.slack.workspace.create_channel(name, BOT_USER_ID)
-    await put(post, [OutboxMessage(f"#{name}", "told", name, is_bulk=True) for name in names])
-    async with post.dispatcher(timing=replace(BRISK, most_a_minute=most, minute_s=1.5)) as dispatcher:
+        delivery.slack.workspace.create_channel(name, BOT_USER_ID)
+    await put(delivery, [OutboxMessage(f"#{name}", "told", name, is_bulk=True) for name in names])
+    async with delivery.dispatcher(timing=replace(BRISK, most_a_minute=most, minute_s=1.5)) as dispatcher:
         told = [f"#{name}" for name in names]
-        await post.slack.until(lambda: sum(bool(post.texts(name)) for name in told) >= most * 8 // 10)
-        await post.write("#checkout", "not bulk")
+        await delivery.slack.until(lambda: sum(bool(delivery.texts(name)) for name in told) >= most * 8 // 10)
+        await delivery.write("#checkout", "not bulk")
         dispatcher.wake()
-        await post.slack.until(lambda: post.texts("#checkout"))
-        assert not all(post.texts(name) for name in told)
-        await asyncio.wait_for(post.until_done(), 20)
+        await delivery.slack.until(lambda: delivery.texts("#checkout"))
+        assert not all(delivery.texts(name) for name in told)
+        await asyncio.wait_for(delivery.until_done(), 20)

@@ -9,13 +9,13 @@ from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.delivery.channel_queue import DELIVERY_FAILED
 from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.store.outbox import OutboxMessage
-from tests.support.delivery import Post, post_office
+from tests.support.delivery import Delivery, open_delivery
 
 
 @pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    async with post_office(tmp_path) as post:
-        yield post
+async def delivery(tmp_path: Path) -> AsyncIterator[Delivery]:
+    async with open_delivery(tmp_path) as delivery:
+        yield delivery
 
 
 def to_releases(message: OutboxMessage, error: str) -> Sequence[OutboxMessage]:
@@ -29,102 +29,104 @@ def failing_messages(dispatcher: OutboxDispatcher, channel: str) -> int:
     return failing.messages if failing else 0
 
 
-async def test_messages_arrive_in_order_at_the_channels_pace(post: Post) -> None:
+async def test_messages_arrive_in_order_at_the_channels_pace(delivery: Delivery) -> None:
     texts = [f"message {number}" for number in range(10)]
-    await post.write("#checkout", *texts)
-    async with post.dispatcher():
-        await post.until_done()
-    assert post.texts("#checkout") == texts
-    assert not post.slack.refused
+    await delivery.write("#checkout", *texts)
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    assert delivery.texts("#checkout") == texts
+    assert not delivery.slack.refused
 
 
-async def test_a_message_carries_text_blocks_and_its_key(post: Post) -> None:
+async def test_a_message_carries_text_blocks_and_its_key(delivery: Delivery) -> None:
     block = {"type": "section", "text": {"type": "mrkdwn", "text": "*Frozen*"}}
-    await post.write("#checkout", "Frozen", blocks=[block])
-    async with post.dispatcher():
-        await post.until_done()
-    [row] = await post.rows()
-    [message] = post.slack.messages("#checkout")
+    await delivery.write("#checkout", "Frozen", blocks=[block])
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    [row] = await delivery.rows()
+    [message] = delivery.slack.messages("#checkout")
     assert message.text == "Frozen"
     assert message.blocks is not None
     assert message.blocks[0]["text"]["text"] == "*Frozen*"
     assert message.metadata == {"event_type": "told", "event_payload": {"key": row.key}}
     assert (row.state, row.ts, row.attempts) == ("sent", message.ts, 1)
-    assert row.channel_id == post.slack.find_channel("#checkout")
+    assert row.channel_id == delivery.slack.find_channel("#checkout")
 
 
-async def test_a_message_written_while_the_dispatcher_runs_is_sent_when_it_is_woken(post: Post) -> None:
-    async with post.dispatcher() as dispatcher:
-        await post.write("#checkout", "one")
+async def test_a_message_written_while_the_dispatcher_runs_is_sent_when_it_is_woken(
+    delivery: Delivery,
+) -> None:
+    async with delivery.dispatcher() as dispatcher:
+        await delivery.write("#checkout", "one")
         dispatcher.wake()
-        await post.until_done()
-        await post.write("#checkout", "two")  # as another process would: nobody wakes the dispatcher
-        await post.until_done()
-    assert post.texts("#checkout") == ["one", "two"]
+        await delivery.until_done()
+        await delivery.write("#checkout", "two")  # as another process would: nobody wakes the dispatcher
+        await delivery.until_done()
+    assert delivery.texts("#checkout") == ["one", "two"]
 
 
-async def test_a_throttled_channel_holds_up_no_other(post: Post) -> None:
-    post.slack.faults.once(InjectedFault.RATE_LIMITED, "chat.postMessage")
-    await post.write("#checkout", "throttled")
-    async with post.dispatcher():
-        await post.slack.until(lambda: post.slack.calls[-1:] and post.slack.calls[-1].fault)
-        await post.write("#search", *[f"message {number}" for number in range(5)])
-        await post.slack.until(lambda: len(post.texts("#search")) == 5)
-        assert post.texts("#checkout") == []
-        await post.until_done()
-    assert post.texts("#checkout") == ["throttled"]
+async def test_a_throttled_channel_holds_up_no_other(delivery: Delivery) -> None:
+    delivery.slack.faults.once(InjectedFault.RATE_LIMITED, "chat.postMessage")
+    await delivery.write("#checkout", "throttled")
+    async with delivery.dispatcher():
+        await delivery.slack.until(lambda: delivery.slack.calls[-1:] and delivery.slack.calls[-1].fault)
+        await delivery.write("#search", *[f"message {number}" for number in range(5)])
+        await delivery.slack.until(lambda: len(delivery.texts("#search")) == 5)
+        assert delivery.texts("#checkout") == []
+        await delivery.until_done()
+    assert delivery.texts("#checkout") == ["throttled"]
 
 
-async def test_a_refused_message_is_recorded_and_told_once(post: Post) -> None:
-    channel = post.slack.workspace.channel("#checkout")
+async def test_a_refused_message_is_recorded_and_told_once(delivery: Delivery) -> None:
+    channel = delivery.slack.workspace.channel("#checkout")
     channel.is_archived = True
-    await post.write("#checkout", "one", "two")
-    await post.write("#search", "elsewhere")
-    async with post.dispatcher(notice=to_releases) as dispatcher:
-        await post.until_done()
-        await post.slack.until(lambda: post.texts("#releases"))
-        await post.until_done()
-        await post.until(lambda: failing_messages(dispatcher, "#checkout") == 2)
+    await delivery.write("#checkout", "one", "two")
+    await delivery.write("#search", "elsewhere")
+    async with delivery.dispatcher(notice=to_releases) as dispatcher:
+        await delivery.until_done()
+        await delivery.slack.until(lambda: delivery.texts("#releases"))
+        await delivery.until_done()
+        await delivery.until(lambda: failing_messages(dispatcher, "#checkout") == 2)
         assert dispatcher.health.failing["#checkout"].error == "is_archived"
-    assert post.texts("#releases") == ["#checkout: is_archived"]
-    assert post.texts("#search") == ["elsewhere"]
-    assert [row.error for row in await post.rows() if row.channel == "#checkout"] == ["is_archived"] * 2
+    assert delivery.texts("#releases") == ["#checkout: is_archived"]
+    assert delivery.texts("#search") == ["elsewhere"]
+    assert [row.error for row in await delivery.rows() if row.channel == "#checkout"] == ["is_archived"] * 2
 
 
-async def test_a_channel_that_recovered_is_told_again_when_it_fails_again(post: Post) -> None:
-    channel = post.slack.workspace.channel("#checkout")
-    async with post.dispatcher(notice=to_releases) as dispatcher:
+async def test_a_channel_that_recovered_is_told_again_when_it_fails_again(delivery: Delivery) -> None:
+    channel = delivery.slack.workspace.channel("#checkout")
+    async with delivery.dispatcher(notice=to_releases) as dispatcher:
         for text, archived in (("one", True), ("two", False), ("three", True)):
             channel.is_archived = archived
-            await post.write("#checkout", text)
+            await delivery.write("#checkout", text)
             dispatcher.wake()
-            await post.until_done()
-        await post.until_done()
-    assert post.texts("#checkout") == ["two"]
-    assert post.texts("#releases") == ["#checkout: is_archived"] * 2
+            await delivery.until_done()
+        await delivery.until_done()
+    assert delivery.texts("#checkout") == ["two"]
+    assert delivery.texts("#releases") == ["#checkout: is_archived"] * 2
 
 
-async def test_failures_are_still_shown_after_a_restart(post: Post) -> None:
-    post.slack.workspace.channel("#checkout").is_archived = True
-    await post.write("#checkout", "one")
-    async with post.dispatcher(notice=to_releases):
-        await post.until_done()
-    await post.write("#checkout", "two")
-    async with post.dispatcher(notice=to_releases) as dispatcher:
-        await post.until_done()
-        await post.write("#search", "later")
-        await post.slack.until(lambda: post.texts("#search"))
-        await post.until(lambda: failing_messages(dispatcher, "#checkout") == 2)
-    assert post.texts("#releases") == ["#checkout: is_archived"]
+async def test_failures_are_still_shown_after_a_restart(delivery: Delivery) -> None:
+    delivery.slack.workspace.channel("#checkout").is_archived = True
+    await delivery.write("#checkout", "one")
+    async with delivery.dispatcher(notice=to_releases):
+        await delivery.until_done()
+    await delivery.write("#checkout", "two")
+    async with delivery.dispatcher(notice=to_releases) as dispatcher:
+        await delivery.until_done()
+        await delivery.write("#search", "later")
+        await delivery.slack.until(lambda: delivery.texts("#search"))
+        await delivery.until(lambda: failing_messages(dispatcher, "#checkout") == 2)
+    assert delivery.texts("#releases") == ["#checkout: is_archived"]
 
 
-async def test_a_broken_announcements_channel_makes_no_loop(post: Post) -> None:
-    post.slack.workspace.channel("#releases").is_archived = True
-    await post.write("#nowhere", "lost")
-    await post.write("#releases", "lost too")
-    async with post.dispatcher(notice=to_releases):
-        await post.until_done()
-    rows = [(row.channel, row.event_type, row.error) for row in await post.rows()]
+async def test_a_broken_announcements_channel_makes_no_loop(delivery: Delivery) -> None:
+    delivery.slack.workspace.channel("#releases").is_archived = True
+    await delivery.write("#nowhere", "lost")
+    await delivery.write("#releases", "lost too")
+    async with delivery.dispatcher(notice=to_releases):
+        await delivery.until_done()
+    rows = [(row.channel, row.event_type, row.error) for row in await delivery.rows()]
     assert rows == [
         ("#nowhere", "told", "channel_not_found"),
         ("#releases", "told", "is_archived"),
@@ -132,88 +134,88 @@ async def test_a_broken_announcements_channel_makes_no_loop(post: Post) -> None:
     ]
 
 
-async def test_the_bot_joins_a_public_channel_that_it_is_not_in(post: Post) -> None:
-    await post.write("#general", "hello")
-    async with post.dispatcher():
-        await post.until_done()
-    assert post.texts("#general") == ["hello"]
+async def test_the_bot_joins_a_public_channel_that_it_is_not_in(delivery: Delivery) -> None:
+    await delivery.write("#general", "hello")
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    assert delivery.texts("#general") == ["hello"]
 
 
-async def test_words_are_not_lost_because_of_a_picture(post: Post) -> None:
-    await post.write("#checkout", "the words", blocks=[{"type": "no such block"}])
-    async with post.dispatcher():
-        await post.until_done()
-    [message] = post.slack.messages("#checkout")
+async def test_words_are_not_lost_because_of_a_picture(delivery: Delivery) -> None:
+    await delivery.write("#checkout", "the words", blocks=[{"type": "no such block"}])
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    [message] = delivery.slack.messages("#checkout")
     assert (message.text, message.blocks) == ("the words", [])
 
 
-async def test_a_message_that_is_too_long_is_given_up_and_the_next_goes(post: Post) -> None:
-    await post.write("#checkout", "x" * 50_000, "short")
-    async with post.dispatcher():
-        await post.until_done()
-    assert [(row.state, row.error) for row in await post.rows()] == [
+async def test_a_message_that_is_too_long_is_given_up_and_the_next_goes(delivery: Delivery) -> None:
+    await delivery.write("#checkout", "x" * 50_000, "short")
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    assert [(row.state, row.error) for row in await delivery.rows()] == [
         ("failed", "msg_too_long"),
         ("sent", None),
     ]
 
 
-async def test_bad_credentials_keep_the_messages(post: Post) -> None:
-    token, post.client.token = post.client.token, "xoxb-revoked"
-    await post.write("C12345", "kept")
-    async with post.dispatcher() as dispatcher:
-        await post.until(lambda: dispatcher.health.delayed == {"C12345": "invalid_auth"})
-    assert await post.states() == ["waiting"]
-    post.client.token = token
-    await post.write("#checkout", "one")
-    async with post.dispatcher():
-        await post.until_done()
-    assert post.texts("#checkout") == ["one"]
+async def test_bad_credentials_keep_the_messages(delivery: Delivery) -> None:
+    token, delivery.client.token = delivery.client.token, "xoxb-revoked"
+    await delivery.write("C12345", "kept")
+    async with delivery.dispatcher() as dispatcher:
+        await delivery.until(lambda: dispatcher.health.delayed == {"C12345": "invalid_auth"})
+    assert await delivery.states() == ["waiting"]
+    delivery.client.token = token
+    await delivery.write("#checkout", "one")
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    assert delivery.texts("#checkout") == ["one"]
 
 
-async def test_a_renamed_channel_keeps_getting_its_messages(post: Post) -> None:
-    workspace = post.slack.workspace
-    async with post.dispatcher() as dispatcher:
-        await post.write("#checkout", "before")
-        await post.until_done()
+async def test_a_renamed_channel_keeps_getting_its_messages(delivery: Delivery) -> None:
+    workspace = delivery.slack.workspace
+    async with delivery.dispatcher() as dispatcher:
+        await delivery.write("#checkout", "before")
+        await delivery.until_done()
         workspace.rename_channel(workspace.channel("#checkout"), "till", "U0MORGAN")
-        await post.write("#checkout", "after")
+        await delivery.write("#checkout", "after")
         dispatcher.wake()
-        await post.until_done()
-    await post.write("#checkout", "after a restart")
-    async with post.dispatcher():
-        await post.until_done()
-    assert post.texts("#till")[-3:] == ["before", "after", "after a restart"]
+        await delivery.until_done()
+    await delivery.write("#checkout", "after a restart")
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    assert delivery.texts("#till")[-3:] == ["before", "after", "after a restart"]
 
 
-async def test_a_channel_made_anew_under_the_same_name_is_found(post: Post) -> None:
-    workspace = post.slack.workspace
-    async with post.dispatcher():
-        await post.write("#checkout", "before")
-        await post.until_done()
+async def test_a_channel_made_anew_under_the_same_name_is_found(delivery: Delivery) -> None:
+    workspace = delivery.slack.workspace
+    async with delivery.dispatcher():
+        await delivery.write("#checkout", "before")
+        await delivery.until_done()
         old = workspace.channel("#checkout")
         workspace.rename_channel(old, "checkout-old", "U0MORGAN")
         old.is_archived = True
         new = workspace.create_channel("checkout", "U0MORGAN")
-        await post.write("#checkout", "after")
-        await post.until_done()
-    assert post.texts(new.id) == ["after"]
+        await delivery.write("#checkout", "after")
+        await delivery.until_done()
+    assert delivery.texts(new.id) == ["after"]
 
 
-async def test_a_person_is_written_to_directly(post: Post) -> None:
-    await post.write("U0SAM", "for you alone")
-    async with post.dispatcher():
-        await post.until_done()
-    [row] = await post.rows()
+async def test_a_person_is_written_to_directly(delivery: Delivery) -> None:
+    await delivery.write("U0SAM", "for you alone")
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    [row] = await delivery.rows()
     assert (row.state, str(row.channel_id)[0]) == ("sent", "D")
 
 
-async def test_a_hundred_channels_are_paced_side_by_side(post: Post) -> None:
+async def test_a_hundred_channels_are_paced_side_by_side(delivery: Delivery) -> None:
     names = [f"team-{number}" for number in range(100)]
     for name in names:
-        channel = post.slack.workspace.create_channel(name, "U0MORGAN")
-        channel.members.append(post.slack.platform.workspace.channel("#checkout").members[-1])
-        await post.write(f"#{name}", "one", "two", "three")
-    async with post.dispatcher():
-        await post.until_done()
-    assert all(post.texts(f"#{name}") == ["one", "two", "three"] for name in names)
-    assert not post.slack.refused
+        channel = delivery.slack.workspace.create_channel(name, "U0MORGAN")
+        channel.members.append(delivery.slack.platform.workspace.channel("#checkout").members[-1])
+        await delivery.write(f"#{name}", "one", "two", "three")
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    assert all(delivery.texts(f"#{name}") == ["one", "two", "three"] for name in names)
+    assert not delivery.slack.refused

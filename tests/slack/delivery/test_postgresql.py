@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
-from tests.support.delivery import post_office
+from tests.support.delivery import open_delivery
 from tests.support.servers import running_postgresql
 
 
@@ -11,7 +11,7 @@ async def test_a_restart_of_the_database_loses_and_doubles_nothing(tmp_path: Pat
     texts = [f"message {number}" for number in range(12)]
     async with (
         running_postgresql() as postgresql,
-        post_office(tmp_path, url=await postgresql.new_database()) as post,
+        open_delivery(tmp_path, url=await postgresql.new_database()) as post,
     ):
         post.slack.faults.slow_s = 0.3
         post.slack.faults.once(InjectedFault.CUT, "chat.postMessage")

@@ -9,7 +9,7 @@ import pytest
 from bot.flags.change import SetExposure
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.flags.announcements import live_after
-from tests.support.slack_app import Office
+from tests.support.slack_app import RunningSlackApp
 from tests.support.slack_flags import (
     FLAG,
     audited,
@@ -18,27 +18,29 @@ from tests.support.slack_flags import (
     evaluated,
     exposure,
     later,
-    open_flag_office,
     raised,
+    run_slack_app_with_flags,
     state,
     told,
 )
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    async with open_flag_office(tmp_path) as office:
-        yield office
-        assert not office.slack.refused
+async def slack_app(tmp_path: Path) -> AsyncIterator[RunningSlackApp]:
+    async with run_slack_app_with_flags(tmp_path) as slack_app:
+        yield slack_app
+        assert not slack_app.slack.refused
 
 
-async def test_a_change_where_nothing_is_protected_is_live_and_seen_by_the_channel(office: Office) -> None:
-    seen = await office.types("riley", f"/flag rollout {FLAG} 25% staging trying it out")
+async def test_a_change_where_nothing_is_protected_is_live_and_seen_by_the_channel(
+    slack_app: RunningSlackApp,
+) -> None:
+    seen = await slack_app.types("riley", f"/flag rollout {FLAG} 25% staging trying it out")
     assert seen.ephemeral_to is None
     assert seen.text.startswith(f"*off → 25 % of users* — *{FLAG}* in staging, live ")
-    assert await exposure(office, "staging") == 0.25
-    assert await exposure(office) == 0
-    ((channel, occasion, text),) = await told(office)
+    assert await exposure(slack_app, "staging") == 0.25
+    assert await exposure(slack_app) == 0
+    ((channel, occasion, text),) = await told(slack_app)
     assert (channel, occasion) == ("#checkout", "flag_changed")
     assert "By <@U0RILEY>: trying it out." in text
     assert text.endswith("Next: `/flag undo new-checkout staging` takes it back.")
@@ -49,158 +51,167 @@ def test_a_change_says_how_long_it_took_to_be_seen() -> None:
     assert live_after(timedelta(milliseconds=20)) == "live at once"
 
 
-async def test_an_increase_in_a_protected_environment_waits_for_another_person(office: Office) -> None:
-    answer = await office.types("dana", f"/flag rollout {FLAG} 25% small steps first")
+async def test_an_increase_in_a_protected_environment_waits_for_another_person(
+    slack_app: RunningSlackApp,
+) -> None:
+    answer = await slack_app.types("dana", f"/flag rollout {FLAG} 25% small steps first")
     assert answer.text == "*off → 25 % of users* — waits for another person's approval in #checkout."
-    assert await exposure(office) == 0
-    (asked,) = await deliver(office)
+    assert await exposure(slack_app) == 0
+    (asked,) = await deliver(slack_app)
     assert asked.text.startswith(":raised_hand: *off → 25 % of users* — <@U0DANA> asks to raise")
-    await office.presses("dana", asked, "flag.approve", "#checkout")
-    assert await exposure(office) == 0
-    assert "another person's approval" in office.slack.seen_by("dana", "#checkout")[-1].text
-    await office.presses("riley", asked, "flag.approve", "#checkout")
-    assert "Only @checkout-devs or @sre may" in office.slack.seen_by("riley", "#checkout")[-1].text
-    await office.presses("sam", asked, "flag.approve", "#checkout")
-    assert await exposure(office) == 0.25
-    replaced = next(one for one in office.slack.messages("#checkout") if one.ts == asked.ts)
+    await slack_app.presses("dana", asked, "flag.approve", "#checkout")
+    assert await exposure(slack_app) == 0
+    assert "another person's approval" in slack_app.slack.seen_by("dana", "#checkout")[-1].text
+    await slack_app.presses("riley", asked, "flag.approve", "#checkout")
+    assert "Only @checkout-devs or @sre may" in slack_app.slack.seen_by("riley", "#checkout")[-1].text
+    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
+    assert await exposure(slack_app) == 0.25
+    replaced = next(one for one in slack_app.slack.messages("#checkout") if one.ts == asked.ts)
     assert "asked for by <@U0DANA>, approved by <@U0SAM>." in replaced.text
     assert "flag.approve" not in str(replaced.blocks)
-    assert await changes(office) == [("U0DANA", "off", "25 % of users", "small steps first", "U0SAM")]
+    assert await changes(slack_app) == [("U0DANA", "off", "25 % of users", "small steps first", "U0SAM")]
 
 
-async def test_a_decline_changes_nothing_and_takes_the_buttons_away(office: Office) -> None:
-    await office.types("dana", f"/flag on {FLAG}")
-    (asked,) = await deliver(office)
-    await office.presses("sam", asked, "flag.decline", "#checkout")
-    assert await exposure(office) == 0
-    (replaced,) = [one for one in office.slack.messages("#checkout") if one.ts == asked.ts]
+async def test_a_decline_changes_nothing_and_takes_the_buttons_away(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("dana", f"/flag on {FLAG}")
+    (asked,) = await deliver(slack_app)
+    await slack_app.presses("sam", asked, "flag.decline", "#checkout")
+    assert await exposure(slack_app) == 0
+    (replaced,) = [one for one in slack_app.slack.messages("#checkout") if one.ts == asked.ts]
     assert replaced.text.startswith("Declined by <@U0SAM>: off → 100 % of users")
     assert "flag.approve" not in str(replaced.blocks)
-    assert [entry.action for entry in await audited(office)] == ["flag.asked", "flag.declined"]
+    assert [entry.action for entry in await audited(slack_app)] == ["flag.asked", "flag.declined"]
 
 
-async def test_what_was_shown_is_void_once_the_flag_has_moved(office: Office) -> None:
-    await office.types("dana", f"/flag rollout {FLAG} 25%")
-    (asked,) = await deliver(office)
-    backend = office.flags.changes.backend
+async def test_what_was_shown_is_void_once_the_flag_has_moved(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("dana", f"/flag rollout {FLAG} 25%")
+    (asked,) = await deliver(slack_app)
+    backend = slack_app.flags.changes.backend
     found = await backend.read(FLAG, "production")
     theirs = await backend.apply(
         FLAG, "production", SetExposure(0.5), version=found.version, note="behind its back"
     )
-    await office.presses("sam", asked, "flag.approve", "#checkout")
-    assert await state(office) == theirs.after
-    replaced = next(one for one in office.slack.messages("#checkout") if one.ts == asked.ts)
+    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
+    assert await state(slack_app) == theirs.after
+    replaced = next(one for one in slack_app.slack.messages("#checkout") if one.ts == asked.ts)
     assert replaced.text.startswith("Void: off → 25 % of users")
-    assert [entry.action for entry in await audited(office)][-1] == "flag.void"
+    assert [entry.action for entry in await audited(slack_app)][-1] == "flag.void"
 
 
-async def test_lowering_waits_for_nobody(office: Office) -> None:
-    await raised(office)
-    answer = await office.types("dana", f"/flag rollout {FLAG} 5% too many errors")
+async def test_lowering_waits_for_nobody(slack_app: RunningSlackApp) -> None:
+    await raised(slack_app)
+    answer = await slack_app.types("dana", f"/flag rollout {FLAG} 5% too many errors")
     assert answer.text.startswith("*25 % → 5 % of users*")
-    assert await exposure(office) == 0.05
-    answer = await office.types("dana", f"/flag kill {FLAG}")
+    assert await exposure(slack_app) == 0.05
+    answer = await slack_app.types("dana", f"/flag kill {FLAG}")
     assert answer.text.startswith("*5 % of users → off*")
 
 
-async def test_a_frozen_service_refuses_raising_and_allows_lowering(office: Office) -> None:
-    await raised(office)
-    await office.types("sam", "/freeze checkout peak sale")
-    answer = await office.types("dana", f"/flag rollout {FLAG} 50%")
+async def test_a_frozen_service_refuses_raising_and_allows_lowering(slack_app: RunningSlackApp) -> None:
+    await raised(slack_app)
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    answer = await slack_app.types("dana", f"/flag rollout {FLAG} 50%")
     assert answer.text.startswith(
         "*checkout* is frozen, so its flags may not be raised: person hold: peak sale."
     )
     assert answer.text.endswith("Next: `/freeze exempt checkout flag:new-checkout REASON`.")
-    assert (await office.types("dana", f"/flag rollout {FLAG} 5%")).text.startswith("*25 % → 5 % of users*")
-    await office.types("sam", f"/freeze exempt checkout flag:{FLAG} the fix is behind it")
-    assert "waits for another person" in (await office.types("dana", f"/flag rollout {FLAG} 50%")).text
+    assert (await slack_app.types("dana", f"/flag rollout {FLAG} 5%")).text.startswith(
+        "*25 % → 5 % of users*"
+    )
+    await slack_app.types("sam", f"/freeze exempt checkout flag:{FLAG} the fix is behind it")
+    assert "waits for another person" in (await slack_app.types("dana", f"/flag rollout {FLAG} 50%")).text
 
 
-async def test_a_freeze_after_the_request_stops_the_approval(office: Office) -> None:
-    await office.types("dana", f"/flag rollout {FLAG} 25%")
-    (asked,) = await deliver(office)
-    await office.types("sam", "/freeze checkout peak sale")
-    await office.presses("sam", asked, "flag.approve", "#checkout")
-    assert await exposure(office) == 0
-    assert "is frozen" in office.slack.seen_by("sam", "#checkout")[-1].text
-    await office.types("sam", "/freeze lift checkout")
-    await office.presses("sam", asked, "flag.approve", "#checkout")
-    assert await exposure(office) == 0.25
+async def test_a_freeze_after_the_request_stops_the_approval(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("dana", f"/flag rollout {FLAG} 25%")
+    (asked,) = await deliver(slack_app)
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
+    assert await exposure(slack_app) == 0
+    assert "is frozen" in slack_app.slack.seen_by("sam", "#checkout")[-1].text
+    await slack_app.types("sam", "/freeze lift checkout")
+    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
+    assert await exposure(slack_app) == 0.25
 
 
-async def test_nobody_changes_a_flag_while_slack_does_not_name_the_group(office: Office) -> None:
-    office.slack.faults.change({InjectedFault.SERVER_ERROR: 1.0})
-    answer = await office.types("dana", f"/flag rollout {FLAG} 25%")
+async def test_nobody_changes_a_flag_while_slack_does_not_name_the_group(slack_app: RunningSlackApp) -> None:
+    slack_app.slack.faults.change({InjectedFault.SERVER_ERROR: 1.0})
+    answer = await slack_app.types("dana", f"/flag rollout {FLAG} 25%")
     assert "Try again in a minute" in answer.text
-    assert not await told(office)
+    assert not await told(slack_app)
 
 
-async def test_who_has_no_right_is_told_who_has(office: Office) -> None:
-    answer = await office.types("riley", f"/flag kill {FLAG}")
+async def test_who_has_no_right_is_told_who_has(slack_app: RunningSlackApp) -> None:
+    answer = await slack_app.types("riley", f"/flag kill {FLAG}")
     assert answer.text == "Only @checkout-devs or @sre may change flags in production. Ask one of them."
 
 
-async def test_undo_brings_back_the_state_before_unless_somebody_touched_the_flag(office: Office) -> None:
-    await office.types("riley", f"/flag rollout {FLAG} 25% staging")
-    await office.types("riley", f"/flag rollout {FLAG} 5% staging")
-    assert (await office.types("riley", f"/flag undo {FLAG} staging")).text.startswith(
+async def test_undo_brings_back_the_state_before_unless_somebody_touched_the_flag(
+    slack_app: RunningSlackApp,
+) -> None:
+    await slack_app.types("riley", f"/flag rollout {FLAG} 25% staging")
+    await slack_app.types("riley", f"/flag rollout {FLAG} 5% staging")
+    assert (await slack_app.types("riley", f"/flag undo {FLAG} staging")).text.startswith(
         "*5 % → 25 % of users*"
     )
-    backend = office.flags.changes.backend
-    version = (await state(office, "staging")).version
+    backend = slack_app.flags.changes.backend
+    version = (await state(slack_app, "staging")).version
     await backend.apply(FLAG, "staging", SetExposure(0.7), version=version, note="behind its back")
     assert (
-        "somebody has changed" in (await office.types("riley", f"/flag undo {FLAG} staging")).text.casefold()
+        "somebody has changed"
+        in (await slack_app.types("riley", f"/flag undo {FLAG} staging")).text.casefold()
     )
-    assert await exposure(office, "staging") == 0.7
+    assert await exposure(slack_app, "staging") == 0.7
 
 
-async def test_on_for_a_time_warns_and_goes_back(office: Office) -> None:
-    await office.types("riley", f"/flag on {FLAG} staging for 2h a demo")
-    assert await exposure(office, "staging") == 1
-    await office.flags.tick()
-    later(office, timedelta(minutes=111))
-    await office.flags.tick()
-    await office.flags.tick()
-    assert [occasion for _, occasion, _ in await told(office)] == ["flag_changed", "flag_ends_soon"]
-    assert (await told(office))[-1][2].startswith(":hourglass: *9\u00a0min* left")
-    later(office, timedelta(minutes=9))
-    await office.flags.tick()
-    assert await exposure(office, "staging") == 0
-    assert (await changes(office))[-1][0] == "governor"
+async def test_on_for_a_time_warns_and_goes_back(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("riley", f"/flag on {FLAG} staging for 2h a demo")
+    assert await exposure(slack_app, "staging") == 1
+    await slack_app.flags.tick()
+    later(slack_app, timedelta(minutes=111))
+    await slack_app.flags.tick()
+    await slack_app.flags.tick()
+    assert [occasion for _, occasion, _ in await told(slack_app)] == ["flag_changed", "flag_ends_soon"]
+    assert (await told(slack_app))[-1][2].startswith(":hourglass: *9\u00a0min* left")
+    later(slack_app, timedelta(minutes=9))
+    await slack_app.flags.tick()
+    assert await exposure(slack_app, "staging") == 0
+    assert (await changes(slack_app))[-1][0] == "governor"
 
 
-async def test_on_again_lets_what_was_on_for_a_time_stay(office: Office) -> None:
-    await office.types("riley", f"/flag on {FLAG} staging for 2h a demo")
-    answer = await office.types("riley", f"/flag on {FLAG} staging")
+async def test_on_again_lets_what_was_on_for_a_time_stay(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("riley", f"/flag on {FLAG} staging for 2h a demo")
+    answer = await slack_app.types("riley", f"/flag on {FLAG} staging")
     assert answer.text.endswith("It stays so: its time no longer counts.")
-    later(office, timedelta(hours=3))
-    await office.flags.tick()
-    assert await exposure(office, "staging") == 1
+    later(slack_app, timedelta(hours=3))
+    await slack_app.flags.tick()
+    assert await exposure(slack_app, "staging") == 1
 
 
-async def test_a_time_that_is_over_leaves_alone_what_somebody_else_has_touched(office: Office) -> None:
-    await office.types("riley", f"/flag on {FLAG} staging for 2h a demo")
-    backend = office.flags.changes.backend
-    version = (await state(office, "staging")).version
+async def test_a_time_that_is_over_leaves_alone_what_somebody_else_has_touched(
+    slack_app: RunningSlackApp,
+) -> None:
+    await slack_app.types("riley", f"/flag on {FLAG} staging for 2h a demo")
+    backend = slack_app.flags.changes.backend
+    version = (await state(slack_app, "staging")).version
     await backend.apply(FLAG, "staging", SetExposure(0.7), version=version, note="behind its back")
-    later(office, timedelta(hours=3))
-    await office.flags.tick()
-    assert await exposure(office, "staging") == 0.7
-    assert "flag_left_alone" in [occasion for _, occasion, _ in await told(office)]
+    later(slack_app, timedelta(hours=3))
+    await slack_app.flags.tick()
+    assert await exposure(slack_app, "staging") == 0.7
+    assert "flag_left_alone" in [occasion for _, occasion, _ in await told(slack_app)]
 
 
-async def test_show_list_history_and_stale_answer_the_asker_alone(office: Office) -> None:
-    await raised(office)
-    shown = await office.types("riley", f"/flag show {FLAG}")
+async def test_show_list_history_and_stale_answer_the_asker_alone(slack_app: RunningSlackApp) -> None:
+    await raised(slack_app)
+    shown = await slack_app.types("riley", f"/flag show {FLAG}")
     assert shown.ephemeral_to == "U0RILEY"
     assert shown.text.startswith(f"*25 % of users* — *{FLAG}* in production")
     assert "Watched for 30\u00a0min more: back to off at a burn of 14.4× or more." in shown.text
-    assert (await office.types("riley", "/flag")).text == f"`{FLAG}` 25 % of users · checkout"
-    assert (await office.types("riley", "/flag search")).text.startswith("No flag in production matches")
-    history = await office.types("riley", f"/flag history {FLAG}")
+    assert (await slack_app.types("riley", "/flag")).text == f"`{FLAG}` 25 % of users · checkout"
+    assert (await slack_app.types("riley", "/flag search")).text.startswith("No flag in production matches")
+    history = await slack_app.types("riley", f"/flag history {FLAG}")
     assert "*off → 25 % of users* · <@U0DANA>, approved by <@U0SAM>: small steps first" in history.text
-    assert (await office.types("riley", "/flag stale")).text == "No flag in production is stale."
+    assert (await slack_app.types("riley", "/flag stale")).text == "No flag in production is stale."
 
 
 @pytest.mark.parametrize(
@@ -220,52 +231,54 @@ async def test_show_list_history_and_stale_answer_the_asker_alone(office: Office
     ],
 )
 async def test_what_cannot_be_done_is_answered_with_what_to_type(
-    office: Office, typed: str, answer: str
+    slack_app: RunningSlackApp, typed: str, answer: str
 ) -> None:
-    assert answer in (await office.types("dana", f"/flag {typed}")).text
-    assert not await told(office)
+    assert answer in (await slack_app.types("dana", f"/flag {typed}")).text
+    assert not await told(slack_app)
 
 
-async def test_an_increase_that_burns_is_taken_back_with_the_evidence(office: Office) -> None:
-    await raised(office)
-    await evaluated(office, 3.0)
-    assert await exposure(office) == 0.25
-    await evaluated(office, 20.0)
-    assert await exposure(office) == 0
-    channel, occasion, text = (await told(office))[-1]
+async def test_an_increase_that_burns_is_taken_back_with_the_evidence(slack_app: RunningSlackApp) -> None:
+    await raised(slack_app)
+    await evaluated(slack_app, 3.0)
+    assert await exposure(slack_app) == 0.25
+    await evaluated(slack_app, 20.0)
+    assert await exposure(slack_app) == 0
+    channel, occasion, text = (await told(slack_app))[-1]
     assert (channel, occasion) == ("#checkout", "flag_changed")
     assert text.startswith(":rewind: *25 % of users → off*")
     assert "availability burns at 20.0 over 5 minutes, the guard is 14.4; before it was 0.5" in text
-    actor, before, after, reason, approved = (await changes(office))[-1]
+    actor, before, after, reason, approved = (await changes(slack_app))[-1]
     assert (actor, before, after, approved) == ("governor", "25 % of users", "off", None)
     assert reason.startswith("availability burns at 20.0")
 
 
-async def test_the_guard_leaves_alone_what_somebody_has_touched_since(office: Office) -> None:
-    await raised(office)
-    backend = office.flags.changes.backend
-    version = (await state(office)).version
+async def test_the_guard_leaves_alone_what_somebody_has_touched_since(slack_app: RunningSlackApp) -> None:
+    await raised(slack_app)
+    backend = slack_app.flags.changes.backend
+    version = (await state(slack_app)).version
     await backend.apply(FLAG, "production", SetExposure(0.3), version=version, note="behind its back")
-    await evaluated(office, 20.0)
-    assert await exposure(office) == 0.3
-    texts = [text for _, occasion, text in await told(office) if occasion == "flag_left_alone"]
+    await evaluated(slack_app, 20.0)
+    assert await exposure(slack_app) == 0.3
+    texts = [text for _, occasion, text in await told(slack_app) if occasion == "flag_left_alone"]
     assert len(texts) == 1
     assert "somebody has changed it since" in texts[0].casefold()
 
 
-async def test_a_watch_ends_after_the_policys_time(office: Office) -> None:
-    await raised(office)
-    later(office, timedelta(minutes=31))
-    await evaluated(office, 1.0)
-    await evaluated(office, 20.0)
-    assert await exposure(office) == 0.25
+async def test_a_watch_ends_after_the_policys_time(slack_app: RunningSlackApp) -> None:
+    await raised(slack_app)
+    later(slack_app, timedelta(minutes=31))
+    await evaluated(slack_app, 1.0)
+    await evaluated(slack_app, 20.0)
+    assert await exposure(slack_app) == 0.25
 
 
-async def test_a_flag_that_was_killed_is_not_killed_again_until_somebody_moves_it(office: Office) -> None:
+async def test_a_flag_that_was_killed_is_not_killed_again_until_somebody_moves_it(
+    slack_app: RunningSlackApp,
+) -> None:
     for text, answer in (
         (f"/flag kill {FLAG} staging it hurts", "*off, as before*"),
         (f"/flag kill {FLAG} staging it hurts", f"*{FLAG}* in staging is off already."),
         (f"/flag on {FLAG} staging", f"*{FLAG}* in staging"),
         (f"/flag kill {FLAG} staging again", "→ off*"),
     ):
-        assert answer in (await office.types("sam", text)).text
+        assert answer in (await slack_app.types("sam", text)).text

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.flags.change import SetExposure
-from tests.support.slack_app import Office
+from tests.support.slack_app import RunningSlackApp
 from tests.support.slack_flags import (
     FLAG,
     audited,
@@ -16,7 +16,7 @@ from tests.support.slack_flags import (
     evaluated,
     exposure,
     later,
-    open_flag_office,
+    run_slack_app_with_flags,
     state,
     told,
 )
@@ -26,162 +26,168 @@ HALF_AN_HOUR = timedelta(minutes=30)
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    async with open_flag_office(tmp_path) as office:
-        yield office
-        assert not office.slack.refused
+async def slack_app(tmp_path: Path) -> AsyncIterator[RunningSlackApp]:
+    async with run_slack_app_with_flags(tmp_path) as slack_app:
+        yield slack_app
+        assert not slack_app.slack.refused
 
 
-async def begun(office: Office, taken: int = 1) -> None:
+async def begun(slack_app: RunningSlackApp, taken: int = 1) -> None:
     """A ramp of dana's that sam approved, after some steps."""
-    await office.types("dana", f"{RAMP} the new till")
-    asked = (await deliver(office))[-1]
-    await office.presses("sam", asked, "flag.approve", "#checkout")
+    await slack_app.types("dana", f"{RAMP} the new till")
+    asked = (await deliver(slack_app))[-1]
+    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
     for number in range(taken):
         if number:
-            later(office, HALF_AN_HOUR)
-        await office.flags.tick()
+            later(slack_app, HALF_AN_HOUR)
+        await slack_app.flags.tick()
 
 
-async def occasions(office: Office) -> list[str]:
-    return [occasion for _, occasion, _ in await told(office)]
+async def occasions(slack_app: RunningSlackApp) -> list[str]:
+    return [occasion for _, occasion, _ in await told(slack_app)]
 
 
-async def test_a_ramp_is_approved_once_and_takes_each_step_in_its_time(office: Office) -> None:
-    answer = await office.types("dana", f"{RAMP} the new till")
+async def test_a_ramp_is_approved_once_and_takes_each_step_in_its_time(slack_app: RunningSlackApp) -> None:
+    answer = await slack_app.types("dana", f"{RAMP} the new till")
     way = "off → 1 % → 5 % → 25 % → 100 % of users"
     assert answer.text == f"*{way}* — waits for another person's approval in #checkout."
-    (asked,) = await deliver(office)
+    (asked,) = await deliver(slack_app)
     assert asked.text.startswith(f":raised_hand: *{way}* — <@U0DANA> asks for a ramp of")
-    await office.flags.tick()
-    assert await exposure(office) == 0
-    await office.presses("sam", asked, "flag.approve", "#checkout")
+    await slack_app.flags.tick()
+    assert await exposure(slack_app) == 0
+    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
     seen = []
     for _ in range(4):
-        await office.flags.tick()
-        await office.flags.tick()
-        seen.append(await exposure(office))
-        later(office, HALF_AN_HOUR)
+        await slack_app.flags.tick()
+        await slack_app.flags.tick()
+        seen.append(await exposure(slack_app))
+        later(slack_app, HALF_AN_HOUR)
     assert seen == [0.01, 0.05, 0.25, 1.0]
-    assert [(who, to, by) for who, _, to, _, by in await changes(office)] == [
+    assert [(who, to, by) for who, _, to, _, by in await changes(slack_app)] == [
         ("governor", "1 % of users", "U0SAM"),
         ("governor", "5 % of users", "U0SAM"),
         ("governor", "25 % of users", "U0SAM"),
         ("governor", "100 % of users", "U0SAM"),
     ]
-    _, _, first = next(one for one in await told(office) if one[1] == "flag_changed")
+    _, _, first = next(one for one in await told(slack_app) if one[1] == "flag_changed")
     assert "step 1 of 4 of the ramp asked for by <@U0DANA>: the new till" in first
     assert "Step 1 of 4. Next: 5 %" in first
 
 
-async def test_a_step_that_burns_goes_back_to_before_the_ramp_within_one_evaluation(office: Office) -> None:
-    await begun(office, taken=3)
-    assert await exposure(office) == 0.25
-    await evaluated(office, 20.0)
-    assert await exposure(office) == 0
-    _, occasion, text = (await told(office))[-1]
+async def test_a_step_that_burns_goes_back_to_before_the_ramp_within_one_evaluation(
+    slack_app: RunningSlackApp,
+) -> None:
+    await begun(slack_app, taken=3)
+    assert await exposure(slack_app) == 0.25
+    await evaluated(slack_app, 20.0)
+    assert await exposure(slack_app) == 0
+    _, occasion, text = (await told(slack_app))[-1]
     assert occasion == "flag_changed"
     assert text.startswith(":rewind: *25 % of users → off*")
     assert "availability burns at 20.0 over 5 minutes, the guard is 14.4" in text
-    later(office, HALF_AN_HOUR)
-    await evaluated(office, 0.5)
-    assert await exposure(office) == 0
+    later(slack_app, HALF_AN_HOUR)
+    await evaluated(slack_app, 0.5)
+    assert await exposure(slack_app) == 0
 
 
-async def test_a_ramp_holds_while_the_service_is_frozen_and_goes_on_where_it_stood(office: Office) -> None:
-    await begun(office, taken=2)
-    await office.types("sam", "/freeze checkout peak sale")
-    later(office, HALF_AN_HOUR)
-    await office.flags.tick()
-    await office.flags.tick()
-    await evaluated(office)
-    assert await exposure(office) == 0.05
-    held = [text for _, occasion, text in await told(office) if occasion == "ramp_held"]
+async def test_a_ramp_holds_while_the_service_is_frozen_and_goes_on_where_it_stood(
+    slack_app: RunningSlackApp,
+) -> None:
+    await begun(slack_app, taken=2)
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    later(slack_app, HALF_AN_HOUR)
+    await slack_app.flags.tick()
+    await slack_app.flags.tick()
+    await evaluated(slack_app)
+    assert await exposure(slack_app) == 0.05
+    held = [text for _, occasion, text in await told(slack_app) if occasion == "ramp_held"]
     assert len(held) == 1
     assert held[0].startswith(f"2 of 4 steps taken — the ramp of *{FLAG}* in production waits.")
     assert "Person hold: peak sale." in held[0]
-    await office.types("sam", "/freeze lift checkout")
-    await evaluated(office)
-    await office.flags.tick()
-    assert await exposure(office) == 0.25
-    assert "ramp_goes_on" in await occasions(office)
+    await slack_app.types("sam", "/freeze lift checkout")
+    await evaluated(slack_app)
+    await slack_app.flags.tick()
+    assert await exposure(slack_app) == 0.25
+    assert "ramp_goes_on" in await occasions(slack_app)
 
 
-async def test_a_ramp_holds_while_the_service_cannot_be_measured(office: Office) -> None:
-    await begun(office)
-    known = office.shop.budgets["checkout"]
-    office.shop.budgets["checkout"] = []
-    later(office, HALF_AN_HOUR)
-    await office.flags.tick()
-    assert await exposure(office) == 0.01
-    assert (await occasions(office))[-1] == "ramp_held"
-    office.shop.budgets["checkout"] = known
-    office.flags.evaluated(["checkout"])
-    await office.flags.tick()
-    await office.flags.tick()
-    assert await exposure(office) == 0.05
+async def test_a_ramp_holds_while_the_service_cannot_be_measured(slack_app: RunningSlackApp) -> None:
+    await begun(slack_app)
+    known = slack_app.shop.budgets["checkout"]
+    slack_app.shop.budgets["checkout"] = []
+    later(slack_app, HALF_AN_HOUR)
+    await slack_app.flags.tick()
+    assert await exposure(slack_app) == 0.01
+    assert (await occasions(slack_app))[-1] == "ramp_held"
+    slack_app.shop.budgets["checkout"] = known
+    slack_app.flags.evaluated(["checkout"])
+    await slack_app.flags.tick()
+    await slack_app.flags.tick()
+    assert await exposure(slack_app) == 0.05
 
 
-async def test_a_person_holds_a_ramp_lets_it_go_on_and_stops_it(office: Office) -> None:
-    await begun(office)
-    assert (await office.types("dana", f"/flag ramp hold {FLAG}")).text.startswith("The ramp of")
-    later(office, HALF_AN_HOUR)
-    await office.flags.tick()
-    await evaluated(office)
-    assert await exposure(office) == 0.01
-    assert "<@U0DANA> holds it." in (await told(office))[-1][2]
-    await office.types("dana", f"/flag ramp go {FLAG}")
-    await office.flags.tick()
-    assert await exposure(office) == 0.05
-    await office.types("dana", f"/flag ramp stop {FLAG}")
-    later(office, HALF_AN_HOUR)
-    await office.flags.tick()
-    assert await exposure(office) == 0.05
-    assert [entry.action for entry in await audited(office)][-1] == "ramp.stopped"
+async def test_a_person_holds_a_ramp_lets_it_go_on_and_stops_it(slack_app: RunningSlackApp) -> None:
+    await begun(slack_app)
+    assert (await slack_app.types("dana", f"/flag ramp hold {FLAG}")).text.startswith("The ramp of")
+    later(slack_app, HALF_AN_HOUR)
+    await slack_app.flags.tick()
+    await evaluated(slack_app)
+    assert await exposure(slack_app) == 0.01
+    assert "<@U0DANA> holds it." in (await told(slack_app))[-1][2]
+    await slack_app.types("dana", f"/flag ramp go {FLAG}")
+    await slack_app.flags.tick()
+    assert await exposure(slack_app) == 0.05
+    await slack_app.types("dana", f"/flag ramp stop {FLAG}")
+    later(slack_app, HALF_AN_HOUR)
+    await slack_app.flags.tick()
+    assert await exposure(slack_app) == 0.05
+    assert [entry.action for entry in await audited(slack_app)][-1] == "ramp.stopped"
 
 
-async def test_a_flag_moved_elsewhere_ends_its_ramp_and_nothing_is_overwritten(office: Office) -> None:
-    await begun(office)
-    backend = office.flags.changes.backend
-    version = (await state(office)).version
+async def test_a_flag_moved_elsewhere_ends_its_ramp_and_nothing_is_overwritten(
+    slack_app: RunningSlackApp,
+) -> None:
+    await begun(slack_app)
+    backend = slack_app.flags.changes.backend
+    version = (await state(slack_app)).version
     await backend.apply(FLAG, "production", SetExposure(0.4), version=version, note="behind its back")
-    later(office, HALF_AN_HOUR)
-    await office.flags.tick()
-    assert await exposure(office) == 0.4
-    stopped = [text for _, occasion, text in await told(office) if occasion == "ramp_stopped"]
+    later(slack_app, HALF_AN_HOUR)
+    await slack_app.flags.tick()
+    assert await exposure(slack_app) == 0.4
+    stopped = [text for _, occasion, text in await told(slack_app) if occasion == "ramp_stopped"]
     assert len(stopped) == 1
     assert "Somebody else changed the flag, it is 40 % of users now." in stopped[0]
 
 
-async def test_a_kill_ends_the_ramp_at_once(office: Office) -> None:
-    await begun(office, taken=2)
-    await office.types("dana", f"/flag kill {FLAG}")
-    later(office, HALF_AN_HOUR)
-    await evaluated(office)
-    assert await exposure(office) == 0
-    assert "Its ramp ended with that." in (await told(office))[-1][2]
+async def test_a_kill_ends_the_ramp_at_once(slack_app: RunningSlackApp) -> None:
+    await begun(slack_app, taken=2)
+    await slack_app.types("dana", f"/flag kill {FLAG}")
+    later(slack_app, HALF_AN_HOUR)
+    await evaluated(slack_app)
+    assert await exposure(slack_app) == 0
+    assert "Its ramp ended with that." in (await told(slack_app))[-1][2]
 
 
-async def test_a_ramp_that_was_declined_or_moved_never_begins(office: Office) -> None:
-    await office.types("dana", RAMP)
-    (asked,) = await deliver(office)
-    await office.presses("sam", asked, "flag.decline", "#checkout")
-    await office.types("dana", RAMP)
-    asked = (await deliver(office))[-1]
-    backend = office.flags.changes.backend
-    version = (await state(office)).version
+async def test_a_ramp_that_was_declined_or_moved_never_begins(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("dana", RAMP)
+    (asked,) = await deliver(slack_app)
+    await slack_app.presses("sam", asked, "flag.decline", "#checkout")
+    await slack_app.types("dana", RAMP)
+    asked = (await deliver(slack_app))[-1]
+    backend = slack_app.flags.changes.backend
+    version = (await state(slack_app)).version
     await backend.apply(FLAG, "production", SetExposure(0.4), version=version, note="behind its back")
-    await office.presses("sam", asked, "flag.approve", "#checkout")
-    await office.flags.tick()
-    assert await exposure(office) == 0.4
+    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
+    await slack_app.flags.tick()
+    assert await exposure(slack_app) == 0.4
 
 
-async def test_a_second_ramp_of_the_same_flag_is_refused(office: Office) -> None:
-    await begun(office)
-    answer = await office.types("dana", f"/flag ramp {FLAG} 10% 20% every 1h")
+async def test_a_second_ramp_of_the_same_flag_is_refused(slack_app: RunningSlackApp) -> None:
+    await begun(slack_app)
+    answer = await slack_app.types("dana", f"/flag ramp {FLAG} 10% 20% every 1h")
     assert answer.text == "There is a ramp of new-checkout in production already."
 
 
-async def test_a_flag_that_nothing_watches_gets_no_ramp(office: Office) -> None:
-    answer = await office.types("dana", "/flag ramp other-flag 10% 20% every 1h")
+async def test_a_flag_that_nothing_watches_gets_no_ramp(slack_app: RunningSlackApp) -> None:
+    answer = await slack_app.types("dana", "/flag ramp other-flag 10% 20% every 1h")
     assert answer.text.startswith("No service with an SLO names other-flag among its flags")

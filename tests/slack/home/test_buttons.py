@@ -7,121 +7,123 @@ import pytest
 
 from bot.incidents.incident import Role, Status
 from bot.store import audit
-from tests.support.slack_app import Office
+from tests.support.slack_app import RunningSlackApp
 from tests.support.slack_flags import FLAG, exposure, told
 from tests.support.slack_home import (
     blocks_of,
     buttons,
     direct,
     home_of,
-    home_office,
     open_home,
     presses_home,
     ramp_begun,
+    run_slack_app_with_home,
     texts,
 )
 from tests.support.slack_incidents import typed
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    async with home_office(tmp_path) as office:
-        yield office
-        assert [made.error for made in office.slack.refused if made.error != "already_in_channel"] == []
+async def slack_app(tmp_path: Path) -> AsyncIterator[RunningSlackApp]:
+    async with run_slack_app_with_home(tmp_path) as slack_app:
+        yield slack_app
+        assert [made.error for made in slack_app.slack.refused if made.error != "already_in_channel"] == []
 
 
-async def audited(office: Office, action: str) -> list[str]:
+async def audited(slack_app: RunningSlackApp, action: str) -> list[str]:
     """Who did it, each time that it was done."""
-    async with office.database.reading() as connection:
+    async with slack_app.database.reading() as connection:
         rows = await audit.read(connection)
     return [row.entry.actor for row in rows if row.entry.action == action]
 
 
-async def opened(office: Office, text: str = "Checkout 500s sev2 checkout") -> str:
+async def opened(slack_app: RunningSlackApp, text: str = "Checkout 500s sev2 checkout") -> str:
     """Open an incident; return its channel."""
-    await office.types("dana", f"/incident open {text}")
-    channel = (await office.response.snapshots.of(1)).channel_id()
+    await slack_app.types("dana", f"/incident open {text}")
+    channel = (await slack_app.incidents.snapshots.of(1)).channel_id()
     assert channel is not None
     return channel
 
 
-async def test_done_is_done_once_and_leaves_the_tab(office: Office) -> None:
-    await office.types("sam", "/action add test the rollback @dana P0 for checkout")
-    before = await open_home(office, "dana")
+async def test_done_is_done_once_and_leaves_the_tab(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("sam", "/action add test the rollback @dana P0 for checkout")
+    before = await open_home(slack_app, "dana")
     for _ in range(2):
-        await presses_home(office, "dana", "action.done", before)
-    assert await audited(office, "action.done") == ["U0DANA"]
-    assert "test the rollback" not in str(blocks_of(office, "dana"))
-    assert direct(office, "dana") == [
+        await presses_home(slack_app, "dana", "action.done", before)
+    assert await audited(slack_app, "action.done") == ["U0DANA"]
+    assert "test the rollback" not in str(blocks_of(slack_app, "dana"))
+    assert direct(slack_app, "dana") == [
         "Action 1 is done, says <@U0DANA>: test the rollback",
         "Action 1 is done already.",
     ]
 
 
-async def test_done_needs_the_right_to_change_incidents(office: Office) -> None:
-    await office.types("sam", "/action add answer the mails @riley for checkout")
-    await open_home(office, "riley")
-    await presses_home(office, "riley", "action.done")
-    assert direct(office, "riley")[-1].startswith("Only @sre, @checkout-devs")
-    assert await audited(office, "action.done") == []
-    assert "answer the mails" in str(blocks_of(office, "riley"))
+async def test_done_needs_the_right_to_change_incidents(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("sam", "/action add answer the mails @riley for checkout")
+    await open_home(slack_app, "riley")
+    await presses_home(slack_app, "riley", "action.done")
+    assert direct(slack_app, "riley")[-1].startswith("Only @sre, @checkout-devs")
+    assert await audited(slack_app, "action.done") == []
+    assert "answer the mails" in str(blocks_of(slack_app, "riley"))
 
 
-async def test_an_incidents_channel_sees_what_was_pressed_on_a_home_tab(office: Office) -> None:
-    channel = await opened(office)
-    before = await open_home(office, "sam")
+async def test_an_incidents_channel_sees_what_was_pressed_on_a_home_tab(slack_app: RunningSlackApp) -> None:
+    channel = await opened(slack_app)
+    before = await open_home(slack_app, "sam")
     for _ in range(2):
-        await presses_home(office, "sam", "incident.claim", before)
-    assert (await office.response.snapshots.of(1)).incident.roles[Role.COMMANDER] == "U0SAM"
-    seen = [message.text for message in office.slack.messages(channel) if "commander" in message.text]
+        await presses_home(slack_app, "sam", "incident.claim", before)
+    assert (await slack_app.incidents.snapshots.of(1)).incident.roles[Role.COMMANDER] == "U0SAM"
+    seen = [message.text for message in slack_app.slack.messages(channel) if "commander" in message.text]
     assert seen == ["<@U0SAM> is commander."]
-    assert direct(office, "sam") == ["<@U0SAM> is commander already."]
-    assert "Take command" not in str(buttons(blocks_of(office, "sam")))
-    await presses_home(office, "sam", "incident.status.resolved")
-    assert (await office.response.snapshots.of(1)).incident.status is Status.RESOLVED
-    assert "Open incidents" not in texts(blocks_of(office, "sam"))
+    assert direct(slack_app, "sam") == ["<@U0SAM> is commander already."]
+    assert "Take command" not in str(buttons(blocks_of(slack_app, "sam")))
+    await presses_home(slack_app, "sam", "incident.status.resolved")
+    assert (await slack_app.incidents.snapshots.of(1)).incident.status is Status.RESOLVED
+    assert "Open incidents" not in texts(blocks_of(slack_app, "sam"))
 
 
-async def test_details_are_the_card_with_all_its_buttons_and_forms(office: Office) -> None:
-    channel = await opened(office)
-    await open_home(office, "sam")
-    await presses_home(office, "sam", "home.show.incident")
+async def test_details_are_the_card_with_all_its_buttons_and_forms(slack_app: RunningSlackApp) -> None:
+    channel = await opened(slack_app)
+    await open_home(slack_app, "sam")
+    await presses_home(slack_app, "sam", "home.show.incident")
     room = next(
-        one for one in office.slack.workspace.channels.values() if "U0SAM" in one.members and one.kind == "im"
+        one
+        for one in slack_app.slack.workspace.channels.values()
+        if "U0SAM" in one.members and one.kind == "im"
     )
     card = room.messages[-1]
     assert "Checkout 500s" in card.text
-    await office.slack.person("sam").acts(card, room.id, "incident.note")
-    await office.face.drain(10)
-    await office.slack.person("sam").submits({"text": {"text": typed("rolled back")}})
-    await office.face.drain(10)
-    view = await office.response.snapshots.of(1)
+    await slack_app.slack.person("sam").acts(card, room.id, "incident.note")
+    await slack_app.app.drain(10)
+    await slack_app.slack.person("sam").submits({"text": {"text": typed("rolled back")}})
+    await slack_app.app.drain(10)
+    view = await slack_app.incidents.snapshots.of(1)
     assert [entry.text for entry in view.timeline if entry.text == "rolled back"] == ["rolled back"]
-    await office.presses("sam", card, "incident.status.mitigated", room.id)
-    assert any("set it to *mitigated*" in message.text for message in office.slack.messages(channel))
+    await slack_app.presses("sam", card, "incident.status.mitigated", room.id)
+    assert any("set it to *mitigated*" in message.text for message in slack_app.slack.messages(channel))
 
 
-async def test_a_ramp_is_paused_let_go_on_and_ended(office: Office) -> None:
-    await ramp_begun(office)
-    before = await open_home(office, "dana")
+async def test_a_ramp_is_paused_let_go_on_and_ended(slack_app: RunningSlackApp) -> None:
+    await ramp_begun(slack_app)
+    before = await open_home(slack_app, "dana")
     for _ in range(2):
-        await presses_home(office, "dana", "flag.ramp.hold", before)
-    assert [one for _, one, _ in await told(office)].count("ramp_held") == 1
-    assert direct(office, "dana")[-1] == f"The ramp of {FLAG} is held already."
-    assert "it waits: held by hand" in str(blocks_of(office, "dana"))
-    await presses_home(office, "dana", "flag.ramp.go")
-    assert await audited(office, "ramp.resumed") == ["U0DANA"]
-    before = home_of(office, "dana")
+        await presses_home(slack_app, "dana", "flag.ramp.hold", before)
+    assert [one for _, one, _ in await told(slack_app)].count("ramp_held") == 1
+    assert direct(slack_app, "dana")[-1] == f"The ramp of {FLAG} is held already."
+    assert "it waits: held by hand" in str(blocks_of(slack_app, "dana"))
+    await presses_home(slack_app, "dana", "flag.ramp.go")
+    assert await audited(slack_app, "ramp.resumed") == ["U0DANA"]
+    before = home_of(slack_app, "dana")
     for _ in range(2):
-        await presses_home(office, "dana", "flag.ramp.stop", before)
-    assert await audited(office, "ramp.stopped") == ["U0DANA"]
-    assert "Running ramps" not in texts(blocks_of(office, "dana"))
-    assert await exposure(office) == 0.01, "the flag stays as it is"
+        await presses_home(slack_app, "dana", "flag.ramp.stop", before)
+    assert await audited(slack_app, "ramp.stopped") == ["U0DANA"]
+    assert "Running ramps" not in texts(blocks_of(slack_app, "dana"))
+    assert await exposure(slack_app) == 0.01, "the flag stays as it is"
 
 
-async def test_kill_turns_the_flag_off_once_and_asks_before(office: Office) -> None:
-    await ramp_begun(office)
-    before = await open_home(office, "dana")
+async def test_kill_turns_the_flag_off_once_and_asks_before(slack_app: RunningSlackApp) -> None:
+    await ramp_begun(slack_app)
+    before = await open_home(slack_app, "dana")
     kill = next(
         one
         for block in before.content["blocks"]
@@ -130,26 +132,26 @@ async def test_kill_turns_the_flag_off_once_and_asks_before(office: Office) -> N
     )
     assert kill["confirm"]["text"]["text"] == f"{FLAG} in production is turned off for everyone at once."
     for _ in range(2):
-        await presses_home(office, "dana", "flag.kill", before)
-    assert await exposure(office) == 0
-    assert (await audited(office, "flag.changed")).count("U0DANA") == 1
-    assert "Running ramps" not in texts(blocks_of(office, "dana"))
-    assert direct(office, "dana")[-1] == f"*{FLAG}* in production is off already."
+        await presses_home(slack_app, "dana", "flag.kill", before)
+    assert await exposure(slack_app) == 0
+    assert (await audited(slack_app, "flag.changed")).count("U0DANA") == 1
+    assert "Running ramps" not in texts(blocks_of(slack_app, "dana"))
+    assert direct(slack_app, "dana")[-1] == f"*{FLAG}* in production is off already."
 
 
-async def test_who_may_not_change_flags_is_told_who_may(office: Office) -> None:
-    await ramp_begun(office)
-    await open_home(office, "riley")
+async def test_who_may_not_change_flags_is_told_who_may(slack_app: RunningSlackApp) -> None:
+    await ramp_begun(slack_app)
+    await open_home(slack_app, "riley")
     for action in ("flag.kill", "flag.ramp.hold", "flag.ramp.stop"):
-        await presses_home(office, "riley", action)
-        assert "may change flags in production" in direct(office, "riley")[-1]
-    assert await exposure(office) == 0.01
-    assert len(await office.flags.ramps.running()) == 1
+        await presses_home(slack_app, "riley", action)
+        assert "may change flags in production" in direct(slack_app, "riley")[-1]
+    assert await exposure(slack_app) == 0.01
+    assert len(await slack_app.flags.ramps.running()) == 1
 
 
-async def test_a_press_after_a_restart_is_answered_and_shown(office: Office) -> None:
-    await office.types("sam", "/action add test the rollback @dana for checkout")
-    await open_home(office, "dana")
-    office.face.workspaces.main.home._viewers.clear()
-    await presses_home(office, "dana", "action.done")
-    assert "test the rollback" not in str(blocks_of(office, "dana"))
+async def test_a_press_after_a_restart_is_answered_and_shown(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("sam", "/action add test the rollback @dana for checkout")
+    await open_home(slack_app, "dana")
+    slack_app.app.workspaces.main.home._viewers.clear()
+    await presses_home(slack_app, "dana", "action.done")
+    assert "test the rollback" not in str(blocks_of(slack_app, "dana"))

@@ -19,38 +19,40 @@ from bot.slack.home.contents import Contents
 from bot.slack.home.view import MOST_ACTIONS, MOST_INCIDENTS, MOST_RAMPS, MOST_SERVICES, home_view
 from tests.support.clock import NOW
 from tests.support.examples import WORKSPACE, shop_service
-from tests.support.slack_app import Office
+from tests.support.slack_app import RunningSlackApp
 from tests.support.slack_flags import FLAG
-from tests.support.slack_home import blocks_of, buttons, home_office, open_home, ramp_begun, texts
+from tests.support.slack_home import blocks_of, buttons, open_home, ramp_begun, run_slack_app_with_home, texts
 from tests.support.values import catalog
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    async with home_office(tmp_path) as office:
-        yield office
+async def slack_app(tmp_path: Path) -> AsyncIterator[RunningSlackApp]:
+    async with run_slack_app_with_home(tmp_path) as slack_app:
+        yield slack_app
 
 
-async def shown(office: Office, who: str) -> str:
-    return "\n".join(texts((await open_home(office, who)).content["blocks"]))
+async def shown(slack_app: RunningSlackApp, who: str) -> str:
+    return "\n".join(texts((await open_home(slack_app, who)).content["blocks"]))
 
 
-async def test_what_burns_stands_first_then_what_is_to_be_done_then_the_budgets(office: Office) -> None:
-    await office.types("sam", "/action add test the rollback @dana due friday P0 for checkout")
-    await ramp_begun(office)
-    await office.types("dana", "/incident open Checkout 500s sev2 checkout")
-    office.shop.clock.time += timedelta(minutes=12)
-    await open_home(office, "dana")
-    blocks = blocks_of(office, "dana")
+async def test_what_burns_stands_first_then_what_is_to_be_done_then_the_budgets(
+    slack_app: RunningSlackApp,
+) -> None:
+    await slack_app.types("sam", "/action add test the rollback @dana due friday P0 for checkout")
+    await ramp_begun(slack_app)
+    await slack_app.types("dana", "/incident open Checkout 500s sev2 checkout")
+    slack_app.shop.clock.time += timedelta(minutes=12)
+    await open_home(slack_app, "dana")
+    blocks = blocks_of(slack_app, "dana")
     heads = [block["text"]["text"] for block in blocks if block["type"] == "header"]
     assert heads == ["Open incidents", "Your actions", "Running ramps", "Error budgets"]
     _, incident, _, action, _, ramp, *_ = texts(blocks)
-    channel = (await office.response.snapshots.of(1)).channel_id()
+    channel = (await slack_app.incidents.snapshots.of(1)).channel_id()
     minutes = "12\u00a0min so far"
     assert incident.startswith(f":rotating_light: sev2 investigating, {minutes}: *Checkout 500s*\n")
     assert f"checkout · <#{channel}> · incident 1" in incident
     friday = int(
-        datetime(2026, 11, 27, 12, tzinfo=ZoneInfo(office.slack.workspace.users["U0DANA"].tz)).timestamp()
+        datetime(2026, 11, 27, 12, tzinfo=ZoneInfo(slack_app.slack.workspace.users["U0DANA"].tz)).timestamp()
     )
     day = f"<!date^{friday}^{{date_short_pretty}}|2026-11-27>"
     assert action == f"*P0* test the rollback\ndue {day} · checkout · action 1"
@@ -67,82 +69,82 @@ async def test_what_burns_stands_first_then_what_is_to_be_done_then_the_budgets(
     ]
 
 
-async def test_where_nothing_is_open_the_tab_shows_the_budgets_alone(office: Office) -> None:
-    assert (await shown(office, "dana")).startswith("Error budgets\n")
+async def test_where_nothing_is_open_the_tab_shows_the_budgets_alone(slack_app: RunningSlackApp) -> None:
+    assert (await shown(slack_app, "dana")).startswith("Error budgets\n")
 
 
-async def test_incidents_and_ramps_are_those_of_the_viewers_services(office: Office) -> None:
-    await ramp_begun(office)
-    await office.types("dana", "/incident open Checkout 500s sev3 checkout")
-    await office.types("priya", "/incident open Stale index sev3 search")
-    await office.types("omar", "/incident open Nobody knows sev3")
-    seen = {who: await shown(office, who) for who in ("dana", "priya", "sam", "riley")}
+async def test_incidents_and_ramps_are_those_of_the_viewers_services(slack_app: RunningSlackApp) -> None:
+    await ramp_begun(slack_app)
+    await slack_app.types("dana", "/incident open Checkout 500s sev3 checkout")
+    await slack_app.types("priya", "/incident open Stale index sev3 search")
+    await slack_app.types("omar", "/incident open Nobody knows sev3")
+    seen = {who: await shown(slack_app, who) for who in ("dana", "priya", "sam", "riley")}
     assert all("Nobody knows" in tab for tab in seen.values()), "one that names no service is everybody's"
     assert [who for who, tab in seen.items() if "Checkout 500s" in tab] == ["dana", "sam", "riley"]
     assert [who for who, tab in seen.items() if "Stale index" in tab] == ["priya", "sam", "riley"]
     assert [who for who, tab in seen.items() if "Running ramps" in tab] == ["dana", "sam", "riley"]
-    channel = (await office.response.snapshots.of(1)).channel_id()
+    channel = (await slack_app.incidents.snapshots.of(1)).channel_id()
     assert channel is not None
-    await office.types("dana", "/incident role scribe @priya", channel)
-    assert "Checkout 500s" in await shown(office, "priya"), "who works on it sees it"
-    await office.types("dana", "/incident status resolved", channel)
-    assert "Checkout 500s" not in await shown(office, "dana")
+    await slack_app.types("dana", "/incident role scribe @priya", channel)
+    assert "Checkout 500s" in await shown(slack_app, "priya"), "who works on it sees it"
+    await slack_app.types("dana", "/incident status resolved", channel)
+    assert "Checkout 500s" not in await shown(slack_app, "dana")
 
 
-async def test_a_private_incident_is_seen_by_those_alone_who_work_on_it(office: Office) -> None:
-    await office.types("dana", "/incident open Leaked keys sev2 checkout")
-    channel = (await office.response.snapshots.of(1)).channel_id()
+async def test_a_private_incident_is_seen_by_those_alone_who_work_on_it(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("dana", "/incident open Leaked keys sev2 checkout")
+    channel = (await slack_app.incidents.snapshots.of(1)).channel_id()
     assert channel is not None
-    await office.types("dana", "/incident private", channel)
-    await office.types("dana", "/action add rotate the keys @sam due friday", channel)
-    dana, sam = await shown(office, "dana"), await shown(office, "sam")
+    await slack_app.types("dana", "/incident private", channel)
+    await slack_app.types("dana", "/action add rotate the keys @sam due friday", channel)
+    dana, sam = await shown(slack_app, "dana"), await shown(slack_app, "sam")
     assert "Leaked keys" in dana
     assert "· private · incident 1" in dana
     assert "Leaked keys" not in sam
-    assert channel not in str(blocks_of(office, "sam"))
+    assert channel not in str(blocks_of(slack_app, "sam"))
     assert "rotate the keys" in sam, "the owner is told what an action of theirs says"
     assert "rotate the keys" not in dana
-    assert "rotate the keys" not in await shown(office, "riley")
+    assert "rotate the keys" not in await shown(slack_app, "riley")
 
 
-async def test_actions_are_the_viewers_own_p0_first_and_overdue_is_said(office: Office) -> None:
-    await office.types("sam", "/action add load test @dana due tomorrow for checkout")
-    await office.types("sam", "/action add canary @dana P0 for checkout")
-    await office.types("sam", "/action add somebody elses @priya due tomorrow for search")
-    await office.types("sam", "/action add nobodys for checkout")
-    office.shop.clock.time += timedelta(days=3)
-    tab = await shown(office, "dana")
+async def test_actions_are_the_viewers_own_p0_first_and_overdue_is_said(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("sam", "/action add load test @dana due tomorrow for checkout")
+    await slack_app.types("sam", "/action add canary @dana P0 for checkout")
+    await slack_app.types("sam", "/action add somebody elses @priya due tomorrow for search")
+    await slack_app.types("sam", "/action add nobodys for checkout")
+    slack_app.shop.clock.time += timedelta(days=3)
+    tab = await shown(slack_app, "dana")
     assert tab.index("*P0* canary\nno due date · checkout") < tab.index("load test\noverdue, due <!date^")
     assert "elses" not in tab
     assert "nobodys" not in tab
-    await office.types("sam", "/action done 1")
-    assert "load test" not in await shown(office, "dana")
+    await slack_app.types("sam", "/action done 1")
+    assert "load test" not in await shown(slack_app, "dana")
 
 
-async def test_a_ramp_says_why_it_waits(office: Office) -> None:
-    await ramp_begun(office)
-    await office.types("sam", f"/flag ramp hold {FLAG}")
-    tab = await shown(office, "dana")
+async def test_a_ramp_says_why_it_waits(slack_app: RunningSlackApp) -> None:
+    await ramp_begun(slack_app)
+    await slack_app.types("sam", f"/flag ramp hold {FLAG}")
+    tab = await shown(slack_app, "dana")
     assert "1 of 3 ramp steps taken; it waits: held by hand." in tab
-    assert ("Go on", "flag.ramp.go") in buttons(blocks_of(office, "dana"))
-    await office.types("sam", f"/flag ramp stop {FLAG}")
-    assert "Running ramps" not in await shown(office, "dana")
+    assert ("Go on", "flag.ramp.go") in buttons(blocks_of(slack_app, "dana"))
+    await slack_app.types("sam", f"/flag ramp stop {FLAG}")
+    assert "Running ramps" not in await shown(slack_app, "dana")
 
 
-async def test_what_people_wrote_pings_nobody(office: Office) -> None:
-    await office.types("dana", "/incident open <!here> *down* sev2 checkout")
-    await office.types("sam", "/action add <!channel> & more @dana for checkout")
-    await shown(office, "dana")
-    assert "<!here>" not in str(blocks_of(office, "dana"))
-    assert "<!channel>" not in str(blocks_of(office, "dana"))
+async def test_what_people_wrote_pings_nobody(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("dana", "/incident open <!here> *down* sev2 checkout")
+    await slack_app.types("sam", "/action add <!channel> & more @dana for checkout")
+    await shown(slack_app, "dana")
+    assert "<!here>" not in str(blocks_of(slack_app, "dana"))
+    assert "<!channel>" not in str(blocks_of(slack_app, "dana"))
 
 
 async def test_however_much_there_is_the_view_keeps_slacks_limits_and_counts_the_rest(
-    office: Office,
+    slack_app: RunningSlackApp,
 ) -> None:
-    await ramp_begun(office)
-    (ramp,) = await office.flags.ramps.running()
-    await office.response.lifecycle.open(
+    await ramp_begun(slack_app)
+    (ramp,) = await slack_app.flags.ramps.running()
+    await slack_app.incidents.lifecycle.open(
         NewIncident(
             key="many",
             title="Ünïcode <&> 😀 " * 13,
@@ -153,7 +155,7 @@ async def test_however_much_there_is_the_view_keeps_slacks_limits_and_counts_the
         ),
         NOW,
     )
-    (incident,) = await office.response.snapshots.list(unresolved=True)
+    (incident,) = await slack_app.incidents.snapshots.list(unresolved=True)
     blocks = home_view(full(30, incident, ramp), NOW)["blocks"]
     assert len(blocks) <= 100
     assert view_faults({"type": "home", "blocks": blocks}, "home") == []

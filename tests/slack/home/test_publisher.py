@@ -11,66 +11,70 @@ from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.home.contents import HomeContents
 from bot.slack.home.publisher import HomePublisher
 from bot.slack.home.view import HOME_SHOW
-from tests.support.slack_app import Office, open_office, shop
+from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
 from tests.support.slack_home import open_home, presses_home
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    async with open_office(tmp_path, shop()) as office:
-        yield office
+async def slack_app(tmp_path: Path) -> AsyncIterator[RunningSlackApp]:
+    async with run_slack_app(tmp_path, shop()) as slack_app:
+        yield slack_app
 
 
-async def test_opening_the_tab_shows_every_service_to_one_who_is_in_no_team(office: Office) -> None:
-    shown = str((await open_home(office, "riley")).content)
+async def test_opening_the_tab_shows_every_service_to_one_who_is_in_no_team(
+    slack_app: RunningSlackApp,
+) -> None:
+    shown = str((await open_home(slack_app, "riley")).content)
     assert all(name in shown for name in ("checkout", "search", "payments", "All services"))
     assert "0 frozen" in shown
 
 
-async def test_a_member_of_a_team_sees_its_services(office: Office) -> None:
-    policies = office.shop.catalog
+async def test_a_member_of_a_team_sees_its_services(slack_app: RunningSlackApp) -> None:
+    policies = slack_app.shop.catalog
     mine = replace(policies.services["search"], teams=Teams(reliability="@sre"))
-    office.shop.catalog = replace(policies, services={**policies.services, "search": mine})
-    shown = str((await open_home(office, "sam")).content)
+    slack_app.shop.catalog = replace(policies, services={**policies.services, "search": mine})
+    shown = str((await open_home(slack_app, "sam")).content)
     assert "search" in shown
     assert "checkout" not in shown
 
 
-async def test_a_freeze_is_shown_at_the_next_refresh_and_nothing_is_published_twice(office: Office) -> None:
+async def test_a_freeze_is_shown_at_the_next_refresh_and_nothing_is_published_twice(
+    slack_app: RunningSlackApp,
+) -> None:
     now_s = [1_000.0]
-    status_reader = office.face.workspaces.main.incidents.access.status_reader
-    contents = HomeContents(office.face.workspaces.main.incidents.access, office.flags.ramps)
-    home = HomePublisher(contents, office.client, office.shop.clock, now_s=lambda: now_s[0], pause_s=0)
-    sam = office.slack.person("sam")
+    status_reader = slack_app.app.workspaces.main.incidents.access.status_reader
+    contents = HomeContents(slack_app.app.workspaces.main.incidents.access, slack_app.flags.ramps)
+    home = HomePublisher(contents, slack_app.client, slack_app.shop.clock, now_s=lambda: now_s[0], pause_s=0)
+    sam = slack_app.slack.person("sam")
     await home.opened(sam.id)
-    await office.types("sam", "/freeze checkout peak sale")
+    await slack_app.types("sam", "/freeze checkout peak sale")
     await home.refresh()
     assert "peak sale" not in str(sam.home and sam.home.content), "a minute has not passed"
     now_s[0] += 61
     status_reader.invalidate()
     await home.refresh()
     assert "peak sale" in str(sam.home and sam.home.content)
-    calls = len([call for call in office.slack.calls if call.method == "views.publish"])
+    calls = len([call for call in slack_app.slack.calls if call.method == "views.publish"])
     now_s[0] += 61
     await home.refresh()
-    assert len([call for call in office.slack.calls if call.method == "views.publish"]) == calls
+    assert len([call for call in slack_app.slack.calls if call.method == "views.publish"]) == calls
     now_s[0] += 3_600
-    await office.types("sam", "/freeze search index rebuild")
+    await slack_app.types("sam", "/freeze search index rebuild")
     status_reader.invalidate()
     await home.refresh()
     assert "index rebuild" not in str(sam.home and sam.home.content), "nobody looks any more"
 
 
 async def test_what_was_done_is_shown_after_seconds_and_what_only_moves_after_a_minute(
-    office: Office,
+    slack_app: RunningSlackApp,
 ) -> None:
     now_s = [1_000.0]
-    access = office.face.workspaces.main.incidents.access
-    contents = HomeContents(access, office.flags.ramps)
-    home = HomePublisher(contents, office.client, office.shop.clock, now_s=lambda: now_s[0], pause_s=0)
-    sam = office.slack.person("sam")
+    access = slack_app.app.workspaces.main.incidents.access
+    contents = HomeContents(access, slack_app.flags.ramps)
+    home = HomePublisher(contents, slack_app.client, slack_app.shop.clock, now_s=lambda: now_s[0], pause_s=0)
+    sam = slack_app.slack.person("sam")
     await home.opened(sam.id)
-    await office.types("sam", "/freeze checkout peak sale")
+    await slack_app.types("sam", "/freeze checkout peak sale")
     access.status_reader.invalidate()
     now_s[0] += 5
     home.request_refresh()
@@ -81,23 +85,23 @@ async def test_what_was_done_is_shown_after_seconds_and_what_only_moves_after_a_
     assert "peak sale" in str(sam.home and sam.home.content)
 
 
-async def test_while_slack_is_throttling_no_tab_is_published(office: Office) -> None:
+async def test_while_slack_is_throttling_no_tab_is_published(slack_app: RunningSlackApp) -> None:
     now_s = [1_000.0]
-    access = office.face.workspaces.main.incidents.access
+    access = slack_app.app.workspaces.main.incidents.access
     home = HomePublisher(
-        HomeContents(access, office.flags.ramps),
-        office.client,
-        office.shop.clock,
+        HomeContents(access, slack_app.flags.ramps),
+        slack_app.client,
+        slack_app.shop.clock,
         now_s=lambda: now_s[0],
         pause_s=0,
     )
-    viewers = [office.slack.person(who) for who in ("sam", "riley")]
+    viewers = [slack_app.slack.person(who) for who in ("sam", "riley")]
     for viewer in viewers:
         await home.opened(viewer.id)
-    await office.types("sam", "/freeze checkout peak sale")
+    await slack_app.types("sam", "/freeze checkout peak sale")
     access.status_reader.invalidate()
     now_s[0] += 61
-    office.slack.faults.once(InjectedFault.RATE_LIMITED, "views.publish")
+    slack_app.slack.faults.once(InjectedFault.RATE_LIMITED, "views.publish")
     for _ in range(2):
         await home.refresh()
     assert not any("peak sale" in str(viewer.home and viewer.home.content) for viewer in viewers)
@@ -106,9 +110,9 @@ async def test_while_slack_is_throttling_no_tab_is_published(office: Office) -> 
     assert all("peak sale" in str(viewer.home and viewer.home.content) for viewer in viewers)
 
 
-async def test_a_button_is_answered_in_a_direct_message(office: Office) -> None:
-    await open_home(office, "riley")
-    await presses_home(office, "riley", f"{HOME_SHOW}.budget")
-    said = [call for call in office.slack.calls if call.method == "chat.postMessage"]
+async def test_a_button_is_answered_in_a_direct_message(slack_app: RunningSlackApp) -> None:
+    await open_home(slack_app, "riley")
+    await presses_home(slack_app, "riley", f"{HOME_SHOW}.budget")
+    said = [call for call in slack_app.slack.calls if call.method == "chat.postMessage"]
     assert "checkout" in str(said[-1].args["text"])
     assert "Share" not in str(said[-1].args["blocks"]), "nobody else is there"

@@ -4,96 +4,107 @@ from datetime import date, timedelta
 
 from bot.slack.interactions import Interaction, Query
 from tests.support.clock import NOW
-from tests.support.slack_incidents import IncidentScene, ticked, typed
+from tests.support.slack_incidents import RunningIncidentApp, ticked, typed
 
 
-async def test_action_of_an_incident_belongs_to_its_service_and_its_owner(scene: IncidentScene) -> None:
-    channel = await scene.open()
-    seen = await scene.office.types("sam", "/action add test the rollback @dana due friday P0", channel)
+async def test_action_of_an_incident_belongs_to_its_service_and_its_owner(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel = await incident_app.open()
+    seen = await incident_app.slack_app.types(
+        "sam", "/action add test the rollback @dana due friday P0", channel
+    )
     assert seen.ephemeral_to is None
     assert seen.text == ("Action 1 (checkout): *P0* test the rollback — <@U0DANA>, due 2026-11-27")
-    (action,) = await scene.office.response.actions.of_service("checkout")
+    (action,) = await incident_app.slack_app.incidents.actions.of_service("checkout")
     assert (action.incident_id, action.owner, action.due) == (1, "U0DANA", date(2026, 11, 27))
     assert action.is_p0
 
 
-async def test_action_without_owner_or_date_says_what_it_needs(scene: IncidentScene) -> None:
-    seen = await scene.office.types("sam", "/action add alert earlier", "#search")
+async def test_action_without_owner_or_date_says_what_it_needs(incident_app: RunningIncidentApp) -> None:
+    seen = await incident_app.slack_app.types("sam", "/action add alert earlier", "#search")
     assert seen.text == (
         "Action 1 (search): alert earlier — nobody yet. Next: it needs an owner and a due date: "
         "`/action change 1 @OWNER due friday`."
     )
-    seen = await scene.office.types("sam", "/action change 1 @priya due tomorrow", "#search")
+    seen = await incident_app.slack_app.types("sam", "/action change 1 @priya due tomorrow", "#search")
     assert seen.text == "Action 1 (search): alert earlier — <@U0PRIYA>, due 2026-11-24"
-    assert "Name an owner or a day" in (await scene.office.types("sam", "/action change 1")).text
+    assert "Name an owner or a day" in (await incident_app.slack_app.types("sam", "/action change 1")).text
 
 
-async def test_tomorrow_is_the_askers(scene: IncidentScene) -> None:
-    scene.office.slack.workspace.users["U0SAM"].tz = "Pacific/Honolulu"
-    seen = await scene.office.types("sam", "/action add alert earlier @sam due tomorrow for search")
+async def test_tomorrow_is_the_askers(incident_app: RunningIncidentApp) -> None:
+    incident_app.slack_app.slack.workspace.users["U0SAM"].tz = "Pacific/Honolulu"
+    seen = await incident_app.slack_app.types("sam", "/action add alert earlier @sam due tomorrow for search")
     assert seen.text.endswith("due 2026-11-23")
 
 
-async def test_repeated_delivery_adds_one_action(scene: IncidentScene) -> None:
+async def test_repeated_delivery_adds_one_action(incident_app: RunningIncidentApp) -> None:
     ask = Interaction(Query("action", "add alert earlier"), "U0SAM", "C9", request="the same trigger")
     for _ in range(2):
-        await scene.office.face.workspaces.main.router.answer(ask)
-    assert len(await scene.office.response.actions.of_service()) == 1
+        await incident_app.slack_app.app.workspaces.main.router.answer(ask)
+    assert len(await incident_app.slack_app.incidents.actions.of_service()) == 1
 
 
-async def test_who_may_not_change_incidents_may_only_list_their_actions(scene: IncidentScene) -> None:
-    await scene.office.types("sam", "/action add alert earlier for search")
+async def test_who_may_not_change_incidents_may_only_list_their_actions(
+    incident_app: RunningIncidentApp,
+) -> None:
+    await incident_app.slack_app.types("sam", "/action add alert earlier for search")
     for text in ("add more", "done 1", "change 1 @riley"):
-        answer = await scene.office.types("riley", f"/action {text}")
+        answer = await incident_app.slack_app.types("riley", f"/action {text}")
         assert answer.text.startswith("Only @sre or @checkout-devs may")
-    assert "alert earlier" in (await scene.office.types("riley", "/action list search")).text
+    assert "alert earlier" in (await incident_app.slack_app.types("riley", "/action list search")).text
 
 
-async def test_list_has_p0_first_and_tells_what_is_overdue(scene: IncidentScene) -> None:
-    assert (await scene.office.types("sam", "/action")).text.startswith("Nothing is to be done.")
-    await scene.office.types("sam", "/action add load test @sam due tomorrow for checkout")
-    await scene.office.types("sam", "/action add canary P0 for checkout")
-    scene.office.shop.clock.time = NOW + timedelta(days=3)
-    answer = await scene.office.types("riley", "/action list checkout")
+async def test_list_has_p0_first_and_tells_what_is_overdue(incident_app: RunningIncidentApp) -> None:
+    assert (await incident_app.slack_app.types("sam", "/action")).text.startswith("Nothing is to be done.")
+    await incident_app.slack_app.types("sam", "/action add load test @sam due tomorrow for checkout")
+    await incident_app.slack_app.types("sam", "/action add canary P0 for checkout")
+    incident_app.slack_app.shop.clock.time = NOW + timedelta(days=3)
+    answer = await incident_app.slack_app.types("riley", "/action list checkout")
     first, second = answer.text.splitlines()
     assert first.startswith("Action 2 (checkout): *P0* canary — nobody yet")
     assert second == "Action 1 (checkout): load test — <@U0SAM>, due 2026-11-24 — overdue"
     assert "2 to be done, 1 without an owner or a date" in str(answer.blocks)
-    done = await scene.office.types("sam", "/action done 1")
+    done = await incident_app.slack_app.types("sam", "/action done 1")
     assert done.text == "Action 1 is done, says <@U0SAM>: load test"
-    assert "load test" not in (await scene.office.types("riley", "/action list")).text
+    assert "load test" not in (await incident_app.slack_app.types("riley", "/action list")).text
 
 
-async def test_what_cannot_be_understood_says_what_to_type(scene: IncidentScene) -> None:
-    types = scene.office.types
+async def test_what_cannot_be_understood_says_what_to_type(incident_app: RunningIncidentApp) -> None:
+    types = incident_app.slack_app.types
     assert (await types("sam", "/action done 7")).text == "There is no action 7."
     assert "`/action done ID`" in (await types("sam", "/action done it")).text
     assert "`/action add`" in (await types("sam", "/action fix it")).text
     assert "There is no service `chekout`" in (await types("sam", "/action list chekout")).text
 
 
-async def test_actions_of_private_incidents_are_listed_in_their_channel_alone(scene: IncidentScene) -> None:
-    channel = await scene.open()
-    await scene.office.types("sam", "/incident private", channel)
-    added = await scene.office.types("sam", "/action add rotate the keys @dana", channel)
+async def test_actions_of_private_incidents_are_listed_in_their_channel_alone(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel = await incident_app.open()
+    await incident_app.slack_app.types("sam", "/incident private", channel)
+    added = await incident_app.slack_app.types("sam", "/action add rotate the keys @dana", channel)
     assert added.ephemeral_to is None
-    assert (await scene.office.types("sam", "/action change 1 due friday")).ephemeral_to == "U0SAM"
-    assert "rotate" not in (await scene.office.types("dana", "/action list")).text
-    assert "rotate" in (await scene.office.types("dana", "/action list", channel)).text
+    assert (await incident_app.slack_app.types("sam", "/action change 1 due friday")).ephemeral_to == "U0SAM"
+    assert "rotate" not in (await incident_app.slack_app.types("dana", "/action list")).text
+    assert "rotate" in (await incident_app.slack_app.types("dana", "/action list", channel)).text
 
 
-async def test_form_adds_an_action_to_the_postmortem(scene: IncidentScene) -> None:
-    channel = await scene.open()
-    await scene.office.types("sam", "/postmortem open", channel)
-    document = await scene.office.types("dana", "/postmortem", channel)
-    await scene.presses("dana", document, channel, "action.add")
+async def test_form_adds_an_action_to_the_postmortem(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    await incident_app.slack_app.types("sam", "/postmortem open", channel)
+    document = await incident_app.slack_app.types("dana", "/postmortem", channel)
+    await incident_app.presses("dana", document, channel, "action.add")
     past = {"type": "datepicker", "selected_date": "2026-11-01"}
     owner = {"type": "users_select", "selected_user": "U0DANA"}
-    assert await scene.submits("dana", text=typed("add a canary"), due=past) == {
+    assert await incident_app.submits("dana", text=typed("add a canary"), due=past) == {
         "due": "That day has passed."
     }
     later = {"type": "datepicker", "selected_date": "2026-12-01"}
-    assert await scene.submits("dana", text=typed("add a canary"), owner=owner, due=later, p0=ticked()) == {}
-    assert scene.last("sam", channel).text == (
+    assert (
+        await incident_app.submits("dana", text=typed("add a canary"), owner=owner, due=later, p0=ticked())
+        == {}
+    )
+    assert incident_app.last("sam", channel).text == (
         "Action 1 (checkout): *P0* add a canary — <@U0DANA>, due 2026-12-01"
     )

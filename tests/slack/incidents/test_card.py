@@ -12,11 +12,11 @@ from tests.support.slack_flags import (
     FLAG,
     WORKSPACE_WITH_FLAGS,
     exposure,
-    open_flag_office,
+    run_slack_app_with_flags,
     state,
     with_flags,
 )
-from tests.support.slack_incidents import IncidentScene
+from tests.support.slack_incidents import RunningIncidentApp
 
 STAGING = f"/flag rollout {FLAG} 25% staging"
 
@@ -28,38 +28,38 @@ def kills(card: Message) -> list[Json]:
 
 
 async def test_a_flag_that_was_raised_lately_is_killed_with_one_press(tmp_path: Path) -> None:
-    async with open_flag_office(tmp_path) as office:
-        office.slack.rates.enabled = False
-        office.shop.catalog = replace(
-            office.shop.catalog,
+    async with run_slack_app_with_flags(tmp_path) as slack_app:
+        slack_app.slack.rates.enabled = False
+        slack_app.shop.catalog = replace(
+            slack_app.shop.catalog,
             workspace=replace(
                 WORKSPACE_WITH_FLAGS,
                 permissions=replace(WORKSPACE_WITH_FLAGS.permissions, incidents=("everyone",)),
             ),
         )
-        scene = IncidentScene(office)
-        await office.types("dana", STAGING, "#general")
-        channel = await scene.open("Checkout 500s sev3 checkout")
-        card = await scene.card(channel)
+        incident_app = RunningIncidentApp(slack_app)
+        await slack_app.types("dana", STAGING, "#general")
+        channel = await incident_app.open("Checkout 500s sev3 checkout")
+        card = await incident_app.card(channel)
         (kill,) = kills(card)
         assert kill["confirm"]["text"]["text"] == f"{FLAG} in staging is turned off for everyone at once."
         assert f"*{FLAG}* in staging — 25 % of users, changed" in str(card.blocks)
-        await scene.presses("sam", card, channel, "flag.kill")
-        assert await exposure(office, "staging") == 0
-        seen = scene.last("dana", channel)
+        await incident_app.presses("sam", card, channel, "flag.kill")
+        assert await exposure(slack_app, "staging") == 0
+        seen = incident_app.last("dana", channel)
         assert seen.text.startswith(f"*25 % of users → off* — *{FLAG}* in staging")
         assert seen.ephemeral_to is None
-        after = await scene.card(channel)
+        after = await incident_app.card(channel)
         assert kills(after) == []
         assert f"{FLAG} in staging: flag changed — incident 1" in str(after.blocks)
-        async with office.database.reading() as connection:
+        async with slack_app.database.reading() as connection:
             last = [row.entry for row in await audit.read(connection, actor="U0SAM")][-1]
         assert (last.action, last.reason) == ("flag.changed", "incident 1")
 
 
 async def test_who_may_not_change_flags_may_not_kill_them_either(tmp_path: Path) -> None:
-    async with open_flag_office(tmp_path, with_flags()) as office:
-        office.slack.rates.enabled = False
+    async with run_slack_app_with_flags(tmp_path, with_flags()) as slack_app:
+        slack_app.slack.rates.enabled = False
         workspace = replace(
             WORKSPACE_WITH_FLAGS,
             permissions=replace(WORKSPACE_WITH_FLAGS.permissions, incidents=("everyone",)),
@@ -67,30 +67,30 @@ async def test_who_may_not_change_flags_may_not_kill_them_either(tmp_path: Path)
                 replace(WORKSPACE_WITH_FLAGS.flags.environments[0], protected=False),
             )),
         )  # fmt: skip
-        office.shop.catalog = replace(office.shop.catalog, workspace=workspace)
-        scene = IncidentScene(office)
-        await office.types("dana", f"/flag rollout {FLAG} 25%")
-        channel = await scene.open("Checkout 500s sev3 checkout")
-        card = await scene.card(channel)
-        await scene.presses("riley", card, channel, "flag.kill")
-        refused = scene.last("riley", channel)
+        slack_app.shop.catalog = replace(slack_app.shop.catalog, workspace=workspace)
+        incident_app = RunningIncidentApp(slack_app)
+        await slack_app.types("dana", f"/flag rollout {FLAG} 25%")
+        channel = await incident_app.open("Checkout 500s sev3 checkout")
+        card = await incident_app.card(channel)
+        await incident_app.presses("riley", card, channel, "flag.kill")
+        refused = incident_app.last("riley", channel)
         assert refused.ephemeral_to == "U0RILEY"
         assert "may change flags in production. Ask one of them." in refused.text
-        assert await exposure(office) == 0.25
+        assert await exposure(slack_app) == 0.25
 
 
 async def test_a_flag_that_was_raised_behind_the_bots_back_has_its_button_too(tmp_path: Path) -> None:
-    async with open_flag_office(tmp_path) as office:
-        office.slack.rates.enabled = False
-        drift: DriftDetector = office.flags._drift
+    async with run_slack_app_with_flags(tmp_path) as slack_app:
+        slack_app.slack.rates.enabled = False
+        drift: DriftDetector = slack_app.flags._drift
         await drift.look("production", {FLAG})
-        before = await state(office)
-        await office.flags.backend.apply(
+        before = await state(slack_app)
+        await slack_app.flags.backend.apply(
             FLAG, "production", SetExposure(0.5), version=before.version, note="by hand"
         )
         await drift.look("production", {FLAG})
-        since = office.shop.clock.now() - timedelta(hours=1)
-        found = await office.response._recent_flags(["checkout"], since)
+        since = slack_app.shop.clock.now() - timedelta(hours=1)
+        found = await slack_app.incidents._recent_flags(["checkout"], since)
         assert [(one.flag, one.environment, one.shown) for one in found] == [
             (FLAG, "production", "50 % of users")
         ]

@@ -10,14 +10,16 @@ from bot.slack.incidents.card import CARD
 from bot.slack.interactions import Interaction, Query
 from bot.slack.manifest import manifest
 from tests.support.clock import NOW
-from tests.support.slack_incidents import IncidentScene, chosen, number, picked, several, ticked, typed
+from tests.support.slack_incidents import RunningIncidentApp, chosen, number, picked, several, ticked, typed
 
 SINCE = (NOW - timedelta(minutes=20)).timestamp()
 
 
-async def test_one_line_opens_an_incident_and_the_channel_sees_where_it_is(scene: IncidentScene) -> None:
-    seen = await scene.office.types("dana", "/incident open “Checkout 500s” checkout sev2")
-    view = await scene.view()
+async def test_one_line_opens_an_incident_and_the_channel_sees_where_it_is(
+    incident_app: RunningIncidentApp,
+) -> None:
+    seen = await incident_app.slack_app.types("dana", "/incident open “Checkout 500s” checkout sev2")
+    view = await incident_app.view()
     incident = view.incident
     assert (incident.title, incident.severity, incident.services) == (
         "Checkout 500s",
@@ -26,40 +28,47 @@ async def test_one_line_opens_an_incident_and_the_channel_sees_where_it_is(scene
     )
     assert seen.ephemeral_to is None
     assert seen.text == (
-        f"Incident 1 is open, sev2: *Checkout 500s* (checkout). Next: join <#{scene.channel_id(view)}>."
+        "Incident 1 is open, sev2: *Checkout 500s* (checkout). "
+        f"Next: join <#{incident_app.channel_id(view)}>."
     )
-    members = scene.office.slack.workspace.channels[scene.channel_id(view)].members
+    members = incident_app.slack_app.slack.workspace.channels[incident_app.channel_id(view)].members
     assert {"U0DANA", "U0SAM"} <= set(members)
 
 
-async def test_incident_typed_in_a_services_channel_concerns_that_service(scene: IncidentScene) -> None:
-    await scene.office.types("dana", "/incident open nobody can pay", "#checkout")
-    incident = (await scene.view()).incident
+async def test_incident_typed_in_a_services_channel_concerns_that_service(
+    incident_app: RunningIncidentApp,
+) -> None:
+    await incident_app.slack_app.types("dana", "/incident open nobody can pay", "#checkout")
+    incident = (await incident_app.view()).incident
     assert incident.services == ("checkout",)
     assert incident.severity is Severity.SEV3
 
 
-async def test_repeated_delivery_opens_one_incident_and_says_so_quietly(scene: IncidentScene) -> None:
+async def test_repeated_delivery_opens_one_incident_and_says_so_quietly(
+    incident_app: RunningIncidentApp,
+) -> None:
     ask = Interaction(Query("incident", "open it is slow"), "U0DANA", "C9", request="the same trigger")
-    desk = scene.office.face.workspaces.main.router
+    desk = incident_app.slack_app.app.workspaces.main.router
     first, second = await desk.answer(ask), await desk.answer(ask)
     assert (first.seen_by_channel, second.seen_by_channel) == (True, False)
-    assert len(await scene.office.response.snapshots.list()) == 1
+    assert len(await incident_app.slack_app.incidents.snapshots.list()) == 1
 
 
-async def test_who_may_not_open_an_incident_is_told_who_can(scene: IncidentScene) -> None:
+async def test_who_may_not_open_an_incident_is_told_who_can(incident_app: RunningIncidentApp) -> None:
     for text in ("/incident", "/incident open it is slow"):
-        answer = await scene.office.types("riley", text)
+        answer = await incident_app.slack_app.types("riley", text)
         assert answer.text == "Only @sre or @checkout-devs may open or change an incident. Ask one of them."
-    assert not await scene.office.response.snapshots.list()
-    assert scene.office.slack.person("riley").modal is None
+    assert not await incident_app.slack_app.incidents.snapshots.list()
+    assert incident_app.slack_app.slack.person("riley").modal is None
 
 
-async def test_form_opens_a_private_incident_that_only_the_asker_is_told_of(scene: IncidentScene) -> None:
-    await scene.says("dana", "/incident", "#checkout")
-    form = scene.form("dana")
+async def test_form_opens_a_private_incident_that_only_the_asker_is_told_of(
+    incident_app: RunningIncidentApp,
+) -> None:
+    await incident_app.says("dana", "/incident", "#checkout")
+    form = incident_app.form("dana")
     assert form["title"]["text"] == "Open an incident"
-    faults = await scene.submits(
+    faults = await incident_app.submits(
         "dana",
         title=typed("Cards are charged twice"),
         services=several("checkout", "payments"),
@@ -68,37 +77,46 @@ async def test_form_opens_a_private_incident_that_only_the_asker_is_told_of(scen
         private=ticked(),
     )
     assert faults == {}
-    incident = (await scene.view()).incident
+    incident = (await incident_app.view()).incident
     assert (incident.severity, incident.private) == (Severity.SEV1, True)
     assert incident.services == ("checkout", "payments")
     assert incident.started_at == NOW - timedelta(minutes=20)
-    answer = scene.last("dana", "#checkout")
+    answer = incident_app.last("dana", "#checkout")
     assert answer.ephemeral_to == "U0DANA"
     assert answer.text.startswith("Incident 1 is open, sev1: *Cards are charged twice*")
-    assert scene.office.slack.workspace.channels[scene.channel_id(await scene.view())].kind == "private"
+    assert (
+        incident_app.slack_app.slack.workspace.channels[
+            incident_app.channel_id(await incident_app.view())
+        ].kind
+        == "private"
+    )
 
 
-async def test_what_is_wrong_is_said_in_the_form_and_nothing_is_opened(scene: IncidentScene) -> None:
-    await scene.says("dana", "/incident", "#checkout")
+async def test_what_is_wrong_is_said_in_the_form_and_nothing_is_opened(
+    incident_app: RunningIncidentApp,
+) -> None:
+    await incident_app.says("dana", "/incident", "#checkout")
     later = (NOW + timedelta(hours=1)).timestamp()
-    faults = await scene.submits("dana", title=typed("   "), started_at=picked(later))
+    faults = await incident_app.submits("dana", title=typed("   "), started_at=picked(later))
     assert faults == {
         "title": "Say in a few words what is wrong.",
         "started_at": "It cannot begin in the future.",
     }
-    assert not await scene.office.response.snapshots.list()
+    assert not await incident_app.slack_app.incidents.snapshots.list()
 
 
-async def test_form_that_slack_does_not_open_is_replaced_by_what_to_type(scene: IncidentScene) -> None:
-    scene.office.slack.faults.once(InjectedFault.SERVER_ERROR, "views.open")
-    await scene.says("dana", "/incident", "#checkout")
-    text = scene.last("dana", "#checkout").text
+async def test_form_that_slack_does_not_open_is_replaced_by_what_to_type(
+    incident_app: RunningIncidentApp,
+) -> None:
+    incident_app.slack_app.slack.faults.once(InjectedFault.SERVER_ERROR, "views.open")
+    await incident_app.says("dana", "/incident", "#checkout")
+    text = incident_app.last("dana", "#checkout").text
     assert text == "Slack did not open the form. Type `/incident open TITLE sev2 SERVICE` instead."
 
 
-async def test_incident_in_its_channel_shows_what_can_be_done(scene: IncidentScene) -> None:
-    channel = await scene.open()
-    panel = await scene.office.types("dana", "/incident", channel)
+async def test_incident_in_its_channel_shows_what_can_be_done(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    panel = await incident_app.slack_app.types("dana", "/incident", channel)
     labels = [
         b["text"]["text"] for block in panel.blocks for b in block.get("elements", ()) if "action_id" in b
     ]
@@ -112,10 +130,10 @@ async def test_incident_in_its_channel_shows_what_can_be_done(scene: IncidentSce
     ]
 
 
-async def test_status_severity_and_roles_are_typed_in_the_channel(scene: IncidentScene) -> None:
-    channel = await scene.open()
-    types = scene.office.types
-    scene.office.shop.clock.time = NOW + timedelta(minutes=15)
+async def test_status_severity_and_roles_are_typed_in_the_channel(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    types = incident_app.slack_app.types
+    incident_app.slack_app.shop.clock.time = NOW + timedelta(minutes=15)
     assert (await types("sam", "/incident role commander", channel)).text == "<@U0SAM> is commander."
     said = (await types("sam", "/incident role scribe @dana", channel)).text
     assert said == "<@U0DANA> is scribe, named by <@U0SAM>."
@@ -127,15 +145,15 @@ async def test_status_severity_and_roles_are_typed_in_the_channel(scene: Inciden
     assert "already" in (await types("sam", "/incident status mitigated", channel)).text
     resolved = await types("sam", "/incident status resolved", channel)
     assert "Open postmortem" in str(resolved.blocks)
-    incident = (await scene.view()).incident
+    incident = (await incident_app.view()).incident
     assert incident.roles == {Role.COMMANDER: "U0SAM", Role.SCRIBE: "U0DANA"}
     assert (incident.status, incident.severity) == (Status.RESOLVED, Severity.SEV1)
 
 
-async def test_who_may_not_change_an_incident_changes_nothing(scene: IncidentScene) -> None:
-    channel = await scene.open()
-    scene.office.slack.workspace.channels[channel].members.append("U0RILEY")
-    before = (await scene.view()).incident
+async def test_who_may_not_change_an_incident_changes_nothing(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    incident_app.slack_app.slack.workspace.channels[channel].members.append("U0RILEY")
+    before = (await incident_app.view()).incident
     orders = (
         "status resolved",
         "severity sev4",
@@ -146,41 +164,44 @@ async def test_who_may_not_change_an_incident_changes_nothing(scene: IncidentSce
         "snooze 2h",
     )
     for order in orders:
-        answer = await scene.office.types("riley", f"/incident {order}", channel)
+        answer = await incident_app.slack_app.types("riley", f"/incident {order}", channel)
         assert answer.text.startswith("Only @sre or @checkout-devs may open or change")
-    await scene.presses("riley", await scene.card(channel), channel, "incident.status.resolved")
-    assert (await scene.view()).incident == before
+    await incident_app.presses("riley", await incident_app.card(channel), channel, "incident.status.resolved")
+    assert (await incident_app.view()).incident == before
 
 
-async def test_whoami_says_who_may_change_incidents(scene: IncidentScene) -> None:
-    dana = (await scene.office.types("dana", "/governor whoami")).text
+async def test_whoami_says_who_may_change_incidents(incident_app: RunningIncidentApp) -> None:
+    dana = (await incident_app.slack_app.types("dana", "/governor whoami")).text
     assert "You may *open and change incidents*, because you are in @checkout-devs." in dana
-    riley = (await scene.office.types("riley", "/governor whoami")).text
+    riley = (await incident_app.slack_app.types("riley", "/governor whoami")).text
     assert "You may not *open and change incidents*: only @sre or @checkout-devs may." in riley
 
 
-async def test_audit_says_in_words_what_was_done(scene: IncidentScene) -> None:
-    channel = await scene.open()
-    await scene.office.types("sam", "/incident role commander", channel)
-    await scene.office.types("sam", "/action add test the rollback", channel)
-    told = (await scene.office.types("riley", "/audit checkout")).text
+async def test_audit_says_in_words_what_was_done(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    await incident_app.slack_app.types("sam", "/incident role commander", channel)
+    await incident_app.slack_app.types("sam", "/action add test the rollback", channel)
+    told = (await incident_app.slack_app.types("riley", "/audit checkout")).text
     for deed in ("opened an incident: Checkout 500s", "gave a role", "added an action: test the rollback"):
         assert deed in told
 
 
-async def test_outside_a_channel_orders_say_where_they_belong(scene: IncidentScene) -> None:
-    answer = await scene.office.types("dana", "/incident status resolved")
+async def test_outside_a_channel_orders_say_where_they_belong(incident_app: RunningIncidentApp) -> None:
+    answer = await incident_app.slack_app.types("dana", "/incident status resolved")
     assert (
         answer.text == "This is no incident's channel. Type it in one; `/incident list` says where they are."
     )
-    assert "Did you mean `/incident status`?" in (await scene.office.types("dana", "/incident stauts x")).text
+    assert (
+        "Did you mean `/incident status`?"
+        in (await incident_app.slack_app.types("dana", "/incident stauts x")).text
+    )
 
 
-async def test_impact_is_read_in_the_askers_zone(scene: IncidentScene) -> None:
-    scene.office.slack.workspace.users["U0SAM"].tz = "America/New_York"
-    channel = await scene.open()
-    said = await scene.office.types("sam", "/incident impact 30% from 03:05 to 03:20", channel)
-    (impact,) = (await scene.view()).incident.impacts
+async def test_impact_is_read_in_the_askers_zone(incident_app: RunningIncidentApp) -> None:
+    incident_app.slack_app.slack.workspace.users["U0SAM"].tz = "America/New_York"
+    channel = await incident_app.open()
+    said = await incident_app.slack_app.types("sam", "/incident impact 30% from 03:05 to 03:20", channel)
+    (impact,) = (await incident_app.view()).incident.impacts
     assert impact.start == datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
     assert impact.end == datetime(2026, 11, 23, 8, 20, tzinfo=UTC)
     assert impact.share == 0.3
@@ -188,86 +209,103 @@ async def test_impact_is_read_in_the_askers_zone(scene: IncidentScene) -> None:
     assert said.text.endswith("4\u00a0min 30\u00a0s of full outage in all.")
 
 
-async def test_impact_without_times_weighs_all_that_is_known(scene: IncidentScene) -> None:
-    channel = await scene.open()
-    await scene.office.types("sam", "/incident impact 12.5%", channel)
-    assert [impact.share for impact in (await scene.view()).incident.impacts] == [0.125]
-    answer = await scene.office.types("sam", "/incident impact 30% from 08:35 to 09:10", channel)
+async def test_impact_without_times_weighs_all_that_is_known(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    await incident_app.slack_app.types("sam", "/incident impact 12.5%", channel)
+    assert [impact.share for impact in (await incident_app.view()).incident.impacts] == [0.125]
+    answer = await incident_app.slack_app.types("sam", "/incident impact 30% from 08:35 to 09:10", channel)
     assert "cannot end in the future" in answer.text
 
 
-async def test_notes_are_seen_by_the_channel_and_stand_on_the_timeline_once(scene: IncidentScene) -> None:
-    channel = await scene.open()
-    seen = await scene.office.types("dana", "/incident note rolled <!channel> back to 41", channel)
+async def test_notes_are_seen_by_the_channel_and_stand_on_the_timeline_once(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel = await incident_app.open()
+    seen = await incident_app.slack_app.types("dana", "/incident note rolled <!channel> back to 41", channel)
     assert seen.text == "Noted by <@U0DANA>: rolled &lt;!channel&gt; back to 41"
     assert seen.ephemeral_to is None
     ask = Interaction(Query("incident", "note twice"), "U0DANA", channel, request="the same trigger")
     for _ in range(2):
-        last = await scene.office.face.workspaces.main.router.answer(ask)
+        last = await incident_app.slack_app.app.workspaces.main.router.answer(ask)
     assert last.text == "That note is on the timeline already."
-    notes = [entry.text for entry in (await scene.view()).timeline if entry.kind is EntryKind.NOTE]
+    notes = [entry.text for entry in (await incident_app.view()).timeline if entry.kind is EntryKind.NOTE]
     assert notes == ["rolled <!channel> back to 41", "twice"]
 
 
-async def test_private_and_snoozed_incidents_keep_quiet(scene: IncidentScene) -> None:
-    channel = await scene.open()
-    assert "Private from now on" in (await scene.office.types("sam", "/incident private", channel)).text
+async def test_private_and_snoozed_incidents_keep_quiet(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
     assert (
-        "No reminders until <!date^" in (await scene.office.types("sam", "/incident snooze 2h", channel)).text
+        "Private from now on"
+        in (await incident_app.slack_app.types("sam", "/incident private", channel)).text
     )
-    assert "up to 7 days" in (await scene.office.types("sam", "/incident snooze 8d", channel)).text
-    incident = (await scene.view()).incident
+    assert (
+        "No reminders until <!date^"
+        in (await incident_app.slack_app.types("sam", "/incident snooze 2h", channel)).text
+    )
+    assert "up to 7 days" in (await incident_app.slack_app.types("sam", "/incident snooze 8d", channel)).text
+    incident = (await incident_app.view()).incident
     assert incident.private
     assert incident.snoozed_until == NOW + timedelta(hours=2)
 
 
-async def test_list_and_show_keep_private_incidents_from_others(scene: IncidentScene) -> None:
-    await scene.open("it is slow search")
-    await scene.open("Cards leak sev1 checkout")
-    await scene.office.response.lifecycle.change(2, IncidentChange(private=True), by="U0DANA", now=NOW)
-    listed = (await scene.office.types("riley", "/incident list")).text
+async def test_list_and_show_keep_private_incidents_from_others(incident_app: RunningIncidentApp) -> None:
+    await incident_app.open("it is slow search")
+    await incident_app.open("Cards leak sev1 checkout")
+    await incident_app.slack_app.incidents.lifecycle.change(
+        2, IncidentChange(private=True), by="U0DANA", now=NOW
+    )
+    listed = (await incident_app.slack_app.types("riley", "/incident list")).text
     assert "it is slow" in listed
     assert "Cards leak" not in listed
-    assert (await scene.office.types("riley", "/incident show 2")).text.startswith("There is no incident 2.")
-    assert "Cards leak" in (await scene.office.types("dana", "/incident list")).text
-    assert "No incident of *payments*" in (await scene.office.types("riley", "/incident list payments")).text
-    shown = await scene.office.types("sam", "/incident show", scene.channel_id(await scene.view(2)))
+    assert (await incident_app.slack_app.types("riley", "/incident show 2")).text.startswith(
+        "There is no incident 2."
+    )
+    assert "Cards leak" in (await incident_app.slack_app.types("dana", "/incident list")).text
+    assert (
+        "No incident of *payments*"
+        in (await incident_app.slack_app.types("riley", "/incident list payments")).text
+    )
+    shown = await incident_app.slack_app.types(
+        "sam", "/incident show", incident_app.channel_id(await incident_app.view(2))
+    )
     assert "Cards leak" in str(shown.blocks)
     assert "Share" not in str(shown.blocks)
 
 
-async def test_buttons_of_the_card_act_and_open_forms(scene: IncidentScene) -> None:
-    channel = await scene.open()
-    card = await scene.card(channel)
+async def test_buttons_of_the_card_act_and_open_forms(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    card = await incident_app.card(channel)
     assert (card.metadata or {}).get("event_type") in {None, CARD}
-    await scene.presses("sam", card, channel, "incident.claim")
-    assert scene.last("sam", channel).text == "<@U0SAM> is commander."
-    await scene.presses("sam", card, channel, "incident.status.identified")
-    assert "*identified*" in scene.last("dana", channel).text
-    await scene.presses("sam", card, channel, "incident.note")
-    assert await scene.submits("sam", text=typed("a bad deploy")) == {}
-    assert scene.last("dana", channel).text == "Noted by <@U0SAM>: a bad deploy"
-    await scene.presses("sam", card, channel, "incident.impact")
+    await incident_app.presses("sam", card, channel, "incident.claim")
+    assert incident_app.last("sam", channel).text == "<@U0SAM> is commander."
+    await incident_app.presses("sam", card, channel, "incident.status.identified")
+    assert "*identified*" in incident_app.last("dana", channel).text
+    await incident_app.presses("sam", card, channel, "incident.note")
+    assert await incident_app.submits("sam", text=typed("a bad deploy")) == {}
+    assert incident_app.last("dana", channel).text == "Noted by <@U0SAM>: a bad deploy"
+    await incident_app.presses("sam", card, channel, "incident.impact")
     late = (NOW + timedelta(minutes=1)).timestamp()
-    faults = await scene.submits("sam", share=number("30"), start=picked(SINCE), end=picked(late))
+    faults = await incident_app.submits("sam", share=number("30"), start=picked(SINCE), end=picked(late))
     assert faults == {"end": "It cannot end in the future; leave the end out while it lasts."}
     ended = picked(SINCE + 600)
-    assert await scene.submits("sam", share=number("30"), start=picked(SINCE), end=ended) == {}
-    (impact,) = (await scene.view()).incident.impacts
+    assert await incident_app.submits("sam", share=number("30"), start=picked(SINCE), end=ended) == {}
+    (impact,) = (await incident_app.view()).incident.impacts
     assert (impact.share, impact.end) == (0.3, NOW - timedelta(minutes=10))
 
 
-async def test_pushpin_puts_a_message_onto_the_timeline_and_takes_it_off(scene: IncidentScene) -> None:
-    channel_id = await scene.open()
-    slack = scene.office.slack
+async def test_pushpin_puts_a_message_onto_the_timeline_and_takes_it_off(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel_id = await incident_app.open()
+    slack = incident_app.slack_app.slack
     channel = slack.workspace.channels[channel_id]
     await slack.person("dana").says("error rate falls <https://x.example|graph>", channel_id)
     message = slack.messages(channel_id)[-1]
 
     async def pinned() -> list[str]:
         await slack.settle()
-        await scene.office.face.drain(10)
-        return [entry.text for entry in (await scene.view()).timeline if entry.kind is EntryKind.PIN]
+        await incident_app.slack_app.app.drain(10)
+        return [entry.text for entry in (await incident_app.view()).timeline if entry.kind is EntryKind.PIN]
 
     marks.react(slack.workspace, channel, message.ts, "eyes", "U0SAM")
     assert await pinned() == []
@@ -290,11 +328,11 @@ def test_manifest_asks_for_reactions_and_the_scope_to_read_them() -> None:
     assert "reactions:read" in made["oauth_config"]["scopes"]["bot"]
 
 
-async def test_a_hold_stops_naming_an_incident_that_becomes_private(scene: IncidentScene) -> None:
-    channel = await scene.open("Leaked keys sev2 checkout")
-    assert "Leaked keys" in (await scene.office.types("riley", "/freeze")).text
-    await scene.office.types("dana", "/incident private", channel)
+async def test_a_hold_stops_naming_an_incident_that_becomes_private(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open("Leaked keys sev2 checkout")
+    assert "Leaked keys" in (await incident_app.slack_app.types("riley", "/freeze")).text
+    await incident_app.slack_app.types("dana", "/incident private", channel)
     for text in ("/freeze", "/budget checkout", "/ship checkout"):
-        answer = await scene.office.types("riley", text)
+        answer = await incident_app.slack_app.types("riley", text)
         assert "private incident" in answer.text + str(answer.blocks)
         assert "Leaked keys" not in answer.text + str(answer.blocks)

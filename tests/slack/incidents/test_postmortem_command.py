@@ -6,187 +6,207 @@ from bot.incidents.incident import CauseClass, Status
 from bot.incidents.records.steps import ChannelKind
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from tests.support.clock import NOW
-from tests.support.slack_incidents import IncidentScene, chosen, picked, typed
+from tests.support.slack_incidents import RunningIncidentApp, chosen, picked, typed
 
 
-async def resolved(scene: IncidentScene) -> str:
+async def resolved(incident_app: RunningIncidentApp) -> str:
     """Play an incident of fifteen minutes; return its channel."""
-    channel = await scene.open()
-    scene.office.shop.clock.time = NOW + timedelta(minutes=15)
-    await scene.office.types("sam", "/incident status resolved", channel)
+    channel = await incident_app.open()
+    incident_app.slack_app.shop.clock.time = NOW + timedelta(minutes=15)
+    await incident_app.slack_app.types("sam", "/incident status resolved", channel)
     return channel
 
 
-async def test_button_on_resolve_opens_the_postmortem_once(scene: IncidentScene) -> None:
-    channel = await resolved(scene)
-    message = scene.last("dana", channel)
+async def test_button_on_resolve_opens_the_postmortem_once(incident_app: RunningIncidentApp) -> None:
+    channel = await resolved(incident_app)
+    message = incident_app.last("dana", channel)
     for _ in range(2):
-        await scene.presses("dana", message, channel, "postmortem.open")
-    assert scene.last("dana", channel).text.startswith("Its postmortem is open already")
-    assert (await scene.view()).incident.postmortem_at is not None
-    await scene.work()
-    room = scene.channel_id(await scene.view(), ChannelKind.POSTMORTEM)
-    found = scene.office.slack.workspace.channels[room]
+        await incident_app.presses("dana", message, channel, "postmortem.open")
+    assert incident_app.last("dana", channel).text.startswith("Its postmortem is open already")
+    assert (await incident_app.view()).incident.postmortem_at is not None
+    await incident_app.work()
+    room = incident_app.channel_id(await incident_app.view(), ChannelKind.POSTMORTEM)
+    found = incident_app.slack_app.slack.workspace.channels[room]
     assert found.name.startswith("pm-2026-11-23-checkout-500s")
     assert {"U0DANA", "U0SAM"} <= set(found.members)
 
 
-async def test_postmortem_typed_before_there_is_one_offers_to_open_it(scene: IncidentScene) -> None:
-    channel = await scene.open()
-    answer = await scene.office.types("riley", "/postmortem 1")
+async def test_postmortem_typed_before_there_is_one_offers_to_open_it(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel = await incident_app.open()
+    answer = await incident_app.slack_app.types("riley", "/postmortem 1")
     assert answer.text == "Incident 1 has no postmortem yet: *Checkout 500s*."
-    await scene.presses("riley", answer, "#general", "postmortem.open")
-    assert "Only @sre or @checkout-devs" in scene.last("riley").text
-    opened = await scene.office.types("sam", "/postmortem open", channel)
+    await incident_app.presses("riley", answer, "#general", "postmortem.open")
+    assert "Only @sre or @checkout-devs" in incident_app.last("riley").text
+    opened = await incident_app.slack_app.types("sam", "/postmortem open", channel)
     assert opened.text.startswith("<@U0SAM> opens the postmortem of incident 1.")
-    shown = await scene.office.types("sam", "/postmortem", channel)
+    shown = await incident_app.slack_app.types("sam", "/postmortem", channel)
     assert shown.text == "The postmortem of incident 1: Checkout 500s"
 
 
-async def test_document_is_written_in_forms_that_come_filled_in(scene: IncidentScene) -> None:
-    channel = await resolved(scene)
-    await scene.office.types("sam", "/postmortem open", channel)
-    await scene.work()
-    room = scene.channel_id(await scene.view(), ChannelKind.POSTMORTEM)
-    document = await scene.card(room, ChannelKind.POSTMORTEM)
+async def test_document_is_written_in_forms_that_come_filled_in(incident_app: RunningIncidentApp) -> None:
+    channel = await resolved(incident_app)
+    await incident_app.slack_app.types("sam", "/postmortem open", channel)
+    await incident_app.work()
+    room = incident_app.channel_id(await incident_app.view(), ChannelKind.POSTMORTEM)
+    document = await incident_app.card(room, ChannelKind.POSTMORTEM)
     written = {"summary": "Payments failed.", "factors": "No canary.", "went_well": "The alert."}
     for part, text in written.items():
-        await scene.presses("dana", document, room, f"postmortem.edit.{part}")
-        assert await scene.submits("dana", text=typed(text)) == {}
-    await scene.presses("sam", document, room, "postmortem.edit.summary")
-    assert scene.form("sam")["blocks"][0]["element"]["initial_value"] == "Payments failed."
-    await scene.presses("sam", document, room, "postmortem.cause")
-    assert await scene.submits("sam", cause=chosen("capacity")) == {}
-    assert scene.last("sam", room).text == "Cause: *capacity*. The document says what work this points to."
-    incident = (await scene.view()).incident
+        await incident_app.presses("dana", document, room, f"postmortem.edit.{part}")
+        assert await incident_app.submits("dana", text=typed(text)) == {}
+    await incident_app.presses("sam", document, room, "postmortem.edit.summary")
+    assert incident_app.form("sam")["blocks"][0]["element"]["initial_value"] == "Payments failed."
+    await incident_app.presses("sam", document, room, "postmortem.cause")
+    assert await incident_app.submits("sam", cause=chosen("capacity")) == {}
+    assert (
+        incident_app.last("sam", room).text
+        == "Cause: *capacity*. The document says what work this points to."
+    )
+    incident = (await incident_app.view()).incident
     assert incident.document == written
     assert incident.cause is CauseClass.CAPACITY
 
 
-async def test_times_are_corrected_and_wrong_ones_refused_in_the_form(scene: IncidentScene) -> None:
-    channel = await resolved(scene)
-    await scene.office.types("sam", "/postmortem open", channel)
-    document = await scene.card(channel, ChannelKind.POSTMORTEM)
+async def test_times_are_corrected_and_wrong_ones_refused_in_the_form(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel = await resolved(incident_app)
+    await incident_app.slack_app.types("sam", "/postmortem open", channel)
+    document = await incident_app.card(channel, ChannelKind.POSTMORTEM)
     began, ended = NOW - timedelta(minutes=5), NOW + timedelta(minutes=5)
-    await scene.presses("sam", document, channel, "postmortem.times")
-    faults = await scene.submits(
+    await incident_app.presses("sam", document, channel, "postmortem.times")
+    faults = await incident_app.submits(
         "sam", started_at=picked(ended.timestamp()), ended_at=picked(began.timestamp())
     )
     assert faults == {"ended_at": "It ends before it begins."}
-    faults = await scene.submits(
+    faults = await incident_app.submits(
         "sam", started_at=picked(began.timestamp()), ended_at=picked(ended.timestamp())
     )
     assert faults == {}
-    incident = (await scene.view()).incident
+    incident = (await incident_app.view()).incident
     assert (incident.started_at, incident.ended_at) == (began, ended)
     assert incident.status is Status.RESOLVED
 
 
-async def test_export_is_a_markdown_file_in_the_askers_direct_messages(scene: IncidentScene) -> None:
-    channel = await resolved(scene)
-    await scene.office.types("dana", "/incident note rolled back", channel)
-    answer = await scene.office.types("sam", "/postmortem export", channel)
+async def test_export_is_a_markdown_file_in_the_askers_direct_messages(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel = await resolved(incident_app)
+    await incident_app.slack_app.types("dana", "/incident note rolled back", channel)
+    answer = await incident_app.slack_app.types("sam", "/postmortem export", channel)
     assert answer.text == "`postmortem-1-2026-11-23.md` is in your direct messages with Governor."
-    (file,) = scene.office.slack.workspace.files.values()
+    (file,) = incident_app.slack_app.slack.workspace.files.values()
     assert file.is_complete
     assert file.name == "postmortem-1-2026-11-23.md"
-    direct = next(c for c in scene.office.slack.workspace.channels.values() if c.id in file.shared_in)
+    direct = next(
+        c for c in incident_app.slack_app.slack.workspace.channels.values() if c.id in file.shared_in
+    )
     assert "U0SAM" in direct.members
     assert direct.kind == "im"
 
 
-async def test_export_falls_back_to_a_message_where_slack_takes_no_file(scene: IncidentScene) -> None:
-    channel = await resolved(scene)
-    scene.office.slack.faults.once(InjectedFault.SERVER_ERROR, "files.getUploadURLExternal")
-    answer = await scene.office.types("sam", "/postmortem export 1", channel)
+async def test_export_falls_back_to_a_message_where_slack_takes_no_file(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel = await resolved(incident_app)
+    incident_app.slack_app.slack.faults.once(InjectedFault.SERVER_ERROR, "files.getUploadURLExternal")
+    answer = await incident_app.slack_app.types("sam", "/postmortem export 1", channel)
     assert answer.text.startswith("Slack takes no file from Governor")
     assert "# Checkout 500s" in str(answer.blocks)
     assert "GET /api/v1/incidents/1/postmortem.md" in answer.text
 
 
-async def test_canvas_shows_the_document_as_it_stands(scene: IncidentScene) -> None:
-    channel = await resolved(scene)
-    assert "It has no channel yet" in (await scene.office.types("sam", "/postmortem canvas", channel)).text
-    await scene.office.types("sam", "/postmortem open", channel)
-    await scene.work()
-    room = scene.channel_id(await scene.view(), ChannelKind.POSTMORTEM)
-    answer = await scene.office.types("sam", "/postmortem canvas", channel)
+async def test_canvas_shows_the_document_as_it_stands(incident_app: RunningIncidentApp) -> None:
+    channel = await resolved(incident_app)
+    assert (
+        "It has no channel yet"
+        in (await incident_app.slack_app.types("sam", "/postmortem canvas", channel)).text
+    )
+    await incident_app.slack_app.types("sam", "/postmortem open", channel)
+    await incident_app.work()
+    room = incident_app.channel_id(await incident_app.view(), ChannelKind.POSTMORTEM)
+    answer = await incident_app.slack_app.types("sam", "/postmortem canvas", channel)
     assert answer.text == f"The canvas of <#{room}> shows the document as it stands."
-    (canvas,) = scene.office.slack.workspace.canvases.values()
+    (canvas,) = incident_app.slack_app.slack.workspace.canvases.values()
     assert "# Checkout 500s" in canvas["markdown"]
-    scene.office.slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.canvases.create")
-    answer = await scene.office.types("sam", "/postmortem canvas", channel)
+    incident_app.slack_app.slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.canvases.create")
+    answer = await incident_app.slack_app.types("sam", "/postmortem canvas", channel)
     assert answer.text == "Slack takes no canvas here (`http_500`). Next: `/postmortem export 1`."
 
 
-async def test_canvas_is_written_anew_in_place(scene: IncidentScene) -> None:
-    channel = await resolved(scene)
-    await scene.office.types("sam", "/postmortem open", channel)
-    await scene.work()
-    await scene.office.types("sam", "/postmortem canvas", channel)
-    await scene.office.types("dana", "/incident note rolled back", channel)
-    await scene.office.types("sam", "/postmortem canvas", channel)
-    (canvas,) = scene.office.slack.workspace.canvases.values()
+async def test_canvas_is_written_anew_in_place(incident_app: RunningIncidentApp) -> None:
+    channel = await resolved(incident_app)
+    await incident_app.slack_app.types("sam", "/postmortem open", channel)
+    await incident_app.work()
+    await incident_app.slack_app.types("sam", "/postmortem canvas", channel)
+    await incident_app.slack_app.types("dana", "/incident note rolled back", channel)
+    await incident_app.slack_app.types("sam", "/postmortem canvas", channel)
+    (canvas,) = incident_app.slack_app.slack.workspace.canvases.values()
     assert "rolled back" in canvas["markdown"]
 
 
-async def test_postmortem_of_a_private_incident_is_shown_in_its_channel_alone(scene: IncidentScene) -> None:
-    channel = await resolved(scene)
-    await scene.office.types("sam", "/incident private", channel)
-    assert (await scene.office.types("riley", "/postmortem export 1")).text.startswith(
+async def test_postmortem_of_a_private_incident_is_shown_in_its_channel_alone(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel = await resolved(incident_app)
+    await incident_app.slack_app.types("sam", "/incident private", channel)
+    assert (await incident_app.slack_app.types("riley", "/postmortem export 1")).text.startswith(
         "There is no incident 1."
     )
-    assert (await scene.office.types("riley", "/postmortem 7")).text.startswith("There is no incident 7.")
-    assert "no incident's number" in (await scene.office.types("riley", "/postmortem seven")).text
-    assert "One incident at a time" in (await scene.office.types("riley", "/postmortem 1 2")).text
+    assert (await incident_app.slack_app.types("riley", "/postmortem 7")).text.startswith(
+        "There is no incident 7."
+    )
+    assert "no incident's number" in (await incident_app.slack_app.types("riley", "/postmortem seven")).text
+    assert "One incident at a time" in (await incident_app.slack_app.types("riley", "/postmortem 1 2")).text
 
 
-async def closable(scene: IncidentScene) -> str:
+async def closable(incident_app: RunningIncidentApp) -> str:
     """Play an incident to a postmortem that lacks nothing but an action; return its channel."""
-    channel = await resolved(scene)
-    await scene.office.types("sam", "/postmortem open", channel)
-    await scene.work()
+    channel = await resolved(incident_app)
+    await incident_app.slack_app.types("sam", "/postmortem open", channel)
+    await incident_app.work()
     return channel
 
 
-async def test_close_says_what_is_missing_and_how_to_mend_it(scene: IncidentScene) -> None:
-    channel = await scene.open()
-    said = (await scene.office.types("sam", "/postmortem close", channel)).text
+async def test_close_says_what_is_missing_and_how_to_mend_it(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    said = (await incident_app.slack_app.types("sam", "/postmortem close", channel)).text
     assert said == "Not closed: it has no postmortem yet. Next: `/postmortem open 1`."
-    await scene.office.types("sam", "/postmortem open", channel)
-    said = (await scene.office.types("sam", "/postmortem close", channel)).text
+    await incident_app.slack_app.types("sam", "/postmortem open", channel)
+    said = (await incident_app.slack_app.types("sam", "/postmortem close", channel)).text
     assert said == "Not closed: the incident is not resolved yet. Next: `/incident status resolved`."
-    assert "Only @sre" in (await scene.office.types("riley", "/postmortem close 1")).text
+    assert "Only @sre" in (await incident_app.slack_app.types("riley", "/postmortem close 1")).text
 
 
-async def test_closed_from_the_document_after_being_asked_once_more(scene: IncidentScene) -> None:
-    channel = await closable(scene)
-    room = scene.channel_id(await scene.view(), ChannelKind.POSTMORTEM)
-    document = await scene.card(room, ChannelKind.POSTMORTEM)
+async def test_closed_from_the_document_after_being_asked_once_more(incident_app: RunningIncidentApp) -> None:
+    channel = await closable(incident_app)
+    room = incident_app.channel_id(await incident_app.view(), ChannelKind.POSTMORTEM)
+    document = await incident_app.card(room, ChannelKind.POSTMORTEM)
     (close,) = [e for b in document.blocks for e in b.get("elements", ()) if e.get("text") == _plain("Close")]
     assert close["confirm"]["title"]["text"] == "Close the postmortem"
-    await scene.presses("dana", document, room, "postmortem.close")
-    assert scene.last("dana", room).text == (
+    await incident_app.presses("dana", document, room, "postmortem.close")
+    assert incident_app.last("dana", room).text == (
         "The postmortem of incident 1 is closed. Its channels are archived in a moment."
     )
-    assert (await scene.view()).incident.finished_at is not None
-    await scene.presses("dana", document, room, "postmortem.edit.summary")
-    await scene.submits("dana", text=typed("too late"))
-    assert "is closed; open it again to change it" in scene.last("dana", room).text
-    shown = await scene.office.types("sam", "/postmortem 1", channel)
+    assert (await incident_app.view()).incident.finished_at is not None
+    await incident_app.presses("dana", document, room, "postmortem.edit.summary")
+    await incident_app.submits("dana", text=typed("too late"))
+    assert "is closed; open it again to change it" in incident_app.last("dana", room).text
+    shown = await incident_app.slack_app.types("sam", "/postmortem 1", channel)
     labels = [e["text"]["text"] for b in shown.blocks for e in b.get("elements", ()) if "action_id" in e]
     assert labels == ["Export", "Open again"]
-    await scene.presses("sam", shown, channel, "postmortem.open")
-    assert (await scene.view()).incident.finished_at is None
+    await incident_app.presses("sam", shown, channel, "postmortem.open")
+    assert (await incident_app.view()).incident.finished_at is None
 
 
-async def test_closing_twice_says_so(scene: IncidentScene) -> None:
-    await closable(scene)
-    await scene.office.types("sam", "/action add mend it for checkout")
-    await scene.office.types("sam", "/postmortem close 1")
+async def test_closing_twice_says_so(incident_app: RunningIncidentApp) -> None:
+    await closable(incident_app)
+    await incident_app.slack_app.types("sam", "/action add mend it for checkout")
+    await incident_app.slack_app.types("sam", "/postmortem close 1")
     for _ in range(3):
-        await scene.work()
-    assert "It is closed already" in (await scene.office.types("sam", "/postmortem close 1")).text
+        await incident_app.work()
+    assert "It is closed already" in (await incident_app.slack_app.types("sam", "/postmortem close 1")).text
 
 
 def _plain(text: str) -> dict[str, object]:

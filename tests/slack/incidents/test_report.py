@@ -13,35 +13,41 @@ from bot.slack.incidents.report import report_reply
 from bot.slack.interactions import Query
 from tests.incidents.test_report import charged
 from tests.support.clock import NOW
-from tests.support.slack_incidents import IncidentScene
+from tests.support.slack_incidents import RunningIncidentApp
 
 DAY = timedelta(days=1)
 
 
-async def test_report_says_how_many_how_quickly_and_what_is_not_classified(scene: IncidentScene) -> None:
-    lifecycle = scene.office.response.lifecycle
-    await scene.open("it is slow search")
-    await scene.open("Checkout 500s sev1 checkout")
+async def test_report_says_how_many_how_quickly_and_what_is_not_classified(
+    incident_app: RunningIncidentApp,
+) -> None:
+    lifecycle = incident_app.slack_app.incidents.lifecycle
+    await incident_app.open("it is slow search")
+    await incident_app.open("Checkout 500s sev1 checkout")
     await lifecycle.change(2, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=NOW)
-    text = (await scene.office.types("riley", "/incident report")).text.replace("\u00a0", " ")
+    text = (await incident_app.slack_app.types("riley", "/incident report")).text.replace("\u00a0", " ")
     assert text.startswith("2 incidents in 90 d.")
     assert "1 sev1 and 1 sev3 · 1 not resolved yet" in text
     assert "Next: name the cause of incident 2 in `/postmortem 2`." in text
     await lifecycle.classify(2, CauseClass.CAPACITY, by="U0SAM", now=NOW)
-    shown = await scene.office.types("riley", "/incident report 30d search")
+    shown = await incident_app.slack_app.types("riley", "/incident report 30d search")
     assert shown.text.replace("\u00a0", " ").startswith("1 incident of search in 30 d.")
     assert "Share" in str(shown.blocks)
 
 
-async def test_report_that_counts_a_private_incident_is_not_shared(scene: IncidentScene) -> None:
-    await scene.open("Cards leak sev1 checkout")
-    await scene.office.response.lifecycle.change(1, IncidentChange(private=True), by="U0DANA", now=NOW)
-    others = await scene.office.types("riley", "/incident report")
+async def test_report_that_counts_a_private_incident_is_not_shared(incident_app: RunningIncidentApp) -> None:
+    await incident_app.open("Cards leak sev1 checkout")
+    await incident_app.slack_app.incidents.lifecycle.change(
+        1, IncidentChange(private=True), by="U0DANA", now=NOW
+    )
+    others = await incident_app.slack_app.types("riley", "/incident report")
     assert others.text.startswith("No incident in the last")
-    mine = await scene.office.types("dana", "/incident report")
+    mine = await incident_app.slack_app.types("dana", "/incident report")
     assert "1 incident that is not public counts too." in str(mine.blocks)
     assert "Share" not in str(mine.blocks)
-    there = await scene.office.types("sam", "/incident report", scene.channel_id(await scene.view()))
+    there = await incident_app.slack_app.types(
+        "sam", "/incident report", incident_app.channel_id(await incident_app.view())
+    )
     assert there.text.startswith("1 incident in")
 
 

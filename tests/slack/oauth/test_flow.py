@@ -39,7 +39,7 @@ SECRET = MultiWorkspaceServer(manifest={}).grants.client_secret
 
 
 @dataclass
-class Desk:
+class OAuthSetup:
     """The flow on a port of its own, a browser, and everything that a test turns."""
 
     slack: MultiWorkspaceServer
@@ -77,7 +77,7 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(url: str, keys: str, client_secret: str = SECRET) -> AsyncIterator[Desk]:
+async def open_oauth_setup(url: str, keys: str, client_secret: str = SECRET) -> AsyncIterator[OAuthSetup]:
     time, monotonic = [NOW], [0.0]
 
     def wall() -> float:
@@ -116,7 +116,7 @@ async def open_desk(url: str, keys: str, client_secret: str = SECRET) -> AsyncIt
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]
         try:
-            yield Desk(
+            yield OAuthSetup(
                 slack,
                 database,
                 installations,
@@ -132,28 +132,28 @@ async def open_desk(url: str, keys: str, client_secret: str = SECRET) -> AsyncIt
 
 
 @pytest.fixture
-async def desk(url: str) -> AsyncIterator[Desk]:
-    async with open_desk(url, new_key()) as desk:
-        yield desk
+async def oauth_setup(url: str) -> AsyncIterator[OAuthSetup]:
+    async with open_oauth_setup(url, new_key()) as oauth_setup:
+        yield oauth_setup
 
 
-async def test_the_button_asks_slack_for_the_scopes_of_the_manifest(desk: Desk) -> None:
-    address, _ = await desk.begin()
-    assert address.startswith(desk.slack.authorize_url)
+async def test_the_button_asks_slack_for_the_scopes_of_the_manifest(oauth_setup: OAuthSetup) -> None:
+    address, _ = await oauth_setup.begin()
+    assert address.startswith(oauth_setup.slack.authorize_url)
     assert URL(address).query["scope"].split(",") == bot_scopes()
-    async with desk.browser.get(address) as page:
+    async with oauth_setup.browser.get(address) as page:
         assert page.status == 200
         assert "Globex" in await page.text()
 
 
-async def test_two_workspaces_install_and_each_is_called_with_its_own_token(desk: Desk) -> None:
-    assert (await desk.install(ACME, "U0SAM"))[0] == 200
-    status, page = await desk.install(GLOBEX, "U1HANK")
+async def test_two_workspaces_install_and_each_is_called_with_its_own_token(oauth_setup: OAuthSetup) -> None:
+    assert (await oauth_setup.install(ACME, "U0SAM"))[0] == 200
+    status, page = await oauth_setup.install(GLOBEX, "U1HANK")
     assert status == 200
     assert "Globex" in page
     for team, name in ((ACME, "Acme"), (GLOBEX, "Globex")):
-        assert (await desk.clients.of(team).auth_test())["team"] == name
-    async with desk.database.reading() as connection:
+        assert (await oauth_setup.clients.of(team).auth_test())["team"] == name
+    async with oauth_setup.database.reading() as connection:
         rows = [row.entry for row in await audit.read(connection)]
     assert [(row.actor, row.action, row.subject) for row in rows] == [
         ("U0SAM", "workspace.installed", f"Acme ({ACME})"),
@@ -161,15 +161,15 @@ async def test_two_workspaces_install_and_each_is_called_with_its_own_token(desk
     ]
 
 
-async def test_no_token_lies_open_in_the_database(desk: Desk, tmp_path: Path) -> None:
-    desk.slack.grants.rotates_s = 43_200
-    await desk.install(ACME, "U0SAM")
-    kept = await desk.installations.find(ACME)
+async def test_no_token_lies_open_in_the_database(oauth_setup: OAuthSetup, tmp_path: Path) -> None:
+    oauth_setup.slack.grants.rotates_s = 43_200
+    await oauth_setup.install(ACME, "U0SAM")
+    kept = await oauth_setup.installations.find(ACME)
     assert kept is not None
     assert kept.refresh_token is not None
     assert repr(kept).find(kept.bot_token) == -1
-    lying = await _all_rows(desk.database)
-    if desk.database.url.startswith("sqlite"):
+    lying = await _all_rows(oauth_setup.database)
+    if oauth_setup.database.url.startswith("sqlite"):
         await asyncio.to_thread(_checkpoint, tmp_path / FILE)
         lying += await asyncio.to_thread(_all_bytes, tmp_path)
     assert ACME.encode() in lying
@@ -192,119 +192,123 @@ def _checkpoint(file: Path) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-async def test_a_state_is_good_once_for_ten_minutes_and_in_its_own_browser(desk: Desk) -> None:
-    address, cookie = await desk.begin()
-    back = desk.slack.allow(address, team=ACME, by="U0SAM")
+async def test_a_state_is_good_once_for_ten_minutes_and_in_its_own_browser(oauth_setup: OAuthSetup) -> None:
+    address, cookie = await oauth_setup.begin()
+    back = oauth_setup.slack.allow(address, team=ACME, by="U0SAM")
     for wrong in ("", "slack-app-oauth-state=other", f"other={cookie.partition('=')[2]}"):
-        status, page = await desk.come_back(back, wrong)
+        status, page = await oauth_setup.come_back(back, wrong)
         assert (status, "This browser did not begin" in page) == (400, True)
-    assert (await desk.come_back(back, cookie))[0] == 200
-    status, page = await desk.come_back(back, cookie)
+    assert (await oauth_setup.come_back(back, cookie))[0] == 200
+    status, page = await oauth_setup.come_back(back, cookie)
     assert (status, "used before" in page) == (400, True)
 
-    address, cookie = await desk.begin()
-    back = desk.slack.allow(address, team=GLOBEX, by="U1HANK")
-    desk.time[0] += STATE_LIFE + timedelta(seconds=1)
-    status, page = await desk.come_back(back, cookie)
+    address, cookie = await oauth_setup.begin()
+    back = oauth_setup.slack.allow(address, team=GLOBEX, by="U1HANK")
+    oauth_setup.time[0] += STATE_LIFE + timedelta(seconds=1)
+    status, page = await oauth_setup.come_back(back, cookie)
     assert (status, "longer than ten minutes" in page) == (400, True)
-    assert list(await desk.installations.teams()) == [ACME]
+    assert list(await oauth_setup.installations.teams()) == [ACME]
 
 
-async def test_a_forged_state_or_a_sealed_token_is_no_state(desk: Desk) -> None:
-    await desk.install(ACME, "U0SAM")
-    async with desk.database.reading() as connection:
+async def test_a_forged_state_or_a_sealed_token_is_no_state(oauth_setup: OAuthSetup) -> None:
+    await oauth_setup.install(ACME, "U0SAM")
+    async with oauth_setup.database.reading() as connection:
         sealed = (await connection.execute(select(installations.c.bot_token))).scalar_one()
     for forged in ("x", TokenCipher(new_key()).stamp("state 1", NOW), sealed, "é%00"):
-        code = desk.slack.grants.code(GLOBEX, "U1HANK", REDIRECT)
+        code = oauth_setup.slack.grants.code(GLOBEX, "U1HANK", REDIRECT)
         back = str(URL(REDIRECT).with_query(code=code, state=forged))
-        status, _ = await desk.come_back(
+        status, _ = await oauth_setup.come_back(
             back, f"slack-app-oauth-state={forged}".encode("ascii", "ignore").decode()
         )
         assert status == 400
-    assert list(await desk.installations.teams()) == [ACME]
+    assert list(await oauth_setup.installations.teams()) == [ACME]
 
 
-async def test_every_other_refusal_has_a_page_and_leaves_no_secret_in_the_logs(desk: Desk) -> None:
+async def test_every_other_refusal_has_a_page_and_leaves_no_secret_in_the_logs(
+    oauth_setup: OAuthSetup,
+) -> None:
     with structlog.testing.capture_logs() as logs:
-        status, page = await desk.come_back(f"{REDIRECT}?error=access_denied&state=x")
+        status, page = await oauth_setup.come_back(f"{REDIRECT}?error=access_denied&state=x")
         assert (status, "declined in Slack" in page) == (400, True)
-        status, page = await desk.come_back(f"{REDIRECT}?error=%3Cscript%3Ealert(1)%3C/script%3E")
+        status, page = await oauth_setup.come_back(f"{REDIRECT}?error=%3Cscript%3Ealert(1)%3C/script%3E")
         assert (status, "script" in page) == (400, False)
         codes = {
-            desk.slack.grants.code(ACME, "U0SAM", "https://elsewhere.example/"): "redirect URLs",
+            oauth_setup.slack.grants.code(ACME, "U0SAM", "https://elsewhere.example/"): "redirect URLs",
             "111.unknown": "does not know this code",
         }
         for code, words in codes.items():
-            _, cookie = await desk.begin()
+            _, cookie = await oauth_setup.begin()
             state = cookie.partition("=")[2]
             back = str(URL(REDIRECT).with_query(code=code, state=state))
-            status, page = await desk.come_back(back, cookie)
+            status, page = await oauth_setup.come_back(back, cookie)
             assert (status, words in page) == (400, True)
-        address, cookie = await desk.begin()
-        back = desk.slack.allow(address, team=ACME, by="U0SAM", org_wide=True)
-        status, page = await desk.come_back(back, cookie)
+        address, cookie = await oauth_setup.begin()
+        back = oauth_setup.slack.allow(address, team=ACME, by="U0SAM", org_wide=True)
+        status, page = await oauth_setup.come_back(back, cookie)
         assert (status, "Enterprise Grid" in page) == (400, True)
-    assert [token.revoked for token in desk.slack.grants.tokens.values()] == [True]
-    assert await desk.installations.teams() == {}
-    for secret in (*codes, *desk.slack.grants.tokens):
+    assert [token.revoked for token in oauth_setup.slack.grants.tokens.values()] == [True]
+    assert await oauth_setup.installations.teams() == {}
+    for secret in (*codes, *oauth_setup.slack.grants.tokens):
         assert secret not in str(logs)
 
 
 async def test_a_wrong_client_secret_and_a_silent_slack_are_said_so(url: str) -> None:
-    async with open_desk(url, new_key(), client_secret="another") as desk:
-        status, page = await desk.install(ACME, "U0SAM")
+    async with open_oauth_setup(url, new_key(), client_secret="another") as oauth_setup:
+        status, page = await oauth_setup.install(ACME, "U0SAM")
         assert (status, "SLACK_CLIENT_SECRET" in page) == (400, True)
-        address, cookie = await desk.begin()
-        back = desk.slack.allow(address, team=ACME, by="U0SAM")
-        await desk.slack.close()
-        status, page = await desk.come_back(back, cookie)
+        address, cookie = await oauth_setup.begin()
+        back = oauth_setup.slack.allow(address, team=ACME, by="U0SAM")
+        await oauth_setup.slack.close()
+        status, page = await oauth_setup.come_back(back, cookie)
         assert (status, "did not answer" in page) == (400, True)
 
 
-async def test_whoever_uninstalls_is_not_called_any_more(desk: Desk) -> None:
-    await desk.install(ACME, "U0SAM")
-    client = desk.clients.of(ACME)
+async def test_whoever_uninstalls_is_not_called_any_more(oauth_setup: OAuthSetup) -> None:
+    await oauth_setup.install(ACME, "U0SAM")
+    client = oauth_setup.clients.of(ACME)
     assert (await client.auth_test())["ok"]
-    assert await desk.installations.remove(ACME, "uninstalled")
-    assert not await desk.installations.remove(ACME, "uninstalled")
-    desk.monotonic[0] += KEEP_S + 1
+    assert await oauth_setup.installations.remove(ACME, "uninstalled")
+    assert not await oauth_setup.installations.remove(ACME, "uninstalled")
+    oauth_setup.monotonic[0] += KEEP_S + 1
     with pytest.raises(SlackApiError, match="not_installed"):
         await client.auth_test()
-    await desk.install(ACME, "U0SAM")
+    await oauth_setup.install(ACME, "U0SAM")
     assert (await client.auth_test())["ok"]
 
 
-async def test_a_token_that_ends_is_renewed_before_its_end_and_the_old_one_is_not_needed(desk: Desk) -> None:
-    desk.slack.grants.rotates_s = 43_200
-    await desk.install(ACME, "U0SAM")
-    first = await desk.installations.find(ACME)
+async def test_a_token_that_ends_is_renewed_before_its_end_and_the_old_one_is_not_needed(
+    oauth_setup: OAuthSetup,
+) -> None:
+    oauth_setup.slack.grants.rotates_s = 43_200
+    await oauth_setup.install(ACME, "U0SAM")
+    first = await oauth_setup.installations.find(ACME)
     assert first is not None
-    await desk.rotation.turn()
-    assert await desk.installations.find(ACME) == first
-    desk.time[0] += timedelta(hours=12) - AHEAD + timedelta(seconds=1)
-    await desk.rotation.turn()
-    second = await desk.installations.find(ACME)
+    await oauth_setup.rotation.turn()
+    assert await oauth_setup.installations.find(ACME) == first
+    oauth_setup.time[0] += timedelta(hours=12) - AHEAD + timedelta(seconds=1)
+    await oauth_setup.rotation.turn()
+    second = await oauth_setup.installations.find(ACME)
     assert second is not None
     assert second.bot_token != first.bot_token
-    assert second.expires_at == desk.time[0] + timedelta(hours=12)
-    desk.time[0] += AHEAD
-    assert (await desk.clients.of(ACME).auth_test())["team_id"] == ACME
+    assert second.expires_at == oauth_setup.time[0] + timedelta(hours=12)
+    oauth_setup.time[0] += AHEAD
+    assert (await oauth_setup.clients.of(ACME).auth_test())["team_id"] == ACME
     # What another replica holds of the row is old by now: it must not overwrite.
-    assert not await desk.installations.renew(first, "xoxb-old", "xoxe-old", desk.time[0])
+    assert not await oauth_setup.installations.renew(first, "xoxb-old", "xoxe-old", oauth_setup.time[0])
 
 
 async def test_keys_are_changed_by_putting_the_new_one_first(url: str) -> None:
     old, new = new_key(), new_key()
-    async with open_desk(url, old) as desk:
-        await desk.install(ACME, "U0SAM")
-        kept = await desk.installations.find(ACME)
-        both = Installations(desk.database, TokenCipher(f"{new}, {old}"), lambda: NOW)
+    async with open_oauth_setup(url, old) as oauth_setup:
+        await oauth_setup.install(ACME, "U0SAM")
+        kept = await oauth_setup.installations.find(ACME)
+        both = Installations(oauth_setup.database, TokenCipher(f"{new}, {old}"), lambda: NOW)
         assert await both.find(ACME) == kept
         assert await both.seal_anew() == 1
-        alone = Installations(desk.database, TokenCipher(new), lambda: NOW)
+        alone = Installations(oauth_setup.database, TokenCipher(new), lambda: NOW)
         assert await alone.find(ACME) == kept
         with pytest.raises(UndecryptableError, match="GOVERNOR_ENCRYPTION_KEY"):
-            await desk.installations.find(ACME)
+            await oauth_setup.installations.find(ACME)
     with pytest.raises(BadKeyError):
         TokenCipher("no key")
     with pytest.raises(BadKeyError):

@@ -17,53 +17,55 @@ from bot.slack.webapi.errors import SlackError
 from bot.slack.webapi.members import KEEP_S, Members
 from tests.support.clock import NOW
 from tests.support.examples import PERMISSIONS
-from tests.support.slack_app import Office, open_office, shop
+from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
+async def slack_app(tmp_path: Path) -> AsyncIterator[RunningSlackApp]:
     """#oncall is private, sam and the bot are in it, and its members may freeze and change staging."""
-    async with open_office(tmp_path, shop()) as office:
-        channel = office.slack.workspace.create_channel("oncall", "U0SAM", kind="private")
+    async with run_slack_app(tmp_path, shop()) as slack_app:
+        channel = slack_app.slack.workspace.create_channel("oncall", "U0SAM", kind="private")
         channel.members.append(BOT_USER_ID)
-        policies = office.shop.catalog
+        policies = slack_app.shop.catalog
         permissions = replace(
             PERMISSIONS, freeze=("#oncall",), exempt=("U0MORGAN", channel.id), flags={"staging": ("#oncall",)}
         )
-        office.shop.catalog = replace(
+        slack_app.shop.catalog = replace(
             policies, workspace=replace(policies.workspace, permissions=permissions)
         )
-        yield office
+        yield slack_app
 
 
-async def test_members_of_the_channel_may_and_others_are_told_who_can(office: Office) -> None:
-    refused = await office.types("riley", "/freeze checkout peak sale")
+async def test_members_of_the_channel_may_and_others_are_told_who_can(slack_app: RunningSlackApp) -> None:
+    refused = await slack_app.types("riley", "/freeze checkout peak sale")
     assert refused.text == "Only members of #oncall may freeze a service. Ask one of them."
-    assert not await office.hold_registry.holds(NOW)
-    await office.types("sam", "/freeze checkout peak sale")
-    assert len(await office.hold_registry.holds(NOW)) == 1
+    assert not await slack_app.hold_registry.holds(NOW)
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    assert len(await slack_app.hold_registry.holds(NOW)) == 1
 
 
-async def test_whoami_says_which_channel_gives_a_right(office: Office) -> None:
-    oncall = office.slack.find_channel("#oncall")
-    sam = (await office.types("sam", "/governor whoami")).text
+async def test_whoami_says_which_channel_gives_a_right(slack_app: RunningSlackApp) -> None:
+    oncall = slack_app.slack.find_channel("#oncall")
+    sam = (await slack_app.types("sam", "/governor whoami")).text
     assert "You may *freeze and lift*, because you are in #oncall." in sam
     assert f"You may *exempt a change*, because you are in <#{oncall}>." in sam
-    riley = (await office.types("riley", "/governor whoami")).text
+    riley = (await slack_app.types("riley", "/governor whoami")).text
     assert "You may not *freeze and lift*: only members of #oncall may." in riley
     assert f"You may not *exempt a change*: only <@U0MORGAN> or members of <#{oncall}> may." in riley
 
 
-async def test_nobody_may_on_account_of_a_channel_that_slack_does_not_show(office: Office) -> None:
-    office.slack.workspace.channel("#oncall").members.remove(BOT_USER_ID)
-    answer = await office.types("sam", "/freeze checkout peak sale")
+async def test_nobody_may_on_account_of_a_channel_that_slack_does_not_show(
+    slack_app: RunningSlackApp,
+) -> None:
+    slack_app.slack.workspace.channel("#oncall").members.remove(BOT_USER_ID)
+    answer = await slack_app.types("sam", "/freeze checkout peak sale")
     assert answer.text == (
         "Slack does not say who is in #oncall right now, so you may not freeze a service. "
         "Try again in a minute."
     )
-    told = (await office.types("sam", "/governor whoami")).text
+    told = (await slack_app.types("sam", "/governor whoami")).text
     assert "Nobody knows whether you may *freeze and lift*: Slack does not say who is in #oncall." in told
-    assert not await office.hold_registry.holds(NOW)
+    assert not await slack_app.hold_registry.holds(NOW)
 
 
 @pytest.fixture

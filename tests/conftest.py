@@ -1,4 +1,4 @@
-"""What holds for every test: properties are judged by what they find, never by how long a case took.
+"""Settings of all tests: property tests have no deadline.
 
 The long stories come first, so that the short tests fill the gaps beside them.
 """

@@ -1,4 +1,4 @@
-"""A real database and a freezer that tells in plain words."""
+"""A hold registry that announces transitions by their name."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from bot.store.database import Database
 from bot.store.outbox import OutboxMessage
 
 
-def plainly(occasion: TransitionContext) -> Sequence[OutboxMessage]:
-    """Tell an occasion in both channels by its name alone."""
-    what = type(occasion.transition).__name__
-    return [OutboxMessage(channel, what, what) for channel in (occasion.service.channel, "#releases")]
+def plainly(context: TransitionContext) -> Sequence[OutboxMessage]:
+    """Announce a transition in both channels by its class's name."""
+    name = type(context.transition).__name__
+    return [OutboxMessage(channel, name, name) for channel in (context.service.channel, "#releases")]
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The incident room as a process of its own, to be killed and started again by the crash story.
 
-It serves the HTTP face and carries out what is written down, through the same store and courier.
+It serves the HTTP API and carries out what is written down, through the same store and dispatcher.
 Run as `python -m tests.incidents.child DATABASE_URL API_URL TOKEN PORT`.
 """
 

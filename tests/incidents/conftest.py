@@ -1,4 +1,4 @@
-"""A stage on which incidents are played, on both stores."""
+"""The incident workflow on both stores."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

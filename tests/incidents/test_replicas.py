@@ -61,7 +61,7 @@ async def test_a_pair_of_alertmanagers_opens_one_incident(url: str, tmp_path: Pa
 
 
 def twin(incidents_setup: IncidentsSetup, database: Database) -> Incidents:
-    """Return another replica's incident room, whose messages the first one's courier sends."""
+    """Return another replica's incident workflow, whose messages the first one's dispatcher sends."""
     return Incidents(
         database=database,
         ledger=incidents_setup.ledger,

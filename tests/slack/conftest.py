@@ -1,4 +1,4 @@
-"""The office that the Slack tests work in."""
+"""Running Slack apps."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,6 +19,6 @@ async def slack_app(tmp_path: Path) -> AsyncIterator[RunningSlackApp]:
 
 @pytest.fixture
 async def incident_app(tmp_path: Path) -> AsyncIterator[RunningIncidentApp]:
-    """An office in which incidents are opened."""
+    """A Slack app with teams and incidents."""
     async with run_incident_app(tmp_path) as incident_app:
         yield incident_app

@@ -168,7 +168,7 @@ async def test_the_home_tab_is_drawn_and_its_buttons_pressed(tmp_path: Path) -> 
 
 @asynccontextmanager
 async def drawing(slack_app: RunningSlackApp) -> AsyncIterator[Visitor]:
-    """Serve the page over the office's workspace, and open it."""
+    """Serve the page over the app's workspace, and open it."""
     app = web.Application()
     PageApi(slack_app.slack, dict).add_routes(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

@@ -1,4 +1,4 @@
-"""A courier at work between a real database and the strict stand-in."""
+"""Outbox dispatchers between a real database and the strict stand-in for Slack."""
 
 import asyncio
 import time
@@ -58,7 +58,7 @@ async def write(database: Database, channel: str, *texts: str, blocks: Sequence[
 
 
 async def rows_of(database: Database) -> Sequence[Row[tuple[object, ...]]]:
-    """Return the outbox as it is."""
+    """Return the rows of the outbox."""
     async with database.reading() as connection:
         return (await connection.execute(select(outbox).order_by(outbox.c.id))).all()
 
@@ -80,7 +80,7 @@ async def working(
     registry: CollectorRegistry | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[OutboxDispatcher]:
-    """Let a courier work for the time of the block."""
+    """Run a dispatcher during the block."""
     dispatcher = OutboxDispatcher(
         database,
         client,
@@ -99,7 +99,7 @@ async def working(
 
 @dataclass
 class Delivery:
-    """The database, the stand-in and the client between them; couriers come and go."""
+    """The database, the stand-in for Slack, and the client; each test runs its own dispatchers."""
 
     database: Database
     slack: FakeSlackServer
@@ -111,7 +111,7 @@ class Delivery:
         await write(self.database, channel, *texts, blocks=blocks)
 
     async def rows(self) -> Sequence[Row[tuple[object, ...]]]:
-        """Return the outbox as it is."""
+        """Return the rows of the outbox."""
         return await rows_of(self.database)
 
     async def states(self) -> list[str]:
@@ -119,11 +119,11 @@ class Delivery:
         return [str(row.state) for row in await self.rows()]
 
     def texts(self, channel: str) -> list[str]:
-        """Return what stands in a channel, oldest first."""
+        """Return the texts in a channel, oldest first."""
         return [message.text for message in self.slack.messages(channel)]
 
     async def until(self, condition: Callable[[], bool], within_s: float = 20.0) -> None:
-        """Wait for what the dispatcher knows, which it learns without a word to Slack."""
+        """Wait for a change of the dispatcher's state that causes no call to Slack."""
         async with asyncio.timeout(within_s):
             while not condition():  # noqa: ASYNC110 - the dispatcher announces no change of its health
                 await asyncio.sleep(0.02)
@@ -135,7 +135,7 @@ class Delivery:
     def dispatcher(
         self, *, timing: DeliveryTiming = BRISK, notice: Notice = lambda _message, _error: ()
     ) -> AbstractAsyncContextManager[OutboxDispatcher]:
-        """Let a courier work for the time of the block."""
+        """Run a dispatcher during the block."""
         self.registry = CollectorRegistry()
         return working(self.database, self.client, timing=timing, notice=notice, registry=self.registry)
 

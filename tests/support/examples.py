@@ -1,4 +1,4 @@
-"""Services, budgets, holds and occasions to speak of."""
+"""Examples of what is announced: transitions of a service with its budgets and holds, bypassed freezes."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -79,7 +79,7 @@ def context(what: Transition, *others: Hold, of: Service | None = None) -> Trans
 def contexts(
     of: Service | None = None, reason: str = "peak sale", change: str = "PR-12"
 ) -> Mapping[str, TransitionContext]:
-    """One of each kind, and some beside another hold."""
+    """Return a context of each kind of transition, and some with another hold on the service."""
     of = of or shop_service()
     promised = of.slos[0]
     healthy, low, spent = (
@@ -113,7 +113,7 @@ def contexts(
 
 
 def frozen_by(spending: Spending | None) -> TransitionContext:
-    """A freeze of which it is known where the budget went."""
+    """Return a freeze with what its budget was spent on."""
     return replace(contexts()["exhausted"], spending=spending)
 
 
@@ -126,7 +126,7 @@ def burn_down(start: float, end: float, points: int = 20) -> list[BudgetPoint]:
 
 
 def bypass(*holds: Hold, **changes: object) -> FreezeBypass:
-    """A deployment that went past a person's hold, unless others are named."""
+    """Return a deployment during a person's hold, unless other holds are given."""
     values: dict[str, object] = {
         "id": "github 1",
         "environment": "production",

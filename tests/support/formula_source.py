@@ -1,4 +1,4 @@
-"""A source for tests that counts by a formula, and fails when told to."""
+"""A source for tests that counts by a formula, and fails on request."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ def _bad(until: int) -> float:
 
 
 class CountingSource:
-    """Answers the truth. `failure` is raised instead while it is set; `begins` is its oldest memory."""
+    """Returns exact counts. `failure` is raised instead while it is set; before `begins` it has no data."""
 
     def __init__(self) -> None:
         self.failure: SourceError | None = None

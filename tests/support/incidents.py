@@ -1,4 +1,4 @@
-"""Incidents at work between a real database and the strict stand-in for Slack."""
+"""The incident workflow between a real database and the strict stand-in for Slack."""
 
 import asyncio
 import time
@@ -66,7 +66,7 @@ def shop() -> Catalog:
 
 @dataclass
 class IncidentsSetup:
-    """What a test plays with."""
+    """The parts of a running incident workflow, and shortcuts to them."""
 
     database: Database
     slack: FakeSlackServer
@@ -91,14 +91,14 @@ class IncidentsSetup:
         return await self.complete(opened.incident.id)
 
     async def complete(self, id_: int, within_s: float = 20.0) -> IncidentSnapshot:
-        """Wait until no step is pending and every message is where it belongs."""
+        """Wait until no step is pending and every message is sent."""
         async with asyncio.timeout(within_s):
             while await self.pending() or await self._unsent():  # noqa: ASYNC110 - another task works
                 await asyncio.sleep(0.02)
         return await self.incidents.snapshots.of(id_)
 
     async def pending(self) -> list[str]:
-        """Return the steps that are still to be taken."""
+        """Return the names of the pending steps."""
         return [name for name, state, _ in await self.steps() if state == "pending"]
 
     async def steps(self) -> list[tuple[str, str, str | None]]:
@@ -126,7 +126,7 @@ class IncidentsSetup:
         ]
 
     def assert_one_complete_incident(self, *, people: set[str]) -> str:
-        """One channel, everybody in it, one card that is pinned, one notice; return the channel's id."""
+        """Assert one channel with `people`, one pinned card and one notice; return the channel's id."""
         (channel_id,) = self.channels()
         channel = self.slack.workspace.channels[channel_id]
         assert people <= set(channel.members)
@@ -144,7 +144,7 @@ class IncidentsSetup:
         return {budget.slo.key: budget for budget in found}
 
     async def api(self, method: str, path: str, **options: object) -> tuple[int, dict[str, object]]:
-        """Call the HTTP face with the token."""
+        """Call the HTTP API with the token."""
         async with self.http.request(method, f"{self.url}{path}", **options) as answer:  # type: ignore[arg-type]
             return answer.status, await answer.json(content_type=None)
 
@@ -153,7 +153,7 @@ class IncidentsSetup:
 async def run_incidents(
     folder: Path, *, url: str | None = None, works: bool = True
 ) -> AsyncIterator[IncidentsSetup]:
-    """Set the stage; without `works` nobody carries out what is written down."""
+    """Run the incident workflow; without `works` its steps are only recorded."""
     policies, clock = shop(), ForwardableClock()
     async with (
         Database(url or f"sqlite+aiosqlite:///{folder}/governor.db") as database,

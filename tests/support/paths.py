@@ -1,4 +1,4 @@
-"""Where the project's own files lie."""
+"""The folders of the project."""
 
 from pathlib import Path
 from typing import Final

@@ -1,4 +1,4 @@
-"""Starts the real program for stories: `python -m bot run` as a process of its own, told by environment.
+"""Starts the real program for stories: `python -m bot run` as a process, configured by the environment.
 
 async with running_governor(policies=folder, slack=slack, database=path) as bot:
     await bot.api("GET", "services/checkout")
@@ -50,7 +50,7 @@ async def eventually(
 
 @asynccontextmanager
 async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Let work without end go on for the time of the block."""
+    """Run an endless coroutine during the block."""
     task = asyncio.create_task(work)
     try:
         yield
@@ -73,7 +73,7 @@ class Bot:
         self.url = f"http://127.0.0.1:{port}"
 
     async def start(self, *, wait: bool = True) -> None:
-        """Start the program and, unless told otherwise, wait until it is ready."""
+        """Start the program and, unless `wait` is false, wait until it is ready."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, env=self._environ, stderr=log, stdout=log
@@ -82,7 +82,7 @@ class Bot:
             await self.ready()
 
     async def ready(self) -> None:
-        """Wait until `/readyz` answers; fails with the program's own words if it ended instead."""
+        """Wait until `/readyz` answers; fails with the program's log if it ended instead."""
         async with aiohttp.ClientSession() as session, asyncio.timeout(_PATIENCE_S):
             while True:
                 assert self._process is not None
@@ -97,7 +97,7 @@ class Bot:
                 await asyncio.sleep(0.05)
 
     async def kill(self) -> None:
-        """SIGKILL: no chance to clean up."""
+        """Send SIGKILL, which leaves no chance to clean up."""
         assert self._process is not None
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGKILL)
@@ -115,11 +115,11 @@ class Bot:
         return self._process is not None and self._process.returncode is None
 
     def halt(self) -> None:
-        """SIGSTOP: it keeps its connections and does nothing until `wake`."""
+        """Send SIGSTOP: the process keeps its connections and does nothing until `wake`."""
         self._signal(signal.SIGSTOP)
 
     def wake(self) -> None:
-        """SIGCONT: it goes on where it was halted."""
+        """Send SIGCONT: the process continues where it was stopped."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, what: signal.Signals) -> None:
@@ -127,7 +127,7 @@ class Bot:
             self._process.send_signal(what)
 
     async def terminate(self) -> int:
-        """SIGTERM, and return the exit code once it has ended by itself."""
+        """Send SIGTERM; return the exit code once the process has ended."""
         assert self._process is not None
         if self._process.returncode is None:
             self._process.terminate()
@@ -149,23 +149,23 @@ class Bot:
             return answer.status, await answer.json(content_type=None)
 
     async def get(self, path: str) -> Any:
-        """Return the JSON at a path of the bot's."""
+        """Return the JSON that the bot serves at a path."""
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}{path}") as answer:
             return await answer.json(content_type=None)
 
     async def text(self, path: str) -> str:
-        """Return the text at a path of the bot's."""
+        """Return the text that the bot serves at a path."""
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}{path}") as answer:
             return await answer.text()
 
     async def state(self, service: str) -> dict[str, Any]:
-        """Return how a service stands."""
+        """Return the status of a service."""
         status, body = await self.api("GET", f"services/{service}")
         assert status == 200, body
         return dict(body)
 
     async def until_state(self, service: str, state: str, *, within_s: float = _PATIENCE_S) -> dict[str, Any]:
-        """Wait until the service is `open` or `frozen`, and return how it stands then."""
+        """Wait until the service is `open` or `frozen`, and return its status."""
         return await eventually(
             lambda: self.state(service), lambda standing: standing["state"] == state, within_s
         )
@@ -192,7 +192,7 @@ async def running_governor(
 ) -> AsyncIterator[Bot]:
     """Run the program against the stand-in for Slack, with its database in `folder`.
 
-    `module` is what runs, with its arguments; `governor` itself unless told otherwise.
+    `module` is what runs, with its arguments; by default `governor` itself.
     """
     port = free_port()
     told = {

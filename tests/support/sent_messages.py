@@ -41,7 +41,7 @@ class SentMessages:
     homes: list[Body] = field(default_factory=list)
 
     def note(self, slack_app: RunningSlackApp) -> None:
-        """Note what the workspace shows and what it was asked to show before that."""
+        """Collect what the workspace shows, and the calls that led to it."""
         for channel in slack_app.slack.workspace.channels.values():
             self._note_messages([*channel.messages, *channel.ephemerals])
         for call in slack_app.slack.calls:
@@ -59,7 +59,7 @@ class SentMessages:
 
 
 async def everything(folder: Path) -> SentMessages:
-    """Play everything, and return what was sent."""
+    """Use every feature once; return what was sent."""
     found = SentMessages()
     for play in (_announcements_and_commands, _forms, _flags, _home, _busy_home):
         place = folder / play.__name__
@@ -98,7 +98,7 @@ async def _forms(folder: Path) -> AsyncIterator[RunningSlackApp]:
 
 
 async def _flags(folder: Path) -> AsyncIterator[RunningSlackApp]:
-    """A flag is raised, taken back, ramped, held, killed and undone, and looked at all the while."""
+    """Raise, revert, ramp, hold, kill and undo a flag, and show it after each."""
     async with run_slack_app_with_flags(folder) as slack_app:
         slack_app.slack.rates.enabled = False
         looks = ["", f"show {FLAG}", f"history {FLAG}", "stale", "nothing-like-it", "kil it"]

@@ -118,11 +118,11 @@ class Server:
         await self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """Halt it where it is (SIGSTOP): it holds its connections and answers nothing."""
+        """Send SIGSTOP: it keeps its connections and answers nothing."""
         os.killpg(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on after `pause`."""
+        """Continue after `pause`."""
         os.killpg(self.pid, signal.SIGCONT)
 
     async def _end(self, how: signal.Signals) -> None:
@@ -244,7 +244,7 @@ class Prometheus(Server):
         return float(result[0]["value"][1]) if result else 0.0
 
     async def asked(self) -> int:
-        """Return how many questions it has answered through its API so far, by its own count."""
+        """Return how many queries it has answered through its API so far, by its own count."""
         async with _session(10) as session, session.get(f"{self.url}/metrics") as response:
             families = list(text_string_to_metric_families(await response.text()))
         return sum(
@@ -329,7 +329,7 @@ class PostgreSQL(Server):
         super().__init__(command, folder, self._answers, user=user)
 
     async def new_database(self) -> str:
-        """Make an empty database and answer its `DATABASE_URL`."""
+        """Create an empty database; return its `DATABASE_URL`."""
         name = f"governor_{next(self._numbers)}"
         connection = await self.connect()
         try:

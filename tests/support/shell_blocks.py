@@ -20,14 +20,14 @@ _WITHIN_S = 400
 
 @dataclass(frozen=True)
 class Block:
-    """What stands between two fences; `info` is what stands behind the first."""
+    """The text between two fences; `info` is the text after the first."""
 
     info: str
     text: str
 
     @property
     def needs(self) -> str | None:
-        """What the block cannot run without."""
+        """The program that the block requires, if any."""
         _, _, needed = self.info.partition(" needs=")
         return needed or None
 
@@ -52,7 +52,7 @@ class Shell:
         self._servers: list[asyncio.subprocess.Process] = []
 
     async def run(self, block: Block) -> tuple[int, str]:
-        """Return the exit code of a block, and what it said."""
+        """Run a block; return its exit code and output."""
         kept = self.folder / ".environ"
         process = await self._start(f"{block.text}\nenv -0 > {kept}\n")
         async with asyncio.timeout(_WITHIN_S):
@@ -64,7 +64,7 @@ class Shell:
         return process.returncode, said.decode()
 
     async def serve(self, block: Block, url: str) -> None:
-        """Start a block that goes on, and wait until it is ready; fails with its words if it ends."""
+        """Start a block that goes on, and wait until it is ready; fails with its output if it ends."""
         process = await self._start(block.text)
         self._servers.append(process)
         async with aiohttp.ClientSession() as session, asyncio.timeout(_WITHIN_S):

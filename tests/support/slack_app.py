@@ -1,4 +1,4 @@
-"""The Slack face at work: a real app behind its route, a real database, and the stand-in for Slack."""
+"""A running Slack app: the real Bolt app behind its route, a real database, and the stand-in for Slack."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -43,7 +43,7 @@ from tests.support.values import budget_of_events, catalog, slo
 
 @dataclass
 class Shop:
-    """The services and how they stand, as values that a test may change."""
+    """The services with their budgets, as values that a test may change."""
 
     current: CurrentCatalog
     budgets: dict[str, list[Budget]]
@@ -75,7 +75,7 @@ class Shop:
 
 
 def shop(*services: Service) -> Shop:
-    """Three services: checkout has spent most of its budget, search some, payments has no data."""
+    """Return three services: checkout has spent most of its budget, search some, payments has no data."""
     checkout = shop_service("checkout", slo(), slo("latency", objective=0.99))
     offered = services or (checkout, shop_service("search"), shop_service("payments"))
     stands: dict[str, list[Budget]] = {
@@ -94,7 +94,7 @@ def shop(*services: Service) -> Shop:
 
 @asynccontextmanager
 async def new_database(path: Path) -> AsyncIterator[Database]:
-    """A new database with all tables."""
+    """Open a new database with all tables."""
     async with Database(f"sqlite+aiosqlite:///{path / 'governor.db'}") as database:
         await create_tables(database)
         yield database
@@ -103,7 +103,7 @@ async def new_database(path: Path) -> AsyncIterator[Database]:
 def build_incidents(
     of: Shop, hold_registry: HoldRegistry, database: Database, client: AsyncWebClient
 ) -> Incidents:
-    """The incident room of a shop; nothing of it runs by itself."""
+    """Return the incident workflow of a shop; its loops are not started."""
     return Incidents(
         database=database,
         ledger=Ledger(database, Downtime(database).bad_seconds),
@@ -116,7 +116,7 @@ def build_incidents(
 
 
 def immediate_incident_capabilities(incidents: Incidents) -> IncidentCapabilities:
-    """What people can do with incidents, where whoever opens one waits until its channel is furnished."""
+    """Return capabilities that complete an incident's channel before they return it."""
 
     async def channel_of(id_: int, within_s: float) -> IncidentSnapshot:
         del within_s
@@ -136,7 +136,7 @@ def immediate_incident_capabilities(incidents: Incidents) -> IncidentCapabilitie
 
 @dataclass
 class RunningSlackApp:
-    """Everything that a test of the face touches."""
+    """The Slack app with all that it depends on."""
 
     slack: FakeSlackServer
     app: SlackApp
@@ -169,7 +169,7 @@ def build_flags(
     database: Database,
     session: aiohttp.ClientSession,
 ) -> Flags:
-    """The shop's flags, in the bot's own store."""
+    """Return the flags of a shop, kept in the bot's own database."""
     return Flags(
         status_reader=status_reader,
         hold_registry=hold_registry,

@@ -1,4 +1,4 @@
-"""The office where flags are changed: checkout and its flag, a protected environment, and who may what."""
+"""A Slack app with flags: checkout with its flag, a protected environment, and permissions."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -42,7 +42,7 @@ WORKSPACE_WITH_FLAGS = replace(
 
 
 def burning(of: Slo, rate: float, remaining: float = 0.8) -> Budget:
-    """A budget that burns at `rate` over the guard's five minutes."""
+    """Return a budget that burns at `rate` over the guard's five minutes."""
     allowed = 1_000_000 * (1 - of.objective)
     recent = {FIVE_MINUTES: EventCounts(rate * (1 - of.objective) * 1_000, 1_000)}
     return assess(of, events=EventCounts((1 - remaining) * allowed, 1_000_000), recent=recent, as_of=NOW)
@@ -74,7 +74,7 @@ async def exposure(slack_app: RunningSlackApp, environment: str = "production") 
 
 
 async def told(slack_app: RunningSlackApp) -> Sequence[tuple[str, str, str]]:
-    """Every announcement: channel, occasion and text."""
+    """Return every announcement: channel, kind and text."""
     async with slack_app.database.reading() as connection:
         query = select(outbox.c.channel, outbox.c.event_type, outbox.c.text).order_by(outbox.c.id)
         return [(row.channel, row.event_type, row.text) for row in await connection.execute(query)]
@@ -99,7 +99,7 @@ async def audited(slack_app: RunningSlackApp) -> Sequence[AuditEntry]:
 
 
 async def changes(slack_app: RunningSlackApp) -> Sequence[tuple[str, Any, Any, str, Any]]:
-    """Who changed the flag, from what to what, why, and approved by whom."""
+    """Return who changed the flag, from what to what, why, and who approved it."""
     found = []
     for entry in await audited(slack_app):
         if entry.action == "flag.changed":
@@ -110,14 +110,14 @@ async def changes(slack_app: RunningSlackApp) -> Sequence[tuple[str, Any, Any, s
 
 
 async def raised(slack_app: RunningSlackApp, to: str = "25%") -> None:
-    """Let dana raise the flag in production, and sam approve."""
+    """Raise the flag in production as dana, and approve it as sam."""
     await slack_app.types("dana", f"/flag rollout {FLAG} {to} small steps first", "#checkout")
     asked = (await deliver(slack_app))[-1]
     await slack_app.presses("sam", asked, "flag.approve", "#checkout")
 
 
 async def evaluated(slack_app: RunningSlackApp, rate: float = 0.5, **changes: Any) -> None:
-    """Let checkout be evaluated, burning at that rate."""
+    """Evaluate checkout with a budget that burns at that rate."""
     promised = slack_app.shop.catalog.services["checkout"].slos
     slack_app.shop.budgets["checkout"] = [burning(one, rate, **changes) for one in promised]
     slack_app.flags.evaluated(["checkout"])

@@ -1,4 +1,4 @@
-"""A home tab with something on it: an office with teams, a flag, and people who look."""
+"""A Slack app whose home tab has contents: services with teams, a flag, and viewers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -40,7 +40,7 @@ async def run_slack_app_with_home(path: Path) -> AsyncIterator[RunningSlackApp]:
 
 
 async def ramp_begun(slack_app: RunningSlackApp) -> None:
-    """Let dana ask for a ramp in production, sam approve it, and its first step be taken."""
+    """Request a ramp in production as dana, approve it as sam, and take its first step."""
     await slack_app.types("dana", RAMP)
     asked = (await deliver(slack_app))[-1]
     await slack_app.presses("sam", asked, "flag.approve", "#checkout")
@@ -48,7 +48,7 @@ async def ramp_begun(slack_app: RunningSlackApp) -> None:
 
 
 async def much_to_show(slack_app: RunningSlackApp) -> None:
-    """Let something of everything stand on dana's tab."""
+    """Put something of every kind onto dana's tab."""
     await ramp_begun(slack_app)
     await slack_app.types("sam", "/action add test the rollback @dana due friday P0 for checkout")
     await slack_app.types("sam", "/action add write down how to drain a region @dana for search")
@@ -57,7 +57,7 @@ async def much_to_show(slack_app: RunningSlackApp) -> None:
 
 
 async def open_home(slack_app: RunningSlackApp, who: str) -> View:
-    """Let a person open the tab; return what they see."""
+    """Open the tab as a person; return the view."""
     slack_app.slack.person(who).opens_home()
     await slack_app.slack.settle()
     await slack_app.app.drain(10)
@@ -76,12 +76,12 @@ def blocks_of(slack_app: RunningSlackApp, who: str) -> list[Json]:
 
 
 def texts(blocks: list[Json]) -> list[str]:
-    """What stands in headings and paragraphs, from top to bottom."""
+    """Return the text of headings and paragraphs, from top to bottom."""
     return [str(block["text"]["text"]) for block in blocks if block["type"] in {"header", "section"}]
 
 
 def buttons(blocks: list[Json]) -> list[tuple[str, str]]:
-    """Every button's label and name, from top to bottom."""
+    """Return the label and name of each button, from top to bottom."""
     pressable = [
         one for block in blocks for one in (*block.get("elements", ()), block.get("accessory") or {})
     ]
@@ -96,7 +96,7 @@ async def presses_home(slack_app: RunningSlackApp, who: str, action: str, view: 
 
 
 def direct(slack_app: RunningSlackApp, who: str) -> list[str]:
-    """What the bot has told a person alone."""
+    """Return the bot's direct messages to a person."""
     user = slack_app.slack.person(who).id
     rooms = [room for room in slack_app.slack.workspace.channels.values() if room.kind == "im"]
     return [message.text for room in rooms if user in room.members for message in room.messages]

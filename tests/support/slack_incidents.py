@@ -1,4 +1,4 @@
-"""An office in which incidents are opened: services with teams, and the incident's channel at hand."""
+"""A Slack app for tests of incidents: services with teams, and shortcuts to an incident's channel."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ _EXPECTED = {"already_in_channel", "channel_canvas_already_exists"}
 
 @dataclass
 class RunningIncidentApp:
-    """An office, and what tests of incidents do in it again and again."""
+    """A Slack app, and what tests of incidents often do with it."""
 
     slack_app: RunningSlackApp
 
@@ -38,12 +38,12 @@ class RunningIncidentApp:
         return channel_id
 
     async def work(self) -> None:
-        """Carry out what is written down."""
+        """Carry out the pending steps."""
         for _ in range(3):
             await self.slack_app.incidents.step_runner.tick()
 
     async def card(self, channel: str, kind: ChannelKind = ChannelKind.INCIDENT, id_: int = 1) -> Message:
-        """Post the card as it stands; return it as it lies in the channel."""
+        """Update the card; return its message in the channel."""
         message = self.slack_app.incidents.step_runner._cards._voice.card(await self.view(id_), kind)
         await self.slack_app.client.chat_postMessage(
             channel=channel, text=message.text, blocks=list(message.blocks)
@@ -90,32 +90,32 @@ async def run_incident_app(path: Path) -> AsyncIterator[RunningIncidentApp]:
 
 
 def typed(text: str) -> Json:
-    """What an input for words holds."""
+    """Return the state of a text input."""
     return {"type": "plain_text_input", "value": text}
 
 
 def number(text: str) -> Json:
-    """What an input for a number holds."""
+    """Return the state of a number input."""
     return {"type": "number_input", "value": text}
 
 
 def chosen(value: str) -> Json:
-    """What a menu holds."""
+    """Return the state of a menu."""
     return {"type": "static_select", "selected_option": _option(value)}
 
 
 def several(*values: str) -> Json:
-    """What a menu for several holds."""
+    """Return the state of a menu with several choices."""
     return {"type": "multi_static_select", "selected_options": [_option(value) for value in values]}
 
 
 def ticked() -> Json:
-    """What a ticked box holds."""
+    """Return the state of a ticked checkbox."""
     return {"type": "checkboxes", "selected_options": [_option("yes")]}
 
 
 def picked(seconds: float) -> Json:
-    """What an input for a day and time holds."""
+    """Return the state of a date and time input."""
     return {"type": "datetimepicker", "selected_date_time": int(seconds)}
 
 

@@ -32,7 +32,7 @@ class Connection:
         await self.socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {}})
 
     def drop(self) -> None:
-        """Cut the line without a word."""
+        """Cut the connection without a close frame."""
         assert self.request.transport is not None
         self.request.transport.abort()
 

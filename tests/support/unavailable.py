@@ -1,4 +1,4 @@
-"""What becomes of a test that needs something which this machine does not have."""
+"""Skips tests that need what this machine does not have."""
 
 import os
 from typing import NoReturn

@@ -1,4 +1,4 @@
-"""Values that tests of several rooms need: a service, its SLO, budgets made from numbers."""
+"""Values that tests of several packages need: services, SLOs, and budgets made from numbers."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ def slo(
     window: Window | None = None,
     sli: Sli | None = None,
 ) -> Slo:
-    """Make an SLO; 99.9 % over 30 days by pushed events unless told otherwise."""
+    """Make an SLO; 99.9 % over 30 days by pushed events by default."""
     return Slo(service, name, objective, window or RollingWindow(30 * DAY), sli or EventsSli())
 
 

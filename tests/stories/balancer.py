@@ -1,4 +1,4 @@
-"""A load balancer before the replicas, as blunt as real ones: it tries the next one when one is silent.
+"""A load balancer before the replicas: when one does not answer, it tries the next.
 
 So a request may reach several replicas, and one that was halted may act on it long after.
 """
@@ -16,7 +16,7 @@ _GIVES_UP_S = 60.0
 
 
 class Balancer:
-    """Hands each request to a replica, and to another while none answers; patient where Slack is not.
+    """Hands each request to a replica, and to another while none answers; it waits longer than Slack does.
 
     While every replica is down at once there is nobody to answer, which is not what is tested.
     """

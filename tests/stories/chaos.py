@@ -38,7 +38,7 @@ _AILING = {
 
 @dataclass
 class Cluster:
-    """Everything that faults and deeds touch."""
+    """Everything that faults and requests act on."""
 
     replicas: Sequence[Bot]
     postgresql: PostgreSQL
@@ -69,7 +69,7 @@ class Cluster:
 
 
 class Chaos:
-    """Plays faults; each is undone by itself after a while."""
+    """Injects faults; each is undone after a while."""
 
     def __init__(self, cluster: Cluster, chance: random.Random) -> None:
         self._stage = cluster
@@ -88,7 +88,7 @@ class Chaos:
         )
 
     async def run(self, seconds: float) -> None:
-        """Play faults for so long, then undo what is left of them."""
+        """Inject faults for that long, then undo those that are left."""
         weights, names, _ = zip(*self._play, strict=True)
         until = asyncio.get_running_loop().time() + seconds
         while asyncio.get_running_loop().time() < until:
@@ -105,7 +105,7 @@ class Chaos:
             await replica.ready()
 
     async def keep_running(self) -> None:
-        """Start what has ended, as whoever runs replicas would."""
+        """Restart replicas that have ended, as an orchestrator would."""
         # Two faults that heal at once must not start one replica twice: the second could not listen.
         async with self._starting:
             for replica in self._stage.replicas:
@@ -180,7 +180,7 @@ class Chaos:
 
 
 class People:
-    """What goes on meanwhile: people freeze, lift and ask, programs count events."""
+    """The load meanwhile: people freeze, lift and ask; programs push events."""
 
     def __init__(self, cluster: Cluster, chance: random.Random) -> None:
         self._stage = cluster
@@ -188,7 +188,7 @@ class People:
         self.is_over = asyncio.Event()
 
     async def run(self) -> None:
-        """Work until it is over, and finish what was begun."""
+        """Send requests until the faults are over, and complete those that are open."""
         async with asyncio.TaskGroup() as tasks:
             while not self.is_over.is_set():
                 await asyncio.sleep(self._chance.uniform(0.2, 1.2))
@@ -205,7 +205,7 @@ class People:
         await self._say(words, f"#{service}")
 
     async def _toggle(self) -> None:
-        """Change a flag, at once or in steps, or take back what was done."""
+        """Change a flag, at once or in steps, or revert the last change."""
         flag = self._chance.choice(FLAGS)
         share = self._chance.choice([5, 25, 50, 100])
         words = self._chance.choice(
@@ -235,7 +235,7 @@ class People:
     async def _call(
         self, session: aiohttp.ClientSession, method: str, path: str, body: object = None
     ) -> bool:
-        """Call the API; return whether it was done, and note where nobody answered."""
+        """Call the API; return whether it succeeded, and record where nobody answered."""
         began = asyncio.get_running_loop().time()
         url = f"{self._stage.balancer.url}/api/v1/{path}"
         async with session.request(method, url, json=body) as answer:
@@ -248,7 +248,7 @@ class People:
         return answer.status in {200, 202}
 
     async def _push(self) -> None:
-        """Count events, again and again with the same id until they are accepted."""
+        """Push events, again with the same id until they are accepted."""
         service = self._chance.choice(PUSHED)
         good, bad = self._chance.choice([(0, 40), (2_000, 0), (300, 1)])
         event = {"service": service, "slo": "orders", "good": good, "bad": bad, "id": uuid.uuid4().hex}

@@ -1,7 +1,7 @@
-"""A bot as a process: started, stirred into transitions, killed and started again by the crash story.
+"""A bot as a process: started, made to change holds, killed and started again by the crash story.
 
 What the story needs of any such program: it serves `GET /readyz`, and what it decides goes through the
-same store, `HoldRegistry` and `OutboxDispatcher`. This one also serves `POST /stir?count=…`, which makes
+same store, `HoldRegistry` and `OutboxDispatcher`. This one also serves `POST /changes?count=…`, which makes
 it place and lift holds as fast as it can. Run as `python -m tests.stories.child DATABASE_URL API_URL
 TOKEN PORT`.
 """
@@ -35,16 +35,16 @@ TIMING = DeliveryTiming(
 )
 
 
-def tell(occasion: TransitionContext) -> Sequence[OutboxMessage]:
-    """Tell a transition in the service's channel and in the announcements channel."""
-    match occasion.transition:
+def announce(context: TransitionContext) -> Sequence[OutboxMessage]:
+    """Announce a transition in the service's channel and in the announcements channel."""
+    match context.transition:
         case HoldPlaced(hold):
             text = f"hold {hold.id} placed"
         case HoldLifted(hold):
             text = f"hold {hold.id} lifted"
         case other:
             raise TypeError(f"{other} does not happen here")
-    own = OutboxMessage(occasion.service.channel, "freeze_told", text)
+    own = OutboxMessage(context.service.channel, "freeze_told", text)
     return [own, OutboxMessage(ANNOUNCEMENTS, "freeze_told", text, brief=text)]
 
 
@@ -52,15 +52,15 @@ class Child:
     """The process's parts."""
 
     def __init__(self, database: Database) -> None:
-        self._hold_registry = HoldRegistry(database, tell)
+        self._hold_registry = HoldRegistry(database, announce)
         self._work: set[asyncio.Task[None]] = set()
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """Say that the process runs."""
+        """Return that the process runs."""
         return web.Response(text="ready")
 
-    async def stir(self, request: web.Request) -> web.Response:
-        """Begin `count` transitions and answer at once."""
+    async def start_changes(self, request: web.Request) -> web.Response:
+        """Begin `count` transitions and return at once."""
         task = asyncio.create_task(self._change(int(request.query["count"])))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
@@ -89,7 +89,7 @@ async def main(database_url: str, api_url: str, token: str, port: str) -> None:
         )
         child = Child(database)
         app = web.Application()
-        app.add_routes([web.get("/readyz", child.ready), web.post("/stir", child.stir)])
+        app.add_routes([web.get("/readyz", child.ready), web.post("/changes", child.start_changes)])
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", int(port)).start()

@@ -17,7 +17,7 @@ _never = threading.Event()
 
 
 def follow(clock: time_machine.Traveller, file: Path) -> None:
-    """Set the clock whenever the file says something else, for ever."""
+    """Set the clock whenever the file changes, without end."""
     shown = 0.0
     while True:
         with suppress(OSError, ValueError):

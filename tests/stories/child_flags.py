@@ -1,4 +1,4 @@
-"""The whole bot as `governor run` wires it, halting for good in the middle of a flag's change.
+"""The complete bot as `governor run` builds it, which halts for good in the middle of a flag's change.
 
 Run as `python -m tests.stories.child_flags SHARE before|after MARKER`: once the flag is to be shown to SHARE,
 it writes the file MARKER and goes no further, before or after the flag system has taken the change.
@@ -15,7 +15,7 @@ from bot.settings import read_settings
 
 
 class Halting:
-    """A flag system that goes silent at one share."""
+    """A flag system that stops answering at one share."""
 
     def __init__(self, inner: FlagBackend, share: float, when: str, marker: Path) -> None:
         self._inner = inner

@@ -1,4 +1,4 @@
-"""The whole bot as `governor run` wires it, at the crash story's pace.
+"""The complete bot as `governor run` builds it, at the crash story's pace.
 
 Run as `python -m tests.stories.child_governor` with the bot's own environment.
 """

@@ -61,7 +61,7 @@ class Program:
 
     command: Sequence[str]
     is_up: Callable[[], Awaitable[bool]]
-    stir: Callable[[int], Awaitable[None]]
+    start_changes: Callable[[int], Awaitable[None]]
 
 
 MakeProgram = Callable[[Path, FakeSlackServer, aiohttp.ClientSession, random.Random], Program]
@@ -90,8 +90,8 @@ class Tale:
                 self.left_undone[state] += count
 
     async def die_in_the_middle(self) -> None:
-        """Stir the bot and kill it at a random moment; perhaps once more while it catches up."""
-        await self.program.stir(self.chance.randint(1, 8))
+        """Start changes and kill the bot at a random moment; perhaps once more while it catches up."""
+        await self.program.start_changes(self.chance.randint(1, 8))
         await asyncio.sleep(self.chance.uniform(0, 0.5))
         await self.kill()
         while self.kills < self.wanted_kills and self.chance.random() < 0.4:
@@ -100,7 +100,7 @@ class Tale:
             await self.kill()
 
     async def everything_told(self) -> None:
-        """Wait until the outbox is empty, and hold what Slack shows against the audit log."""
+        """Wait until the outbox is empty, and compare what Slack shows with the audit log."""
         async with asyncio.timeout(60):
             while await self._undone():  # noqa: ASYNC110 - the other process's database tells nobody
                 await asyncio.sleep(0.05)
@@ -131,15 +131,15 @@ def keys_of(message: Message) -> Sequence[str]:
 def dispatcher_and_hold_registry(
     folder: Path, slack: FakeSlackServer, session: aiohttp.ClientSession, _chance: random.Random
 ) -> Program:
-    """Return the program of `child.py`: the store, the freezer and the courier without the faces."""
+    """Return the program of `child.py`: only the store, the hold registry and the dispatcher."""
     port = free_port()
 
-    async def stir(count: int) -> None:
-        async with session.post(f"http://127.0.0.1:{port}/stir", params={"count": count}) as response:
+    async def start_changes(count: int) -> None:
+        async with session.post(f"http://127.0.0.1:{port}/changes", params={"count": count}) as response:
             assert response.status == 202
 
     arguments = [database_in(folder), slack.api_url, slack.bot_token, str(port)]
-    return Program(module("tests.stories.child", *arguments), answers(session, port, "readyz"), stir)
+    return Program(module("tests.stories.child", *arguments), answers(session, port, "readyz"), start_changes)
 
 
 def governor(
@@ -155,7 +155,7 @@ def governor(
     slack.bot_url = f"http://127.0.0.1:{port}"
     sam = slack.person("sam")
 
-    async def stir(count: int) -> None:
+    async def start_changes(count: int) -> None:
         for _ in range(count):
             service = chance.choice(SERVICES)
             words = chance.choice([f"{service} to be sure", f"lift {service} all is well"])
@@ -171,7 +171,9 @@ def governor(
     }
     command = module("tests.stories.child_governor")
     return Program(
-        ["env", *(f"{k}={v}" for k, v in environ.items()), *command], answers(session, port, "healthz"), stir
+        ["env", *(f"{k}={v}" for k, v in environ.items()), *command],
+        answers(session, port, "healthz"),
+        start_changes,
     )
 
 

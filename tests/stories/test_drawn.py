@@ -60,7 +60,7 @@ async def show_everything(slack_app: RunningSlackApp) -> int:
 
 
 async def show_an_incident(slack_app: RunningSlackApp, client: AsyncWebClient) -> int:
-    """Play an incident in the channel, and show what its rooms pin; return how many messages came."""
+    """Run an incident in the channel, and show the pinned messages; return how many messages came."""
     typed = ["/incident list", "/incident show 1", "/incident open Checkout *500s* sev1", "/incident list"]
     for text in typed:
         await slack_app.types("sam", text, CHANNEL)

@@ -74,7 +74,7 @@ async def push(bot: Bot, good: int, bad: int, ago: timedelta = timedelta()) -> N
 
 
 async def exposure(bot: Bot, environment: str = "production") -> float:
-    """What applications see: the share of users for whom OFREP evaluates the flag as on."""
+    """Return what applications see: the share of users for whom OFREP evaluates the flag as on."""
     path = f"{bot.url}/environments/{environment}/ofrep/v1/evaluate/flags/{FLAG}"
     async with aiohttp.ClientSession() as session:
 
@@ -109,7 +109,7 @@ async def until_changed(bot: Bot, enough: Callable[[Sequence[dict[str, Any]]], b
 
 
 async def approved(slack: FakeSlackServer, typed: str) -> None:
-    """Let dana ask for it, and sam approve."""
+    """Request a change as dana, and approve it as sam."""
     before = len(occasions(slack, "flag_approval"))
     await slack.person("dana").says(f"/flag {typed}", "#checkout")
     await slack.until(lambda: len(occasions(slack, "flag_approval")) > before)
@@ -184,7 +184,7 @@ async def test_a_kill_in_the_middle_of_a_step_leaves_the_flag_at_a_step_once(
 
 
 def steps() -> list[float]:
-    """The share of the test's users who are among those of each step."""
+    """Return the share of the test's users who are among those of each step."""
     places = [place(FLAG, f"user-{user}") for user in range(USERS)]
     return [sum(one < share for one in places) / USERS for share in (0, 0.01, 0.05, 0.25)]
 

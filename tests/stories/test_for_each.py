@@ -106,7 +106,7 @@ def history(rates: Mapping[str, int]) -> Iterator[str]:
 
 
 async def questions_of_a_tick(rates: Mapping[str, int], folder: Path) -> int:
-    """Return how many questions Prometheus counts in the tick that follows upon the back-filling one."""
+    """Return how many queries Prometheus counts in the tick that follows upon the back-filling one."""
     write_policies(folder, POLICIES.replace("window: 10m", "window: 1h"))
     async with (
         running_prometheus(folder, openmetrics="".join(history(rates))) as prometheus,
@@ -192,6 +192,6 @@ async def test_a_new_value_becomes_a_service_is_frozen_and_told_and_outlives_its
 
 
 def details(ready: object) -> list[dict[str, object]]:
-    """Return what each check of `/readyz` says."""
+    """Return the details of each check of `/readyz`."""
     assert isinstance(ready, dict)
     return [one for one in ready["checks"].values() if isinstance(one, dict)]

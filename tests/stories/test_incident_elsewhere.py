@@ -53,7 +53,7 @@ class Recorder:
     calls: list[Called] = field(default_factory=list)
 
     async def take(self, request: web.Request) -> web.Response:
-        """Pass a call on and keep it."""
+        """Forward a call and record it."""
         method, arguments = request.match_info["method"], await read_arguments(request)
         arguments.pop("token", None)
         answer = await self._answer(method, arguments)
@@ -73,7 +73,7 @@ class Recorder:
         return await self.ask(method, **arguments)
 
     async def ask(self, method: str, **arguments: Any) -> dict[str, Any]:
-        """Ask the emulator."""
+        """Call the emulator."""
         headers = {"Authorization": f"Bearer {self.token}"}
         async with self.session.post(f"{self.api_url}{method}", json=arguments, headers=headers) as response:
             answer: dict[str, Any] = await response.json(content_type=None)
@@ -233,7 +233,7 @@ async def _learns(recorder: Recorder, bot: Bot, answers: Answers, room: str) -> 
 
 
 async def _closes(recorder: Recorder, bot: Bot, answers: Answers, room: str, postmortem: str) -> None:
-    """The document is kept as a file, both rooms are told, then archived."""
+    """The document is saved as a file, announced in both channels, and these are archived."""
     dana = recorder.people["dana"]
     said = await types(bot, "/postmortem close", answers, user=dana, channel=postmortem)
     assert said["text"] == "The postmortem of incident 1 is closed. Its channels are archived in a moment."

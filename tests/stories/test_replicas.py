@@ -83,7 +83,7 @@ def _block(sli: str) -> str:
 
 @asynccontextmanager
 async def run_cluster(folder: Path, seed: int) -> AsyncIterator[Cluster]:
-    """Set everything up: replicas, database, Slack, Prometheus, and a balancer before the replicas."""
+    """Start everything: replicas, database, Slack, Prometheus, and a balancer before the replicas."""
     write_policies(folder, policies())
     async with AsyncExitStack() as stack:
         postgresql = await stack.enter_async_context(running_postgresql())
@@ -124,7 +124,7 @@ class Ledger:
             return int((await connection.execute(query)).scalar_one())
 
     async def check_told(self, slack: FakeSlackServer) -> None:
-        """Every transition is told once in each of its channels, in order."""
+        """Assert that each transition was announced once in each of its channels, in order."""
         async with self._database.reading() as connection:
             deeds = await audit.read(connection, limit=100_000)
             rows = (await connection.execute(select(outbox).order_by(outbox.c.id))).all()
@@ -137,7 +137,7 @@ class Ledger:
             assert shown == [row.key for row in told], channel
 
     async def check_flags(self) -> None:
-        """Each flag went from one state of the log to the next, and stands where the last one says."""
+        """Assert that each flag went from one state of the log to the next, and is in the last of them."""
         async with self._database.reading() as connection:
             deeds = await audit.read(connection, limit=100_000)
         for flag in FLAGS:
@@ -148,7 +148,7 @@ class Ledger:
             assert "flag.drifted" not in {one.action for one in told}, "somebody else changed it"
 
     async def flags_differ(self) -> dict[str, tuple[object, object]]:
-        """Return the flags that do not stand where the log says: how they stand, and what it says."""
+        """Return the flags whose state differs from the log's: both states."""
         async with self._database.reading() as connection:
             live = {row.key: row for row in await connection.execute(select(flags))}
             deeds = await audit.read(connection, limit=100_000)
@@ -164,7 +164,7 @@ class Ledger:
         return {key: (stand.get(key), said.get(key)) for key in FLAGS if stand.get(key) != said.get(key)}
 
     async def check_audit(self) -> None:
-        """The log is whole, and says the same as the holds do."""
+        """Assert that the log's chain is unbroken, and agrees with the holds."""
         async with self._database.reading() as connection:
             assert isinstance(await verify_chain(connection), ChainVerified)
             deeds = await audit.read(connection, limit=100_000)
@@ -195,7 +195,7 @@ class Ledger:
 
 
 def _told_in(deed: audit.AuditEntry) -> set[str]:
-    """Return the channels that a deed is told in: flags' only in their services' own."""
+    """Return the channels in which an action is announced: a flag's only in its services' own."""
     own = f"#{deed.service}"
     return {own} if deed.action.startswith(("flag.", "ramp.")) else {own, ANNOUNCEMENTS}
 
@@ -220,7 +220,7 @@ async def tasks(bot: Bot) -> int:
 
 
 async def pushed_events_are_counted(cluster: Cluster, bot: Bot) -> None:
-    """What was accepted was counted once, however often it was sent."""
+    """Assert that accepted events were counted once, however often they were sent."""
     for service in PUSHED:
         (slo,) = (await bot.state(service))["slos"]
         assert (slo["good"], slo["bad"]) == (

@@ -33,7 +33,7 @@ async def made(there: FakeSlack, prefix: str) -> Channel:
 
 
 async def home(slack: MultiWorkspaceServer, team: str, who: str) -> str:
-    """Open a person's home tab; answer all that stands there."""
+    """Open a person's home tab; return its content."""
     person = slack.team(team).person(who)
     person.opens_home()
     await slack.team(team).until(lambda: person.home is not None)

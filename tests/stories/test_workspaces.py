@@ -51,7 +51,7 @@ spec:
 
 
 async def install(bot: Bot, slack: MultiWorkspaceServer, team: str, by: str) -> int:
-    """Go the way of a browser; return the last page's status."""
+    """Install as a browser does; return the last page's status."""
     jar = aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(cookie_jar=jar) as browser:
         async with browser.get(f"{bot.url}/slack/install") as page:

@@ -1,4 +1,4 @@
-"""A visitor of `make run`: the real program, a real Chromium, and the story told by pressing its buttons.
+"""A visitor of `make run`: the real program and a real Chromium that presses the story's buttons.
 
 `python -m tests.stories.visitor` plays it once more and keeps pictures of its moments in docs/images.
 """

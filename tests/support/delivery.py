@@ -33,7 +33,7 @@ SCOPES = (
     "im:write",
 )
 SPEED = 20.0
-"""The stand-in's wall clock runs that much faster, and the courier's interval is that much shorter."""
+"""The stand-in's wall clock runs that much faster, and the dispatcher's interval is that much shorter."""
 BRISK = DeliveryTiming(
     interval_s=1 / SPEED,
     settle_s=0.02,
@@ -46,7 +46,7 @@ BRISK = DeliveryTiming(
 
 
 def manifest(*without: str) -> dict[str, object]:
-    """Return an app manifest with the courier's scopes but these."""
+    """Return an app manifest with the dispatcher's scopes but these."""
     return {"oauth_config": {"scopes": {"bot": [scope for scope in SCOPES if scope not in without]}}}
 
 

@@ -81,7 +81,7 @@ async def told(slack_app: RunningSlackApp) -> Sequence[tuple[str, str, str]]:
 
 
 async def deliver(slack_app: RunningSlackApp) -> Sequence[Message]:
-    """Post what waits in the outbox, as the courier would; return the messages as Slack has them."""
+    """Post what waits in the outbox, as the dispatcher would; return the messages as Slack has them."""
     client = AsyncWebClient(token=slack_app.slack.bot_token, base_url=slack_app.slack.api_url)
     posted = []
     async with slack_app.database.transaction() as connection:

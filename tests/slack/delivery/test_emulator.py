@@ -1,4 +1,4 @@
-"""The courier on a Slack that this project did not write."""
+"""The dispatcher on a Slack that this project did not write."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The courier among replicas: it posts only while the channel is certainly its own."""
+"""The dispatcher among replicas: it posts only while the channel is certainly its own."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -67,7 +67,7 @@ async def test_nothing_is_posted_after_the_lease_was_lost(delivery: Delivery, lo
     assert delivery.texts("#checkout") == ["one", "two"]
 
 
-async def test_two_couriers_keep_order_and_pace_between_them(tmp_path: Path) -> None:
+async def test_two_dispatchers_keep_order_and_pace_between_them(tmp_path: Path) -> None:
     timing = LeaseTiming(beat_s=0.05, holds_s=0.5, dead_after_s=0.8)
     texts = [f"message {number}" for number in range(12)]
     async with (
@@ -77,22 +77,22 @@ async def test_two_couriers_keep_order_and_pace_between_them(tmp_path: Path) -> 
     ):
         replicas = [Leases(database, timing) for database in (delivery.database, other_database)]
         beats = []
-        couriers = []
+        dispatchers = []
         for leases in replicas:
             await leases.join()
             beats.append(asyncio.create_task(leases.run()))
-            couriers.append(await run_with(delivery, leases))
+            dispatchers.append(await run_with(delivery, leases))
         for number, text in enumerate(texts):
             await delivery.write("#checkout", text)
-            couriers[number % 2][0].wake()
+            dispatchers[number % 2][0].wake()
             await asyncio.sleep(0.02)
             if number == 6:
                 # One of them is gone without a word; the other takes over what it held.
-                couriers[0][1].cancel()
+                dispatchers[0][1].cancel()
                 beats[0].cancel()
         await delivery.until_done()
-        await couriers[1][0].drain(5)
-        for task in (*beats, *(running for _, running in couriers)):
+        await dispatchers[1][0].drain(5)
+        for task in (*beats, *(running for _, running in dispatchers)):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task

@@ -271,7 +271,7 @@ class Governor:
 
     async def _drop_old_rows(self) -> None:
         if await self._retention.acquire():
-            await idempotency.forget_old(self.database, self.clock.now())
+            await idempotency.delete_old(self.database, self.clock.now())
             await self.budgets.drop_old_events()
 
 

@@ -18,14 +18,8 @@ from bot.budgets.ledger.rollups import (
     seconds,
     tiers,
 )
-from bot.budgets.ledger.state import LedgerState, ReadFault
+from bot.budgets.ledger.state import OVERLAP, LedgerState, ReadFault
 from bot.catalog.window import Span, Window
-
-OVERLAP = timedelta(minutes=10)
-"""How far a reading reaches back into what was counted, at least every five minutes.
-
-A sample that comes up to five minutes late is hence counted within five minutes.
-"""
 
 SHORT_OVERLAP = timedelta(minutes=1)
 """How far the readings in between reach back: they take a fraction of the source's time, and of ours."""

@@ -41,9 +41,8 @@ from bot.budgets.ledger.rollups import (
     seconds,
     tiers,
 )
-from bot.budgets.ledger.state import LedgerState, ReadFault, after_writing
+from bot.budgets.ledger.state import OVERLAP, LedgerState, ReadFault, after_writing
 from bot.budgets.ledger.sum_cache import SumCache, SumPlan, plan
-from bot.budgets.read_plan import OVERLAP
 from bot.budgets.source import Bucket
 from bot.catalog.slo import EventsSli, Sli, Slo
 from bot.catalog.window import Span

@@ -1,10 +1,16 @@
 """How far an SLO's ledger is filled, and how its last reading went. Pure values."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.catalog.window import Span
+
+OVERLAP = timedelta(minutes=10)
+"""How far a reading reaches back into what was counted, at least every five minutes.
+
+A sample that comes up to five minutes late is hence counted within five minutes.
+"""
 
 
 class ReadFault(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bot.clock import Clock
 from bot.policy.faults import PolicyFault
 from bot.slack.announcements.freezes import FreezeAnnouncer
-from bot.store import idempotency as requests
+from bot.store import conditions
 from bot.store.database import Database
 from bot.store.outbox import enqueue
 
@@ -34,7 +34,7 @@ class PolicyFaultAnnouncer:
             return False
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            is_news = await requests.begins(self._database, connection, _BROKEN, now)
+            is_news = await conditions.begin_condition(self._database, connection, _BROKEN, now)
             if is_news:
                 message = self._announcer.policy_faults([str(fault) for fault in faults])
                 await enqueue(connection, [message], now)
@@ -45,11 +45,11 @@ class PolicyFaultAnnouncer:
         """Note that the policies have no faults; return whether a message was written."""
         if self._told_broken is None:
             async with self._database.reading() as connection:
-                self._told_broken = await requests.lasts(connection, _BROKEN)
+                self._told_broken = await conditions.is_active(connection, _BROKEN)
         if not self._told_broken:
             return False
         async with self._database.transaction() as connection:
-            is_news = await requests.ends(connection, _BROKEN)
+            is_news = await conditions.end_condition(connection, _BROKEN)
             if is_news:
                 await enqueue(connection, [self._announcer.policy_restored()], self._clock.now())
         self._told_broken = False
@@ -63,18 +63,18 @@ class PolicyFaultAnnouncer:
         named = {_REFUSED + _digest(fault): fault for fault in faults}
         if self._told_refused is None:
             async with self._database.reading() as connection:
-                self._told_refused = await requests.lasting(connection, _REFUSED)
+                self._told_refused = await conditions.active_conditions(connection, _REFUSED)
         if self._told_refused == named.keys():
             return False
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            told = await requests.lasting(connection, _REFUSED)
+            told = await conditions.active_conditions(connection, _REFUSED)
             for name in told - named.keys():
-                await requests.ends(connection, name)
+                await conditions.end_condition(connection, name)
             news = [
                 str(fault)
                 for name, fault in named.items()
-                if await requests.begins(self._database, connection, name, now)
+                if await conditions.begin_condition(self._database, connection, name, now)
             ]
             if news:
                 await enqueue(connection, [self._announcer.refused_values(news)], now)

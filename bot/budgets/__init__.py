@@ -1,1 +1,1 @@
-"""How much unreliability is left."""
+"""How much of each error budget is left: readings from sources, the ledger, burn rates."""

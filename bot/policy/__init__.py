@@ -1,1 +1,1 @@
-"""What the YAML documents say."""
+"""Policy documents: reading, validation, `forEach`, reloading."""

@@ -1,6 +1,6 @@
-"""What is remembered: tables, transactions, outbox, audit."""
+"""The database: tables, transactions, outbox, audit log, leases, encryption."""
 
-# Whoever imports any part of the store finds the metadata complete.
+# Imported here so that the metadata is complete whichever part of the store is imported.
 from bot.store.tables import deployments as deployment_tables
 from bot.store.tables import flags as flag_tables
 from bot.store.tables import incidents as incident_tables

@@ -1,1 +1,1 @@
-"""SLI sources, one file each."""
+"""Sources of SLIs, one package each, and the registry that opens them."""

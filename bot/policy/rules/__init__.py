@@ -1,1 +1,1 @@
-"""Rules."""
+"""Rules that the models cannot state: within one document, between documents, between workspaces."""

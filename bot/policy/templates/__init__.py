@@ -1,1 +1,1 @@
-"""Templates."""
+"""Documents with `forEach`: one service for each value of a label."""

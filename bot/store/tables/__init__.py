@@ -1,1 +1,1 @@
-"""Tables."""
+"""The database's tables, one module a subject."""

@@ -132,7 +132,7 @@ async def measure(folder: Path, slos: int) -> Evaluated:
             "",
         )
         ledger = Ledger(database)
-        await ledger.enrol(catalog.slos)
+        await ledger.register(catalog.slos)
         hold_registry = HoldRegistry(database, lambda _occasion: ())
 
         async def assessed(found: Assessed, now: datetime) -> None:
@@ -274,7 +274,7 @@ async def windows(folder: Path, slos: int = 100) -> Windows:
         buckets = [Bucket(at, timedelta(hours=1), 1, 1_000) for at in hours]
         for service in services(slos):
             for slo in service.slos:
-                await ledger.rebase(slo, 60, now)
+                await ledger.change_resolution(slo, 60, now)
             told = [(slo, buckets) for slo in service.slos]
             await ledger.write(told, span, timedelta(hours=1), now)
         # In turns, so that a machine that is slow for a while is slow for both.
@@ -284,7 +284,7 @@ async def windows(folder: Path, slos: int = 100) -> Windows:
                     AssessmentRequest(slo) for s in services(slos, timedelta(days=days)) for slo in s.slos
                 ]
                 ledger = Ledger(database)
-                await ledger.enrol([question.slo for question in asked])
+                await ledger.register([question.slo for question in asked])
                 first[days].append(await _timed(assess_all(ledger, asked, now, _EVERY)))
                 later[days].append(await _timed(assess_all(ledger, asked, now, _EVERY)))
     first_s, later_s = ({days: statistics.median(all_) for days, all_ in d.items()} for d in (first, later))

@@ -60,7 +60,7 @@ class Budgets:
     async def follow_policies(self, catalog: Catalog) -> None:
         """Open the sources and ledgers of a catalog that has just come into force."""
         self.sources.follow(catalog.workspace)
-        await self.ledger.enrol(catalog.slos)
+        await self.ledger.register(catalog.slos)
         self._gauges.follow(catalog)
         self.status_reader.invalidate()
 
@@ -90,7 +90,7 @@ class Budgets:
         """Drop what no window of the policies in force needs any more."""
         now = self._clock.now()
         lengths = [slo.window.full_length(now) for slo in self._current.catalog.slos]
-        await self.ledger.compact(now, max(lengths, default=_SHORTEST_HISTORY))
+        await self.ledger.delete_expired(now, max(lengths, default=_SHORTEST_HISTORY))
 
     async def _assessed(self, assessed: Assessed, now: datetime) -> None:
         await self.hold_registry.judge_all(assessed, now)

@@ -124,9 +124,9 @@ class Collector:
         for slo, state in states.items():
             if is_ahead(state, now):
                 log.warning("ledger.cut_back", slo=slo.key, now=now.isoformat())
-                await self._ledger.cut_back(slo, now)
+                await self._ledger.truncate(slo, now)
             if state.base != base:
-                await self._ledger.rebase(slo, base, now)
+                await self._ledger.change_resolution(slo, base, now)
             if is_ahead(state, now) or state.base != base:
                 changed.append(slo)
         return states | dict(zip(changed, await self._ledger.states(changed), strict=True))
@@ -181,7 +181,7 @@ class Collector:
             log.warning(
                 "ledger.read_failed", slo=slos[0].key, slos=len(slos), fault=fault.value, problem=problem
             )
-            await self._ledger.note_failure(slos, fault, problem, now)
+            await self._ledger.record_failure(slos, fault, problem, now)
 
     async def _refine_edges(self, source: str, states: Mapping[Slo, LedgerState], now: datetime) -> None:
         """Read the hours in which the windows begin minute by minute."""

@@ -11,12 +11,12 @@ from bot.budgets.ledger.rollups import (
     FIVE_MINUTES,
     HOUR,
     MINUTE,
-    Tier,
+    Rollup,
     ceil,
     floor,
     instant,
+    rollups_at,
     seconds,
-    tiers,
 )
 from bot.budgets.ledger.state import OVERLAP, LedgerState, ReadFault
 from bot.catalog.window import Span, Window
@@ -60,7 +60,7 @@ def plan_reads(state: LedgerState, window: Window, now: datetime, base: int) -> 
     """
     end = instant(floor(seconds(now), base))
     wanted = history_start(window, end)
-    pyramid = tiers(replace(state, base=base), now)
+    pyramid = rollups_at(replace(state, base=base), now)
     if state.filled_from is None or state.filled_to is None or state.filled_to < wanted:
         return _chunks(Span(wanted, end), pyramid)[::-1]
     reads = []
@@ -96,13 +96,13 @@ def edge_to_refine(state: LedgerState, window: Window, now: datetime) -> Span | 
         return None
     start = seconds(window.span(state.filled_to).start)
     hour = floor(start, HOUR)
-    minutes = next(tier for tier in tiers(state, now) if tier.width == MINUTE)
+    minutes = next(tier for tier in rollups_at(state, now) if tier.width == MINUTE)
     if start == hour or hour >= minutes.since or instant(hour) < state.filled_from:
         return None
     return None if state.refined == instant(hour) else Span(instant(hour), instant(hour + HOUR))
 
 
-def _chunks(span: Span, pyramid: tuple[Tier, ...]) -> list[Read]:
+def _chunks(span: Span, pyramid: tuple[Rollup, ...]) -> list[Read]:
     """Cut a span into questions, oldest first: wide buckets for old times, narrow ones for new."""
     start, until = int(seconds(span.start)), int(seconds(span.end))
     reads: list[Read] = []

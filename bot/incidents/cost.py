@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from bot.budgets.budget import EventCounts
-from bot.budgets.ledger.rollups import KEPT_BEYOND_LONGEST
+from bot.budgets.ledger.rollups import BEYOND_LONGEST
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.catalog.slo import DowntimeSli, Slo
@@ -150,7 +150,7 @@ class Costs:
     def _is_kept(self, span: Span, now: datetime) -> bool:
         """Return whether the ledger holds all of a time still."""
         lengths = [slo.window.full_length(now) for slo in self._current.catalog.slos]
-        return span.start >= now - max(lengths) - KEPT_BEYOND_LONGEST
+        return span.start >= now - max(lengths) - BEYOND_LONGEST
 
     def _weighed_by(self, slo: Slo, end: datetime, now: datetime) -> Span:
         """Return the window whose budget an incident is weighed against that ended at a time."""

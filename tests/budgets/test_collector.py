@@ -307,7 +307,7 @@ async def test_whatever_fails_in_between_the_ledger_ends_with_the_truth(
             source.fails_before = now - HOUR if step % 60 else None
             await collector.collect([promised], now, interval)
             if compacts:
-                await ledger.compact(now, 30 * DAY)
+                await ledger.delete_expired(now, 30 * DAY)
             # What is remembered of earlier sums is what anybody counts who remembers nothing.
             spans = [window.span(now), Span(now - 3 * DAY, now), Span(now - HOUR, now)]
             fresh = await Ledger(database).counts(promised, spans, now)

@@ -20,11 +20,11 @@ Cell = tuple[float, float]
 """The bad events and all events of one bucket."""
 
 Rows = dict[tuple[int, int, int], Cell]
-"""What to add, by ledger, width and start."""
+"""Cells to add, by ledger, width and start."""
 
-_RACE = 0.01
-"""Counters that are read one after the other may differ by this share, and by a handful of events."""
-_HANDFUL = 2.0
+_SKEW_SHARE = 0.01
+_SKEW_EVENTS = 2.0
+"""Counters that are read one after the other may differ by this share, or by so many events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,13 @@ def _first_second(start: datetime, width: int) -> int:
 
 
 def cells(buckets: Iterable[Bucket], width: int) -> dict[int, Cell]:
-    """Return the buckets by their start in seconds; those of one start are added up."""
-    found: dict[int, Cell] = {}
+    """Return cells by their start in seconds; buckets with the same start are added up."""
+    cells_by_start: dict[int, Cell] = {}
     for bucket in buckets:
         start = _first_second(bucket.start, width)
-        bad, total = found.get(start, (0.0, 0.0))
-        found[start] = (bad + bucket.bad, total + bucket.total)
-    return found
+        bad, total = cells_by_start.get(start, (0.0, 0.0))
+        cells_by_start[start] = (bad + bucket.bad, total + bucket.total)
+    return cells_by_start
 
 
 def differences(old: Mapping[int, Cell], new: Mapping[int, Cell], start: int, end: int) -> dict[int, Cell]:
@@ -61,10 +61,11 @@ def differences(old: Mapping[int, Cell], new: Mapping[int, Cell], start: int, en
 
 
 def add_up(parts: Iterable[Cell], whole: Cell) -> bool:
-    """Return whether the parts are the whole, but for what counters read one after the other may differ."""
-    values = list(parts)
+    """Return whether the parts add up to the whole, within the skew of counters read one after the other."""
+    cells = list(parts)
     return all(
-        abs(sum(part[kind] for part in values) - whole[kind]) <= max(_HANDFUL, _RACE * abs(whole[kind]))
+        abs(sum(part[kind] for part in cells) - whole[kind])
+        <= max(_SKEW_EVENTS, _SKEW_SHARE * abs(whole[kind]))
         for kind in (0, 1)
     )
 
@@ -75,13 +76,13 @@ def spread(slo_id: int, changes: Mapping[int, Cell], widths: Sequence[int]) -> R
     for width in widths:
         for at, (bad, total) in changes.items():
             key = slo_id, width, floor(at, width)
-            had_bad, had_total = rows.get(key, (0.0, 0.0))
-            rows[key] = (had_bad + bad, had_total + total)
+            other_bad, other_total = rows.get(key, (0.0, 0.0))
+            rows[key] = (other_bad + bad, other_total + total)
     return rows
 
 
-# One bound parameter for all rows, as below: thousands are added at each evaluation. SQLite wants a WHERE
-# before ON CONFLICT, lest it be taken for the ON of a join.
+# One bound parameter for all rows, as below: thousands are added at each evaluation. SQLite needs a WHERE
+# before ON CONFLICT, otherwise it parses it as the ON of a join.
 _ADD_SQLITE = text("""
 INSERT INTO buckets (slo_id, width, start, bad, total)
 SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
@@ -102,10 +103,10 @@ DO UPDATE SET bad = buckets.bad + excluded.bad, total = buckets.total + excluded
 
 
 async def add(database: Database, connection: AsyncConnection, rows: Rows) -> None:
-    """Add to the buckets, making those that are not there. Additions of others are not lost."""
+    """Add to the buckets and insert missing ones; concurrent additions are not lost."""
     if not rows:
         return
-    # In one order, so that two writers never wait for each other crosswise.
+    # In a fixed order, so that two writers cannot deadlock.
     values = [(*key, *cell) for key, cell in sorted(rows.items())]
     statement = _ADD_SQLITE if database.is_sqlite else _ADD_POSTGRESQL
     await connection.execute(statement, {"rows": json.dumps(values)})
@@ -128,19 +129,19 @@ async def between_of_many(
         table.c.start >= start,
         table.c.start < end,
     )
-    found: dict[int, dict[int, Cell]] = defaultdict(dict)
+    cells_by_ledger: dict[int, dict[int, Cell]] = defaultdict(dict)
     for slo_id, at, bad, total in (await connection.execute(query)).all():
-        found[slo_id][at] = (bad, total)
-    return found
+        cells_by_ledger[slo_id][at] = (bad, total)
+    return cells_by_ledger
 
 
-async def forget_below_minute(connection: AsyncConnection, slo_id: int) -> None:
-    """Drop the finest tier of a ledger; the minutes hold all that it held."""
+async def delete_below_minute(connection: AsyncConnection, slo_id: int) -> None:
+    """Delete a ledger's buckets narrower than a minute; the minutes hold the same events."""
     await connection.execute(delete(table).where(table.c.slo_id == slo_id, table.c.width < MINUTE))
 
 
-async def forget_from(database: Database, connection: AsyncConnection, slo_id: int, hour: int) -> None:
-    """Drop all that a ledger counted from a whole hour (seconds) on; the day before it is shortened."""
+async def delete_from(database: Database, connection: AsyncConnection, slo_id: int, hour: int) -> None:
+    """Delete a ledger's buckets from a whole hour (seconds) on; its day keeps the hours before."""
     day = floor(hour, DAY)
     later = (table.c.width <= HOUR) & (table.c.start >= hour)
     days = (table.c.width == DAY) & (table.c.start >= day)
@@ -149,7 +150,7 @@ async def forget_from(database: Database, connection: AsyncConnection, slo_id: i
     await add(database, connection, spread(slo_id, hours, (DAY,)))
 
 
-# One bound parameter a list, so that the statement's text never changes and is prepared once. CROSS
+# One bound parameter for each list, so that the statement's text never changes and is prepared once. CROSS
 # JOIN fixes SQLite's order of the loops: each segment is one search in the primary key.
 _SUMS_SQLITE = text("""
 WITH ledger AS MATERIALIZED (
@@ -191,41 +192,41 @@ GROUP BY ledger.slo_id, ledger.kind, segment.span
 
 
 async def sums(
-    database: Database, connection: AsyncConnection, asked: Sequence[SumRequest]
+    database: Database, connection: AsyncConnection, requests: Sequence[SumRequest]
 ) -> list[list[EventCounts]]:
-    """Return the events of each span, in the order asked, as they add up; `settled` makes them true."""
-    if not asked:
+    """Return the events of each span, in the order of the requests, as stored; see `without_skew`."""
+    if not requests:
         return []
-    # Ledgers whose spans are covered alike share their segments: they were given the same tuple.
+    # Ledgers whose spans have the same cover share one tuple of segments, recognised by its identity.
     kinds: dict[int, int] = {}
     covers: list[tuple[tuple[Segment, ...], ...]] = []
-    for question in asked:
-        if kinds.setdefault(id(question.spans), len(covers)) == len(covers):
-            covers.append(question.spans)
+    for request in requests:
+        if kinds.setdefault(id(request.spans), len(covers)) == len(covers):
+            covers.append(request.spans)
     segments = [
-        (kind, number, part.width, part.start, part.end, part.share)
+        (kind, index, segment.width, segment.start, segment.end, segment.share)
         for kind, spans in enumerate(covers)
-        for number, span in enumerate(spans)
-        for part in span
+        for index, span in enumerate(spans)
+        for segment in span
     ]
-    questions = sorted({(question.slo_id, kinds[id(question.spans)]) for question in asked})
-    found = {(slo_id, kind): [NO_EVENTS] * len(covers[kind]) for slo_id, kind in questions}
+    ledgers = sorted({(request.slo_id, kinds[id(request.spans)]) for request in requests})
+    counts = {(slo_id, kind): [NO_EVENTS] * len(covers[kind]) for slo_id, kind in ledgers}
     statement = _SUMS_SQLITE if database.is_sqlite else _SUMS_POSTGRESQL
-    given = {"ledgers": json.dumps(questions), "segments": json.dumps(segments)}
-    for slo_id, kind, number, bad, total in (await connection.execute(statement, given)).all():
-        found[slo_id, kind][number] = EventCounts(bad, total)
-    return [found[question.slo_id, kinds[id(question.spans)]] for question in asked]
+    parameters = {"ledgers": json.dumps(ledgers), "segments": json.dumps(segments)}
+    for slo_id, kind, index, bad, total in (await connection.execute(statement, parameters)).all():
+        counts[slo_id, kind][index] = EventCounts(bad, total)
+    return [counts[request.slo_id, kinds[id(request.spans)]] for request in requests]
 
 
-def settled(events: EventCounts) -> EventCounts:
-    """Return sums without the traces of rounding and of counters read one after the other.
+def without_skew(events: EventCounts) -> EventCounts:
+    """Return sums corrected for rounding and for counters that were read one after the other.
 
-    Numbers that are further from the truth than that are left as they are, for all to see.
+    Numbers that are further off than that stay as they are, so that they are seen to be invalid.
     """
     bad, total = events.bad, events.total
     if 0 <= bad <= total:
         return events
-    slack = max(_HANDFUL, _RACE * abs(total))
+    slack = max(_SKEW_EVENTS, _SKEW_SHARE * abs(total))
     if -slack <= total < 0:
         total = 0.0
     if -slack <= bad < 0:

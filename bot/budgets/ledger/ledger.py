@@ -1,22 +1,19 @@
-"""The ledger: the good and bad events of every SLO, per stretch of time, in the store.
+"""The ledger: the good and bad events of every SLO, by time bucket, in the database.
 
-Budgets, burn rates and histories are sums over it. Buckets lie in a pyramid of widths (`tiers.py`);
-whatever is written to a width is added to the wider ones as a difference, in the same transaction.
-It knows nothing of sources: `collector.py` brings it what they say.
+Budgets, burn rates and histories are sums over it. There are buckets of several widths (`rollups.py`); a
+write to one width is added to the wider ones as a difference, in the same transaction. It knows nothing
+of sources: `collector.py` reads them and writes to it.
 """
 
 import asyncio
 import dataclasses
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
 
-from sqlalchemy import String, cast, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import select, update
 
 from bot.budgets.budget import EventCounts
 from bot.budgets.downtime import BadSeconds, none_recorded
@@ -24,24 +21,25 @@ from bot.budgets.ledger import buckets as bucket_rows
 from bot.budgets.ledger import pushed_events
 from bot.budgets.ledger.buckets import Cell
 from bot.budgets.ledger.pushed_events import PushedEvent, PushResult
-from bot.budgets.ledger.retention import compact
+from bot.budgets.ledger.retention import delete_expired
 from bot.budgets.ledger.rollups import (
     DAY,
     HOUR,
     MINUTE,
     PUSHED_BASE,
     WIDTHS,
+    Rollup,
     Segment,
-    Tier,
     ceil,
     cover,
     floor,
     instant,
     only_hours_before,
+    rollups_at,
     seconds,
-    tiers,
 )
-from bot.budgets.ledger.state import OVERLAP, LedgerState, ReadFault, after_writing
+from bot.budgets.ledger.state import OVERLAP, LedgerState, ReadFault
+from bot.budgets.ledger.state_rows import read_states, record_write
 from bot.budgets.ledger.sum_cache import SumCache, SumPlan, plan
 from bot.budgets.source import Bucket
 from bot.catalog.slo import EventsSli, Sli, Slo
@@ -53,143 +51,143 @@ from bot.store.tables.core import slos as ledgers
 __all__ = ["Ledger", "LedgerState", "PushResult", "PushedEvent", "ReadFault", "fingerprint"]
 
 _Name = tuple[str, str, Sli]
-_STATE = [ledgers.c[field.name] for field in dataclasses.fields(LedgerState)]
-_FAULT = [column.name for column in _STATE].index("fault")
 
 
 def fingerprint(sli: Sli) -> str:
-    """Return a text that is the same as long as the SLI counts the same events."""
+    """Return a hash that stays the same as long as the SLI counts the same events."""
     fields = {"type": type(sli).__name__, **dataclasses.asdict(sli)}
-    written = json.dumps(fields, sort_keys=True, default=str)
-    return hashlib.sha256(written.encode()).hexdigest()
+    text = json.dumps(fields, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Ledger:
     """The ledgers of all SLOs in one database. Any number of processes may use it at once.
 
-    SLOs that were not enrolled are enrolled by their first use.
+    An SLO gets a ledger by its first use.
     """
 
     def __init__(self, database: Database, downtime: BadSeconds = none_recorded) -> None:
         self.downtime = downtime
-        """What SLOs of the kind `downtime` are counted from; it is kept elsewhere."""
+        """The recorded downtime, for SLOs of the kind `downtime`; it is not in the ledger."""
         self._database = database
         self._ids: dict[_Name, int] = {}
-        self._catalog: set[int] = set()
+        self._registered: set[int] = set()
         self._sums = SumCache()
 
-    async def enrol(self, slos: Sequence[Slo]) -> None:
-        """Take these as the catalog's SLOs. A changed SLI begins a ledger of its own."""
-        self._catalog = set((await self._identify(slos)).values())
+    async def register(self, slos: Sequence[Slo]) -> None:
+        """Make these the catalog's SLOs. A changed SLI gets a new ledger."""
+        self._registered = set((await self._identify(slos)).values())
 
     async def states(self, slos: Sequence[Slo]) -> list[LedgerState]:
-        """Return how far each ledger is filled, in the order asked."""
+        """Return the state of each SLO's ledger, in the order given."""
         ids = await self._identify(slos)
         async with self._database.reading() as connection:
-            found = await _states(connection, ids.values())
-        return [found[ids[slo]] for slo in slos]
+            states = await read_states(connection, ids.values())
+        return [states[ids[slo]] for slo in slos]
 
     async def state(self, slo: Slo) -> LedgerState:
-        """Return how far the ledger is filled, and how its last reading went."""
+        """Return how far the ledger is filled, and whether its last read failed."""
         return (await self.states([slo]))[0]
 
     async def write(
         self,
-        told: Sequence[tuple[Slo, Sequence[Bucket]]],
+        readings: Sequence[tuple[Slo, Sequence[Bucket]]],
         span: Span,
         width: timedelta,
         now: datetime,
     ) -> dict[Slo, LedgerState]:
-        """Replace what was counted in `span` by these buckets of `width`, and clear the fault.
+        """Replace the events of `span` by these buckets of `width`, and clear the fault.
 
-        All SLOs' in one transaction; answers how far they are filled then. The span is aligned to the
-        width. Where it does not adjoin what is filled, what is filled begins anew with it. Raises
-        `ValueError` for a span or width that the pyramid has no place for.
+        All SLOs are written in one transaction; returns their ledgers' states after it. The span is
+        aligned to the width. Where it does not adjoin the filled span, it replaces it. Raises `ValueError`
+        for a span or width that does not fit the ledger's rollups.
         """
-        wide = int(width.total_seconds())
-        start, end = _aligned(span, wide)
-        ids = await self._identify([slo for slo, _ in told])
-        new = {ids[slo]: bucket_rows.cells(buckets, wide) for slo, buckets in told}
-        widths = (wide, *(tier for tier in WIDTHS if tier > wide))
-        if not new:
+        width_s = int(width.total_seconds())
+        start, end = _aligned(span, width_s)
+        ids = await self._identify([slo for slo, _ in readings])
+        new_cells = {ids[slo]: bucket_rows.cells(buckets, width_s) for slo, buckets in readings}
+        widths = (width_s, *(wider for wider in WIDTHS if wider > width_s))
+        if not new_cells:
             return {}
-        self._sums.forget(new, start)
+        self._sums.invalidate(new_cells, start)
         async with self._database.transaction(in_turn=False) as connection:
-            states = await _states(connection, new, lock=True)
+            states = await read_states(connection, new_cells, lock=True)
             for slo, slo_id in ids.items():
-                if wide not in (states[slo_id].base, *WIDTHS[:-1]):
-                    raise ValueError(f"{slo.key} keeps no buckets of {wide} s")
-            old = await bucket_rows.between_of_many(connection, list(new), wide, start, end)
+                if width_s not in (states[slo_id].base, *WIDTHS[:-1]):
+                    raise ValueError(f"{slo.key} keeps no buckets of {width_s} s")
+            old_cells = await bucket_rows.between_of_many(connection, list(new_cells), width_s, start, end)
             rows: bucket_rows.Rows = {}
-            for slo_id, cells in new.items():
-                changes = bucket_rows.differences(old.get(slo_id, {}), cells, start, end)
+            for slo_id, cells in new_cells.items():
+                changes = bucket_rows.differences(old_cells.get(slo_id, {}), cells, start, end)
                 rows |= bucket_rows.spread(slo_id, changes, widths)
             await bucket_rows.add(self._database, connection, rows)
-            after = await _note_written(connection, states, span, wide, now)
+            after = await record_write(connection, states, span, width_s, now)
         return {slo: after[slo_id] for slo, slo_id in ids.items()}
 
-    async def refine(self, told: Sequence[tuple[Slo, Sequence[Bucket]]], hour: Span) -> Collection[Slo]:
-        """Keep an old hour minute by minute beside the hour's own bucket, in place of the last such.
+    async def refine(self, readings: Sequence[tuple[Slo, Sequence[Bucket]]], hour: Span) -> Collection[Slo]:
+        """Keep an old hour minute by minute beside the hour's own bucket, replacing the last such hour.
 
-        Minutes that do not add up to the hour are not taken: the source has forgotten some. Answers
-        whose were taken.
+        Minutes that do not add up to the hour are rejected: the source no longer has all of them. Returns
+        the SLOs whose minutes were accepted.
         """
         start, end = _aligned(hour, HOUR)
-        ids = await self._identify([slo for slo, _ in told])
-        new = {ids[slo]: bucket_rows.cells(buckets, MINUTE) for slo, buckets in told}
-        if not new:
+        ids = await self._identify([slo for slo, _ in readings])
+        new_cells = {ids[slo]: bucket_rows.cells(buckets, MINUTE) for slo, buckets in readings}
+        if not new_cells:
             return ()
         async with self._database.transaction(in_turn=False) as connection:
-            await _states(connection, new, lock=True)
-            hours = await bucket_rows.between_of_many(connection, list(new), HOUR, start, end)
-            old = await bucket_rows.between_of_many(connection, list(new), MINUTE, start, end)
+            await read_states(connection, new_cells, lock=True)
+            hours = await bucket_rows.between_of_many(connection, list(new_cells), HOUR, start, end)
+            old_cells = await bucket_rows.between_of_many(connection, list(new_cells), MINUTE, start, end)
             rows: bucket_rows.Rows = {}
-            taken = {
+            accepted = {
                 slo_id
-                for slo_id, minutes in new.items()
+                for slo_id, minutes in new_cells.items()
                 if bucket_rows.add_up(minutes.values(), hours.get(slo_id, {}).get(start, (0.0, 0.0)))
             }
-            for slo_id in taken:
-                changes = bucket_rows.differences(old.get(slo_id, {}), new[slo_id], start, end)
+            for slo_id in accepted:
+                changes = bucket_rows.differences(old_cells.get(slo_id, {}), new_cells[slo_id], start, end)
                 rows |= bucket_rows.spread(slo_id, changes, (MINUTE,))
             await bucket_rows.add(self._database, connection, rows)
             await connection.execute(
-                update(ledgers).where(ledgers.c.id.in_(sorted(taken))).values(refined=hour.start)
+                update(ledgers).where(ledgers.c.id.in_(sorted(accepted))).values(refined=hour.start)
             )
-        return {slo for slo, slo_id in ids.items() if slo_id in taken}
+        return {slo for slo, slo_id in ids.items() if slo_id in accepted}
 
-    async def rebase(self, slo: Slo, base: int, now: datetime) -> None:
+    async def change_resolution(self, slo: Slo, base: int, now: datetime) -> None:
         """Make `base` seconds the finest width; a ledger in use has it from the next minute on."""
         slo_id = (await self._identify([slo]))[slo]
         async with self._database.transaction(in_turn=False) as connection:
-            state = (await _states(connection, [slo_id], lock=True))[slo_id]
+            state = (await read_states(connection, [slo_id], lock=True))[slo_id]
             if state.base == base:
                 return
-            await bucket_rows.forget_below_minute(connection, slo_id)
-            begins = None if state.filled_to is None else instant(ceil(seconds(now), MINUTE))
+            await bucket_rows.delete_below_minute(connection, slo_id)
+            base_from = None if state.filled_to is None else instant(ceil(seconds(now), MINUTE))
             await connection.execute(
-                update(ledgers).where(ledgers.c.id == slo_id).values(base=base, base_from=begins)
+                update(ledgers).where(ledgers.c.id == slo_id).values(base=base, base_from=base_from)
             )
 
-    async def cut_back(self, slo: Slo, now: datetime) -> None:
-        """Forget what a clock that was ahead has filled: all times of which more than hours are kept.
+    async def truncate(self, slo: Slo, now: datetime) -> None:
+        """Delete what was filled by a clock that was ahead: all times that have buckets finer than hours.
 
-        The hours before were told of times that have passed by any clock.
+        The hours before are in the past by any clock.
         """
         slo_id = (await self._identify([slo]))[slo]
         async with self._database.transaction(in_turn=False) as connection:
-            state = (await _states(connection, [slo_id], lock=True))[slo_id]
+            state = (await read_states(connection, [slo_id], lock=True))[slo_id]
             since = only_hours_before(now)
-            self._sums.forget([slo_id], since)
-            await bucket_rows.forget_from(self._database, connection, slo_id, since)
-            begins = min(state.filled_from or instant(since), instant(since))
-            complete = dict.fromkeys(("base_from", "minutes_from", "fives_from"), instant(since))
-            values = {"filled_from": begins, "filled_to": instant(since), **complete}
+            self._sums.invalidate([slo_id], since)
+            await bucket_rows.delete_from(self._database, connection, slo_id, since)
+            filled_from = min(state.filled_from or instant(since), instant(since))
+            complete_since = dict.fromkeys(("base_from", "minutes_from", "fives_from"), instant(since))
+            values = {"filled_from": filled_from, "filled_to": instant(since), **complete_since}
             await connection.execute(update(ledgers).where(ledgers.c.id == slo_id).values(**values))
 
-    async def note_failure(self, slos: Sequence[Slo], fault: ReadFault, problem: str, now: datetime) -> None:
-        """Remember that the last reading failed, and why, in words for the policy's owner."""
-        del now  # the age of what is counted is told by `filled_to`
+    async def record_failure(
+        self, slos: Sequence[Slo], fault: ReadFault, problem: str, now: datetime
+    ) -> None:
+        """Store that the last read failed, and why, in words for the policy's owner."""
+        del now  # the age of the data follows from `filled_to`
         ids = (await self._identify(slos)).values()
         async with self._database.transaction(in_turn=False) as connection:
             await connection.execute(
@@ -197,7 +195,7 @@ class Ledger:
             )
 
     async def push(self, events: Sequence[PushedEvent], now: datetime) -> PushResult:
-        """Count pushed events, all or none; one whose id was seen for its SLO counts no more."""
+        """Count pushed events, all or none; one whose id is known for its SLO is a duplicate."""
         ids = await self._identify([event.slo for event in events])
         async with self._database.transaction(in_turn=False) as connection:
             signals.mark(connection, signals.Topic.EVENTS)
@@ -209,73 +207,74 @@ class Ledger:
 
     async def counts_of_many(
         self,
-        asked: Sequence[tuple[Slo, Sequence[Span]]],
+        requests: Sequence[tuple[Slo, Sequence[Span]]],
         now: datetime,
-        known: Mapping[Slo, LedgerState] | None = None,
+        states: Mapping[Slo, LedgerState] | None = None,
     ) -> list[list[EventCounts]]:
         """Sum the events of each span of each SLO, with one statement for all of them.
 
-        Up to `now` everything counted is in; where a span begins amid the narrowest bucket that is
-        kept, that bucket's share is taken. `known` are the ledgers' states, if they were just asked for.
+        Everything counted up to `now` is included; where a span begins within the narrowest bucket that
+        is kept, that bucket's share is taken. `states` are the ledgers' states, if they were just read.
         """
-        ids = await self._identify([slo for slo, _ in asked])
+        ids = await self._identify([slo for slo, _ in requests])
         async with self._database.reading() as connection:
-            if known is None:
-                found = await _states(connection, ids.values())
-                known = {slo: found[slo_id] for slo, slo_id in ids.items()}
-            # The same for all that are counted alike: thousands of SLOs need few plans.
+            if states is None:
+                states_by_id = await read_states(connection, ids.values())
+                states = {slo: states_by_id[slo_id] for slo, slo_id in ids.items()}
+            # SLOs with the same state and spans share a plan: thousands of SLOs need few plans.
             plans: dict[tuple[LedgerState, bool, tuple[Span, ...]], SumPlan] = {}
-            questions = []
-            for slo, spans in asked:
-                state, is_pushed = known[slo], isinstance(slo.sli, EventsSli)
+            sum_requests = []
+            for slo, spans in requests:
+                state, is_pushed = states[slo], isinstance(slo.sli, EventsSli)
                 key = state, is_pushed, tuple(spans)
                 if key not in plans:
                     covers = [_segments(state, span, now) for span in spans]
-                    plans[key] = plan(covers, 0 if is_pushed else _lasts_until(state))
-                    # Nobody else should wait for the planning of thousands that are not alike.
+                    plans[key] = plan(covers, 0 if is_pushed else _final_until(state))
+                    # Planning for thousands of different SLOs must not block the loop.
                     await asyncio.sleep(0)
-                questions.append((ids[slo], state, plans[key]))
-            return await self._sums.of(self._database, connection, questions)
+                sum_requests.append((ids[slo], state, plans[key]))
+            return await self._sums.sums(self._database, connection, sum_requests)
 
     async def history(self, slo: Slo, span: Span, points: int, now: datetime) -> Sequence[Bucket]:
         """Return the span as about `points` adjoining buckets of one width, oldest first.
 
-        They begin at the kept bucket that the span begins in. Empty ones are there, with zeros.
+        The first begins where the stored bucket begins that contains the span's start. Empty buckets are
+        included, with zeros.
         """
         slo_id = (await self._identify([slo]))[slo]
         async with self._database.reading() as connection:
-            state = (await _states(connection, [slo_id]))[slo_id]
-            tier = _tier_for(span, points, tiers(state, now))
-            start, end = floor(seconds(span.start), tier), ceil(seconds(span.end), tier)
-            found = await bucket_rows.between(connection, slo_id, tier, start, end)
-        wide = tier * max(1, round((end - start) / tier / points))
-        return [_merged(found, at, min(wide, end - at), tier) for at in range(start, end, wide)]
+            state = (await read_states(connection, [slo_id]))[slo_id]
+            stored = _width_for(span, points, rollups_at(state, now))
+            start, end = floor(seconds(span.start), stored), ceil(seconds(span.end), stored)
+            cells = await bucket_rows.between(connection, slo_id, stored, start, end)
+        width = stored * max(1, round((end - start) / stored / points))
+        return [_merged(cells, at, min(width, end - at), stored) for at in range(start, end, width)]
 
-    async def compact(self, now: datetime, longest: timedelta) -> None:
-        """Drop buckets that no tier keeps any more, old event ids, and ledgers long out of use.
+    async def delete_expired(self, now: datetime, longest: timedelta) -> None:
+        """Delete expired buckets, old event ids, and ledgers long out of use.
 
         `longest` is the longest window of the catalog.
         """
-        await compact(self._database, self._catalog, now, longest)
+        await delete_expired(self._database, self._registered, now, longest)
         async with self._database.reading() as connection:
-            left = set(await connection.scalars(select(ledgers.c.id)))
-        self._ids = {name: slo_id for name, slo_id in self._ids.items() if slo_id in left}
-        self._sums.keep(left)
+            remaining = set(await connection.scalars(select(ledgers.c.id)))
+        self._ids = {name: slo_id for name, slo_id in self._ids.items() if slo_id in remaining}
+        self._sums.retain(remaining)
 
     async def _identify(self, slos: Sequence[Slo]) -> Mapping[Slo, int]:
-        """Return the ledgers' numbers; begin those that are not there."""
+        """Return the ids of the SLOs' ledgers; create missing ledgers."""
         unknown = {_name(slo) for slo in slos if _name(slo) not in self._ids}
         if unknown:
-            wanted = {(service, name, fingerprint(sli)): sli for service, name, sli in unknown}
+            missing = {(service, name, fingerprint(sli)): sli for service, name, sli in unknown}
             async with self._database.transaction(in_turn=False) as connection:
-                begin = self._database.insert(ledgers).on_conflict_do_nothing()
-                rows = [_beginning(*key, sli) for key, sli in sorted(wanted.items(), key=lambda i: i[0])]
-                await connection.execute(begin, rows)
+                insert = self._database.insert(ledgers).on_conflict_do_nothing()
+                rows = [_new_row(*key, sli) for key, sli in sorted(missing.items(), key=lambda i: i[0])]
+                await connection.execute(insert, rows)
                 columns = ledgers.c.id, ledgers.c.service, ledgers.c.name, ledgers.c.fingerprint
-                known = (await connection.execute(select(*columns))).all()
-            # Not before the commit: whoever finds a number here reads its row through another connection.
-            for row in known:
-                sli = wanted.get((row.service, row.name, row.fingerprint))
+                stored = (await connection.execute(select(*columns))).all()
+            # Not before the commit: an id found here is read through other connections.
+            for row in stored:
+                sli = missing.get((row.service, row.name, row.fingerprint))
                 if sli is not None:
                     self._ids[row.service, row.name, sli] = row.id
         return {slo: self._ids[_name(slo)] for slo in slos}
@@ -285,48 +284,9 @@ def _name(slo: Slo) -> _Name:
     return slo.service, slo.name, slo.sli
 
 
-def _beginning(service: str, name: str, mark: str, sli: Sli) -> dict[str, object]:
+def _new_row(service: str, name: str, fingerprint: str, sli: Sli) -> dict[str, object]:
     base = PUSHED_BASE if isinstance(sli, EventsSli) else None
-    return {"service": service, "name": name, "fingerprint": mark, "base": base}
-
-
-async def _states(
-    connection: AsyncConnection, ids: Iterable[int], *, lock: bool = False
-) -> dict[int, LedgerState]:
-    """Return the ledgers' states, one object for all that are alike, as thousands are."""
-    wanted = select(ledgers.c.id, *_STATE).where(ledgers.c.id.in_(list(ids)))
-    if lock:
-        # In one order, so that two writers never wait for each other crosswise.
-        wanted = wanted.order_by(ledgers.c.id).with_for_update()
-    rows = wanted.subquery()
-    state = [rows.c[column.name] for column in _STATE]
-    alike = func.aggregate_strings(cast(rows.c.id, String), ",")
-    found: dict[int, LedgerState] = {}
-    for numbers, *values in await connection.execute(select(alike, *state).group_by(*state)):
-        if values[_FAULT] is not None:
-            values[_FAULT] = ReadFault(values[_FAULT])
-        found |= dict.fromkeys(map(int, numbers.split(",")), LedgerState(*values))
-    return found
-
-
-async def _note_written(
-    connection: AsyncConnection, states: Mapping[int, LedgerState], span: Span, width: int, now: datetime
-) -> dict[int, LedgerState]:
-    """Write down how far ledgers are filled after `span` was told; answer their states."""
-    alike: dict[LedgerState, list[int]] = defaultdict(list)
-    for slo_id, state in states.items():
-        alike[state].append(slo_id)
-    after: dict[int, LedgerState] = {}
-    for state, ids in alike.items():
-        values: dict[str, Any] = {
-            **after_writing(state, span, width),
-            "read_at": now,
-            "fault": None,
-            "problem": None,
-        }
-        await connection.execute(update(ledgers).where(ledgers.c.id.in_(sorted(ids))).values(values))
-        after |= dict.fromkeys(ids, dataclasses.replace(state, **values))
-    return after
+    return {"service": service, "name": name, "fingerprint": fingerprint, "base": base}
 
 
 def _aligned(span: Span, width: int) -> tuple[int, int]:
@@ -337,33 +297,33 @@ def _aligned(span: Span, width: int) -> tuple[int, int]:
 
 
 def _segments(state: LedgerState, span: Span, now: datetime) -> tuple[Segment, ...]:
-    pyramid = tiers(state, now)
+    rollups = rollups_at(state, now)
     end = seconds(span.end)
     if span.end >= min(now, state.filled_to or now):
-        # Nothing is counted after this moment: the bucket that holds it counts as a whole.
-        finest = next(tier for tier in pyramid if tier.since <= floor(end, MINUTE))
+        # Nothing is counted after the end: the bucket that contains it counts as a whole.
+        finest = next(rollup for rollup in rollups if rollup.since <= floor(end, MINUTE))
         span = Span(span.start, instant(floor(end, finest.width) + finest.width))
-    return _covering(span, pyramid, state.refined)
+    return _cached_cover(span, rollups, state.refined)
 
 
-def _lasts_until(state: LedgerState) -> int:
-    """Return the second, a whole hour, before which nothing is read again."""
+def _final_until(state: LedgerState) -> int:
+    """Return the second, a whole hour, before which no bucket is written again."""
     return 0 if state.filled_to is None else floor(seconds(state.filled_to - OVERLAP), HOUR)
 
 
 @lru_cache(maxsize=4_096)
-def _covering(span: Span, pyramid: tuple[Tier, ...], refined: datetime | None) -> tuple[Segment, ...]:
-    """Remember what covers a span: it is the same for all SLOs that are counted alike."""
-    return tuple(cover(span, pyramid, refined))
+def _cached_cover(span: Span, rollups: tuple[Rollup, ...], refined: datetime | None) -> tuple[Segment, ...]:
+    """Cache the cover of a span: it is the same for all SLOs with the same state."""
+    return tuple(cover(span, rollups, refined))
 
 
-def _tier_for(span: Span, points: int, pyramid: Sequence[Tier]) -> int:
-    wanted = span.length.total_seconds() / points
-    kept = [tier.width for tier in pyramid if tier.since <= seconds(span.start)]
-    return max((width for width in kept if width <= wanted), default=min(kept, default=DAY))
+def _width_for(span: Span, points: int, rollups: Sequence[Rollup]) -> int:
+    widest = span.length.total_seconds() / points
+    widths = [rollup.width for rollup in rollups if rollup.since <= seconds(span.start)]
+    return max((width for width in widths if width <= widest), default=min(widths, default=DAY))
 
 
-def _merged(found: Mapping[int, Cell], start: int, width: int, tier: int) -> Bucket:
-    cells = [found[at] for at in range(start, start + width, tier) if at in found]
-    bad, total = (sum(values) for values in zip(*cells, strict=True)) if cells else (0.0, 0.0)
+def _merged(cells: Mapping[int, Cell], start: int, width: int, stored: int) -> Bucket:
+    merged = [cells[second] for second in range(start, start + width, stored) if second in cells]
+    bad, total = (sum(values) for values in zip(*merged, strict=True)) if merged else (0.0, 0.0)
     return Bucket(instant(start), timedelta(seconds=width), bad, total)

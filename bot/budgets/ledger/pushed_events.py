@@ -1,4 +1,4 @@
-"""Events that are pushed: counted once each, however often and to however many replicas they are sent."""
+"""Pushed events: each is counted once, however often and to however many replicas it is sent."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from sqlalchemy import case, literal, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.ledger import buckets as bucket_rows
-from bot.budgets.ledger.rollups import MINUTE, PUSHED_BASE, ceil, floor, instant, seconds, tiers
+from bot.budgets.ledger.rollups import MINUTE, PUSHED_BASE, ceil, floor, instant, rollups_at, seconds
 from bot.budgets.ledger.state import LedgerState
 from bot.catalog.slo import Slo
 from bot.store.database import Database
@@ -23,7 +23,7 @@ _ROWS_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class PushedEvent:
-    """Some good and bad events of one moment. `id`, up to 200 characters, makes a repeat harmless."""
+    """Good and bad events at one time. `id`, up to 200 characters, makes a repeat harmless."""
 
     slo: Slo
     good: float
@@ -34,14 +34,14 @@ class PushedEvent:
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """How many pushed events were counted, and how many had been counted before."""
+    """How many pushed events were counted, and how many were duplicates."""
 
     accepted: int
     duplicates: int
 
 
 def time_fault(at: datetime, now: datetime, longest: timedelta) -> str | None:
-    """Return why events of that time cannot be counted, fit for their sender; None if they can."""
+    """Return why events of that time cannot be counted, in words for their sender; None if they can."""
     if at > now + SKEW:
         return f"lies {(at - now).total_seconds():.0f} s in the future"
     if at < now - longest:
@@ -56,20 +56,20 @@ async def count(
     ids: Mapping[Slo, int],
     now: datetime,
 ) -> PushResult:
-    """Count the events within the caller's transaction; `ids` are their ledgers' numbers."""
-    new = await _unseen(database, connection, events, ids, now)
-    pyramid = tiers(LedgerState(base=PUSHED_BASE), now)
+    """Count the events within the caller's transaction; `ids` are the ids of their ledgers."""
+    unseen = await _unseen(database, connection, events, ids, now)
+    rollups = rollups_at(LedgerState(base=PUSHED_BASE), now)
     rows: bucket_rows.Rows = {}
-    for event in new:
+    for event in unseen:
         at = seconds(event.at)
-        for tier in pyramid:
-            if at >= tier.since:
-                key = ids[event.slo], tier.width, floor(at, tier.width)
+        for rollup in rollups:
+            if at >= rollup.since:
+                key = ids[event.slo], rollup.width, floor(at, rollup.width)
                 bad, total = rows.get(key, (0.0, 0.0))
                 rows[key] = (bad + event.bad, total + event.good + event.bad)
     await bucket_rows.add(database, connection, rows)
-    await _extend(connection, new, ids, now)
-    return PushResult(len(new), len(events) - len(new))
+    await _extend_filled(connection, unseen, ids, now)
+    return PushResult(len(unseen), len(events) - len(unseen))
 
 
 async def _unseen(
@@ -79,44 +79,44 @@ async def _unseen(
     ids: Mapping[Slo, int],
     now: datetime,
 ) -> list[PushedEvent]:
-    """Return the events that were not counted before, and remember their ids."""
-    anonymous = [event for event in events if event.id is None]
-    named: dict[tuple[int, str], PushedEvent] = {}
+    """Store the events' ids; return the events that were not counted before."""
+    without_id = [event for event in events if event.id is None]
+    by_id: dict[tuple[int, str], PushedEvent] = {}
     for event in events:
         if event.id is not None:
-            named.setdefault((ids[event.slo], event.id), event)
-    keys = sorted(named)
-    new: list[PushedEvent] = []
+            by_id.setdefault((ids[event.slo], event.id), event)
+    keys = sorted(by_id)
+    unseen: list[PushedEvent] = []
     for at in range(0, len(keys), _ROWS_AT_ONCE):
-        rows = [{"slo_id": slo, "id": name, "at": now} for slo, name in keys[at : at + _ROWS_AT_ONCE]]
+        rows = [{"slo_id": slo, "id": event_id, "at": now} for slo, event_id in keys[at : at + _ROWS_AT_ONCE]]
         statement = database.insert(event_ids).values(rows).on_conflict_do_nothing()
-        kept = await connection.execute(statement.returning(event_ids.c.slo_id, event_ids.c.id))
-        new += [named[slo_id, name] for slo_id, name in kept]
-    return anonymous + new
+        inserted = await connection.execute(statement.returning(event_ids.c.slo_id, event_ids.c.id))
+        unseen += [by_id[slo_id, event_id] for slo_id, event_id in inserted]
+    return without_id + unseen
 
 
-async def _extend(
+async def _extend_filled(
     connection: AsyncConnection,
     events: Sequence[PushedEvent],
     ids: Mapping[Slo, int],
     now: datetime,
 ) -> None:
-    """Stretch what is filled over the events."""
+    """Extend the filled span of each ledger to its events."""
     times: dict[int, list[float]] = {}
     for event in events:
         times.setdefault(ids[event.slo], []).append(seconds(event.at))
-    column = ledgers.c
+    columns = ledgers.c
     for slo_id in sorted(times):
         first = literal(instant(floor(min(times[slo_id]), MINUTE)), Instant)
         last = literal(instant(ceil(max(times[slo_id]), PUSHED_BASE)), Instant)
-        earlier = or_(column.filled_from.is_(None), column.filled_from > first)
-        later = or_(column.filled_to.is_(None), column.filled_to < last)
+        is_earlier = or_(columns.filled_from.is_(None), columns.filled_from > first)
+        is_later = or_(columns.filled_to.is_(None), columns.filled_to < last)
         await connection.execute(
             update(ledgers)
-            .where(column.id == slo_id)
+            .where(columns.id == slo_id)
             .values(
-                filled_from=case((earlier, first), else_=column.filled_from),
-                filled_to=case((later, last), else_=column.filled_to),
+                filled_from=case((is_earlier, first), else_=columns.filled_from),
+                filled_to=case((is_later, last), else_=columns.filled_to),
                 read_at=now,
             )
         )

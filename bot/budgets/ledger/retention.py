@@ -1,4 +1,4 @@
-"""Forgetting: buckets that no tier keeps any more, ids of pushed events, ledgers out of use."""
+"""Retention: deletes expired buckets, ids of pushed events and ledgers out of use."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -11,51 +11,55 @@ from bot.store.database import Database
 from bot.store.tables.core import buckets, event_ids
 from bot.store.tables.core import slos as ledgers
 
-IDS_KEPT = timedelta(days=7)
-"""How long a pushed event's id is remembered: a sender may repeat it for that long."""
+ID_RETENTION = timedelta(days=7)
+"""How long a pushed event's id is kept: a sender may repeat it for that long."""
 
-OUT_OF_USE_KEPT = timedelta(days=30)
-"""How long the ledger of an SLO stays that is not in the catalog: a policy may be restored."""
+UNUSED_RETENTION = timedelta(days=30)
+"""How long the ledger of an SLO is kept that is not in the catalog: a policy may be restored."""
 
 _LEDGERS_AT_ONCE = 100
 
 
-async def compact(database: Database, catalog: Collection[int], now: datetime, longest: timedelta) -> None:
-    """Drop what need not be kept, in small transactions, so that nobody waits long for them.
+async def delete_expired(
+    database: Database, used: Collection[int], now: datetime, longest: timedelta
+) -> None:
+    """Delete expired rows in small transactions, so that no other writer waits long.
 
-    `catalog` are the numbers of the ledgers in use, `longest` the longest window.
+    `used` are the ids of the ledgers in the catalog, `longest` is the longest window.
     """
     async with database.transaction(in_turn=False) as connection:
-        await connection.execute(update(ledgers).where(ledgers.c.id.in_(list(catalog))).values(seen_at=now))
-        await connection.execute(delete(ledgers).where(ledgers.c.seen_at < now - OUT_OF_USE_KEPT))
-        await connection.execute(delete(event_ids).where(event_ids.c.at < now - IDS_KEPT))
-        kept = list(await connection.scalars(select(ledgers.c.id).order_by(ledgers.c.id)))
-    for at in range(0, len(kept), _LEDGERS_AT_ONCE):
+        await connection.execute(update(ledgers).where(ledgers.c.id.in_(list(used))).values(seen_at=now))
+        await connection.execute(delete(ledgers).where(ledgers.c.seen_at < now - UNUSED_RETENTION))
+        await connection.execute(delete(event_ids).where(event_ids.c.at < now - ID_RETENTION))
+        remaining = list(await connection.scalars(select(ledgers.c.id).order_by(ledgers.c.id)))
+    for first in range(0, len(remaining), _LEDGERS_AT_ONCE):
         async with database.transaction(in_turn=False) as connection:
-            await _drop_old(connection, kept[at : at + _LEDGERS_AT_ONCE], now, longest)
+            await _delete_expired_buckets(
+                connection, remaining[first : first + _LEDGERS_AT_ONCE], now, longest
+            )
 
 
-async def _drop_old(
+async def _delete_expired_buckets(
     connection: AsyncConnection, ids: Collection[int], now: datetime, longest: timedelta
 ) -> None:
     def newest(width: int) -> ScalarSelect[int]:
-        mine = (buckets.c.slo_id == ledgers.c.id) & (buckets.c.width == width)
-        return select(func.max(buckets.c.start)).where(mine).scalar_subquery()
+        buckets_of_width = (buckets.c.slo_id == ledgers.c.id) & (buckets.c.width == width)
+        return select(func.max(buckets.c.start)).where(buckets_of_width).scalar_subquery()
 
     query = select(ledgers.c.id, ledgers.c.base, ledgers.c.refined, newest(MINUTE), newest(DAY))
-    found = await connection.execute(query.where(ledgers.c.id.in_(list(ids))))
-    for slo_id, base, refined, minute, day in found.all():
-        # Counted from the newest events, not only from now: a clock that runs ahead for an hour
-        # must not cost the history.
-        ends = minute + MINUTE if minute is not None else (day or 0) + DAY
-        horizon = min(now, instant(ends))
+    rows = await connection.execute(query.where(ledgers.c.id.in_(list(ids))))
+    for slo_id, base, refined, newest_minute, newest_day in rows.all():
+        # From the newest events, not only from now: a clock that runs ahead for an hour must not cost
+        # the history.
+        newest_end = newest_minute + MINUTE if newest_minute is not None else (newest_day or 0) + DAY
+        horizon = min(now, instant(newest_end))
         for width in {base or MINUTE, *WIDTHS}:
-            old = and_(
+            expired = and_(
                 buckets.c.slo_id == slo_id,
                 buckets.c.width == width,
                 buckets.c.start < kept_from(width, horizon, longest),
             )
             if width == MINUTE and refined is not None:
                 hour = int(seconds(refined))
-                old &= not_(buckets.c.start.between(hour, hour + HOUR - 1))
-            await connection.execute(delete(buckets).where(old))
+                expired &= not_(buckets.c.start.between(hour, hour + HOUR - 1))
+            await connection.execute(delete(buckets).where(expired))

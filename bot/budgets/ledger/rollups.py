@@ -1,8 +1,8 @@
-"""The ledger's pyramid of bucket widths: what is kept how long, and which buckets cover a span.
+"""The ledger's rollups: the bucket widths, how long each is retained, and which buckets cover a span.
 
-Every tier by itself holds all that was counted in the time for which it is kept, so a sum takes the
-widest buckets inside a span and narrower ones at its edges, and costs hardly more for 90 days than for
-7. Pure: whole seconds since the epoch, no clock, no I/O.
+Each rollup holds all events of the time for which it is retained, so a sum takes the widest buckets
+inside a span and narrower ones at its edges, and costs hardly more for 90 days than for 7. Pure: whole
+seconds since the epoch, no clock, no I/O.
 """
 
 import math
@@ -25,12 +25,12 @@ WIDTHS = (MINUTE, FIVE_MINUTES, HOUR, DAY)
 PUSHED_BASE = 10
 """The finest width in seconds for events that are pushed."""
 
-KEPT_BASE = 2 * HOUR
-_KEPT = {MINUTE: 12 * HOUR, FIVE_MINUTES: 4 * DAY}
-"""How many seconds of the past each width is kept; the others as long as the longest window needs."""
+BASE_RETENTION_S = 2 * HOUR
+_RETENTION_S = {MINUTE: 12 * HOUR, FIVE_MINUTES: 4 * DAY}
+"""How many seconds each width is retained; hours and days as long as the longest window needs."""
 
-KEPT_BEYOND_LONGEST = timedelta(days=4)
-"""How much more than the longest window the hours and days reach back."""
+BEYOND_LONGEST = timedelta(days=4)
+"""How much longer than the longest window hours and days are retained."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -42,30 +42,30 @@ def seconds(at: datetime) -> float:
 
 
 def instant(at_s: float) -> datetime:
-    """Return the moment that many seconds after the epoch, in UTC."""
+    """Return the UTC datetime that many seconds after the epoch."""
     return _EPOCH + timedelta(seconds=at_s)
 
 
 def floor(at_s: float, width: int) -> int:
-    """Return the start of the bucket that the moment lies in."""
+    """Return the start of the bucket of this width that contains the second."""
     return math.floor(at_s / width) * width
 
 
 def ceil(at_s: float, width: int) -> int:
-    """Return the first start of a bucket at or after the moment."""
+    """Return the first start of a bucket of this width at or after the second."""
     return math.ceil(at_s / width) * width
 
 
 @lru_cache(maxsize=64)
 def base_width(evaluate_every: timedelta) -> int:
-    """Return the finest bucket in seconds: the largest divisor of a minute within the interval."""
-    every = max(1, int(evaluate_every / _SECOND))
-    return max(width for width in range(1, MINUTE + 1) if MINUTE % width == 0 and width <= every)
+    """Return the finest width in seconds: the largest divisor of a minute within the interval."""
+    interval_s = max(1, int(evaluate_every / _SECOND))
+    return max(width for width in range(1, MINUTE + 1) if MINUTE % width == 0 and width <= interval_s)
 
 
 @dataclass(frozen=True, slots=True)
-class Tier:
-    """One width (seconds), and the moment (seconds, a start of the next wider tier) it is kept from."""
+class Rollup:
+    """One rollup: its width in seconds, and the second (a start of the next wider rollup) it is kept from."""
 
     width: int
     since: int
@@ -81,49 +81,51 @@ class Segment:
     share: float = 1.0
 
 
-def tiers(state: LedgerState, now: datetime) -> tuple[Tier, ...]:
-    """Return the pyramid of a ledger at a moment, finest first; days and hours reach back for ever."""
-    # A clock that was set back must not make us look for what was dropped before.
+def rollups_at(state: LedgerState, now: datetime) -> tuple[Rollup, ...]:
+    """Return the rollups of a ledger at a time, finest first; hours and days are never incomplete."""
+    # A clock that was set back must not make us look for buckets that were dropped before.
     latest = now if state.filled_to is None else max(now, state.filled_to)
     base = state.base or MINUTE
-    complete = {base: state.base_from, MINUTE: state.minutes_from, FIVE_MINUTES: state.fives_from}
-    pyramid = []
+    complete_since = {base: state.base_from, MINUTE: state.minutes_from, FIVE_MINUTES: state.fives_from}
+    rollups = []
     for width, wider in pairwise(sorted({base, *WIDTHS})):
         since = 0
         if width < HOUR:
-            since = floor(seconds(latest) - _KEPT.get(width, KEPT_BASE), wider)
-            begins = complete[width]
-            since = since if begins is None else max(since, ceil(seconds(begins), wider))
-        pyramid.append(Tier(width, since))
-    return (*pyramid, Tier(DAY, 0))
+            since = floor(seconds(latest) - _RETENTION_S.get(width, BASE_RETENTION_S), wider)
+            complete_from = complete_since[width]
+            since = since if complete_from is None else max(since, ceil(seconds(complete_from), wider))
+        rollups.append(Rollup(width, since))
+    return (*rollups, Rollup(DAY, 0))
 
 
 def only_hours_before(now: datetime) -> int:
     """Return the second, a whole hour, before which no buckets narrower than hours are kept."""
-    return floor(seconds(now) - _KEPT[FIVE_MINUTES], HOUR)
+    return floor(seconds(now) - _RETENTION_S[FIVE_MINUTES], HOUR)
 
 
 def kept_from(width: int, now: datetime, longest: timedelta) -> int:
-    """Return the second before which buckets of that width may be dropped."""
+    """Return the second before which buckets of this width may be dropped."""
     if width >= HOUR:
-        return floor(seconds(now - longest - KEPT_BEYOND_LONGEST), DAY)
-    kept = _KEPT.get(width, KEPT_BASE)
-    return floor(seconds(now) - kept, HOUR)
+        return floor(seconds(now - longest - BEYOND_LONGEST), DAY)
+    retention_s = _RETENTION_S.get(width, BASE_RETENTION_S)
+    return floor(seconds(now) - retention_s, HOUR)
 
 
-def cover(span: Span, pyramid: Sequence[Tier], refined: datetime | None = None) -> list[Segment]:
+def cover(span: Span, rollups: Sequence[Rollup], refined: datetime | None = None) -> list[Segment]:
     """Return the segments whose sum is the span's.
 
-    `pyramid` is finest first. `refined` begins an hour of which minutes are there although their tier
-    no longer reaches back so far. Where only a bucket wider than an edge is left, its share is taken,
-    as if its events had come evenly.
+    `rollups` are ordered finest first. `refined` is the start of an hour of which minutes are kept
+    although their rollup no longer reaches back so far. Where only a bucket wider than an edge is left,
+    its share is taken, as if its events were spread evenly.
     """
     hour = None if refined is None else floor(seconds(refined), HOUR)
-    widest_first = tuple(reversed(pyramid))
+    widest_first = tuple(reversed(rollups))
     return list(_cover(seconds(span.start), seconds(span.end), widest_first, hour))
 
 
-def _cover(start: float, end: float, widest_first: Sequence[Tier], refined: int | None) -> Iterator[Segment]:
+def _cover(
+    start: float, end: float, widest_first: Sequence[Rollup], refined: int | None
+) -> Iterator[Segment]:
     if start >= end:
         return
     width = widest_first[0].width
@@ -137,8 +139,8 @@ def _cover(start: float, end: float, widest_first: Sequence[Tier], refined: int 
     yield from _edge(last, end, widest_first, refined)
 
 
-def _edge(start: float, end: float, widest_first: Sequence[Tier], refined: int | None) -> Iterator[Segment]:
-    """Cover a stretch that lies within one bucket of the widest tier."""
+def _edge(start: float, end: float, widest_first: Sequence[Rollup], refined: int | None) -> Iterator[Segment]:
+    """Cover seconds that lie within one bucket of the widest rollup."""
     if start >= end:
         return
     width = widest_first[0].width
@@ -147,6 +149,6 @@ def _edge(start: float, end: float, widest_first: Sequence[Tier], refined: int |
     if finer and finer[0].since <= bucket:
         yield from _cover(start, end, finer, refined)
     elif MINUTE < width <= HOUR and floor(start, HOUR) == refined:
-        yield from _cover(start, end, (Tier(MINUTE, 0),), None)
+        yield from _cover(start, end, (Rollup(MINUTE, 0),), None)
     else:
         yield Segment(width, bucket, bucket + width, (end - start) / width)

@@ -1,4 +1,4 @@
-"""How far an SLO's ledger is filled, and how its last reading went. Pure values."""
+"""How far an SLO's ledger is filled, and whether its last read failed. Pure values."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,31 +7,31 @@ from enum import StrEnum
 from bot.catalog.window import Span
 
 OVERLAP = timedelta(minutes=10)
-"""How far a reading reaches back into what was counted, at least every five minutes.
+"""How far a read reaches back into what is already counted, at least once in five minutes.
 
-A sample that comes up to five minutes late is hence counted within five minutes.
+So a sample that arrives up to five minutes late is counted within five minutes.
 """
 
 
 class ReadFault(StrEnum):
-    """How the last reading failed."""
+    """How the last read failed."""
 
     NO_DATA = "no_data"
     """The source did not answer."""
     REFUSED = "refused"
-    """The source understood and said no."""
+    """The source rejected the query or the credentials."""
     INVALID = "invalid"
-    """The source answered what cannot be true."""
+    """The source answered with numbers that cannot be true."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerState:
-    """Everything in [filled_from, filled_to) is counted; both are None before the first reading.
+    """Everything in [filled_from, filled_to) is counted; both are None before the first read.
 
-    `base` is the finest bucket width in seconds. That width, minutes and five minutes hold all that is
-    counted from `base_from`, `minutes_from` and `fives_from` on (None: from the beginning).
-    `refined` begins the hour of old times that is kept minute by minute. `read_at` is the last success;
-    `fault` and its words `problem` tell of a failure since.
+    `base` is the finest resolution, a bucket width in seconds. Buckets of that width, of a minute and of
+    five minutes are complete from `base_from`, `minutes_from` and `fives_from` on (None: from the start).
+    `refined` is the start of the old hour that is kept minute by minute. `read_at` is the last successful
+    read; `fault` and `problem`, its description, are set if a read has failed since.
     """
 
     filled_from: datetime | None = None
@@ -46,22 +46,22 @@ class LedgerState:
     problem: str | None = None
 
     def __hash__(self) -> int:
-        # Enough to tell most apart, and quick: looked up for each of thousands at every evaluation.
+        # Distinguishes most states, and is quick: looked up for thousands of SLOs at every evaluation.
         return hash((self.filled_from, self.filled_to, self.read_at))
 
 
 def after_writing(state: LedgerState, span: Span, width: int) -> dict[str, datetime]:
-    """Return what changes once `span` is told in buckets of `width` seconds.
+    """Return the fields that change once `span` is written in buckets of `width` seconds.
 
-    Where the span does not adjoin what is filled, what is filled begins anew with it. The tiers that
-    are narrower than the width hold everything only after the span.
+    Where the span does not adjoin the filled span, it replaces it. The rollups that are narrower than the
+    width are complete only after the span.
     """
     changes = {"filled_from": span.start, "filled_to": span.end}
-    begins, ends = state.filled_from or span.start, state.filled_to or span.end
-    if begins <= span.end and span.start <= ends:
-        changes = {"filled_from": min(begins, span.start), "filled_to": max(ends, span.end)}
-    narrower = {"fives_from": 300, "minutes_from": 60, "base_from": state.base or 60}
-    for name, narrow in narrower.items():
-        if narrow < width:
+    filled_from, filled_to = state.filled_from or span.start, state.filled_to or span.end
+    if filled_from <= span.end and span.start <= filled_to:
+        changes = {"filled_from": min(filled_from, span.start), "filled_to": max(filled_to, span.end)}
+    widths = {"fives_from": 300, "minutes_from": 60, "base_from": state.base or 60}
+    for name, narrower in widths.items():
+        if narrower < width:
             changes[name] = max(getattr(state, name) or span.end, span.end)
     return changes

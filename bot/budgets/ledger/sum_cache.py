@@ -1,9 +1,9 @@
-"""What the sums over ledgers have in common from one evaluation to the next, so that it is formed once.
+"""A cache of sums over ledgers, for the part that stays the same from one evaluation to the next.
 
-A window of 30 days moves by a minute: its whole hours and days stay, until the hour is over. They are
-remembered, and only the minutes at the window's ends are summed anew. Which buckets last, a ledger's state
-tells: nothing is read again that lies further back than the reading's overlap, unless it was filled
-further back, cut back or begun anew, all of which the state shows.
+A window of 30 days moves by a minute: its whole hours and days stay the same until the hour is over.
+Their sums are cached, and only the minutes at the window's ends are summed again. A ledger's state says
+which buckets are final: nothing further back than the overlap of reads is written again, unless the
+ledger was filled further back, truncated or begun again, all of which change the state.
 """
 
 from collections import Counter
@@ -20,121 +20,125 @@ from bot.budgets.ledger.rollups import HOUR, Segment
 from bot.budgets.ledger.state import LedgerState
 from bot.store.database import Database
 
-_Mark = tuple[datetime | None, ...]
+_Start = tuple[datetime | None, ...]
+
+_MOST_PLANS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class SumPlan:
-    """How to sum some spans: what lasts of each, and the moving pieces that each is made of.
+    """How to sum some spans: the final segments of each, and the changing parts that each consists of.
 
-    `lasts_until` is in seconds since the epoch; pieces that several spans have in common stand once.
+    `final_until` is in seconds since the epoch. `parts` that several spans have in common are listed once;
+    `parts_of` holds the indices of each span's parts.
     """
 
-    lasting: tuple[tuple[Segment, ...], ...]
-    lasts_until: int
-    pieces: tuple[tuple[Segment, ...], ...]
-    used: tuple[tuple[int, ...], ...]
+    final: tuple[tuple[Segment, ...], ...]
+    final_until: int
+    parts: tuple[tuple[Segment, ...], ...]
+    parts_of: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _CachedSums:
-    """The sums of one ledger's lasting segments."""
+    """The sums of one ledger's final segments, and what they are valid for."""
 
-    mark: _Mark
+    start: _Start
     filled_to: datetime | None
     plan: int
-    lasts_until: int
+    final_until: int
     sums: Sequence[EventCounts]
 
 
-def plan(covers: Sequence[tuple[Segment, ...]], lasts_until: int) -> SumPlan:
-    """Tell the segments of each span that last from those that move. `lasts_until` is a whole hour."""
+def plan(covers: Sequence[tuple[Segment, ...]], final_until: int) -> SumPlan:
+    """Separate the final segments of each span from the changing ones. `final_until` is a whole hour."""
 
-    def lasts(part: Segment) -> bool:
-        return part.width >= HOUR and part.share == 1 and part.end <= lasts_until
+    def is_final(segment: Segment) -> bool:
+        return segment.width >= HOUR and segment.share == 1 and segment.end <= final_until
 
-    lasting = tuple(tuple(part for part in cover if lasts(part)) for cover in covers)
-    moving = [[part for part in cover if not lasts(part)] for cover in covers]
-    times = Counter(part for cover in moving for part in cover)
-    pieces: list[tuple[Segment, ...]] = [(part,) for part, number in times.items() if number > 1]
-    shared = {piece[0]: at for at, piece in enumerate(pieces)}
-    used = []
-    for cover in moving:
-        own = tuple(part for part in cover if part not in shared)
-        numbers = [shared[part] for part in cover if part in shared]
+    final = tuple(tuple(segment for segment in cover if is_final(segment)) for cover in covers)
+    changing = [[segment for segment in cover if not is_final(segment)] for cover in covers]
+    uses = Counter(segment for cover in changing for segment in cover)
+    parts: list[tuple[Segment, ...]] = [(segment,) for segment, number in uses.items() if number > 1]
+    shared = {part[0]: index for index, part in enumerate(parts)}
+    parts_of = []
+    for cover in changing:
+        own = tuple(segment for segment in cover if segment not in shared)
+        indices = [shared[segment] for segment in cover if segment in shared]
         if own:
-            numbers.append(len(pieces))
-            pieces.append(own)
-        used.append(tuple(numbers))
-    return SumPlan(lasting, lasts_until, tuple(pieces), tuple(used))
+            indices.append(len(parts))
+            parts.append(own)
+        parts_of.append(tuple(indices))
+    return SumPlan(final, final_until, tuple(parts), tuple(parts_of))
 
 
 class SumCache:
-    """Forms the sums over the ledgers of one database. Other processes may write to them meanwhile."""
+    """Sums over the ledgers of one database. Other processes may write to them meanwhile."""
 
     def __init__(self) -> None:
-        self._remembered: dict[int, _CachedSums] = {}
+        self._cached: dict[int, _CachedSums] = {}
         self._plans: dict[tuple[tuple[Segment, ...], ...], int] = {}
 
-    async def of(
+    async def sums(
         self,
         database: Database,
         connection: AsyncConnection,
-        asked: Sequence[tuple[int, LedgerState, SumPlan]],
+        requests: Sequence[tuple[int, LedgerState, SumPlan]],
     ) -> list[list[EventCounts]]:
-        """Return for each ledger (its number, its state) the sums that its plan describes."""
-        numbers = {id(plan): self._number(plan) for plan in {id(plan): plan for *_, plan in asked}.values()}
-        lasting: list[Sequence[EventCounts] | None] = [
-            self._recall(slo_id, state, numbers[id(plan)]) for slo_id, state, plan in asked
+        """Return for each ledger (its id, its state) the sums that its plan describes."""
+        plans = {id(plan): plan for *_, plan in requests}
+        numbers = {plan_id: self._number(plan) for plan_id, plan in plans.items()}
+        final: list[Sequence[EventCounts] | None] = [
+            self._lookup(slo_id, state, numbers[id(plan)]) for slo_id, state, plan in requests
         ]
-        missing = [at for at, sums in enumerate(lasting) if sums is None]
-        wanted = [SumRequest(asked[at][0], asked[at][2].lasting) for at in missing]
-        for at, sums in zip(missing, await bucket_rows.sums(database, connection, wanted), strict=True):
-            lasting[at] = sums
-            slo_id, state, plan = asked[at]
-            self._remembered[slo_id] = _CachedSums(
-                _mark(state), state.filled_to, numbers[id(plan)], plan.lasts_until, sums
+        missing = [index for index, sums in enumerate(final) if sums is None]
+        uncached = [SumRequest(requests[index][0], requests[index][2].final) for index in missing]
+        for index, sums in zip(missing, await bucket_rows.sums(database, connection, uncached), strict=True):
+            final[index] = sums
+            slo_id, state, plan = requests[index]
+            self._cached[slo_id] = _CachedSums(
+                _start(state), state.filled_to, numbers[id(plan)], plan.final_until, sums
             )
-        pieces = [SumRequest(slo_id, plan.pieces) for slo_id, _, plan in asked]
-        moving = await bucket_rows.sums(database, connection, pieces)
+        parts = [SumRequest(slo_id, plan.parts) for slo_id, _, plan in requests]
+        changing = await bucket_rows.sums(database, connection, parts)
         return [
-            [_whole(still, parts, used) for still, used in zip(sums or (), plan.used, strict=True)]
-            for sums, parts, (_, _, plan) in zip(lasting, moving, asked, strict=True)
+            [_total(base, sums, indices) for base, indices in zip(bases or (), plan.parts_of, strict=True)]
+            for bases, sums, (_, _, plan) in zip(final, changing, requests, strict=True)
         ]
 
-    def forget(self, slo_ids: Iterable[int], since: int) -> None:
-        """Forget the sums of these ledgers if they reach beyond a second that is written anew from."""
+    def invalidate(self, slo_ids: Iterable[int], since: int) -> None:
+        """Drop the sums of these ledgers that reach beyond `since`, the second from which it is rewritten."""
         for slo_id in slo_ids:
-            known = self._remembered.get(slo_id)
-            if known is not None and known.lasts_until > since:
-                del self._remembered[slo_id]
+            cached = self._cached.get(slo_id)
+            if cached is not None and cached.final_until > since:
+                del self._cached[slo_id]
 
-    def keep(self, slo_ids: Collection[int]) -> None:
-        """Forget all ledgers but these."""
-        self._remembered = {slo_id: known for slo_id, known in self._remembered.items() if slo_id in slo_ids}
+    def retain(self, slo_ids: Collection[int]) -> None:
+        """Drop the sums of all ledgers but these."""
+        self._cached = {slo_id: cached for slo_id, cached in self._cached.items() if slo_id in slo_ids}
 
     def _number(self, plan: SumPlan) -> int:
-        if len(self._plans) > 10_000:
+        if len(self._plans) > _MOST_PLANS:
             self._plans.clear()
-            self._remembered.clear()
-        return self._plans.setdefault(plan.lasting, len(self._plans))
+            self._cached.clear()
+        return self._plans.setdefault(plan.final, len(self._plans))
 
-    def _recall(self, slo_id: int, state: LedgerState, number: int) -> Sequence[EventCounts] | None:
-        known = self._remembered.get(slo_id)
-        if known is None or known.plan != number or known.mark != _mark(state):
+    def _lookup(self, slo_id: int, state: LedgerState, number: int) -> Sequence[EventCounts] | None:
+        cached = self._cached.get(slo_id)
+        if cached is None or cached.plan != number or cached.start != _start(state):
             return None
-        is_behind = known.filled_to is None or state.filled_to is None or state.filled_to < known.filled_to
-        return None if is_behind else known.sums
+        is_behind = cached.filled_to is None or state.filled_to is None or state.filled_to < cached.filled_to
+        return None if is_behind else cached.sums
 
 
-def _whole(still: EventCounts, parts: Sequence[EventCounts], used: Sequence[int]) -> EventCounts:
-    bad, total = still.bad, still.total
-    for piece in used:
-        part = parts[piece]
+def _total(base: EventCounts, sums: Sequence[EventCounts], indices: Sequence[int]) -> EventCounts:
+    bad, total = base.bad, base.total
+    for index in indices:
+        part = sums[index]
         bad, total = bad + part.bad, total + part.total
-    return bucket_rows.settled(EventCounts(bad, total))
+    return bucket_rows.without_skew(EventCounts(bad, total))
 
 
-def _mark(state: LedgerState) -> _Mark:
-    """Return what changes when anything but the newest is written."""
+def _start(state: LedgerState) -> _Start:
+    """Return the fields that change when anything but the newest buckets is written."""
     return state.filled_from, state.base_from, state.minutes_from, state.fives_from

@@ -81,14 +81,14 @@ async def test_filled_grows_on_both_sides_and_begins_anew_after_a_hole(ledger: L
 async def test_cutting_back_keeps_the_hours_before(ledger: Ledger) -> None:
     span = Span(NOW - 10 * DAY, NOW + DAY)
     await ledger.write([(READ, steady(span, HOUR, bad=1, total=10))], span, HOUR, NOW + DAY)
-    await ledger.cut_back(READ, NOW)
+    await ledger.truncate(READ, NOW)
     state = await ledger.state(READ)
     assert (state.filled_from, state.filled_to) == (NOW - 10 * DAY, NOW - 4 * DAY)
     assert await sums(ledger, Span(NOW - 30 * DAY, NOW + 30 * DAY)) == EventCounts(6 * 24, 60 * 24)
 
 
 async def test_buckets_below_a_minute_serve_short_windows(ledger: Ledger) -> None:
-    await ledger.rebase(READ, 10, NOW)
+    await ledger.change_resolution(READ, 10, NOW)
     span = Span(NOW - HOUR, NOW)
     await ledger.write([(READ, steady(span, 10 * SECOND, bad=1, total=10))], span, 10 * SECOND, NOW)
     assert await sums(ledger, Span(NOW - 30 * SECOND, NOW)) == EventCounts(3, 30)
@@ -97,10 +97,10 @@ async def test_buckets_below_a_minute_serve_short_windows(ledger: Ledger) -> Non
 
 async def test_another_base_keeps_what_was_counted(ledger: Ledger) -> None:
     now = NOW + 30 * SECOND
-    await ledger.rebase(READ, 10, NOW)
+    await ledger.change_resolution(READ, 10, NOW)
     span = Span(NOW - HOUR, now)
     await ledger.write([(READ, steady(span, 10 * SECOND, bad=0, total=10))], span, 10 * SECOND, now)
-    await ledger.rebase(READ, 5, now)
+    await ledger.change_resolution(READ, 5, now)
     state = await ledger.state(READ)
     assert (state.base, state.base_from) == (5, NOW + MINUTE)
     assert await sums(ledger, Span(NOW - HOUR, now), now=now) == EventCounts(0, 3_630)
@@ -122,7 +122,7 @@ async def test_an_old_edge_counts_by_its_share_until_it_is_refined(ledger: Ledge
     await ledger.refine([(READ, burst)], old)
     assert await sums(ledger, second_half) == EventCounts(60, 600)
     assert await sums(ledger, Span(old.start + 50 * MINUTE, NOW)) == EventCounts(0, 0)
-    await ledger.compact(NOW, 30 * DAY)
+    await ledger.delete_expired(NOW, 30 * DAY)
     assert await sums(ledger, second_half) == EventCounts(60, 600)
 
 
@@ -149,7 +149,7 @@ async def test_the_same_slo_may_be_asked_twice(ledger: Ledger) -> None:
 
 
 async def test_failures_are_noted_and_cleared_by_the_next_reading(ledger: Ledger) -> None:
-    await ledger.note_failure([READ], ReadFault.REFUSED, "no such metric", NOW)
+    await ledger.record_failure([READ], ReadFault.REFUSED, "no such metric", NOW)
     state = await ledger.state(READ)
     assert (state.fault, state.problem) == (ReadFault.REFUSED, "no such metric")
     await ledger.write([(READ, [])], Span(NOW - HOUR, NOW), HOUR, NOW)
@@ -162,7 +162,7 @@ async def test_another_sli_begins_another_ledger_but_another_promise_does_not(le
     await ledger.write([(READ, minutes(span))], span, MINUTE, NOW)
     stricter = slo(sli=prometheus_sli(), objective=0.9999, window=RollingWindow(7 * DAY))
     other = slo(sli=prometheus_sli("other"))
-    await ledger.enrol([stricter, other])
+    await ledger.register([stricter, other])
     assert await sums(ledger, span, stricter) == EventCounts(60, 6_000)
     assert await sums(ledger, span, other) == EventCounts(0, 0)
 
@@ -179,10 +179,10 @@ async def test_history_adjoins_and_adds_up(ledger: Ledger) -> None:
 
 async def test_compaction_keeps_the_sums(ledger: Ledger, database: Database) -> None:
     span = Span(NOW - 2 * DAY, NOW)
-    await ledger.enrol([READ])
+    await ledger.register([READ])
     await ledger.write([(READ, minutes(span))], span, MINUTE, NOW)
     before = await sums(ledger, Span(NOW - 30 * DAY, NOW))
-    await ledger.compact(NOW, 30 * DAY)
+    await ledger.delete_expired(NOW, 30 * DAY)
     assert await sums(ledger, Span(NOW - 30 * DAY, NOW)) == before == EventCounts(2_880, 288_000)
     async with database.reading() as connection:
         kept = await connection.exec_driver_sql("SELECT count(*) FROM buckets WHERE width = 60")
@@ -191,9 +191,9 @@ async def test_compaction_keeps_the_sums(ledger: Ledger, database: Database) -> 
 
 async def test_a_clock_far_ahead_costs_no_history(ledger: Ledger) -> None:
     span = Span(NOW - 2 * DAY, NOW)
-    await ledger.enrol([READ])
+    await ledger.register([READ])
     await ledger.write([(READ, minutes(span))], span, MINUTE, NOW)
-    await ledger.compact(NOW + 3_650 * DAY, 30 * DAY)
+    await ledger.delete_expired(NOW + 3_650 * DAY, 30 * DAY)
     for reach in (MINUTE, HOUR, DAY, 30 * DAY):
         covered = min(reach, 2 * DAY) / MINUTE
         assert await sums(ledger, Span(NOW - reach, NOW)) == EventCounts(covered, 100 * covered)
@@ -201,13 +201,13 @@ async def test_a_clock_far_ahead_costs_no_history(ledger: Ledger) -> None:
 
 async def test_ledgers_out_of_use_are_dropped_after_a_while(ledger: Ledger) -> None:
     span = Span(NOW - HOUR, NOW)
-    await ledger.enrol([READ])
+    await ledger.register([READ])
     await ledger.write([(READ, minutes(span))], span, MINUTE, NOW)
-    await ledger.compact(NOW, 30 * DAY)
-    await ledger.enrol([])
-    await ledger.compact(NOW + 29 * DAY, 60 * DAY)
+    await ledger.delete_expired(NOW, 30 * DAY)
+    await ledger.register([])
+    await ledger.delete_expired(NOW + 29 * DAY, 60 * DAY)
     assert (await sums(ledger, span)).total == 6_000
-    await ledger.compact(NOW + 31 * DAY, 60 * DAY)
+    await ledger.delete_expired(NOW + 31 * DAY, 60 * DAY)
     assert await ledger.state(READ) == LedgerState()
 
 

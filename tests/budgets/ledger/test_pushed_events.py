@@ -73,9 +73,9 @@ async def test_thirty_days_pushed_backwards_are_found(ledger: Ledger) -> None:
 
 async def test_ids_are_forgotten_after_days(ledger: Ledger, database: Database) -> None:
     await ledger.push([order(1)], NOW)
-    await ledger.compact(NOW + 6 * DAY, 30 * DAY)
+    await ledger.delete_expired(NOW + 6 * DAY, 30 * DAY)
     assert await ledger.push([order(1)], NOW + 6 * DAY) == PushResult(0, 1)
-    await ledger.compact(NOW + 8 * DAY, 30 * DAY)
+    await ledger.delete_expired(NOW + 8 * DAY, 30 * DAY)
     async with database.reading() as connection:
         assert (await connection.execute(select(func.count()).select_from(event_ids))).scalar_one() == 0
 

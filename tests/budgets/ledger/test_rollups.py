@@ -11,15 +11,15 @@ from bot.budgets.ledger.rollups import (
     DAY,
     HOUR,
     MINUTE,
+    Rollup,
     Segment,
-    Tier,
     base_width,
     cover,
     floor,
     instant,
     kept_from,
+    rollups_at,
     seconds,
-    tiers,
 )
 from bot.budgets.ledger.state import LedgerState
 from bot.catalog.window import Span
@@ -37,22 +37,22 @@ def test_the_base_is_the_widest_part_of_a_minute_within_the_interval(every: floa
 def test_the_pyramid_at_a_moment() -> None:
     at = NOW + timedelta(minutes=7, seconds=8)
     now = int(seconds(NOW))
-    assert tiers(LedgerState(base=10), at) == (
-        Tier(10, now - 2 * HOUR + 7 * MINUTE),
-        Tier(60, now - 12 * HOUR + 5 * MINUTE),
-        Tier(300, now - 4 * DAY),
-        Tier(3_600, 0),
-        Tier(86_400, 0),
+    assert rollups_at(LedgerState(base=10), at) == (
+        Rollup(10, now - 2 * HOUR + 7 * MINUTE),
+        Rollup(60, now - 12 * HOUR + 5 * MINUTE),
+        Rollup(300, now - 4 * DAY),
+        Rollup(3_600, 0),
+        Rollup(86_400, 0),
     )
-    assert tiers(LedgerState(base=60), at)[0].width == 60
-    assert tiers(LedgerState(base=10, base_from=NOW), at)[0].since == now
+    assert rollups_at(LedgerState(base=60), at)[0].width == 60
+    assert rollups_at(LedgerState(base=10, base_from=NOW), at)[0].since == now
 
 
 def test_a_span_takes_the_widest_buckets_that_fit() -> None:
     start = floor(seconds(NOW), DAY) - DAY - 2 * HOUR
     end = start + 2 * HOUR + DAY + 3 * HOUR + 10 * MINUTE
     span = Span(instant(start), instant(end))
-    assert cover(span, tiers(LedgerState(base=60), span.end)) == [
+    assert cover(span, rollups_at(LedgerState(base=60), span.end)) == [
         Segment(HOUR, start, start + 2 * HOUR),
         Segment(DAY, start + 2 * HOUR, start + 2 * HOUR + DAY),
         Segment(HOUR, start + 2 * HOUR + DAY, end - 10 * MINUTE),
@@ -63,14 +63,14 @@ def test_a_span_takes_the_widest_buckets_that_fit() -> None:
 def test_an_old_edge_is_a_share_of_its_hour() -> None:
     start = int(seconds(NOW)) - 30 * DAY
     span = Span(instant(start + 45 * MINUTE), instant(start + HOUR))
-    assert cover(span, tiers(LedgerState(base=60), NOW)) == [Segment(HOUR, start, start + HOUR, 0.25)]
-    refined = cover(span, tiers(LedgerState(base=60), NOW), instant(start))
+    assert cover(span, rollups_at(LedgerState(base=60), NOW)) == [Segment(HOUR, start, start + HOUR, 0.25)]
+    refined = cover(span, rollups_at(LedgerState(base=60), NOW), instant(start))
     assert refined == [Segment(MINUTE, start + 45 * MINUTE, start + HOUR)]
 
 
 def test_an_empty_span_has_no_segments() -> None:
-    assert cover(Span(NOW, NOW), tiers(LedgerState(base=60), NOW)) == []
-    assert cover(Span(NOW, NOW - timedelta(hours=1)), tiers(LedgerState(base=60), NOW)) == []
+    assert cover(Span(NOW, NOW), rollups_at(LedgerState(base=60), NOW)) == []
+    assert cover(Span(NOW, NOW - timedelta(hours=1)), rollups_at(LedgerState(base=60), NOW)) == []
 
 
 @given(
@@ -85,7 +85,7 @@ def test_segments_add_up_to_the_span_and_never_overlap(
     now = NOW + timedelta(seconds=shift)
     end = now - timedelta(seconds=back)
     span = Span(end - timedelta(seconds=length), end)
-    pyramid = tiers(LedgerState(base=base), now)
+    pyramid = rollups_at(LedgerState(base=base), now)
     segments = cover(span, pyramid)
     covered = sum((part.end - part.start) * part.share for part in segments)
     assert covered == pytest.approx(span.length.total_seconds(), abs=0.01)
@@ -102,7 +102,7 @@ def test_segments_add_up_to_the_span_and_never_overlap(
 @given(shift=st.integers(0, DAY), base=st.sampled_from([1, 15, 60]))
 def test_nothing_that_a_sum_may_use_is_dropped(shift: int, base: int) -> None:
     now: datetime = NOW + timedelta(seconds=shift)
-    narrower_than_hours = tiers(LedgerState(base=base), now)[:-2]
+    narrower_than_hours = rollups_at(LedgerState(base=base), now)[:-2]
     assert narrower_than_hours
     for tier in narrower_than_hours:
         assert kept_from(tier.width, now, timedelta(days=30)) <= tier.since

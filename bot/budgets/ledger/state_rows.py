@@ -1,0 +1,56 @@
+"""The states of ledgers, as rows of the table `slos`; of thousands, equal ones share a statement."""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import String, cast, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.budgets.ledger.state import LedgerState, ReadFault, after_writing
+from bot.catalog.window import Span
+from bot.store.tables.core import slos as ledgers
+
+_COLUMNS = [ledgers.c[field.name] for field in dataclasses.fields(LedgerState)]
+_FAULT = [column.name for column in _COLUMNS].index("fault")
+
+
+async def read_states(
+    connection: AsyncConnection, ids: Iterable[int], *, lock: bool = False
+) -> dict[int, LedgerState]:
+    """Return the states of ledgers by their id; ledgers that are alike share one object."""
+    query = select(ledgers.c.id, *_COLUMNS).where(ledgers.c.id.in_(list(ids)))
+    if lock:
+        # In a fixed order, so that two writers cannot deadlock.
+        query = query.order_by(ledgers.c.id).with_for_update()
+    rows = query.subquery()
+    columns = [rows.c[column.name] for column in _COLUMNS]
+    joined_ids = func.aggregate_strings(cast(rows.c.id, String), ",")
+    states: dict[int, LedgerState] = {}
+    for alike, *values in await connection.execute(select(joined_ids, *columns).group_by(*columns)):
+        if values[_FAULT] is not None:
+            values[_FAULT] = ReadFault(values[_FAULT])
+        states |= dict.fromkeys(map(int, alike.split(",")), LedgerState(*values))
+    return states
+
+
+async def record_write(
+    connection: AsyncConnection, states: Mapping[int, LedgerState], span: Span, width: int, now: datetime
+) -> dict[int, LedgerState]:
+    """Store how far ledgers are filled after `span` was written, and clear the fault; return their states."""
+    alike: dict[LedgerState, list[int]] = defaultdict(list)
+    for slo_id, state in states.items():
+        alike[state].append(slo_id)
+    after: dict[int, LedgerState] = {}
+    for state, ids in alike.items():
+        values: dict[str, Any] = {
+            **after_writing(state, span, width),
+            "read_at": now,
+            "fault": None,
+            "problem": None,
+        }
+        await connection.execute(update(ledgers).where(ledgers.c.id.in_(sorted(ids))).values(values))
+        after |= dict.fromkeys(ids, dataclasses.replace(state, **values))
+    return after

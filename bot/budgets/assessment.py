@@ -1,4 +1,4 @@
-"""From the ledger's counts to budgets: what each SLO has left, and how far that can be trusted."""
+"""Assesses budgets from the ledger: what each SLO has left, and whether the figures are current."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,53 +16,53 @@ from bot.catalog.window import Span, Window
 
 @dataclass(frozen=True, slots=True)
 class AssessmentRequest:
-    """An SLO, and the windows in which its burn rate is wanted besides those that are always shown."""
+    """An SLO, and the windows whose burn rate is needed besides those that are always shown."""
 
     slo: Slo
     burn_windows: tuple[timedelta, ...] = ()
 
     @property
     def recent(self) -> tuple[timedelta, ...]:
-        """All windows for burn rates."""
+        """All windows whose burn rate is needed."""
         return tuple(dict.fromkeys((*SHOWN_BURN_WINDOWS, *self.burn_windows)))
 
 
 async def assess_all(
-    ledger: Ledger, questions: Sequence[AssessmentRequest], now: datetime, evaluate_every: timedelta
+    ledger: Ledger, requests: Sequence[AssessmentRequest], now: datetime, evaluate_every: timedelta
 ) -> list[Budget]:
-    """Return the budget of each SLO, in the order asked, with one sum over the ledger for all."""
-    slos = [question.slo for question in questions]
-    known = dict(zip(slos, await ledger.states(slos), strict=True))
+    """Return the budget of each SLO, in the order of the requests, with one sum over the ledger for all."""
+    slos = [request.slo for request in requests]
+    states = dict(zip(slos, await ledger.states(slos), strict=True))
     spans: dict[tuple[Window, tuple[timedelta, ...], datetime], tuple[Span, ...]] = {}
-    asked: list[tuple[Slo, tuple[Span, ...]]] = []
-    places: dict[int, int] = {}
-    for place, question in enumerate(questions):
-        as_of = _as_of(question.slo, known[question.slo], now)
-        if as_of is not None and not isinstance(question.slo.sli, DowntimeSli):
-            # The same for all that have the same windows.
-            key = question.slo.window, question.burn_windows, as_of
+    sums: list[tuple[Slo, tuple[Span, ...]]] = []
+    index_in_sums: dict[int, int] = {}
+    for index, request in enumerate(requests):
+        as_of = _as_of(request.slo, states[request.slo], now)
+        if as_of is not None and not isinstance(request.slo.sli, DowntimeSli):
+            # Requests with the same windows share their spans.
+            key = request.slo.window, request.burn_windows, as_of
             if key not in spans:
-                spans[key] = _spans(question, as_of)
-            places[place] = len(asked)
-            asked.append((question.slo, spans[key]))
-    counted = await ledger.counts_of_many(asked, now, known)
+                spans[key] = _spans(request, as_of)
+            index_in_sums[index] = len(sums)
+            sums.append((request.slo, spans[key]))
+    counts = await ledger.counts_of_many(sums, now, states)
     return [
-        await _downtime_budget(ledger, question, now)
-        if isinstance(question.slo.sli, DowntimeSli)
+        await _downtime_budget(ledger, request, now)
+        if isinstance(request.slo.sli, DowntimeSli)
         else _budget(
-            question,
-            known[question.slo],
-            counted[places[place]] if place in places else None,
+            request,
+            states[request.slo],
+            counts[index_in_sums[index]] if index in index_in_sums else None,
             now,
             evaluate_every,
         )
-        for place, question in enumerate(questions)
+        for index, request in enumerate(requests)
     ]
 
 
-async def _downtime_budget(ledger: Ledger, question: AssessmentRequest, now: datetime) -> Budget:
-    whole, recent = await window_and_recent(ledger.downtime, question.slo, question.recent, now)
-    return assess(question.slo, events=whole, recent=recent, as_of=now)
+async def _downtime_budget(ledger: Ledger, request: AssessmentRequest, now: datetime) -> Budget:
+    window_events, recent = await window_and_recent(ledger.downtime, request.slo, request.recent, now)
+    return assess(request.slo, events=window_events, recent=recent, as_of=now)
 
 
 def _as_of(slo: Slo, state: LedgerState, now: datetime) -> datetime | None:
@@ -72,28 +72,28 @@ def _as_of(slo: Slo, state: LedgerState, now: datetime) -> datetime | None:
     return None if state.filled_to is None else min(now, state.filled_to)
 
 
-def _spans(question: AssessmentRequest, as_of: datetime) -> tuple[Span, ...]:
-    recent = [Span(as_of - length, as_of) for length in question.recent]
-    return (question.slo.window.span(as_of), *recent)
+def _spans(request: AssessmentRequest, as_of: datetime) -> tuple[Span, ...]:
+    recent = [Span(as_of - length, as_of) for length in request.recent]
+    return (request.slo.window.span(as_of), *recent)
 
 
 def _budget(
-    question: AssessmentRequest,
+    request: AssessmentRequest,
     state: LedgerState,
     counts: Sequence[EventCounts] | None,
     now: datetime,
     evaluate_every: timedelta,
 ) -> Budget:
-    slo, as_of = question.slo, _as_of(question.slo, state, now)
+    slo, as_of = request.slo, _as_of(request.slo, state, now)
     events, *others = counts or (None,)
-    doubt = _doubt(slo, state, now, evaluate_every)
+    problem = _staleness(slo, state, now, evaluate_every)
     return assess(
         slo,
         events=events,
-        recent={} if events is None else dict(zip(question.recent, others, strict=True)),
+        recent={} if events is None else dict(zip(request.recent, others, strict=True)),
         as_of=as_of,
-        stale=doubt is not None,
-        problem=doubt or _never_counted(slo, state),
+        stale=problem is not None,
+        problem=problem or _never_counted(slo, state),
         invalid=state.fault is ReadFault.INVALID,
     )
 
@@ -104,8 +104,8 @@ def _never_counted(slo: Slo, state: LedgerState) -> str | None:
     return "no events were pushed yet" if isinstance(slo.sli, EventsSli) else "not read yet"
 
 
-def _doubt(slo: Slo, state: LedgerState, now: datetime, evaluate_every: timedelta) -> str | None:
-    """Return why the count does not stand for the present; None if it does."""
+def _staleness(slo: Slo, state: LedgerState, now: datetime, evaluate_every: timedelta) -> str | None:
+    """Return why the counts are not current, in words; None if they are."""
     if state.fault is not None:
         return state.problem or state.fault.value
     if isinstance(slo.sli, EventsSli) or state.filled_to is None or state.filled_from is None:

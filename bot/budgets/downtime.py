@@ -11,11 +11,11 @@ from bot.catalog.window import Span
 _SECOND = timedelta(seconds=1)
 
 BadSeconds = Callable[[str, Sequence[Span]], Awaitable[Sequence[float]]]
-"""Answers how many seconds of full outage of a service were recorded within each span."""
+"""Returns how many seconds of full outage of a service were recorded within each span."""
 
 
 async def none_recorded(service: str, spans: Sequence[Span]) -> Sequence[float]:
-    """Return that nothing was ever down."""
+    """Return no downtime for each span."""
     del service
     return [0.0] * len(spans)
 
@@ -23,21 +23,21 @@ async def none_recorded(service: str, spans: Sequence[Span]) -> Sequence[float]:
 async def window_and_recent(
     bad_seconds: BadSeconds, slo: Slo, recent: Sequence[timedelta], now: datetime
 ) -> tuple[EventCounts, dict[timedelta, EventCounts]]:
-    """Return the events of the SLO's window, whose total is the whole window, and of the recent ones."""
+    """Return the events of the SLO's window, whose total is the full window, and of the recent lengths."""
     spans = [slo.window.span(now), *(Span(now - length, now) for length in recent)]
     bad, *others = await bad_seconds(slo.service, spans)
-    whole = EventCounts(bad, slo.window.full_length(now) / _SECOND)
-    return whole, {
+    window_events = EventCounts(bad, slo.window.full_length(now) / _SECOND)
+    return window_events, {
         length: EventCounts(seconds, length / _SECOND) for length, seconds in zip(recent, others, strict=True)
     }
 
 
-async def stretches(
+async def equal_parts(
     bad_seconds: BadSeconds, slo: Slo, span: Span, points: int
 ) -> list[tuple[datetime, EventCounts]]:
-    """Return the span's events in `points` equal stretches, each with its end, oldest first.
+    """Return the span's events in `points` equal parts, each with its end, oldest first.
 
-    Their total is the window's whole length: of a calendar window, the days to come are time too.
+    Their total is the window's full length: of a calendar window, the days to come count too.
     """
     width = span.length / points
     cuts = [*(span.start + width * number for number in range(points)), span.end]
@@ -47,6 +47,6 @@ async def stretches(
 
 
 async def recent_events(bad_seconds: BadSeconds, slo: Slo, span: Span) -> EventCounts:
-    """Return the events of one span: its seconds."""
+    """Return the events of one span; its total is its length in seconds."""
     (bad,) = await bad_seconds(slo.service, [span])
     return EventCounts(bad, span.length / _SECOND)

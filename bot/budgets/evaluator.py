@@ -1,15 +1,16 @@
-"""The loop: at each interval read what is new, count, and hand each service's budgets to whoever decides.
+"""The evaluation loop: at each interval read what is new, assess each service's budgets, pass them on.
 
-The services of a tick are read together, and judged together as far as they are read: one that back-fills
-for minutes or whose source hangs holds nobody else up, and is not started a second time while it runs. Of
-several replicas each evaluates its share.
+The services of a tick are read together, and assessed together as soon as they are read: one that
+backfills for minutes or whose source hangs delays no other, and is not started a second time while it
+runs. Each of several replicas evaluates its share.
 """
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 
 import structlog
 
@@ -46,7 +47,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Evaluator:
-    """Evaluates every service of the catalog that falls to this replica; all without `leases`.
+    """Evaluates every service of the catalog that falls to this replica: all of them without `leases`.
 
     `current` holds the policies in force.
     """
@@ -67,36 +68,45 @@ class Evaluator:
         self._clock = clock
         self._on_assessed = on_assessed
         self._leases = leases
-        self._mine: frozenset[str] = frozenset()
+        self._owned: frozenset[str] = frozenset()
         self._running: set[str] = set()
         self._rounds: set[asyncio.Task[None]] = set()
-        self.last_tick: datetime | None = None
-        self.lag_s: dict[str, float] = {}
-        self.latest: dict[str, Sequence[Budget]] = {}
+        self._last_tick: datetime | None = None
+        self._latest: dict[str, Sequence[Budget]] = {}
+
+    @property
+    def last_tick(self) -> datetime | None:
+        """When the loop last started an evaluation; None before the first."""
+        return self._last_tick
+
+    @property
+    def latest(self) -> Mapping[str, Sequence[Budget]]:
+        """The budgets of this replica's services as of their last evaluation: a live, read-only view."""
+        return MappingProxyType(self._latest)
 
     async def run(self) -> None:
         """Evaluate now and then at every multiple of the interval, until cancelled."""
         try:
             while True:
-                self.last_tick = self._clock.now()
-                await self._look_around()
-                self._start(self._mine)
+                self._last_tick = self._clock.now()
+                await self._refresh_share()
+                self._start(self._owned)
                 await self._clock.sleep(self._until_next())
         finally:
             await self._stop_all()
 
     async def take_over(self) -> None:
-        """Evaluate at once what has become this replica's since the last look: another one is gone."""
-        if self.last_tick is not None:
-            before = self._mine
-            await self._look_around()
-            self._start(self._mine - before)
+        """Evaluate at once the services that this replica took over from another one since the last tick."""
+        if self._last_tick is not None:
+            before = self._owned
+            await self._refresh_share()
+            self._start(self._owned - before)
 
     async def evaluate(self, services: Sequence[Service]) -> None:
-        """Read what is new for these services, count it, and let it be decided upon.
+        """Read what is new for these services, assess their budgets, and pass them to `on_assessed`.
 
-        Each is decided upon as soon as it is read, with all that are ready by then. A fault in deciding
-        upon one is logged and fails no other.
+        Each service is assessed as soon as it is read, together with all that are ready by then. A fault
+        in assessing one is logged and fails no other.
         """
         every, now = self._current.catalog.workspace.evaluate_every, self._clock.now()
         unread = {service.name: len(service.slos) for service in services}
@@ -121,22 +131,20 @@ class Evaluator:
                 ready.put_nowait(service)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(collect())
-            while batch := await _all_waiting(ready):
-                await self._judge(batch)
+            while batch := await _next_batch(ready):
+                await self._assess_safely(batch)
                 for service in batch:
                     self._running.discard(service.name)
 
-    async def _judge(self, services: Sequence[Service]) -> None:
-        """Count services together and hand them on; one by one where that fails."""
+    async def _assess_safely(self, services: Sequence[Service]) -> None:
+        """Assess services together and pass their budgets on; one by one where that fails."""
         try:
             now = self._clock.now()
             assessed = list(zip(services, await self.assess(services, now), strict=True))
-            for _, budgets in assessed:
-                self._note_lag(budgets, now)
-            # What became another replica's while this one was halted or cut off: that one decides.
-            mine = set(await self._share([service.name for service in services]))
-            assessed = [(service, budgets) for service, budgets in assessed if service.name in mine]
-            self.latest.update({service.name: budgets for service, budgets in assessed})
+            # Services that went to another replica while this one was halted or cut off: that one decides.
+            owned = set(await self._share([service.name for service in services]))
+            assessed = [(service, budgets) for service, budgets in assessed if service.name in owned]
+            self._latest.update({service.name: budgets for service, budgets in assessed})
             await self._on_assessed(assessed, now)
         except Exception as error:
             # A loop's tick is a boundary: one service's fault must not end the evaluation of the others.
@@ -144,54 +152,54 @@ class Evaluator:
                 log.exception("evaluation_failed", service=services[0].name, services=len(services))
             else:
                 for service in services:
-                    await self._judge([service])
+                    await self._assess_safely([service])
 
     async def assess(self, services: Sequence[Service], now: datetime) -> list[Sequence[Budget]]:
-        """Return the budgets of each service from what is counted already, without asking any source."""
+        """Return the budgets of each service from the ledger, without reading from any source."""
         every = self._current.catalog.workspace.evaluate_every
-        questions = [
+        requests = [
             AssessmentRequest(slo, burn_windows(service, slo.name))
             for service in services
             for slo in service.slos
         ]
-        budgets = iter(await assess_all(self._ledger, questions, now, every))
+        budgets = iter(await assess_all(self._ledger, requests, now, every))
         return [list(itertools.islice(budgets, len(service.slos))) for service in services]
 
     async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
-        """Return what was left of the budget at `points` moments of its window, oldest first."""
+        """Return what was left of the budget at `points` times in its window, oldest first."""
         span = slo.window.span(now)
-        stretches = await self._stretches(slo, span, max(1, points - 1), now)
-        events = sum((counted for _, counted in stretches), NO_EVENTS)
-        left = burn_down((counted.bad for _, counted in stretches), events, slo.objective)
-        moments = [span.start, *(ended for ended, _ in stretches)]
-        return list(zip(moments, left, strict=False))[-points:]
+        parts = await self._parts(slo, span, max(1, points - 1), now)
+        events = sum((counted for _, counted in parts), NO_EVENTS)
+        remaining = burn_down((counted.bad for _, counted in parts), events, slo.objective)
+        times = [span.start, *(end for end, _ in parts)]
+        return list(zip(times, remaining, strict=False))[-points:]
 
     async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
-        """Return when the fraction `target` will be left, if it burns on as in the last hour."""
+        """Return when the fraction `target` will be left, if the burn rate stays that of the last hour."""
         hourly = await self._events(slo, Span(now - HOUR, now), now)
-        aging = await self._stretches(slo, slo.window.span(now), _FORECAST_POINTS, now)
+        aging = await self._parts(slo, slo.window.span(now), _FORECAST_POINTS, now)
         return recovers_at(slo, aging, hourly=hourly, target=target, now=now)
 
-    async def _stretches(
+    async def _parts(
         self, slo: Slo, span: Span, points: int, now: datetime
     ) -> list[tuple[datetime, EventCounts]]:
-        """Return the events of a span in about `points` stretches, each with its end, oldest first.
+        """Return the events of a span in about `points` parts, each with its end, oldest first.
 
-        The ledger's first bucket may begin before the span: what is too much is taken off it.
+        The ledger's first bucket may begin before the span: the events before are subtracted.
         """
         if isinstance(slo.sli, DowntimeSli):
-            return await downtime.stretches(self._ledger.downtime, slo, span, points)
-        (whole,) = await self._ledger.counts(slo, [span], now)
+            return await downtime.equal_parts(self._ledger.downtime, slo, span, points)
+        (total,) = await self._ledger.counts(slo, [span], now)
         history = await self._ledger.history(slo, span, points, now)
-        stretches = [
+        parts = [
             (min(now, bucket.start + bucket.width), EventCounts(bucket.bad, bucket.total))
             for bucket in history
         ]
-        if stretches:
-            later = sum((counted for _, counted in stretches[1:]), NO_EVENTS)
-            first = EventCounts(max(0.0, whole.bad - later.bad), max(0.0, whole.total - later.total))
-            stretches[0] = (stretches[0][0], first)
-        return stretches
+        if parts:
+            later = sum((counted for _, counted in parts[1:]), NO_EVENTS)
+            first = EventCounts(max(0.0, total.bad - later.bad), max(0.0, total.total - later.total))
+            parts[0] = (parts[0][0], first)
+        return parts
 
     async def _events(self, slo: Slo, span: Span, now: datetime) -> EventCounts:
         if isinstance(slo.sli, DowntimeSli):
@@ -200,21 +208,20 @@ class Evaluator:
         return events
 
     async def _share(self, services: Sequence[str]) -> Sequence[str]:
-        """Return which of the services are this replica's to evaluate now."""
+        """Return those of the services that this replica evaluates now."""
         if self._leases is None:
             return services
         shared = await self._leases.share([_lease(service) for service in services])
         return [service for service in services if _lease(service) in shared]
 
-    async def _look_around(self) -> None:
-        """Learn which services are this replica's, and forget what it knew of others."""
-        mine = frozenset(await self._share(list(self._current.catalog.services)))
-        if mine == self._mine:
+    async def _refresh_share(self) -> None:
+        """Ask which services are this replica's, and drop the budgets of others."""
+        owned = frozenset(await self._share(list(self._current.catalog.services)))
+        if owned == self._owned:
             return
-        self._mine = mine
-        for name in set(self.latest) - self._mine:
-            del self.latest[name]
-        self.lag_s = {key: lag for key, lag in self.lag_s.items() if key.split("/")[0] in self._mine}
+        self._owned = owned
+        for name in set(self._latest) - self._owned:
+            del self._latest[name]
 
     def _start(self, names: Collection[str]) -> None:
         services = [
@@ -223,11 +230,11 @@ class Evaluator:
             if name in names and name not in self._running
         ]
         if services:
-            begun = frozenset(service.name for service in services)
-            self._running |= begun
+            started = frozenset(service.name for service in services)
+            self._running |= started
             task = asyncio.create_task(self._evaluate_safely(services), name="evaluate")
             self._rounds.add(task)
-            task.add_done_callback(partial(self._ended, begun))
+            task.add_done_callback(partial(self._ended, started))
 
     def _ended(self, names: Collection[str], task: asyncio.Task[None]) -> None:
         self._running.difference_update(names)
@@ -242,13 +249,8 @@ class Evaluator:
 
     def _until_next(self) -> float:
         every = self._current.catalog.workspace.evaluate_every
-        past = (self._clock.now() - _EPOCH) % every
-        return (every - past).total_seconds()
-
-    def _note_lag(self, budgets: Sequence[Budget], now: datetime) -> None:
-        for budget in budgets:
-            if budget.as_of is not None:
-                self.lag_s[budget.slo.key] = max(0.0, (now - budget.as_of).total_seconds())
+        elapsed = (self._clock.now() - _EPOCH) % every
+        return (every - elapsed).total_seconds()
 
     async def _stop_all(self) -> None:
         rounds = list(self._rounds)
@@ -261,21 +263,21 @@ def _lease(service: str) -> str:
     return f"evaluate {service}"
 
 
-async def _all_waiting(ready: "asyncio.Queue[Service | None]") -> list[Service]:
-    """Return what is ready, all of it, after waiting for the first; nothing at the end (`None`)."""
+async def _next_batch(ready: "asyncio.Queue[Service | None]") -> list[Service]:
+    """Wait for the first service that is ready; return all that are. Empty at the end (`None`)."""
     first = await ready.get()
-    found = [] if first is None else [first]
-    while found and not ready.empty():
+    batch = [] if first is None else [first]
+    while batch and not ready.empty():
         following = ready.get_nowait()
         if following is None:
             ready.put_nowait(None)
             break
-        found.append(following)
-    return found
+        batch.append(following)
+    return batch
 
 
 def burn_windows(service: Service, slo_name: str) -> tuple[timedelta, ...]:
-    """Return the windows in which an SLO's burn rate is needed: those shown, its alerts', its guard's."""
+    """Return the windows whose burn rate an SLO needs: those shown, its alerts', its guard's."""
     policy = service.policies.get(slo_name, service.error_budget_policy)
-    asked = {length for alert in policy.burn_alerts for length in (alert.long, alert.short)}
-    return tuple(sorted(asked | {policy.guard.over} | set(SHOWN_BURN_WINDOWS)))
+    lengths = {length for alert in policy.burn_alerts for length in (alert.long, alert.short)}
+    return tuple(sorted(lengths | {policy.guard.over} | set(SHOWN_BURN_WINDOWS)))

@@ -1,9 +1,9 @@
-"""The port to monitoring systems: what a source must be able to do, and how it may fail.
+"""The port to monitoring systems: what a source can do, and how it may fail.
 
 SourceError
-├── SourceUnavailable   no answer, or a passing fault; retryable
-├── SourceRefused       the query or the credentials are wrong; asking again will not help
-└── InvalidAnswer       an answer that cannot be true (NaN, negative, more bad than all, no such bucket)
+├── SourceUnavailableError   no answer, or a transient fault; retryable
+├── SourceRefusedError       the query or the credentials are wrong; a retry will not help
+└── InvalidAnswerError       an answer that cannot be true (NaN, negative, more bad than all, no such bucket)
 """
 
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ class SourceError(Exception):
 
 
 class SourceUnavailableError(SourceError):
-    """The source did not answer, or not this time."""
+    """The source did not answer, or has a transient fault."""
 
     retryable = True
 
 
 class SourceRefusedError(SourceError):
-    """The source understood and said no: a faulty query, wrong credentials."""
+    """The source rejected the request: a faulty query, wrong credentials."""
 
 
 class InvalidAnswerError(SourceError):
@@ -37,7 +37,7 @@ class InvalidAnswerError(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The events of one stretch of time: [start, start + width)."""
+    """The events of one time bucket: [start, start + width)."""
 
     start: datetime
     width: timedelta
@@ -49,27 +49,27 @@ class Source(Protocol):
     """A monitoring system that counts events."""
 
     def groups(self, slis: Sequence[Sli], at_most: int) -> Sequence[Sequence[Sli]]:
-        """Sort SLIs into groups that the system answers together, none larger than `at_most`."""
+        """Divide SLIs into groups that can be read together, none larger than `at_most`."""
         ...
 
     async def read_together(
         self, slis: Sequence[Sli], span: Span, step: timedelta
     ) -> Sequence[Sequence[Bucket] | SourceError]:
-        """Count for each SLI of a group the events of `span` in buckets of width `step`, oldest first.
+        """Return for each SLI of a group the events of `span` in buckets of width `step`, oldest first.
 
-        `span` is aligned: start and end are multiples of `step` since the epoch. Buckets without
-        events may be left out. What is wrong with one SLI's answer is its answer; raises `SourceError`
-        where there is none for any.
+        `span` is aligned: start and end are multiples of `step` since the epoch. Buckets without events
+        may be left out. An error that concerns one SLI is returned in its place; `SourceError` is raised
+        where there is no answer for any.
         """
         ...
 
     async def check(self) -> None:
-        """Ask one cheap question to see whether the source answers; raises `SourceError`."""
+        """Make one cheap request to see whether the source answers; raises `SourceError`."""
         ...
 
     async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:
-        """Return the values that a label has in `span`, on the series that `match` selects; None is all.
+        """Return the values that a label has in `span`, on the series that `match` selects (None: on all).
 
-        A value may be answered for a while after the span's series ceased to have it. Raises `SourceError`.
+        A value may be returned for a while after the last series with it has ended. Raises `SourceError`.
         """
         ...

@@ -7,7 +7,7 @@ import pytest
 
 from bot.budgets.assessment import AssessmentRequest, assess_all
 from bot.budgets.budget import NO_EVENTS, burn_down
-from bot.budgets.downtime import stretches
+from bot.budgets.downtime import equal_parts
 from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.window import CalendarUnit, CalendarWindow, Span
 from bot.incidents.downtime import Impact, bad_seconds
@@ -27,7 +27,7 @@ def recorded(*impacts: Impact) -> Ledger:
 
 async def test_the_history_ends_at_what_remains() -> None:
     ledger = recorded(Impact(NOW - 2 * DAY, NOW - 2 * DAY + 15 * MINUTE))
-    parts = await stretches(ledger.downtime, UPTIME, UPTIME.window.span(NOW), 7)
+    parts = await equal_parts(ledger.downtime, UPTIME, UPTIME.window.span(NOW), 7)
     left = burn_down((events.bad for _, events in parts), sum((e for _, e in parts), NO_EVENTS), 0.999)
     assert left[:5] == [1.0] * 5
     assert left[-2:] == pytest.approx([1 - 15 / 10.08] * 2)

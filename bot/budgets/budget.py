@@ -19,11 +19,11 @@ from bot.catalog.window import CalendarWindow
 
 HOUR = timedelta(hours=1)
 SHOWN_BURN_WINDOWS: tuple[timedelta, ...] = (HOUR, timedelta(hours=6), timedelta(days=3))
-"""The windows in which everyone is told the burn rate: 1 h, 6 h, 3 d."""
+"""The windows whose burn rate is always shown: 1 h, 6 h, 3 d."""
 
 
 class SloState(StrEnum):
-    """How far an SLO's figures can be trusted."""
+    """Whether an SLO's figures are known and current."""
 
     OK = "ok"
     NO_TRAFFIC = "no_traffic"
@@ -52,7 +52,7 @@ NO_EVENTS = EventCounts(0.0, 0.0)
 
 
 def is_valid(events: EventCounts) -> bool:
-    """Return whether the numbers can be true: finite, nothing negative, no more bad than all."""
+    """Return whether the numbers can be true: finite, none negative, no more bad events than all."""
     if not (math.isfinite(events.bad) and math.isfinite(events.total)):
         return False
     slack = 1e-6 * max(1.0, abs(events.total))
@@ -62,7 +62,7 @@ def is_valid(events: EventCounts) -> bool:
 def remaining(events: EventCounts, objective: float) -> float | None:
     """Return the fraction of the budget that is left (1 = untouched, negative = overspent).
 
-    None where there was no event: a budget of nothing can be neither kept nor spent.
+    None without events: there is no budget then.
     """
     budget = events.total * (1 - objective)
     return 1 - events.bad / budget if budget > 0 else None
@@ -95,7 +95,7 @@ class Budget:
 
     @property
     def is_known(self) -> bool:
-        """Whether the figures stand for the present: measured, or honestly without traffic."""
+        """Whether the figures are current: measured, or without traffic."""
         return self.state in {SloState.OK, SloState.NO_TRAFFIC}
 
     @property
@@ -106,7 +106,7 @@ class Budget:
         return self.remaining * self.events.total * (1 - self.slo.objective)
 
     def spent_in(self, length: timedelta) -> float | None:
-        """Return the fraction of the whole budget that was spent in the last `length` (a key of `recent`)."""
+        """Return the fraction of the full budget that was spent in the last `length` (a key of `recent`)."""
         counted = self.recent.get(length)
         if counted is None or self.events is None or self.events.total <= 0:
             return None
@@ -131,12 +131,12 @@ def assess(
     """Turn counted events into a budget.
 
     `events` are those of the SLO's window, None where nothing was ever counted; `recent` maps the
-    burn-rate windows to theirs. `stale` says that the count is older than it should be, `invalid` that
-    the source's last answer could not be true; `problem` is the reason in words.
+    burn-rate windows to theirs. `stale` means that the counts are older than they should be, `invalid`
+    that the source's last answer could not be true; `problem` is the reason in words.
     """
     if invalid or (events is not None and not all(map(is_valid, (events, *recent.values())))):
-        why = problem or "the source counted more bad events than events, or no number at all"
-        return Budget(slo, SloState.INVALID, as_of=as_of, problem=why)
+        problem_text = problem or "the source counted more bad events than events, or no number at all"
+        return Budget(slo, SloState.INVALID, as_of=as_of, problem=problem_text)
     if events is None or as_of is None:
         return Budget(slo, SloState.NO_DATA, problem=problem)
     left = remaining(events, slo.objective)
@@ -160,14 +160,14 @@ def assess(
 
 
 def allowed_minutes(slo: Slo, now: datetime) -> float:
-    """Return the whole budget in minutes of full outage: 43.2 for 99.9 % over 30 days."""
+    """Return the full budget in minutes of full outage: 43.2 for 99.9 % over 30 days."""
     return slo.window.full_length(now) / timedelta(minutes=1) * (1 - slo.objective)
 
 
 def exhausts_at(slo: Slo, left: float | None, burn: float | None, now: datetime) -> datetime | None:
-    """Return when the budget will be spent if the burn rate stays; None if it will not be.
+    """Return when the budget will be exhausted if the burn rate stays the same; None if it will not be.
 
-    A burn rate of 1 or less never exhausts a rolling window. A calendar window starts anew at its end.
+    A burn rate of 1 or less never exhausts a rolling window. A calendar window starts again at its end.
     """
     if left is None or burn is None or left <= 0 or burn <= 1:
         return None
@@ -190,28 +190,28 @@ def recovers_at(
 ) -> datetime | None:
     """Return when the fraction `target` of the budget will be left again; None if not within a window.
 
-    `aging` are the events of the window in stretches, oldest first, each with the time at which it ends:
-    they leave a rolling window a window's length later. Meanwhile traffic and errors go on as in the
-    last hour, `hourly`. A calendar window begins anew at its end.
+    `aging` are the events of the window in parts, oldest first, each with its end: they leave a rolling
+    window a window's length later. Meanwhile traffic and errors continue as in the last hour, `hourly`.
+    A calendar window starts again at its end.
     """
     length = slo.window.full_length(now)
     if isinstance(slo.window, CalendarWindow):
         return slo.window.period(now).end
     counted = sum((events for _, events in aging), NO_EVENTS)
-    for ended, events in aging:
+    for end, events in aging:
         counted = EventCounts(counted.bad - events.bad, counted.total - events.total)
-        hours = (ended + length - now) / HOUR
+        hours = (end + length - now) / HOUR
         expected = counted + EventCounts(max(0.0, hourly.bad * hours), max(0.0, hourly.total * hours))
         left = remaining(expected, slo.objective)
         if hours > 0 and left is not None and left >= target:
-            return ended + length
+            return end + length
     return None
 
 
 def burn_down(bad: Iterable[float], events: EventCounts, objective: float) -> list[float]:
-    """Return what was left of the budget after each stretch of the window, given the bad events of each.
+    """Return what was left of the budget after each part of the window, given the bad events of each.
 
-    It begins at 1 and, when the stretches fill the window, ends at what remains now. Empty without events.
+    It begins at 1 and, when the parts fill the window, ends at what remains now. Empty without events.
     """
     allowed = events.total * (1 - objective)
     if allowed <= 0:
@@ -220,7 +220,7 @@ def burn_down(bad: Iterable[float], events: EventCounts, objective: float) -> li
 
 
 def worst(budgets: Sequence[Budget]) -> Budget | None:
-    """Return the budget with the least remaining among those that have a figure."""
+    """Return the budget with the least remaining; None if no figure is known."""
     known = [
         (budget.remaining, index) for index, budget in enumerate(budgets) if budget.remaining is not None
     ]

@@ -1,6 +1,6 @@
-"""What a valid set of policy documents says, as plain values: the one form the rest of the bot reads.
+"""The catalog: what a valid set of policy documents says, as plain values for the rest of the bot.
 
-Knows neither YAML nor pydantic; `loader.py` makes it out of documents.
+Knows neither YAML nor pydantic; `bot/policy/catalog_builder.py` builds it from documents.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ EVERYONE = "everyone"
 
 @dataclass(frozen=True, slots=True)
 class PrometheusSettings:
-    """Where a Prometheus-compatible server answers and how it wants to be addressed."""
+    """The address of a Prometheus-compatible server, and what requests to it must carry."""
 
     url: str
     bearer_token: str | None = field(default=None, repr=False)
@@ -34,7 +34,7 @@ class Teams:
 
 @dataclass(frozen=True, slots=True)
 class FlagEnvironment:
-    """An environment of the flag system; a protected one needs a second person for increases."""
+    """An environment of the flag system; in a protected one a second person must approve increases."""
 
     name: str
     protected: bool = False
@@ -43,7 +43,7 @@ class FlagEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class FlagSettings:
-    """Which flag system serves the workspace, and its environments."""
+    """The flag system of the workspace, and its environments."""
 
     backend: str = "local"
     backend_settings: Mapping[str, object] = field(default_factory=dict, repr=False)
@@ -65,10 +65,10 @@ class Permissions:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """What holds for the whole workspace. Channels are written `#name` or as an id (`C…`).
+    """The settings of a whole workspace. Channels are written `#name` or as an id (`C…`).
 
-    `further` are other Slack workspaces beside the main one: each with its `team` (`T…`) and the names of the
-    `services` that are its own; all the rest is the main one's. Their channels are qualified, see
+    `further` are Slack workspaces beside the main one: each with its `team` (`T…`) and the names of its
+    `services`; all other services are the main one's. Their channels are qualified, see
     `bot/store/addresses.py`.
     """
 
@@ -91,18 +91,18 @@ class Workspace:
 
     def of(self, service: str | None) -> "Workspace":
         """Return the workspace that a service belongs to; this one for None."""
-        return next((one for one in self.further if service in one.services), self)
+        return next((workspace for workspace in self.further if service in workspace.services), self)
 
     def in_team(self, team: str | None) -> "Workspace | None":
-        """Return the further workspace of that Slack workspace, the main one for None; None for another."""
+        """Return the workspace of a Slack workspace's id, the main one for None; None for an unknown id."""
         if team is None:
             return self
-        return next((one for one in self.further if one.team == team), None)
+        return next((workspace for workspace in self.further if workspace.team == team), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service, its people and its promises. `policies` maps an SLO's name to the policy that judges it."""
+    """A service, its teams and its SLOs. `policies` maps an SLO's name to its own error budget policy."""
 
     name: str
     description: str
@@ -115,7 +115,7 @@ class Service:
     repository: str | None = None
 
     def policy_for(self, slo: Slo) -> ErrorBudgetPolicy:
-        """Return the policy that judges this SLO."""
+        """Return the error budget policy of this SLO."""
         return self.policies.get(slo.name, self.error_budget_policy)
 
 
@@ -127,33 +127,33 @@ class Catalog:
     services: Mapping[str, Service]
     digest: str
     hidden: frozenset[str] = frozenset()
-    """The services of other workspaces, where the catalog is one that only a workspace's own people see."""
+    """The services of other workspaces, in a catalog as it is seen from one workspace."""
     hidden_flags: frozenset[str] = frozenset()
     """The flags that only hidden services name."""
 
     def seen_from(self, team: str | None) -> "Catalog":
-        """Return what people in a further Slack workspace see, in the main one for None."""
+        """Return the catalog as it is seen from a further Slack workspace, from the main one for None."""
         main = self.workspace
         if not main.further:
             return self
         workspace = main.in_team(team) or main
-        own = {name: one for name, one in self.services.items() if main.of(name) is workspace}
+        own = {name: service for name, service in self.services.items() if main.of(name) is workspace}
         hidden = frozenset(self.services) - frozenset(own)
-        flags = {flag for one in own.values() for flag in one.flags}
-        others = {flag for name in hidden for flag in self.services[name].flags}
+        flags = {flag for service in own.values() for flag in service.flags}
+        other_flags = {flag for name in hidden for flag in self.services[name].flags}
         if not workspace.is_main:
             workspace = replace(workspace, flags=main.flags, evaluate_every=main.evaluate_every)
-        return Catalog(workspace, own, self.digest, hidden, frozenset(others - flags))
+        return Catalog(workspace, own, self.digest, hidden, frozenset(other_flags - flags))
 
     def shows(self, service: str | None) -> bool:
-        """Return whether what concerns a service (None: no service) is to be seen here."""
+        """Return whether things of a service (None: of no service) are visible here."""
         return service not in self.hidden if self.workspace.is_main else service in self.services
 
     def shows_flag(self, flag: str) -> bool:
-        """Return whether a flag is to be seen here: one that no service names is the main workspace's."""
+        """Return whether a flag is visible here: one that no service names is the main workspace's."""
         if self.workspace.is_main:
             return flag not in self.hidden_flags
-        return any(flag in one.flags for one in self.services.values())
+        return any(flag in service.flags for service in self.services.values())
 
     @property
     def slos(self) -> tuple[Slo, ...]:

@@ -1,10 +1,10 @@
-"""The policies in force: one object that the watcher of the policies sets and everybody else reads."""
+"""The catalog in force: one object that the policy watcher sets and everything else reads."""
 
 from bot.catalog.catalog import Catalog, Workspace
 
 
 class CurrentCatalog:
-    """Holds the catalog in force. It changes while the bot runs: read it where it is needed, keep none."""
+    """Holds the catalog in force. It changes while the bot runs: read it when needed, do not store it."""
 
     def __init__(self, catalog: Catalog | None = None) -> None:
         self._catalog = catalog
@@ -26,23 +26,23 @@ class CurrentCatalog:
         return self.catalog.workspace
 
     def seen_from(self, team: str | None) -> "CurrentCatalog":
-        """Return the part of it that people of a further Slack workspace see; all of it for None."""
+        """Return the catalog in force as seen from a further Slack workspace, from the main one for None."""
         return _CatalogOfTeam(self, team)
 
 
 class _CatalogOfTeam(CurrentCatalog):
-    """What one Slack workspace sees, made once for each catalog."""
+    """The catalog in force as seen from one Slack workspace, derived once for each catalog."""
 
-    def __init__(self, whole: CurrentCatalog, team: str | None) -> None:
+    def __init__(self, full: CurrentCatalog, team: str | None) -> None:
         super().__init__()
-        self._whole = whole
+        self._full = full
         self._team = team
-        self._made_from: Catalog | None = None
+        self._derived_from: Catalog | None = None
 
     @property
     def catalog(self) -> Catalog:
         """The services of the workspace."""
-        whole = self._whole.catalog
-        if self._catalog is None or self._made_from is not whole:
-            self._catalog, self._made_from = whole.seen_from(self._team), whole
+        full = self._full.catalog
+        if self._catalog is None or self._derived_from is not full:
+            self._catalog, self._derived_from = full.seen_from(self._team), full
         return self._catalog

@@ -1,4 +1,4 @@
-"""What a team agreed to do as an error budget shrinks, as plain values. Pure; no clock, no I/O."""
+"""Error budget policies: what happens as a budget shrinks, as plain values. Pure; no clock, no I/O."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,7 @@ class OnMissingData(StrEnum):
 
 
 class UnfreezeRequirement(StrEnum):
-    """What must be so, besides the budget, before the bot lifts its own hold."""
+    """A condition, besides the budget, for the bot to lift its own hold."""
 
     ACTIONS_OWNED = "actionsOwned"
     """Every open P0 action of the service has an owner and a due date."""
@@ -21,9 +21,9 @@ class UnfreezeRequirement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UnmetRequirement:
-    """An action that keeps a requirement from being met, by its number, and what it lacks (`an owner`).
+    """An action, by its number, because of which a requirement is not met, and what it lacks (`an owner`).
 
-    `text` is None where not everyone may read what it says.
+    `text` is None where not everyone may read it.
     """
 
     requirement: UnfreezeRequirement
@@ -33,7 +33,7 @@ class UnmetRequirement:
 
 
 class AlertSeverity(StrEnum):
-    """How urgent a burn alert is, in the words of the SRE Workbook."""
+    """How urgent a burn alert is; the terms are the SRE Workbook's."""
 
     PAGE = "page"
     TICKET = "ticket"
@@ -51,7 +51,7 @@ class BurnAlert:
 
 @dataclass(frozen=True, slots=True)
 class CanaryGuard:
-    """Takes an increase of a flag back if the service burns at `burn` or faster over the time `over`."""
+    """Reverts an increase of a flag if the service's burn rate over the time `over` reaches `burn`."""
 
     burn: float = 14.4
     over: timedelta = timedelta(minutes=5)

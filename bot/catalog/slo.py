@@ -1,4 +1,4 @@
-"""What a service promises (SLO) and how it is measured (SLI), as plain values. Pure; no clock, no I/O."""
+"""Service level objectives (SLOs) and indicators (SLIs), as plain values. Pure; no clock, no I/O."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,8 +11,8 @@ class CounterSli:
     """Two counters of a source: all events, and either the bad or the good ones.
 
     Each text is a series selector of the source (`http_requests_total{service="checkout"}`), or a full
-    query that holds `$window`, which the source replaces by the width of a time bucket and which must
-    then answer the number of events in that time.
+    query with `$window`, which the source replaces by the width of a time bucket; the query must then
+    return the number of events in that time.
     """
 
     source: str
@@ -58,7 +58,7 @@ class Slo:
     sli: Sli
 
     def __hash__(self) -> int:
-        # Enough to tell them apart, and quick: thousands are looked up at every evaluation.
+        # Distinguishes them, and is quick: thousands are looked up at every evaluation.
         return hash((self.service, self.name))
 
     @property

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """The half-open stretch of time [start, end), both aware and in UTC."""
+    """The half-open time span [start, end), both aware and in UTC."""
 
     start: datetime
     end: datetime
@@ -39,20 +39,20 @@ class RollingWindow:
         return Span(now - self.length, now)
 
     def full_length(self, now: datetime) -> timedelta:
-        """Return the length that the whole window has: the same at any time."""
+        """Return the length of the window: the same at any time."""
         del now
         return self.length
 
 
 @dataclass(frozen=True, slots=True)
 class CalendarWindow:
-    """The current week (from Monday), month or quarter in a time zone; local midnight begins it."""
+    """The current week (from Monday), month or quarter in a time zone; it begins at local midnight."""
 
     unit: CalendarUnit
     time_zone: str = "UTC"
 
     def span(self, now: datetime) -> Span:
-        """Return the part of the current period that has passed: from its beginning to `now`."""
+        """Return the part of the current period that has passed: from its start to `now`."""
         return Span(self.period(now).start, now)
 
     def full_length(self, now: datetime) -> timedelta:
@@ -60,23 +60,23 @@ class CalendarWindow:
         return self.period(now).length
 
     def period(self, now: datetime) -> Span:
-        """Return the whole period that `now` lies in."""
+        """Return the full period that contains `now`."""
         zone = ZoneInfo(self.time_zone)
         local = now.astimezone(zone)
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None, fold=0)
         match self.unit:
             case CalendarUnit.WEEK:
                 first = midnight - timedelta(days=midnight.weekday())
-                following = first + timedelta(days=7)
+                next_first = first + timedelta(days=7)
             case CalendarUnit.MONTH:
                 first = midnight.replace(day=1)
-                following = _months_later(first, 1)
+                next_first = _months_later(first, 1)
             case CalendarUnit.QUARTER:
                 first = midnight.replace(day=1, month=3 * ((midnight.month - 1) // 3) + 1)
-                following = _months_later(first, 3)
+                next_first = _months_later(first, 3)
             case _:
                 assert_never(self.unit)
-        return Span(_utc(first, zone), _utc(following, zone))
+        return Span(_utc(first, zone), _utc(next_first, zone))
 
 
 Window = RollingWindow | CalendarWindow

@@ -1,6 +1,6 @@
-"""Builds the SLI sources that the policies name, and keeps them in step with the policies.
+"""The registry of SLI sources: builds those that the policies name, and rebuilds them when these change.
 
-The mapping is given to the collector once and changed in place when the policies change.
+The collector is given this mapping once; it changes in place.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from bot.catalog.catalog import PrometheusSettings, Workspace
 
 
 class SourceRegistry(Mapping[str, Source]):
-    """The sources by the names that the policies call them."""
+    """The sources by the names that the policies give them."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -21,7 +21,7 @@ class SourceRegistry(Mapping[str, Source]):
         self._sources: dict[str, Source] = {}
 
     def follow(self, workspace: Workspace) -> None:
-        """Build the sources of the workspace anew, if their settings changed."""
+        """Rebuild the sources of the workspace if their settings changed."""
         if workspace.sources != self._settings:
             self._settings = dict(workspace.sources)
             self._sources = {name: self._build(settings) for name, settings in self._settings.items()}

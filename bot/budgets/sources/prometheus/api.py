@@ -1,4 +1,4 @@
-"""Prometheus' HTTP API: each request is answered, or fails as a `SourceError` that says why.
+"""Prometheus' HTTP API: a request returns its answer or raises a `SourceError` that says why.
 
 https://prometheus.io/docs/prometheus/latest/querying/api/
 """
@@ -18,12 +18,12 @@ from bot.budgets.source import InvalidAnswerError, SourceError, SourceRefusedErr
 log = structlog.get_logger(__name__)
 
 WINDOW = "$window"
-"""In a full query: stands for the width of a bucket."""
+"""In a full query, the placeholder for the width of a bucket."""
 
-NOT_ITS_FORM = "the answer is not in the form of Prometheus' HTTP API"
+MALFORMED = "the answer is not in the form of Prometheus' HTTP API"
 
-_AT_ONCE = 4
-"""Questions of ours that one server has to answer at a time."""
+_MOST_CONCURRENT = 4
+"""How many of our requests one server has to answer at a time."""
 
 
 class PrometheusApi:
@@ -43,33 +43,33 @@ class PrometheusApi:
         self._session = session
         self._headers = {**headers, **_authorization(bearer_token, basic_auth)}
         self._timeout = timeout
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_MOST_CONCURRENT)
 
-    async def query(self, what: str, form: Mapping[str, str]) -> list[Mapping[str, Any]]:
-        """Ask `query` or `query_range` and answer the series; raises `SourceError`."""
-        patience = f"{self._timeout.total_seconds():g}s"
-        return _result(await self._send("POST", what, data={**form, "timeout": patience}))
+    async def query(self, endpoint: str, form: Mapping[str, str]) -> list[Mapping[str, Any]]:
+        """Call `query` or `query_range` and return the series; raises `SourceError`."""
+        timeout = f"{self._timeout.total_seconds():g}s"
+        return _result(await self._send("POST", endpoint, data={**form, "timeout": timeout}))
 
-    async def label_values(self, label: str, asked: Mapping[str, str]) -> list[str]:
+    async def label_values(self, label: str, parameters: Mapping[str, str]) -> list[str]:
         """Return the values of a label; raises `SourceError`."""
-        answer = await self._send("GET", f"label/{label}/values", params=asked)
+        answer = await self._send("GET", f"label/{label}/values", params=parameters)
         values = answer.get("data")
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise InvalidAnswerError(NOT_ITS_FORM)
+            raise InvalidAnswerError(MALFORMED)
         return values
 
-    async def _send(self, method: str, what: str, **given: Any) -> Mapping[str, Any]:
-        """Make one request and answer its JSON; raises `SourceError`."""
+    async def _send(self, method: str, path: str, **options: Any) -> Mapping[str, Any]:
+        """Send one request and return its JSON; raises `SourceError`."""
         seconds = self._timeout.total_seconds()
         try:
             async with (
-                self._turns,
+                self._slots,
                 self._session.request(
                     method,
-                    f"{self._url}/api/v1/{what}",
+                    f"{self._url}/api/v1/{path}",
                     headers=self._headers,
                     timeout=aiohttp.ClientTimeout(total=seconds),
-                    **given,
+                    **options,
                 ) as response,
             ):
                 return _answer(response.status, await response.read())
@@ -90,7 +90,7 @@ def _authorization(token: str | None, basic: tuple[str, str] | None) -> Mapping[
 
 
 def _answer(status: int, body: bytes) -> Mapping[str, Any]:
-    """Return what a response holds; raise what it says or what is wrong with it."""
+    """Return the JSON of a response; raises `SourceError` for a refusal or another form."""
     try:
         answer = json.loads(body)
     except ValueError:
@@ -98,9 +98,9 @@ def _answer(status: int, body: bytes) -> Mapping[str, Any]:
     if status != 200:
         raise _refusal(status, answer, body)
     if not isinstance(answer, dict) or answer.get("status") != "success":
-        raise InvalidAnswerError(NOT_ITS_FORM)
+        raise InvalidAnswerError(MALFORMED)
     for warning in answer.get("warnings") or ():
-        log.warning("prometheus.warning", warning=warning)
+        log.warning("prometheus_warning_received", warning=warning)
     return answer
 
 
@@ -109,12 +109,12 @@ def _result(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         case {"data": {"resultType": "matrix" | "vector", "result": list(result)}}:
             return result
         case _:
-            raise InvalidAnswerError(NOT_ITS_FORM)
+            raise InvalidAnswerError(MALFORMED)
 
 
 def _refusal(status: int, answer: object, body: bytes) -> SourceError:
-    said = answer.get("error") if isinstance(answer, dict) else None
-    message = str(said or body[:200].decode(errors="replace").strip() or f"status {status}")
+    error = answer.get("error") if isinstance(answer, dict) else None
+    message = str(error or body[:200].decode(errors="replace").strip() or f"status {status}")
     match status:
         case 401 | 403:
             return SourceRefusedError(f"the credentials were refused: {message}")

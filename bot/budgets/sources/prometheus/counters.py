@@ -1,8 +1,7 @@
-"""Counts the events of counters in steps, asking again only where the simple answer is not exact.
+"""Counts the events of counters in steps, with further queries only where the simple one is not exact.
 
-Counters of several SLIs are counted together: each round of questions is asked for all that still need
-it, and an answer belongs to one of them. Sans I/O but for `CounterReader`, which evaluates queries; the
-queries themselves are in `promql.py`.
+Counters of several SLIs are counted together: each round of queries is for all SLIs that still need it.
+Does no I/O itself: a `CounterReader` evaluates the queries, which are in `promql.py`.
 """
 
 import asyncio
@@ -17,16 +16,16 @@ Series = dict[int, float]
 """Values by the start of the step, in seconds since the epoch."""
 
 Counters = Mapping[str, str]
-"""The selectors of one SLI by their names; those that are counted together have the same names."""
+"""The selectors of one SLI by name; SLIs that are counted together use the same names."""
 
-_ASIDE = 3
-"""Steps that may be asked for without need, to join two stretches in one question."""
+_MOST_GAP = 3
+"""The most steps between two runs of steps that are joined into one query."""
 
-_NOTHING: Series = {}
+_EMPTY: Series = {}
 
 
 class CounterQueries(Protocol):
-    """Answers the queries for one selector, by the part of the answer that they give."""
+    """Returns the queries for one selector, by the part of the answer that each gives."""
 
     def __call__(self, selector: str, step_s: int, by: str = "") -> Mapping[str, str]:
         """See `promql.py`."""
@@ -39,167 +38,166 @@ class CounterReader(Protocol):
     async def __call__(
         self, counters: Sequence[Counters], queries: CounterQueries, steps: range
     ) -> Sequence[Mapping[tuple[str, str], Series]]:
-        """Return for each SLI the values by the counter's name and the part."""
+        """Return for each SLI the values by the counter's name and the part of the answer."""
         ...
 
 
 async def count_events(
     ask: CounterReader, counters: Sequence[Counters], steps: range
 ) -> list[dict[str, Series]]:
-    """Return for each SLI the events of each named counter in each step; steps without any may be left out.
+    """Return for each SLI the events of each counter in each step; steps without events may be left out.
 
-    `steps` are the starts of adjoining steps, their distance the steps' width in seconds.
+    `steps` are the starts of adjoining steps; the range's step is their width in seconds.
     """
     length = steps.stop - steps.start
     if len(counters) == 1 or length > promql.QUIET_S:
         return await _count_closely(ask, counters, steps)
-    # Of many, few were restarted just now: one question about the whole finds them.
-    watched = [_not_within_others(each) for each in counters]
+    # Of many counters, few were restarted just now: one query over the full length finds them.
+    watched = [_not_within_others(selectors) for selectors in counters]
     plain = partial(promql.plain, lookback_s=promql.quiet_lookback_s(length))
     answers, doubts = await asyncio.gather(
         ask(counters, plain, steps),
         ask(watched, promql.doubtful, range(steps.start, steps.stop, length)),
     )
-    found = [_deltas(answer, of) for answer, of in zip(answers, counters, strict=True)]
-    doubted = [one for one, doubt in enumerate(doubts) if any(map(_any, doubt.values()))]
-    if doubted:
-        exact = await _count_closely(ask, [counters[one] for one in doubted], steps)
-        for one, better in zip(doubted, exact, strict=True):
-            found[one] = better
-    return found
+    deltas = [_deltas(answer, selectors) for answer, selectors in zip(answers, counters, strict=True)]
+    doubtful = [index for index, doubt in enumerate(doubts) if any(map(_any, doubt.values()))]
+    if doubtful:
+        corrections = await _count_closely(ask, [counters[index] for index in doubtful], steps)
+        for index, corrected in zip(doubtful, corrections, strict=True):
+            deltas[index] = corrected
+    return deltas
 
 
 def _not_within_others(counters: Counters) -> Counters:
-    """Leave out the counters whose series are all among another's."""
-    kept: dict[str, str] = {}
+    """Return the counters without those whose series are all among another's."""
+    outermost: dict[str, str] = {}
     for name, selector in counters.items():
-        if not any(is_part_of(selector, other) for other in kept.values()):
-            kept[name] = selector
-    return kept
+        if not any(is_part_of(selector, other) for other in outermost.values()):
+            outermost[name] = selector
+    return outermost
 
 
 async def _count_closely(
     ask: CounterReader, counters: Sequence[Counters], steps: range
 ) -> list[dict[str, Series]]:
     answers = await ask(counters, promql.regular, steps)
-    found = [_deltas(answer, of) for answer, of in zip(answers, counters, strict=True)]
+    deltas = [_deltas(answer, selectors) for answer, selectors in zip(answers, counters, strict=True)]
     irregular = [_starts(answer, promql.IRREGULAR) for answer in answers]
-    corrections = [
-        _correct(ask, counters, found, concerned, run) for concerned, run in _runs(irregular, steps)
-    ]
+    corrections = [_correct(ask, counters, deltas, indices, run) for indices, run in _runs(irregular, steps)]
     await asyncio.gather(*corrections)
-    return found
+    return deltas
 
 
 async def _correct(
     ask: CounterReader,
     counters: Sequence[Counters],
-    found: Sequence[dict[str, Series]],
-    concerned: Sequence[int],
+    deltas: Sequence[dict[str, Series]],
+    indices: Sequence[int],
     steps: range,
 ) -> None:
-    exact = await _exact_events(ask, [counters[one] for one in concerned], steps)
-    for one, better in zip(concerned, exact, strict=True):
-        _replace(found[one], better)
+    exact = await _exact_events(ask, [counters[index] for index in indices], steps)
+    for index, corrected in zip(indices, exact, strict=True):
+        _replace(deltas[index], corrected)
 
 
 async def _exact_events(
     ask: CounterReader, counters: Sequence[Counters], steps: range
 ) -> list[dict[str, Series]]:
-    """Return the events of every step, with what resets, new series and outages add."""
+    """Return the events of every step, including those of resets, new series and outages."""
     answers = await ask(counters, promql.exact, steps)
-    found = [
-        {name: _complete(answer.get((name, promql.EXACT), _NOTHING), steps) for name in of}
-        for answer, of in zip(answers, counters, strict=True)
+    events = [
+        {name: _complete(answer.get((name, promql.EXACT), _EMPTY), steps) for name in selectors}
+        for answer, selectors in zip(answers, counters, strict=True)
     ]
-    for concerned, run in _births(answers, steps):
-        await _add_revived(ask, counters, found, concerned, run)
+    for indices, run in _births(answers, steps):
+        await _add_revived(ask, counters, events, indices, run)
     ambiguous = [_starts(answer, promql.AMBIGUOUS) for answer in answers]
     finer = max(
         (width for width in promql.STEPS_S if width < steps.step and steps.step % width == 0), default=0
     )
-    for concerned, run in _runs(ambiguous, steps):
-        asked = [counters[one] for one in concerned]
+    for indices, run in _runs(ambiguous, steps):
+        ambiguous_counters = [counters[index] for index in indices]
         if finer:
-            parts = await _count_closely(ask, asked, range(run.start, run.stop, finer))
-            better = [{name: _gathered(series, run) for name, series in part.items()} for part in parts]
+            parts = await _count_closely(ask, ambiguous_counters, range(run.start, run.stop, finer))
+            corrected = [{name: _gathered(series, run) for name, series in part.items()} for part in parts]
         else:
-            rough = await ask(asked, promql.rough, run)
-            better = [
-                {name: answer.get((name, promql.EXACT), _NOTHING) for name in of}
-                for answer, of in zip(rough, asked, strict=True)
+            rough = await ask(ambiguous_counters, promql.rough, run)
+            corrected = [
+                {name: answer.get((name, promql.EXACT), _EMPTY) for name in selectors}
+                for answer, selectors in zip(rough, ambiguous_counters, strict=True)
             ]
-        for one, exact in zip(concerned, better, strict=True):
-            _replace(found[one], exact)
-    return found
+        for index, exact_events in zip(indices, corrected, strict=True):
+            _replace(events[index], exact_events)
+    return events
 
 
 async def _add_revived(
     ask: CounterReader,
     counters: Sequence[Counters],
-    found: Sequence[dict[str, Series]],
-    concerned: Sequence[int],
+    events: Sequence[dict[str, Series]],
+    indices: Sequence[int],
     steps: range,
 ) -> None:
-    answers = await ask([counters[one] for one in concerned], promql.revived, steps)
-    for one, answer in zip(concerned, answers, strict=True):
-        for name in counters[one]:
-            for start, events in answer.get((name, promql.REVIVED), _NOTHING).items():
-                found[one][name][start] += events
+    answers = await ask([counters[index] for index in indices], promql.revived, steps)
+    for index, answer in zip(indices, answers, strict=True):
+        for name in counters[index]:
+            for start, count in answer.get((name, promql.REVIVED), _EMPTY).items():
+                events[index][name][start] += count
 
 
 def _births(
     answers: Sequence[Mapping[tuple[str, str], Series]], steps: range
 ) -> Iterator[tuple[list[int], range]]:
-    """Return who has series that seem new and when, as far as they can be looked for in the past."""
+    """Yield which SLIs have series that seem new, and when, as far as a search in the past is affordable."""
     born: list[set[int]] = []
     most: list[float] = []
     for answer in answers:
         counts = [series for (_, part), series in answer.items() if part == promql.SERIES]
-        size = {start: sum(series.get(start, 0.0) for series in counts) for start in steps}
-        begun = _starts(answer, promql.BORN)
-        born.append({start for start in begun if size[start] <= promql.MOST_LOOKED_FOR})
-        most.append(max((size[start] for start in born[-1]), default=0.0))
-    for concerned, run in _runs(born, steps):
-        # Together they may be too many series to look for in one question.
-        part: list[int] = []
-        for one in concerned:
-            if part and sum(most[other] for other in (*part, one)) > promql.MOST_LOOKED_FOR:
-                yield part, run
-                part = []
-            part.append(one)
-        yield part, run
+        series_counts = {start: sum(series.get(start, 0.0) for series in counts) for start in steps}
+        starts = _starts(answer, promql.BORN)
+        born.append({start for start in starts if series_counts[start] <= promql.MOST_SEARCHED})
+        most.append(max((series_counts[start] for start in born[-1]), default=0.0))
+    for indices, run in _runs(born, steps):
+        # Together they may be too many series to search for in one query.
+        batch: list[int] = []
+        for index in indices:
+            if batch and sum(most[other] for other in (*batch, index)) > promql.MOST_SEARCHED:
+                yield batch, run
+                batch = []
+            batch.append(index)
+        yield batch, run
 
 
 def _deltas(answer: Mapping[tuple[str, str], Series], counters: Counters) -> dict[str, Series]:
-    return {name: dict(answer.get((name, promql.DELTA), _NOTHING)) for name in counters}
+    return {name: dict(answer.get((name, promql.DELTA), _EMPTY)) for name in counters}
 
 
 def _any(series: Series) -> bool:
     return any(series.values())
 
 
-def _starts(answer: Mapping[tuple[str, str], Series], wanted: str) -> set[int]:
-    """Return the steps in which any counter has the part."""
+def _starts(answer: Mapping[tuple[str, str], Series], part: str) -> set[int]:
+    """Return the steps in which any counter has this part of the answer."""
     return {
         start
-        for (_, part), series in answer.items()
-        if part == wanted
-        for start, found in series.items()
-        if found
+        for (_, name), series in answer.items()
+        if name == part
+        for start, present in series.items()
+        if present
     }
 
 
 def _runs(starts: Sequence[Iterable[int]], within: range) -> list[tuple[list[int], range]]:
-    """Return stretches of adjoining steps that hold all of these, few rather than tight, and who has any."""
+    """Return runs of steps that contain all starts, each with the indices that have a start in it."""
     runs: list[range] = []
-    for start in sorted({start for each in starts for start in each}):
-        if runs and start - runs[-1].stop <= _ASIDE * within.step:
+    for start in sorted({start for own in starts for start in own}):
+        if runs and start - runs[-1].stop <= _MOST_GAP * within.step:
             runs[-1] = range(runs[-1].start, start + within.step, within.step)
         else:
             runs.append(range(start, start + within.step, within.step))
     return [
-        ([one for one, each in enumerate(starts) if any(start in run for start in each)], run) for run in runs
+        ([index for index, own in enumerate(starts) if any(start in run for start in own)], run)
+        for run in runs
     ]
 
 
@@ -208,13 +206,13 @@ def _complete(series: Mapping[int, float], steps: range) -> Series:
 
 
 def _gathered(parts: Mapping[int, float], steps: range) -> Series:
-    """Add narrow steps up to the wide ones that they lie in."""
-    found = dict.fromkeys(steps, 0.0)
+    """Add narrow steps up to the wide ones that contain them."""
+    sums = dict.fromkeys(steps, 0.0)
     for start, events in parts.items():
-        found[steps[(start - steps.start) // steps.step]] += events
-    return found
+        sums[steps[(start - steps.start) // steps.step]] += events
+    return sums
 
 
-def _replace(found: Mapping[str, Series], better: Mapping[str, Series]) -> None:
-    for name, series in better.items():
-        found[name].update(series)
+def _replace(events: Mapping[str, Series], corrected: Mapping[str, Series]) -> None:
+    for name, series in corrected.items():
+        events[name].update(series)

@@ -1,36 +1,35 @@
 """The queries that count a counter's events exactly, step by step, in PromQL.
 
 `increase(x[step])` per step loses what is counted between a step's last sample and the next step's
-first, and extrapolates instead; its sum over steps is not the increase over the whole. So we subtract
+first, and extrapolates instead; its sum over steps is not the increase over all of them. So we subtract
 the counter's last value before the step from its last value in it: neighbouring steps then share their
-ends, and the sum over them is the true increase, gaps in scraping bridged up to `LOOKBACK`.
+ends, and the sum over them is the true increase, with gaps in scraping bridged up to `LOOKBACK_S`.
 
-What a counter reset, a new series or the end of an outage adds is asked for in a second query, and
-only for the steps that have one. `by` (`" by (service)"`) keeps apart what is asked for as one. Every
-function used is in Prometheus 2.26 and later, Thanos, Mimir and VictoriaMetrics. How Prometheus itself
-counts: https://prometheus.io/docs/prometheus/latest/querying/functions/#increase
+What a counter reset, a new series or the end of an outage adds is queried separately, and only for the
+steps that have one. `by` (`" by (service)"`) separates the results of joined selectors. Every function
+used is in Prometheus 2.26 and later, Thanos, Mimir and VictoriaMetrics. How Prometheus itself counts: https://prometheus.io/docs/prometheus/latest/querying/functions/#increase
 """
 
 LOOKBACK_S = 3_600
-"""How long a series may be silent and still go on from its last value. At least the widest step."""
+"""How long a series may have no samples and still continue from its last value. At least the widest step."""
 
 OUTAGE_LOOKBACK_S = 86_400
-"""How far back a series that seems new is looked for: it may have been silent for hours."""
+"""How far back a series that seems new is searched for: it may have had no samples for hours."""
 
-MOST_LOOKED_FOR = 2_000
-"""Of how many series at most a day is searched for that; more would ask too much of a server."""
+MOST_SEARCHED = 2_000
+"""For how many series at most a day is searched; more would be too much for a server."""
 
 STEPS_S = (3_600, 300, 60, 15, 5, 1)
-"""The widths to which a step with several resets is cut until each has one at most."""
+"""The widths to which a step with several resets is divided until each has at most one."""
 
 _ONE_SCRAPE_S = 300
 """Longer than the usual time between two scrapes."""
 
 QUIET_S = LOOKBACK_S // 2
-"""The longest stretch that `doubtful` may be asked about."""
+"""The longest time that `doubtful` may be used for."""
 
 _QUIET_LOOKBACK_S = 2 * _ONE_SCRAPE_S
-"""How long before a quiet stretch a series was scraped last: what is silent for longer is not quiet."""
+"""How long before a quiet time a series was last scraped at most; otherwise it is not quiet."""
 
 DELTA = "delta"
 DOUBTFUL = "doubtful"
@@ -43,25 +42,24 @@ REVIVED = "revived"
 
 
 def plain(selector: str, step_s: int, by: str = "", *, lookback_s: int = LOOKBACK_S) -> dict[str, str]:
-    """Return the query for `DELTA`, the plain differences; a longer silence than the lookback is left out."""
+    """Return the query for `DELTA`, the plain differences; gaps longer than the lookback are left out."""
     s = _Series(selector, step_s, lookback_s)
     return {DELTA: f"sum{by} ({s.last} - {s.before})"}
 
 
-def quiet_lookback_s(stretch_s: int) -> int:
-    """Return the lookback for `plain` that is enough for a stretch in which `doubtful` finds nothing.
+def quiet_lookback_s(length_s: int) -> int:
+    """Return the lookback for `plain` that is enough for a time in which `doubtful` finds nothing.
 
-    To look back for an hour at each step takes a server several times as long.
+    A lookback of an hour at each step takes a server several times as long.
     """
-    return stretch_s + _QUIET_LOOKBACK_S
+    return length_s + _QUIET_LOOKBACK_S
 
 
 def doubtful(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     """Return the query for `DOUBTFUL`, how many series may be irregular in any part of one long step.
 
-    Cheaper than to ask about each part. Where it finds none, every series that was scraped in the step has
-    a value before it that is in sight of `quiet_lookback_s` up to its end, and none fell since: no part is
-    irregular.
+    Cheaper than a query for each part. Where it finds none, every series that was scraped in the step has
+    a value before it, within `quiet_lookback_s` of the step's end, and none fell since: no part is irregular.
     """
     before = f"last_over_time({selector}[{_QUIET_LOOKBACK_S}s] offset {step_s}s)"
     sampled = f"last_over_time({selector}[{step_s}s])"
@@ -72,7 +70,7 @@ def doubtful(selector: str, step_s: int, by: str = "") -> dict[str, str]:
 def regular(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     """Return the queries for `DELTA`, the plain differences, and `IRREGULAR`, how many series need more.
 
-    A series is irregular in a step that it begins in, or that its value falls in.
+    A series is irregular in a step in which it begins or its value falls.
     """
     s = _Series(selector, step_s)
     fell = f"({s.resets} > 0) or ({s.lowest} < {s.before})"
@@ -83,11 +81,11 @@ def regular(selector: str, step_s: int, by: str = "") -> dict[str, str]:
 
 
 def exact(selector: str, step_s: int, by: str = "") -> dict[str, str]:
-    """Return the queries for `EXACT`, the events of all series, and `AMBIGUOUS`, how many defy it.
+    """Return the queries for `EXACT`, the events of all series, and `AMBIGUOUS`, how many are left out.
 
-    `BORN` is how many seem new, of so many `SERIES`. The sum has a term for each kind of series; those
-    that fit none are left out of it and counted as ambiguous. They had more than one reset in the step,
-    or rose above the value they fell from.
+    `BORN` is how many series seem new, `SERIES` how many there are. The sum has a term for each kind of
+    series; those of no kind are left out of it and counted as ambiguous. They had more than one reset in
+    the step, or rose above the value they fell from.
     """
     s = _Series(selector, step_s)
     fell_between = f"({s.lowest} < {s.before})"
@@ -95,11 +93,11 @@ def exact(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     steady = f"(({s.last} - {s.before}) unless ({s.resets} > 0) unless {fell_between})"
     # Fell between the steps, and rose since: all that the counter shows was counted in the step.
     restarted = f"({s.last} and ({s.resets} == 0) and {fell_between})"
-    # Fell once within the step and not at its beginning, from the step's highest value: what it rose to
-    # there, and from 0 to the last.
+    # Fell once within the step and not at its start, from the step's highest value: the rise up to that
+    # value, and from 0 to the last.
     peaked = f"({s.resets} == 1) and ({s.resets_since_before} == 1) and ({s.highest} > {s.last})"
     once = f"(({s.highest} - {s.before} + {s.last}) and {peaked})"
-    # Began in the step: its first value was counted nobody knows when.
+    # Began in the step: it is unknown when its first value was counted.
     born = f"(({s.last} - {s.lowest}) unless {s.before} unless ({s.resets} > 0))"
     known = f"({steady} or {restarted} or {once} or {born})"
     return {
@@ -111,9 +109,9 @@ def exact(selector: str, step_s: int, by: str = "") -> dict[str, str]:
 
 
 def revived(selector: str, step_s: int, by: str = "") -> dict[str, str]:
-    """Return the query for what series counted while they were silent for longer than the lookback.
+    """Return the query for what series counted while they had no samples for longer than the lookback.
 
-    It adds to `EXACT` the difference from the last value before the silence, or, where the counter fell
+    It adds to `EXACT` the difference from the last value before the gap, or, where the counter fell
     meanwhile, all up to the first value after it.
     """
     s = _Series(selector, step_s)
@@ -123,7 +121,7 @@ def revived(selector: str, step_s: int, by: str = "") -> dict[str, str]:
 
 
 def rough(selector: str, step_s: int, by: str = "") -> dict[str, str]:
-    """Return the query for steps that cannot be cut further: Prometheus' own estimate for all series."""
+    """Return the query for steps that cannot be divided further: Prometheus' own estimate for all series."""
     return {EXACT: f"sum{by} (increase({selector}[{step_s}s]))"}
 
 

@@ -1,4 +1,4 @@
-"""Series selectors: which of them differ only in label values, and how those are asked for as one.
+"""Series selectors: which of them differ only in label values, and how to join those into one.
 
 https://prometheus.io/docs/prometheus/latest/querying/basics/#time-series-selectors
 
@@ -20,16 +20,16 @@ _MATCHER = re.compile(
 _END = re.compile(r"\s*\}\s*$")
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
-# What Go's regexp.QuoteMeta escapes, and no more: with these servers look the values up one by one.
+# Exactly what Go's regexp.QuoteMeta escapes: then servers look the values up one by one.
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
-_MOST_UNASKED = 2
-"""How many combinations of values may be matched for each one that is asked for."""
+_MOST_SURPLUS = 2
+"""How many combinations of values may be matched for each one that is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One matcher within the braces; `text` is how it was written."""
+    """One matcher within the braces; `text` is its source text."""
 
     label: str
     operator: str
@@ -38,7 +38,7 @@ class Matcher:
 
     @property
     def may_vary(self) -> bool:
-        """Whether selectors that differ in its value can be told apart by the label."""
+        """Whether the series of selectors that differ in its value can be distinguished by the label."""
         return self.operator == "=" and self.value != ""
 
 
@@ -52,18 +52,21 @@ class Selector:
     @property
     def shape(self) -> Hashable:
         """The same for selectors that differ only in the values that labels must equal."""
-        kept = ((m.label, m.operator, None if m.may_vary else m.value) for m in self.matchers)
-        return self.metric, tuple(kept)
+        matchers = (
+            (matcher.label, matcher.operator, None if matcher.may_vary else matcher.value)
+            for matcher in self.matchers
+        )
+        return self.metric, tuple(matchers)
 
     @property
     def values(self) -> dict[str, str]:
-        """What labels must equal, by their name."""
+        """The values that labels must equal, by the label."""
         return {matcher.label: matcher.value for matcher in self.matchers if matcher.may_vary}
 
 
 @dataclass(frozen=True, slots=True)
 class JoinedSelector:
-    """Several selectors as one: its text, the labels that tell them apart, and each one's values of these."""
+    """Several selectors as one: its text, the labels that distinguish them, and their values of these."""
 
     text: str
     by: tuple[str, ...]
@@ -72,22 +75,22 @@ class JoinedSelector:
 
 @lru_cache(maxsize=16_384)
 def parse(text: str) -> Selector | None:
-    """Return what a selector says; None for everything that is not plainly one."""
+    """Return the parsed selector; None for anything that is not a plain selector."""
     name = _METRIC.match(text)
     if name is None:
         return None
-    at, matchers = name.end(), []
-    if at < len(text):
-        if text[at] != "{":
+    position, matchers = name.end(), []
+    if position < len(text):
+        if text[position] != "{":
             return None
-        at += 1
-        while found := _MATCHER.match(text, at):
-            value = _unquoted(found[3])
+        position += 1
+        while match := _MATCHER.match(text, position):
+            value = _unquoted(match[3])
             if value is None:
                 return None
-            matchers.append(Matcher(found[1], found[2], value, f"{found[1]}{found[2]}{found[3]}"))
-            at = found.end()
-        if not _END.match(text, at):
+            matchers.append(Matcher(match[1], match[2], value, f"{match[1]}{match[2]}{match[3]}"))
+            position = match.end()
+        if not _END.match(text, position):
             return None
     labels = {matcher.label for matcher in matchers}
     if len(labels) < len(matchers) or "__name__" in labels:
@@ -97,18 +100,18 @@ def parse(text: str) -> Selector | None:
 
 @lru_cache(maxsize=16_384)
 def is_part_of(part: str, whole: str) -> bool:
-    """Return whether every series of one selector certainly is one of the other's."""
+    """Return whether every series of `part` is certainly one of `whole`."""
     narrow, wide = parse(part), parse(whole)
     if narrow is None or wide is None:
         return part == whole
-    kept = {(matcher.label, matcher.operator, matcher.value) for matcher in narrow.matchers}
-    asked = {(matcher.label, matcher.operator, matcher.value) for matcher in wide.matchers}
-    return narrow.metric == wide.metric and asked <= kept
+    narrow_matchers = {(matcher.label, matcher.operator, matcher.value) for matcher in narrow.matchers}
+    wide_matchers = {(matcher.label, matcher.operator, matcher.value) for matcher in wide.matchers}
+    return narrow.metric == wide.metric and wide_matchers <= narrow_matchers
 
 
 @lru_cache(maxsize=64)
 def join(selectors: tuple[str, ...]) -> JoinedSelector:
-    """Return one selector for several of one shape; a single one stays as it was written."""
+    """Return one selector for several of the same shape; a single one keeps its text."""
     if len(set(selectors)) == 1:
         return JoinedSelector(selectors[0], (), ((),) * len(selectors))
     parsed = [_parsed(text) for text in selectors]
@@ -124,42 +127,48 @@ def join(selectors: tuple[str, ...]) -> JoinedSelector:
 
 
 def families(members: Sequence[tuple[str, ...]], at_most: int) -> list[list[int]]:
-    """Sort members, each some selectors of the same shapes, into groups to ask together, by their index.
+    """Divide members, each some selectors of the same shapes, into groups of indices to join.
 
-    A group's values are (nearly) all combinations of each label's, so that joining them asks for few
-    series that nobody wants; none is larger than `at_most`.
+    A group's values are (nearly) all combinations of each label's, so that the joined selector matches few
+    series that are not needed; no group is larger than `at_most`.
     """
     values = [_values(member) for member in members]
-    found: list[list[int]] = []
-    waiting = [list(range(len(members)))]
-    while waiting:
-        group = waiting.pop()
-        distinct = {label: {values[one][label] for one in group} for label in values[group[0]]}
-        varying = sorted((len(texts), label) for label, texts in distinct.items() if len(texts) > 1)
-        if not all(_is_dense(at, distinct, [values[one] for one in group]) for at in range(len(members[0]))):
-            parts = defaultdict(list)
-            for one in group:
-                parts[values[one][varying[0][1]]].append(one)
-            waiting += parts.values()
+    groups: list[list[int]] = []
+    pending = [list(range(len(members)))]
+    while pending:
+        group = pending.pop()
+        distinct = {label: {values[index][label] for index in group} for label in values[group[0]]}
+        varying = sorted(
+            (len(label_values), label) for label, label_values in distinct.items() if len(label_values) > 1
+        )
+        if not all(
+            _is_dense(place, distinct, [values[index] for index in group]) for place in range(len(members[0]))
+        ):
+            by_value = defaultdict(list)
+            for index in group:
+                by_value[values[index][varying[0][1]]].append(index)
+            pending += by_value.values()
             continue
-        group.sort(key=lambda one: [values[one][label] for _, label in varying])
-        found += [group[at : at + at_most] for at in range(0, len(group), at_most)]
-    return found
+        group.sort(key=lambda index: [values[index][label] for _, label in varying])
+        groups += [group[first : first + at_most] for first in range(0, len(group), at_most)]
+    return groups
 
 
 def _is_dense(
-    at: int, distinct: Mapping[tuple[int, str], set[str]], values: Sequence[Mapping[tuple[int, str], str]]
+    place: int, distinct: Mapping[tuple[int, str], set[str]], values: Sequence[Mapping[tuple[int, str], str]]
 ) -> bool:
-    """Return whether the selectors at one place take up most of the combinations of their values."""
-    labels = [label for label in distinct if label[0] == at]
-    taken = {tuple(each[label] for label in labels) for each in values}
-    return prod(len(distinct[label]) for label in labels) <= _MOST_UNASKED * len(taken)
+    """Return whether the selectors at one place use most of the combinations of their values."""
+    labels = [label for label in distinct if label[0] == place]
+    used = {tuple(member_values[label] for label in labels) for member_values in values}
+    return prod(len(distinct[label]) for label in labels) <= _MOST_SURPLUS * len(used)
 
 
 def _values(member: Sequence[str]) -> dict[tuple[int, str], str]:
-    """Return what labels must equal, by the selector's place and their name."""
+    """Return the values that labels must equal, by the selector's place and the label."""
     return {
-        (at, label): value for at, text in enumerate(member) for label, value in _parsed(text).values.items()
+        (place, label): value
+        for place, text in enumerate(member)
+        for label, value in _parsed(text).values.items()
     }
 
 
@@ -171,7 +180,9 @@ def _parsed(text: str) -> Selector:
 
 
 def _varying(values: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
-    return tuple(label for label in values[0] if len({each[label] for each in values}) > 1)
+    return tuple(
+        label for label in values[0] if len({selector_values[label] for selector_values in values}) > 1
+    )
 
 
 def _pattern(values: set[str]) -> str:
@@ -181,10 +192,10 @@ def _pattern(values: set[str]) -> str:
 
 
 def _unquoted(text: str) -> str | None:
-    """Return what a quoted string stands for; None for escapes that are seldom used."""
+    """Return the value of a quoted string; None where it uses rare escapes."""
     inner = text[1:-1]
     if text[0] == "`" or "\\" not in inner:
         return inner
-    if any(sign not in _ESCAPED for sign in _ESCAPE.findall(inner)):
+    if any(character not in _ESCAPED for character in _ESCAPE.findall(inner)):
         return None
-    return _ESCAPE.sub(lambda found: _ESCAPED[found[1]], inner)
+    return _ESCAPE.sub(lambda match: _ESCAPED[match[1]], inner)

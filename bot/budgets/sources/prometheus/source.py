@@ -1,4 +1,4 @@
-"""Prometheus, and what speaks its HTTP API: Thanos, Mimir, VictoriaMetrics. Requests: `prometheus_api.py`."""
+"""The Prometheus source, also for Thanos, Mimir and VictoriaMetrics. Its requests are in `api.py`."""
 
 import asyncio
 import math
@@ -19,21 +19,21 @@ from bot.budgets.source import (
     SourceUnavailableError,
 )
 from bot.budgets.sources.prometheus import promql
-from bot.budgets.sources.prometheus.api import NOT_ITS_FORM, WINDOW, PrometheusApi
+from bot.budgets.sources.prometheus.api import MALFORMED, WINDOW, PrometheusApi
 from bot.budgets.sources.prometheus.counters import CounterQueries, Counters, Series, count_events
 from bot.budgets.sources.prometheus.selectors import JoinedSelector, families, join, parse
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
 from bot.catalog.window import Span
 
 _MOST_POINTS = 10_000
-"""Prometheus answers at most 11,000 points of a series."""
+"""Prometheus returns at most 11,000 points of a series."""
 
 _PART = "governor_part"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# A counter that is read just before another may lag behind by these.
-_RACE_SHARE = 0.01
-_RACE_EVENTS = 2.0
+# A counter that is read just before another may lag behind by this share, or by so many events.
+_SKEW_SHARE = 0.01
+_SKEW_EVENTS = 2.0
 
 
 class PrometheusSource:
@@ -67,11 +67,11 @@ class PrometheusSource:
         await self._api.query("query", {"query": "vector(1)"})
 
     def groups(self, slis: Sequence[Sli], at_most: int) -> list[list[Sli]]:
-        """Sort SLIs into groups that are asked together; those of a group differ only in label values."""
-        return _sorted(tuple(slis), at_most)
+        """Divide SLIs into groups that are read together; those of a group differ only in label values."""
+        return _grouped(tuple(slis), at_most)
 
     async def read(self, sli: Sli, span: Span, step: timedelta) -> Sequence[Bucket]:
-        """Count the events of one SLI; see `read_together`."""
+        """Return the events of one SLI; see `read_together`."""
         (answer,) = await self.read_together([sli], span, step)
         if isinstance(answer, SourceError):
             raise answer
@@ -80,15 +80,15 @@ class PrometheusSource:
     async def read_together(
         self, slis: Sequence[Sli], span: Span, step: timedelta
     ) -> list[Sequence[Bucket] | SourceError]:
-        """Count the events of `span` in buckets of width `step` for SLIs of one group; see the port."""
-        wide = int(step.total_seconds())
-        steps = range(_seconds(span.start), _seconds(span.end), wide)
+        """Return the events of `span` in buckets of width `step` for SLIs of one group; see the port."""
+        width_s = int(step.total_seconds())
+        steps = range(_seconds(span.start), _seconds(span.end), width_s)
         counters = [_counters(sli) for sli in slis]
-        found = await self._count(counters, steps)
+        counts = await self._count(counters, steps)
         answers: list[Sequence[Bucket] | SourceError] = []
-        for sli, named, series in zip(slis, counters, found, strict=True):
+        for sli, selectors, series in zip(slis, counters, counts, strict=True):
             try:
-                total, bad = await self._judge(sli, named, series, steps)
+                total, bad = await self._total_and_bad(sli, selectors, series, steps)
             except SourceUnavailableError:
                 raise
             except SourceError as error:
@@ -100,32 +100,32 @@ class PrometheusSource:
     async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:
         """Return the values of a label; see the port.
 
-        Prometheus names a value for up to about three hours after its last sample: until it has moved the
-        series out of memory.
+        Prometheus returns a value for up to about three hours after its last sample: until it has moved
+        the series out of memory.
         """
-        asked = {"start": str(_seconds(span.start)), "end": str(_seconds(span.end))}
+        parameters = {"start": str(_seconds(span.start)), "end": str(_seconds(span.end))}
         if match is not None:
-            asked["match[]"] = match
-        return await self._api.label_values(label, asked)
+            parameters["match[]"] = match
+        return await self._api.label_values(label, parameters)
 
-    async def _judge(
-        self, sli: Sli, counters: Counters, found: Mapping[str, Series], steps: range
+    async def _total_and_bad(
+        self, sli: Sli, counters: Counters, counts: Mapping[str, Series], steps: range
     ) -> tuple[Series, Series]:
         """Return all events and the bad ones; raises `InvalidAnswerError` for what cannot be true."""
-        for name, series in found.items():
+        for name, series in counts.items():
             if any(events < 0 for events in series.values()):
                 raise InvalidAnswerError(f"{counters[name]} answered a negative number of events")
-        total = found["total"]
+        total = counts["total"]
         if isinstance(sli, LatencySli):
-            good = found["good"]
+            good = counts["good"]
             if any(total.values()) and not any(good.values()):
                 await self._check_boundary(sli, steps)
             _check_below(good, total, "there are more quick events than events in all")
             return total, _rest(total, good)
-        counted = found["other"]
+        other = counts["other"]
         name = "good" if isinstance(sli, CounterSli) and sli.bad is None else "bad"
-        _check_below(counted, total, f"there are more {name} events than events in all")
-        return total, _rest(total, counted) if name == "good" else counted
+        _check_below(other, total, f"there are more {name} events than events in all")
+        return total, _rest(total, other) if name == "good" else other
 
     async def _check_boundary(self, sli: LatencySli, steps: range) -> None:
         """Raise `InvalidAnswerError` if the histogram has no bucket that ends at the threshold."""
@@ -134,69 +134,70 @@ class PrometheusSource:
         selector = f"{sli.histogram}_bucket{{{match}}}[{max(promql.LOOKBACK_S, at - steps.start)}s]"
         query = f"group by (le) (last_over_time({selector}))"
         result = await self._api.query("query", {"query": query, "time": str(at)})
-        known = {series["metric"].get("le", "") for series in result}
+        boundaries = {series["metric"].get("le", "") for series in result}
         pattern = _boundary_pattern(sli.threshold).replace(r"\\", "\\")
-        if not any(re.fullmatch(pattern, boundary) for boundary in known):
-            shown = ", ".join(sorted(known - {""}, key=_as_number)) or "none"
+        if not any(re.fullmatch(pattern, boundary) for boundary in boundaries):
+            shown = ", ".join(sorted(boundaries - {""}, key=_as_number)) or "none"
             threshold = f"{sli.threshold.total_seconds():g}"
             raise InvalidAnswerError(
                 f"{sli.histogram} has no bucket that ends at {threshold} s; it has: {shown}"
             )
 
     async def _count(self, counters: Sequence[Counters], steps: range) -> list[dict[str, Series]]:
-        """Count each counter: a selector by its differences, a query with `$window` as it says."""
-        selectors = [{name: text for name, text in each.items() if WINDOW not in text} for each in counters]
-        found: list[dict[str, Series]] = [{} for _ in counters]
+        """Count the events of each counter: a selector by differences, a query with `$window` as written."""
+        selectors = [{name: text for name, text in texts.items() if WINDOW not in text} for texts in counters]
+        counts: list[dict[str, Series]] = [{} for _ in counters]
         if selectors[0]:
-            found = await count_events(self._evaluate, selectors, steps)
-        for series, each in zip(found, counters, strict=True):
-            for name, text in each.items():
+            counts = await count_events(self._evaluate, selectors, steps)
+        for series, texts in zip(counts, counters, strict=True):
+            for name, text in texts.items():
                 if WINDOW in text:
                     query = text.replace(WINDOW, f"{steps.step}s")
                     series[name] = await self._evaluate_sum(query, steps)
-        return found
+        return counts
 
     async def _evaluate(
         self, counters: Sequence[Counters], queries: CounterQueries, steps: range
     ) -> list[dict[tuple[str, str], Series]]:
-        """Evaluate queries for many: of one SLI in one request, of several one request for each part."""
-        found: list[dict[tuple[str, str], Series]] = [{} for _ in counters]
-        joints = {name: join(tuple(each[name] for each in counters)) for name in counters[0]}
-        if not any(joint.by for joint in joints.values()):
-            texts = {
+        """Evaluate queries: those of one SLI in one request, those of several SLIs in one request a part."""
+        answers: list[dict[tuple[str, str], Series]] = [{} for _ in counters]
+        joined = {name: join(tuple(selectors[name] for selectors in counters)) for name in counters[0]}
+        if not any(selector.by for selector in joined.values()):
+            parts = {
                 f"{name} {part}": query
-                for name, joint in joints.items()
-                for part, query in queries(joint.text, steps.step).items()
+                for name, selector in joined.items()
+                for part, query in queries(selector.text, steps.step).items()
             }
             query = " or ".join(
-                f'label_replace({text}, "{_PART}", "{name}", "", "")' for name, text in texts.items()
+                f'label_replace({part_query}, "{_PART}", "{name}", "", "")'
+                for name, part_query in parts.items()
             )
-            for labels, values in await self._ask_range(query, steps):
+            for labels, values in await self._query_range(query, steps):
                 name, _, part = labels.get(_PART, "").partition(" ")
-                for answer in found:
+                for answer in answers:
                     answer.setdefault((name, part), {}).update(values)
-            return found
-        asked = {
+            return answers
+        requests = {
             (name, part): query
-            for name, joint in joints.items()
-            for part, query in queries(joint.text, steps.step, _by(joint)).items()
+            for name, selector in joined.items()
+            for part, query in queries(selector.text, steps.step, _by(selector)).items()
         }
-        results = await asyncio.gather(*(self._ask_range(query, steps) for query in asked.values()))
-        for (name, part), result in zip(asked, results, strict=True):
-            for one, series in _shared_out(result, joints[name]):
-                found[one].setdefault((name, part), {}).update(series)
-        return found
+        results = await asyncio.gather(*(self._query_range(query, steps) for query in requests.values()))
+        for (name, part), result in zip(requests, results, strict=True):
+            for index, series in _assigned(result, joined[name]):
+                answers[index].setdefault((name, part), {}).update(series)
+        return answers
 
     async def _evaluate_sum(self, query: str, steps: range) -> Series:
-        found: Series = {}
-        for _, values in await self._ask_range(query, steps):
+        sums: Series = {}
+        for _, values in await self._query_range(query, steps):
             for start, events in values.items():
-                found[start] = found.get(start, 0.0) + events
-        return found
+                sums[start] = sums.get(start, 0.0) + events
+        return sums
 
-    async def _ask_range(self, query: str, steps: range) -> list[tuple[Mapping[str, str], Series]]:
-        """Evaluate a query at the end of each step; answer each series' labels and values."""
-        found: list[tuple[Mapping[str, str], Series]] = []
+    async def _query_range(self, query: str, steps: range) -> list[tuple[Mapping[str, str], Series]]:
+        """Evaluate a query at the end of each step; return each series' labels and values."""
+        answer: list[tuple[Mapping[str, str], Series]] = []
         for first in range(0, len(steps), _MOST_POINTS):
             part = steps[first : first + _MOST_POINTS]
             form = {
@@ -206,13 +207,13 @@ class PrometheusSource:
                 "step": str(part.step),
             }
             result = await self._api.query("query_range", form)
-            found.extend((series["metric"], _values(series, part.step)) for series in result)
-        return found
+            answer.extend((series["metric"], _values(series, part.step)) for series in result)
+        return answer
 
 
 @lru_cache(maxsize=16_384)
 def _counters(sli: Sli) -> Counters:
-    """Return what an SLI counts; raises `SourceRefusedError` for what is not counted here."""
+    """Return the counters of an SLI; raises `SourceRefusedError` for an SLI of another kind."""
     match sli:
         case CounterSli():
             other = sli.bad if sli.bad is not None else sli.good
@@ -234,8 +235,8 @@ def _counters(sli: Sli) -> Counters:
 
 
 @lru_cache(maxsize=16_384)
-def _kinship(sli: Sli) -> Hashable | None:
-    """Return what SLIs that may be asked together have in common; None for one that is asked alone."""
+def _group_key(sli: Sli) -> Hashable | None:
+    """Return what SLIs that may be read together have in common; None for one that is read alone."""
     try:
         counters = _counters(sli)
     except SourceRefusedError:
@@ -247,40 +248,40 @@ def _kinship(sli: Sli) -> Hashable | None:
 
 
 @lru_cache(maxsize=16)
-def _sorted(slis: tuple[Sli, ...], at_most: int) -> list[list[Sli]]:
-    """Remember how SLIs were sorted: at each evaluation they are the same."""
-    kin: dict[Hashable, list[Sli]] = defaultdict(list)
+def _grouped(slis: tuple[Sli, ...], at_most: int) -> list[list[Sli]]:
+    """Cache the groups: at each evaluation the SLIs are the same."""
+    slis_by_key: dict[Hashable, list[Sli]] = defaultdict(list)
     for sli in dict.fromkeys(slis):
-        kin[_kinship(sli) or sli].append(sli)
-    found: list[list[Sli]] = []
-    for alike in kin.values():
+        slis_by_key[_group_key(sli) or sli].append(sli)
+    groups: list[list[Sli]] = []
+    for alike in slis_by_key.values():
         if len(alike) == 1:
-            found.append(alike)
+            groups.append(alike)
             continue
         members = [tuple(_counters(sli).values()) for sli in alike]
-        found += [[alike[one] for one in group] for group in families(members, at_most)]
-    return found
+        groups += [[alike[index] for index in group] for group in families(members, at_most)]
+    return groups
 
 
-def _by(joint: JoinedSelector) -> str:
-    return f" by ({', '.join(joint.by)})" if joint.by else ""
+def _by(selector: JoinedSelector) -> str:
+    return f" by ({', '.join(selector.by)})" if selector.by else ""
 
 
-def _shared_out(
-    result: Sequence[tuple[Mapping[str, str], Series]], joint: JoinedSelector
+def _assigned(
+    result: Sequence[tuple[Mapping[str, str], Series]], selector: JoinedSelector
 ) -> Iterator[tuple[int, Series]]:
-    """Return each series of an answer to those whose label values it bears."""
+    """Yield each series with the index of every SLI whose label values it has."""
     owners: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for one, values in enumerate(joint.values):
-        owners[values].append(one)
+    for index, label_values in enumerate(selector.values):
+        owners[label_values].append(index)
     for labels, series in result:
-        for one in owners.get(tuple(labels.get(label, "") for label in joint.by), ()):
-            yield one, series
+        for index in owners.get(tuple(labels.get(label, "") for label in selector.by), ()):
+            yield index, series
 
 
 @lru_cache(maxsize=16_384)
 def _instant(at_s: int) -> datetime:
-    # The same for all SLOs of a question.
+    # Cached: the same for all SLOs of a request.
     return _EPOCH + timedelta(seconds=at_s)
 
 
@@ -295,7 +296,7 @@ def _values(series: Mapping[str, Any], step: int) -> Series:
     try:
         values = {round(at) - step: float(text) for at, text in series.get("values", ())}
     except (TypeError, ValueError) as error:
-        raise InvalidAnswerError(NOT_ITS_FORM) from error
+        raise InvalidAnswerError(MALFORMED) from error
     if not all(map(math.isfinite, values.values())):
         raise InvalidAnswerError("the answer holds NaN or infinity")
     return values
@@ -316,14 +317,14 @@ def _as_number(boundary: str) -> float:
 
 
 def _check_below(part: Series, whole: Series, fault: str) -> None:
-    """Raise `InvalidAnswerError` if the part is the greater, by more than two readings at once explain."""
+    """Raise `InvalidAnswerError` if the part is greater than the whole, by more than skew explains."""
     parts, wholes = sum(part.values()), sum(whole.values())
-    if parts > wholes + max(_RACE_EVENTS, _RACE_SHARE * wholes):
+    if parts > wholes + max(_SKEW_EVENTS, _SKEW_SHARE * wholes):
         raise InvalidAnswerError(f"{fault} ({parts:g} of {wholes:g})")
 
 
 def _rest(whole: Series, part: Series) -> Series:
-    # Not cut off at 0: what one step has too much, a neighbour has too little.
+    # Not clipped at 0: what one step has too many, a neighbour has too few.
     return {start: whole.get(start, 0.0) - part.get(start, 0.0) for start in {*whole, *part}}
 
 

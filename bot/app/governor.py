@@ -92,7 +92,7 @@ class Governor:
                 await installations.seal_anew()
             await self.leases.join()
             self._assemble(await stack.enter_async_context(aiohttp.ClientSession()), installations)
-            await self.discovery.recall()
+            await self.discovery.restore()
             await self._apply_catalog(self.watcher.current.catalog)
             server = serving(self._application(), self.settings.host, self.settings.port)
             self.runner = await stack.enter_async_context(server)
@@ -172,7 +172,7 @@ class Governor:
             watcher=self.watcher,
             clock=self.clock,
             lease=self.leases.lease("discovery"),
-            tell=self._values_refused,
+            report=self._values_refused,
         )
         self.incidents = Incidents(
             database=self.database,

@@ -40,13 +40,13 @@ def check(
         _refuse(where, expanded.faults, as_json)
     for_each = [
         {
-            "document": one.asked.title,
-            "label": one.asked.label,
+            "document": one.key.title,
+            "label": one.key.label,
             "source": one.source,
-            "services": None if one.asked.title in problems else expanded.counts[one.asked.title],
-            "problem": problems.get(one.asked.title),
+            "services": None if one.key.title in problems else expanded.counts[one.key.title],
+            "problem": problems.get(one.key.title),
         }
-        for one in policies.wanted
+        for one in policies.discovery_requests
     ]
     services, slos = expanded.catalog.services, expanded.catalog.slos
     if as_json:
@@ -77,15 +77,15 @@ def _refuse(where: Path, faults: "Sequence[PolicyFault]", as_json: bool) -> None
 
 async def _stand_for(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any]":
     """Ask the sources, if a document wants to know something of them."""
-    if not policies.wanted:
+    if not policies.discovery_requests:
         return policies.expanded({}), {}
     import aiohttp  # noqa: PLC0415 - most policies need no answer
 
     from bot.budgets.sources.registry import SourceRegistry  # noqa: PLC0415
     from bot.clock import SystemClock  # noqa: PLC0415
-    from bot.policy.discovery import stand_for  # noqa: PLC0415
+    from bot.policy.discovery import discover_and_expand  # noqa: PLC0415
 
     async with aiohttp.ClientSession() as session:
         sources = SourceRegistry(session)
         sources.follow(policies.expanded({}).catalog.workspace)
-        return await stand_for(policies, sources, SystemClock().now(), within=_PATIENCE)
+        return await discover_and_expand(policies, sources, SystemClock().now(), within=_PATIENCE)

@@ -23,7 +23,7 @@ from bot.diagnostics.slack_workspaces import WorkspaceChecks
 from bot.flags.backend import FlagError
 from bot.flags.registry import BackendContext, open_backend
 from bot.masking import masked
-from bot.policy.discovery import stand_for
+from bot.policy.discovery import discover_and_expand
 from bot.policy.faults import PolicyError
 from bot.policy.loader import read
 from bot.policy.secrets import secrets_of
@@ -87,7 +87,7 @@ async def _load(
         return None
     sources = SourceRegistry(session)
     sources.follow(policies.expanded({}).catalog.workspace)
-    expanded, unfound = await stand_for(policies, sources, clock.now(), within=_TIMEOUT)
+    expanded, unfound = await discover_and_expand(policies, sources, clock.now(), within=_TIMEOUT)
     catalog = expanded.catalog
     found.append(ok("policies", folder, f"{len(catalog.services)} services, {len(catalog.slos)} SLOs"))
     found += [fault("policies", folder, str(one), fix) for one in expanded.faults[:_MOST_FAULTS]]

@@ -1,4 +1,4 @@
-"""From valid documents to the catalog: defaults filled in, references followed, a digest taken. Pure."""
+"""Builds the catalog from valid documents: applies defaults, resolves references, computes a digest. Pure."""
 
 import hashlib
 import json
@@ -20,26 +20,26 @@ from bot.policy.documents import documents, objectives
 from bot.store.addresses import qualified
 
 MAIN_ONLY = frozenset({"evaluate_every", "sources", "flags"})
-"""What only the main Workspace document says."""
+"""Fields that only the main Workspace document may set."""
 STANDARD = "standard"
-"""The policy that judges services which name none; where no document is called so, built-in values."""
+"""The policy of services that name none; built-in values if no document has this name."""
 
 
 def assemble(all_documents: Sequence[documents.Document]) -> catalog.Catalog:
-    """Make the catalog out of documents that are free of faults, alone and together."""
-    workspaces = [one for one in all_documents if isinstance(one, documents.WorkspaceDocument)]
+    """Return the catalog of documents that are valid, alone and together."""
+    workspaces = [document for document in all_documents if isinstance(document, documents.WorkspaceDocument)]
     policies = {STANDARD: _policy(STANDARD, documents.ErrorBudgetPolicySpec())} | {
-        one.metadata.name: _policy(one.metadata.name, one.spec)
-        for one in all_documents
-        if isinstance(one, documents.ErrorBudgetPolicyDocument)
+        document.metadata.name: _policy(document.metadata.name, document.spec)
+        for document in all_documents
+        if isinstance(document, documents.ErrorBudgetPolicyDocument)
     }
     main = main_of(workspaces)
-    further = tuple(_further(one, all_documents) for one in workspaces if one is not main)
-    teams = {name: one.team for one in further for name in one.services}
+    further = tuple(_further(document, all_documents) for document in workspaces if document is not main)
+    teams = {name: workspace.team for workspace in further for name in workspace.services}
     services = {
-        one.metadata.name: _service(one.metadata.name, one.spec, policies, teams.get(one.metadata.name))
-        for one in all_documents
-        if isinstance(one, documents.ServiceDocument)
+        document.metadata.name: _service(document, policies, teams.get(document.metadata.name))
+        for document in all_documents
+        if isinstance(document, documents.ServiceDocument)
     }
     return catalog.Catalog(
         workspace=replace(_workspace(main), further=further),
@@ -49,20 +49,21 @@ def assemble(all_documents: Sequence[documents.Document]) -> catalog.Catalog:
 
 
 def main_of(workspaces: Sequence[documents.WorkspaceDocument]) -> documents.WorkspaceDocument:
-    """Return the main one: the one without a `team`, else the one that says more than further ones may."""
+    """Return the main document: the one without a `team`, else the one with fields of the main one."""
 
-    def says(one: documents.WorkspaceDocument) -> tuple[bool, bool]:
-        return one.spec.team is None, bool(one.spec.model_fields_set & MAIN_ONLY)
+    def rank(document: documents.WorkspaceDocument) -> tuple[bool, bool]:
+        return document.spec.team is None, bool(document.spec.model_fields_set & MAIN_ONLY)
 
-    return max(workspaces, key=says)
+    return max(workspaces, key=rank)
 
 
 def digest(all_documents: Sequence[documents.Document]) -> str:
-    """Return a SHA-256 over what the documents mean: not their files, order, comments or spelling."""
-    meaning = sorted(
-        json.dumps(one.model_dump(by_alias=True), sort_keys=True, default=str) for one in all_documents
+    """Return a SHA-256 over the documents' values: not their files, order, comments or spelling."""
+    texts = sorted(
+        json.dumps(document.model_dump(by_alias=True), sort_keys=True, default=str)
+        for document in all_documents
     )
-    return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
 def _workspace(document: documents.WorkspaceDocument) -> catalog.Workspace:
@@ -84,9 +85,9 @@ def _further(
 ) -> catalog.Workspace:
     spec, name = document.spec, document.metadata.name
     own = frozenset(
-        one.metadata.name
-        for one in all_documents
-        if isinstance(one, documents.ServiceDocument) and one.spec.workspace == name
+        service.metadata.name
+        for service in all_documents
+        if isinstance(service, documents.ServiceDocument) and service.spec.workspace == name
     )
     return catalog.Workspace(
         name=name,
@@ -122,9 +123,10 @@ def _source(source: documents.SourceSpec) -> catalog.PrometheusSettings:
 def _flags(flags: documents.FlagsSpec) -> catalog.FlagSettings:
     ((backend, settings),) = flags.backend.items()
     environments = tuple(
-        catalog.FlagEnvironment(one.name, one.protected, one.default) for one in flags.environments
+        catalog.FlagEnvironment(environment.name, environment.protected, environment.default)
+        for environment in flags.environments
     )
-    if not any(one.default for one in environments):
+    if not any(environment.default for environment in environments):
         environments = (replace(environments[0], default=True), *environments[1:])
     return catalog.FlagSettings(backend, settings, environments)
 
@@ -152,14 +154,15 @@ def _policy(name: str, spec: documents.ErrorBudgetPolicySpec) -> ErrorBudgetPoli
 
 
 def _service(
-    name: str, spec: documents.ServiceSpec, policies: Mapping[str, ErrorBudgetPolicy], team: str | None
+    document: documents.ServiceDocument, policies: Mapping[str, ErrorBudgetPolicy], team: str | None
 ) -> catalog.Service:
+    name, spec = document.metadata.name, document.spec
     return catalog.Service(
         name=name,
         description=spec.description,
         channel=qualified(team, spec.channel),
         teams=catalog.Teams(
-            *(one and qualified(team, one) for one in (spec.teams.development, spec.teams.reliability))
+            *(group and qualified(team, group) for group in (spec.teams.development, spec.teams.reliability))
         ),
         error_budget_policy=policies[spec.error_budget_policy or STANDARD],
         slos=tuple(
@@ -184,7 +187,7 @@ def _window(window: objectives.AnyWindow) -> Window:
 def _sli(sli: objectives.SliSpec) -> Sli:
     if sli.source is None:
         return EventsSli() if sli.events is not None else DowntimeSli()
-    source, asked = sli.source
-    if asked.histogram is not None and asked.threshold is not None:
-        return LatencySli(source, asked.histogram, asked.match or "", asked.threshold)
-    return CounterSli(source, asked.total or "", asked.bad, asked.good)
+    source, counters = sli.source
+    if counters.histogram is not None and counters.threshold is not None:
+        return LatencySli(source, counters.histogram, counters.match or "", counters.threshold)
+    return CounterSli(source, counters.total or "", counters.bad, counters.good)

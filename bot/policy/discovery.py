@@ -1,7 +1,7 @@
-"""Finds out for which services the documents with `forEach` stand, and tells the policies.
+"""Discovers the label values of documents with `forEach`, so that the policies have their services.
 
-One replica asks the sources, once in each evaluation interval, and writes down what it learned; all of them
-read it. A source that is away or answers nonsense changes nothing, also across a restart.
+One replica queries the sources, once in each evaluation interval, and stores the values; all replicas read
+them. A source that is away or gives an invalid answer changes nothing, also across a restart.
 """
 
 import asyncio
@@ -31,61 +31,59 @@ log = structlog.get_logger(__name__)
 
 Answer = Sequence[str] | SourceError
 Known = Mapping[LabelKey, Sequence[KnownValue]]
-Tell = Callable[[Sequence[PolicyFault]], Awaitable[None]]
+Report = Callable[[Sequence[PolicyFault]], Awaitable[None]]
 
 
 async def ask(
-    wanted: Collection[DiscoveryRequest], sources: Mapping[str, Source], now: datetime
+    requests: Collection[DiscoveryRequest], sources: Mapping[str, Source], now: datetime
 ) -> dict[LabelKey, Answer]:
-    """Ask each source for the values that a document wants; return them, or why there is no answer."""
-    asked = list(wanted)
-    answers = await asyncio.gather(*(_ask_one(one, sources, now) for one in asked))
-    return {one.asked: answer for one, answer in zip(asked, answers, strict=True)}
+    """Query the sources for the values of each request; return them, or the error."""
+    ordered = list(requests)
+    answers = await asyncio.gather(*(_ask_one(request, sources, now) for request in ordered))
+    return {request.key: answer for request, answer in zip(ordered, answers, strict=True)}
 
 
-async def _ask_one(wanted: DiscoveryRequest, sources: Mapping[str, Source], now: datetime) -> Answer:
-    source = sources.get(wanted.source)
+async def _ask_one(request: DiscoveryRequest, sources: Mapping[str, Source], now: datetime) -> Answer:
+    source = sources.get(request.source)
     if source is None:
-        # The policies changed a moment ago: it is opened before the next look.
-        return SourceUnavailableError(f"{wanted.source} is not open yet")
+        # The policies changed a moment ago: the source is opened before the next query.
+        return SourceUnavailableError(f"{request.source} is not open yet")
     try:
-        return await source.label_values(wanted.asked.label, wanted.match, wanted.span(now))
+        return await source.label_values(request.key.label, request.match, request.span(now))
     except SourceError as error:
         return error
 
 
-async def stand_for(
+async def discover_and_expand(
     policies: PolicySet, sources: Mapping[str, Source], now: datetime, *, within: timedelta
 ) -> tuple[ExpandedCatalog, Mapping[str, str]]:
-    """Return what the policies make of the values that are there now, remembering nothing.
+    """Return the policies expanded with the values that exist now, without storing anything.
 
-    Also answers, by the documents' titles, why values could not be found; those documents then stand for
-    no service.
+    Also returns why values could not be found, by the documents' titles; those documents have no services.
     """
-    wanted = {one.asked: one for one in policies.wanted}
+    requests = {request.key: request for request in policies.discovery_requests}
     try:
         async with asyncio.timeout(within.total_seconds()):
-            answers = await ask(wanted.values(), sources, now)
+            answers = await ask(requests.values(), sources, now)
     except TimeoutError:
         late = SourceUnavailableError(f"no answer within {within.total_seconds():g} s")
-        answers = dict.fromkeys(wanted, late)
+        answers = dict.fromkeys(requests, late)
     known = {
-        asked: [one.value for one in learn((), answer, wanted[asked], now)]
-        for asked, answer in answers.items()
+        key: [value.value for value in learn((), answer, requests[key], now)]
+        for key, answer in answers.items()
         if not isinstance(answer, SourceError)
     }
     return policies.expanded(known), _problems(answers)
 
 
 def _problems(answers: Mapping[LabelKey, Answer]) -> dict[str, str]:
-    return {asked.title: str(answer) for asked, answer in answers.items() if isinstance(answer, SourceError)}
+    return {key.title: str(answer) for key, answer in answers.items() if isinstance(answer, SourceError)}
 
 
 class Discovery:
-    """Asks for what the policies in force want. The replica that has the `lease` asks.
+    """Discovers the values that the policies in force need. The replica that has the `lease` queries.
 
-    `tell` gets the faults of single values after each look of the replica that asks. `problems` holds the
-    last failure of each document's question, as long as it lasts.
+    It calls `report` with the faults of single values after each query.
     """
 
     def __init__(
@@ -96,66 +94,73 @@ class Discovery:
         watcher: PolicyWatcher,
         clock: Clock,
         lease: Lease,
-        tell: Tell,
+        report: Report,
     ) -> None:
         self._database = database
         self._sources = sources
         self._watcher = watcher
         self._clock = clock
         self._lease = lease
-        self._tell = tell
-        self.problems: dict[str, str] = {}
+        self._report = report
+        self._problems: Mapping[str, str] = {}
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """The last failure of each document's query, by its title, as long as it lasts."""
+        return self._problems
 
     async def run(self) -> None:
-        """Look now and then at every interval, until cancelled."""
+        """Discover values now and then at every interval, until cancelled."""
         while True:
             try:
-                await self.look()
+                await self.refresh()
             except Exception:
-                # A loop's tick is a boundary: what failed now is tried again at the next.
+                # A loop's tick is a boundary: the next one tries again.
                 log.exception("discovery_failed")
             await self._clock.sleep(self._watcher.current.workspace.evaluate_every.total_seconds())
 
-    async def look(self) -> None:
-        """Ask, if that is this replica's part, and make services of what is known then."""
-        mine = await self._lease.acquire()
+    async def refresh(self) -> None:
+        """Query the sources if this replica has the lease; put the known values in force."""
+        is_leader = await self._lease.acquire()
         known = await self._read()
-        if mine:
-            known = await self._learn(known)
-        await self._use(known)
-        if mine:
-            await self._tell(self._watcher.refused_values)
+        if is_leader:
+            known = await self._update(known)
+        await self._apply(known)
+        if is_leader:
+            await self._report(self._watcher.refused_values)
 
-    async def recall(self) -> None:
-        """Make services of what was known when the bot last ran, without asking anybody."""
-        await self._use(await self._read())
+    async def restore(self) -> None:
+        """Put the stored values in force, without querying a source."""
+        await self._apply(await self._read())
 
-    async def _learn(self, known: Known) -> Known:
+    async def _update(self, known: Known) -> Known:
         now = self._clock.now()
-        wanted = {one.asked: one for one in self._watcher.wanted}
-        answers = await ask(wanted.values(), self._sources, now)
-        self._note(answers)
+        requests = {request.key: request for request in self._watcher.discovery_requests}
+        answers = await ask(requests.values(), self._sources, now)
+        self._log_failures(answers)
         after: dict[LabelKey, Sequence[KnownValue]] = {}
-        for asked in {*known, *wanted}:
-            before, answer = known.get(asked, ()), answers.get(asked)
-            if asked not in wanted:
-                after[asked] = orphaned(before, now)
+        for key in {*known, *requests}:
+            before, answer = known.get(key, ()), answers.get(key)
+            if key not in requests:
+                after[key] = orphaned(before, now)
             elif answer is None or isinstance(answer, SourceError):
-                after[asked] = before
+                after[key] = before
             else:
-                after[asked] = learn(before, answer, wanted[asked], now)
-            await self._write(asked, before, after[asked])
+                after[key] = learn(before, answer, requests[key], now)
+            await self._write(key, before, after[key])
         return after
 
-    def _note(self, answers: Mapping[LabelKey, Answer]) -> None:
+    def _log_failures(self, answers: Mapping[LabelKey, Answer]) -> None:
         failed = _problems(answers)
         for title, problem in failed.items():
-            if self.problems.get(title) != problem:
+            if self._problems.get(title) != problem:
                 log.warning("values_not_found", document=title, problem=problem)
-        self.problems = failed
+        self._problems = failed
 
-    async def _use(self, known: Known) -> None:
-        await self._watcher.know({asked: [one.value for one in values] for asked, values in known.items()})
+    async def _apply(self, known: Known) -> None:
+        await self._watcher.set_known_values(
+            {key: [value.value for value in values] for key, values in known.items()}
+        )
 
     async def _read(self) -> Known:
         known: dict[LabelKey, list[KnownValue]] = {}
@@ -164,15 +169,15 @@ class Discovery:
             known.setdefault(LabelKey(row.document, row.label), []).append(value)
         return known
 
-    async def _write(
-        self, asked: LabelKey, before: Sequence[KnownValue], after: Sequence[KnownValue]
-    ) -> None:
-        changed, forgotten = differences(before, after)
-        if not changed and not forgotten:
+    async def _write(self, key: LabelKey, before: Sequence[KnownValue], after: Sequence[KnownValue]) -> None:
+        changed, removed = differences(before, after)
+        if not changed and not removed:
             return
         rows = [
-            store.LabelValueRow(asked.document, asked.label, one.value, one.question, one.since, one.gone_at)
-            for one in changed
+            store.LabelValueRow(
+                key.document, key.label, value.value, value.question, value.since, value.gone_at
+            )
+            for value in changed
         ]
-        await store.write(self._database, asked.document, asked.label, rows, forgotten)
-        log.info("values_changed", document=asked.title, written=len(rows), forgotten=len(forgotten))
+        await store.write(self._database, key.document, key.label, rows, removed)
+        log.info("values_changed", document=key.title, written=len(rows), forgotten=len(removed))

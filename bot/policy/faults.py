@@ -1,8 +1,8 @@
-"""What can be wrong with a set of policy documents, and where.
+"""Faults of policy documents, with their positions.
 
     ValueError
-    ├── Refused        one value or rule, said by the models; knows no position
-    └── PolicyFaults   a whole set, said by the loader; holds every Fault with its position
+    ├── InvalidValueError   one value or rule; raised by the models, knows no position
+    └── PolicyError         a set of documents; raised by the loader with every `PolicyFault`
 
 Neither is retryable: somebody has to edit a file.
 """
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from bot import suggestions
 
 Path = tuple[str | int, ...]
-"""The way from a document's root to a value: keys and list indices."""
+"""The path from a document's root to a value: keys and list indices."""
 
 IT = "{it}"
-"""Stands in a message for the value as its author wrote it (before `${…}` was filled in)."""
+"""The placeholder in a message for the value as it was written, before substitution of `${…}`."""
 
 
 class InvalidValueError(ValueError):
-    """A value that its key does not allow. `message` may hold `IT`; `allowed` says what would do."""
+    """A value that its key does not allow. `message` may contain `IT`; `allowed` says what is allowed."""
 
     def __init__(self, message: str, allowed: str = "") -> None:
         super().__init__(message)
@@ -31,10 +31,10 @@ class InvalidValueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PolicyFault:
-    """One thing that is wrong. `line` and `column` begin at 1, or are None where the set is at fault.
+    """One fault. `line` and `column` begin at 1; they are None where the whole set is at fault.
 
-    `document` is `Kind/name` as far as known, `path` the dotted way to the value, `allowed` what would
-    be right. No text holds a value that came from the environment.
+    `document` is `Kind/name` as far as known, `path` the dotted path to the value, `allowed` what is
+    allowed. No text contains a value that came from the environment.
     """
 
     file: str
@@ -57,17 +57,19 @@ class PolicyFault:
 
 
 class PolicyError(ValueError):
-    """Everything that is wrong with a set of documents, in the order of files and lines."""
+    """All faults of a set of documents, in the order of files and lines."""
 
     def __init__(self, faults: Iterable[PolicyFault]) -> None:
-        self.faults: tuple[PolicyFault, ...] = tuple(
-            sorted(set(faults), key=lambda f: (f.file, f.line or 0, f.column or 0, f.message))
-        )
+        self.faults: tuple[PolicyFault, ...] = tuple(sorted(set(faults), key=_order))
         super().__init__("\n".join(map(str, self.faults)))
 
 
+def _order(fault: PolicyFault) -> tuple[str, int, int, str]:
+    return fault.file, fault.line or 0, fault.column or 0, fault.message
+
+
 def dotted(path: Path) -> str:
-    """Write a path as people do: `spec.slos[0].name`."""
+    """Return a path in dotted form: `spec.slos[0].name`."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -80,7 +82,7 @@ def dotted(path: Path) -> str:
 
 
 def quoted(text: str) -> str:
-    """Put a text between backticks, on one line and cut to a readable length."""
+    """Return a text between backticks, on one line and shortened to 80 characters."""
     line = text.encode("unicode_escape").decode() if not text.isprintable() else text
     return f"`{line if len(line) <= 80 else line[:79] + '…'}`"
 

@@ -1,9 +1,9 @@
-"""Reads a folder of policy documents: the policies, or everything that is wrong with them at once.
+"""Loads a folder of policy documents: returns the policies, or raises all their faults at once.
 
-    files -> YAML nodes -> trees (values with places) -> models -> policies -> catalog
+    files -> YAML nodes -> trees (values with positions) -> models -> policies -> catalog
                   (each step may add faults, each with its position)
 
-Documents of other programs (another `apiVersion`, such as OpenSLO's) are passed over.
+Documents of other programs (another `apiVersion`, such as OpenSLO's) are skipped.
 """
 
 import os
@@ -33,25 +33,25 @@ from bot.policy.yaml.yaml_files import (
 from bot.suggestions import is_misspelt
 
 Compose = Callable[[SourceText], Iterator[Node]]
-"""Answers the root node of each document of a file."""
+"""Yields the root node of each document of a file."""
 
 __all__ = ["PolicyError", "PolicyFault", "load", "read"]
 
 
 def load(folder: Path, environ: Mapping[str, str] | None = None) -> Catalog:
-    """Return the catalog of a folder as it is while no value of any `forEach` is known; see `read`."""
+    """Return the catalog of a folder without any values of `forEach`; see `read`."""
     return read(folder, environ).expanded({}).catalog
 
 
 def read(folder: Path, environ: Mapping[str, str] | None = None) -> PolicySet:
     """Read the policy documents in a folder (or one file); raises `PolicyError` with all faults.
 
-    `environ` is what `${NAME}` is looked up in: the process's environment unless given.
+    `environ` has the values of `${NAME}`: the process's environment unless given.
     """
     environ = os.environ if environ is None else environ
     with suppress(PolicyError, YAMLError, ValueError):
         return _read(folder, environ, compose_quickly)
-    # Faults are told from the slower parser, which says better what is wrong and where.
+    # Faults come from the slower parser, which describes them better.
     return _read(folder, environ, compose)
 
 
@@ -63,22 +63,22 @@ def _read(folder: Path, environ: Mapping[str, str], compose: Compose) -> PolicyS
     policies = reading.policies()
     faults = reading.faults
     if not folder.exists():
-        faults.append(_of_the_set(folder, "the folder does not exist"))
+        faults.append(_folder_fault(folder, "the folder does not exist"))
     elif not files:
-        faults.append(_of_the_set(folder, "the folder holds no policy file", "*.yaml or *.yml"))
+        faults.append(_folder_fault(folder, "the folder holds no policy file", "*.yaml or *.yml"))
     elif not (reading.has_workspace or reading.may_be_unread("Workspace")):
-        faults.append(_of_the_set(folder, "there is no Workspace document", "exactly one"))
+        faults.append(_folder_fault(folder, "there is no Workspace document", "exactly one"))
     if faults:
         raise PolicyError(faults)
     return policies
 
 
-def _of_the_set(folder: Path, message: str, allowed: str = "") -> PolicyFault:
+def _folder_fault(folder: Path, message: str, allowed: str = "") -> PolicyFault:
     return PolicyFault(str(folder), None, None, "", "", message, allowed)
 
 
 class _Reading:
-    """One reading of a set: what was found so far, good and bad."""
+    """One read of a folder: the documents and faults found so far."""
 
     def __init__(self, environ: Mapping[str, str], compose: Compose) -> None:
         self.faults: list[PolicyFault] = []
@@ -111,11 +111,11 @@ class _Reading:
 
     @property
     def has_workspace(self) -> bool:
-        """Whether a Workspace was found, good or bad."""
+        """Whether a Workspace was found, valid or not."""
         return any(source.kind == "Workspace" for source in self.sources)
 
     def may_be_unread(self, word: str) -> bool:
-        """Return whether a word stands in what could not be read: that cannot be called missing."""
+        """Return whether a word occurs in text that could not be read, so that it may not be missing."""
         return any(text is None or word in text for text in self._unread)
 
     def _give_up(self, fault: PolicyFault, unread: str | None) -> None:
@@ -125,8 +125,8 @@ class _Reading:
     def _document(self, text: SourceText, node: Node, allowance: Allowance) -> None:
         if not isinstance(node, MappingNode):
             is_empty = isinstance(node, ScalarNode) and node.value == ""
-            what = "the document is empty" if is_empty else "the document is not a mapping"
-            self.faults.append(text.fault(node.start_mark, what, "apiVersion, kind, metadata, spec"))
+            message = "the document is empty" if is_empty else "the document is not a mapping"
+            self.faults.append(text.fault(node.start_mark, message, "apiVersion, kind, metadata, spec"))
             return
         fault = _foreign(text, node)
         if isinstance(fault, PolicyFault):
@@ -134,7 +134,7 @@ class _Reading:
         if fault is not None:
             return
         tree = read_tree(node, self._environ, allowance)
-        kind, name = tree.places.get(("kind",)), tree.places.get(("metadata", "name"))
+        kind, name = tree.positions.get(("kind",)), tree.positions.get(("metadata", "name"))
         source = ParsedDocument(text, tree, (kind and kind.written) or "", (name and name.written) or "")
         if source.kind in KINDS:
             is_service = source.kind == "Service"
@@ -144,15 +144,15 @@ class _Reading:
         self.faults += refusals(source)
         if kind is None:
             self.faults.append(source.fault((), "`kind` is missing", ", ".join(KINDS)))
-        elif not tree.is_spoilt(("kind",)):
+        elif not tree.is_invalid(("kind",)):
             hint = did_you_mean(source.kind, KINDS)
             message = f"unknown kind {{it}}{hint}"
             self.faults.append(source.fault(("kind",), message, ", ".join(KINDS)))
 
     def policies(self) -> PolicySet:
-        """Check every document, alone and together; return the good ones."""
+        """Validate every document, alone and together; return the valid ones."""
         documents: list[Document] = []
-        taken: dict[str, str] = {}
+        names: dict[str, str] = {}
         templates: list[Template] = []
         for source in self.sources:
             document, faults = validate(with_sample(source) if source.kind == "Service" else source)
@@ -162,12 +162,12 @@ class _Reading:
             elif document is not None:
                 documents.append(document)
                 if source.kind == "Service":
-                    taken[document.metadata.name] = f"{source.title} in {source.where}"
+                    names[document.metadata.name] = f"{source.title} in {source.where}"
             if source.kind == "Workspace":
                 self.faults += workspace_faults(source, main_workspace(self.sources))
         self.faults += clashes(self.sources)
         self.faults += unknown_references(self.sources, self.may_be_unread)
-        return PolicySet(tuple(documents), taken, tuple(templates))
+        return PolicySet(tuple(documents), names, tuple(templates))
 
 
 def _text_of(text: SourceText, node: Node) -> str:
@@ -175,7 +175,7 @@ def _text_of(text: SourceText, node: Node) -> str:
 
 
 def _foreign(text: SourceText, node: MappingNode) -> PolicyFault | bool | None:
-    """Return None for a document of ours, True for another program's, a fault where it is unclear."""
+    """Return None for a policy document, True for another program's, a fault where it is unclear."""
     values = [value for key, value in node.value if isinstance(key, ScalarNode) and key.value == "apiVersion"]
     if not values:
         return text.fault(node.start_mark, "`apiVersion` is missing", API_VERSION)

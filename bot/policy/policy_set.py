@@ -1,4 +1,4 @@
-"""A valid set of documents, and the catalog that it makes with the known values of each `forEach`. Pure."""
+"""A valid set of documents, expanded to a catalog by the known values of each `forEach`. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from bot.policy.templates.templates import Template, expand
 
 @dataclass(frozen=True, slots=True)
 class ExpandedCatalog:
-    """The catalog with the services of all values; `counts` says how many each document stands for."""
+    """The catalog with the services of all values; `counts` has the number of services of each document."""
 
     catalog: Catalog
     faults: tuple[PolicyFault, ...]
@@ -22,22 +22,22 @@ class ExpandedCatalog:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """The documents that mean what they say, and those that stand for many services.
+    """The documents of single services, workspaces and policies, and the templates of many services.
 
-    `taken` are the names of services that documents give, with the document and its place.
+    `names` are the names of the single services, each with its document and position.
     """
 
     documents: tuple[Document, ...]
-    taken: Mapping[str, str]
+    names: Mapping[str, str]
     templates: tuple[Template, ...]
 
     @property
-    def wanted(self) -> list[DiscoveryRequest]:
-        """What the sources are to be asked for."""
-        return [template.wanted for template in self.templates]
+    def discovery_requests(self) -> list[DiscoveryRequest]:
+        """The values to request from the sources."""
+        return [template.discovery_request for template in self.templates]
 
     def expanded(self, known: Mapping[LabelKey, Sequence[str]]) -> ExpandedCatalog:
-        """Return the catalog for these values, and a fault for each value that makes no service."""
-        made = expand(self.templates, self.taken, known)
-        catalog = assemble([*self.documents, *made.documents])
-        return ExpandedCatalog(catalog, PolicyError(made.faults).faults, made.counts)
+        """Return the catalog for these values, with a fault for each value that has no service."""
+        expansion = expand(self.templates, self.names, known)
+        catalog = assemble([*self.documents, *expansion.documents])
+        return ExpandedCatalog(catalog, PolicyError(expansion.faults).faults, expansion.counts)

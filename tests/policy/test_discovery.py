@@ -84,12 +84,12 @@ class Replica:
             watcher=self.watcher,
             clock=clock,
             lease=self.lease,
-            tell=self._tell,
+            report=self._tell,
         )
 
     async def start(self) -> "Replica":
         await self.watcher.start()
-        await self.discovery.recall()
+        await self.discovery.restore()
         return self
 
     @property
@@ -133,17 +133,17 @@ async def test_values_become_services_and_stay_for_a_while_when_they_are_gone(sc
     replica = await scene.replica()
     assert replica.services == []
     scene.source.values = ["cart", "search"]
-    await replica.discovery.look()
+    await replica.discovery.refresh()
     assert replica.services == ["cart", "search"]
     assert scene.source.asked == [("service", "up", Span(NOW - HOUR, NOW))]
 
     scene.source.values = ["cart"]
-    await replica.discovery.look()
+    await replica.discovery.refresh()
     scene.clock.time += 7 * DAY - timedelta(seconds=1)
-    await replica.discovery.look()
+    await replica.discovery.refresh()
     assert replica.services == ["cart", "search"]
     scene.clock.time += timedelta(seconds=1)
-    await replica.discovery.look()
+    await replica.discovery.refresh()
     assert replica.services == ["cart"]
 
 
@@ -155,29 +155,29 @@ async def test_a_source_that_fails_drops_nothing_however_long_and_across_a_resta
 ) -> None:
     replica = await scene.replica()
     scene.source.values = ["cart", "search"]
-    await replica.discovery.look()
+    await replica.discovery.refresh()
     scene.source.values = ["cart"]
-    await replica.discovery.look()
+    await replica.discovery.refresh()
     scene.source.failure = failure
     scene.clock.time += 100 * DAY
-    await replica.discovery.look()
+    await replica.discovery.refresh()
     assert replica.services == ["cart", "search"]
     assert replica.discovery.problems == {"Service/shop": str(failure)}
 
     again = await scene.replica()
     assert again.services == ["cart", "search"]
-    await again.discovery.look()
+    await again.discovery.refresh()
     assert again.services == ["cart", "search"]
     scene.source.failure = None
-    await again.discovery.look()
+    await again.discovery.refresh()
     assert (again.services, again.discovery.problems) == (["cart"], {})
 
 
 async def test_one_replica_asks_and_the_others_read(scene: Scene) -> None:
     asking, reading = await scene.replica(), await scene.replica(mine=False)
     scene.source.values = ["cart"]
-    await asking.discovery.look()
-    await reading.discovery.look()
+    await asking.discovery.refresh()
+    await reading.discovery.refresh()
     assert asking.services == reading.services == ["cart"]
     assert len(scene.source.asked) == 1
 
@@ -185,14 +185,14 @@ async def test_one_replica_asks_and_the_others_read(scene: Scene) -> None:
 async def test_a_narrower_question_takes_effect_with_its_first_answer(scene: Scene) -> None:
     replica = await scene.replica()
     scene.source.values = ["cart", "search"]
-    await replica.discovery.look()
+    await replica.discovery.refresh()
     scene.write(SHOP.replace("match: up", "match: 'up{env=\"production\"}'"))
     await replica.watcher.reload_now()
     scene.source.failure = SourceUnavailableError("it is away")
-    await replica.discovery.look()
+    await replica.discovery.refresh()
     assert replica.services == ["cart", "search"]
     scene.source.failure, scene.source.values = None, ["search"]
-    await replica.discovery.look()
+    await replica.discovery.refresh()
     assert replica.services == ["search"]
 
 
@@ -202,19 +202,19 @@ async def test_values_come_while_an_edit_of_the_documents_is_broken(scene: Scene
     await replica.watcher.reload_now()
     assert replica.watcher.faults
     scene.source.values = ["cart"]
-    await replica.discovery.look()
+    await replica.discovery.refresh()
     assert replica.services == ["cart"]
 
 
 async def test_a_document_that_returns_knows_its_values(scene: Scene) -> None:
     replica = await scene.replica()
     scene.source.values = ["cart"]
-    await replica.discovery.look()
+    await replica.discovery.refresh()
     scene.write("")
     await replica.watcher.reload_now()
     scene.source.failure = SourceUnavailableError("it is away")
     scene.clock.time += DAY
-    await replica.discovery.look()
+    await replica.discovery.refresh()
     assert replica.services == []
     scene.write(SHOP)
     await replica.watcher.reload_now()
@@ -224,23 +224,23 @@ async def test_a_document_that_returns_knows_its_values(scene: Scene) -> None:
 async def test_a_refused_value_is_told_once_by_whichever_replica_asks(scene: Scene) -> None:
     replica = await scene.replica()
     scene.source.values = ["cart", "日本"]
-    await replica.discovery.look()
-    await replica.discovery.look()
+    await replica.discovery.refresh()
+    await replica.discovery.refresh()
     assert replica.services == ["cart"]
     assert len(replica.told) == 1
     assert "`日本`" in replica.told[0]
     other = await scene.replica()
-    await other.discovery.look()
+    await other.discovery.refresh()
     assert other.told == []
 
     scene.source.values = ["cart", "日本", "CART"]
-    await other.discovery.look()
+    await other.discovery.refresh()
     assert any("`CART`" in message for message in other.told)
     before = len(other.told)
     scene.write(SHOP.replace("match: up", "match: up, except: [日本, CART]"))
     await other.watcher.reload_now()
-    await other.discovery.look()
+    await other.discovery.refresh()
     scene.write(SHOP)
     await other.watcher.reload_now()
-    await other.discovery.look()
+    await other.discovery.refresh()
     assert len(other.told) == 2 * before

@@ -13,7 +13,7 @@ from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.window import Span
-from bot.policy.discovery import stand_for
+from bot.policy.discovery import discover_and_expand
 from bot.policy.loader import read
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.store.database import Database
@@ -116,7 +116,7 @@ async def questions_of_a_tick(rates: Mapping[str, int], folder: Path) -> int:
         await migrate(database)
         ledger, sources = Ledger(database), {"prometheus": PrometheusSource(prometheus.url, session)}
         policies = read(folder / "policies", {"PROMETHEUS_URL": prometheus.url})
-        made, problems = await stand_for(policies, sources, NOW, within=MINUTE)
+        made, problems = await discover_and_expand(policies, sources, NOW, within=MINUTE)
         slos = made.catalog.slos
         assert (len(slos), made.faults, problems) == (len(rates), (), {})
         collector = Collector(ledger, sources)

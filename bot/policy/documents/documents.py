@@ -1,7 +1,7 @@
-"""Models of the three kinds of policy documents, and hence their JSON Schema.
+"""Models of the three kinds of policy documents, from which their JSON Schema is generated.
 
-They say what a document may look like, key by key; what holds between documents is in `references.py`.
-The texts under the keys are what editors and `docs/policies.md` show.
+They define the keys of one document; rules between documents are in `rules/references.py`. Editors and
+`docs/policies.md` show the docstrings of models and keys.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ from bot.policy.faults import InvalidValueError, did_you_mean
 API_VERSION = "governor/v1"
 FLAG_BACKENDS = ("local", "unleash", "flagd", "launchdarkly", "flagsmith")
 FLAG_BACKEND_ENTRY_POINTS = "governor.flag_backends"
-"""Where installed packages name further flag backends."""
+"""The entry points by which installed packages add flag backends."""
 
 
 class Metadata(Model):
@@ -89,7 +89,7 @@ class SourceSpec(Model):
     """How long one question may take, 100ms to 5m."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
-        """See that there is one way to log in."""
+        """Check that there is one way to log in."""
         if self.bearer_token is not None and self.basic_auth is not None:
             yield BrokenRule(("basicAuth",), "`basicAuth` and `bearerToken` exclude each other")
 
@@ -148,7 +148,7 @@ class FlagsSpec(Model):
     """The environments, at least one."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
-        """See that there is an environment to flip flags in."""
+        """Check that there is an environment."""
         if not self.environments:
             yield BrokenRule(("environments",), "there is no environment", "at least one")
 
@@ -197,7 +197,7 @@ class BurnAlertSpec(Model):
     """The short window, shorter than `long`: shows that it still goes on."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
-        """See that the windows are what their names say."""
+        """Check that the short window is shorter than the long one."""
         if self.short >= self.long:
             yield BrokenRule(("short",), "`short` must be shorter than `long`")
 
@@ -256,7 +256,7 @@ class ErrorBudgetPolicySpec(Model):
     """Risky flags of the service: off while its budget is exhausted, back as they were when it opens."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
-        """See that the levels stand in the order in which a shrinking budget meets them."""
+        """Check the order of the levels, and that alerts differ."""
         if self.freeze_at >= self.unfreeze_at:
             yield BrokenRule(("unfreezeAt",), "`unfreezeAt` must be above `freezeAt`")
         if self.warn_at and self.freeze_at >= min(self.warn_at):
@@ -265,8 +265,8 @@ class ErrorBudgetPolicySpec(Model):
         for index, alert in enumerate(self.burn_alerts):
             key = (alert.severity, alert.burn, alert.long)
             if key in seen:
-                why = "an earlier alert has the same `severity`, `burn` and `long`"
-                yield BrokenRule(("burnAlerts", index), why)
+                message = "an earlier alert has the same `severity`, `burn` and `long`"
+                yield BrokenRule(("burnAlerts", index), message)
             seen.add(key)
 
 

@@ -1,7 +1,6 @@
-"""The types of single values in policy documents: how each is checked, and how editors should see it.
+"""The types of single values in policy documents: each pairs a check with a JSON Schema for editors.
 
-Every type pairs a check with a JSON Schema. The schema lets `${NAME}` and `%{label}` stand anywhere, since
-it is read before they are filled in.
+The schemas allow `${NAME}` and `%{label}` anywhere, since editors check the text before substitution.
 """
 
 import re
@@ -31,7 +30,7 @@ from bot.policy.documents.quantities import (
 )
 from bot.policy.faults import IT, InvalidValueError, did_you_mean
 
-_FILLED_IN = r".*[$%]\{.+"
+_PLACEHOLDER = r".*[$%]\{.+"
 
 SLUG = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 CHANNEL = r"#[a-z0-9_-]{1,80}|[CG][A-Z0-9]{2,20}"
@@ -46,20 +45,20 @@ _MOST_SERVICES = 10_000
 _PEOPLE = "a user group such as @sre, or a person's id such as U012AB3CD"
 
 
-def _matching(text: str, *, pattern: str, what: str, allowed: str) -> str:
+def _matching(text: str, *, pattern: str, kind: str, allowed: str) -> str:
     if not re.fullmatch(pattern, text):
-        raise InvalidValueError(f"{IT} is not {what}", allowed)
+        raise InvalidValueError(f"{IT} is not {kind}", allowed)
     return text
 
 
-def _checked(pattern: str, what: str, allowed: str) -> AfterValidator:
-    return AfterValidator(partial(_matching, pattern=pattern, what=what, allowed=allowed))
+def _checked(pattern: str, kind: str, allowed: str) -> AfterValidator:
+    return AfterValidator(partial(_matching, pattern=pattern, kind=kind, allowed=allowed))
 
 
 def _text(pattern: str | None = None, *examples: str) -> dict[str, object]:
     schema: dict[str, object] = {"type": "string"}
     if pattern is not None:
-        schema["pattern"] = f"^(?:{pattern}|{_FILLED_IN})$"
+        schema["pattern"] = f"^(?:{pattern}|{_PLACEHOLDER})$"
     return schema | ({"examples": list(examples)} if examples else {})
 
 
@@ -84,7 +83,7 @@ def _fraction(least: float, most: float, allowed: str) -> PlainValidator:
 
 
 def _flag(value: object) -> bool:
-    # The environment can only say it as text.
+    # Values from the environment are always text.
     if value in ("true", "false"):
         return value == "true"
     if not isinstance(value, bool):
@@ -135,13 +134,13 @@ def _time_zone(name: str) -> str:
 def _url(text: str) -> str:
     allowed = "http:// or https:// and a host, such as http://localhost:9090"
     try:
-        parts = urlsplit(text)
-        port_is_good = parts.port is None or parts.port > 0
+        url = urlsplit(text)
+        is_valid_port = url.port is None or url.port > 0
     except ValueError:
         raise InvalidValueError("this is not a URL", allowed) from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_good:
+    if url.scheme not in {"http", "https"} or not url.hostname or not is_valid_port:
         raise InvalidValueError("this is not an HTTP URL", allowed)
-    if re.search(r"\s", text) or parts.query or parts.fragment:
+    if re.search(r"\s", text) or url.query or url.fragment:
         raise InvalidValueError("this is not a base URL", f"{allowed}, without blanks, query or fragment")
     return text.rstrip("/")
 

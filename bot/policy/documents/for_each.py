@@ -1,4 +1,4 @@
-"""The model of `forEach`, by which one Service document stands for many services."""
+"""The model of `forEach`, which makes one Service document a template of many services."""
 
 from pydantic import Field
 

@@ -1,7 +1,7 @@
-"""The JSON Schema of policy documents, for editors: made from the models, so that it cannot fall behind.
+"""The JSON Schema of policy documents, for editors: generated from the models.
 
-It says what one document may look like by itself. What holds between keys and documents (levels in
-order, names that exist) only the loader checks.
+It covers one document by itself. Rules between keys and documents (the order of levels, names that
+exist) are checked only by the loader.
 """
 
 from datetime import timedelta
@@ -17,7 +17,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class _AsWritten(GenerateJsonSchema):
-    """Writes defaults as one would in a document."""
+    """Writes defaults as they are written in a document."""
 
     def encode_default(self, dft: Any) -> Any:
         if isinstance(dft, timedelta):
@@ -45,23 +45,23 @@ def json_schema() -> dict[str, Any]:
         "oneOf": alternatives,
         **schema,
     }
-    described["$defs"] = {name: _cleaned(one) for name, one in described["$defs"].items()}
+    described["$defs"] = {name: _cleaned(model) for name, model in described["$defs"].items()}
     return described
 
 
 def _cleaned(schema: dict[str, Any]) -> dict[str, Any]:
-    """Take away what says nothing to an editor (generated titles, null as an alternative)."""
-    kept = {key: value for key, value in schema.items() if key != "title"}
-    if kept.get("default", ...) is None:
-        del kept["default"]
+    """Return the schema without what is no use to an editor (generated titles, null as an alternative)."""
+    cleaned = {key: value for key, value in schema.items() if key != "title"}
+    if cleaned.get("default", ...) is None:
+        del cleaned["default"]
     for key in ("properties", "patternProperties"):
-        if key in kept:
-            kept[key] = {name: _cleaned(one) for name, one in kept[key].items()}
-    if "patternProperties" in kept:
-        kept["additionalProperties"] = False
-    alternatives = kept.get("anyOf", [])
+        if key in cleaned:
+            cleaned[key] = {name: _cleaned(alternative) for name, alternative in cleaned[key].items()}
+    if "patternProperties" in cleaned:
+        cleaned["additionalProperties"] = False
+    alternatives = cleaned.get("anyOf", [])
     if {"type": "null"} in alternatives:
-        others = [one for one in alternatives if one != {"type": "null"}]
-        del kept["anyOf"]
-        kept = others[0] | kept if len(others) == 1 else kept | {"anyOf": others}
-    return kept
+        others = [alternative for alternative in alternatives if alternative != {"type": "null"}]
+        del cleaned["anyOf"]
+        cleaned = others[0] | cleaned if len(others) == 1 else cleaned | {"anyOf": others}
+    return cleaned

@@ -30,21 +30,21 @@ class Model(BaseModel):
     )
 
     def broken_rules(self) -> Iterator[BrokenRule]:
-        """Yield what is wrong between keys whose values are each right."""
+        """Yield the rules between keys that do not hold; the values are valid each by itself."""
         yield from ()
 
     @model_validator(mode="after")
-    def _keep_rules(self) -> Self:
-        broken = [
+    def _check_rules(self) -> Self:
+        errors = [
             InitErrorDetails(
-                type=PydanticCustomError("rule", "{message}", {"message": why, "allowed": allowed}),
+                type=PydanticCustomError("rule", "{message}", {"message": message, "allowed": allowed}),
                 loc=path,
                 input=None,
             )
-            for path, why, allowed in self.broken_rules()
+            for path, message, allowed in self.broken_rules()
         ]
-        if broken:
-            raise ValidationError.from_exception_data(type(self).__name__, broken)
+        if errors:
+            raise ValidationError.from_exception_data(type(self).__name__, errors)
         return self
 
 
@@ -53,21 +53,21 @@ def known_keys(model: type[BaseModel], path: Path) -> list[str]:
     annotation: object = model
     for step in path:
         if isinstance(step, str):
-            annotation = _beneath(annotation, step)
+            annotation = _under(annotation, step)
     keys = {
         field.alias or name for inner in _models_in(annotation) for name, field in inner.model_fields.items()
     }
     return sorted(keys)
 
 
-def _beneath(annotation: object, key: str) -> object:
+def _under(annotation: object, key: str) -> object:
     for model in _models_in(annotation):
         for name, field in model.model_fields.items():
             if key == (field.alias or name):
                 return Annotated[field.annotation, None]
         if model.model_config.get("extra") == "allow":
             return model.__annotations__["__pydantic_extra__"]
-    # A mapping with free keys: what it holds stands in its own annotation.
+    # A mapping with free keys: its annotation has the type of its values.
     return annotation
 
 

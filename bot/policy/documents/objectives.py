@@ -1,4 +1,4 @@
-"""Models of what a service promises in its policy document: SLOs, their windows, how they are measured."""
+"""Models of SLOs in policy documents: objectives, windows, SLIs."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -18,10 +18,10 @@ from bot.policy.documents.fields import (
 from bot.policy.documents.model import BrokenRule, Model
 
 UNION_TAGS = frozenset({"(calendar)", "(rolling)"})
-"""What pydantic puts into an error's location to tell the forms of a window apart."""
+"""The steps in the location of pydantic's errors that only name the form of a window."""
 
 BUILT_IN_SLIS = ("downtime", "events")
-"""The keys of `sli` that are no sources; no source may be called like them."""
+"""The keys of `sli` that are no sources; no source may have such a name."""
 
 
 class CalendarWindowSpec(Model):
@@ -74,7 +74,7 @@ class PrometheusSliSpec(Model):
     """Events of the histogram at or below this are good; best a bucket's bound. 1ms to 1d."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
-        """See that the keys make exactly one of the two forms."""
+        """Check that the keys make exactly one of the two forms."""
         forms = "{total, bad}, {total, good} or {histogram, match, threshold}"
         counters = [key for key in ("total", "bad", "good") if getattr(self, key) is not None]
         latency = [key for key in ("histogram", "match", "threshold") if getattr(self, key) is not None]
@@ -83,11 +83,11 @@ class PrometheusSliSpec(Model):
         elif {"bad", "good"} <= set(counters):
             yield BrokenRule(("good",), "`good` and `bad` exclude each other", forms)
         elif counters and (self.total is None or len(counters) == 1):
-            lacking = "`total`" if self.total is None else "one of `bad` and `good`"
-            yield BrokenRule((), f"{lacking} is missing", forms)
+            missing = "`total`" if self.total is None else "one of `bad` and `good`"
+            yield BrokenRule((), f"{missing} is missing", forms)
         elif latency and (self.histogram is None or self.threshold is None):
-            lacking = "histogram" if self.histogram is None else "threshold"
-            yield BrokenRule((), f"`{lacking}` is missing", forms)
+            missing = "histogram" if self.histogram is None else "threshold"
+            yield BrokenRule((), f"`{missing}` is missing", forms)
         elif not counters and not latency:
             yield BrokenRule((), "this says nothing to measure", forms)
 
@@ -109,7 +109,7 @@ class SliSpec(Model):
         return next(iter(self.__pydantic_extra__.items()), None)
 
     def broken_rules(self) -> Iterator[BrokenRule]:
-        """See that there is exactly one key."""
+        """Check that there is exactly one key."""
         keys = [*self.__pydantic_extra__, *(key for key in BUILT_IN_SLIS if getattr(self, key))]
         allowed = "exactly one of events, downtime, or the name of a source of the Workspace"
         if not keys:

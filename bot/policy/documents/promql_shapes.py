@@ -1,7 +1,7 @@
-"""The shape of the Prometheus texts in a policy: selectors, matchers, queries. Pure.
+"""The syntax of PromQL in a policy: selectors, matchers, queries. Pure.
 
-Not a PromQL parser: it tells the two allowed forms apart and finds what could not be either. The
-grammar of selectors: https://prometheus.io/docs/prometheus/latest/querying/basics/
+Not a PromQL parser: it distinguishes the two allowed forms and rejects what can be neither. The grammar
+of selectors: https://prometheus.io/docs/prometheus/latest/querying/basics/
 """
 
 import re
@@ -12,7 +12,7 @@ METRIC = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r"[a-zA-Z_][a-zA-Z0-9_]*"
 TEXT = r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`"""
 _MATCHER = rf"(?:{LABEL}|{TEXT})\s*(?:=~|!~|!=|=)\s*(?:{TEXT})"
-# Since Prometheus 3 a quoted metric name may stand among the matchers.
+# Since Prometheus 3 a quoted metric name may be among the matchers.
 _MATCHERS = rf"\s*(?:(?:{_MATCHER}|{TEXT})\s*(?:,\s*(?:{_MATCHER}|{TEXT})\s*)*,?\s*)?"
 _SELECTOR = re.compile(rf"\s*(?=[^\s])(?:{METRIC})?\s*(?:\{{(?P<within>{_MATCHERS})\}})?\s*")
 _WINDOW = re.compile(r"\$window(?![A-Za-z0-9_])")
@@ -69,11 +69,11 @@ def check_histogram(text: str) -> str:
 
 def _balanced(text: str) -> bool:
     open_brackets = [""]
-    for sign in re.sub(TEXT, "", text):
-        if sign in "\"'`":
+    for character in re.sub(TEXT, "", text):
+        if character in "\"'`":
             return False
-        if sign in "([{":
-            open_brackets.append(sign)
-        elif sign in _CLOSING and open_brackets.pop() != _CLOSING[sign]:
+        if character in "([{":
+            open_brackets.append(character)
+        elif character in _CLOSING and open_brackets.pop() != _CLOSING[character]:
             return False
     return open_brackets == [""]

@@ -1,4 +1,4 @@
-"""What must hold between documents: names used once, references that lead somewhere.
+"""Rules between documents: names are unique, references lead to something.
 
 Reads the trees, not the models, so that a document with other faults is checked as well.
 """
@@ -10,62 +10,62 @@ from bot.policy.documents.for_each import DEFAULT_SOURCE
 from bot.policy.documents.objectives import BUILT_IN_SLIS
 from bot.policy.faults import IT, Path, PolicyFault, did_you_mean, quoted
 from bot.policy.rules.validation import ParsedDocument
-from bot.policy.rules.workspaces import are_rivals, workspace_clashes
+from bot.policy.rules.workspaces import are_both_main, workspace_clashes
 
 
 def clashes(sources: Sequence[ParsedDocument]) -> Iterator[PolicyFault]:
-    """Yield a fault for every name that is used twice, and for what does not fit between Workspaces."""
+    """Yield a fault for every name that is used twice, and for conflicts between Workspaces."""
     first: dict[tuple[str, object], ParsedDocument] = {}
     for source in sources:
         key = (source.kind, _text(source, "metadata", "name"))
         if key[1] is None:
             continue
         earlier = first.setdefault(key, source)
-        if earlier is not source and not are_rivals(earlier, source):
+        if earlier is not source and not are_both_main(earlier, source):
             yield source.fault(("metadata", "name"), f"{IT} is already the name in {earlier.where}")
     yield from workspace_clashes(sources)
     for source in sources:
         yield from repeated_names(source)
 
 
-_NAMED: dict[str, tuple[tuple[Path, str | None], ...]] = {
+_UNIQUE_LISTS: dict[str, tuple[tuple[Path, str | None], ...]] = {
     "Service": ((("spec", "slos"), "name"), (("spec", "flags"), None)),
     "Workspace": ((("spec", "flags", "environments"), "name"),),
     "ErrorBudgetPolicy": ((("spec", "exemptions"), None), (("spec", "lowerWhenExhausted"), None)),
 }
-"""The lists of each kind whose entries (or what stands under a key of theirs) must differ."""
+"""The lists of each kind whose entries, or the values of a key of theirs, must be unique."""
 
 
 def repeated_names(source: ParsedDocument) -> Iterator[PolicyFault]:
-    """Yield a fault for every entry that stands twice in one of the document's lists."""
-    for path, key in _NAMED[source.kind]:
+    """Yield a fault for every entry that occurs twice in one of the document's lists."""
+    for path, key in _UNIQUE_LISTS[source.kind]:
         seen: dict[str, int] = {}
         for index, _ in enumerate(_list(source, *path)):
-            where: Path = (*path, index) if key is None else (*path, index, key)
-            name = _text(source, *where)
+            entry: Path = (*path, index) if key is None else (*path, index, key)
+            name = _text(source, *entry)
             if name is not None and seen.setdefault(name, index) != index:
-                yield source.fault(where, f"{IT} stands twice in this list", "each once")
+                yield source.fault(entry, f"{IT} stands twice in this list", "each once")
 
 
 def workspace_faults(source: ParsedDocument, main: ParsedDocument | None = None) -> Iterator[PolicyFault]:
-    """Yield what does not fit together within the Workspace; `main` has the environments of a further one."""
+    """Yield the faults between keys of a Workspace; `main` has the environments of a further one."""
     path = ("spec", "flags", "environments")
     if main is not None and main is not source:
         yield from _unknown_environments(source, main, path)
         return
     environments = _list(source, *path)
-    marked = [
+    defaults = [
         index
         for index, _ in enumerate(environments)
         if _value(source, *path, index, "default") in (True, "true")
     ]
-    for _, index in pairwise(marked):
+    for _, index in pairwise(defaults):
         yield source.fault((*path, index, "default"), "another environment is the default", "one")
     yield from _unknown_environments(source, source, path)
     for name in _mapping(source, "spec", "sources"):
         if name in BUILT_IN_SLIS:
-            why = f"a source cannot be called {quoted(name)}: that is another kind of SLI"
-            yield source.fault(("spec", "sources", name), why, at_key=True)
+            message = f"a source cannot be called {quoted(name)}: that is another kind of SLI"
+            yield source.fault(("spec", "sources", name), message, at_key=True)
 
 
 def _unknown_environments(source: ParsedDocument, main: ParsedDocument, path: Path) -> Iterator[PolicyFault]:
@@ -76,10 +76,10 @@ def _unknown_environments(source: ParsedDocument, main: ParsedDocument, path: Pa
     if None not in names:
         for name in _mapping(source, "spec", "permissions", "flags"):
             if name not in names:
-                where = ("spec", "permissions", "flags", name)
+                key_path = ("spec", "permissions", "flags", name)
                 known = _written_names(main, path, len(environments)) or ["production"]
                 message = f"unknown environment {quoted(name)}{did_you_mean(name, known)}"
-                yield source.fault(where, message, ", ".join(known), at_key=True)
+                yield source.fault(key_path, message, ", ".join(known), at_key=True)
 
 
 def unknown_references(
@@ -87,7 +87,7 @@ def unknown_references(
 ) -> Iterator[PolicyFault]:
     """Yield a fault for every reference of a Service to a policy or source that does not exist.
 
-    `may_be_unread` tells whether a name may stand in a document that could not be read.
+    `may_be_unread` returns whether a name may be in a document that could not be read.
     """
     policies = {
         _text(source, "metadata", "name"): source.name
@@ -101,31 +101,31 @@ def unknown_references(
                 ("spec", "slos", index) for index, _ in enumerate(_list(source, "spec", "slos"))
             ]
             for path in [("spec",), *slos]:
-                where = (*path, "errorBudgetPolicy")
-                if not may_be_unread(_text(source, *where) or ""):
-                    yield from _unknown_policy(source, where, policies)
+                policy_path = (*path, "errorBudgetPolicy")
+                if not may_be_unread(_text(source, *policy_path) or ""):
+                    yield from _unknown_policy(source, policy_path, policies)
             for path in slos:
                 yield from _unknown_sources(source, (*path, "sli"), known_sources)
             yield from _unknown_values_source(source, known_sources)
 
 
 def _known_sources(sources: Sequence[ParsedDocument]) -> list[str]:
-    """Return what an `sli` may name; nothing where that cannot be told for want of a good Workspace."""
+    """Return the names that an `sli` may use; empty if no valid Workspace says."""
     workspaces = [source for source in sources if source.kind == "Workspace"]
-    if not workspaces or any(one.tree.is_spoilt(("spec", "sources")) for one in workspaces):
+    if not workspaces or any(workspace.tree.is_invalid(("spec", "sources")) for workspace in workspaces):
         return []
-    names = {name for one in workspaces for name in _mapping(one, "spec", "sources")}
+    names = {name for workspace in workspaces for name in _mapping(workspace, "spec", "sources")}
     return sorted(names | set(BUILT_IN_SLIS))
 
 
 def _unknown_policy(
     source: ParsedDocument, path: Path, policies: Mapping[str | None, str]
 ) -> Iterator[PolicyFault]:
-    wanted = _text(source, *path)
-    # A policy whose own name could not be read may be the one that is meant.
-    if wanted is not None and wanted not in policies and None not in policies:
+    policy = _text(source, *path)
+    # A policy whose own name could not be read may be the one.
+    if policy is not None and policy not in policies and None not in policies:
         known = sorted(policies.values())
-        hint = did_you_mean(source.tree.places[path].written or "", known)
+        hint = did_you_mean(source.tree.positions[path].written or "", known)
         message = f"unknown ErrorBudgetPolicy {IT}{hint}"
         yield source.fault(path, message, ", ".join(known) or "none is defined")
 
@@ -138,23 +138,23 @@ def _unknown_sources(source: ParsedDocument, path: Path, known: Sequence[str]) -
 
 
 def _unknown_values_source(source: ParsedDocument, known: Sequence[str]) -> Iterator[PolicyFault]:
-    """Yield a fault if there is no source that could be asked for the values of `forEach`."""
+    """Yield a fault if there is no source for the values of `forEach`."""
     path: Path = ("spec", "forEach")
     if not known or not _mapping(source, *path):
         return
     names = [name for name in known if name not in BUILT_IN_SLIS]
-    wanted = _value(source, *path, "source")
+    source_name = _value(source, *path, "source")
     allowed = ", ".join(names) or "none is defined"
-    if wanted is None and DEFAULT_SOURCE not in names:
+    if source_name is None and DEFAULT_SOURCE not in names:
         message = f"`source` is missing, and no source is called {quoted(DEFAULT_SOURCE)}"
         yield source.fault(path, message, allowed)
-    elif isinstance(wanted, str) and wanted not in names:
-        hint = did_you_mean(wanted, names)
+    elif isinstance(source_name, str) and source_name not in names:
+        hint = did_you_mean(source_name, names)
         yield source.fault((*path, "source"), f"unknown source {IT}{hint}", allowed)
 
 
 def _written_names(source: ParsedDocument, path: Path, count: int) -> list[str]:
-    return [source.tree.places[(*path, index, "name")].written or "" for index in range(count)]
+    return [source.tree.positions[(*path, index, "name")].written or "" for index in range(count)]
 
 
 def _value(source: ParsedDocument, *path: str | int) -> object:

@@ -1,4 +1,4 @@
-"""From one document's tree to its model, and from pydantic's errors to faults with positions."""
+"""Validates one document: from its tree to its model, from pydantic's errors to faults with positions."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ _NOT_STEPS = UNION_TAGS | {"[key]"}
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """One policy document as it was read: its file, its tree, its kind and name as written."""
+    """One policy document as parsed: its file, its tree, its kind and name as written."""
 
     text: SourceText
     tree: Tree
@@ -27,7 +27,7 @@ class ParsedDocument:
     name: str
 
     def rewritten(self, rewrite: Callable[[Path, str], str]) -> "ParsedDocument":
-        """Return the document with other texts at the same places."""
+        """Return the document with other texts at the same positions."""
         return replace(self, tree=self.tree.rewritten(rewrite))
 
     @property
@@ -37,26 +37,26 @@ class ParsedDocument:
 
     @property
     def where(self) -> str:
-        """`FILE:LINE` of the document's beginning."""
-        line, _ = self.text.position(self.tree.places[()].value.index)
+        """`FILE:LINE` of the document's start."""
+        line, _ = self.text.position(self.tree.positions[()].value.index)
         return f"{self.text.file}:{line}"
 
     def fault(self, path: Path, message: str, allowed: str = "", *, at_key: bool = False) -> PolicyFault:
-        """Make a fault of the value at `path`, or of its key."""
-        near, place = self.tree.nearest(path)
-        mark = place.key if at_key and place.key is not None else place.value
-        where = path[:-1] if at_key and near == path else path
-        message = message.replace(IT, written(place))
-        return self.text.fault(mark, message, allowed, document=self.title, path=dotted(where))
+        """Return a fault at the value at `path`, or at its key."""
+        nearest, position = self.tree.nearest(path)
+        mark = position.key if at_key and position.key is not None else position.value
+        fault_path = path[:-1] if at_key and nearest == path else path
+        message = message.replace(IT, written(position))
+        return self.text.fault(mark, message, allowed, document=self.title, path=dotted(fault_path))
 
 
-def written(place: NodePosition) -> str:
-    """Return a value as its author wrote it: never what the environment filled in."""
-    return "this" if place.written is None else quoted(place.written)
+def written(position: NodePosition) -> str:
+    """Return a value as it was written, without substitutions from the environment."""
+    return "this" if position.written is None else quoted(position.written)
 
 
 def refusals(source: ParsedDocument) -> list[PolicyFault]:
-    """Return what was refused while the document was read."""
+    """Return the faults from reading the document."""
     faults = []
     for refusal in source.tree.refused:
         as_written = "this" if refusal.written is None else quoted(refusal.written)
@@ -64,13 +64,13 @@ def refusals(source: ParsedDocument) -> list[PolicyFault]:
         rest = source.text.line_from(refusal.mark.index)
         if refusal.written == "" and re.match(r"[^\n:]*:\s+#\S", rest):
             allowed = "quotes around it; a bare # begins a comment in YAML"
-        where = dotted(refusal.path)
-        faults.append(source.text.fault(refusal.mark, message, allowed, document=source.title, path=where))
+        path = dotted(refusal.path)
+        faults.append(source.text.fault(refusal.mark, message, allowed, document=source.title, path=path))
     return faults
 
 
 def validate(source: ParsedDocument) -> tuple[Document | None, list[PolicyFault]]:
-    """Return the document's model, or None, and all that is wrong with the document by itself."""
+    """Return the document's model, or None, and all faults of the document by itself."""
     faults = refusals(source)
     try:
         document = KINDS[source.kind].model_validate(source.tree.value)
@@ -83,7 +83,7 @@ def validate(source: ParsedDocument) -> tuple[Document | None, list[PolicyFault]
 
 def _translate(source: ParsedDocument, error: ErrorDetails) -> PolicyFault | None:
     path: Path = tuple(step for step in error["loc"] if step not in _NOT_STEPS)
-    if source.tree.is_spoilt(path):
+    if source.tree.is_invalid(path):
         return None
     if error["type"] == "missing":
         return source.fault(path[:-1], f"{quoted(str(path[-1]))} is missing")
@@ -94,7 +94,7 @@ def _translate(source: ParsedDocument, error: ErrorDetails) -> PolicyFault | Non
 
 
 def _reason(source: ParsedDocument, path: Path, error: ErrorDetails) -> tuple[str, str]:
-    """Say in our words why a value was refused, and what is allowed."""
+    """Return why a value was refused, and what is allowed."""
     context = error.get("ctx", {})
     reason = (f"{IT} cannot be used here", "")
     match error["type"]:

@@ -1,7 +1,7 @@
-"""The values of a label for which a document makes services: what is asked for, known and learned. Pure.
+"""The label values for which a `forEach` document has services: requests, known values, updates. Pure.
 
-A value that is no longer there keeps its service for a while: a counter that is not scraped for an hour, or
-a job that runs once a day, must not come and go in everybody's channel.
+A value that is gone keeps its service for a while: the service of a counter that is not scraped for an hour,
+or of a job that runs once a day, must not come and go.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,34 +10,34 @@ from datetime import datetime, timedelta
 
 from bot.catalog.window import Span
 
-LOOK_BACK = timedelta(hours=1)
-"""A value is there if a series has had it within this time."""
+LOOKBACK = timedelta(hours=1)
+"""A value is present if a series had it within this time."""
 
-LONGEST = 500
-"""Signs that are kept of a value: no name has as many, so it is told as a fault."""
+MAX_LENGTH = 500
+"""How many characters of a value are kept: no name may have as many, so it becomes a fault."""
 
-KEPT_WITHOUT_DOCUMENT = timedelta(days=30)
-"""How long the values of a document that is gone are remembered, should it return."""
+ORPHAN_RETENTION = timedelta(days=30)
+"""How long the values of a removed document are kept, in case it returns."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelKey:
-    """Whose values they are: a document's name and the label that it names."""
+    """The owner of values: a document's name and its label."""
 
     document: str
     label: str
 
     @property
     def title(self) -> str:
-        """The document as faults name it."""
+        """The document's title in faults."""
         return f"Service/{self.document}"
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryRequest:
-    """What one document asks of a source. `limit` is the most services that it may stand for."""
+    """One document's request to a source. `limit` is the most services that it may have."""
 
-    asked: LabelKey
+    key: LabelKey
     source: str
     match: str | None = None
     keep_for: timedelta = timedelta(days=7)
@@ -45,17 +45,17 @@ class DiscoveryRequest:
 
     @property
     def question(self) -> str:
-        """Source and selector in one text: another question may have another answer."""
+        """Source and selector in one text; values found by another text are not comparable."""
         return f"{self.source} {self.match or ''}"
 
     def span(self, now: datetime) -> Span:
-        """Return the time in which series are looked at."""
-        return Span(now - LOOK_BACK, now)
+        """Return the time span of the series to look at."""
+        return Span(now - LOOKBACK, now)
 
 
 @dataclass(frozen=True, slots=True)
 class KnownValue:
-    """A value, the question that it answered, since when it is known, and when it was first missed."""
+    """A value, the request's `question` that found it, since when it is known, when it was first missed."""
 
     value: str
     question: str
@@ -64,48 +64,51 @@ class KnownValue:
 
 
 def learn(
-    known: Collection[KnownValue], answer: Collection[str], wanted: DiscoveryRequest, now: datetime
+    known: Collection[KnownValue], answer: Collection[str], request: DiscoveryRequest, now: datetime
 ) -> tuple[KnownValue, ...]:
-    """Return what is known after the source has answered, the longest known first.
+    """Return the known values after the source has answered, the longest known first.
 
-    One value more than the limit is kept, so that it shows that there are more.
+    One value more than the limit is kept, to show that there are more.
     """
-    there = {value[:LONGEST] for value in answer if _is_text(value)}
-    kept = [one for each in known if (one := _again(each, there, wanted, now)) is not None]
-    new = sorted(there - {one.value for one in kept})[: max(0, wanted.limit + 1 - len(kept))]
-    return in_order([*kept, *(KnownValue(value, wanted.question, now) for value in new)])
+    present = {value[:MAX_LENGTH] for value in answer if _is_text(value)}
+    updated = (_updated(value, present, request, now) for value in known)
+    kept = [value for value in updated if value is not None]
+    new = sorted(present - {value.value for value in kept})[: max(0, request.limit + 1 - len(kept))]
+    return in_order([*kept, *(KnownValue(value, request.question, now) for value in new)])
 
 
 def orphaned(known: Collection[KnownValue], now: datetime) -> tuple[KnownValue, ...]:
-    """Return what is still known of a document that nobody finds in the policies."""
-    missed = (one if one.gone_at is not None else replace(one, gone_at=now) for one in known)
-    return in_order([one for one in missed if one.gone_at and now - one.gone_at < KEPT_WITHOUT_DOCUMENT])
+    """Return the values that are still kept of a document that is no longer in the policies."""
+    missed = (value if value.gone_at is not None else replace(value, gone_at=now) for value in known)
+    return in_order([value for value in missed if value.gone_at and now - value.gone_at < ORPHAN_RETENTION])
 
 
 def in_order(known: Collection[KnownValue]) -> tuple[KnownValue, ...]:
-    """Sort values by the time since when they are known: whoever came first keeps a name."""
-    return tuple(sorted(known, key=lambda one: (one.since, one.value)))
+    """Return the values, the longest known first: of values with the same name it gets the service."""
+    return tuple(sorted(known, key=lambda value: (value.since, value.value)))
 
 
 def differences(
     before: Sequence[KnownValue], after: Sequence[KnownValue]
 ) -> tuple[list[KnownValue], list[str]]:
-    """Return what is to be written (new or changed), and which values are to be forgotten."""
-    earlier = {one.value: one for one in before}
-    written = [one for one in after if earlier.get(one.value) != one]
-    return written, sorted(set(earlier) - {one.value for one in after})
+    """Return the new or changed values, and those that were removed."""
+    earlier = {value.value: value for value in before}
+    changed = [value for value in after if earlier.get(value.value) != value]
+    return changed, sorted(set(earlier) - {value.value for value in after})
 
 
-def _again(one: KnownValue, there: set[str], wanted: DiscoveryRequest, now: datetime) -> KnownValue | None:
-    if one.value in there:
-        return KnownValue(one.value, wanted.question, one.since)
-    if one.question != wanted.question:
-        # It is not gone: it is not asked for any more.
+def _updated(
+    known: KnownValue, present: set[str], request: DiscoveryRequest, now: datetime
+) -> KnownValue | None:
+    if known.value in present:
+        return KnownValue(known.value, request.question, known.since)
+    if known.question != request.question:
+        # It is not gone: it is no longer requested.
         return None
-    gone_at = one.gone_at or now
-    return replace(one, gone_at=gone_at) if now - gone_at < wanted.keep_for else None
+    gone_at = known.gone_at or now
+    return replace(known, gone_at=gone_at) if now - gone_at < request.keep_for else None
 
 
 def _is_text(value: str) -> bool:
-    """Return whether a database can hold the value."""
-    return bool(value) and "\0" not in value and not any("\ud800" <= sign <= "\udfff" for sign in value)
+    """Return whether a database can store the value."""
+    return bool(value) and "\0" not in value and not any("\ud800" <= char <= "\udfff" for char in value)

@@ -1,12 +1,12 @@
-"""`%{label}`: what stands for a label's value in a Service document that has `forEach`. Pure.
+"""`%{label}`: the placeholder for a label's value in a Service document with `forEach`. Pure.
 
-Nothing else that may stand in a document looks like it. In PromQL `%` is an operator and `{service}`, which
-compares nothing, no selector, so outside of quotes it is never valid; within a pattern `%{2}` repeats a
-sign, so only a letter after the brace makes a placeholder. `${…}` is the environment's, `$window` the time's,
-`{{…}}` belongs to the programs that write YAML files, and `[[…]]` is a range with one bracket too many.
+Nothing else in a document looks like it. In PromQL `%` is an operator and `{service}`, without a comparison,
+is no selector, so outside of quotes it is never valid; within a pattern `%{2}` repeats a character, so only a
+letter after the brace makes a placeholder. `${…}` is for the environment, `$window` for the time, `{{…}}`
+belongs to the programs that write YAML files, and `[[…]]` is a range with one bracket too many.
 
-A value is spelled as each text wants it: as it is in a description, escaped within PromQL's quotes, and
-with the signs that a name may not have replaced where it is part of one.
+How a value is written depends on the text: unchanged in a description, escaped within PromQL's quotes, and
+with the characters replaced that a name may not have.
 """
 
 import re
@@ -18,11 +18,11 @@ from bot.policy.documents.promql_shapes import TEXT
 from bot.policy.faults import IT, InvalidValueError, Path, quoted
 
 SAMPLE = "example"
-"""A value that is valid everywhere: with it a document is checked before any value is known."""
+"""A value that is valid everywhere: a document is validated with it before any value is known."""
 
 _MENTION = re.compile(r"%\{(?P<name>[A-Za-z_][^{}]*)(?P<end>\}?)")
 _QUOTED = re.compile(rf"(?P<matches>(?:=~|!~)\s*)?(?P<text>{TEXT})")
-# The signs of Go's regexp.QuoteMeta, for the patterns of Prometheus are Go's.
+# The characters of Go's regexp.QuoteMeta: the patterns of Prometheus are Go's.
 _IN_PATTERNS = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _QUERIES = frozenset({"total", "bad", "good", "match", "histogram"})
 
@@ -44,7 +44,7 @@ _SPELLINGS = {
     "teams": Spelling.HANDLE,
     "flags": Spelling.KEY,
     "repository": Spelling.KEY,
-    # Whatever else stands under these is the same for all services.
+    # Everything else under these is the same for all services.
     "slos": Spelling.NOWHERE,
     "errorBudgetPolicy": Spelling.NOWHERE,
     "workspace": Spelling.NOWHERE,
@@ -53,7 +53,7 @@ _SPELLINGS = {
 
 
 def spelling_at(path: Path) -> Spelling:
-    """Return how a value is spelled in the text at this path of a Service document."""
+    """Return how a value is written in the text at this path of a Service document."""
     match path:
         case ("metadata", "name"):
             return Spelling.NAME
@@ -65,20 +65,20 @@ def spelling_at(path: Path) -> Spelling:
             return Spelling.NOWHERE
 
 
-def is_mentioned(text: str) -> bool:
-    """Return whether the text holds a placeholder, right or wrong."""
+def has_placeholder(text: str) -> bool:
+    """Return whether the text contains a placeholder, valid or not."""
     return _MENTION.search(text) is not None
 
 
 def check(text: str, spelling: Spelling, label: str | None) -> None:
-    """Raise `InvalidValueError` if a placeholder in the text is not the label's, or stands where none can.
+    """Raise `InvalidValueError` if a placeholder in the text is not the label's, or not allowed there.
 
-    `label` is None in a document that stands for one service alone.
+    `label` is None in a document of a single service.
     """
     for mention in _MENTION.finditer(text):
-        right = f"%{{{label}}}"
+        expected = f"%{{{label}}}"
         if label is None:
-            # There is nothing that a description may not say.
+            # A description may contain any text.
             if spelling is Spelling.AS_IT_IS:
                 return
             allowed = "spec.forEach: {label: …}"
@@ -86,56 +86,56 @@ def check(text: str, spelling: Spelling, label: str | None) -> None:
                 f"{quoted(mention[0])} stands for a value only where `forEach` names a label", allowed
             )
         if spelling is Spelling.NOWHERE:
-            raise InvalidValueError(f"{quoted(right)} cannot stand here", "the same for all services")
+            raise InvalidValueError(f"{quoted(expected)} cannot stand here", "the same for all services")
         if mention["name"] != label or not mention["end"]:
             raise InvalidValueError(
-                f"{quoted(mention[0])} does not stand for the value of {quoted(label)}", right
+                f"{quoted(mention[0])} does not stand for the value of {quoted(label)}", expected
             )
     if label is not None and spelling is Spelling.QUERY:
         _check_query(text, label)
 
 
 def filled(text: str, spelling: Spelling, value: str) -> str:
-    """Return the text with the value in it; raises `InvalidValueError` where nothing of the value is left."""
+    """Return the text with the value in it; raises `InvalidValueError` if no character of it is allowed."""
     if spelling is Spelling.QUERY:
         return _QUOTED.sub(lambda quote: _fill(quote[0], _escape_for(quote, value)), text)
     return _fill(text, lambda: spelled(value, spelling))
 
 
 def spelled(value: str, spelling: Spelling) -> str:
-    """Spell a value with the signs that are allowed; raises `InvalidValueError` if none of its own is.
+    """Return a value in the allowed characters; raises `InvalidValueError` if no letter or digit is left.
 
-    Letters lose their marks, then their capitals where there are none; each run of other signs is a `-`.
+    Letters lose their accents, and become lower case where needed; each run of other characters is a `-`.
     """
     if spelling is Spelling.AS_IT_IS:
         return value
-    signs = spelling.value
+    characters = spelling.value
     text = unicodedata.normalize("NFKD", value)
-    text = "".join(sign for sign in text if not unicodedata.combining(sign))
-    text = text if "A-Z" in signs else text.lower()
-    text = re.sub(rf"[^{signs}]+", "-", text).strip("-")
+    text = "".join(character for character in text if not unicodedata.combining(character))
+    text = text if "A-Z" in characters else text.lower()
+    text = re.sub(rf"[^{characters}]+", "-", text).strip("-")
     if not re.search("[A-Za-z0-9]", text):
         raise InvalidValueError(f"no sign of it can stand in {IT}")
     return text
 
 
 def escaped(value: str, quote: str, *, in_pattern: bool) -> str:
-    """Return what within PromQL's quotes (`"` or `'`) stands for exactly this value.
+    """Return the value escaped for PromQL's quotes (`"` or `'`).
 
     The escapes are Go's: https://prometheus.io/docs/prometheus/latest/querying/basics/#string-literals
     """
     if in_pattern:
         value = _IN_PATTERNS.sub(r"\\\g<0>", value)
-    return "".join(_escaped_sign(sign, quote) for sign in value)
+    return "".join(_escaped_character(character, quote) for character in value)
 
 
-def _escaped_sign(sign: str, quote: str) -> str:
-    if sign in {"\\", quote}:
-        return "\\" + sign
-    # A `$` might make `$window` of what follows it.
-    if sign == "$" or ord(sign) < 0x20 or ord(sign) == 0x7F:
-        return f"\\x{ord(sign):02x}"
-    return sign
+def _escaped_character(character: str, quote: str) -> str:
+    if character in {"\\", quote}:
+        return "\\" + character
+    # A `$` might become `$window` with what follows.
+    if character == "$" or ord(character) < 0x20 or ord(character) == 0x7F:
+        return f"\\x{ord(character):02x}"
+    return character
 
 
 def _escape_for(quote: re.Match[str], value: str) -> Callable[[], str]:
@@ -150,10 +150,10 @@ def _fill(text: str, write: Callable[[], str]) -> str:
 def _check_query(text: str, label: str) -> None:
     outside = _QUOTED.sub("", text)
     allowed = f'within quotes, such as {label}="%{{{label}}}"'
-    if is_mentioned(outside):
+    if has_placeholder(outside):
         raise InvalidValueError(f"{quoted(f'%{{{label}}}')} stands outside of quotes", allowed)
-    if any(quote["text"][0] == "`" and is_mentioned(quote[0]) for quote in _QUOTED.finditer(text)):
-        # Nothing can be escaped between them.
+    if any(quote["text"][0] == "`" and has_placeholder(quote[0]) for quote in _QUOTED.finditer(text)):
+        # There are no escapes between backticks.
         raise InvalidValueError(
             f"{quoted(f'%{{{label}}}')} stands between backticks", allowed.replace("within", "in")
         )

@@ -1,6 +1,6 @@
-"""Service documents that stand for many: checked before any value is known, then filled in for each. Pure.
+"""Templates of services: Service documents with `forEach`, validated once and expanded for each value. Pure.
 
-What is wrong with one value is a fault that names the document and the value; all others get their service.
+A value that yields no valid service is a fault that names the document and the value; all others get theirs.
 """
 
 import re
@@ -23,10 +23,10 @@ _FOR_EACH: Path = ("spec", "forEach")
 
 
 def with_placeholders_checked(source: ParsedDocument) -> ParsedDocument:
-    """Return the Service document with every misplaced or misspelt placeholder refused."""
+    """Return the Service document with every misplaced or wrong placeholder refused."""
     label = _label(source)
-    if label is None and _FOR_EACH in source.tree.places:
-        # Which placeholder would be right cannot be told before the label is.
+    if label is None and _FOR_EACH in source.tree.positions:
+        # Without a valid label it is unknown which placeholder is right.
         return source
 
     def check(path: Path, text: str) -> str:
@@ -37,51 +37,52 @@ def with_placeholders_checked(source: ParsedDocument) -> ParsedDocument:
 
 
 def with_sample(source: ParsedDocument) -> ParsedDocument:
-    """Return the document as it is for some valid value; its places stay those of the document."""
-    return _filled(source, SAMPLE) if _FOR_EACH in source.tree.places else source
+    """Return the document expanded for a sample value; its positions stay those of the document."""
+    return _filled(source, SAMPLE) if _FOR_EACH in source.tree.positions else source
 
 
 def template(source: ParsedDocument, for_each: ForEach) -> "Template":
-    """Make a template of a document; its services are called by the value where its name does not say how."""
+    """Return the template of a document; without a placeholder in its name, the values name its services."""
     name = _text(source, _NAME) or ""
-    if not placeholder.is_mentioned(name):
-        named = f"%{{{for_each.label}}}"
-        source = source.rewritten(lambda path, text: named if path == _NAME else text)
-        places = source.tree.places | {_NAME: replace(source.tree.places[_NAME], written=named)}
-        source = replace(source, tree=replace(source.tree, places=places))
+    if not placeholder.has_placeholder(name):
+        placeholder_name = f"%{{{for_each.label}}}"
+        source = source.rewritten(lambda path, text: placeholder_name if path == _NAME else text)
+        positions = source.tree.positions | {
+            _NAME: replace(source.tree.positions[_NAME], written=placeholder_name)
+        }
+        source = replace(source, tree=replace(source.tree, positions=positions))
     return Template(name, source, for_each)
 
 
-Made = ServiceDocument | PolicyFault
-"""What one value makes of a template."""
+Expanded = ServiceDocument | PolicyFault
+"""The service of one value, or the fault why it has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A Service document with `forEach`, free of faults but for those that single values bring.
+    """A Service document with `forEach` that is valid; single values may still have faults.
 
-    `name` is what the document is called, `source` the document with the name that its services have.
+    `name` is the document's name, `source` the document with the name of its services.
     """
 
     name: str
     source: ParsedDocument
     for_each: ForEach
-    _made: dict[str, Made] = field(default_factory=dict, compare=False, repr=False)
+    _expanded: dict[str, Expanded] = field(default_factory=dict, compare=False, repr=False)
 
     @property
-    def wanted(self) -> DiscoveryRequest:
-        """Which values the document stands for."""
-        asked = LabelKey(self.name, self.for_each.label)
-        each = self.for_each
-        return DiscoveryRequest(asked, each.source, each.match, each.keep_for, each.limit)
+    def discovery_request(self) -> DiscoveryRequest:
+        """The values to request from the source."""
+        key, for_each = LabelKey(self.name, self.for_each.label), self.for_each
+        return DiscoveryRequest(key, for_each.source, for_each.match, for_each.keep_for, for_each.limit)
 
-    def document(self, value: str) -> Made:
-        """Return the document of one value, or the first thing that is wrong with it."""
-        if value not in self._made:
-            self._made[value] = self._make(value)
-        return self._made[value]
+    def document(self, value: str) -> Expanded:
+        """Return the document of one value, or its first fault."""
+        if value not in self._expanded:
+            self._expanded[value] = self._expand(value)
+        return self._expanded[value]
 
-    def _make(self, value: str) -> Made:
+    def _expand(self, value: str) -> Expanded:
         source = _without_for_each(_filled(self.source, value))
         document, faults = validate(source)
         for fault in [*faults, *repeated_names(source)]:
@@ -89,7 +90,7 @@ class Template:
         return cast("ServiceDocument", document)
 
     def fault(self, value: str, path: Path, message: str, allowed: str = "") -> PolicyFault:
-        """Make a fault of one value at a place of the document."""
+        """Return a fault of one value at a path of the document."""
         return self.source.fault(path, self._about(value, message), allowed)
 
     def _about(self, value: str, message: str) -> str:
@@ -98,7 +99,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """The documents of all values, what is wrong with the others, and how many each document stands for."""
+    """The documents of valid values, the faults of the others, and how many services each document has."""
 
     documents: tuple[ServiceDocument, ...] = ()
     faults: tuple[PolicyFault, ...] = ()
@@ -106,20 +107,20 @@ class Expansion:
 
 
 def expand(
-    templates: Sequence[Template], taken: Mapping[str, str], known: Mapping[LabelKey, Sequence[str]]
+    templates: Sequence[Template], other_names: Mapping[str, str], known: Mapping[LabelKey, Sequence[str]]
 ) -> Expansion:
-    """Fill the known values in, the longest known first: whoever came first keeps a name.
+    """Expand templates for the known values, the longest known first: of the same names the first is kept.
 
-    `taken` holds the names of the other services and where each is said.
+    `other_names` are the names of the other services, each with its document and position.
     """
-    names = dict(taken)
+    names = dict(other_names)
     documents: list[ServiceDocument] = []
     faults: list[PolicyFault] = []
     counts: dict[str, int] = {}
     for template in templates:
-        title = template.wanted.asked.title
+        title = template.discovery_request.key.title
         counts[title] = 0
-        for value in _within_limit(template, known.get(template.wanted.asked, ()), faults):
+        for value in _within_limit(template, known.get(template.discovery_request.key, ()), faults):
             document = template.document(value)
             if isinstance(document, PolicyFault):
                 faults.append(document)
@@ -137,11 +138,12 @@ def expand(
 
 
 def _within_limit(template: Template, values: Sequence[str], faults: list[PolicyFault]) -> Iterator[str]:
-    each = template.for_each
-    wanted = [value for value in values if value not in each.without]
-    yield from wanted[: each.limit]
-    if len(wanted) > each.limit:
-        message = f"{quoted(each.label)} has more than {each.limit} values; those known longest have services"
+    for_each = template.for_each
+    included = [value for value in values if value not in for_each.without]
+    yield from included[: for_each.limit]
+    if len(included) > for_each.limit:
+        label, limit = quoted(for_each.label), for_each.limit
+        message = f"{label} has more than {limit} values; those known longest have services"
         faults.append(template.source.fault(_FOR_EACH, message, "a narrower `match`, or a higher `limit`"))
 
 
@@ -151,7 +153,7 @@ def _filled(source: ParsedDocument, value: str) -> ParsedDocument:
 
 def _fill(path: Path, text: str, value: str) -> str:
     spelling = spelling_at(path)
-    if spelling is Spelling.NOWHERE or not placeholder.is_mentioned(text):
+    if spelling is Spelling.NOWHERE or not placeholder.has_placeholder(text):
         return text
     return placeholder.filled(text, spelling, value)
 
@@ -159,7 +161,7 @@ def _fill(path: Path, text: str, value: str) -> str:
 def _without_for_each(source: ParsedDocument) -> ParsedDocument:
     value = source.tree.value
     if isinstance(value, dict) and isinstance(value.get("spec"), dict):
-        spec = {key: one for key, one in value["spec"].items() if key != _FOR_EACH[-1]}
+        spec = {key: item for key, item in value["spec"].items() if key != _FOR_EACH[-1]}
         return replace(source, tree=replace(source.tree, value={**value, "spec": spec}))
     return source
 

@@ -1,7 +1,7 @@
-"""What a YAML scalar means, where YAML 1.1 (PyYAML), YAML 1.2 (editors) and people agree. Pure.
+"""The values of YAML scalars on which YAML 1.1 (PyYAML), YAML 1.2 (editors) and people agree. Pure.
 
-A scalar that they read differently is refused rather than guessed at: `12:30` is 750 to YAML 1.1, `1e3` a
-text to it and a number to YAML 1.2, `0100` is 64 to one and 100 to the other.
+A scalar that they read differently is refused: `12:30` is 750 in YAML 1.1, `1e3` is a text in 1.1 and a
+number in 1.2, `0100` is 64 in one and 100 in the other.
 """
 
 import math
@@ -48,11 +48,11 @@ def scalar_value(node: ScalarNode) -> str | int | float | bool:
 
 
 def _text(node: ScalarNode, text: str) -> str:
-    # libyaml says '' of what PyYAML's own parser says None.
+    # libyaml's style is '' where that of PyYAML's own parser is None.
     is_plain = not node.style
     if is_plain and _NUMBER_1_2.fullmatch(text):
         raise InvalidValueError(f"some programs read {IT} as a number, some as text", _QUOTES)
-    if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise InvalidValueError("this holds half a character (a lone surrogate)", "whole characters")
     return text
 

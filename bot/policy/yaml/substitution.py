@@ -1,7 +1,7 @@
-"""Fills `${NAME}` and `${NAME:-default}` in from the environment. Pure; the environment is an argument.
+"""Substitutes `${NAME}` and `${NAME:-default}` from the environment, which is an argument. Pure.
 
-Works on texts that YAML has already read, so that no value can change a document's structure. `$${` stands
-for a literal `${`; any other `$` is left alone.
+Works on texts that YAML has already parsed, so that no value can change a document's structure. `$${` is
+the escape for `${`; any other `$` is left alone.
 """
 
 import re
@@ -13,12 +13,12 @@ _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<de
 
 
 def substitute(text: str, environ: Mapping[str, str]) -> str:
-    """Return the text with every reference filled in; raises `InvalidValueError` where one cannot be.
+    """Return the text with every reference substituted; raises `InvalidValueError` where one cannot be.
 
-    As in a shell, the default also stands in for a variable that is set but empty.
+    As in a shell, the default is also used for a variable that is set but empty.
     """
 
-    def fill(match: re.Match[str]) -> str:
+    def replacement(match: re.Match[str]) -> str:
         if match[0] == "$${":
             return "${"
         name, default = match["name"], match["default"]
@@ -32,7 +32,7 @@ def substitute(text: str, environ: Mapping[str, str]) -> str:
             raise _unset(name)
         return value
 
-    return _REFERENCE.sub(fill, text)
+    return _REFERENCE.sub(replacement, text)
 
 
 def _unset(name: str) -> InvalidValueError:

@@ -1,6 +1,6 @@
-"""Turns one YAML document's nodes into plain values, and remembers where each came from.
+"""Turns one YAML document's nodes into plain values, each with its position in the file.
 
-Knows YAML, the environment and the limits of what is still sensible; nothing of policies.
+Knows YAML, the environment and the limits of size and depth; nothing of policies.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,13 +13,13 @@ from bot.policy.faults import InvalidValueError, Path, quoted
 from bot.policy.yaml.scalars import scalar_value
 from bot.policy.yaml.substitution import substitute
 
-DEEPEST = 64
-"""How many collections may lie within each other, aliases followed."""
+MAX_DEPTH = 64
+"""How deep collections may be nested, aliases followed."""
 _MERGE = "tag:yaml.org,2002:merge"
 
 
 class RefusedValue:
-    """Stands for a value that was refused already; no type accepts it."""
+    """A placeholder for a value that was refused already; no type accepts it."""
 
     def __repr__(self) -> str:
         return "<unreadable>"
@@ -30,7 +30,7 @@ UNREADABLE = RefusedValue()
 
 @dataclass(frozen=True, slots=True)
 class NodePosition:
-    """Where a value stands: its key, if it has one, and itself; `written` is a scalar's own text."""
+    """Where a value is: its key, if it has one, and the value itself; `written` is a scalar's source text."""
 
     key: Mark | None
     value: Mark
@@ -49,7 +49,7 @@ class Refusal:
 
 
 class TooLargeError(Exception):
-    """More values than any set of policies needs: most likely aliases that multiply each other."""
+    """More values than any set of policies needs: most likely nested aliases."""
 
     def __init__(self, mark: Mark) -> None:
         super().__init__("too many values")
@@ -63,7 +63,7 @@ class Allowance:
     left: int = 100_000
 
     def take(self, mark: Mark) -> None:
-        """Count one value; raises `TooLargeError` when there have been too many."""
+        """Count one value; raises `TooLargeError` when there are too many."""
         self.left -= 1
         if self.left < 0:
             raise TooLargeError(mark)
@@ -71,52 +71,52 @@ class Allowance:
 
 @dataclass(slots=True)
 class Tree:
-    """A document's values, the place of each, and what was refused while reading them."""
+    """A document's values, the position of each, and what was refused while reading them."""
 
-    places: dict[Path, NodePosition] = field(default_factory=dict)
+    positions: dict[Path, NodePosition] = field(default_factory=dict)
     refused: list[Refusal] = field(default_factory=list)
     value: object = UNREADABLE
-    _spoilt: set[Path] = field(default_factory=set)
+    _invalid: set[Path] = field(default_factory=set)
 
     def refuse(self, refusal: Refusal) -> None:
-        """Note a refusal; nothing more is to be said of the value it is about."""
+        """Record a refusal; the value it is about gets no further faults."""
         self.refused.append(refusal)
         if not refusal.is_key:
-            self._spoilt.add(refusal.path)
+            self._invalid.add(refusal.path)
 
-    def is_spoilt(self, path: Path) -> bool:
-        """Return whether the value at this path, or one that holds it, was refused while reading."""
-        return any(path[:length] in self._spoilt for length in range(len(path) + 1))
+    def is_invalid(self, path: Path) -> bool:
+        """Return whether the value at this path, or one that contains it, was refused while reading."""
+        return any(path[:length] in self._invalid for length in range(len(path) + 1))
 
     def nearest(self, path: Path) -> tuple[Path, NodePosition]:
-        """Return the place of the value at this path, or of the nearest one that holds it."""
-        while path not in self.places:
+        """Return the path and position of the value at this path, or of the nearest one that contains it."""
+        while path not in self.positions:
             path = path[:-1]
-        return path, self.places[path]
+        return path, self.positions[path]
 
     def rewritten(self, rewrite: Callable[[Path, str], str]) -> "Tree":
-        """Return the tree with other texts at the same places; a text that `rewrite` refuses is spoilt."""
-        tree = Tree(self.places, list(self.refused), UNREADABLE, set(self._spoilt))
+        """Return the tree with other texts at the same positions; what `rewrite` refuses becomes invalid."""
+        tree = Tree(self.positions, list(self.refused), UNREADABLE, set(self._invalid))
         tree.value = tree._rewritten((), self.value, rewrite)
         return tree
 
     def _rewritten(self, path: Path, value: object, rewrite: Callable[[Path, str], str]) -> object:
         if isinstance(value, dict):
-            return {key: self._rewritten((*path, key), one, rewrite) for key, one in value.items()}
+            return {key: self._rewritten((*path, key), item, rewrite) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._rewritten((*path, index), one, rewrite) for index, one in enumerate(value)]
+            return [self._rewritten((*path, index), item, rewrite) for index, item in enumerate(value)]
         if not isinstance(value, str):
             return value
         try:
             return rewrite(path, value)
-        except InvalidValueError as refused:
-            place = self.places[path]
-            self.refuse(Refusal(path, place.value, refused, place.written))
+        except InvalidValueError as error:
+            position = self.positions[path]
+            self.refuse(Refusal(path, position.value, error, position.written))
             return UNREADABLE
 
 
 def read_tree(root: Node, environ: Mapping[str, str], allowance: Allowance) -> Tree:
-    """Read a document; raises `TooLargeError`, everything else is in the tree's `refused`."""
+    """Read a document; raises `TooLargeError`, all other faults are in the tree's `refused`."""
     return _Reader(environ, allowance).read(root)
 
 
@@ -135,15 +135,15 @@ class _Reader:
         self._allowance.take(node.start_mark)
         written = node.value if isinstance(node, ScalarNode) else None
         key_mark = key.start_mark if key is not None else None
-        self._tree.places[path] = NodePosition(key_mark, node.start_mark, written)
+        self._tree.positions[path] = NodePosition(key_mark, node.start_mark, written)
         try:
             if isinstance(node, ScalarNode):
                 return self._scalar(node)
             return self._collection(node, path)
-        except InvalidValueError as refused:
-            # An empty value stands nowhere: its key shows the way.
+        except InvalidValueError as error:
+            # An empty value has no position of its own: its key's is shown.
             mark = key_mark if key_mark is not None and written == "" else node.start_mark
-            self._tree.refuse(Refusal(path, mark, refused, written))
+            self._tree.refuse(Refusal(path, mark, error, written))
             return UNREADABLE
 
     def _scalar(self, node: ScalarNode) -> object:
@@ -151,8 +151,8 @@ class _Reader:
         return substitute(value, self._environ) if isinstance(value, str) else value
 
     def _collection(self, node: Node, path: Path) -> object:
-        if len(self._open) >= DEEPEST:
-            raise InvalidValueError("this is nested too deeply", f"at most {DEEPEST} levels")
+        if len(self._open) >= MAX_DEPTH:
+            raise InvalidValueError("this is nested too deeply", f"at most {MAX_DEPTH} levels")
         if any(node is outer for outer in self._open):
             raise InvalidValueError("this refers to itself", "an alias to something that ended before")
         self._open.append(node)
@@ -167,26 +167,26 @@ class _Reader:
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, object]:
         values: dict[str, object] = {}
-        own: set[str] = set()
+        own_keys: set[str] = set()
         for key_node, value_node, is_merged in self._entries(node, path, []):
             try:
-                key = _new_key(key_node, set() if is_merged else own)
-            except InvalidValueError as refused:
+                key = _new_key(key_node, set() if is_merged else own_keys)
+            except InvalidValueError as error:
                 written = key_node.value if isinstance(key_node, ScalarNode) else None
-                refusal = Refusal(path, key_node.start_mark, refused, written, is_key=True)
+                refusal = Refusal(path, key_node.start_mark, error, written, is_key=True)
                 self._tree.refuse(refusal)
                 continue
             if key in values:
                 continue
             if not is_merged:
-                own.add(key)
+                own_keys.add(key)
             values[key] = self._value(value_node, (*path, key), key_node)
         return values
 
     def _entries(
         self, node: MappingNode, path: Path, merging: list[Node]
     ) -> Iterator[tuple[Node, Node, bool]]:
-        """Yield a mapping's own entries, then those it merges in (`<<`), which yield to its own."""
+        """Yield a mapping's own entries, then those it merges in (`<<`); its own take precedence."""
         merges = []
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE:
@@ -198,21 +198,21 @@ class _Reader:
             sources = value_node.value if isinstance(value_node, SequenceNode) else [value_node]
             for source in sources:
                 is_usable = isinstance(source, MappingNode) and source not in (node, *merging)
-                if not is_usable or len(merging) >= DEEPEST:
-                    refused = InvalidValueError("only another mapping can be merged", "<<: *alias")
+                if not is_usable or len(merging) >= MAX_DEPTH:
+                    error = InvalidValueError("only another mapping can be merged", "<<: *alias")
                     mark = source.start_mark
-                    self._tree.refuse(Refusal(path, mark, refused, None, is_key=True))
+                    self._tree.refuse(Refusal(path, mark, error, None, is_key=True))
                 else:
                     yield from self._entries(source, path, [*merging, node])
 
 
-def _new_key(node: Node, taken: set[str]) -> str:
+def _new_key(node: Node, used: set[str]) -> str:
     key = scalar_value(node) if isinstance(node, ScalarNode) else None
     if isinstance(key, bool | int | float):
         kind = "true or false" if isinstance(key, bool) else "a number"
         raise InvalidValueError(f"YAML reads the key {quoted(node.value)} as {kind}", "quotes around it")
     if key is None:
         raise InvalidValueError("a key must be text", "a word")
-    if key in taken:
+    if key in used:
         raise InvalidValueError(f"the key {quoted(key)} stands twice", "each key once")
     return key

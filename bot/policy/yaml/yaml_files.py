@@ -1,6 +1,6 @@
-"""Finds the files of a set, reads them and splits them into YAML documents. Knows nothing of policies.
+"""Finds and reads YAML files and splits them into documents. Knows nothing of policies.
 
-Hidden names are passed over: a mounted ConfigMap keeps its earlier versions under `..data` and the like.
+Hidden names are skipped: a mounted ConfigMap keeps its earlier versions under `..data` and the like.
 """
 
 import bisect
@@ -17,17 +17,17 @@ from yaml.error import Mark, MarkedYAMLError
 from yaml.reader import ReaderError
 
 from bot.policy.faults import PolicyFault, quoted
-from bot.policy.yaml.tree import DEEPEST
+from bot.policy.yaml.tree import MAX_DEPTH
 
-LARGEST = 1_048_576
-"""Bytes that one file may have."""
-_READ_OTHERWISE = re.compile(r"[\t\r?!%]|[|>]\S*#")
-"""Where these stand libyaml may take what PyYAML's own parser does not."""
+MAX_BYTES = 1_048_576
+"""The size limit of one file."""
+_AMBIGUOUS = re.compile(r"[\t\r?!%]|[|>]\S*#")
+"""Where these occur, libyaml may accept what PyYAML's own parser refuses."""
 _SUFFIXES = (".yaml", ".yml")
 
 
 class UnreadableFileError(Exception):
-    """A file that cannot be read to its end."""
+    """A file cannot be read to its end."""
 
     def __init__(self, fault: PolicyFault) -> None:
         super().__init__(str(fault))
@@ -35,7 +35,7 @@ class UnreadableFileError(Exception):
 
 
 class SourceText:
-    """A file's text, and where its lines begin."""
+    """A file's text with the positions of its lines."""
 
     def __init__(self, file: str, text: str) -> None:
         self.file = file
@@ -55,43 +55,45 @@ class SourceText:
     def fault(
         self, mark: Mark | int, message: str, allowed: str = "", *, document: str = "", path: str = ""
     ) -> PolicyFault:
-        """Make a fault of this file."""
+        """Return a fault at a position of this file."""
         line, column = self.position(mark if isinstance(mark, int) else mark.index)
         return PolicyFault(self.file, line, column, document, path, message, allowed)
 
 
 def find_files(folder: Path) -> list[Path]:
-    """Return the YAML files below a folder, hidden ones left out, always in the same order."""
+    """Return the YAML files below a folder without hidden ones, in a fixed order."""
     if folder.is_file():
         return [folder]
-    found: list[Path] = []
+    files: list[Path] = []
     seen: set[str] = set()
-    for where, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(where)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if real in seen:
-            folders.clear()
+    for directory, subfolders, names in os.walk(folder, followlinks=True):
+        real_path = os.path.realpath(directory)
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        if real_path in seen:
+            subfolders.clear()
             continue
-        seen.add(real)
-        found += [
-            Path(where, name) for name in names if name.endswith(_SUFFIXES) and not name.startswith(".")
+        seen.add(real_path)
+        files += [
+            Path(directory, name) for name in names if name.endswith(_SUFFIXES) and not name.startswith(".")
         ]
-    return sorted(found)
+    return sorted(files)
 
 
 def read_text(file: Path) -> SourceText:
     """Read one file; raises `UnreadableFileError`."""
     try:
-        with file.open("rb") as opened:
-            content = opened.read(LARGEST + 1)
+        with file.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        why = error.strerror or type(error).__name__
+        reason = error.strerror or type(error).__name__
         raise UnreadableFileError(
-            PolicyFault(str(file), 1, 1, "", "", f"the file cannot be read: {why}")
+            PolicyFault(str(file), 1, 1, "", "", f"the file cannot be read: {reason}")
         ) from error
-    if len(content) > LARGEST:
+    if len(content) > MAX_BYTES:
         message = "the file is too large"
-        raise UnreadableFileError(PolicyFault(str(file), 1, 1, "", "", message, f"at most {LARGEST:,} bytes"))
+        raise UnreadableFileError(
+            PolicyFault(str(file), 1, 1, "", "", message, f"at most {MAX_BYTES:,} bytes")
+        )
     try:
         return SourceText(str(file), content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -102,7 +104,7 @@ def read_text(file: Path) -> SourceText:
 
 
 class _Bounded(Composer):
-    """PyYAML's composer, with a limit to what its recursion has to bear."""
+    """PyYAML's composer with a limit to its recursion."""
 
     depth = 0
     peek_event: Callable[[], Any]
@@ -110,7 +112,7 @@ class _Bounded(Composer):
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
         self.depth += 1
         try:
-            if self.depth > DEEPEST:
+            if self.depth > MAX_DEPTH:
                 mark = self.peek_event().start_mark
                 raise MarkedYAMLError(problem="this is nested too deeply", problem_mark=mark)
             return super().compose_node(parent, index)
@@ -119,13 +121,13 @@ class _Bounded(Composer):
 
 
 class _Composer(_Bounded, yaml.SafeLoader):
-    """Composes what PyYAML's own parser reads."""
+    """Composes with PyYAML's own parser."""
 
 
 if yaml.__with_libyaml__:
 
     class _QuickComposer(_Bounded, yaml.CSafeLoader):
-        """Composes what libyaml reads, several times as quick."""
+        """Composes with libyaml, several times as fast."""
 
         def __init__(self, stream: str) -> None:
             yaml.CSafeLoader.__init__(self, stream)
@@ -133,8 +135,8 @@ if yaml.__with_libyaml__:
 
 
 def compose_quickly(text: SourceText) -> Iterator[Node]:
-    """Do as `compose`, but say badly what is wrong: errors raise `YAMLError` or `ValueError`."""
-    is_sure = yaml.__with_libyaml__ and not _READ_OTHERWISE.search(text.text)
+    """Yield the same as `compose`, faster; its errors (`YAMLError`, `ValueError`) explain little."""
+    is_sure = yaml.__with_libyaml__ and not _AMBIGUOUS.search(text.text)
     composer = (_QuickComposer if is_sure else _Composer)(text.text)
     try:
         while composer.check_node():
@@ -146,7 +148,7 @@ def compose_quickly(text: SourceText) -> Iterator[Node]:
 
 
 def compose(text: SourceText) -> Iterator[Node]:
-    """Yield the root node of each document; raises `UnreadableFileError` at the first error of syntax."""
+    """Yield the root node of each document; raises `UnreadableFileError` at the first syntax error."""
     composer: _Composer | None = None
     try:
         composer = _Composer(text.text)
@@ -160,7 +162,7 @@ def compose(text: SourceText) -> Iterator[Node]:
         message = f"the character U+{ord(text.text[error.position]):04X} is not allowed in YAML"
         raise UnreadableFileError(text.fault(error.position, message, "printable text")) from error
     except (ValueError, OverflowError) as error:
-        # PyYAML lets these out of escapes and directives with numbers beyond all bounds.
+        # PyYAML raises these for escapes and directives with numbers out of range.
         index = composer.get_mark().index if composer is not None else 0
         raise UnreadableFileError(text.fault(index, "this number or escape is out of range")) from error
     finally:
@@ -172,11 +174,11 @@ def _syntax_fault(text: SourceText, error: MarkedYAMLError) -> PolicyFault:
     mark = error.problem_mark or error.context_mark
     index = mark.index if mark is not None else 0
     problem = error.problem or "this is not YAML"
-    sign = re.fullmatch(r"found character '(.+)' that cannot start any token", problem)
-    if sign is not None and sign[1] == "\\t":
+    character = re.fullmatch(r"found character '(.+)' that cannot start any token", problem)
+    if character is not None and character[1] == "\\t":
         return text.fault(index, "a tab stands where YAML wants spaces", "indent with spaces")
-    if sign is not None:
-        return text.fault(index, f"a text cannot begin with {quoted(sign[1])}", "quotes around it")
+    if character is not None:
+        return text.fault(index, f"a text cannot begin with {quoted(character[1])}", "quotes around it")
     if re.search(r"\$\{", text.line_from(text.text.rfind("\n", 0, index) + 1)):
         return text.fault(index, f"not YAML: {problem}", 'quotes around "${…}" within braces')
     if error.context:

@@ -144,8 +144,8 @@ def test_the_documented_example_of_for_each_makes_services_as_the_guide_says(tmp
         guide.split("### One document for many services")[1].split("```yaml\n")[1].split("```")[0]
     )
     policies = read(file, {})
-    (wanted,) = policies.wanted
-    expanded = policies.expanded({wanted.asked: ["Cart API", "cart_2", "checkout"]})
+    (wanted,) = policies.discovery_requests
+    expanded = policies.expanded({wanted.key: ["Cart API", "cart_2", "checkout"]})
     assert expanded.faults == ()
     assert list(expanded.catalog.services) == ["cart-2", "cart-api", "checkout"]
     cart = expanded.catalog.services["cart-api"]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.policy.templates.label_values import (
-    KEPT_WITHOUT_DOCUMENT,
-    LONGEST,
+    MAX_LENGTH,
+    ORPHAN_RETENTION,
     DiscoveryRequest,
     KnownValue,
     LabelKey,
@@ -73,14 +73,14 @@ def test_a_million_values_are_not_kept() -> None:
 
 def test_what_no_database_holds_is_no_value() -> None:
     assert learn((), ["", "a\0b", "a\ud800"], WANTED, NOW) == ()
-    assert values(learn((), ["x" * 9_000], WANTED, NOW)) == ["x" * LONGEST]
+    assert values(learn((), ["x" * 9_000], WANTED, NOW)) == ["x" * MAX_LENGTH]
 
 
 def test_a_document_that_is_gone_is_remembered_for_a_while() -> None:
     known = learn((), ["a"], WANTED, NOW)
     gone = orphaned(known, NOW + DAY)
     assert gone == (replace(known[0], gone_at=NOW + DAY),)
-    assert orphaned(gone, NOW + DAY + KEPT_WITHOUT_DOCUMENT) == ()
+    assert orphaned(gone, NOW + DAY + ORPHAN_RETENTION) == ()
 
 
 ANSWERS = st.lists(st.lists(st.sampled_from("abcdef"), max_size=6), max_size=12)

@@ -41,8 +41,8 @@ def policies(write: Write, shop: str = SHOP, **others: str) -> PolicySet:
 
 def made(write: Write, *values: str, shop: str = SHOP, **others: str) -> ExpandedCatalog:
     loaded = policies(write, shop, **others)
-    (wanted,) = loaded.wanted
-    return loaded.expanded({wanted.asked: values})
+    (wanted,) = loaded.discovery_requests
+    return loaded.expanded({wanted.key: values})
 
 
 def faults(write: Write, expanded: ExpandedCatalog) -> list[str]:
@@ -126,7 +126,7 @@ def test_two_documents_may_not_make_the_same_service(write: Write) -> None:
         "label: service", "label: service, limit: 9"
     )
     loaded = policies(write, other=other)
-    known = {one.asked: ["cart"] for one in loaded.wanted}
+    known = {one.key: ["cart"] for one in loaded.discovery_requests}
     expanded = loaded.expanded(known)
     assert expanded.counts == {"Service/again": 1, "Service/shop": 0}
     assert len(expanded.faults) == 1

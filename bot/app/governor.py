@@ -89,7 +89,7 @@ class Governor:
             await migrate(self.database)
             installations = open_installations(self.settings, self.database, self.clock)
             if installations is not None:
-                await installations.seal_anew()
+                await installations.reencrypt_all()
             await self.leases.join()
             self._assemble(await stack.enter_async_context(aiohttp.ClientSession()), installations)
             await self.discovery.restore()

@@ -13,7 +13,7 @@ class CurrentCatalog:
     def catalog(self) -> Catalog:
         """The last good set of policies; raises RuntimeError before the first was read."""
         if self._catalog is None:
-            raise RuntimeError("no policies were read yet")
+            raise RuntimeError("no policies were read yet: start() does")
         return self._catalog
 
     def set(self, catalog: Catalog) -> None:

@@ -85,7 +85,7 @@ async def _list() -> list[dict[str, object]]:
     from bot.store import api_tokens  # noqa: PLC0415
 
     async with opened_database() as database, database.reading() as connection:
-        found = await api_tokens.all_of(connection)
+        found = await api_tokens.all_tokens(connection)
     return [
         {
             key: value.isoformat(timespec="seconds") if isinstance(value, datetime) else value

@@ -35,7 +35,7 @@ class KnownTokens:
         if await self._environment.configured():
             return True
         async with self._database.reading() as connection:
-            return await api_tokens.any_in_force(connection)
+            return await api_tokens.any_active(connection)
 
     async def caller(self, token: str) -> Caller | None:
         """Return a valid token's owner, else None. Raises `ProblemError` 429 over its rate limit."""
@@ -71,7 +71,7 @@ class KnownTokens:
             return
         self._used_at[token.key] = now
         async with self._database.transaction() as connection:
-            await api_tokens.note_use(connection, token.key, now)
+            await api_tokens.record_use(connection, token.key, now)
 
 
 class RequestRateLimit:

@@ -1,7 +1,8 @@
-"""Addresses of channels, groups and people in any Slack workspace: a value that is written as text.
+"""Addresses of channels, groups and people in any Slack workspace, as text.
 
-In the main workspace an address stands as it is (`#releases`, `C…`, `@sre`, `U…`); elsewhere the workspace's
-id stands before it (`T0123/#releases`). Outbox, leases and incidents' rooms keep it so; people never see it.
+In the main workspace an address is the plain name or id (`#releases`, `C…`, `@sre`, `U…`); elsewhere the
+workspace's id precedes it (`T0123/#releases`). Outbox, leases and incidents' channels store this form; people
+never see it.
 """
 
 

@@ -1,11 +1,11 @@
-"""API tokens: made once, shown once, kept only as a hash.
+"""API tokens: shown once, stored only as a hash.
 
-A token reads `gov_KEY_SECRET`. The key finds its row and may be shown; the secret has 256 bits, so a plain
-SHA-256 of it is as hard to undo as any slow hash.
+A token has the form `gov_KEY_SECRET`. The key identifies its row and may be shown; the secret has 256 bits,
+so a plain SHA-256 of it is as hard to reverse as any slow hash.
 
 TokenError
-├── NameTaken      a token, perhaps a revoked one, has the name already
-└── NoSuchToken    no token that is in force has the name
+├── TokenNameTakenError   a token, perhaps a revoked one, has the name already
+└── NoSuchTokenError      no active token has the name
 """
 
 import hashlib
@@ -24,11 +24,11 @@ from bot.store.tables.core import api_tokens
 
 PREFIX = "gov"
 OPERATOR = "operator"
-"""The actor of deeds done on the command line of the machine that the bot runs on."""
+"""The actor of what is done on the command line of the machine that the bot runs on."""
 
 
 class TokenError(Exception):
-    """A token could not be made or revoked. The message is fit for the person who asked."""
+    """A token could not be created or revoked. The message is for the person who asked."""
 
 
 class TokenNameTakenError(TokenError):
@@ -41,7 +41,7 @@ class NoSuchTokenError(TokenError):
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """A token as it is kept. `per_minute` is how many requests it may make in a minute."""
+    """A stored token. `per_minute` is how many requests it may make in a minute."""
 
     key: str
     name: str
@@ -55,7 +55,7 @@ class ApiToken:
 async def create(
     connection: AsyncConnection, name: str, rights: Iterable[str], per_minute: int, now: datetime
 ) -> str:
-    """Make a token and answer it, the only time that anybody sees it; raises `TokenNameTakenError`."""
+    """Create a token and return it, the only time that it is shown; raises `TokenNameTakenError`."""
     if (await connection.execute(select(exists().where(api_tokens.c.name == name)))).scalar_one():
         raise TokenNameTakenError(f"there is or was a token {name}: choose another name")
     key, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
@@ -65,50 +65,50 @@ async def create(
             key=key, name=name, hash=_hash(secret), rights=allowed, per_minute=per_minute, created_at=now
         )
     )
-    made = {"rights": allowed, "per_minute": per_minute}
-    await audit.record(connection, audit.AuditEntry(OPERATOR, "token.created", name, "", after=made), now)
+    details = {"rights": allowed, "per_minute": per_minute}
+    await audit.record(connection, audit.AuditEntry(OPERATOR, "token.created", name, "", after=details), now)
     return f"{PREFIX}_{key}_{secret}"
 
 
 async def revoke(connection: AsyncConnection, name: str, now: datetime) -> None:
-    """Put a token out of force for good; raises `NoSuchTokenError`."""
-    done = await connection.execute(
+    """Revoke a token for good; raises `NoSuchTokenError`."""
+    result = await connection.execute(
         update(api_tokens)
         .where(api_tokens.c.name == name, api_tokens.c.revoked_at.is_(None))
         .values(revoked_at=now)
     )
-    if done.rowcount != 1:
+    if result.rowcount != 1:
         raise NoSuchTokenError(f"there is no token {name} in force")
     await audit.record(connection, audit.AuditEntry(OPERATOR, "token.revoked", name, ""), now)
 
 
-async def all_of(connection: AsyncConnection) -> Sequence[ApiToken]:
-    """Return every token, revoked ones too, in the order of their making."""
+async def all_tokens(connection: AsyncConnection) -> Sequence[ApiToken]:
+    """Return every token, revoked ones too, in the order of creation."""
     query = select(api_tokens).order_by(api_tokens.c.created_at, api_tokens.c.name)
     return [_token(row) for row in await connection.execute(query)]
 
 
-async def any_in_force(connection: AsyncConnection) -> bool:
-    """Return whether any token would be accepted."""
+async def any_active(connection: AsyncConnection) -> bool:
+    """Return whether there is an active token."""
     query = select(exists().where(api_tokens.c.revoked_at.is_(None)))
     return bool((await connection.execute(query)).scalar_one())
 
 
 async def find(connection: AsyncConnection, token: str) -> ApiToken | None:
-    """Return the token in force that this is; None for any other text."""
+    """Return the active token with this text; None if there is none."""
     prefix, _, rest = token.partition("_")
     key, _, secret = rest.partition("_")
     if prefix != PREFIX or not key.isalnum() or not key.isascii() or not secret:
         return None
     query = select(api_tokens).where(api_tokens.c.key == key, api_tokens.c.revoked_at.is_(None))
     row = (await connection.execute(query)).one_or_none()
-    known = row.hash if row is not None else ""
-    matches = hmac.compare_digest(_hash(secret), known)
+    stored_hash = row.hash if row is not None else ""
+    matches = hmac.compare_digest(_hash(secret), stored_hash)
     return _token(row) if row is not None and matches else None
 
 
-async def note_use(connection: AsyncConnection, key: str, now: datetime) -> None:
-    """Remember when a token was last used."""
+async def record_use(connection: AsyncConnection, key: str, now: datetime) -> None:
+    """Store when a token was last used."""
     await connection.execute(update(api_tokens).where(api_tokens.c.key == key).values(used_at=now))
 
 

@@ -12,12 +12,12 @@ from bot.store.audit_chain import append
 from bot.store.tables.core import audit
 
 PAGE = 200
-"""How many rows a page of the log has unless the asker says otherwise."""
+"""How many rows a page of the log has by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One deed. `actor` is a Slack user id, `governor` or an API token's name.
+    """One change. `actor` is a Slack user id, `governor` or an API token's name.
 
     `action` is dotted (`service.frozen`), `subject` what it was done to, `service` the service it
     concerns, if one. `before` and `after` are JSON objects or None.
@@ -34,7 +34,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """An entry as it was written: with its number, its time and its link of the chain."""
+    """A stored entry: with its id, its time and its hash in the chain."""
 
     id: int
     at: datetime
@@ -43,9 +43,9 @@ class AuditRow:
 
 
 async def record(connection: AsyncConnection, entry: AuditEntry, now: datetime) -> None:
-    """Write the entry within the caller's transaction, as the last link of the log's chain.
+    """Append the entry to the log within the caller's transaction.
 
-    From here to the end of the transaction no other can write to the log, so do slow things before.
+    From here to the end of the transaction no other writer can append, so do slow work before.
     """
     values = {
         "actor": entry.actor,
@@ -78,7 +78,7 @@ async def read(
     if actor is not None:
         query = query.where(audit.c.actor == actor)
     if flag is not None:
-        # What was done to a flag has the subject `FLAG in ENVIRONMENT`.
+        # Changes of a flag have the subject `FLAG in ENVIRONMENT`.
         query = query.where(audit.c.subject.startswith(f"{flag} in ", autoescape=True))
     return [
         AuditRow(

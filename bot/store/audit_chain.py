@@ -1,8 +1,8 @@
 """The chain of the audit log: each row's hash covers the row and the hash of the row before it.
 
-A row that was changed, taken out or put in between no longer fits to what follows. Whoever can write to
-the database could compute the whole chain anew, so keep its end (`governor audit verify` prints it, and
-every export has it) where they cannot: a chain made anew ends otherwise.
+A row that was changed, removed or inserted does not match the rows after it. Somebody who can write to the
+database could recompute the whole chain, so keep its head (`governor audit verify` prints it, and every
+export has it) where they cannot write: a recomputed chain has another head.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.store.tables.core import audit, audit_head
 
 BEGINNING = "0" * 64
-"""Stands for the row before the first."""
+"""The previous hash of the first row."""
 
 _HEAD = 1
 _BATCH = 1_000
@@ -38,7 +38,7 @@ class ChainHead:
 
 @dataclass(frozen=True, slots=True)
 class ChainVerified:
-    """The chain fits: `rows` in it up to `head`, after `unchained` rows that are older than the chain."""
+    """The chain is intact: `rows` in it up to `head`, after `unchained` rows older than the chain."""
 
     rows: int
     unchained: int
@@ -47,7 +47,7 @@ class ChainVerified:
 
 @dataclass(frozen=True, slots=True)
 class ChainTampered:
-    """Row `row` is the first that does not fit to what the chain says; `why` is a sentence."""
+    """Row `row` is the first that does not match the chain; `why` is a sentence."""
 
     row: int
     why: str
@@ -55,11 +55,11 @@ class ChainTampered:
 
 def link(previous: str, at: datetime, values: Mapping[str, Any]) -> str:
     """Return the hash of a row whose predecessor has the hash `previous`; `values` are its columns."""
-    # As it will be read back: what JSON has no word for has become text by then.
+    # As it will be read back: values without a JSON type become text.
     content = json.loads(json.dumps({name: values[name] for name in _COVERED}))
     content["at"] = f"{at:%Y-%m-%dT%H:%M:%S.%f%z}"
-    written = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(f"{previous}\n{written}".encode()).hexdigest()
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
 
 
 _COVERED = ("actor", "action", "service", "subject", "reason", "before", "after")
@@ -68,26 +68,28 @@ _COVERED = ("actor", "action", "service", "subject", "reason", "before", "after"
 async def append(connection: AsyncConnection, at: datetime, values: Mapping[str, Any]) -> None:
     """Add a row within the caller's transaction, linked to the last one.
 
-    The end of the chain stays locked until the transaction ends: writers take turns, replicas included.
+    The head of the chain stays locked until the transaction ends: writers of all replicas take turns.
     """
     head = await _lock_head(connection)
-    linked = link(head.hash, at, values)
-    done = await connection.execute(insert(audit).values(at=at, hash=linked, **values).returning(audit.c.id))
+    hash_ = link(head.hash, at, values)
+    inserted = await connection.execute(
+        insert(audit).values(at=at, hash=hash_, **values).returning(audit.c.id)
+    )
     await connection.execute(
-        update(audit_head).where(audit_head.c.id == _HEAD).values(row=done.scalar_one(), hash=linked)
+        update(audit_head).where(audit_head.c.id == _HEAD).values(row=inserted.scalar_one(), hash=hash_)
     )
 
 
 async def verify_chain(
     connection: AsyncConnection, *, earlier: str | None = None
 ) -> ChainVerified | ChainTampered:
-    """Follow the chain from its beginning and answer the first row that does not fit, if any does not.
+    """Verify the chain from its first row; return the first row that does not match, if there is one.
 
-    `earlier` is where the chain ended once, as `ROW:HASH`: that row must still have that hash.
+    `earlier` is an earlier head of the chain, as `ROW:HASH`: that row must still have that hash.
     """
     previous, last, rows, unchained = BEGINNING, 0, 0, 0
-    expected = _earlier(earlier)
-    seen = expected is None
+    expected = _parse_head(earlier)
+    is_found = expected is None
     async for row in _rows(connection):
         if row.hash is None and rows == 0:
             unchained += 1
@@ -100,22 +102,24 @@ async def verify_chain(
             previous, rows = row.hash, rows + 1
         last = row.id
         if expected is not None and row.id == expected.row:
-            seen = row.hash == expected.hash
-    if expected is not None and not seen:
+            is_found = row.hash == expected.hash
+    if expected is not None and not is_found:
         return ChainTampered(expected.row, "the chain ended with it once, and now it is another or not there")
-    return await _end(connection, ChainVerified(rows, unchained, ChainHead(last if rows else 0, previous)))
+    return await _check_head(
+        connection, ChainVerified(rows, unchained, ChainHead(last if rows else 0, previous))
+    )
 
 
-async def _end(connection: AsyncConnection, found: ChainVerified) -> ChainVerified | ChainTampered:
-    kept = await _read_head(connection) or ChainHead(0, BEGINNING)
-    if found.head != kept:
+async def _check_head(connection: AsyncConnection, verified: ChainVerified) -> ChainVerified | ChainTampered:
+    head = await _read_head(connection) or ChainHead(0, BEGINNING)
+    if verified.head != head:
         return ChainTampered(
-            found.head.row, f"the log went on after it until row {kept.row}, which is not there"
+            verified.head.row, f"the log went on after it until row {head.row}, which is not there"
         )
-    return found
+    return verified
 
 
-def _earlier(text: str | None) -> ChainHead | None:
+def _parse_head(text: str | None) -> ChainHead | None:
     if text is None:
         return None
     row, _, hash_ = text.partition(":")
@@ -139,10 +143,12 @@ async def _rows(connection: AsyncConnection) -> AsyncIterator[Row[Any]]:
 async def _lock_head(connection: AsyncConnection) -> ChainHead:
     head = await _read_head(connection, locked=True)
     if head is None:
-        # The first row of all: two replicas may try at once, and only one of them makes the head.
+        # The first row of all: two replicas may try at once, and only one inserts the head.
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        made = dialect.insert(audit_head).values(id=_HEAD, row=0, hash=BEGINNING).on_conflict_do_nothing()
-        await connection.execute(made)
+        insert_head = (
+            dialect.insert(audit_head).values(id=_HEAD, row=0, hash=BEGINNING).on_conflict_do_nothing()
+        )
+        await connection.execute(insert_head)
         head = await _read_head(connection, locked=True)
     if head is None:
         raise AssertionError("the head of the audit log was made and is not there")

@@ -1,8 +1,8 @@
 """The database engine and its transactions, the same for SQLite and PostgreSQL.
 
-Reading and writing are told apart because SQLite has one writer: a write transaction begins as such,
-so that two of them wait for each other instead of failing half-way. On PostgreSQL the writers of all
-replicas take turns likewise, unless they say that they need not.
+Reading and writing are separate because SQLite has one writer: a write transaction begins as such, so
+that two of them wait for each other instead of failing half-way. On PostgreSQL the writers of all
+replicas take turns as well, unless they opt out.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from bot.store.signals import Signals
 _BUSY_TIMEOUT_MS = 10_000
 _CLOSE_S = 2.0
 
-# Any number will do, so long as nobody else takes this advisory lock in the same database.
+# Any number that no other program uses as an advisory lock in the same database.
 _TURN = text("SELECT pg_advisory_xact_lock(118411018)")
 _POSTGRESQL: dict[str, Any] = {
     "timeout": 5,
     "command_timeout": 30,
     "server_settings": {
         "application_name": "governor",
-        # A replica that was halted in the middle of a transaction must not halt the others.
+        # A replica that was halted within a transaction must not block the others.
         "idle_in_transaction_session_timeout": "5000",
     },
 }
@@ -62,26 +62,26 @@ class Database:
 
     async def __aexit__(self, *_: object) -> None:
         await self.engine.dispose()
-        # A connection whose query was cancelled is closed by its own thread, which then tells this loop.
+        # A connection whose query was cancelled is closed by its own thread, which then notifies this loop.
         for thread in list(self._threads):
             await asyncio.to_thread(thread.join, _CLOSE_S)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Open a consistent view to read from; nothing written in it is kept."""
+        """Open a consistent snapshot to read from; writes in it are discarded."""
         async with self.engine.connect() as connection:
             yield connection
 
     @asynccontextmanager
     async def transaction(self, *, in_turn: bool = True) -> AsyncIterator[AsyncConnection]:
-        """Write all or nothing: committed at the end of the block, undone if it raises.
+        """Open a transaction: committed at the end of the block, rolled back if it raises.
 
-        Transactions take turns, across replicas too: each sees what the one before it decided, and rows
-        are numbered in the order in which they are committed, which keeps messages in order.
-        `in_turn=False` is for what decides nothing and announces nothing: counts, leases, how far a message
-        has come. SQLite has one writer in any case.
+        Transactions take turns, across replicas too: each sees what the one before it decided, and row ids
+        follow the order of commits, which keeps messages in order. `in_turn=False` is for transactions that
+        decide and announce nothing: counts, leases, the state of a delivery. SQLite always has one
+        writer.
 
-        What the transaction marked (see `signals.py`) is fired once it is committed.
+        The signals that it marked (see `signals.py`) are fired once it is committed.
         """
         async with (
             self._turn if self.is_sqlite else nullcontext(),
@@ -99,7 +99,7 @@ class Database:
         self._threads.add(connection.driver_connection._thread)  # noqa: SLF001 - the driver offers no way to wait
 
     def insert(self, table: Table) -> sqlite.Insert:
-        """Return an INSERT that knows `on_conflict_do_…`, in this database's dialect.
+        """Return an INSERT with `on_conflict_do_…`, in this database's dialect.
 
         Both dialects' statements have the same methods; the type names one of them.
         """
@@ -109,7 +109,7 @@ class Database:
 
 
 def is_away(error: Exception) -> bool:
-    """Return whether the database did not answer, whatever was asked of it."""
+    """Return whether the error means that the database did not answer, rather than a fault of the query."""
     if isinstance(error, DBAPIError):
         return not isinstance(error, IntegrityError | DataError | ProgrammingError)
     return isinstance(error, OSError | TimeoutError | SQLAlchemyTimeout)

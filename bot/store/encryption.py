@@ -1,8 +1,8 @@
-"""Secrets at rest: sealed with a key that only the environment has, so that the database alone opens nothing.
+"""Encryption at rest: the key is only in the environment, so that the database alone reveals no secret.
 
-SealError
-├── BadKey      what the environment says is no key
-└── Unreadable  none of the keys opens what was sealed
+EncryptionError
+├── BadKeyError         the environment's value is not a key
+└── UndecryptableError  none of the keys decrypts the text
 
 https://cryptography.io/en/stable/fernet/
 """
@@ -13,67 +13,67 @@ from datetime import datetime, timedelta
 
 
 class EncryptionError(Exception):
-    """A secret cannot be sealed or opened. The message never repeats a key or a secret."""
+    """A secret cannot be encrypted or decrypted. The message never contains a key or a secret."""
 
 
 class BadKeyError(EncryptionError):
-    """What the environment says is no key."""
+    """The environment's value is not a key."""
 
 
 class UndecryptableError(EncryptionError):
-    """It was sealed with another key, is damaged or too old."""
+    """The text was encrypted with another key, is damaged or too old."""
 
 
 class TokenCipher:
-    """Seals text with the first of some keys and opens what any of them sealed.
+    """Encrypts text with the first of its keys, and decrypts with any of them.
 
-    `keys` are Fernet keys with commas between, the newest first. Raises `BadKeyError`.
+    `keys` are Fernet keys separated by commas, the newest first. Raises `BadKeyError`.
     """
 
     def __init__(self, keys: str) -> None:
         from cryptography.fernet import Fernet, InvalidToken, MultiFernet  # noqa: PLC0415
 
-        self._no_key = InvalidToken
+        self._invalid_token = InvalidToken
         try:
             self._keys = MultiFernet([Fernet(key.strip()) for key in keys.split(",") if key.strip()])
         except ValueError as error:
             raise BadKeyError("not made of Fernet keys; `governor key` prints a new one") from error
 
-    def seal(self, text: str) -> str:
-        """Return the text sealed with the newest key."""
+    def encrypt(self, text: str) -> str:
+        """Return the text encrypted with the newest key."""
         return self._keys.encrypt(text.encode()).decode()
 
-    def open(self, sealed: str) -> str:
-        """Return what was sealed; raises `UndecryptableError`."""
+    def decrypt(self, encrypted: str) -> str:
+        """Return the decrypted text; raises `UndecryptableError`."""
         try:
-            return self._keys.decrypt(sealed.encode()).decode()
-        except self._no_key as error:
+            return self._keys.decrypt(encrypted.encode()).decode()
+        except self._invalid_token as error:
             raise UndecryptableError(
                 "sealed with a key that GOVERNOR_ENCRYPTION_KEY no longer has"
             ) from error
 
-    def renew(self, sealed: str) -> str:
-        """Return the same sealed with the newest key; raises `UndecryptableError`."""
+    def reencrypt(self, encrypted: str) -> str:
+        """Return the same text encrypted with the newest key; raises `UndecryptableError`."""
         try:
-            return self._keys.rotate(sealed.encode()).decode()
-        except self._no_key as error:
+            return self._keys.rotate(encrypted.encode()).decode()
+        except self._invalid_token as error:
             raise UndecryptableError(
                 "sealed with a key that GOVERNOR_ENCRYPTION_KEY no longer has"
             ) from error
 
-    def stamp(self, text: str, now: datetime) -> str:
-        """Return the text sealed together with the time, for `open_stamped`."""
+    def encrypt_with_time(self, text: str, now: datetime) -> str:
+        """Return the text encrypted together with the time, for `decrypt_recent`."""
         return self._keys.encrypt_at_time(text.encode(), int(now.timestamp())).decode()
 
-    def open_stamped(self, sealed: str, now: datetime, life: timedelta) -> str:
-        """Return what was stamped less than `life` ago; raises `UndecryptableError`."""
+    def decrypt_recent(self, encrypted: str, now: datetime, life: timedelta) -> str:
+        """Return a text encrypted with the time less than `life` ago; raises `UndecryptableError`."""
         try:
-            opened = self._keys.decrypt_at_time(
-                sealed.encode(errors="replace"), int(life.total_seconds()), int(now.timestamp())
+            decrypted = self._keys.decrypt_at_time(
+                encrypted.encode(errors="replace"), int(life.total_seconds()), int(now.timestamp())
             )
-        except self._no_key as error:
+        except self._invalid_token as error:
             raise UndecryptableError("not stamped by these keys, or too long ago") from error
-        return opened.decode()
+        return decrypted.decode()
 
 
 def new_key() -> str:

@@ -1,6 +1,6 @@
-"""The Slack workspaces that installed the app, with their tokens, which lie sealed in the database.
+"""The Slack workspaces that installed the app, with their tokens, which are encrypted in the database.
 
-Who installs, uninstalls or renews is written to the audit log in the same transaction.
+Installing and uninstalling are written to the audit log in the same transaction.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ GOVERNOR = "governor"
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The app in one Slack workspace. `refresh_token` and `expires_at` are there where tokens expire."""
+    """The app in one Slack workspace. `refresh_token` and `expires_at` are set where tokens expire."""
 
     team_id: str
     team_name: str
@@ -37,15 +37,15 @@ class Installation:
 
 
 class Installations:
-    """Keeps them. All that reads raises `Unreadable` where no key opens what it finds."""
+    """Stores installations. All methods that read raise `UndecryptableError` if no key fits a row."""
 
-    def __init__(self, database: Database, seal: TokenCipher, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, cipher: TokenCipher, now: Callable[[], datetime]) -> None:
         self._database = database
-        self._seal = seal
+        self._cipher = cipher
         self._now = now
 
     async def save(self, installation: Installation) -> None:
-        """Keep an installation, in place of an earlier one of the same workspace."""
+        """Save an installation; it replaces an earlier one of the same workspace."""
         values = self._values(installation)
         statement = self._database.insert(installations).values(values)
         statement = statement.on_conflict_do_update(index_elements=["team_id"], set_=values)
@@ -67,26 +67,26 @@ class Installations:
             return {row.team_id: row.team_name for row in await connection.execute(query)}
 
     async def expiring(self, within: timedelta) -> Sequence[Installation]:
-        """Return those whose token expires within that time."""
+        """Return the installations whose token expires within that time."""
         query = select(installations).where(installations.c.expires_at <= self._now() + within)
         async with self._database.reading() as connection:
             rows = (await connection.execute(query)).all()
         return [self._installation(row) for row in rows]
 
     async def renew(self, old: Installation, token: str, refresh_token: str, expires_at: datetime) -> bool:
-        """Keep another token, unless the app was installed anew or uninstalled meanwhile; return whether."""
-        fresh = replace(old, bot_token=token, refresh_token=refresh_token, expires_at=expires_at)
-        rows = installations.c
+        """Save a new token; return False if the app was reinstalled or uninstalled meanwhile."""
+        renewed = replace(old, bot_token=token, refresh_token=refresh_token, expires_at=expires_at)
+        columns = installations.c
         statement = update(installations).where(
-            rows.team_id == old.team_id,
-            rows.installed_at == old.installed_at,
-            rows.expires_at == old.expires_at,
+            columns.team_id == old.team_id,
+            columns.installed_at == old.installed_at,
+            columns.expires_at == old.expires_at,
         )
         async with self._database.transaction(in_turn=False) as connection:
-            return (await connection.execute(statement.values(self._values(fresh)))).rowcount == 1
+            return (await connection.execute(statement.values(self._values(renewed)))).rowcount == 1
 
     async def remove(self, team_id: str, reason: str) -> bool:
-        """Forget an installation, tokens and all; return whether there was one."""
+        """Delete an installation with its tokens; return whether there was one."""
         async with self._database.transaction() as connection:
             query = select(installations).where(installations.c.team_id == team_id)
             row = (await connection.execute(query)).one_or_none()
@@ -98,40 +98,42 @@ class Installations:
             await audit.record(connection, entry, self._now())
         return True
 
-    async def seal_anew(self) -> int:
-        """Seal everything with the newest key, so that older ones may go; return how many rows that were."""
+    async def reencrypt_all(self) -> int:
+        """Encrypt all tokens with the newest key, so that older keys can be removed; return how many rows."""
         async with self._database.transaction(in_turn=False) as connection:
             rows = (await connection.execute(select(installations).with_for_update())).all()
             for row in rows:
-                refresh = self._seal.renew(row.refresh_token) if row.refresh_token else None
+                refresh = self._cipher.reencrypt(row.refresh_token) if row.refresh_token else None
                 await connection.execute(
                     update(installations)
                     .where(installations.c.team_id == row.team_id)
-                    .values(bot_token=self._seal.renew(row.bot_token), refresh_token=refresh)
+                    .values(bot_token=self._cipher.reencrypt(row.bot_token), refresh_token=refresh)
                 )
         return len(rows)
 
     async def use_state(self, state: str, expires_at: datetime) -> bool:
-        """Note that a state of the install flow is used up; return whether this was the first time."""
+        """Record that a state of the install flow was used; return whether this is the first time."""
         id_ = hashlib.sha256(state.encode()).hexdigest()
         insert = self._database.insert(oauth_states).values(id=id_, expires_at=expires_at)
         async with self._database.transaction(in_turn=False) as connection:
             await connection.execute(delete(oauth_states).where(oauth_states.c.expires_at < self._now()))
             return (await connection.execute(insert.on_conflict_do_nothing())).rowcount == 1
 
-    def _values(self, one: Installation) -> dict[str, Any]:
+    def _values(self, installation: Installation) -> dict[str, Any]:
         return {
-            "team_id": one.team_id,
-            "team_name": one.team_name,
-            "app_id": one.app_id,
-            "bot_id": one.bot_id,
-            "bot_user_id": one.bot_user_id,
-            "scopes": ",".join(one.scopes),
-            "bot_token": self._seal.seal(one.bot_token),
-            "refresh_token": self._seal.seal(one.refresh_token) if one.refresh_token else None,
-            "expires_at": one.expires_at,
-            "installed_by": one.installed_by,
-            "installed_at": one.installed_at,
+            "team_id": installation.team_id,
+            "team_name": installation.team_name,
+            "app_id": installation.app_id,
+            "bot_id": installation.bot_id,
+            "bot_user_id": installation.bot_user_id,
+            "scopes": ",".join(installation.scopes),
+            "bot_token": self._cipher.encrypt(installation.bot_token),
+            "refresh_token": self._cipher.encrypt(installation.refresh_token)
+            if installation.refresh_token
+            else None,
+            "expires_at": installation.expires_at,
+            "installed_by": installation.installed_by,
+            "installed_at": installation.installed_at,
         }
 
     def _installation(self, row: Row[Any]) -> Installation:
@@ -141,8 +143,8 @@ class Installations:
             bot_user_id=row.bot_user_id,
             installed_by=row.installed_by,
             installed_at=row.installed_at,
-            bot_token=self._seal.open(row.bot_token),
-            refresh_token=self._seal.open(row.refresh_token) if row.refresh_token else None,
+            bot_token=self._cipher.decrypt(row.bot_token),
+            refresh_token=self._cipher.decrypt(row.refresh_token) if row.refresh_token else None,
             expires_at=row.expires_at,
             bot_id=row.bot_id,
             app_id=row.app_id,
@@ -150,8 +152,12 @@ class Installations:
         )
 
 
-def _entry(action: str, one: Installation) -> audit.AuditEntry:
-    subject = f"{one.team_name} ({one.team_id})"
+def _entry(action: str, installation: Installation) -> audit.AuditEntry:
+    subject = f"{installation.team_name} ({installation.team_id})"
     return audit.AuditEntry(
-        one.installed_by, action, subject, "installed through Slack", after={"scopes": list(one.scopes)}
+        installation.installed_by,
+        action,
+        subject,
+        "installed through Slack",
+        after={"scopes": list(installation.scopes)},
     )

@@ -1,10 +1,9 @@
-"""Brings a database to the newest version of the tables, by Alembic.
+"""Migrates a database to the newest version of the tables, with Alembic.
 
 Safe to run from several processes at once: the whole upgrade is one transaction, and the others wait
-for it. A new version is drafted with `python -m bot.store.migrate "what changes"` and then read by a person.
+for it. A new version is drafted with `python -m bot.store.migrate "what changes"` and then reviewed.
 
-Alembic is loaded only where there is something to upgrade: a bot that starts on its own database needs
-neither its memory nor its time.
+Alembic is imported only if there is something to upgrade, to save memory and time at every other start.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _FOLDER = Path(__file__).parent / "migrations"
-# Any number will do, so long as nobody else takes this advisory lock in the same database.
+# Any number that no other program uses as an advisory lock in the same database.
 _UPGRADE_LOCK = 0x60_7E_12_0A
 
 
@@ -46,22 +45,22 @@ async def upgrade(url: str) -> None:
 
 
 async def version(database: Database) -> str | None:
-    """Return the version that the database has; None before the first migration."""
+    """Return the version of the database; None before the first migration."""
     async with database.reading() as connection:
         return await connection.run_sync(_version)
 
 
 @cache
 def newest_version() -> str:
-    """Return the version that this program's tables have: each file's name begins with its own."""
+    """Return the version of this program's tables: each migration's file name begins with its version."""
     return max(file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*_*.py"))
 
 
 def _version(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
-    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return found
+    version_num: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version_num
 
 
 def _config(connection: Connection | None = None) -> "Config":
@@ -83,20 +82,20 @@ def _upgrade(connection: Connection) -> tuple[str | None, str | None]:
     return before, _version(connection)
 
 
-async def _draft(what: str) -> None:
-    """Write a new version: what the tables have and a database of the newest version lacks."""
+async def _draft(message: str) -> None:
+    """Write a new migration with the differences between the tables and a database of the newest version."""
     with tempfile.TemporaryDirectory() as folder:
         async with Database(f"sqlite+aiosqlite:///{folder}/draft.db") as database:
             await migrate(database)
             async with database.engine.connect() as connection:
-                await connection.run_sync(_write_draft, what)
+                await connection.run_sync(_write_draft, message)
 
 
-def _write_draft(connection: Connection, what: str) -> None:
+def _write_draft(connection: Connection, message: str) -> None:
     from alembic import command  # noqa: PLC0415 - see the module's docstring
 
     number = int(newest_version()) + 1
-    command.revision(_config(connection), what, autogenerate=True, rev_id=f"{number:04d}")
+    command.revision(_config(connection), message, autogenerate=True, rev_id=f"{number:04d}")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""The outbox: messages that were decided in a transaction and are sent later by the courier.
+"""The outbox: messages that are enqueued in a transaction and sent later by the dispatcher.
 
-Knows nothing of Slack but that a message has a channel, a text and blocks, and gets an id and a time there.
+Knows nothing of Slack but that a message has a channel, a text and blocks, and gets an id and a `ts` there.
 A row goes waiting → sending → sent or failed; from `sending` back to `waiting` once it is known that the
-message did not arrive. A row found in `sending` means that nobody knows.
+message did not arrive. After a crash a row in `sending` means that its outcome is unknown.
 
-Messages that are folded into one post go the same way together, and have the same place in the end.
+Messages that are sent in one batch change their state together, and end at the same location.
 
-Several replicas may send: each channel's messages are one replica's, by a lease (see `leases.py`). A row's
-count of attempts tells the latest from earlier ones, so what a replica writes that lost its lease meanwhile
-cannot undo what its successor did.
+Several replicas may send: each channel belongs to one replica, by a lease (see `leases.py`). A row's count
+of attempts distinguishes the latest attempt, so a replica that lost its lease cannot overwrite what its
+successor did.
 """
 
 import itertools
@@ -32,9 +32,9 @@ Block = dict[str, Any]
 class OutboxMessage:
     """One message to one channel (`#name` or an id, see `addresses.py`).
 
-    `event_type` names the occasion, in snake case. `brief` is how it reads in a line (mrkdwn), for messages
-    that may be folded into one with others of the channel. `is_bulk` marks what may come by the hundred: it
-    leaves room for others in Slack's rates.
+    `event_type` names the event, in snake case. `brief` is the message in one line (mrkdwn), if it may be
+    batched with others of the channel. `is_bulk` marks messages that may come by the hundred: they yield
+    to others under Slack's rate limits.
     """
 
     channel: str
@@ -76,7 +76,7 @@ def _row(message: OutboxMessage, now: datetime) -> dict[str, object]:
 
 
 class DeliveryState(StrEnum):
-    """How far a message has come."""
+    """The state of a message's delivery."""
 
     WAITING = "waiting"
     SENDING = "sending"
@@ -84,12 +84,12 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
 
 
-_UNDONE = (DeliveryState.WAITING, DeliveryState.SENDING)
+_UNSENT = (DeliveryState.WAITING, DeliveryState.SENDING)
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedMessage:
-    """A message as it lies in the outbox. `key` tells it from all others, in Slack too."""
+    """A message in the outbox. `key` identifies it, in Slack too."""
 
     id: int
     key: str
@@ -102,7 +102,7 @@ class QueuedMessage:
 
 @dataclass(frozen=True, slots=True)
 class MessageLocation:
-    """Where a message stands in Slack: the channel's id and the message's `ts`."""
+    """Where a message is in Slack: the channel's id and the message's `ts`."""
 
     channel_id: str
     ts: str
@@ -110,7 +110,7 @@ class MessageLocation:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOutcome:
-    """What became of one message: its state, its place once it is sent, the last error."""
+    """The outcome of one message: its state, its location once it is sent, the last error."""
 
     state: DeliveryState
     place: MessageLocation | None
@@ -119,7 +119,7 @@ class DeliveryOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is not sent yet: how many messages by channel, and when the oldest was written."""
+    """The messages that are not sent yet: how many by channel, and when the oldest was written."""
 
     channels: Mapping[str, int]
     oldest_at: datetime | None
@@ -127,7 +127,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class FailingChannel:
-    """A channel that takes no messages: the last error, how many were lost to it since the last success."""
+    """A channel whose messages fail: the last error, and how many failed since the last success."""
 
     error: str
     messages: int
@@ -135,26 +135,26 @@ class FailingChannel:
 
 
 async def read_backlog(connection: AsyncConnection) -> Backlog:
-    """Return what is not sent yet."""
+    """Return the messages that are not sent yet."""
     oldest = func.min(outbox.c.created_at)
-    query = select(outbox.c.channel, func.count(), oldest).where(outbox.c.state.in_(_UNDONE))
+    query = select(outbox.c.channel, func.count(), oldest).where(outbox.c.state.in_(_UNSENT))
     rows = (await connection.execute(query.group_by(outbox.c.channel))).all()
     return Backlog({channel: count for channel, count, _ in rows}, min((at for *_, at in rows), default=None))
 
 
-async def first_undone(connection: AsyncConnection, channel: str) -> QueuedMessage | None:
-    """Return the channel's oldest message that is neither sent nor failed: the only one that may go."""
-    query = select(outbox).where(outbox.c.channel == channel, outbox.c.state.in_(_UNDONE))
+async def first_unsent(connection: AsyncConnection, channel: str) -> QueuedMessage | None:
+    """Return the channel's oldest message that is neither sent nor failed: the next to send."""
+    query = select(outbox).where(outbox.c.channel == channel, outbox.c.state.in_(_UNSENT))
     row = (await connection.execute(query.order_by(outbox.c.id).limit(1))).one_or_none()
     return None if row is None else _queued(row)
 
 
-async def first_of_a_kind(
+async def unsent_in_same_state(
     connection: AsyncConnection, first: QueuedMessage, limit: int
 ) -> Sequence[QueuedMessage]:
-    """Return a channel's messages from its first undone one on, up to the first that is in another state."""
-    rest = (outbox.c.channel == first.message.channel) & outbox.c.state.in_(_UNDONE)
-    query = select(outbox).where(rest, outbox.c.id >= first.id).order_by(outbox.c.id).limit(limit)
+    """Return a channel's unsent messages from `first` on, up to the first that is in another state."""
+    unsent = (outbox.c.channel == first.message.channel) & outbox.c.state.in_(_UNSENT)
+    query = select(outbox).where(unsent, outbox.c.id >= first.id).order_by(outbox.c.id).limit(limit)
     rows = [_queued(row) for row in await connection.execute(query)]
     return list(itertools.takewhile(lambda row: row.state is first.state, rows))
 
@@ -162,12 +162,12 @@ async def first_of_a_kind(
 async def claim(connection: AsyncConnection, queued: QueuedMessage, now: datetime) -> bool:
     """Set a waiting message to `sending`, its next attempt; return whether it was still waiting.
 
-    Of several who try, one gets it; a row that another's transaction holds is left to that one.
+    Of several callers one succeeds; a row that another transaction has locked is left to that one.
     """
-    free = _attempt(queued).where(outbox.c.state == DeliveryState.WAITING)
-    skipping = select(outbox.c.id).where(outbox.c.id == queued.id).with_for_update(skip_locked=True)
+    update_attempt = _attempt(queued).where(outbox.c.state == DeliveryState.WAITING)
+    unlocked = select(outbox.c.id).where(outbox.c.id == queued.id).with_for_update(skip_locked=True)
     claimed = await connection.execute(
-        free.where(outbox.c.id.in_(skipping)).values(
+        update_attempt.where(outbox.c.id.in_(unlocked)).values(
             state=DeliveryState.SENDING,
             attempts=outbox.c.attempts + 1,
             first_attempt_at=queued.first_attempt_at or now,
@@ -176,8 +176,8 @@ async def claim(connection: AsyncConnection, queued: QueuedMessage, now: datetim
     return claimed.rowcount == 1
 
 
-async def put_back(connection: AsyncConnection, queued: QueuedMessage, error: str) -> None:
-    """Let a message wait again that is known not to have arrived by this attempt; `error` says why."""
+async def requeue(connection: AsyncConnection, queued: QueuedMessage, error: str) -> None:
+    """Set a message back to `waiting` that this attempt did not deliver; `error` says why."""
     await connection.execute(
         _attempt(queued)
         .where(outbox.c.state == DeliveryState.SENDING)
@@ -188,10 +188,10 @@ async def put_back(connection: AsyncConnection, queued: QueuedMessage, error: st
 async def mark_sent(
     connection: AsyncConnection, queued: QueuedMessage, place: MessageLocation, now: datetime
 ) -> None:
-    """Write down that and where a message arrived, by whichever attempt."""
+    """Record that and where a message arrived, by whichever attempt."""
     await connection.execute(
         update(outbox)
-        .where(outbox.c.id == queued.id, outbox.c.state.in_(_UNDONE))
+        .where(outbox.c.id == queued.id, outbox.c.state.in_(_UNSENT))
         .values(
             state=DeliveryState.SENT,
             sent_at=now,
@@ -204,12 +204,12 @@ async def mark_sent(
 
 async def mark_failed(connection: AsyncConnection, queued: QueuedMessage, error: str) -> bool:
     """Give a message up; return whether this error is new to its channel since the last success."""
-    known = _failed_since_success(queued.message.channel).where(outbox.c.error == error)
-    is_known = (await connection.execute(select(known.exists()))).scalar_one()
-    done = await connection.execute(
-        _attempt(queued).where(outbox.c.state.in_(_UNDONE)).values(state=DeliveryState.FAILED, error=error)
+    same_error = _failed_since_success(queued.message.channel).where(outbox.c.error == error)
+    is_known = (await connection.execute(select(same_error.exists()))).scalar_one()
+    updated = await connection.execute(
+        _attempt(queued).where(outbox.c.state.in_(_UNSENT)).values(state=DeliveryState.FAILED, error=error)
     )
-    return done.rowcount == 1 and not is_known
+    return updated.rowcount == 1 and not is_known
 
 
 async def read_failing(connection: AsyncConnection) -> Mapping[str, FailingChannel]:
@@ -217,17 +217,17 @@ async def read_failing(connection: AsyncConnection) -> Mapping[str, FailingChann
     query = _failed_since_success().order_by(outbox.c.id)
     failing: dict[str, FailingChannel] = {}
     for row in await connection.execute(query):
-        before = failing.get(row.channel)
+        earlier = failing.get(row.channel)
         failing[row.channel] = FailingChannel(
             row.error,
-            before.messages + 1 if before else 1,
-            before.since if before else row.created_at,
+            earlier.messages + 1 if earlier else 1,
+            earlier.since if earlier else row.created_at,
         )
     return failing
 
 
-async def last_place(connection: AsyncConnection, channel: str) -> MessageLocation | None:
-    """Return where the last message to the channel arrived."""
+async def last_location(connection: AsyncConnection, channel: str) -> MessageLocation | None:
+    """Return the location of the last message that arrived in the channel."""
     query = select(outbox.c.channel_id, outbox.c.ts).where(
         outbox.c.channel == channel, outbox.c.state == DeliveryState.SENT
     )
@@ -237,13 +237,13 @@ async def last_place(connection: AsyncConnection, channel: str) -> MessageLocati
 
 async def was_busy(connection: AsyncConnection, channel: str, since: datetime) -> bool:
     """Return whether a message to the channel was attempted at or after that time."""
-    undone = outbox.c.state.in_(_UNDONE) & (outbox.c.attempts > 0)
-    query = select(outbox.c.id).where(outbox.c.channel == channel, or_(outbox.c.sent_at >= since, undone))
+    unsent = outbox.c.state.in_(_UNSENT) & (outbox.c.attempts > 0)
+    query = select(outbox.c.id).where(outbox.c.channel == channel, or_(outbox.c.sent_at >= since, unsent))
     return (await connection.execute(query.limit(1))).first() is not None
 
 
 async def delivery_of(connection: AsyncConnection, key: str) -> DeliveryOutcome | None:
-    """Return what became of the message with this key; None for an unknown one."""
+    """Return the outcome of the message with this key; None for an unknown one."""
     columns = (outbox.c.state, outbox.c.channel, outbox.c.channel_id, outbox.c.ts, outbox.c.error)
     query = select(*columns).where(outbox.c.key == key)
     row = (await connection.execute(query)).one_or_none()
@@ -254,7 +254,7 @@ async def delivery_of(connection: AsyncConnection, key: str) -> DeliveryOutcome 
 
 
 def _attempt(queued: QueuedMessage) -> Update:
-    """Return the beginning of a change to a message that nobody has attempted since."""
+    """Return an UPDATE of a message, provided that nobody has attempted it since."""
     return update(outbox).where(outbox.c.id == queued.id, outbox.c.attempts == queued.attempts)
 
 

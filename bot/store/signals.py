@@ -1,13 +1,13 @@
-"""Signals: who waits for a change is woken by the commit that made it, on every replica.
+"""Signals: subscribers are notified of changes by the commit that made them, on every replica.
 
-A table says in its `info` which topic its rows are of. Whatever writes such rows marks its transaction with
-the topic; `Database.transaction` fires the marked topics once it is committed, never for one that was undone.
-Subscribers of the same process are called at once. On PostgreSQL the topics are sent with NOTIFY as part of
-the transaction, so that the other replicas, which LISTEN, hear of it as soon as it is committed.
+A table's `info` names the topic of its rows. A write to such rows marks the transaction with the topic;
+`Database.transaction` fires the marked topics once it is committed, never after a rollback. Subscribers of
+the same process are called at once. On PostgreSQL the topics are sent with NOTIFY as part of the transaction,
+so that the other replicas, which LISTEN, receive them as soon as it is committed.
 
 A signal says only that something changed: the subscriber reads what. Signals may be lost while the database
-is away (all topics are fired after that) and where a pooler in front of it does not pass LISTEN on, so every
-subscriber also looks by itself now and then.
+is away (all topics are fired after that) and where a connection pooler does not pass LISTEN on, so every
+subscriber also polls now and then.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ def on_insert(topic: Topic) -> dict[str, Topic]:
 
 
 def begin(connection: AsyncConnection) -> None:
-    """Forget what an earlier transaction of this connection marked."""
+    """Clear the marks of an earlier transaction of this connection."""
     connection.info[_MARKS] = set()
 
 
@@ -113,13 +113,13 @@ class Signals:
             notify()
 
     async def send(self, connection: AsyncConnection, topics: Collection[Topic]) -> None:
-        """Tell the other replicas when the connection's transaction is committed; nothing on SQLite."""
+        """Notify the other replicas once the connection's transaction is committed; nothing on SQLite."""
         if self._is_shared and topics:
             payload = " ".join([self._origin, *sorted(topics)])
             await connection.execute(_NOTIFY, {"channel": _CHANNEL, "payload": payload})
 
     async def listen(self) -> None:
-        """Fire what other replicas commit, until cancelled; connects again where the connection is lost."""
+        """Fire the topics of other replicas' commits, until cancelled; reconnects after a lost connection."""
         if not self._is_shared:
             await asyncio.Event().wait()
         while True:
@@ -130,21 +130,21 @@ class Signals:
             await asyncio.sleep(_RECONNECT_S)
 
     async def _listen_once(self) -> None:
-        """Fire what is heard on one connection until it ends."""
+        """Fire the topics that one connection receives until it ends."""
         async with self._engine.connect() as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
             ended = asyncio.Event()
             driver.add_termination_listener(lambda _driver: ended.set())
             try:
-                await driver.add_listener(_CHANNEL, self._heard)
-                # What was committed while nobody listened is looked for now.
+                await driver.add_listener(_CHANNEL, self._receive)
+                # Commits before this were not received: every subscriber reads again.
                 self.fire(frozenset(Topic))
                 await ended.wait()
             finally:
-                # This connection has listeners of ours: no other work may get it from the pool.
+                # The connection has our listeners: it must not go back to the pool.
                 await connection.invalidate()
 
-    def _heard(self, _driver: object, _pid: int, _channel: str, payload: str) -> None:
+    def _receive(self, _driver: object, _pid: int, _channel: str, payload: str) -> None:
         origin, *names = payload.split()
         if origin != self._origin:
             self.fire({topic for topic in Topic if topic.value in names})

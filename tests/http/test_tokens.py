@@ -143,7 +143,7 @@ async def test_the_database_holds_no_token_and_shows_the_last_use(token_server: 
     await token_server.call(token)
     async with token_server.database.reading() as connection:
         (stored,) = (await connection.execute(select(rows))).all()
-        (token_row,) = await api_tokens.all_of(connection)
+        (token_row,) = await api_tokens.all_tokens(connection)
         logged = await audit.read(connection)
     assert secret not in repr(stored)
     assert secret not in repr(logged)

@@ -24,7 +24,7 @@ async def write(database: Database, channel: str, *texts: str, now: datetime = N
 async def first(database: Database, channel: str = "#checkout") -> QueuedMessage:
     """Return the first message that is not done."""
     async with database.reading() as connection:
-        queued = await outbox.first_undone(connection, channel)
+        queued = await outbox.first_unsent(connection, channel)
     assert queued is not None
     return queued
 
@@ -79,7 +79,7 @@ async def test_the_time_of_the_first_attempt_is_kept_over_the_next(database: Dat
     await write(database, "#checkout", "one")
     assert await claimed(database, await first(database), NOW)
     async with database.transaction() as connection:
-        await outbox.put_back(connection, await first(database), "ratelimited")
+        await outbox.requeue(connection, await first(database), "ratelimited")
     assert await claimed(database, await first(database), LATER)
     assert replace(await first(database), message=OutboxMessage("", "", "")).first_attempt_at == NOW
 
@@ -96,8 +96,8 @@ async def test_the_backlog_counts_what_is_not_done(database: Database) -> None:
 async def test_an_empty_outbox_has_no_backlog(database: Database) -> None:
     async with database.reading() as connection:
         assert await outbox.read_backlog(connection) == outbox.Backlog({}, None)
-        assert await outbox.first_undone(connection, "#checkout") is None
-        assert await outbox.last_place(connection, "#checkout") is None
+        assert await outbox.first_unsent(connection, "#checkout") is None
+        assert await outbox.last_location(connection, "#checkout") is None
         assert await outbox.read_failing(connection) == {}
 
 
@@ -131,4 +131,4 @@ async def test_the_last_place_is_where_the_newest_message_arrived(database: Data
     await sent(database, "2.0")
     await failed(database, "is_archived")
     async with database.reading() as connection:
-        assert await outbox.last_place(connection, "#checkout") == MessageLocation("C1", "2.0")
+        assert await outbox.last_location(connection, "#checkout") == MessageLocation("C1", "2.0")

@@ -32,7 +32,7 @@ from bot.incidents.workflow.card_updates import CardUpdater
 from bot.incidents.workflow.channel_creation import team_of
 from bot.store import audit
 from bot.store.database import Database
-from bot.store.outbox import enqueue, first_undone
+from bot.store.outbox import enqueue, first_unsent
 
 log = structlog.get_logger(__name__)
 
@@ -129,7 +129,7 @@ class Archiver:
             others = await steps.read_pending(connection, step)
             if any(one.name not in _MAY_COME_LATER for one in others):
                 return False
-            return await first_undone(connection, channel_id) is None
+            return await first_unsent(connection, channel_id) is None
 
     async def _document(self, view: IncidentSnapshot) -> Postmortem:
         document = view.postmortem

@@ -195,13 +195,13 @@ class ChannelQueue:
     async def _read(self) -> tuple[Parcel, MessageLocation | None]:
         """Read what goes next, nothing if nothing waits, and where the last message went."""
         async with self._shared.database.reading() as connection:
-            first = await outbox.first_undone(connection, self.channel)
+            first = await outbox.first_unsent(connection, self.channel)
             if first is None:
                 return (), None
             parcel: Parcel = (first,)
             if first.message.brief is not None:
-                parcel = await outbox.first_of_a_kind(connection, first, MOST_LINES)
-            last = await outbox.last_place(connection, self.channel)
+                parcel = await outbox.unsent_in_same_state(connection, first, MOST_LINES)
+            last = await outbox.last_location(connection, self.channel)
         if first.state is DeliveryState.SENDING:
             return parcel, last
         return parcel[:1] if _ONE_BY_ONE in self._tried else foldable(parcel), last
@@ -318,7 +318,7 @@ class ChannelQueue:
     async def _put_back(self, parcel: Parcel, error: str) -> None:
         async def put_back(connection: AsyncConnection) -> None:
             for queued in parcel:
-                await outbox.put_back(connection, queued, error)
+                await outbox.requeue(connection, queued, error)
 
         await self._write(put_back)
 

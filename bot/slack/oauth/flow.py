@@ -81,13 +81,13 @@ class SignedStates(AsyncOAuthStateStore):
 
     async def async_issue(self, *_args: Any, **_kwargs: Any) -> str:
         """Return a new state."""
-        return self._seal.stamp(f"{_STATE}{secrets.token_hex(16)}", self._now())
+        return self._seal.encrypt_with_time(f"{_STATE}{secrets.token_hex(16)}", self._now())
 
     async def async_consume(self, state: str) -> bool:
         """Return whether the state is ours, not too old, and used for the first time."""
         now = self._now()
         try:
-            opened = self._seal.open_stamped(state, now, STATE_LIFE)
+            opened = self._seal.decrypt_recent(state, now, STATE_LIFE)
         except UndecryptableError:
             return False
         # What else lies sealed is no state.

@@ -1,6 +1,7 @@
-"""The tables, all of them. Times are stored as UTC epoch microseconds by `Instant`, JSON as JSON.
+"""The metadata of all tables, their column types, and the tables of budgets, freezes, outbox and audit.
 
-The migrations under `migrations/` bring a database to this state; a test holds the two against each other.
+`Instant` stores times as UTC epoch microseconds. The migrations under `migrations/` bring a database to this
+state; a test compares the two.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -31,25 +32,25 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware datetime, kept as whole microseconds since the epoch: the same in SQLite and PostgreSQL."""
+    """An aware datetime, stored as whole microseconds since the epoch: the same in SQLite and PostgreSQL."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """Turn an aware datetime into microseconds."""
+        """Return the microseconds of an aware datetime."""
         del dialect
         return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        """Turn microseconds into an aware datetime in UTC."""
+        """Return microseconds as an aware datetime in UTC."""
         del dialect
-        return None if value is None else _moment(value)
+        return None if value is None else _datetime(value)
 
 
 @lru_cache(maxsize=4_096)
-def _moment(epoch_us: int) -> datetime:
-    """Remember moments: thousands of ledgers are filled up to the same one."""
+def _datetime(epoch_us: int) -> datetime:
+    """Cache datetimes: thousands of ledgers are filled up to the same one."""
     return _EPOCH + timedelta(microseconds=epoch_us)
 
 
@@ -63,31 +64,31 @@ metadata = MetaData(
 )
 
 # SQLite numbers only INTEGER primary keys by itself.
-_Id = BigInteger().with_variant(Integer, "sqlite")
+RowId = BigInteger().with_variant(Integer, "sqlite")
 
 slos = Table(
     "slos",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("service", String(100), nullable=False),
     Column("name", String(100), nullable=False),
-    # A changed SLI is another series of numbers: it begins a ledger of its own.
+    # A changed SLI counts other events: it gets a ledger of its own.
     Column("fingerprint", String(64), nullable=False),
-    # All is counted from here to there.
+    # The span that is counted.
     Column("filled_from", Instant),
     Column("filled_to", Instant),
-    # The finest width in seconds; and from when that width, minutes and five minutes hold all that is
-    # counted (null: from the beginning). What was read in wide buckets is not in the narrow ones.
+    # The finest width in seconds; and since when that width, minutes and five minutes are complete (null:
+    # from the start). Events that were read in wide buckets are not in the narrow ones.
     Column("base", Integer),
     Column("base_from", Instant),
     Column("minutes_from", Instant),
     Column("fives_from", Instant),
-    # The hour in the past for which there are minutes again: the one in which the window begins.
+    # The old hour that is kept minute by minute: the one in which the window begins.
     Column("refined", Instant),
-    # When the SLO was last in the catalog, as far as compaction noticed.
+    # When the SLO was last seen in the catalog by the retention job.
     Column("seen_at", Instant),
     Column("read_at", Instant),
-    # The last reading's failure, null after a success: one of no_data, invalid, refused; and its words.
+    # The last read's failure, null after a success: no_data, invalid or refused; and its description.
     Column("fault", String(20)),
     Column("problem", Text),
     UniqueConstraint("service", "name", "fingerprint"),
@@ -96,7 +97,7 @@ slos = Table(
 buckets = Table(
     "buckets",
     metadata,
-    Column("slo_id", _Id, ForeignKey("slos.id", ondelete="CASCADE"), primary_key=True),
+    Column("slo_id", RowId, ForeignKey("slos.id", ondelete="CASCADE"), primary_key=True),
     # Seconds; and seconds since the epoch, a multiple of the width.
     Column("width", Integer, primary_key=True),
     Column("start", BigInteger, primary_key=True),
@@ -105,11 +106,11 @@ buckets = Table(
     sqlite_with_rowid=False,
 )
 
-# The ids of pushed events, for idempotence; forgotten after some days.
+# The ids of pushed events, for idempotency; deleted after some days.
 event_ids = Table(
     "event_ids",
     metadata,
-    Column("slo_id", _Id, ForeignKey("slos.id", ondelete="CASCADE"), primary_key=True),
+    Column("slo_id", RowId, ForeignKey("slos.id", ondelete="CASCADE"), primary_key=True),
     Column("id", String(200), primary_key=True),
     Column("at", Instant, nullable=False, index=True),
     sqlite_with_rowid=False,
@@ -118,7 +119,7 @@ event_ids = Table(
 holds = Table(
     "holds",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("service", String(100), nullable=False),
     Column("kind", String(20), nullable=False),
     Column("reason", Text, nullable=False),
@@ -126,7 +127,7 @@ holds = Table(
     Column("since", Instant, nullable=False),
     Column("until", Instant),
     Column("slo", String(100)),
-    # The Slack request that placed it: a repeated delivery finds it and does nothing.
+    # The Slack request that placed it: a repeated delivery does nothing.
     Column("request", String(200), unique=True),
     Column("lifted_at", Instant),
     Column("lifted_by", String(100)),
@@ -146,7 +147,7 @@ holds = Table(
 exemptions = Table(
     "exemptions",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("service", String(100), nullable=False, index=True),
     Column("change", String(200), nullable=False),
     Column("reason", Text, nullable=False),
@@ -157,14 +158,14 @@ exemptions = Table(
     info=on_write(Topic.HOLDS),
 )
 
-# What the decisions remember of a service between evaluations.
+# The state that the decisions keep of a service between evaluations.
 standings = Table(
     "standings",
     metadata,
     Column("service", String(100), primary_key=True),
     Column("warned", Double),
     Column("recovered_since", Instant),
-    # When people were told that the hold stays although the budgets are back.
+    # When it was announced that the hold stays although the budgets have recovered.
     Column("kept_at", Instant),
     Column("alerts", JSON, nullable=False),
     info=on_write(Topic.HOLDS),
@@ -173,19 +174,19 @@ standings = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("id", _Id, primary_key=True),
-    # Travels in the message's metadata, so that the message can be found again in Slack.
+    Column("id", RowId, primary_key=True),
+    # Sent in the message's metadata, so that the message can be found in Slack.
     Column("key", String(36), nullable=False, unique=True),
     Column("channel", String(100), nullable=False),
     Column("event_type", String(60), nullable=False),
     Column("text", Text, nullable=False),
     Column("blocks", JSON, nullable=False),
-    # How it reads in a line, where it may be told together with others.
+    # The message in one line, if it may be batched with others.
     Column("brief", Text),
-    # Leaves room for others where Slack limits all of them together.
+    # Yields to other messages under Slack's rate limits.
     Column("is_bulk", Boolean, nullable=False, server_default=false()),
     Column("created_at", Instant, nullable=False),
-    # waiting -> sending -> sent | failed; `sending` after a restart means: look whether it arrived.
+    # waiting -> sending -> sent | failed; `sending` after a restart: check whether it arrived.
     Column("state", String(10), nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("first_attempt_at", Instant),
@@ -200,7 +201,7 @@ outbox = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("at", Instant, nullable=False, index=True),
     Column("actor", String(100), nullable=False, index=True),
     Column("action", String(60), nullable=False),
@@ -213,7 +214,7 @@ audit = Table(
     Column("hash", String(64)),
 )
 
-# Where the chain of the audit log ends: one row, which also makes those who write to the log take turns.
+# The head of the audit log's chain: one row, whose lock makes the writers of the log take turns.
 audit_head = Table(
     "audit_head",
     metadata,
@@ -225,7 +226,7 @@ audit_head = Table(
 api_tokens = Table(
     "api_tokens",
     metadata,
-    # The part of the token that may be shown: it finds the row.
+    # The part of the token that identifies the row and may be shown.
     Column("key", String(16), primary_key=True),
     Column("name", String(40), nullable=False, unique=True),
     Column("hash", String(64), nullable=False),
@@ -236,14 +237,14 @@ api_tokens = Table(
     Column("revoked_at", Instant),
 )
 
-# The flags of the `local` backend; one that no row speaks of yet is off.
+# The flags of the `local` backend; one without a row is off.
 flags = Table(
     "flags",
     metadata,
     Column("environment", String(100), primary_key=True),
     Column("key", String(100), primary_key=True),
     Column("enabled", Boolean, nullable=False),
-    # A share of all users, 0 to 1, and what decides who is among them.
+    # A share of all users, 0 to 1, and the seed that selects them.
     Column("rollout", Double, nullable=False),
     Column("seed", String(100), nullable=False),
     # Counts the changes: a change names the version that it was planned on.

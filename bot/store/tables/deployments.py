@@ -1,4 +1,4 @@
-"""The table of deployments. It belongs to the same metadata as `tables.py`."""
+"""The table of deployments."""
 
 from sqlalchemy import Column, Index, String, Table, Text
 

@@ -1,11 +1,10 @@
-"""The tables of flags in motion: changes, ramps, what is to be brought back, and what was last seen.
+"""The tables of flags: changes, ramps, pending reverts, and the last state seen.
 
-They belong to the same metadata as `tables.py`. A flag's state is kept as JSON, in full.
+A flag's state is stored as JSON, in full.
 """
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Column,
     Double,
     Index,
@@ -16,43 +15,41 @@ from sqlalchemy import (
 )
 
 from bot.store.signals import Topic, on_write
-from bot.store.tables.core import Instant, metadata
+from bot.store.tables.core import Instant, RowId, metadata
 
-# SQLite numbers only INTEGER primary keys by itself.
-_Id = BigInteger().with_variant(Integer, "sqlite")
 _SENDING = Column("state", String) == "sending"
 _LIVE = Column("ended_at", Instant).is_(None)
 
-# Each change that a person or the bot wants: asked -> sending -> done, or declined, void, failed on the way.
+# Each requested change: asked -> sending -> done, or declined, void or failed on the way.
 flag_changes = Table(
     "flag_changes",
     metadata,
-    Column("id", _Id, primary_key=True),
-    # Whatever led to it, named: a repeated delivery finds it and does nothing.
+    Column("id", RowId, primary_key=True),
+    # The id of the request that led to it: a repeated delivery does nothing.
     Column("request", String(200), unique=True),
     Column("flag", String(100), nullable=False),
     Column("environment", String(100), nullable=False),
     Column("state", String(10), nullable=False, index=True),
     Column("cause", String(20), nullable=False),
     Column("change", JSON, nullable=False),
-    # The version that it was planned on: it holds for no other.
+    # The version that it was planned for: it is valid for no other.
     Column("version", Text, nullable=False),
-    # What the flag was then, and what it should become; once done, what it became.
+    # The state before, and the state to reach; once done, the state reached.
     Column("before", JSON, nullable=False),
     Column("after", JSON, nullable=False),
     Column("by", String(100), nullable=False),
     Column("approved_by", String(100)),
     Column("reason", Text, nullable=False),
-    # Seconds after which it is to be taken back.
+    # Seconds after which it is reverted.
     Column("keep_for", Double),
-    Column("ramp_id", _Id),
-    Column("promise_id", _Id),
+    Column("ramp_id", RowId),
+    Column("promise_id", RowId),
     Column("service", String(100)),
     Column("created_at", Instant, nullable=False),
     Column("settled_at", Instant),
     Column("problem", Text),
     Index("ix_flag_changes_flag_environment", "flag", "environment"),
-    # One change of a flag at a time is on its way to the flag system, whoever sends it.
+    # At most one change of a flag is being sent to the flag system, by whichever replica.
     Index(
         "uq_flag_changes_sending",
         "flag",
@@ -67,25 +64,25 @@ flag_changes = Table(
 flag_ramps = Table(
     "flag_ramps",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("request", String(200), unique=True),
     Column("flag", String(100), nullable=False),
     Column("environment", String(100), nullable=False),
     Column("service", String(100), nullable=False),
-    # Shares between 0 and 1, rising; how many were taken, the last of them when; seconds between two.
+    # Rising shares between 0 and 1; how many steps were taken, when the last; seconds between two.
     Column("steps", JSON, nullable=False),
     Column("taken", Integer, nullable=False),
     Column("taken_at", Instant),
     Column("every", Double, nullable=False),
-    # The burn rate at which it goes back, and for how many seconds each step is watched.
+    # The burn rate at which it is rolled back, and for how many seconds each step is watched.
     Column("guard_burn", Double, nullable=False),
     Column("guard_watch", Double, nullable=False),
     Column("state", String(10), nullable=False),
     Column("held_by", String(100)),
-    # The hold that was told: its cause and reason.
+    # The announced pause: its cause and reason.
     Column("hold_cause", String(20)),
     Column("hold_why", Text),
-    # What the flag was before the ramp, and its version after the last step.
+    # The flag's state before the ramp, and its version after the last step.
     Column("before", JSON, nullable=False),
     Column("version", Text, nullable=False),
     Column("by", String(100), nullable=False),
@@ -100,17 +97,17 @@ flag_ramps = Table(
     info=on_write(Topic.FLAGS),
 )
 
-# States that the bot may have to bring back: if it burns, when a time is over, or once a service is open.
+# Pending reverts: states to restore if the service burns, at a time, or once a service is open.
 flag_promises = Table(
     "flag_promises",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("kind", String(10), nullable=False),
     Column("flag", String(100), nullable=False),
     Column("environment", String(100), nullable=False),
     Column("service", String(100)),
     Column("state", JSON, nullable=False),
-    # Kept only while the flag still has this version.
+    # Valid only while the flag still has this version.
     Column("version", Text, nullable=False),
     Column("by", String(100), nullable=False),
     Column("since", Instant, nullable=False),
@@ -120,7 +117,7 @@ flag_promises = Table(
     Column("guard_burn", Double),
     Column("guard_watch", Double),
     Column("baseline", JSON),
-    # What was told of why it could not be kept yet, and when to try again.
+    # The announced reason why it failed so far, and when to retry.
     Column("problem", Text),
     Column("retry_at", Instant),
     Column("ended_at", Instant, index=True),
@@ -129,7 +126,7 @@ flag_promises = Table(
     info=on_write(Topic.FLAGS),
 )
 
-# The last state of a flag that the bot knew of: another one means that somebody changed it elsewhere.
+# The last state of a flag that the bot has seen: another one means a change from elsewhere.
 flag_sightings = Table(
     "flag_sightings",
     metadata,

@@ -1,11 +1,7 @@
-"""The tables of incidents: what broke, what was said and done, and what remains to be done.
-
-They belong to the same metadata as `tables.py`.
-"""
+"""The tables of incidents: impacts, timelines, channels, workflow steps, alerts and actions."""
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Boolean,
     Column,
     Date,
@@ -20,18 +16,15 @@ from sqlalchemy import (
 )
 
 from bot.store.signals import Topic, on_insert, on_write
-from bot.store.tables.core import Instant, metadata
-
-# SQLite numbers only INTEGER primary keys by itself.
-_Id = BigInteger().with_variant(Integer, "sqlite")
+from bot.store.tables.core import Instant, RowId, metadata
 
 incidents = Table(
     "incidents",
     metadata,
-    Column("id", _Id, primary_key=True),
-    # Whoever opens an incident names it by a key; the same key is the same incident.
+    Column("id", RowId, primary_key=True),
+    # The idempotency key of whoever opened it; the same key is the same incident.
     Column("key", String(200), nullable=False, unique=True),
-    # Tells this incident's channels from any others, in what they are for.
+    # Identifies this incident's channels, by a text in their purpose.
     Column("marker", String(40), nullable=False, unique=True),
     Column("title", Text, nullable=False),
     Column("severity", String(10), nullable=False),
@@ -43,12 +36,12 @@ incidents = Table(
     Column("mitigated_at", Instant),
     Column("resolved_at", Instant),
     Column("postmortem_at", Instant),
-    # When the postmortem was closed; null while there is something to learn.
+    # When the postmortem was closed; null before.
     Column("finished_at", Instant),
     Column("snoozed_until", Instant),
     # When somebody last wrote or changed something.
     Column("updated_at", Instant, nullable=False),
-    # The group of alerts that opened it, if alerts did.
+    # The group of alerts that opened it, if any.
     Column("alert_group", String(64), index=True),
     Column("cause", String(30)),
     Column("document", JSON, nullable=False),
@@ -60,7 +53,7 @@ incidents = Table(
 def _incident(*, primary_key: bool = False, nullable: bool = False) -> Column[int]:
     reference = ForeignKey("incidents.id", ondelete="CASCADE")
     return Column(
-        "incident_id", _Id, reference, primary_key=primary_key, nullable=nullable, autoincrement=False
+        "incident_id", RowId, reference, primary_key=primary_key, nullable=nullable, autoincrement=False
     )
 
 
@@ -77,7 +70,7 @@ incident_services = Table(
 incident_impacts = Table(
     "incident_impacts",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", RowId, primary_key=True),
     _incident(),
     # Null: all services of the incident.
     Column("service", String(100)),
@@ -92,13 +85,13 @@ incident_impacts = Table(
 incident_entries = Table(
     "incident_entries",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", RowId, primary_key=True),
     _incident(),
     Column("at", Instant, nullable=False),
     Column("kind", String(20), nullable=False),
     Column("text", Text, nullable=False),
     Column("by", String(100), nullable=False),
-    # What it was made of (a message, an alert): it stands there once.
+    # Its origin (a message, an alert), which has one entry at most.
     Column("mark", String(200)),
     UniqueConstraint("incident_id", "mark"),
     info=on_write(Topic.INCIDENTS),
@@ -119,29 +112,29 @@ incident_rooms = Table(
     metadata,
     _incident(primary_key=True),
     Column("kind", String(20), primary_key=True),
-    # The name that is reserved for it, and whether Slack was asked to make it: then it may be there.
+    # The name reserved for it, and whether its creation was requested from Slack: then it may exist.
     Column("name", String(80), unique=True),
     Column("attempted", Boolean, nullable=False),
     Column("channel_id", String(20), unique=True),
     Column("problem", String(100)),
-    # Its pinned message and the one that tells of it elsewhere: their keys in the outbox, and what they show.
+    # Its pinned card and the notice elsewhere: their keys in the outbox, and hashes of what they show.
     Column("card_key", String(36)),
     Column("card_shown", String(64)),
     Column("notice_key", String(36)),
     Column("notice_shown", String(64)),
-    # The document as a file of the channel, from when it was uploaded.
+    # The document as a file of the channel, once uploaded.
     Column("file_id", String(20)),
     Column("archived_at", Instant),
-    # The archived channel that this one continues, where the incident came back.
+    # The archived channel that this one continues, if the incident was reopened.
     Column("earlier_channel_id", String(20)),
     info=on_insert(Topic.INCIDENTS),
 )
 
-# What is to be done in Slack and to holds, each until it is done or refused for good.
+# Workflow steps in Slack and on holds, each until it is done or refused for good.
 incident_steps = Table(
     "incident_steps",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", RowId, primary_key=True),
     _incident(),
     Column("room", String(20), nullable=False),
     Column("name", String(40), nullable=False),
@@ -172,7 +165,7 @@ incident_reminders = Table(
     Column("sent_at", Instant, nullable=False),
 )
 
-# Who of a team led a postmortem last.
+# Who of a team facilitated a postmortem last.
 facilitator_turns = Table(
     "facilitator_turns",
     metadata,
@@ -183,7 +176,7 @@ facilitator_turns = Table(
 actions = Table(
     "actions",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", RowId, primary_key=True),
     _incident(nullable=True),
     Column("service", String(100), index=True),
     Column("text", Text, nullable=False),

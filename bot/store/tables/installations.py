@@ -1,10 +1,10 @@
-"""The tables of Slack workspaces that installed the app. They belong to the same metadata as `tables.py`."""
+"""The tables of Slack workspaces that installed the app."""
 
 from sqlalchemy import Column, String, Table, Text
 
 from bot.store.tables.core import Instant, metadata
 
-# A row is a workspace in which the app is installed: uninstalling deletes it, tokens and all.
+# A row for each workspace in which the app is installed: uninstalling deletes it with its tokens.
 installations = Table(
     "installations",
     metadata,
@@ -14,7 +14,7 @@ installations = Table(
     Column("bot_id", String(40)),
     Column("bot_user_id", String(40), nullable=False),
     Column("scopes", Text, nullable=False),
-    # Both sealed, see `sealing.py`; the second is there where tokens expire.
+    # Both encrypted, see `encryption.py`; the second is set where tokens expire.
     Column("bot_token", Text, nullable=False),
     Column("refresh_token", Text),
     Column("expires_at", Instant),
@@ -22,7 +22,7 @@ installations = Table(
     Column("installed_at", Instant, nullable=False),
 )
 
-# States of the install flow that were used, by their SHA-256, until they would have expired anyway.
+# Used states of the install flow, by their SHA-256, until they would have expired.
 oauth_states = Table(
     "oauth_states",
     metadata,

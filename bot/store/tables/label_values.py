@@ -1,4 +1,4 @@
-"""The table of the label values that `forEach` has found. It belongs to the same metadata as `tables.py`."""
+"""The table of label values that were discovered for `forEach`."""
 
 from sqlalchemy import Column, String, Table, Text
 
@@ -10,9 +10,9 @@ label_values = Table(
     Column("document", String(200), primary_key=True),
     Column("label", String(200), primary_key=True),
     Column("value", String(500), primary_key=True),
-    # The source and selector that it answered.
+    # The source and selector that found it.
     Column("question", Text, nullable=False),
     Column("since", Instant, nullable=False),
-    # When the source first answered without it; null while it is there.
+    # When an answer first lacked it; null while it is present.
     Column("gone_at", Instant),
 )

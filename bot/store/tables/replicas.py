@@ -1,13 +1,10 @@
-"""The tables through which replicas agree: who lives, who does what, what was asked and told already.
-
-They belong to the same metadata as `tables.py`.
-"""
+"""The tables by which replicas coordinate: live replicas, leases, requests and conditions."""
 
 from sqlalchemy import BigInteger, Column, ForeignKey, String, Table
 
 from bot.store.tables.core import Instant, metadata
 
-# A row lives as long as its replica is believed to; whoever finds a beat unchanged too long deletes it.
+# A row for each live replica; a replica that finds a beat unchanged for too long deletes it.
 replicas = Table(
     "replicas",
     metadata,
@@ -22,7 +19,7 @@ leases = Table(
     Column("owner", String(32), ForeignKey("replicas.id", ondelete="CASCADE"), nullable=False, index=True),
 )
 
-# Requests that were carried out: a repeated delivery finds its row and does nothing.
+# Requests that were carried out: a repeated delivery does nothing.
 requests = Table(
     "requests",
     metadata,
@@ -30,7 +27,7 @@ requests = Table(
     Column("at", Instant, nullable=False, index=True),
 )
 
-# Conditions that were told as begun and not yet as over, such as faults in the policies.
+# Conditions whose begin was announced and whose end was not, such as faults in the policies.
 conditions = Table(
     "conditions",
     metadata,

@@ -16,7 +16,7 @@ from sqlalchemy.engine import ExceptionContext
 from bot.clock import SimulatedClock, SystemClock
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.delivery.sender import MessageSender
-from bot.store.outbox import claim, first_undone
+from bot.store.outbox import claim, first_unsent
 from tests.support.delivery import BRISK, Delivery, manifest, open_delivery, working
 from tests.support.servers import free_port
 
@@ -35,7 +35,7 @@ def calls(delivery: Delivery, method: str) -> list[dict[str, Any]]:
 async def begin_sending(delivery: Delivery, channel: str, *, arrives: bool) -> None:
     """Do what a dispatcher has done that is killed before it hears Slack's answer."""
     async with delivery.database.transaction() as connection:
-        queued = await first_undone(connection, channel)
+        queued = await first_unsent(connection, channel)
         assert queued is not None
         assert await claim(connection, queued, SystemClock().now())
     if arrives:

@@ -214,7 +214,7 @@ async def test_a_forged_state_or_a_sealed_token_is_no_state(oauth_setup: OAuthSe
     await oauth_setup.install(ACME, "U0SAM")
     async with oauth_setup.database.reading() as connection:
         sealed = (await connection.execute(select(installations.c.bot_token))).scalar_one()
-    for forged in ("x", TokenCipher(new_key()).stamp("state 1", NOW), sealed, "é%00"):
+    for forged in ("x", TokenCipher(new_key()).encrypt_with_time("state 1", NOW), sealed, "é%00"):
         code = oauth_setup.slack.grants.code(GLOBEX, "U1HANK", REDIRECT)
         back = str(URL(REDIRECT).with_query(code=code, state=forged))
         status, _ = await oauth_setup.come_back(
@@ -304,7 +304,7 @@ async def test_keys_are_changed_by_putting_the_new_one_first(url: str) -> None:
         kept = await oauth_setup.installations.find(ACME)
         both = Installations(oauth_setup.database, TokenCipher(f"{new}, {old}"), lambda: NOW)
         assert await both.find(ACME) == kept
-        assert await both.seal_anew() == 1
+        assert await both.reencrypt_all() == 1
         alone = Installations(oauth_setup.database, TokenCipher(new), lambda: NOW)
         assert await alone.find(ACME) == kept
         with pytest.raises(UndecryptableError, match="GOVERNOR_ENCRYPTION_KEY"):

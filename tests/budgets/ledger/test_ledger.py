@@ -1,4 +1,4 @@
-"""The ledger keeps what it was told, in every tier, on both stores."""
+"""The ledger keeps what it was told, in every rollup, on both databases."""
 
 import asyncio
 import itertools
@@ -48,7 +48,7 @@ async def test_what_is_written_is_summed(ledger: Ledger) -> None:
     assert await sums(ledger, Span(NOW - 30 * DAY, NOW)) == EventCounts(60, 6_000)
 
 
-async def test_a_second_writing_replaces_the_first_in_every_tier(ledger: Ledger) -> None:
+async def test_a_second_writing_replaces_the_first_in_every_rollup(ledger: Ledger) -> None:
     span = Span(NOW - HOUR, NOW)
     await ledger.write([(READ, minutes(span))], span, MINUTE, NOW)
     late = Span(NOW - 5 * MINUTE, NOW)
@@ -177,7 +177,7 @@ async def test_history_adjoins_and_adds_up(ledger: Ledger) -> None:
     assert 50 <= len(history) <= 70
 
 
-async def test_compaction_keeps_the_sums(ledger: Ledger, database: Database) -> None:
+async def test_retention_keeps_the_sums(ledger: Ledger, database: Database) -> None:
     span = Span(NOW - 2 * DAY, NOW)
     await ledger.register([READ])
     await ledger.write([(READ, minutes(span))], span, MINUTE, NOW)

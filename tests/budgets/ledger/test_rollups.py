@@ -1,4 +1,4 @@
-"""The pyramid covers every span exactly once."""
+"""The rollups cover every span exactly once."""
 
 import itertools
 from datetime import datetime, timedelta
@@ -34,7 +34,7 @@ def test_the_base_is_the_widest_part_of_a_minute_within_the_interval(every: floa
     assert base_width(timedelta(seconds=every)) == base
 
 
-def test_the_pyramid_at_a_moment() -> None:
+def test_the_rollups_at_a_time() -> None:
     at = NOW + timedelta(minutes=7, seconds=8)
     now = int(seconds(NOW))
     assert rollups_at(LedgerState(base=10), at) == (
@@ -85,11 +85,11 @@ def test_segments_add_up_to_the_span_and_never_overlap(
     now = NOW + timedelta(seconds=shift)
     end = now - timedelta(seconds=back)
     span = Span(end - timedelta(seconds=length), end)
-    pyramid = rollups_at(LedgerState(base=base), now)
-    segments = cover(span, pyramid)
+    rollups = rollups_at(LedgerState(base=base), now)
+    segments = cover(span, rollups)
     covered = sum((part.end - part.start) * part.share for part in segments)
     assert covered == pytest.approx(span.length.total_seconds(), abs=0.01)
-    since = {tier.width: tier.since for tier in pyramid}
+    since = {rollup.width: rollup.since for rollup in rollups}
     for part in segments:
         assert part.start % part.width == part.end % part.width == 0
         assert part.start >= since[part.width]
@@ -104,5 +104,5 @@ def test_nothing_that_a_sum_may_use_is_dropped(shift: int, base: int) -> None:
     now: datetime = NOW + timedelta(seconds=shift)
     narrower_than_hours = rollups_at(LedgerState(base=base), now)[:-2]
     assert narrower_than_hours
-    for tier in narrower_than_hours:
-        assert kept_from(tier.width, now, timedelta(days=30)) <= tier.since
+    for rollup in narrower_than_hours:
+        assert kept_from(rollup.width, now, timedelta(days=30)) <= rollup.since

@@ -211,12 +211,10 @@ class Governor:
         readiness = ReadinessChecks(
             database=self.database,
             watcher=self.watcher,
-            evaluator=self.budgets.evaluator,
-            collector=self.budgets.collector,
-            dispatcher=self.slack.dispatcher,
             discovery=self.discovery,
+            budgets=self.budgets,
+            slack=self.slack,
             clock=self.clock,
-            slack=self.slack.status,
         )
         app = build_routes(
             self._resources,

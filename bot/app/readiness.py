@@ -1,20 +1,19 @@
-"""What `/readyz` asks of each room."""
+"""The checks behind `/readyz`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.app.budgets import Budgets
+from bot.app.slack import Slack
 from bot.budgets.budget import SloState
-from bot.budgets.collector import Collector
-from bot.budgets.evaluator import Evaluator
 from bot.clock import Clock
 from bot.http.health import Probe, ReadinessCheck
 from bot.policy.discovery import Discovery
 from bot.policy.watcher import PolicyWatcher
-from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.store.database import Database
 
 _SHOWN_FAULTS = 20
@@ -28,21 +27,18 @@ class ReadinessChecks:
         *,
         database: Database,
         watcher: PolicyWatcher,
-        evaluator: Evaluator,
-        collector: Collector,
-        dispatcher: OutboxDispatcher,
         discovery: Discovery,
+        budgets: Budgets,
+        slack: Slack,
         clock: Clock,
-        slack: Callable[[], Awaitable[Mapping[str, object]]],
     ) -> None:
         self._database = database
         self._watcher = watcher
-        self._evaluator = evaluator
-        self._collector = collector
-        self._dispatcher = dispatcher
         self._discovery = discovery
-        self._clock = clock
+        self._evaluator = budgets.evaluator
+        self._collector = budgets.collector
         self._slack = slack
+        self._clock = clock
 
     @property
     def all(self) -> Sequence[Probe]:
@@ -110,7 +106,7 @@ class ReadinessChecks:
     async def delivery(self) -> ReadinessCheck:
         """Whether messages reach their channels."""
         await asyncio.sleep(0)
-        health = self._dispatcher.health
+        health = self._slack.dispatcher.health
         failing = {
             channel: {"error": fault.error, "messages": fault.messages, "since": fault.since.isoformat()}
             for channel, fault in health.failing.items()
@@ -129,5 +125,5 @@ class ReadinessChecks:
 
     async def slack(self) -> ReadinessCheck:
         """Whether Slack knows the bot."""
-        detail = await self._slack()
+        detail = await self._slack.status()
         return ReadinessCheck("slack", ok=detail.get("problem") is None, vital=False, detail=detail)

@@ -1,4 +1,4 @@
-"""Structured logs: one event with keys a line, JSON for machines, colours for a terminal."""
+"""Structured logs: one event with keys a line, JSON for machines, colours for a terminal; secrets masked."""
 
 import logging
 import sys
@@ -9,9 +9,21 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from bot.masking import masked
-
 _SECRET_WORDS = ("token", "secret", "password", "authorization", "signature")
+
+SHORTEST = 6
+"""Shorter values are not searched for: they would tear holes into ordinary words."""
+
+_MASK = "***"
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """Return the text with every secret of at least six characters replaced by asterisks."""
+    # The longest first: a secret may contain another.
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= SHORTEST:
+            text = text.replace(secret, _MASK)
+    return text
 
 
 class _Masker:
@@ -25,7 +37,7 @@ class _Masker:
 
     def _mask(self, key: str, value: object) -> object:
         if any(word in key.casefold() for word in _SECRET_WORDS):
-            return "***"
+            return _MASK
         text = value if isinstance(value, str) else repr(value)
         safe = masked(text, self.secrets)
         return value if safe == text else safe

@@ -126,7 +126,7 @@ async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: flo
 
 
 def print_welcome(base_url: str, api_token: str) -> None:
-    """Say where the page is, and how to use the command line beside it."""
+    """Print where the page is, and how to use the command line beside it."""
     sys.stdout.write(
         f"\n  Governor's sandbox: open {base_url} in a browser.\n"
         f"  For `governor budget` and `governor gate` in another terminal:\n"

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from bot.app.budget_metrics import BudgetGauges
 from bot.app.resources import Resources
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
@@ -14,7 +15,6 @@ from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog
 from bot.freezes.hold_registry import Announce, HoldRegistry
 from bot.freezes.status import StatusReader
-from bot.gauges import BudgetGauges
 from bot.incidents.cost import Costs, Downtime
 from bot.incidents.records.actions import unmet_requirements
 from bot.incidents.report_reader import ReportReader

@@ -11,6 +11,9 @@ from typing import Any
 
 import aiohttp
 
+from bot.cli.console import fail, finish
+from bot.settings import Settings, read_settings
+
 _TIMEOUT_S = 20.0
 
 
@@ -69,3 +72,28 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "time-out"
     return str(error) or type(error).__name__
+
+
+def ask_bot(url: str | None, path: str, **params: str | None) -> dict[str, Any]:
+    """Return the JSON object at `/api/v1/{path}` of the bot at `url`; ends the command where it cannot."""
+    settings = read_settings()
+
+    async def ask() -> dict[str, Any]:
+        async with api_client(base_of(settings, url), token_of(settings)) as client:
+            return await client.get(path, **params)
+
+    try:
+        return finish(ask())
+    except ClientError as error:
+        fail(str(error))
+
+
+def base_of(settings: Settings, url: str | None) -> str:
+    """Return where the bot listens."""
+    return url or f"http://{settings.host}:{settings.port}"
+
+
+def token_of(settings: Settings) -> str | None:
+    """Return the API token of the environment."""
+    token = settings.governor_api_token
+    return token.get_secret_value() if token else None

@@ -42,8 +42,8 @@ def listing(  # noqa: PLR0917 - the command's own words
     """Print the audit log, oldest first, asked of a running bot."""
     if context.invoked_subcommand is not None:
         return
-    from bot.asking import ask_bot  # noqa: PLC0415
     from bot.cli import tables as reports  # noqa: PLC0415 - the other commands need none of it
+    from bot.cli.api_client import ask_bot  # noqa: PLC0415
 
     start = _start(since)
     rows: list[dict[str, Any]] = []

@@ -38,7 +38,7 @@ def print_json(value: Any) -> None:
 
 
 def fail(message: str, code: int = UNKNOWN) -> NoReturn:
-    """Say in one line why the command could not do its work, and end."""
+    """Print in one line why the command could not do its work, and exit."""
     err.print(f"governor: {message}", markup=False)
     sys.exit(code)
 

@@ -97,8 +97,8 @@ def budget(
     url: Url = None,
 ) -> None:
     """Show how much error budget is left, asked of a running bot."""
-    from bot.asking import ask_bot  # noqa: PLC0415
     from bot.cli import tables as reports  # noqa: PLC0415
+    from bot.cli.api_client import ask_bot  # noqa: PLC0415
 
     body = ask_bot(url, f"services/{service}" if service else "services")
     if as_json:
@@ -119,9 +119,12 @@ def gate(  # noqa: PLR0917 - the command's own words
     url: Url = None,
 ) -> None:
     """Ask whether a change may ship: exit 0 if it may, 1 if not, 2 if nobody could tell."""
-    from bot.asking import base_of, token_of  # noqa: PLC0415
     from bot.cli import tables as reports  # noqa: PLC0415
-    from bot.cli.api_client import ClientError  # noqa: PLC0415
+    from bot.cli.api_client import (  # noqa: PLC0415
+        ClientError,
+        base_of,
+        token_of,
+    )
     from bot.cli.gate import ask_gate, parse_wait  # noqa: PLC0415
 
     settings = read_settings()

@@ -22,7 +22,7 @@ from bot.diagnostics.findings import Finding, fault, ok, skipped
 from bot.diagnostics.slack_workspaces import WorkspaceChecks
 from bot.flags.backend import FlagError
 from bot.flags.registry import BackendContext, open_backend
-from bot.masking import masked
+from bot.logs import masked
 from bot.policy.discovery import discover_and_expand
 from bot.policy.faults import PolicyError
 from bot.policy.loader import read

@@ -24,7 +24,7 @@ from bot.store.encryption import BadKeyError, UndecryptableError
 from bot.store.installations import Installations
 
 Bounded = Callable[[str, Awaitable[list[Finding]]], Awaitable[list[Finding]]]
-"""Answers what was found, or a fault of that check where it took too long."""
+"""What was found, or a fault of that check where it took too long."""
 
 _TIMEOUT = timedelta(seconds=20)
 _INSTALL = "open `/slack/install` of the running bot and choose that workspace"

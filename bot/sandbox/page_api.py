@@ -78,7 +78,7 @@ class PageApi:
         self._actions[name] = handler
 
     def broadcast(self, kind: str, **data: object) -> None:
-        """Tell every open page."""
+        """Notify every open page."""
         for queue in self._queues:
             queue.put_nowait({"kind": kind, **data})
 

@@ -1,1 +1,1 @@
-"""Demo."""
+"""The demonstration shop: services, traffic, and what goes wrong with them."""

@@ -79,7 +79,7 @@ class Shop:
     # -- what the strip shows and does ---------------------------------------
 
     def as_json(self) -> Json:
-        """Say what happens, for the strip."""
+        """Return what happens, for the page."""
         scenes = [{"name": s.name, "label": s.label} for s in SCENES.values()]
         return {
             "scene": self.scene.name,
@@ -127,7 +127,7 @@ class Shop:
     # -- counting and telling ------------------------------------------------
 
     async def run(self) -> None:
-        """Tell the history, then what happens, until cancelled."""
+        """Push the history, then what happens, until cancelled."""
         await self._until_bot_answers()
         self._start = self._told_until = self._clock.now()
         await self._patiently(self._tell_history)

@@ -50,7 +50,7 @@ class PastOutage:
     """Whether it began already at the full hour before."""
 
     def bounds(self, start: datetime) -> tuple[datetime, datetime]:
-        """Say when it began and ended, for a story that starts at `start`."""
+        """Return when it began and ended, for a story that starts at `start`."""
         began = start - self.before
         return (full_hour(began) if self.from_full_hour else began), began + self.lasted
 

@@ -74,7 +74,7 @@ class OAuthGrants:
         return code
 
     def exchange(self, args: Json, teams: Mapping[str, FakeSlack]) -> Json:
-        """Return `oauth.v2.access`."""
+        """Handle `oauth.v2.access`."""
         if args.get("client_id") != CLIENT_ID:
             raise FakeSlackError("invalid_client_id")
         if args.get("client_secret") != self.client_secret:
@@ -251,7 +251,7 @@ class MultiWorkspaceServer:
         await self.close()
 
     async def close(self) -> None:
-        """Return nobody from now on; closing twice changes nothing."""
+        """Stop answering; closing twice changes nothing."""
         for team in self.teams.values():
             await team.sender.close()
             if team.sender.session is not None:

@@ -159,7 +159,7 @@ class FakeSlack:
         return [m for m in self.workspace.channel(channel).ephemerals if m.ephemeral_to == user]
 
     def seen_by(self, name: str, channel: str) -> list[Message]:
-        """Give everything that a person sees in a channel, oldest first."""
+        """Return everything that a person sees in a channel, oldest first."""
         shown = [*self.messages(channel), *self.ephemerals(channel, name)]
         return sorted(shown, key=lambda message: message.ts)
 

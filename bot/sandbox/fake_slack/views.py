@@ -168,7 +168,7 @@ class OpenViews:
 
 
 def fill_block_ids(workspace: FakeWorkspace, blocks: list[Json]) -> None:
-    """Return each block and interactive element the identifier that Slack would make up."""
+    """Add to each block and interactive element the identifier that Slack would make up."""
     for block in blocks:
         block.setdefault("block_id", workspace.new_id("b"))
         fill_block_ids(workspace, block.get("child_blocks", []))

@@ -49,7 +49,7 @@ class RecordedCall:
 
 
 class WebApi:
-    """Answers the bot's calls on one platform."""
+    """The Web API of one workspace: handles the bot's calls."""
 
     def __init__(self, platform: Platform, faults: FaultInjector, *, token: str) -> None:
         self.platform = platform
@@ -64,7 +64,7 @@ class WebApi:
         app.router.add_post("/slack-upload/{file}", self._upload)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Return a call over HTTP, limits and faults included."""
+        """Handle a call over HTTP, limits and faults included."""
         method = request.match_info["method"]
         args = await read_arguments(request)
         fault = self.faults.decide(method)

@@ -84,7 +84,7 @@ class FakeWorkspace:
         return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
 
     def tell(self, kind: str, channel: Channel | None, event: Json | None = None, **data: object) -> None:
-        """Tell the listeners about a change."""
+        """Notify the listeners of a change."""
         change = WorkspaceChange(kind, channel.id if channel else None, dict(data), event)
         for listener in self.listeners:
             listener(change)
@@ -151,7 +151,7 @@ class FakeWorkspace:
         return channel
 
     def rename_channel(self, channel: Channel, name: str, actor: str) -> None:
-        """Return a channel another name."""
+        """Rename a channel."""
         self.must_be_open(channel)
         self.must_be_member(channel, actor)
         self._check_name(name)

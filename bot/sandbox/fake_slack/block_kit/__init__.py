@@ -1,1 +1,1 @@
-"""Block kit."""
+"""Block Kit validation: blocks, elements and limits as Slack publishes them."""

@@ -12,17 +12,17 @@ from . import (
     conversations,
     files,
     history,
-    marks,
-    people,
+    pins_and_reactions,
+    users,
     views,
 )
 
 METHODS: Final[dict[str, Method]] = {
-    **people.METHODS,
+    **users.METHODS,
     **chat.METHODS,
     **conversations.METHODS,
     **history.METHODS,
-    **marks.METHODS,
+    **pins_and_reactions.METHODS,
     **views.METHODS,
     **files.METHODS,
     **canvases.METHODS,

@@ -25,7 +25,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy
 from bot.catalog.slo import CounterSli, Slo
 from bot.catalog.window import RollingWindow, Span
-from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.budget_judge import BudgetJudge
 from bot.serving import spare_collections
 from bot.store.database import Database
 from bot.store.migrate import migrate
@@ -133,10 +133,10 @@ async def measure(folder: Path, slos: int) -> Evaluated:
         )
         ledger = Ledger(database)
         await ledger.register(catalog.slos)
-        hold_registry = HoldRegistry(database, lambda _occasion: ())
+        judge = BudgetJudge(database, lambda _context: ())
 
         async def assessed(found: Assessed, now: datetime) -> None:
-            await hold_registry.judge_all(found, now)
+            await judge.judge_all(found, now)
 
         source = PrometheusSource(prometheus.url, session)
         collector = Collector(ledger, {"prometheus": source})

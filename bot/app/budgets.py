@@ -13,7 +13,9 @@ from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog
-from bot.freezes.hold_registry import Announce, HoldRegistry
+from bot.freezes.budget_judge import BudgetJudge
+from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.hold_writer import Announce
 from bot.freezes.status import StatusReader
 from bot.incidents.cost import Costs, Downtime
 from bot.incidents.records.actions import unmet_requirements
@@ -47,7 +49,8 @@ class Budgets:
         self.sources = SourceRegistry(resources.session)
         self.collector = Collector(self.ledger, self.sources)
         reports = ReportReader(database, Costs(current, self.ledger.counts))
-        self.hold_registry = HoldRegistry(database, announce, unmet_requirements, reports.where_it_went)
+        self.hold_registry = HoldRegistry(database, announce, unmet_requirements)
+        self._judge = BudgetJudge(database, announce, unmet_requirements, reports.where_it_went)
         self.evaluator = Evaluator(
             self.collector, self.ledger, current, clock, self._assessed, leases=resources.leases
         )
@@ -93,7 +96,7 @@ class Budgets:
         await self.ledger.delete_expired(now, max(lengths, default=_SHORTEST_HISTORY))
 
     async def _assessed(self, assessed: Assessed, now: datetime) -> None:
-        await self.hold_registry.judge_all(assessed, now)
+        await self._judge.judge_all(assessed, now)
         self._on_evaluated([service.name for service, _ in assessed])
         self._frozen = await self._read_frozen()
         for service, budgets in assessed:

@@ -20,7 +20,7 @@ from bot.flags.guard import Guard
 from bot.flags.ramp import Ramp
 from bot.flags.records.ramps import RampState, StoredRamp
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
-from bot.freezes.hold_registry import TransitionContext
+from bot.freezes.hold_writer import TransitionContext
 from bot.freezes.status import BudgetPoint, ServiceStatus
 from bot.freezes.transition import BudgetExhausted
 from bot.incidents.action import Action

@@ -1,4 +1,4 @@
-"""How each transition reads in the audit log. Pure."""
+"""The audit entry of each transition. Pure."""
 
 from typing import Any, assert_never
 
@@ -47,10 +47,10 @@ def entry_of(transition: Transition, service: str) -> AuditEntry:  # noqa: C901,
             )
             return _change("service.unfrozen", service, reason, "frozen", "open", figures=_figures(budget))
         case HoldRetained(budget, hold, missing):
-            lacking = ", ".join(str(one.action) for one in missing)
+            actions = ", ".join(str(unmet.action) for unmet in missing)
             reason = (
                 f"{budget.slo.name} has {_percent(budget.remaining)} of its error budget left; "
-                f"P0 actions lack an owner or a date: {lacking}"
+                f"P0 actions lack an owner or a date: {actions}"
             )
             return _entry("hold.kept", service, reason, before=_hold(hold), after=_hold(hold))
         case HoldPlaced(hold):

@@ -1,4 +1,4 @@
-"""Warn, freeze or lift? A pure function of budgets, the bot's own hold, what was told before, and now.
+"""Warn, freeze or lift? A pure function of budgets, the bot's own hold, what was announced, and now.
 
     remaining   100 % ─────────────────────────────────────────────
                  50 %  - - warn once; again only after recovery above it
@@ -32,22 +32,22 @@ from bot.freezes.transition import (
     HoldRetained,
 )
 
-Judged = tuple[Budget, ErrorBudgetPolicy]
-"""A budget beside the policy that judges it."""
+JudgedBudget = tuple[Budget, ErrorBudgetPolicy]
+"""A budget with the policy that judges it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FreezeState:
     """What the bot remembers of a service between two evaluations.
 
-    `warned` is the lowest warning level told and not yet re-armed, `recovered_since` when every budget
-    was first seen at or above `unfreezeAt` under the present hold, `kept_at` when people were told that this
-    hold stays although the budgets are back, `alerts` the burn alerts that fire.
+    `warned` is the lowest warning level announced and not yet re-armed, `recovered_since` when every budget
+    was first seen at or above `unfreezeAt` under the present hold, `retained_at` when it was announced that
+    this hold stays although the budgets are back, `alerts` the burn alerts that fire.
     """
 
     warned: float | None = None
     recovered_since: datetime | None = None
-    kept_at: datetime | None = None
+    retained_at: datetime | None = None
     alerts: frozenset[str] = frozenset()
 
 
@@ -56,62 +56,62 @@ class Decision:
     """What to do now, in order, and what to remember."""
 
     transitions: tuple[BudgetTransition, ...]
-    standing: FreezeState
+    state: FreezeState
 
 
 def decide(
-    judged: Sequence[Judged],
+    judged: Sequence[JudgedBudget],
     *,
     hold: Hold | None,
-    standing: FreezeState,
+    state: FreezeState,
     now: datetime,
     missing: Sequence[UnmetRequirement] = (),
 ) -> Decision:
-    """Decide for one service. `hold` is the bot's own budget hold, if one lies on it.
+    """Decide for one service. `hold` is the bot's own budget hold, if it has one.
 
     `missing` is what keeps requirements from being met now: a hold whose policy names one of these stays,
-    which is told once.
+    which is announced once.
     """
-    alerts, fired = _burn_alerts(judged, standing.alerts)
-    standing = replace(standing, alerts=alerts)
+    alerts, fired = _burn_alerts(judged, state.alerts)
+    state = replace(state, alerts=alerts)
     if hold is None:
         cause = _cause_to_freeze(judged)
         if cause is not None:
             level = _level(judged)
-            return Decision((cause,), replace(standing, warned=level, recovered_since=None, kept_at=None))
-        warned, warning = _warning(judged, standing.warned)
-        standing = replace(standing, warned=warned, recovered_since=None, kept_at=None)
-        return Decision((*((warning,) if warning else ()), *fired), standing)
-    lifted, standing = _recovery(judged, hold, standing, now)
+            return Decision((cause,), replace(state, warned=level, recovered_since=None, retained_at=None))
+        warned, warning = _warning(judged, state.warned)
+        state = replace(state, warned=warned, recovered_since=None, retained_at=None)
+        return Decision((*((warning,) if warning else ()), *fired), state)
+    lifted, state = _recovery(judged, hold, state, now)
     if lifted is None:
-        return Decision(fired, standing)
-    lacking = still_required(missing, [policy for _, policy in judged])
-    if not lacking:
-        standing = replace(standing, warned=_level(judged), recovered_since=None, kept_at=None)
-        return Decision((lifted, *fired), standing)
-    if standing.kept_at is not None:
-        return Decision(fired, standing)
-    return Decision((HoldRetained(lifted.budget, hold, lacking), *fired), replace(standing, kept_at=now))
+        return Decision(fired, state)
+    unmet = still_required(missing, [policy for _, policy in judged])
+    if not unmet:
+        state = replace(state, warned=_level(judged), recovered_since=None, retained_at=None)
+        return Decision((lifted, *fired), state)
+    if state.retained_at is not None:
+        return Decision(fired, state)
+    return Decision((HoldRetained(lifted.budget, hold, unmet), *fired), replace(state, retained_at=now))
 
 
 def still_required(
     missing: Iterable[UnmetRequirement], policies: Iterable[ErrorBudgetPolicy]
 ) -> tuple[UnmetRequirement, ...]:
-    """Return what of it one of the policies requires before a budget hold is lifted."""
+    """Return the requirements in `missing` that a policy sets before a budget hold is lifted."""
     required: set[UnfreezeRequirement | None] = {policy.unfreeze_requires for policy in policies}
-    return tuple(one for one in missing if one.requirement in required)
+    return tuple(unmet for unmet in missing if unmet.requirement in required)
 
 
-def _cause_to_freeze(judged: Sequence[Judged]) -> BudgetExhausted | DataMissing | None:
-    spent = [
+def _cause_to_freeze(judged: Sequence[JudgedBudget]) -> BudgetExhausted | DataMissing | None:
+    exhausted = [
         (budget.remaining, index)
         for index, (budget, policy) in enumerate(judged)
         if budget.state is SloState.OK
         and budget.remaining is not None
         and budget.remaining <= policy.freeze_at
     ]
-    if spent:
-        budget, policy = judged[min(spent)[1]]
+    if exhausted:
+        budget, policy = judged[min(exhausted)[1]]
         return BudgetExhausted(budget, policy)
     for budget, policy in judged:
         if not budget.is_known and policy.on_missing_data is OnMissingData.FREEZE:
@@ -119,7 +119,7 @@ def _cause_to_freeze(judged: Sequence[Judged]) -> BudgetExhausted | DataMissing 
     return None
 
 
-def _level(judged: Sequence[Judged]) -> float | None:
+def _level(judged: Sequence[JudgedBudget]) -> float | None:
     """Return the lowest warning level that any known budget is at or below."""
     crossed = [
         level
@@ -131,66 +131,68 @@ def _level(judged: Sequence[Judged]) -> float | None:
     return min(crossed, default=None)
 
 
-def _warning(judged: Sequence[Judged], warned: float | None) -> tuple[float | None, BudgetWarned | None]:
+def _warning(
+    judged: Sequence[JudgedBudget], warned: float | None
+) -> tuple[float | None, BudgetWarned | None]:
     level = _level(judged)
     if level is not None and (warned is None or level < warned):
         at_level = [
             budget for budget, policy in judged if budget.state is SloState.OK and level in policy.warn_at
         ]
-        told = worst(at_level)
-        return level, BudgetWarned(level, told) if told else None
+        lowest = worst(at_level)
+        return level, BudgetWarned(level, lowest) if lowest else None
     # The worst SLO may be the one that cannot be measured: re-arm only when all are known.
     all_known = all(budget.is_known for budget, _ in judged)
     return (level if all_known else warned), None
 
 
 def _recovery(
-    judged: Sequence[Judged], hold: Hold, standing: FreezeState, now: datetime
+    judged: Sequence[JudgedBudget], hold: Hold, state: FreezeState, now: datetime
 ) -> tuple[BudgetRecovered | None, FreezeState]:
     recovered = all(
         budget.is_known and (budget.remaining is None or budget.remaining >= policy.unfreeze_at)
         for budget, policy in judged
     )
     if not recovered:
-        # Missing data pauses nothing and proves nothing: the dwell begins anew.
-        return None, replace(standing, recovered_since=None)
-    since = standing.recovered_since
+        # Missing data proves no recovery: the dwell starts over.
+        return None, replace(state, recovered_since=None)
+    since = state.recovered_since
     if since is None or since > now:
         since = now
-    standing = replace(standing, recovered_since=since)
+    state = replace(state, recovered_since=since)
     dwell = max((policy.dwell for _, policy in judged), default=None)
     if dwell is None or now - since < dwell:
-        return None, standing
+        return None, state
     budget = worst([budget for budget, _ in judged]) or judged[0][0]
-    return BudgetRecovered(budget, hold, since), standing
+    return BudgetRecovered(budget, hold, since), state
 
 
 def _burn_alerts(
-    judged: Sequence[Judged], active: frozenset[str]
+    judged: Sequence[JudgedBudget], active: frozenset[str]
 ) -> tuple[frozenset[str], tuple[BurnAlertFired, ...]]:
-    """Return which alerts fire now, and per SLO the one to tell: more urgent than any told before."""
+    """Return which alerts fire now, and per SLO the one to announce: more urgent than any before."""
     firing: set[str] = set()
-    begun: list[BurnAlertFired] = []
+    started: list[BurnAlertFired] = []
     for budget, policy in judged:
-        told, news = 0.0, []
+        announced, starting = 0.0, []
         for alert in policy.burn_alerts:
             key = alert_key(budget, alert)
             long_burn, short_burn = budget.burn.get(alert.long), budget.burn.get(alert.short)
             if budget.state is not SloState.OK or long_burn is None or short_burn is None:
                 firing |= active & {key}
             elif long_burn >= alert.burn and key in active:
-                # What was told falls silent only when the long window has calmed down.
+                # An announced alert ends only when the long window is below its factor.
                 firing.add(key)
-                told = max(told, alert.burn)
+                announced = max(announced, alert.burn)
             elif long_burn >= alert.burn and short_burn >= alert.burn:
                 firing.add(key)
-                news.append(BurnAlertFired(alert, budget, long_burn, short_burn))
-        loudest = max(news, key=lambda fired: fired.alert.burn, default=None)
-        if loudest is not None and loudest.alert.burn > told:
-            begun.append(loudest)
-    return frozenset(firing), tuple(begun)
+                starting.append(BurnAlertFired(alert, budget, long_burn, short_burn))
+        fastest = max(starting, key=lambda fired: fired.alert.burn, default=None)
+        if fastest is not None and fastest.alert.burn > announced:
+            started.append(fastest)
+    return frozenset(firing), tuple(started)
 
 
 def alert_key(budget: Budget, alert: BurnAlert) -> str:
-    """Name an alert of an SLO in what is remembered."""
+    """Return the name of an SLO's alert in `FreezeState.alerts`."""
     return f"{budget.slo.name}:{alert.severity}:{alert.burn:g}:{alert.long.total_seconds():g}"

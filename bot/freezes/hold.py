@@ -1,7 +1,7 @@
 """A hold: one reason why a service must not ship. Pure; no clock, no I/O.
 
-A service is frozen while at least one hold in force lies on it. Each hold has an owner, and nobody
-lifts another's by accident.
+A service is frozen while it has at least one hold in force. Each hold has an owner, and nobody lifts
+another's by accident.
 """
 
 from collections.abc import Iterable
@@ -10,11 +10,11 @@ from datetime import datetime
 from enum import StrEnum
 
 GOVERNOR = "governor"
-"""The actor that the bot signs its own deeds with."""
+"""The actor in audit rows of what the bot does by itself."""
 
 
 class HoldKind(StrEnum):
-    """Who or what put the hold on."""
+    """Who or what placed the hold."""
 
     BUDGET = "budget"
     PERSON = "person"
@@ -43,4 +43,6 @@ class Hold:
 
 def holds_in_force(holds: Iterable[Hold], now: datetime) -> tuple[Hold, ...]:
     """Return those that have not run out, oldest first."""
-    return tuple(sorted((h for h in holds if h.in_force(now)), key=lambda h: (h.since, h.id)))
+    return tuple(
+        sorted((hold for hold in holds if hold.in_force(now)), key=lambda hold: (hold.since, hold.id))
+    )

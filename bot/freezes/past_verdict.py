@@ -1,6 +1,6 @@
-"""What the gate would have answered at an earlier time, from the holds that lay then.
+"""The verdict as it would have been at an earlier time, from the holds of that time.
 
-An exemption that was granted since counts, too: somebody let the change through.
+An exemption that was granted since counts too: somebody let the change through.
 """
 
 from collections.abc import Callable
@@ -23,13 +23,13 @@ async def verdict_at(
 ) -> Verdict:
     """Return whether the change might have shipped to the service at a time.
 
-    A change goes by several names (a commit, a branch): `is_called` tells whether a name is one of its.
+    A change has several names (a commit, a branch): `is_called` returns whether a name is one of them.
     """
     exemptions = await read_exemptions(connection, service.name, at)
-    name = next((one.change for one in exemptions if is_called(one.change)), change.id)
+    exempted = (exemption.change for exemption in exemptions if is_called(exemption.change))
     return judge(
         service.name,
-        Change(name, change.kind),
+        Change(next(exempted, change.id), change.kind),
         holds=await holds_at(connection, service.name, at),
         exemptions=exemptions,
         exempt_kinds=exempt_kinds(service),

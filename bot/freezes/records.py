@@ -1,4 +1,4 @@
-"""Reads holds, exemptions and standings out of the database."""
+"""Reads holds, exemptions and freeze states from the database."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from bot.freezes.hold import Hold, HoldKind, holds_in_force
 from bot.freezes.verdict import Exemption
 from bot.store.tables.core import exemptions as exemption_rows
 from bot.store.tables.core import holds as hold_rows
-from bot.store.tables.core import standings as standing_rows
+from bot.store.tables.core import standings as freeze_state_rows
 
 
 async def read_holds(connection: AsyncConnection, service: str | None = None) -> Sequence[Hold]:
@@ -25,7 +25,7 @@ async def read_holds(connection: AsyncConnection, service: str | None = None) ->
 
 
 async def holds_at(connection: AsyncConnection, service: str, at: datetime) -> Sequence[Hold]:
-    """Return the holds that lay on the service at a time, whether or not they were lifted since."""
+    """Return the holds on the service at a time, whether or not they were lifted since."""
     columns = hold_rows.c
     query = select(hold_rows).where(
         columns.service == service,
@@ -46,9 +46,11 @@ async def read_exemptions(connection: AsyncConnection, service: str, at: datetim
     ]
 
 
-async def read_standings(connection: AsyncConnection, services: Collection[str]) -> dict[str, FreezeState]:
-    """Return what is remembered of the services' budgets; those never judged are missing."""
-    query = select(standing_rows).where(standing_rows.c.service.in_(list(services)))
+async def read_freeze_states(
+    connection: AsyncConnection, services: Collection[str]
+) -> dict[str, FreezeState]:
+    """Return the services' freeze states; those never judged are missing."""
+    query = select(freeze_state_rows).where(freeze_state_rows.c.service.in_(list(services)))
     return {
         row.service: FreezeState(row.warned, row.recovered_since, row.kept_at, frozenset(row.alerts))
         for row in await connection.execute(query)
@@ -56,5 +58,5 @@ async def read_standings(connection: AsyncConnection, services: Collection[str])
 
 
 def hold_of(row: Row[Any]) -> Hold:
-    """Return the hold that a row of `holds` is."""
+    """Return the hold in a row of `holds`."""
     return Hold(row.id, row.service, HoldKind(row.kind), row.reason, row.by, row.since, row.until, row.slo)

@@ -1,4 +1,4 @@
-"""What everyone asks: how do the services stand, and may I ship? Both faces read it; it changes nothing."""
+"""How the services stand, and whether a change may ship now. Reads only; every interface asks it."""
 
 import asyncio
 import time
@@ -39,11 +39,11 @@ class ServiceStatus:
     holds: tuple[Hold, ...]
     as_of: datetime
     missing: tuple[UnmetRequirement, ...] = ()
-    """What keeps the budget's hold on it, besides the budget."""
+    """What keeps the budget hold on it, besides the budget."""
 
     @property
     def is_frozen(self) -> bool:
-        """Whether at least one hold lies on the service."""
+        """Whether the service has at least one hold."""
         return bool(self.holds)
 
     @property
@@ -61,7 +61,7 @@ class BudgetPoint:
 
 
 class BudgetReader(Protocol):
-    """The port to measuring: what the overview needs of the evaluator."""
+    """The port to the evaluator: budgets as they are measured."""
 
     async def assess(self, services: Sequence[Service], now: datetime) -> Sequence[Sequence[Budget]]:
         """Return the budgets of each service from what is counted already."""
@@ -72,12 +72,12 @@ class BudgetReader(Protocol):
         ...
 
     async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
-        """Return when the fraction `target` of the budget will be left again; None if nobody can tell."""
+        """Return when the fraction `target` of the budget will be left again; None if that is unknown."""
         ...
 
 
 class StatusReader:
-    """Answers questions about services as they stand now."""
+    """Reads how services stand now, and judges changes to them."""
 
     def __init__(
         self,
@@ -90,8 +90,8 @@ class StatusReader:
         self._budgets = budgets
         self._hold_registry = hold_registry
         self._clock = clock
-        self._asking = asyncio.Lock()
-        self._asked_at = 0.0
+        self._lock = asyncio.Lock()
+        self._read_at = 0.0
         self._statuses: Sequence[ServiceStatus] | None = None
 
     @property
@@ -102,10 +102,10 @@ class StatusReader:
     def find(self, name: str) -> Service:
         """Return the service of that name, in any case; raises `UnknownServiceError`."""
         services = self.catalog.services
-        wanted = name.strip().casefold()
-        if wanted in services:
-            return services[wanted]
-        raise UnknownServiceError(name, suggest(wanted, services, most=3))
+        key = name.strip().casefold()
+        if key in services:
+            return services[key]
+        raise UnknownServiceError(name, suggest(key, services, most=3))
 
     async def service(self, name: str) -> ServiceStatus:
         """Return how one service stands; raises `UnknownServiceError`."""
@@ -119,26 +119,26 @@ class StatusReader:
     async def services(self) -> Sequence[ServiceStatus]:
         """Return how all services stand, the one with the least budget left first.
 
-        Whoever asks within a second of somebody else gets the same answer, unless a hold was placed or
-        lifted since: a hundred people asking at once cost no more than one.
+        The result is kept for a second, unless a hold was placed or lifted since: a hundred people who ask
+        at once cost no more than one.
         """
-        async with self._asking:
-            if self._statuses is None or time.monotonic() - self._asked_at > _FRESH_S:
-                self._statuses, self._asked_at = await self._all(), time.monotonic()
+        async with self._lock:
+            if self._statuses is None or time.monotonic() - self._read_at > _FRESH_S:
+                self._statuses, self._read_at = await self._read_all(), time.monotonic()
             return self._statuses
 
     def seen_from(self, team: str | None) -> "StatusReader":
-        """Return the same as people in a further Slack workspace see it, in the main one for None."""
+        """Return a reader of what a further Slack workspace may see; of the main one for None."""
         current = self.current.seen_from(team)
-        seen = _WorkspaceStatusReader(current, self._budgets, self._hold_registry, self._clock)
-        seen.whole = self
-        return seen
+        reader = _WorkspaceStatusReader(current, self._budgets, self._hold_registry, self._clock)
+        reader.all_services = self
+        return reader
 
     def invalidate(self) -> None:
-        """Read anew when asked next: something changed."""
+        """Drop the kept result: something changed."""
         self._statuses = None
 
-    async def _all(self) -> Sequence[ServiceStatus]:
+    async def _read_all(self) -> Sequence[ServiceStatus]:
         now = self._clock.now()
         services = list(self.catalog.services.values())
         holds = await self._hold_registry.holds(now)
@@ -174,10 +174,10 @@ class StatusReader:
     async def burn_down(self, slo: Slo, points: int = 20) -> Sequence[BudgetPoint]:
         """Return how the SLO's budget shrank over its window, oldest first, at most `points`."""
         moments = await self._budgets.burn_down(slo, self._clock.now(), points)
-        return [BudgetPoint(at, left) for at, left in moments]
+        return [BudgetPoint(at, remaining) for at, remaining in moments]
 
     async def recovers_at(self, budget: Budget) -> datetime | None:
-        """Return when enough of a budget will be left to lift a hold, if it burns on as in the last hour.
+        """Return when enough of a budget will be left to lift a hold, at the burn rate of the last hour.
 
         None where that much is left already, or where it does not come within one window.
         """
@@ -191,17 +191,18 @@ class StatusReader:
 
 
 class _WorkspaceStatusReader(StatusReader):
-    """What one Slack workspace sees of another overview, from whose memory it answers."""
+    """The statuses of another reader that one Slack workspace may see."""
 
-    whole: StatusReader
+    all_services: StatusReader
 
     async def services(self) -> Sequence[ServiceStatus]:
-        """Return how the services stand that are seen here."""
-        return [one for one in await self.whole.services() if one.service.name in self.catalog.services]
+        """Return how the services stand that the workspace may see."""
+        statuses = await self.all_services.services()
+        return [status for status in statuses if status.service.name in self.catalog.services]
 
     def invalidate(self) -> None:
-        """Read anew when asked next."""
-        self.whole.invalidate()
+        """Drop the kept result."""
+        self.all_services.invalidate()
 
 
 def exempt_kinds(service: Service) -> dict[str | None, Sequence[str]]:
@@ -211,6 +212,6 @@ def exempt_kinds(service: Service) -> dict[str | None, Sequence[str]]:
 
 
 def _by_need(status: ServiceStatus) -> tuple[float, str]:
-    least = status.worst
-    left = least.remaining if least is not None and least.remaining is not None else 2.0
-    return (left, status.service.name)
+    budget = status.worst
+    remaining = budget.remaining if budget is not None and budget.remaining is not None else 2.0
+    return (remaining, status.service.name)

@@ -1,6 +1,6 @@
-"""What can happen to a service's freedom to ship: the vocabulary between decision, audit and announcement.
+"""What can happen to a service's holds: the values that decision, audit and announcement share.
 
-Each transition carries the figures it was decided on, so that whoever tells it need not ask again.
+Each transition carries the figures it was decided on, so that its announcement needs no further reads.
 Pure; no clock, no I/O.
 """
 
@@ -95,6 +95,22 @@ class ExemptionGranted:
     by: str
     reason: str
     until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Where a spent budget went, as far as incidents explain it: the share (0 to 1) that went in incidents.
+
+    `incidents` are their numbers, the costliest first; `is_open` says that the costliest lasts. `cause` is
+    the class of cause that most of it went to and `work` the reliability work that it points to, both None
+    where most of it is not classified yet.
+    """
+
+    share: float
+    incidents: tuple[int, ...]
+    is_open: bool = False
+    cause: str | None = None
+    work: str | None = None
 
 
 BudgetTransition = (

@@ -9,7 +9,7 @@ from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.formatting import percent_text
 from bot.freezes.hold import Hold, HoldKind, holds_in_force
 
-# The team's policy speaks for the budget; a person's hold or an incident's yields only to a person.
+# The team's policy decides for the budget; a person's hold or an incident's yields only to a person.
 _YIELDS_TO_POLICY = frozenset({HoldKind.BUDGET, HoldKind.CALENDAR, HoldKind.DEPENDENCY})
 
 
@@ -23,7 +23,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """A person's word that one change may ship through any hold, for a time or for good."""
+    """A person's permission for one change to ship despite any hold, for a time or for good."""
 
     service: str
     change: str
@@ -33,16 +33,16 @@ class Exemption:
     until: datetime | None = None
 
     def covers(self, change: Change, now: datetime) -> bool:
-        """Return whether the change is the one meant, now."""
-        named = change.id is not None and change.id.casefold() == self.change.casefold()
-        return named and (self.until is None or now < self.until)
+        """Return whether the change is the exempted one and the exemption has not run out."""
+        is_named = change.id is not None and change.id.casefold() == self.change.casefold()
+        return is_named and (self.until is None or now < self.until)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer. `reasons` are short, the deciding one first; `exemption` names what let it through.
 
-    `missing` keeps the budget's hold on the service, besides the budget.
+    `missing` keeps the budget hold on the service, besides the budget.
     """
 
     allow: bool
@@ -69,38 +69,40 @@ def judge(
 ) -> Verdict:
     """Return whether `change` may ship to `service` now.
 
-    Open services let everything pass. On a frozen one, an exemption granted to the change by name
-    passes every hold; a change of one of the policy's exempt kinds passes the holds that policy speaks
-    for, but neither a person's hold nor an incident's. `exempt_kinds` maps the SLO that a hold is for to
-    the kinds that its policy exempts, None to those of the service's own policy.
+    On a service without holds everything passes. On a frozen one, an exemption granted to the change by
+    name passes every hold; a change of one of the policy's exempt kinds passes the holds that the policy
+    decides on, but neither a person's hold nor an incident's. `exempt_kinds` maps the SLO that a hold is
+    for to the kinds that its policy exempts, None to those of the service's own policy.
     """
-    lying = holds_in_force(holds, now)
+    in_force = holds_in_force(holds, now)
     budget = worst(budgets) or (budgets[0] if budgets else None)
-    allow, exemption, reasons = _weigh(change, lying, exemptions, exempt_kinds, now)
+    allow, exemption, reasons = _decide(change, in_force, exemptions, exempt_kinds, now)
     doubts = tuple(
-        f"{b.slo.name} cannot be measured ({b.state.replace('_', ' ')})" for b in budgets if not b.is_known
+        f"{unknown.slo.name} cannot be measured ({unknown.state.replace('_', ' ')})"
+        for unknown in budgets
+        if not unknown.is_known
     )
-    if not lying and budget is not None and budget.state is SloState.OK:
-        reasons = (*reasons, _left(budget))
-    return Verdict(allow, service, change, (*reasons, *doubts), lying, exemption, budget, now, missing)
+    if not in_force and budget is not None and budget.state is SloState.OK:
+        reasons = (*reasons, _remaining_reason(budget))
+    return Verdict(allow, service, change, (*reasons, *doubts), in_force, exemption, budget, now, missing)
 
 
-def _weigh(
+def _decide(
     change: Change,
-    lying: Sequence[Hold],
+    in_force: Sequence[Hold],
     exemptions: Sequence[Exemption],
     exempt_kinds: Mapping[str | None, Sequence[str]],
     now: datetime,
 ) -> tuple[bool, str | None, tuple[str, ...]]:
-    if not lying:
+    if not in_force:
         return True, None, ("no hold lies on the service",)
-    granted = next((e for e in exemptions if e.covers(change, now)), None)
+    granted = next((exemption for exemption in exemptions if exemption.covers(change, now)), None)
     if granted is not None:
         return True, granted.change, (f"{granted.change} is exempt: {granted.reason}",)
-    barring = [hold for hold in lying if not _yields(hold, change, exempt_kinds)]
-    if not barring:
+    blocking = [hold for hold in in_force if not _yields(hold, change, exempt_kinds)]
+    if not blocking:
         return True, change.kind, (f"the error budget policy exempts {change.kind} changes",)
-    return False, None, tuple(f"{hold.kind} hold: {hold.reason}" for hold in barring)
+    return False, None, tuple(f"{hold.kind} hold: {hold.reason}" for hold in blocking)
 
 
 def _yields(hold: Hold, change: Change, exempt_kinds: Mapping[str | None, Sequence[str]]) -> bool:
@@ -109,6 +111,6 @@ def _yields(hold: Hold, change: Change, exempt_kinds: Mapping[str | None, Sequen
     return hold.kind in _YIELDS_TO_POLICY and kind in {exempt.casefold() for exempt in kinds}
 
 
-def _left(budget: Budget) -> str:
-    part = percent_text(budget.remaining or 0, digits=1, plain=True)
-    return f"{part} of the {budget.slo.name} budget is left"
+def _remaining_reason(budget: Budget) -> str:
+    remaining = percent_text(budget.remaining or 0, digits=1, plain=True)
+    return f"{remaining} of the {budget.slo.name} budget is left"

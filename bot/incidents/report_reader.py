@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bot.budgets.budget import Budget
 from bot.catalog.catalog import Service
-from bot.freezes.spending import Spending
+from bot.freezes.transition import Spending
 from bot.incidents.cost import Costs
 from bot.incidents.incident import CauseClass, Incident, Status
 from bot.incidents.records import incidents as records

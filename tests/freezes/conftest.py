@@ -1,20 +1,27 @@
-"""A hold registry that announces transitions by their name."""
+"""A judge of budgets and a hold registry that announce the names of transitions."""
 
 from collections.abc import Sequence
 
 import pytest
 
-from bot.freezes.hold_registry import HoldRegistry, TransitionContext
+from bot.freezes.budget_judge import BudgetJudge
+from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.hold_writer import TransitionContext
 from bot.store.database import Database
 from bot.store.outbox import OutboxMessage
 
 
-def plainly(context: TransitionContext) -> Sequence[OutboxMessage]:
-    """Announce a transition in both channels by its class's name."""
+def announce_name(context: TransitionContext) -> Sequence[OutboxMessage]:
+    """Announce a transition by its name alone, in both channels."""
     name = type(context.transition).__name__
     return [OutboxMessage(channel, name, name) for channel in (context.service.channel, "#releases")]
 
 
 @pytest.fixture
 def hold_registry(database: Database) -> HoldRegistry:
-    return HoldRegistry(database, plainly)
+    return HoldRegistry(database, announce_name)
+
+
+@pytest.fixture
+def judge(database: Database) -> BudgetJudge:
+    return BudgetJudge(database, announce_name)

@@ -30,15 +30,15 @@ from tests.support.values import QUIET, STANDARD, budget, slo
 OWN = Hold(1, "checkout", HoldKind.BUDGET, "spent", GOVERNOR, NOW - DAY)
 
 
-def one(
-    what: Budget,
+def decide_one(
+    budget: Budget,
     policy: ErrorBudgetPolicy = QUIET,
     *,
     hold: Hold | None = None,
-    standing: FreezeState | None = None,
+    state: FreezeState | None = None,
     now: datetime = NOW,
 ) -> Decision:
-    return decide([(what, policy)], hold=hold, standing=standing or FreezeState(), now=now)
+    return decide([(budget, policy)], hold=hold, state=state or FreezeState(), now=now)
 
 
 class Replay:
@@ -48,46 +48,46 @@ class Replay:
         self.policy = policy
         self.missing: tuple[UnmetRequirement, ...] = ()
         self.hold: Hold | None = None
-        self.standing = FreezeState()
+        self.state = FreezeState()
         self.now = NOW
-        self.told: list[object] = []
+        self.transitions: list[object] = []
 
     def see(self, *budgets: Budget) -> None:
-        judged = [(each, self.policy) for each in budgets]
-        decision = decide(judged, hold=self.hold, standing=self.standing, now=self.now, missing=self.missing)
-        self.standing = decision.standing
+        judged = [(budget, self.policy) for budget in budgets]
+        decision = decide(judged, hold=self.hold, state=self.state, now=self.now, missing=self.missing)
+        self.state = decision.state
         for transition in decision.transitions:
             if isinstance(transition, BudgetExhausted | DataMissing):
                 self.hold = replace(OWN, since=self.now)
             elif isinstance(transition, BudgetRecovered):
                 self.hold = None
-        self.told += decision.transitions
+        self.transitions += decision.transitions
         self.now += MINUTE
 
     @property
     def kinds(self) -> list[str]:
-        return [type(each).__name__ for each in self.told]
+        return [type(transition).__name__ for transition in self.transitions]
 
 
 def test_an_untouched_budget_changes_nothing() -> None:
-    assert one(budget(1.0)) == Decision((), FreezeState())
+    assert decide_one(budget(1.0)) == Decision((), FreezeState())
 
 
 def test_each_warning_level_is_told_once_on_the_way_down() -> None:
     replay = Replay()
     for left in (0.9, 0.5, 0.49, 0.3, 0.25, 0.2, 0.09, 0.05):
         replay.see(budget(left))
-    assert [t.level for t in replay.told if isinstance(t, BudgetWarned)] == [0.5, 0.25, 0.1]
+    assert [t.level for t in replay.transitions if isinstance(t, BudgetWarned)] == [0.5, 0.25, 0.1]
 
 
 def test_a_drop_through_several_levels_is_told_once_as_the_last_of_them() -> None:
-    (warned,) = one(budget(0.08)).transitions
+    (warned,) = decide_one(budget(0.08)).transitions
     assert isinstance(warned, BudgetWarned)
     assert warned.level == 0.1
 
 
 def test_a_drop_to_nothing_is_told_as_a_freeze_and_not_as_a_warning() -> None:
-    (frozen,) = one(budget(-0.2)).transitions
+    (frozen,) = decide_one(budget(-0.2)).transitions
     assert isinstance(frozen, BudgetExhausted)
     assert frozen.budget.remaining == pytest.approx(-0.2)
 
@@ -96,23 +96,23 @@ def test_a_level_rearms_only_after_recovery_above_it() -> None:
     replay = Replay()
     for left in (0.5, 0.5, 0.49, 0.5, 0.51, 0.5):
         replay.see(budget(left))
-    assert [t.level for t in replay.told if isinstance(t, BudgetWarned)] == [0.5, 0.5]
+    assert [t.level for t in replay.transitions if isinstance(t, BudgetWarned)] == [0.5, 0.5]
 
 
 def test_recovery_above_a_low_level_does_not_rearm_the_higher_ones() -> None:
     replay = Replay()
     for left in (0.09, 0.12, 0.2, 0.09):
         replay.see(budget(left))
-    assert [t.level for t in replay.told if isinstance(t, BudgetWarned)] == [0.1, 0.1]
+    assert [t.level for t in replay.transitions if isinstance(t, BudgetWarned)] == [0.1, 0.1]
 
 
 def test_a_budget_at_the_freezing_line_freezes() -> None:
-    assert isinstance(one(budget(0.0)).transitions[0], BudgetExhausted)
+    assert isinstance(decide_one(budget(0.0)).transitions[0], BudgetExhausted)
 
 
 def test_a_frozen_service_is_not_frozen_again_nor_warned() -> None:
-    assert one(budget(-0.5), hold=OWN).transitions == ()
-    assert one(budget(0.05), hold=OWN).transitions == ()
+    assert decide_one(budget(-0.5), hold=OWN).transitions == ()
+    assert decide_one(budget(0.05), hold=OWN).transitions == ()
 
 
 def test_a_budget_hovering_at_the_freezing_line_freezes_once() -> None:
@@ -159,8 +159,8 @@ def test_a_hold_that_stays_for_actions_is_told_once_and_lifted_when_they_are_own
     for left in [0.9] * 40 + [0.05] * 3 + [0.9] * 40:
         replay.see(budget(left))
     assert replay.kinds == ["BudgetExhausted", "HoldRetained"]
-    assert isinstance(replay.told[1], HoldRetained)
-    assert replay.told[1].missing == replay.missing
+    assert isinstance(replay.transitions[1], HoldRetained)
+    assert replay.transitions[1].missing == replay.missing
     replay.missing = ()
     replay.see(budget(0.9))
     replay.missing = (UnmetRequirement(UnfreezeRequirement.ACTIONS_OWNED, 5, None, ("a due date",)),)
@@ -193,7 +193,7 @@ def test_one_slo_below_the_line_keeps_the_service_frozen() -> None:
 
 def test_the_worst_slo_is_named_in_the_freeze() -> None:
     judged = [(budget(-0.1), QUIET), (budget(-0.9, of=slo("latency")), QUIET)]
-    (frozen,) = decide(judged, hold=None, standing=FreezeState(), now=NOW).transitions
+    (frozen,) = decide(judged, hold=None, state=FreezeState(), now=NOW).transitions
     assert isinstance(frozen, BudgetExhausted)
     assert frozen.budget.slo.name == "latency"
 
@@ -226,13 +226,13 @@ def test_missing_data_begins_the_dwell_anew(state: SloState) -> None:
 
 @pytest.mark.parametrize("state", UNKNOWN)
 def test_missing_data_neither_warns_nor_freezes_by_default(state: SloState) -> None:
-    assert one(budget(-0.5, state=state)).transitions == ()
+    assert decide_one(budget(-0.5, state=state)).transitions == ()
 
 
 @pytest.mark.parametrize("state", UNKNOWN)
 def test_missing_data_freezes_where_the_policy_says_so(state: SloState) -> None:
     careful = replace(QUIET, on_missing_data=OnMissingData.FREEZE)
-    (frozen,) = one(budget(0.9, state=state), careful).transitions
+    (frozen,) = decide_one(budget(0.9, state=state), careful).transitions
     assert isinstance(frozen, DataMissing)
 
 
@@ -246,23 +246,23 @@ def test_missing_data_of_one_slo_does_not_rearm_the_levels() -> None:
 
 def test_no_traffic_is_no_reason_to_freeze_and_none_to_stay_frozen() -> None:
     quiet = budget(state=SloState.NO_TRAFFIC)
-    assert one(quiet).transitions == ()
-    standing = FreezeState(recovered_since=NOW - HOUR)
-    assert isinstance(one(quiet, hold=OWN, standing=standing).transitions[0], BudgetRecovered)
+    assert decide_one(quiet).transitions == ()
+    state = FreezeState(recovered_since=NOW - HOUR)
+    assert isinstance(decide_one(quiet, hold=OWN, state=state).transitions[0], BudgetRecovered)
 
 
 def test_a_clock_that_jumped_back_does_not_lift_early() -> None:
-    standing = FreezeState(recovered_since=NOW + 10 * DAY)
-    decision = one(budget(0.9), hold=OWN, standing=standing)
+    state = FreezeState(recovered_since=NOW + 10 * DAY)
+    decision = decide_one(budget(0.9), hold=OWN, state=state)
     assert decision.transitions == ()
-    assert decision.standing.recovered_since == NOW
+    assert decision.state.recovered_since == NOW
 
 
 FAST = {HOUR: 15.0, 5 * MINUTE: 20.0, 6 * HOUR: 7.0, 30 * MINUTE: 16.0, 3 * DAY: 1.5}
 
 
 def test_of_several_alerts_at_once_only_the_most_urgent_is_told() -> None:
-    (fired,) = one(budget(0.8, burn=FAST), STANDARD).transitions
+    (fired,) = decide_one(budget(0.8, burn=FAST), STANDARD).transitions
     assert isinstance(fired, BurnAlertFired)
     assert fired.alert.burn == 14.4
     assert fired.long_burn == pytest.approx(15.0)
@@ -270,7 +270,7 @@ def test_of_several_alerts_at_once_only_the_most_urgent_is_told() -> None:
 
 def test_an_alert_needs_both_its_windows() -> None:
     calm_now = FAST | {5 * MINUTE: 0.1, 30 * MINUTE: 0.1, 6 * HOUR: 0.1}
-    assert one(budget(0.8, burn=calm_now), STANDARD).transitions == ()
+    assert decide_one(budget(0.8, burn=calm_now), STANDARD).transitions == ()
 
 
 def test_an_alert_is_told_once_until_its_long_window_calms_down() -> None:
@@ -289,11 +289,11 @@ def test_a_more_urgent_alert_is_told_over_a_lesser_one_but_not_the_reverse() -> 
     replay.see(budget(0.8, burn=slow))
     replay.see(budget(0.8, burn=FAST))
     replay.see(budget(0.8, burn=slow))
-    assert [t.alert.burn for t in replay.told if isinstance(t, BurnAlertFired)] == [1, 14.4]
+    assert [t.alert.burn for t in replay.transitions if isinstance(t, BurnAlertFired)] == [1, 14.4]
 
 
 def test_an_alert_told_beside_a_freeze_would_say_it_twice() -> None:
-    kinds = [type(t).__name__ for t in one(budget(-0.2, burn=FAST), STANDARD).transitions]
+    kinds = [type(t).__name__ for t in decide_one(budget(-0.2, burn=FAST), STANDARD).transitions]
     assert kinds == ["BudgetExhausted"]
 
 
@@ -322,9 +322,9 @@ def test_nothing_is_lifted_on_data_that_is_missing(
 ) -> None:
     replay = Replay(replace(QUIET, dwell=dwell))
     for left, state in course:
-        before = len(replay.told)
+        before = len(replay.transitions)
         replay.see(budget(left, state=state))
-        for transition in replay.told[before:]:
+        for transition in replay.transitions[before:]:
             if isinstance(transition, BudgetRecovered):
                 assert state in {SloState.OK, SloState.NO_TRAFFIC}
                 assert transition.budget.remaining is None or transition.budget.remaining >= 0.1

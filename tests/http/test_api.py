@@ -5,6 +5,7 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
+from bot.freezes.budget_judge import BudgetJudge
 from tests.http.conftest import ApiServer
 from tests.support.clock import MINUTE, NOW
 from tests.support.values import budget
@@ -81,7 +82,8 @@ async def test_the_gate_allows_an_open_service_and_refuses_a_frozen_one(api_serv
 
 async def test_the_gate_knows_the_policys_exemptions(api_server: ApiServer) -> None:
     spent = [budget(-0.1)]
-    await api_server.hold_registry.judge_budgets(api_server.catalog.services["checkout"], spent, NOW)
+    judge = BudgetJudge(api_server.database, lambda _: ())
+    await judge.judge(api_server.catalog.services["checkout"], spent, NOW)
     _, refused = await api_server.get("/api/v1/gate/checkout")
     _, allowed = await api_server.get("/api/v1/gate/checkout", kind="security")
     assert (refused["allow"], allowed["allow"], allowed["exemption"]) == (False, True, "security")

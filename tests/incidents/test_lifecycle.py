@@ -7,7 +7,7 @@ import pytest
 
 from bot.budgets.ledger.pushed_events import PushedEvent
 from bot.catalog.error_budget_policy import UnfreezeRequirement
-from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.transition import HoldRetained
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import IncidentChange, Role, Severity, Status
@@ -230,16 +230,16 @@ def _direct(incidents_setup: IncidentsSetup, user: str) -> list[str]:
 async def test_a_budget_hold_stays_until_the_p0_actions_are_owned(incidents_setup: IncidentsSetup) -> None:
     policy = replace(QUIET, dwell=timedelta(), unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
     checkout = replace(incidents_setup.policies.services["checkout"], error_budget_policy=policy)
-    hold_registry = HoldRegistry(incidents_setup.database, lambda _: (), unmet=unmet_requirements)
+    judge = BudgetJudge(incidents_setup.database, lambda _: (), unmet_requirements)
     book, now = incidents_setup.incidents.actions, incidents_setup.clock.now()
     action = await book.add(NewAction("Limit the pool", "checkout", is_p0=True), by="U0DANA", now=now)
-    await hold_registry.judge_budgets(checkout, [budget(-0.1)], now)
-    (kept,) = await hold_registry.judge_budgets(checkout, [budget(0.9)], now)
+    await judge.judge(checkout, [budget(-0.1)], now)
+    (kept,) = await judge.judge(checkout, [budget(0.9)], now)
     assert isinstance(kept, HoldRetained)
     assert [(one.action, one.lacks) for one in kept.missing] == [(action.id, ("an owner", "a due date"))]
     for _ in range(2):
-        assert await hold_registry.judge_budgets(checkout, [budget(0.9)], now) == ()
-    assert len(await hold_registry.holds(now)) == 1
+        assert await judge.judge(checkout, [budget(0.9)], now) == ()
+    assert len(await incidents_setup.hold_registry.holds(now)) == 1
     await book.change(action.id, by="U0DANA", now=now, owner="U0SAM", due=now.date())
-    assert len(await hold_registry.judge_budgets(checkout, [budget(0.9)], now)) == 1
-    assert await hold_registry.holds(now) == ()
+    assert len(await judge.judge(checkout, [budget(0.9)], now)) == 1
+    assert await incidents_setup.hold_registry.holds(now) == ()

@@ -9,8 +9,8 @@ from bot.budgets.ledger.pushed_events import PushedEvent
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import UnfreezeRequirement
-from bot.freezes.hold_registry import HoldRegistry
-from bot.freezes.spending import Spending
+from bot.freezes.budget_judge import BudgetJudge
+from bot.freezes.transition import Spending
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import CauseClass, IncidentChange, Status
 from bot.incidents.lifecycle import NewIncident
@@ -146,13 +146,13 @@ async def test_a_budget_that_burned_outside_of_incidents_says_so(incidents_setup
 async def test_the_announcement_of_a_freeze_carries_it(incidents_setup: IncidentsSetup) -> None:
     id_ = await past(incidents_setup, "one", 60, 40, CauseClass.CAPACITY)
     announce = FreezeAnnouncer(CurrentCatalog(incidents_setup.policies))
-    hold_registry = HoldRegistry(
+    judge = BudgetJudge(
         incidents_setup.database, announce, explain=incidents_setup.incidents.reports.where_it_went
     )
     now = incidents_setup.clock.now()
     service = replace(checkout(incidents_setup), slos=(UPTIME,))
     uptime = (await incidents_setup.budgets())[UPTIME.key]
-    await hold_registry.judge_budgets(service, [uptime], now)
+    await judge.judge(service, [uptime], now)
     await incidents_setup.complete(id_)
     (told,) = incidents_setup.messages("#checkout", "service_frozen")
     line = f"Where it went: 100 % in incident {id_}, put down to capacity: load tests and tuning first."
@@ -165,12 +165,12 @@ async def test_a_hold_that_only_actions_keep_is_told_once_without_what_is_privat
     strict = replace(QUIET, dwell=timedelta(), unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
     service = replace(checkout(incidents_setup), error_budget_policy=strict)
     announce = FreezeAnnouncer(CurrentCatalog(incidents_setup.policies))
-    hold_registry = HoldRegistry(incidents_setup.database, announce, unmet=unmet_requirements)
+    judge = BudgetJudge(incidents_setup.database, announce, unmet_requirements)
     now, book = incidents_setup.clock.now(), incidents_setup.incidents.actions
     id_ = await past(incidents_setup, "secret", 40, 30, private=True)
     await book.add(NewAction("Rotate the leaked key", "checkout", id_, is_p0=True), by="U0DANA", now=now)
     for left in (-0.1, 0.9, 0.9, 0.9):
-        await hold_registry.judge_budgets(service, [budget(left)], now)
+        await judge.judge(service, [budget(left)], now)
     await incidents_setup.complete(id_)
     (told,) = await incidents_setup.slack.until(lambda: incidents_setup.messages("#checkout", "hold_kept"))
     assert "1. of a private incident — needs an owner and a due date" in told.text

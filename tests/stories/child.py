@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import SystemClock
-from bot.freezes.hold_registry import HoldRegistry, TransitionContext
+from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.hold_writer import TransitionContext
 from bot.freezes.transition import HoldLifted, HoldPlaced
 from bot.slack.delivery.channel_queue import DeliveryTiming
 from bot.slack.delivery.dispatcher import OutboxDispatcher

@@ -9,7 +9,7 @@ from aiohttp import web
 from playwright.async_api import expect
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.freezes.spending import Spending
+from bot.freezes.transition import Spending
 from bot.incidents.records import steps
 from bot.incidents.records.steps import ChannelKind
 from bot.incidents.reminders import Reminder

@@ -17,8 +17,7 @@ from bot.catalog.slo import Slo
 from bot.deployments.deployment import Deployment, DeploymentState
 from bot.deployments.recorder import FreezeBypass
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
-from bot.freezes.hold_registry import TransitionContext
-from bot.freezes.spending import Spending
+from bot.freezes.hold_writer import TransitionContext
 from bot.freezes.status import BudgetPoint
 from bot.freezes.transition import (
     BudgetExhausted,
@@ -31,6 +30,7 @@ from bot.freezes.transition import (
     HoldLifted,
     HoldPlaced,
     HoldRetained,
+    Spending,
     Transition,
 )
 from tests.support.clock import NOW

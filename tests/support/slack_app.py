@@ -193,7 +193,7 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
         naming = CommandPrefix(prefix)
         clients = Clients(slack.api_url, session, single_token=slack.bot_token, naming=naming)
         client = clients.of(None)
-        hold_registry = HoldRegistry(database, FreezeAnnouncer(of.current), unmet=unmet_requirements)
+        hold_registry = HoldRegistry(database, FreezeAnnouncer(of.current), read_unmet=unmet_requirements)
         status_reader = of.status_reader(hold_registry)
         flags = build_flags(of, status_reader, hold_registry, database, session)
         incidents = build_incidents(of, hold_registry, database, client)

@@ -19,7 +19,7 @@ from bot.formatting import (
     percent_text,
 )
 from bot.freezes.hold import Hold, HoldKind
-from bot.freezes.spending import Spending
+from bot.freezes.transition import Spending
 from bot.slack.blockkit.blocks import Markup, bold, code, cut, join, markup, mention, when
 
 _MOST_MISSING = 3

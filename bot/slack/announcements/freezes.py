@@ -19,7 +19,7 @@ from bot.catalog.error_budget_policy import (
 )
 from bot.formatting import budget_text, burn_rate_text, duration_text, listed, percent_text
 from bot.freezes.hold import Hold, HoldKind
-from bot.freezes.hold_registry import TransitionContext
+from bot.freezes.hold_writer import TransitionContext
 from bot.freezes.transition import (
     BudgetExhausted,
     BudgetRecovered,

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.catalog.error_budget_policy import UnfreezeRequirement
-from bot.freezes.spending import Spending
-from bot.freezes.transition import BudgetExhausted
+from bot.freezes.transition import BudgetExhausted, Spending
 from bot.sandbox.fake_slack.block_kit.validation import is_too_long, message_faults
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.blockkit.blocks import visible_size

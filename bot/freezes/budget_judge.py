@@ -1,0 +1,186 @@
+"""Decides on budgets and carries the decisions out: freezes, warns, lifts, and remembers what it must.
+
+What comes of a decision is written in one transaction: the hold, the audit rows, the announcements and the
+`FreezeState`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.budgets.budget import Budget
+from bot.catalog.catalog import Service
+from bot.catalog.error_budget_policy import UnmetRequirement
+from bot.freezes.audit_entries import entry_of
+from bot.freezes.decision import Decision, FreezeState, JudgedBudget, decide
+from bot.freezes.hold import GOVERNOR, Hold, HoldKind
+from bot.freezes.hold_registry import ReadUnmet, nothing_unmet
+from bot.freezes.hold_writer import Announce, HoldWriter, log_transitions
+from bot.freezes.records import read_freeze_states, read_holds
+from bot.freezes.transition import BudgetExhausted, BudgetRecovered, BudgetTransition, DataMissing, Spending
+from bot.store.database import Database
+from bot.store.tables.core import holds as hold_rows
+from bot.store.tables.core import standings as freeze_state_rows
+
+_SERVICES_PER_TRANSACTION = 20
+
+AssessedService = tuple[Service, Sequence[Budget]]
+"""A service with its budgets, as of one evaluation."""
+
+ExplainSpending = Callable[[Service, Budget, datetime], Awaitable[Spending | None]]
+"""Returns where a spent budget went, as far as that is known."""
+
+
+async def nothing_known(_service: Service, _budget: Budget, _now: datetime) -> Spending | None:
+    """Return that nobody knows where a budget went."""
+    return None
+
+
+class BudgetJudge:
+    """Places and lifts the bot's own budget holds.
+
+    `read_unmet` returns what else keeps a service's hold, `explain` where a spent budget went.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        announce: Announce,
+        read_unmet: ReadUnmet = nothing_unmet,
+        explain: ExplainSpending = nothing_known,
+    ) -> None:
+        self._database = database
+        self._writer = HoldWriter(announce)
+        self._read_unmet = read_unmet
+        self._explain = explain
+
+    async def judge(
+        self, service: Service, budgets: Sequence[Budget], now: datetime
+    ) -> Sequence[BudgetTransition]:
+        """Decide on the service's budgets and carry it out; return what happened."""
+        return (await self.judge_all([(service, budgets)], now)).get(service.name, ())
+
+    async def judge_all(
+        self, assessed: Sequence[AssessedService], now: datetime
+    ) -> Mapping[str, Sequence[BudgetTransition]]:
+        """Decide on the budgets of many services and carry it out; return what happened, by service.
+
+        All are read in one go. Those that change are written some at a time, so that a person's freeze need
+        not wait until hundreds are written.
+        """
+        decided = await self._decide_on_all(assessed, now)
+        happened: dict[str, Sequence[BudgetTransition]] = {}
+        for start in range(0, len(decided), _SERVICES_PER_TRANSACTION):
+            happened |= await self._carry_out(decided[start : start + _SERVICES_PER_TRANSACTION], now)
+        return happened
+
+    async def _decide_on_all(
+        self, assessed: Sequence[AssessedService], now: datetime
+    ) -> list[tuple[AssessedService, Decision]]:
+        """Decide on what the store shows now; leave out the services of which nothing is to be written."""
+        names = {service.name for service, _ in assessed}
+        decided = []
+        async with self._database.reading() as connection:
+            states = await read_freeze_states(connection, names)
+            holds = await read_holds(connection)
+            budget_holds = {hold.service: hold for hold in holds if hold.kind is HoldKind.BUDGET}
+            for service, budgets in assessed:
+                decision = await self._decide(
+                    connection,
+                    (service, budgets),
+                    budget_holds.get(service.name),
+                    states.get(service.name, FreezeState()),
+                    now,
+                )
+                if decision is not None:
+                    decided.append(((service, budgets), decision))
+        return decided
+
+    async def _carry_out(
+        self, decided: Sequence[tuple[AssessedService, Decision]], now: datetime
+    ) -> dict[str, Sequence[BudgetTransition]]:
+        """Decide anew in one transaction, in which nobody else decides, and write what comes of it."""
+        # Explained before the transaction, so that nobody waits for it.
+        spendings = [await self._explain_freeze(service, decision, now) for (service, _), decision in decided]
+        happened: dict[str, Sequence[BudgetTransition]] = {}
+        async with self._database.transaction() as connection:
+            for ((service, budgets), _), spending in zip(decided, spendings, strict=True):
+                decision = await self._decide_again(connection, (service, budgets), now)
+                if decision is None:
+                    continue
+                for transition in decision.transitions:
+                    await self._change_hold(connection, service, transition, now)
+                    await self._writer.record(connection, service, transition, now, spending)
+                await self._store_state(connection, service.name, decision.state)
+                happened[service.name] = decision.transitions
+        for name, transitions in happened.items():
+            log_transitions(name, transitions)
+        return happened
+
+    async def _decide_again(
+        self, connection: AsyncConnection, assessed: AssessedService, now: datetime
+    ) -> Decision | None:
+        """Decide on what the connection sees; None where there is nothing to write."""
+        name = assessed[0].name
+        states = await read_freeze_states(connection, [name])
+        holds = await read_holds(connection, name)
+        budget_hold = next((hold for hold in holds if hold.kind is HoldKind.BUDGET), None)
+        return await self._decide(connection, assessed, budget_hold, states.get(name, FreezeState()), now)
+
+    async def _decide(
+        self,
+        connection: AsyncConnection,
+        assessed: AssessedService,
+        hold: Hold | None,
+        state: FreezeState,
+        now: datetime,
+    ) -> Decision | None:
+        """Decide; None where there is nothing to write."""
+        service, budgets = assessed
+        judged: list[JudgedBudget] = [(budget, service.policy_for(budget.slo)) for budget in budgets]
+        missing: Sequence[UnmetRequirement] = ()
+        if hold is not None and any(policy.unfreeze_requires is not None for _, policy in judged):
+            missing = await self._read_unmet(connection, service.name)
+        decision = decide(judged, hold=hold, state=state, now=now, missing=missing)
+        return decision if decision.transitions or decision.state != state else None
+
+    async def _explain_freeze(self, service: Service, decision: Decision, now: datetime) -> Spending | None:
+        """Return where the budget went, for a decision that freezes because it is spent."""
+        for transition in decision.transitions:
+            if isinstance(transition, BudgetExhausted):
+                return await self._explain(service, transition.budget, now)
+        return None
+
+    async def _change_hold(
+        self, connection: AsyncConnection, service: Service, transition: BudgetTransition, now: datetime
+    ) -> None:
+        reason = entry_of(transition, service.name).reason
+        if isinstance(transition, BudgetExhausted | DataMissing):
+            await connection.execute(
+                insert(hold_rows).values(
+                    service=service.name,
+                    kind=str(HoldKind.BUDGET),
+                    reason=reason,
+                    by=GOVERNOR,
+                    since=now,
+                    slo=transition.budget.slo.name,
+                )
+            )
+        elif isinstance(transition, BudgetRecovered):
+            await self._writer.end(connection, transition.hold, by=GOVERNOR, reason=reason, now=now)
+
+    async def _store_state(self, connection: AsyncConnection, service: str, state: FreezeState) -> None:
+        values: dict[str, Any] = {
+            "warned": state.warned,
+            "recovered_since": state.recovered_since,
+            "kept_at": state.retained_at,
+            "alerts": sorted(state.alerts),
+        }
+        await connection.execute(
+            self._database.insert(freeze_state_rows)
+            .values(service=service, **values)
+            .on_conflict_do_update(index_elements=["service"], set_=values)
+        )

@@ -1,0 +1,84 @@
+"""Writes what happens to a service's holds: the end of a hold, the audit row and the announcements.
+
+Everything is written on the caller's connection, so that it is committed together with the change itself.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.catalog.catalog import Service
+from bot.freezes.audit_entries import entry_of
+from bot.freezes.hold import Hold, HoldKind, holds_in_force
+from bot.freezes.records import read_holds
+from bot.freezes.transition import BudgetExhausted, DataMissing, HoldPlaced, Spending, Transition
+from bot.store import audit
+from bot.store.outbox import OutboxMessage, enqueue
+from bot.store.tables.core import holds as hold_rows
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionContext:
+    """A transition with what its announcement needs: the service, the other holds in force, and the time."""
+
+    transition: Transition
+    service: Service
+    other_holds: tuple[Hold, ...]
+    now: datetime
+    spending: Spending | None = None
+    """Where the budget went, with a freeze; None where nothing is known of it."""
+
+
+Announce = Callable[[TransitionContext], Sequence[OutboxMessage]]
+"""Returns the messages that announce a transition; pure, because it runs within the transaction."""
+
+
+class HoldWriter:
+    """Writes transitions; `announce` returns their messages."""
+
+    def __init__(self, announce: Announce) -> None:
+        self._announce = announce
+
+    async def end(
+        self, connection: AsyncConnection, hold: Hold, *, by: str, reason: str, now: datetime
+    ) -> None:
+        """End the hold, unless it has ended already."""
+        await connection.execute(
+            update(hold_rows)
+            .where(hold_rows.c.id == hold.id, hold_rows.c.lifted_at.is_(None))
+            .values(lifted_at=now, lifted_by=by, lift_reason=reason)
+        )
+
+    async def record(
+        self,
+        connection: AsyncConnection,
+        service: Service,
+        transition: Transition,
+        now: datetime,
+        spending: Spending | None = None,
+    ) -> None:
+        """Write the audit row and the messages of a transition that the connection already shows."""
+        await audit.record(connection, entry_of(transition, service.name), now)
+        others = _other_holds(transition, holds_in_force(await read_holds(connection, service.name), now))
+        context = TransitionContext(transition, service, others, now, spending)
+        await enqueue(connection, self._announce(context), now)
+
+
+def log_transitions(service: str, transitions: Iterable[Transition]) -> None:
+    """Log transitions of the service that were committed."""
+    for transition in transitions:
+        log.info("transition_committed", service=service, kind=type(transition).__name__)
+
+
+def _other_holds(transition: Transition, in_force: Sequence[Hold]) -> tuple[Hold, ...]:
+    """Return the holds in force besides the one that the transition has just placed."""
+    if isinstance(transition, BudgetExhausted | DataMissing):
+        return tuple(hold for hold in in_force if hold.kind is not HoldKind.BUDGET)
+    placed = transition.hold.id if isinstance(transition, HoldPlaced) else None
+    return tuple(hold for hold in in_force if hold.id != placed)

@@ -24,10 +24,10 @@ from bot.flags.changes.event_publisher import Announce, EventPublisher
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.changes.recorder import ChangeRecorder
 from bot.flags.evaluation import LocalFlag
-from bot.flags.ownership import Latest, find_environment
-from bot.flags.ramp_keeper import RampWriter
+from bot.flags.ownership import LatestBudgets, find_environment
 from bot.flags.ramps.control import RampControl
 from bot.flags.ramps.runner import RampRunner
+from bot.flags.ramps.writer import RampWriter
 from bot.flags.registry import BackendContext, open_backend
 from bot.flags.safeguards.drift import DriftDetector
 from bot.flags.safeguards.exhaustion import ExhaustionSafeguard
@@ -61,7 +61,7 @@ class Flags:
         session: aiohttp.ClientSession,
         status_reader: StatusReader,
         hold_registry: HoldRegistry,
-        latest: Latest,
+        latest: LatestBudgets,
         announce: Announce,
         clock: Clock,
         lease: Lease,

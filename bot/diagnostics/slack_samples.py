@@ -14,7 +14,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy
 from bot.catalog.slo import EventsSli, Slo
 from bot.catalog.window import RollingWindow
-from bot.flags.change_request import ApprovalRequested, FlagEventContext
+from bot.flags.events import ApprovalRequested, FlagEventContext
 from bot.flags.flag import FlagState
 from bot.flags.guard import Guard
 from bot.flags.ramp import Ramp

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, assert_never
 
-from bot.flags.flag import FlagState, Shape, exposure_in_words
+from bot.flags.flag import FlagState, Shape, exposure_in_words, state_from_json
 from bot.formatting import percent_text
 
 
@@ -137,11 +137,6 @@ def change_from_json(written: Mapping[str, Any]) -> FlagChange:
         return Restore(state_from_json(written["state"]))
     plain: Mapping[str, FlagChange] = {"TurnOn": TurnOn(), "TurnOff": TurnOff(), "Kill": Kill()}
     return plain[kind]
-
-
-def state_from_json(written: Mapping[str, Any]) -> FlagState:
-    """Read a state written by `dataclasses.asdict`."""
-    return FlagState(**{**written, "shape": Shape(written["shape"])})
 
 
 def _check_share(share: float, finest: float) -> None:

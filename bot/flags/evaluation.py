@@ -59,10 +59,10 @@ def evaluate(flag: LocalFlag, targeting_key: str | None) -> Evaluation:
         raise TargetingKeyMissingError(
             f"{flag.key} is on for a share of users: the targetingKey says who asks"
         )
-    return Evaluation(value=place(flag.seed, targeting_key) < flag.rollout, reason=EvaluationReason.SPLIT)
+    return Evaluation(value=bucket(flag.seed, targeting_key) < flag.rollout, reason=EvaluationReason.SPLIT)
 
 
-def place(seed: str, targeting_key: str) -> float:
+def bucket(seed: str, targeting_key: str) -> float:
     """Return the user's place in the flag: a number in [0, 1), evenly spread, the same for ever."""
     digest = hashlib.sha256(f"{len(seed)}:{seed}{targeting_key}".encode()).digest()
     return int.from_bytes(digest[:6]) / 2**48

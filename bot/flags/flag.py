@@ -5,7 +5,7 @@ between 0 and 1.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -66,3 +66,18 @@ def exposure_in_words(state: FlagState) -> str:
     if state.shape is Shape.MULTIVARIATE:
         return "on, with several values"
     return "on for those its rules choose" if state.shape is Shape.TARGETED else "on, for whom is not known"
+
+
+def subject(flag: str, environment: str) -> str:
+    """Return what the audit log calls a flag in an environment."""
+    return f"{flag} in {environment}"
+
+
+def state_from_json(written: Mapping[str, Any]) -> FlagState:
+    """Return the state that `state_as_json` wrote."""
+    return FlagState(**{**written, "shape": Shape(written["shape"])})
+
+
+def state_as_json(state: FlagState) -> dict[str, Any]:
+    """Return the state as JSON, in full."""
+    return asdict(state)

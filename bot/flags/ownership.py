@@ -7,7 +7,7 @@ from bot.catalog.catalog import Catalog, FlagEnvironment, Service
 from bot.flags.backend import EnvironmentNotFoundError
 from bot.flags.guard import BurnReading, Guard
 
-Latest = Callable[[str], Sequence[Budget] | None]
+LatestBudgets = Callable[[str], Sequence[Budget] | None]
 """Answers a service's budgets as of the last evaluation; None before the first."""
 
 
@@ -41,7 +41,7 @@ def guard_of(services: Sequence[Service]) -> Guard:
     return Guard(min(one.burn for one in guards), max(one.watch_for for one in guards))
 
 
-def readings(services: Sequence[Service], latest: Latest) -> Sequence[BurnReading] | None:
+def readings(services: Sequence[Service], latest: LatestBudgets) -> Sequence[BurnReading] | None:
     """Return how fast each SLO of the services burns now; None before a service's first evaluation."""
     found: list[BurnReading] = []
     for service in services:

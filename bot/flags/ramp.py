@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.flags.flag import FlagState
+from bot.flags.flag import FlagState, exposure_in_words
 from bot.flags.guard import BurnReading, Evidence, Guard, crossing, unmeasured
 from bot.formatting import percent_text
 from bot.freezes.verdict import Verdict
@@ -88,7 +88,7 @@ def start_ramp(
     return Ramp(state.flag, state.environment, service, left, every, guard, state, state.version)
 
 
-class HoldCause(StrEnum):
+class PauseCause(StrEnum):
     """Why a ramp does not go on for now."""
 
     PERSON = "person"
@@ -123,7 +123,7 @@ class WaitUntil:
 class Paused:
     """The ramp stands where it is; `why` is fit for people."""
 
-    cause: HoldCause
+    cause: PauseCause
     why: str
 
 
@@ -162,7 +162,7 @@ def decide_move(
     held = _held(ramp, verdict, readings, evidence)
     share = ramp.next_share
     if share is None:
-        return held if held is not None and held.cause is HoldCause.MISSING_DATA else _ending(ramp, now)
+        return held if held is not None and held.cause is PauseCause.MISSING_DATA else _ending(ramp, now)
     if held is not None:
         return held
     due = now if ramp.taken_at is None else ramp.taken_at + ramp.every
@@ -184,13 +184,13 @@ def _held(
     unknown = unmeasured(readings)
     if unknown or not readings:
         why = f"{', '.join(unknown)} cannot be measured" if unknown else "the service has no SLO to watch"
-        return Paused(HoldCause.MISSING_DATA, why)
+        return Paused(PauseCause.MISSING_DATA, why)
     if ramp.held_by is not None:
-        return Paused(HoldCause.PERSON, f"{ramp.held_by} holds it")
+        return Paused(PauseCause.PERSON, f"{ramp.held_by} holds it")
     if not verdict.allow:
-        return Paused(HoldCause.FROZEN, "; ".join(verdict.reasons))
+        return Paused(PauseCause.FROZEN, "; ".join(verdict.reasons))
     if evidence is not None:
-        return Paused(HoldCause.BURNING, evidence.words)
+        return Paused(PauseCause.BURNING, evidence.words)
     return None
 
 
@@ -198,3 +198,9 @@ def _ending(ramp: Ramp, now: datetime) -> Move:
     """Return whether the last step was watched for long enough."""
     until = now if ramp.taken_at is None else ramp.taken_at + ramp.guard.watch
     return FinishRamp() if now >= until else WaitUntil(until)
+
+
+def steps_in_words(before: FlagState, steps: Sequence[float]) -> str:
+    """Say a ramp's way: `off → 1 % → 5 % → 25 % of users`."""
+    start = exposure_in_words(before) if before.is_off else percent_text(before.rollout or 0.0, plain=True)
+    return " → ".join([start, *(percent_text(step, plain=True) for step in steps)]) + " of users"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.flags.evaluation import EvaluationReason, LocalFlag, TargetingKeyMissingError, evaluate, place
+from bot.flags.evaluation import EvaluationReason, LocalFlag, TargetingKeyMissingError, bucket, evaluate
 
 USERS = [f"user-{number}" for number in range(10_000)]
 
@@ -37,7 +37,7 @@ def test_flags_with_different_seeds_choose_independently() -> None:
 
 
 def test_a_users_place_never_changes() -> None:
-    assert place("new-checkout", "user-1") == pytest.approx(0.8715, abs=0.0001)
+    assert bucket("new-checkout", "user-1") == pytest.approx(0.8715, abs=0.0001)
 
 
 def test_off_is_false_for_everyone_even_without_a_key() -> None:

@@ -11,9 +11,9 @@ from bot.flags.guard import BurnReading, Guard
 from bot.flags.ramp import (
     AbandonRamp,
     FinishRamp,
-    HoldCause,
     InvalidRampError,
     Move,
+    PauseCause,
     Paused,
     Ramp,
     RecordStepTaken,
@@ -107,15 +107,15 @@ def test_going_back_waits_for_nobody() -> None:
 @pytest.mark.parametrize(
     ("readings", "allow", "held_by", "cause"),
     [
-        (CALM, False, None, HoldCause.FROZEN),
-        (BLIND, True, None, HoldCause.MISSING_DATA),
-        ((), True, None, HoldCause.MISSING_DATA),
-        (CALM, True, "U1", HoldCause.PERSON),
-        (BURNING, True, None, HoldCause.BURNING),
+        (CALM, False, None, PauseCause.FROZEN),
+        (BLIND, True, None, PauseCause.MISSING_DATA),
+        ((), True, None, PauseCause.MISSING_DATA),
+        (CALM, True, "U1", PauseCause.PERSON),
+        (BURNING, True, None, PauseCause.BURNING),
     ],
 )
 def test_a_ramp_holds_where_it_stands(
-    readings: Sequence[BurnReading], allow: bool, held_by: str | None, cause: HoldCause
+    readings: Sequence[BurnReading], allow: bool, held_by: str | None, cause: PauseCause
 ) -> None:
     one = replace(ramp(), held_by=held_by)
     what = move(one, OFF, readings=readings, allow=allow)

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.flags.evaluation import place
+from bot.flags.evaluation import bucket
 from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from tests.support.paths import ROOT
@@ -185,7 +185,7 @@ async def test_a_kill_in_the_middle_of_a_step_leaves_the_flag_at_a_step_once(
 
 def steps() -> list[float]:
     """Return the share of the test's users who are among those of each step."""
-    places = [place(FLAG, f"user-{user}") for user in range(USERS)]
+    places = [bucket(FLAG, f"user-{user}") for user in range(USERS)]
     return [sum(one < share for one in places) / USERS for share in (0, 0.01, 0.05, 0.25)]
 
 

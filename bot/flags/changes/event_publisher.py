@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.current import CurrentCatalog
 from bot.flags.change import Difference
-from bot.flags.change_request import (
+from bot.flags.events import (
     ApprovalRequested,
     ChangeFailed,
     FlagChanged,
@@ -21,20 +21,14 @@ from bot.flags.change_request import (
     RevertDueSoon,
     RevertFailed,
 )
-from bot.flags.flag import FlagState, exposure_in_words
+from bot.flags.flag import FlagState, exposure_in_words, subject
 from bot.flags.ownership import channels, owners
-from bot.formatting import percent_text
 from bot.freezes.hold import GOVERNOR
 from bot.store import audit
 from bot.store.outbox import OutboxMessage, enqueue
 
 Announce = Callable[[FlagEventContext], Sequence[OutboxMessage]]
 """Writes the messages that tell an occasion; pure, so that it can run within the transaction."""
-
-
-def subject(flag: str, environment: str) -> str:
-    """Return what the audit log calls a flag in an environment."""
-    return f"{flag} in {environment}"
 
 
 class EventPublisher:
@@ -114,9 +108,3 @@ def _both(difference: Difference) -> dict[str, Any]:
 
 def _drift(who: str) -> str:
     return f"changed elsewhere by {who}" if who else "changed elsewhere"
-
-
-def in_steps(before: FlagState, steps: Sequence[float]) -> str:
-    """Say a ramp's way: `off → 1 % → 5 % → 25 % of users`."""
-    start = exposure_in_words(before) if before.is_off else percent_text(before.rollout or 0.0, plain=True)
-    return " → ".join([start, *(percent_text(step, plain=True) for step in steps)]) + " of users"

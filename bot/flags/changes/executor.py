@@ -44,9 +44,8 @@ from bot.flags.change_request import (
     UnconfirmedChangeError,
     change_name,
 )
-from bot.flags.changes.event_publisher import subject
 from bot.flags.changes.recorder import ChangeRecorder
-from bot.flags.flag import FlagState
+from bot.flags.flag import FlagState, subject
 from bot.flags.ownership import channels, is_protected, owners
 from bot.flags.records import changes
 from bot.flags.records.changes import ChangeState, StoredChange
@@ -56,9 +55,9 @@ from bot.store import audit
 
 log = structlog.get_logger(__name__)
 
-LOOKS_S = (0.0, 0.1, 0.3, 0.6, 1.0, 2.0, 3.0)
+READ_BACK_DELAYS_S = (0.0, 0.1, 0.3, 0.6, 1.0, 2.0, 3.0)
 """How long to wait before each look at a flag that was just changed, in seconds."""
-APPROVAL_LASTS = timedelta(hours=24)
+APPROVAL_LIFETIME = timedelta(hours=24)
 _SAME_SHARE = 1e-6
 _MAY_BE_ON_ITS_WAY = timedelta(seconds=15)
 _CHANGED_MEANWHILE = "the flag was changed meanwhile, or the change did not arrive whole"
@@ -172,7 +171,7 @@ class ChangeExecutor:
         whether it is still wanted; anything else is sent again.
         """
         async with self._recorder.database.reading() as connection:
-            found = await changes.on_their_way(connection)
+            found = await changes.in_flight(connection)
         for kept in found:
             is_fresh = self._clock.now() - kept.created_at < _MAY_BE_ON_ITS_WAY
             if is_fresh or kept.id in self._under_way or kept.order.cause is ChangeCause.RAMP:
@@ -185,7 +184,7 @@ class ChangeExecutor:
     async def settle_step(self, ramp: int, after: FlagState | None) -> None:
         """Record what became of a ramp's step that was found begun: `after`, or nothing."""
         async with self._recorder.database.reading() as connection:
-            found = await changes.on_their_way(connection)
+            found = await changes.in_flight(connection)
         for kept in found:
             if (
                 kept.order.ramp != ramp
@@ -217,7 +216,7 @@ class ChangeExecutor:
             kept = await changes.find(connection, id_)
         if kept is None or kept.state is not ChangeState.ASKED:
             raise NotPendingError("this was decided already")
-        if self._clock.now() - kept.created_at > APPROVAL_LASTS:
+        if self._clock.now() - kept.created_at > APPROVAL_LIFETIME:
             raise NotPendingError("this was asked more than a day ago; ask again")
         return kept
 
@@ -265,7 +264,7 @@ class ChangeExecutor:
     async def _look_after(self, kept: StoredChange) -> FlagState | None:
         """Look for a change without an answer; None where nobody can tell yet. Raises `FlagError`."""
         order, found = kept.order, None
-        for wait_s in LOOKS_S[:5]:
+        for wait_s in READ_BACK_DELAYS_S[:5]:
             await asyncio.sleep(wait_s)
             try:
                 found = await self.backend.read(order.flag, order.environment)
@@ -284,7 +283,7 @@ class ChangeExecutor:
 
     async def _is_seen(self, wanted: FlagState) -> bool:
         """Read the flag back until it shows what was written; return whether it did in time."""
-        for wait_s in LOOKS_S:
+        for wait_s in READ_BACK_DELAYS_S:
             await asyncio.sleep(wait_s)
             try:
                 if _serves(await self.backend.read(wanted.flag, wanted.environment), wanted):

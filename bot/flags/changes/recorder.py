@@ -12,29 +12,25 @@ from bot.clock import Clock
 from bot.flags.backend import ChangePlan
 from bot.flags.change import Difference, Direction
 from bot.flags.change_request import (
-    ApprovalRequested,
     ChangeApplied,
     ChangeCause,
-    ChangeFailed,
     ChangeInProgressError,
     ChangeRequest,
     DuplicateChangeError,
-    FlagChanged,
-    FlagEvent,
-    RampProgress,
 )
-from bot.flags.changes.event_publisher import EventPublisher, subject
-from bot.flags.flag import FlagState
-from bot.flags.ownership import Latest, baseline, guard_of, is_protected, owners, readings
+from bot.flags.changes.event_publisher import EventPublisher
+from bot.flags.events import ApprovalRequested, ChangeFailed, FlagChanged, FlagEvent, RampProgress
+from bot.flags.flag import FlagState, state_as_json, subject
+from bot.flags.ownership import LatestBudgets, baseline, guard_of, is_protected, owners, readings
 from bot.flags.records import changes
 from bot.flags.records import ramps as ramp_records
 from bot.flags.records import reverts as promises
-from bot.flags.records.changes import ChangeState, StoredChange, state_as_json
+from bot.flags.records.changes import ChangeState, StoredChange
 from bot.flags.records.ramps import RampState
 from bot.flags.records.reverts import PendingRevert, RevertKind
+from bot.flags.records.sightings import record_seen
 from bot.store import audit
 from bot.store.database import Database
-from bot.store.tables.flags import flag_sightings
 
 _MOST_WARNING = timedelta(minutes=10)
 
@@ -48,7 +44,7 @@ class ChangeRecorder:
         current: CurrentCatalog,
         teller: EventPublisher,
         clock: Clock,
-        latest: Latest,
+        latest: LatestBudgets,
     ) -> None:
         self.database = database
         self.current = current
@@ -60,7 +56,7 @@ class ChangeRecorder:
         """Write a change down that waits for another person, and show it; return its number."""
         now = self.clock.now()
         async with self.database.transaction() as connection:
-            id_ = await changes.write_down(
+            id_ = await changes.insert(
                 connection, self.database, order, plan, state=ChangeState.ASKED, now=now
             )
             asked = ApprovalRequested(f"change:{id_}", plan.difference.words, order.by, order.reason)
@@ -71,7 +67,7 @@ class ChangeRecorder:
         """Write down that a change is about to be sent."""
         now = self.clock.now()
         async with self.database.transaction() as connection:
-            id_ = await changes.write_down(
+            id_ = await changes.insert(
                 connection, self.database, order, plan, state=ChangeState.SENDING, now=now
             )
         return StoredChange(id_, order, ChangeState.SENDING, plan.version, plan.difference, now)
@@ -80,7 +76,7 @@ class ChangeRecorder:
         """End a change that waits for approval; return whether it still waited."""
         now = self.clock.now()
         async with self.database.transaction() as connection:
-            was_open = await changes.move(
+            was_open = await changes.transition(
                 connection, kept.id, to=to, since=ChangeState.ASKED, settled_at=now, problem=entry.reason
             )
             if was_open:
@@ -95,7 +91,7 @@ class ChangeRecorder:
         sending, asked, now = ChangeState.SENDING, ChangeState.ASKED, self.clock.now()
         try:
             async with self.database.transaction() as connection:
-                was_open = await changes.move(
+                was_open = await changes.transition(
                     connection, kept.id, to=sending, since=asked, approved_by=by, created_at=now
                 )
         except IntegrityError as error:
@@ -112,7 +108,7 @@ class ChangeRecorder:
         async with self.database.transaction() as connection:
             timers = [
                 one
-                for one in await promises.open_promises(connection, RevertKind.TIMER)
+                for one in await promises.open_reverts(connection, RevertKind.TIMER)
                 if (one.state.flag, one.state.environment) == (order.flag, order.environment)
             ]
             for timer in timers:
@@ -130,7 +126,7 @@ class ChangeRecorder:
         """Write down that nothing came of it; `tell` the channel where nobody waits for an answer."""
         now, order = self.clock.now(), kept.order
         async with self.database.transaction() as connection:
-            moved = await changes.move(
+            moved = await changes.transition(
                 connection,
                 kept.id,
                 to=ChangeState.FAILED,
@@ -149,7 +145,7 @@ class ChangeRecorder:
         now, order = self.clock.now(), kept.order
         after = difference.after
         async with self.database.transaction() as connection:
-            moved = await changes.move(
+            moved = await changes.transition(
                 connection,
                 kept.id,
                 to=ChangeState.DONE,
@@ -163,7 +159,7 @@ class ChangeRecorder:
             ended = await promises.end_others(connection, after, order.promise, now)
             progress, ended_ramp = await self._ramp(connection, order, after, now)
             live = await self._promise(connection, order, difference, seen_after, now)
-            await sight(connection, self.database, after, now)
+            await record_seen(connection, self.database, after, now)
             event: FlagEvent = FlagChanged(order, live, progress, ended_ramp, RevertKind.TIMER in ended)
             await self.teller.tell(connection, event, order.flag, order.environment, now)
         return live
@@ -173,10 +169,10 @@ class ChangeRecorder:
     ) -> tuple[RampProgress | None, bool]:
         """Take the ramp's step or let it end; return how far it is, and whether another's ramp ended."""
         if order.ramp is None:
-            return None, await ramp_records.end_live(connection, after, now)
+            return None, await ramp_records.end_active(connection, after, now)
         if order.cause is ChangeCause.RAMP:
             return (await ramp_records.take_step(connection, order.ramp, after, now)).progress(), False
-        await ramp_records.move(
+        await ramp_records.transition(
             connection, order.ramp, to=RampState.WENT_BACK, since=RampState.RUNNING, now=now
         )
         return None, False
@@ -195,10 +191,10 @@ class ChangeRecorder:
         if until is not None and order.keep_for is not None:
             warn_at = until - min(_MOST_WARNING, order.keep_for / 4)
             timer = PendingRevert(RevertKind.TIMER, difference.before, **back, until=until, warn_at=warn_at)
-            await promises.keep(connection, timer)
+            await promises.insert(connection, timer)
         if order.cause is ChangeCause.EXHAUSTED:
             lowered = PendingRevert(RevertKind.LOWERED, difference.before, **back, service=order.service)
-            await promises.keep(connection, lowered)
+            await promises.insert(connection, lowered)
         watched_until = None
         catalog = self.current.catalog
         services = [one for one in owners(catalog, order.flag) if one.slos]
@@ -216,15 +212,5 @@ class ChangeRecorder:
                 guard=guard,
                 baseline=known,
             )
-            await promises.keep(connection, watch)
+            await promises.insert(connection, watch)
         return ChangeApplied(difference, seen_after, until, watched_until)
-
-
-async def sight(connection: AsyncConnection, database: Database, state: FlagState, now: datetime) -> None:
-    """Remember a flag's state as the one that the bot knows of."""
-    values = {"version": state.version, "state": state_as_json(state), "seen_at": now}
-    await connection.execute(
-        database.insert(flag_sightings)
-        .values(flag=state.flag, environment=state.environment, **values)
-        .on_conflict_do_update(index_elements=["flag", "environment"], set_=values)
-    )

@@ -9,19 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot.flags.change_request import (
-    ApprovalRequested,
-    FlagMovedError,
-    NotPendingError,
-    OwnApprovalError,
-    RampPaused,
-    RampResumed,
-)
-from bot.flags.changes.event_publisher import in_steps, subject
-from bot.flags.changes.executor import APPROVAL_LASTS, ChangeExecutor
+from bot.flags.change_request import FlagMovedError, NotPendingError, OwnApprovalError
+from bot.flags.changes.executor import APPROVAL_LIFETIME, ChangeExecutor
+from bot.flags.events import ApprovalRequested, RampPaused, RampResumed
+from bot.flags.flag import subject
 from bot.flags.ownership import channels, guard_of, is_protected, owners
-from bot.flags.ramp import HoldCause, Ramp, start_ramp
-from bot.flags.ramp_keeper import RampWriter
+from bot.flags.ramp import PauseCause, Ramp, start_ramp, steps_in_words
+from bot.flags.ramps.writer import RampWriter
 from bot.flags.records import ramps as ramp_records
 from bot.flags.records.ramps import RampState, StoredRamp
 from bot.store import audit
@@ -83,9 +77,9 @@ class RampControl:
         ramp = start_ramp(state, service=services[0].name, steps=steps, every=every, guard=guard_of(services))
         await self._flag_changes.require_open(flag)
         asks = is_protected(catalog, environment)
-        words, now = in_steps(state, ramp.steps), self._clock.now()
+        words, now = steps_in_words(state, ramp.steps), self._clock.now()
         async with self._database.transaction() as connection:
-            id_ = await ramp_records.write_down(
+            id_ = await ramp_records.insert(
                 connection,
                 self._database,
                 ramp,
@@ -106,7 +100,7 @@ class RampControl:
             kept = await ramp_records.find(connection, id_)
         if kept is None or kept.state is not RampState.ASKED:
             raise NotPendingError("this was decided already")
-        if self._clock.now() - kept.created_at > APPROVAL_LASTS:
+        if self._clock.now() - kept.created_at > APPROVAL_LIFETIME:
             raise NotPendingError("this was asked more than a day ago; stop it and ask again")
         return kept
 
@@ -123,11 +117,11 @@ class RampControl:
         await self._flag_changes.require_open(ramp.flag)
         async with self._database.transaction() as connection:
             now, asked = self._clock.now(), RampState.ASKED
-            if not await ramp_records.move(
+            if not await ramp_records.transition(
                 connection, id_, to=RampState.RUNNING, since=asked, now=now, approved_by=by
             ):
                 raise NotPendingError("somebody else was quicker")
-            what, words = subject(ramp.flag, ramp.environment), in_steps(ramp.before, ramp.steps)
+            what, words = subject(ramp.flag, ramp.environment), steps_in_words(ramp.before, ramp.steps)
             after = {"shown": words, "by": kept.by}
             entry = audit.AuditEntry(by, "ramp.approved", what, kept.reason, ramp.service, None, after)
             await audit.record(connection, entry, now)
@@ -151,7 +145,7 @@ class RampControl:
         if kept.ramp.held_by is not None:
             raise NoRampError(f"the ramp of {flag} is held already")
         held = RampPaused(by, "held by hand", kept.progress(), goes_on=False)
-        await self._keeper.steer(kept, by, (HoldCause.PERSON, "held by hand"), held)
+        await self._keeper.steer(kept, by, (PauseCause.PERSON, "held by hand"), held)
         return kept
 
     async def go(self, flag: str, environment: str, by: str) -> StoredRamp:
@@ -166,7 +160,7 @@ class RampControl:
     async def live(self, flag: str, environment: str) -> StoredRamp | None:
         """Return the flag's ramp, None where it has none."""
         async with self._database.reading() as connection:
-            return await ramp_records.live(connection, flag, environment)
+            return await ramp_records.find_active(connection, flag, environment)
 
     async def running(self) -> Sequence[StoredRamp]:
         """Return every ramp that takes steps or waits to, oldest first."""

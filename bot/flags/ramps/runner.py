@@ -11,23 +11,16 @@ import structlog
 
 from bot.flags.backend import BackendOutcomeUnknownError, FlagConflictError, FlagError
 from bot.flags.change import Restore, SetExposure
-from bot.flags.change_request import (
-    ChangeCause,
-    ChangeRequest,
-    FlagChangeError,
-    RampPaused,
-    RampResumed,
-    RevertFailed,
-    change_name,
-)
+from bot.flags.change_request import ChangeCause, ChangeRequest, FlagChangeError, change_name
 from bot.flags.changes.executor import ChangeExecutor
+from bot.flags.events import RampPaused, RampResumed, RevertFailed
 from bot.flags.flag import FlagState, exposure_in_words
-from bot.flags.ownership import Latest, owners, readings
+from bot.flags.ownership import LatestBudgets, owners, readings
 from bot.flags.ramp import (
     AbandonRamp,
     FinishRamp,
-    HoldCause,
     Move,
+    PauseCause,
     Paused,
     Ramp,
     RecordStepTaken,
@@ -36,7 +29,7 @@ from bot.flags.ramp import (
     WaitUntil,
     decide_move,
 )
-from bot.flags.ramp_keeper import RampWriter
+from bot.flags.ramps.writer import RampWriter
 from bot.flags.records import ramps as ramp_records
 from bot.flags.records.ramps import RampState, StoredRamp
 from bot.freezes.hold import GOVERNOR
@@ -53,7 +46,11 @@ class RampRunner:
     """Moves ramps. `latest` answers the budgets as of a service's last evaluation."""
 
     def __init__(
-        self, flag_changes: ChangeExecutor, keeper: RampWriter, status_reader: StatusReader, latest: Latest
+        self,
+        flag_changes: ChangeExecutor,
+        keeper: RampWriter,
+        status_reader: StatusReader,
+        latest: LatestBudgets,
     ) -> None:
         self._flag_changes = flag_changes
         self._keeper = keeper
@@ -106,7 +103,7 @@ class RampRunner:
                 await self._flag_changes.settle_step(kept.id, after)
             case Paused(cause, why):
                 if kept.told is None or kept.told[0] != cause:
-                    goes_on = cause is not HoldCause.PERSON
+                    goes_on = cause is not PauseCause.PERSON
                     held = RampPaused(GOVERNOR, why, kept.progress(), goes_on)
                     await self._keeper.steer(kept, kept.ramp.held_by, (cause, why), held)
             case RevertRamp(evidence, to):
@@ -114,7 +111,7 @@ class RampRunner:
             case FinishRamp():
                 async with self._keeper.database.transaction() as connection:
                     done, running = RampState.DONE, RampState.RUNNING
-                    await ramp_records.move(connection, kept.id, to=done, since=running, now=now)
+                    await ramp_records.transition(connection, kept.id, to=done, since=running, now=now)
             case AbandonRamp(found):
                 await self._flag_changes.settle_step(kept.id, None)
                 why = f"somebody else changed the flag, it is {exposure_in_words(found)} now"
@@ -163,7 +160,7 @@ class RampRunner:
     async def _cannot_go_back(self, kept: StoredRamp, to: FlagState, evidence: str, why: str) -> None:
         now, ramp, keeper = self._keeper.clock.now(), kept.ramp, self._keeper
         async with keeper.database.transaction() as connection:
-            await ramp_records.move(
+            await ramp_records.transition(
                 connection, kept.id, to=RampState.STOPPED, since=RampState.RUNNING, now=now
             )
             left = RevertFailed(ChangeCause.GUARD, to, evidence, why, tries_again=False)
@@ -176,7 +173,7 @@ class RampRunner:
             await self._keeper.end(kept, RampState.STOPPED, GOVERNOR, str(error))
             return
         async with self._keeper.database.transaction() as connection:
-            await ramp_records.put_off(connection, kept.id, now + _RETRY)
+            await ramp_records.postpone(connection, kept.id, now + _RETRY)
 
     async def _verdict(self, services: Sequence[str], ramp: Ramp) -> Verdict | None:
         """Return the first no among the services' verdicts, else a yes; None where there is no service."""

@@ -5,7 +5,7 @@ be in the flag system: whoever finds such a row after a restart looks at the fla
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -14,9 +14,9 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.flags.backend import ChangePlan
-from bot.flags.change import Difference, change_as_json, change_from_json, state_from_json
+from bot.flags.change import Difference, change_as_json, change_from_json
 from bot.flags.change_request import ChangeCause, ChangeInProgressError, ChangeRequest, DuplicateChangeError
-from bot.flags.flag import FlagState
+from bot.flags.flag import state_as_json, state_from_json
 from bot.store.database import Database
 from bot.store.tables.flags import flag_changes as rows
 
@@ -44,7 +44,7 @@ class StoredChange:
     created_at: datetime
 
 
-async def write_down(
+async def insert(
     connection: AsyncConnection,
     database: Database,
     order: ChangeRequest,
@@ -62,8 +62,8 @@ async def write_down(
         "cause": str(order.cause),
         "change": change_as_json(order.change),
         "version": plan.version,
-        "before": asdict(plan.difference.before),
-        "after": asdict(plan.difference.after),
+        "before": state_as_json(plan.difference.before),
+        "after": state_as_json(plan.difference.after),
         "by": order.by,
         "approved_by": order.approved_by,
         "reason": order.reason,
@@ -83,7 +83,7 @@ async def write_down(
     raise ChangeInProgressError(f"another change of {order.flag} in {order.environment} is on its way")
 
 
-async def move(
+async def transition(
     connection: AsyncConnection, id_: int, *, to: ChangeState, since: ChangeState, **values: Any
 ) -> bool:
     """Let a change go from one state to another; return whether it was in the first.
@@ -104,7 +104,7 @@ async def find(connection: AsyncConnection, id_: int) -> StoredChange | None:
     return None if row is None else _kept(row)
 
 
-async def on_their_way(connection: AsyncConnection) -> Sequence[StoredChange]:
+async def in_flight(connection: AsyncConnection) -> Sequence[StoredChange]:
     """Return the changes of which nobody has written down what became of them."""
     query = select(rows).where(rows.c.state == ChangeState.SENDING).order_by(rows.c.id)
     return [_kept(row) for row in await connection.execute(query)]
@@ -116,11 +116,6 @@ async def last_done(connection: AsyncConnection, flag: str, environment: str) ->
     query = select(rows).where(mine).order_by(rows.c.settled_at.desc(), rows.c.id.desc()).limit(1)
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else _kept(row)
-
-
-def state_as_json(state: FlagState) -> dict[str, Any]:
-    """Write a state down in full."""
-    return asdict(state)
 
 
 def _kept(row: Row[Any]) -> StoredChange:

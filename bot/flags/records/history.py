@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.flags.changes.event_publisher import subject
-from bot.flags.records.reverts import PendingRevert, RevertKind, open_promises
+from bot.flags.flag import subject
+from bot.flags.records.reverts import PendingRevert, RevertKind, open_reverts
 from bot.store.audit import AuditEntry, AuditRow
 from bot.store.tables.core import audit as rows
 
@@ -28,11 +28,11 @@ async def history(
     ]
 
 
-async def promises_on(connection: AsyncConnection, flag: str, environment: str) -> Sequence[PendingRevert]:
+async def reverts_on(connection: AsyncConnection, flag: str, environment: str) -> Sequence[PendingRevert]:
     """Return the states of the flag that may come back by themselves."""
     return [
         promise
         for kind in RevertKind
-        for promise in await open_promises(connection, kind)
+        for promise in await open_reverts(connection, kind)
         if (promise.state.flag, promise.state.environment) == (flag, environment)
     ]

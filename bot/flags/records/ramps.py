@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import Row, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.flags.change import state_from_json
-from bot.flags.change_request import ChangeCause, ChangeInProgressError, DuplicateChangeError, RampProgress
-from bot.flags.flag import FlagState
+from bot.flags.change_request import ChangeCause, ChangeInProgressError, DuplicateChangeError
+from bot.flags.events import RampProgress
+from bot.flags.flag import FlagState, state_as_json, state_from_json
 from bot.flags.guard import Guard
-from bot.flags.ramp import HoldCause, Ramp
-from bot.flags.records.changes import ChangeState, state_as_json
+from bot.flags.ramp import PauseCause, Ramp
+from bot.flags.records.changes import ChangeState
 from bot.store.database import Database
 from bot.store.tables.flags import flag_changes
 from bot.store.tables.flags import flag_ramps as rows
@@ -53,7 +53,7 @@ class StoredRamp:
         return RampProgress(ramp.taken, len(ramp.steps), ramp.next_share, due)
 
 
-async def write_down(
+async def insert(
     connection: AsyncConnection,
     database: Database,
     ramp: Ramp,
@@ -98,7 +98,7 @@ async def find(connection: AsyncConnection, id_: int) -> StoredRamp | None:
     return None if row is None else await _kept(connection, row)
 
 
-async def live(connection: AsyncConnection, flag: str, environment: str) -> StoredRamp | None:
+async def find_active(connection: AsyncConnection, flag: str, environment: str) -> StoredRamp | None:
     """Return the ramp of the flag that has not ended."""
     query = select(rows).where(
         rows.c.flag == flag, rows.c.environment == environment, rows.c.ended_at.is_(None)
@@ -113,7 +113,7 @@ async def running(connection: AsyncConnection) -> Sequence[StoredRamp]:
     return [await _kept(connection, row) for row in await connection.execute(query)]
 
 
-async def move(
+async def transition(
     connection: AsyncConnection, id_: int, *, to: RampState, since: RampState, now: datetime, **values: Any
 ) -> bool:
     """Let a ramp go from one state to another; return whether it was in the first."""
@@ -137,7 +137,7 @@ async def take_step(connection: AsyncConnection, id_: int, after: FlagState, now
     return replace(kept, ramp=ramp, told=None)
 
 
-async def note_hold(connection: AsyncConnection, id_: int, hold: tuple[HoldCause, str] | None) -> None:
+async def store_pause(connection: AsyncConnection, id_: int, hold: tuple[PauseCause, str] | None) -> None:
     """Write down which hold was told, or that there is none any more."""
     cause, why = hold or (None, None)
     await connection.execute(
@@ -145,19 +145,19 @@ async def note_hold(connection: AsyncConnection, id_: int, hold: tuple[HoldCause
     )
 
 
-async def hold_by(connection: AsyncConnection, id_: int, person: str | None, *, since: str | None) -> bool:
+async def set_holder(connection: AsyncConnection, id_: int, person: str | None, *, since: str | None) -> bool:
     """Let a person hold the ramp, or nobody any more; return whether it was held by `since` until now."""
     of_ramp = (rows.c.id == id_) & rows.c.held_by.is_not_distinct_from(since)
     held = await connection.execute(update(rows).where(of_ramp).values(held_by=person))
     return held.rowcount == 1
 
 
-async def put_off(connection: AsyncConnection, id_: int, until: datetime) -> None:
+async def postpone(connection: AsyncConnection, id_: int, until: datetime) -> None:
     """Let the ramp wait until it tries again what did not work."""
     await connection.execute(update(rows).where(rows.c.id == id_).values(retry_at=until))
 
 
-async def end_live(connection: AsyncConnection, state: FlagState, now: datetime) -> bool:
+async def end_active(connection: AsyncConnection, state: FlagState, now: datetime) -> bool:
     """End the flag's ramp because the flag was changed by other means; return whether there was one."""
     of_flag = (rows.c.flag == state.flag) & (rows.c.environment == state.environment)
     ended = await connection.execute(

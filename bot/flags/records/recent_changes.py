@@ -7,9 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from bot.catalog.current import CurrentCatalog
-from bot.flags.change import state_from_json
-from bot.flags.changes.event_publisher import subject
-from bot.flags.flag import FlagState
+from bot.flags.flag import FlagState, state_from_json, subject
 from bot.store.database import Database
 from bot.store.tables.core import audit
 from bot.store.tables.flags import flag_sightings

@@ -9,13 +9,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.flags.change import state_from_json
-from bot.flags.flag import FlagState
+from bot.flags.flag import FlagState, state_as_json, state_from_json
 from bot.flags.guard import Guard, GuardWatch
-from bot.flags.records.changes import state_as_json
 from bot.store.tables.flags import flag_promises as rows
 
 
@@ -70,11 +68,11 @@ class PendingRevert:
         )
 
 
-async def keep(connection: AsyncConnection, promise: PendingRevert) -> None:
+async def insert(connection: AsyncConnection, promise: PendingRevert) -> None:
     """Write a promise down."""
     guard = promise.guard
     await connection.execute(
-        insert(rows).values(
+        rows.insert().values(
             kind=str(promise.kind),
             flag=promise.state.flag,
             environment=promise.state.environment,
@@ -92,7 +90,7 @@ async def keep(connection: AsyncConnection, promise: PendingRevert) -> None:
     )
 
 
-async def open_promises(
+async def open_reverts(
     connection: AsyncConnection, kind: RevertKind, service: str | None = None
 ) -> Sequence[PendingRevert]:
     """Return the promises of a kind that have not ended, oldest first."""
@@ -128,7 +126,9 @@ async def end_others(
     return [RevertKind(kind) for id_, kind in found if id_ != kept]
 
 
-async def put_off(connection: AsyncConnection, promise: PendingRevert, problem: str, until: datetime) -> bool:
+async def postpone(
+    connection: AsyncConnection, promise: PendingRevert, problem: str, until: datetime
+) -> bool:
     """Write down that it could not be kept yet; return whether this problem is new."""
     await connection.execute(
         update(rows).where(rows.c.id == promise.id).values(problem=problem, retry_at=until)
@@ -136,7 +136,7 @@ async def put_off(connection: AsyncConnection, promise: PendingRevert, problem: 
     return promise.problem != problem
 
 
-async def warned(connection: AsyncConnection, promise: PendingRevert) -> bool:
+async def mark_warned(connection: AsyncConnection, promise: PendingRevert) -> bool:
     """Write down that its end was announced; return whether it was not before."""
     done = await connection.execute(
         update(rows).where(rows.c.id == promise.id, rows.c.warn_at.is_not(None)).values(warn_at=None)

@@ -10,21 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock
 from bot.flags.backend import FlagError
-from bot.flags.change import Difference, state_from_json
-from bot.flags.change_request import FlagDrifted
+from bot.flags.change import Difference
 from bot.flags.changes.event_publisher import EventPublisher
 from bot.flags.changes.executor import ChangeExecutor
-from bot.flags.changes.recorder import sight
-from bot.flags.flag import FlagState
+from bot.flags.events import FlagDrifted
+from bot.flags.flag import FlagState, state_from_json
 from bot.flags.ownership import owners
-from bot.flags.records.changes import on_their_way
+from bot.flags.records.changes import in_flight
+from bot.flags.records.sightings import record_seen
 from bot.freezes.hold_registry import HoldRegistry
 from bot.store.database import Database
 from bot.store.tables.flags import flag_sightings as rows
 
 log = structlog.get_logger(__name__)
 
-LOOK_EVERY = timedelta(seconds=60)
+CHECK_EVERY = timedelta(seconds=60)
 
 
 class DriftDetector:
@@ -48,7 +48,7 @@ class DriftDetector:
     async def tick(self) -> None:
         """Look, if it is time to."""
         now = self._clock.now()
-        if self._looked_at is not None and now - self._looked_at < LOOK_EVERY:
+        if self._looked_at is not None and now - self._looked_at < CHECK_EVERY:
             return
         self._looked_at = now
         catalog = self._flag_changes.catalog
@@ -80,7 +80,7 @@ class DriftDetector:
             if await self._is_mine(connection, state, began):
                 return
             known = await self._known(connection, state, began)
-            await sight(connection, self._database, state, began)
+            await record_seen(connection, self._database, state, began)
             if known is not None and _differs(known, state):
                 drifted = FlagDrifted(Difference(known, state), who, bool(frozen))
                 await self._teller.tell(connection, drifted, state.flag, state.environment, began)
@@ -98,7 +98,7 @@ class DriftDetector:
     async def _is_mine(self, connection: AsyncConnection, state: FlagState, began: datetime) -> bool:
         """Return whether the bot itself is changing the flag, or has just done so."""
         where = (state.flag, state.environment)
-        if any((one.order.flag, one.order.environment) == where for one in await on_their_way(connection)):
+        if any((one.order.flag, one.order.environment) == where for one in await in_flight(connection)):
             return True
         newer = select(rows.c.flag).where(
             rows.c.flag == state.flag, rows.c.environment == state.environment, rows.c.seen_at > began

@@ -11,7 +11,7 @@ from bot.flags.backend import FlagError
 from bot.flags.change import Kill
 from bot.flags.change_request import ChangeCause, ChangeRequest, FlagChangeError
 from bot.flags.changes.executor import ChangeExecutor
-from bot.flags.ownership import Latest, find_environment
+from bot.flags.ownership import LatestBudgets, find_environment
 from bot.flags.records import reverts as promises
 from bot.flags.records.reverts import RevertKind
 from bot.flags.safeguards.reverter import Reverter
@@ -33,7 +33,7 @@ class ExhaustionSafeguard:
         *,
         database: Database,
         clock: Clock,
-        latest: Latest,
+        latest: LatestBudgets,
     ) -> None:
         self._flag_changes = flag_changes
         self._bring_back = bring_back
@@ -47,7 +47,7 @@ class ExhaustionSafeguard:
         if not evaluated:
             return
         async with self._database.reading() as connection:
-            lowered = await promises.open_promises(connection, RevertKind.LOWERED)
+            lowered = await promises.open_reverts(connection, RevertKind.LOWERED)
         frozen = {hold.service for hold in await self._hold_registry.holds(self._clock.now())}
         # Of the many services that are open and have nothing lowered, nothing more is asked.
         for name in frozen.union(promise.service or "" for promise in lowered).intersection(evaluated):
@@ -87,7 +87,7 @@ class ExhaustionSafeguard:
     async def _restore(self, service: Service) -> None:
         now = self._clock.now()
         async with self._database.reading() as connection:
-            lowered = await promises.open_promises(connection, RevertKind.LOWERED, service.name)
+            lowered = await promises.open_reverts(connection, RevertKind.LOWERED, service.name)
         for promise in lowered:
             if not promise.waits(now):
                 why = f"{service.name} is open again"

@@ -14,7 +14,7 @@ from bot.flags.backend import FlagError
 from bot.flags.change_request import ChangeCause
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.guard import ChangedElsewhere, RollBack, StillWatching, Unmeasurable, WatchPassed, judge_watch
-from bot.flags.ownership import Latest, owners, readings
+from bot.flags.ownership import LatestBudgets, owners, readings
 from bot.flags.records import reverts as promises
 from bot.flags.records.reverts import PendingRevert, RevertKind
 from bot.flags.safeguards.reverter import Reverter
@@ -27,7 +27,7 @@ class GuardRunner:
     """Watches increases: after each evaluation the burn rate of the flag's services is judged."""
 
     def __init__(
-        self, flag_changes: ChangeExecutor, bring_back: Reverter, database: Database, latest: Latest
+        self, flag_changes: ChangeExecutor, bring_back: Reverter, database: Database, latest: LatestBudgets
     ) -> None:
         self._flag_changes = flag_changes
         self._bring_back = bring_back
@@ -39,7 +39,7 @@ class GuardRunner:
         if not evaluated:
             return
         async with self._database.reading() as connection:
-            watches = await promises.open_promises(connection, RevertKind.WATCH)
+            watches = await promises.open_reverts(connection, RevertKind.WATCH)
         for promise in watches:
             services = owners(self._flag_changes.catalog, promise.state.flag)
             if not any(one.name in evaluated for one in services) or promise.waits(now):

@@ -7,9 +7,10 @@ import structlog
 from bot.clock import Clock
 from bot.flags.backend import BackendOutcomeUnknownError, FlagConflictError, FlagError
 from bot.flags.change import Restore
-from bot.flags.change_request import ChangeCause, ChangeRequest, FlagChangeError, FrozenError, RevertFailed
+from bot.flags.change_request import ChangeCause, ChangeRequest, FlagChangeError, FrozenError
 from bot.flags.changes.event_publisher import EventPublisher
 from bot.flags.changes.executor import ChangeExecutor
+from bot.flags.events import RevertFailed
 from bot.flags.records import reverts as promises
 from bot.flags.records.reverts import PendingRevert
 from bot.freezes.hold import GOVERNOR
@@ -84,6 +85,6 @@ class Reverter:
     async def _put_off(self, promise: PendingRevert, cause: ChangeCause, evidence: str, why: str) -> None:
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            if await promises.put_off(connection, promise, why, now + _RETRY):
+            if await promises.postpone(connection, promise, why, now + _RETRY):
                 left = RevertFailed(cause, promise.state, evidence, why, tries_again=True)
                 await self._teller.tell(connection, left, promise.state.flag, promise.state.environment, now)

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from bot.flags.change_request import ChangeCause, RevertDueSoon
+from bot.flags.change_request import ChangeCause
 from bot.flags.changes.event_publisher import EventPublisher
+from bot.flags.events import RevertDueSoon
 from bot.flags.records import reverts as promises
 from bot.flags.records.reverts import PendingRevert, RevertKind
 from bot.flags.safeguards.reverter import Reverter
@@ -21,7 +22,7 @@ class RevertTimers:
     async def tick(self, now: datetime) -> None:
         """Warn of what ends soon; end what is due."""
         async with self._database.reading() as connection:
-            timers = await promises.open_promises(connection, RevertKind.TIMER)
+            timers = await promises.open_reverts(connection, RevertKind.TIMER)
         for promise in timers:
             if promise.until is None or promise.waits(now):
                 continue
@@ -33,6 +34,6 @@ class RevertTimers:
 
     async def _warn(self, promise: PendingRevert, until: datetime, now: datetime) -> None:
         async with self._database.transaction() as connection:
-            if await promises.warned(connection, promise):
+            if await promises.mark_warned(connection, promise):
                 soon, state = RevertDueSoon(promise.state, until), promise.state
                 await self._teller.tell(connection, soon, state.flag, state.environment, now)

@@ -8,10 +8,9 @@ from typing import assert_never
 from bot.catalog.catalog import Workspace
 from bot.catalog.current import CurrentCatalog
 from bot.flags.change import Direction
-from bot.flags.change_request import (
+from bot.flags.change_request import ChangeApplied, ChangeCause
+from bot.flags.events import (
     ApprovalRequested,
-    ChangeApplied,
-    ChangeCause,
     ChangeFailed,
     FlagChanged,
     FlagDrifted,

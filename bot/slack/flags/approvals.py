@@ -12,7 +12,7 @@ from bot.flags.change_request import (
     NotPendingError,
     OwnApprovalError,
 )
-from bot.flags.changes.event_publisher import in_steps
+from bot.flags.ramp import steps_in_words
 from bot.slack.blockkit.blocks import Markup, bold, markup, mention, section
 from bot.slack.capabilities import Capabilities
 from bot.slack.flags.announcements import APPROVE, change_in_words, sentence
@@ -88,7 +88,7 @@ class ApprovalButtons:
         if kind == "ramp":
             kept = await self._ramps.waiting(int(number))
             ramp = kept.ramp
-            words = in_steps(ramp.before, ramp.steps)
+            words = steps_in_words(ramp.before, ramp.steps)
             return _PendingApproval(kind, kept.id, ramp.flag, ramp.environment, words, kept.by)
         change = await self._flag_changes.waiting(int(number))
         order: ChangeRequest = change.order

@@ -97,7 +97,7 @@ class FlagCommand:
         meant, environment = self._meant(words, "show FLAG")
         state = await self._flag_changes.backend.read(meant.flag, environment.name)
         async with self._database.reading() as connection:
-            promised = await records.promises_on(connection, meant.flag, environment.name)
+            promised = await records.reverts_on(connection, meant.flag, environment.name)
             rows = await records.history(connection, meant.flag, environment.name, limit=1)
         view = FlagView(
             state,

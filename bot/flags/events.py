@@ -1,0 +1,131 @@
+"""What happens to flags and ramps: the values that the audit log and the announcements share. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.flags.change import Difference
+from bot.flags.change_request import ChangeApplied, ChangeCause, ChangeRequest
+from bot.flags.flag import FlagState
+
+
+@dataclass(frozen=True, slots=True)
+class RampProgress:
+    """How far a ramp is: steps taken of all, the next share and when it is due."""
+
+    taken: int
+    of: int
+    next_share: float | None
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FlagChanged:
+    """A flag was changed by the bot."""
+
+    order: ChangeRequest
+    live: ChangeApplied
+    progress: RampProgress | None = None
+    ended_ramp: bool = False
+    ended_timer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequested:
+    """An increase in a protected environment waits; `steps` are those of a ramp."""
+
+    key: str
+    words: str
+    by: str
+    reason: str
+    steps: tuple[float, ...] = ()
+    every: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFailed:
+    """A change that was sent did not come about, and nobody was there to answer."""
+
+    words: str
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevertFailed:
+    """A recorded state should have come back: the flag was touched since, or its system refuses."""
+
+    cause: ChangeCause
+    state: FlagState
+    evidence: str
+    why: str
+    tries_again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RevertDueSoon:
+    """A change that was made for a time ends at `until`."""
+
+    state: FlagState
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RampPaused:
+    """A ramp waits where it is. `goes_on` tells whether it does so by itself."""
+
+    by: str
+    why: str
+    progress: RampProgress
+    goes_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RampResumed:
+    """A ramp takes its steps again."""
+
+    by: str
+    progress: RampProgress
+
+
+@dataclass(frozen=True, slots=True)
+class RampStopped:
+    """A ramp ended before its last step; the flag stays as it is."""
+
+    by: str
+    why: str
+    progress: RampProgress
+
+
+@dataclass(frozen=True, slots=True)
+class FlagDrifted:
+    """Somebody changed the flag elsewhere. `who` is what the flag system says, empty where it does not."""
+
+    difference: Difference
+    who: str
+    while_frozen: bool
+
+
+FlagEvent = (
+    FlagChanged
+    | ApprovalRequested
+    | ChangeFailed
+    | RevertFailed
+    | RevertDueSoon
+    | RampPaused
+    | RampResumed
+    | RampStopped
+    | FlagDrifted
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FlagEventContext:
+    """An event with what its teller needs. `channels` are those of the services that name the flag."""
+
+    event: FlagEvent
+    flag: str
+    environment: str
+    services: Sequence[str]
+    channels: Sequence[str]
+    now: datetime

@@ -1,6 +1,6 @@
-"""The flags, wired: the flag system that the policies name, and everything that acts on it.
+"""Builds and runs everything about flags: the flag system that the policies name, and what acts on it.
 
-`governor.py` builds and runs it; Slack's commands use `changes` and `ramps`.
+Slack's commands use `changes` and `ramps`.
 """
 
 import asyncio
@@ -13,10 +13,7 @@ from aiohttp import web
 
 from bot.catalog.catalog import FlagSettings
 from bot.clock import Clock
-from bot.flags.backend import (
-    FlagBackend,
-    MisconfiguredError,
-)
+from bot.flags.backend import FlagBackend, MisconfiguredError
 from bot.flags.backends.local import LocalBackend, LocalSettings
 from bot.flags.backends.misconfigured import MisconfiguredBackend
 from bot.flags.backends.settings import read_settings
@@ -48,10 +45,10 @@ _REFRESH_EVERY = timedelta(seconds=5)
 
 
 class Flags:
-    """All parts of feature flags. `latest` returns the budgets as of a service's last evaluation.
+    """All parts of feature flags. `latest` returns a service's budgets as of its last evaluation.
 
-    The replica that has the `lease` does what needs no evaluation; the flags of a service are looked after by
-    the replica that evaluates it.
+    The replica that has the `lease` does what needs no evaluation; the flags of a service are checked by the
+    replica that evaluates it.
     """
 
     def __init__(
@@ -72,15 +69,17 @@ class Flags:
         self._context = BackendContext(session, database, clock, self._environments, self._declared)
         self._opened: tuple[FlagSettings, FlagBackend] | None = None
         self._evaluated: set[str] = set()
-        self._woken = asyncio.Event()
+        self._wake = asyncio.Event()
         self._reconciled_at = self._refreshed_at = clock.now() - _RECONCILE_EVERY
         publisher = EventPublisher(self._current, announce)
         recorder = ChangeRecorder(database, self._current, publisher, clock, latest)
-        keeper = RampWriter(database, publisher, clock)
-        self.changes = ChangeExecutor(lambda: self.backend, recorder, status_reader, clock)
-        self.ramps = RampControl(self.changes, keeper)
+        writer = RampWriter(database, publisher, clock)
+        self.changes = ChangeExecutor(lambda: self.backend, recorder, database, status_reader, clock)
+        self.ramps = RampControl(self.changes, writer, database, publisher, clock)
         reverter = Reverter(self.changes, database, publisher, clock)
-        self._ramp_runner = RampRunner(self.changes, keeper, status_reader, latest)
+        self._ramp_runner = RampRunner(
+            self.changes, writer, status_reader, database=database, clock=clock, latest=latest
+        )
         self._guard_runner = GuardRunner(self.changes, reverter, database, latest)
         self._timers = RevertTimers(reverter, database, publisher)
         self._exhaustion = ExhaustionSafeguard(
@@ -90,44 +89,44 @@ class Flags:
 
     @property
     def backend(self) -> FlagBackend:
-        """The flag system that the policies in force name, opened anew when they name another."""
+        """The flag system that the policies in force name; another one is opened when they change."""
         settings = self._current.catalog.workspace.flags
         if self._opened is None or self._opened[0] != settings:
             self._opened = (settings, self._open(settings))
-            log.info("flag_backend", name=settings.backend)
+            log.info("flag_backend_opened", name=settings.backend)
         return self._opened[1]
 
     def add_routes(self, app: web.Application) -> None:
         """Serve evaluations of the `local` backend over OFREP."""
-        served = Ofrep(
+        ofrep = Ofrep(
             _LocalFlags(self),
             lambda: find_environment(self._current.catalog, None).name,
-            self._secret(),
+            self._evaluation_token(),
         )
-        served.add_routes(app)
+        ofrep.add_routes(app)
 
     def evaluated(self, services: Collection[str]) -> None:
-        """Have the services' flags looked after: they were just evaluated."""
+        """Check the flags of services that were just evaluated at the next tick, which comes at once."""
         self._evaluated.update(services)
-        self._woken.set()
+        self._wake.set()
 
     async def run(self) -> None:
-        """Look after the flags, until cancelled."""
+        """Run a tick each second and after evaluations, until cancelled."""
         while True:
             try:
                 await self.tick()
             except Exception:
-                # A loop's tick is a boundary: what failed now is tried again at the next.
-                log.exception("flags_failed")
-            self._woken.clear()
+                # A loop's tick is a boundary: the next one tries again.
+                log.exception("flags_tick_failed")
+            self._wake.clear()
             try:
                 async with asyncio.timeout(_TICK_S):
-                    await self._woken.wait()
+                    await self._wake.wait()
             except TimeoutError:
                 continue
 
     async def tick(self) -> None:
-        """Look once."""
+        """Run the safeguards, the ramps and the timers once."""
         now, evaluated = self._clock.now(), frozenset(self._evaluated)
         self._evaluated -= evaluated
         if now - self._refreshed_at >= _REFRESH_EVERY:
@@ -141,12 +140,12 @@ class Flags:
             return
         if now - self._reconciled_at >= _RECONCILE_EVERY:
             self._reconciled_at = now
-            await self.changes.settle()
+            await self.changes.reconcile()
         await self._timers.tick(now)
         await self._drift.tick()
 
-    def _secret(self) -> str | None:
-        """Return the token that evaluations must bear, if any; a wrong setting serves no flag at all."""
+    def _evaluation_token(self) -> str | None:
+        """Return the token that evaluations must carry, if any; with wrong settings no flag is served."""
         settings = self._current.catalog.workspace.flags
         if settings.backend != "local" or isinstance(self.backend, MisconfiguredBackend):
             return None
@@ -156,19 +155,19 @@ class Flags:
     def _open(self, settings: FlagSettings) -> FlagBackend:
         try:
             return open_backend(settings.backend, settings.backend_settings, self._context)
-        except MisconfiguredError as fault:
-            log.warning("flag_backend_misconfigured", name=settings.backend, error=str(fault))
-            return MisconfiguredBackend(settings.backend, fault)
+        except MisconfiguredError as error:
+            log.warning("flag_backend_misconfigured", name=settings.backend, error=str(error))
+            return MisconfiguredBackend(settings.backend, error)
 
     def _environments(self) -> Collection[str]:
-        return [one.name for one in self._current.catalog.workspace.flags.environments]
+        return [environment.name for environment in self._current.catalog.workspace.flags.environments]
 
     def _declared(self) -> Collection[str]:
         return {flag for service in self._current.catalog.services.values() for flag in service.flags}
 
 
 class _LocalFlags:
-    """What OFREP serves: the `local` backend's flags, nothing where another system has them."""
+    """The flags that OFREP serves: those of the `local` backend, none with another flag system."""
 
     def __init__(self, flags: Flags) -> None:
         self._flags = flags

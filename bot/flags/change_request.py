@@ -1,14 +1,14 @@
-"""A change of a flag from the wish to the record, and what is told of it. Pure values; no clock, no I/O.
+"""The request to change a flag, its outcomes, and why it may fail. Pure values; no clock, no I/O.
 
-ToggleError
-├── Barred            a service that the flag belongs to is frozen, and the change would raise the flag
-├── Busy              another change of the flag is on its way
-├── AlreadyRequested  this very request was carried out before (a repeated delivery)
-├── NotOpen           nothing waits for an approval any more
-├── OwnApproval       somebody wanted to approve what they had asked for themselves
-├── Moved             the flag is no longer what the change was shown for; it is void
-├── NothingToUndo     the bot has changed nothing, or somebody has changed it since
-└── Unseen            sent, and nobody can see yet what became of it
+FlagChangeError
+├── FrozenError             a service that the flag belongs to is frozen, and the change would raise the flag
+├── ChangeInProgressError   another change of the flag is being sent
+├── DuplicateChangeError    this very request was carried out before (a repeated delivery)
+├── NotPendingError         nothing waits for an approval any more
+├── OwnApprovalError        somebody wanted to approve what they had asked for themselves
+├── FlagMovedError          the flag is no longer what the change was shown for; it is void
+├── NothingToUndoError      the bot has changed nothing, or somebody has changed it since
+└── UnconfirmedChangeError  sent, and its outcome is not known yet
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class FrozenError(FlagChangeError):
 
 
 class ChangeInProgressError(FlagChangeError):
-    """Another change of the flag is on its way."""
+    """Another change of the flag is being sent."""
 
 
 class DuplicateChangeError(FlagChangeError):
@@ -51,7 +51,7 @@ class OwnApprovalError(FlagChangeError):
 
 
 class FlagMovedError(FlagChangeError):
-    """The flag moved since the difference was shown; the change is void, nothing was written."""
+    """The flag was changed since the difference was shown; the request is void, nothing was written."""
 
     def __init__(self, message: str, found: FlagState) -> None:
         super().__init__(message)
@@ -59,15 +59,15 @@ class FlagMovedError(FlagChangeError):
 
 
 class NothingToUndoError(FlagChangeError):
-    """There is no change of the bot's that is still the last one."""
+    """The bot's last change, if any, is not the last change of the flag."""
 
 
 class UnconfirmedChangeError(FlagChangeError):
-    """The change was sent and no answer came; it is looked for until it is seen."""
+    """The change was sent and no answer came; the flag is read until the outcome is known."""
 
 
 class ChangeCause(StrEnum):
-    """Whose doing a change is, beside the person in `by`."""
+    """What led to a change, besides the person in `by`."""
 
     PERSON = "person"
     RAMP = "ramp"
@@ -79,10 +79,11 @@ class ChangeCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChangeRequest:
-    """What is wanted. `request` names what led to it.
+    """A change that somebody asks for. `request_id` is the same for repeated deliveries.
 
-    `version` binds it to a state of the flag that is known already; `keep_for` is how long it shall last;
-    `promise` is the recorded state that it brings back, `service` the one whose budget is the cause.
+    `version` is the one that the flag must have, if any; `keep_for` is how long the change lasts; `ramp_id`
+    is the ramp it belongs to, `revert_id` the pending revert it carries out, `service` the one whose budget
+    is the cause.
     """
 
     flag: str
@@ -90,24 +91,24 @@ class ChangeRequest:
     change: FlagChange
     by: str
     reason: str
-    request: str
+    request_id: str
     cause: ChangeCause = ChangeCause.PERSON
     version: str | None = None
     approved_by: str | None = None
     keep_for: timedelta | None = None
-    ramp: int | None = None
-    promise: int | None = None
+    ramp_id: int | None = None
+    revert_id: int | None = None
     service: str | None = None
 
     @property
     def is_by_governor(self) -> bool:
-        """Whether the bot does it by itself."""
+        """Whether the bot asks for it by itself."""
         return self.by == GOVERNOR
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeApplied:
-    """It was carried out. `seen_after` is None where reading back did not show it in time."""
+    """The change was carried out. `seen_after` is None where reading back did not show it in time."""
 
     difference: Difference
     seen_after: timedelta | None
@@ -117,7 +118,7 @@ class ChangeApplied:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalPending:
-    """It waits for another person, in `channel`."""
+    """The change waits for another person, asked in `channel`."""
 
     id: int
     difference: Difference
@@ -126,7 +127,7 @@ class ApprovalPending:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The flag is so already. `stays` tells that it would have gone back after a time, and now will not."""
+    """The flag is so already. `stays`: it would have gone back after a time, and now will not."""
 
     state: FlagState
     stays: bool = False

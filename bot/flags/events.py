@@ -11,7 +11,7 @@ from bot.flags.flag import FlagState
 
 @dataclass(frozen=True, slots=True)
 class RampProgress:
-    """How far a ramp is: steps taken of all, the next share and when it is due."""
+    """How far a ramp has come: steps taken of all, the next share and when it is due."""
 
     taken: int
     of: int
@@ -23,8 +23,8 @@ class RampProgress:
 class FlagChanged:
     """A flag was changed by the bot."""
 
-    order: ChangeRequest
-    live: ChangeApplied
+    request: ChangeRequest
+    applied: ChangeApplied
     progress: RampProgress | None = None
     ended_ramp: bool = False
     ended_timer: bool = False
@@ -44,7 +44,7 @@ class ApprovalRequested:
 
 @dataclass(frozen=True, slots=True)
 class ChangeFailed:
-    """A change that was sent did not come about, and nobody was there to answer."""
+    """A change that was sent did not come about, and nobody waits for an answer."""
 
     words: str
     by: str
@@ -53,18 +53,18 @@ class ChangeFailed:
 
 @dataclass(frozen=True, slots=True)
 class RevertFailed:
-    """A recorded state should have come back: the flag was touched since, or its system refuses."""
+    """A recorded state was not restored: the flag was changed since, or its system refuses."""
 
     cause: ChangeCause
     state: FlagState
     evidence: str
     why: str
-    tries_again: bool
+    will_retry: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RevertDueSoon:
-    """A change that was made for a time ends at `until`."""
+    """A change that was made for a time is reverted to `state` at `until`."""
 
     state: FlagState
     until: datetime
@@ -72,12 +72,12 @@ class RevertDueSoon:
 
 @dataclass(frozen=True, slots=True)
 class RampPaused:
-    """A ramp waits where it is. `goes_on` tells whether it does so by itself."""
+    """A ramp waits where it is. `resumes_alone`: it goes on by itself once the reason is gone."""
 
     by: str
     why: str
     progress: RampProgress
-    goes_on: bool
+    resumes_alone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class RampStopped:
 
 @dataclass(frozen=True, slots=True)
 class FlagDrifted:
-    """Somebody changed the flag elsewhere. `who` is what the flag system says, empty where it does not."""
+    """Somebody changed the flag elsewhere: `who`, as its system names them; empty if it does not."""
 
     difference: Difference
     who: str
@@ -121,7 +121,7 @@ FlagEvent = (
 
 @dataclass(frozen=True, slots=True)
 class FlagEventContext:
-    """An event with what its teller needs. `channels` are those of the services that name the flag."""
+    """An event with what its announcement needs. `channels` are those of the services that name the flag."""
 
     event: FlagEvent
     flag: str

@@ -5,7 +5,7 @@ between 0 and 1.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -16,7 +16,7 @@ class Shape(StrEnum):
     """How the flag decides who sees it."""
 
     SIMPLE = "simple"
-    """One share of all users: percentages are the whole truth."""
+    """One share of all users: one percentage describes it."""
     TARGETED = "targeted"
     """Rules choose users by what they are; a rollout, where there is one, is a share of those chosen."""
     MULTIVARIATE = "multivariate"
@@ -30,7 +30,7 @@ class FlagState:
     """A flag as its system has it.
 
     `rollout` is None where no single share describes it. `version` changes with everything in the state
-    (two equal versions mean that nobody touched the flag). `configuration` is the system's own form, JSON,
+    (two equal versions: nobody changed the flag). `configuration` is the system's own form, JSON,
     that brings this very state back; only the backend that wrote it reads it.
     """
 
@@ -55,8 +55,15 @@ class FlagState:
         return self.exposure == 0
 
 
+def is_same_state(state: FlagState, other: FlagState) -> bool:
+    """Return whether two states of a flag differ in nothing but what its system counts and links."""
+    return replace(state, version="", stale=False, url=None) == replace(
+        other, version="", stale=False, url=None
+    )
+
+
 def exposure_in_words(state: FlagState) -> str:
-    """Say who sees the flag: `off`, `25 % of users`, `5 % of those its rules choose`, …."""
+    """Return who sees the flag: `off`, `25 % of users`, `5 % of those its rules choose`, …."""
     if not state.enabled:
         return "off"
     if state.shape is Shape.SIMPLE and state.rollout is not None:

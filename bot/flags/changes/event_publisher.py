@@ -1,4 +1,4 @@
-"""Writes down what happens to flags: the audit row and the messages, in the caller's transaction."""
+"""Writes the audit row and the messages of what happens to flags, in the caller's transaction."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -7,7 +7,6 @@ from typing import Any, assert_never
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.current import CurrentCatalog
-from bot.flags.change import Difference
 from bot.flags.events import (
     ApprovalRequested,
     ChangeFailed,
@@ -28,31 +27,30 @@ from bot.store import audit
 from bot.store.outbox import OutboxMessage, enqueue
 
 Announce = Callable[[FlagEventContext], Sequence[OutboxMessage]]
-"""Writes the messages that tell an occasion; pure, so that it can run within the transaction."""
+"""Returns the messages that announce an event; pure, because it runs within the transaction."""
 
 
 class EventPublisher:
-    """Tells events in the channels of the services that name the flag."""
+    """Announces events in the channels of the services that name the flag, and audits them."""
 
     def __init__(self, current: CurrentCatalog, announce: Announce) -> None:
         self._current = current
         self._announce = announce
 
-    async def tell(
+    async def publish(
         self, connection: AsyncConnection, event: FlagEvent, flag: str, environment: str, now: datetime
     ) -> None:
-        """Write the event's audit row, if it is a deed, and its messages."""
+        """Write the event's messages, and its audit row if it has one."""
         catalog = self._current.catalog
         services = owners(catalog, flag)
         for entry in _entries(event, subject(flag, environment), services[0].name if services else None):
             await audit.record(connection, entry, now)
-        names, rooms = [one.name for one in services], channels(catalog, services)
-        occasion = FlagEventContext(event, flag, environment, names, rooms, now)
-        await enqueue(connection, self._announce(occasion), now)
+        names = [service.name for service in services]
+        context = FlagEventContext(event, flag, environment, names, channels(catalog, services), now)
+        await enqueue(connection, self._announce(context), now)
 
 
-def figures(state: FlagState) -> dict[str, Any]:
-    """Return what the audit log keeps of a flag's state."""
+def _state(state: FlagState) -> dict[str, Any]:
     return {
         "exposure": state.exposure,
         "enabled": state.enabled,
@@ -61,27 +59,27 @@ def figures(state: FlagState) -> dict[str, Any]:
     }
 
 
-def changed_entry(what: str, service: str | None, changed: FlagChanged) -> audit.AuditEntry:
+def _changed_entry(flag: str, service: str | None, changed: FlagChanged) -> audit.AuditEntry:
     """Return the audit entry of a change: who, from what to what, why, and approved by whom."""
-    order, difference = changed.order, changed.live.difference
-    after = figures(difference.after) | {"cause": str(order.cause), "approved_by": order.approved_by}
-    after |= {"seen": changed.live.seen_after is not None}
-    if changed.live.until is not None:
-        after["until"] = changed.live.until.isoformat()
+    request, difference = changed.request, changed.applied.difference
+    after = _state(difference.after) | {"cause": str(request.cause), "approved_by": request.approved_by}
+    after |= {"seen": changed.applied.seen_after is not None}
+    if changed.applied.until is not None:
+        after["until"] = changed.applied.until.isoformat()
     return audit.AuditEntry(
-        order.by, "flag.changed", what, order.reason, service, figures(difference.before), after
+        request.by, "flag.changed", flag, request.reason, service, _state(difference.before), after
     )
 
 
 def _entries(  # noqa: C901, PLR0911 - one return an event
-    event: FlagEvent, what: str, service: str | None
+    event: FlagEvent, flag: str, service: str | None
 ) -> Sequence[audit.AuditEntry]:
-    def entry(actor: str, action: str, reason: str, **facts: Any) -> list[audit.AuditEntry]:
-        return [audit.AuditEntry(actor, action, what, reason, service, **facts)]
+    def entry(actor: str, action: str, reason: str, **state: Any) -> list[audit.AuditEntry]:
+        return [audit.AuditEntry(actor, action, flag, reason, service, **state)]
 
     match event:
         case FlagChanged():
-            return [changed_entry(what, service, event)]
+            return [_changed_entry(flag, service, event)]
         case ApprovalRequested(words=words, by=by, reason=reason):
             return entry(by, "flag.asked", reason, after={"shown": words})
         case ChangeFailed(words, by, why):
@@ -95,16 +93,10 @@ def _entries(  # noqa: C901, PLR0911 - one return an event
         case RampStopped(by, why, progress):
             return entry(by, "ramp.stopped", why, after={"taken": progress.taken, "of": progress.of})
         case FlagDrifted(difference, who, _):
-            return entry(GOVERNOR, "flag.drifted", _drift(who), **_both(difference))
+            why = f"changed elsewhere by {who}" if who else "changed elsewhere"
+            before, after = _state(difference.before), _state(difference.after)
+            return entry(GOVERNOR, "flag.drifted", why, before=before, after=after)
         case RevertDueSoon():
             return ()
         case _:
             assert_never(event)
-
-
-def _both(difference: Difference) -> dict[str, Any]:
-    return {"before": figures(difference.before), "after": figures(difference.after)}
-
-
-def _drift(who: str) -> str:
-    return f"changed elsewhere by {who}" if who else "changed elsewhere"

@@ -1,8 +1,7 @@
-"""Writes down what became of a change, what follows from it, and what is told: in one transaction."""
+"""Stores the outcome of a change, what follows from it, and its announcement, in one transaction."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,12 +18,11 @@ from bot.flags.change_request import (
     DuplicateChangeError,
 )
 from bot.flags.changes.event_publisher import EventPublisher
-from bot.flags.events import ApprovalRequested, ChangeFailed, FlagChanged, FlagEvent, RampProgress
+from bot.flags.events import ApprovalRequested, ChangeFailed, FlagChanged, RampProgress
 from bot.flags.flag import FlagState, state_as_json, subject
 from bot.flags.ownership import LatestBudgets, baseline, guard_of, is_protected, owners, readings
-from bot.flags.records import changes
+from bot.flags.records import changes, reverts
 from bot.flags.records import ramps as ramp_records
-from bot.flags.records import reverts as promises
 from bot.flags.records.changes import ChangeState, StoredChange
 from bot.flags.records.ramps import RampState
 from bot.flags.records.reverts import PendingRevert, RevertKind
@@ -32,185 +30,193 @@ from bot.flags.records.sightings import record_seen
 from bot.store import audit
 from bot.store.database import Database
 
-_MOST_WARNING = timedelta(minutes=10)
+_LONGEST_WARNING = timedelta(minutes=10)
 
 
 class ChangeRecorder:
-    """Keeps changes. `latest` answers the budgets as of a service's last evaluation."""
+    """Stores what happens to changes. `latest` returns a service's budgets as of its last evaluation."""
 
     def __init__(
         self,
         database: Database,
         current: CurrentCatalog,
-        teller: EventPublisher,
+        publisher: EventPublisher,
         clock: Clock,
         latest: LatestBudgets,
     ) -> None:
-        self.database = database
-        self.current = current
-        self.teller = teller
-        self.clock = clock
-        self.latest = latest
+        self._database = database
+        self._current = current
+        self._publisher = publisher
+        self._clock = clock
+        self._latest = latest
 
-    async def ask(self, order: ChangeRequest, plan: ChangePlan) -> int:
-        """Write a change down that waits for another person, and show it; return its number."""
-        now = self.clock.now()
-        async with self.database.transaction() as connection:
+    async def request_approval(self, request: ChangeRequest, plan: ChangePlan) -> int:
+        """Store and announce a change that waits for another person; return its number."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
             id_ = await changes.insert(
-                connection, self.database, order, plan, state=ChangeState.ASKED, now=now
+                connection, self._database, request, plan, state=ChangeState.PENDING, now=now
             )
-            asked = ApprovalRequested(f"change:{id_}", plan.difference.words, order.by, order.reason)
-            await self.teller.tell(connection, asked, order.flag, order.environment, now)
+            event = ApprovalRequested(f"change:{id_}", plan.difference.words, request.by, request.reason)
+            await self._publisher.publish(connection, event, request.flag, request.environment, now)
         return id_
 
-    async def begin(self, order: ChangeRequest, plan: ChangePlan) -> StoredChange:
-        """Write down that a change is about to be sent."""
-        now = self.clock.now()
-        async with self.database.transaction() as connection:
+    async def begin(self, request: ChangeRequest, plan: ChangePlan) -> StoredChange:
+        """Store a change that is about to be sent."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
             id_ = await changes.insert(
-                connection, self.database, order, plan, state=ChangeState.SENDING, now=now
+                connection, self._database, request, plan, state=ChangeState.SENDING, now=now
             )
-        return StoredChange(id_, order, ChangeState.SENDING, plan.version, plan.difference, now)
+        return StoredChange(id_, request, ChangeState.SENDING, plan.version, plan.difference, now)
 
-    async def close(self, kept: StoredChange, to: ChangeState, entry: audit.AuditEntry) -> bool:
-        """End a change that waits for approval; return whether it still waited."""
-        now = self.clock.now()
-        async with self.database.transaction() as connection:
-            was_open = await changes.transition(
-                connection, kept.id, to=to, since=ChangeState.ASKED, settled_at=now, problem=entry.reason
+    async def close(self, stored: StoredChange, to: ChangeState, entry: audit.AuditEntry) -> bool:
+        """End a pending change; return whether it was still pending."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            was_pending = await changes.transition(
+                connection, stored.id, to=to, since=ChangeState.PENDING, settled_at=now, problem=entry.reason
             )
-            if was_open:
+            if was_pending:
                 await audit.record(connection, entry, now)
-        return was_open
+        return was_pending
 
-    async def approve(self, kept: StoredChange, by: str) -> StoredChange | None:
-        """Write down that an approved change is about to be sent; None where it does not wait any more.
+    async def approve(self, stored: StoredChange, by: str) -> StoredChange | None:
+        """Store that an approved change is about to be sent; return None if it is no longer pending.
 
         Raises `ChangeInProgressError` while another change of the flag is being sent.
         """
-        sending, asked, now = ChangeState.SENDING, ChangeState.ASKED, self.clock.now()
+        sending, pending, now = ChangeState.SENDING, ChangeState.PENDING, self._clock.now()
         try:
-            async with self.database.transaction() as connection:
-                was_open = await changes.transition(
-                    connection, kept.id, to=sending, since=asked, approved_by=by, created_at=now
+            async with self._database.transaction() as connection:
+                was_pending = await changes.transition(
+                    connection, stored.id, to=sending, since=pending, approved_by=by, created_at=now
                 )
         except IntegrityError as error:
-            order = kept.order
+            request = stored.request
             raise ChangeInProgressError(
-                f"another change of {order.flag} in {order.environment} is on its way"
+                f"another change of {request.flag} in {request.environment} is on its way"
             ) from error
-        approved = replace(kept.order, approved_by=by)
-        return replace(kept, order=approved, state=sending, created_at=now) if was_open else None
+        approved = replace(stored.request, approved_by=by)
+        return replace(stored, request=approved, state=sending, created_at=now) if was_pending else None
 
-    async def keep_on(self, order: ChangeRequest) -> bool:
-        """Let what was turned on for a time stay on; return whether there was such a time."""
-        now = self.clock.now()
-        async with self.database.transaction() as connection:
-            timers = [
-                one
-                for one in await promises.open_reverts(connection, RevertKind.TIMER)
-                if (one.state.flag, one.state.environment) == (order.flag, order.environment)
-            ]
-            for timer in timers:
-                await promises.end(connection, timer, "kept on", now)
+    async def cancel_timers(self, request: ChangeRequest) -> bool:
+        """Let a flag that was turned on for a time stay on; return whether there was such a time."""
+        now, flag = self._clock.now(), (request.flag, request.environment)
+        async with self._database.transaction() as connection:
+            timers = await reverts.open_reverts(connection, RevertKind.TIMER)
+            cancelled = [timer for timer in timers if (timer.state.flag, timer.state.environment) == flag]
+            for timer in cancelled:
+                await reverts.end(connection, timer, "kept on", now)
                 before = {"until": timer.until.isoformat() if timer.until else None}
-                what = subject(order.flag, order.environment)
-                await audit.record(
-                    connection,
-                    audit.AuditEntry(order.by, "flag.kept_on", what, order.reason, before=before),
-                    now,
+                entry = audit.AuditEntry(
+                    request.by, "flag.kept_on", subject(*flag), request.reason, before=before
                 )
-        return bool(timers)
+                await audit.record(connection, entry, now)
+        return bool(cancelled)
 
-    async def failed(self, kept: StoredChange, why: str, *, tell: bool = False) -> None:
-        """Write down that nothing came of it; `tell` the channel where nobody waits for an answer."""
-        now, order = self.clock.now(), kept.order
-        async with self.database.transaction() as connection:
-            moved = await changes.transition(
+    async def record_failure(self, stored: StoredChange, why: str, *, announce: bool = False) -> None:
+        """Record that the change did not come about; `announce` it where nobody waits for an answer."""
+        now, request = self._clock.now(), stored.request
+        async with self._database.transaction() as connection:
+            was_sending = await changes.transition(
                 connection,
-                kept.id,
+                stored.id,
                 to=ChangeState.FAILED,
                 since=ChangeState.SENDING,
                 settled_at=now,
                 problem=why,
             )
-            if moved and tell:
-                not_done = ChangeFailed(kept.difference.words, order.by, why)
-                await self.teller.tell(connection, not_done, order.flag, order.environment, now)
+            if was_sending and announce:
+                event = ChangeFailed(stored.difference.words, request.by, why)
+                await self._publisher.publish(connection, event, request.flag, request.environment, now)
 
-    async def done(
-        self, kept: StoredChange, difference: Difference, seen_after: timedelta | None
+    async def record_applied(
+        self, stored: StoredChange, difference: Difference, seen_after: timedelta | None
     ) -> ChangeApplied:
-        """Record what came about and what follows; raises `DuplicateChangeError` if somebody else did."""
-        now, order = self.clock.now(), kept.order
-        after = difference.after
-        async with self.database.transaction() as connection:
-            moved = await changes.transition(
+        """Record the change as it came about and what follows from it, and announce it.
+
+        Raises `DuplicateChangeError` if somebody else has recorded it.
+        """
+        now, request, after = self._clock.now(), stored.request, difference.after
+        async with self._database.transaction() as connection:
+            was_sending = await changes.transition(
                 connection,
-                kept.id,
+                stored.id,
                 to=ChangeState.DONE,
                 since=ChangeState.SENDING,
                 settled_at=now,
                 before=state_as_json(difference.before),
                 after=state_as_json(after),
             )
-            if not moved:
-                raise DuplicateChangeError(f"this request changed {order.flag} before")
-            ended = await promises.end_others(connection, after, order.promise, now)
-            progress, ended_ramp = await self._ramp(connection, order, after, now)
-            live = await self._promise(connection, order, difference, seen_after, now)
-            await record_seen(connection, self.database, after, now)
-            event: FlagEvent = FlagChanged(order, live, progress, ended_ramp, RevertKind.TIMER in ended)
-            await self.teller.tell(connection, event, order.flag, order.environment, now)
-        return live
+            if not was_sending:
+                raise DuplicateChangeError(f"this request changed {request.flag} before")
+            ended = await reverts.end_others(connection, after, request.revert_id, now)
+            progress, ended_ramp = await self._update_ramp(connection, request, after, now)
+            until = await self._store_timed_reverts(connection, request, difference, now)
+            watched_until = await self._store_watch(connection, request, difference, now)
+            await record_seen(connection, self._database, after, now)
+            applied = ChangeApplied(difference, seen_after, until, watched_until)
+            event = FlagChanged(request, applied, progress, ended_ramp, RevertKind.TIMER in ended)
+            await self._publisher.publish(connection, event, request.flag, request.environment, now)
+        return applied
 
-    async def _ramp(
-        self, connection: AsyncConnection, order: ChangeRequest, after: FlagState, now: datetime
+    async def _update_ramp(
+        self, connection: AsyncConnection, request: ChangeRequest, after: FlagState, now: datetime
     ) -> tuple[RampProgress | None, bool]:
-        """Take the ramp's step or let it end; return how far it is, and whether another's ramp ended."""
-        if order.ramp is None:
+        """Take the ramp's step or end it; return its progress, and whether another's ramp ended."""
+        if request.ramp_id is None:
             return None, await ramp_records.end_active(connection, after, now)
-        if order.cause is ChangeCause.RAMP:
-            return (await ramp_records.take_step(connection, order.ramp, after, now)).progress(), False
+        if request.cause is ChangeCause.RAMP:
+            stored = await ramp_records.take_step(connection, request.ramp_id, after, now)
+            return stored.progress(), False
         await ramp_records.transition(
-            connection, order.ramp, to=RampState.WENT_BACK, since=RampState.RUNNING, now=now
+            connection, request.ramp_id, to=RampState.REVERTED, since=RampState.RUNNING, now=now
         )
         return None, False
 
-    async def _promise(
-        self,
-        connection: AsyncConnection,
-        order: ChangeRequest,
-        difference: Difference,
-        seen_after: timedelta | None,
-        now: datetime,
-    ) -> ChangeApplied:
-        """Keep what the change may have to be taken back to."""
-        until = now + order.keep_for if order.keep_for else None
-        back: dict[str, Any] = {"version": difference.after.version, "by": order.by, "since": now}
-        if until is not None and order.keep_for is not None:
-            warn_at = until - min(_MOST_WARNING, order.keep_for / 4)
-            timer = PendingRevert(RevertKind.TIMER, difference.before, **back, until=until, warn_at=warn_at)
-            await promises.insert(connection, timer)
-        if order.cause is ChangeCause.EXHAUSTED:
-            lowered = PendingRevert(RevertKind.LOWERED, difference.before, **back, service=order.service)
-            await promises.insert(connection, lowered)
-        watched_until = None
-        catalog = self.current.catalog
-        services = [one for one in owners(catalog, order.flag) if one.slos]
-        raises = difference.direction is Direction.RAISES and is_protected(catalog, order.environment)
-        if services and raises and order.cause is not ChangeCause.RAMP:
-            guard = guard_of(services)
-            watched_until = now + guard.watch
-            known = baseline(readings(services, self.latest))
-            watch = PendingRevert(
-                RevertKind.WATCH,
-                difference.before,
-                **back,
-                service=services[0].name,
-                until=watched_until,
-                guard=guard,
-                baseline=known,
+    async def _store_timed_reverts(
+        self, connection: AsyncConnection, request: ChangeRequest, difference: Difference, now: datetime
+    ) -> datetime | None:
+        """Store the reverts of a change for a time or until recovery; return when the time is over."""
+        before, version = difference.before, difference.after.version
+        until = None
+        if request.keep_for:
+            until = now + request.keep_for
+            warn_at = until - min(_LONGEST_WARNING, request.keep_for / 4)
+            timer = PendingRevert(
+                RevertKind.TIMER, before, version, request.by, now, until=until, warn_at=warn_at
             )
-            await promises.insert(connection, watch)
-        return ChangeApplied(difference, seen_after, until, watched_until)
+            await reverts.insert(connection, timer)
+        if request.cause is ChangeCause.EXHAUSTED:
+            lowered = PendingRevert(
+                RevertKind.LOWERED, before, version, request.by, now, service=request.service
+            )
+            await reverts.insert(connection, lowered)
+        return until
+
+    async def _store_watch(
+        self, connection: AsyncConnection, request: ChangeRequest, difference: Difference, now: datetime
+    ) -> datetime | None:
+        """Store the guard's watch over an increase in a protected environment; return when it ends."""
+        catalog = self._current.catalog
+        services = [service for service in owners(catalog, request.flag) if service.slos]
+        raises = difference.direction is Direction.RAISES and is_protected(catalog, request.environment)
+        # Ramps watch their own steps.
+        if not services or not raises or request.cause is ChangeCause.RAMP:
+            return None
+        guard = guard_of(services)
+        watched_until = now + guard.watch
+        watch = PendingRevert(
+            RevertKind.WATCH,
+            difference.before,
+            difference.after.version,
+            request.by,
+            now,
+            service=services[0].name,
+            until=watched_until,
+            guard=guard,
+            baseline=baseline(readings(services, self._latest)),
+        )
+        await reverts.insert(connection, watch)
+        return watched_until

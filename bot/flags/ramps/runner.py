@@ -1,6 +1,6 @@
 """Takes the steps of ramps: asks the rules in `ramp.py` for the next move and carries it out.
 
-A ramp is moved when its next step is due and after each evaluation of its service, by one loop only.
+A ramp is advanced when its next step is due and after each evaluation of its service, by one loop only.
 """
 
 from collections.abc import Collection, Sequence
@@ -9,6 +9,7 @@ from typing import assert_never
 
 import structlog
 
+from bot.clock import Clock
 from bot.flags.backend import BackendOutcomeUnknownError, FlagConflictError, FlagError
 from bot.flags.change import Restore, SetExposure
 from bot.flags.change_request import ChangeCause, ChangeRequest, FlagChangeError, change_name
@@ -35,148 +36,144 @@ from bot.flags.records.ramps import RampState, StoredRamp
 from bot.freezes.hold import GOVERNOR
 from bot.freezes.status import StatusReader
 from bot.freezes.verdict import Change, Verdict
+from bot.store.database import Database
 
 log = structlog.get_logger(__name__)
 
-_PASSING = (FlagConflictError, BackendOutcomeUnknownError)
-_RETRY = timedelta(seconds=15)
+_WORTH_RETRYING = (FlagConflictError, BackendOutcomeUnknownError)
+_RETRY_AFTER = timedelta(seconds=15)
 
 
 class RampRunner:
-    """Moves ramps. `latest` answers the budgets as of a service's last evaluation."""
+    """Advances ramps. `latest` returns a service's budgets as of its last evaluation."""
 
     def __init__(
         self,
         flag_changes: ChangeExecutor,
-        keeper: RampWriter,
+        writer: RampWriter,
         status_reader: StatusReader,
+        *,
+        database: Database,
+        clock: Clock,
         latest: LatestBudgets,
     ) -> None:
         self._flag_changes = flag_changes
-        self._keeper = keeper
+        self._writer = writer
         self._status_reader = status_reader
+        self._database = database
+        self._clock = clock
         self._latest = latest
 
     async def tick(self, evaluated: Collection[str]) -> None:
-        """Move every ramp that is due, and those whose service was just `evaluated`."""
-        now = self._keeper.clock.now()
-        async with self._keeper.database.reading() as connection:
-            kept = await ramp_records.running(connection)
-        for one in kept:
-            is_due = one.ramp.next_share is not None and one.progress().due_at <= now and one.told is None
-            services = {service.name for service in owners(self._status_reader.catalog, one.ramp.flag)}
-            waits = one.retry_at is not None and now < one.retry_at
-            if not waits and (is_due or one.ramp.begun or not services.isdisjoint(evaluated)):
-                await self._move_safely(one, now)
+        """Advance every ramp that is due, and those whose service was just `evaluated`."""
+        now = self._clock.now()
+        async with self._database.reading() as connection:
+            running = await ramp_records.running(connection)
+        for stored in running:
+            services = {service.name for service in owners(self._status_reader.catalog, stored.ramp.flag)}
+            waits = stored.retry_at is not None and now < stored.retry_at
+            is_due = stored.ramp.begun or stored.is_due(now)
+            if not waits and (is_due or not services.isdisjoint(evaluated)):
+                await self._advance_or_retry_later(stored, now)
 
-    async def _move_safely(self, kept: StoredRamp, now: datetime) -> None:
+    async def _advance_or_retry_later(self, stored: StoredRamp, now: datetime) -> None:
         try:
-            await self._move(kept, now)
+            await self._advance(stored, now)
         except (FlagError, FlagChangeError) as error:
-            log.warning("ramp_step_failed", flag=kept.ramp.flag, error=str(error))
-            await self._stumble(kept, error, now)
+            log.warning("ramp_step_failed", flag=stored.ramp.flag, error=str(error))
+            await self._retry_later(stored, error, now)
 
-    async def _move(self, kept: StoredRamp, now: datetime) -> None:
-        ramp = kept.ramp
+    async def _advance(self, stored: StoredRamp, now: datetime) -> None:
+        ramp = stored.ramp
         services = owners(self._status_reader.catalog, ramp.flag)
         burns = readings(services, self._latest)
         if burns is None:
             return
         verdict = await self._verdict([service.name for service in services], ramp)
         if verdict is None:
-            await self._keeper.end(kept, RampState.STOPPED, GOVERNOR, "no service names the flag any more")
+            await self._writer.end(stored, RampState.STOPPED, GOVERNOR, "no service names the flag any more")
             return
         state = await self._flag_changes.backend.read(ramp.flag, ramp.environment)
-        await self._carry_out(kept, decide_move(ramp, state, verdict, burns, now), now)
+        await self._carry_out(stored, decide_move(ramp, state, verdict, burns, now), now)
 
-    async def _carry_out(self, kept: StoredRamp, move: Move, now: datetime) -> None:
+    async def _carry_out(self, stored: StoredRamp, move: Move, now: datetime) -> None:
         match move:
-            case WaitUntil() | TakeStep() if kept.told is not None:
-                await self._keeper.steer(
-                    kept, kept.ramp.held_by, None, RampResumed(GOVERNOR, kept.progress())
-                )
+            case WaitUntil() | TakeStep() if stored.announced_pause is not None:
+                resumed = RampResumed(GOVERNOR, stored.progress())
+                await self._writer.store_pause(stored, stored.ramp.held_by, None, resumed)
             case WaitUntil():
                 pass
             case TakeStep(share, version):
-                await self._take(kept, share, version, now)
+                await self._take_step(stored, share, version, now)
             case RecordStepTaken(after):
-                await self._flag_changes.settle_step(kept.id, after)
+                await self._flag_changes.reconcile_step(stored.id, after)
             case Paused(cause, why):
-                if kept.told is None or kept.told[0] != cause:
-                    goes_on = cause is not PauseCause.PERSON
-                    held = RampPaused(GOVERNOR, why, kept.progress(), goes_on)
-                    await self._keeper.steer(kept, kept.ramp.held_by, (cause, why), held)
+                if stored.announced_pause is None or stored.announced_pause[0] != cause:
+                    resumes_alone = cause is not PauseCause.PERSON
+                    paused = RampPaused(GOVERNOR, why, stored.progress(), resumes_alone)
+                    await self._writer.store_pause(stored, stored.ramp.held_by, (cause, why), paused)
             case RevertRamp(evidence, to):
-                await self._go_back(kept, evidence.words, to)
+                await self._revert(stored, evidence.words, to)
             case FinishRamp():
-                async with self._keeper.database.transaction() as connection:
-                    done, running = RampState.DONE, RampState.RUNNING
-                    await ramp_records.transition(connection, kept.id, to=done, since=running, now=now)
-            case AbandonRamp(found):
-                await self._flag_changes.settle_step(kept.id, None)
-                why = f"somebody else changed the flag, it is {exposure_in_words(found)} now"
-                await self._keeper.end(kept, RampState.STOPPED, GOVERNOR, why)
+                await self._writer.finish(stored, now)
+            case AbandonRamp(state):
+                await self._flag_changes.reconcile_step(stored.id, None)
+                why = f"somebody else changed the flag, it is {exposure_in_words(state)} now"
+                await self._writer.end(stored, RampState.STOPPED, GOVERNOR, why)
             case _:
                 assert_never(move)
 
-    async def _take(self, kept: StoredRamp, share: float, version: str, now: datetime) -> None:
-        ramp = kept.ramp
-        await self._flag_changes.settle_step(kept.id, None)
-        order = ChangeRequest(
+    async def _take_step(self, stored: StoredRamp, share: float, version: str, now: datetime) -> None:
+        ramp, number = stored.ramp, stored.ramp.taken + 1
+        await self._flag_changes.reconcile_step(stored.id, None)
+        request = ChangeRequest(
             ramp.flag,
             ramp.environment,
             SetExposure(share),
             GOVERNOR,
-            f"step {ramp.taken + 1} of {len(ramp.steps)} of the ramp asked for by {kept.by}: {kept.reason}",
-            f"ramp:{kept.id}:{ramp.taken + 1}:{now.timestamp():.6f}",
+            f"step {number} of {len(ramp.steps)} of the ramp asked for by {stored.by}: {stored.reason}",
+            f"ramp:{stored.id}:{number}:{now.timestamp():.6f}",
             cause=ChangeCause.RAMP,
             version=version,
-            approved_by=kept.approved_by,
-            ramp=kept.id,
+            approved_by=stored.approved_by,
+            ramp_id=stored.id,
         )
-        await self._flag_changes.order(order)
+        await self._flag_changes.execute(request)
 
-    async def _go_back(self, kept: StoredRamp, evidence: str, to: FlagState) -> None:
-        ramp = kept.ramp
-        order = ChangeRequest(
+    async def _revert(self, stored: StoredRamp, evidence: str, to: FlagState) -> None:
+        ramp = stored.ramp
+        request = ChangeRequest(
             ramp.flag,
             ramp.environment,
             Restore(to),
             GOVERNOR,
             evidence,
-            f"ramp:{kept.id}:back",
+            f"ramp:{stored.id}:back",
             cause=ChangeCause.GUARD,
             version=ramp.version,
-            ramp=kept.id,
+            ramp_id=stored.id,
             service=ramp.service,
         )
         try:
-            await self._flag_changes.order(order)
+            await self._flag_changes.execute(request)
         except FlagError as error:
             if error.retryable:
                 raise
-            await self._cannot_go_back(kept, to, evidence, str(error))
+            failure = RevertFailed(ChangeCause.GUARD, to, evidence, str(error), will_retry=False)
+            await self._writer.stop_unreverted(stored, failure)
 
-    async def _cannot_go_back(self, kept: StoredRamp, to: FlagState, evidence: str, why: str) -> None:
-        now, ramp, keeper = self._keeper.clock.now(), kept.ramp, self._keeper
-        async with keeper.database.transaction() as connection:
-            await ramp_records.transition(
-                connection, kept.id, to=RampState.STOPPED, since=RampState.RUNNING, now=now
-            )
-            left = RevertFailed(ChangeCause.GUARD, to, evidence, why, tries_again=False)
-            await keeper.teller.tell(connection, left, ramp.flag, ramp.environment, now)
-
-    async def _stumble(self, kept: StoredRamp, error: FlagError | FlagChangeError, now: datetime) -> None:
-        """Try again later, or stop where trying again cannot help."""
-        # A conflict is looked at again: the rules tell somebody else's change from this ramp's own.
-        if isinstance(error, FlagError) and not (error.retryable or isinstance(error, _PASSING)):
-            await self._keeper.end(kept, RampState.STOPPED, GOVERNOR, str(error))
-            return
-        async with self._keeper.database.transaction() as connection:
-            await ramp_records.postpone(connection, kept.id, now + _RETRY)
+    async def _retry_later(
+        self, stored: StoredRamp, error: FlagError | FlagChangeError, now: datetime
+    ) -> None:
+        """Postpone the ramp, or stop it where trying again cannot help."""
+        # After a conflict the rules tell somebody else's change from this ramp's own.
+        if isinstance(error, FlagError) and not (error.retryable or isinstance(error, _WORTH_RETRYING)):
+            await self._writer.end(stored, RampState.STOPPED, GOVERNOR, str(error))
+        else:
+            await self._writer.postpone(stored, now + _RETRY_AFTER)
 
     async def _verdict(self, services: Sequence[str], ramp: Ramp) -> Verdict | None:
-        """Return the first no among the services' verdicts, else a yes; None where there is no service."""
+        """Return the first refusal among the services' verdicts, else the last; None without a service."""
         verdict = None
         for name in services:
             verdict = await self._status_reader.verdict(name, Change(id=change_name(ramp.flag)))

@@ -1,7 +1,7 @@
-"""Changes of flags as they are kept: from the wish to what became of it.
+"""The stored changes of flags: from the request to the outcome.
 
 A row goes asked -> sending -> done, or ends as declined, void or failed. From `sending` on, the change may
-be in the flag system: whoever finds such a row after a restart looks at the flag.
+be in the flag system: after a restart the flag is read to find out.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from bot.store.tables.flags import flag_changes as rows
 class ChangeState(StrEnum):
     """How far a change has come."""
 
-    ASKED = "asked"
+    PENDING = "asked"
     SENDING = "sending"
     DONE = "done"
     DECLINED = "declined"
@@ -34,10 +34,10 @@ class ChangeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredChange:
-    """A change as it lies in the store. `difference` is planned until it is done, then what came about."""
+    """A change as it is stored. `difference` is the planned one until it is done, then the actual one."""
 
     id: int
-    order: ChangeRequest
+    request: ChangeRequest
     state: ChangeState
     version: str
     difference: Difference
@@ -47,7 +47,7 @@ class StoredChange:
 async def insert(
     connection: AsyncConnection,
     database: Database,
-    order: ChangeRequest,
+    request: ChangeRequest,
     plan: ChangePlan,
     *,
     state: ChangeState,
@@ -55,71 +55,71 @@ async def insert(
 ) -> int:
     """Insert a new change; raises `DuplicateChangeError`, `ChangeInProgressError` while one is being sent."""
     values = {
-        "request": order.request,
-        "flag": order.flag,
-        "environment": order.environment,
+        "request": request.request_id,
+        "flag": request.flag,
+        "environment": request.environment,
         "state": str(state),
-        "cause": str(order.cause),
-        "change": change_as_json(order.change),
+        "cause": str(request.cause),
+        "change": change_as_json(request.change),
         "version": plan.version,
         "before": state_as_json(plan.difference.before),
         "after": state_as_json(plan.difference.after),
-        "by": order.by,
-        "approved_by": order.approved_by,
-        "reason": order.reason,
-        "keep_for": order.keep_for.total_seconds() if order.keep_for else None,
-        "ramp_id": order.ramp,
-        "promise_id": order.promise,
-        "service": order.service,
+        "by": request.by,
+        "approved_by": request.approved_by,
+        "reason": request.reason,
+        "keep_for": request.keep_for.total_seconds() if request.keep_for else None,
+        "ramp_id": request.ramp_id,
+        "promise_id": request.revert_id,
+        "service": request.service,
         "created_at": now,
     }
     statement = database.insert(rows).values(values).on_conflict_do_nothing().returning(rows.c.id)
     id_ = (await connection.execute(statement)).scalar_one_or_none()
     if id_ is not None:
         return int(id_)
-    repeated = await connection.execute(select(rows.c.id).where(rows.c.request == order.request))
+    repeated = await connection.execute(select(rows.c.id).where(rows.c.request == request.request_id))
     if repeated.first() is not None:
-        raise DuplicateChangeError(f"this request changed {order.flag} before")
-    raise ChangeInProgressError(f"another change of {order.flag} in {order.environment} is on its way")
+        raise DuplicateChangeError(f"this request changed {request.flag} before")
+    raise ChangeInProgressError(f"another change of {request.flag} in {request.environment} is on its way")
 
 
 async def transition(
     connection: AsyncConnection, id_: int, *, to: ChangeState, since: ChangeState, **values: Any
 ) -> bool:
-    """Let a change go from one state to another; return whether it was in the first.
+    """Let a change go from state `since` to state `to`; return whether it was in the first.
 
-    A change that failed gives its request's name back: it may be tried again.
+    A change that failed releases its request's id: the same request may be tried again.
     """
     if to is ChangeState.FAILED:
         values["request"] = None
-    moved = await connection.execute(
+    changed = await connection.execute(
         update(rows).where(rows.c.id == id_, rows.c.state == since).values(state=str(to), **values)
     )
-    return moved.rowcount == 1
+    return changed.rowcount == 1
 
 
 async def find(connection: AsyncConnection, id_: int) -> StoredChange | None:
     """Return the change with that number."""
     row = (await connection.execute(select(rows).where(rows.c.id == id_))).one_or_none()
-    return None if row is None else _kept(row)
+    return None if row is None else _change_of(row)
 
 
 async def in_flight(connection: AsyncConnection) -> Sequence[StoredChange]:
-    """Return the changes of which nobody has written down what became of them."""
+    """Return the changes that were sent and have no recorded outcome, oldest first."""
     query = select(rows).where(rows.c.state == ChangeState.SENDING).order_by(rows.c.id)
-    return [_kept(row) for row in await connection.execute(query)]
+    return [_change_of(row) for row in await connection.execute(query)]
 
 
 async def last_done(connection: AsyncConnection, flag: str, environment: str) -> StoredChange | None:
     """Return the bot's last change of the flag."""
-    mine = (rows.c.flag == flag) & (rows.c.environment == environment) & (rows.c.state == ChangeState.DONE)
-    query = select(rows).where(mine).order_by(rows.c.settled_at.desc(), rows.c.id.desc()).limit(1)
+    done = (rows.c.flag == flag) & (rows.c.environment == environment) & (rows.c.state == ChangeState.DONE)
+    query = select(rows).where(done).order_by(rows.c.settled_at.desc(), rows.c.id.desc()).limit(1)
     row = (await connection.execute(query)).one_or_none()
-    return None if row is None else _kept(row)
+    return None if row is None else _change_of(row)
 
 
-def _kept(row: Row[Any]) -> StoredChange:
-    order = ChangeRequest(
+def _change_of(row: Row[Any]) -> StoredChange:
+    request = ChangeRequest(
         row.flag,
         row.environment,
         change_from_json(row.change),
@@ -130,9 +130,9 @@ def _kept(row: Row[Any]) -> StoredChange:
         version=row.version,
         approved_by=row.approved_by,
         keep_for=timedelta(seconds=row.keep_for) if row.keep_for else None,
-        ramp=row.ramp_id,
-        promise=row.promise_id,
+        ramp_id=row.ramp_id,
+        revert_id=row.promise_id,
         service=row.service,
     )
     difference = Difference(state_from_json(row.before), state_from_json(row.after))
-    return StoredChange(row.id, order, ChangeState(row.state), row.version, difference, row.created_at)
+    return StoredChange(row.id, request, ChangeState(row.state), row.version, difference, row.created_at)

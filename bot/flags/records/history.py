@@ -1,4 +1,4 @@
-"""What the store knows of one flag: what was done to it, and what may come back."""
+"""The audit rows and the pending reverts of one flag."""
 
 from collections.abc import Sequence
 
@@ -29,10 +29,8 @@ async def history(
 
 
 async def reverts_on(connection: AsyncConnection, flag: str, environment: str) -> Sequence[PendingRevert]:
-    """Return the states of the flag that may come back by themselves."""
+    """Return the pending reverts of the flag."""
+    pending = [revert for kind in RevertKind for revert in await open_reverts(connection, kind)]
     return [
-        promise
-        for kind in RevertKind
-        for promise in await open_reverts(connection, kind)
-        if (promise.state.flag, promise.state.environment) == (flag, environment)
+        revert for revert in pending if (revert.state.flag, revert.state.environment) == (flag, environment)
     ]

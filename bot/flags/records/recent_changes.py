@@ -1,4 +1,4 @@
-"""Which flags people see that were changed a short while ago, by the bot or behind its back."""
+"""The flags that are on and were changed a short while ago, by the bot or elsewhere."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class ChangedFlag:
 
 
 class RecentChanges:
-    """Answers from what is written down; it asks no flag system."""
+    """Reads recent changes from the store; it asks no flag system."""
 
     def __init__(self, database: Database, current: CurrentCatalog) -> None:
         self._database = database
@@ -34,13 +34,13 @@ class RecentChanges:
     async def of(self, services: Collection[str], since: datetime) -> Sequence[ChangedFlag]:
         """Return the flags of the services that are on and were changed since a time, the last first."""
         known = self._current.catalog.services
-        named = {flag for name in services if name in known for flag in known[name].flags}
-        if not named:
+        flags = {flag for name in services if name in known for flag in known[name].flags}
+        if not flags:
             return []
-        rows, found = flag_sightings.c, []
+        rows, changed = flag_sightings.c, []
         async with self._database.reading() as connection:
-            seen = await connection.execute(select(rows.state).where(rows.flag.in_(named)))
-            for state in [state_from_json(one) for one in seen.scalars()]:
+            seen = await connection.execute(select(rows.state).where(rows.flag.in_(flags)))
+            for state in map(state_from_json, seen.scalars().all()):
                 last = (
                     select(audit.c.at, audit.c.actor)
                     .where(audit.c.subject == subject(state.flag, state.environment))
@@ -49,5 +49,5 @@ class RecentChanges:
                 )
                 row = (await connection.execute(last.limit(1))).one_or_none()
                 if row is not None and not state.is_off:
-                    found.append(ChangedFlag(state, row.at, row.actor))
-        return sorted(found, key=lambda one: one.at, reverse=True)
+                    changed.append(ChangedFlag(state, row.at, row.actor))
+        return sorted(changed, key=lambda flag: flag.at, reverse=True)

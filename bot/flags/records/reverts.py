@@ -1,6 +1,6 @@
-"""States that the bot may have to bring back, as they are kept: the promise beside the change it belongs to.
+"""The reverts that the bot may have to carry out: recorded states of flags, and when they are restored.
 
-A promise holds for one version of the flag. Whoever touches the flag takes it over, and the promise ends.
+A revert is valid for one version of the flag: it ends when anybody changes the flag.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from bot.store.tables.flags import flag_promises as rows
 
 
 class RevertKind(StrEnum):
-    """When the state is to come back."""
+    """When the state is to be restored."""
 
     WATCH = "watch"
     """If the service burns too fast within the guard's time."""
@@ -30,7 +30,7 @@ class RevertKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PendingRevert:
-    """A recorded state and when it comes back. `until` ends a watch and a timer, `warn_at` announces that."""
+    """A recorded state and when to restore it. `until` ends a watch and a timer, `warn_at` announces that."""
 
     kind: RevertKind
     state: FlagState
@@ -46,15 +46,15 @@ class PendingRevert:
     problem: str | None = None
     retry_at: datetime | None = None
 
-    def waits(self, now: datetime) -> bool:
-        """Return whether it could not be kept and is not yet to be tried again."""
+    def is_postponed(self, now: datetime) -> bool:
+        """Return whether it failed and is not yet to be tried again."""
         return self.retry_at is not None and now < self.retry_at
 
     @property
-    def watch(self) -> GuardWatch:
-        """The same, as the guard's rules read it; raises ValueError for a promise of another kind."""
+    def guard_watch(self) -> GuardWatch:
+        """The same as the guard's rules read it; raises ValueError for a revert of another kind."""
         if self.guard is None:
-            raise ValueError(f"promise {self.id} is no watch")
+            raise ValueError(f"revert {self.id} is no watch")
         state = self.state
         return GuardWatch(
             state.flag,
@@ -68,24 +68,24 @@ class PendingRevert:
         )
 
 
-async def insert(connection: AsyncConnection, promise: PendingRevert) -> None:
-    """Write a promise down."""
-    guard = promise.guard
+async def insert(connection: AsyncConnection, revert: PendingRevert) -> None:
+    """Insert a new revert."""
+    guard = revert.guard
     await connection.execute(
         rows.insert().values(
-            kind=str(promise.kind),
-            flag=promise.state.flag,
-            environment=promise.state.environment,
-            service=promise.service,
-            state=state_as_json(promise.state),
-            version=promise.version,
-            by=promise.by,
-            since=promise.since,
-            until=promise.until,
-            warn_at=promise.warn_at,
+            kind=str(revert.kind),
+            flag=revert.state.flag,
+            environment=revert.state.environment,
+            service=revert.service,
+            state=state_as_json(revert.state),
+            version=revert.version,
+            by=revert.by,
+            since=revert.since,
+            until=revert.until,
+            warn_at=revert.warn_at,
             guard_burn=guard.burn if guard else None,
             guard_watch=guard.watch.total_seconds() if guard else None,
-            baseline=dict(promise.baseline or {}),
+            baseline=dict(revert.baseline or {}),
         )
     )
 
@@ -93,58 +93,56 @@ async def insert(connection: AsyncConnection, promise: PendingRevert) -> None:
 async def open_reverts(
     connection: AsyncConnection, kind: RevertKind, service: str | None = None
 ) -> Sequence[PendingRevert]:
-    """Return the promises of a kind that have not ended, oldest first."""
+    """Return the reverts of a kind that have not ended, oldest first."""
     query = select(rows).where(rows.c.ended_at.is_(None), rows.c.kind == kind).order_by(rows.c.id)
     if service is not None:
         query = query.where(rows.c.service == service)
-    return [_promise(row) for row in await connection.execute(query)]
+    return [_revert_of(row) for row in await connection.execute(query)]
 
 
-async def end(connection: AsyncConnection, promise: PendingRevert, outcome: str, now: datetime) -> bool:
-    """End a promise; return whether it had not ended before."""
+async def end(connection: AsyncConnection, revert: PendingRevert, outcome: str, now: datetime) -> bool:
+    """End a revert; return whether it had not ended before."""
     ended = await connection.execute(
         update(rows)
-        .where(rows.c.id == promise.id, rows.c.ended_at.is_(None))
+        .where(rows.c.id == revert.id, rows.c.ended_at.is_(None))
         .values(ended_at=now, outcome=outcome)
     )
     return ended.rowcount == 1
 
 
 async def end_others(
-    connection: AsyncConnection, state: FlagState, kept: int | None, now: datetime
+    connection: AsyncConnection, state: FlagState, done: int | None, now: datetime
 ) -> Sequence[RevertKind]:
-    """End every promise on the flag because the bot has changed it; return the kinds of those that ended.
+    """End every revert of the flag, because the bot has changed it; return the kinds of the superseded ones.
 
-    `kept` is the promise that this change has kept.
+    `done` is the revert that this change has carried out.
     """
     of_flag = (rows.c.flag == state.flag) & (rows.c.environment == state.environment)
-    mine = rows.c.ended_at.is_(None) & of_flag
-    found = (await connection.execute(select(rows.c.id, rows.c.kind).where(mine))).all()
-    for id_, _ in found:
-        outcome = "kept" if id_ == kept else "superseded"
+    is_open = rows.c.ended_at.is_(None) & of_flag
+    ended = (await connection.execute(select(rows.c.id, rows.c.kind).where(is_open))).all()
+    for id_, _ in ended:
+        outcome = "kept" if id_ == done else "superseded"
         await connection.execute(update(rows).where(rows.c.id == id_).values(ended_at=now, outcome=outcome))
-    return [RevertKind(kind) for id_, kind in found if id_ != kept]
+    return [RevertKind(kind) for id_, kind in ended if id_ != done]
 
 
-async def postpone(
-    connection: AsyncConnection, promise: PendingRevert, problem: str, until: datetime
-) -> bool:
-    """Write down that it could not be kept yet; return whether this problem is new."""
+async def postpone(connection: AsyncConnection, revert: PendingRevert, problem: str, until: datetime) -> bool:
+    """Store that the revert failed and when to try again; return whether this problem is new."""
     await connection.execute(
-        update(rows).where(rows.c.id == promise.id).values(problem=problem, retry_at=until)
+        update(rows).where(rows.c.id == revert.id).values(problem=problem, retry_at=until)
     )
-    return promise.problem != problem
+    return revert.problem != problem
 
 
-async def mark_warned(connection: AsyncConnection, promise: PendingRevert) -> bool:
-    """Write down that its end was announced; return whether it was not before."""
-    done = await connection.execute(
-        update(rows).where(rows.c.id == promise.id, rows.c.warn_at.is_not(None)).values(warn_at=None)
+async def mark_warned(connection: AsyncConnection, revert: PendingRevert) -> bool:
+    """Store that the end of a timer was announced; return whether it was not before."""
+    marked = await connection.execute(
+        update(rows).where(rows.c.id == revert.id, rows.c.warn_at.is_not(None)).values(warn_at=None)
     )
-    return done.rowcount == 1
+    return marked.rowcount == 1
 
 
-def _promise(row: Row[Any]) -> PendingRevert:
+def _revert_of(row: Row[Any]) -> PendingRevert:
     guard = None
     if row.guard_burn is not None:
         guard = Guard(row.guard_burn, timedelta(seconds=row.guard_watch))

@@ -1,11 +1,9 @@
-"""Notices changes made behind the bot's back, by looking at the flags now and then. Each is told once."""
+"""Notices changes made outside the bot, by reading the flags now and then. Each is announced once."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock
@@ -14,13 +12,12 @@ from bot.flags.change import Difference
 from bot.flags.changes.event_publisher import EventPublisher
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.events import FlagDrifted
-from bot.flags.flag import FlagState, state_from_json
+from bot.flags.flag import FlagState, is_same_state
 from bot.flags.ownership import owners
 from bot.flags.records.changes import in_flight
-from bot.flags.records.sightings import record_seen
+from bot.flags.records.sightings import last_seen, record_seen
 from bot.freezes.hold_registry import HoldRegistry
 from bot.store.database import Database
-from bot.store.tables.flags import flag_sightings as rows
 
 log = structlog.get_logger(__name__)
 
@@ -28,44 +25,44 @@ CHECK_EVERY = timedelta(seconds=60)
 
 
 class DriftDetector:
-    """Looks at the flags that services name, in every environment."""
+    """Compares the flags that services name, in every environment, with what the bot saw last."""
 
     def __init__(
         self,
         flag_changes: ChangeExecutor,
         hold_registry: HoldRegistry,
         database: Database,
-        teller: EventPublisher,
+        publisher: EventPublisher,
         clock: Clock,
     ) -> None:
         self._flag_changes = flag_changes
         self._hold_registry = hold_registry
         self._database = database
-        self._teller = teller
+        self._publisher = publisher
         self._clock = clock
-        self._looked_at: datetime | None = None
+        self._checked_at: datetime | None = None
 
     async def tick(self) -> None:
-        """Look, if it is time to."""
+        """Check the flags, if it is time to."""
         now = self._clock.now()
-        if self._looked_at is not None and now - self._looked_at < CHECK_EVERY:
+        if self._checked_at is not None and now - self._checked_at < CHECK_EVERY:
             return
-        self._looked_at = now
+        self._checked_at = now
         catalog = self._flag_changes.catalog
-        named = {flag for service in catalog.services.values() for flag in service.flags}
-        if not named:
+        flags = {flag for service in catalog.services.values() for flag in service.flags}
+        if not flags:
             return
         for environment in catalog.workspace.flags.environments:
             try:
-                await self.look(environment.name, named)
+                await self.check(environment.name, flags)
             except FlagError as error:
-                log.warning("flags_not_seen", environment=environment.name, error=str(error))
+                log.warning("flags_not_read", environment=environment.name, error=str(error))
 
-    async def look(self, environment: str, named: Collection[str]) -> None:
-        """Compare the environment's flags with what the bot knows of them; raises `FlagError`."""
+    async def check(self, environment: str, flags: Collection[str]) -> None:
+        """Compare the environment's flags with what the bot saw last; raises `FlagError`."""
         began = self._clock.now()
         for state in await self._flag_changes.backend.list(environment):
-            if state.flag in named:
+            if state.flag in flags:
                 await self._compare(state, began)
 
     async def _compare(self, state: FlagState, began: datetime) -> None:
@@ -74,36 +71,34 @@ class DriftDetector:
         if known is not None and known.version == state.version:
             return
         who = await self._who(state) if known is not None else ""
-        services = [one.name for one in owners(self._flag_changes.catalog, state.flag)]
-        frozen = [one for one in services if await self._hold_registry.holds(began, one)]
+        services = [service.name for service in owners(self._flag_changes.catalog, state.flag)]
+        frozen = [service for service in services if await self._hold_registry.holds(began, service)]
         async with self._database.transaction() as connection:
-            if await self._is_mine(connection, state, began):
+            if await self._is_own_change(connection, state, began):
                 return
             known = await self._known(connection, state, began)
             await record_seen(connection, self._database, state, began)
-            if known is not None and _differs(known, state):
+            if known is not None and not is_same_state(known, state):
                 drifted = FlagDrifted(Difference(known, state), who, bool(frozen))
-                await self._teller.tell(connection, drifted, state.flag, state.environment, began)
+                await self._publisher.publish(connection, drifted, state.flag, state.environment, began)
 
     async def _known(
         self, connection: AsyncConnection, state: FlagState, began: datetime
     ) -> FlagState | None:
-        query = select(rows).where(rows.c.flag == state.flag, rows.c.environment == state.environment)
-        row = (await connection.execute(query)).one_or_none()
-        if row is None:
+        seen = await last_seen(connection, state.flag, state.environment)
+        if seen is None:
             return None
-        # Whatever was written down while the flags were being read is newer than what was read.
-        return state if row.seen_at > began else state_from_json(row.state)
+        known, seen_at = seen
+        # What was recorded while the flags were being read is newer than what was read.
+        return state if seen_at > began else known
 
-    async def _is_mine(self, connection: AsyncConnection, state: FlagState, began: datetime) -> bool:
+    async def _is_own_change(self, connection: AsyncConnection, state: FlagState, began: datetime) -> bool:
         """Return whether the bot itself is changing the flag, or has just done so."""
-        where = (state.flag, state.environment)
-        if any((one.order.flag, one.order.environment) == where for one in await in_flight(connection)):
-            return True
-        newer = select(rows.c.flag).where(
-            rows.c.flag == state.flag, rows.c.environment == state.environment, rows.c.seen_at > began
-        )
-        return (await connection.execute(newer)).first() is not None
+        for stored in await in_flight(connection):
+            if (stored.request.flag, stored.request.environment) == (state.flag, state.environment):
+                return True
+        seen = await last_seen(connection, state.flag, state.environment)
+        return seen is not None and seen[1] > began
 
     async def _who(self, state: FlagState) -> str:
         backend = self._flag_changes.backend
@@ -112,12 +107,6 @@ class DriftDetector:
         try:
             entries = await backend.history(state.flag, state.environment)
         except FlagError as error:
-            log.info("flag_history_unknown", flag=state.flag, error=str(error))
+            log.info("flag_history_not_read", flag=state.flag, error=str(error))
             return ""
         return entries[0].by if entries else ""
-
-
-def _differs(known: FlagState, found: FlagState) -> bool:
-    return replace(known, version="", stale=False, url=None) != replace(
-        found, version="", stale=False, url=None
-    )

@@ -1,4 +1,4 @@
-"""Lowers a service's risky flags while its budget is exhausted, and brings just those back after."""
+"""Turns a service's risky flags off while its budget is exhausted, and restores just those afterwards."""
 
 from collections.abc import Collection
 
@@ -12,7 +12,7 @@ from bot.flags.change import Kill
 from bot.flags.change_request import ChangeCause, ChangeRequest, FlagChangeError
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.ownership import LatestBudgets, find_environment
-from bot.flags.records import reverts as promises
+from bot.flags.records import reverts
 from bot.flags.records.reverts import RevertKind
 from bot.flags.safeguards.reverter import Reverter
 from bot.freezes.hold import GOVERNOR, HoldKind
@@ -28,7 +28,7 @@ class ExhaustionSafeguard:
     def __init__(
         self,
         flag_changes: ChangeExecutor,
-        bring_back: Reverter,
+        reverter: Reverter,
         hold_registry: HoldRegistry,
         *,
         database: Database,
@@ -36,7 +36,7 @@ class ExhaustionSafeguard:
         latest: LatestBudgets,
     ) -> None:
         self._flag_changes = flag_changes
-        self._bring_back = bring_back
+        self._reverter = reverter
         self._hold_registry = hold_registry
         self._database = database
         self._clock = clock
@@ -47,26 +47,26 @@ class ExhaustionSafeguard:
         if not evaluated:
             return
         async with self._database.reading() as connection:
-            lowered = await promises.open_reverts(connection, RevertKind.LOWERED)
+            lowered = await reverts.open_reverts(connection, RevertKind.LOWERED)
         frozen = {hold.service for hold in await self._hold_registry.holds(self._clock.now())}
-        # Of the many services that are open and have nothing lowered, nothing more is asked.
-        for name in frozen.union(promise.service or "" for promise in lowered).intersection(evaluated):
+        # The many services that are open and have nothing lowered cost no further reads.
+        for name in frozen.union(pending.service or "" for pending in lowered).intersection(evaluated):
             service, budgets = self._flag_changes.catalog.services.get(name), self._latest(name)
             if service is not None and budgets is not None:
                 await self._look_after(service, budgets)
 
     async def _look_after(self, service: Service, budgets: Collection[Budget]) -> None:
         holds = await self._hold_registry.holds(self._clock.now(), service.name)
-        own = next((hold for hold in holds if hold.kind is HoldKind.BUDGET), None)
-        if own is not None:
-            for flag, budget in _risky(service, budgets):
-                await self._lower(service, flag, budget, own.id)
+        budget_hold = next((hold for hold in holds if hold.kind is HoldKind.BUDGET), None)
+        if budget_hold is not None:
+            for flag, budget in _risky_flags(service, budgets):
+                await self._lower(service, flag, budget, budget_hold.id)
         elif not holds:
             await self._restore(service)
 
     async def _lower(self, service: Service, flag: str, budget: Budget, hold: int) -> None:
         environment = find_environment(self._flag_changes.catalog, None).name
-        order = ChangeRequest(
+        request = ChangeRequest(
             flag,
             environment,
             Kill(),
@@ -78,7 +78,7 @@ class ExhaustionSafeguard:
         )
         try:
             if not (await self._flag_changes.backend.read(flag, environment)).is_off:
-                await self._flag_changes.order(order)
+                await self._flag_changes.execute(request)
         except FlagChangeError as error:
             log.debug("flag_not_lowered_again", flag=flag, error=str(error))
         except FlagError as error:
@@ -87,21 +87,21 @@ class ExhaustionSafeguard:
     async def _restore(self, service: Service) -> None:
         now = self._clock.now()
         async with self._database.reading() as connection:
-            lowered = await promises.open_reverts(connection, RevertKind.LOWERED, service.name)
-        for promise in lowered:
-            if not promise.waits(now):
+            lowered = await reverts.open_reverts(connection, RevertKind.LOWERED, service.name)
+        for pending in lowered:
+            if not pending.is_postponed(now):
                 why = f"{service.name} is open again"
-                await self._bring_back(promise, ChangeCause.RECOVERED, why)
+                await self._reverter.revert(pending, ChangeCause.RECOVERED, why)
 
 
-def _risky(service: Service, budgets: Collection[Budget]) -> list[tuple[str, Budget]]:
-    """Return the flags to lower, with the exhausted budget that each is lowered for."""
-    found: dict[str, Budget] = {}
+def _risky_flags(service: Service, budgets: Collection[Budget]) -> list[tuple[str, Budget]]:
+    """Return the flags to turn off, each with the exhausted budget that is the reason."""
+    risky: dict[str, Budget] = {}
     for budget in budgets:
         policy = service.policy_for(budget.slo)
         is_spent = budget.remaining is not None and budget.remaining <= policy.freeze_at
         if budget.state is SloState.OK and is_spent:
             for flag in policy.lower_when_exhausted:
                 if flag in service.flags:
-                    found.setdefault(flag, budget)
-    return list(found.items())
+                    risky.setdefault(flag, budget)
+    return list(risky.items())

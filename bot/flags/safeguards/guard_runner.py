@@ -1,6 +1,6 @@
-"""Runs the guard: watches every increase in a protected environment, and takes it back if it hurts.
+"""Runs the guard: watches every increase in a protected environment, and reverts it if it hurts.
 
-What is watched is kept in the store, so that a restart changes nothing. Ramps watch their own steps.
+The watches are kept in the store, so that a restart changes nothing. Ramps watch their own steps.
 """
 
 from collections.abc import Collection
@@ -15,7 +15,7 @@ from bot.flags.change_request import ChangeCause
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.guard import ChangedElsewhere, RollBack, StillWatching, Unmeasurable, WatchPassed, judge_watch
 from bot.flags.ownership import LatestBudgets, owners, readings
-from bot.flags.records import reverts as promises
+from bot.flags.records import reverts
 from bot.flags.records.reverts import PendingRevert, RevertKind
 from bot.flags.safeguards.reverter import Reverter
 from bot.store.database import Database
@@ -24,13 +24,13 @@ log = structlog.get_logger(__name__)
 
 
 class GuardRunner:
-    """Watches increases: after each evaluation the burn rate of the flag's services is judged."""
+    """Judges the watched increases after each evaluation of the flag's services."""
 
     def __init__(
-        self, flag_changes: ChangeExecutor, bring_back: Reverter, database: Database, latest: LatestBudgets
+        self, flag_changes: ChangeExecutor, reverter: Reverter, database: Database, latest: LatestBudgets
     ) -> None:
         self._flag_changes = flag_changes
-        self._bring_back = bring_back
+        self._reverter = reverter
         self._database = database
         self._latest = latest
 
@@ -39,31 +39,32 @@ class GuardRunner:
         if not evaluated:
             return
         async with self._database.reading() as connection:
-            watches = await promises.open_reverts(connection, RevertKind.WATCH)
-        for promise in watches:
-            services = owners(self._flag_changes.catalog, promise.state.flag)
-            if not any(one.name in evaluated for one in services) or promise.waits(now):
+            watches = await reverts.open_reverts(connection, RevertKind.WATCH)
+        for watch in watches:
+            services = owners(self._flag_changes.catalog, watch.state.flag)
+            is_evaluated = any(service.name in evaluated for service in services)
+            if not is_evaluated or watch.is_postponed(now):
                 continue
             try:
-                await self._judge(promise, services, now)
+                await self._judge(watch, services, now)
             except FlagError as error:
-                log.warning("watch_blind", flag=promise.state.flag, error=str(error))
+                log.warning("watch_not_judged", flag=watch.state.flag, error=str(error))
 
-    async def _judge(self, promise: PendingRevert, services: Collection[Service], now: datetime) -> None:
+    async def _judge(self, watch: PendingRevert, services: Collection[Service], now: datetime) -> None:
         burns = readings(list(services), self._latest)
         if burns is None:
             return
-        state = await self._flag_changes.backend.read(promise.state.flag, promise.state.environment)
-        match judge_watch(promise.watch, state, burns, now):
+        state = await self._flag_changes.backend.read(watch.state.flag, watch.state.environment)
+        match judge_watch(watch.guard_watch, state, burns, now):
             case RollBack(evidence, _):
-                await self._bring_back(promise, ChangeCause.GUARD, evidence.words)
+                await self._reverter.revert(watch, ChangeCause.GUARD, evidence.words)
             case ChangedElsewhere(None):
-                await self._bring_back.end(promise, "touched")
+                await self._reverter.end(watch, "touched")
             case ChangedElsewhere(evidence) if evidence is not None:
                 why = "somebody has changed it since"
-                await self._bring_back.leave(promise, ChangeCause.GUARD, evidence.words, why)
+                await self._reverter.give_up(watch, ChangeCause.GUARD, evidence.words, why)
             case WatchPassed():
-                await self._bring_back.end(promise, "passed")
+                await self._reverter.end(watch, "passed")
             case StillWatching() | Unmeasurable() | ChangedElsewhere():
                 pass
             case other:

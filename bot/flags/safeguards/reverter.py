@@ -1,4 +1,4 @@
-"""Keeps promises: brings a recorded state back, or says why it could not."""
+"""Carries out pending reverts: restores the recorded state, or announces why it could not."""
 
 from datetime import timedelta
 
@@ -11,80 +11,76 @@ from bot.flags.change_request import ChangeCause, ChangeRequest, FlagChangeError
 from bot.flags.changes.event_publisher import EventPublisher
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.events import RevertFailed
-from bot.flags.records import reverts as promises
+from bot.flags.records import reverts
 from bot.flags.records.reverts import PendingRevert
 from bot.freezes.hold import GOVERNOR
 from bot.store.database import Database
 
 log = structlog.get_logger(__name__)
 
-_RETRY = timedelta(seconds=15)
-_TOUCHED = "somebody has changed it since"
+_RETRY_AFTER = timedelta(seconds=15)
+_CHANGED_SINCE = "somebody has changed it since"
 
 
 class Reverter:
-    """Brings states back, each at most once, and only while nobody has touched the flag."""
+    """Restores recorded states, each at most once, and only while nobody has changed the flag."""
 
     def __init__(
-        self, flag_changes: ChangeExecutor, database: Database, teller: EventPublisher, clock: Clock
+        self, flag_changes: ChangeExecutor, database: Database, publisher: EventPublisher, clock: Clock
     ) -> None:
         self._flag_changes = flag_changes
         self._database = database
-        self._teller = teller
+        self._publisher = publisher
         self._clock = clock
 
-    async def __call__(self, promise: PendingRevert, cause: ChangeCause, why: str) -> bool:
-        """Bring the promised state back; return whether it was. What stands in the way is told once."""
-        state = promise.state
-        order = ChangeRequest(
-            state.flag,
-            state.environment,
-            Restore(state),
+    async def revert(self, pending: PendingRevert, cause: ChangeCause, why: str) -> None:
+        """Restore the recorded state; what prevents that is announced once."""
+        request = ChangeRequest(
+            pending.state.flag,
+            pending.state.environment,
+            Restore(pending.state),
             GOVERNOR,
             why,
-            f"promise:{promise.id}",
+            f"promise:{pending.id}",
             cause=cause,
-            version=promise.version,
-            promise=promise.id,
-            service=promise.service,
+            version=pending.version,
+            revert_id=pending.id,
+            service=pending.service,
         )
         try:
-            await self._flag_changes.order(order)
+            await self._flag_changes.execute(request)
         except FlagConflictError:
-            await self.leave(promise, cause, why, _TOUCHED)
-        except FrozenError as barred:
-            await self._put_off(promise, cause, why, str(barred))
+            await self.give_up(pending, cause, why, _CHANGED_SINCE)
+        except FrozenError as error:
+            await self._retry_later(pending, cause, why, str(error))
         except (FlagChangeError, BackendOutcomeUnknownError) as error:
-            # On its way already, or sent without an answer: `settle` finds out.
-            log.info("promise_waits", promise=promise.id, error=str(error))
+            # Being sent already, or sent without an answer: `ChangeExecutor.reconcile` finds out.
+            log.info("revert_postponed", revert=pending.id, error=str(error))
         except FlagError as error:
             if error.retryable:
-                await self._put_off(promise, cause, why, str(error))
+                await self._retry_later(pending, cause, why, str(error))
             else:
-                await self.leave(promise, cause, why, str(error))
+                await self.give_up(pending, cause, why, str(error))
         else:
-            # A flag that was so already is a promise kept as well.
-            async with self._database.transaction() as connection:
-                await promises.end(connection, promise, "kept", self._clock.now())
-            return True
-        return False
+            # Also where the flag was so already.
+            await self.end(pending, "kept")
 
-    async def leave(self, promise: PendingRevert, cause: ChangeCause, evidence: str, why: str) -> None:
-        """End a promise that cannot be kept, and say so."""
-        now = self._clock.now()
+    async def give_up(self, pending: PendingRevert, cause: ChangeCause, evidence: str, why: str) -> None:
+        """End a revert that cannot be carried out, and announce it."""
+        now, state = self._clock.now(), pending.state
         async with self._database.transaction() as connection:
-            if await promises.end(connection, promise, "left", now):
-                left = RevertFailed(cause, promise.state, evidence, why, tries_again=False)
-                await self._teller.tell(connection, left, promise.state.flag, promise.state.environment, now)
+            if await reverts.end(connection, pending, "left", now):
+                failure = RevertFailed(cause, state, evidence, why, will_retry=False)
+                await self._publisher.publish(connection, failure, state.flag, state.environment, now)
 
-    async def end(self, promise: PendingRevert, outcome: str) -> None:
-        """End a promise of which there is nothing to tell."""
+    async def end(self, pending: PendingRevert, outcome: str) -> None:
+        """End a revert without an announcement."""
         async with self._database.transaction() as connection:
-            await promises.end(connection, promise, outcome, self._clock.now())
+            await reverts.end(connection, pending, outcome, self._clock.now())
 
-    async def _put_off(self, promise: PendingRevert, cause: ChangeCause, evidence: str, why: str) -> None:
-        now = self._clock.now()
+    async def _retry_later(self, pending: PendingRevert, cause: ChangeCause, evidence: str, why: str) -> None:
+        now, state = self._clock.now(), pending.state
         async with self._database.transaction() as connection:
-            if await promises.postpone(connection, promise, why, now + _RETRY):
-                left = RevertFailed(cause, promise.state, evidence, why, tries_again=True)
-                await self._teller.tell(connection, left, promise.state.flag, promise.state.environment, now)
+            if await reverts.postpone(connection, pending, why, now + _RETRY_AFTER):
+                failure = RevertFailed(cause, state, evidence, why, will_retry=True)
+                await self._publisher.publish(connection, failure, state.flag, state.environment, now)

@@ -162,7 +162,7 @@ _SIGNS = {
 
 
 def _changed(event: FlagChanged, occasion: FlagEventContext, place: FlagLocation) -> AnnouncementText:
-    order, live = event.order, event.live
+    order, live = event.request, event.applied
     approved = markup(", approved by {}", mention(order.approved_by)) if order.approved_by else ""
     why = reason_in_words(order.by, order.reason.rstrip("."))
     facts = [markup("By {}{}: {}.", mention(order.by), approved, why)]
@@ -181,16 +181,16 @@ def _changed(event: FlagChanged, occasion: FlagEventContext, place: FlagLocation
 
 
 def _following(event: FlagChanged, occasion: FlagEventContext, place: FlagLocation) -> Markup:
-    match event.order.cause:
+    match event.request.cause:
         case ChangeCause.RAMP:
             return _next_step(event.progress) if event.progress else NOTHING
         case ChangeCause.GUARD:
             return Markup("Next: find out why before more people see it again.")
         case ChangeCause.EXHAUSTED:
-            service = event.order.service or listed(list(occasion.services))
+            service = event.request.service or listed(list(occasion.services))
             return markup("It comes back by itself when {} is open again, unless somebody moves it.", service)
         case ChangeCause.PERSON:
-            if event.live.difference.direction is Direction.KEEPS:
+            if event.applied.difference.direction is Direction.KEEPS:
                 return NOTHING
             return markup("Next: {} takes it back.", place.typed("undo"))
         case ChangeCause.TIMER | ChangeCause.RECOVERED:
@@ -212,14 +212,14 @@ def _asked(event: ApprovalRequested, place: FlagLocation) -> AnnouncementText:
 def _left(event: RevertFailed, place: FlagLocation) -> AnnouncementText:
     back = exposure_in_words(event.state)
     if event.cause is ChangeCause.GUARD:
-        again = "Governor tries again." if event.tries_again else "Governor leaves it alone."
+        again = "Governor tries again." if event.will_retry else "Governor leaves it alone."
         return AnnouncementText(
             "flag_left_alone",
             markup(":rotating_light: {} is not back to {} — {}.", place.name, back, event.evidence),
             (sentence(event.why), Markup(again)),
             markup("Next: look now; {} turns it off.", place.typed("kill")),
         )
-    again = "It is tried again." if event.tries_again else "It stays as it is."
+    again = "It is tried again." if event.will_retry else "It stays as it is."
     following = markup("{} Next: {}.", again, place.typed("show"))
     headline = markup(":warning: {} does not go back to {}.", place.name, back)
     return AnnouncementText("flag_left_alone", headline, (sentence(event.why),), following)

@@ -86,12 +86,12 @@ class ApprovalButtons:
         if not number.isdigit():
             raise NotPendingError("nothing waits here any more")
         if kind == "ramp":
-            kept = await self._ramps.waiting(int(number))
+            kept = await self._ramps.pending(int(number))
             ramp = kept.ramp
             words = steps_in_words(ramp.before, ramp.steps)
             return _PendingApproval(kind, kept.id, ramp.flag, ramp.environment, words, kept.by)
-        change = await self._flag_changes.waiting(int(number))
-        order: ChangeRequest = change.order
+        change = await self._flag_changes.pending(int(number))
+        order: ChangeRequest = change.request
         words = change.difference.words
         return _PendingApproval(kind, change.id, order.flag, order.environment, words, order.by)
 

@@ -103,7 +103,7 @@ class FlagCommand:
             state,
             self._flag_changes.backend.name,
             self._owners(meant.flag),
-            await self._ramps.live(meant.flag, environment.name),
+            await self._ramps.find(meant.flag, environment.name),
             promised,
             rows[0] if rows else None,
             self._clock.now(),
@@ -127,7 +127,7 @@ class FlagCommand:
         meant, length = flag_words.for_how_long(words, self._environments(), "on FLAG")
         environment = find_environment(self._status_reader.catalog, meant.environment)
         order = await self._order(ask, meant, environment, TurnOn())
-        return self._done(ask, await self._flag_changes.order(replace(order, keep_for=length)), order)
+        return self._done(ask, await self._flag_changes.execute(replace(order, keep_for=length)), order)
 
     async def _off(self, ask: Interaction, words: Sequence[str]) -> Reply:
         return await self._change(ask, words, "off FLAG", TurnOff())
@@ -139,7 +139,7 @@ class FlagCommand:
         meant, share = flag_words.rollout(words, self._environments())
         environment = find_environment(self._status_reader.catalog, meant.environment)
         order = await self._order(ask, meant, environment, SetExposure(share))
-        return self._done(ask, await self._flag_changes.order(order), order)
+        return self._done(ask, await self._flag_changes.execute(order), order)
 
     async def _undo(self, ask: Interaction, words: Sequence[str]) -> Reply:
         meant, environment = self._meant(words, "undo FLAG")
@@ -149,7 +149,7 @@ class FlagCommand:
     async def _change(self, ask: Interaction, words: Sequence[str], form: str, change: FlagChange) -> Reply:
         meant, environment = self._meant(words, form)
         order = await self._order(ask, meant, environment, change)
-        return self._done(ask, await self._flag_changes.order(order), order)
+        return self._done(ask, await self._flag_changes.execute(order), order)
 
     async def _ramp(self, ask: Interaction, words: Sequence[str]) -> Reply:
         if words and words[0].casefold() in {"stop", "hold", "go"}:
@@ -167,7 +167,7 @@ class FlagCommand:
             every=wanted.every,
             by=ask.user,
             reason=wanted.meant.reason,
-            request=request,
+            request_id=request,
         )
         if started.channel:
             return say(_waits(started.words, started.channel))
@@ -176,7 +176,7 @@ class FlagCommand:
     async def _steer(self, ask: Interaction, deed: str, words: Sequence[str]) -> Reply:
         meant, environment = self._meant(words, f"ramp {deed} FLAG")
         await self._permit(ask, environment)
-        deeds = {"stop": self._ramps.stop, "hold": self._ramps.hold, "go": self._ramps.go}
+        deeds = {"stop": self._ramps.stop, "hold": self._ramps.pause, "go": self._ramps.resume}
         await deeds[deed](meant.flag, environment.name, ask.user)
         said = {"stop": "ended; the flag stays as it is", "hold": "waits", "go": "goes on"}[deed]
         return say(markup("The ramp of {} {}. Its channel is told.", bold(meant.flag), said))

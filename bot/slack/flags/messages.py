@@ -128,11 +128,11 @@ def _link(view: FlagView) -> Markup:
 def ramp_in_words(kept: StoredRamp) -> Markup:
     """Say how far a ramp has come, and when its next step is due or why it waits."""
     progress = kept.progress()
-    if kept.state is RampState.ASKED:
+    if kept.state is RampState.PENDING:
         return markup("A ramp asked for by {} waits for approval.", mention(kept.by))
     taken = f"{progress.taken} of {progress.of} ramp steps taken"
-    if kept.told is not None:
-        return markup("{}; it waits: {}.", taken, kept.told[1])
+    if kept.announced_pause is not None:
+        return markup("{}; it waits: {}.", taken, kept.announced_pause[1])
     if progress.next_share is None:
         return markup("{}; the last is still watched.", taken)
     return markup(

@@ -20,7 +20,7 @@ from bot.flags.change_request import (
     DuplicateChangeError,
     UnconfirmedChangeError,
 )
-from bot.flags.changes import executor as carrying_out
+from bot.flags.changes import executor
 from bot.flags.flag import FlagState
 from tests.support.slack_app import RunningSlackApp
 from tests.support.slack_flags import FLAG, audited, changes, exposure, later, run_slack_app_with_flags, told
@@ -59,7 +59,7 @@ class UnreliableBackend:
 
 @pytest.fixture
 async def slack_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningSlackApp]:
-    monkeypatch.setattr(carrying_out, "LOOKS_S", (0.0, 0.0))
+    monkeypatch.setattr(executor, "READ_BACK_DELAYS_S", (0.0, 0.0))
     async with run_slack_app_with_flags(tmp_path) as slack_app:
         yield slack_app
 
@@ -81,14 +81,14 @@ def wanted(change: FlagChange | None = None, request: str = "1", version: str | 
 
 async def settled(slack_app: RunningSlackApp) -> None:
     later(slack_app, timedelta(seconds=20))
-    await slack_app.flags.changes.settle()
+    await slack_app.flags.changes.reconcile()
 
 
 async def test_an_answer_that_never_came_is_read_back(
     slack_app: RunningSlackApp, unreliable_backend: UnreliableBackend
 ) -> None:
     unreliable_backend.cut = "after"
-    live = await slack_app.flags.changes.order(wanted())
+    live = await slack_app.flags.changes.execute(wanted())
     assert isinstance(live, ChangeApplied)
     assert await exposure(slack_app, "staging") == 0.25
     assert len(await changes(slack_app)) == 1
@@ -99,7 +99,7 @@ async def test_an_increase_that_never_arrived_is_dropped_and_told(
 ) -> None:
     unreliable_backend.cut = "before"
     with pytest.raises(UnconfirmedChangeError):
-        await slack_app.flags.changes.order(wanted())
+        await slack_app.flags.changes.execute(wanted())
     unreliable_backend.cut = None
     await settled(slack_app)
     assert await exposure(slack_app, "staging") == 0
@@ -111,10 +111,10 @@ async def test_an_increase_that_never_arrived_is_dropped_and_told(
 async def test_a_lowering_that_never_arrived_is_sent_again_once(
     slack_app: RunningSlackApp, unreliable_backend: UnreliableBackend
 ) -> None:
-    await slack_app.flags.changes.order(wanted())
+    await slack_app.flags.changes.execute(wanted())
     unreliable_backend.cut = "before"
     with pytest.raises(UnconfirmedChangeError):
-        await slack_app.flags.changes.order(wanted(TurnOff(), "2"))
+        await slack_app.flags.changes.execute(wanted(TurnOff(), "2"))
     unreliable_backend.cut = None
     await settled(slack_app)
     await settled(slack_app)
@@ -128,7 +128,7 @@ async def test_a_crash_between_the_change_and_its_record_is_recorded_once(
 ) -> None:
     unreliable_backend.cut = "crash"
     with pytest.raises(KeyboardInterrupt):
-        await slack_app.flags.changes.order(wanted())
+        await slack_app.flags.changes.execute(wanted())
     assert await exposure(slack_app, "staging") == 0.25
     assert not await changes(slack_app)
     unreliable_backend.cut = None
@@ -142,7 +142,7 @@ async def test_what_cannot_be_read_back_is_said_plainly(
     slack_app: RunningSlackApp, unreliable_backend: UnreliableBackend
 ) -> None:
     unreliable_backend.blind = True
-    live = await slack_app.flags.changes.order(wanted())
+    live = await slack_app.flags.changes.execute(wanted())
     assert isinstance(live, ChangeApplied)
     assert live.seen_after is None
     assert "sent, but not seen in the flag system yet" in (await told(slack_app))[-1][2]
@@ -156,13 +156,13 @@ async def test_somebody_between_plan_and_change_is_not_overwritten(
         FLAG, "staging", SetExposure(0.5), version=found.version, note="theirs"
     )
     with pytest.raises(FlagConflictError):
-        await slack_app.flags.changes.order(wanted(version=found.version))
+        await slack_app.flags.changes.execute(wanted(version=found.version))
     assert await exposure(slack_app, "staging") == 0.5
     assert not await audited(slack_app)
 
 
 async def test_the_same_request_is_carried_out_once(slack_app: RunningSlackApp) -> None:
-    await slack_app.flags.changes.order(wanted())
+    await slack_app.flags.changes.execute(wanted())
     with pytest.raises(DuplicateChangeError):
-        await slack_app.flags.changes.order(wanted(SetExposure(0.5)))
+        await slack_app.flags.changes.execute(wanted(SetExposure(0.5)))
     assert await exposure(slack_app, "staging") == 0.25

@@ -83,12 +83,12 @@ async def test_a_flag_that_was_raised_behind_the_bots_back_has_its_button_too(tm
     async with run_slack_app_with_flags(tmp_path) as slack_app:
         slack_app.slack.rates.enabled = False
         drift: DriftDetector = slack_app.flags._drift
-        await drift.look("production", {FLAG})
+        await drift.check("production", {FLAG})
         before = await state(slack_app)
         await slack_app.flags.backend.apply(
             FLAG, "production", SetExposure(0.5), version=before.version, note="by hand"
         )
-        await drift.look("production", {FLAG})
+        await drift.check("production", {FLAG})
         since = slack_app.shop.clock.now() - timedelta(hours=1)
         found = await slack_app.incidents._recent_flags(["checkout"], since)
         assert [(one.flag, one.environment, one.shown) for one in found] == [

@@ -1,1 +1,1 @@
-"""Small steps: what a flag shows to whom, changes of it, and the systems that keep flags."""
+"""Feature flags: their states and changes, ramps, safeguards, and the flag systems that store them."""

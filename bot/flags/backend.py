@@ -1,17 +1,17 @@
 """The port to flag systems: what a backend must be able to do, and how it may fail.
 
 FlagError
-├── FlagNotFound         no such flag; `near` has similar names
-├── EnvironmentNotFound  no such environment; `near` has those there are
-├── Forbidden            the credentials do not allow it
-├── Conflict             somebody changed the flag since the plan was made; nothing was written
-├── ApprovalRequired     the flag system wants its own approval first; `link` leads there
-├── Unsupported          this flag or this system cannot do it
-├── InvalidChange        the change makes no sense, or the flag system refuses it as such
-├── Misconfigured        the backend's settings are wrong
-├── RateLimited          too many requests; nothing was written, try again after `retry_after`; retryable
-├── BackendUnavailable   no answer or a passing fault, and nothing was written; retryable
-└── OutcomeUnknown       no answer after sending: read the flag back before anything else
+├── FlagNotFoundError           no such flag; `near` has similar names
+├── EnvironmentNotFoundError    no such environment; `near` has those there are
+├── ForbiddenError              the credentials do not allow it
+├── FlagConflictError           somebody changed the flag since the plan was made; nothing was written
+├── ApprovalRequiredError       the flag system requires its own approval first; `link` leads there
+├── UnsupportedError            this flag or this system cannot do it
+├── InvalidChangeError          the change makes no sense, or the flag system refuses it as such
+├── MisconfiguredError          the backend's settings are wrong
+├── BackendRateLimitedError     too many requests, nothing was written; retryable after `retry_after`
+├── BackendUnavailableError     no answer or a temporary fault, and nothing was written; retryable
+└── BackendOutcomeUnknownError  no answer after sending: read the flag back before anything else
 """
 
 from collections.abc import Iterable, Sequence
@@ -64,7 +64,7 @@ class FlagConflictError(FlagError):
 
 
 class ApprovalRequiredError(FlagError):
-    """The flag system wants its own approval first; `link` leads to where it is asked for."""
+    """The flag system requires its own approval first; `link` leads to where it is requested."""
 
     def __init__(self, message: str, link: str | None) -> None:
         super().__init__(message)
@@ -100,7 +100,7 @@ class BackendUnavailableError(FlagError):
 
 
 class BackendOutcomeUnknownError(FlagError):
-    """No answer after sending: nobody knows whether it was written. Read back before anything else."""
+    """No answer after sending: it is unknown whether it was written. Read back before anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +125,13 @@ class ChangePlan:
 
     @property
     def version(self) -> str:
-        """The version of the flag that the plan holds for, and for no other."""
+        """The version of the flag that the plan is valid for."""
         return self.difference.before.version
 
 
 @dataclass(frozen=True, slots=True)
 class AppliedChange:
-    """A change that was carried out: the flag before it, and after it as the flag system tells."""
+    """A change that was carried out: the flag before it, and after it according to the flag system."""
 
     before: FlagState
     after: FlagState
@@ -176,7 +176,7 @@ class FlagBackend(Protocol):
     ) -> AppliedChange:
         """Carry the change out if the flag still has `version`; raises `FlagConflictError` if it has another.
 
-        `note` says who wants it and why, for the flag system's own history.
+        `note` names who asked for it and why, for the flag system's own history.
         """
         ...
 
@@ -185,14 +185,15 @@ class FlagBackend(Protocol):
         ...
 
     async def check(self) -> None:
-        """Ask one cheap question to see whether the system answers and takes the credentials."""
+        """Make one cheap request to see whether the system answers and accepts the credentials."""
         ...
 
 
 def plan_change(state: FlagState, change: FlagChange, capabilities: BackendCapabilities) -> ChangePlan:
     """Plan the change of a state that was just read.
 
-    Raises `InvalidChangeError` for a share that is none and `UnsupportedError` for one that cannot be kept.
+    Raises `InvalidChangeError` for a share that is out of range or too fine, and `UnsupportedError` for a
+    change that the flag cannot have.
     """
     after = expect(state, change, capabilities)
     return ChangePlan(state.flag, state.environment, change, Difference(state, after))

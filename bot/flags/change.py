@@ -1,7 +1,7 @@
-"""What people do to a flag, and what that means. Pure; no clock, no I/O.
+"""Changes of a flag, and what they lead to. Pure; no clock, no I/O.
 
-A change says what is wanted, never how a flag system spells it: `apply_to` answers the state that a change
-leads to, `Difference` compares two states as exposure.
+A change is independent of the flag system's form of it: `apply_to` returns the state that a change leads to,
+`Difference` compares two states by exposure.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """Bring a recorded state back, exactly."""
+    """Restore a recorded state exactly."""
 
     state: FlagState
 
@@ -50,7 +50,7 @@ class ImpossibleChangeError(Exception):
 
 
 class ShareOutOfRangeError(ImpossibleChangeError):
-    """The share is not one, or finer than the flag system can keep."""
+    """The share is out of range, or finer than the flag system can store."""
 
 
 class Direction(StrEnum):
@@ -84,7 +84,7 @@ class Difference:
 
     @property
     def words(self) -> str:
-        """Say the difference: `5 % → 25 % of users`, `off → 5 % of users`, `25 % of users → off`."""
+        """The difference as text: `5 % → 25 % of users`, `off → 5 % of users`, `25 % of users → off`."""
         before, after = exposure_in_words(self.before), exposure_in_words(self.after)
         if before == after:
             return f"{after}, as before"
@@ -95,10 +95,10 @@ class Difference:
 
 
 def apply_to(state: FlagState, change: FlagChange, *, finest: float = 0.0) -> FlagState:
-    """Return the state that `change` leads to; `finest` is the smallest step of a share that can be kept.
+    """Return the state that `change` leads to; `finest` is the smallest step of a share that can be stored.
 
-    Raises `ShareOutOfRangeError` for a share that is none, `ImpossibleChangeError` for a percentage of a flag
-    that has none.
+    Raises `ShareOutOfRangeError` for a share out of range or finer than that, `ImpossibleChangeError` for a
+    percentage of a flag that has none.
     """
     match change:
         case TurnOn():
@@ -124,12 +124,12 @@ def apply_to(state: FlagState, change: FlagChange, *, finest: float = 0.0) -> Fl
 
 
 def change_as_json(change: FlagChange) -> dict[str, Any]:
-    """Write a change down, for an approval or a ramp that outlives the process."""
+    """Return the change as JSON, for an approval or a ramp that outlives the process."""
     return {"kind": type(change).__name__, **asdict(change)}
 
 
 def change_from_json(written: Mapping[str, Any]) -> FlagChange:
-    """Read a change that `change_as_json` wrote."""
+    """Return the change that `change_as_json` wrote."""
     kind = written["kind"]
     if kind == "SetExposure":
         return SetExposure(float(written["share"]))
@@ -150,16 +150,16 @@ def _check_share(share: float, finest: float) -> None:
 
 
 def _comparable(before: FlagState, after: FlagState) -> bool:
-    """Return whether shares of the two are shares of the same people."""
+    """Return whether shares in the two states are shares of the same people."""
     if before.shape is not after.shape:
         return False
-    return before.shape is Shape.SIMPLE or not _is_recorded_otherwise(before, after)
+    return before.shape is Shape.SIMPLE or not _is_configured_otherwise(before, after)
 
 
 def _same(before: FlagState, after: FlagState) -> bool:
     shown = (before.exposure, before.shape) == (after.exposure, after.shape)
-    return shown and (before.shape is Shape.SIMPLE or not _is_recorded_otherwise(before, after))
+    return shown and (before.shape is Shape.SIMPLE or not _is_configured_otherwise(before, after))
 
 
-def _is_recorded_otherwise(before: FlagState, after: FlagState) -> bool:
+def _is_configured_otherwise(before: FlagState, after: FlagState) -> bool:
     return before.configuration != after.configuration

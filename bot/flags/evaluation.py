@@ -1,8 +1,8 @@
 """Who sees a flag of the `local` backend: the same user always, more users as the share grows. Pure.
 
-A user's place in a flag is a number in [0, 1) made of the flag's seed and the targeting key. The flag is on
-for those below its rollout, so that the users of 10 % are among those of 25 %, and two flags with different
-seeds choose independently.
+A user's bucket in a flag is a number in [0, 1) made of the flag's seed and the targeting key. The flag is on
+for the buckets below its rollout, so that the users of 10 % are among those of 25 %, and two flags with
+different seeds choose independently.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ class EvaluationReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LocalFlag:
-    """What an evaluation needs to know of a flag. `rollout` is a share between 0 and 1."""
+    """The fields of a flag that an evaluation reads. `rollout` is a share between 0 and 1."""
 
     key: str
     enabled: bool
@@ -30,7 +30,7 @@ class LocalFlag:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The answer for one user."""
+    """The flag's value for one user, and why."""
 
     value: bool
     reason: EvaluationReason
@@ -42,14 +42,14 @@ class Evaluation:
 
 
 class TargetingKeyMissingError(Exception):
-    """The flag is on for a share of users, and the asker did not say who the user is."""
+    """The flag is on for a share of users, and the request names no user."""
 
 
 def evaluate(flag: LocalFlag, targeting_key: str | None) -> Evaluation:
     """Return whether the flag is on for the user.
 
-    Raises `TargetingKeyMissingError` only where the answer depends on the user. A flag that is off answers
-    `false` as a value of its own, never a code default.
+    Raises `TargetingKeyMissingError` only where the value depends on the user. A flag that is off has the
+    value `false`, never a code default.
     """
     if not flag.enabled or flag.rollout <= 0:
         return Evaluation(value=False, reason=EvaluationReason.STATIC)
@@ -63,6 +63,6 @@ def evaluate(flag: LocalFlag, targeting_key: str | None) -> Evaluation:
 
 
 def bucket(seed: str, targeting_key: str) -> float:
-    """Return the user's place in the flag: a number in [0, 1), evenly spread, the same for ever."""
+    """Return the user's bucket in the flag: a number in [0, 1), evenly distributed, always the same."""
     digest = hashlib.sha256(f"{len(seed)}:{seed}{targeting_key}".encode()).digest()
     return int.from_bytes(digest[:6]) / 2**48

@@ -1,6 +1,6 @@
-"""Watching a flag after more people see it: does the service burn too fast? Pure; no clock, no I/O.
+"""Watching a flag after an increase: does the service burn too fast? Pure; no clock, no I/O.
 
-A guard never takes back what somebody else has touched since: then it only tells what it saw.
+A guard never reverts a flag that somebody else has changed since: then it only reports what it saw.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from bot.formatting import duration_words
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The burn rate at which an increase is taken back, and for how long after it that is watched."""
+    """The burn rate at which an increase is reverted, and for how long after it the burn rate is watched."""
 
     burn: float
     watch: timedelta
@@ -21,7 +21,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class BurnReading:
-    """An SLO's burn rate now; None where it cannot be measured. `window` is the time it is taken over."""
+    """An SLO's burn rate now; None where it cannot be measured. `window` is the time it is measured over."""
 
     slo: str
     burn: float | None
@@ -48,7 +48,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class GuardWatch:
-    """An increase under watch: the state to restore, the version it made, and the burn rates before it."""
+    """A watched increase: the state to restore, the version it made, and the burn rates before it."""
 
     flag: str
     environment: str
@@ -67,14 +67,14 @@ class GuardWatch:
 
 @dataclass(frozen=True, slots=True)
 class StillWatching:
-    """Nothing to see so far."""
+    """The watch goes on; the guard was not crossed so far."""
 
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class WatchPassed:
-    """The watch is over, and the service bore the increase."""
+    """The watch is over, and the guard was not crossed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class RollBack:
 
 @dataclass(frozen=True, slots=True)
 class ChangedElsewhere:
-    """Somebody touched the flag since: it is left alone. `evidence` is what there is to tell, if anything."""
+    """Somebody changed the flag since: it is left alone. `evidence` is there if the guard was crossed."""
 
     evidence: Evidence | None
 
@@ -124,14 +124,14 @@ def crossing(
 
     One that burned that fast before the change already counts only if it burns faster now.
     """
-    found = []
+    crossed = []
     for reading in readings:
         before = (baseline or {}).get(reading.slo)
         if reading.burn is None or reading.burn < guard.burn:
             continue
         if before is None or before < guard.burn or reading.burn > before:
-            found.append(Evidence(reading.slo, reading.burn, guard.burn, reading.window, before))
-    return max(found, key=lambda one: one.burn, default=None)
+            crossed.append(Evidence(reading.slo, reading.burn, guard.burn, reading.window, before))
+    return max(crossed, key=lambda evidence: evidence.burn, default=None)
 
 
 def unmeasured(readings: Sequence[BurnReading]) -> tuple[str, ...]:

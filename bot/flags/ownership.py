@@ -1,4 +1,4 @@
-"""Whose a flag is: the services that name it, what watches it, and the environment that is meant. Pure."""
+"""What the policies say of a flag: its services, their channels and guard, and its environment. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,7 +8,7 @@ from bot.flags.backend import EnvironmentNotFoundError
 from bot.flags.guard import BurnReading, Guard
 
 LatestBudgets = Callable[[str], Sequence[Budget] | None]
-"""Answers a service's budgets as of the last evaluation; None before the first."""
+"""Returns a service's budgets as of the last evaluation; None before the first."""
 
 
 def owners(catalog: Catalog, flag: str) -> Sequence[Service]:
@@ -17,8 +17,8 @@ def owners(catalog: Catalog, flag: str) -> Sequence[Service]:
 
 
 def channels(catalog: Catalog, services: Sequence[Service]) -> Sequence[str]:
-    """Return where a flag's changes are told: its services' channels, else the announcements channel."""
-    return list(dict.fromkeys(one.channel for one in services)) or [catalog.workspace.announcements]
+    """Return where a flag's changes are announced: its services' channels, else the announcements channel."""
+    return list(dict.fromkeys(service.channel for service in services)) or [catalog.workspace.announcements]
 
 
 def find_environment(catalog: Catalog, name: str | None) -> FlagEnvironment:
@@ -27,41 +27,42 @@ def find_environment(catalog: Catalog, name: str | None) -> FlagEnvironment:
     for environment in environments:
         if environment.default if name is None else environment.name == name.casefold():
             return environment
-    raise EnvironmentNotFoundError(name or "default", [one.name for one in environments])
+    raise EnvironmentNotFoundError(name or "default", [environment.name for environment in environments])
 
 
 def is_protected(catalog: Catalog, name: str) -> bool:
     """Return whether increases of exposure there need a second person."""
-    return any(one.protected for one in catalog.workspace.flags.environments if one.name == name)
+    environments = catalog.workspace.flags.environments
+    return any(environment.protected for environment in environments if environment.name == name)
 
 
 def guard_of(services: Sequence[Service]) -> Guard:
     """Return the guard that the services' policies set: the strictest where there are several."""
     guards = [service.error_budget_policy.guard for service in services]
-    return Guard(min(one.burn for one in guards), max(one.watch_for for one in guards))
+    return Guard(min(guard.burn for guard in guards), max(guard.watch_for for guard in guards))
 
 
 def readings(services: Sequence[Service], latest: LatestBudgets) -> Sequence[BurnReading] | None:
     """Return how fast each SLO of the services burns now; None before a service's first evaluation."""
-    found: list[BurnReading] = []
+    burns: list[BurnReading] = []
     for service in services:
         budgets = latest(service.name)
         if budgets is None:
             return None
         prefix = f"{service.name} " if len(services) > 1 else ""
-        found += [_reading(service, budget, prefix) for budget in budgets]
-    return found
+        burns += [_reading(service, budget, prefix) for budget in budgets]
+    return burns
 
 
-def baseline(found: Sequence[BurnReading] | None) -> Mapping[str, float]:
+def baseline(burns: Sequence[BurnReading] | None) -> Mapping[str, float]:
     """Return the burn rates that are known, by SLO."""
-    return {one.slo: one.burn for one in found or () if one.burn is not None}
+    return {reading.slo: reading.burn for reading in burns or () if reading.burn is not None}
 
 
 def _reading(service: Service, budget: Budget, prefix: str) -> BurnReading:
     over = service.policy_for(budget.slo).guard.over
     burn = None
     if budget.state in {SloState.OK, SloState.NO_TRAFFIC}:
-        # Nothing that was served is nothing that failed: that much is known.
+        # Without traffic nothing failed: the burn rate is known to be 0.
         burn = budget.burn.get(over) or 0.0
     return BurnReading(f"{prefix}{budget.slo.name}", burn, over)

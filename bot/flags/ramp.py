@@ -1,11 +1,11 @@
 """Showing a flag to more people step by step. Pure; no clock, no I/O.
 
-A ramp holds by itself while the service is frozen, cannot be measured or burns too fast, and goes back to
-the state before its first step when a step makes the service burn. It ends as soon as somebody else moves
-the flag.
+A ramp pauses by itself while the service is frozen, cannot be measured or burns too fast, and reverts to the
+state before its first step when a step makes the service burn. It ends as soon as somebody else changes the
+flag.
 
-A step is written down as begun before the flag is changed, and as taken afterwards: a ramp found `begun`
-after a restart looks at the flag to learn how far the step came.
+A step is stored as begun before the flag is changed, and as taken afterwards: for a ramp that is `begun`
+after a restart the flag is read to find out how far the step came.
 """
 
 import itertools
@@ -24,16 +24,16 @@ _SAME_SHARE = 1e-6
 
 
 class InvalidRampError(Exception):
-    """The steps are no ramp; the message says why."""
+    """The steps do not make a ramp; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
     """A ramp and how far it has come.
 
-    `before` is the state to go back to, `version` the flag's after the last step taken. `taken` counts the
-    steps; `begun` says that the next one was begun and its outcome is not written down. `held_by` is the
-    person who holds it.
+    `before` is the state to revert to, `version` the flag's after the last step taken. `taken` counts the
+    steps; `begun`: the next one was begun and its outcome is not stored. `held_by` is the person who paused
+    the ramp.
     """
 
     flag: str
@@ -55,11 +55,11 @@ class Ramp:
         return self.steps[self.taken] if self.taken < len(self.steps) else None
 
     def begin_step(self) -> "Ramp":
-        """Return the ramp to write down before the flag is changed."""
+        """Return the ramp to store before the flag is changed."""
         return replace(self, begun=True)
 
     def take_step(self, after: FlagState, now: datetime) -> "Ramp":
-        """Return the ramp to write down once the flag shows the next share."""
+        """Return the ramp to store once the flag has the next share."""
         return replace(self, begun=False, taken=self.taken + 1, taken_at=now, version=after.version)
 
 
@@ -68,8 +68,8 @@ def start_ramp(
 ) -> Ramp:
     """Return a ramp from the flag as it is.
 
-    Steps that the flag is beyond already are left out. Raises `InvalidRampError` for steps that do not
-    rise, are no shares, or leave nothing to do, and for a flag without a single percentage.
+    Steps at or below the flag's exposure are left out. Raises `InvalidRampError` for steps that do not rise,
+    are out of range, or leave nothing to do, and for a flag without a single percentage.
     """
     exposure = state.exposure
     if exposure is None or state.rollout is None:
@@ -89,7 +89,7 @@ def start_ramp(
 
 
 class PauseCause(StrEnum):
-    """Why a ramp does not go on for now."""
+    """Why a ramp is paused."""
 
     PERSON = "person"
     FROZEN = "frozen"
@@ -99,7 +99,7 @@ class PauseCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TakeStep:
-    """Show the flag to this share now; `version` is the one to change it from."""
+    """Set the flag to this share now; `version` is the one to change it from."""
 
     share: float
     version: str
@@ -107,7 +107,7 @@ class TakeStep:
 
 @dataclass(frozen=True, slots=True)
 class RecordStepTaken:
-    """The step that was begun before a restart did happen: write it down."""
+    """The step that was begun before a restart did happen: record it."""
 
     after: FlagState
 
@@ -121,7 +121,7 @@ class WaitUntil:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """The ramp stands where it is; `why` is fit for people."""
+    """The ramp stays where it is; `why` is fit for people."""
 
     cause: PauseCause
     why: str
@@ -137,14 +137,14 @@ class RevertRamp:
 
 @dataclass(frozen=True, slots=True)
 class FinishRamp:
-    """The last step was taken and borne."""
+    """The last step was taken and watched for long enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class AbandonRamp:
-    """Somebody else moved the flag: it is theirs now."""
+    """Somebody else changed the flag: the ramp must not change it any more."""
 
-    found: FlagState
+    state: FlagState
 
 
 Move = TakeStep | RecordStepTaken | WaitUntil | Paused | RevertRamp | FinishRamp | AbandonRamp
@@ -159,12 +159,14 @@ def decide_move(
     evidence = crossing(ramp.guard, readings)
     if evidence is not None and ramp.taken:
         return RevertRamp(evidence, ramp.before)
-    held = _held(ramp, verdict, readings, evidence)
+    paused = _paused(ramp, verdict, readings, evidence)
     share = ramp.next_share
     if share is None:
-        return held if held is not None and held.cause is PauseCause.MISSING_DATA else _ending(ramp, now)
-    if held is not None:
-        return held
+        if paused is not None and paused.cause is PauseCause.MISSING_DATA:
+            return paused
+        return _finish_or_wait(ramp, now)
+    if paused is not None:
+        return paused
     due = now if ramp.taken_at is None else ramp.taken_at + ramp.every
     return TakeStep(share, state.version) if now >= due else WaitUntil(due)
 
@@ -174,11 +176,11 @@ def _recover(ramp: Ramp, state: FlagState) -> Move:
     share = ramp.next_share
     if not ramp.begun or share is None or state.rollout is None or abs(state.rollout - share) > _SAME_SHARE:
         return AbandonRamp(state)
-    # A system that takes several calls may have got the share and not yet the switch.
+    # A system that needs several calls may have the share and not yet the switch.
     return RecordStepTaken(state) if state.enabled else TakeStep(share, state.version)
 
 
-def _held(
+def _paused(
     ramp: Ramp, verdict: Verdict, readings: Sequence[BurnReading], evidence: Evidence | None
 ) -> Paused | None:
     unknown = unmeasured(readings)
@@ -194,13 +196,13 @@ def _held(
     return None
 
 
-def _ending(ramp: Ramp, now: datetime) -> Move:
-    """Return whether the last step was watched for long enough."""
+def _finish_or_wait(ramp: Ramp, now: datetime) -> Move:
+    """Return `FinishRamp` once the last step was watched for long enough."""
     until = now if ramp.taken_at is None else ramp.taken_at + ramp.guard.watch
     return FinishRamp() if now >= until else WaitUntil(until)
 
 
 def steps_in_words(before: FlagState, steps: Sequence[float]) -> str:
-    """Say a ramp's way: `off → 1 % → 5 % → 25 % of users`."""
+    """Return a ramp's steps as text: `off → 1 % → 5 % → 25 % of users`."""
     start = exposure_in_words(before) if before.is_off else percent_text(before.rollout or 0.0, plain=True)
     return " → ".join([start, *(percent_text(step, plain=True) for step in steps)]) + " of users"

@@ -26,7 +26,7 @@ ENTRY_POINTS = "governor.flag_backends"
 
 @dataclass(frozen=True, slots=True)
 class BackendContext:
-    """What backends are opened with: doors that are open already, and what the policies name."""
+    """What backends are opened with: shared connections, and the names in the policies in force."""
 
     session: aiohttp.ClientSession
     database: Database
@@ -39,38 +39,38 @@ Settings = Mapping[str, object]
 Opener = Callable[[Settings, BackendContext], FlagBackend]
 
 
-def _local(settings: Settings, around: BackendContext) -> FlagBackend:
+def _local(settings: Settings, context: BackendContext) -> FlagBackend:
     read_settings(LocalSettings, "local", settings)
     return LocalBackend(
-        around.database, around.clock, environments=around.environments, declared=around.declared
+        context.database, context.clock, environments=context.environments, declared=context.declared
     )
 
 
 BACKENDS: Mapping[str, Opener] = {
     "local": _local,
-    "flagd": lambda settings, around: FlagdBackend(settings, tuple(around.environments())),
-    "unleash": lambda settings, around: UnleashBackend(settings, around.session),
-    "launchdarkly": lambda settings, around: LaunchDarklyBackend(settings, around.session),
-    "flagsmith": lambda settings, around: FlagsmithBackend(settings, around.session),
+    "flagd": lambda settings, context: FlagdBackend(settings, tuple(context.environments())),
+    "unleash": lambda settings, context: UnleashBackend(settings, context.session),
+    "launchdarkly": lambda settings, context: LaunchDarklyBackend(settings, context.session),
+    "flagsmith": lambda settings, context: FlagsmithBackend(settings, context.session),
 }
-"""The backends in the tree."""
+"""The built-in backends."""
 
 
 def backend_names() -> Sequence[str]:
-    """Return every name that a policy may use: the tree's own, then those of installed packages."""
-    return [*BACKENDS, *sorted(point.name for point in _others())]
+    """Return every name that a policy may use: the built-in backends, then those of installed packages."""
+    return [*BACKENDS, *sorted(point.name for point in _plugins())]
 
 
-def open_backend(name: str, settings: Settings, around: BackendContext) -> FlagBackend:
+def open_backend(name: str, settings: Settings, context: BackendContext) -> FlagBackend:
     """Return the backend of that name; raises `MisconfiguredError` for an unknown name or wrong settings."""
     if name in BACKENDS:
-        return BACKENDS[name](settings, around)
-    for point in _others():
+        return BACKENDS[name](settings, context)
+    for point in _plugins():
         if point.name == name:
-            opened: FlagBackend = point.load()(settings, around.session, tuple(around.environments()))
+            opened: FlagBackend = point.load()(settings, context.session, tuple(context.environments()))
             return opened
     raise MisconfiguredError(f"there is no flag backend {name}; there is {', '.join(backend_names())}")
 
 
-def _others() -> Sequence[Any]:
+def _plugins() -> Sequence[Any]:
     return [point for point in entry_points(group=ENTRY_POINTS) if point.name not in BACKENDS]

@@ -1,1 +1,1 @@
-"""Flag systems, one file each; `registry.py` lists them."""
+"""Adapters to flag systems, one file each; `bot/flags/registry.py` lists them."""

@@ -1,7 +1,7 @@
 """The `flagd` backend: definition files in JSON, read by flagd or by its in-process providers.
 
 A change holds the file's lock (`FILE.lock`), reads the file again, writes a new one beside it and renames
-it, so that readers see the old file or the new one. Whatever this adapter does not know stays as it is.
+it, so that readers see the old file or the new one. Fields that this adapter does not know stay as they are.
 """
 
 import asyncio
@@ -81,14 +81,14 @@ class FlagdBackend:
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
     ) -> AppliedChange:
-        """Carry the change out under the file's lock; the file has no place for the note."""
+        """Carry the change out under the file's lock; the file has no field for the note."""
         del note
         return await asyncio.to_thread(
             self._apply, self._file(environment), flag, environment, change, version
         )
 
     async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
-        """Raise: a file has no history."""
+        """Raise `UnsupportedError`: a file has no history."""
         raise UnsupportedError(f"a flagd file does not tell who changed {flag} in {environment}")
 
     async def check(self) -> None:
@@ -100,7 +100,7 @@ class FlagdBackend:
         file = self._files.get(environment)
         if file is None:
             raise EnvironmentNotFoundError(environment, self._files)
-        # A link, as Kubernetes mounts it, stays; its target is replaced.
+        # A symbolic link, as Kubernetes mounts it, stays; its target is replaced.
         return file.resolve()
 
     def _apply(
@@ -145,7 +145,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _flags_of(document: Mapping[str, Any], file: Path) -> dict[str, Any]:
     flags = document.get("flags")
-    if not isinstance(flags, dict) or not all(isinstance(one, dict) for one in flags.values()):
+    if not isinstance(flags, dict) or not all(isinstance(definition, dict) for definition in flags.values()):
         raise BackendUnavailableError(f"{file} is not a flagd definition file: it has no object `flags`")
     return flags
 
@@ -158,7 +158,7 @@ def _definition(flags: Mapping[str, Any], flag: str) -> Mapping[str, Any]:
 
 
 def _write(file: Path, document: Mapping[str, Any]) -> None:
-    """Replace the file in one step, with the rights that it had."""
+    """Replace the file in one step, with the permissions that it had."""
     handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     temporary = Path(name)
     try:

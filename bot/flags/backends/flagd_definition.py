@@ -1,9 +1,9 @@
-"""How a flagd definition spells what we mean: pure functions over one flag's JSON.
+"""flagd's form of a flag: pure functions over the JSON of one definition.
 
-https://flagd.dev/reference/flag-definitions. A flag is simple where it has one true and one false variant
-and either no targeting or one `fractional` between the two. Two traps: state DISABLED serves the code's
-default, which may be true; and `fractional` answers nothing for a user without a key, so that the default
-variant must be the off one below 100 %.
+https://flagd.dev/reference/flag-definitions. A flag is simple if it has one true and one false variant and
+either no targeting or one `fractional` between the two. State DISABLED serves the code's default, which may
+be true; and `fractional` returns nothing for a user without a key, so that the default variant must be the
+off one below 100 %.
 """
 
 import hashlib
@@ -19,15 +19,15 @@ from bot.flags.flag import FlagState, Shape
 
 _Definition = dict[str, Any]
 
-# Weights are whole percents where that is enough, as older readers want it, else out of ten thousand.
+# Weights are whole percents where that is enough, as older readers need them, else out of ten thousand.
 _PERCENTS, _FINE = 100, 10_000
 FINEST_SHARE = 1 / _FINE
 """Steps of 0.01 %."""
-_KEPT = ("state", "defaultVariant", "targeting")
+_RESTORED = ("state", "defaultVariant", "targeting")
 
 
 def read_definition(flag: str, environment: str, definition: Mapping[str, Any]) -> FlagState:
-    """Return what a flag's definition means."""
+    """Return the state of a flag from its definition."""
     text = json.dumps(definition, sort_keys=True)
     state = FlagState(
         flag,
@@ -36,7 +36,7 @@ def read_definition(flag: str, environment: str, definition: Mapping[str, Any]) 
         rollout=None,
         shape=Shape.OPAQUE,
         version=hashlib.sha256(text.encode()).hexdigest()[:16],
-        configuration={name: definition[name] for name in _KEPT if name in definition},
+        configuration={name: definition[name] for name in _RESTORED if name in definition},
     )
     variants = definition.get("variants")
     targeting = definition.get("targeting") or {}
@@ -66,7 +66,7 @@ def change_definition(definition: Mapping[str, Any], state: FlagState, change: F
     changed: _Definition = deepcopy(dict(definition))
     match change:
         case Restore(recorded):
-            for name in _KEPT:
+            for name in _RESTORED:
                 changed.pop(name, None)
             return changed | deepcopy(dict(recorded.configuration))
         case Kill():
@@ -114,17 +114,17 @@ def _exposed(changed: _Definition, share: float) -> _Definition:
         raise UnsupportedError("the flag has other values than true and false")
     on, off = names
     fine = round(share * _FINE)
-    whole = _PERCENTS if fine % (_FINE // _PERCENTS) == 0 else _FINE
-    weight = fine * whole // _FINE
-    weights = {on: weight, off: whole - weight}
+    total_weight = _PERCENTS if fine % (_FINE // _PERCENTS) == 0 else _FINE
+    weight = fine * total_weight // _FINE
+    weights = {on: weight, off: total_weight - weight}
     targeting = changed.get("targeting") or {}
     targeting = _parked(targeting) or targeting
-    # The order of the variants and what users are told apart by stay: who is in at 10 % stays in at 25 %.
-    old = list(targeting.get("fractional", []))
-    by = [part for part in old[:1] if not isinstance(part, list)]
-    order = [part[0] for part in old if isinstance(part, list)]
+    # The order of the variants and the bucketing key stay: who is in at 10 % stays in at 25 %.
+    fractional = list(targeting.get("fractional", []))
+    bucketing_key = [part for part in fractional[:1] if not isinstance(part, list)]
+    order = [part[0] for part in fractional if isinstance(part, list)]
     order = order if set(order) == {on, off} else [on, off]
-    split = [*by, *([name, weights[name]] for name in order)]
+    split = [*bucketing_key, *([name, weights[name]] for name in order)]
     default = on if share == 1 else off
     return changed | {"state": "ENABLED", "defaultVariant": default, "targeting": {"fractional": split}}
 

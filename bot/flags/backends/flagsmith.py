@@ -1,9 +1,9 @@
 """The `flagsmith` backend: Flagsmith's admin API.
 
-Flagsmith has no percentage on a flag. A flag has one here where the settings name a segment of it that is
-a percentage split: the flag is off for all and on for that segment, whose percentage is the exposure. For
-all others an exposure is `UnsupportedError`. Environments with feature versioning get a new version for
-each change.
+Flagsmith has no percentage on a flag. Here a flag has one if the settings name a segment of it that is a
+percentage split: the flag is off for all and on for that segment, whose percentage is the exposure. For
+all other flags an exposure raises `UnsupportedError`. In environments with feature versioning each change
+makes a new version.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ from bot.flags.backends.flagsmith_feature import (
     TargetState,
     read_feature,
     split_of,
-    wanted_for,
+    target_for,
     with_split,
 )
 from bot.flags.backends.http_json import JsonApi, VendorRefusedError, outcome_of_fault, read_each
@@ -75,51 +75,51 @@ class FlagsmithBackend:
 
     async def list(self, environment: str) -> Sequence[FlagState]:
         """Return every flag of the project, by name."""
-        place = await self._environment(environment)
-        features = await self._pages(f"/projects/{place['project']}/features/")
-        found = {str(one["name"]): one for one in features}
+        scope = await self._environment(environment)
+        features = await self._pages(f"/projects/{scope['project']}/features/")
+        by_name = {str(feature["name"]): feature for feature in features}
 
         async def read(name: str) -> FlagState:
-            return self._state(await self._collect(found[name], place), environment, place)
+            return self._state(await self._read_feature(by_name[name], scope), environment, scope)
 
-        return await read_each(sorted(found), read)
+        return await read_each(sorted(by_name), read)
 
     async def read(self, flag: str, environment: str) -> FlagState:
         """Return the flag as Flagsmith has it."""
-        place = await self._environment(environment)
-        return self._state(await self._feature(flag, place), environment, place)
+        scope = await self._environment(environment)
+        return self._state(await self._feature(flag, scope), environment, scope)
 
     async def plan(self, flag: str, environment: str, change: FlagChange) -> ChangePlan:
         """Return what the change would do."""
-        place = await self._environment(environment)
-        feature = await self._feature(flag, place)
-        state = self._state(feature, environment, place)
+        scope = await self._environment(environment)
+        feature = await self._feature(flag, scope)
+        state = self._state(feature, environment, scope)
         return self._planned(feature, state, change)
 
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
     ) -> AppliedChange:
         """Carry the change out: the segment first, then who has the flag on."""
-        place = await self._environment(environment)
-        if place.get("minimum_change_request_approvals") is not None:
-            link = f"{self._app}/project/{place['project']}/environment/{place['api_key']}/change-requests"
+        scope = await self._environment(environment)
+        if scope.get("minimum_change_request_approvals") is not None:
+            link = f"{self._app}/project/{scope['project']}/environment/{scope['api_key']}/change-requests"
             raise ApprovalRequiredError(f"Flagsmith wants a change request for {environment}", link)
-        feature = await self._feature(flag, place)
-        before = self._state(feature, environment, place)
+        feature = await self._feature(flag, scope)
+        before = self._state(feature, environment, scope)
         require_version(before, version)
-        wanted = wanted_for(feature, before, self._planned(feature, before, change).change)
+        target = target_for(feature, before, self._planned(feature, before, change).change)
         try:
-            await self._write(feature, wanted, place, note)
+            await self._write(feature, target, scope, note)
         except VendorRefusedError as error:
             raise self._explain(error, flag, environment, writes=True) from error
         return AppliedChange(before, await self.read(flag, environment))
 
     async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
-        """Raise: Flagsmith's audit log needs rights of its own."""
+        """Raise `UnsupportedError`: Flagsmith's audit log needs a token with further rights."""
         raise UnsupportedError(f"the history of {flag} in {environment} is in Flagsmith")
 
     async def check(self) -> None:
-        """Ask for every environment."""
+        """Read every environment."""
         for environment in self._settings.environments:
             await self._environment(environment)
 
@@ -133,55 +133,56 @@ class FlagsmithBackend:
             )
         return plan_change(state, change, self.capabilities)
 
-    def _state(self, feature: Feature, environment: str, place: Mapping[str, Any]) -> FlagState:
-        url = f"{self._app}/project/{place['project']}/environment/{place['api_key']}/features"
+    def _state(self, feature: Feature, environment: str, scope: Mapping[str, Any]) -> FlagState:
+        url = f"{self._app}/project/{scope['project']}/environment/{scope['api_key']}/features"
         return read_feature(feature, environment, f"{url}?feature={feature.id}")
 
     async def _environment(self, environment: str) -> Mapping[str, Any]:
+        """Return Flagsmith's environment, which is the scope of all further calls."""
         key = self._settings.environments.get(environment)
         if key is None:
             raise EnvironmentNotFoundError(environment, self._settings.environments)
         try:
-            place: Mapping[str, Any] = await self._api.get(f"/environments/{key}/")
+            scope: Mapping[str, Any] = await self._api.get(f"/environments/{key}/")
         except VendorRefusedError as error:
             if error.status == 404:
                 raise EnvironmentNotFoundError(environment) from error
             raise self._explain(error, "", environment, writes=False) from error
-        return place
+        return scope
 
-    async def _feature(self, flag: str, place: Mapping[str, Any]) -> Feature:
-        features = await self._pages(f"/projects/{place['project']}/features/")
-        found = next((one for one in features if one["name"] == flag), None)
-        if found is None:
-            raise FlagNotFoundError(flag, [str(one["name"]) for one in features])
-        return await self._collect(found, place)
+    async def _feature(self, flag: str, scope: Mapping[str, Any]) -> Feature:
+        features = await self._pages(f"/projects/{scope['project']}/features/")
+        by_name = {str(feature["name"]): feature for feature in features}
+        if flag not in by_name:
+            raise FlagNotFoundError(flag, list(by_name))
+        return await self._read_feature(by_name[flag], scope)
 
-    async def _collect(self, found: Mapping[str, Any], place: Mapping[str, Any]) -> Feature:
-        """Collect everything that decides who sees the flag."""
-        flag = found["name"]
-        which = {"environment": str(place["id"]), "feature": str(found["id"])}
-        states = await self._pages("/features/featurestates/", **which)
-        overrides = await self._pages("/features/feature-segments/", **which)
+    async def _read_feature(self, feature_json: Mapping[str, Any], scope: Mapping[str, Any]) -> Feature:
+        """Read everything that decides who sees the flag."""
+        flag = feature_json["name"]
+        query = {"environment": str(scope["id"]), "feature": str(feature_json["id"])}
+        states = await self._pages("/features/featurestates/", **query)
+        overrides = await self._pages("/features/feature-segments/", **query)
         segment = self._settings.segments.get(flag)
         split = None
         if segment is not None:
-            split = await self._get(f"/projects/{place['project']}/segments/{segment}/")
+            split = await self._get(f"/projects/{scope['project']}/segments/{segment}/")
             if split_of(split) is None:
                 raise MisconfiguredError(f"segment {segment} of {flag} is not one percentage split")
-        return Feature(found, states, overrides, split)
+        return Feature(feature_json, states, overrides, split)
 
     async def _write(
-        self, feature: Feature, wanted: TargetState, place: Mapping[str, Any], note: str
+        self, feature: Feature, target: TargetState, scope: Mapping[str, Any], note: str
     ) -> None:
-        if wanted.percentage is not None and feature.split is not None:
-            path = f"/projects/{place['project']}/segments/{feature.split['id']}/"
-            await self._api.send("PUT", path, with_split(feature.split, wanted.percentage))
-        changes = feature.changes(wanted)
+        if target.percentage is not None and feature.split is not None:
+            path = f"/projects/{scope['project']}/segments/{feature.split['id']}/"
+            await self._api.send("PUT", path, with_split(feature.split, target.percentage))
+        changes = feature.changes(target)
         if not changes:
             return
-        if place.get("use_v2_feature_versioning"):
+        if scope.get("use_v2_feature_versioning"):
             updates = [feature.as_version_update(state, enabled=enabled) for state, enabled in changes]
-            path = f"/environments/{place['id']}/features/{feature.id}/versions/"
+            path = f"/environments/{scope['id']}/features/{feature.id}/versions/"
             body = {"publish_immediately": True, "feature_states_to_update": updates, "description": note}
             await self._api.send("POST", path, body)
             return
@@ -211,7 +212,7 @@ class FlagsmithBackend:
     def _explain(
         self, refused: VendorRefusedError, flag: str, environment: str, *, writes: bool
     ) -> FlagError:
-        """Return what a refusal by Flagsmith means."""
+        """Return the port's error for a refusal by Flagsmith."""
         if refused.status == 403:
             return ForbiddenError(f"Flagsmith does not allow it: {refused}")
         if refused.status == 404:

@@ -1,4 +1,4 @@
-"""How Flagsmith spells a flag: pure functions over its JSON."""
+"""Flagsmith's form of a flag: pure functions over its JSON."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ _Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TargetState:
-    """What shall be on: for all, for each overridden segment, and the split's percentage (None: as it is)."""
+    """What is to be on: for all, for each overridden segment, and the split's percentage (None: as it is)."""
 
     everyone: bool
     segments: Mapping[int, bool]
@@ -35,22 +35,22 @@ class Feature:
 
     @property
     def id(self) -> int:
-        """Flagsmith's number of the flag."""
+        """Flagsmith's id of the flag."""
         return int(self.feature["id"])
 
     @property
     def for_everyone(self) -> _Json:
-        """The state of those whom no override concerns."""
-        return next(one for one in self.states if one.get("feature_segment") is None)
+        """The state for users without an override."""
+        return next(state for state in self.states if state.get("feature_segment") is None)
 
     @property
     def for_segments(self) -> Mapping[int, _Json]:
         """The overriding state of each segment."""
-        segments = {one["id"]: int(one["segment"]) for one in self.overrides}
+        segments = {override["id"]: int(override["segment"]) for override in self.overrides}
         return {
-            segments[one["feature_segment"]]: one
-            for one in self.states
-            if one.get("feature_segment") in segments
+            segments[state["feature_segment"]]: state
+            for state in self.states
+            if state.get("feature_segment") in segments
         }
 
     @property
@@ -58,26 +58,26 @@ class Feature:
         """Whether the flag has an override for its split segment."""
         return self.split is not None and int(self.split["id"]) in self.for_segments
 
-    def changes(self, wanted: TargetState) -> Sequence[tuple[_Json, bool]]:
-        """Return the states that are not as wanted, those of segments first."""
-        states = [(one, wanted.segments.get(id_)) for id_, one in self.for_segments.items()]
-        states.append((self.for_everyone, wanted.everyone))
-        return [(one, to) for one, to in states if to is not None and one["enabled"] != to]
+    def changes(self, target: TargetState) -> Sequence[tuple[_Json, bool]]:
+        """Return the states to change with their new value, those of segments first."""
+        states = [(state, target.segments.get(id_)) for id_, state in self.for_segments.items()]
+        states.append((self.for_everyone, target.everyone))
+        return [(state, to) for state, to in states if to is not None and state["enabled"] != to]
 
     def as_version_update(self, state: _Json, *, enabled: bool) -> _Json:
-        """Return a state as a new version of the flag wants it: with its value, and by segment."""
-        of = {id(one): segment for segment, one in self.for_segments.items()}.get(id(state))
+        """Return a state in the form that a new version of the flag takes: with its value, and by segment."""
+        segment_id = {id(state): segment for segment, state in self.for_segments.items()}.get(id(state))
         return {
-            "feature_segment": None if of is None else {"segment": of},
+            "feature_segment": None if segment_id is None else {"segment": segment_id},
             "feature_state_value": state.get("feature_state_value"),
             "enabled": enabled,
         }
 
 
 def read_feature(feature: Feature, environment: str, url: str | None) -> FlagState:
-    """Return what a flag means."""
+    """Return the state of a flag."""
     everyone = bool(feature.for_everyone["enabled"])
-    segments = {id_: bool(one["enabled"]) for id_, one in feature.for_segments.items()}
+    segments = {id_: bool(state["enabled"]) for id_, state in feature.for_segments.items()}
     percentage = None if feature.split is None else split_of(feature.split)
     identities = feature.feature.get("num_identity_overrides") or 0
     configuration = {
@@ -104,14 +104,14 @@ def read_feature(feature: Feature, environment: str, url: str | None) -> FlagSta
     if not feature.has_split or percentage is None:
         return replace(state, rollout=1.0)
     if everyone:
-        alike = all(segments.values())
-        return replace(state, rollout=1.0) if alike else replace(state, shape=Shape.OPAQUE)
+        all_on = all(segments.values())
+        return replace(state, rollout=1.0) if all_on else replace(state, shape=Shape.OPAQUE)
     return replace(state, rollout=percentage / 100)
 
 
-def wanted_for(feature: Feature, state: FlagState, change: FlagChange) -> TargetState:
-    """Return what shall be on after the change."""
-    segments = {id_: bool(one["enabled"]) for id_, one in feature.for_segments.items()}
+def target_for(feature: Feature, state: FlagState, change: FlagChange) -> TargetState:
+    """Return what is to be on after the change."""
+    segments = {id_: bool(state["enabled"]) for id_, state in feature.for_segments.items()}
     all_off = dict.fromkeys(segments, False)
     match change:
         case TurnOn() if feature.has_split:
@@ -125,18 +125,18 @@ def wanted_for(feature: Feature, state: FlagState, change: FlagChange) -> Target
         case SetExposure(share):
             return TargetState(everyone=False, segments=dict.fromkeys(segments, True), percentage=share * 100)
         case Restore(recorded):
-            then = recorded.configuration
+            target = recorded.configuration
             return TargetState(
-                everyone=then["everyone"],
-                segments={int(id_): enabled for id_, enabled in then["segments"].items()},
-                percentage=then["percentage"],
+                everyone=target["everyone"],
+                segments={int(id_): enabled for id_, enabled in target["segments"].items()},
+                percentage=target["percentage"],
             )
         case _:
             assert_never(change)
 
 
 def split_of(segment: _Json) -> float | None:
-    """Return the percentage of a segment that is one percentage split and nothing else."""
+    """Return the percentage of a segment that is a percentage split and nothing else."""
     conditions = list(_conditions(segment.get("rules", ())))
     if len(conditions) != 1 or conditions[0].get("operator") != _SPLIT:
         return None
@@ -156,4 +156,4 @@ def with_split(segment: _Json, percentage: float) -> _Json:
 
 def _conditions(rules: Sequence[_Json]) -> Sequence[dict[str, Any]]:
     own = [condition for rule in rules for condition in rule.get("conditions", ())]
-    return [*own, *(one for rule in rules for one in _conditions(rule.get("rules", ())))]
+    return [*own, *(nested for rule in rules for nested in _conditions(rule.get("rules", ())))]

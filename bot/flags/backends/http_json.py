@@ -1,8 +1,8 @@
 """JSON over HTTP for backends: one session given from outside, our own timeouts, the port's errors.
 
-What a failure means depends on whether something may have been written: a read that gets no answer is
-`BackendUnavailableError`, a write `BackendOutcomeUnknownError`. What a vendor means by a refusal is the
-adapter's affair: `VendorRefusedError` carries it there.
+The error depends on whether something may have been written: a read without an answer raises
+`BackendUnavailableError`, a write `BackendOutcomeUnknownError`. A refusal raises `VendorRefusedError`, which
+the adapter translates.
 """
 
 import asyncio
@@ -25,35 +25,35 @@ from bot.flags.backend import (
 from bot.flags.flag import FlagState
 
 _RETRY_AFTER = timedelta(seconds=10)
-_LONGEST_WORDS = 300
-_AT_A_TIME = 8
+_LONGEST_MESSAGE = 300
+_CONCURRENT_READS = 8
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _REMAINING = ("X-Ratelimit-Global-Remaining", "X-Ratelimit-Route-Remaining")
 
 
 class VendorRefusedError(Exception):
-    """An answer of 400 or more that only the adapter can explain. `body` is JSON, or text."""
+    """A response of 400 or more that only the adapter can explain. `body` is JSON, or text."""
 
-    def __init__(self, status: int, body: Any, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, status: int, body: Any, message: str) -> None:
+        super().__init__(message)
         self.status = status
         self.body = body
 
 
 @dataclass(slots=True)
 class JsonApi:
-    """One vendor's API. `name` stands in messages; `timeout` is for a whole call, in seconds."""
+    """One vendor's API. `name` is used in messages; `timeout` is for a whole call, in seconds."""
 
     session: aiohttp.ClientSession
     name: str
     url: str
     headers: Mapping[str, str]
     timeout: float = 10.0
-    # Until when the vendor wants no more requests: a header said that none remain.
-    _closed_until: datetime = _LONG_AGO
+    # Until when the vendor takes no more requests, from a header that says that none remain.
+    _blocked_until: datetime = _LONG_AGO
 
     async def get(self, path: str, **params: str) -> Any:
-        """Ask; raises `VendorRefusedError`, or a `FlagError` that needs no explanation."""
+        """Read; raises `VendorRefusedError`, or a `FlagError` that needs no explanation."""
         return await self._call("GET", path, None, params, {}, writes=False)
 
     async def ask(
@@ -71,7 +71,7 @@ class JsonApi:
         headers: Mapping[str, str] | None = None,
         **params: str,
     ) -> Any:
-        """Write; raises `BackendOutcomeUnknownError` where nobody knows whether it arrived."""
+        """Write; raises `BackendOutcomeUnknownError` if it is unknown whether it arrived."""
         return await self._call(method, path, body, params, headers or {}, writes=True)
 
     async def _call(
@@ -84,39 +84,39 @@ class JsonApi:
         *,
         writes: bool,
     ) -> Any:
-        closed_for = self._closed_until - datetime.now(UTC)
-        if closed_for > timedelta(0):
+        blocked_for = self._blocked_until - datetime.now(UTC)
+        if blocked_for > timedelta(0):
             raise BackendRateLimitedError(
-                f"{self.name} takes no more requests for {_seconds(closed_for)} s", closed_for
+                f"{self.name} takes no more requests for {_seconds(blocked_for)} s", blocked_for
             )
-        # A data body keeps the content type that a caller chose; `json=` would not.
-        chosen = {"Content-Type": "application/json"} if body is not None else {}
+        # With `json=` a caller could not choose the content type.
+        content_type = {"Content-Type": "application/json"} if body is not None else {}
         try:
             async with self.session.request(
                 method,
                 f"{self.url}{path}",
                 params=params,
                 data=None if body is None else json.dumps(body).encode(),
-                headers={**self.headers, **chosen, **headers},
+                headers={**self.headers, **content_type, **headers},
                 timeout=aiohttp.ClientTimeout(total=self.timeout),
                 allow_redirects=False,
             ) as response:
                 content = await response.read()
                 if any(response.headers.get(name, "").strip() == "0" for name in _REMAINING):
-                    self._closed_until = datetime.now(UTC) + _retry_after(response.headers)
+                    self._blocked_until = datetime.now(UTC) + _retry_after(response.headers)
                 return self._judge(response, content, writes=writes)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise BackendUnavailableError(f"{self.name} cannot be reached") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._silence("did not answer", writes=writes) from error
+            raise self._no_answer("did not answer", writes=writes) from error
 
     def _judge(self, response: aiohttp.ClientResponse, content: bytes, *, writes: bool) -> Any:
         body = _decoded(content)
         if response.status < 300:
             if isinstance(body, str) and body:
-                raise self._silence("answered with something that is not JSON", writes=writes)
+                raise self._no_answer("answered with something that is not JSON", writes=writes)
             return body
-        words = _words(body)
+        message = _message(body)
         if response.status in {301, 302, 303, 307, 308}:
             raise BackendUnavailableError(f"{self.name} redirects elsewhere: check the url in the settings")
         if response.status == 401:
@@ -127,21 +127,21 @@ class JsonApi:
                 f"{self.name} takes no more requests for {_seconds(after)} s", after
             )
         if response.status in {502, 503, 504}:
-            raise self._silence(f"answers {response.status}", writes=writes)
-        raise VendorRefusedError(response.status, body, words)
+            raise self._no_answer(f"answers {response.status}", writes=writes)
+        raise VendorRefusedError(response.status, body, message)
 
-    def _silence(self, what: str, *, writes: bool) -> BackendUnavailableError | BackendOutcomeUnknownError:
+    def _no_answer(self, what: str, *, writes: bool) -> BackendUnavailableError | BackendOutcomeUnknownError:
         if writes:
             return BackendOutcomeUnknownError(f"{self.name} {what}; whether the change arrived is not known")
         return BackendUnavailableError(f"{self.name} {what}")
 
 
 async def read_each(names: Sequence[str], read: Callable[[str], Awaitable[FlagState]]) -> Sequence[FlagState]:
-    """Read many flags, some at a time; those that are gone meanwhile are left out."""
-    turns = asyncio.Semaphore(_AT_A_TIME)
+    """Read many flags, some at a time; those that were deleted meanwhile are left out."""
+    semaphore = asyncio.Semaphore(_CONCURRENT_READS)
 
-    async def one(name: str) -> FlagState | None:
-        async with turns:
+    async def read_one(name: str) -> FlagState | None:
+        async with semaphore:
             try:
                 return await read(name)
             except FlagNotFoundError:
@@ -149,7 +149,7 @@ async def read_each(names: Sequence[str], read: Callable[[str], Awaitable[FlagSt
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            reading = [tasks.create_task(one(name)) for name in names]
+            reading = [tasks.create_task(read_one(name)) for name in names]
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from failed
     return [state for task in reading if (state := task.result()) is not None]
@@ -158,7 +158,7 @@ async def read_each(names: Sequence[str], read: Callable[[str], Awaitable[FlagSt
 def outcome_of_fault(
     api: JsonApi, refused: VendorRefusedError, *, writes: bool
 ) -> BackendUnavailableError | BackendOutcomeUnknownError:
-    """Return what a vendor's 5xx means: a write that failed in the middle may have happened."""
+    """Return the port's error for a vendor's 5xx: a write that failed in the middle may have happened."""
     if writes:
         return BackendOutcomeUnknownError(
             f"{api.name} failed ({refused.status}: {refused}); whether the change arrived is not known"
@@ -178,17 +178,17 @@ def _decoded(content: bytes) -> Any:
         return text
 
 
-def _words(body: Any) -> str:
-    """Find the vendor's sentence in an error's body."""
+def _message(body: Any) -> str:
+    """Return the vendor's message from an error's body."""
     if isinstance(body, Mapping):
         for name in ("message", "detail", "error"):
             if isinstance(body.get(name), str):
-                return str(body[name])[:_LONGEST_WORDS]
-    return "" if body is None else str(body)[:_LONGEST_WORDS]
+                return str(body[name])[:_LONGEST_MESSAGE]
+    return "" if body is None else str(body)[:_LONGEST_MESSAGE]
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta:
-    """Read how long to wait: `Retry-After` in seconds or as a date, or LaunchDarkly's reset in epoch ms."""
+    """Return how long to wait: `Retry-After` in seconds or as a date, or LaunchDarkly's reset in epoch ms."""
     now = datetime.now(UTC)
     raw = headers.get("Retry-After", "").strip()
     if raw.isdigit():

@@ -1,7 +1,7 @@
 """The `launchdarkly` backend: LaunchDarkly's REST API with semantic patches.
 
 A plan is a dry run, so that LaunchDarkly itself checks it. 405 means that the environment wants approvals;
-409 means that two requests met, and is tried again while the flag is unmoved.
+409 means that two requests met, and is tried again while the flag is unchanged.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from bot.flags.flag import FlagState
 _PATCH = {"Content-Type": "application/json; domain-model=launchdarkly.semanticpatch"}
 _API_VERSION = "20240415"
 _PAGE = 100
-_PATIENCE_S = (0.2, 0.6, 1.8)
+_RETRY_DELAYS_S = (0.2, 0.6, 1.8)
 
 
 class LaunchDarklySettings(BackendSettings):
@@ -68,8 +68,8 @@ class LaunchDarklyBackend:
 
     async def list(self, environment: str) -> Sequence[FlagState]:
         """Return every flag of the project, by name."""
-        theirs = self._theirs(environment)
-        items = await self._all(environment, env=theirs, summary="0")
+        environment_key = self._environment_key(environment)
+        items = await self._all(environment, env=environment_key, summary="0")
         return [self._state(item, environment) for item in sorted(items, key=lambda item: str(item["key"]))]
 
     async def read(self, flag: str, environment: str) -> FlagState:
@@ -78,10 +78,10 @@ class LaunchDarklyBackend:
 
     async def plan(self, flag: str, environment: str, change: FlagChange) -> ChangePlan:
         """Return what a dry run says the change would do."""
-        found = await self._get(flag, environment)
-        before = self._state(found, environment)
+        flag_json = await self._get(flag, environment)
+        before = self._state(flag_json, environment)
         planned = plan_change(before, change, self.capabilities)
-        body = self._body(found, before, change, "")
+        body = self._body(flag_json, before, change, "")
         if body is None:
             return planned
         try:
@@ -94,41 +94,43 @@ class LaunchDarklyBackend:
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
     ) -> AppliedChange:
         """Carry the change out in one patch, with the note as its comment."""
-        for pause in (*_PATIENCE_S, None):
-            found = await self._get(flag, environment)
-            before = self._state(found, environment)
+        for delay_s in (*_RETRY_DELAYS_S, None):
+            flag_json = await self._get(flag, environment)
+            before = self._state(flag_json, environment)
             require_version(before, version)
             expect(before, change, self.capabilities)
-            body = self._body(found, before, change, note)
+            body = self._body(flag_json, before, change, note)
             if body is None:
                 return AppliedChange(before, before)
             try:
                 after = await self._api.send("PATCH", self._path(flag), body, headers=_PATCH)
             except VendorRefusedError as error:
-                if error.status == 409 and pause is not None:
-                    await asyncio.sleep(pause)
+                if error.status == 409 and delay_s is not None:
+                    await asyncio.sleep(delay_s)
                     continue
                 raise self._explain(error, flag, environment, writes=True) from error
             return AppliedChange(before, self._state(after, environment))
         raise FlagConflictError(flag, environment)
 
     async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
-        """Raise: the audit log needs rights of its own."""
+        """Raise `UnsupportedError`: the audit log needs a token with further rights."""
         raise UnsupportedError(f"the history of {flag} in {environment} is in LaunchDarkly")
 
     async def check(self) -> None:
-        """Ask for one flag."""
+        """Read one flag."""
         await self._page("", limit="1", offset="0")
 
     async def _get(self, flag: str, environment: str) -> Mapping[str, Any]:
         try:
-            found: Mapping[str, Any] = await self._api.get(self._path(flag), env=self._theirs(environment))
+            flag_json: Mapping[str, Any] = await self._api.get(
+                self._path(flag), env=self._environment_key(environment)
+            )
         except VendorRefusedError as error:
             if error.status == 404:
                 keys = [str(item["key"]) for item in await self._all(environment, summary="1")]
                 raise FlagNotFoundError(flag, keys) from error
             raise self._explain(error, flag, environment, writes=False) from error
-        return found
+        return flag_json
 
     async def _all(self, environment: str, **params: str) -> Sequence[Mapping[str, Any]]:
         items: list[Mapping[str, Any]] = []
@@ -148,26 +150,26 @@ class LaunchDarklyBackend:
         return page
 
     def _state(self, flag: Mapping[str, Any], environment: str) -> FlagState:
-        theirs = self._theirs(environment)
-        if theirs not in flag.get("environments", {}):
+        environment_key = self._environment_key(environment)
+        if environment_key not in flag.get("environments", {}):
             raise EnvironmentNotFoundError(environment, flag.get("environments", {}))
-        return read_flag(flag, theirs, environment, self._page_of(flag["key"], environment))
+        return read_flag(flag, environment_key, environment, self._page_of(flag["key"], environment))
 
     def _body(
-        self, found: Mapping[str, Any], before: FlagState, change: FlagChange, note: str
+        self, flag_json: Mapping[str, Any], before: FlagState, change: FlagChange, note: str
     ) -> Mapping[str, Any] | None:
-        """Return the patch; None where nothing is to be done."""
-        instructions = instructions_for(found, before, change)
+        """Return the patch; None if there is nothing to change."""
+        instructions = instructions_for(flag_json, before, change)
         if not instructions:
             return None
         comment = {"comment": note} if note else {}
-        theirs = self._theirs(before.environment)
-        return {**comment, "environmentKey": theirs, "instructions": instructions}
+        environment_key = self._environment_key(before.environment)
+        return {**comment, "environmentKey": environment_key, "instructions": instructions}
 
     def _explain(
         self, refused: VendorRefusedError, flag: str, environment: str, *, writes: bool
     ) -> FlagError:
-        """Return what a refusal by LaunchDarkly means."""
+        """Return the port's error for a refusal by LaunchDarkly."""
         if refused.status >= 500:
             return outcome_of_fault(self._api, refused, writes=writes)
         if writes and refused.status in {404, 409}:
@@ -181,12 +183,12 @@ class LaunchDarklyBackend:
             return ApprovalRequiredError(f"LaunchDarkly wants an approval for {environment}", link)
         return InvalidChangeError(f"LaunchDarkly refuses it: {refused}")
 
-    def _theirs(self, environment: str) -> str:
+    def _environment_key(self, environment: str) -> str:
         return self._environments.get(environment, environment)
 
     def _path(self, flag: str) -> str:
         return f"/flags/{self._project}/{flag}"
 
     def _page_of(self, flag: str, environment: str) -> str:
-        theirs = self._theirs(environment)
-        return f"{self._url}/projects/{self._project}/flags/{flag}/targeting?env={theirs}"
+        environment_key = self._environment_key(environment)
+        return f"{self._url}/projects/{self._project}/flags/{flag}/targeting?env={environment_key}"

@@ -1,6 +1,6 @@
-"""How LaunchDarkly spells a flag: pure functions over its JSON, and the instructions that a change takes.
+"""LaunchDarkly's form of a flag: pure functions over its JSON, and the instructions that make a change.
 
-Off is not always off there: a flag that is off serves its `offVariation`, which may be the true one.
+A flag that is off serves its `offVariation`, which may be the true one.
 """
 
 import hashlib
@@ -16,27 +16,27 @@ from bot.flags.flag import FlagState, Shape
 _Instruction = dict[str, Any]
 
 # Rollouts are weights out of this many: steps of 0.001 %.
-_WHOLE = 100_000
-FINEST_SHARE = 1 / _WHOLE
+_TOTAL_WEIGHT = 100_000
+FINEST_SHARE = 1 / _TOTAL_WEIGHT
 _RULES = ("rules", "targets", "contextTargets", "prerequisites")
 
 
-def read_flag(flag: Mapping[str, Any], theirs: str, environment: str, url: str) -> FlagState:
-    """Return what a flag means in their environment `theirs`; `environment` is our name for it."""
-    found = flag["environments"][theirs]
-    rules = [found.get(name) or [] for name in _RULES]
+def read_flag(flag: Mapping[str, Any], environment_key: str, environment: str, url: str) -> FlagState:
+    """Return a flag's state in LaunchDarkly's environment `environment_key`; `environment` is our name."""
+    part = flag["environments"][environment_key]
+    rules = [part.get(name) or [] for name in _RULES]
     configuration = {
-        "on": found["on"],
-        "offVariation": found.get("offVariation"),
-        "fallthrough": found.get("fallthrough", {}),
+        "on": part["on"],
+        "offVariation": part.get("offVariation"),
+        "fallthrough": part.get("fallthrough", {}),
         "rules": hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:16],
     }
     state = FlagState(
         flag["key"],
         environment,
-        enabled=found["on"],
+        enabled=part["on"],
         rollout=None,
-        version=str(found["version"]),
+        version=str(part["version"]),
         stale=bool(flag.get("deprecated") or flag.get("archived")),
         url=url,
         configuration=configuration,
@@ -44,17 +44,17 @@ def read_flag(flag: Mapping[str, Any], theirs: str, environment: str, url: str) 
     values = [variation["value"] for variation in flag["variations"]]
     if sorted(map(str, values)) != ["False", "True"]:
         return replace(state, shape=Shape.MULTIVARIATE)
-    off = found.get("offVariation")
-    if not found["on"] and off is not None and values[off] is not False:
+    off = part.get("offVariation")
+    if not part["on"] and off is not None and values[off] is not False:
         return replace(state, shape=Shape.OPAQUE, enabled=True)
     if any(rules):
         return replace(state, shape=Shape.TARGETED)
-    share = _share(found.get("fallthrough", {}), values.index(True))
+    share = _share(part.get("fallthrough", {}), values.index(True))
     return replace(state, rollout=share, shape=Shape.SIMPLE if share is not None else Shape.OPAQUE)
 
 
 def instructions_for(flag: Mapping[str, Any], state: FlagState, change: FlagChange) -> Sequence[_Instruction]:
-    """Return the semantic patch of the change. Raises `UnsupportedError` where there is none."""
+    """Return the semantic patch of the change. Raises `UnsupportedError` if there is none."""
     ids = [variation["_id"] for variation in flag["variations"]]
     values = [variation["value"] for variation in flag["variations"]]
     match change:
@@ -66,7 +66,7 @@ def instructions_for(flag: Mapping[str, Any], state: FlagState, change: FlagChan
             served = _serve_share(state, share, ids, values)
             return [served] if state.configuration["on"] else [served, _switch(on=True)]
         case Restore(recorded):
-            return _restoring(state, recorded, ids)
+            return _restore(state, recorded, ids)
         case _:
             assert_never(change)
 
@@ -87,12 +87,12 @@ def _serve_share(state: FlagState, share: float, ids: Sequence[str], values: Seq
     kind = "updateFallthroughVariationOrRollout"
     if share in {0, 1}:
         return {"kind": kind, "variationId": on if share else off}
-    weight = round(share * _WHOLE)
+    weight = round(share * _TOTAL_WEIGHT)
     rollout = state.configuration["fallthrough"].get("rollout", {})
-    return {"kind": kind, "rolloutWeights": {on: weight, off: _WHOLE - weight}, **_told_apart_by(rollout)}
+    return {"kind": kind, "rolloutWeights": {on: weight, off: _TOTAL_WEIGHT - weight}, **_bucketing(rollout)}
 
 
-def _restoring(state: FlagState, recorded: FlagState, ids: Sequence[str]) -> Sequence[_Instruction]:
+def _restore(state: FlagState, recorded: FlagState, ids: Sequence[str]) -> Sequence[_Instruction]:
     now, then = state.configuration, recorded.configuration
     if now["rules"] != then["rules"]:
         raise UnsupportedError(
@@ -114,12 +114,12 @@ def _fallthrough(fallthrough: Mapping[str, Any], ids: Sequence[str]) -> _Instruc
         return {"kind": kind, "variationId": ids[fallthrough["variation"]]}
     rollout = fallthrough["rollout"]
     weights = {ids[part["variation"]]: part["weight"] for part in rollout["variations"]}
-    return {"kind": kind, "rolloutWeights": weights, **_told_apart_by(rollout)}
+    return {"kind": kind, "rolloutWeights": weights, **_bucketing(rollout)}
 
 
-def _told_apart_by(rollout: Mapping[str, Any]) -> Mapping[str, Any]:
+def _bucketing(rollout: Mapping[str, Any]) -> Mapping[str, Any]:
     names = {"bucketBy": "rolloutBucketBy", "contextKind": "rolloutContextKind"}
-    return {theirs: rollout[name] for name, theirs in names.items() if rollout.get(name)}
+    return {parameter: rollout[name] for name, parameter in names.items() if rollout.get(name)}
 
 
 def _share(fallthrough: Mapping[str, Any], on: int) -> float | None:
@@ -128,4 +128,5 @@ def _share(fallthrough: Mapping[str, Any], on: int) -> float | None:
         return 1.0 if fallthrough.get("variation") == on else 0.0
     if rollout.get("experimentAllocation"):
         return None
-    return float(sum(part["weight"] for part in rollout["variations"] if part["variation"] == on)) / _WHOLE
+    weight = sum(part["weight"] for part in rollout["variations"] if part["variation"] == on)
+    return float(weight) / _TOTAL_WEIGHT

@@ -1,7 +1,7 @@
 """The `local` backend: flags in the bot's own store, evaluated by applications over OFREP.
 
 Every flag that a service names exists in every environment from the start, off. Evaluations read a copy in
-memory; it is renewed with each change made here, and by `refresh` with those made by another process.
+memory; each change made here renews it, and `refresh` adds those of other processes.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -44,7 +44,7 @@ class LocalSettings(BackendSettings):
 
 
 class LocalBackend:
-    """Flags in the store. `environments` and `declared` answer what the policies name at the moment."""
+    """Flags in the store. `environments` and `declared` return what the policies in force name."""
 
     name = "local"
     capabilities = _CAPABILITIES
@@ -57,12 +57,12 @@ class LocalBackend:
         self._changed: dict[tuple[str, str], LocalFlag] = {}
 
     async def refresh(self) -> None:
-        """Read every flag into memory; call it once before serving, and now and then."""
+        """Read every flag into memory; call it once before serving, and regularly."""
         async with self._database.reading() as connection:
             found = (await connection.execute(select(rows))).all()
         for row in found:
             known = self._changed.get((row.environment, row.key))
-            # Two readings may overtake each other; versions only grow.
+            # An older reading may arrive after a newer one; versions only grow.
             if known is None or known.version < row.version:
                 self._changed[row.environment, row.key] = _flag(row)
 
@@ -81,9 +81,9 @@ class LocalBackend:
         self._check_environment(environment)
         async with self._database.reading() as connection:
             query = select(rows).where(rows.c.environment == environment)
-            found = {row.key: _flag(row) for row in await connection.execute(query)}
-        keys = sorted({*found, *self._declared()})
-        return [self._state(environment, found.get(key) or _unchanged(key)) for key in keys]
+            stored = {row.key: _flag(row) for row in await connection.execute(query)}
+        keys = sorted({*stored, *self._declared()})
+        return [self._state(environment, stored.get(key) or _unchanged(key)) for key in keys]
 
     async def read(self, flag: str, environment: str) -> FlagState:
         """Return the flag as the store has it."""
@@ -101,15 +101,15 @@ class LocalBackend:
         async with self._database.transaction() as connection:
             before = await self._read(connection, flag, environment)
             require_version(before, version)
-            wanted = expect(before, change, self.capabilities)
-            if not await self._write(connection, wanted, int(version), note):
+            target = expect(before, change, self.capabilities)
+            if not await self._write(connection, target, int(version), note):
                 raise FlagConflictError(flag, environment)
             after = await self._read(connection, flag, environment)
         await self.refresh()
         return AppliedChange(before, after)
 
     async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
-        """Raise: the bot's audit log is the history of its own flags."""
+        """Raise `UnsupportedError`: the history of these flags is the bot's audit log."""
         raise UnsupportedError(f"the history of {flag} in {environment} is in the audit log")
 
     async def check(self) -> None:
@@ -125,28 +125,28 @@ class LocalBackend:
             raise FlagNotFoundError(key, {*known.scalars(), *self._declared()})
         return self._state(environment, _unchanged(key) if row is None else _flag(row))
 
-    async def _write(self, connection: AsyncConnection, wanted: FlagState, version: int, note: str) -> bool:
+    async def _write(self, connection: AsyncConnection, target: FlagState, version: int, note: str) -> bool:
         """Write the state if the row still has `version`; return whether it had."""
         values: dict[str, Any] = {
-            "enabled": wanted.enabled,
-            "rollout": wanted.rollout,
+            "enabled": target.enabled,
+            "rollout": target.rollout,
             "version": version + 1,
             "changed_at": self._clock.now(),
             "note": note,
         }
-        keys = {"environment": wanted.environment, "key": wanted.flag}
+        keys = {"environment": target.environment, "key": target.flag}
         if version == 0:
             added = await connection.execute(
                 self._database.insert(rows)
-                .values(**keys, seed=wanted.flag, **values)
+                .values(**keys, seed=target.flag, **values)
                 .on_conflict_do_nothing(index_elements=["environment", "key"])
             )
             return added.rowcount == 1
         changed = await connection.execute(
             update(rows)
             .where(
-                rows.c.environment == wanted.environment,
-                rows.c.key == wanted.flag,
+                rows.c.environment == target.environment,
+                rows.c.key == target.flag,
                 rows.c.version == version,
             )
             .values(values)

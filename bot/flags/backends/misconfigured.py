@@ -8,7 +8,7 @@ from bot.flags.flag import FlagState
 
 
 class MisconfiguredBackend:
-    """Stands for a flag system whose settings are wrong: every method raises what is wrong with them."""
+    """In place of a flag system whose settings are wrong: every method raises that error."""
 
     capabilities = BackendCapabilities(finest_share=None)
 

@@ -1,4 +1,4 @@
-"""Reading a backend's settings from the policies: unknown and missing ones are told by name."""
+"""A backend's settings from the policies; errors name the unknown and the missing ones."""
 
 from collections.abc import Mapping
 from typing import TypeVar

@@ -1,9 +1,9 @@
 """The `unleash` backend: Unleash's admin API, 8.x.
 
-Its traps, all met here: `/on` with no enabled strategy adds a rollout of 100 % by itself, so the strategy
-comes first; the server takes rollouts such as 250, so shares are checked before; PUT drops constraints that
-are left out, so strategies are changed by PATCH, whose `test` operation notices somebody else's change and
-answers 500 then; several strategies are OR-ed, so that no one percentage describes such a flag.
+What to know of it: `/on` without an enabled strategy adds a rollout of 100 % by itself, so the strategy
+comes first; the server accepts rollouts such as 250, so shares are checked before; PUT drops constraints
+that are left out, so strategies are changed by PATCH, whose `test` operation fails with 500 if somebody else
+changed them; several strategies are OR-ed, so no single percentage describes such a flag.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ _FAILED_TEST = "Test operation failed"
 
 
 class UnleashSettings(BackendSettings):
-    """Where Unleash answers, an admin or service account token, and the project."""
+    """Unleash's address, an admin or service account token, and the project."""
 
     url: str
     token: SecretStr
@@ -77,16 +77,16 @@ class UnleashBackend:
 
     async def read(self, flag: str, environment: str) -> FlagState:
         """Return the flag as Unleash has it."""
-        theirs = self._environments.get(environment, environment)
+        unleash_name = self._environments.get(environment, environment)
         try:
             feature = await self._api.get(self._path(flag))
         except VendorRefusedError as error:
             raise await self._explain(error, flag, environment, writes=False) from error
-        found = environment_of(feature, theirs)
-        if found is None:
-            raise EnvironmentNotFoundError(environment, [one["name"] for one in feature["environments"]])
+        part = environment_of(feature, unleash_name)
+        if part is None:
+            raise EnvironmentNotFoundError(environment, [other["name"] for other in feature["environments"]])
         url = f"{self._base}/projects/{self._project}/features/{flag}"
-        return read_feature(feature, found, environment, url)
+        return read_feature(feature, part, environment, url)
 
     async def plan(self, flag: str, environment: str, change: FlagChange) -> ChangePlan:
         """Return what the change would do."""
@@ -95,19 +95,19 @@ class UnleashBackend:
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
     ) -> AppliedChange:
-        """Carry the change out, call by call; Unleash's own history names the token, not the note."""
+        """Carry the change out, call by call; Unleash's own history has the token's name, not the note."""
         del note
         before = await self.read(flag, environment)
         require_version(before, version)
         expect(before, change, self.capabilities)
-        theirs = self._environments.get(environment, environment)
+        unleash_name = self._environments.get(environment, environment)
         for call in calls_for(before, change):
-            await self._send(call, flag, environment, theirs)
+            await self._send(call, flag, environment, unleash_name)
         return AppliedChange(before, await self.read(flag, environment))
 
     async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
         """Return the flag's events in the environment, newest first."""
-        theirs = self._environments.get(environment, environment)
+        unleash_name = self._environments.get(environment, environment)
         try:
             answer = await self._api.get(f"/events/{flag}")
         except VendorRefusedError as error:
@@ -115,11 +115,11 @@ class UnleashBackend:
         return [
             HistoryEntry(datetime.fromisoformat(event["createdAt"]), event["createdBy"], event["type"])
             for event in answer["events"]
-            if event.get("environment") in {theirs, None}
+            if event.get("environment") in {unleash_name, None}
         ]
 
     async def check(self) -> None:
-        """Ask for the project."""
+        """Read the project's flags."""
         try:
             await self._names()
         except VendorRefusedError as error:
@@ -129,8 +129,8 @@ class UnleashBackend:
         answer = await self._api.get(f"/projects/{self._project}/features")
         return sorted(feature["name"] for feature in answer["features"])
 
-    async def _send(self, call: Call, flag: str, environment: str, theirs: str) -> None:
-        path = f"{self._path(flag)}/environments/{theirs}{call.path}"
+    async def _send(self, call: Call, flag: str, environment: str, unleash_name: str) -> None:
+        path = f"{self._path(flag)}/environments/{unleash_name}{call.path}"
         try:
             await self._api.send(call.method, path, call.body)
         except VendorRefusedError as error:
@@ -139,7 +139,7 @@ class UnleashBackend:
     async def _explain(
         self, refused: VendorRefusedError, flag: str, environment: str, *, writes: bool
     ) -> FlagError:
-        """Return what a refusal by Unleash means."""
+        """Return the port's error for a refusal by Unleash."""
         if refused.status == 404 and flag:
             names = await self._names()
             return (
@@ -148,8 +148,8 @@ class UnleashBackend:
                 else FlagNotFoundError(flag, names)
             )
         if refused.status == 403:
-            wanted = refused.body.get("permissions", ()) if isinstance(refused.body, Mapping) else ()
-            if "SKIP_CHANGE_REQUEST" in wanted:
+            permissions = refused.body.get("permissions", ()) if isinstance(refused.body, Mapping) else ()
+            if "SKIP_CHANGE_REQUEST" in permissions:
                 link = f"{self._base}/projects/{self._project}/features/{flag}"
                 return ApprovalRequiredError(f"Unleash wants a change request for {environment}", link)
             return ForbiddenError(f"Unleash does not allow it: {refused}")

@@ -1,4 +1,4 @@
-"""How Unleash spells a flag: pure functions over a feature's JSON, and the calls that a change takes."""
+"""Unleash's form of a flag: pure functions over a feature's JSON, and the calls that make a change."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ FINEST_SHARE = 0.01
 """Unleash keeps whole percents."""
 
 _ROLLOUT = "flexibleRollout"
-_KEPT = ("name", "title", "disabled", "constraints", "parameters", "segments", "variants", "sortOrder")
+_FIELDS = ("name", "title", "disabled", "constraints", "parameters", "segments", "variants", "sortOrder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,41 +27,41 @@ class Call:
 
 def environment_of(feature: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     """Return the feature's part for the environment of that name."""
-    return next((one for one in feature["environments"] if one["name"] == name), None)
+    return next((part for part in feature["environments"] if part["name"] == name), None)
 
 
 def read_feature(
-    feature: Mapping[str, Any], found: Mapping[str, Any], environment: str, url: str | None
+    feature: Mapping[str, Any], part: Mapping[str, Any], environment: str, url: str | None
 ) -> FlagState:
-    """Return what a feature means in the environment `found`; `environment` is our name for it."""
-    strategies = [_strategy(one) for one in found.get("strategies", ())]
-    configuration = {"enabled": found["enabled"], "strategies": strategies}
-    seen = [configuration, feature.get("dependencies", []), found.get("variants", [])]
+    """Return the state of a feature in the environment `part`; `environment` is our name for it."""
+    strategies = [_strategy(strategy) for strategy in part.get("strategies", ())]
+    configuration = {"enabled": part["enabled"], "strategies": strategies}
+    versioned = [configuration, feature.get("dependencies", []), part.get("variants", [])]
     state = FlagState(
         feature["name"],
         environment,
-        enabled=found["enabled"],
+        enabled=part["enabled"],
         rollout=1.0,
-        version=hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16],
+        version=hashlib.sha256(json.dumps(versioned, sort_keys=True).encode()).hexdigest()[:16],
         stale=bool(feature.get("stale")),
         url=url,
         configuration=configuration,
     )
-    active = [one for one in strategies if not one.get("disabled")]
-    if found.get("variants") or any(one.get("variants") for one in active):
+    active = [strategy for strategy in strategies if not strategy.get("disabled")]
+    if part.get("variants") or any(strategy.get("variants") for strategy in active):
         return replace(state, shape=Shape.MULTIVARIATE, rollout=None)
     if len(active) > 1:
         return replace(state, shape=Shape.TARGETED, rollout=None)
-    for one in active:
-        rules = one.get("constraints") or one.get("segments") or feature.get("dependencies")
-        state = replace(state, shape=Shape.TARGETED if rules else Shape.SIMPLE, rollout=_rollout(one))
+    for strategy in active:
+        rules = strategy.get("constraints") or strategy.get("segments") or feature.get("dependencies")
+        state = replace(state, shape=Shape.TARGETED if rules else Shape.SIMPLE, rollout=_rollout(strategy))
         if state.rollout is None:
-            return replace(state, shape=Shape.TARGETED if one["name"] != _ROLLOUT else Shape.OPAQUE)
+            return replace(state, shape=Shape.TARGETED if strategy["name"] != _ROLLOUT else Shape.OPAQUE)
     return state
 
 
 def calls_for(state: FlagState, change: FlagChange) -> Sequence[Call]:
-    """Return the calls that carry the change out, the strategy before the switch when more will see it."""
+    """Return the calls that make the change, the strategy before the switch when more will see the flag."""
     match change:
         case TurnOn():
             return [*_with_strategy(state, state.rollout), Call("POST", "/on")]
@@ -70,43 +70,48 @@ def calls_for(state: FlagState, change: FlagChange) -> Sequence[Call]:
         case SetExposure(share):
             return [*_with_strategy(state, share), Call("POST", "/on")]
         case Restore(recorded):
-            return _restoring(state, recorded)
+            return _restore(state, recorded)
         case _:
             assert_never(change)
 
 
 def _with_strategy(state: FlagState, share: float | None) -> Sequence[Call]:
-    """Return the calls after which an enabled strategy stands, with this share where it is given."""
-    active = [one for one in _strategies(state) if not one.get("disabled")]
+    """Return the calls after which the flag has an enabled strategy, with this share if it is given."""
+    active = [strategy for strategy in _strategies(state) if not strategy.get("disabled")]
     if not active:
         return [Call("POST", "/strategies", _new_strategy(state.flag, 1.0 if share is None else share))]
     if share is None or share == state.rollout:
         return []
-    (one,) = active
-    return [Call("PATCH", f"/strategies/{one['id']}", _patch(one, _with_share(one, share, state.flag)))]
+    (strategy,) = active
+    patch = _patch(strategy, _with_share(strategy, share, state.flag))
+    return [Call("PATCH", f"/strategies/{strategy['id']}", patch)]
 
 
-def _restoring(state: FlagState, recorded: FlagState) -> Sequence[Call]:
-    now = {one["id"]: one for one in _strategies(state)}
-    then = {one["id"]: one for one in _strategies(recorded)}
+def _restore(state: FlagState, recorded: FlagState) -> Sequence[Call]:
+    current = {strategy["id"]: strategy for strategy in _strategies(state)}
+    target = {strategy["id"]: strategy for strategy in _strategies(recorded)}
     changes = [
-        *(Call("POST", "/strategies", _content(one)) for id_, one in then.items() if id_ not in now),
         *(
-            Call("PATCH", f"/strategies/{id_}", _patch(now[id_], one))
-            for id_, one in then.items()
-            if id_ in now and _content(now[id_]) != _content(one)
+            Call("POST", "/strategies", _content(strategy))
+            for id_, strategy in target.items()
+            if id_ not in current
         ),
-        *(Call("DELETE", f"/strategies/{id_}") for id_ in now if id_ not in then),
+        *(
+            Call("PATCH", f"/strategies/{id_}", _patch(current[id_], strategy))
+            for id_, strategy in target.items()
+            if id_ in current and _content(current[id_]) != _content(strategy)
+        ),
+        *(Call("DELETE", f"/strategies/{id_}") for id_ in current if id_ not in target),
     ]
     if not recorded.enabled:
         return [Call("POST", "/off"), *changes]
-    # A flag whose only strategy goes is switched off by Unleash itself: the switch comes last.
+    # Unleash itself switches a flag off when its only strategy is deleted: the switch comes last.
     return [*changes, Call("POST", "/on")]
 
 
 def _patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return the operations from one strategy to another that fail if somebody else was faster."""
-    changed = [name for name in _KEPT if old.get(name) != new.get(name)]
+    """Return the operations from one strategy to another; they fail if somebody else changed it first."""
+    changed = [name for name in _FIELDS if old.get(name) != new.get(name)]
     tests = [{"op": "test", "path": f"/{name}", "value": old[name]} for name in changed if name in old]
     writes = [
         {"op": "replace" if name in old else "add", "path": f"/{name}", "value": new.get(name)}
@@ -115,8 +120,8 @@ def _patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[Mapping[s
     return [*tests, *writes]
 
 
-def _strategy(one: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: one[name] for name in ("id", *_KEPT) if name in one}
+def _strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: strategy[name] for name in ("id", *_FIELDS) if name in strategy}
 
 
 def _strategies(state: FlagState) -> Sequence[Mapping[str, Any]]:
@@ -124,18 +129,18 @@ def _strategies(state: FlagState) -> Sequence[Mapping[str, Any]]:
     return strategies
 
 
-def _content(one: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: value for name, value in one.items() if name != "id"}
+def _content(strategy: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in strategy.items() if name != "id"}
 
 
 def _new_strategy(flag: str, share: float) -> Mapping[str, Any]:
     return {"name": _ROLLOUT, "constraints": [], "parameters": _parameters(flag, share)}
 
 
-def _with_share(one: Mapping[str, Any], share: float, flag: str) -> Mapping[str, Any]:
-    if one["name"] == _ROLLOUT:
-        return {**one, "parameters": {**one["parameters"], "rollout": _percents(share)}}
-    return {**one, "name": _ROLLOUT, "parameters": _parameters(flag, share)}
+def _with_share(strategy: Mapping[str, Any], share: float, flag: str) -> Mapping[str, Any]:
+    if strategy["name"] == _ROLLOUT:
+        return {**strategy, "parameters": {**strategy["parameters"], "rollout": _percents(share)}}
+    return {**strategy, "name": _ROLLOUT, "parameters": _parameters(flag, share)}
 
 
 def _parameters(flag: str, share: float) -> Mapping[str, str]:
@@ -146,11 +151,11 @@ def _percents(share: float) -> str:
     return str(round(share * 100))
 
 
-def _rollout(one: Mapping[str, Any]) -> float | None:
-    """Return the strategy's share, None for other strategies and for values that are no percentage."""
-    if one["name"] == "default":
+def _rollout(strategy: Mapping[str, Any]) -> float | None:
+    """Return the strategy's share, None for other strategies and for values that are not a percentage."""
+    if strategy["name"] == "default":
         return 1.0
-    raw = str(one.get("parameters", {}).get("rollout", ""))
-    if one["name"] != _ROLLOUT or not raw.isdigit() or int(raw) > 100:
+    raw = str(strategy.get("parameters", {}).get("rollout", ""))
+    if strategy["name"] != _ROLLOUT or not raw.isdigit() or int(raw) > 100:
         return None
     return int(raw) / 100

@@ -1,1 +1,1 @@
-"""Ramps."""
+"""Ramps: what people do with them, and the loop that takes their steps."""

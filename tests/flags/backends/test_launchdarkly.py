@@ -50,7 +50,7 @@ class Setting:
 
 @pytest.fixture
 async def setting(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Setting]:
-    monkeypatch.setattr(launchdarkly, "_PATIENCE_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(launchdarkly, "_RETRY_DELAYS_S", (0.0, 0.0, 0.0))
     server = LaunchDarklyServer()
     server.add(FLAG)
     async with serving(server.add_routes) as url, aiohttp.ClientSession() as session:

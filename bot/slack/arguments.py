@@ -12,7 +12,7 @@ from datetime import datetime, time, timedelta, tzinfo
 
 from bot.durations import DurationError, parse_duration
 from bot.formatting import listed
-from bot.slack.blockkit.blocks import Markup, code, join, markup
+from bot.slack.blockkit.mrkdwn import Markup, code, join, markup
 
 MOST_REASON = 500
 MOST_NAME = 100

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bot.slack.blockkit.blocks import FIELD, MOST_CHARACTERS, TEXT, size, visible_size
+from bot.slack.blockkit.blocks import FIELD, MOST_CHARACTERS, TEXT, visible_size
+from bot.slack.blockkit.mrkdwn import size
 from bot.slack.command_reference import COMMANDS
 
 _NAMES = "|".join(command.name for command in COMMANDS)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.slack.blockkit.blocks import Markup, bold, code, join, markup
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
 from bot.slack.interactions import Reply, say
 
 

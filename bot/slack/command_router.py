@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bot.freezes.status import UnknownServiceError
 from bot.slack.arguments import UsageError, split, unknown
-from bot.slack.blockkit.blocks import code, markup
+from bot.slack.blockkit.mrkdwn import code, markup
 from bot.slack.capabilities import Capabilities
 from bot.slack.command_reference import BY_NAME, help_on, help_on_all
 from bot.slack.commands.audit import AuditCommand

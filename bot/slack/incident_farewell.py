@@ -6,7 +6,8 @@ from bot.formatting import budget_text
 from bot.incidents.incident import Incident
 from bot.incidents.ports import IncidentSnapshot
 from bot.incidents.records.steps import ChannelKind
-from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, join, markup, mention, section
+from bot.slack.blockkit.blocks import section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention
 from bot.store.outbox import OutboxMessage
 
 POSTMORTEM_CLOSED = "postmortem_closed"

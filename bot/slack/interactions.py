@@ -4,21 +4,9 @@ import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from bot.slack.blockkit.blocks import (
-    BUTTON_VALUE,
-    TEXT,
-    Markup,
-    actions,
-    button,
-    context,
-    cut,
-    fit,
-    markup,
-    mention,
-    section,
-    size,
-)
+from bot.slack.blockkit.blocks import BUTTON_VALUE, TEXT, actions, button, context, fit, section
 from bot.slack.blockkit.modals import ModalForm
+from bot.slack.blockkit.mrkdwn import Markup, cut, markup, mention, size
 from bot.store.outbox import Block
 
 SHOW = "question.show"

@@ -18,7 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.catalog.catalog import EVERYONE
 from bot.formatting import listed
-from bot.slack.blockkit.blocks import Markup, channel_link, escape, markup, mention
+from bot.slack.blockkit.mrkdwn import Markup, channel_link, escape, markup, mention
 from bot.slack.webapi.errors import SlackError
 from bot.slack.webapi.members import Members
 

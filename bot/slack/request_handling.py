@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bot.slack.background_tasks import BackgroundTasks, Work
-from bot.slack.blockkit.blocks import code, markup
+from bot.slack.blockkit.mrkdwn import code, markup
 from bot.slack.interactions import Interaction, Query, Reply, say
 from bot.slack.response_url import ReplyTarget
 from bot.slack.workspace import SlackWorkspace, SlackWorkspaces, WorkspaceNotServedError

@@ -5,7 +5,7 @@ It sees the services of its workspace, asks that one about permissions and time 
 
 import structlog
 
-from bot.slack.blockkit.blocks import Markup, code, markup
+from bot.slack.blockkit.mrkdwn import Markup, code, markup
 from bot.slack.capabilities import Capabilities
 from bot.slack.command_router import CommandRouter
 from bot.slack.home.contents import HomeContents

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.slack.blockkit.blocks import MOST_CHARACTERS, TEXT, button, context, fields, section, size
+from bot.slack.blockkit.blocks import MOST_CHARACTERS, TEXT, button, context, fields, section
+from bot.slack.blockkit.mrkdwn import size
 from bot.slack.command_prefix import CommandPrefix
 from tests.support.slack_app import run_slack_app, shop
 from tests.support.slack_home import blocks_of, open_home

@@ -28,7 +28,8 @@ from bot.sandbox.fake_slack.block_kit.validation import (
     view_faults,
 )
 from bot.slack.announcements.freezes import FreezeAnnouncer
-from bot.slack.blockkit.blocks import TEXT, size
+from bot.slack.blockkit.blocks import TEXT
+from bot.slack.blockkit.mrkdwn import size
 from bot.slack.capabilities import Capabilities, IncidentCapabilities
 from bot.slack.command_prefix import CommandPrefix
 from bot.slack.command_reference import COMMANDS

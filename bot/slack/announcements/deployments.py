@@ -9,7 +9,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.deployments.recorder import FreezeBypass
 from bot.slack.announcements.budget_phrases import holders, told
 from bot.slack.announcements.freezes import AnnouncementText, distinct, message
-from bot.slack.blockkit.blocks import Markup, bold, code, cut, join, link, markup, mention, when
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, cut, join, link, markup, mention, when
 from bot.store.outbox import OutboxMessage
 
 _MOST_HOLDS = 3

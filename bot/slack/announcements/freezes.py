@@ -44,19 +44,8 @@ from bot.slack.announcements.budget_phrases import (
     where_it_went,
     worst_burn,
 )
-from bot.slack.blockkit.blocks import (
-    NOTHING,
-    Markup,
-    bold,
-    code,
-    cut,
-    escape,
-    join,
-    markup,
-    mention,
-    section,
-    when,
-)
+from bot.slack.blockkit.blocks import section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, escape, join, markup, mention, when
 from bot.slack.interactions import Query, Reply, show_button
 from bot.store.addresses import local, team_of
 from bot.store.outbox import OutboxMessage

@@ -1,1 +1,1 @@
-"""Blockkit."""
+"""Builders of Slack's text, blocks and modals."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from bot.slack.blockkit.blocks import cut, size
+from bot.slack.blockkit.mrkdwn import cut, size
 from bot.store.outbox import Block
 
 TITLE, LABEL, PLACEHOLDER, OPTION, METADATA = 24, 2_000, 150, 75, 3_000

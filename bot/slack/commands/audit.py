@@ -9,7 +9,8 @@ from functools import partial
 
 from bot.formatting import duration_text
 from bot.slack.arguments import UsageError, length_of, name, split
-from bot.slack.blockkit.blocks import Markup, bold, context, cut, join, markup, mention, section, when
+from bot.slack.blockkit.blocks import context, section
+from bot.slack.blockkit.mrkdwn import Markup, bold, cut, join, markup, mention, when
 from bot.slack.capabilities import Capabilities
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
 from bot.store import audit

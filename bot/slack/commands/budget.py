@@ -19,7 +19,8 @@ from bot.slack.announcements.budget_phrases import (
     told,
 )
 from bot.slack.arguments import UsageError, name, split
-from bot.slack.blockkit.blocks import Markup, bold, code, context, header, join, line_chart, markup, section
+from bot.slack.blockkit.blocks import context, header, line_chart, section
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, show_button
 
 PAGE = 10

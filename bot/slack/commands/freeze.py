@@ -10,18 +10,8 @@ from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import AlreadyRequestedError, NothingToLiftError
 from bot.slack.announcements.budget_phrases import lacking, told
 from bot.slack.arguments import EndTime, UsageError, end, name, reason, split, unquoted
-from bot.slack.blockkit.blocks import (
-    NOTHING,
-    Markup,
-    bold,
-    code,
-    context,
-    join,
-    markup,
-    mention,
-    section,
-    when,
-)
+from bot.slack.blockkit.blocks import context, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, when
 from bot.slack.capabilities import Capabilities
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
 from bot.slack.permissions import Allowed, People, refusal

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bot.freezes.status import StatusReader
 from bot.slack.arguments import UsageError, did_you_mean, name, split
-from bot.slack.blockkit.blocks import Markup, bold, code, join, markup
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
 from bot.slack.command_reference import help_on_all
 from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.permissions import Allowed, People, Right, Undetermined, named, within

@@ -10,7 +10,8 @@ from bot.freezes.status import ServiceStatus, StatusReader
 from bot.freezes.verdict import Change, Verdict
 from bot.slack.announcements.budget_phrases import holders, lacking, left, term
 from bot.slack.arguments import UsageError, name, split, unquoted
-from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, context, join, markup, section
+from bot.slack.blockkit.blocks import context, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say, show_button
 
 PAGE = 20

@@ -6,7 +6,8 @@ that they would take seconds, and never across one that stands by itself: their 
 
 from collections.abc import Sequence
 
-from bot.slack.blockkit.blocks import Markup, context, join, markup, section
+from bot.slack.blockkit.blocks import context, section
+from bot.slack.blockkit.mrkdwn import Markup, join, markup
 from bot.store.outbox import OutboxMessage, QueuedMessage
 
 FOLD_FROM = 10

@@ -26,19 +26,8 @@ from bot.flags.flag import exposure_in_words
 from bot.formatting import duration_text, listed, percent_text
 from bot.freezes.hold import GOVERNOR
 from bot.slack.announcements.freezes import AnnouncementText
-from bot.slack.blockkit.blocks import (
-    NOTHING,
-    Markup,
-    bold,
-    button,
-    code,
-    escape,
-    join,
-    markup,
-    mention,
-    section,
-    when,
-)
+from bot.slack.blockkit.blocks import button, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, escape, join, markup, mention, when
 from bot.slack.interactions import Query, Reply, show_button
 from bot.store.outbox import Block, OutboxMessage
 

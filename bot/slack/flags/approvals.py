@@ -12,8 +12,12 @@ from bot.flags.change_request import (
     NotPendingError,
     OwnApprovalError,
 )
+from bot.slack.blockkit.blocks import section
+from bot.slack.blockkit.mrkdwn import Markup
+from bot.slack.blockkit.mrkdwn import bold
+from bot.slack.blockkit.mrkdwn import markup
+from bot.slack.blockkit.mrkdwn import mention
 from bot.flags.ramp import steps_in_words
-from bot.slack.blockkit.blocks import Markup, bold, markup, mention, section
 from bot.slack.capabilities import Capabilities
 from bot.slack.flags.announcements import APPROVE, change_in_words, sentence
 from bot.slack.flags.command import barred_in_words

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from bot.formatting import listed
 from bot.slack.arguments import UsageError, length_of, name, reason, unquoted
-from bot.slack.blockkit.blocks import Markup, code, markup
+from bot.slack.blockkit.mrkdwn import Markup, code, markup
 from bot.suggestions import is_misspelt
 
 SUBCOMMANDS = ("show", "on", "off", "rollout", "kill", "undo", "ramp", "history", "stale", "list")

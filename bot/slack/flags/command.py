@@ -22,7 +22,8 @@ from bot.flags.ramp import InvalidRampError
 from bot.flags.ramps.control import RampError
 from bot.flags.records import history as records
 from bot.slack.arguments import UsageError, did_you_mean, split
-from bot.slack.blockkit.blocks import Markup, bold, code, context, join, markup, section, when
+from bot.slack.blockkit.blocks import context, section
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup, when
 from bot.slack.capabilities import Capabilities
 from bot.slack.flags import arguments as flag_words
 from bot.slack.flags.announcements import change_in_words, sentence

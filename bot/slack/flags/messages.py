@@ -8,20 +8,8 @@ from bot.flags.flag import FlagState, exposure_in_words
 from bot.flags.records.ramps import RampState, StoredRamp
 from bot.flags.records.reverts import PendingRevert, RevertKind
 from bot.formatting import duration_text, from_now_text, listed, percent_text
-from bot.slack.blockkit.blocks import (
-    Markup,
-    bold,
-    code,
-    context,
-    cut,
-    escape,
-    fields,
-    join,
-    markup,
-    mention,
-    section,
-    when,
-)
+from bot.slack.blockkit.blocks import context, fields, section
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, cut, escape, join, markup, mention, when
 from bot.slack.flags.announcements import reason_in_words
 from bot.slack.interactions import Query, Reply, page_buttons, page_of, say, show_button
 from bot.store import audit

@@ -9,21 +9,8 @@ from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.ports import IncidentSnapshot
 from bot.slack.announcements.budget_phrases import lacking, left, told
-from bot.slack.blockkit.blocks import (
-    NOTHING,
-    Markup,
-    actions,
-    bold,
-    button,
-    code,
-    context,
-    day,
-    divider,
-    header,
-    join,
-    markup,
-    section,
-)
+from bot.slack.blockkit.blocks import actions, button, context, divider, header, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, day, join, markup
 from bot.slack.flags.buttons import ramp_buttons
 from bot.slack.flags.messages import ramp_in_words
 from bot.slack.home.contents import Contents

@@ -9,7 +9,7 @@ from bot.incidents.incident import Incident, UnknownIncidentError
 from bot.incidents.ports import IncidentSnapshot
 from bot.incidents.records import steps
 from bot.slack.arguments import UsageError
-from bot.slack.blockkit.blocks import Markup, code, markup
+from bot.slack.blockkit.mrkdwn import Markup, code, markup
 from bot.slack.capabilities import Capabilities
 from bot.slack.interactions import Interaction
 from bot.slack.permissions import Allowed, People, refusal

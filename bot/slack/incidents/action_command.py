@@ -8,7 +8,8 @@ from bot.formatting import listed
 from bot.incidents.action import Action
 from bot.incidents.records.actions import NewAction, UnknownActionError
 from bot.slack.arguments import UsageError, name, split
-from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, context, join, markup, mention, section
+from bot.slack.blockkit.blocks import context, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention
 from bot.slack.flags.announcements import sentence
 from bot.slack.incidents import arguments as incident_words
 from bot.slack.incidents.access import IncidentAccess

@@ -16,7 +16,7 @@ from bot.formatting import listed
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import MOST_TITLE, Role, Severity
 from bot.slack.arguments import UsageError, length_of, split, unquoted
-from bot.slack.blockkit.blocks import Markup, code, markup
+from bot.slack.blockkit.mrkdwn import Markup, code, markup
 
 ROLES = {"commander": Role.COMMANDER, "scribe": Role.SCRIBE, "comms": Role.COMMS}
 DEFAULT_SEVERITY = Severity.SEV3

@@ -15,24 +15,8 @@ from bot.incidents.reminders import Reminder
 from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.slack import incident_farewell
 from bot.slack.announcements.budget_phrases import own_action
-from bot.slack.blockkit.blocks import (
-    NOTHING,
-    Markup,
-    bold,
-    code,
-    context,
-    cut,
-    divider,
-    fields,
-    fit,
-    header,
-    join,
-    link,
-    markup,
-    mention,
-    section,
-    when,
-)
+from bot.slack.blockkit.blocks import context, divider, fields, fit, header, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, link, markup, mention, when
 from bot.slack.flags.buttons import kill_button
 from bot.slack.incidents.buttons import document_buttons, incident_buttons
 from bot.store.addresses import local, qualified

@@ -20,7 +20,7 @@ from bot.incidents.ports import (
     MissingPermissionError,
     TransientError,
 )
-from bot.slack.blockkit.blocks import cut
+from bot.slack.blockkit.mrkdwn import cut
 from bot.slack.webapi.errors import (
     NotPermittedError,
     RateLimitedError,

@@ -7,8 +7,9 @@ from bot.incidents.incident import Severity, Status
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.ports import IncidentSnapshot
 from bot.slack.arguments import UsageError, did_you_mean, length_of, name, split, unquoted
-from bot.slack.blockkit.blocks import Markup, bold, code, context, join, markup, section, when
+from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.modals import ModalForm
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup, when
 from bot.slack.incidents import arguments as incident_words
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.arguments import ROLES, person_of, split_keeping_people

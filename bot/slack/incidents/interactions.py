@@ -11,8 +11,8 @@ from bot.incidents.postmortem import PostmortemPart
 from bot.slack import postmortem_form
 from bot.slack.action_form import action_faults, action_form, read_action
 from bot.slack.arguments import UsageError
-from bot.slack.blockkit.blocks import Markup
 from bot.slack.blockkit.modals import ModalForm, SubmittedModal
+from bot.slack.blockkit.mrkdwn import Markup
 from bot.slack.capabilities import Capabilities
 from bot.slack.incidents import buttons
 from bot.slack.incidents import modals as incident_form

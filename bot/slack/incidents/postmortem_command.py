@@ -12,19 +12,8 @@ from bot.incidents.postmortem import Obstacle, Postmortem, PostmortemPart
 from bot.incidents.postmortem_closing import NotClosableError
 from bot.incidents.records.steps import ChannelKind
 from bot.slack.arguments import UsageError, split
-from bot.slack.blockkit.blocks import (
-    NOTHING,
-    TEXT,
-    Markup,
-    actions,
-    bold,
-    button,
-    code,
-    cut,
-    markup,
-    mention,
-    section,
-)
+from bot.slack.blockkit.blocks import TEXT, actions, button, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, markup, mention
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.buttons import OPEN_POSTMORTEM
 from bot.slack.incidents.card import document_blocks

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from bot.formatting import budget_text, duration_text, listed, percent_text
 from bot.incidents.report import LATE_WORK, WORK, CauseShare, ChargedIncident, DurationSummary, IncidentReport
-from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, context, cut, header, join, markup, section
+from bot.slack.blockkit.blocks import context, header, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup
 from bot.slack.interactions import Query, Reply
 from bot.store.outbox import Block
 

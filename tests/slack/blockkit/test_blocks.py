@@ -4,23 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.sandbox.fake_slack.block_kit.validation import is_too_long, message_faults
-from bot.slack.blockkit.blocks import (
-    Markup,
-    bold,
-    button,
-    code,
-    confirmation,
-    context,
-    cut,
-    escape,
-    fields,
-    fit,
-    header,
-    line_chart,
-    markup,
-    section,
-    size,
-)
+from bot.slack.blockkit.blocks import button, confirmation, context, fields, fit, header, line_chart, section
+from bot.slack.blockkit.mrkdwn import bold, code, markup
 
 ANY = st.text(max_size=60) | st.sampled_from(
     ["", " ", "<!channel>", "&" * 4000, "🦊" * 3000, "<" * 1000, "@here"]
@@ -41,19 +26,6 @@ def test_builders_make_only_blocks_that_slack_takes(one: str, two: str) -> None:
     message = fit(blocks * 10)
     assert not [fault for fault in message_faults(message) if "charts" not in fault]
     assert not is_too_long(message)
-
-
-def test_escaped_text_pings_nobody() -> None:
-    assert escape("<!channel> & <@U1>") == "&lt;!channel&gt; &amp; &lt;@U1&gt;"
-    assert "@channel" not in escape("@channel and @HERE")
-    assert "@here" not in escape("@channel and @HERE").lower()
-    assert escape(Markup("*ours*")) == "*ours*"
-
-
-def test_cutting_tears_neither_entities_nor_links() -> None:
-    assert cut("a&b", 6) == "a…"
-    assert cut(Markup("see <https://x.io|the page> now"), 20) == "see…"
-    assert size(cut("🦊" * 100, 50)) <= 50
 
 
 def test_buttons_stay_when_the_body_gives_way() -> None:

@@ -14,7 +14,7 @@ from statistics import median
 from bot.app.governor import Governor
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.settings import Settings
-from bot.slack.delivery.channel_queue import DeliveryTiming
+from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.manifest import manifest
 from tests.stories.conftest import POLICIES
 from tests.support.servers import running_postgresql

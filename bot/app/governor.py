@@ -29,7 +29,7 @@ from bot.settings import Settings
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.announcements.policy_faults import PolicyFaultAnnouncer
 from bot.slack.capabilities import Capabilities
-from bot.slack.delivery.channel_queue import DeliveryTiming
+from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.flags.announcements import FlagAnnouncer
 from bot.store import idempotency
 from bot.store.database import Database

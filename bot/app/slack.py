@@ -13,7 +13,7 @@ from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.app import SlackApp
 from bot.slack.capabilities import Capabilities
 from bot.slack.command_prefix import CommandPrefix
-from bot.slack.delivery.channel_queue import DeliveryTiming
+from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.slack.socket_mode import SocketMode
 from bot.slack.uninstall import UninstallHandler

@@ -20,7 +20,7 @@ from bot.clock import SystemClock
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.hold_writer import TransitionContext
 from bot.freezes.transition import HoldLifted, HoldPlaced
-from bot.slack.delivery.channel_queue import DeliveryTiming
+from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.store.database import Database
 from bot.store.migrate import migrate

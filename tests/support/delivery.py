@@ -15,7 +15,7 @@ from sqlalchemy.engine import Row
 
 from bot.clock import Clock, SystemClock
 from bot.sandbox.fake_slack.server import FakeSlackServer
-from bot.slack.delivery.channel_queue import DeliveryTiming, Notice
+from bot.slack.delivery.context import DeliveryTiming, Notice
 from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.store.database import Database
 from bot.store.migrate import migrate

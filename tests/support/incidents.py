@@ -35,7 +35,7 @@ from bot.incidents.workflow.runner import RunnerTiming
 from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.announcements.freezes import FreezeAnnouncer
-from bot.slack.delivery.channel_queue import DeliveryTiming
+from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.slack.incidents.card import CARD, NOTICE
 from bot.slack.manifest import manifest

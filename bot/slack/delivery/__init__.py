@@ -1,1 +1,1 @@
-"""Delivery."""
+"""Delivery of outbox messages to Slack: queues, retries, rate limits, batches."""

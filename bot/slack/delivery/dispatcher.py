@@ -1,8 +1,8 @@
-"""The courier: sends what lies in the outbox, each channel at its own pace, nothing lost, nothing twice.
+"""The outbox dispatcher: sends what waits in the outbox, exactly once, each channel at its own rate.
 
-It opens a lane (see `channel_queue.py`) for every channel that something waits for; a channel in trouble
-holds up nobody else. Of several replicas one has the channel, for as long as its lane is open. Real time
-paces it; rows are stamped by the injected clock.
+It runs a queue (see `channel_queue.py`, with its retries) for every channel with waiting messages; a failing
+channel delays no other. One replica has the channel's lease for as long as its queue runs. Waiting goes by
+real time; rows are stamped by the injected clock.
 """
 
 import asyncio
@@ -16,13 +16,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
-from bot.slack.delivery.channel_queue import (
-    ChannelQueue,
-    DeliveryContext,
-    DeliveryTiming,
-    Notice,
-    ShuttingDownError,
-)
+from bot.slack.delivery.channel_queue import ChannelQueue
+from bot.slack.delivery.context import DeliveryContext, DeliveryTiming, Notice, ShuttingDownError
 from bot.slack.delivery.rate_limits import ChannelRateLimit, DeliveryMetrics, WorkspaceRateLimit
 from bot.slack.delivery.sender import MessageSender
 from bot.slack.webapi.channels import ChannelDirectory
@@ -42,10 +37,10 @@ _BULK_AT_ONCE = 10
 
 @dataclass(frozen=True, slots=True)
 class DeliveryHealth:
-    """What `/readyz` says of the courier.
+    """What `/readyz` reports of the delivery.
 
-    `failing` are channels whose last message was given up, `delayed` those that wait out a fault, each
-    with it; `waiting` is how many messages are not sent yet.
+    `failing` are channels whose last message failed, `delayed` those that wait for a retry, each with its
+    error; `waiting` is how many messages are not sent yet.
     """
 
     failing: Mapping[str, FailingChannel]
@@ -58,9 +53,9 @@ class OutboxDispatcher:
     """Sends the outbox to Slack.
 
     `client` should bring an aiohttp session of its own, or every call makes a new connection. `notice`
-    writes what to tell of a message that could not be delivered; the courier asks it once per channel
-    and error until a message gets through there again. Without `leases` every channel is this courier's.
-    `client_of` answers the clients of further Slack workspaces, `client` is the main one's.
+    returns the messages that report a failed one; it is called once per channel and error until a message
+    is delivered there again. Without `leases` every channel belongs to this dispatcher. `client_of` returns
+    the clients of further Slack workspaces, `client` is the main one's.
     """
 
     def __init__(
@@ -77,45 +72,47 @@ class OutboxDispatcher:
     ) -> None:
         timing = timing or DeliveryTiming()
         self._client_of: ClientOf = client_of or (lambda _team: client)
-        self._further: dict[str, DeliveryContext] = {}
+        self._other_contexts: dict[str, DeliveryContext] = {}
         self._database = database
         self._leases = leases
         self._clock = clock
         self._poll_s = timing.poll_s
         self._backlog = Backlog({}, None)
         self._failing: Mapping[str, FailingChannel] = {}
-        self._lanes: dict[str, tuple[ChannelQueue, asyncio.Task[None]]] = {}
-        self._woken = asyncio.Event()
+        self._queues: dict[str, tuple[ChannelQueue, asyncio.Task[None]]] = {}
+        self._notified = asyncio.Event()
         self._closing = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
-        self._workplace = DeliveryContext(
+        self._context = DeliveryContext(
             database,
             clock,
             MessageSender(client, timeout_s=timing.call_timeout_s, calls=_CALLS_AT_ONCE),
             ChannelDirectory(client),
             timing,
             ChannelRateLimit(timing.interval_s),
-            self._quota(timing),
+            self._workspace_rate_limit(timing),
             asyncio.Semaphore(_BULK_AT_ONCE),
             DeliveryMetrics(registry),
             notice,
-            self._rest,
+            self._sleep,
             self._lease_left_s,
         )
-        self._show(registry)
-        database.signals.subscribe([Topic.MESSAGES], self.wake)
+        self._add_gauges(registry)
+        database.signals.subscribe([Topic.MESSAGES], self.notify)
 
     @property
     def health(self) -> DeliveryHealth:
-        """What is failing and delayed, as of the last look into the outbox (at most seconds ago)."""
-        delayed = {name: lane.trouble for name, (lane, _) in self._lanes.items() if lane.trouble}
+        """What is failing and delayed, as of the last reading of the outbox (seconds ago at most)."""
+        delayed = {
+            channel: queue.last_error for channel, (queue, _) in self._queues.items() if queue.last_error
+        }
         waiting = sum(self._backlog.channels.values())
         return DeliveryHealth(self._failing, delayed, waiting, self._backlog.oldest_at)
 
-    def wake(self) -> None:
-        """Look into the outbox soon: something was committed."""
-        self._woken.set()
+    def notify(self) -> None:
+        """Read the outbox soon: something was committed."""
+        self._notified.set()
 
     async def run(self) -> None:
         """Deliver until cancelled or drained."""
@@ -123,82 +120,83 @@ class OutboxDispatcher:
         try:
             async with asyncio.TaskGroup() as tasks:
                 while not self._closing.is_set():
-                    self._woken.clear()
-                    await self._look(tasks)
-                    await self._wait(self._woken, self._poll_s)
+                    self._notified.clear()
+                    await self._open_queues(tasks)
+                    await self._wait(self._notified, self._poll_s)
         finally:
             self._ended.set()
 
     async def drain(self, timeout_s: float) -> None:
         """Begin nothing new, finish what is being sent, and make `run` return, within `timeout_s`.
 
-        What is cut short is looked for in Slack at the next start; what was not begun stays in the outbox.
+        What is cancelled is looked up in Slack at the next start; what was not begun stays in the outbox.
         """
         self._closing.set()
-        self.wake()
+        self.notify()
         await self._wait(self._ended, timeout_s)
-        for _, task in self._lanes.values():
+        for _, task in self._queues.values():
             task.cancel()
         await self._ended.wait()
 
-    async def _look(self, tasks: asyncio.TaskGroup) -> None:
-        """Read what waits and open a lane for each channel that has none."""
+    async def _open_queues(self, tasks: asyncio.TaskGroup) -> None:
+        """Read what waits and open a queue for each channel that has none."""
         try:
             async with self._database.reading() as connection:
                 self._backlog = await outbox.read_backlog(connection)
                 self._failing = await outbox.read_failing(connection)
-        except Exception:  # the loop's tick: a database that is away comes back
-            log.exception("outbox_unreadable")
+        except Exception:  # the loop's tick: the database may come back
+            log.exception("outbox_read_failed")
             return
         is_shared = self._leases is not None and self._leases.is_shared
-        for channel in await self._take(self._backlog.channels.keys() - self._lanes.keys()):
-            lane = ChannelQueue(channel, self._workplace_of(channel), is_taken_over=is_shared)
-            task = tasks.create_task(self._run(lane), name=f"lane {channel}")
-            self._lanes[channel] = (lane, task)
+        for channel in await self._acquire_leases(self._backlog.channels.keys() - self._queues.keys()):
+            queue = ChannelQueue(channel, self._context_of(channel), is_taken_over=is_shared)
+            task = tasks.create_task(self._run_queue(queue), name=f"channel queue {channel}")
+            self._queues[channel] = (queue, task)
 
-    def _workplace_of(self, channel: str) -> DeliveryContext:
-        """Return what lanes of the channel's Slack workspace share."""
-        team, main = team_of(channel), self._workplace
+    def _context_of(self, channel: str) -> DeliveryContext:
+        """Return what the queues of the channel's Slack workspace share."""
+        team, main = team_of(channel), self._context
         if team is None:
             return main
-        if team not in self._further:
+        if team not in self._other_contexts:
             client = self._client_of(team)
-            postman = MessageSender(client, timeout_s=main.timing.call_timeout_s, calls=_CALLS_AT_ONCE)
-            quota = self._quota(main.timing)
-            self._further[team] = replace(
-                main, postman=postman, channels=ChannelDirectory(client), quota=quota
+            self._other_contexts[team] = replace(
+                main,
+                sender=MessageSender(client, timeout_s=main.timing.call_timeout_s, calls=_CALLS_AT_ONCE),
+                channels=ChannelDirectory(client),
+                workspace_rate_limit=self._workspace_rate_limit(main.timing),
             )
-        return self._further[team]
+        return self._other_contexts[team]
 
-    def _quota(self, timing: DeliveryTiming) -> WorkspaceRateLimit:
+    def _workspace_rate_limit(self, timing: DeliveryTiming) -> WorkspaceRateLimit:
         leases = self._leases
         return WorkspaceRateLimit(
             timing.most_a_minute, timing.minute_s, lambda: leases.replicas if leases else 1
         )
 
-    async def _take(self, channels: Collection[str]) -> Collection[str]:
-        """Return those of the channels that are this replica's to send to."""
+    async def _acquire_leases(self, channels: Collection[str]) -> Collection[str]:
+        """Return those of the channels whose lease this replica gets."""
         if self._leases is None or not channels:
             return channels
-        taken = await self._leases.take([_lease(channel) for channel in channels])
-        return [channel for channel in channels if _lease(channel) in taken]
+        acquired = await self._leases.take([_lease(channel) for channel in channels])
+        return [channel for channel in channels if _lease(channel) in acquired]
 
     def _lease_left_s(self, channel: str) -> float:
         return inf if self._leases is None else self._leases.left_s(_lease(channel))
 
-    async def _run(self, lane: ChannelQueue) -> None:
+    async def _run_queue(self, queue: ChannelQueue) -> None:
         try:
-            await lane.run()
+            await queue.run()
         except ShuttingDownError:
-            log.debug("lane_closed", channel=lane.channel)
+            log.debug("channel_queue_closed", channel=queue.channel)
         finally:
             if self._leases is not None:
-                await self._leases.release([_lease(lane.channel)])
-            del self._lanes[lane.channel]
-            # Something may have been written after the lane saw that nothing waits.
-            self.wake()
+                await self._leases.release([_lease(queue.channel)])
+            del self._queues[queue.channel]
+            # A message may have been written after the queue found nothing waiting.
+            self.notify()
 
-    async def _rest(self, seconds: float) -> None:
+    async def _sleep(self, seconds: float) -> None:
         if seconds > 0:
             await self._wait(self._closing, seconds)
         if self._closing.is_set():
@@ -211,7 +209,7 @@ class OutboxDispatcher:
         except TimeoutError:
             return
 
-    def _show(self, registry: CollectorRegistry) -> None:
+    def _add_gauges(self, registry: CollectorRegistry) -> None:
         waiting = Gauge("governor_outbox_waiting", "Messages not sent yet.", registry=registry)
         waiting.set_function(lambda: sum(self._backlog.channels.values()))
         age = Gauge(
@@ -229,4 +227,5 @@ class OutboxDispatcher:
 
 
 def _lease(channel: str) -> str:
+    # The stored name stays: replicas of different versions must agree on it.
     return f"lane {channel}"

@@ -1,4 +1,4 @@
-"""How fast the courier sends, and what became of the messages."""
+"""Rate limits of posts to Slack, by channel and by workspace, and the metrics of the delivery."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 
 class DeliveryMetrics:
-    """What became of the messages, for the metrics."""
+    """Counters of sent and failed messages and of retries."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.messages = Counter(
@@ -26,7 +26,7 @@ class DeliveryMetrics:
 
 
 class ChannelRateLimit:
-    """Keeps the interval between two posts to a channel, in the event loop's time."""
+    """Limits the posts to each channel to one an interval, in the event loop's time."""
 
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
@@ -36,43 +36,43 @@ class ChannelRateLimit:
         """Return how many seconds are left until the channel may be posted to."""
         return max(0.0, self._free_at.get(channel_id, 0.0) - asyncio.get_running_loop().time())
 
-    def count(self, channel_id: str) -> None:
-        """Begin a new interval: an attempt has just ended, and Slack counted it at the latest now."""
+    def record_attempt(self, channel_id: str) -> None:
+        """Begin a new interval: an attempt has just ended, and Slack has counted it by now."""
         self._free_at[channel_id] = asyncio.get_running_loop().time() + self._interval_s
 
 
 class WorkspaceRateLimit:
-    """Keeps the posts to all channels of a Slack workspace within what it takes in a minute.
+    """Limits the posts to all channels of a Slack workspace in a minute.
 
     Slack says "several hundred messages per minute" (https://docs.slack.dev/apis/web-api/rate-limits). Bulk
-    leaves an eighth of that to others, so that a message of which there is one never waits behind
-    hundreds. `replicas` answers how many share the quota; `minute_s` is how long a minute lasts.
+    messages leave an eighth of that to others, so that a single message never waits behind hundreds.
+    `replicas` returns how many replicas share the limit; `minute_s` is how long a minute lasts.
     """
 
-    _LEFT_TO_OTHERS = 0.12
+    _RESERVED_SHARE = 0.12
 
     def __init__(self, per_minute: int, minute_s: float, replicas: Callable[[], int]) -> None:
         self._per_minute = per_minute
         self._minute_s = minute_s
         self._replicas = replicas
-        self._all: deque[float] = deque()
-        self._bulk: deque[float] = deque()
+        self._posts: deque[float] = deque()
+        self._bulk_posts: deque[float] = deque()
 
-    def take(self, *, is_bulk: bool) -> float:
-        """Take a post out of the quota and answer 0, or answer after how many seconds to ask again."""
+    def acquire(self, *, is_bulk: bool) -> float:
+        """Take one post from the limit and return 0, or return after how many seconds to try again."""
         now = asyncio.get_running_loop().time()
-        wait_s = self._wait_s(self._all, 1.0, now)
+        wait_s = self._wait_s(self._posts, 1.0, now)
         if is_bulk:
-            wait_s = max(wait_s, self._wait_s(self._bulk, 1 - self._LEFT_TO_OTHERS, now))
+            wait_s = max(wait_s, self._wait_s(self._bulk_posts, 1 - self._RESERVED_SHARE, now))
         if wait_s > 0:
             return wait_s
-        self._all.append(now)
+        self._posts.append(now)
         if is_bulk:
-            self._bulk.append(now)
+            self._bulk_posts.append(now)
         return 0.0
 
-    def _wait_s(self, taken: deque[float], share: float, now: float) -> float:
-        while taken and taken[0] <= now - self._minute_s:
-            taken.popleft()
+    def _wait_s(self, posts: deque[float], share: float, now: float) -> float:
+        while posts and posts[0] <= now - self._minute_s:
+            posts.popleft()
         most = max(1, int(share * self._per_minute / self._replicas()))
-        return 0.0 if len(taken) < most else taken[-most] + self._minute_s - now
+        return 0.0 if len(posts) < most else posts[-most] + self._minute_s - now

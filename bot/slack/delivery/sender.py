@@ -1,7 +1,7 @@
-"""One attempt at a message: puts it into a channel, or looks whether it is there already.
+"""One attempt at a message: posts it to a channel, or looks up whether it is there already.
 
-Every message carries its outbox key as metadata; that is what it is recognised by. Knows nothing of the
-database and never tries twice.
+Every message carries its outbox key as metadata and is recognised by it. Knows nothing of the database and
+never retries.
 """
 
 import asyncio
@@ -22,17 +22,17 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class FoundMessage:
-    """A message in Slack, and the outbox keys of all that it tells."""
+    """A message in Slack, and the outbox keys of all messages that it contains."""
 
     place: MessageLocation
     keys: frozenset[str]
 
 
 class MessageSender:
-    """Posts and finds messages. All methods raise `SlackFault`.
+    """Posts and finds messages. All methods raise `SlackError`.
 
-    `client` is the caller's, but without its retries: they would send a message again whose first
-    sending may have succeeded. `timeout_s` limits a call, `calls` how many of them run at once.
+    `client` is the caller's, but without its retries: they would repeat a post that may have
+    succeeded. `timeout_s` limits a call, `calls` how many of them run at once.
     """
 
     def __init__(self, client: AsyncWebClient, *, timeout_s: float, calls: int) -> None:
@@ -48,18 +48,18 @@ class MessageSender:
         blocks: Sequence[Block],
         within_s: float = inf,
         *,
-        folded: tuple[OutboxMessage, Sequence[str]] | None = None,
+        combined: tuple[OutboxMessage, Sequence[str]] | None = None,
     ) -> MessageLocation:
-        """Post the message, with these blocks above its text; cut it off after `within_s` at the latest.
+        """Post the message, with these blocks above its text; give up after `within_s` seconds at the latest.
 
-        `folded` is the message to post in its stead, which tells all that have these keys.
+        `combined` is the message to post instead, which contains all that have these keys.
         """
-        until = asyncio.get_running_loop().time() + within_s
-        message, keys = folded or (queued.message, ())
+        deadline_s = asyncio.get_running_loop().time() + within_s
+        message, keys = combined or (queued.message, ())
         payload = {"key": queued.key, "keys": list(keys)} if keys else {"key": queued.key}
         metadata = {"event_type": message.event_type, "event_payload": payload}
-        async with self._slots, telling_faults(), asyncio.timeout(self._timeout_s), _until(until):
-            answer = await self._client.chat_postMessage(
+        async with self._slots, telling_faults(), asyncio.timeout(self._timeout_s), _until(deadline_s):
+            response = await self._client.chat_postMessage(
                 channel=channel_id,
                 text=message.text,
                 blocks=list(blocks) or None,
@@ -67,7 +67,7 @@ class MessageSender:
                 unfurl_links=False,
                 unfurl_media=False,
             )
-        return MessageLocation(str(answer["channel"]), str(answer["ts"]))
+        return MessageLocation(str(response["channel"]), str(response["ts"]))
 
     async def find(
         self, queued: QueuedMessage, channel_id: str, oldest: str | datetime
@@ -86,7 +86,7 @@ class MessageSender:
 
     async def _history(self, channel_id: str, oldest: str, cursor: str) -> Mapping[str, Any]:
         async with self._slots, telling_faults(), asyncio.timeout(self._timeout_s):
-            answer = await self._client.conversations_history(
+            response = await self._client.conversations_history(
                 channel=channel_id,
                 oldest=oldest,
                 inclusive=True,
@@ -94,11 +94,11 @@ class MessageSender:
                 limit=_PAGE,
                 cursor=cursor,
             )
-        return answer.data if isinstance(answer.data, dict) else {}
+        return response.data if isinstance(response.data, dict) else {}
 
 
-def _until(moment_s: float) -> asyncio.Timeout:
-    return asyncio.timeout_at(None if moment_s == inf else moment_s)
+def _until(deadline_s: float) -> asyncio.Timeout:
+    return asyncio.timeout_at(None if deadline_s == inf else deadline_s)
 
 
 def _keys(message: Mapping[str, Any]) -> frozenset[str]:

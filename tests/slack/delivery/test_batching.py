@@ -11,7 +11,7 @@ import pytest
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.sandbox.fake_slack.slack_facts import LIMITS
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
-from bot.slack.delivery.batching import FOLD_FROM, MOST_LINES, foldable, folded
+from bot.slack.delivery.batching import MOST_LINES, SMALLEST_BATCH, combine, next_batch
 from bot.slack.delivery.rate_limits import WorkspaceRateLimit
 from bot.store.outbox import DeliveryState, OutboxMessage, QueuedMessage, enqueue
 from tests.stories.test_crash import keys_of
@@ -54,32 +54,32 @@ async def check_told_once(delivery: Delivery) -> None:
 
 
 def test_few_messages_are_told_one_by_one() -> None:
-    messages = waiting([brief(number) for number in range(FOLD_FROM - 1)])
-    assert list(foldable(messages)) == messages[:1]
+    messages = waiting([brief(number) for number in range(SMALLEST_BATCH - 1)])
+    assert list(next_batch(messages)) == messages[:1]
 
 
 def test_a_message_that_stands_by_itself_is_not_folded_and_not_overtaken() -> None:
     alone = OutboxMessage("#releases", "policy_faults", "Nobody can read the policies.")
-    messages = waiting([*(brief(n) for n in range(FOLD_FROM)), alone, *(brief(n) for n in range(50))])
-    assert list(foldable(messages)) == messages[:FOLD_FROM]
-    assert list(foldable(messages[FOLD_FROM:])) == [messages[FOLD_FROM]]
+    messages = waiting([*(brief(n) for n in range(SMALLEST_BATCH)), alone, *(brief(n) for n in range(50))])
+    assert list(next_batch(messages)) == messages[:SMALLEST_BATCH]
+    assert list(next_batch(messages[SMALLEST_BATCH:])) == [messages[SMALLEST_BATCH]]
 
 
 def test_a_line_that_no_block_takes_is_told_by_itself() -> None:
     long = OutboxMessage("#releases", "told", "long", brief="x" * 3_500)
     messages = waiting([long, *(brief(number) for number in range(20))])
-    assert list(foldable(messages)) == messages[:1]
-    assert list(foldable(messages[1:])) == messages[1:]
+    assert list(next_batch(messages)) == messages[:1]
+    assert list(next_batch(messages[1:])) == messages[1:]
 
 
 def test_a_folded_message_has_every_line_and_keeps_to_slacks_limits() -> None:
     messages = waiting([brief(number, "is frozen, as " + "it is " * 12) for number in range(400)])
-    parcel = foldable(messages)
-    assert FOLD_FROM < len(parcel) <= MOST_LINES
-    message = folded(parcel)
+    batch = next_batch(messages)
+    assert SMALLEST_BATCH < len(batch) <= MOST_LINES
+    message = combine(batch)
     words = "\n".join(block["text"]["text"] for block in message.blocks if block["type"] == "section")
-    assert words.startswith(f"{len(parcel)} changes at once:")
-    assert [line for line in words.splitlines()[1:] if line] == [one.message.brief for one in parcel]
+    assert words.startswith(f"{len(batch)} changes at once:")
+    assert [line for line in words.splitlines()[1:] if line] == [one.message.brief for one in batch]
     assert len(message.blocks) <= LIMITS["message"]["blocks"]
     assert all(len(block["text"]["text"]) <= 3_000 for block in message.blocks if block["type"] == "section")
     assert len(message.text) <= 3_000
@@ -118,16 +118,16 @@ async def test_what_slack_refuses_together_is_told_one_by_one(delivery: Delivery
 async def test_bulk_leaves_room_for_others_in_slacks_rate() -> None:
     quota = WorkspaceRateLimit(100, 60.0, lambda: 1)
     taken = 0
-    while quota.take(is_bulk=True) == 0:
+    while quota.acquire(is_bulk=True) == 0:
         taken += 1
     assert taken == 88
-    assert [quota.take(is_bulk=False) for _ in range(12)] == [0] * 12
-    assert 59 < quota.take(is_bulk=False) <= 60
+    assert [quota.acquire(is_bulk=False) for _ in range(12)] == [0] * 12
+    assert 59 < quota.acquire(is_bulk=False) <= 60
 
 
 async def test_replicas_share_the_rate() -> None:
     quotas = [WorkspaceRateLimit(90, 60.0, lambda: 3) for _ in range(3)]
-    assert sum(quota.take(is_bulk=False) == 0 for quota in quotas for _ in range(90)) == 90
+    assert sum(quota.acquire(is_bulk=False) == 0 for quota in quotas for _ in range(90)) == 90
 
 
 async def test_nobody_waits_behind_what_comes_by_the_hundred(delivery: Delivery) -> None:
@@ -141,7 +141,7 @@ async def test_nobody_waits_behind_what_comes_by_the_hundred(delivery: Delivery)
         told = [f"#{name}" for name in names]
         await delivery.slack.until(lambda: sum(bool(delivery.texts(name)) for name in told) >= most * 8 // 10)
         await delivery.write("#checkout", "not bulk")
-        dispatcher.wake()
+        dispatcher.notify()
         await delivery.slack.until(lambda: delivery.texts("#checkout"))
         assert not all(delivery.texts(name) for name in told)
         await asyncio.wait_for(delivery.until_done(), 20)

@@ -58,7 +58,7 @@ async def test_a_message_written_while_the_dispatcher_runs_is_sent_when_it_is_wo
 ) -> None:
     async with delivery.dispatcher() as dispatcher:
         await delivery.write("#checkout", "one")
-        dispatcher.wake()
+        dispatcher.notify()
         await delivery.until_done()
         await delivery.write("#checkout", "two")  # as another process would: nobody wakes the dispatcher
         await delivery.until_done()
@@ -99,7 +99,7 @@ async def test_a_channel_that_recovered_is_told_again_when_it_fails_again(delive
         for text, archived in (("one", True), ("two", False), ("three", True)):
             channel.is_archived = archived
             await delivery.write("#checkout", text)
-            dispatcher.wake()
+            dispatcher.notify()
             await delivery.until_done()
         await delivery.until_done()
     assert delivery.texts("#checkout") == ["two"]
@@ -179,7 +179,7 @@ async def test_a_renamed_channel_keeps_getting_its_messages(delivery: Delivery) 
         await delivery.until_done()
         workspace.rename_channel(workspace.channel("#checkout"), "till", "U0MORGAN")
         await delivery.write("#checkout", "after")
-        dispatcher.wake()
+        dispatcher.notify()
         await delivery.until_done()
     await delivery.write("#checkout", "after a restart")
     async with delivery.dispatcher():

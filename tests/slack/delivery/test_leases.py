@@ -84,7 +84,7 @@ async def test_two_dispatchers_keep_order_and_pace_between_them(tmp_path: Path) 
             dispatchers.append(await run_with(delivery, leases))
         for number, text in enumerate(texts):
             await delivery.write("#checkout", text)
-            dispatchers[number % 2][0].wake()
+            dispatchers[number % 2][0].notify()
             await asyncio.sleep(0.02)
             if number == 6:
                 # One of them is gone without a word; the other takes over what it held.

@@ -10,7 +10,7 @@ from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_sdk.signature import SignatureVerifier
 
 from bot.clock import SharedClock
-from bot.slack.events_endpoint import verify_by
+from bot.slack.events_endpoint import verify_signatures_by
 
 SOON = timedelta(seconds=0.1)
 SECRET = "a signing secret"
@@ -50,7 +50,7 @@ def test_it_follows_the_database_where_that_is_set() -> None:
 @pytest.mark.parametrize(("ahead", "status"), [(timedelta(minutes=4), 404), (timedelta(minutes=6), 401)])
 async def test_signatures_grow_stale_by_the_shared_clock(ahead: timedelta, status: int) -> None:
     bolt = AsyncApp(signing_secret=SECRET, token="xoxb-1", request_verification_enabled=True)
-    verify_by(bolt, shared(ahead))
+    verify_signatures_by(bolt, shared(ahead))
     stamp, body = str(int(time.time())), "command=%2Fnothing&team_id=T1&user_id=U1"
     signature = SignatureVerifier(SECRET).generate_signature(timestamp=stamp, body=body)
     headers: dict[str, str | Sequence[str]] = {

@@ -178,7 +178,7 @@ class Governor:
             database=self.database,
             ledger=self.budgets.ledger,
             hold_registry=self.budgets.hold_registry,
-            client_of=self.slack.clients.of,
+            client_of=self.slack.clients.for_team,
             current=current,
             clock=self.clock,
             lease=self.leases.lease("incidents"),

@@ -26,7 +26,7 @@ from bot.http.request_body import MOST_BYTES
 from bot.http.tokens import KnownTokens
 from bot.metrics import Metrics
 from bot.slack.announcements.deployments import DeploymentAnnouncer
-from bot.slack.events_endpoint import SlackEndpoint, verify_by
+from bot.slack.events_endpoint import SlackEndpoint, verify_signatures_by
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ def build_routes(
     environment = EnvironmentToken(api_token.get_secret_value() if api_token else None)
     tokens = KnownTokens(environment, resources.database, clock)
     if settings.slack_signing_secret:
-        verify_by(slack.app.app, real_clock)
+        verify_signatures_by(slack.app.app, real_clock)
     SlackEndpoint(slack.app.app, _observe_ack(resources.metrics)).add_routes(app)
     if slack.oauth is not None:
         slack.oauth.add_routes(app)

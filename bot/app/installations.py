@@ -47,13 +47,15 @@ class SlackInstallations:
         self._lease = lease
         self._flow = InstallFlow(
             credentials,
-            clients.bare(),
+            clients.without_token(),
             installations=installations,
             seal=_seal(settings),
             now=clock.now,
-            on_installed=clients.forget,
+            on_installed=clients.invalidate,
         )
-        self._rotation = TokenRotation(credentials, clients.bare(), installations, clock.now, clients.forget)
+        self._rotation = TokenRotation(
+            credentials, clients.without_token(), installations, clock.now, clients.invalidate
+        )
         self._renewing = asyncio.Lock()
 
     def add_routes(self, app: web.Application) -> None:

@@ -18,7 +18,7 @@ from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.slack.socket_mode import SocketMode
 from bot.slack.uninstall import UninstallHandler
 from bot.slack.webapi.clients import Clients
-from bot.slack.webapi.errors import SlackError, fault_of
+from bot.slack.webapi.errors import SlackError, slack_error
 from bot.store.installations import Installations
 from bot.store.outbox import OutboxMessage
 
@@ -60,7 +60,7 @@ class Slack:
             single_token=self._token or None,
             installations=installations,
             current=resources.current,
-            naming=self.prefix,
+            prefix=self.prefix,
         )
         self.oauth: SlackInstallations | None = None
         if installations is not None:
@@ -73,13 +73,13 @@ class Slack:
             )
         self.dispatcher = OutboxDispatcher(
             resources.database,
-            self.clients.of(None),
+            self.clients.for_team(None),
             resources.clock,
             notice=self._delivery_notice,
             registry=resources.metrics.registry,
             timing=timing,
             leases=resources.leases,
-            client_of=self.clients.of,
+            client_of=self.clients.for_team,
         )
 
     def build_app(self, capabilities: Capabilities) -> None:
@@ -98,12 +98,12 @@ class Slack:
         await self._retry_until_answered(self.app.start, "SLACK_BOT_TOKEN")
         if self._settings.slack_app_token is not None:
             token = self._settings.slack_app_token.get_secret_value()
-            socket = SocketMode(self.app.app, token, self.clients.bare())
+            socket = SocketMode(self.app.app, token, self.clients.without_token())
             await self._retry_until_answered(socket.run, "SLACK_APP_TOKEN")
 
     async def status(self) -> Mapping[str, object]:
         """Return what readiness says of Slack: the last problem, and who installed the app."""
-        return {"problem": self._problem, "installed": await self.clients.teams()}
+        return {"problem": self._problem, "installed": await self.clients.installed_teams()}
 
     async def _retry_until_answered(self, ask: Callable[[], Awaitable[object]], variable: str) -> None:
         """Ask Slack until it answers; one that is away is asked again, a wrong token stops the bot."""
@@ -112,7 +112,7 @@ class Slack:
             try:
                 await ask()
             except (SlackError, SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                self._problem = fault_of(error).error
+                self._problem = slack_error(error).error
                 if self._problem in _BAD_TOKEN:
                     raise BadTokenError(f"Slack does not accept {variable}: {self._problem}") from None
             else:

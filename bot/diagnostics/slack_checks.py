@@ -13,7 +13,7 @@ from bot.diagnostics.findings import Finding, fault, ok, skipped
 from bot.diagnostics.slack_samples import specimens
 from bot.slack.manifest import bot_scopes
 from bot.slack.permissions import is_channel
-from bot.slack.webapi.errors import SlackError, telling_faults
+from bot.slack.webapi.errors import SlackError, translate_slack_errors
 from bot.slack.webapi.members import channel_members
 
 TOKEN = "SLACK_BOT_TOKEN"  # noqa: S105 - its name, not itself
@@ -50,7 +50,7 @@ class SlackChecks:
         With `team`, also whether the token is that workspace's.
         """
         try:
-            async with telling_faults():
+            async with translate_slack_errors():
                 answer = await self._client.auth_test()
         except SlackError as error:
             fix = _token_fix(error, "Bot User OAuth Token", self._mend)
@@ -86,7 +86,7 @@ class SlackChecks:
 
     async def _socket(self, token: str) -> Finding:
         try:
-            async with telling_faults():
+            async with translate_slack_errors():
                 await self._client.apps_connections_open(app_token=token)
         except SlackError as error:
             fix = _token_fix(error, "app-level token with connections:write")
@@ -99,7 +99,7 @@ class SlackChecks:
         found: list[Finding] = []
         for one in shown:
             try:
-                async with telling_faults():
+                async with translate_slack_errors():
                     await self._client.api_call("blocks.validate", data={one.kind: json.dumps(one.shown)})
             except SlackError as error:
                 if error.error == "unknown_method":
@@ -117,7 +117,7 @@ class SlackChecks:
         found: list[Mapping[str, Any]] = []
         cursor = ""
         while True:
-            async with telling_faults():
+            async with translate_slack_errors():
                 answer = await self._client.conversations_list(
                     types="public_channel,private_channel", limit=_PAGE, cursor=cursor
                 )
@@ -129,7 +129,7 @@ class SlackChecks:
 
     async def _groups(self, handles: Iterable[str]) -> list[Finding]:
         try:
-            async with telling_faults():
+            async with translate_slack_errors():
                 answer = await self._client.usergroups_list(include_users=True, include_disabled=True)
         except SlackError as error:
             fix = _REINSTALL if _is_scope(error) else "list people (U…) where the plan has no user groups"
@@ -150,7 +150,7 @@ class SlackChecks:
             fix = f"type /invite @Governor in {address}, or correct the policies"
             return fault("members", address, "not found, so nobody has its rights", fix)
         try:
-            async with telling_faults():
+            async with translate_slack_errors():
                 people = await channel_members(self._client, str(channel["id"]))
         except SlackError as error:
             fix = _REINSTALL if _is_scope(error) else f"type /invite @Governor in {address}"
@@ -161,7 +161,7 @@ class SlackChecks:
     async def _person(self, user: str) -> Finding:
         fix = "correct the id in the policies: a profile's menu has *Copy member ID*"
         try:
-            async with telling_faults():
+            async with translate_slack_errors():
                 answer = await self._client.users_info(user=user)
         except SlackError as error:
             return fault("people", user, error.error, fix)

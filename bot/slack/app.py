@@ -66,7 +66,7 @@ class SlackApp:
         self.tasks = BackgroundTasks()
         self.workspaces = SlackWorkspaces(capabilities, clients)
         self._clients = clients
-        self._client = clients.of(None)
+        self._client = clients.for_team(None)
         self._uninstall = uninstall
         self._database = capabilities.database
         self._clock = capabilities.clock
@@ -114,7 +114,7 @@ class SlackApp:
         # A function, not a method: Bolt fills in arguments by name and would take `self` for one.
         async def authorize(context: AsyncBoltContext) -> AuthorizeResult:
             # What is known already must do: an acknowledgement waits for no database.
-            known = self._clients.known(context.team_id)
+            known = self._clients.cached_installation(context.team_id)
             return AuthorizeResult(
                 enterprise_id=context.enterprise_id,
                 team_id=context.team_id,
@@ -154,7 +154,7 @@ class SlackApp:
     async def _on_action(self, ack: AsyncAck, body: Body, action: Body, context: AsyncBoltContext) -> None:
         await ack()
         press = read_press(body, action)
-        name, value = press.question.command, press.question.text
+        name, value = press.query.command, press.query.text
         if name not in _KNOWN_ACTIONS and not name.startswith(HOME_SHOW):
             return
         request = SlackRequest(name, target_of(body, press), context.team_id)
@@ -162,13 +162,13 @@ class SlackApp:
         if name in {APPROVE, DECLINE}:
             work = partial(self._decide, replace(press, request=None), request)
         elif name in ORDERS:
-            work = partial(self._answer, replace(press, question=ordered(name, value)), request)
+            work = partial(self._answer, replace(press, query=ordered(name, value)), request)
         else:
             # A query changes nothing, so that it needs no name.
-            query = replace(press, question=Query.from_value(value), request=None)
-            work = partial(self._answer, query, request, replace_message=name in {TURN_BACK, TURN_ON})
+            repeated = replace(press, query=Query.from_value(value), request=None)
+            work = partial(self._answer, repeated, request, replace_message=name in {TURN_BACK, TURN_ON})
             if name == SHARE:
-                work = partial(self._share, query, request, _press_name(body, action))
+                work = partial(self._share, repeated, request, _press_name(body, action))
         self._start(request, work)
 
     async def _decide(self, interaction: Interaction, request: SlackRequest) -> None:

@@ -29,7 +29,7 @@ _SUBCOMMANDS = {"freeze": ("lift", "exempt")}
 class CommandHandler(Protocol):
     """What every command can do."""
 
-    async def answer(self, ask: Interaction) -> Reply:
+    async def answer(self, interaction: Interaction) -> Reply:
         """Answer, and carry out what was ordered; raises `UsageError`, `UnknownServiceError`."""
         ...
 
@@ -56,24 +56,24 @@ class CommandRouter:
             "governor": GovernorCommand(capabilities.status_reader, people),
         }
 
-    async def answer(self, ask: Interaction) -> Reply:
+    async def answer(self, interaction: Interaction) -> Reply:
         """Return the reply to whatever a person typed."""
-        command = ask.question.command
+        command = interaction.query.command
         if command not in self._commands:
             return help_on_all()
-        words = split(ask.text)
+        words = split(interaction.text)
         if len(words) == 1 and words[0].casefold() == "help":
             return help_on_all() if command == "governor" else help_on(BY_NAME[command])
         try:
-            return await self._commands[command].answer(ask)
+            return await self._commands[command].answer(interaction)
         except UsageError as hint:
             return say(hint.text)
         except UnknownServiceError as fault:
             return say(_unknown_service(command, fault).text)
 
-    async def decide(self, ask: Interaction) -> ApprovalOutcome:
+    async def decide(self, interaction: Interaction) -> ApprovalOutcome:
         """Carry out a person's decision on what waits for one."""
-        return await self._approvals.press(ask)
+        return await self._approvals.press(interaction)
 
 
 def _unknown_service(command: str, fault: UnknownServiceError) -> UsageError:

@@ -26,7 +26,7 @@ class _ClockSeconds(SignatureClock):
         return self._clock.now().timestamp()
 
 
-def verify_by(bolt: AsyncApp, clock: Clock) -> None:
+def verify_signatures_by(bolt: AsyncApp, clock: Clock) -> None:
     """Judge by this clock whether a request's signature is stale; Bolt takes the machine's."""
     for middleware in bolt._async_middleware_list:  # noqa: SLF001 - Bolt names no other way
         if isinstance(middleware, AsyncRequestVerification):

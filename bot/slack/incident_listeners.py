@@ -42,7 +42,7 @@ class IncidentListeners:
     async def _on_action(self, ack: AsyncAck, body: Body, action: Body, context: AsyncBoltContext) -> None:
         await ack()
         interaction = read_press(body, action)
-        request = SlackRequest(interaction.question.command, target_of(body, interaction), context.team_id)
+        request = SlackRequest(interaction.query.command, target_of(body, interaction), context.team_id)
         self._start(request, partial(self._press, interaction, request))
 
     async def _press(self, interaction: Interaction, request: SlackRequest) -> None:
@@ -54,8 +54,8 @@ class IncidentListeners:
         channel = ""
         if reply.seen_by_channel and (target.is_home or target.is_direct):
             # Those who work on it see the change, though it was made where they are not.
-            question = interaction.question
-            channel = await workspace.incidents.channel_of(question.command, question.text)
+            query = interaction.query
+            channel = await workspace.incidents.channel_of(query.command, query.text)
         if channel:
             await workspace.responder.send(ReplyTarget("", channel, interaction.user), reply)
         if channel and target.is_home:

@@ -50,7 +50,7 @@ class Interaction:
     may change nothing. `channel_name` is as Slack gives it: without `#`, `privategroup` for a private one.
     """
 
-    question: Query
+    query: Query
     user: str
     channel: str
     channel_name: str = ""
@@ -59,7 +59,7 @@ class Interaction:
     @property
     def text(self) -> str:
         """The words after the command."""
-        return self.question.text
+        return self.query.text
 
 
 @dataclass(frozen=True)
@@ -107,21 +107,21 @@ def say(text: Markup, *, seen_by_channel: bool = False) -> Reply:
     return Reply(text, (section(text),), seen_by_channel=seen_by_channel)
 
 
-def show_button(label: str, question: Query) -> tuple[Block, ...]:
+def show_button(label: str, query: Query) -> tuple[Block, ...]:
     """Return a button that asks the question, or none where its words are too long for one."""
-    value = question.to_value()
+    value = query.to_value()
     return (button(label, SHOW, value),) if size(value) <= BUTTON_VALUE else ()
 
 
-def page_buttons(question: Query, pages: int) -> tuple[Block, ...]:
+def page_buttons(query: Query, pages: int) -> tuple[Block, ...]:
     """Return Previous and Next as far as there are such pages."""
-    value = question.to_value()
+    value = query.to_value()
     if pages < 2 or size(value) > BUTTON_VALUE - 10:
         return ()
-    back = replace(question, page=question.page - 1).to_value()
-    on = replace(question, page=question.page + 1).to_value()
-    previous = (button("Previous", TURN_BACK, back),) if question.page > 1 else ()
-    following = (button("Next", TURN_ON, on),) if question.page < pages else ()
+    back = replace(query, page=query.page - 1).to_value()
+    on = replace(query, page=query.page + 1).to_value()
+    previous = (button("Previous", TURN_BACK, back),) if query.page > 1 else ()
+    following = (button("Next", TURN_ON, on),) if query.page < pages else ()
     return previous + following
 
 

@@ -51,7 +51,7 @@ class Undetermined:
     unknown: tuple[str, ...]
 
 
-Right = Allowed | PermissionDenied | Undetermined
+PermissionResult = Allowed | PermissionDenied | Undetermined
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class People:
         self._zones: dict[str, tuple[float, Zone]] = {}
         self._names: dict[str, str] = {}
 
-    async def right(self, user: str, entries: Sequence[str]) -> Right:
+    async def check_permission(self, user: str, entries: Sequence[str]) -> PermissionResult:
         """Return whether a person is one of those that a permission names."""
         if EVERYONE in entries:
             return Allowed(EVERYONE)
@@ -129,12 +129,12 @@ class People:
         return {user: await self.name(user) for user in users}
 
 
-def named(entries: Sequence[str], conjunction: str = "or") -> Markup:
+def entry_names(entries: Sequence[str], conjunction: str = "or") -> Markup:
     """Name those a permission is given to, without pinging a group."""
     return Markup(listed([_name(entry) for entry in entries], conjunction))
 
 
-def within(entries: Sequence[str], conjunction: str = "and") -> Markup:
+def group_names(entries: Sequence[str], conjunction: str = "and") -> Markup:
     """Name groups and channels that one can be in."""
     names = [channel_link(entry) if is_channel(entry) else escape(entry) for entry in entries]
     return Markup(listed(names, conjunction))
@@ -151,14 +151,14 @@ def _name(entry: str) -> Markup:
     return escape(entry) if entry.startswith("@") else mention(entry)
 
 
-def refusal(right: PermissionDenied | Undetermined, deed: str) -> Markup:
+def refusal(permission: PermissionDenied | Undetermined, deed: str) -> Markup:
     """Say why a person may not, and who can."""
-    if isinstance(right, Undetermined):
+    if isinstance(permission, Undetermined):
         return markup(
             "Slack does not say who is in {} right now, so you may not {}. Try again in a minute.",
-            within(right.unknown),
+            group_names(permission.unknown),
             deed,
         )
-    if not right.who_can:
+    if not permission.who_can:
         return markup("Nobody may {}: the workspace's policy gives that right to no one.", deed)
-    return markup("Only {} may {}. Ask one of them.", named(right.who_can), deed)
+    return markup("Only {} may {}. Ask one of them.", entry_names(permission.who_can), deed)

@@ -1,10 +1,10 @@
-"""Brings answers to the person who asked: through Slack's `response_url`, else as an ephemeral message.
+"""Replies to the person who asked: through Slack's `response_url`, else as an ephemeral message.
 
-A home tab has neither: what is pressed there is answered in a direct message.
+A home tab has neither: replies to its buttons are direct messages. A busy Slack is retried.
 
-AnswerError
-├── AnswerRefused     Slack took the address but not the message
-└── AddressUsedUp     the `response_url` was used five times, is older than 30 minutes, or unknown
+ResponseError
+├── ResponseRefusedError    Slack refused the message
+└── ResponseUrlUsedUpError  the `response_url` was used five times, is older than 30 minutes, or unknown
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from bot.slack.blockkit.modals import ModalForm
 from bot.slack.command_prefix import CommandPrefix
 from bot.slack.interactions import Reply
-from bot.slack.webapi.errors import SlackError, telling_faults
+from bot.slack.webapi.errors import SlackError, translate_slack_errors
 from bot.store.outbox import Block
 
 log = structlog.get_logger(__name__)
@@ -33,17 +33,17 @@ _GONE = frozenset({403, 404, 410})
 
 
 class ResponseError(Exception):
-    """An answer did not reach the person. `retryable` says whether it may later."""
+    """A reply did not reach the person. `retryable` says whether it may later."""
 
     retryable = False
 
 
 class ResponseRefusedError(ResponseError):
-    """Slack said no to the message."""
+    """Slack refused the message."""
 
 
 class ResponseUrlUsedUpError(ResponseError):
-    """The `response_url` takes no more answers."""
+    """The `response_url` takes no more replies."""
 
 
 class _TransientResponseError(ResponseError):
@@ -54,7 +54,7 @@ class _TransientResponseError(ResponseError):
 
 @dataclass(frozen=True, slots=True)
 class ReplyTarget:
-    """Where an answer goes. `url` is the `response_url`, empty where there is none, as `channel` may be."""
+    """Where a reply goes. `url` is the `response_url`, empty if there is none, as `channel` may be."""
 
     url: str
     channel: str
@@ -62,7 +62,7 @@ class ReplyTarget:
 
     @property
     def is_home(self) -> bool:
-        """Whether the question came from a home tab."""
+        """Whether the interaction came from a home tab."""
         return not self.url and not self.channel
 
     @property
@@ -72,20 +72,20 @@ class ReplyTarget:
 
 
 class Responder:
-    """Posts answers; `client` lends its session and takes the way round when an address is used up."""
+    """Posts replies to response URLs, with `client`'s session, or with `client` if the URL is used up."""
 
-    def __init__(self, client: AsyncWebClient, naming: CommandPrefix) -> None:
+    def __init__(self, client: AsyncWebClient, prefix: CommandPrefix) -> None:
         self._client = client
-        self._naming = naming
+        self._prefix = prefix
 
     async def send(
-        self, address: ReplyTarget, reply: Reply, *, replace: bool = False, trigger_id: str | None = None
+        self, target: ReplyTarget, reply: Reply, *, replace: bool = False, trigger_id: str | None = None
     ) -> None:
-        """Bring the answer; with `replace`, in place of the message whose button was pressed.
+        """Send a reply; with `replace`, in place of the message whose button was pressed.
 
-        `trigger_id` lets a reply's form be opened; without one, or where that fails, its words are said.
+        `trigger_id` allows to open the reply's modal; without one, or if that fails, its text is sent.
         """
-        if reply.form is not None and trigger_id and await self._open(reply.form, address, trigger_id):
+        if reply.form is not None and trigger_id and await self._open_modal(reply.form, target, trigger_id):
             return
         kind = "in_channel" if reply.seen_by_channel else "ephemeral"
         body = {
@@ -97,17 +97,17 @@ class Responder:
             "unfurl_media": False,
         }
         try:
-            await self._post(address.url, self._naming.named(body))
+            await self._post(target.url, self._prefix.rename_commands(body))
         except (ResponseUrlUsedUpError, _TransientResponseError) as fault:
-            if not address.is_home:
-                log.info("answer_goes_round", error=type(fault).__name__)
-            await self._go_round(address, reply)
+            if not target.is_home:
+                log.info("reply_sent_without_response_url", error=type(fault).__name__)
+            await self._send_without_url(target, reply)
 
-    async def _open(self, form: ModalForm, address: ReplyTarget, trigger_id: str) -> bool:
-        """Open a form; Slack takes its trigger for three seconds, so there is one attempt."""
-        view = form.view(address.channel, address.url)
+    async def _open_modal(self, form: ModalForm, target: ReplyTarget, trigger_id: str) -> bool:
+        """Open a modal; Slack takes its trigger for three seconds, so there is one attempt."""
+        view = form.view(target.channel, target.url)
         try:
-            async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+            async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
                 await self._client.views_open(trigger_id=trigger_id, view=view)
         except SlackError as fault:
             log.warning("form_not_opened", form=form.callback, error=fault.error)
@@ -117,13 +117,13 @@ class Responder:
     async def _post(self, url: str, body: Mapping[str, Any]) -> None:
         if not url:
             raise ResponseUrlUsedUpError("there is no response_url")
-        patient = AsyncRetrying(
+        retrying = AsyncRetrying(
             retry=retry_if_exception_type(_TransientResponseError),
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_random_exponential(multiplier=0.5, max=3),
             reraise=True,
         )
-        await patient(self._attempt, url, body)
+        await retrying(self._attempt, url, body)
 
     async def _attempt(self, url: str, body: Mapping[str, Any]) -> None:
         hook = AsyncWebhookClient(url, session=self._client.session, retry_handlers=[])
@@ -140,28 +140,28 @@ class Responder:
         if status in _GONE:
             raise ResponseUrlUsedUpError(f"the response_url answered {status}")
         if status >= 400:
-            await self._plainer(url, body, answer.body)
+            await self._post_without_charts(url, body, answer.body)
 
-    async def _plainer(self, url: str, body: Mapping[str, Any], refusal: str) -> None:
-        """Send once more without charts: not every Slack takes them everywhere."""
+    async def _post_without_charts(self, url: str, body: Mapping[str, Any], refusal: str) -> None:
+        """Send once more without charts, which not every workspace supports."""
         plain = without_charts(body["blocks"])
         if len(plain) == len(body["blocks"]):
             raise ResponseRefusedError(f"Slack refused an answer: {refusal[:300]}")
         log.warning("charts_refused", error=refusal[:300])
         await self._attempt(url, {**body, "blocks": plain})
 
-    async def _go_round(self, address: ReplyTarget, reply: Reply) -> None:
-        shown = reply.unshareable() if address.is_home else reply
-        message: dict[str, Any] = {"channel": address.channel, "text": shown.fallback, "blocks": shown.blocks}
+    async def _send_without_url(self, target: ReplyTarget, reply: Reply) -> None:
+        shown = reply.unshareable() if target.is_home else reply
+        message: dict[str, Any] = {"channel": target.channel, "text": shown.fallback, "blocks": shown.blocks}
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                if address.is_home:
-                    opened = await self._client.conversations_open(users=address.user)
+                if target.is_home:
+                    opened = await self._client.conversations_open(users=target.user)
                     message["channel"] = str(opened["channel"]["id"])
-                if reply.seen_by_channel or address.is_home:
+                if reply.seen_by_channel or target.is_home:
                     await self._client.chat_postMessage(**message, unfurl_links=False)
                 else:
-                    await self._client.chat_postEphemeral(**message, user=address.user)
+                    await self._client.chat_postEphemeral(**message, user=target.user)
         except (SlackApiError, aiohttp.ClientError, TimeoutError) as fault:
             raise ResponseRefusedError(f"the answer could not be posted: {type(fault).__name__}") from fault
 

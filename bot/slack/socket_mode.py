@@ -18,7 +18,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.webapi.errors import NotPermittedError, RateLimitedError, SlackError, telling_faults
+from bot.slack.webapi.errors import NotPermittedError, RateLimitedError, SlackError, translate_slack_errors
 
 log = structlog.get_logger(__name__)
 
@@ -105,7 +105,7 @@ class SocketMode:
                 await self._pause(await _pause_after(reading, failures))
 
     async def _address(self) -> str:
-        async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+        async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
             answer = await self._client.apps_connections_open(app_token=self._app_token)
         return str(answer["url"])
 
@@ -113,7 +113,7 @@ class SocketMode:
         """Read one connection until it closes."""
         # An address opens one connection: whatever went wrong, the next attempt asks for another.
         where = address or await self._address()
-        async with telling_faults():
+        async with translate_slack_errors():
             async with asyncio.timeout(_TIMEOUT_S):
                 socket = await session.ws_connect(
                     where, heartbeat=_HEARTBEAT_S, proxy=self._client.proxy, ssl=self._client.ssl or True

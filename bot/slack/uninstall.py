@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from bot.slack.webapi.clients import Clients
-from bot.slack.webapi.errors import SlackError, telling_faults
+from bot.slack.webapi.errors import SlackError, translate_slack_errors
 from bot.store.installations import Installations
 
 log = structlog.get_logger(__name__)
@@ -29,17 +29,17 @@ class UninstallHandler:
         kind = str(event.get("type"))
         if kind == "tokens_revoked" and not (event.get("tokens") or {}).get("bot"):
             return
-        self._clients.forget(team)
+        self._clients.invalidate(team)
         installation = await self._clients.installation(team)
         if installation is None:
             return
         try:
-            async with telling_faults():
-                await self._clients.bare().auth_test(token=installation.bot_token)
+            async with translate_slack_errors():
+                await self._clients.without_token().auth_test(token=installation.bot_token)
         except SlackError as fault:
             reason = "uninstalled in Slack" if kind == "app_uninstalled" else "its token was revoked in Slack"
             await self._installations.remove(team, reason)
-            self._clients.forget(team)
+            self._clients.invalidate(team)
             log.info("workspace_left", team=team, reason=kind, error=fault.error)
         else:
             log.info("departure_outdated", team=team, reason=kind)

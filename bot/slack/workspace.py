@@ -31,7 +31,7 @@ class SlackWorkspace:
     """The commands, the home tab and the replies of one workspace; `team` is None for the main one."""
 
     def __init__(self, capabilities: Capabilities, clients: Clients, team: str | None) -> None:
-        client = clients.of(team)
+        client = clients.for_team(team)
         seen = capabilities.seen_from(team)
         self.people = People(client)
         self.responder = Responder(client, capabilities.prefix)
@@ -65,7 +65,7 @@ class SlackWorkspaces:
     async def find(self, team: str | None) -> SlackWorkspace:
         """Return the Slack workspace of that id; raises `WorkspaceNotServedError`."""
         clients = self._clients
-        if not clients.installs:
+        if not clients.has_install_flow:
             return self.main
         if team is None or not await clients.is_installed(team):
             log.info("workspace_not_installed", team=team)
@@ -80,9 +80,9 @@ class SlackWorkspaces:
 
     def responder(self, team: str | None) -> Responder:
         """Return what sends replies to people of a workspace, served or not."""
-        if not self._clients.installs:
+        if not self._clients.has_install_flow:
             return self.main.responder
-        return Responder(self._clients.of(team), self._capabilities.prefix)
+        return Responder(self._clients.for_team(team), self._capabilities.prefix)
 
     def request_home_refresh(self) -> None:
         """Look soon whether home tabs show what is: something was committed."""

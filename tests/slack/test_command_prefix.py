@@ -31,7 +31,7 @@ async def test_answers_cards_and_home_tabs_name_the_commands_that_there_are(tmp_
 
 async def test_without_a_prefix_nothing_is_changed() -> None:
     body = {"text": "Type `/budget`.", "blocks": [section("`/ship checkout`")]}
-    assert CommandPrefix().named(body) == body
+    assert CommandPrefix().rename_commands(body) == body
 
 
 def test_only_texts_are_changed_and_only_commands() -> None:
@@ -44,7 +44,7 @@ def test_only_texts_are_changed_and_only_commands() -> None:
         ],
         "metadata": {"event_payload": {"key": "`/budget`"}},
     }
-    named = CommandPrefix("a_").named(body)
+    named = CommandPrefix("a_").rename_commands(body)
     assert named["blocks"][0]["text"]["text"] == (
         "*/a_flag*: `/a_flag on` or `/flags`, /budget, https://x.example/budget and `/budgets`"
     )
@@ -56,11 +56,11 @@ def test_only_texts_are_changed_and_only_commands() -> None:
 @pytest.mark.parametrize("fits", [True, False])
 def test_a_text_that_would_get_too_long_stays_as_it_is(fits: bool) -> None:
     text = "`/budget` ".ljust(TEXT - 5 * fits, "x")
-    (block,) = CommandPrefix("acme-").named({"blocks": [section(text)]})["blocks"]
+    (block,) = CommandPrefix("acme-").rename_commands({"blocks": [section(text)]})["blocks"]
     assert size(block["text"]["text"]) <= TEXT
     assert ("/acme-budget" in block["text"]["text"]) is fits
     field = "`/budget` ".ljust(2_000, "x")
-    (block,) = CommandPrefix("acme-").named({"blocks": [fields([field])]})["blocks"]
+    (block,) = CommandPrefix("acme-").rename_commands({"blocks": [fields([field])]})["blocks"]
     assert block["fields"][0]["text"] == field
     full = {"blocks": [section("`/budget` ".ljust(MOST_CHARACTERS // 5, "x"))] * 5}
-    assert CommandPrefix("acme-").named(full) == full
+    assert CommandPrefix("acme-").rename_commands(full) == full

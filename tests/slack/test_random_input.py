@@ -36,7 +36,7 @@ from bot.slack.command_reference import COMMANDS
 from bot.slack.command_router import CommandRouter
 from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Interaction, Query
-from bot.slack.permissions import Allowed, People, Right, Zone
+from bot.slack.permissions import Allowed, People, PermissionResult, Zone
 from bot.store.database import Database
 from tests.support.clock import NOW
 from tests.support.examples import shop_service
@@ -57,7 +57,7 @@ class Everyone(People):
     def __init__(self) -> None:
         """Ask nobody."""
 
-    async def right(self, user: str, entries: object) -> Right:  # noqa: ARG002 - the same for all
+    async def check_permission(self, user: str, entries: object) -> PermissionResult:  # noqa: ARG002 - the same for all
         return Allowed("everyone")
 
     async def name(self, user: str) -> str:
@@ -207,10 +207,10 @@ def test_any_words_are_answered_with_blocks_that_slack_takes(
 ) -> None:
     runner, at = command_router
     for number, (command, text, page) in enumerate(questions):
-        ask = Interaction(
+        interaction = Interaction(
             Query(command, text, page), "U0SAM", "C1", "general", request=f"{number}-{hash(text)}"
         )
-        reply = runner.run(at.answer(ask))
+        reply = runner.run(at.answer(interaction))
         assert reply.form is None or not view_faults(reply.form.view("C1", "https://x"), "modal")
         for shown in (reply, reply.shared("U0SAM"), reply.unshareable()):
             assert not message_faults(shown.blocks), (command, text)

@@ -190,9 +190,9 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
         aiohttp.ClientSession() as session,
         new_database(path) as database,
     ):
-        naming = CommandPrefix(prefix)
-        clients = Clients(slack.api_url, session, single_token=slack.bot_token, naming=naming)
-        client = clients.of(None)
+        command_prefix = CommandPrefix(prefix)
+        clients = Clients(slack.api_url, session, single_token=slack.bot_token, prefix=command_prefix)
+        client = clients.for_team(None)
         hold_registry = HoldRegistry(database, FreezeAnnouncer(of.current), read_unmet=unmet_requirements)
         status_reader = of.status_reader(hold_registry)
         flags = build_flags(of, status_reader, hold_registry, database, session)
@@ -205,7 +205,7 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
             incidents=immediate_incident_capabilities(incidents),
             database=database,
             clock=of.clock,
-            prefix=naming,
+            prefix=command_prefix,
         )
         database.signals.subscribe(list(Topic), status_reader.invalidate)
         face = SlackApp(capabilities, clients, signing_secret=slack.signing_secret, bot_token=slack.bot_token)

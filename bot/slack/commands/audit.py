@@ -80,12 +80,12 @@ class AuditCommand:
         self._database = capabilities.database
         self._clock = capabilities.clock
 
-    async def answer(self, ask: Interaction) -> Reply:
+    async def answer(self, interaction: Interaction) -> Reply:
         """List what was done; raises `UsageError`, `UnknownService`."""
-        wanted, words = self._read(ask.text)
+        wanted, words = self._read(interaction.text)
         length = _since(words)
         rows = await self._newest_first(wanted, self._clock.now() - length)
-        return listing(rows, length, ask.question)
+        return listing(rows, length, interaction.query)
 
     def _read(self, text: str) -> tuple[AuditFilter, list[str]]:
         words = split(text)
@@ -127,17 +127,17 @@ def _since(words: Sequence[str]) -> timedelta:
     raise UsageError(Markup("Write `/audit SERVICE since 7d`, `/audit @person` or `/audit flag NAME`."))
 
 
-def listing(rows: Sequence[audit.AuditRow], length: timedelta, question: Query) -> Reply:
+def listing(rows: Sequence[audit.AuditRow], length: timedelta, query: Query) -> Reply:
     """Show a page of the rows."""
     if not rows:
         return say(markup("Nothing was changed in the last {}.", duration_text(length)))
-    page, pages = page_of(question.page, len(rows), PAGE)
-    question = replace(question, page=page)
+    page, pages = page_of(query.page, len(rows), PAGE)
+    query = replace(query, page=page)
     lines = [cut(_line(row), _LONGEST_LINE) for row in rows[(page - 1) * PAGE : page * PAGE]]
     body = [section(line) for line in lines]
     count = f"The last {duration_text(length)}"
     body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
-    return Reply(join("\n", lines), tuple(body), page_buttons(question, pages), question)
+    return Reply(join("\n", lines), tuple(body), page_buttons(query, pages), query)
 
 
 def _line(row: audit.AuditRow) -> Markup:

@@ -43,11 +43,11 @@ class BudgetCommand:
         # The statuses that were listed last, and their list by page: many ask the same within a second.
         self._listed: tuple[Sequence[ServiceStatus], dict[int, Reply]] = ((), {})
 
-    async def answer(self, ask: Interaction) -> Reply:
+    async def answer(self, interaction: Interaction) -> Reply:
         """Return for all services, or for the one that was named; raises `UsageError`, `UnknownService`."""
-        words = split(ask.text)
+        words = split(interaction.text)
         if not words:
-            return self._all(await self._status_reader.services(), ask.question)
+            return self._all(await self._status_reader.services(), interaction.query)
         if len(words) > 1:
             raise UsageError(markup("One service at a time: {}.", code(f"/budget {name(words[0])}")))
         status = await self._status_reader.service(name(words[0]))
@@ -56,15 +56,15 @@ class BudgetCommand:
         recoveries = {
             budget.slo.name: await self._status_reader.recovers_at(budget) for budget in status.budgets
         }
-        return one_service(status, history, ask.question, recoveries)
+        return one_service(status, history, interaction.query, recoveries)
 
-    def _all(self, statuses: Sequence[ServiceStatus], question: Query) -> Reply:
+    def _all(self, statuses: Sequence[ServiceStatus], query: Query) -> Reply:
         if self._listed[0] is not statuses:
             self._listed = (statuses, {})
         pages = self._listed[1]
-        if question.page not in pages:
-            pages[question.page] = all_services(statuses, question)
-        return pages[question.page]
+        if query.page not in pages:
+            pages[query.page] = all_services(statuses, query)
+        return pages[query.page]
 
 
 def worst_first(budgets: Sequence[Budget]) -> list[Budget]:
@@ -72,12 +72,12 @@ def worst_first(budgets: Sequence[Budget]) -> list[Budget]:
     return sorted(budgets, key=lambda b: (b.remaining is None, b.remaining or 0.0))
 
 
-def all_services(statuses: Sequence[ServiceStatus], question: Query) -> Reply:
+def all_services(statuses: Sequence[ServiceStatus], query: Query) -> Reply:
     """List the services, a page of them."""
     if not statuses:
         return Reply(*_alone(Markup("No policy names a service yet.")))
-    page, pages = page_of(question.page, len(statuses), PAGE)
-    question = replace(question, text="", page=page)
+    page, pages = page_of(query.page, len(statuses), PAGE)
+    query = replace(query, text="", page=page)
     shown = statuses[(page - 1) * PAGE : page * PAGE]
     rows = [_row(status) for status in shown]
     body = [
@@ -87,11 +87,11 @@ def all_services(statuses: Sequence[ServiceStatus], question: Query) -> Reply:
     frozen = sum(status.is_frozen for status in statuses)
     count = f"{len(statuses)} services, {frozen} frozen"
     body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
-    return Reply(join("\n", rows), tuple(body), page_buttons(question, pages), question)
+    return Reply(join("\n", rows), tuple(body), page_buttons(query, pages), query)
 
 
 def one_service(
-    status: ServiceStatus, history: History, question: Query, recoveries: Recoveries | None = None
+    status: ServiceStatus, history: History, query: Query, recoveries: Recoveries | None = None
 ) -> Reply:
     """Show a service SLO by SLO, the worst first, with a picture of each budget's way down."""
     back = recoveries or {}
@@ -110,7 +110,7 @@ def one_service(
     if len(budgets) > len(shown):
         body.append(context(f"and {len(budgets) - len(shown)} more SLOs with more budget left"))
     text = join("\n", [headline, _holds(status), *paragraphs])
-    return Reply(text, tuple(body), shareable=replace(question, text=status.service.name))
+    return Reply(text, tuple(body), shareable=replace(query, text=status.service.name))
 
 
 def _alone(text: Markup) -> tuple[Markup, tuple[dict[str, object], ...]]:

@@ -30,9 +30,9 @@ class FreezeCommand:
         self._clock = capabilities.clock
         self._people = people
 
-    async def answer(self, ask: Interaction) -> Reply:
+    async def answer(self, interaction: Interaction) -> Reply:
         """List the holds, or change them; raises `UsageError`, `UnknownService`."""
-        words = split(ask.text)
+        words = split(interaction.text)
         match [word.casefold() for word in words[:1]]:
             case []:
                 everywhere = await self._hold_registry.holds(self._clock.now())
@@ -40,29 +40,29 @@ class FreezeCommand:
                 missing = await self._hold_registry.missing(
                     self._status_reader.catalog.services.values(), holds
                 )
-                return all_holds(holds, ask.question, missing)
+                return all_holds(holds, interaction.query, missing)
             case ["lift"]:
-                return await self._lift(ask, words[1:])
+                return await self._lift(interaction, words[1:])
             case ["exempt"]:
-                return await self._exempt(ask, words[1:])
+                return await self._exempt(interaction, words[1:])
             case _:
-                return await self._place(ask, words)
+                return await self._place(interaction, words)
 
-    async def _place(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _place(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         service = self._status_reader.find(name(words[0]))
-        until, rest = await self._end(ask, words[1:])
+        until, rest = await self._end(interaction, words[1:])
         why = reason(rest)
         if not why:
             raise UsageError(
                 markup("Say why, so that everyone knows: {}.", code(f"/freeze {service.name} for 4h REASON"))
             )
         request = await self._permit(
-            ask, self._status_reader.catalog.workspace.permissions.freeze, "freeze a service"
+            interaction, self._status_reader.catalog.workspace.permissions.freeze, "freeze a service"
         )
         try:
             hold = await self._hold_registry.place(
                 service,
-                by=ask.user,
+                by=interaction.user,
                 reason=why,
                 until=until.at if until else None,
                 request=request,
@@ -70,27 +70,27 @@ class FreezeCommand:
             )
         except AlreadyRequestedError:
             return say(markup("{} was frozen by this request already.", bold(service.name)))
-        return self._seen(ask, service, _placed(hold), _understood(until))
+        return self._seen(interaction, service, _placed(hold), _understood(until))
 
-    async def _lift(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _lift(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         if not words:
             raise UsageError(markup("Name the service: {}.", code("/freeze lift SERVICE")))
         service = self._status_reader.find(name(words[0]))
         why = reason(words[1:]) or "no reason given"
         request = await self._permit(
-            ask, self._status_reader.catalog.workspace.permissions.freeze, "lift a freeze"
+            interaction, self._status_reader.catalog.workspace.permissions.freeze, "lift a freeze"
         )
         now = self._clock.now()
         try:
-            await self._hold_registry.lift(service, by=ask.user, reason=why, now=now, request=request)
+            await self._hold_registry.lift(service, by=interaction.user, reason=why, now=now, request=request)
         except AlreadyRequestedError:
             return say(markup("{} was lifted by this request already.", bold(service.name)))
         except NothingToLiftError as nothing:
             return say(_nothing_to_lift(service, nothing.holds))
         others = await self._hold_registry.holds(now, service.name)
-        return self._seen(ask, service, _lifted(service, ask.user, why, others))
+        return self._seen(interaction, service, _lifted(service, interaction.user, why, others))
 
-    async def _exempt(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _exempt(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         form = code("/freeze exempt SERVICE CHANGE REASON")
         if len(words) < 2:
             raise UsageError(markup("Name the service and the change: {}.", form))
@@ -98,18 +98,18 @@ class FreezeCommand:
         change = unquoted(words[1])
         if not 0 < len(change) <= MOST_CHANGE:
             raise UsageError(markup("Name the change shortly, such as PR-12: {}.", form))
-        until, rest = await self._end(ask, words[2:])
+        until, rest = await self._end(interaction, words[2:])
         why = reason(rest)
         if not why:
             raise UsageError(markup("Say why, so that everyone knows: {}.", form))
         request = await self._permit(
-            ask, self._status_reader.catalog.workspace.permissions.exempt, "exempt a change"
+            interaction, self._status_reader.catalog.workspace.permissions.exempt, "exempt a change"
         )
         try:
             await self._hold_registry.exempt(
                 service,
                 change=change,
-                by=ask.user,
+                by=interaction.user,
                 reason=why,
                 until=until.at if until else None,
                 request=request,
@@ -118,27 +118,29 @@ class FreezeCommand:
         except AlreadyRequestedError:
             return say(markup("{} was exempted by this request already.", code(change)))
         done = markup("{} may ship to {}{}: {}", code(change), bold(service.name), _for_how_long(until), why)
-        return self._seen(ask, service, done, _understood(until))
+        return self._seen(interaction, service, done, _understood(until))
 
-    async def _end(self, ask: Interaction, words: Sequence[str]) -> tuple[EndTime | None, list[str]]:
-        zone = await self._people.zone(ask.user) if words and words[0].casefold() == "until" else None
+    async def _end(self, interaction: Interaction, words: Sequence[str]) -> tuple[EndTime | None, list[str]]:
+        zone = await self._people.zone(interaction.user) if words and words[0].casefold() == "until" else None
         now = self._clock.now()
         return end(words, now=now, zone=zone.tz if zone else UTC, zone_name=zone.name if zone else "UTC")
 
-    async def _permit(self, ask: Interaction, entries: Sequence[str], deed: str) -> str:
+    async def _permit(self, interaction: Interaction, entries: Sequence[str], deed: str) -> str:
         """Return the request's name if the person may do this; raises `UsageError` with who may."""
-        right = await self._people.right(ask.user, entries)
-        if not isinstance(right, Allowed):
-            raise UsageError(refusal(right, deed))
-        if ask.request is None:
+        permission = await self._people.check_permission(interaction.user, entries)
+        if not isinstance(permission, Allowed):
+            raise UsageError(refusal(permission, deed))
+        if interaction.request is None:
             raise UsageError(Markup("Type the command to change something."))
-        return ask.request
+        return interaction.request
 
-    def _seen(self, ask: Interaction, service: Service, done: Markup, note: Markup = NOTHING) -> Reply:
+    def _seen(
+        self, interaction: Interaction, service: Service, done: Markup, note: Markup = NOTHING
+    ) -> Reply:
         """Let the channel see it once: quietly where the announcement comes anyway."""
         rooms = (self._status_reader.catalog.workspace.announcements, service.channel)
         told_in = {local(channel) for channel in rooms}
-        here = {ask.channel, f"#{ask.channel_name}"}
+        here = {interaction.channel, f"#{interaction.channel_name}"}
         if here & {channel.casefold() if channel.startswith("#") else channel for channel in told_in}:
             return say(join("\n", [Markup("Done. This channel is told."), note]))
         return Reply(
@@ -149,16 +151,16 @@ class FreezeCommand:
 
 
 def all_holds(
-    holds: Sequence[Hold], question: Query, missing: Mapping[str, Sequence[UnmetRequirement]] | None = None
+    holds: Sequence[Hold], query: Query, missing: Mapping[str, Sequence[UnmetRequirement]] | None = None
 ) -> Reply:
     """List what is frozen, the longest first; `missing` keeps the budget's holds, by service."""
     kept_by = missing or {}
     if not holds:
         nothing = Markup("Nothing is frozen.")
-        return Reply(nothing, (section(nothing),), shareable=question)
+        return Reply(nothing, (section(nothing),), shareable=query)
     services = list(dict.fromkeys(hold.service for hold in holds))
-    page, pages = page_of(question.page, len(services), PAGE)
-    question = replace(question, text="", page=page)
+    page, pages = page_of(query.page, len(services), PAGE)
+    query = replace(query, text="", page=page)
     paragraphs = [
         _held(service, [hold for hold in holds if hold.service == service], kept_by.get(service, ()))
         for service in services[(page - 1) * PAGE : page * PAGE]
@@ -166,7 +168,7 @@ def all_holds(
     count = f"{len(services)} frozen"
     body = [section(paragraph) for paragraph in paragraphs]
     body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
-    return Reply(join("\n", paragraphs), tuple(body), page_buttons(question, pages), question)
+    return Reply(join("\n", paragraphs), tuple(body), page_buttons(query, pages), query)
 
 
 def _held(service: str, holds: Sequence[Hold], missing: Sequence[UnmetRequirement]) -> Markup:

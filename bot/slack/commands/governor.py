@@ -7,7 +7,7 @@ from bot.slack.arguments import UsageError, did_you_mean, name, split
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
 from bot.slack.command_reference import help_on_all
 from bot.slack.interactions import Interaction, Reply, say
-from bot.slack.permissions import Allowed, People, Right, Undetermined, named, within
+from bot.slack.permissions import Allowed, People, PermissionResult, Undetermined, entry_names, group_names
 from bot.suggestions import suggest
 
 _WORDS = ("help", "whoami")
@@ -20,13 +20,13 @@ class GovernorCommand:
         self._status_reader = status_reader
         self._people = people
 
-    async def answer(self, ask: Interaction) -> Reply:
+    async def answer(self, interaction: Interaction) -> Reply:
         """Return help or whoami; raises `UsageError`."""
-        match [word.casefold() for word in split(ask.text)]:
+        match [word.casefold() for word in split(interaction.text)]:
             case []:
                 return help_on_all()
             case ["whoami"]:
-                return await self._who_am_i(ask.user)
+                return await self._who_am_i(interaction.user)
             case [word, *_]:
                 meant = did_you_mean([f"/governor {near}" for near in suggest(word, _WORDS)])
                 raise UsageError(join(" ", [markup("{} is not known here.", code(name(word))), meant, _BOTH]))
@@ -37,15 +37,25 @@ class GovernorCommand:
         permissions = self._status_reader.catalog.workspace.permissions
         lines = [
             _line("ask anything", Allowed("everyone"), ()),
-            _line("freeze and lift", await self._people.right(user, permissions.freeze), permissions.freeze),
-            _line("exempt a change", await self._people.right(user, permissions.exempt), permissions.exempt),
+            _line(
+                "freeze and lift",
+                await self._people.check_permission(user, permissions.freeze),
+                permissions.freeze,
+            ),
+            _line(
+                "exempt a change",
+                await self._people.check_permission(user, permissions.exempt),
+                permissions.exempt,
+            ),
         ]
         entries = permissions.incidents
-        lines.append(_line("open and change incidents", await self._people.right(user, entries), entries))
+        lines.append(
+            _line("open and change incidents", await self._people.check_permission(user, entries), entries)
+        )
         for environment in self._status_reader.catalog.workspace.flags.environments:
             entries = permissions.flags.get(environment.name, ())
             deed = f"change flags in {environment.name}"
-            lines.append(_line(deed, await self._people.right(user, entries), entries))
+            lines.append(_line(deed, await self._people.check_permission(user, entries), entries))
         zone = await self._people.zone(user)
         where = "your time zone" if zone.known else "your time zone is not known"
         return say(join("\n", [*lines, markup("Times you type are read in {} ({}).", zone.name, where)]))
@@ -54,18 +64,18 @@ class GovernorCommand:
 _BOTH = Markup("Type `/governor help` or `/governor whoami`.")
 
 
-def _line(deed: str, right: Right, entries: Sequence[str]) -> Markup:
-    if isinstance(right, Allowed):
-        return markup("You may {}, because {}.", bold(deed), _because(right.because))
-    if isinstance(right, Undetermined):
+def _line(deed: str, permission: PermissionResult, entries: Sequence[str]) -> Markup:
+    if isinstance(permission, Allowed):
+        return markup("You may {}, because {}.", bold(deed), _because(permission.because))
+    if isinstance(permission, Undetermined):
         return markup(
             "Nobody knows whether you may {}: Slack does not say who is in {}.",
             bold(deed),
-            within(right.unknown),
+            group_names(permission.unknown),
         )
     if not entries:
         return markup("Nobody may {}.", bold(deed))
-    return markup("You may not {}: only {} may.", bold(deed), named(entries))
+    return markup("You may not {}: only {} may.", bold(deed), entry_names(entries))
 
 
 def _because(entry: str) -> Markup:
@@ -73,4 +83,4 @@ def _because(entry: str) -> Markup:
         return Markup("everyone may")
     if entry.startswith(("U", "W")):
         return Markup("the policy names you")
-    return markup("you are in {}", within([entry]))
+    return markup("you are in {}", group_names([entry]))

@@ -25,17 +25,17 @@ class ShipCommand:
     def __init__(self, status_reader: StatusReader) -> None:
         self._status_reader = status_reader
 
-    async def answer(self, ask: Interaction) -> Reply:
+    async def answer(self, interaction: Interaction) -> Reply:
         """Return for all services or give one verdict; raises `UsageError`, `UnknownService`."""
-        words = [unquoted(word) for word in split(ask.text)]
+        words = [unquoted(word) for word in split(interaction.text)]
         if not words:
-            return all_services(await self._status_reader.services(), ask.question)
+            return all_services(await self._status_reader.services(), interaction.query)
         if len(words) > 3:
             raise UsageError(markup("Write {}.", code("/ship SERVICE CHANGE KIND")))
         service = self._status_reader.find(name(words[0]))
         change = _change(words[1:], exempt_kinds(service))
         verdict = await self._status_reader.verdict(service.name, change)
-        return one_verdict(verdict, service, ask.question)
+        return one_verdict(verdict, service, interaction.query)
 
 
 def exempt_kinds(service: Service) -> tuple[str, ...]:
@@ -50,12 +50,12 @@ def _change(words: Sequence[str], kinds: Sequence[str]) -> Change:
     return Change(*given)
 
 
-def all_services(statuses: Sequence[ServiceStatus], question: Query) -> Reply:
+def all_services(statuses: Sequence[ServiceStatus], query: Query) -> Reply:
     """List who may ship and who may not, a page of them; those that may not come first."""
     if not statuses:
         return say(Markup("No policy names a service yet."))
-    page, pages = page_of(question.page, len(statuses), PAGE)
-    question = replace(question, text="", page=page)
+    page, pages = page_of(query.page, len(statuses), PAGE)
+    query = replace(query, text="", page=page)
     ordered = sorted(statuses, key=lambda status: not status.is_frozen)
     lines = [_line(status) for status in ordered[(page - 1) * PAGE : page * PAGE]]
     # A section holds 3,000 characters: ten lines of long names at most.
@@ -64,7 +64,7 @@ def all_services(statuses: Sequence[ServiceStatus], question: Query) -> Reply:
     closed = sum(status.is_frozen for status in statuses)
     count = f"{len(statuses) - closed} of {len(statuses)} may ship"
     body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
-    return Reply(join("\n", lines), tuple(body), page_buttons(question, pages), question)
+    return Reply(join("\n", lines), tuple(body), page_buttons(query, pages), query)
 
 
 def _line(status: ServiceStatus) -> Markup:
@@ -74,7 +74,7 @@ def _line(status: ServiceStatus) -> Markup:
     return markup("Yes — {}, {}", bold(status.service.name), left(least) if least else "no SLO")
 
 
-def one_verdict(verdict: Verdict, service: Service, question: Query) -> Reply:
+def one_verdict(verdict: Verdict, service: Service, query: Query) -> Reply:
     """Return yes or no, why, and what to do next."""
     reasons = [markup("• {}", reason[:1].upper() + reason[1:]) for reason in verdict.reasons[:_MOST_LINES]]
     answer = join("\n", [_headline(verdict), *reasons])
@@ -89,7 +89,7 @@ def one_verdict(verdict: Verdict, service: Service, question: Query) -> Reply:
         *([section(following)] if following else []),
     ]
     details = show_button("See budget", Query("budget", service.name))
-    return Reply(text, tuple(body), details, replace(question, page=1))
+    return Reply(text, tuple(body), details, replace(query, page=1))
 
 
 def _headline(verdict: Verdict) -> Markup:

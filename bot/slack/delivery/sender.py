@@ -14,7 +14,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.webapi.errors import telling_faults
+from bot.slack.webapi.errors import translate_slack_errors
 from bot.store.outbox import Block, MessageLocation, OutboxMessage, QueuedMessage
 
 _PAGE = 200
@@ -58,7 +58,12 @@ class MessageSender:
         message, keys = combined or (queued.message, ())
         payload = {"key": queued.key, "keys": list(keys)} if keys else {"key": queued.key}
         metadata = {"event_type": message.event_type, "event_payload": payload}
-        async with self._slots, telling_faults(), asyncio.timeout(self._timeout_s), _until(deadline_s):
+        async with (
+            self._slots,
+            translate_slack_errors(),
+            asyncio.timeout(self._timeout_s),
+            _until(deadline_s),
+        ):
             response = await self._client.chat_postMessage(
                 channel=channel_id,
                 text=message.text,
@@ -85,7 +90,7 @@ class MessageSender:
                 return None
 
     async def _history(self, channel_id: str, oldest: str, cursor: str) -> Mapping[str, Any]:
-        async with self._slots, telling_faults(), asyncio.timeout(self._timeout_s):
+        async with self._slots, translate_slack_errors(), asyncio.timeout(self._timeout_s):
             response = await self._client.conversations_history(
                 channel=channel_id,
                 oldest=oldest,

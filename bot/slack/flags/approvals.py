@@ -59,25 +59,27 @@ class ApprovalButtons:
         self._status_reader = capabilities.status_reader
         self._people = people
 
-    async def press(self, ask: Interaction) -> ApprovalOutcome:
+    async def press(self, interaction: Interaction) -> ApprovalOutcome:
         """Carry a decision out; `ask.question` is the button and what it carried."""
         try:
-            waiting = await self._waiting(ask.text)
+            waiting = await self._waiting(interaction.text)
         except NotPendingError as error:
             return _refused(sentence(str(error)))
         permissions = self._status_reader.catalog.workspace.permissions
-        right = await self._people.right(ask.user, permissions.flags.get(waiting.environment, ()))
-        if not isinstance(right, Allowed):
-            return _refused(refusal(right, f"change flags in {waiting.environment}"))
-        decide = self._approve if ask.question.command == APPROVE else self._decline
+        permission = await self._people.check_permission(
+            interaction.user, permissions.flags.get(waiting.environment, ())
+        )
+        if not isinstance(permission, Allowed):
+            return _refused(refusal(permission, f"change flags in {waiting.environment}"))
+        decide = self._approve if interaction.query.command == APPROVE else self._decline
         try:
-            return _settled(waiting, await decide(waiting, ask.user))
+            return _settled(waiting, await decide(waiting, interaction.user))
         except (OwnApprovalError, NotPendingError, ChangeInProgressError) as error:
             return _refused(sentence(str(error)))
         except FrozenError as error:
             return _refused(barred_in_words(error))
         except (FlagError, FlagChangeError) as error:
-            return _settled(waiting, _failed(waiting, ask.user, error))
+            return _settled(waiting, _failed(waiting, interaction.user, error))
 
     async def _waiting(self, key: str) -> _PendingApproval:
         waiting = await self._read(key)

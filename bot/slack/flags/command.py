@@ -60,12 +60,12 @@ class FlagCommand:
             "stale": self._stale,
         }
 
-    async def answer(self, ask: Interaction) -> Reply:
+    async def answer(self, interaction: Interaction) -> Reply:
         """List flags, show one, or change one; raises `UsageError`."""
-        words = split(flag_words.joined_percents(ask.text))
+        words = split(flag_words.joined_percents(interaction.text))
         deed = self._deeds.get(words[0].casefold()) if words else None
         try:
-            return await (deed(ask, words[1:]) if deed else self._list(ask, words))
+            return await (deed(interaction, words[1:]) if deed else self._list(interaction, words))
         except FrozenError as barred:
             raise UsageError(barred_in_words(barred)) from barred
         except ApprovalRequiredError as error:
@@ -78,7 +78,7 @@ class FlagCommand:
 
     # -- asking ------------------------------------------------------------------
 
-    async def _list(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _list(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         environment, wanted = self._filter(words)
         states = await self._states(environment)
         owned = {state.flag: self._owners(state.flag) for state in states}
@@ -92,9 +92,9 @@ class FlagCommand:
             which = markup("matches {}", code(" ".join(wanted))) if wanted else Markup("is known")
             unmatched = markup("No flag in {} {}.", environment.name, which)
             return say(join(" ", [unmatched, did_you_mean(near)]))
-        return flag_list(shown, environment.name, owned, ask.question)
+        return flag_list(shown, environment.name, owned, interaction.query)
 
-    async def _show(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _show(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         meant, environment = self._meant(words, "show FLAG")
         state = await self._flag_changes.backend.read(meant.flag, environment.name)
         async with self._database.reading() as connection:
@@ -109,64 +109,66 @@ class FlagCommand:
             rows[0] if rows else None,
             self._clock.now(),
         )
-        return one_flag(view, ask.question)
+        return one_flag(view, interaction.query)
 
-    async def _history(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _history(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         meant, environment = self._meant(words, "history FLAG")
         async with self._database.reading() as connection:
             rows = await records.history(connection, meant.flag, environment.name)
-        return history(rows, meant.flag, environment.name, ask.question)
+        return history(rows, meant.flag, environment.name, interaction.query)
 
-    async def _stale(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _stale(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         environment, _ = self._filter(words)
         states = await self._states(environment)
-        return stale_flags([state for state in states if state.stale], environment.name, ask.question)
+        return stale_flags([state for state in states if state.stale], environment.name, interaction.query)
 
     # -- changing ----------------------------------------------------------------
 
-    async def _on(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _on(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         meant, length = flag_words.for_how_long(words, self._environments(), "on FLAG")
         environment = find_environment(self._status_reader.catalog, meant.environment)
-        order = await self._order(ask, meant, environment, TurnOn())
-        return self._done(ask, await self._flag_changes.execute(replace(order, keep_for=length)), order)
+        order = await self._order(interaction, meant, environment, TurnOn())
+        return self._done(interaction, await self._flag_changes.execute(replace(order, keep_for=length)), order)
 
-    async def _off(self, ask: Interaction, words: Sequence[str]) -> Reply:
-        return await self._change(ask, words, "off FLAG", TurnOff())
+    async def _off(self, interaction: Interaction, words: Sequence[str]) -> Reply:
+        return await self._change(interaction, words, "off FLAG", TurnOff())
 
-    async def _kill(self, ask: Interaction, words: Sequence[str]) -> Reply:
-        return await self._change(ask, words, "kill FLAG", Kill())
+    async def _kill(self, interaction: Interaction, words: Sequence[str]) -> Reply:
+        return await self._change(interaction, words, "kill FLAG", Kill())
 
-    async def _rollout(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _rollout(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         meant, share = flag_words.rollout(words, self._environments())
         environment = find_environment(self._status_reader.catalog, meant.environment)
-        order = await self._order(ask, meant, environment, SetExposure(share))
-        return self._done(ask, await self._flag_changes.execute(order), order)
+        order = await self._order(interaction, meant, environment, SetExposure(share))
+        return self._done(interaction, await self._flag_changes.execute(order), order)
 
-    async def _undo(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _undo(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         meant, environment = self._meant(words, "undo FLAG")
-        order = await self._order(ask, meant, environment, TurnOff())
-        return self._done(ask, await self._flag_changes.undo(order), order)
+        order = await self._order(interaction, meant, environment, TurnOff())
+        return self._done(interaction, await self._flag_changes.undo(order), order)
 
-    async def _change(self, ask: Interaction, words: Sequence[str], form: str, change: FlagChange) -> Reply:
+    async def _change(
+        self, interaction: Interaction, words: Sequence[str], form: str, change: FlagChange
+    ) -> Reply:
         meant, environment = self._meant(words, form)
-        order = await self._order(ask, meant, environment, change)
-        return self._done(ask, await self._flag_changes.execute(order), order)
+        order = await self._order(interaction, meant, environment, change)
+        return self._done(interaction, await self._flag_changes.execute(order), order)
 
-    async def _ramp(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _ramp(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         if words and words[0].casefold() in {"stop", "hold", "go"}:
-            return await self._steer(ask, words[0].casefold(), words[1:])
+            return await self._steer(interaction, words[0].casefold(), words[1:])
         if not words:
             raise UsageError(markup("Name the flag: {}.", code("/flag ramp FLAG 1% 5% 25% 100% every 30m")))
         wanted = flag_words.ramp(words, self._environments())
         environment = find_environment(self._status_reader.catalog, wanted.meant.environment)
         self._must_show(wanted.meant.flag)
-        request = await self._permit(ask, environment)
+        request = await self._permit(interaction, environment)
         started = await self._ramps.start(
             wanted.meant.flag,
             environment.name,
             steps=wanted.steps,
             every=wanted.every,
-            by=ask.user,
+            by=interaction.user,
             reason=wanted.meant.reason,
             request_id=request,
         )
@@ -174,32 +176,32 @@ class FlagCommand:
             return say(_waits(started.words, started.channel))
         return say(markup("{} — the ramp of {} begins.", bold(started.words), bold(wanted.meant.flag)))
 
-    async def _steer(self, ask: Interaction, deed: str, words: Sequence[str]) -> Reply:
+    async def _steer(self, interaction: Interaction, deed: str, words: Sequence[str]) -> Reply:
         meant, environment = self._meant(words, f"ramp {deed} FLAG")
-        await self._permit(ask, environment)
+        await self._permit(interaction, environment)
         deeds = {"stop": self._ramps.stop, "hold": self._ramps.pause, "go": self._ramps.resume}
-        await deeds[deed](meant.flag, environment.name, ask.user)
+        await deeds[deed](meant.flag, environment.name, interaction.user)
         said = {"stop": "ended; the flag stays as it is", "hold": "waits", "go": "goes on"}[deed]
         return say(markup("The ramp of {} {}. Its channel is told.", bold(meant.flag), said))
 
     async def _order(
-        self, ask: Interaction, meant: FlagArguments, environment: FlagEnvironment, change: FlagChange
+        self, interaction: Interaction, meant: FlagArguments, environment: FlagEnvironment, change: FlagChange
     ) -> ChangeRequest:
         self._must_show(meant.flag)
-        request = await self._permit(ask, environment)
-        return ChangeRequest(meant.flag, environment.name, change, ask.user, meant.reason, request)
+        request = await self._permit(interaction, environment)
+        return ChangeRequest(meant.flag, environment.name, change, interaction.user, meant.reason, request)
 
-    async def _permit(self, ask: Interaction, environment: FlagEnvironment) -> str:
+    async def _permit(self, interaction: Interaction, environment: FlagEnvironment) -> str:
         """Return the request's name if the person may change flags; raises `UsageError` with who may."""
         entries = self._status_reader.catalog.workspace.permissions.flags.get(environment.name, ())
-        right = await self._people.right(ask.user, entries)
-        if not isinstance(right, Allowed):
-            raise UsageError(refusal(right, f"change flags in {environment.name}"))
-        if ask.request is None:
+        permission = await self._people.check_permission(interaction.user, entries)
+        if not isinstance(permission, Allowed):
+            raise UsageError(refusal(permission, f"change flags in {environment.name}"))
+        if interaction.request is None:
             raise UsageError(Markup("Type the command to change something."))
-        return ask.request
+        return interaction.request
 
-    def _done(self, ask: Interaction, outcome: Outcome, order: ChangeRequest) -> Reply:
+    def _done(self, interaction: Interaction, outcome: Outcome, order: ChangeRequest) -> Reply:
         name = markup("{} in {}", bold(order.flag), order.environment)
         match outcome:
             case Unchanged(state, stays):
@@ -208,13 +210,15 @@ class FlagCommand:
             case ApprovalPending(_, difference, channel):
                 return say(_waits(difference.words, channel))
             case ChangeApplied():
-                return self._seen(ask, order, outcome, change_in_words(outcome, name))
+                return self._seen(interaction, order, outcome, change_in_words(outcome, name))
 
-    def _seen(self, ask: Interaction, order: ChangeRequest, live: ChangeApplied, done: Markup) -> Reply:
+    def _seen(
+        self, interaction: Interaction, order: ChangeRequest, live: ChangeApplied, done: Markup
+    ) -> Reply:
         """Let the channel see it once: quietly where the announcement comes anyway."""
         catalog = self._status_reader.catalog
         told_in = {local(room).casefold() for room in channels(catalog, owners(catalog, order.flag))}
-        if {ask.channel.casefold(), f"#{ask.channel_name}".casefold()} & told_in:
+        if {interaction.channel.casefold(), f"#{interaction.channel_name}".casefold()} & told_in:
             return say(join(" ", [done, Markup("This channel is told.")]))
         until = [context(markup("Goes back by itself {}.", when(live.until)))] if live.until else []
         see = show_button("See flag", Query("flag", f"show {order.flag} {order.environment}"))

@@ -32,11 +32,11 @@ class FlagView:
 
 
 def flag_list(
-    states: Sequence[FlagState], environment: str, owned: dict[str, Sequence[str]], question: Query
+    states: Sequence[FlagState], environment: str, owned: dict[str, Sequence[str]], query: Query
 ) -> Reply:
     """List flags with what they mean now."""
-    page, pages = page_of(question.page, len(states), PAGE)
-    question = replace(question, page=page)
+    page, pages = page_of(query.page, len(states), PAGE)
+    query = replace(query, page=page)
     lines = [
         markup("{} {}{}", code(state.flag), exposure_in_words(state), _of(owned.get(state.flag, ())))
         for state in states[(page - 1) * PAGE : page * PAGE]
@@ -44,10 +44,10 @@ def flag_list(
     on = sum(not state.is_off for state in states)
     count = f"{on} of {len(states)} on in {environment}"
     body = [section(join("\n", lines)), context(count if pages == 1 else f"{count} · page {page} of {pages}")]
-    return Reply(join("\n", lines), tuple(body), page_buttons(question, pages), question)
+    return Reply(join("\n", lines), tuple(body), page_buttons(query, pages), query)
 
 
-def one_flag(view: FlagView, question: Query) -> Reply:
+def one_flag(view: FlagView, query: Query) -> Reply:
     """Show a flag: who sees it, whose it is, and what will happen to it."""
     state = view.state
     headline = markup("{} — {} in {}", bold(exposure_in_words(state)), bold(state.flag), state.environment)
@@ -67,30 +67,30 @@ def one_flag(view: FlagView, question: Query) -> Reply:
     lines = [line for line in [*coming, _last(view.last)] if line]
     body = [section(headline), fields(facts), *([section(join("\n", lines))] if lines else [])]
     history = show_button("History", Query("flag", f"history {state.flag} {state.environment}"))
-    return Reply(join("\n", [headline, *lines]), tuple(body), history, question)
+    return Reply(join("\n", [headline, *lines]), tuple(body), history, query)
 
 
-def history(rows: Sequence[audit.AuditRow], flag: str, environment: str, question: Query) -> Reply:
+def history(rows: Sequence[audit.AuditRow], flag: str, environment: str, query: Query) -> Reply:
     """List what was done to a flag, the newest first."""
     if not rows:
         return say(markup("Governor has not seen {} in {} change yet.", code(flag), environment))
-    page, pages = page_of(question.page, len(rows), PAGE)
-    question = replace(question, page=page)
+    page, pages = page_of(query.page, len(rows), PAGE)
+    query = replace(query, page=page)
     lines = [cut(_deed(row), _LONGEST_LINE) for row in rows[(page - 1) * PAGE : page * PAGE]]
     count = f"{flag} in {environment}"
     body = [section(line) for line in lines]
     body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
-    return Reply(join("\n", lines), tuple(body), page_buttons(question, pages), question)
+    return Reply(join("\n", lines), tuple(body), page_buttons(query, pages), query)
 
 
-def stale_flags(states: Sequence[FlagState], environment: str, question: Query) -> Reply:
+def stale_flags(states: Sequence[FlagState], environment: str, query: Query) -> Reply:
     """List the flags that could go."""
     if not states:
         return say(markup("No flag in {} is stale.", environment))
     lines = [markup("{} {}", code(state.flag), exposure_in_words(state)) for state in states[:50]]
     text = join("\n", [markup("{} stale in {}:", bold(len(states)), environment), *lines])
     following = context("Next: take them out of the code, then out of the flag system.")
-    return Reply(text, (section(text), following), (), question)
+    return Reply(text, (section(text), following), (), query)
 
 
 def _deed(row: audit.AuditRow) -> Markup:

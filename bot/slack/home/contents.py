@@ -83,7 +83,11 @@ class HomeContents:
     async def _is_mine(self, user: str, status: ServiceStatus) -> bool:
         teams = status.service.teams
         entries = [local(team) for team in (teams.development, teams.reliability) if team]
-        return isinstance(await self._access.people.right(user, entries), Allowed) if entries else False
+        return (
+            isinstance(await self._access.people.check_permission(user, entries), Allowed)
+            if entries
+            else False
+        )
 
     def _concerns(self, user: str, incident: Incident, services: AbstractSet[str]) -> bool:
         """Return whether an incident is one of the person's services or work, and theirs to see."""

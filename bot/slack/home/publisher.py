@@ -17,7 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.clock import Clock
 from bot.slack.home.contents import HomeContents, WorkspaceStatus
 from bot.slack.home.view import home_view
-from bot.slack.webapi.errors import RateLimitedError, SlackError, telling_faults
+from bot.slack.webapi.errors import RateLimitedError, SlackError, translate_slack_errors
 from bot.store.outbox import Block
 
 log = structlog.get_logger(__name__)
@@ -112,7 +112,7 @@ class HomePublisher:
         return True
 
     async def _publish(self, user: str, viewer: _Viewer, view: Block) -> None:
-        async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+        async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
             await self._client.views_publish(user_id=user, view=view)
         viewer.published_at, viewer.shown = self._now_s(), _digest(view)
 

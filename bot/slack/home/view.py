@@ -113,8 +113,8 @@ def _buttons(status: ServiceStatus) -> list[Block]:
     return actions(_asks("Budget", Query("budget", name)), _asks("May I ship?", Query("ship", name)))
 
 
-def _asks(label: str, question: Query) -> Block:
-    return button(label, f"{HOME_SHOW}.{question.command}", question.to_value())
+def _asks(label: str, query: Query) -> Block:
+    return button(label, f"{HOME_SHOW}.{query.command}", query.to_value())
 
 
 def _more(count: int, lists: str) -> list[Block]:

@@ -42,10 +42,10 @@ class IncidentAccess:
         return found[0] if found else None
 
     async def meant(
-        self, ask: Interaction, number: str = "", *, form: str = "/incident show ID"
+        self, interaction: Interaction, number: str = "", *, form: str = "/incident show ID"
     ) -> IncidentSnapshot:
         """Return the incident of that number, or the one whose channel this is. Raises `UsageError`."""
-        here = await self.here(ask.channel)
+        here = await self.here(interaction.channel)
         if not number:
             if here is None:
                 how = markup("Name the incident: {}.", code(form)) if form else _TYPE_THERE
@@ -54,7 +54,7 @@ class IncidentAccess:
         found = _NUMBER.fullmatch(number)
         if found is None:
             raise UsageError(markup("{} is no incident's number. {} lists them.", code(number[:40]), _LIST))
-        return await self.by_id(int(found[1]), ask.user, here)
+        return await self.by_id(int(found[1]), interaction.user, here)
 
     async def by_id(self, id_: int, user: str, here: int | None = None) -> IncidentSnapshot:
         """Return an incident the person may see; raises `UsageError`, also for private ones of others."""
@@ -71,16 +71,18 @@ class IncidentAccess:
         first = next(iter(incident.services), None)
         return self.status_reader.catalog.shows(first) and may_see(incident, user)
 
-    async def permit(self, ask: Interaction) -> str:
+    async def permit(self, interaction: Interaction) -> str:
         """Return the request's name if the person may change incidents. Raises `UsageError` with who may."""
-        await self.permit_person(ask.user)
-        if ask.request is None:
+        await self.permit_person(interaction.user)
+        if interaction.request is None:
             raise UsageError(Markup("Type the command to change something."))
-        return ask.request
+        return interaction.request
 
     async def permit_person(self, user: str) -> None:
         """Let a person through who may change incidents. Raises `UsageError` with who may."""
-        right = await self.people.right(user, self.status_reader.catalog.workspace.permissions.incidents)
+        right = await self.people.check_permission(
+            user, self.status_reader.catalog.workspace.permissions.incidents
+        )
         if not isinstance(right, Allowed):
             raise UsageError(refusal(right, "open or change an incident"))
 

@@ -29,18 +29,18 @@ class ActionCommand:
         self._access = access
         self._book = access.incidents.actions
 
-    async def answer(self, ask: Interaction) -> Reply:
+    async def answer(self, interaction: Interaction) -> Reply:
         """List actions, add one, change one or mark it as done; raises `UsageError`, `UnknownService`."""
-        words = split(ask.text)
+        words = split(interaction.text)
         match [word.casefold() for word in words[:1]]:
             case [] | ["list"]:
-                return await self._list(ask, words[1:])
+                return await self._list(interaction, words[1:])
             case ["add"]:
-                return await self._add(ask)
+                return await self._add(interaction)
             case ["done"]:
-                return await self._done(ask, words[1:])
+                return await self._done(interaction, words[1:])
             case ["change"]:
-                return await self._change(ask)
+                return await self._change(interaction)
             case _:
                 forms = listed([code(f"/action {each}") for each in _SUBCOMMANDS], "or")
                 raise UsageError(
@@ -59,27 +59,27 @@ class ActionCommand:
         action = await self._book.add(wanted, by=user, now=self._access.clock.now())
         return say(join(". ", [told(action), _next(action)]), seen_by_channel=True)
 
-    async def _add(self, ask: Interaction) -> Reply:
-        today = await self._today(ask.user)
-        text = ask.text.strip().partition(" ")[2]
+    async def _add(self, interaction: Interaction) -> Reply:
+        today = await self._today(interaction.user)
+        text = interaction.text.strip().partition(" ")[2]
         meant = incident_words.action(text, today=today, services=self._access.services)
-        here = await self._access.here(ask.channel)
+        here = await self._access.here(interaction.channel)
         if meant.service is None and here is None:
-            meant = replace(meant, service=self._service_of(ask))
-        request = await self._access.permit(ask)
-        return await self.add(meant, here, ask.user, f"action {request}")
+            meant = replace(meant, service=self._service_of(interaction))
+        request = await self._access.permit(interaction)
+        return await self.add(meant, here, interaction.user, f"action {request}")
 
-    async def _done(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _done(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         before = await self._known(_number(words, "done"))
-        await self._access.permit(ask)
+        await self._access.permit(interaction)
         if before.done_at is not None:
             return say(markup("Action {} is done already.", before.id))
-        action = await self._book.done(before.id, by=ask.user, now=self._access.clock.now())
-        text = markup("Action {} is done, says {}: {}", action.id, mention(ask.user), action.text)
-        return say(text, seen_by_channel=await self._is_public(action, ask.channel))
+        action = await self._book.done(before.id, by=interaction.user, now=self._access.clock.now())
+        text = markup("Action {} is done, says {}: {}", action.id, mention(interaction.user), action.text)
+        return say(text, seen_by_channel=await self._is_public(action, interaction.channel))
 
-    async def _change(self, ask: Interaction) -> Reply:
-        due, words = take_due(split_keeping_people(ask.text)[1:], await self._today(ask.user))
+    async def _change(self, interaction: Interaction) -> Reply:
+        due, words = take_due(split_keeping_people(interaction.text)[1:], await self._today(interaction.user))
         id_ = _number(words, "change")
         owner = next((person for word in words[1:] if (person := person_of(word))), None)
         if owner is None and due is None:
@@ -87,15 +87,15 @@ class ActionCommand:
                 markup("Name an owner or a day: {}.", code(f"/action change {id_} @OWNER due friday"))
             )
         await self._known(id_)
-        await self._access.permit(ask)
+        await self._access.permit(interaction)
         now = self._access.clock.now()
-        action = await self._book.change(id_, by=ask.user, now=now, owner=owner, due=due)
+        action = await self._book.change(id_, by=interaction.user, now=now, owner=owner, due=due)
         text = join(". ", [told(action), _next(action)])
-        return say(text, seen_by_channel=await self._is_public(action, ask.channel))
+        return say(text, seen_by_channel=await self._is_public(action, interaction.channel))
 
-    async def _list(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _list(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         service = self._access.status_reader.find(name(words[0])).name if words else None
-        here = await self._access.here(ask.channel)
+        here = await self._access.here(interaction.channel)
         everywhere = await self._book.of_service(service)
         found = [one for one in everywhere if self._access.status_reader.catalog.shows(one.service)]
         if service is None and here is not None:
@@ -103,7 +103,7 @@ class ActionCommand:
         else:
             hidden = await self._access.private_ids()
             found = [one for one in found if one.incident_id not in hidden or one.incident_id == here]
-        return action_list(found, service, ask.question, await self._today(ask.user))
+        return action_list(found, service, interaction.query, await self._today(interaction.user))
 
     async def _known(self, id_: int) -> Action:
         """Return the action if it is this workspace's; raises `UsageError` as if there were none."""
@@ -125,15 +125,15 @@ class ActionCommand:
         zone = await self._access.people.zone(user)
         return self._access.clock.now().astimezone(zone.tz).date()
 
-    def _service_of(self, ask: Interaction) -> str | None:
-        here = {ask.channel, f"#{ask.channel_name}".casefold()}
+    def _service_of(self, interaction: Interaction) -> str | None:
+        here = {interaction.channel, f"#{interaction.channel_name}".casefold()}
         known = self._access.status_reader.catalog.services.values()
         return next(
             (one.name for one in known if {local(one.channel), local(one.channel).casefold()} & here), None
         )
 
 
-def action_list(found: Sequence[Action], service: str | None, question: Query, today: date) -> Reply:
+def action_list(found: Sequence[Action], service: str | None, query: Query, today: date) -> Reply:
     """List what is to be done, P0 first, then what is due first."""
     if not found:
         of = markup(" for {}", bold(service)) if service else NOTHING
@@ -141,7 +141,7 @@ def action_list(found: Sequence[Action], service: str | None, question: Query, t
             markup("Nothing is to be done{}. Next: {} adds something.", of, code("/action add TEXT @OWNER"))
         )
     order = by_urgency(found)
-    page, pages = page_of(question.page, len(order), PAGE)
+    page, pages = page_of(query.page, len(order), PAGE)
     shown = order[(page - 1) * PAGE : page * PAGE]
     rows = [join("", [told(action), " — overdue" if action.is_overdue(today) else ""]) for action in shown]
     missing = sum(bool(action.missing) for action in order)

@@ -26,7 +26,7 @@ from bot.slack.webapi.errors import (
     RateLimitedError,
     SlackError,
     SlackRefusedError,
-    telling_faults,
+    translate_slack_errors,
 )
 from bot.store.outbox import MessageLocation, OutboxMessage
 
@@ -162,7 +162,7 @@ def _channel(found: Mapping[str, Any], me: str) -> ChannelInfo:
 async def telling(done: frozenset[str] = frozenset()) -> AsyncIterator[None]:
     """Turn what the client raises into a fault of the port; errors in `done` say that it is so already."""
     try:
-        async with telling_faults(), asyncio.timeout(TIMEOUT_S):
+        async with translate_slack_errors(), asyncio.timeout(TIMEOUT_S):
             yield
     except RateLimitedError as fault:
         raise TransientError(fault.error, fault.retry_after_s) from fault

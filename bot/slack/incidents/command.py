@@ -48,15 +48,15 @@ class IncidentCommand:
             "report": self._report,
         }
 
-    async def answer(self, ask: Interaction) -> Reply:
+    async def answer(self, interaction: Interaction) -> Reply:
         """Show the incident of this channel or open one; raises `UsageError`."""
-        words = split(ask.text)
+        words = split(interaction.text)
         if not words:
-            here = await self._access.here(ask.channel)
-            return await self._panel(here) if here is not None else await self._form(ask)
+            here = await self._access.here(interaction.channel)
+            return await self._panel(here) if here is not None else await self._form(interaction)
         work = self._known.get(words[0].casefold())
         if work is not None:
-            return await work(ask, words[1:])
+            return await work(interaction, words[1:])
         meant = did_you_mean([f"/incident {near}" for near in suggest(words[0], self._known)])
         every = markup("{} lists what there is to type.", code("/incident help"))
         raise UsageError(join(" ", [markup("{} is not known here.", code(name(words[0]))), meant, every]))
@@ -70,112 +70,116 @@ class IncidentCommand:
         hint = context(markup("Or type it: {} lists how.", code("/incident help")))
         return Reply(text, (section(text), *buttons, hint))
 
-    async def _form(self, ask: Interaction) -> Reply:
-        await self._access.permit(ask)
+    async def _form(self, interaction: Interaction) -> Reply:
+        await self._access.permit(interaction)
         text = markup(
             "Slack did not open the form. Type {} instead.", code("/incident open TITLE sev2 SERVICE")
         )
-        form = opening_form(sorted(self._access.services), self._services_here(ask))
+        form = opening_form(sorted(self._access.services), self._services_here(interaction))
         return asks_with(form, text)
 
-    async def _list(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _list(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         service = self._access.status_reader.find(name(words[0])).name if words else None
         found = await self._access.incidents.snapshots.list(
             unresolved=service is None, service=service, limit=_MOST_LISTED
         )
-        here = await self._access.here(ask.channel)
+        here = await self._access.here(interaction.channel)
         shown = [
             view
             for view in found
-            if view.incident.id == here or self._access.may_see(view.incident, ask.user)
+            if view.incident.id == here or self._access.may_see(view.incident, interaction.user)
         ]
-        return incident_list(shown, service, ask.question, private=here is not None)
+        return incident_list(shown, service, interaction.query, private=here is not None)
 
-    async def _show(self, ask: Interaction, words: Sequence[str]) -> Reply:
-        view = await self._access.meant(ask, words[0] if words else "")
+    async def _show(self, interaction: Interaction, words: Sequence[str]) -> Reply:
+        view = await self._access.meant(interaction, words[0] if words else "")
         blocks = card_blocks(view)
         text = markup(
             "Incident {}, {}: {}", view.incident.id, view.incident.status.value, view.incident.title
         )
-        question = None if view.incident.private else Query("incident", f"show {view.incident.id}")
-        return Reply(text, tuple(blocks), shareable=question)
+        query = None if view.incident.private else Query("incident", f"show {view.incident.id}")
+        return Reply(text, tuple(blocks), shareable=query)
 
-    async def _report(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _report(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         meant = incident_words.report(words, self._access.services)
-        here, now = await self._access.here(ask.channel), self._access.clock.now()
+        here, now = await self._access.here(interaction.channel), self._access.clock.now()
         report, counted = await self._access.incidents.reports.report(
             now - meant.length,
             now,
             meant.service,
-            lambda incident: incident.id == here or self._access.may_see(incident, ask.user),
+            lambda incident: incident.id == here or self._access.may_see(incident, interaction.user),
         )
-        return report_reply(report, ask.question, private=sum(one.private for one in counted))
+        return report_reply(report, interaction.query, private=sum(one.private for one in counted))
 
     # -- changing ----------------------------------------------------------------
 
-    async def _open(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _open(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         meant = incident_words.opening(words, self._access.services)
-        request = await self._access.permit(ask)
+        request = await self._access.permit(interaction)
         opening = NewIncident(
             key=f"slack {request}"[:200],
             title=meant.title,
             severity=meant.severity,
-            services=meant.services or self._services_here(ask),
-            by=ask.user,
+            services=meant.services or self._services_here(interaction),
+            by=interaction.user,
             is_person=True,
         )
-        return await self._deeds.open(opening, f"#{ask.channel_name}")
+        return await self._deeds.open(opening, f"#{interaction.channel_name}")
 
-    async def _status(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _status(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         status = _one_of(Status, words, "status")
-        return await self._deeds.set_status(await self._permitted(ask), Status(status), ask.user)
+        return await self._deeds.set_status(
+            await self._permitted(interaction), Status(status), interaction.user
+        )
 
-    async def _severity(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _severity(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         severity = _one_of(Severity, words, "severity")
-        return await self._deeds.set_severity(await self._permitted(ask), Severity(severity), ask.user)
+        return await self._deeds.set_severity(
+            await self._permitted(interaction), Severity(severity), interaction.user
+        )
 
-    async def _role(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _role(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         role = ROLES[_one_of(ROLES, words, "role")]
-        named = split_keeping_people(ask.text)[2:]
-        person = person_of(named[0]) if named else ask.user
+        named = split_keeping_people(interaction.text)[2:]
+        person = person_of(named[0]) if named else interaction.user
         if person is None:
             said = markup("I do not know who {} is.", code(name(named[0])))
             raise UsageError(markup("{} Mention a person: {}.", said, code("/incident role commander @WHO")))
-        return await self._deeds.assign(await self._permitted(ask), role, person, ask.user)
+        return await self._deeds.assign(await self._permitted(interaction), role, person, interaction.user)
 
-    async def _note(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _note(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         text = unquoted(" ".join(words))
-        id_ = await self._permitted(ask)
-        return await self._deeds.note(id_, text, ask.user, f"note {ask.request}")
+        id_ = await self._permitted(interaction)
+        return await self._deeds.note(id_, text, interaction.user, f"note {interaction.request}")
 
-    async def _impact(self, ask: Interaction, words: Sequence[str]) -> Reply:
-        view = await self._access.meant(ask, form="")
-        zone = await self._access.people.zone(ask.user)
+    async def _impact(self, interaction: Interaction, words: Sequence[str]) -> Reply:
+        view = await self._access.meant(interaction, form="")
+        zone = await self._access.people.zone(interaction.user)
         meant = incident_words.impact(
             words, now=self._access.clock.now(), zone=zone.tz, services=view.incident.services
         )
-        id_ = await self._permitted(ask)
-        return await self._deeds.state_impact(id_, meant.share, meant.impact(), ask.user)
+        id_ = await self._permitted(interaction)
+        return await self._deeds.state_impact(id_, meant.share, meant.impact(), interaction.user)
 
-    async def _private(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _private(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         del words
-        return await self._deeds.make_private(await self._permitted(ask), ask.user)
+        return await self._deeds.make_private(await self._permitted(interaction), interaction.user)
 
-    async def _snooze(self, ask: Interaction, words: Sequence[str]) -> Reply:
+    async def _snooze(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         length = length_of(words[0]) if words else None
         if length is None:
             raise UsageError(markup("Say for how long: {}.", code("/incident snooze 2h")))
-        return await self._deeds.snooze(await self._permitted(ask), length, ask.user)
+        return await self._deeds.snooze(await self._permitted(interaction), length, interaction.user)
 
-    async def _permitted(self, ask: Interaction) -> int:
+    async def _permitted(self, interaction: Interaction) -> int:
         """Return the number of the incident of this channel, if the person may change it."""
-        view = await self._access.meant(ask, form="")
-        await self._access.permit(ask)
+        view = await self._access.meant(interaction, form="")
+        await self._access.permit(interaction)
         return view.incident.id
 
-    def _services_here(self, ask: Interaction) -> tuple[str, ...]:
+    def _services_here(self, interaction: Interaction) -> tuple[str, ...]:
         """Return the services whose channel this is: what is told there is most likely about them."""
-        here = {ask.channel, f"#{ask.channel_name}".casefold()}
+        here = {interaction.channel, f"#{interaction.channel_name}".casefold()}
         found = self._access.status_reader.catalog.services.values()
         return tuple(one.name for one in found if {local(one.channel), local(one.channel).casefold()} & here)
 
@@ -186,14 +190,14 @@ def asks_with(form: ModalForm, otherwise: Markup) -> Reply:
 
 
 def incident_list(
-    snapshots: Sequence[IncidentSnapshot], service: str | None, question: Query, *, private: bool = False
+    snapshots: Sequence[IncidentSnapshot], service: str | None, query: Query, *, private: bool = False
 ) -> Reply:
     """List incidents, newest first: those still open, or all of a service; `private` ones are not shared."""
     if not snapshots:
         nothing = markup("No incident of {} is known.", bold(service)) if service else "No incident is open."
         text = markup("{} Next: {} opens one.", nothing, code("/incident"))
         return Reply(text, (section(text),))
-    page, pages = page_of(question.page, len(snapshots), PAGE)
+    page, pages = page_of(query.page, len(snapshots), PAGE)
     shown = snapshots[(page - 1) * PAGE : page * PAGE]
     body = [
         section(_row(view), accessory=next(iter(show_button("Details", _details(view))), None))

@@ -66,13 +66,13 @@ class IncidentInteractions:
             buttons.ADD_ACTION: self._add_action,
         }
 
-    async def press(self, ask: Interaction) -> Reply:
+    async def press(self, interaction: Interaction) -> Reply:
         """Return a press; `ask.question` is the button and the number of what it is about."""
         try:
-            if ask.question.command == buttons.DONE:
-                order = Query("action", f"done {_number(ask.text)}")
-                return await self.action.answer(replace(ask, question=order))
-            return await self._press(ask, ask.question.command)
+            if interaction.query.command == buttons.DONE:
+                order = Query("action", f"done {_number(interaction.text)}")
+                return await self.action.answer(replace(interaction, query=order))
+            return await self._press(interaction, interaction.query.command)
         except UsageError as hint:
             return say(hint.text)
 
@@ -102,16 +102,20 @@ class IncidentInteractions:
         except UsageError as hint:
             return say(hint.text)
 
-    async def _press(self, ask: Interaction, deed: str) -> Reply:
-        here = await self.access.here(ask.channel)
-        view = await self.access.by_id(_number(ask.text), ask.user, here)
+    async def _press(self, interaction: Interaction, deed: str) -> Reply:
+        here = await self.access.here(interaction.channel)
+        view = await self.access.by_id(_number(interaction.text), interaction.user, here)
         if deed == buttons.EXPORT:
-            return await self.postmortem.export(view, ask.user)
+            return await self.postmortem.export(view, interaction.user)
         if deed == buttons.SHOW_POSTMORTEM:
             return await self.postmortem.show(view)
-        await self.access.permit(ask)
+        await self.access.permit(interaction)
         form = _form(deed, view.incident)
-        return asks_with(form, _NO_FORM) if form else await self._change(deed, view.incident.id, ask.user)
+        return (
+            asks_with(form, _NO_FORM)
+            if form
+            else await self._change(deed, view.incident.id, interaction.user)
+        )
 
     async def _change(self, deed: str, id_: int, by: str) -> Reply:
         if deed.startswith(buttons.STATUS):

@@ -58,25 +58,25 @@ class PostmortemCommand:
         self._canvases = canvases
         self._lifecycle = access.incidents.lifecycle
 
-    async def answer(self, ask: Interaction) -> Reply:
+    async def answer(self, interaction: Interaction) -> Reply:
         """Show, open or export the document of the channel's incident or a named one; raises `UsageError`."""
-        words = split(ask.text)
+        words = split(interaction.text)
         if words and words[0].casefold() == "export":
-            view = await self._meant(ask, words[1:], "/postmortem export ID")
-            return await self.export(view, ask.user)
+            view = await self._meant(interaction, words[1:], "/postmortem export ID")
+            return await self.export(view, interaction.user)
         if words and words[0].casefold() == "canvas":
-            view = await self._meant(ask, words[1:], "/postmortem canvas ID")
-            await self._access.permit(ask)
+            view = await self._meant(interaction, words[1:], "/postmortem canvas ID")
+            await self._access.permit(interaction)
             return await self.draw(view)
         if words and words[0].casefold() == "open":
-            view = await self._meant(ask, words[1:], "/postmortem open ID")
-            await self._access.permit(ask)
-            return await self.open(view.incident.id, ask.user)
+            view = await self._meant(interaction, words[1:], "/postmortem open ID")
+            await self._access.permit(interaction)
+            return await self.open(view.incident.id, interaction.user)
         if words and words[0].casefold() == "close":
-            view = await self._meant(ask, words[1:], "/postmortem close ID")
-            await self._access.permit(ask)
-            return await self.close(view.incident.id, ask.user)
-        return await self.show(await self._meant(ask, words, "/postmortem ID"))
+            view = await self._meant(interaction, words[1:], "/postmortem close ID")
+            await self._access.permit(interaction)
+            return await self.close(view.incident.id, interaction.user)
+        return await self.show(await self._meant(interaction, words, "/postmortem ID"))
 
     async def show(self, view: IncidentSnapshot) -> Reply:
         """Show the document with the buttons to write it; ask first whether there is to be one."""
@@ -169,10 +169,10 @@ class PostmortemCommand:
         document = view.postmortem
         return replace(document, names=await self._access.people.names(document.people))
 
-    async def _meant(self, ask: Interaction, words: list[str], form: str) -> IncidentSnapshot:
+    async def _meant(self, interaction: Interaction, words: list[str], form: str) -> IncidentSnapshot:
         if len(words) > 1:
             raise UsageError(markup("One incident at a time: {}.", code(form)))
-        return await self._access.meant(ask, words[0] if words else "", form=form)
+        return await self._access.meant(interaction, words[0] if words else "", form=form)
 
 
 def _as_message(view: IncidentSnapshot, text: str, error: str) -> Reply:

@@ -15,13 +15,13 @@ _LONGEST_TITLE = 100
 _BAR = 10
 
 
-def report_reply(report: IncidentReport, question: Query, *, private: int = 0) -> Reply:
+def report_reply(report: IncidentReport, query: Query, *, private: int = 0) -> Reply:
     """Show a report; one that counts `private` incidents is for its reader alone."""
     length = duration_text(report.until - report.since)
     of = markup(" of {}", bold(report.service)) if report.service else NOTHING
     if not report.count:
         nothing = markup("No incident{} in the last {}. Next: {} opens one.", of, length, code("/incident"))
-        return Reply(nothing, (section(nothing),), shareable=question)
+        return Reply(nothing, (section(nothing),), shareable=query)
     title = f"{_count(report.count)}{f' of {report.service}' if report.service else ''} in {length}"
     parts = [
         _parted("Where the budget went, and what to work on", _where(report)),
@@ -37,7 +37,7 @@ def report_reply(report: IncidentReport, question: Query, *, private: int = 0) -
         *([context(small)] if (small := _small(report, private)) else []),
     ]
     text = join("\n", [markup("{}.", title), _first(report), _severities(report), *_times(report), *parts])
-    return Reply(text, tuple(body), shareable=None if private else question)
+    return Reply(text, tuple(body), shareable=None if private else query)
 
 
 def _first(report: IncidentReport) -> Markup:

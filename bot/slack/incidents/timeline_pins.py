@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack.arguments import UsageError, split
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.operations import MOST_NOTE
-from bot.slack.webapi.errors import telling_faults
+from bot.slack.webapi.errors import translate_slack_errors
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ class TimelinePins:
 
     async def _read(self, reacted: PinReaction) -> Mapping[str, Any] | None:
         """Return the message as it stands; None where it is gone. Replies in threads are found as well."""
-        async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+        async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
             answer = await self._client.conversations_replies(
                 channel=reacted.channel, ts=reacted.ts, oldest=reacted.ts, latest=reacted.ts, inclusive=True
             )

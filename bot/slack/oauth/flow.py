@@ -32,7 +32,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.logs import hide
 from bot.slack.manifest import bot_scopes
 from bot.slack.oauth.pages import HEADERS, install_page, installed_page, refused_page
-from bot.slack.webapi.errors import SlackError, fault_of, telling_faults
+from bot.slack.webapi.errors import SlackError, slack_error, translate_slack_errors
 from bot.store.encryption import TokenCipher, UndecryptableError
 from bot.store.installations import Installation, Installations
 
@@ -176,7 +176,7 @@ class InstallFlow(AsyncOAuthFlow):
     async def run_installation(self, code: str) -> BoltInstallation:
         """Exchange the code for a token; raises `InstallationRefusedError`."""
         try:
-            async with telling_faults():
+            async with translate_slack_errors():
                 redirect = self._credentials.redirect_url
                 answer = await self._credentials.exchange(
                     self.client, {"code": code} | ({"redirect_uri": redirect} if redirect else {})
@@ -213,7 +213,7 @@ class InstallFlow(AsyncOAuthFlow):
         except InstallationRefusedError as refused:
             reason = refused.reason
         except (SlackApiError, aiohttp.ClientError, TimeoutError) as error:
-            reason = fault_of(error).error
+            reason = slack_error(error).error
         except (SQLAlchemyError, OSError) as error:
             log.warning("installation_not_kept", error=type(error).__name__)
             reason = "storage_error"

@@ -10,7 +10,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.oauth.flow import OAuthCredentials
-from bot.slack.webapi.errors import SlackError, telling_faults
+from bot.slack.webapi.errors import SlackError, translate_slack_errors
 from bot.store.installations import Installation, Installations
 
 log = structlog.get_logger(__name__)
@@ -45,7 +45,7 @@ class TokenRotation:
                 log.warning("token_not_renewed", team=installation.team_id, error=fault.error)
 
     async def _exchange(self, old: Installation) -> None:
-        async with telling_faults():
+        async with translate_slack_errors():
             grant = {"grant_type": "refresh_token", "refresh_token": old.refresh_token or ""}
             answer = await self._credentials.exchange(self._client, grant)
         ends_at = self._now() + timedelta(seconds=int(answer["expires_in"]))

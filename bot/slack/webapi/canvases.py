@@ -8,7 +8,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.webapi.errors import SlackRefusedError, telling_faults
+from bot.slack.webapi.errors import SlackRefusedError, translate_slack_errors
 from bot.store.addresses import local
 
 _TIMEOUT_S = 10.0
@@ -26,7 +26,7 @@ class SlackCanvases:
         channel_id = local(channel_id)
         content = {"type": "markdown", "markdown": markdown}
         try:
-            async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+            async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
                 await self._client.conversations_canvases_create(
                     channel_id=channel_id, document_content=content, title=title
                 )
@@ -36,7 +36,7 @@ class SlackCanvases:
             await self._rewrite(channel_id, content)
 
     async def _rewrite(self, channel_id: str, content: dict[str, Any]) -> None:
-        async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+        async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
             answer = await self._client.conversations_info(channel=channel_id)
             properties = answer["channel"].get("properties") or {}
             canvas_id = (properties.get("canvas") or {}).get("file_id")

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.webapi.errors import SlackError, SlackRefusedError, telling_faults
+from bot.slack.webapi.errors import SlackError, SlackRefusedError, translate_slack_errors
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +66,7 @@ class ChannelDirectory:
     async def join(self, channel_id: str) -> bool:
         """Join a public channel; return whether the bot is in it now."""
         try:
-            async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+            async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
                 await self._client.conversations_join(channel=channel_id)
         except SlackError as fault:
             if isinstance(fault, SlackRefusedError) or fault.error == "missing_scope":
@@ -78,7 +78,7 @@ class ChannelDirectory:
 
     async def _direct_with(self, user: str) -> str:
         if user not in self._direct:
-            async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+            async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
                 answer = await self._client.conversations_open(users=user)
             self._direct[user] = str(answer["channel"]["id"])
         return self._direct[user]
@@ -106,7 +106,7 @@ class ChannelDirectory:
             self._finished = this
 
     async def _page(self, cursor: str) -> Mapping[str, Any]:
-        async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+        async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
             answer = await self._client.conversations_list(
                 types="public_channel,private_channel", exclude_archived=False, limit=_PAGE, cursor=cursor
             )

@@ -1,7 +1,7 @@
-"""Web API clients, one a Slack workspace: each call is made with the token that is kept for it just then.
+"""Web API clients, one for each Slack workspace: every call uses the token that is stored at that moment.
 
-So nobody who holds a client need know when an installation comes, goes or gets another token. Without an
-installation a call is refused with `not_installed`, as if Slack had said so.
+So whoever holds a client need not know when the app is installed, uninstalled or gets another token. Without
+an installation a call is refused with `not_installed`, as if Slack had said so.
 """
 
 import time
@@ -20,7 +20,7 @@ from bot.slack.command_prefix import CommandPrefix
 from bot.store.installations import Installation, Installations
 
 ClientOf = Callable[[str | None], AsyncWebClient]
-"""Answers the client of a Slack workspace, of the main one for None."""
+"""Returns the client of a Slack workspace, of the main one for None."""
 
 NOT_INSTALLED = "not_installed"
 KEEP_S = 5.0
@@ -30,16 +30,16 @@ _TIMEOUT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
-class _CachedClient:
+class _CachedInstallation:
     installation: Installation | None
     until_s: float
 
 
 class Clients:
-    """Makes them. `single_token` is the main workspace's, where it has one from the environment.
+    """Makes the clients. `single_token` is the main workspace's token from the environment, if there is one.
 
-    `workspace` answers the main Workspace document in force, `naming` says what commands are called. Tokens
-    are kept for `KEEP_S` of `now_s`.
+    `current` holds the policies in force, `prefix` goes before the names of commands in what is sent. Tokens
+    are cached for `KEEP_S` by `now_s`.
     """
 
     def __init__(
@@ -50,23 +50,23 @@ class Clients:
         single_token: str | None,
         installations: Installations | None = None,
         current: CurrentCatalog | None = None,
-        naming: CommandPrefix | None = None,
+        prefix: CommandPrefix | None = None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._base_url = base_url
         self._session = session
         self._single_token = single_token
         self._installations = installations
-        self._naming = naming or CommandPrefix()
+        self._prefix = prefix or CommandPrefix()
         self._now_s = now_s
-        self._kept: dict[str, _CachedClient] = {}
+        self._cache: dict[str, _CachedInstallation] = {}
         self._clients: dict[str | None, AsyncWebClient] = {}
         self._current = current
         self._single_team: str | None = None
         self._teams: tuple[float, dict[str, str]] = (-1.0, {})
 
     @property
-    def installs(self) -> bool:
+    def has_install_flow(self) -> bool:
         """Whether workspaces may install the app by themselves."""
         return self._installations is not None
 
@@ -75,19 +75,19 @@ class Clients:
         """Whether the main workspace's token comes from the environment."""
         return self._single_token is not None
 
-    def of(self, team: str | None) -> AsyncWebClient:
-        """Return the client of a workspace, of the main one for None. Always the same for the same one."""
+    def for_team(self, team: str | None) -> AsyncWebClient:
+        """Return the client of a workspace, of the main one for None; always the same one."""
         if team not in self._clients:
             self._clients[team] = _TeamClient(
                 lambda: self._token(team),
-                self._naming,
+                self._prefix,
                 base_url=self._base_url,
                 timeout=_TIMEOUT_S,
                 session=self._session,
             )
         return self._clients[team]
 
-    def bare(self) -> AsyncWebClient:
+    def without_token(self) -> AsyncWebClient:
         """Return a client without a token, for calls that bring their own."""
         return AsyncWebClient(base_url=self._base_url, timeout=_TIMEOUT_S, session=self._session)
 
@@ -95,43 +95,43 @@ class Clients:
         """Return the installation in a workspace as it was at most some seconds ago."""
         if self._installations is None:
             return None
-        kept = self._kept.get(team)
-        if kept is None or kept.until_s < self._now_s():
-            found = await self._installations.find(team)
-            if found is not None:
-                hide(filter(None, (found.bot_token, found.refresh_token)))
-            kept = self._kept[team] = _CachedClient(found, self._now_s() + KEEP_S)
-        return kept.installation
+        cached = self._cache.get(team)
+        if cached is None or cached.until_s < self._now_s():
+            installation = await self._installations.find(team)
+            if installation is not None:
+                hide(filter(None, (installation.bot_token, installation.refresh_token)))
+            cached = self._cache[team] = _CachedInstallation(installation, self._now_s() + KEEP_S)
+        return cached.installation
 
-    def known(self, team: str | None) -> Installation | None:
-        """Return what is remembered of an installation, without asking."""
-        kept = self._kept.get(team or "")
-        return kept.installation if kept is not None else None
+    def cached_installation(self, team: str | None) -> Installation | None:
+        """Return the cached installation in a workspace, however old, without asking the database."""
+        cached = self._cache.get(team or "")
+        return cached.installation if cached is not None else None
 
-    async def teams(self) -> dict[str, str]:
+    async def installed_teams(self) -> dict[str, str]:
         """Return the names of the workspaces in which the app is installed by its flow, by id."""
-        until_s, found = self._teams
+        until_s, names = self._teams
         if self._installations is not None and until_s < self._now_s():
-            found = await self._installations.teams()
-            self._teams = (self._now_s() + KEEP_S, found)
-        return found
+            names = await self._installations.teams()
+            self._teams = (self._now_s() + KEEP_S, names)
+        return names
 
     async def main_team(self) -> str | None:
-        """Return the main workspace's id, None where that cannot be told; raises `SlackApiError`.
+        """Return the main workspace's id, None if it is not known; raises `SlackApiError`.
 
         It is the single token's workspace, else the one that the main document names, else the only
         installation that no further document names.
         """
         if self._single_token is not None:
             if self._single_team is None:
-                self._single_team = str((await self.of(None).auth_test())["team_id"])
+                self._single_team = str((await self.for_team(None).auth_test())["team_id"])
             return self._single_team
         main = self._current.workspace if self._current is not None else None
         if main is not None and main.team is not None:
             return main.team
-        named = {one.team for one in main.further} if main is not None else set()
-        left = [team for team in await self.teams() if team not in named]
-        return left[0] if len(left) == 1 else None
+        named = {workspace.team for workspace in main.further} if main is not None else set()
+        unnamed = [team for team in await self.installed_teams() if team not in named]
+        return unnamed[0] if len(unnamed) == 1 else None
 
     async def is_installed(self, team: str) -> bool:
         """Return whether the bot may act in a workspace: by an installation, or by the single token."""
@@ -139,9 +139,9 @@ class Clients:
             return True
         return self.has_single_token and team == await self.main_team()
 
-    def forget(self, team: str) -> None:
-        """Ask the database again: something changed."""
-        self._kept.pop(team, None)
+    def invalidate(self, team: str) -> None:
+        """Drop what is cached of an installation: it has changed."""
+        self._cache.pop(team, None)
         self._teams = (-1.0, {})
 
     async def _token(self, team: str | None) -> str | None:
@@ -154,25 +154,25 @@ class Clients:
 
 
 class _TeamClient(AsyncWebClient):
-    """Asks for the token before each call, and calls commands what they are called there."""
+    """Looks up the token before each call, and puts the prefix before the names of commands."""
 
     def __init__(
-        self, token: Callable[[], Awaitable[str | None]], naming: CommandPrefix, **options: Any
+        self, token: Callable[[], Awaitable[str | None]], prefix: CommandPrefix, **options: Any
     ) -> None:
         super().__init__(**options)
-        self._ask_token = token
-        self._naming = naming
+        self._read_token = token
+        self._prefix = prefix
 
     async def api_call(self, api_method: str, **options: Any) -> AsyncSlackResponse:
         """Call with the workspace's token; raises `SlackApiError` as Slack does."""
-        token = await self._ask_token()
+        token = await self._read_token()
         if token is None:
-            words = f"{api_method}: {NOT_INSTALLED}"
-            raise SlackApiError(words, _not_installed(self, api_method))  # type: ignore[no-untyped-call]
-        # Read at once by the call below: nothing else runs in between.
+            message = f"{api_method}: {NOT_INSTALLED}"
+            raise SlackApiError(message, _not_installed(self, api_method))  # type: ignore[no-untyped-call]
+        # The call below reads it at once: nothing else runs in between.
         self.token = token
         if isinstance(options.get("json"), dict):
-            options["json"] = self._naming.named(options["json"])
+            options["json"] = self._prefix.rename_commands(options["json"])
         return await super().api_call(api_method, **options)
 
 

@@ -88,15 +88,15 @@ class OutcomeUnknownError(SlackError):
 
 
 @asynccontextmanager
-async def telling_faults() -> AsyncIterator[None]:
+async def translate_slack_errors() -> AsyncIterator[None]:
     """Turn what the Slack client raises within the block into a `SlackError`."""
     try:
         yield
     except (SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as cause:
-        raise fault_of(cause) from cause
+        raise slack_error(cause) from cause
 
 
-def fault_of(cause: Exception) -> SlackError:
+def slack_error(cause: Exception) -> SlackError:
     """Return what an exception of the Slack client means."""
     if isinstance(cause, SlackError):
         return cause

@@ -8,7 +8,7 @@ import asyncio
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.webapi.errors import OutcomeUnknownError, SlackRefusedError, telling_faults
+from bot.slack.webapi.errors import OutcomeUnknownError, SlackRefusedError, translate_slack_errors
 
 _TIMEOUT_S = 10.0
 _MOST_LOOKED_THROUGH = 100
@@ -22,7 +22,7 @@ class SlackFiles:
 
     async def send(self, person: str, name: str, text: str, comment: str) -> None:
         """Bring a text file to a person's direct channel; raises `SlackFault`."""
-        async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+        async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
             direct = await self._client.conversations_open(users=person)
         file_id = await self.upload(name, text)
         await self.share(file_id, name, str(direct["channel"]["id"]), comment)
@@ -30,21 +30,21 @@ class SlackFiles:
     async def upload(self, name: str, text: str) -> str:
         """Upload a text file that nobody sees yet; return its id. Raises `SlackFault`."""
         content = text.encode()
-        async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+        async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
             place = await self._client.files_getUploadURLExternal(filename=name, length=len(content))
             await self._put(str(place["upload_url"]), name, content)
         return str(place["file_id"])
 
     async def share(self, file_id: str, name: str, channel_id: str, comment: str) -> None:
         """Put an uploaded file into a channel; raises `SlackFault`."""
-        async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+        async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
             await self._client.files_completeUploadExternal(
                 files=[{"id": file_id, "title": name}], channel_id=channel_id, initial_comment=comment
             )
 
     async def is_shared(self, file_id: str, channel_id: str) -> bool:
         """Return whether one of the channel's last messages shows the file; raises `SlackFault`."""
-        async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+        async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
             answer = await self._client.conversations_history(channel=channel_id, limit=_MOST_LOOKED_THROUGH)
         messages = answer.get("messages") or ()
         return any(file.get("id") == file_id for one in messages for file in one.get("files") or ())

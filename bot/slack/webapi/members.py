@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.webapi.channels import ChannelDirectory
-from bot.slack.webapi.errors import telling_faults
+from bot.slack.webapi.errors import translate_slack_errors
 
 KEEP_S = 300.0
 """How long an answer counts."""
@@ -42,7 +42,7 @@ class Members:
     async def _of_groups(self) -> Mapping[str, frozenset[str]]:
         async with self._asking_groups:
             if self._now_s() >= self._groups_until:
-                async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+                async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
                     answer = await self._client.usergroups_list(include_users=True)
                 self._groups = {
                     str(group["handle"]).casefold(): frozenset(group.get("users") or ())
@@ -55,7 +55,7 @@ class Members:
         async with self._asking_channels:
             until, people = self._channels.get(address, (0.0, frozenset()))
             if self._now_s() >= until:
-                async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+                async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
                     people = await channel_members(self._client, await self._addresses.resolve(address))
                 self._channels[address] = (self._now_s() + KEEP_S, people)
             return people

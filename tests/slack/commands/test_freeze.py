@@ -116,10 +116,12 @@ async def test_time_that_has_passed_is_refused(slack_app: RunningSlackApp) -> No
 
 
 async def test_repeated_delivery_freezes_once_and_says_so_quietly(slack_app: RunningSlackApp) -> None:
-    ask = Interaction(Query("freeze", "checkout peak sale"), "U0SAM", "C9", request="the same trigger")
+    interaction = Interaction(
+        Query("freeze", "checkout peak sale"), "U0SAM", "C9", request="the same trigger"
+    )
     first, second = (
-        await slack_app.app.workspaces.main.router.answer(ask),
-        await slack_app.app.workspaces.main.router.answer(ask),
+        await slack_app.app.workspaces.main.router.answer(interaction),
+        await slack_app.app.workspaces.main.router.answer(interaction),
     )
     assert first.seen_by_channel
     assert not second.seen_by_channel
@@ -128,9 +130,9 @@ async def test_repeated_delivery_freezes_once_and_says_so_quietly(slack_app: Run
 
 
 async def test_button_changes_nothing_whatever_it_carries(slack_app: RunningSlackApp) -> None:
-    ask = Interaction(Query("freeze", "checkout peak sale"), "U0SAM", "C9")
+    interaction = Interaction(Query("freeze", "checkout peak sale"), "U0SAM", "C9")
     assert (
-        await slack_app.app.workspaces.main.router.answer(ask)
+        await slack_app.app.workspaces.main.router.answer(interaction)
     ).text == "Type the command to change something."
     assert not await slack_app.hold_registry.holds(NOW)
 

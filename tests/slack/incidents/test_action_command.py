@@ -39,9 +39,9 @@ async def test_tomorrow_is_the_askers(incident_app: RunningIncidentApp) -> None:
 
 
 async def test_repeated_delivery_adds_one_action(incident_app: RunningIncidentApp) -> None:
-    ask = Interaction(Query("action", "add alert earlier"), "U0SAM", "C9", request="the same trigger")
+    interaction = Interaction(Query("action", "add alert earlier"), "U0SAM", "C9", request="the same trigger")
     for _ in range(2):
-        await incident_app.slack_app.app.workspaces.main.router.answer(ask)
+        await incident_app.slack_app.app.workspaces.main.router.answer(interaction)
     assert len(await incident_app.slack_app.incidents.actions.of_service()) == 1
 
 

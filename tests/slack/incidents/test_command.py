@@ -47,9 +47,11 @@ async def test_incident_typed_in_a_services_channel_concerns_that_service(
 async def test_repeated_delivery_opens_one_incident_and_says_so_quietly(
     incident_app: RunningIncidentApp,
 ) -> None:
-    ask = Interaction(Query("incident", "open it is slow"), "U0DANA", "C9", request="the same trigger")
+    interaction = Interaction(
+        Query("incident", "open it is slow"), "U0DANA", "C9", request="the same trigger"
+    )
     desk = incident_app.slack_app.app.workspaces.main.router
-    first, second = await desk.answer(ask), await desk.answer(ask)
+    first, second = await desk.answer(interaction), await desk.answer(interaction)
     assert (first.seen_by_channel, second.seen_by_channel) == (True, False)
     assert len(await incident_app.slack_app.incidents.snapshots.list()) == 1
 
@@ -224,9 +226,9 @@ async def test_notes_are_seen_by_the_channel_and_stand_on_the_timeline_once(
     seen = await incident_app.slack_app.types("dana", "/incident note rolled <!channel> back to 41", channel)
     assert seen.text == "Noted by <@U0DANA>: rolled &lt;!channel&gt; back to 41"
     assert seen.ephemeral_to is None
-    ask = Interaction(Query("incident", "note twice"), "U0DANA", channel, request="the same trigger")
+    interaction = Interaction(Query("incident", "note twice"), "U0DANA", channel, request="the same trigger")
     for _ in range(2):
-        last = await incident_app.slack_app.app.workspaces.main.router.answer(ask)
+        last = await incident_app.slack_app.app.workspaces.main.router.answer(interaction)
     assert last.text == "That note is on the timeline already."
     notes = [entry.text for entry in (await incident_app.view()).timeline if entry.kind is EntryKind.NOTE]
     assert notes == ["rolled <!channel> back to 41", "twice"]

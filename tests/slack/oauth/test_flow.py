@@ -102,13 +102,15 @@ async def open_oauth_setup(url: str, keys: str, client_secret: str = SECRET) -> 
         credentials = OAuthCredentials(CLIENT_ID, client_secret, REDIRECT, slack.authorize_url)
         flow = InstallFlow(
             credentials,
-            clients.bare(),
+            clients.without_token(),
             installations=installations,
             seal=seal,
             now=lambda: time[0],
-            on_installed=clients.forget,
+            on_installed=clients.invalidate,
         )
-        rotation = TokenRotation(credentials, clients.bare(), installations, lambda: time[0], clients.forget)
+        rotation = TokenRotation(
+            credentials, clients.without_token(), installations, lambda: time[0], clients.invalidate
+        )
         app = web.Application()
         InstallEndpoint(flow).add_routes(app)
         runner = web.AppRunner(app, access_log=None)
@@ -152,7 +154,7 @@ async def test_two_workspaces_install_and_each_is_called_with_its_own_token(oaut
     assert status == 200
     assert "Globex" in page
     for team, name in ((ACME, "Acme"), (GLOBEX, "Globex")):
-        assert (await oauth_setup.clients.of(team).auth_test())["team"] == name
+        assert (await oauth_setup.clients.for_team(team).auth_test())["team"] == name
     async with oauth_setup.database.reading() as connection:
         rows = [row.entry for row in await audit.read(connection)]
     assert [(row.actor, row.action, row.subject) for row in rows] == [
@@ -265,7 +267,7 @@ async def test_a_wrong_client_secret_and_a_silent_slack_are_said_so(url: str) ->
 
 async def test_whoever_uninstalls_is_not_called_any_more(oauth_setup: OAuthSetup) -> None:
     await oauth_setup.install(ACME, "U0SAM")
-    client = oauth_setup.clients.of(ACME)
+    client = oauth_setup.clients.for_team(ACME)
     assert (await client.auth_test())["ok"]
     assert await oauth_setup.installations.remove(ACME, "uninstalled")
     assert not await oauth_setup.installations.remove(ACME, "uninstalled")
@@ -292,7 +294,7 @@ async def test_a_token_that_ends_is_renewed_before_its_end_and_the_old_one_is_no
     assert second.bot_token != first.bot_token
     assert second.expires_at == oauth_setup.time[0] + timedelta(hours=12)
     oauth_setup.time[0] += AHEAD
-    assert (await oauth_setup.clients.of(ACME).auth_test())["team_id"] == ACME
+    assert (await oauth_setup.clients.for_team(ACME).auth_test())["team_id"] == ACME
     # What another replica holds of the row is old by now: it must not overwrite.
     assert not await oauth_setup.installations.renew(first, "xoxb-old", "xoxe-old", oauth_setup.time[0])
 

@@ -118,7 +118,7 @@ async def test_one_place_that_is_not_known_does_not_hide_another_that_gives_the_
 ) -> None:
     people = People(client(slack))
     entries = ("#nowhere", "@sre", "U0MORGAN")
-    assert await people.right("U0SAM", entries) == Allowed("@sre")
-    assert await people.right("U0MORGAN", entries) == Allowed("U0MORGAN")
-    assert await people.right("U0RILEY", entries) == Undetermined(entries, ("#nowhere",))
-    assert await people.right("U0RILEY", entries[1:]) == PermissionDenied(entries[1:])
+    assert await people.check_permission("U0SAM", entries) == Allowed("@sre")
+    assert await people.check_permission("U0MORGAN", entries) == Allowed("U0MORGAN")
+    assert await people.check_permission("U0RILEY", entries) == Undetermined(entries, ("#nowhere",))
+    assert await people.check_permission("U0RILEY", entries[1:]) == PermissionDenied(entries[1:])

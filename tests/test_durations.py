@@ -11,8 +11,8 @@ from bot.cli.gate import parse_since, parse_wait
 from bot.durations import CANONICAL_FORM, LONGEST, DurationError, parse_duration
 from bot.formatting import duration_code
 from bot.policy.documents import quantities
-from bot.slack.arguments import end, length_of
-from bot.slack.flags.arguments import for_how_long, ramp
+from bot.slack.arguments import read_duration, read_end
+from bot.slack.flags.arguments import read_flag_with_duration, read_ramp
 from bot.slack.incidents.arguments import report
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -51,7 +51,7 @@ def test_odd_texts_are_read_or_refused_never_worse(text: str) -> None:
     try:
         assert timedelta(0) <= parse_duration(text) <= LONGEST
     except DurationError:
-        assert length_of(text) is None
+        assert read_duration(text) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 1_000), st.sampled_from(sorted(UNITS_S))), min_size=1))
@@ -78,11 +78,11 @@ def test_policies_read_their_narrower_form_the_same_way(milliseconds: int) -> No
 @pytest.mark.parametrize("typed", ["90m", "1h30m", "1.5h", "90min", "5400s"])
 def test_every_caller_reads_every_form(typed: str) -> None:
     length = timedelta(minutes=90)
-    assert length_of(typed) == length
-    ends, reason = end(["for", typed, "sale"], now=NOW, zone=UTC, zone_name="UTC")
+    assert read_duration(typed) == length
+    ends, reason = read_end(["for", typed, "sale"], now=NOW, zone=UTC, zone_name="UTC")
     assert (ends and ends.at, reason) == (NOW + length, ["sale"])
-    assert for_how_long(["flag", "for", typed, "a", "demo"], ["staging"], "on FLAG")[1] == length
-    assert ramp(["flag", "5%", "every", typed], ["staging"]).every == length
+    assert read_flag_with_duration(["flag", "for", typed, "a", "demo"], ["staging"], "on FLAG")[1] == length
+    assert read_ramp(["flag", "5%", "every", typed], ["staging"]).every == length
     assert parse_wait(typed) == length
     assert parse_since(typed, NOW) == (NOW - length).isoformat()
     assert report(["1w2d"], []).length == timedelta(days=9)

@@ -244,10 +244,10 @@ class Governor:
     async def _policies_broken(self, faults: tuple[PolicyFault, ...]) -> None:
         self.metrics.policies_loaded.labels("broken").inc()
         log.warning("policies_broken", faults=[str(fault) for fault in faults])
-        await self._policy_faults.broken(faults)
+        await self._policy_faults.announce_faults(faults)
 
     async def _values_refused(self, faults: Sequence[PolicyFault]) -> None:
-        await self._policy_faults.refused(faults)
+        await self._policy_faults.announce_refused_values(faults)
 
     def _count_faults(self) -> int:
         return len(self.watcher.faults) + len(self.watcher.refused_values)
@@ -265,7 +265,7 @@ class Governor:
         await self.budgets.evaluator.take_over()
         await self.budgets.expire_holds()
         if not self.watcher.faults:
-            await self._policy_faults.whole()
+            await self._policy_faults.announce_repair()
 
     async def _drop_old_rows(self) -> None:
         if await self._retention.acquire():

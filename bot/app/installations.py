@@ -49,7 +49,7 @@ class SlackInstallations:
             credentials,
             clients.without_token(),
             installations=installations,
-            seal=_seal(settings),
+            cipher=_seal(settings),
             now=clock.now,
             on_installed=clients.invalidate,
         )
@@ -66,7 +66,7 @@ class SlackInstallations:
         """Renew the tokens that end soon, if this replica is the one to do so."""
         if await self._lease.acquire():
             async with self._renewing:
-                await self._rotation.turn()
+                await self._rotation.rotate()
 
 
 def _seal(settings: Settings) -> TokenCipher:

@@ -1,1 +1,1 @@
-"""The Slack face: commands, messages, delivery."""
+"""The Slack side: Bolt app, commands, announcements, delivery, home tab, incidents, OAuth install flow."""

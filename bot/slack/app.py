@@ -1,7 +1,7 @@
 """The Slack app: Bolt listeners that acknowledge first and work in the background.
 
 Bolt runs each listener within the dispatch (`process_before_response`): the listener acknowledges, starts
-the work in `BackgroundTasks` and returns, so Slack has its answer in a millisecond. Bolt's own way, a task
+the work in `BackgroundTasks` and returns, so Slack has its response in a millisecond. Bolt's default, a task
 for the listener and a poll for its ack every 10 ms, takes ten times as long.
 """
 
@@ -23,16 +23,16 @@ from bot.slack.background_tasks import BackgroundTasks, Work
 from bot.slack.capabilities import Capabilities
 from bot.slack.command_reference import COMMANDS
 from bot.slack.flags.announcements import APPROVE, DECLINE
-from bot.slack.flags.buttons import ORDERS, ordered
+from bot.slack.flags.buttons import COMMAND_BUTTONS, command_of
 from bot.slack.home.view import HOME_SHOW
 from bot.slack.incident_listeners import IncidentListeners
-from bot.slack.interactions import SHARE, SHOW, TURN_BACK, TURN_ON, Interaction, Query
+from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW, Interaction, Query
 from bot.slack.request_handling import (
     Body,
     SlackRequest,
     find_workspace,
+    idempotency_key,
     read_press,
-    request_name,
     start,
     target_of,
 )
@@ -44,14 +44,14 @@ from bot.store import idempotency
 
 log = structlog.get_logger(__name__)
 
-_KNOWN_ACTIONS = frozenset({SHOW, TURN_BACK, TURN_ON, SHARE, APPROVE, DECLINE}) | ORDERS
+_KNOWN_ACTIONS = frozenset({SHOW, PREVIOUS_PAGE, NEXT_PAGE, SHARE, APPROVE, DECLINE}) | COMMAND_BUTTONS
 
 
 class SlackApp:
-    """Everything that Slack sends arrives at `app`; `tasks` is the work under way.
+    """The Bolt `app` with its listeners; `tasks` are those that run in the background.
 
-    `clients` make the Web API's clients: of one workspace, or of all that installed the app, of which
-    `uninstall` forgets those that the app leaves.
+    `clients` makes the Web API clients of one workspace, or of all that installed the app; `uninstall`
+    removes the installations of workspaces that uninstall it.
     """
 
     def __init__(
@@ -77,19 +77,19 @@ class SlackApp:
         self.app = self._build(signing_secret)
 
     async def start(self) -> str:
-        """Ask Slack who the bot is and return its user id; raises `SlackApiError` for a bad token."""
-        who = await self._client.auth_test()
-        self._bot_user_id, self._bot_id = str(who["user_id"]), who.get("bot_id")
-        log.info("slack_connected", team=who.get("team"), user_id=self._bot_user_id)
+        """Ask Slack for the bot's identity and return its user id; raises `SlackApiError` for a bad token."""
+        identity = await self._client.auth_test()
+        self._bot_user_id, self._bot_id = str(identity["user_id"]), identity.get("bot_id")
+        log.info("slack_connected", team=identity.get("team"), user_id=self._bot_user_id)
         return self._bot_user_id
 
     async def drain(self, timeout_s: float) -> int:
-        """Let the work under way finish; return how many tasks had to be cancelled."""
+        """Let the running tasks finish; return how many had to be cancelled."""
         return await self.tasks.drain(timeout_s)
 
     def _build(self, signing_secret: str) -> AsyncApp:
         logger = logging.getLogger("slack_bolt")
-        # Bolt warns of a token beside `authorize`, and of requests that the last listener here takes.
+        # Bolt warns of a token beside `authorize`, and of requests that only the last listener matches.
         logger.setLevel(logging.ERROR)
         app = AsyncApp(
             name="governor",
@@ -100,7 +100,7 @@ class SlackApp:
             process_before_response=True,
         )
         for command in COMMANDS:
-            # `governor manifest --prefix` names them anew where another app has `/budget`.
+            # `governor manifest --prefix` renames them if another app has `/budget`.
             app.command(re.compile(rf"^/\S*{command.name}$"))(self._on_command)
         app.event("app_home_opened")(self._on_home)
         for event in UNINSTALL_EVENTS:
@@ -111,16 +111,16 @@ class SlackApp:
         return app
 
     def _authorizer(self) -> Callable[..., Awaitable[AuthorizeResult]]:
-        # A function, not a method: Bolt fills in arguments by name and would take `self` for one.
+        # A function, not a method: Bolt passes arguments by name and would take `self` for one.
         async def authorize(context: AsyncBoltContext) -> AuthorizeResult:
-            # What is known already must do: an acknowledgement waits for no database.
-            known = self._clients.cached_installation(context.team_id)
+            # Only what is cached: an acknowledgement must not wait for the database.
+            cached = self._clients.cached_installation(context.team_id)
             return AuthorizeResult(
                 enterprise_id=context.enterprise_id,
                 team_id=context.team_id,
-                bot_token=self._bot_token if known is None else known.bot_token,
-                bot_user_id=self._bot_user_id if known is None else known.bot_user_id,
-                bot_id=self._bot_id if known is None else known.bot_id,
+                bot_token=self._bot_token if cached is None else cached.bot_token,
+                bot_user_id=self._bot_user_id if cached is None else cached.bot_user_id,
+                bot_id=self._bot_id if cached is None else cached.bot_id,
             )
 
         return authorize
@@ -134,7 +134,7 @@ class SlackApp:
             user=str(body.get("user_id")),
             channel=str(body.get("channel_id")),
             channel_name=str(body.get("channel_name") or ""),
-            request=request_name(body),
+            request=idempotency_key(body),
         )
         request = SlackRequest(f"/{name}", target_of(body, interaction), context.team_id)
         self._start(request, partial(self._answer, interaction, request))
@@ -142,7 +142,7 @@ class SlackApp:
     async def _answer(
         self, interaction: Interaction, request: SlackRequest, *, replace_message: bool = False
     ) -> None:
-        """Find the workspace, ask the command, respond: the way of every command and query."""
+        """Find the workspace, run the command and reply: the path of every command and query."""
         workspace = await find_workspace(self.workspaces, request)
         if workspace is None:
             return
@@ -161,26 +161,28 @@ class SlackApp:
         work: Work
         if name in {APPROVE, DECLINE}:
             work = partial(self._decide, replace(press, request=None), request)
-        elif name in ORDERS:
-            work = partial(self._answer, replace(press, query=ordered(name, value)), request)
+        elif name in COMMAND_BUTTONS:
+            work = partial(self._answer, replace(press, query=command_of(name, value)), request)
         else:
-            # A query changes nothing, so that it needs no name.
+            # A query changes nothing, so it needs no idempotency key.
             repeated = replace(press, query=Query.from_value(value), request=None)
-            work = partial(self._answer, repeated, request, replace_message=name in {TURN_BACK, TURN_ON})
+            work = partial(
+                self._answer, repeated, request, replace_message=name in {PREVIOUS_PAGE, NEXT_PAGE}
+            )
             if name == SHARE:
-                work = partial(self._share, repeated, request, _press_name(body, action))
+                work = partial(self._share, repeated, request, _press_key(body, action))
         self._start(request, work)
 
     async def _decide(self, interaction: Interaction, request: SlackRequest) -> None:
-        """Carry out a decision on what waits for one, and show the outcome in its place."""
+        """Approve or decline what is pending, and replace the message with the outcome."""
         workspace = await find_workspace(self.workspaces, request)
         if workspace is None:
             return
         outcome = await workspace.router.decide(interaction)
-        await workspace.responder.send(request.target, outcome.reply, replace=outcome.settled)
+        await workspace.responder.send(request.target, outcome.reply, replace=outcome.is_final)
 
     async def _share(self, interaction: Interaction, request: SlackRequest, press: str) -> None:
-        """Show an answer to the channel, once however often the button was pressed."""
+        """Show a reply to the channel, once however often the button was pressed."""
         workspace = await find_workspace(self.workspaces, request)
         if workspace is None:
             return
@@ -203,30 +205,30 @@ class SlackApp:
 
     async def _open_home(self, user: str, team: str | None) -> None:
         try:
-            await (await self.workspaces.find(team)).home.opened(user)
+            await (await self.workspaces.find(team)).home.publish(user)
         except WorkspaceNotServedError:
             log.info("home_not_served", team=team)
 
     async def _on_uninstall(self, event: Body, context: AsyncBoltContext) -> None:
         if self._uninstall is not None and context.team_id is not None:
-            follow = partial(self._uninstall.follow, context.team_id, event)
-            self.tasks.start("uninstall", follow, _report_nothing)
+            process = partial(self._uninstall.process_event, context.team_id, event)
+            self.tasks.start("uninstall", process, _report_nothing)
 
     def _start(self, request: SlackRequest, work: Work) -> None:
         start(self.tasks, self.workspaces, request, work)
 
     async def _on_error(self, error: Exception, body: Body) -> BoltResponse:
-        """Bolt's boundary: what a listener could not take is logged, and Slack told that it arrived."""
+        """Log what a listener failed on, and acknowledge it: Bolt's boundary for errors."""
         log.error("listener_failed", kind=body.get("type"), command=body.get("command"), exc_info=error)
         return BoltResponse(status=200, body="")
 
 
 async def _report_nothing(_error_id: str) -> None:
-    """Leave the home tab as it is: opening it again asks again."""
+    """Report no failure to the person: opening the home tab again tries again."""
 
 
-def _press_name(body: Body, action: Body) -> str:
-    """Return what names the press of a button: the same for the same button of the same message."""
+def _press_key(body: Body, action: Body) -> str:
+    """Return the idempotency key of a press: the same for the same button of the same message."""
     container = body.get("container") or {}
-    where = [container.get("channel_id"), container.get("message_ts"), action.get("value")]
-    return f"share {hashlib.sha256(repr(where).encode()).hexdigest()}"
+    location = [container.get("channel_id"), container.get("message_ts"), action.get("value")]
+    return f"share {hashlib.sha256(repr(location).encode()).hexdigest()}"

@@ -1,7 +1,7 @@
-"""What people type after a command, read word by word. Pure.
+"""Parsing of the arguments that people type after a command. Pure.
 
-Slack's editors bend what is typed: quotes become “smart”, spaces become unbreakable, mentions arrive as
-`<@U123|dana>`. Whatever cannot be read raises `UsageError`, whose message says what to type instead.
+Slack's editors change what is typed: quotes become “smart”, spaces become no-break spaces, mentions arrive
+as `<@U123|dana>`. What cannot be read raises `UsageError`, whose message says what to type instead.
 """
 
 import re
@@ -24,7 +24,7 @@ _LINK = re.compile(r"<([a-z]+:[^<>|]*)(?:\|[^<>]*)?>")
 
 
 class UsageError(Exception):
-    """The words cannot be understood, or not acted on; `text` tells the person what to type."""
+    """A command cannot be read or carried out as typed; `text` tells the person what to type."""
 
     def __init__(self, text: Markup) -> None:
         super().__init__(str(text))
@@ -33,23 +33,23 @@ class UsageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EndTime:
-    """When something ends; `zone` is the time zone in which the person's words were understood."""
+    """When something ends; `zone` is the time zone in which a typed time was read."""
 
     at: datetime
     zone: str | None = None
 
 
 def split(text: str) -> list[str]:
-    """Return the words of a command: mentions as names, odd spaces and control characters as spaces."""
+    """Return the words of a command: mentions as names, unusual spaces and control characters as spaces."""
     named = _REFERENCE.sub(_name_of_reference, text)
-    linked = _LINK.sub(lambda found: found[1], named)
+    linked = _LINK.sub(lambda match: match[1], named)
     plain = linked.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     return "".join(character if _is_printable(character) else " " for character in plain).split()
 
 
-def _name_of_reference(found: re.Match[str]) -> str:
-    sign = "#" if found[1] == "#" else "@"
-    return sign + (found[3] or found[2]).lstrip("@#")
+def _name_of_reference(match: re.Match[str]) -> str:
+    sign = "#" if match[1] == "#" else "@"
+    return sign + (match[3] or match[2]).lstrip("@#")
 
 
 def _is_printable(character: str) -> bool:
@@ -73,13 +73,13 @@ def unquoted(text: str) -> str:
 
 
 def reason(words: Sequence[str]) -> str:
-    """Return the words as one reason, unquoted, cut at 500 characters; empty where there is none."""
+    """Return the words as one reason, unquoted, cut at 500 characters; empty if there are none."""
     text = unquoted(" ".join(words))
     return text if len(text) <= MOST_REASON else text[: MOST_REASON - 1].rstrip() + "…"
 
 
 def name(word: str) -> str:
-    """Return a word that names something: unquoted, and not longer than names are."""
+    """Return a word as a name: unquoted and cut at 100 characters."""
     return unquoted(word)[:MOST_NAME]
 
 
@@ -95,7 +95,7 @@ def unknown(what: str, word: str, near: Sequence[str], instead: str) -> UsageErr
     return UsageError(join(" ", [missing, did_you_mean(near), Markup(instead)]))
 
 
-def length_of(word: str) -> timedelta | None:
+def read_duration(word: str) -> timedelta | None:
     """Read `90m`, `4h`, `1h30m`, `2d`, `1w`; None where the word is no length of time."""
     try:
         return parse_duration(word)
@@ -103,7 +103,7 @@ def length_of(word: str) -> timedelta | None:
         return None
 
 
-def end(
+def read_end(
     words: Sequence[str], *, now: datetime, zone: tzinfo, zone_name: str
 ) -> tuple[EndTime | None, list[str]]:
     """Read `for 4h` or `until 2026-12-01 09:00` at the beginning; return it and the words that follow.
@@ -113,9 +113,9 @@ def end(
     if len(words) < 2 or words[0].casefold() not in {"for", "until"}:
         return _no_end(words)
     if words[0].casefold() == "for":
-        length = length_of(words[1])
+        length = read_duration(words[1])
         if length is None:
-            return _no_end(words, counts=words[1][0].isdigit())
+            return _no_end(words, has_number=words[1][0].isdigit())
         until, rest = _after(now, length), list(words[2:])
     else:
         local, used = _local_time(words[1:], now.astimezone(zone))
@@ -127,9 +127,9 @@ def end(
     return until, rest
 
 
-def _no_end(words: Sequence[str], *, counts: bool = False) -> tuple[None, list[str]]:
-    """Nothing said when it ends: `for the release` is a reason, `for 4x` and a bare `until` are slips."""
-    if counts:
+def _no_end(words: Sequence[str], *, has_number: bool = False) -> tuple[None, list[str]]:
+    """Return no end: `for the release` is a reason. Raises `UsageError` for `for 4x` or a bare `until`."""
+    if has_number:
         raise UsageError(
             markup("{} is no length of time. Write `for 90m`, `for 4h` or `for 2d`.", code(words[1][:40]))
         )
@@ -145,29 +145,29 @@ def _after(now: datetime, length: timedelta) -> EndTime:
 
 
 def _local_time(words: Sequence[str], local_now: datetime) -> tuple[datetime, int]:
-    """Read a day and time, a day (its first moment) or a time (the next one); say how many words it took."""
-    day = _parsed(words[0])
-    clock = _clock(words[1]) if len(words) > 1 else None
+    """Read a day and time, a day (its start) or a time (the next one); return it and its number of words."""
+    day = _iso_datetime(words[0])
+    clock = _time_of_day(words[1]) if len(words) > 1 else None
     if day is not None:
         day = day if day.tzinfo else day.replace(tzinfo=local_now.tzinfo)
         if clock is not None and "T" not in words[0].upper():
             return day.replace(hour=clock.hour, minute=clock.minute), 2
         return day, 1
-    alone = _clock(words[0])
-    if alone is None:
+    next_time = _time_of_day(words[0])
+    if next_time is None:
         raise _unreadable(words[0])
-    today = local_now.replace(hour=alone.hour, minute=alone.minute, second=0, microsecond=0)
+    today = local_now.replace(hour=next_time.hour, minute=next_time.minute, second=0, microsecond=0)
     return (today if today > local_now else today + timedelta(days=1)), 1
 
 
-def _parsed(word: str) -> datetime | None:
+def _iso_datetime(word: str) -> datetime | None:
     try:
         return datetime.fromisoformat(word) if len(word) >= 10 else None
     except ValueError:
         return None
 
 
-def _clock(word: str) -> time | None:
+def _time_of_day(word: str) -> time | None:
     hours, colon, rest = word.partition(":")
     if not (colon and len(rest) == 2 and (hours + rest).isascii() and (hours + rest).isdigit()):
         return None

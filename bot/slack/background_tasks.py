@@ -1,4 +1,4 @@
-"""Work that goes on after Slack was acknowledged: tracked, bounded, answered for, drained at the end."""
+"""Background tasks after the acknowledgement: tracked, limited, reported on failure, drained at shutdown."""
 
 import asyncio
 import secrets
@@ -12,29 +12,29 @@ MOST_AT_ONCE = 64
 DEADLINE_S = 60.0
 
 Work = Callable[[], Awaitable[None]]
-Apologise = Callable[[str], Awaitable[None]]
-"""Tells the person that their job failed; takes the error's id."""
+ReportFailure = Callable[[str], Awaitable[None]]
+"""Tells the person that their task failed; takes the error's id."""
 
 
 class BackgroundTasks:
-    """Runs jobs as tasks, at most `most_at_once` at a time, each for at most `deadline_s`."""
+    """Runs tasks, at most `most_at_once` at a time, each for at most `deadline_s`."""
 
     def __init__(self, most_at_once: int = MOST_AT_ONCE, deadline_s: float = DEADLINE_S) -> None:
-        self._places = asyncio.Semaphore(most_at_once)
+        self._slots = asyncio.Semaphore(most_at_once)
         self._deadline_s = deadline_s
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def start(self, name: str, work: Work, apologise: Apologise) -> None:
-        """Begin a job and return at once; should it fail, it is logged and `apologise` called."""
-        task = asyncio.get_running_loop().create_task(self._run(name, work, apologise), name=name)
+    def start(self, name: str, work: Work, report_failure: ReportFailure) -> None:
+        """Start a task and return at once; if it fails, log it and call `report_failure`."""
+        task = asyncio.get_running_loop().create_task(self._run(name, work, report_failure), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def drain(self, timeout_s: float) -> int:
-        """Wait for the jobs under way; cancel what is not done by then, and return how many that were."""
+        """Wait for the running tasks, then cancel the rest; return how many were cancelled."""
         if not self._tasks:
             return 0
         _, late = await asyncio.wait(set(self._tasks), timeout=timeout_s)
@@ -45,19 +45,19 @@ class BackgroundTasks:
             log.warning("jobs_cancelled", count=len(late))
         return len(late)
 
-    async def _run(self, name: str, work: Work, apologise: Apologise) -> None:
-        async with self._places:
+    async def _run(self, name: str, work: Work, report_failure: ReportFailure) -> None:
+        async with self._slots:
             try:
                 async with asyncio.timeout(self._deadline_s):
                     await work()
-            except Exception:  # the boundary of a job: one failure must not touch others
+            except Exception:  # the boundary of a task: one failure must not touch others
                 error_id = secrets.token_hex(4)
                 log.exception("job_failed", job=name, error_id=error_id)
-                await self._sorry(name, error_id, apologise)
+                await self._report(name, error_id, report_failure)
 
-    async def _sorry(self, name: str, error_id: str, apologise: Apologise) -> None:
+    async def _report(self, name: str, error_id: str, report_failure: ReportFailure) -> None:
         try:
             async with asyncio.timeout(self._deadline_s):
-                await apologise(error_id)
-        except Exception:  # an apology that fails is only logged
-            log.exception("apology_failed", job=name, error_id=error_id)
+                await report_failure(error_id)
+        except Exception:  # a report that fails is only logged
+            log.exception("failure_not_reported", job=name, error_id=error_id)

@@ -1,4 +1,4 @@
-"""What people can do and ask from Slack, as one value that is made once and handed down whole."""
+"""The capabilities behind the Slack side, as one value that is made once and passed down whole."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from bot.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class IncidentCapabilities:
-    """The capabilities of incidents; `channel_of` returns an incident once its channel is settled."""
+    """The capabilities of incidents; `channel_of` waits some seconds for an incident's channel."""
 
     lifecycle: IncidentLifecycle
     snapshots: SnapshotReader
@@ -44,5 +44,5 @@ class Capabilities:
     prefix: CommandPrefix
 
     def seen_from(self, team: str | None) -> "Capabilities":
-        """Return the same over the services that a Slack workspace sees; None: the main one."""
+        """Return the capabilities limited to the services of a Slack workspace, of the main one for None."""
         return replace(self, status_reader=self.status_reader.seen_from(team))

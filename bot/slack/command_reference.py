@@ -1,4 +1,4 @@
-"""The slash commands, in one place: the manifest, `help` and `docs/commands.md` are made of this table."""
+"""The table of slash commands: the manifest, `help` and `docs/commands.md` are made from it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from bot.slack.interactions import Reply, say
 class CommandForm:
     """One way to type a command, and what it does."""
 
-    words: str
-    does: str
+    arguments: str
+    effect: str
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """A slash command. `hint` is what Slack shows while one types, `description` the line in its menu.
 
-    With `mentions`, Slack writes people's ids into the text, so that it is clear who is meant.
+    With `mentions`, Slack writes people's ids into the text, so that names are unambiguous.
     """
 
     name: str
@@ -187,13 +187,13 @@ BY_NAME = {command.name: command for command in COMMANDS}
 
 
 def help_on(command: Command) -> Reply:
-    """Return how a command is typed."""
+    """Return the help on one command."""
     lines = [bold(f"/{command.name}"), *(_form(command, form) for form in command.forms)]
     return say(join("\n", [*lines, command.note]))
 
 
 def help_on_all() -> Reply:
-    """Return what there is to type."""
+    """Return the list of all commands."""
     lines = [
         markup("{} — {}", code(f"/{command.name} {command.hint}"), command.description)
         for command in COMMANDS
@@ -202,7 +202,7 @@ def help_on_all() -> Reply:
 
 
 def _form(command: Command, form: CommandForm) -> Markup:
-    return markup("{} {}", code(f"/{command.name} {form.words}".strip()), form.does)
+    return markup("{} {}", code(f"/{command.name} {form.arguments}".strip()), form.effect)
 
 
 _PREFACE = (
@@ -218,7 +218,9 @@ def as_markdown(commands: Sequence[Command] = COMMANDS) -> str:
         _PREFACE,
     ]
     for command in commands:
-        rows = [f"| `/{command.name} {form.words}".rstrip() + f"` | {form.does} |" for form in command.forms]
+        rows = [
+            f"| `/{command.name} {form.arguments}".rstrip() + f"` | {form.effect} |" for form in command.forms
+        ]
         table = "\n".join(["| type | it |", "|---|---|", *rows])
         parts += [f"## /{command.name}", f"{command.description}.".replace("?.", "?"), table]
         parts += [command.note] if command.note else []

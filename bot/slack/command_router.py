@@ -1,6 +1,6 @@
-"""The router of slash commands: which command answers an interaction. Knows nothing of Bolt or HTTP.
+"""The router of slash commands: runs the command of an interaction. Knows nothing of Bolt or HTTP.
 
-What cannot be understood is answered with how to type it, never with a trace.
+Input that cannot be read gets a reply with the correct usage, never a traceback.
 """
 
 from collections.abc import Mapping
@@ -27,15 +27,15 @@ _SUBCOMMANDS = {"freeze": ("lift", "exempt")}
 
 
 class CommandHandler(Protocol):
-    """What every command can do."""
+    """The interface of every command."""
 
     async def answer(self, interaction: Interaction) -> Reply:
-        """Answer, and carry out what was ordered; raises `UsageError`, `UnknownServiceError`."""
+        """Run the command and return the reply; raises `UsageError`, `UnknownServiceError`."""
         ...
 
 
 class CommandRouter:
-    """Hands each interaction to its command."""
+    """Runs the command that an interaction names."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class CommandRouter:
         }
 
     async def answer(self, interaction: Interaction) -> Reply:
-        """Return the reply to whatever a person typed."""
+        """Return the reply to whatever a person typed or pressed."""
         command = interaction.query.command
         if command not in self._commands:
             return help_on_all()
@@ -66,17 +66,17 @@ class CommandRouter:
             return help_on_all() if command == "governor" else help_on(BY_NAME[command])
         try:
             return await self._commands[command].answer(interaction)
-        except UsageError as hint:
-            return say(hint.text)
-        except UnknownServiceError as fault:
-            return say(_unknown_service(command, fault).text)
+        except UsageError as error:
+            return say(error.text)
+        except UnknownServiceError as error:
+            return say(_unknown_service(command, error).text)
 
     async def decide(self, interaction: Interaction) -> ApprovalOutcome:
-        """Carry out a person's decision on what waits for one."""
+        """Carry out a person's approval or refusal of what is pending."""
         return await self._approvals.press(interaction)
 
 
-def _unknown_service(command: str, fault: UnknownServiceError) -> UsageError:
-    subcommands = suggest(fault.name, ("help", *_SUBCOMMANDS.get(command, ())))
-    near = list(fault.near[:2]) or [f"/{command} {subcommand}" for subcommand in subcommands]
-    return unknown("service", fault.name, near, markup("{} lists them all.", code("/budget")))
+def _unknown_service(command: str, error: UnknownServiceError) -> UsageError:
+    subcommands = suggest(error.name, ("help", *_SUBCOMMANDS.get(command, ())))
+    near = list(error.near[:2]) or [f"/{command} {subcommand}" for subcommand in subcommands]
+    return unknown("service", error.name, near, markup("{} lists them all.", code("/budget")))

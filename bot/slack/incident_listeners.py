@@ -59,7 +59,7 @@ class IncidentListeners:
         if channel:
             await workspace.responder.send(ReplyTarget("", channel, interaction.user), reply)
         if channel and target.is_home:
-            await workspace.home.pressed(interaction.user)
+            await workspace.home.republish(interaction.user)
         else:
             await workspace.respond(target, reply, trigger_id=interaction.request)
 

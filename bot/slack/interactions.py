@@ -1,4 +1,4 @@
-"""What a person asked and what they are answered: the values between Bolt and the commands. Pure."""
+"""Interactions and replies: the values between Bolt's listeners and the commands. Pure."""
 
 import json
 from dataclasses import dataclass, replace
@@ -10,31 +10,31 @@ from bot.slack.blockkit.mrkdwn import Markup, cut, markup, mention, size
 from bot.store.outbox import Block
 
 SHOW = "question.show"
-"""A button that asks a question and answers the one who pressed it beside the message."""
-TURN_BACK = "question.turn.back"
-TURN_ON = "question.turn.on"
-"""Buttons that ask for another page and put the answer in place of the message."""
+"""A button that runs a query and replies to whoever pressed it, beside the message."""
+PREVIOUS_PAGE = "question.turn.back"
+NEXT_PAGE = "question.turn.on"
+"""Buttons that run the query for another page and replace the message with it."""
 SHARE = "question.share"
-"""The button that shows an answer to the whole channel."""
+"""The button that shows a reply to the whole channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query that can be asked again, from a button: it never changes anything."""
+    """A command that a button can carry; as a query it is run again and changes nothing."""
 
     command: str
     text: str = ""
     page: int = 1
 
     def to_value(self) -> str:
-        """Return what a button carries."""
+        """Return the value of a button."""
         value = json.dumps([self.command, self.text, self.page], ensure_ascii=False, separators=(",", ":"))
-        # Nothing that looks like a mention may stand anywhere in a message, hidden or not.
+        # Nothing in a message may look like a mention, not even hidden.
         return value.replace("<", "\\u003c").replace("@", "\\u0040")
 
     @classmethod
     def from_value(cls, value: str) -> "Query":
-        """Read what a button carried; raises ValueError for anything else."""
+        """Read the value of a button; raises ValueError for anything else."""
         match json.loads(value):
             case [str(command), str(text), int(page)]:
                 return cls(command, text, page)
@@ -44,10 +44,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """A question or an order as a person gave it.
+    """What a person typed or pressed, and where.
 
-    `request` names the delivery, for idempotence; it is None for what only asks (buttons), which then
-    may change nothing. `channel_name` is as Slack gives it: without `#`, `privategroup` for a private one.
+    `request` is the idempotency key; it is None for queries from buttons, which may change nothing.
+    `channel_name` is as Slack sends it: without `#`, `privategroup` for a private one.
     """
 
     query: Query
@@ -58,16 +58,16 @@ class Interaction:
 
     @property
     def text(self) -> str:
-        """The words after the command."""
+        """The text after the command."""
         return self.query.text
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: always text and blocks. `buttons` lead on, `shareable` is what Share asks again.
+    """A reply, with text and blocks. `shareable` is the query that the Share button runs again.
 
-    With a `form`, that is opened instead, and the text said only where Slack does not open it.
-    Its blocks are built once, however often it is sent: no slots, so that they can be kept.
+    With a `form`, that modal is opened instead, and the text is sent only if Slack does not open it.
+    The blocks are built once, however often the reply is sent: without slots, so that they can be cached.
     """
 
     text: Markup
@@ -80,7 +80,7 @@ class Reply:
     @cached_property
     def blocks(self) -> list[Block]:
         """The message's blocks, buttons last, within Slack's limits."""
-        return fit(self.body, actions(*self.buttons, *self._share()))
+        return fit(self.body, actions(*self.buttons, *self._share_button()))
 
     @property
     def fallback(self) -> str:
@@ -88,44 +88,45 @@ class Reply:
         return cut(self.text, TEXT) if self.text.strip() else "Governor"
 
     def shared(self, user: str) -> "Reply":
-        """Return the same for the whole channel, saying who shows it."""
-        by = context(markup("Shared by {}", mention(user)))
-        return Reply(self.text, (*self.body, by), seen_by_channel=True)
+        """Return the reply for the whole channel, with the name of who shares it."""
+        sharer = context(markup("Shared by {}", mention(user)))
+        return Reply(self.text, (*self.body, sharer), seen_by_channel=True)
 
     def unshareable(self) -> "Reply":
-        """Return the same without a Share button."""
+        """Return the reply without a Share button."""
         return replace(self, shareable=None)
 
-    def _share(self) -> tuple[Block, ...]:
+    def _share_button(self) -> tuple[Block, ...]:
         if self.shareable is None or size(self.shareable.to_value()) > BUTTON_VALUE:
             return ()
         return (button("Share", SHARE, self.shareable.to_value()),)
 
 
 def say(text: Markup, *, seen_by_channel: bool = False) -> Reply:
-    """Return in one paragraph."""
+    """Return a reply of one paragraph."""
     return Reply(text, (section(text),), seen_by_channel=seen_by_channel)
 
 
 def show_button(label: str, query: Query) -> tuple[Block, ...]:
-    """Return a button that asks the question, or none where its words are too long for one."""
+    """Return a button that runs the query, or none if the query is too long for one."""
     value = query.to_value()
     return (button(label, SHOW, value),) if size(value) <= BUTTON_VALUE else ()
 
 
 def page_buttons(query: Query, pages: int) -> tuple[Block, ...]:
-    """Return Previous and Next as far as there are such pages."""
+    """Return the buttons Previous and Next, as far as there are such pages."""
     value = query.to_value()
     if pages < 2 or size(value) > BUTTON_VALUE - 10:
         return ()
-    back = replace(query, page=query.page - 1).to_value()
-    on = replace(query, page=query.page + 1).to_value()
-    previous = (button("Previous", TURN_BACK, back),) if query.page > 1 else ()
-    following = (button("Next", TURN_ON, on),) if query.page < pages else ()
-    return previous + following
+    previous = replace(query, page=query.page - 1).to_value()
+    following = replace(query, page=query.page + 1).to_value()
+    return (
+        *((button("Previous", PREVIOUS_PAGE, previous),) if query.page > 1 else ()),
+        *((button("Next", NEXT_PAGE, following),) if query.page < pages else ()),
+    )
 
 
-def page_of(page: int, count: int, size_: int) -> tuple[int, int]:
-    """Return the page within what there is, and how many pages there are, at least one."""
-    pages = max(1, -(-count // size_))
+def page_of(page: int, count: int, page_size: int) -> tuple[int, int]:
+    """Return the nearest existing page, and how many pages there are, at least one."""
+    pages = max(1, -(-count // page_size))
     return min(max(1, page), pages), pages

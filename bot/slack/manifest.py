@@ -1,4 +1,4 @@
-"""The app's manifest: what Slack must know of the bot, made of the commands and of the calls in the code.
+"""The app's manifest, made from the commands and the Web API methods that the bot calls.
 
 https://docs.slack.dev/reference/app-manifest
 """
@@ -6,8 +6,8 @@ https://docs.slack.dev/reference/app-manifest
 from typing import Any
 
 from bot.slack.command_reference import COMMANDS
-from bot.slack.incidents.timeline_pins import EVENTS as REACTIONS
-from bot.slack.uninstall import EVENTS as DEPARTURES
+from bot.slack.incidents.timeline_pins import EVENTS as PIN_EVENTS
+from bot.slack.uninstall import EVENTS as UNINSTALL_EVENTS
 
 NAME = "Governor"
 DESCRIPTION = "Error budgets that decide when to ship"
@@ -50,44 +50,44 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "views.open": (),
     "views.publish": (),
 }
-"""The Web API methods that the bot calls, and the bot scopes that each needs for what it is called with:
-channels of both kinds, and the direct channel of a person whom a message is for."""
+"""The Web API methods that the bot calls, and the bot scopes that they need for public and private channels
+and for direct messages."""
 
-EVENTS = ("app_home_opened", *DEPARTURES)
-"""The events that the bot listens to; none of them needs a scope."""
+EVENTS = ("app_home_opened", *UNINSTALL_EVENTS)
+"""The subscribed events that need no scope."""
 
 
 def bot_scopes() -> list[str]:
-    """Return the least bot scopes: those of the calls and events, and the one for slash commands."""
-    needed = [*SCOPES.values(), *REACTIONS.values()]
+    """Return the bot scopes that are needed: those of the methods and events, and of slash commands."""
+    needed = [*SCOPES.values(), *PIN_EVENTS.values()]
     return sorted({"commands", *(scope for scopes in needed for scope in scopes)})
 
 
 def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict[str, Any]:
-    """Return the manifest for an app that Slack reaches at `url`, or that connects by itself (`socket`).
+    """Return the manifest for an app that Slack reaches at `url`, or that uses Socket Mode (`socket`).
 
-    `prefix` goes before each command's name. Raises ValueError where neither way is given.
+    `prefix` goes before each command's name. Raises ValueError if neither is given.
     """
     if socket:
-        address: dict[str, str] = {}
+        endpoint: dict[str, str] = {}
     elif url:
-        address = {"url": f"{url.rstrip('/').removesuffix('/slack/events')}/slack/events"}
+        endpoint = {"url": f"{url.rstrip('/').removesuffix('/slack/events')}/slack/events"}
     else:
         raise ValueError("Slack needs an https:// address to reach the bot, or Socket Mode")
     commands = [
         {
             "command": f"/{prefix}{command.name}",
-            **address,
+            **endpoint,
             "description": command.description,
             "usage_hint": command.hint,
             "should_escape": command.mentions,
         }
         for command in COMMANDS
     ]
-    request_url: dict[str, Any] = {"request_url": address["url"]} if address else {}
+    request_url: dict[str, Any] = {"request_url": endpoint["url"]} if endpoint else {}
     interactivity = {"is_enabled": True} | request_url
-    back = address["url"].replace("/slack/events", "/slack/oauth_redirect") if address else None
-    redirects: dict[str, Any] = {"redirect_urls": [back]} if back else {}
+    redirect_url = endpoint["url"].replace("/slack/events", "/slack/oauth_redirect") if endpoint else None
+    redirects: dict[str, Any] = {"redirect_urls": [redirect_url]} if redirect_url else {}
     return {
         "display_information": {
             "name": NAME,
@@ -106,7 +106,7 @@ def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict
         },
         "oauth_config": redirects | {"scopes": {"bot": bot_scopes()}},
         "settings": {
-            "event_subscriptions": request_url | {"bot_events": [*EVENTS, *REACTIONS]},
+            "event_subscriptions": request_url | {"bot_events": [*EVENTS, *PIN_EVENTS]},
             "interactivity": interactivity,
             "org_deploy_enabled": False,
             "socket_mode_enabled": socket,

@@ -1,7 +1,7 @@
-"""Who people are and what they may do, as Slack's user groups and channels say.
+"""Permissions: who may do what, by person, Slack user group or channel; also people's names and time zones.
 
-Members and time zones are kept for some minutes. Where Slack cannot be asked, rights fail closed: nobody
-is allowed a change on an old answer.
+Members and time zones are cached for some minutes. If Slack cannot be asked, permissions fail closed: nobody
+may change anything on an outdated answer.
 """
 
 import asyncio
@@ -24,28 +24,28 @@ from bot.slack.webapi.members import Members
 
 log = structlog.get_logger(__name__)
 
-KEEP_ZONE_S = 3_600.0
+_ZONE_CACHE_S = 3_600.0
 _TIMEOUT_S = 10.0
 _UNREACHABLE = (SlackClientError, aiohttp.ClientError, TimeoutError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """The person may; `because` is the entry of the policy that says so."""
+    """The person may; `because` is the entry of the policy that allows it."""
 
     because: str
 
 
 @dataclass(frozen=True, slots=True)
 class PermissionDenied:
-    """The person may not; `who_can` are those who may, empty where nobody is."""
+    """The person may not; `who_can` are the entries of those who may, empty if nobody may."""
 
     who_can: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Undetermined:
-    """Slack did not say who is in `unknown`, so nobody is let through on their account."""
+    """Slack did not say who is in `unknown`, so nobody is allowed by these entries."""
 
     who_can: tuple[str, ...]
     unknown: tuple[str, ...]
@@ -56,7 +56,7 @@ PermissionResult = Allowed | PermissionDenied | Undetermined
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A person's time zone; `known` is whether it is theirs or UTC for want of it."""
+    """A person's time zone; `known` is False if it is UTC because Slack did not say."""
 
     tz: tzinfo
     name: str
@@ -64,11 +64,11 @@ class Zone:
 
 
 UNKNOWN_ZONE = Zone(UTC, "UTC", known=False)
-"""Where a person is of whom nobody knows it."""
+"""The time zone of a person whose own is not known."""
 
 
 class People:
-    """Asks Slack about people, and what they are in, through `client`."""
+    """Checks permissions and reads names and time zones, through `client`."""
 
     def __init__(self, client: AsyncWebClient) -> None:
         self._client = client
@@ -77,7 +77,7 @@ class People:
         self._names: dict[str, str] = {}
 
     async def check_permission(self, user: str, entries: Sequence[str]) -> PermissionResult:
-        """Return whether a person is one of those that a permission names."""
+        """Return whether a person is among the entries (people, groups, channels) of a permission."""
         if EVERYONE in entries:
             return Allowed(EVERYONE)
         if user in entries:
@@ -95,7 +95,7 @@ class People:
         return Undetermined(tuple(entries), tuple(unknown)) if unknown else PermissionDenied(tuple(entries))
 
     async def zone(self, user: str) -> Zone:
-        """Return the person's time zone, UTC where Slack does not say."""
+        """Return the person's time zone, UTC if Slack does not say."""
         until, zone = self._zones.get(user, (0.0, UNKNOWN_ZONE))
         if time.monotonic() < until:
             return zone
@@ -107,58 +107,58 @@ class People:
         except (*_UNREACHABLE, KeyError, TypeError, OSError, ZoneInfoNotFoundError) as fault:
             log.info("time_zone_unknown", user=user, error=type(fault).__name__)
             return UNKNOWN_ZONE
-        self._zones[user] = (time.monotonic() + KEEP_ZONE_S, zone)
+        self._zones[user] = (time.monotonic() + _ZONE_CACHE_S, zone)
         return zone
 
     async def name(self, user: str) -> str:
-        """Return what people call a person, the id where Slack does not say."""
+        """Return a person's display name, the id if Slack does not say."""
         if user not in self._names:
             try:
                 async with asyncio.timeout(_TIMEOUT_S):
                     answer = await self._client.users_info(user=user)
-                found = answer["user"]
-                shown = (found.get("profile") or {}).get("display_name") or found.get("real_name")
-                self._names[user] = str(shown or found["name"])
+                profile = answer["user"]
+                shown = (profile.get("profile") or {}).get("display_name") or profile.get("real_name")
+                self._names[user] = str(shown or profile["name"])
             except (*_UNREACHABLE, KeyError, TypeError, OSError) as fault:
                 log.info("name_unknown", user=user, error=type(fault).__name__)
                 return user
         return self._names[user]
 
     async def names(self, users: Collection[str]) -> Mapping[str, str]:
-        """Return what people are called, by their ids."""
+        """Return people's display names by their ids."""
         return {user: await self.name(user) for user in users}
 
 
 def entry_names(entries: Sequence[str], conjunction: str = "or") -> Markup:
-    """Name those a permission is given to, without pinging a group."""
-    return Markup(listed([_name(entry) for entry in entries], conjunction))
+    """Return the names of a permission's entries, without pinging a group."""
+    return Markup(listed([_entry_name(entry) for entry in entries], conjunction))
 
 
 def group_names(entries: Sequence[str], conjunction: str = "and") -> Markup:
-    """Name groups and channels that one can be in."""
+    """Return the names of groups and channels."""
     names = [channel_link(entry) if is_channel(entry) else escape(entry) for entry in entries]
     return Markup(listed(names, conjunction))
 
 
 def is_channel(entry: str) -> bool:
-    """Return whether a permission's entry means the members of a channel."""
+    """Return whether an entry of a permission means the members of a channel."""
     return entry.startswith(("#", "C", "G"))
 
 
-def _name(entry: str) -> Markup:
+def _entry_name(entry: str) -> Markup:
     if is_channel(entry):
         return markup("members of {}", channel_link(entry))
     return escape(entry) if entry.startswith("@") else mention(entry)
 
 
-def refusal(permission: PermissionDenied | Undetermined, deed: str) -> Markup:
-    """Say why a person may not, and who can."""
+def refusal(permission: PermissionDenied | Undetermined, action: str) -> Markup:
+    """Return why a person may not, and who may."""
     if isinstance(permission, Undetermined):
         return markup(
             "Slack does not say who is in {} right now, so you may not {}. Try again in a minute.",
             group_names(permission.unknown),
-            deed,
+            action,
         )
     if not permission.who_can:
-        return markup("Nobody may {}: the workspace's policy gives that right to no one.", deed)
-    return markup("Only {} may {}. Ask one of them.", entry_names(permission.who_can), deed)
+        return markup("Nobody may {}: the workspace's policy gives that right to no one.", action)
+    return markup("Only {} may {}. Ask one of them.", entry_names(permission.who_can), action)

@@ -1,4 +1,4 @@
-"""What every request of a person has in common: it runs after the acknowledgement, and gets a reply."""
+"""What all of people's requests have in common: they run after the acknowledgement and get a reply."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from bot.slack.interactions import Interaction, Query, Reply, say
 from bot.slack.response_url import ReplyTarget
 from bot.slack.workspace import SlackWorkspace, SlackWorkspaces, WorkspaceNotServedError
 
-MOST_REQUEST: Final = 200
-"""So many characters of a trigger id name a request."""
+MOST_KEY: Final = 200
+"""The length to which a trigger id is cut to be an idempotency key."""
 
 Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class SlackRequest:
-    """What a person did (`name`, for logs), where the reply goes, and the Slack workspace it came from."""
+    """A request by its name (for logs), where its reply goes, and the Slack workspace it came from."""
 
     name: str
     target: ReplyTarget
@@ -26,7 +26,7 @@ class SlackRequest:
 
 
 def start(tasks: BackgroundTasks, workspaces: SlackWorkspaces, request: SlackRequest, work: Work) -> None:
-    """Run the work in the background; should it fail, the person is told so."""
+    """Run the work in the background; if it fails, tell the person."""
 
     async def report_failure(error_id: str) -> None:
         await workspaces.responder(request.team).send(request.target, failure_reply(error_id))
@@ -35,7 +35,7 @@ def start(tasks: BackgroundTasks, workspaces: SlackWorkspaces, request: SlackReq
 
 
 async def find_workspace(workspaces: SlackWorkspaces, request: SlackRequest) -> SlackWorkspace | None:
-    """Return the request's workspace; None where it is not served, after the person was told why."""
+    """Return the request's workspace; if it is not served, tell the person why and return None."""
     try:
         return await workspaces.find(request.team)
     except WorkspaceNotServedError as error:
@@ -45,20 +45,20 @@ async def find_workspace(workspaces: SlackWorkspaces, request: SlackRequest) -> 
 
 
 def read_press(body: Body, action: Body) -> Interaction:
-    """Return the press of a button: its action id and value as the query. It may change something."""
+    """Return the press of a button, with its action id and value as the query; it may change something."""
     channel = body.get("channel") or {}
     return Interaction(
         Query(str(action.get("action_id")), str(action.get("value"))),
         user=str((body.get("user") or {}).get("id")),
         channel=str(channel.get("id") or ""),
         channel_name=str(channel.get("name") or ""),
-        request=request_name(body),
+        request=idempotency_key(body),
     )
 
 
-def request_name(body: Body) -> str:
-    """Return what names this delivery: the same for a repeated one."""
-    return str(body.get("trigger_id"))[:MOST_REQUEST]
+def idempotency_key(body: Body) -> str:
+    """Return the delivery's idempotency key: the same for a repeated one."""
+    return str(body.get("trigger_id"))[:MOST_KEY]
 
 
 def target_of(body: Body, interaction: Interaction) -> ReplyTarget:
@@ -67,5 +67,5 @@ def target_of(body: Body, interaction: Interaction) -> ReplyTarget:
 
 
 def failure_reply(error_id: str) -> Reply:
-    """Return the reply that says that something failed, and what to name when asking for help."""
+    """Return the reply to a request that failed, with the id to find the error in the logs."""
     return say(markup("That did not work. Try again; if it stays, name error {}.", code(error_id)))

@@ -1,7 +1,7 @@
-"""Socket Mode: Slack's requests over WebSockets that the bot opens, so that it needs no public address.
+"""Socket Mode: Slack's requests over WebSockets that the bot opens, so that it needs no public URL.
 
-Several connections are held, and each is replaced before it goes: when Slack announces its end, the next is
-open first, and the old one is read until it closes. https://docs.slack.dev/apis/events-api/using-socket-mode
+Several connections are kept open, and each is replaced before it ends: when Slack announces that it will
+close one, the next is opened first, and the old one is read until it closes. https://docs.slack.dev/apis/events-api/using-socket-mode
 """
 
 import asyncio
@@ -23,15 +23,15 @@ from bot.slack.webapi.errors import NotPermittedError, RateLimitedError, SlackEr
 log = structlog.get_logger(__name__)
 
 CONNECTIONS = 2
-"""As many as one process holds; Slack allows ten an app."""
+"""How many connections one process keeps open; Slack allows ten for each app."""
 
 _HEARTBEAT_S = 10.0
 _TIMEOUT_S = 10.0
-_LINGER_S = 60.0
-"""How long a connection that was told to go is read at most."""
+_CLOSE_AFTER_S = 60.0
+"""How long a connection is read at most after Slack announced its end."""
 _LONGEST_PAUSE_S = 30.0
-_REMEMBERED = 10_000
-_CROWDED = "too_many_websockets"
+_MOST_SEEN_IDS = 10_000
+_TOO_MANY = "too_many_websockets"
 
 Message = dict[str, Any]
 Pause = Callable[[float], Awaitable[None]]
@@ -39,16 +39,16 @@ Pause = Callable[[float], Awaitable[None]]
 
 @dataclass(slots=True)
 class _Connection:
-    """One connection. Slack greets on it when it is ready, and says on it that it will close it."""
+    """The state of one connection: Slack has said hello, Slack has announced that it will close it."""
 
-    greeted: bool = False
+    is_ready: bool = False
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class SocketMode:
-    """Keeps `connections` open while `run` runs, each at a new address whenever it ends.
+    """Keeps `connections` open while `run` runs, and replaces each that ends.
 
-    `client` asks for the addresses; `pause` waits some seconds before the next attempt.
+    `client` requests the WebSocket URLs; `pause` waits some seconds before the next attempt.
     """
 
     def __init__(
@@ -70,134 +70,136 @@ class SocketMode:
         self._seen: dict[str, None] = {}
 
     async def run(self) -> None:
-        """Serve until cancelled; raises `SlackError` where the first connection cannot be had.
+        """Serve until cancelled; raises `SlackError` if the first connection fails.
 
-        Later only `NotPermittedError` ends it: the app token was revoked.
+        Later only `NotPermittedError` is raised: the app token was revoked.
         """
-        address = await self._address()
+        url = await self._request_url()
         async with aiohttp.ClientSession() as session:
-            keeping = [
-                self._begin(self._keep(session, address if number == 0 else None))
+            connections = [
+                self._start(self._keep_connected(session, url if number == 0 else None))
                 for number in range(self._connections)
             ]
             try:
-                await asyncio.gather(*keeping)
+                await asyncio.gather(*connections)
             finally:
-                left = set(self._tasks)
-                for task in left:
+                unfinished = set(self._tasks)
+                for task in unfinished:
                     task.cancel()
-                await asyncio.gather(*left, return_exceptions=True)
+                await asyncio.gather(*unfinished, return_exceptions=True)
 
-    async def _keep(self, session: aiohttp.ClientSession, address: str | None) -> None:
-        """Hold one connection after the other."""
+    async def _keep_connected(self, session: aiohttp.ClientSession, url: str | None) -> None:
+        """Open one connection after the other."""
         failures = 0
         while True:
-            line = _Connection()
-            reading = self._begin(self._read(session, address, line))
-            address = None
-            told = asyncio.create_task(line.ending.wait())
+            connection = _Connection()
+            reading = self._start(self._read(session, url, connection))
+            url = None
+            ending = asyncio.create_task(connection.ending.wait())
             try:
-                await asyncio.wait({reading, told}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                told.cancel()
-            failures = 0 if line.greeted else failures + 1
+                ending.cancel()
+            failures = 0 if connection.is_ready else failures + 1
             if reading.done():
                 await self._pause(await _pause_after(reading, failures))
 
-    async def _address(self) -> str:
+    async def _request_url(self) -> str:
         async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
-            answer = await self._client.apps_connections_open(app_token=self._app_token)
-        return str(answer["url"])
+            response = await self._client.apps_connections_open(app_token=self._app_token)
+        return str(response["url"])
 
-    async def _read(self, session: aiohttp.ClientSession, address: str | None, line: _Connection) -> None:
+    async def _read(self, session: aiohttp.ClientSession, url: str | None, connection: _Connection) -> None:
         """Read one connection until it closes."""
-        # An address opens one connection: whatever went wrong, the next attempt asks for another.
-        where = address or await self._address()
+        # A URL opens one connection: every attempt requests another.
+        url = url or await self._request_url()
         async with translate_slack_errors():
             async with asyncio.timeout(_TIMEOUT_S):
                 socket = await session.ws_connect(
-                    where, heartbeat=_HEARTBEAT_S, proxy=self._client.proxy, ssl=self._client.ssl or True
+                    url, heartbeat=_HEARTBEAT_S, proxy=self._client.proxy, ssl=self._client.ssl or True
                 )
             self._open.add(socket)
             try:
                 async for message in socket:
                     if message.type is aiohttp.WSMsgType.TEXT:
-                        self._take(_read_message(message.data), socket, line)
+                        self._receive(_parse_message(message.data), socket, connection)
             finally:
                 self._open.discard(socket)
                 await socket.close()
 
-    def _take(self, message: Message, socket: aiohttp.ClientWebSocketResponse, line: _Connection) -> None:
+    def _receive(
+        self, message: Message, socket: aiohttp.ClientWebSocketResponse, connection: _Connection
+    ) -> None:
         match message.get("type"):
             case "hello":
-                line.greeted = True
+                connection.is_ready = True
                 log.info("socket_mode_connected", connections=message.get("num_connections"))
             case "disconnect":
                 reason = message.get("reason")
-                log.info("socket_mode_ending", reason=reason)
-                if reason == _CROWDED:
-                    raise RateLimitedError(_CROWDED, _LONGEST_PAUSE_S)
+                log.info("socket_mode_disconnect_announced", reason=reason)
+                if reason == _TOO_MANY:
+                    raise RateLimitedError(_TOO_MANY, _LONGEST_PAUSE_S)
                 self._open.discard(socket)
-                if not line.ending.is_set():
-                    line.ending.set()
-                    self._begin(_close_later(socket))
+                if not connection.ending.is_set():
+                    connection.ending.set()
+                    self._start(_close_later(socket))
             case _ if request := SocketModeRequest.from_dict(message):
-                self._begin(self._answer(request, socket))
+                self._start(self._respond(request, socket))
 
-    async def _answer(self, request: SocketModeRequest, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Hand a request to Bolt and acknowledge it; one that came before is only acknowledged."""
+    async def _respond(self, request: SocketModeRequest, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Pass a request to Bolt and acknowledge it; one that was received before is only acknowledged."""
         id_ = request.envelope_id
-        answer = BoltResponse(status=200)
+        response = BoltResponse(status=200)
         if id_ not in self._seen:
             self._remember(id_)
-            answer = await self._dispatch(request)
-        if answer.status != 200:
+            response = await self._dispatch(request)
+        if response.status != 200:
             self._seen.pop(id_, None)
-            log.warning("envelope_not_taken", kind=request.type, status=answer.status)
+            log.warning("envelope_not_taken", kind=request.type, status=response.status)
             return
-        told: Message = {"envelope_id": id_}
-        if answer.body:
-            told["payload"] = json.loads(answer.body)
-        await self._acknowledge(told, socket)
+        acknowledgement: Message = {"envelope_id": id_}
+        if response.body:
+            acknowledgement["payload"] = json.loads(response.body)
+        await self._acknowledge(acknowledgement, socket)
 
     async def _dispatch(self, request: SocketModeRequest) -> BoltResponse:
         try:
-            answer: BoltResponse = await run_async_bolt_app(self._bolt, request)
-        except Exception:  # a boundary: what one envelope does to Bolt must not end the connection
+            response: BoltResponse = await run_async_bolt_app(self._bolt, request)
+        except Exception:  # a boundary: an error of one envelope must not end the connection
             log.exception("envelope_failed", kind=request.type)
             return BoltResponse(status=500)
-        return answer
+        return response
 
-    async def _acknowledge(self, told: Message, socket: aiohttp.ClientWebSocketResponse) -> None:
-        for way in (socket, *self._open):
+    async def _acknowledge(self, acknowledgement: Message, socket: aiohttp.ClientWebSocketResponse) -> None:
+        for connection in (socket, *self._open):
             try:
-                await way.send_json(told)
+                await connection.send_json(acknowledgement)
             except (aiohttp.ClientError, ConnectionError):
                 continue
             return
-        # Slack sends it again, and then it is only acknowledged.
-        log.info("envelope_not_acknowledged", envelope=told["envelope_id"])
+        # Slack sends the request again, and then it is only acknowledged.
+        log.info("envelope_not_acknowledged", envelope=acknowledgement["envelope_id"])
 
     def _remember(self, id_: str) -> None:
         self._seen[id_] = None
-        while len(self._seen) > _REMEMBERED:
+        while len(self._seen) > _MOST_SEEN_IDS:
             self._seen.pop(next(iter(self._seen)))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.create_task(work)
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._discard)
         return task
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _discard(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            # `_keep` looks at it as well, unless it has opened the next connection already.
+            # Marks the error as seen; `_keep_connected` may have moved on to the next connection.
             task.exception()
 
 
 async def _pause_after(reading: asyncio.Task[None], failures: int) -> float:
-    """Return how long to wait after a connection has ended, in seconds; raises `NotPermittedError`."""
+    """Return how many seconds to wait after a connection ended; raises `NotPermittedError`."""
     try:
         await reading
     except NotPermittedError:
@@ -211,11 +213,11 @@ async def _pause_after(reading: asyncio.Task[None], failures: int) -> float:
 
 
 async def _close_later(socket: aiohttp.ClientWebSocketResponse) -> None:
-    await asyncio.sleep(_LINGER_S)
+    await asyncio.sleep(_CLOSE_AFTER_S)
     await socket.close()
 
 
-def _read_message(text: str) -> Message:
+def _parse_message(text: str) -> Message:
     try:
         message = json.loads(text)
     except ValueError:

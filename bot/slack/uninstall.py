@@ -1,4 +1,4 @@
-"""What Slack tells of workspaces that the app leaves: uninstalled, or its tokens revoked."""
+"""Uninstalls: Slack's events that a workspace has uninstalled the app or revoked its tokens."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,16 +15,16 @@ EVENTS = ("app_uninstalled", "tokens_revoked")
 
 
 class UninstallHandler:
-    """Forgets installations, tokens and all."""
+    """Removes installations with their tokens."""
 
     def __init__(self, installations: Installations, clients: Clients) -> None:
         self._installations = installations
         self._clients = clients
 
-    async def follow(self, team: str, event: Mapping[str, Any]) -> None:
-        """Forget the installation in the workspace, unless its token works: then the event is an old one.
+    async def process_event(self, team: str, event: Mapping[str, Any]) -> None:
+        """Remove the workspace's installation, unless its token still works: then the event is outdated.
 
-        Slack tells it again for hours where nobody took it, and the app may have been installed anew since.
+        Slack repeats an unacknowledged event for hours, and the app may have been installed again since.
         """
         kind = str(event.get("type"))
         if kind == "tokens_revoked" and not (event.get("tokens") or {}).get("bot"):
@@ -36,10 +36,10 @@ class UninstallHandler:
         try:
             async with translate_slack_errors():
                 await self._clients.without_token().auth_test(token=installation.bot_token)
-        except SlackError as fault:
+        except SlackError as error:
             reason = "uninstalled in Slack" if kind == "app_uninstalled" else "its token was revoked in Slack"
             await self._installations.remove(team, reason)
             self._clients.invalidate(team)
-            log.info("workspace_left", team=team, reason=kind, error=fault.error)
+            log.info("workspace_left", team=team, reason=kind, error=error.error)
         else:
-            log.info("departure_outdated", team=team, reason=kind)
+            log.info("uninstall_event_ignored", team=team, reason=kind)

@@ -1,6 +1,6 @@
-"""One Slack workspace: everything that its people are answered with, over its own client.
+"""One Slack workspace: its commands, home tabs, permissions and replies, over its own client.
 
-It sees the services of its workspace, asks that one about permissions and time zones, and knows no other.
+It sees only the services, permissions and time zones of its workspace.
 """
 
 import structlog
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class WorkspaceNotServedError(Exception):
-    """A workspace is not served. `text` tells its people why, None where the app is not installed there."""
+    """A workspace is not served. `text` tells its people why, None if the app is not installed there."""
 
     def __init__(self, text: Markup | None) -> None:
         super().__init__("this Slack workspace is not served")
@@ -47,10 +47,10 @@ class SlackWorkspace:
         replace_message: bool = False,
         trigger_id: str | None = None,
     ) -> None:
-        """Send a reply, and show what became of it where a button of a home tab was pressed."""
+        """Send a reply, and republish the home tab if one of its buttons was pressed."""
         await self.responder.send(target, reply, replace=replace_message, trigger_id=trigger_id)
         if target.is_home:
-            await self.home.pressed(target.user)
+            await self.home.republish(target.user)
 
 
 class SlackWorkspaces:
@@ -60,7 +60,7 @@ class SlackWorkspaces:
         self.main = SlackWorkspace(capabilities, clients, None)
         self._capabilities = capabilities
         self._clients = clients
-        self._further: dict[str, SlackWorkspace] = {}
+        self._others: dict[str, SlackWorkspace] = {}
 
     async def find(self, team: str | None) -> SlackWorkspace:
         """Return the Slack workspace of that id; raises `WorkspaceNotServedError`."""
@@ -71,31 +71,31 @@ class SlackWorkspaces:
             log.info("workspace_not_installed", team=team)
             raise WorkspaceNotServedError(None)
         if self._capabilities.status_reader.catalog.workspace.in_team(team) is not None:
-            if team not in self._further:
-                self._further[team] = SlackWorkspace(self._capabilities, clients, team)
-            return self._further[team]
+            if team not in self._others:
+                self._others[team] = SlackWorkspace(self._capabilities, clients, team)
+            return self._others[team]
         if team == await clients.main_team():
             return self.main
-        raise WorkspaceNotServedError(_unnamed(team))
+        raise WorkspaceNotServedError(_not_named(team))
 
     def responder(self, team: str | None) -> Responder:
-        """Return what sends replies to people of a workspace, served or not."""
+        """Return the responder to people of a workspace, served or not."""
         if not self._clients.has_install_flow:
             return self.main.responder
         return Responder(self._clients.for_team(team), self._capabilities.prefix)
 
     def request_home_refresh(self) -> None:
-        """Look soon whether home tabs show what is: something was committed."""
-        for workspace in (self.main, *self._further.values()):
+        """Refresh the open home tabs soon: something was committed."""
+        for workspace in (self.main, *self._others.values()):
             workspace.home.request_refresh()
 
     async def refresh_homes(self) -> None:
-        """Show changes to whoever opened a home tab lately."""
-        for workspace in (self.main, *self._further.values()):
+        """Show changes to whoever opened a home tab recently."""
+        for workspace in (self.main, *self._others.values()):
             await workspace.home.refresh()
 
 
-def _unnamed(team: str) -> Markup:
+def _not_named(team: str) -> Markup:
     return markup(
         "No policy names this Slack workspace yet. Next: add a Workspace document with {}, or put that line "
         "into the main one.",

@@ -97,7 +97,7 @@ class Replica:
         return list(self.watcher.current.catalog.services)
 
     async def _tell(self, faults: Sequence[PolicyFault]) -> None:
-        if await self.news.refused(faults):
+        if await self.news.announce_refused_values(faults):
             self.told += [fault.message for fault in faults]
 
 

@@ -5,14 +5,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.slack.arguments import UsageError, did_you_mean, end, length_of, reason, split
+from bot.slack.arguments import UsageError, did_you_mean, read_duration, read_end, reason, split
 from tests.support.clock import NOW
 
 LONDON = ZoneInfo("Europe/London")
 
 
 def ends(text: str, zone: str = "Europe/London") -> tuple[datetime | None, list[str]]:
-    until, rest = end(split(text), now=NOW, zone=ZoneInfo(zone), zone_name=zone)
+    until, rest = read_end(split(text), now=NOW, zone=ZoneInfo(zone), zone_name=zone)
     return (until.at if until else None), rest
 
 
@@ -39,12 +39,12 @@ def test_long_reason_is_cut() -> None:
     ("word", "minutes"), [("90m", 90), ("4h", 240), ("1h30m", 90), ("2d", 2880), ("1W", 10080), ("1.5h", 90)]
 )
 def test_lengths_of_time(word: str, minutes: int) -> None:
-    assert length_of(word) == timedelta(minutes=minutes)
+    assert read_duration(word) == timedelta(minutes=minutes)
 
 
 @pytest.mark.parametrize("word", ["4", "h", "4x", "-4h", "4h ", "", "4hh"])
 def test_what_is_no_length_of_time(word: str) -> None:
-    assert length_of(word) is None
+    assert read_duration(word) is None
 
 
 def test_the_nearest_names_are_asked_about() -> None:

@@ -1,1 +1,1 @@
-"""Announcements."""
+"""Channel announcements of freezes, deployments and policy faults."""

@@ -1,4 +1,4 @@
-"""How budgets and holds read in Slack: the phrases that answers and announcements share. Pure."""
+"""Phrases about budgets and holds that replies and announcements share. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -31,11 +31,11 @@ from bot.freezes.transition import Spending
 
 _MOST_MISSING = 3
 _LONGEST_ACTION = 200
-_SAID = {HOUR: "the last hour", timedelta(hours=6): "6 h", timedelta(days=3): "3 d"}
+_WINDOW_TEXTS = {HOUR: "the last hour", timedelta(hours=6): "6 h", timedelta(days=3): "3 d"}
 
 
-def left(budget: Budget) -> str:
-    """Return how much is left, or in a word or two why nobody knows."""
+def remaining_text(budget: Budget) -> str:
+    """Return how much is left, or in a word or two why it is not known."""
     match budget.state:
         case SloState.NO_TRAFFIC:
             return "no traffic"
@@ -44,17 +44,17 @@ def left(budget: Budget) -> str:
         case SloState.INVALID:
             return "impossible figures"
         case SloState.STALE | SloState.OK:
-            known = f"{budget_text(budget.remaining)} left" if budget.remaining is not None else "no traffic"
-            return f"{known}, stale" if budget.state is SloState.STALE else known
+            text = f"{budget_text(budget.remaining)} left" if budget.remaining is not None else "no traffic"
+            return f"{text}, stale" if budget.state is SloState.STALE else text
 
 
-def promise(budget: Budget) -> str:
+def objective_text(budget: Budget) -> str:
     """Return the objective and its window: `99.9 % over 30 d`."""
     return f"{percent_text(budget.slo.objective)} over {window_text(budget.slo.window)}"
 
 
 def window_text(window: Window) -> str:
-    """Return what an SLO is judged over: `30 d`, `this month`."""
+    """Return the window of an SLO: `30 d`, `this month`."""
     match window:
         case RollingWindow(length):
             return duration_text(length)
@@ -64,7 +64,7 @@ def window_text(window: Window) -> str:
             assert_never(window)
 
 
-def amount(budget: Budget) -> str:
+def remaining_amount(budget: Budget) -> str:
     """Return what is left in minutes and, where events are counted, in events; empty where unknown."""
     if budget.remaining_minutes is None or budget.as_of is None:
         return ""
@@ -75,7 +75,7 @@ def amount(budget: Budget) -> str:
     return ", ".join(parts)
 
 
-def burns(budget: Budget) -> str:
+def burn_rates_text(budget: Budget) -> str:
     """Return the burn rates that are known: `14.4× over 1 h, 6.1× over 6 h`; empty where none is."""
     known = [
         f"{burn_rate_text(rate)} over {duration_text(length)}"
@@ -85,23 +85,23 @@ def burns(budget: Budget) -> str:
     return ", ".join(known)
 
 
-def spent(budget: Budget) -> str:
+def spent_text(budget: Budget) -> str:
     """Return what was spent and when: `12 % in the last hour, 45 % in 6 h`; empty where unknown."""
     known = [
-        f"{budget_text(fraction)} in {_SAID[length]}"
+        f"{budget_text(fraction)} in {_WINDOW_TEXTS[length]}"
         for length in SHOWN_BURN_WINDOWS
         if (fraction := budget.spent_in(length)) is not None
     ]
     return listed(known)
 
 
-def worst_burn(budget: Budget) -> str:
+def worst_burn_text(budget: Budget) -> str:
     """Return the highest burn rate and its window; empty where none is known."""
     highest = budget.worst_burn()
     return f"{burn_rate_text(highest[1])} over {duration_text(highest[0])}" if highest else ""
 
 
-def forecast(budget: Budget, now: datetime, recovers_at: datetime | None = None) -> Markup:
+def forecast_text(budget: Budget, now: datetime, recovers_at: datetime | None = None) -> Markup:
     """Return when the budget runs out at this rate, or when or how it recovers."""
     if budget.remaining is None:
         return Markup("")
@@ -126,8 +126,8 @@ def _recovery(budget: Budget, now: datetime) -> Markup:
     )
 
 
-def doubt(budget: Budget) -> Markup:
-    """Say honestly what is wrong with the figures; empty where nothing is."""
+def data_problem(budget: Budget) -> Markup:
+    """Return what is wrong with a budget's data; empty if nothing is."""
     why = markup(": {}", budget.problem) if budget.problem else Markup(".")
     match budget.state:
         case SloState.OK:
@@ -143,38 +143,38 @@ def doubt(budget: Budget) -> Markup:
             return join("", [markup("Last counted {}", last), why])
 
 
-def owner(hold: Hold) -> Markup:
-    """Name whose hold it is."""
+def hold_owner(hold: Hold) -> Markup:
+    """Return who placed a hold, with its kind unless it is a person's or the budget's."""
     if hold.kind in {HoldKind.PERSON, HoldKind.BUDGET}:
         return mention(hold.by)
     return markup("{} ({})", mention(hold.by), str(hold.kind))
 
 
-def term(hold: Hold) -> Markup:
-    """Return by whom a hold is, since when and until when."""
+def hold_term(hold: Hold) -> Markup:
+    """Return who placed a hold, since when and until when."""
     until = markup(", until {}", when(hold.until)) if hold.until else ""
-    return join("", [markup("{} since {}", owner(hold), when(hold.since)), until])
+    return join("", [markup("{} since {}", hold_owner(hold), when(hold.since)), until])
 
 
-def told(hold: Hold) -> Markup:
-    """Return a hold in a line: by whom, since when, until when, why."""
-    return markup("{}: {}", term(hold), hold.reason)
+def hold_text(hold: Hold) -> Markup:
+    """Return a hold in a line: who placed it, since when, until when, why."""
+    return markup("{}: {}", hold_term(hold), hold.reason)
 
 
-def holders(holds: Sequence[Hold]) -> Markup:
-    """Name who holds a service, each once."""
-    return Markup(listed(list(dict.fromkeys(owner(hold) for hold in holds))))
+def hold_owners(holds: Sequence[Hold]) -> Markup:
+    """Return who holds a service, each once."""
+    return Markup(listed(list(dict.fromkeys(hold_owner(hold) for hold in holds))))
 
 
-def where_it_went(spending: Spending | None) -> Markup:
-    """Say in a line which incidents the budget went to, and what to work on first."""
+def spending_text(spending: Spending | None) -> Markup:
+    """Return in a line which incidents spent the budget, and what to work on first."""
     if spending is None:
         return Markup("")
     if not spending.incidents:
         return Markup("Where it went: outside of incidents.")
     first, more = spending.incidents[0], len(spending.incidents) > 1
-    whole = percent_text(round(spending.share, 2))
-    named = f"{len(spending.incidents)} incidents" if more else f"incident {first}"
+    share = percent_text(round(spending.share, 2))
+    where = f"{len(spending.incidents)} incidents" if more else f"incident {first}"
     if spending.cause is not None:
         why = markup(
             "{} {}: {} first.", ", most to" if more else ", put down to", spending.cause, spending.work
@@ -188,36 +188,38 @@ def where_it_went(spending: Spending | None) -> Markup:
             ", {} not classified yet: {} first.",
             f"most in incident {first}," if more else "which is", code(f"/postmortem {first}"),
         )  # fmt: skip
-    return markup("Where it went: {} in {}{}", whole, named, why)
+    return markup("Where it went: {} in {}{}", share, where, why)
 
 
-def lacking(missing: Sequence[UnmetRequirement], service: str) -> Markup:
-    """Say which P0 actions keep a service held, and what each needs; empty where none does."""
+def unmet_requirements_text(missing: Sequence[UnmetRequirement], service: str) -> Markup:
+    """Return which P0 actions keep a service held, and what each needs; empty if none does."""
     if not missing:
         return Markup("")
-    lines = [_lack(one) for one in missing[:_MOST_MISSING]]
+    lines = [_unmet_requirement(requirement) for requirement in missing[:_MOST_MISSING]]
     more = len(missing) - len(lines)
     rest = markup("• and {} more: {}", more, code(f"/action list {service}")) if more else ""
     return join("\n", [Markup("It stays until these P0 actions are owned:"), *lines, rest])
 
 
-def _lack(one: UnmetRequirement) -> Markup:
-    said = cut(one.text, _LONGEST_ACTION) if one.text is not None else Markup("of a private incident")
+def _unmet_requirement(requirement: UnmetRequirement) -> Markup:
+    text = Markup("of a private incident")
+    if requirement.text is not None:
+        text = cut(requirement.text, _LONGEST_ACTION)
     return markup(
         "• {}. {} — needs {}: {}",
-        one.action,
-        said,
-        listed(one.lacks),
-        code(own_action(one.action, one.lacks)),
+        requirement.action,
+        text,
+        listed(requirement.lacks),
+        code(own_action_command(requirement.action, requirement.lacks)),
     )
 
 
-def own_action(action: int, lacks: Sequence[str]) -> str:
-    """Return what to type to give an action what it lacks."""
-    words = {"an owner": "@OWNER", "a due date": "due friday"}
-    return " ".join([f"/action change {action}", *(words[lack] for lack in lacks)])
+def own_action_command(action: int, lacks: Sequence[str]) -> str:
+    """Return the command that gives an action what it lacks."""
+    arguments = {"an owner": "@OWNER", "a due date": "due friday"}
+    return " ".join([f"/action change {action}", *(arguments[lack] for lack in lacks)])
 
 
-def named(budget: Budget) -> Markup:
+def slo_name(budget: Budget) -> Markup:
     """Return an SLO's name in bold."""
     return bold(budget.slo.name)

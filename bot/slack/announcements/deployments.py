@@ -1,13 +1,13 @@
-"""What the channels are told about deployments, in words. Pure, so that it can run within a transaction.
+"""Announcements of deployments that bypassed a freeze. Pure, so that it can run within a transaction.
 
-The words that tell a freeze (see `announcements.py`) do not stand here.
+The words "freeze" and "frozen" (see `freezes.py`) do not appear here.
 """
 
 from collections.abc import Sequence
 
 from bot.catalog.current import CurrentCatalog
 from bot.deployments.recorder import FreezeBypass
-from bot.slack.announcements.budget_phrases import holders, told
+from bot.slack.announcements.budget_phrases import hold_owners, hold_text
 from bot.slack.announcements.freezes import AnnouncementText, distinct, message
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, cut, join, link, markup, mention, when
 from bot.store.outbox import OutboxMessage
@@ -26,23 +26,23 @@ class DeploymentAnnouncer:
         """Return one message for the service's channel and one for the announcements."""
         service = bypass.service
         channels = distinct([service.channel, self._current.workspace.of(service.name).announcements])
-        return [message(channel, tell(bypass), service.name) for channel in channels]
+        return [message(channel, announcement_text(bypass), service.name) for channel in channels]
 
 
-def tell(bypass: FreezeBypass) -> AnnouncementText:
-    """Put a bypass into words."""
+def announcement_text(bypass: FreezeBypass) -> AnnouncementText:
+    """Return the announcement of a bypass."""
     service, deployment, holds = bypass.service.name, bypass.deployment, bypass.holds
-    lay = "1 hold lay" if len(holds) == 1 else f"{len(holds)} holds lay"
+    held = "1 hold lay" if len(holds) == 1 else f"{len(holds)} holds lay"
     headline = markup(
         ":warning: {} on {} when {} went to {} all the same.",
-        lay, bold(service), code(cut(deployment.short_commit, _LONGEST)),
+        held, bold(service), code(cut(deployment.short_commit, _LONGEST)),
         cut(deployment.environment, _LONGEST),
     )  # fmt: skip
-    lines = [markup("Held by {}", cut(told(hold), _LONGEST)) for hold in holds[:_MOST_HOLDS]]
+    lines = [markup("Held by {}", cut(hold_text(hold), _LONGEST)) for hold in holds[:_MOST_HOLDS]]
     more = len(holds) - len(lines)
     following = markup(
         "Next: roll it back or agree on it with {}, and let what deploys ask {} first.",
-        holders(holds), code(f"governor gate {service}"),
+        hold_owners(holds), code(f"governor gate {service}"),
     )  # fmt: skip
     facts = (_facts(bypass), *lines, *([markup("and {} more", more)] if more > 0 else []))
     return AnnouncementText("gate_bypassed", headline, facts, following)

@@ -1,7 +1,7 @@
-"""What the channels are told: each occasion in words. Pure, so that it can run within a transaction.
+"""Announcements of budgets, holds and policies in channels. Pure, so that it can run within a transaction.
 
-The words "frozen" and "freeze" stand only in messages that tell a freeze, so that people and scripts can
-count them (a line each, where many are folded into one message); a service that opens is "open again".
+The words "frozen" and "freeze" appear only in announcements of a freeze, so that people and scripts can count
+them (a line each, if many are combined into one message); a service that opens is "open again".
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,16 +33,16 @@ from bot.freezes.transition import (
     HoldRetained,
 )
 from bot.slack.announcements.budget_phrases import (
-    doubt,
-    forecast,
-    lacking,
-    own_action,
-    owner,
-    promise,
-    spent,
-    term,
-    where_it_went,
-    worst_burn,
+    data_problem,
+    forecast_text,
+    hold_owner,
+    hold_term,
+    objective_text,
+    own_action_command,
+    spending_text,
+    spent_text,
+    unmet_requirements_text,
+    worst_burn_text,
 )
 from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, escape, join, markup, mention, when
@@ -59,125 +59,130 @@ _LONGEST_BRIEF = 300
 _BY_ITSELF = (
     BudgetWarned, BurnAlertFired, BudgetExhausted, DataMissing, BudgetRecovered, HoldRetained, HoldExpired
 )  # fmt: skip
-"""What the bot decides by itself may come by the hundred, as when a policy changes: see `folding.py`."""
+"""What the bot decides by itself may come by the hundred, as after a policy change: see `batching.py`."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnnouncementText:
-    """An occasion in words: what happened, the facts to it, and one next step."""
+    """The text of an announcement: what happened, the facts, and one next step."""
 
     event_type: str
     headline: Markup
     facts: tuple[Markup, ...] = ()
     following: Markup = NOTHING
     everywhere: bool = True
-    """Whether the announcements channel is told too, beside the service's own."""
+    """Whether it goes to the announcements channel too, beside the service's own."""
 
 
 class FreezeAnnouncer:
-    """Writes the messages of an occasion; `current` holds the policies in force."""
+    """Writes the messages of a transition; `current` holds the policies in force."""
 
     def __init__(self, current: CurrentCatalog) -> None:
         self._current = current
 
-    def __call__(self, occasion: TransitionContext) -> Sequence[OutboxMessage]:
-        """Return one message for each channel that is to be told."""
-        telling, service = tell(occasion), occasion.service
+    def __call__(self, context: TransitionContext) -> Sequence[OutboxMessage]:
+        """Return one message for each channel."""
+        announcement, service = announcement_text(context), context.service
         channels = [service.channel]
-        if telling.everywhere:
+        if announcement.everywhere:
             channels.append(self._current.workspace.of(service.name).announcements)
-        own, *others = [message(channel, telling, service.name) for channel in distinct(channels)]
-        if not isinstance(occasion.transition, _BY_ITSELF):
+        own, *others = [message(channel, announcement, service.name) for channel in distinct(channels)]
+        if not isinstance(context.transition, _BY_ITSELF):
             return [own, *others]
-        brief = cut(telling.headline, _LONGEST_BRIEF)
-        return [replace(own, is_bulk=True), *(replace(one, brief=brief, is_bulk=True) for one in others)]
+        brief = cut(announcement.headline, _LONGEST_BRIEF)
+        return [replace(own, is_bulk=True), *(replace(other, brief=brief, is_bulk=True) for other in others)]
 
     def policy_faults(self, faults: Sequence[str]) -> OutboxMessage:
-        """Tell that the policies were edited and cannot be read."""
-        telling = AnnouncementText(
+        """Return the announcement that the edited policies have faults."""
+        announcement = AnnouncementText(
             "policy_faults",
-            markup(":warning: {} in the edited policies — the last good ones stay in force.", _count(faults)),
-            _shown(faults),
+            markup(
+                ":warning: {} in the edited policies — the last good ones stay in force.",
+                _fault_count(faults),
+            ),
+            _fault_lines(faults),
             markup("Next: correct them; {} lists them all.", code("governor check")),
         )
-        return message(self._current.workspace.announcements, telling)
+        return message(self._current.workspace.announcements, announcement)
 
     def refused_values(self, faults: Sequence[str]) -> OutboxMessage:
-        """Tell that a source has label values that make no service."""
-        telling = AnnouncementText(
+        """Return the announcement that a source has label values that make no service."""
+        announcement = AnnouncementText(
             "refused_values",
-            markup(":warning: {} with {} — no service is made of it.", _count(faults), code("forEach")),
-            _shown(faults),
+            markup(":warning: {} with {} — no service is made of it.", _fault_count(faults), code("forEach")),
+            _fault_lines(faults),
             markup(
                 "Next: rename the value at its source, or put it under {} in the document.", code("except")
             ),
         )
-        return message(self._current.workspace.announcements, telling)
+        return message(self._current.workspace.announcements, announcement)
 
     def policy_restored(self) -> OutboxMessage:
-        """Tell that the policies can be read again."""
-        telling = AnnouncementText(
+        """Return the announcement that the policies are valid again."""
+        announcement = AnnouncementText(
             "policy_restored", Markup("The policies can be read again and are in force.")
         )
-        return message(self._current.workspace.announcements, telling)
+        return message(self._current.workspace.announcements, announcement)
 
     def delivery_failed(self, channel: str, error: str) -> OutboxMessage:
-        """Tell that messages for a channel cannot be delivered."""
-        telling = AnnouncementText(
+        """Return the announcement that messages for a channel cannot be delivered."""
+        announcement = AnnouncementText(
             "delivery_failed",
             markup(":warning: Nothing reaches {} — Slack says {}.", _channel(channel), code(error)),
             following=Markup("Next: invite Governor there, or correct the channel in the policy."),
         )
         main = self._current.workspace
-        return message((main.in_team(team_of(channel)) or main).announcements, telling)
+        return message((main.in_team(team_of(channel)) or main).announcements, announcement)
 
 
-def message(channel: str, telling: AnnouncementText, service: str | None = None) -> OutboxMessage:
-    """Return the message for one channel: text and blocks that say the same."""
+def message(channel: str, announcement: AnnouncementText, service: str | None = None) -> OutboxMessage:
+    """Return the message for one channel, with text and blocks of the same content."""
     buttons = show_button("See budget", Query("budget", service)) if service else ()
-    facts = join("\n", telling.facts)
-    body = [section(part) for part in (telling.headline, facts, telling.following) if part]
-    text = join("\n", [telling.headline, facts, telling.following])
+    facts = join("\n", announcement.facts)
+    body = [section(part) for part in (announcement.headline, facts, announcement.following) if part]
+    text = join("\n", [announcement.headline, facts, announcement.following])
     reply = Reply(text, tuple(body), buttons)
-    return OutboxMessage(channel, telling.event_type, reply.fallback, reply.blocks)
+    return OutboxMessage(channel, announcement.event_type, reply.fallback, reply.blocks)
 
 
-def tell(occasion: TransitionContext) -> AnnouncementText:  # noqa: C901, PLR0911 - one return a transition
-    """Put an occasion into words."""
-    service, others = occasion.service, occasion.other_holds
-    match occasion.transition:
+def announcement_text(context: TransitionContext) -> AnnouncementText:  # noqa: C901, PLR0911 - one return a transition
+    """Return the announcement of a transition."""
+    service, others = context.service, context.other_holds
+    match context.transition:
         case BudgetWarned(level, budget):
-            return _warned(service, level, budget, occasion)
+            return _budget_warned(service, level, budget, context)
         case BurnAlertFired():
-            return _burning(service, occasion.transition, occasion)
+            return _burn_alert(service, context.transition, context)
         case BudgetExhausted(budget, policy):
-            return _exhausted(service, budget, policy, occasion)
+            return _budget_exhausted(service, budget, policy, context)
         case DataMissing(budget, policy):
-            return _unmeasured(service, budget, policy, others)
+            return _data_missing(service, budget, policy, others)
         case BudgetRecovered(budget, _, _):
             figure = markup("{} of the {} budget is left.", budget_text(budget.remaining), budget.slo.name)
-            return _ended("service_open", "budget_recovered", service, figure, others)
+            return _hold_ended("service_open", "budget_recovered", service, figure, others)
         case HoldRetained(budget, _, missing):
-            return _kept(service, budget, missing, others)
+            return _hold_retained(service, budget, missing, others)
         case HoldPlaced(hold):
-            return _placed(service, hold, others)
+            return _hold_placed(service, hold, others)
         case HoldLifted(_, by, reason):
-            return _ended("hold_lifted", "hold_lifted", service, _lifted(by, reason), others)
+            return _hold_ended("hold_lifted", "hold_lifted", service, _lifted_text(by, reason), others)
         case HoldExpired(hold):
-            why = markup("the hold by {} ran out: {}", owner(hold), hold.reason)
-            return _ended("hold_expired", "hold_expired", service, why, others)
+            why = markup("the hold by {} ran out: {}", hold_owner(hold), hold.reason)
+            return _hold_ended("hold_expired", "hold_expired", service, why, others)
         case ExemptionGranted(change, by, reason, until):
-            term = markup(" until {}", when(until)) if until else ""
+            end = markup(" until {}", when(until)) if until else ""
             headline = markup(
                 "{} may ship to {}{} — {} let it through: {}",
-                code(change), bold(service.name), term, mention(by), reason,
+                code(change), bold(service.name), end, mention(by), reason,
             )  # fmt: skip
             return AnnouncementText("exemption_granted", headline)
         case _:
-            assert_never(occasion.transition)
+            assert_never(context.transition)
 
 
-def _warned(service: Service, level: float, budget: Budget, occasion: TransitionContext) -> AnnouncementText:
+def _budget_warned(
+    service: Service, level: float, budget: Budget, context: TransitionContext
+) -> AnnouncementText:
     stop = percent_text(service.policy_for(budget.slo).freeze_at)
     return AnnouncementText(
         "budget_warning",
@@ -185,14 +190,14 @@ def _warned(service: Service, level: float, budget: Budget, occasion: Transition
             ":warning: {} of the {} {} budget is left — below the mark of {}.",
             budget_text(budget.remaining), bold(service.name), budget.slo.name, percent_text(level),
         ),
-        _facts(_labelled("Spent", spent(budget)), _labelled("Worst burn", worst_burn(budget)),
-               forecast(budget, occasion.now)),
+        _facts(_labelled("Spent", spent_text(budget)), _labelled("Worst burn", worst_burn_text(budget)),
+               forecast_text(budget, context.now)),
         markup("Next: find what burns, and ship with care. At {} left, shipping stops.", stop),
         everywhere=False,
     )  # fmt: skip
 
 
-def _burning(service: Service, fired: BurnAlertFired, occasion: TransitionContext) -> AnnouncementText:
+def _burn_alert(service: Service, fired: BurnAlertFired, context: TransitionContext) -> AnnouncementText:
     alert, budget = fired.alert, fired.budget
     pages = alert.severity is AlertSeverity.PAGE
     return AnnouncementText(
@@ -205,35 +210,38 @@ def _burning(service: Service, fired: BurnAlertFired, occasion: TransitionContex
         ),
         _facts(
             markup("{} of the budget is left.", budget_text(budget.remaining)),
-            forecast(budget, occasion.now),
+            forecast_text(budget, context.now),
         ),
         LOOK_NOW if pages else PLAN_A_FIX,
         everywhere=False,
     )  # fmt: skip
 
 
-def _exhausted(
-    service: Service, budget: Budget, policy: ErrorBudgetPolicy, occasion: TransitionContext
+def _budget_exhausted(
+    service: Service, budget: Budget, policy: ErrorBudgetPolicy, context: TransitionContext
 ) -> AnnouncementText:
     figure = markup(
-        "{} of its {} budget left ({}).", budget_text(budget.remaining), budget.slo.name, promise(budget)
+        "{} of its {} budget left ({}).",
+        budget_text(budget.remaining),
+        budget.slo.name,
+        objective_text(budget),
     )
     opens = markup(
         "Next: fix what burns. It opens by itself after {} at {} or more{}.",
-        duration_text(policy.dwell), percent_text(policy.unfreeze_at), _besides(policy),
+        duration_text(policy.dwell), percent_text(policy.unfreeze_at), _requirement_text(policy),
     )  # fmt: skip
     facts = _facts(
-        _labelled("Spent", spent(budget)),
-        where_it_went(occasion.spending),
-        _labelled("Worst burn", worst_burn(budget)),
-        _allowed(service, policy),
-        _also(occasion.other_holds),
+        _labelled("Spent", spent_text(budget)),
+        spending_text(context.spending),
+        _labelled("Worst burn", worst_burn_text(budget)),
+        _still_allowed(service, policy),
+        _other_holds(context.other_holds),
     )
-    return AnnouncementText("service_frozen", _frozen(service, figure), facts, opens)
+    return AnnouncementText("service_frozen", _frozen_text(service, figure), facts, opens)
 
 
-def _besides(policy: ErrorBudgetPolicy) -> str:
-    """Say what the policy requires before it opens, besides the budget."""
+def _requirement_text(policy: ErrorBudgetPolicy) -> str:
+    """Return what the policy requires before it opens, besides the budget."""
     match policy.unfreeze_requires:
         case None:
             return ""
@@ -243,7 +251,7 @@ def _besides(policy: ErrorBudgetPolicy) -> str:
             assert_never(policy.unfreeze_requires)
 
 
-def _kept(
+def _hold_retained(
     service: Service, budget: Budget, missing: Sequence[UnmetRequirement], others: Sequence[Hold]
 ) -> AnnouncementText:
     headline = markup(
@@ -253,38 +261,38 @@ def _kept(
     beside = [hold for hold in others if hold.kind is not HoldKind.BUDGET]
     following = markup(
         "Next: {}. It opens by itself once all are owned.",
-        code(own_action(missing[0].action, missing[0].lacks)),
+        code(own_action_command(missing[0].action, missing[0].lacks)),
     )
-    facts = _facts(lacking(missing, service.name), _also(beside))
+    facts = _facts(unmet_requirements_text(missing, service.name), _other_holds(beside))
     return AnnouncementText("hold_kept", headline, facts, following, everywhere=False)
 
 
-def _unmeasured(
+def _data_missing(
     service: Service, budget: Budget, policy: ErrorBudgetPolicy, others: Sequence[Hold]
 ) -> AnnouncementText:
     why = markup("{} cannot be measured.", budget.slo.name)
-    facts = _facts(doubt(budget), _allowed(service, policy), _also(others))
+    facts = _facts(data_problem(budget), _still_allowed(service, policy), _other_holds(others))
     following = Markup("Next: repair the source. It opens by itself once the budget is known and sufficient.")
-    return AnnouncementText("service_frozen", _frozen(service, why), facts, following)
+    return AnnouncementText("service_frozen", _frozen_text(service, why), facts, following)
 
 
-def _placed(service: Service, hold: Hold, others: Sequence[Hold]) -> AnnouncementText:
+def _hold_placed(service: Service, hold: Hold, others: Sequence[Hold]) -> AnnouncementText:
     until = markup(" until {}", when(hold.until)) if hold.until else ""
-    why = markup("by {}{}: {}", owner(hold), until, hold.reason)
-    facts = _facts(_allowed(service, None), _also(others))
+    why = markup("by {}{}: {}", hold_owner(hold), until, hold.reason)
+    facts = _facts(_still_allowed(service, None), _other_holds(others))
     if hold.kind is HoldKind.INCIDENT:
         following = Markup("Next: help there. It opens by itself once the incident is mitigated.")
     elif hold.until:
         following = NOTHING
     else:
         following = markup("Next: {} ends it.", code(f"/freeze lift {service.name}"))
-    return AnnouncementText("hold_placed", _frozen(service, why), facts, following)
+    return AnnouncementText("hold_placed", _frozen_text(service, why), facts, following)
 
 
-def _ended(
+def _hold_ended(
     opened: str, remains: str, service: Service, why: Markup, others: Sequence[Hold]
 ) -> AnnouncementText:
-    """Tell the end of one hold: the service is open again, or another hold still lies on it."""
+    """Return the announcement that a hold ended: the service is open again, or another hold remains."""
     if not others:
         return AnnouncementText(
             opened, markup(":white_check_mark: {} is open again — {}", bold(service.name), why)
@@ -293,21 +301,21 @@ def _ended(
     return AnnouncementText(
         remains,
         headline,
-        _facts(*_lying(others, "Still")),
+        _facts(*_hold_lines(others, "Still")),
         Markup("Next: it may not ship before that ends too."),
     )
 
 
-def _lifted(by: str, reason: str) -> Markup:
+def _lifted_text(by: str, reason: str) -> Markup:
     return markup("{} lifted the hold: {}", mention(by), reason)
 
 
-def _frozen(service: Service, why: Markup) -> Markup:
+def _frozen_text(service: Service, why: Markup) -> Markup:
     return markup(":snowflake: {} is frozen — {}", bold(service.name), why)
 
 
-def _allowed(service: Service, policy: ErrorBudgetPolicy | None) -> Markup:
-    """Say what may ship all the same: the policy's kinds (not past a person's hold) and exempt changes."""
+def _still_allowed(service: Service, policy: ErrorBudgetPolicy | None) -> Markup:
+    """Return what may ship during a freeze: kinds that the policy exempts, and exempt changes."""
     by_name = code(f"/freeze exempt {service.name} CHANGE REASON")
     if policy is None or not policy.exemptions:
         return markup("Still allowed: what is let through by {}.", by_name)
@@ -316,17 +324,17 @@ def _allowed(service: Service, policy: ErrorBudgetPolicy | None) -> Markup:
     )
 
 
-def _also(others: Sequence[Hold]) -> Markup:
-    return join("\n", _lying(others))
+def _other_holds(others: Sequence[Hold]) -> Markup:
+    return join("\n", _hold_lines(others))
 
 
-def _lying(others: Sequence[Hold], how: str = "Also") -> list[Markup]:
-    lines = [markup("{} held by {}: {}", how, term(hold), _cause(hold)) for hold in others[:_MOST_HOLDS]]
+def _hold_lines(others: Sequence[Hold], how: str = "Also") -> list[Markup]:
+    lines = [markup("{} held by {}: {}", how, hold_term(hold), _cause(hold)) for hold in others[:_MOST_HOLDS]]
     return [*lines, *([markup("and {} more", len(others) - len(lines))] if len(others) > len(lines) else [])]
 
 
 def _cause(hold: Hold) -> str:
-    # The bot's own reason says "freezes", which only the telling of a freeze may.
+    # The bot's own reason says "freezes", which only the announcement of a freeze may.
     return hold.reason if hold.kind is not HoldKind.BUDGET else f"the {hold.slo or 'error'} budget"
 
 
@@ -338,12 +346,12 @@ def _facts(*lines: Markup) -> tuple[Markup, ...]:
     return tuple(line for line in lines if line)
 
 
-def _count(faults: Sequence[str]) -> str:
+def _fault_count(faults: Sequence[str]) -> str:
     return "One fault" if len(faults) == 1 else f"{len(faults)} faults"
 
 
-def _shown(faults: Sequence[str]) -> tuple[Markup, ...]:
-    """Write the first faults as a list, and how many more there are."""
+def _fault_lines(faults: Sequence[str]) -> tuple[Markup, ...]:
+    """Return the first faults as a list, and how many more there are."""
     shown = [markup("• {}", cut(fault, _LONGEST_FAULT)) for fault in faults[:_MOST_FAULTS]]
     more = len(faults) - len(shown)
     return (*shown, *([markup("and {} more", more)] if more > 0 else []))

@@ -1,4 +1,4 @@
-"""Tells faults in the policies, and their repair: once, whichever replicas find them."""
+"""Announcements of faults in the policies and of their repair: once, whichever replica finds them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bot.clock import Clock
 from bot.policy.faults import PolicyFault
 from bot.slack.announcements.freezes import FreezeAnnouncer
-from bot.store import conditions
+from bot.store import idempotency as conditions
 from bot.store.database import Database
 from bot.store.outbox import enqueue
 
@@ -15,74 +15,74 @@ _REFUSED = "value refused "
 
 
 class PolicyFaultAnnouncer:
-    """What was told is in the database, so neither a restart nor another replica repeats it.
+    """Remembers in the database what was announced, so that neither a restart nor another replica repeats it.
 
-    Whoever repairs the policies may save many times: only the first fault and the whole repair are news.
+    Whoever repairs the policies may save many times: only the first fault and the full repair are announced.
     """
 
     def __init__(self, database: Database, announcer: FreezeAnnouncer, clock: Clock) -> None:
         self._database = database
         self._announcer = announcer
         self._clock = clock
-        # None: not asked yet.
-        self._told_broken: bool | None = None
-        self._told_refused: frozenset[str] | None = None
+        # None: not read yet.
+        self._faults_announced: bool | None = None
+        self._announced_values: frozenset[str] | None = None
 
-    async def broken(self, faults: Sequence[PolicyFault]) -> bool:
-        """Note that the policies have faults; return whether a message was written."""
-        if self._told_broken:
+    async def announce_faults(self, faults: Sequence[PolicyFault]) -> bool:
+        """Record that the policies have faults; return whether this was announced."""
+        if self._faults_announced:
             return False
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            is_news = await conditions.begin_condition(self._database, connection, _BROKEN, now)
-            if is_news:
+            is_new = await conditions.begins(self._database, connection, _BROKEN, now)
+            if is_new:
                 message = self._announcer.policy_faults([str(fault) for fault in faults])
                 await enqueue(connection, [message], now)
-        self._told_broken = True
-        return is_news
+        self._faults_announced = True
+        return is_new
 
-    async def whole(self) -> bool:
-        """Note that the policies have no faults; return whether a message was written."""
-        if self._told_broken is None:
+    async def announce_repair(self) -> bool:
+        """Record that the policies have no faults; return whether this was announced."""
+        if self._faults_announced is None:
             async with self._database.reading() as connection:
-                self._told_broken = await conditions.is_active(connection, _BROKEN)
-        if not self._told_broken:
+                self._faults_announced = await conditions.lasts(connection, _BROKEN)
+        if not self._faults_announced:
             return False
         async with self._database.transaction() as connection:
-            is_news = await conditions.end_condition(connection, _BROKEN)
-            if is_news:
+            is_new = await conditions.ends(connection, _BROKEN)
+            if is_new:
                 await enqueue(connection, [self._announcer.policy_restored()], self._clock.now())
-        self._told_broken = False
-        return is_news
+        self._faults_announced = False
+        return is_new
 
-    async def refused(self, faults: Sequence[PolicyFault]) -> bool:
-        """Note which values of a `forEach` make no service; return whether a message was written.
+    async def announce_refused_values(self, faults: Sequence[PolicyFault]) -> bool:
+        """Record which values of a `forEach` make no service; return whether any was announced.
 
-        Each is told once; what is no longer at fault may be told again should it return.
+        Each is announced once, and again only after it was repaired in between.
         """
-        named = {_REFUSED + _digest(fault): fault for fault in faults}
-        if self._told_refused is None:
+        faults_by_name = {_REFUSED + _digest(fault): fault for fault in faults}
+        if self._announced_values is None:
             async with self._database.reading() as connection:
-                self._told_refused = await conditions.active_conditions(connection, _REFUSED)
-        if self._told_refused == named.keys():
+                self._announced_values = await conditions.lasting(connection, _REFUSED)
+        if self._announced_values == faults_by_name.keys():
             return False
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            told = await conditions.active_conditions(connection, _REFUSED)
-            for name in told - named.keys():
-                await conditions.end_condition(connection, name)
-            news = [
+            announced = await conditions.lasting(connection, _REFUSED)
+            for name in announced - faults_by_name.keys():
+                await conditions.ends(connection, name)
+            new_faults = [
                 str(fault)
-                for name, fault in named.items()
-                if await conditions.begin_condition(self._database, connection, name, now)
+                for name, fault in faults_by_name.items()
+                if await conditions.begins(self._database, connection, name, now)
             ]
-            if news:
-                await enqueue(connection, [self._announcer.refused_values(news)], now)
-        self._told_refused = frozenset(named)
-        return bool(news)
+            if new_faults:
+                await enqueue(connection, [self._announcer.refused_values(new_faults)], now)
+        self._announced_values = frozenset(faults_by_name)
+        return bool(new_faults)
 
 
 def _digest(fault: PolicyFault) -> str:
-    """Name a fault by what it says, so that an edit elsewhere in the file does not make it another."""
-    said = f"{fault.document} {fault.path} {fault.message}"
-    return hashlib.sha256(said.encode()).hexdigest()
+    """Return a name of a fault that an edit elsewhere in the file does not change."""
+    text = f"{fault.document} {fault.path} {fault.message}"
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -60,6 +60,12 @@ def code(value: object) -> Markup:
     return Markup(f"`{escape(value).replace('`', chr(39))}`")
 
 
+def sentence(text: str) -> Markup:
+    """Return an error's or a reason's text as a sentence."""
+    capital = text[:1].upper() + text[1:].rstrip(".")
+    return markup("{}", capital if capital.endswith("?") else f"{capital}.")
+
+
 def mention(actor: str) -> Markup:
     """Mention a person by id, so that Slack shows the name; return the bot's and API tokens' own names."""
     if _USER_ID.fullmatch(actor):

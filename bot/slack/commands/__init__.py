@@ -1,1 +1,1 @@
-"""Commands."""
+"""The slash commands on budgets, freezes, audit and help."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from bot.formatting import duration_text
-from bot.slack.arguments import UsageError, length_of, name, split
+from bot.slack.arguments import UsageError, name, read_duration, split
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, cut, join, markup, mention, when
 from bot.slack.capabilities import Capabilities
@@ -18,10 +18,10 @@ from bot.store import audit
 PAGE = 10
 MOST_ROWS = 500
 _LONGEST_LINE = 800
-_ALL_TIME = timedelta(days=3650)
-_USUAL = timedelta(days=7)
+_LONGEST_PERIOD = timedelta(days=3650)
+_DEFAULT_PERIOD = timedelta(days=7)
 _PERSON = re.compile(r"\s*<@([UW][A-Z0-9]{2,20})(?:\|[^<>]*)?>")
-_DEEDS = {
+_ACTION_TEXTS = {
     "budget.warned": "warned of the budget",
     "budget.burning": "warned of the burn rate",
     "service.frozen": "froze it",
@@ -65,7 +65,7 @@ _DEEDS = {
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Whose or what rows are asked for; all of them where nothing is said."""
+    """Which rows are listed; all without a filter."""
 
     service: str | None = None
     actor: str | None = None
@@ -73,7 +73,7 @@ class AuditFilter:
 
 
 class AuditCommand:
-    """Answers `/audit`."""
+    """The `/audit` command."""
 
     def __init__(self, capabilities: Capabilities) -> None:
         self._status_reader = capabilities.status_reader
@@ -81,11 +81,11 @@ class AuditCommand:
         self._clock = capabilities.clock
 
     async def answer(self, interaction: Interaction) -> Reply:
-        """List what was done; raises `UsageError`, `UnknownService`."""
-        wanted, words = self._read(interaction.text)
-        length = _since(words)
-        rows = await self._newest_first(wanted, self._clock.now() - length)
-        return listing(rows, length, interaction.query)
+        """Return the filtered rows; raises `UsageError`, `UnknownServiceError`."""
+        row_filter, words = self._read(interaction.text)
+        period = _since(words)
+        rows = await self._newest_first(row_filter, self._clock.now() - period)
+        return listing(rows, period, interaction.query)
 
     def _read(self, text: str) -> tuple[AuditFilter, list[str]]:
         words = split(text)
@@ -93,7 +93,7 @@ class AuditCommand:
             case [first, *_] if first.casefold() == "since":
                 return AuditFilter(), words
             case [first, *rest] if first.startswith("@"):
-                # Slack writes the id of a person picked from its list; other names are tokens' and the bot's.
+                # Slack sends the id of a person picked from its list; other names are API tokens or the bot.
                 person = _PERSON.match(text)
                 return AuditFilter(actor=person[1] if person else name(first.lstrip("@")).casefold()), rest
             case [first, flag, *rest] if first.casefold() == "flag" and flag.casefold() != "since":
@@ -103,12 +103,12 @@ class AuditCommand:
             case _:
                 return AuditFilter(), []
 
-    async def _newest_first(self, wanted: AuditFilter, since: datetime) -> list[audit.AuditRow]:
+    async def _newest_first(self, row_filter: AuditFilter, since: datetime) -> list[audit.AuditRow]:
         last: deque[audit.AuditRow] = deque(maxlen=MOST_ROWS)
-        of = partial(audit.read, service=wanted.service, actor=wanted.actor, flag=wanted.flag)
+        read = partial(audit.read, service=row_filter.service, actor=row_filter.actor, flag=row_filter.flag)
         async with self._database.reading() as connection:
             after = 0
-            while rows := await of(connection, since=since, after_id=after):
+            while rows := await read(connection, since=since, after_id=after):
                 last.extend(row for row in rows if self._status_reader.catalog.shows(row.entry.service))
                 after = rows[-1].id
                 if len(rows) < audit.PAGE:
@@ -119,29 +119,29 @@ class AuditCommand:
 def _since(words: Sequence[str]) -> timedelta:
     match words:
         case []:
-            return _USUAL
-        case [since, length, *_] if since.casefold() == "since":
-            understood = length_of(length)
-            if understood:
-                return min(understood, _ALL_TIME)
+            return _DEFAULT_PERIOD
+        case [since, period, *_] if since.casefold() == "since":
+            length = read_duration(period)
+            if length:
+                return min(length, _LONGEST_PERIOD)
     raise UsageError(Markup("Write `/audit SERVICE since 7d`, `/audit @person` or `/audit flag NAME`."))
 
 
-def listing(rows: Sequence[audit.AuditRow], length: timedelta, query: Query) -> Reply:
-    """Show a page of the rows."""
+def listing(rows: Sequence[audit.AuditRow], period: timedelta, query: Query) -> Reply:
+    """Return a page of the rows."""
     if not rows:
-        return say(markup("Nothing was changed in the last {}.", duration_text(length)))
+        return say(markup("Nothing was changed in the last {}.", duration_text(period)))
     page, pages = page_of(query.page, len(rows), PAGE)
     query = replace(query, page=page)
     lines = [cut(_line(row), _LONGEST_LINE) for row in rows[(page - 1) * PAGE : page * PAGE]]
     body = [section(line) for line in lines]
-    count = f"The last {duration_text(length)}"
+    count = f"The last {duration_text(period)}"
     body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
     return Reply(join("\n", lines), tuple(body), page_buttons(query, pages), query)
 
 
 def _line(row: audit.AuditRow) -> Markup:
     entry = row.entry
-    deed = _DEEDS.get(entry.action, entry.action)
-    told = markup("{} · {} · {} {}", when(row.at), bold(entry.subject), mention(entry.actor), deed)
-    return join(": ", [told, entry.reason])
+    action = _ACTION_TEXTS.get(entry.action, entry.action)
+    headline = markup("{} · {} · {} {}", when(row.at), bold(entry.subject), mention(entry.actor), action)
+    return join(": ", [headline, entry.reason])

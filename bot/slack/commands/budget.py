@@ -1,4 +1,4 @@
-"""`/budget`: how much error budget is left, of all services or SLO by SLO."""
+"""`/budget`: how much error budget is left, for all services or by SLO."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,20 +8,20 @@ from bot.budgets.budget import HOUR, Budget
 from bot.formatting import burn_rate_text, sparkline
 from bot.freezes.status import BudgetPoint, ServiceStatus, StatusReader
 from bot.slack.announcements.budget_phrases import (
-    amount,
-    burns,
-    doubt,
-    forecast,
-    lacking,
-    left,
-    named,
-    promise,
-    told,
+    burn_rates_text,
+    data_problem,
+    forecast_text,
+    hold_text,
+    objective_text,
+    remaining_amount,
+    remaining_text,
+    slo_name,
+    unmet_requirements_text,
 )
 from bot.slack.arguments import UsageError, name, split
 from bot.slack.blockkit.blocks import context, header, line_chart, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
-from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, show_button
+from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say, show_button
 
 PAGE = 10
 MOST_SLOS = 20
@@ -32,19 +32,19 @@ History = Mapping[str, Sequence[BudgetPoint]]
 """Burn-downs by the name of their SLO."""
 
 Recoveries = Mapping[str, datetime | None]
-"""When enough will be left again, by the name of the SLO."""
+"""When each budget will have recovered, by the name of the SLO."""
 
 
 class BudgetCommand:
-    """Answers `/budget`."""
+    """The `/budget` command."""
 
     def __init__(self, status_reader: StatusReader) -> None:
         self._status_reader = status_reader
-        # The statuses that were listed last, and their list by page: many ask the same within a second.
+        # The statuses that were listed last, and their pages: many people ask for the same within a second.
         self._listed: tuple[Sequence[ServiceStatus], dict[int, Reply]] = ((), {})
 
     async def answer(self, interaction: Interaction) -> Reply:
-        """Return for all services, or for the one that was named; raises `UsageError`, `UnknownService`."""
+        """Return the budgets of all services or of one; raises `UsageError`, `UnknownServiceError`."""
         words = split(interaction.text)
         if not words:
             return self._all(await self._status_reader.services(), interaction.query)
@@ -68,14 +68,14 @@ class BudgetCommand:
 
 
 def worst_first(budgets: Sequence[Budget]) -> list[Budget]:
-    """Return the budgets with the least remaining first, those without a figure last."""
-    return sorted(budgets, key=lambda b: (b.remaining is None, b.remaining or 0.0))
+    """Return the budgets with the least remaining first, unknown ones last."""
+    return sorted(budgets, key=lambda budget: (budget.remaining is None, budget.remaining or 0.0))
 
 
 def all_services(statuses: Sequence[ServiceStatus], query: Query) -> Reply:
-    """List the services, a page of them."""
+    """Return a page of the services."""
     if not statuses:
-        return Reply(*_alone(Markup("No policy names a service yet.")))
+        return say(Markup("No policy names a service yet."))
     page, pages = page_of(query.page, len(statuses), PAGE)
     query = replace(query, text="", page=page)
     shown = statuses[(page - 1) * PAGE : page * PAGE]
@@ -93,16 +93,17 @@ def all_services(statuses: Sequence[ServiceStatus], query: Query) -> Reply:
 def one_service(
     status: ServiceStatus, history: History, query: Query, recoveries: Recoveries | None = None
 ) -> Reply:
-    """Show a service SLO by SLO, the worst first, with a picture of each budget's way down."""
-    back = recoveries or {}
+    """Return a service's SLOs, the worst first, with the history of each budget."""
+    recoveries = recoveries or {}
     budgets = worst_first(status.budgets)
     shown = budgets[:MOST_SLOS]
     headline = _headline(status)
     paragraphs = [
-        _slo(budget, history.get(budget.slo.name, ()), status, back.get(budget.slo.name)) for budget in shown
+        _slo(budget, history.get(budget.slo.name, ()), status, recoveries.get(budget.slo.name))
+        for budget in shown
     ]
     body = [header(headline)]
-    body += [section(held) for held in [_holds(status)] if held]
+    body += [section(holds) for holds in [_holds(status)] if holds]
     for index, (budget, paragraph) in enumerate(zip(shown, paragraphs, strict=True)):
         body.append(section(paragraph))
         if index < _MOST_CHARTS:
@@ -113,24 +114,22 @@ def one_service(
     return Reply(text, tuple(body), shareable=replace(query, text=status.service.name))
 
 
-def _alone(text: Markup) -> tuple[Markup, tuple[dict[str, object], ...]]:
-    return text, (section(text),)
-
-
 def _headline(status: ServiceStatus) -> str:
     least = status.worst or next(iter(status.budgets), None)
-    figure = left(least) if least else "no SLO"
+    figure = remaining_text(least) if least else "no SLO"
     return f"{status.service.name}: {figure}{', frozen' if status.is_frozen else ''}"
 
 
 def _row(status: ServiceStatus) -> Markup:
     least = status.worst or next(iter(status.budgets), None)
     flake = Markup(":snowflake: " if status.is_frozen else "")
-    first = markup("{}{} — {}", flake, bold(status.service.name), left(least) if least else "no SLO")
+    first = markup(
+        "{}{} — {}", flake, bold(status.service.name), remaining_text(least) if least else "no SLO"
+    )
     facts: list[object] = []
     if least is not None:
         facts = [least.slo.name, _rate(least)]
-    unknown = [b.slo.name for b in status.budgets if not b.is_known and b is not least]
+    unknown = [budget.slo.name for budget in status.budgets if not budget.is_known and budget is not least]
     if unknown:
         facts.append(f"{', '.join(unknown)} not measured")
     return join("\n", [first, join(" · ", facts)])
@@ -144,11 +143,16 @@ def _rate(budget: Budget) -> str:
 def _holds(status: ServiceStatus) -> Markup:
     if not status.is_frozen:
         return Markup("")
-    lines = [markup("Held by {}", told(hold)) for hold in status.holds[:_MOST_HOLDS]]
+    lines = [markup("Held by {}", hold_text(hold)) for hold in status.holds[:_MOST_HOLDS]]
     more = len(status.holds) - len(lines)
     lines = [markup(":snowflake: {}", lines[0]), *lines[1:]]
     return join(
-        "\n", [*lines, f"and {more} more" if more else "", lacking(status.missing, status.service.name)]
+        "\n",
+        [
+            *lines,
+            f"and {more} more" if more else "",
+            unmet_requirements_text(status.missing, status.service.name),
+        ],
     )
 
 
@@ -156,20 +160,26 @@ def _slo(
     budget: Budget, points: Sequence[BudgetPoint], status: ServiceStatus, recovers_at: datetime | None
 ) -> Markup:
     first = join(
-        " ", [named(budget), Markup("—"), left(budget), f"({amount(budget)})" if amount(budget) else ""]
+        " ",
+        [
+            slo_name(budget),
+            Markup("—"),
+            remaining_text(budget),
+            f"({remaining_amount(budget)})" if remaining_amount(budget) else "",
+        ],
     )
-    rates = burns(budget)
-    facts = join(" · ", [promise(budget), f"burn {rates}" if rates else ""])
+    rates = burn_rates_text(budget)
+    facts = join(" · ", [objective_text(budget), f"burn {rates}" if rates else ""])
     line = sparkline([point.remaining for point in points])
-    outlook = forecast(budget, status.as_of, recovers_at)
-    return join("\n", [first, facts, code(line) if line else "", outlook, doubt(budget)])
+    outlook = forecast_text(budget, status.as_of, recovers_at)
+    return join("\n", [first, facts, code(line) if line else "", outlook, data_problem(budget)])
 
 
 def _chart(budget: Budget, points: Sequence[BudgetPoint]) -> list[dict[str, object]]:
     if len(points) < 2:
         return []
-    spread = points[-1].at - points[0].at
-    pattern = "%d %b" if spread > timedelta(days=len(points)) else "%d %b %H:%M"
+    period = points[-1].at - points[0].at
+    pattern = "%d %b" if period > timedelta(days=len(points)) else "%d %b %H:%M"
     values = [(f"{point.at.astimezone(UTC):{pattern}}", round(point.remaining * 100, 2)) for point in points]
     return line_chart(
         f"{budget.slo.name}: budget left", "Left, %", values, x_label="Time (UTC)", y_label="Budget left, %"

@@ -1,4 +1,4 @@
-"""`/freeze`: who is frozen and why; freezing, lifting, and letting one change through."""
+"""`/freeze`: what is frozen and why; placing and lifting holds, and exempting one change."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,8 +8,8 @@ from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import AlreadyRequestedError, NothingToLiftError
-from bot.slack.announcements.budget_phrases import lacking, told
-from bot.slack.arguments import EndTime, UsageError, end, name, reason, split, unquoted
+from bot.slack.announcements.budget_phrases import hold_text, unmet_requirements_text
+from bot.slack.arguments import EndTime, UsageError, name, read_end, reason, split, unquoted
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, when
 from bot.slack.capabilities import Capabilities
@@ -22,7 +22,7 @@ MOST_CHANGE = 200
 
 
 class FreezeCommand:
-    """Answers `/freeze`, and carries it out."""
+    """The `/freeze` command."""
 
     def __init__(self, capabilities: Capabilities, people: People) -> None:
         self._status_reader = capabilities.status_reader
@@ -31,12 +31,12 @@ class FreezeCommand:
         self._people = people
 
     async def answer(self, interaction: Interaction) -> Reply:
-        """List the holds, or change them; raises `UsageError`, `UnknownService`."""
+        """Return the holds, or change them; raises `UsageError`, `UnknownServiceError`."""
         words = split(interaction.text)
         match [word.casefold() for word in words[:1]]:
             case []:
-                everywhere = await self._hold_registry.holds(self._clock.now())
-                holds = [hold for hold in everywhere if self._status_reader.catalog.shows(hold.service)]
+                all_ = await self._hold_registry.holds(self._clock.now())
+                holds = [hold for hold in all_ if self._status_reader.catalog.shows(hold.service)]
                 missing = await self._hold_registry.missing(
                     self._status_reader.catalog.services.values(), holds
                 )
@@ -56,7 +56,7 @@ class FreezeCommand:
             raise UsageError(
                 markup("Say why, so that everyone knows: {}.", code(f"/freeze {service.name} for 4h REASON"))
             )
-        request = await self._permit(
+        request = await self._require_permission(
             interaction, self._status_reader.catalog.workspace.permissions.freeze, "freeze a service"
         )
         try:
@@ -70,14 +70,14 @@ class FreezeCommand:
             )
         except AlreadyRequestedError:
             return say(markup("{} was frozen by this request already.", bold(service.name)))
-        return self._seen(interaction, service, _placed(hold), _understood(until))
+        return self._changed(interaction, service, _placed(hold), _end_note(until))
 
     async def _lift(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         if not words:
             raise UsageError(markup("Name the service: {}.", code("/freeze lift SERVICE")))
         service = self._status_reader.find(name(words[0]))
         why = reason(words[1:]) or "no reason given"
-        request = await self._permit(
+        request = await self._require_permission(
             interaction, self._status_reader.catalog.workspace.permissions.freeze, "lift a freeze"
         )
         now = self._clock.now()
@@ -85,10 +85,10 @@ class FreezeCommand:
             await self._hold_registry.lift(service, by=interaction.user, reason=why, now=now, request=request)
         except AlreadyRequestedError:
             return say(markup("{} was lifted by this request already.", bold(service.name)))
-        except NothingToLiftError as nothing:
-            return say(_nothing_to_lift(service, nothing.holds))
+        except NothingToLiftError as error:
+            return say(_nothing_to_lift(service, error.holds))
         others = await self._hold_registry.holds(now, service.name)
-        return self._seen(interaction, service, _lifted(service, interaction.user, why, others))
+        return self._changed(interaction, service, _lifted(service, interaction.user, why, others))
 
     async def _exempt(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         form = code("/freeze exempt SERVICE CHANGE REASON")
@@ -102,7 +102,7 @@ class FreezeCommand:
         why = reason(rest)
         if not why:
             raise UsageError(markup("Say why, so that everyone knows: {}.", form))
-        request = await self._permit(
+        request = await self._require_permission(
             interaction, self._status_reader.catalog.workspace.permissions.exempt, "exempt a change"
         )
         try:
@@ -117,31 +117,31 @@ class FreezeCommand:
             )
         except AlreadyRequestedError:
             return say(markup("{} was exempted by this request already.", code(change)))
-        done = markup("{} may ship to {}{}: {}", code(change), bold(service.name), _for_how_long(until), why)
-        return self._seen(interaction, service, done, _understood(until))
+        done = markup("{} may ship to {}{}: {}", code(change), bold(service.name), _until_text(until), why)
+        return self._changed(interaction, service, done, _end_note(until))
 
     async def _end(self, interaction: Interaction, words: Sequence[str]) -> tuple[EndTime | None, list[str]]:
         zone = await self._people.zone(interaction.user) if words and words[0].casefold() == "until" else None
         now = self._clock.now()
-        return end(words, now=now, zone=zone.tz if zone else UTC, zone_name=zone.name if zone else "UTC")
+        return read_end(words, now=now, zone=zone.tz if zone else UTC, zone_name=zone.name if zone else "UTC")
 
-    async def _permit(self, interaction: Interaction, entries: Sequence[str], deed: str) -> str:
-        """Return the request's name if the person may do this; raises `UsageError` with who may."""
+    async def _require_permission(self, interaction: Interaction, entries: Sequence[str], action: str) -> str:
+        """Return the idempotency key if the person may do this; raises `UsageError` with who may."""
         permission = await self._people.check_permission(interaction.user, entries)
         if not isinstance(permission, Allowed):
-            raise UsageError(refusal(permission, deed))
+            raise UsageError(refusal(permission, action))
         if interaction.request is None:
             raise UsageError(Markup("Type the command to change something."))
         return interaction.request
 
-    def _seen(
+    def _changed(
         self, interaction: Interaction, service: Service, done: Markup, note: Markup = NOTHING
     ) -> Reply:
-        """Let the channel see it once: quietly where the announcement comes anyway."""
-        rooms = (self._status_reader.catalog.workspace.announcements, service.channel)
-        told_in = {local(channel) for channel in rooms}
+        """Return the reply: private where the announcement appears anyway, else for the channel."""
+        channels = (self._status_reader.catalog.workspace.announcements, service.channel)
+        announced_in = {local(channel) for channel in channels}
         here = {interaction.channel, f"#{interaction.channel_name}"}
-        if here & {channel.casefold() if channel.startswith("#") else channel for channel in told_in}:
+        if here & {channel.casefold() if channel.startswith("#") else channel for channel in announced_in}:
             return say(join("\n", [Markup("Done. This channel is told."), note]))
         return Reply(
             join("\n", [done, note]),
@@ -153,16 +153,16 @@ class FreezeCommand:
 def all_holds(
     holds: Sequence[Hold], query: Query, missing: Mapping[str, Sequence[UnmetRequirement]] | None = None
 ) -> Reply:
-    """List what is frozen, the longest first; `missing` keeps the budget's holds, by service."""
-    kept_by = missing or {}
+    """Return what is frozen; `missing` are the unmet requirements, by service, that keep a budget's hold."""
+    missing = missing or {}
     if not holds:
-        nothing = Markup("Nothing is frozen.")
-        return Reply(nothing, (section(nothing),), shareable=query)
+        text = Markup("Nothing is frozen.")
+        return Reply(text, (section(text),), shareable=query)
     services = list(dict.fromkeys(hold.service for hold in holds))
     page, pages = page_of(query.page, len(services), PAGE)
     query = replace(query, text="", page=page)
     paragraphs = [
-        _held(service, [hold for hold in holds if hold.service == service], kept_by.get(service, ()))
+        _held(service, [hold for hold in holds if hold.service == service], missing.get(service, ()))
         for service in services[(page - 1) * PAGE : page * PAGE]
     ]
     count = f"{len(services)} frozen"
@@ -172,9 +172,12 @@ def all_holds(
 
 
 def _held(service: str, holds: Sequence[Hold], missing: Sequence[UnmetRequirement]) -> Markup:
-    lines = [markup("• {}", told(hold)) for hold in holds[:5]]
+    lines = [markup("• {}", hold_text(hold)) for hold in holds[:5]]
     more = f"and {len(holds) - 5} more" if len(holds) > 5 else ""
-    return join("\n", [markup(":snowflake: {}", bold(service)), *lines, more, lacking(missing, service)])
+    return join(
+        "\n",
+        [markup(":snowflake: {}", bold(service)), *lines, more, unmet_requirements_text(missing, service)],
+    )
 
 
 def _placed(hold: Hold) -> Markup:
@@ -194,14 +197,15 @@ def _lifted(service: Service, by: str, why: str, others: Sequence[Hold]) -> Mark
         )
     lines = [markup("{} lifted the hold on {}: {}", mention(by), bold(service.name), why)]
     return join(
-        "\n", [*lines, Markup("It still may not ship:"), *(markup("• {}", told(hold)) for hold in others[:5])]
+        "\n",
+        [*lines, Markup("It still may not ship:"), *(markup("• {}", hold_text(hold)) for hold in others[:5])],
     )
 
 
 def _nothing_to_lift(service: Service, holds: Sequence[Hold]) -> Markup:
     if not holds:
         return markup("{} is open: there is nothing to lift.", bold(service.name))
-    lines = [markup("• {}", told(hold)) for hold in holds[:5]]
+    lines = [markup("• {}", hold_text(hold)) for hold in holds[:5]]
     by_budget = any(hold.kind is HoldKind.BUDGET for hold in holds)
     how = (
         markup(
@@ -221,11 +225,11 @@ def _nothing_to_lift(service: Service, holds: Sequence[Hold]) -> Markup:
     )
 
 
-def _for_how_long(until: EndTime | None) -> Markup:
+def _until_text(until: EndTime | None) -> Markup:
     return markup(" until {}", when(until.at)) if until else Markup("")
 
 
-def _understood(until: EndTime | None) -> Markup:
+def _end_note(until: EndTime | None) -> Markup:
     if until is None or until.zone is None:
         return Markup("")
     return markup("Ends {}, understood in the time zone {}.", when(until.at), until.zone)

@@ -1,4 +1,4 @@
-"""`/governor`: what there is to type, and what the asker may do and why."""
+"""`/governor`: the list of commands, and what the person may do and why."""
 
 from collections.abc import Sequence
 
@@ -10,30 +10,32 @@ from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.permissions import Allowed, People, PermissionResult, Undetermined, entry_names, group_names
 from bot.suggestions import suggest
 
-_WORDS = ("help", "whoami")
+_SUBCOMMANDS = ("help", "whoami")
 
 
 class GovernorCommand:
-    """Answers `/governor`."""
+    """The `/governor` command."""
 
     def __init__(self, status_reader: StatusReader, people: People) -> None:
         self._status_reader = status_reader
         self._people = people
 
     async def answer(self, interaction: Interaction) -> Reply:
-        """Return help or whoami; raises `UsageError`."""
+        """Return help or the person's permissions; raises `UsageError`."""
         match [word.casefold() for word in split(interaction.text)]:
             case []:
                 return help_on_all()
             case ["whoami"]:
-                return await self._who_am_i(interaction.user)
+                return await self._whoami(interaction.user)
             case [word, *_]:
-                meant = did_you_mean([f"/governor {near}" for near in suggest(word, _WORDS)])
-                raise UsageError(join(" ", [markup("{} is not known here.", code(name(word))), meant, _BOTH]))
+                suggestion = did_you_mean([f"/governor {near}" for near in suggest(word, _SUBCOMMANDS)])
+                raise UsageError(
+                    join(" ", [markup("{} is not known here.", code(name(word))), suggestion, _USAGE])
+                )
             case _:
                 return help_on_all()
 
-    async def _who_am_i(self, user: str) -> Reply:
+    async def _whoami(self, user: str) -> Reply:
         permissions = self._status_reader.catalog.workspace.permissions
         lines = [
             _line("ask anything", Allowed("everyone"), ()),
@@ -54,28 +56,28 @@ class GovernorCommand:
         )
         for environment in self._status_reader.catalog.workspace.flags.environments:
             entries = permissions.flags.get(environment.name, ())
-            deed = f"change flags in {environment.name}"
-            lines.append(_line(deed, await self._people.check_permission(user, entries), entries))
+            action = f"change flags in {environment.name}"
+            lines.append(_line(action, await self._people.check_permission(user, entries), entries))
         zone = await self._people.zone(user)
         where = "your time zone" if zone.known else "your time zone is not known"
         return say(join("\n", [*lines, markup("Times you type are read in {} ({}).", zone.name, where)]))
 
 
-_BOTH = Markup("Type `/governor help` or `/governor whoami`.")
+_USAGE = Markup("Type `/governor help` or `/governor whoami`.")
 
 
-def _line(deed: str, permission: PermissionResult, entries: Sequence[str]) -> Markup:
+def _line(action: str, permission: PermissionResult, entries: Sequence[str]) -> Markup:
     if isinstance(permission, Allowed):
-        return markup("You may {}, because {}.", bold(deed), _because(permission.because))
+        return markup("You may {}, because {}.", bold(action), _because(permission.because))
     if isinstance(permission, Undetermined):
         return markup(
             "Nobody knows whether you may {}: Slack does not say who is in {}.",
-            bold(deed),
+            bold(action),
             group_names(permission.unknown),
         )
     if not entries:
-        return markup("Nobody may {}.", bold(deed))
-    return markup("You may not {}: only {} may.", bold(deed), entry_names(entries))
+        return markup("Nobody may {}.", bold(action))
+    return markup("You may not {}: only {} may.", bold(action), entry_names(entries))
 
 
 def _because(entry: str) -> Markup:

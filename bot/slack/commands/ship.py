@@ -1,4 +1,4 @@
-"""`/ship`: may this change ship? The verdict with its reasons."""
+"""`/ship`: whether a change may ship: the verdict with its reasons."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +8,12 @@ from bot.formatting import listed
 from bot.freezes.hold import HoldKind
 from bot.freezes.status import ServiceStatus, StatusReader
 from bot.freezes.verdict import Change, Verdict
-from bot.slack.announcements.budget_phrases import holders, lacking, left, term
+from bot.slack.announcements.budget_phrases import (
+    hold_owners,
+    hold_term,
+    remaining_text,
+    unmet_requirements_text,
+)
 from bot.slack.arguments import UsageError, name, split, unquoted
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup
@@ -20,13 +25,13 @@ _MOST_LINES = 8
 
 
 class ShipCommand:
-    """Answers `/ship`."""
+    """The `/ship` command."""
 
     def __init__(self, status_reader: StatusReader) -> None:
         self._status_reader = status_reader
 
     async def answer(self, interaction: Interaction) -> Reply:
-        """Return for all services or give one verdict; raises `UsageError`, `UnknownService`."""
+        """Return the list of services or one verdict; raises `UsageError`, `UnknownServiceError`."""
         words = [unquoted(word) for word in split(interaction.text)]
         if not words:
             return all_services(await self._status_reader.services(), interaction.query)
@@ -39,19 +44,19 @@ class ShipCommand:
 
 
 def exempt_kinds(service: Service) -> tuple[str, ...]:
-    """Return the kinds of change that the service's policy lets through."""
+    """Return the kinds of change that the service's policy exempts."""
     return service.error_budget_policy.exemptions
 
 
 def _change(words: Sequence[str], kinds: Sequence[str]) -> Change:
     if len(words) == 1 and words[0].casefold() in {kind.casefold() for kind in kinds}:
         return Change(kind=words[0])
-    given = [word[:MOST_CHANGE] or None for word in words]
-    return Change(*given)
+    fields = [word[:MOST_CHANGE] or None for word in words]
+    return Change(*fields)
 
 
 def all_services(statuses: Sequence[ServiceStatus], query: Query) -> Reply:
-    """List who may ship and who may not, a page of them; those that may not come first."""
+    """Return a page of the services, those that may not ship first."""
     if not statuses:
         return say(Markup("No policy names a service yet."))
     page, pages = page_of(query.page, len(statuses), PAGE)
@@ -69,17 +74,17 @@ def all_services(statuses: Sequence[ServiceStatus], query: Query) -> Reply:
 
 def _line(status: ServiceStatus) -> Markup:
     if status.is_frozen:
-        return markup("No — {}, frozen by {}", bold(status.service.name), holders(status.holds))
+        return markup("No — {}, frozen by {}", bold(status.service.name), hold_owners(status.holds))
     least = status.worst or next(iter(status.budgets), None)
-    return markup("Yes — {}, {}", bold(status.service.name), left(least) if least else "no SLO")
+    return markup("Yes — {}, {}", bold(status.service.name), remaining_text(least) if least else "no SLO")
 
 
 def one_verdict(verdict: Verdict, service: Service, query: Query) -> Reply:
-    """Return yes or no, why, and what to do next."""
+    """Return a verdict: yes or no, the reasons, and the next step."""
     reasons = [markup("• {}", reason[:1].upper() + reason[1:]) for reason in verdict.reasons[:_MOST_LINES]]
     answer = join("\n", [_headline(verdict), *reasons])
-    held = [markup("Held by {}", term(hold)) for hold in verdict.holds[:_MOST_LINES]]
-    waits = NOTHING if verdict.allow else lacking(verdict.missing, service.name)
+    held = [markup("Held by {}", hold_term(hold)) for hold in verdict.holds[:_MOST_LINES]]
+    waits = NOTHING if verdict.allow else unmet_requirements_text(verdict.missing, service.name)
     following = _next(verdict, service)
     text = join("\n", [answer, *held, waits, following])
     body = [
@@ -93,14 +98,14 @@ def one_verdict(verdict: Verdict, service: Service, query: Query) -> Reply:
 
 
 def _headline(verdict: Verdict) -> Markup:
-    what = _named(verdict.change)
+    change = _change_text(verdict.change)
     service = bold(verdict.service)
     if not verdict.allow:
-        return markup(":no_entry: No, {} may not ship to {}: it is frozen.", what, service)
-    return markup(":white_check_mark: Yes, {} may ship to {}.", what, service)
+        return markup(":no_entry: No, {} may not ship to {}: it is frozen.", change, service)
+    return markup(":white_check_mark: Yes, {} may ship to {}.", change, service)
 
 
-def _named(change: Change) -> Markup:
+def _change_text(change: Change) -> Markup:
     if change.id is not None:
         kind = markup(" ({})", change.kind) if change.kind else Markup("")
         return join("", [code(change.id), kind])
@@ -108,15 +113,15 @@ def _named(change: Change) -> Markup:
 
 
 def _next(verdict: Verdict, service: Service) -> Markup:
-    """Return the one step that is most likely to lead on."""
+    """Return the next step that is most likely to help."""
     if verdict.allow:
         return NOTHING
     exempt = code(f"/freeze exempt {service.name} CHANGE REASON")
-    persons = [hold for hold in verdict.holds if hold.kind is HoldKind.PERSON]
-    if persons:
-        return markup("Next: ask {}, or have the change let through by {}.", holders(persons), exempt)
+    holds = [hold for hold in verdict.holds if hold.kind is HoldKind.PERSON]
+    if holds:
+        return markup("Next: ask {}, or have the change let through by {}.", hold_owners(holds), exempt)
     kinds = exempt_kinds(service)
     if kinds and verdict.change.kind is None:
-        named = code(f"/ship {service.name} CHANGE {kinds[0]}")
-        return markup("Next: if it is a {} change, say so: {}.", listed(kinds, "or"), named)
+        example = code(f"/ship {service.name} CHANGE {kinds[0]}")
+        return markup("Next: if it is a {} change, say so: {}.", listed(kinds, "or"), example)
     return markup("Next: fix what burns, or have the change let through by {}.", exempt)

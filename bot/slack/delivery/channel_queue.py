@@ -229,7 +229,7 @@ class ChannelQueue:
             return False
         if not is_remedy or remedy in self._tried:
             return False
-        log.info("message_apply_remedy", channel=self.channel, error=refusal.error, remedy=remedy)
+        log.info("message_remedied", channel=self.channel, error=refusal.error, remedy=remedy)
         self._tried.add(remedy)
         if batch[0].state is DeliveryState.WAITING:
             await self._put_back(batch, refusal.error)

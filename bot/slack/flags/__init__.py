@@ -1,1 +1,1 @@
-"""Flags."""
+"""The `/flag` command: arguments, replies, buttons, approvals, announcements."""

@@ -1,4 +1,4 @@
-"""The buttons under an increase that waits: Approve and Decline. A decision replaces the message."""
+"""Approvals: the Approve and Decline buttons of pending changes and ramps."""
 
 from dataclasses import dataclass
 
@@ -17,25 +17,26 @@ from bot.slack.blockkit.mrkdwn import Markup
 from bot.slack.blockkit.mrkdwn import bold
 from bot.slack.blockkit.mrkdwn import markup
 from bot.slack.blockkit.mrkdwn import mention
+from bot.slack.blockkit.mrkdwn import sentence
 from bot.flags.ramp import steps_in_words
 from bot.slack.capabilities import Capabilities
-from bot.slack.flags.announcements import APPROVE, change_in_words, sentence
-from bot.slack.flags.command import barred_in_words
+from bot.slack.flags.announcements import APPROVE, change_text
+from bot.slack.flags.command import frozen_text
 from bot.slack.interactions import Interaction, Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalOutcome:
-    """The answer to a press. `settled`: nothing is left to press, and it takes the message's place."""
+    """The reply to a press. If it `is_final`, nothing is pending any more, and it replaces the message."""
 
     reply: Reply
-    settled: bool
+    is_final: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _PendingApproval:
-    """What waits: a change or a ramp, in words."""
+    """A pending change or ramp; `words` describe it."""
 
     kind: str
     id: int
@@ -46,12 +47,12 @@ class _PendingApproval:
 
     @property
     def name(self) -> Markup:
-        """Return the flag as messages name it."""
+        """The flag as messages name it."""
         return markup("{} in {}", bold(self.flag), self.environment)
 
 
 class ApprovalButtons:
-    """Takes decisions on what waits."""
+    """Approves and declines pending changes and ramps."""
 
     def __init__(self, capabilities: Capabilities, people: People) -> None:
         self._flag_changes = capabilities.flag_changes
@@ -60,81 +61,81 @@ class ApprovalButtons:
         self._people = people
 
     async def press(self, interaction: Interaction) -> ApprovalOutcome:
-        """Carry a decision out; `ask.question` is the button and what it carried."""
+        """Approve or decline; `interaction.query` is the button and its value."""
         try:
-            waiting = await self._waiting(interaction.text)
+            pending = await self._find(interaction.text)
         except NotPendingError as error:
-            return _refused(sentence(str(error)))
+            return _not_done(sentence(str(error)))
         permissions = self._status_reader.catalog.workspace.permissions
         permission = await self._people.check_permission(
-            interaction.user, permissions.flags.get(waiting.environment, ())
+            interaction.user, permissions.flags.get(pending.environment, ())
         )
         if not isinstance(permission, Allowed):
-            return _refused(refusal(permission, f"change flags in {waiting.environment}"))
+            return _not_done(refusal(permission, f"change flags in {pending.environment}"))
         decide = self._approve if interaction.query.command == APPROVE else self._decline
         try:
-            return _settled(waiting, await decide(waiting, interaction.user))
+            return _final(pending, await decide(pending, interaction.user))
         except (OwnApprovalError, NotPendingError, ChangeInProgressError) as error:
-            return _refused(sentence(str(error)))
+            return _not_done(sentence(str(error)))
         except FrozenError as error:
-            return _refused(barred_in_words(error))
+            return _not_done(frozen_text(error))
         except (FlagError, FlagChangeError) as error:
-            return _settled(waiting, _failed(waiting, interaction.user, error))
+            return _final(pending, _failure_text(pending, interaction.user, error))
 
-    async def _waiting(self, key: str) -> _PendingApproval:
-        waiting = await self._read(key)
-        if not self._status_reader.catalog.shows_flag(waiting.flag):
+    async def _find(self, key: str) -> _PendingApproval:
+        pending = await self._read(key)
+        if not self._status_reader.catalog.shows_flag(pending.flag):
             raise NotPendingError("nothing of your services waits here")
-        return waiting
+        return pending
 
     async def _read(self, key: str) -> _PendingApproval:
         kind, _, number = key.partition(":")
         if not number.isdigit():
             raise NotPendingError("nothing waits here any more")
         if kind == "ramp":
-            kept = await self._ramps.pending(int(number))
-            ramp = kept.ramp
-            words = steps_in_words(ramp.before, ramp.steps)
-            return _PendingApproval(kind, kept.id, ramp.flag, ramp.environment, words, kept.by)
-        change = await self._flag_changes.pending(int(number))
-        order: ChangeRequest = change.request
+            stored = await self._ramps.waiting(int(number))
+            ramp = stored.ramp
+            words = in_steps(ramp.before, ramp.steps)
+            return _PendingApproval(kind, stored.id, ramp.flag, ramp.environment, words, stored.by)
+        change = await self._flag_changes.waiting(int(number))
+        order: ChangeRequest = change.order
         words = change.difference.words
         return _PendingApproval(kind, change.id, order.flag, order.environment, words, order.by)
 
-    async def _approve(self, waiting: _PendingApproval, by: str) -> Markup:
-        asked = markup("asked for by {}, approved by {}.", mention(waiting.by), mention(by))
-        if waiting.kind == "ramp":
-            await self._ramps.approve(waiting.id, by)
-            return markup("{} — the ramp of {} begins, {}", bold(waiting.words), waiting.name, asked)
-        _, live = await self._flag_changes.approve(waiting.id, by)
-        return markup("{} As {}", change_in_words(live, waiting.name), asked)
+    async def _approve(self, pending: _PendingApproval, by: str) -> Markup:
+        people = markup("asked for by {}, approved by {}.", mention(pending.by), mention(by))
+        if pending.kind == "ramp":
+            await self._ramps.approve(pending.id, by)
+            return markup("{} — the ramp of {} begins, {}", bold(pending.words), pending.name, people)
+        _, applied = await self._flag_changes.approve(pending.id, by)
+        return markup("{} As {}", change_text(applied, pending.name), people)
 
-    async def _decline(self, waiting: _PendingApproval, by: str) -> Markup:
-        decline = self._ramps.decline if waiting.kind == "ramp" else self._flag_changes.decline
-        await decline(waiting.id, by)
+    async def _decline(self, pending: _PendingApproval, by: str) -> Markup:
+        decline = self._ramps.decline if pending.kind == "ramp" else self._flag_changes.decline
+        await decline(pending.id, by)
         return markup(
             "Declined by {}: {} — {}, as {} asked for.",
-            mention(by), waiting.words, waiting.name, mention(waiting.by),
+            mention(by), pending.words, pending.name, mention(pending.by),
         )  # fmt: skip
 
 
-def _settled(waiting: _PendingApproval, text: Markup) -> ApprovalOutcome:
-    see = show_button("See flag", Query("flag", f"show {waiting.flag} {waiting.environment}"))
-    return ApprovalOutcome(Reply(text, (section(text),), see, seen_by_channel=True), settled=True)
+def _final(pending: _PendingApproval, text: Markup) -> ApprovalOutcome:
+    see = show_button("See flag", Query("flag", f"show {pending.flag} {pending.environment}"))
+    return ApprovalOutcome(Reply(text, (section(text),), see, seen_by_channel=True), is_final=True)
 
 
-def _refused(why: Markup) -> ApprovalOutcome:
-    return ApprovalOutcome(say(why), settled=False)
+def _not_done(why: Markup) -> ApprovalOutcome:
+    return ApprovalOutcome(say(why), is_final=False)
 
 
-def _failed(waiting: _PendingApproval, by: str, error: FlagError | FlagChangeError) -> Markup:
-    """Say why what was approved did not come about; it is not tried again."""
+def _failure_text(pending: _PendingApproval, by: str, error: FlagError | FlagChangeError) -> Markup:
+    """Return why an approved change was not made; it is not retried."""
     if isinstance(error, FlagMovedError):
         return markup(
             "Void: {} — {}, as {} asked for. {} Next: ask again.",
-            waiting.words, waiting.name, mention(waiting.by), sentence(str(error)),
+            pending.words, pending.name, mention(pending.by), sentence(str(error)),
         )  # fmt: skip
     return markup(
         ":warning: Not done: {} — {}, approved by {}. {} Next: see the flag.",
-        waiting.words, waiting.name, mention(by), sentence(str(error)),
+        pending.words, pending.name, mention(by), sentence(str(error)),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What people type after `/flag`, read into values. Pure; what cannot be read raises `UsageError`."""
+"""Parsing of the arguments of `/flag`. Pure; what cannot be read raises `UsageError`."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.formatting import listed
-from bot.slack.arguments import UsageError, length_of, name, reason, unquoted
+from bot.slack.arguments import UsageError, name, read_duration, reason, unquoted
 from bot.slack.blockkit.mrkdwn import Markup, code, markup
 from bot.suggestions import is_misspelt
 
@@ -18,7 +18,7 @@ _SPLIT_PERCENT = re.compile(r"(\d)\s+%")
 
 @dataclass(frozen=True, slots=True)
 class FlagArguments:
-    """A flag in an environment (None: the default one), and why."""
+    """A flag in an environment (None: the default one), and the reason."""
 
     flag: str
     environment: str | None
@@ -27,19 +27,19 @@ class FlagArguments:
 
 @dataclass(frozen=True, slots=True)
 class RampArguments:
-    """A ramp as it was typed: shares between 0 and 1, and the time between two steps."""
+    """A ramp as typed: shares between 0 and 1, and the time between two steps."""
 
-    meant: FlagArguments
+    target: FlagArguments
     steps: tuple[float, ...]
     every: timedelta
 
 
-def joined_percents(text: str) -> str:
-    """Return the text with `25 %` written `25%`: one word."""
+def join_percents(text: str) -> str:
+    """Return the text with `25 %` as one word, `25%`."""
     return _SPLIT_PERCENT.sub(r"\1%", text.replace("\u00a0", " "))
 
 
-def meant(words: Sequence[str], environments: Sequence[str], form: str) -> FlagArguments:
+def read_flag(words: Sequence[str], environments: Sequence[str], form: str) -> FlagArguments:
     """Read `FLAG [ENV] [REASON]`."""
     if not words:
         raise UsageError(markup("Name the flag: {}.", code(f"/flag {form}")))
@@ -48,77 +48,79 @@ def meant(words: Sequence[str], environments: Sequence[str], form: str) -> FlagA
 
 
 def flag_name(word: str) -> str:
-    """Return a flag's name as it was typed."""
+    """Return a flag's name as typed."""
     return name(unquoted(word))
 
 
-def for_how_long(
+def read_flag_with_duration(
     words: Sequence[str], environments: Sequence[str], form: str
 ) -> tuple[FlagArguments, timedelta | None]:
     """Read `FLAG [ENV] [for 2h] [REASON]`."""
     at = next((i for i, word in enumerate(words) if word.casefold() == "for" and i in {1, 2}), None)
     if at is None or at + 1 >= len(words):
-        return meant(words, environments, form), None
-    length = length_of(words[at + 1])
+        return read_flag(words, environments, form), None
+    length = read_duration(words[at + 1])
     if length is None:
         if words[at + 1][0].isdigit():
             raise UsageError(
                 markup("{} is no length of time. Write `for 90m` or `for 2h`.", code(words[at + 1]))
             )
-        return meant(words, environments, form), None
+        return read_flag(words, environments, form), None
     if not timedelta() < length <= timedelta(days=90):
         raise UsageError(Markup("Name a time of at most 90 days: `for 90m`, `for 2h`, `for 3d`."))
-    return meant([*words[:at], *words[at + 2 :]], environments, form), length
+    return read_flag([*words[:at], *words[at + 2 :]], environments, form), length
 
 
-def rollout(words: Sequence[str], environments: Sequence[str]) -> tuple[FlagArguments, float]:
+def read_rollout(words: Sequence[str], environments: Sequence[str]) -> tuple[FlagArguments, float]:
     """Read `FLAG 25% [ENV] [REASON]`."""
     form = "rollout FLAG 25%"
     if len(words) < 2:
         raise UsageError(markup("Name the flag and the share of users: {}.", code(f"/flag {form}")))
-    share = share_of(words[1])
+    share = read_share(words[1])
     if share is None:
         raise UsageError(
             markup("{} is no share of users. Write {}.", code(words[1][:40]), code(f"/flag {form}"))
         )
-    return meant([words[0], *words[2:]], environments, form), share
+    return read_flag([words[0], *words[2:]], environments, form), share
 
 
-def ramp(words: Sequence[str], environments: Sequence[str]) -> RampArguments:
+def read_ramp(words: Sequence[str], environments: Sequence[str]) -> RampArguments:
     """Read `FLAG 1% 5% 25% 100% every 30m [ENV] [REASON]`."""
     form = code("/flag ramp FLAG 1% 5% 25% 100% every 30m")
     steps: list[float] = []
     rest = list(words[1:])
-    while rest and (share := share_of(rest[0])) is not None:
+    while rest and (share := read_share(rest[0])) is not None:
         steps.append(share)
         rest.pop(0)
-    every = length_of(rest[1]) if len(rest) > 1 and rest[0].casefold() == "every" else None
+    every = read_duration(rest[1]) if len(rest) > 1 and rest[0].casefold() == "every" else None
     if not steps or not every:
         raise UsageError(markup("Name the flag, the steps and the time between them: {}.", form))
-    return RampArguments(meant([words[0], *rest[2:]], environments, "ramp FLAG …"), tuple(steps), every)
+    return RampArguments(read_flag([words[0], *rest[2:]], environments, "ramp FLAG …"), tuple(steps), every)
 
 
-def share_of(word: str) -> float | None:
-    """Read `25%`, `0.5%` or `25` as a fraction; None where the word is no percentage."""
-    found = _SHARE.fullmatch(word)
-    if found is None:
+def read_share(word: str) -> float | None:
+    """Read `25%`, `0.5%` or `25` as a fraction; None if the word is no percentage."""
+    match = _SHARE.fullmatch(word)
+    if match is None:
         return None
-    share = float(found[1].replace(",", ".")) / 100
+    share = float(match[1].replace(",", ".")) / 100
     if share > 1:
         raise UsageError(markup("{} is more than everyone: at most 100%.", code(word)))
     return share
 
 
 def _environment(words: Sequence[str], environments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Return the environment if the first word is one, and what follows; a misspelt one is a `UsageError`."""
+    """Return the environment, if the first word is one, and the rest; a misspelt one is a `UsageError`."""
     if not words:
         return None, []
     first = words[0].casefold()
     if first in environments:
         return first, list(words[1:])
-    is_slip = is_misspelt(first, environments)
-    if is_slip or len(words) == 1:
-        known = listed([str(code(one)) for one in environments], "or")
-        said = markup("There is no environment {}: write {}.", code(words[0][:40]), Markup(known))
-        raise UsageError(said if is_slip else markup("{} Or say why in more than one word.", said))
+    is_misspelling = is_misspelt(first, environments)
+    if is_misspelling or len(words) == 1:
+        known = listed([str(code(environment)) for environment in environments], "or")
+        message = markup("There is no environment {}: write {}.", code(words[0][:40]), Markup(known))
+        raise UsageError(
+            message if is_misspelling else markup("{} Or say why in more than one word.", message)
+        )
     return None, list(words)

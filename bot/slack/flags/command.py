@@ -1,4 +1,4 @@
-"""`/flag`: who sees which feature; showing it to more or fewer people, step by step, and taking it back."""
+"""`/flag`: list, show and change feature flags, ramp them step by step, and undo changes."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,13 +20,13 @@ from bot.flags.flag import FlagState, exposure_in_words
 from bot.flags.ownership import channels, find_environment, owners
 from bot.flags.ramp import InvalidRampError
 from bot.flags.ramps.control import RampError
-from bot.flags.records import history as records
+from bot.flags.records import history as flag_records
 from bot.slack.arguments import UsageError, did_you_mean, split
 from bot.slack.blockkit.blocks import context, section
-from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup, when
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup, sentence, when
 from bot.slack.capabilities import Capabilities
-from bot.slack.flags import arguments as flag_words
-from bot.slack.flags.announcements import change_in_words, sentence
+from bot.slack.flags import arguments as flag_arguments
+from bot.slack.flags.announcements import change_text
 from bot.slack.flags.arguments import FlagArguments
 from bot.slack.flags.messages import FlagView, flag_list, history, one_flag, stale_flags
 from bot.slack.interactions import Interaction, Query, Reply, say, show_button
@@ -34,11 +34,11 @@ from bot.slack.permissions import Allowed, People, refusal
 from bot.store.addresses import local
 from bot.suggestions import suggest
 
-Work = Callable[[Interaction, Sequence[str]], Awaitable[Reply]]
+Subcommand = Callable[[Interaction, Sequence[str]], Awaitable[Reply]]
 
 
 class FlagCommand:
-    """Answers `/flag`, and carries it out."""
+    """The `/flag` command."""
 
     def __init__(self, capabilities: Capabilities, people: People) -> None:
         self._flag_changes = capabilities.flag_changes
@@ -47,7 +47,7 @@ class FlagCommand:
         self._database = capabilities.database
         self._clock = capabilities.clock
         self._people = people
-        self._deeds: Mapping[str, Work] = {
+        self._subcommands: Mapping[str, Subcommand] = {
             "list": self._list,
             "show": self._show,
             "on": self._on,
@@ -61,13 +61,15 @@ class FlagCommand:
         }
 
     async def answer(self, interaction: Interaction) -> Reply:
-        """List flags, show one, or change one; raises `UsageError`."""
-        words = split(flag_words.joined_percents(interaction.text))
-        deed = self._deeds.get(words[0].casefold()) if words else None
+        """Run the subcommand, without one list the flags; raises `UsageError`."""
+        words = split(flag_arguments.join_percents(interaction.text))
+        subcommand = self._subcommands.get(words[0].casefold()) if words else None
         try:
-            return await (deed(interaction, words[1:]) if deed else self._list(interaction, words))
-        except FrozenError as barred:
-            raise UsageError(barred_in_words(barred)) from barred
+            return await (
+                subcommand(interaction, words[1:]) if subcommand else self._list(interaction, words)
+            )
+        except FrozenError as error:
+            raise UsageError(frozen_text(error)) from error
         except ApprovalRequiredError as error:
             link = markup(" Ask for it there: {}.", error.link) if error.link else Markup("")
             raise UsageError(markup("{}{}", sentence(str(error)), link)) from error
@@ -76,59 +78,67 @@ class FlagCommand:
         except (FlagError, FlagChangeError, RampError, InvalidRampError) as error:
             raise UsageError(sentence(str(error))) from error
 
-    # -- asking ------------------------------------------------------------------
+    # -- queries -----------------------------------------------------------------
 
     async def _list(self, interaction: Interaction, words: Sequence[str]) -> Reply:
-        environment, wanted = self._filter(words)
+        environment, filter_words = self._filter(words)
         states = await self._states(environment)
-        owned = {state.flag: self._owners(state.flag) for state in states}
+        services = {state.flag: self._owners(state.flag) for state in states}
         shown = [
             state
             for state in states
-            if all(word in f"{state.flag} {' '.join(owned[state.flag])}".casefold() for word in wanted)
+            if all(
+                word in f"{state.flag} {' '.join(services[state.flag])}".casefold() for word in filter_words
+            )
         ]
         if not shown:
-            near = suggest(wanted[0], [*flag_words.SUBCOMMANDS, *owned]) if wanted else ()
-            which = markup("matches {}", code(" ".join(wanted))) if wanted else Markup("is known")
-            unmatched = markup("No flag in {} {}.", environment.name, which)
+            near = suggest(filter_words[0], [*flag_arguments.SUBCOMMANDS, *services]) if filter_words else ()
+            condition = (
+                markup("matches {}", code(" ".join(filter_words))) if filter_words else Markup("is known")
+            )
+            unmatched = markup("No flag in {} {}.", environment.name, condition)
             return say(join(" ", [unmatched, did_you_mean(near)]))
-        return flag_list(shown, environment.name, owned, interaction.query)
+        return flag_list(shown, environment.name, services, interaction.query)
 
     async def _show(self, interaction: Interaction, words: Sequence[str]) -> Reply:
-        meant, environment = self._meant(words, "show FLAG")
-        state = await self._flag_changes.backend.read(meant.flag, environment.name)
+        arguments, environment = self._read_flag(words, "show FLAG")
+        state = await self._flag_changes.backend.read(arguments.flag, environment.name)
         async with self._database.reading() as connection:
-            promised = await records.reverts_on(connection, meant.flag, environment.name)
-            rows = await records.history(connection, meant.flag, environment.name, limit=1)
+            reverts = await flag_records.promises_on(connection, arguments.flag, environment.name)
+            rows = await flag_records.history(connection, arguments.flag, environment.name, limit=1)
         view = FlagView(
             state,
             self._flag_changes.backend.name,
-            self._owners(meant.flag),
-            await self._ramps.find(meant.flag, environment.name),
-            promised,
+            self._owners(arguments.flag),
+            await self._ramps.live(arguments.flag, environment.name),
+            reverts,
             rows[0] if rows else None,
             self._clock.now(),
         )
         return one_flag(view, interaction.query)
 
     async def _history(self, interaction: Interaction, words: Sequence[str]) -> Reply:
-        meant, environment = self._meant(words, "history FLAG")
+        arguments, environment = self._read_flag(words, "history FLAG")
         async with self._database.reading() as connection:
-            rows = await records.history(connection, meant.flag, environment.name)
-        return history(rows, meant.flag, environment.name, interaction.query)
+            rows = await flag_records.history(connection, arguments.flag, environment.name)
+        return history(rows, arguments.flag, environment.name, interaction.query)
 
     async def _stale(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         environment, _ = self._filter(words)
         states = await self._states(environment)
         return stale_flags([state for state in states if state.stale], environment.name, interaction.query)
 
-    # -- changing ----------------------------------------------------------------
+    # -- changes -----------------------------------------------------------------
 
     async def _on(self, interaction: Interaction, words: Sequence[str]) -> Reply:
-        meant, length = flag_words.for_how_long(words, self._environments(), "on FLAG")
-        environment = find_environment(self._status_reader.catalog, meant.environment)
-        order = await self._order(interaction, meant, environment, TurnOn())
-        return self._done(interaction, await self._flag_changes.execute(replace(order, keep_for=length)), order)
+        arguments, length = flag_arguments.read_flag_with_duration(words, self._environments(), "on FLAG")
+        environment = find_environment(self._status_reader.catalog, arguments.environment)
+        change_request = await self._change_request(interaction, arguments, environment, TurnOn())
+        return self._outcome_reply(
+            interaction,
+            await self._flag_changes.execute(replace(change_request, keep_for=length)),
+            change_request,
+        )
 
     async def _off(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         return await self._change(interaction, words, "off FLAG", TurnOff())
@@ -137,62 +147,72 @@ class FlagCommand:
         return await self._change(interaction, words, "kill FLAG", Kill())
 
     async def _rollout(self, interaction: Interaction, words: Sequence[str]) -> Reply:
-        meant, share = flag_words.rollout(words, self._environments())
-        environment = find_environment(self._status_reader.catalog, meant.environment)
-        order = await self._order(interaction, meant, environment, SetExposure(share))
-        return self._done(interaction, await self._flag_changes.execute(order), order)
+        arguments, share = flag_arguments.read_rollout(words, self._environments())
+        environment = find_environment(self._status_reader.catalog, arguments.environment)
+        change_request = await self._change_request(interaction, arguments, environment, SetExposure(share))
+        return self._outcome_reply(
+            interaction, await self._flag_changes.execute(change_request), change_request
+        )
 
     async def _undo(self, interaction: Interaction, words: Sequence[str]) -> Reply:
-        meant, environment = self._meant(words, "undo FLAG")
-        order = await self._order(interaction, meant, environment, TurnOff())
-        return self._done(interaction, await self._flag_changes.undo(order), order)
+        arguments, environment = self._read_flag(words, "undo FLAG")
+        change_request = await self._change_request(interaction, arguments, environment, TurnOff())
+        return self._outcome_reply(interaction, await self._flag_changes.undo(change_request), change_request)
 
     async def _change(
         self, interaction: Interaction, words: Sequence[str], form: str, change: FlagChange
     ) -> Reply:
-        meant, environment = self._meant(words, form)
-        order = await self._order(interaction, meant, environment, change)
-        return self._done(interaction, await self._flag_changes.execute(order), order)
+        arguments, environment = self._read_flag(words, form)
+        change_request = await self._change_request(interaction, arguments, environment, change)
+        return self._outcome_reply(
+            interaction, await self._flag_changes.execute(change_request), change_request
+        )
 
     async def _ramp(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         if words and words[0].casefold() in {"stop", "hold", "go"}:
-            return await self._steer(interaction, words[0].casefold(), words[1:])
+            return await self._control_ramp(interaction, words[0].casefold(), words[1:])
         if not words:
             raise UsageError(markup("Name the flag: {}.", code("/flag ramp FLAG 1% 5% 25% 100% every 30m")))
-        wanted = flag_words.ramp(words, self._environments())
-        environment = find_environment(self._status_reader.catalog, wanted.meant.environment)
-        self._must_show(wanted.meant.flag)
-        request = await self._permit(interaction, environment)
+        ramp = flag_arguments.read_ramp(words, self._environments())
+        environment = find_environment(self._status_reader.catalog, ramp.target.environment)
+        self._require_visible(ramp.target.flag)
+        request = await self._require_permission(interaction, environment)
         started = await self._ramps.start(
-            wanted.meant.flag,
+            ramp.target.flag,
             environment.name,
-            steps=wanted.steps,
-            every=wanted.every,
+            steps=ramp.steps,
+            every=ramp.every,
             by=interaction.user,
-            reason=wanted.meant.reason,
-            request_id=request,
+            reason=ramp.target.reason,
+            request=request,
         )
         if started.channel:
-            return say(_waits(started.words, started.channel))
-        return say(markup("{} — the ramp of {} begins.", bold(started.words), bold(wanted.meant.flag)))
+            return say(_pending_text(started.words, started.channel))
+        return say(markup("{} — the ramp of {} begins.", bold(started.words), bold(ramp.target.flag)))
 
-    async def _steer(self, interaction: Interaction, deed: str, words: Sequence[str]) -> Reply:
-        meant, environment = self._meant(words, f"ramp {deed} FLAG")
-        await self._permit(interaction, environment)
-        deeds = {"stop": self._ramps.stop, "hold": self._ramps.pause, "go": self._ramps.resume}
-        await deeds[deed](meant.flag, environment.name, interaction.user)
-        said = {"stop": "ended; the flag stays as it is", "hold": "waits", "go": "goes on"}[deed]
-        return say(markup("The ramp of {} {}. Its channel is told.", bold(meant.flag), said))
+    async def _control_ramp(self, interaction: Interaction, subcommand: str, words: Sequence[str]) -> Reply:
+        arguments, environment = self._read_flag(words, f"ramp {subcommand} FLAG")
+        await self._require_permission(interaction, environment)
+        controls = {"stop": self._ramps.stop, "hold": self._ramps.pause, "go": self._ramps.resume}
+        await controls[subcommand](arguments.flag, environment.name, interaction.user)
+        outcome = {"stop": "ended; the flag stays as it is", "hold": "waits", "go": "goes on"}[subcommand]
+        return say(markup("The ramp of {} {}. Its channel is told.", bold(arguments.flag), outcome))
 
-    async def _order(
-        self, interaction: Interaction, meant: FlagArguments, environment: FlagEnvironment, change: FlagChange
+    async def _change_request(
+        self,
+        interaction: Interaction,
+        arguments: FlagArguments,
+        environment: FlagEnvironment,
+        change: FlagChange,
     ) -> ChangeRequest:
-        self._must_show(meant.flag)
-        request = await self._permit(interaction, environment)
-        return ChangeRequest(meant.flag, environment.name, change, interaction.user, meant.reason, request)
+        self._require_visible(arguments.flag)
+        request = await self._require_permission(interaction, environment)
+        return ChangeRequest(
+            arguments.flag, environment.name, change, interaction.user, arguments.reason, request
+        )
 
-    async def _permit(self, interaction: Interaction, environment: FlagEnvironment) -> str:
-        """Return the request's name if the person may change flags; raises `UsageError` with who may."""
+    async def _require_permission(self, interaction: Interaction, environment: FlagEnvironment) -> str:
+        """Return the idempotency key if the person may change flags; raises `UsageError` with who may."""
         entries = self._status_reader.catalog.workspace.permissions.flags.get(environment.name, ())
         permission = await self._people.check_permission(interaction.user, entries)
         if not isinstance(permission, Allowed):
@@ -201,72 +221,78 @@ class FlagCommand:
             raise UsageError(Markup("Type the command to change something."))
         return interaction.request
 
-    def _done(self, interaction: Interaction, outcome: Outcome, order: ChangeRequest) -> Reply:
-        name = markup("{} in {}", bold(order.flag), order.environment)
+    def _outcome_reply(
+        self, interaction: Interaction, outcome: Outcome, change_request: ChangeRequest
+    ) -> Reply:
+        name = markup("{} in {}", bold(change_request.flag), change_request.environment)
         match outcome:
             case Unchanged(state, stays):
-                what = markup("{} is {} already.", name, exposure_in_words(state))
-                return say(markup("{} It stays so: its time no longer counts.", what) if stays else what)
+                text = markup("{} is {} already.", name, exposure_in_words(state))
+                return say(markup("{} It stays so: its time no longer counts.", text) if stays else text)
             case ApprovalPending(_, difference, channel):
-                return say(_waits(difference.words, channel))
+                return say(_pending_text(difference.words, channel))
             case ChangeApplied():
-                return self._seen(interaction, order, outcome, change_in_words(outcome, name))
+                return self._changed(interaction, change_request, outcome, change_text(outcome, name))
 
-    def _seen(
-        self, interaction: Interaction, order: ChangeRequest, live: ChangeApplied, done: Markup
+    def _changed(
+        self, interaction: Interaction, change_request: ChangeRequest, applied: ChangeApplied, done: Markup
     ) -> Reply:
-        """Let the channel see it once: quietly where the announcement comes anyway."""
+        """Return the reply: private where the announcement appears anyway, else for the channel."""
         catalog = self._status_reader.catalog
-        told_in = {local(room).casefold() for room in channels(catalog, owners(catalog, order.flag))}
-        if {interaction.channel.casefold(), f"#{interaction.channel_name}".casefold()} & told_in:
+        announced_in = {
+            local(channel).casefold() for channel in channels(catalog, owners(catalog, change_request.flag))
+        }
+        if {interaction.channel.casefold(), f"#{interaction.channel_name}".casefold()} & announced_in:
             return say(join(" ", [done, Markup("This channel is told.")]))
-        until = [context(markup("Goes back by itself {}.", when(live.until)))] if live.until else []
-        see = show_button("See flag", Query("flag", f"show {order.flag} {order.environment}"))
+        until = [context(markup("Goes back by itself {}.", when(applied.until)))] if applied.until else []
+        see = show_button(
+            "See flag", Query("flag", f"show {change_request.flag} {change_request.environment}")
+        )
         return Reply(done, (section(done), *until), see, seen_by_channel=True)
 
-    # -- reading -----------------------------------------------------------------
+    # -- arguments ---------------------------------------------------------------
 
-    def _meant(self, words: Sequence[str], form: str) -> tuple[FlagArguments, FlagEnvironment]:
-        meant = flag_words.meant(words, self._environments(), form)
-        self._must_show(meant.flag)
-        return meant, find_environment(self._status_reader.catalog, meant.environment)
+    def _read_flag(self, words: Sequence[str], form: str) -> tuple[FlagArguments, FlagEnvironment]:
+        arguments = flag_arguments.read_flag(words, self._environments(), form)
+        self._require_visible(arguments.flag)
+        return arguments, find_environment(self._status_reader.catalog, arguments.environment)
 
     async def _states(self, environment: FlagEnvironment) -> Sequence[FlagState]:
-        """Return the flags that the asker's workspace may see."""
+        """Return the flags that the person's workspace may see."""
         states = await self._flag_changes.backend.list(environment.name)
         return [state for state in states if self._status_reader.catalog.shows_flag(state.flag)]
 
-    def _must_show(self, flag: str) -> None:
-        """Raise `UsageError` where a flag is another workspace's: it is as good as none."""
+    def _require_visible(self, flag: str) -> None:
+        """Raise `UsageError` for another workspace's flag, as for an unknown one."""
         if not self._status_reader.catalog.shows_flag(flag):
             raise UsageError(markup("None of your services names the flag {}.", code(flag)))
 
     def _filter(self, words: Sequence[str]) -> tuple[FlagEnvironment, list[str]]:
-        wanted = [word.casefold() for word in words]
-        named = next((word for word in wanted if word in self._environments()), None)
-        rest = [word for word in wanted if word != named]
+        filter_words = [word.casefold() for word in words]
+        named = next((word for word in filter_words if word in self._environments()), None)
+        rest = [word for word in filter_words if word != named]
         return find_environment(self._status_reader.catalog, named), rest
 
     def _environments(self) -> Sequence[str]:
-        return [one.name for one in self._status_reader.catalog.workspace.flags.environments]
+        return [environment.name for environment in self._status_reader.catalog.workspace.flags.environments]
 
     def _owners(self, flag: str) -> Sequence[str]:
-        return [one.name for one in owners(self._status_reader.catalog, flag)]
+        return [service.name for service in owners(self._status_reader.catalog, flag)]
 
 
-def _waits(words: str, channel: str) -> Markup:
+def _pending_text(words: str, channel: str) -> Markup:
     return markup("{} — waits for another person's approval in {}.", bold(words), local(channel))
 
 
-def barred_in_words(barred: FrozenError) -> Markup:
+def frozen_text(error: FrozenError) -> Markup:
     """Explain a refusal: the service is frozen, and what would let the change through."""
-    verdict = barred.verdict
+    verdict = error.verdict
     return join(
         "\n",
         [
             markup("{} is frozen, so its flags may not be raised: {}.", bold(verdict.service),
                    "; ".join(verdict.reasons).rstrip(".")),
             markup("Lowering is always allowed. Next: {}.",
-                   code(f"/freeze exempt {verdict.service} {barred.change} REASON")),
+                   code(f"/freeze exempt {verdict.service} {error.change} REASON")),
         ],
     )  # fmt: skip

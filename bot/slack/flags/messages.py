@@ -1,4 +1,4 @@
-"""How flags look to those who ask: the list, one flag, its history. Pure."""
+"""The replies of `/flag` queries: the list, one flag, its history, stale flags. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from bot.flags.records.reverts import PendingRevert, RevertKind
 from bot.formatting import duration_text, from_now_text, listed, percent_text
 from bot.slack.blockkit.blocks import context, fields, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, cut, escape, join, markup, mention, when
-from bot.slack.flags.announcements import reason_in_words
+from bot.slack.flags.announcements import reason_text
 from bot.slack.interactions import Query, Reply, page_buttons, page_of, say, show_button
 from bot.store import audit
 
@@ -20,25 +20,30 @@ _LONGEST_LINE = 700
 
 @dataclass(frozen=True, slots=True)
 class FlagView:
-    """All that is shown of one flag. `services` name it."""
+    """What is shown of one flag; `services` are those that name it."""
 
     state: FlagState
     backend: str
     services: Sequence[str]
     ramp: StoredRamp | None
-    promises: Sequence[PendingRevert]
+    reverts: Sequence[PendingRevert]
     last: audit.AuditRow | None
     now: datetime
 
 
 def flag_list(
-    states: Sequence[FlagState], environment: str, owned: dict[str, Sequence[str]], query: Query
+    states: Sequence[FlagState], environment: str, services: dict[str, Sequence[str]], query: Query
 ) -> Reply:
-    """List flags with what they mean now."""
+    """Return a page of the flags with their exposure."""
     page, pages = page_of(query.page, len(states), PAGE)
     query = replace(query, page=page)
     lines = [
-        markup("{} {}{}", code(state.flag), exposure_in_words(state), _of(owned.get(state.flag, ())))
+        markup(
+            "{} {}{}",
+            code(state.flag),
+            exposure_in_words(state),
+            _services_text(services.get(state.flag, ())),
+        )
         for state in states[(page - 1) * PAGE : page * PAGE]
     ]
     on = sum(not state.is_off for state in states)
@@ -48,13 +53,13 @@ def flag_list(
 
 
 def one_flag(view: FlagView, query: Query) -> Reply:
-    """Show a flag: who sees it, whose it is, and what will happen to it."""
+    """Return one flag: its exposure, its services, and what will happen to it."""
     state = view.state
     headline = markup("{} — {} in {}", bold(exposure_in_words(state)), bold(state.flag), state.environment)
-    whose = listed(list(view.services)) or "no service names it"
+    services = listed(list(view.services)) or "no service names it"
     facts = [
-        markup("*Service*\n{}", whose),
-        markup("*Flag system*\n{}", _link(view)),
+        markup("*Service*\n{}", services),
+        markup("*Flag system*\n{}", _backend_link(view)),
     ]
     if state.rollout is not None and not state.enabled:
         facts.append(markup("*Once it is on*\n{} of users", percent_text(state.rollout, plain=True)))
@@ -62,21 +67,21 @@ def one_flag(view: FlagView, query: Query) -> Reply:
         facts.append(markup("*Kind*\n{}", str(state.shape)))
     if state.stale:
         facts.append(Markup("*Stale*\nnothing names it any more"))
-    ramp = [ramp_in_words(view.ramp)] if view.ramp else []
-    coming = [*ramp, *(_promise(one, view.now) for one in view.promises)]
-    lines = [line for line in [*coming, _last(view.last)] if line]
+    ramp = [ramp_text(view.ramp)] if view.ramp else []
+    coming = [*ramp, *(_revert_text(revert, view.now) for revert in view.reverts)]
+    lines = [line for line in [*coming, _last_change(view.last)] if line]
     body = [section(headline), fields(facts), *([section(join("\n", lines))] if lines else [])]
     history = show_button("History", Query("flag", f"history {state.flag} {state.environment}"))
     return Reply(join("\n", [headline, *lines]), tuple(body), history, query)
 
 
 def history(rows: Sequence[audit.AuditRow], flag: str, environment: str, query: Query) -> Reply:
-    """List what was done to a flag, the newest first."""
+    """Return a page of a flag's history, the newest first."""
     if not rows:
         return say(markup("Governor has not seen {} in {} change yet.", code(flag), environment))
     page, pages = page_of(query.page, len(rows), PAGE)
     query = replace(query, page=page)
-    lines = [cut(_deed(row), _LONGEST_LINE) for row in rows[(page - 1) * PAGE : page * PAGE]]
+    lines = [cut(_history_line(row), _LONGEST_LINE) for row in rows[(page - 1) * PAGE : page * PAGE]]
     count = f"{flag} in {environment}"
     body = [section(line) for line in lines]
     body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
@@ -84,7 +89,7 @@ def history(rows: Sequence[audit.AuditRow], flag: str, environment: str, query: 
 
 
 def stale_flags(states: Sequence[FlagState], environment: str, query: Query) -> Reply:
-    """List the flags that could go."""
+    """Return the flags that could be removed."""
     if not states:
         return say(markup("No flag in {} is stale.", environment))
     lines = [markup("{} {}", code(state.flag), exposure_in_words(state)) for state in states[:50]]
@@ -93,34 +98,36 @@ def stale_flags(states: Sequence[FlagState], environment: str, query: Query) -> 
     return Reply(text, (section(text), following), (), query)
 
 
-def _deed(row: audit.AuditRow) -> Markup:
+def _history_line(row: audit.AuditRow) -> Markup:
     entry = row.entry
     before, after = (entry.before or {}).get("shown"), (entry.after or {}).get("shown")
-    way = " → ".join(str(one) for one in (before, after) if one) or entry.action.replace(".", " ")
+    difference = " → ".join(str(state) for state in (before, after) if state) or entry.action.replace(
+        ".", " "
+    )
     approved = (entry.after or {}).get("approved_by")
     by = markup(", approved by {}", mention(str(approved))) if approved else ""
-    why = reason_in_words(entry.actor, entry.reason)
-    return markup("{} · {} · {}{}: {}", when(row.at), bold(way), mention(entry.actor), by, why)
+    why = reason_text(entry.actor, entry.reason)
+    return markup("{} · {} · {}{}: {}", when(row.at), bold(difference), mention(entry.actor), by, why)
 
 
-def _of(services: Sequence[str]) -> Markup:
+def _services_text(services: Sequence[str]) -> Markup:
     return markup(" · {}", listed(list(services))) if services else Markup("")
 
 
-def _link(view: FlagView) -> Markup:
+def _backend_link(view: FlagView) -> Markup:
     if view.state.url and view.state.url.startswith("https://") and not set(view.state.url) & set("<>|"):
         return markup("<{}|{}>", Markup(view.state.url), escape(view.backend))
     return escape(view.backend)
 
 
-def ramp_in_words(kept: StoredRamp) -> Markup:
-    """Say how far a ramp has come, and when its next step is due or why it waits."""
-    progress = kept.progress()
-    if kept.state is RampState.PENDING:
-        return markup("A ramp asked for by {} waits for approval.", mention(kept.by))
+def ramp_text(stored: StoredRamp) -> Markup:
+    """Return how far a ramp has come, and when its next step is due or why it waits."""
+    progress = stored.progress()
+    if stored.state is RampState.ASKED:
+        return markup("A ramp asked for by {} waits for approval.", mention(stored.by))
     taken = f"{progress.taken} of {progress.of} ramp steps taken"
-    if kept.announced_pause is not None:
-        return markup("{}; it waits: {}.", taken, kept.announced_pause[1])
+    if stored.told is not None:
+        return markup("{}; it waits: {}.", taken, stored.told[1])
     if progress.next_share is None:
         return markup("{}; the last is still watched.", taken)
     return markup(
@@ -128,20 +135,20 @@ def ramp_in_words(kept: StoredRamp) -> Markup:
     )
 
 
-def _promise(promise: PendingRevert, now: datetime) -> Markup:
-    back = exposure_in_words(promise.state)
-    match promise.kind:
+def _revert_text(revert: PendingRevert, now: datetime) -> Markup:
+    back = exposure_in_words(revert.state)
+    match revert.kind:
         case RevertKind.WATCH:
-            guard = promise.guard.burn if promise.guard else 0.0
-            left = duration_text(promise.until - now) if promise.until and promise.until > now else "a moment"
+            guard = revert.guard.burn if revert.guard else 0.0
+            left = duration_text(revert.until - now) if revert.until and revert.until > now else "a moment"
             return markup("Watched for {} more: back to {} at a burn of {}× or more.",
                           left, back, f"{guard:g}")  # fmt: skip
         case RevertKind.TIMER:
-            ends = from_now_text(promise.until, now) if promise.until else "soon"
+            ends = from_now_text(revert.until, now) if revert.until else "soon"
             return markup("Goes back to {} {}.", back, ends)
         case RevertKind.LOWERED:
-            return markup("Lowered with the budget; goes back to {} when {} is open.", back, promise.service)
+            return markup("Lowered with the budget; goes back to {} when {} is open.", back, revert.service)
 
 
-def _last(row: audit.AuditRow | None) -> Markup:
-    return markup("Last: {}", _deed(row)) if row is not None else Markup("")
+def _last_change(row: audit.AuditRow | None) -> Markup:
+    return markup("Last: {}", _history_line(row)) if row is not None else Markup("")

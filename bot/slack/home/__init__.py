@@ -1,1 +1,1 @@
-"""Home."""
+"""The home tab."""

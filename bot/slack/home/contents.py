@@ -1,6 +1,6 @@
-"""What the home tab shows of a workspace, and which of it concerns the person who looks.
+"""The contents of the home tab: a workspace's status, and what of it concerns the person who opened the tab.
 
-Reads what `/budget`, `/incident list`, `/action list` and `/flag show` read; draws nothing.
+Reads what `/budget`, `/incident list`, `/action list` and `/flag show` read; `view.py` draws it.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _MOST_READ = 200
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceStatus:
-    """How everything stands in a workspace, whoever looks."""
+    """The status of a workspace, the same for everybody."""
 
     statuses: Sequence[ServiceStatus]
     incidents: Sequence[IncidentSnapshot]
@@ -34,9 +34,9 @@ class WorkspaceStatus:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What one person sees, the most urgent first; `zone` is theirs.
+    """What one person sees, the most urgent first, in their time zone.
 
-    `is_all` says that the services are all there are, as the person belongs to no team.
+    `is_all` means that all services are shown, because the person belongs to no team.
     """
 
     statuses: Sequence[ServiceStatus]
@@ -48,39 +48,47 @@ class Contents:
 
 
 class HomeContents:
-    """Gathers contents: `standing` once for everybody, then `of` for each."""
+    """Collects contents: `workspace_status` once for everybody, then `for_person` for each."""
 
     def __init__(self, access: IncidentAccess, ramps: RampControl) -> None:
         self._access = access
         self._ramps = ramps
 
-    async def standing(self) -> WorkspaceStatus:
-        """Return what stands in the services of this workspace."""
+    async def workspace_status(self) -> WorkspaceStatus:
+        """Return the status of the workspace's services."""
         access, catalog = self._access, self._access.status_reader.catalog
         return WorkspaceStatus(
             await access.status_reader.services(),
             await access.incidents.snapshots.list(unresolved=True, limit=_MOST_READ),
-            [one for one in await access.incidents.actions.of_service() if catalog.shows(one.service)],
-            [one for one in await self._ramps.running() if catalog.shows_flag(one.ramp.flag)],
+            [
+                action
+                for action in await access.incidents.actions.of_service()
+                if catalog.shows(action.service)
+            ],
+            [stored for stored in await self._ramps.running() if catalog.shows_flag(stored.ramp.flag)],
         )
 
-    async def of(self, user: str, standing: WorkspaceStatus) -> Contents:
+    async def for_person(self, user: str, status: WorkspaceStatus) -> Contents:
         """Return what a person sees of it."""
-        mine = [one for one in standing.statuses if await self._is_mine(user, one)]
-        shown = mine or standing.statuses
-        services = {one.service.name for one in shown}
-        incidents = [one for one in standing.incidents if self._concerns(user, one.incident, services)]
+        own_services = [service for service in status.statuses if await self._is_own(user, service)]
+        shown = own_services or status.statuses
+        services = {service.service.name for service in shown}
+        incidents = [
+            snapshot for snapshot in status.incidents if self._concerns(user, snapshot.incident, services)
+        ]
         return Contents(
             shown,
-            is_all=not mine,
-            incidents=sorted(incidents, key=lambda one: (one.incident.severity, one.incident.opened_at)),
-            # Whoever owns an action was told what it says, though its incident be private.
-            actions=by_urgency([one for one in standing.actions if one.owner == user]),
-            ramps=[one for one in standing.ramps if not services.isdisjoint(self._owners(one))],
+            is_all=not own_services,
+            incidents=sorted(
+                incidents, key=lambda snapshot: (snapshot.incident.severity, snapshot.incident.opened_at)
+            ),
+            # The owner of an action knows its text, even if its incident is private.
+            actions=by_urgency([action for action in status.actions if action.owner == user]),
+            ramps=[stored for stored in status.ramps if not services.isdisjoint(self._owners(stored))],
             zone=await self._access.people.zone(user),
         )
 
-    async def _is_mine(self, user: str, status: ServiceStatus) -> bool:
+    async def _is_own(self, user: str, status: ServiceStatus) -> bool:
         teams = status.service.teams
         entries = [local(team) for team in (teams.development, teams.reliability) if team]
         return (
@@ -90,11 +98,11 @@ class HomeContents:
         )
 
     def _concerns(self, user: str, incident: Incident, services: AbstractSet[str]) -> bool:
-        """Return whether an incident is one of the person's services or work, and theirs to see."""
+        """Return whether an incident affects a person's services or is their work, and they may see it."""
         works_on_it = user == incident.opened_by or user in incident.roles.values()
         return self._access.may_see(incident, user) and (
             works_on_it or not incident.services or not services.isdisjoint(incident.services)
         )
 
-    def _owners(self, kept: StoredRamp) -> set[str]:
-        return {one.name for one in owners(self._access.status_reader.catalog, kept.ramp.flag)}
+    def _owners(self, stored: StoredRamp) -> set[str]:
+        return {service.name for service in owners(self._access.status_reader.catalog, stored.ramp.flag)}

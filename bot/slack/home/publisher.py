@@ -1,7 +1,7 @@
-"""The home tab: open incidents, the viewer's actions, running ramps, and the services with their budgets.
+"""Publishing of home tabs: open incidents, the viewer's actions, running ramps and the services' budgets.
 
-It is published when it is opened. Whoever opened it lately sees it change: figures at most once a minute,
-what people and the bot do after some seconds, and in all as often as Slack allows.
+A tab is published when it is opened. For half an hour it is refreshed: changed numbers at most once a minute,
+what people and the bot do after some seconds, within Slack's rate limit.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from bot.store.outbox import Block
 log = structlog.get_logger(__name__)
 
 _MOST_VIEWERS = 200
-_WATCHED_S = 1_800.0
-_AGAIN_S = 60.0
-_SOON_S = 10.0
+_REFRESHED_FOR_S = 1_800.0
+_REFRESH_INTERVAL_S = 60.0
+_REQUESTED_INTERVAL_S = 10.0
 # Slack takes a hundred `views.publish` a minute.
 _PAUSE_S = 0.7
 _TIMEOUT_S = 10.0
@@ -33,11 +33,11 @@ _TIMEOUT_S = 10.0
 
 @dataclass(slots=True)
 class _Viewer:
-    """Somebody who opened the home tab, in seconds of the machine's own clock."""
+    """Somebody who opened the home tab; times are seconds of the monotonic clock."""
 
     opened_at: float
     published_at: float = 0.0
-    shown: str = ""
+    digest: str = ""
 
 
 class HomePublisher:
@@ -57,67 +57,69 @@ class HomePublisher:
         self._now_s = now_s
         self._pause_s = pause_s
         self._viewers: dict[str, _Viewer] = {}
-        self._quiet_until = 0.0
+        self._rate_limited_until = 0.0
         self._requested_at = 0.0
 
-    async def opened(self, user: str) -> None:
-        """Show the tab to a person who just opened it; raises `SlackError`."""
+    async def publish(self, user: str) -> None:
+        """Publish the tab for a person who has just opened it; raises `SlackError`."""
         viewer = self._viewers.pop(user, None) or _Viewer(0.0)
         viewer.opened_at = self._now_s()
         self._viewers[user] = viewer
         while len(self._viewers) > _MOST_VIEWERS:
             self._viewers.pop(next(iter(self._viewers)))
-        await self._publish(user, viewer, await self._view(user, await self._contents.standing()))
+        await self._publish(user, viewer, await self._view(user, await self._contents.workspace_status()))
 
-    async def pressed(self, user: str) -> None:
-        """Show what became of a press to the person who pressed a button of the tab."""
+    async def republish(self, user: str) -> None:
+        """Publish the tab again for a person who pressed one of its buttons."""
         viewer = self._viewers.setdefault(user, _Viewer(self._now_s()))
-        await self._follow(user, viewer, await self._contents.standing())
+        await self._publish_change(user, viewer, await self._contents.workspace_status())
 
     def request_refresh(self) -> None:
-        """Look soon: something was done that tabs show."""
+        """Refresh the tabs soon: something that they show has changed."""
         self._requested_at = self._now_s()
 
     async def refresh(self) -> None:
-        """Show what has changed to those who opened the tab in the last half hour."""
+        """Publish changes to those who opened the tab in the last half hour."""
         now_s = self._now_s()
-        gone = [user for user, one in self._viewers.items() if now_s - one.opened_at > _WATCHED_S]
-        for user in gone:
+        expired = [
+            user for user, viewer in self._viewers.items() if now_s - viewer.opened_at > _REFRESHED_FOR_S
+        ]
+        for user in expired:
             self._viewers.pop(user)
         due = {user: viewer for user, viewer in self._viewers.items() if self._is_due(viewer, now_s)}
-        standing = await self._contents.standing() if due else None
+        status = await self._contents.workspace_status() if due else None
         for user, viewer in due.items():
-            if standing is None or self._now_s() < self._quiet_until:
+            if status is None or self._now_s() < self._rate_limited_until:
                 break
-            if await self._follow(user, viewer, standing):
+            if await self._publish_change(user, viewer, status):
                 await asyncio.sleep(self._pause_s)
 
     def _is_due(self, viewer: _Viewer, now_s: float) -> bool:
-        """Return whether a tab may be published again: sooner where something was done since it was."""
-        wait_s = _SOON_S if self._requested_at >= viewer.published_at else _AGAIN_S
+        """Return whether a tab may be published again: sooner if a refresh was requested since."""
+        wait_s = _REQUESTED_INTERVAL_S if self._requested_at >= viewer.published_at else _REFRESH_INTERVAL_S
         return now_s - viewer.published_at >= wait_s
 
-    async def _follow(self, user: str, viewer: _Viewer, standing: WorkspaceStatus) -> bool:
-        """Publish a tab if it shows something else by now; return whether Slack was asked to."""
-        view = await self._view(user, standing)
-        if _digest(view) == viewer.shown:
+    async def _publish_change(self, user: str, viewer: _Viewer, status: WorkspaceStatus) -> bool:
+        """Publish a tab if it has changed; return whether Slack was called."""
+        view = await self._view(user, status)
+        if _digest(view) == viewer.digest:
             return False
         try:
             await self._publish(user, viewer, view)
-        except RateLimitedError as fault:
-            self._quiet_until = self._now_s() + fault.retry_after_s
-        except SlackError as fault:
-            log.info("home_not_published", user=user, error=fault.error)
+        except RateLimitedError as error:
+            self._rate_limited_until = self._now_s() + error.retry_after_s
+        except SlackError as error:
+            log.info("home_not_published", user=user, error=error.error)
             viewer.published_at = self._now_s()
         return True
 
     async def _publish(self, user: str, viewer: _Viewer, view: Block) -> None:
         async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
             await self._client.views_publish(user_id=user, view=view)
-        viewer.published_at, viewer.shown = self._now_s(), _digest(view)
+        viewer.published_at, viewer.digest = self._now_s(), _digest(view)
 
-    async def _view(self, user: str, standing: WorkspaceStatus) -> Block:
-        return home_view(await self._contents.of(user, standing), self._clock.now())
+    async def _view(self, user: str, status: WorkspaceStatus) -> Block:
+        return home_view(await self._contents.for_person(user, status), self._clock.now())
 
 
 def _digest(view: Block) -> str:

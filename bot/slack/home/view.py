@@ -1,4 +1,4 @@
-"""How the home tab looks: what burns first, then what is to be done, then the budgets. Pure."""
+"""The view of the home tab: incidents, actions, ramps, then the services' budgets. Pure."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, time
@@ -8,11 +8,11 @@ from bot.formatting import listed, percent_text
 from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.ports import IncidentSnapshot
-from bot.slack.announcements.budget_phrases import lacking, left, told
+from bot.slack.announcements.budget_phrases import hold_text, remaining_text, unmet_requirements_text
 from bot.slack.blockkit.blocks import actions, button, context, divider, header, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, day, join, markup
 from bot.slack.flags.buttons import ramp_buttons
-from bot.slack.flags.messages import ramp_in_words
+from bot.slack.flags.messages import ramp_text
 from bot.slack.home.contents import Contents
 from bot.slack.incidents.buttons import DONE, progress_buttons
 from bot.slack.incidents.card import headline, spent
@@ -22,14 +22,14 @@ from bot.store.addresses import local
 from bot.store.outbox import Block
 
 HOME_SHOW = "home.show"
-"""A button of the home tab that asks something."""
+"""The action id of the home tab's buttons that run a query."""
 
 MOST_INCIDENTS, MOST_ACTIONS, MOST_RAMPS, MOST_SERVICES = 5, 8, 5, 20
-"""Two blocks an incident and a ramp, one an action, three a service, and a heading and a last line each."""
+"""An incident or ramp takes two blocks, an action one, a service three, each list two more."""
 
 
 def home_view(contents: Contents, now: datetime) -> Block:
-    """Draw the tab, within the hundred blocks that Slack takes."""
+    """Return the tab, within Slack's limit of a hundred blocks."""
     blocks = [
         *_incidents(contents.incidents),
         *_actions(contents.actions, contents.zone, now),
@@ -41,28 +41,30 @@ def home_view(contents: Contents, now: datetime) -> Block:
 
 def _incidents(snapshots: Sequence[IncidentSnapshot]) -> list[Block]:
     blocks = [header("Open incidents")] if snapshots else []
-    for view in snapshots[:MOST_INCIDENTS]:
-        show = _asks("Details", Query("incident", f"show {view.incident.id}"))
-        blocks += [section(_incident(view)), *actions(show, *progress_buttons(view.incident))]
+    for snapshot in snapshots[:MOST_INCIDENTS]:
+        show = _query_button("Details", Query("incident", f"show {snapshot.incident.id}"))
+        blocks += [section(_incident(snapshot)), *actions(show, *progress_buttons(snapshot.incident))]
     return blocks + _more(len(snapshots) - MOST_INCIDENTS, "/incident list")
 
 
-def _incident(view: IncidentSnapshot) -> Markup:
-    channel = view.channel_id()
+def _incident(snapshot: IncidentSnapshot) -> Markup:
+    channel = snapshot.channel_id()
     where = Markup(f"<#{local(channel)}>") if channel else NOTHING
-    private = "private" if view.incident.private else NOTHING
-    facts = join(" · ", [listed(view.incident.services), where, private, f"incident {view.incident.id}"])
-    cost = spent(view).partition("\n")[0]
-    return join("\n", [headline(view), facts, Markup(f"{cost} spent" if cost else "")])
+    private = "private" if snapshot.incident.private else NOTHING
+    facts = join(
+        " · ", [listed(snapshot.incident.services), where, private, f"incident {snapshot.incident.id}"]
+    )
+    cost = spent(snapshot).partition("\n")[0]
+    return join("\n", [headline(snapshot), facts, Markup(f"{cost} spent" if cost else "")])
 
 
-def _actions(found: Sequence[Action], zone: Zone, now: datetime) -> list[Block]:
+def _actions(own_actions: Sequence[Action], zone: Zone, now: datetime) -> list[Block]:
     today = now.astimezone(zone.tz).date()
-    blocks = [header("Your actions")] if found else []
-    for action in found[:MOST_ACTIONS]:
+    blocks = [header("Your actions")] if own_actions else []
+    for action in own_actions[:MOST_ACTIONS]:
         done = button("Done", DONE, str(action.id))
         blocks.append(section(_action(action, zone, today), accessory=done))
-    return blocks + _more(len(found) - MOST_ACTIONS, "/action list")
+    return blocks + _more(len(own_actions) - MOST_ACTIONS, "/action list")
 
 
 def _action(action: Action, zone: Zone, today: date) -> Markup:
@@ -75,18 +77,18 @@ def _action(action: Action, zone: Zone, today: date) -> Markup:
     return markup("{}{}\n{}", urgent, action.text, join(" · ", facts))
 
 
-def _ramps(found: Sequence[StoredRamp]) -> list[Block]:
-    blocks = [header("Running ramps")] if found else []
-    for kept in found[:MOST_RAMPS]:
-        blocks += [section(_ramp(kept)), *actions(*ramp_buttons(kept, "from the home tab"))]
-    return blocks + _more(len(found) - MOST_RAMPS, "/flag list")
+def _ramps(ramps: Sequence[StoredRamp]) -> list[Block]:
+    blocks = [header("Running ramps")] if ramps else []
+    for stored in ramps[:MOST_RAMPS]:
+        blocks += [section(_ramp(stored)), *actions(*ramp_buttons(stored, "from the home tab"))]
+    return blocks + _more(len(ramps) - MOST_RAMPS, "/flag list")
 
 
-def _ramp(kept: StoredRamp) -> Markup:
-    ramp = kept.ramp
+def _ramp(stored: StoredRamp) -> Markup:
+    ramp = stored.ramp
     now_at = f"{percent_text(ramp.steps[ramp.taken - 1], plain=True)} of users" if ramp.taken else "not begun"
     first = markup("{} in {} — {}", bold(ramp.flag), ramp.environment, now_at)
-    return join("\n", [first, ramp_in_words(kept)])
+    return join("\n", [first, ramp_text(stored)])
 
 
 def _services(statuses: Sequence[ServiceStatus], *, is_all: bool) -> list[Block]:
@@ -94,29 +96,33 @@ def _services(statuses: Sequence[ServiceStatus], *, is_all: bool) -> list[Block]
     whose = "All services: no policy names you in a team" if is_all else "The services of your teams"
     blocks = [header("Error budgets"), context(f"{whose} · {len(statuses)}, {frozen} frozen")]
     for status in statuses[:MOST_SERVICES]:
-        blocks += [divider(), section(_told(status)), *_buttons(status)]
+        blocks += [divider(), section(_service(status)), *_buttons(status)]
     blocks += _more(len(statuses) - MOST_SERVICES, "/budget")
     return blocks if statuses else [*blocks, section("No policy names a service yet.")]
 
 
-def _told(status: ServiceStatus) -> Markup:
+def _service(status: ServiceStatus) -> Markup:
     least = status.worst or next(iter(status.budgets), None)
     flake = Markup(":snowflake: " if status.is_frozen else "")
-    first = markup("{}{} — {}", flake, bold(status.service.name), left(least) if least else "no SLO")
-    held = [markup("Held by {}", told(hold)) for hold in status.holds[:2]]
+    first = markup(
+        "{}{} — {}", flake, bold(status.service.name), remaining_text(least) if least else "no SLO"
+    )
+    held = [markup("Held by {}", hold_text(hold)) for hold in status.holds[:2]]
     more = f"and {len(status.holds) - 2} more" if len(status.holds) > 2 else ""
-    return join("\n", [first, *held, more, lacking(status.missing, status.service.name)])
+    return join("\n", [first, *held, more, unmet_requirements_text(status.missing, status.service.name)])
 
 
 def _buttons(status: ServiceStatus) -> list[Block]:
     name = status.service.name
-    return actions(_asks("Budget", Query("budget", name)), _asks("May I ship?", Query("ship", name)))
+    return actions(
+        _query_button("Budget", Query("budget", name)), _query_button("May I ship?", Query("ship", name))
+    )
 
 
-def _asks(label: str, query: Query) -> Block:
+def _query_button(label: str, query: Query) -> Block:
     return button(label, f"{HOME_SHOW}.{query.command}", query.to_value())
 
 
-def _more(count: int, lists: str) -> list[Block]:
-    """Say how many there are that are not shown, and what lists them all."""
-    return [context(markup("and {} more: type {}", count, code(lists)))] if count > 0 else []
+def _more(count: int, command: str) -> list[Block]:
+    """Return how many are not shown, and the command that lists them all."""
+    return [context(markup("and {} more: type {}", count, code(command)))] if count > 0 else []

@@ -9,8 +9,7 @@ from bot.incidents.action import Action
 from bot.incidents.records.actions import NewAction, UnknownActionError
 from bot.slack.arguments import UsageError, name, split
 from bot.slack.blockkit.blocks import context, section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention
-from bot.slack.flags.announcements import sentence
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, sentence
 from bot.slack.incidents import arguments as incident_words
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.arguments import ActionArguments, person_of, split_keeping_people, take_due

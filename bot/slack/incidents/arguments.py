@@ -15,7 +15,7 @@ from dateutil.relativedelta import relativedelta
 from bot.formatting import listed
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import MOST_TITLE, Role, Severity
-from bot.slack.arguments import UsageError, length_of, split, unquoted
+from bot.slack.arguments import UsageError, read_duration, split, unquoted
 from bot.slack.blockkit.mrkdwn import Markup, code, markup
 
 ROLES = {"commander": Role.COMMANDER, "scribe": Role.SCRIBE, "comms": Role.COMMS}
@@ -136,7 +136,7 @@ def report(words: Sequence[str], services: Collection[str]) -> ReportArguments:
     """Read `[90d] [SERVICE]`, in any order. Raises `UsageError`."""
     length, service = None, None
     for word in words:
-        if length is None and (found := length_of(word)) is not None:
+        if length is None and (found := read_duration(word)) is not None:
             length = found
         elif service is None and word.casefold() in services:
             service = word.casefold()

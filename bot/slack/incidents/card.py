@@ -14,7 +14,7 @@ from bot.incidents.records.steps import ChannelKind
 from bot.incidents.reminders import Reminder
 from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.slack import incident_farewell
-from bot.slack.announcements.budget_phrases import own_action
+from bot.slack.announcements.budget_phrases import own_action_command
 from bot.slack.blockkit.blocks import context, divider, fields, fit, header, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, link, markup, mention, when
 from bot.slack.flags.buttons import kill_button
@@ -308,7 +308,7 @@ def missing_actions(view: IncidentSnapshot) -> Markup:
             "• {}. {} — needs {}: {}", one.id, cut(one.text, _LONGEST_ENTRY), listed(one.missing), code(how)
         )
         for one in view.not_owned
-        for how in [own_action(one.id, one.missing)]
+        for how in [own_action_command(one.id, one.missing)]
     ]
     if view.lacks_p0 and not view.incident.status.is_active:
         how = code("/action add TEXT @OWNER due friday P0")

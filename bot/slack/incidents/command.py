@@ -6,7 +6,7 @@ from bot.formatting import budget_text, listed
 from bot.incidents.incident import Severity, Status
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.ports import IncidentSnapshot
-from bot.slack.arguments import UsageError, did_you_mean, length_of, name, split, unquoted
+from bot.slack.arguments import UsageError, did_you_mean, name, read_duration, split, unquoted
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.modals import ModalForm
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup, when
@@ -166,7 +166,7 @@ class IncidentCommand:
         return await self._deeds.make_private(await self._permitted(interaction), interaction.user)
 
     async def _snooze(self, interaction: Interaction, words: Sequence[str]) -> Reply:
-        length = length_of(words[0]) if words else None
+        length = read_duration(words[0]) if words else None
         if length is None:
             raise UsageError(markup("Say for how long: {}.", code("/incident snooze 2h")))
         return await self._deeds.snooze(await self._permitted(interaction), length, interaction.user)

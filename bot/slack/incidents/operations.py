@@ -18,8 +18,7 @@ from bot.incidents.ports import IncidentSnapshot
 from bot.incidents.records.steps import ChannelKind
 from bot.slack.arguments import UsageError
 from bot.slack.blockkit.blocks import actions, button, section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, when
-from bot.slack.flags.announcements import sentence
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, sentence, when
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.buttons import OPEN_POSTMORTEM
 from bot.slack.interactions import Reply, say

@@ -1,1 +1,1 @@
-"""Oauth."""
+"""The OAuth install flow and token rotation."""

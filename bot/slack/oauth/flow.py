@@ -1,7 +1,7 @@
-"""The install flow: `/slack/install` leads to Slack, `/slack/oauth_redirect` comes back with a code.
+"""The OAuth install flow: `/slack/install` leads to Slack, `/slack/oauth_redirect` receives the code.
 
-Bolt's OAuth flow keeps the order of things; what it does not know lies here: states that any replica can
-check and that are used once, installations in our database, and pages that never answer 5xx.
+It extends Bolt's OAuth flow by states that any replica can check and that are used once, installations in our
+database, and pages that never respond with 5xx.
 
 https://docs.slack.dev/authentication/installing-with-oauth
 """
@@ -40,13 +40,13 @@ log = structlog.get_logger(__name__)
 
 INSTALL_PATH: Final = "/slack/install"
 REDIRECT_PATH: Final = "/slack/oauth_redirect"
-STATE_LIFE: Final = timedelta(minutes=10)
+STATE_LIFETIME: Final = timedelta(minutes=10)
 _STATE: Final = "state "
 _MOST_TEAM: Final = 40
 
 
 class InstallationRefusedError(Exception):
-    """There is no installation; `reason` is Slack's word or ours."""
+    """The app was not installed; `reason` is Slack's error code or ours."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -55,7 +55,7 @@ class InstallationRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OAuthCredentials:
-    """Which app workspaces install. `redirect_url` may be None: Slack then takes the app's first one."""
+    """The app's OAuth credentials. With `redirect_url` None Slack takes the app's first redirect URL."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -65,46 +65,48 @@ class OAuthCredentials:
     async def exchange(self, client: AsyncWebClient, grant: Mapping[str, str]) -> AsyncSlackResponse:
         """Exchange a code or a refresh token for a token; raises what the client raises.
 
-        slack_sdk's own method makes aiohttp warn of a class that it will lose.
+        slack_sdk's own method makes aiohttp warn of a deprecated class.
         """
         app = {"client_id": self.client_id, "client_secret": self.client_secret}
         return await client.api_call("oauth.v2.access", data=app | dict(grant))
 
 
 class SignedStates(AsyncOAuthStateStore):
-    """States that carry their own proof: asking for one writes nothing, a used one is written down."""
+    """Encrypted states: issuing one stores nothing, using one is stored, so that it is used once."""
 
-    def __init__(self, seal: TokenCipher, installations: Installations, now: Callable[[], datetime]) -> None:
-        self._seal = seal
+    def __init__(
+        self, cipher: TokenCipher, installations: Installations, now: Callable[[], datetime]
+    ) -> None:
+        self._cipher = cipher
         self._installations = installations
         self._now = now
 
     async def async_issue(self, *_args: Any, **_kwargs: Any) -> str:
         """Return a new state."""
-        return self._seal.encrypt_with_time(f"{_STATE}{secrets.token_hex(16)}", self._now())
+        return self._cipher.stamp(f"{_STATE}{secrets.token_hex(16)}", self._now())
 
     async def async_consume(self, state: str) -> bool:
-        """Return whether the state is ours, not too old, and used for the first time."""
+        """Return whether the state is ours, not expired, and used for the first time."""
         now = self._now()
         try:
-            opened = self._seal.decrypt_recent(state, now, STATE_LIFE)
+            content = self._cipher.open_stamped(state, now, STATE_LIFETIME)
         except UndecryptableError:
             return False
-        # What else lies sealed is no state.
-        return opened.startswith(_STATE) and await self._installations.use_state(state, now + STATE_LIFE)
+        # Other encrypted values are no states.
+        return content.startswith(_STATE) and await self._installations.use_state(state, now + STATE_LIFETIME)
 
 
 class _Store(AsyncInstallationStore):
-    """Hands what Bolt's flow has made to our store; nothing else of Bolt asks it."""
+    """Saves the installations of Bolt's flow in our store; Bolt reads nothing from it."""
 
     def __init__(self, installations: Installations, now: Callable[[], datetime]) -> None:
         self._installations = installations
         self._now = now
 
     async def async_save(self, installation: BoltInstallation) -> None:
-        """Keep an installation."""
+        """Save an installation."""
         now = self._now()
-        lasts_s = installation.bot_token_expires_at
+        expires_at_s = installation.bot_token_expires_at
         scopes = installation.bot_scopes or ()
         await self._installations.save(
             Installation(
@@ -115,7 +117,7 @@ class _Store(AsyncInstallationStore):
                 installed_at=now,
                 bot_token=str(installation.bot_token),
                 refresh_token=installation.bot_refresh_token,
-                expires_at=datetime.fromtimestamp(lasts_s, now.tzinfo) if lasts_s else None,
+                expires_at=datetime.fromtimestamp(expires_at_s, now.tzinfo) if expires_at_s else None,
                 bot_id=installation.bot_id,
                 app_id=installation.app_id,
                 scopes=tuple(scopes.split(",") if isinstance(scopes, str) else scopes),
@@ -124,7 +126,7 @@ class _Store(AsyncInstallationStore):
 
 
 class InstallFlow(AsyncOAuthFlow):
-    """Bolt's flow with our stores and pages.
+    """Bolt's OAuth flow with our stores and pages.
 
     `client` needs no token; `on_installed` takes the workspace's id.
     """
@@ -135,14 +137,14 @@ class InstallFlow(AsyncOAuthFlow):
         client: AsyncWebClient,
         *,
         installations: Installations,
-        seal: TokenCipher,
+        cipher: TokenCipher,
         now: Callable[[], datetime],
         on_installed: Callable[[str], None],
     ) -> None:
         self._credentials = credentials
         self._now = now
         self._on_installed = on_installed
-        # Bolt's own logger would write codes down.
+        # Bolt's own logger would log codes.
         silent = logging.getLogger("slack_bolt.oauth")
         silent.setLevel(logging.CRITICAL + 1)
         settings = AsyncOAuthSettings(
@@ -156,19 +158,19 @@ class InstallFlow(AsyncOAuthFlow):
             authorization_url=credentials.authorize_url,
             callback_options=AsyncCallbackOptions(self._succeeded, self._failed),
             installation_store=_Store(installations, now),
-            state_store=SignedStates(seal, installations, now),
-            state_expiration_seconds=int(STATE_LIFE.total_seconds()),
+            state_store=SignedStates(cipher, installations, now),
+            state_expiration_seconds=int(STATE_LIFETIME.total_seconds()),
             logger=silent,
         )
         super().__init__(client=client, logger=silent, settings=settings)
 
     async def build_install_page_html(self, url: str, request: AsyncBoltRequest) -> str:
-        """Return our page in place of Bolt's."""
+        """Return our install page instead of Bolt's."""
         del request
         return install_page(url)
 
     async def build_authorize_url(self, state: str, request: AsyncBoltRequest) -> str:
-        """Return where the button leads; Slack asks for the workspace itself."""
+        """Return Slack's authorization URL; Slack asks for the workspace itself."""
         del request
         url: str = self.settings.authorize_url_generator.generate(state=state)
         return url
@@ -178,36 +180,36 @@ class InstallFlow(AsyncOAuthFlow):
         try:
             async with translate_slack_errors():
                 redirect = self._credentials.redirect_url
-                answer = await self._credentials.exchange(
+                grant = await self._credentials.exchange(
                     self.client, {"code": code} | ({"redirect_uri": redirect} if redirect else {})
                 )
-                team, enterprise = answer.get("team") or {}, answer.get("enterprise") or {}
-                token = str(answer["access_token"])
-                hide(filter(None, (token, answer.get("refresh_token"))))
-                if answer.get("is_enterprise_install") or not team.get("id"):
+                team, enterprise = grant.get("team") or {}, grant.get("enterprise") or {}
+                token = str(grant["access_token"])
+                hide(filter(None, (token, grant.get("refresh_token"))))
+                if grant.get("is_enterprise_install") or not team.get("id"):
                     await self.client.auth_revoke(token=token)
                     raise InstallationRefusedError("org_wide")
-                who = await self.client.auth_test(token=token)
-        except SlackError as fault:
-            raise InstallationRefusedError("unreachable" if fault.retryable else fault.error) from fault
-        lasts_s = answer.get("expires_in")
+                identity = await self.client.auth_test(token=token)
+        except SlackError as error:
+            raise InstallationRefusedError("unreachable" if error.retryable else error.error) from error
+        lifetime_s = grant.get("expires_in")
         return BoltInstallation(
-            app_id=answer.get("app_id"),
+            app_id=grant.get("app_id"),
             enterprise_id=enterprise.get("id"),
             team_id=str(team["id"])[:_MOST_TEAM],
             team_name=str(team.get("name") or "")[:200],
             bot_token=token,
-            bot_id=who.get("bot_id"),
-            bot_user_id=str(answer.get("bot_user_id") or who["user_id"]),
-            bot_scopes=str(answer.get("scope") or ""),
-            bot_refresh_token=answer.get("refresh_token"),
-            bot_token_expires_at=int(self._now().timestamp()) + int(lasts_s) if lasts_s else None,
-            user_id=str((answer.get("authed_user") or {}).get("id") or ""),
+            bot_id=identity.get("bot_id"),
+            bot_user_id=str(grant.get("bot_user_id") or identity["user_id"]),
+            bot_scopes=str(grant.get("scope") or ""),
+            bot_refresh_token=grant.get("refresh_token"),
+            bot_token_expires_at=int(self._now().timestamp()) + int(lifetime_s) if lifetime_s else None,
+            user_id=str((grant.get("authed_user") or {}).get("id") or ""),
             is_enterprise_install=False,
         )
 
-    async def answer(self, request: AsyncBoltRequest) -> BoltResponse:
-        """Take whom Slack sends back; answers a page whatever happens."""
+    async def finish(self, request: AsyncBoltRequest) -> BoltResponse:
+        """Process the redirect back from Slack; return a page whatever happens."""
         try:
             return await self.handle_callback(request)
         except InstallationRefusedError as refused:
@@ -220,20 +222,20 @@ class InstallFlow(AsyncOAuthFlow):
         return _refusal(reason)
 
     async def _succeeded(self, args: AsyncSuccessArgs) -> BoltResponse:
-        made = args.installation
-        team_id = str(made.team_id)
-        log.info("workspace_installed", team=team_id, name=made.team_name, by=made.user_id)
+        installation = args.installation
+        team_id = str(installation.team_id)
+        log.info("workspace_installed", team=team_id, name=installation.team_name, by=installation.user_id)
         self._on_installed(team_id)
-        page = installed_page(made.team_name or team_id, made.app_id, team_id)
-        forgotten = self.settings.state_utils.build_set_cookie_for_deletion()
-        return BoltResponse(status=200, body=page, headers={**HEADERS, "Set-Cookie": [forgotten]})
+        page = installed_page(installation.team_name or team_id, installation.app_id, team_id)
+        deleted_cookie = self.settings.state_utils.build_set_cookie_for_deletion()
+        return BoltResponse(status=200, body=page, headers={**HEADERS, "Set-Cookie": [deleted_cookie]})
 
     async def _failed(self, args: AsyncFailureArgs) -> BoltResponse:
         return _refusal(args.reason)
 
 
 class InstallEndpoint:
-    """The two routes, on aiohttp."""
+    """The two routes of the install flow, on aiohttp."""
 
     def __init__(self, flow: InstallFlow) -> None:
         self._flow = flow
@@ -244,15 +246,15 @@ class InstallEndpoint:
         app.router.add_get(REDIRECT_PATH, self._redirect, allow_head=False)
 
     async def _install(self, request: web.Request) -> web.Response:
-        response = await self._flow.handle_installation(_asked(request))
+        response = await self._flow.handle_installation(_to_bolt(request))
         response.headers.update({name.lower(): [str(value)] for name, value in HEADERS.items()})
         return _to_aiohttp(response)
 
     async def _redirect(self, request: web.Request) -> web.Response:
-        return _to_aiohttp(await self._flow.answer(_asked(request)))
+        return _to_aiohttp(await self._flow.finish(_to_bolt(request)))
 
 
-def _asked(request: web.Request) -> AsyncBoltRequest:
+def _to_bolt(request: web.Request) -> AsyncBoltRequest:
     return AsyncBoltRequest(body="", query=request.query_string, headers=dict(request.headers))
 
 
@@ -263,14 +265,14 @@ def _refusal(reason: str) -> BoltResponse:
 
 
 def _to_aiohttp(response: BoltResponse) -> web.Response:
-    """Return Bolt's response; its own adapter loses SameSite and all but the first cookie's name."""
-    answer = web.Response(status=response.status, text=response.body)
+    """Return Bolt's response as aiohttp's; Bolt's adapter loses SameSite and all cookies but one."""
+    converted = web.Response(status=response.status, text=response.body)
     for name, values in response.headers.items():
         for value in values:
             if name.lower() == "content-type":
-                answer.content_type, answer.charset = "text/html", "utf-8"
+                converted.content_type, converted.charset = "text/html", "utf-8"
             elif name.lower() == "set-cookie":
-                answer.headers.add("Set-Cookie", f"{value}; SameSite=Lax")
+                converted.headers.add("Set-Cookie", f"{value}; SameSite=Lax")
             else:
-                answer.headers[name] = value
-    return answer
+                converted.headers[name] = value
+    return converted

@@ -1,6 +1,6 @@
-"""The pages of the install flow: one button, and what became of it.
+"""The HTML pages of the install flow: the install button, success and failure.
 
-What comes from outside is escaped, or only chooses between our own words.
+Input from outside is escaped, or only selects one of our own texts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,8 +24,8 @@ a.button {{ display: inline-block; padding: .6rem 1rem; border-radius: .3rem; te
 </html>
 """
 _BUTTON = '<p><a class="button" href="{url}">{label}</a></p>'
-_AGAIN = "Begin again"
-_OTHERWISE = "Slack refused. The bot's log says why."
+_RETRY_LABEL = "Begin again"
+_OTHER_REASON = "Slack refused. The bot's log says why."
 
 HEADERS: Mapping[str, str | Sequence[str]] = {
     "Content-Type": "text/html; charset=utf-8",
@@ -49,7 +49,7 @@ REASONS = {
     "unreachable": "Slack did not answer. Nothing was installed.",
     "storage_error": "The bot could not keep the installation: its database did not answer.",
 }
-"""What went wrong, by Slack's word or ours."""
+"""Texts by Slack's error code or ours."""
 
 
 def install_page(url: str) -> str:
@@ -61,7 +61,7 @@ def install_page(url: str) -> str:
 
 
 def installed_page(team_name: str, app_id: str | None, team_id: str) -> str:
-    """Return the page that says that it worked."""
+    """Return the page after a successful installation."""
     text = (
         f"{NAME} is installed in {team_name}. Next: name the workspace in a policy document "
         f"(team: {team_id}), and type /governor help in Slack."
@@ -72,8 +72,8 @@ def installed_page(team_name: str, app_id: str | None, team_id: str) -> str:
 
 
 def refused_page(reason: str, install_path: str) -> str:
-    """Return the page that says why it did not work."""
-    return _page("Not installed", REASONS.get(reason, _OTHERWISE), install_path, _AGAIN)
+    """Return the page with the reason why the app was not installed."""
+    return _page("Not installed", REASONS.get(reason, _OTHER_REASON), install_path, _RETRY_LABEL)
 
 
 def _page(title: str, text: str, url: str, label: str) -> str:

@@ -1,4 +1,4 @@
-"""Tokens that expire, where the app has token rotation on: each is exchanged long before its end.
+"""Token rotation: if the app has it on, tokens expire and are exchanged well before.
 
 https://docs.slack.dev/authentication/using-token-rotation
 """
@@ -15,12 +15,12 @@ from bot.store.installations import Installation, Installations
 
 log = structlog.get_logger(__name__)
 
-AHEAD = timedelta(hours=2)
-"""How long before its end a token is exchanged; Slack gives one twelve hours."""
+EXCHANGE_BEFORE = timedelta(hours=2)
+"""How long before its expiry a token is exchanged; Slack's tokens last twelve hours."""
 
 
 class TokenRotation:
-    """Exchanges tokens. One replica at a time calls `turn`: a refresh token is good for one exchange."""
+    """Exchanges tokens. One replica at a time calls `rotate`: a refresh token is valid for one exchange."""
 
     def __init__(
         self,
@@ -36,20 +36,20 @@ class TokenRotation:
         self._now = now
         self._on_renewed = on_renewed
 
-    async def turn(self) -> None:
-        """Exchange what ends soon; what fails is tried again at the next turn."""
-        for installation in await self._installations.expiring(AHEAD):
+    async def rotate(self) -> None:
+        """Exchange the tokens that expire soon; failures are retried at the next call."""
+        for installation in await self._installations.expiring(EXCHANGE_BEFORE):
             try:
                 await self._exchange(installation)
-            except SlackError as fault:
-                log.warning("token_not_renewed", team=installation.team_id, error=fault.error)
+            except SlackError as error:
+                log.warning("token_not_renewed", team=installation.team_id, error=error.error)
 
     async def _exchange(self, old: Installation) -> None:
         async with translate_slack_errors():
             grant = {"grant_type": "refresh_token", "refresh_token": old.refresh_token or ""}
-            answer = await self._credentials.exchange(self._client, grant)
-        ends_at = self._now() + timedelta(seconds=int(answer["expires_in"]))
-        token, refresh = str(answer["access_token"]), str(answer["refresh_token"])
-        if await self._installations.renew(old, token, refresh, ends_at):
+            response = await self._credentials.exchange(self._client, grant)
+        expires_at = self._now() + timedelta(seconds=int(response["expires_in"]))
+        token, refresh = str(response["access_token"]), str(response["refresh_token"])
+        if await self._installations.renew(old, token, refresh, expires_at):
             self._on_renewed(old.team_id)
             log.info("token_renewed", team=old.team_id)

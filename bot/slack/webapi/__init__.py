@@ -1,1 +1,1 @@
-"""Webapi."""
+"""Slack's Web API: clients, errors, channels, members, files, canvases."""

@@ -1,4 +1,4 @@
-"""A channel's canvas: a document in Markdown that everybody there sees, where the workspace has canvases.
+"""Channel canvases: Markdown documents in a channel, if the workspace's plan has canvases.
 
 https://docs.slack.dev/surfaces/canvases
 """
@@ -12,7 +12,7 @@ from bot.slack.webapi.errors import SlackRefusedError, translate_slack_errors
 from bot.store.addresses import local
 
 _TIMEOUT_S = 10.0
-_THERE_ALREADY = "channel_canvas_already_exists"
+_EXISTS_ALREADY = "channel_canvas_already_exists"
 
 
 class SlackCanvases:
@@ -22,7 +22,7 @@ class SlackCanvases:
         self._client = client
 
     async def write(self, channel_id: str, title: str, markdown: str) -> None:
-        """Make the channel's canvas, or put the text in place of what it says; raises `SlackFault`."""
+        """Create the channel's canvas, or replace its text; raises `SlackError`."""
         channel_id = local(channel_id)
         content = {"type": "markdown", "markdown": markdown}
         try:
@@ -30,15 +30,15 @@ class SlackCanvases:
                 await self._client.conversations_canvases_create(
                     channel_id=channel_id, document_content=content, title=title
                 )
-        except SlackRefusedError as fault:
-            if fault.error != _THERE_ALREADY:
+        except SlackRefusedError as error:
+            if error.error != _EXISTS_ALREADY:
                 raise
             await self._rewrite(channel_id, content)
 
     async def _rewrite(self, channel_id: str, content: dict[str, Any]) -> None:
         async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
-            answer = await self._client.conversations_info(channel=channel_id)
-            properties = answer["channel"].get("properties") or {}
+            info = await self._client.conversations_info(channel=channel_id)
+            properties = info["channel"].get("properties") or {}
             canvas_id = (properties.get("canvas") or {}).get("file_id")
             if not canvas_id:
                 raise SlackRefusedError("canvas_not_found")

@@ -1,6 +1,6 @@
-"""Channels by name: which id `#name` has, and how the bot gets into a channel.
+"""Channels: the ids of names, direct messages, and joining.
 
-Ids are asked for because they outlive renaming and because a channel's history is only read by id.
+Ids are needed because they outlive a rename and because a channel's history is read by id only.
 """
 
 import asyncio
@@ -19,23 +19,23 @@ _TIMEOUT_S = 20.0
 
 
 class ChannelDirectory:
-    """The workspace's channels, remembered. All methods raise `SlackError`."""
+    """The ids of the workspace's channels, cached. All methods raise `SlackError`."""
 
     def __init__(self, client: AsyncWebClient) -> None:
         self._client = client
         self._ids: dict[str, str] = {}
         self._direct: dict[str, str] = {}
-        self._reading = asyncio.Lock()
-        # Readings are numbered; an older one does not answer whoever asked after it began.
+        self._lock = asyncio.Lock()
+        # Readings are numbered: a reading answers only those who asked before it began.
         self._begun = 0
         self._finished = 0
 
     async def resolve(self, address: str) -> str:
         """Return the id of `#name`, of a person's (`U…`) direct messages, or the id itself.
 
-        A name once found keeps its id, whatever the channel is called later. An unknown one makes the
-        list be read anew and is refused with `channel_not_found` if it is not there: the list has all
-        public channels and those private ones that the bot is in.
+        A name keeps its id, even after the channel is renamed. For an unknown name the list is read again,
+        and `channel_not_found` is raised if it is not there: the list has all public channels and those
+        private ones that the bot is in.
         """
         if address.startswith("#"):
             name = address.removeprefix("#")
@@ -49,12 +49,12 @@ class ChannelDirectory:
         return address
 
     def learn(self, address: str, channel_id: str) -> None:
-        """Remember an id that is known from elsewhere, unless the name has one already."""
+        """Add an id that is known from elsewhere, unless the name has one already."""
         if address.startswith("#"):
             self._ids.setdefault(address.removeprefix("#"), channel_id)
 
     async def has_moved(self, address: str, channel_id: str) -> bool:
-        """Return whether the name belongs to another channel by now, and follow it if so."""
+        """Return whether the name belongs to another channel now; the new id is used from then on."""
         if not address.startswith("#"):
             return False
         self._ids.pop(address.removeprefix("#"), None)
@@ -79,36 +79,36 @@ class ChannelDirectory:
     async def _direct_with(self, user: str) -> str:
         if user not in self._direct:
             async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
-                answer = await self._client.conversations_open(users=user)
-            self._direct[user] = str(answer["channel"]["id"])
+                response = await self._client.conversations_open(users=user)
+            self._direct[user] = str(response["channel"]["id"])
         return self._direct[user]
 
     async def _read(self) -> None:
-        """Read the list, once for all who asked before it began."""
-        asked = self._begun
-        async with self._reading:
-            if self._finished > asked:
+        """Read the list of channels, once for all who asked before it began."""
+        begun_before = self._begun
+        async with self._lock:
+            if self._finished > begun_before:
                 return
-            self._begun = this = self._begun + 1
-            found: dict[str, str] = {}
+            self._begun = number = self._begun + 1
+            ids: dict[str, str] = {}
             cursor = ""
             while True:
                 page = await self._page(cursor)
                 for channel in page["channels"]:
                     if not channel.get("is_archived"):
-                        found[channel["name"]] = channel["id"]
+                        ids[channel["name"]] = channel["id"]
                     else:
-                        found.setdefault(channel["name"], channel["id"])
+                        ids.setdefault(channel["name"], channel["id"])
                 cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
                 if not cursor:
                     break
-            self._ids = found | self._ids
-            self._finished = this
+            self._ids = ids | self._ids
+            self._finished = number
 
     async def _page(self, cursor: str) -> Mapping[str, Any]:
         async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
-            answer = await self._client.conversations_list(
+            response = await self._client.conversations_list(
                 types="public_channel,private_channel", exclude_archived=False, limit=_PAGE, cursor=cursor
             )
-        data = answer.data
+        data = response.data
         return data if isinstance(data, dict) else {}

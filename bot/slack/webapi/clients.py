@@ -23,7 +23,7 @@ ClientOf = Callable[[str | None], AsyncWebClient]
 """Returns the client of a Slack workspace, of the main one for None."""
 
 NOT_INSTALLED = "not_installed"
-KEEP_S = 5.0
+CACHE_S = 5.0
 """For how long a token is used without asking the database again: other replicas may change it too."""
 
 _TIMEOUT_S = 10
@@ -39,7 +39,7 @@ class Clients:
     """Makes the clients. `single_token` is the main workspace's token from the environment, if there is one.
 
     `current` holds the policies in force, `prefix` goes before the names of commands in what is sent. Tokens
-    are cached for `KEEP_S` by `now_s`.
+    are cached for `CACHE_S` by `now_s`.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Clients:
             installation = await self._installations.find(team)
             if installation is not None:
                 hide(filter(None, (installation.bot_token, installation.refresh_token)))
-            cached = self._cache[team] = _CachedInstallation(installation, self._now_s() + KEEP_S)
+            cached = self._cache[team] = _CachedInstallation(installation, self._now_s() + CACHE_S)
         return cached.installation
 
     def cached_installation(self, team: str | None) -> Installation | None:
@@ -113,7 +113,7 @@ class Clients:
         until_s, names = self._teams
         if self._installations is not None and until_s < self._now_s():
             names = await self._installations.teams()
-            self._teams = (self._now_s() + KEEP_S, names)
+            self._teams = (self._now_s() + CACHE_S, names)
         return names
 
     async def main_team(self) -> str | None:

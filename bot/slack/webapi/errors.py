@@ -1,11 +1,11 @@
-"""What may go wrong with a call of Slack's Web API, told apart by what the caller should do next.
+"""Errors of Slack's Web API, by what the caller should do next.
 
-SlackFault
-├── Refused       Slack says no, and would say so again
-├── NotPermitted  the app's credentials or scopes are at fault, not what was asked
-├── Throttled     not carried out; welcome again after `retry_after_s`
-├── Unavailable   not carried out; may be tried again at once
-└── CutOff        nobody knows whether it was carried out
+SlackError
+├── SlackRefusedError      Slack refuses the call, and would again
+├── NotPermittedError      the app's credentials or scopes are at fault, not the arguments
+├── RateLimitedError       not carried out; retry after `retry_after_s`
+├── SlackUnavailableError  not carried out; may be retried at once
+└── OutcomeUnknownError    nobody knows whether it was carried out
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -16,7 +16,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-# Words of https://docs.slack.dev/reference/methods/chat.postMessage#errors and its neighbours.
+# Error codes of https://docs.slack.dev/reference/methods/chat.postMessage#errors and similar methods.
 _PERMISSION = frozenset(
     {
         "access_denied",
@@ -38,10 +38,10 @@ _PERMISSION = frozenset(
         "two_factor_setup_required",
     }
 )
-_THROTTLED = frozenset({"message_limit_exceeded", "rate_limited", "ratelimited"})
+_RATE_LIMITED = frozenset({"message_limit_exceeded", "rate_limited", "ratelimited"})
 _UNAVAILABLE = frozenset({"external_channel_migrating", "request_timeout", "team_added_to_org"})
 # "It's possible some aspect of the operation succeeded before the error was raised."
-_PERHAPS_DONE = frozenset({"fatal_error", "internal_error", "service_unavailable"})
+_OUTCOME_UNKNOWN = frozenset({"fatal_error", "internal_error", "service_unavailable"})
 
 _RETRY_AFTER_S = 10.0
 
@@ -49,8 +49,8 @@ _RETRY_AFTER_S = 10.0
 class SlackError(Exception):
     """A call failed.
 
-    `error` is Slack's error code or a word of ours, fit for a metric's label; `details` are Slack's own
-    explanations, if it gave any.
+    `error` is Slack's error code or one of ours, short enough for a metric's label; `details` are Slack's
+    own explanations, if any.
     """
 
     retryable: ClassVar[bool] = True
@@ -62,17 +62,17 @@ class SlackError(Exception):
 
 
 class SlackRefusedError(SlackError):
-    """Slack says no."""
+    """Slack refuses the call."""
 
     retryable = False
 
 
 class NotPermittedError(SlackError):
-    """The app may not do this until a person mends its installation."""
+    """The app may not do this until a person repairs its installation."""
 
 
 class RateLimitedError(SlackError):
-    """Too many calls: nothing was done, come back after `retry_after_s` seconds."""
+    """Too many calls: not carried out; retry after `retry_after_s` seconds."""
 
     def __init__(self, error: str, retry_after_s: float) -> None:
         super().__init__(error)
@@ -80,16 +80,16 @@ class RateLimitedError(SlackError):
 
 
 class SlackUnavailableError(SlackError):
-    """The call never took place."""
+    """The call was not carried out."""
 
 
 class OutcomeUnknownError(SlackError):
-    """The answer is missing or says nothing: the call may have been carried out."""
+    """The response is missing or unreadable: the call may have been carried out."""
 
 
 @asynccontextmanager
 async def translate_slack_errors() -> AsyncIterator[None]:
-    """Turn what the Slack client raises within the block into a `SlackError`."""
+    """Translate what the Slack client raises within the block into a `SlackError`."""
     try:
         yield
     except (SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as cause:
@@ -97,30 +97,30 @@ async def translate_slack_errors() -> AsyncIterator[None]:
 
 
 def slack_error(cause: Exception) -> SlackError:
-    """Return what an exception of the Slack client means."""
+    """Return the `SlackError` for an exception of the Slack client."""
     if isinstance(cause, SlackError):
         return cause
     if isinstance(cause, SlackApiError):
-        return _fault_in_answer(cause.response)
+        return _error_in_response(cause.response)
     if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return SlackUnavailableError("not_connected")
     return OutcomeUnknownError("timeout" if isinstance(cause, TimeoutError) else "connection_lost")
 
 
-def _fault_in_answer(response: object) -> SlackError:
+def _error_in_response(response: object) -> SlackError:
     if not isinstance(response, AsyncSlackResponse):
         return OutcomeUnknownError("unreadable_answer")
     body = response.data if isinstance(response.data, Mapping) else {}
     error = str(body.get("error", ""))
-    if response.status_code == 429 or error in _THROTTLED:
+    if response.status_code == 429 or error in _RATE_LIMITED:
         return RateLimitedError(error or "ratelimited", _retry_after_s(response.headers))
     if response.status_code >= 500 or not error:
         return OutcomeUnknownError(f"http_{response.status_code}")
-    return _fault_named(error)(error, _details(body))
+    return _error_class(error)(error, _details(body))
 
 
-def _fault_named(error: str) -> type[SlackError]:
-    if error in _PERHAPS_DONE:
+def _error_class(error: str) -> type[SlackError]:
+    if error in _OUTCOME_UNKNOWN:
         return OutcomeUnknownError
     if error in _UNAVAILABLE:
         return SlackUnavailableError
@@ -135,7 +135,7 @@ def _retry_after_s(headers: Mapping[str, Any]) -> float:
 
 
 def _details(body: Mapping[str, Any]) -> tuple[str, ...]:
-    told = body.get("response_metadata")
-    messages = told.get("messages", ()) if isinstance(told, Mapping) else ()
+    metadata = body.get("response_metadata")
+    messages = metadata.get("messages", ()) if isinstance(metadata, Mapping) else ()
     needed = (f"needs {body['needed']}",) if "needed" in body else ()
     return (*needed, *(str(message) for message in messages))

@@ -3,13 +3,13 @@
 import json
 
 from bot.freezes.hold import HoldKind
-from bot.slack.announcements.deployments import DeploymentAnnouncer, tell
+from bot.slack.announcements.deployments import DeploymentAnnouncer, announcement_text
 from tests.support.examples import WORKSPACE, bypass, hold
 from tests.support.values import in_force
 
 
 def test_many_holds_are_counted_and_the_first_ones_shown() -> None:
-    telling = tell(bypass(*[hold(HoldKind.BUDGET, id=number) for number in range(5)]))
+    telling = announcement_text(bypass(*[hold(HoldKind.BUDGET, id=number) for number in range(5)]))
     assert telling.headline.startswith(":warning: 5 holds lay on *checkout*")
     assert sum(fact.startswith("Held by") for fact in telling.facts) == 3
     assert telling.facts[-1] == "and 2 more"

@@ -9,7 +9,7 @@ import pytest
 
 from bot.sandbox.fake_slack.request_sender import signature
 from bot.slack.command_reference import COMMANDS
-from bot.slack.interactions import SHARE, SHOW, TURN_BACK, TURN_ON
+from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW
 from tests.support.examples import shop_service
 from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
 
@@ -79,12 +79,12 @@ async def test_long_list_turns_pages_in_place(tmp_path: Path) -> None:
     async with run_slack_app(tmp_path, shop(*many)) as slack_app:
         first = await slack_app.types("riley", "/budget")
         assert "page 1 of 3" in str(first.blocks)
-        await slack_app.presses("riley", first, TURN_ON)
+        await slack_app.presses("riley", first, NEXT_PAGE)
         second = slack_app.slack.ephemerals("#general", "riley")[-1]
         assert second.ts == first.ts
         assert "service-10" in second.text
-        await slack_app.presses("riley", second, TURN_ON)
-        await slack_app.presses("riley", slack_app.slack.ephemerals("#general", "riley")[-1], TURN_BACK)
+        await slack_app.presses("riley", second, NEXT_PAGE)
+        await slack_app.presses("riley", slack_app.slack.ephemerals("#general", "riley")[-1], PREVIOUS_PAGE)
         assert "page 2 of 3" in str(slack_app.slack.ephemerals("#general", "riley")[-1].blocks)
         assert len(slack_app.slack.ephemerals("#general", "riley")) == 1
         assert not slack_app.slack.refused

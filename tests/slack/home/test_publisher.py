@@ -46,7 +46,7 @@ async def test_a_freeze_is_shown_at_the_next_refresh_and_nothing_is_published_tw
     contents = HomeContents(slack_app.app.workspaces.main.incidents.access, slack_app.flags.ramps)
     home = HomePublisher(contents, slack_app.client, slack_app.shop.clock, now_s=lambda: now_s[0], pause_s=0)
     sam = slack_app.slack.person("sam")
-    await home.opened(sam.id)
+    await home.publish(sam.id)
     await slack_app.types("sam", "/freeze checkout peak sale")
     await home.refresh()
     assert "peak sale" not in str(sam.home and sam.home.content), "a minute has not passed"
@@ -73,7 +73,7 @@ async def test_what_was_done_is_shown_after_seconds_and_what_only_moves_after_a_
     contents = HomeContents(access, slack_app.flags.ramps)
     home = HomePublisher(contents, slack_app.client, slack_app.shop.clock, now_s=lambda: now_s[0], pause_s=0)
     sam = slack_app.slack.person("sam")
-    await home.opened(sam.id)
+    await home.publish(sam.id)
     await slack_app.types("sam", "/freeze checkout peak sale")
     access.status_reader.invalidate()
     now_s[0] += 5
@@ -97,7 +97,7 @@ async def test_while_slack_is_throttling_no_tab_is_published(slack_app: RunningS
     )
     viewers = [slack_app.slack.person(who) for who in ("sam", "riley")]
     for viewer in viewers:
-        await home.opened(viewer.id)
+        await home.publish(viewer.id)
     await slack_app.types("sam", "/freeze checkout peak sale")
     access.status_reader.invalidate()
     now_s[0] += 61

@@ -20,9 +20,9 @@ from yarl import URL
 
 from bot.sandbox.fake_slack.oauth import CLIENT_ID, MultiWorkspaceServer
 from bot.slack.manifest import bot_scopes, manifest
-from bot.slack.oauth.flow import STATE_LIFE, InstallEndpoint, InstallFlow, OAuthCredentials
-from bot.slack.oauth.token_rotation import AHEAD, TokenRotation
-from bot.slack.webapi.clients import KEEP_S, Clients
+from bot.slack.oauth.flow import STATE_LIFETIME, InstallEndpoint, InstallFlow, OAuthCredentials
+from bot.slack.oauth.token_rotation import EXCHANGE_BEFORE, TokenRotation
+from bot.slack.webapi.clients import CACHE_S, Clients
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.encryption import BadKeyError, TokenCipher, UndecryptableError, new_key
@@ -104,7 +104,7 @@ async def open_oauth_setup(url: str, keys: str, client_secret: str = SECRET) -> 
             credentials,
             clients.without_token(),
             installations=installations,
-            seal=seal,
+            cipher=seal,
             now=lambda: time[0],
             on_installed=clients.invalidate,
         )
@@ -206,7 +206,7 @@ async def test_a_state_is_good_once_for_ten_minutes_and_in_its_own_browser(oauth
 
     address, cookie = await oauth_setup.begin()
     back = oauth_setup.slack.allow(address, team=GLOBEX, by="U1HANK")
-    oauth_setup.time[0] += STATE_LIFE + timedelta(seconds=1)
+    oauth_setup.time[0] += STATE_LIFETIME + timedelta(seconds=1)
     status, page = await oauth_setup.come_back(back, cookie)
     assert (status, "longer than ten minutes" in page) == (400, True)
     assert list(await oauth_setup.installations.teams()) == [ACME]
@@ -271,7 +271,7 @@ async def test_whoever_uninstalls_is_not_called_any_more(oauth_setup: OAuthSetup
     assert (await client.auth_test())["ok"]
     assert await oauth_setup.installations.remove(ACME, "uninstalled")
     assert not await oauth_setup.installations.remove(ACME, "uninstalled")
-    oauth_setup.monotonic[0] += KEEP_S + 1
+    oauth_setup.monotonic[0] += CACHE_S + 1
     with pytest.raises(SlackApiError, match="not_installed"):
         await client.auth_test()
     await oauth_setup.install(ACME, "U0SAM")
@@ -285,15 +285,15 @@ async def test_a_token_that_ends_is_renewed_before_its_end_and_the_old_one_is_no
     await oauth_setup.install(ACME, "U0SAM")
     first = await oauth_setup.installations.find(ACME)
     assert first is not None
-    await oauth_setup.rotation.turn()
+    await oauth_setup.rotation.rotate()
     assert await oauth_setup.installations.find(ACME) == first
-    oauth_setup.time[0] += timedelta(hours=12) - AHEAD + timedelta(seconds=1)
-    await oauth_setup.rotation.turn()
+    oauth_setup.time[0] += timedelta(hours=12) - EXCHANGE_BEFORE + timedelta(seconds=1)
+    await oauth_setup.rotation.rotate()
     second = await oauth_setup.installations.find(ACME)
     assert second is not None
     assert second.bot_token != first.bot_token
     assert second.expires_at == oauth_setup.time[0] + timedelta(hours=12)
-    oauth_setup.time[0] += AHEAD
+    oauth_setup.time[0] += EXCHANGE_BEFORE
     assert (await oauth_setup.clients.for_team(ACME).auth_test())["team_id"] == ACME
     # What another replica holds of the row is old by now: it must not overwrite.
     assert not await oauth_setup.installations.renew(first, "xoxb-old", "xoxe-old", oauth_setup.time[0])

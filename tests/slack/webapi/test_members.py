@@ -14,7 +14,7 @@ from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.manifest import manifest
 from bot.slack.permissions import Allowed, People, PermissionDenied, Undetermined
 from bot.slack.webapi.errors import SlackError
-from bot.slack.webapi.members import KEEP_S, Members
+from bot.slack.webapi.members import CACHE_S, Members
 from tests.support.clock import NOW
 from tests.support.examples import PERMISSIONS
 from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
@@ -95,7 +95,7 @@ async def test_all_pages_are_read_and_kept_for_five_minutes_and_no_longer(slack:
     assert not await members.has("#general", "U0NOBODY")
     assert asked(slack) == 3
     channel.members.remove("U102499")
-    now_s[0] += KEEP_S - 1
+    now_s[0] += CACHE_S - 1
     assert await members.has("#general", "U102499")
     now_s[0] += 1
     assert not await members.has("#general", "U102499")
@@ -107,7 +107,7 @@ async def test_what_cannot_be_asked_anew_is_not_answered_from_before(slack: Fake
     assert await members.has("#general", "U0SAM")
     slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.members")
     assert await members.has("#general", "U0SAM")
-    now_s[0] += KEEP_S
+    now_s[0] += CACHE_S
     with pytest.raises(SlackError):
         await members.has("#general", "U0SAM")
     assert await members.has("#general", "U0SAM")

@@ -83,7 +83,7 @@ class Responder:
     ) -> None:
         """Send a reply; with `replace`, in place of the message whose button was pressed.
 
-        `trigger_id` allows to open the reply's modal; without one, or if that fails, its text is sent.
+        `trigger_id` opens the reply's modal; without one, or if that fails, its text is sent.
         """
         if reply.form is not None and trigger_id and await self._open_modal(reply.form, target, trigger_id):
             return
@@ -129,18 +129,18 @@ class Responder:
         hook = AsyncWebhookClient(url, session=self._client.session, retry_handlers=[])
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                answer = await hook.send_dict(dict(body))
+                response = await hook.send_dict(dict(body))
         except (aiohttp.ClientError, TimeoutError) as fault:
             raise _TransientResponseError(
                 f"the response_url did not answer: {type(fault).__name__}"
             ) from fault
-        status = answer.status_code
+        status = response.status_code
         if status == 429 or status >= 500:
             raise _TransientResponseError(f"the response_url answered {status}")
         if status in _GONE:
             raise ResponseUrlUsedUpError(f"the response_url answered {status}")
         if status >= 400:
-            await self._post_without_charts(url, body, answer.body)
+            await self._post_without_charts(url, body, response.body)
 
     async def _post_without_charts(self, url: str, body: Mapping[str, Any], refusal: str) -> None:
         """Send once more without charts, which not every workspace supports."""

@@ -1,6 +1,6 @@
-"""Modals: the inputs they are made of, what opens them and what comes back. Pure.
+"""Modals: their inputs, the view that opens them, and their submission. Pure.
 
-Each input's block and element carry the same name, so that a fault is told beside the input it is about.
+Each input's block and element have the same name, so that an error is shown beside its input.
 """
 
 import json
@@ -15,16 +15,16 @@ from bot.store.outbox import Block
 TITLE, LABEL, PLACEHOLDER, OPTION, METADATA = 24, 2_000, 150, 75, 3_000
 MOST_TEXT = 3_000
 MOST_OPTIONS = 100
-"""As many options a menu, or a group of one, may have; and as many groups."""
+"""How many options a menu or a group of options may have, and how many groups."""
 
 Values = Mapping[str, Any]
 Choice = tuple[str, str]
-"""An option: what it stands for, and how it reads."""
+"""An option: its value and its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModalForm:
-    """A modal to be filled in. `about` says what it is about, and comes back with what was entered."""
+    """A modal with inputs. `about` names its subject, and is part of the submission."""
 
     callback: str
     title: str
@@ -33,7 +33,7 @@ class ModalForm:
     about: str = ""
 
     def view(self, channel: str, url: str) -> Block:
-        """Return what `views.open` takes; `channel` and `url` are where its outcome shall be told."""
+        """Return the view for `views.open`; `channel` and `url` are where the reply to the submission goes."""
         return {
             "type": "modal",
             "callback_id": self.callback,
@@ -47,7 +47,7 @@ class ModalForm:
 
 @dataclass(frozen=True, slots=True)
 class SubmittedModal:
-    """A form as somebody has filled it in. `id` names this one form, however often it arrives."""
+    """A submitted modal. `id` is the same however often the submission is delivered."""
 
     callback: str
     id: str
@@ -63,17 +63,17 @@ class SubmittedModal:
         match json.loads(view.get("private_metadata") or "null"):
             case [str(about), str(channel), str(url)]:
                 state = (view.get("state") or {}).get("values") or {}
-                values = {name: _entered(entries) for name, entries in state.items()}
+                values = {name: _value(entries) for name, entries in state.items()}
                 return cls(str(view["callback_id"]), str(view["id"]), user, about, channel, url, values)
             case _:
                 raise ValueError("a view says nothing of what it is about")
 
     def text(self, name: str) -> str:
-        """Return what was typed or chosen, empty where nothing was."""
+        """Return what was typed or chosen, empty if nothing was."""
         return str(self.values.get(name) or "").strip()
 
     def several(self, name: str) -> tuple[str, ...]:
-        """Return everything that was chosen."""
+        """Return all values that were chosen."""
         return tuple(self.values.get(name) or ())
 
     def moment(self, name: str) -> datetime | None:
@@ -96,9 +96,9 @@ def text_input(
     optional: bool = False,
     hint: str = "",
 ) -> Block:
-    """Ask for words, `long` ones in several lines."""
+    """Return an input for text, of several lines if `long`."""
     element: Block = {"type": "plain_text_input", "multiline": long, "max_length": most}
-    # What was written is given back as it was: nothing here is read as markup.
+    # The text is passed as it was written: an input reads no markup.
     return _input(
         name,
         label,
@@ -109,7 +109,7 @@ def text_input(
 
 
 def number_input(name: str, label: str, value: str, *, least: int, most: int) -> Block:
-    """Ask for a number, fractions allowed."""
+    """Return an input for a number, fractions allowed."""
     element = {"type": "number_input", "is_decimal_allowed": True, "initial_value": value}
     return _input(name, label, element | {"min_value": str(least), "max_value": str(most)})
 
@@ -117,7 +117,7 @@ def number_input(name: str, label: str, value: str, *, least: int, most: int) ->
 def choice_input(
     name: str, label: str, choices: Sequence[Choice], chosen: str | None = None, *, optional: bool = False
 ) -> Block:
-    """Ask for one of a few things."""
+    """Return a menu to choose one option."""
     options = [_option(choice) for choice in choices[:MOST_OPTIONS]]
     initial = next((option for option in options if option["value"] == chosen), None)
     element: Block = {"type": "static_select", "options": options}
@@ -127,16 +127,16 @@ def choice_input(
 def choices_input(
     name: str, label: str, choices: Sequence[Choice], chosen: Sequence[str] = (), *, hint: str = ""
 ) -> Block:
-    """Ask for any of many things; may be left empty."""
+    """Return a menu to choose any number of options; optional."""
     options = [_option(choice) for choice in choices[: MOST_OPTIONS**2]]
     element: Block = {"type": "multi_static_select"}
     if len(options) <= MOST_OPTIONS:
         element["options"] = options
     else:
-        parts = [options[start : start + MOST_OPTIONS] for start in range(0, len(options), MOST_OPTIONS)]
+        groups = [options[start : start + MOST_OPTIONS] for start in range(0, len(options), MOST_OPTIONS)]
         element["option_groups"] = [
-            {"label": _plain(f"{index}", OPTION), "options": part}
-            for index, part in enumerate(parts, start=1)
+            {"label": _plain(f"{index}", OPTION), "options": group}
+            for index, group in enumerate(groups, start=1)
         ]
     initial = [option for option in options if option["value"] in chosen]
     return _input(
@@ -147,25 +147,25 @@ def choices_input(
 def moment_input(
     name: str, label: str, at: datetime | None, *, optional: bool = False, hint: str = ""
 ) -> Block:
-    """Ask for a day and time; Slack shows and reads it in the person's own zone."""
+    """Return an input for a day and time, in the person's time zone."""
     element: Block = {"type": "datetimepicker"}
     initial = {"initial_date_time": int(at.timestamp())} if at else {}
     return _input(name, label, element | initial, optional=optional, hint=hint)
 
 
 def day_input(name: str, label: str, day: date | None = None) -> Block:
-    """Ask for a day; may be left empty."""
+    """Return an input for a day; optional."""
     initial = {"initial_date": day.isoformat()} if day else {}
     return _input(name, label, {"type": "datepicker"} | initial, optional=True)
 
 
 def person_input(name: str, label: str) -> Block:
-    """Ask for a person; may be left empty."""
+    """Return an input for a person; optional."""
     return _input(name, label, {"type": "users_select"}, optional=True)
 
 
 def tick_input(name: str, label: str, text: str) -> Block:
-    """Ask yes or no."""
+    """Return a checkbox; optional."""
     return _input(name, label, {"type": "checkboxes", "options": [_option(("yes", text))]}, optional=True)
 
 
@@ -190,16 +190,16 @@ def _plain(text: str, limit: int) -> Block:
 
 
 def _metadata(about: str, channel: str, url: str) -> str:
-    written = json.dumps([about, channel, url])
-    return written if size(written) <= METADATA else json.dumps([about, channel, ""])
+    metadata = json.dumps([about, channel, url])
+    return metadata if size(metadata) <= METADATA else json.dumps([about, channel, ""])
 
 
-def _entered(entries: Mapping[str, Any]) -> Any:
-    """Return what one input holds, whatever kind it is."""
+def _value(entries: Mapping[str, Any]) -> Any:
+    """Return the value of one input of any kind."""
     entry: Mapping[str, Any] = next(iter(entries.values()), {})
-    found = next((value for key, value in entry.items() if key != "type"), None)
-    if isinstance(found, Mapping):
-        return found.get("value")
-    if isinstance(found, list):
-        return [one.get("value") if isinstance(one, Mapping) else one for one in found]
-    return found
+    entered = next((value for key, value in entry.items() if key != "type"), None)
+    if isinstance(entered, Mapping):
+        return entered.get("value")
+    if isinstance(entered, list):
+        return [option.get("value") if isinstance(option, Mapping) else option for option in entered]
+    return entered

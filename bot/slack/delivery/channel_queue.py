@@ -201,11 +201,11 @@ class ChannelQueue:
         attempted = first.first_attempt_at or first.created_at
         # The injected clock may run ahead of Slack's.
         oldest = min(attempted, datetime.now(UTC)) - _CLOCK_TOLERANCE
-        found = await self._context.sender.find(first, channel_id, last.ts if last else oldest)
-        if found is not None:
-            arrived = [queued for queued in batch if queued.key in found.keys]
-            await self._mark_sent(arrived, found.place, "found")
-        missing = [queued for queued in batch if found is None or queued.key not in found.keys]
+        match = await self._context.sender.find(first, channel_id, last.ts if last else oldest)
+        if match is not None:
+            arrived = [queued for queued in batch if queued.key in match.keys]
+            await self._mark_sent(arrived, match.place, "found")
+        missing = [queued for queued in batch if match is None or queued.key not in match.keys]
         if missing:
             await self._put_back(missing, "not_arrived")
 

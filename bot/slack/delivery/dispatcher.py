@@ -1,4 +1,4 @@
-"""The outbox dispatcher: sends what waits in the outbox, exactly once, each channel at its own rate.
+"""The outbox dispatcher: sends what waits in the outbox, each message once, each channel at its rate.
 
 It runs a queue (see `channel_queue.py`, with its retries) for every channel with waiting messages; a failing
 channel delays no other. One replica has the channel's lease for as long as its queue runs. Waiting goes by

@@ -1,4 +1,4 @@
-"""What people type is understood, or answered with a hint."""
+"""What people type is parsed, or answered with the correct usage."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -38,16 +38,16 @@ def test_long_reason_is_cut() -> None:
 @pytest.mark.parametrize(
     ("word", "minutes"), [("90m", 90), ("4h", 240), ("1h30m", 90), ("2d", 2880), ("1W", 10080), ("1.5h", 90)]
 )
-def test_lengths_of_time(word: str, minutes: int) -> None:
+def test_durations(word: str, minutes: int) -> None:
     assert read_duration(word) == timedelta(minutes=minutes)
 
 
 @pytest.mark.parametrize("word", ["4", "h", "4x", "-4h", "4h ", "", "4hh"])
-def test_what_is_no_length_of_time(word: str) -> None:
+def test_words_that_are_no_duration(word: str) -> None:
     assert read_duration(word) is None
 
 
-def test_the_nearest_names_are_asked_about() -> None:
+def test_the_nearest_names_are_suggested() -> None:
     assert did_you_mean(["a"]) == "Did you mean `a`?"
     assert did_you_mean(["a", "<b>"]) == "Did you mean `a` or `&lt;b&gt;`?"
     assert not did_you_mean([])

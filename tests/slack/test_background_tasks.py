@@ -1,4 +1,4 @@
-"""Work after the acknowledgement is bounded, answered for and drained."""
+"""Background tasks are limited, reported on failure, and drained."""
 
 import asyncio
 
@@ -6,31 +6,31 @@ from bot.slack.background_tasks import BackgroundTasks
 
 
 async def nothing(_error_id: str) -> None:
-    raise AssertionError("there was nothing to apologise for")
+    raise AssertionError("there was nothing to report_failure for")
 
 
-async def test_failing_job_is_apologised_for_and_touches_no_other() -> None:
-    jobs, told, done = BackgroundTasks(), [], asyncio.Event()
+async def test_failing_task_is_reported_and_touches_no_other() -> None:
+    tasks, reported, done = BackgroundTasks(), [], asyncio.Event()
 
     async def fails() -> None:
         raise RuntimeError("no")
 
-    async def apologise(error_id: str) -> None:
-        told.append(error_id)
+    async def report_failure(error_id: str) -> None:
+        reported.append(error_id)
 
     async def succeeds() -> None:
         done.set()
 
-    jobs.start("fails", fails, apologise)
-    jobs.start("succeeds", succeeds, nothing)
-    assert await jobs.drain(5) == 0
+    tasks.start("fails", fails, report_failure)
+    tasks.start("succeeds", succeeds, nothing)
+    assert await tasks.drain(5) == 0
     assert done.is_set()
-    assert len(told) == 1
-    assert len(told[0]) == 8
+    assert len(reported) == 1
+    assert len(reported[0]) == 8
 
 
 async def test_no_more_than_the_limit_run_at_once() -> None:
-    jobs, running, most = BackgroundTasks(most_at_once=3), 0, 0
+    tasks, running, most = BackgroundTasks(most_at_once=3), 0, 0
 
     async def work() -> None:
         nonlocal running, most
@@ -40,33 +40,33 @@ async def test_no_more_than_the_limit_run_at_once() -> None:
         running -= 1
 
     for _ in range(20):
-        jobs.start("work", work, nothing)
-    await jobs.drain(5)
+        tasks.start("work", work, nothing)
+    await tasks.drain(5)
     assert most == 3
-    assert len(jobs) == 0
+    assert len(tasks) == 0
 
 
 async def test_drain_waits_for_what_ends_and_cancels_what_does_not() -> None:
-    jobs, forever = BackgroundTasks(), asyncio.Event()
+    tasks, forever = BackgroundTasks(), asyncio.Event()
 
     async def hangs() -> None:
         await forever.wait()
 
-    jobs.start("hangs", hangs, nothing)
+    tasks.start("hangs", hangs, nothing)
     await asyncio.sleep(0)
-    assert await jobs.drain(0.01) == 1
-    assert len(jobs) == 0
+    assert await tasks.drain(0.01) == 1
+    assert len(tasks) == 0
 
 
-async def test_job_past_its_deadline_is_given_up_with_an_apology() -> None:
-    jobs, told = BackgroundTasks(deadline_s=0.01), []
+async def test_task_past_its_deadline_is_cancelled_and_reported() -> None:
+    tasks, reported = BackgroundTasks(deadline_s=0.01), []
 
-    async def apologise(error_id: str) -> None:
-        told.append(error_id)
+    async def report_failure(error_id: str) -> None:
+        reported.append(error_id)
 
     async def hangs() -> None:
         await asyncio.Event().wait()
 
-    jobs.start("hangs", hangs, apologise)
-    await jobs.drain(5)
-    assert told
+    tasks.start("hangs", hangs, report_failure)
+    await tasks.drain(5)
+    assert reported

@@ -1,4 +1,4 @@
-"""Where the manifest renames the commands, the bot calls them so in whatever it says."""
+"""If the manifest has a prefix, all texts of the bot name the commands with it."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.support.slack_app import run_slack_app, shop
 from tests.support.slack_home import blocks_of, open_home
 
 
-async def test_answers_cards_and_home_tabs_name_the_commands_that_there_are(tmp_path: Path) -> None:
+async def test_replies_cards_and_home_tabs_name_the_commands_with_the_prefix(tmp_path: Path) -> None:
     async with run_slack_app(tmp_path, shop(), "acme-") as slack_app:
         slack_app.slack.rates.enabled = False
         assert "`/acme-budget`" in (await slack_app.types("sam", "/acme-budget chekkkout")).text

@@ -17,9 +17,9 @@ from tests.support.paths import ROOT
 
 API_CALL = re.compile(r"api_call\(\s*\"([\w.]+)\"")
 METHODS_OF_CLIENT = {
-    name: found[1]
+    name: match[1]
     for name, method in inspect.getmembers(AsyncWebClient, inspect.isfunction)
-    if (found := API_CALL.search(inspect.getsource(method)))
+    if (match := API_CALL.search(inspect.getsource(method)))
 }
 """Which Web API method each method of Slack's client calls."""
 
@@ -36,7 +36,10 @@ def _called(node: ast.AST, inside: str) -> Iterator[str]:
         if node.func.attr in METHODS_OF_CLIENT:
             yield METHODS_OF_CLIENT[node.func.attr]
         elif node.func.attr == "api_call" and inside != "api_call":
-            named = [*node.args, *(one.value for one in node.keywords if one.arg == "api_method")][:1]
+            named = [
+                *node.args,
+                *(keyword.value for keyword in node.keywords if keyword.arg == "api_method"),
+            ][:1]
             is_told = named and isinstance(named[0], ast.Constant)
             yield str(ast.literal_eval(named[0])) if is_told else ast.unparse(node)
     for child in ast.iter_child_nodes(node):
@@ -69,58 +72,58 @@ def test_scopes_are_those_of_the_methods_called() -> None:
 def test_each_method_has_scopes_that_slack_asks_for_it() -> None:
     for method, scopes in SCOPES.items():
         # What the stand-in leaves out is called with the app's own credentials or none.
-        asked = set(METHODS[method].scopes) if method in METHODS else set()
-        assert set(scopes) <= asked, method
-        assert bool(scopes) == bool(asked), method
+        required = set(METHODS[method].scopes) if method in METHODS else set()
+        assert set(scopes) <= required, method
+        assert bool(scopes) == bool(required), method
 
 
 @pytest.mark.parametrize(
-    "made", [manifest("https://governor.example"), manifest(None, socket=True, prefix="acme-")]
+    "document", [manifest("https://governor.example"), manifest(None, socket=True, prefix="acme-")]
 )
-def test_manifest_keeps_slacks_limits(made: dict) -> None:  # type: ignore[type-arg]
-    about = made["display_information"]
+def test_manifest_keeps_slacks_limits(document: dict) -> None:  # type: ignore[type-arg]
+    about = document["display_information"]
     assert len(about["name"]) <= 35
     assert len(about["description"]) <= 140
     assert 175 <= len(about["long_description"]) <= 4000
-    assert len(made["features"]["slash_commands"]) <= 50
-    for command in made["features"]["slash_commands"]:
+    assert len(document["features"]["slash_commands"]) <= 50
+    for command in document["features"]["slash_commands"]:
         assert command["command"].startswith("/")
         assert command["command"] == command["command"].lower()
         assert len(command["command"]) <= 32
         assert 0 < len(command["description"]) <= 2000
         assert len(command["usage_hint"]) <= 1000
-    assert made["oauth_config"]["scopes"]["bot"] == bot_scopes()
+    assert document["oauth_config"]["scopes"]["bot"] == bot_scopes()
 
 
 @pytest.mark.parametrize(
-    "made",
+    "document",
     [
         manifest("https://governor.example"),
         manifest(None, socket=True),
         manifest("https://governor.example", prefix="acme-"),
     ],
 )
-def test_the_published_schema_accepts_the_manifest(made: dict) -> None:  # type: ignore[type-arg]
+def test_the_published_schema_accepts_the_manifest(document: dict) -> None:  # type: ignore[type-arg]
     schema = json.loads((ROOT / "tests/slack/published/manifest.schema.json").read_text(encoding="utf-8"))
     validator = jsonschema.Draft7Validator(schema, format_checker=jsonschema.FormatChecker())
-    assert [error.message for error in validator.iter_errors(made)] == []
+    assert [error.message for error in validator.iter_errors(document)] == []
     for part in ("display_information", "features", "oauth_config", "settings"):
-        assert not validator.is_valid(made | {part: made[part] | {"surplus": True}})
+        assert not validator.is_valid(document | {part: document[part] | {"surplus": True}})
 
 
 def test_prefix_renames_the_commands_and_socket_mode_needs_no_address() -> None:
-    made = manifest(None, socket=True, prefix="acme-")
-    assert made["features"]["slash_commands"][0]["command"] == "/acme-budget"
-    assert "url" not in made["features"]["slash_commands"][0]
-    assert made["settings"]["socket_mode_enabled"]
+    document = manifest(None, socket=True, prefix="acme-")
+    assert document["features"]["slash_commands"][0]["command"] == "/acme-budget"
+    assert "url" not in document["features"]["slash_commands"][0]
+    assert document["settings"]["socket_mode_enabled"]
     with pytest.raises(ValueError, match="Socket Mode"):
         manifest(None)
 
 
 def test_address_is_the_same_however_it_is_given() -> None:
     for url in ("https://x.example", "https://x.example/", "https://x.example/slack/events"):
-        made = manifest(url)
-        assert made["settings"]["interactivity"]["request_url"] == "https://x.example/slack/events"
+        document = manifest(url)
+        assert document["settings"]["interactivity"]["request_url"] == "https://x.example/slack/events"
 
 
 def test_every_command_is_documented() -> None:

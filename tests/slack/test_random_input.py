@@ -52,7 +52,7 @@ HOSTILE_SERVICES = (
 
 
 class Everyone(People):
-    """People of whom all may do anything."""
+    """People who may all do anything."""
 
     def __init__(self) -> None:
         """Ask nobody."""
@@ -101,7 +101,7 @@ WORDS = [
     "*`_~",
 ]
 WORD = st.sampled_from([*WORDS, "\u00a0", "\u202e", "\x00", "🦊" * 200, "x" * 4000])
-SERVICE = st.sampled_from([each.name for each in HOSTILE_SERVICES])
+SERVICE = st.sampled_from([service.name for service in HOSTILE_SERVICES])
 END = st.sampled_from(["", "for 4h", "for 2d", "until 2026-12-01 09:00", "until 09:00", "until soon"])
 REASON = st.text(max_size=60) | st.lists(WORD, max_size=4).map(" ".join)
 SHARE = st.sampled_from(["30%", "100", "0.5%", "101%", "-1%", "½", "1e3%"])
@@ -133,7 +133,7 @@ NAME = st.sampled_from([*(command.name for command in COMMANDS), "nonsense"])
 
 @pytest.fixture
 def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRouter]]:
-    """A desk with a real database, on a loop that the examples share."""
+    """A router with a real database, on a loop that the examples share."""
     of = shop(*HOSTILE_SERVICES)
     with asyncio.Runner() as runner:
         context = new_database(tmp_path)
@@ -165,24 +165,29 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
 
 
 async def open_incident_in(channel: str, room: Incidents, database: Database) -> None:
-    """Let the channel that everything is typed in be an incident's."""
+    """Make the channel in which everything is typed an incident's."""
     opening = NewIncident("k", "a&b <!channel> *500s*", Severity.SEV2, ("checkout",), "U0SAM", is_person=True)
     new_database = await room.lifecycle.open(opening, NOW)
     async with database.transaction() as connection:
-        found = await steps.read_room(connection, new_database.incident.id, steps.ChannelKind.INCIDENT)
-        assert found is not None
-        await steps.change_room(connection, found, channel_id=channel)
+        channel_row = await steps.read_room(connection, new_database.incident.id, steps.ChannelKind.INCIDENT)
+        assert channel_row is not None
+        await steps.change_room(connection, channel_row, channel_id=channel)
 
 
-def recorded_only(made: Incidents) -> IncidentCapabilities:
-    """What people can do with incidents, where nobody carries anything out in Slack."""
+def recorded_only(incidents: Incidents) -> IncidentCapabilities:
+    """Return the capabilities of incidents without carrying anything out in Slack."""
 
     async def channel_of(id_: int, within_s: float) -> IncidentSnapshot:
         del within_s
-        return await made.snapshots.of(id_)
+        return await incidents.snapshots.of(id_)
 
     return IncidentCapabilities(
-        made.lifecycle, made.snapshots, made.actions, made.closing, made.reports, channel_of
+        incidents.lifecycle,
+        incidents.snapshots,
+        incidents.actions,
+        incidents.closing,
+        incidents.reports,
+        channel_of,
     )
 
 

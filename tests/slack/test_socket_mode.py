@@ -100,7 +100,7 @@ async def test_a_connection_that_slack_will_close_is_replaced_before_it_goes(
     assert max(gateway.took_s) < ACK_WITHIN_S
 
 
-async def test_an_address_that_opens_nothing_is_not_asked_again(gateway: Gateway) -> None:
+async def test_a_url_that_opens_nothing_is_not_used_again(gateway: Gateway) -> None:
     heard: list[str] = []
     gateway.bad_addresses = 3
     async with serving(gateway, heard) as pauses:
@@ -110,7 +110,7 @@ async def test_an_address_that_opens_nothing_is_not_asked_again(gateway: Gateway
     assert max(pauses) <= 7
 
 
-async def test_a_line_that_is_cut_is_opened_again_and_what_it_owed_comes_on_the_other(
+async def test_a_connection_that_is_cut_is_opened_again_and_its_envelopes_come_on_the_other(
     gateway: Gateway,
 ) -> None:
     heard: list[str] = []
@@ -230,7 +230,7 @@ async def running_bot(tmp_path: Path) -> AsyncIterator[SocketModeBot]:
 async def test_a_thousand_envelopes_over_two_connections_are_each_acted_on_once(
     running_bot: SocketModeBot,
 ) -> None:
-    """A line is cut in the middle, later both after acks were lost, and everything owed is sent again."""
+    """Cut a connection in the middle, later both after lost acks: what was not acknowledged comes again."""
     gateway = running_bot.gateway
     for number in range(1_000):
         payload = running_bot.exempts(number)

@@ -33,7 +33,7 @@ class ModalForm:
     about: str = ""
 
     def view(self, channel: str, url: str) -> Block:
-        """Return the view for `views.open`; `channel` and `url` are where the reply to the submission goes."""
+        """Return the view for `views.open`; `channel` and `url` say where the reply to a submission goes."""
         return {
             "type": "modal",
             "callback_id": self.callback,

@@ -75,8 +75,8 @@ class _ClaimLostError(Exception):
 class ChannelQueue:
     """Delivers the messages that wait for one channel.
 
-    `last_error` is the error that is being retried, if any. A queue that `is_taken_over`,
-    perhaps from another replica, first waits until that one's interval is over.
+    `last_error` is the error that is being retried, if any. A queue that `is_taken_over`, perhaps from
+    another replica, first waits until the interval since that one's last post is over.
     """
 
     def __init__(self, channel: str, context: DeliveryContext, *, is_taken_over: bool = False) -> None:

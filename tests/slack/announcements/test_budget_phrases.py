@@ -1,4 +1,4 @@
-"""The phrases about budgets that answers and announcements share."""
+"""Phrases about budgets that replies and announcements share."""
 
 from datetime import timedelta
 
@@ -6,6 +6,6 @@ from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
 from bot.slack.announcements.budget_phrases import window_text
 
 
-def test_what_an_slo_is_judged_over() -> None:
+def test_window_of_an_slo_as_text() -> None:
     assert window_text(RollingWindow(timedelta(days=30))) == "30\u00a0d"
     assert window_text(CalendarWindow(CalendarUnit.MONTH)) == "this month"

@@ -1,4 +1,4 @@
-"""What channels are told about deployments, whatever people wrote."""
+"""Announcements of deployments that bypassed a freeze, whatever people wrote."""
 
 import json
 
@@ -9,11 +9,11 @@ from tests.support.values import in_force
 
 
 def test_many_holds_are_counted_and_the_first_ones_shown() -> None:
-    telling = announcement_text(bypass(*[hold(HoldKind.BUDGET, id=number) for number in range(5)]))
-    assert telling.headline.startswith(":warning: 5 holds lay on *checkout*")
-    assert sum(fact.startswith("Held by") for fact in telling.facts) == 3
-    assert telling.facts[-1] == "and 2 more"
-    assert telling.following.startswith("Next: roll it back or agree on it with Governor,")
+    announcement = announcement_text(bypass(*[hold(HoldKind.BUDGET, id=number) for number in range(5)]))
+    assert announcement.headline.startswith(":warning: 5 holds lay on *checkout*")
+    assert sum(fact.startswith("Held by") for fact in announcement.facts) == 3
+    assert announcement.facts[-1] == "and 2 more"
+    assert announcement.following.startswith("Next: roll it back or agree on it with Governor,")
 
 
 def test_what_people_wrote_stays_text_and_within_slacks_limits() -> None:

@@ -1,4 +1,4 @@
-"""What the channels are told, and how often the telling words occur."""
+"""Announcements of budgets, holds and policies, and which of them say that something is frozen."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ def test_warnings_stay_in_the_services_channel(name: str) -> None:
     assert channels == (["#checkout"] if name in TO_THE_SERVICE_ONLY else ["#checkout", "#releases"])
 
 
-def test_one_channel_for_both_is_told_once() -> None:
+def test_one_channel_for_both_gets_one_message() -> None:
     of = shop_service("checkout", channel="#Releases")
     assert len(announce(contexts(of)["exhausted"])) == 1
 
@@ -89,10 +89,10 @@ def test_freeze_says_nothing_of_incidents_where_nothing_is_known() -> None:
 
 
 def test_freeze_says_what_else_the_policy_requires_before_it_opens() -> None:
-    told = contexts()["exhausted"]
-    assert isinstance(told.transition, BudgetExhausted)
+    context = contexts()["exhausted"]
+    assert isinstance(context.transition, BudgetExhausted)
     policy = replace(POLICY, unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
-    text = announce(replace(told, transition=replace(told.transition, policy=policy)))[0].text
+    text = announce(replace(context, transition=replace(context.transition, policy=policy)))[0].text
     assert text.endswith("or more, once every P0 action has an owner and a date.")
 
 

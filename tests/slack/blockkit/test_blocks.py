@@ -1,4 +1,4 @@
-"""Whatever is put in, Slack takes the blocks, and no text of people's comes alive in them."""
+"""Slack accepts the blocks whatever text they are built from."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,21 +14,30 @@ ANY = st.text(max_size=60) | st.sampled_from(
 
 @given(ANY, ANY)
 @settings(max_examples=200, deadline=None)
-def test_builders_make_only_blocks_that_slack_takes(one: str, two: str) -> None:
+def test_builders_make_only_blocks_that_slack_takes(first: str, second: str) -> None:
     blocks = [
-        header(one),
-        section(markup("{} and {}", bold(one), code(two)), accessory=button(one, "a", style="danger")),
-        fields([one, two] * 8),
-        context(*[one] * 12),
-        *line_chart(one, two, [(one, 1.0), (one, -2.0), (two, float("nan"))] * 9, x_label=one, y_label=two),
-        {"type": "actions", "elements": [button(two, "b", confirm=confirmation(one, two, one, two))]},
+        header(first),
+        section(markup("{} and {}", bold(first), code(second)), accessory=button(first, "a", style="danger")),
+        fields([first, second] * 8),
+        context(*[first] * 12),
+        *line_chart(
+            first,
+            second,
+            [(first, 1.0), (first, -2.0), (second, float("nan"))] * 9,
+            x_label=first,
+            y_label=second,
+        ),
+        {
+            "type": "actions",
+            "elements": [button(second, "b", confirm=confirmation(first, second, first, second))],
+        },
     ]
     message = fit(blocks * 10)
     assert not [fault for fault in message_faults(message) if "charts" not in fault]
     assert not is_too_long(message)
 
 
-def test_buttons_stay_when_the_body_gives_way() -> None:
+def test_buttons_stay_when_the_body_is_cut() -> None:
     tail = [{"type": "actions", "elements": [button("Share", "share")]}]
     message = fit([section("x" * 3000)] * 60, tail)
     assert message[-1] == tail[0]

@@ -10,7 +10,7 @@ def test_escaped_text_pings_nobody() -> None:
     assert escape(Markup("*ours*")) == "*ours*"
 
 
-def test_cutting_tears_neither_entities_nor_links() -> None:
+def test_cutting_breaks_neither_entities_nor_links() -> None:
     assert cut("a&b", 6) == "a…"
     assert cut(Markup("see <https://x.io|the page> now"), 20) == "see…"
     assert size(cut("🦊" * 100, 50)) <= 50

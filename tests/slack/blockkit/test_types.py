@@ -67,14 +67,14 @@ async def sent(tmp_path: Path) -> SentMessages:
 
 
 def manifests() -> list[Body]:
-    made = [
+    both = [
         manifest("https://governor.example"),
         manifest(None, socket=True),
         manifest("https://governor.example", prefix="acme-"),
     ]
-    for each in made:
-        each["oauth_config"]["scopes"]["bot"].remove(NEW_SCOPE)
-    return made
+    for made in both:
+        made["oauth_config"]["scopes"]["bot"].remove(NEW_SCOPE)
+    return both
 
 
 def test_the_scope_that_the_types_do_not_know_is_one_that_slack_asks_for() -> None:
@@ -96,9 +96,9 @@ async def test_what_is_sent_is_what_slacks_types_allow(sent: SentMessages, tmp_p
 
 async def test_everything_that_the_bot_can_send_is_among_it(sent: SentMessages) -> None:
     assert {view["callback_id"] for view in sent.modals} == set(FORMS)
-    told = json.dumps(sent.messages)
+    messages = json.dumps(sent.messages)
     for command in COMMANDS:
-        assert f"/{command.name}" in told
+        assert f"/{command.name}" in messages
     assert len(sent.homes) >= 2
     # Whether charts keep Slack's limits, the stand-in has looked at (`tests/sandbox/test_block_kit.py`).
     assert charts(sent.messages)
@@ -109,7 +109,7 @@ def misspelt(named: Mapping[str, list[Body]]) -> Iterator[tuple[str, str, Body]]
     """Yield bodies with one field or one word of a fixed list misspelt: each of every kind of object once."""
     seen: set[tuple[str, str, str]] = set()
     for kind, bodies in named.items():
-        for body in sorted(bodies, key=lambda one: len(json.dumps(one))):
+        for body in sorted(bodies, key=lambda body: len(json.dumps(body))):
             for path, key in fields(body, ()):
                 owner = str(within(body, path).get("type") or [kind, *path][-1])
                 if (kind, owner, key) not in seen:

@@ -68,7 +68,9 @@ async def test_whoever_sees_a_hold_sees_which_actions_it_waits_for(slack_app: Ru
         assert waits in seen.text
         assert waits in str(seen.blocks)
     (status,) = [
-        one for one in await slack_app.shop.status_reader(slack_app.hold_registry).services() if one.is_frozen
+        status
+        for status in await slack_app.shop.status_reader(slack_app.hold_registry).services()
+        if status.is_frozen
     ]
     assert waits in str(home_view(Contents([status], is_all=True), NOW))
     await book.change(action.id, by="U0DANA", now=NOW, owner="U0SAM", due=NOW.date())
@@ -76,7 +78,7 @@ async def test_whoever_sees_a_hold_sees_which_actions_it_waits_for(slack_app: Ru
         assert "owned" not in (await slack_app.types("riley", text)).text
 
 
-async def test_who_may_not_freeze_is_told_who_can(slack_app: RunningSlackApp) -> None:
+async def test_who_may_not_freeze_sees_who_may(slack_app: RunningSlackApp) -> None:
     answer = await slack_app.types("riley", "/freeze checkout because I can")
     assert answer.text == "Only @sre may freeze a service. Ask one of them."
     answer = await slack_app.types("riley", "/freeze exempt checkout PR-12 please")
@@ -235,7 +237,7 @@ async def test_whoami_says_what_one_may_do_and_why(slack_app: RunningSlackApp) -
     assert "*open and change incidents*" in morgan
 
 
-async def test_audit_tells_the_newest_first(slack_app: RunningSlackApp) -> None:
+async def test_audit_lists_the_newest_first(slack_app: RunningSlackApp) -> None:
     assert "Nothing was changed" in (await slack_app.types("riley", "/audit")).text
     await slack_app.types("sam", "/freeze checkout peak sale")
     slack_app.shop.clock.time = NOW + timedelta(minutes=5)
@@ -246,7 +248,7 @@ async def test_audit_tells_the_newest_first(slack_app: RunningSlackApp) -> None:
     assert "Nothing was changed" in (await slack_app.types("riley", "/audit search")).text
 
 
-async def test_audit_is_asked_by_person_and_flag(slack_app: RunningSlackApp) -> None:
+async def test_audit_is_filtered_by_person_and_flag(slack_app: RunningSlackApp) -> None:
     await slack_app.types("sam", "/freeze checkout peak sale")
     assert "froze it: peak sale" in (await slack_app.types("riley", "/audit @sam since 1d")).text
     assert "Nothing was changed" in (await slack_app.types("riley", "/audit @riley")).text

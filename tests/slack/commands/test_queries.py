@@ -1,4 +1,4 @@
-"""What people see when they type: through signed requests, the app's route and a strict Slack."""
+"""Queries and their buttons, through signed requests to the app's route and a strict Slack."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ async def test_budget_of_a_service_shows_figures_burn_forecast_and_a_picture(
     assert len(charts[0]["chart"]["series"][0]["data"]) == 20
 
 
-async def test_unmeasured_slo_is_said_to_be_so_with_its_problem(slack_app: RunningSlackApp) -> None:
+async def test_unmeasured_slo_is_shown_with_its_problem(slack_app: RunningSlackApp) -> None:
     answer = await slack_app.types("riley", "/budget payments")
     assert "no data yet" in answer.text
     assert "prometheus did not answer" in answer.text
@@ -90,13 +90,13 @@ async def test_long_list_turns_pages_in_place(tmp_path: Path) -> None:
         assert not slack_app.slack.refused
 
 
-async def test_details_answer_beside_the_list(slack_app: RunningSlackApp) -> None:
+async def test_details_are_shown_beside_the_list(slack_app: RunningSlackApp) -> None:
     listing = await slack_app.types("riley", "/budget")
     await slack_app.presses("riley", listing, SHOW)
     assert slack_app.slack.ephemerals("#general", "riley")[-1].text.startswith("checkout: 20.0")
 
 
-async def test_used_up_address_is_answered_as_an_ephemeral_message(slack_app: RunningSlackApp) -> None:
+async def test_used_up_response_url_is_replaced_by_an_ephemeral_message(slack_app: RunningSlackApp) -> None:
     answer = await slack_app.types("riley", "/ship checkout", "#checkout")
     for address in slack_app.slack.responses._addresses.values():
         address.uses = 5
@@ -111,7 +111,7 @@ async def test_used_up_address_is_answered_as_an_ephemeral_message(slack_app: Ru
     assert again.ephemeral_to == "U0RILEY"
 
 
-async def test_failing_work_is_apologised_for_with_an_error_id(slack_app: RunningSlackApp) -> None:
+async def test_a_failure_is_reported_with_an_error_id(slack_app: RunningSlackApp) -> None:
     del slack_app.shop.catalog.services["payments"]  # type: ignore[attr-defined]
 
     async def broken(*_: object) -> list[object]:

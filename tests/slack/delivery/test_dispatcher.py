@@ -1,4 +1,4 @@
-"""What the dispatcher promises about order, pace and messages that cannot be delivered."""
+"""The dispatcher's guarantees: order, rate limits, and reports of messages that cannot be delivered."""
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ async def delivery(tmp_path: Path) -> AsyncIterator[Delivery]:
 
 
 def to_releases(message: OutboxMessage, error: str) -> Sequence[OutboxMessage]:
-    """Tell a failure in the announcements channel."""
+    """Return a notice of a failure for the announcements channel."""
     return [OutboxMessage("#releases", DELIVERY_FAILED, f"{message.channel}: {error}")]
 
 
@@ -29,7 +29,7 @@ def failing_messages(dispatcher: OutboxDispatcher, channel: str) -> int:
     return failing.messages if failing else 0
 
 
-async def test_messages_arrive_in_order_at_the_channels_pace(delivery: Delivery) -> None:
+async def test_messages_arrive_in_order_within_the_channels_rate_limit(delivery: Delivery) -> None:
     texts = [f"message {number}" for number in range(10)]
     await delivery.write("#checkout", *texts)
     async with delivery.dispatcher():
@@ -53,7 +53,7 @@ async def test_a_message_carries_text_blocks_and_its_key(delivery: Delivery) -> 
     assert row.channel_id == delivery.slack.find_channel("#checkout")
 
 
-async def test_a_message_written_while_the_dispatcher_runs_is_sent_when_it_is_woken(
+async def test_a_message_written_while_the_dispatcher_runs_is_sent_when_it_is_notified(
     delivery: Delivery,
 ) -> None:
     async with delivery.dispatcher() as dispatcher:
@@ -65,7 +65,7 @@ async def test_a_message_written_while_the_dispatcher_runs_is_sent_when_it_is_wo
     assert delivery.texts("#checkout") == ["one", "two"]
 
 
-async def test_a_throttled_channel_holds_up_no_other(delivery: Delivery) -> None:
+async def test_a_rate_limited_channel_delays_no_other(delivery: Delivery) -> None:
     delivery.slack.faults.once(InjectedFault.RATE_LIMITED, "chat.postMessage")
     await delivery.write("#checkout", "throttled")
     async with delivery.dispatcher():
@@ -77,7 +77,7 @@ async def test_a_throttled_channel_holds_up_no_other(delivery: Delivery) -> None
     assert delivery.texts("#checkout") == ["throttled"]
 
 
-async def test_a_refused_message_is_recorded_and_told_once(delivery: Delivery) -> None:
+async def test_a_refused_message_is_recorded_and_reported_once(delivery: Delivery) -> None:
     channel = delivery.slack.workspace.channel("#checkout")
     channel.is_archived = True
     await delivery.write("#checkout", "one", "two")
@@ -93,7 +93,7 @@ async def test_a_refused_message_is_recorded_and_told_once(delivery: Delivery) -
     assert [row.error for row in await delivery.rows() if row.channel == "#checkout"] == ["is_archived"] * 2
 
 
-async def test_a_channel_that_recovered_is_told_again_when_it_fails_again(delivery: Delivery) -> None:
+async def test_a_channel_that_recovered_is_reported_again_when_it_fails_again(delivery: Delivery) -> None:
     channel = delivery.slack.workspace.channel("#checkout")
     async with delivery.dispatcher(notice=to_releases) as dispatcher:
         for text, archived in (("one", True), ("two", False), ("three", True)):
@@ -141,7 +141,7 @@ async def test_the_bot_joins_a_public_channel_that_it_is_not_in(delivery: Delive
     assert delivery.texts("#general") == ["hello"]
 
 
-async def test_words_are_not_lost_because_of_a_picture(delivery: Delivery) -> None:
+async def test_the_text_is_not_lost_because_of_a_refused_chart(delivery: Delivery) -> None:
     await delivery.write("#checkout", "the words", blocks=[{"type": "no such block"}])
     async with delivery.dispatcher():
         await delivery.until_done()
@@ -209,7 +209,7 @@ async def test_a_person_is_written_to_directly(delivery: Delivery) -> None:
     assert (row.state, str(row.channel_id)[0]) == ("sent", "D")
 
 
-async def test_a_hundred_channels_are_paced_side_by_side(delivery: Delivery) -> None:
+async def test_a_hundred_channels_are_served_side_by_side(delivery: Delivery) -> None:
     names = [f"team-{number}" for number in range(100)]
     for name in names:
         channel = delivery.slack.workspace.create_channel(name, "U0MORGAN")

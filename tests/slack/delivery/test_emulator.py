@@ -21,7 +21,7 @@ KEPT_HEADERS = ("Authorization", "Content-Type")
 
 @dataclass
 class Wire:
-    """What lies between the bot and Slack. `cuts` posts are carried out without an answer, then `fails`."""
+    """A proxy between the bot and Slack. `cuts` posts are carried out without a response, then `fails`."""
 
     origin: str
     session: aiohttp.ClientSession
@@ -53,7 +53,7 @@ class Wire:
 
 @asynccontextmanager
 async def wire_to(origin: str, session: aiohttp.ClientSession) -> AsyncIterator[tuple[Wire, str]]:
-    """Lay a wire to an API and answer it with its near end."""
+    """Start a proxy to an API; return it and its base URL."""
     wire = Wire(origin, session)
     app = web.Application()
     app.router.add_route("*", "/{method}", wire.forward)
@@ -90,9 +90,9 @@ async def test_each_message_arrives_once_and_in_order_though_posts_are_cut_off(t
         await write(database, "#nowhere", "lost")
         async with working(database, client):
             await until_done(database)
-        told = [message for message in await history(client, "checkout") if message["text"] in texts]
-        assert [message["text"] for message in told] == texts
+        messages = [message for message in await history(client, "checkout") if message["text"] in texts]
+        assert [message["text"] for message in messages] == texts
         assert wire.posts == len(texts) + 2
         rows = await rows_of(database)
-    assert [row.ts for row in rows[:-1]] == [message["ts"] for message in told]
+    assert [row.ts for row in rows[:-1]] == [message["ts"] for message in messages]
     assert rows[-1].error == "channel_not_found"

@@ -17,7 +17,7 @@ from tests.support.servers import running_postgresql
 
 
 class FadingLeases(Leases):
-    """Leases that are lost after so many looks at them, as when the process was halted in between."""
+    """Leases that are lost after so many checks, as when the process was halted in between."""
 
     def __init__(self, database: Database, looks: int) -> None:
         super().__init__(database)
@@ -67,7 +67,7 @@ async def test_nothing_is_posted_after_the_lease_was_lost(delivery: Delivery, lo
     assert delivery.texts("#checkout") == ["one", "two"]
 
 
-async def test_two_dispatchers_keep_order_and_pace_between_them(tmp_path: Path) -> None:
+async def test_two_dispatchers_keep_order_and_rate_limit_between_them(tmp_path: Path) -> None:
     timing = LeaseTiming(beat_s=0.05, holds_s=0.5, dead_after_s=0.8)
     texts = [f"message {number}" for number in range(12)]
     async with (

@@ -1,4 +1,4 @@
-"""The dispatcher on PostgreSQL: the same promises, also while the database is away."""
+"""The dispatcher on PostgreSQL: the same guarantees, also while the database is away."""
 
 from pathlib import Path
 

@@ -29,7 +29,7 @@ async def delivery(tmp_path: Path) -> AsyncIterator[Delivery]:
 
 def calls(delivery: Delivery, method: str) -> list[dict[str, Any]]:
     """Return the arguments of every call of a method."""
-    return [made.args for made in delivery.slack.calls if made.method == method]
+    return [call.args for call in delivery.slack.calls if call.method == method]
 
 
 async def begin_sending(delivery: Delivery, channel: str, *, arrives: bool) -> None:

@@ -40,8 +40,8 @@ async def test_a_change_where_nothing_is_protected_is_live_and_seen_by_the_chann
     assert seen.text.startswith(f"*off → 25 % of users* — *{FLAG}* in staging, live ")
     assert await exposure(slack_app, "staging") == 0.25
     assert await exposure(slack_app) == 0
-    ((channel, occasion, text),) = await told(slack_app)
-    assert (channel, occasion) == ("#checkout", "flag_changed")
+    ((channel, event_type, text),) = await told(slack_app)
+    assert (channel, event_type) == ("#checkout", "flag_changed")
     assert "By <@U0RILEY>: trying it out." in text
     assert text.endswith("Next: `/flag undo new-checkout staging` takes it back.")
 
@@ -57,16 +57,16 @@ async def test_an_increase_in_a_protected_environment_waits_for_another_person(
     answer = await slack_app.types("dana", f"/flag rollout {FLAG} 25% small steps first")
     assert answer.text == "*off → 25 % of users* — waits for another person's approval in #checkout."
     assert await exposure(slack_app) == 0
-    (asked,) = await deliver(slack_app)
-    assert asked.text.startswith(":raised_hand: *off → 25 % of users* — <@U0DANA> asks to raise")
-    await slack_app.presses("dana", asked, "flag.approve", "#checkout")
+    (request,) = await deliver(slack_app)
+    assert request.text.startswith(":raised_hand: *off → 25 % of users* — <@U0DANA> asks to raise")
+    await slack_app.presses("dana", request, "flag.approve", "#checkout")
     assert await exposure(slack_app) == 0
     assert "another person's approval" in slack_app.slack.seen_by("dana", "#checkout")[-1].text
-    await slack_app.presses("riley", asked, "flag.approve", "#checkout")
+    await slack_app.presses("riley", request, "flag.approve", "#checkout")
     assert "Only @checkout-devs or @sre may" in slack_app.slack.seen_by("riley", "#checkout")[-1].text
-    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
+    await slack_app.presses("sam", request, "flag.approve", "#checkout")
     assert await exposure(slack_app) == 0.25
-    replaced = next(one for one in slack_app.slack.messages("#checkout") if one.ts == asked.ts)
+    replaced = next(one for one in slack_app.slack.messages("#checkout") if one.ts == request.ts)
     assert "asked for by <@U0DANA>, approved by <@U0SAM>." in replaced.text
     assert "flag.approve" not in str(replaced.blocks)
     assert await changes(slack_app) == [("U0DANA", "off", "25 % of users", "small steps first", "U0SAM")]
@@ -74,10 +74,10 @@ async def test_an_increase_in_a_protected_environment_waits_for_another_person(
 
 async def test_a_decline_changes_nothing_and_takes_the_buttons_away(slack_app: RunningSlackApp) -> None:
     await slack_app.types("dana", f"/flag on {FLAG}")
-    (asked,) = await deliver(slack_app)
-    await slack_app.presses("sam", asked, "flag.decline", "#checkout")
+    (request,) = await deliver(slack_app)
+    await slack_app.presses("sam", request, "flag.decline", "#checkout")
     assert await exposure(slack_app) == 0
-    (replaced,) = [one for one in slack_app.slack.messages("#checkout") if one.ts == asked.ts]
+    (replaced,) = [one for one in slack_app.slack.messages("#checkout") if one.ts == request.ts]
     assert replaced.text.startswith("Declined by <@U0SAM>: off → 100 % of users")
     assert "flag.approve" not in str(replaced.blocks)
     assert [entry.action for entry in await audited(slack_app)] == ["flag.asked", "flag.declined"]
@@ -85,15 +85,15 @@ async def test_a_decline_changes_nothing_and_takes_the_buttons_away(slack_app: R
 
 async def test_what_was_shown_is_void_once_the_flag_has_moved(slack_app: RunningSlackApp) -> None:
     await slack_app.types("dana", f"/flag rollout {FLAG} 25%")
-    (asked,) = await deliver(slack_app)
+    (request,) = await deliver(slack_app)
     backend = slack_app.flags.changes.backend
-    found = await backend.read(FLAG, "production")
+    flag_state = await backend.read(FLAG, "production")
     theirs = await backend.apply(
-        FLAG, "production", SetExposure(0.5), version=found.version, note="behind its back"
+        FLAG, "production", SetExposure(0.5), version=flag_state.version, note="behind its back"
     )
-    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
+    await slack_app.presses("sam", request, "flag.approve", "#checkout")
     assert await state(slack_app) == theirs.after
-    replaced = next(one for one in slack_app.slack.messages("#checkout") if one.ts == asked.ts)
+    replaced = next(one for one in slack_app.slack.messages("#checkout") if one.ts == request.ts)
     assert replaced.text.startswith("Void: off → 25 % of users")
     assert [entry.action for entry in await audited(slack_app)][-1] == "flag.void"
 
@@ -124,13 +124,13 @@ async def test_a_frozen_service_refuses_raising_and_allows_lowering(slack_app: R
 
 async def test_a_freeze_after_the_request_stops_the_approval(slack_app: RunningSlackApp) -> None:
     await slack_app.types("dana", f"/flag rollout {FLAG} 25%")
-    (asked,) = await deliver(slack_app)
+    (request,) = await deliver(slack_app)
     await slack_app.types("sam", "/freeze checkout peak sale")
-    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
+    await slack_app.presses("sam", request, "flag.approve", "#checkout")
     assert await exposure(slack_app) == 0
     assert "is frozen" in slack_app.slack.seen_by("sam", "#checkout")[-1].text
     await slack_app.types("sam", "/freeze lift checkout")
-    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
+    await slack_app.presses("sam", request, "flag.approve", "#checkout")
     assert await exposure(slack_app) == 0.25
 
 
@@ -171,7 +171,7 @@ async def test_on_for_a_time_warns_and_goes_back(slack_app: RunningSlackApp) -> 
     later(slack_app, timedelta(minutes=111))
     await slack_app.flags.tick()
     await slack_app.flags.tick()
-    assert [occasion for _, occasion, _ in await told(slack_app)] == ["flag_changed", "flag_ends_soon"]
+    assert [event_type for _, event_type, _ in await told(slack_app)] == ["flag_changed", "flag_ends_soon"]
     assert (await told(slack_app))[-1][2].startswith(":hourglass: *9\u00a0min* left")
     later(slack_app, timedelta(minutes=9))
     await slack_app.flags.tick()
@@ -198,7 +198,7 @@ async def test_a_time_that_is_over_leaves_alone_what_somebody_else_has_touched(
     later(slack_app, timedelta(hours=3))
     await slack_app.flags.tick()
     assert await exposure(slack_app, "staging") == 0.7
-    assert "flag_left_alone" in [occasion for _, occasion, _ in await told(slack_app)]
+    assert "flag_left_alone" in [event_type for _, event_type, _ in await told(slack_app)]
 
 
 async def test_show_list_history_and_stale_answer_the_asker_alone(slack_app: RunningSlackApp) -> None:
@@ -243,8 +243,8 @@ async def test_an_increase_that_burns_is_taken_back_with_the_evidence(slack_app:
     assert await exposure(slack_app) == 0.25
     await evaluated(slack_app, 20.0)
     assert await exposure(slack_app) == 0
-    channel, occasion, text = (await told(slack_app))[-1]
-    assert (channel, occasion) == ("#checkout", "flag_changed")
+    channel, event_type, text = (await told(slack_app))[-1]
+    assert (channel, event_type) == ("#checkout", "flag_changed")
     assert text.startswith(":rewind: *25 % of users → off*")
     assert "availability burns at 20.0 over 5 minutes, the guard is 14.4; before it was 0.5" in text
     actor, before, after, reason, approved = (await changes(slack_app))[-1]
@@ -259,7 +259,7 @@ async def test_the_guard_leaves_alone_what_somebody_has_touched_since(slack_app:
     await backend.apply(FLAG, "production", SetExposure(0.3), version=version, note="behind its back")
     await evaluated(slack_app, 20.0)
     assert await exposure(slack_app) == 0.3
-    texts = [text for _, occasion, text in await told(slack_app) if occasion == "flag_left_alone"]
+    texts = [text for _, event_type, text in await told(slack_app) if event_type == "flag_left_alone"]
     assert len(texts) == 1
     assert "somebody has changed it since" in texts[0].casefold()
 

@@ -35,8 +35,8 @@ async def slack_app(tmp_path: Path) -> AsyncIterator[RunningSlackApp]:
 async def begun(slack_app: RunningSlackApp, taken: int = 1) -> None:
     """A ramp of dana's that sam approved, after some steps."""
     await slack_app.types("dana", f"{RAMP} the new till")
-    asked = (await deliver(slack_app))[-1]
-    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
+    request = (await deliver(slack_app))[-1]
+    await slack_app.presses("sam", request, "flag.approve", "#checkout")
     for number in range(taken):
         if number:
             later(slack_app, HALF_AN_HOUR)
@@ -44,18 +44,18 @@ async def begun(slack_app: RunningSlackApp, taken: int = 1) -> None:
 
 
 async def occasions(slack_app: RunningSlackApp) -> list[str]:
-    return [occasion for _, occasion, _ in await told(slack_app)]
+    return [event_type for _, event_type, _ in await told(slack_app)]
 
 
 async def test_a_ramp_is_approved_once_and_takes_each_step_in_its_time(slack_app: RunningSlackApp) -> None:
     answer = await slack_app.types("dana", f"{RAMP} the new till")
     way = "off → 1 % → 5 % → 25 % → 100 % of users"
     assert answer.text == f"*{way}* — waits for another person's approval in #checkout."
-    (asked,) = await deliver(slack_app)
-    assert asked.text.startswith(f":raised_hand: *{way}* — <@U0DANA> asks for a ramp of")
+    (request,) = await deliver(slack_app)
+    assert request.text.startswith(f":raised_hand: *{way}* — <@U0DANA> asks for a ramp of")
     await slack_app.flags.tick()
     assert await exposure(slack_app) == 0
-    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
+    await slack_app.presses("sam", request, "flag.approve", "#checkout")
     seen = []
     for _ in range(4):
         await slack_app.flags.tick()
@@ -81,8 +81,8 @@ async def test_a_step_that_burns_goes_back_to_before_the_ramp_within_one_evaluat
     assert await exposure(slack_app) == 0.25
     await evaluated(slack_app, 20.0)
     assert await exposure(slack_app) == 0
-    _, occasion, text = (await told(slack_app))[-1]
-    assert occasion == "flag_changed"
+    _, event_type, text = (await told(slack_app))[-1]
+    assert event_type == "flag_changed"
     assert text.startswith(":rewind: *25 % of users → off*")
     assert "availability burns at 20.0 over 5 minutes, the guard is 14.4" in text
     later(slack_app, HALF_AN_HOUR)
@@ -100,7 +100,7 @@ async def test_a_ramp_holds_while_the_service_is_frozen_and_goes_on_where_it_sto
     await slack_app.flags.tick()
     await evaluated(slack_app)
     assert await exposure(slack_app) == 0.05
-    held = [text for _, occasion, text in await told(slack_app) if occasion == "ramp_held"]
+    held = [text for _, event_type, text in await told(slack_app) if event_type == "ramp_held"]
     assert len(held) == 1
     assert held[0].startswith(f"2 of 4 steps taken — the ramp of *{FLAG}* in production waits.")
     assert "Person hold: peak sale." in held[0]
@@ -154,7 +154,7 @@ async def test_a_flag_moved_elsewhere_ends_its_ramp_and_nothing_is_overwritten(
     later(slack_app, HALF_AN_HOUR)
     await slack_app.flags.tick()
     assert await exposure(slack_app) == 0.4
-    stopped = [text for _, occasion, text in await told(slack_app) if occasion == "ramp_stopped"]
+    stopped = [text for _, event_type, text in await told(slack_app) if event_type == "ramp_stopped"]
     assert len(stopped) == 1
     assert "Somebody else changed the flag, it is 40 % of users now." in stopped[0]
 
@@ -170,14 +170,14 @@ async def test_a_kill_ends_the_ramp_at_once(slack_app: RunningSlackApp) -> None:
 
 async def test_a_ramp_that_was_declined_or_moved_never_begins(slack_app: RunningSlackApp) -> None:
     await slack_app.types("dana", RAMP)
-    (asked,) = await deliver(slack_app)
-    await slack_app.presses("sam", asked, "flag.decline", "#checkout")
+    (request,) = await deliver(slack_app)
+    await slack_app.presses("sam", request, "flag.decline", "#checkout")
     await slack_app.types("dana", RAMP)
-    asked = (await deliver(slack_app))[-1]
+    request = (await deliver(slack_app))[-1]
     backend = slack_app.flags.changes.backend
     version = (await state(slack_app)).version
     await backend.apply(FLAG, "production", SetExposure(0.4), version=version, note="behind its back")
-    await slack_app.presses("sam", asked, "flag.approve", "#checkout")
+    await slack_app.presses("sam", request, "flag.approve", "#checkout")
     await slack_app.flags.tick()
     assert await exposure(slack_app) == 0.4
 

@@ -1,4 +1,4 @@
-"""The home tab's buttons: each does what its command does, once, and the tab shows what became of it."""
+"""The home tab's buttons: each does what its command does, once, and the tab shows the outcome."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -31,7 +31,7 @@ async def slack_app(tmp_path: Path) -> AsyncIterator[RunningSlackApp]:
 
 
 async def audited(slack_app: RunningSlackApp, action: str) -> list[str]:
-    """Who did it, each time that it was done."""
+    """Who did it, once for each time that it was done."""
     async with slack_app.database.reading() as connection:
         rows = await audit.read(connection)
     return [row.entry.actor for row in rows if row.entry.action == action]
@@ -58,7 +58,7 @@ async def test_done_is_done_once_and_leaves_the_tab(slack_app: RunningSlackApp) 
     ]
 
 
-async def test_done_needs_the_right_to_change_incidents(slack_app: RunningSlackApp) -> None:
+async def test_done_needs_permission_to_change_incidents(slack_app: RunningSlackApp) -> None:
     await slack_app.types("sam", "/action add answer the mails @riley for checkout")
     await open_home(slack_app, "riley")
     await presses_home(slack_app, "riley", "action.done")
@@ -139,7 +139,7 @@ async def test_kill_turns_the_flag_off_once_and_asks_before(slack_app: RunningSl
     assert direct(slack_app, "dana")[-1] == f"*{FLAG}* in production is off already."
 
 
-async def test_who_may_not_change_flags_is_told_who_may(slack_app: RunningSlackApp) -> None:
+async def test_who_may_not_change_flags_sees_who_may(slack_app: RunningSlackApp) -> None:
     await ramp_begun(slack_app)
     await open_home(slack_app, "riley")
     for action in ("flag.kill", "flag.ramp.hold", "flag.ramp.stop"):

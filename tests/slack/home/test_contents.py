@@ -1,4 +1,4 @@
-"""What stands on the home tab: incidents, actions, ramps and budgets of the one who looks, and no more."""
+"""The contents of the home tab: the viewer's incidents, actions, ramps and budgets, and no others."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -35,7 +35,7 @@ async def shown(slack_app: RunningSlackApp, who: str) -> str:
     return "\n".join(texts((await open_home(slack_app, who)).content["blocks"]))
 
 
-async def test_what_burns_stands_first_then_what_is_to_be_done_then_the_budgets(
+async def test_incidents_come_first_then_actions_then_budgets(
     slack_app: RunningSlackApp,
 ) -> None:
     await slack_app.types("sam", "/action add test the rollback @dana due friday P0 for checkout")
@@ -107,7 +107,7 @@ async def test_a_private_incident_is_seen_by_those_alone_who_work_on_it(slack_ap
     assert "rotate the keys" not in await shown(slack_app, "riley")
 
 
-async def test_actions_are_the_viewers_own_p0_first_and_overdue_is_said(slack_app: RunningSlackApp) -> None:
+async def test_actions_are_the_viewers_own_p0_first_and_overdue_is_shown(slack_app: RunningSlackApp) -> None:
     await slack_app.types("sam", "/action add load test @dana due tomorrow for checkout")
     await slack_app.types("sam", "/action add canary @dana P0 for checkout")
     await slack_app.types("sam", "/action add somebody elses @priya due tomorrow for search")
@@ -171,7 +171,7 @@ async def test_however_much_there_is_the_view_keeps_slacks_limits_and_counts_the
 def full(count: int, incident: IncidentSnapshot, ramp: StoredRamp) -> Contents:
     """As much of everything, as wide as it can be."""
     many = catalog(*(shop_service(f"service-{number}") for number in range(count)), workspace=WORKSPACE)
-    statuses = [ServiceStatus(one, (), (), NOW) for one in many.services.values()]
+    statuses = [ServiceStatus(service, (), (), NOW) for service in many.services.values()]
     actions = [
         Action(number, "x" * 500, "checkout", 1, "U0DANA", date(2026, 1, 1), is_p0=True)
         for number in range(count)

@@ -1,4 +1,4 @@
-"""The home tab: whose services it shows, how it is kept fresh, and what its buttons answer."""
+"""Publishing the home tab: whose services it shows, when it is refreshed, where its buttons reply."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -31,8 +31,8 @@ async def test_opening_the_tab_shows_every_service_to_one_who_is_in_no_team(
 
 async def test_a_member_of_a_team_sees_its_services(slack_app: RunningSlackApp) -> None:
     policies = slack_app.shop.catalog
-    mine = replace(policies.services["search"], teams=Teams(reliability="@sre"))
-    slack_app.shop.catalog = replace(policies, services={**policies.services, "search": mine})
+    search = replace(policies.services["search"], teams=Teams(reliability="@sre"))
+    slack_app.shop.catalog = replace(policies, services={**policies.services, "search": search})
     shown = str((await open_home(slack_app, "sam")).content)
     assert "search" in shown
     assert "checkout" not in shown
@@ -85,7 +85,7 @@ async def test_what_was_done_is_shown_after_seconds_and_what_only_moves_after_a_
     assert "peak sale" in str(sam.home and sam.home.content)
 
 
-async def test_while_slack_is_throttling_no_tab_is_published(slack_app: RunningSlackApp) -> None:
+async def test_while_slack_limits_the_rate_no_tab_is_published(slack_app: RunningSlackApp) -> None:
     now_s = [1_000.0]
     access = slack_app.app.workspaces.main.incidents.access
     home = HomePublisher(

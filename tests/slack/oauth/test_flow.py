@@ -1,4 +1,4 @@
-"""The install flow against a Slack that exchanges codes: what is kept, what is refused, and how it reads."""
+"""The install flow against a Slack that exchanges codes: what is stored, what is refused, and the pages."""
 
 import asyncio
 import sqlite3
@@ -40,7 +40,7 @@ SECRET = MultiWorkspaceServer(manifest={}).grants.client_secret
 
 @dataclass
 class OAuthSetup:
-    """The flow on a port of its own, a browser, and everything that a test turns."""
+    """The flow on a port of its own, a browser, and everything that a test controls."""
 
     slack: MultiWorkspaceServer
     database: Database
@@ -163,19 +163,23 @@ async def test_two_workspaces_install_and_each_is_called_with_its_own_token(oaut
     ]
 
 
-async def test_no_token_lies_open_in_the_database(oauth_setup: OAuthSetup, tmp_path: Path) -> None:
+async def test_no_token_is_in_the_database_unencrypted(oauth_setup: OAuthSetup, tmp_path: Path) -> None:
     oauth_setup.slack.grants.rotates_s = 43_200
     await oauth_setup.install(ACME, "U0SAM")
-    kept = await oauth_setup.installations.find(ACME)
-    assert kept is not None
-    assert kept.refresh_token is not None
-    assert repr(kept).find(kept.bot_token) == -1
+    installation = await oauth_setup.installations.find(ACME)
+    assert installation is not None
+    assert installation.refresh_token is not None
+    assert repr(installation).find(installation.bot_token) == -1
     lying = await _all_rows(oauth_setup.database)
     if oauth_setup.database.url.startswith("sqlite"):
         await asyncio.to_thread(_checkpoint, tmp_path / FILE)
         lying += await asyncio.to_thread(_all_bytes, tmp_path)
     assert ACME.encode() in lying
-    for secret in (kept.bot_token, kept.refresh_token, kept.bot_token.removeprefix("xoxb-")):
+    for secret in (
+        installation.bot_token,
+        installation.refresh_token,
+        installation.bot_token.removeprefix("xoxb-"),
+    ):
         assert secret.encode() not in lying
 
 
@@ -212,7 +216,7 @@ async def test_a_state_is_good_once_for_ten_minutes_and_in_its_own_browser(oauth
     assert list(await oauth_setup.installations.teams()) == [ACME]
 
 
-async def test_a_forged_state_or_a_sealed_token_is_no_state(oauth_setup: OAuthSetup) -> None:
+async def test_a_forged_state_or_an_encrypted_token_is_no_state(oauth_setup: OAuthSetup) -> None:
     await oauth_setup.install(ACME, "U0SAM")
     async with oauth_setup.database.reading() as connection:
         sealed = (await connection.execute(select(installations.c.bot_token))).scalar_one()
@@ -238,12 +242,12 @@ async def test_every_other_refusal_has_a_page_and_leaves_no_secret_in_the_logs(
             oauth_setup.slack.grants.code(ACME, "U0SAM", "https://elsewhere.example/"): "redirect URLs",
             "111.unknown": "does not know this code",
         }
-        for code, words in codes.items():
+        for code, text in codes.items():
             _, cookie = await oauth_setup.begin()
             state = cookie.partition("=")[2]
             back = str(URL(REDIRECT).with_query(code=code, state=state))
             status, page = await oauth_setup.come_back(back, cookie)
-            assert (status, words in page) == (400, True)
+            assert (status, text in page) == (400, True)
         address, cookie = await oauth_setup.begin()
         back = oauth_setup.slack.allow(address, team=ACME, by="U0SAM", org_wide=True)
         status, page = await oauth_setup.come_back(back, cookie)
@@ -254,7 +258,7 @@ async def test_every_other_refusal_has_a_page_and_leaves_no_secret_in_the_logs(
         assert secret not in str(logs)
 
 
-async def test_a_wrong_client_secret_and_a_silent_slack_are_said_so(url: str) -> None:
+async def test_a_wrong_client_secret_and_a_silent_slack_are_reported(url: str) -> None:
     async with open_oauth_setup(url, new_key(), client_secret="another") as oauth_setup:
         status, page = await oauth_setup.install(ACME, "U0SAM")
         assert (status, "SLACK_CLIENT_SECRET" in page) == (400, True)
@@ -303,12 +307,12 @@ async def test_keys_are_changed_by_putting_the_new_one_first(url: str) -> None:
     old, new = new_key(), new_key()
     async with open_oauth_setup(url, old) as oauth_setup:
         await oauth_setup.install(ACME, "U0SAM")
-        kept = await oauth_setup.installations.find(ACME)
+        installation = await oauth_setup.installations.find(ACME)
         both = Installations(oauth_setup.database, TokenCipher(f"{new}, {old}"), lambda: NOW)
-        assert await both.find(ACME) == kept
-        assert await both.reencrypt_all() == 1
+        assert await both.find(ACME) == installation
+        assert await both.seal_anew() == 1
         alone = Installations(oauth_setup.database, TokenCipher(new), lambda: NOW)
-        assert await alone.find(ACME) == kept
+        assert await alone.find(ACME) == installation
         with pytest.raises(UndecryptableError, match="GOVERNOR_ENCRYPTION_KEY"):
             await oauth_setup.installations.find(ACME)
     with pytest.raises(BadKeyError):

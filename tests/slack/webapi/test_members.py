@@ -1,4 +1,4 @@
-"""Rights by channel: its members may, as long as Slack says who they are; nobody on an old answer."""
+"""Permissions by channel: its members may, as long as Slack says who they are; never by outdated answers."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -36,7 +36,7 @@ async def slack_app(tmp_path: Path) -> AsyncIterator[RunningSlackApp]:
         yield slack_app
 
 
-async def test_members_of_the_channel_may_and_others_are_told_who_can(slack_app: RunningSlackApp) -> None:
+async def test_members_of_the_channel_may_and_others_see_who_may(slack_app: RunningSlackApp) -> None:
     refused = await slack_app.types("riley", "/freeze checkout peak sale")
     assert refused.text == "Only members of #oncall may freeze a service. Ask one of them."
     assert not await slack_app.hold_registry.holds(NOW)
@@ -44,7 +44,7 @@ async def test_members_of_the_channel_may_and_others_are_told_who_can(slack_app:
     assert len(await slack_app.hold_registry.holds(NOW)) == 1
 
 
-async def test_whoami_says_which_channel_gives_a_right(slack_app: RunningSlackApp) -> None:
+async def test_whoami_says_which_channel_gives_a_permission(slack_app: RunningSlackApp) -> None:
     oncall = slack_app.slack.find_channel("#oncall")
     sam = (await slack_app.types("sam", "/governor whoami")).text
     assert "You may *freeze and lift*, because you are in #oncall." in sam
@@ -63,8 +63,10 @@ async def test_nobody_may_on_account_of_a_channel_that_slack_does_not_show(
         "Slack does not say who is in #oncall right now, so you may not freeze a service. "
         "Try again in a minute."
     )
-    told = (await slack_app.types("sam", "/governor whoami")).text
-    assert "Nobody knows whether you may *freeze and lift*: Slack does not say who is in #oncall." in told
+    reply_text = (await slack_app.types("sam", "/governor whoami")).text
+    assert (
+        "Nobody knows whether you may *freeze and lift*: Slack does not say who is in #oncall." in reply_text
+    )
     assert not await slack_app.hold_registry.holds(NOW)
 
 
@@ -78,22 +80,22 @@ def client(slack: FakeSlackServer) -> AsyncWebClient:
     return AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
 
 
-def asked(slack: FakeSlackServer) -> int:
+def member_calls(slack: FakeSlackServer) -> int:
     return sum(call.method == "conversations.members" for call in slack.calls)
 
 
-async def test_all_pages_are_read_and_kept_for_five_minutes_and_no_longer(slack: FakeSlackServer) -> None:
+async def test_all_pages_are_read_and_cached_for_five_minutes(slack: FakeSlackServer) -> None:
     now_s = [1_000.0]
     members = Members(client(slack), now_s=lambda: now_s[0])
     channel = slack.workspace.channel("#general")
     for number in range(2_500):
-        one = User(f"U1{number:05}", f"p{number}", f"Person {number}")
-        slack.workspace.users[one.id] = one
-        channel.members.append(one.id)
+        user = User(f"U1{number:05}", f"p{number}", f"Person {number}")
+        slack.workspace.users[user.id] = user
+        channel.members.append(user.id)
     assert await members.has("#general", "U102499")
-    assert asked(slack) == 3
+    assert member_calls(slack) == 3
     assert not await members.has("#general", "U0NOBODY")
-    assert asked(slack) == 3
+    assert member_calls(slack) == 3
     channel.members.remove("U102499")
     now_s[0] += CACHE_S - 1
     assert await members.has("#general", "U102499")
@@ -101,7 +103,7 @@ async def test_all_pages_are_read_and_kept_for_five_minutes_and_no_longer(slack:
     assert not await members.has("#general", "U102499")
 
 
-async def test_what_cannot_be_asked_anew_is_not_answered_from_before(slack: FakeSlackServer) -> None:
+async def test_outdated_members_are_not_returned_if_slack_fails(slack: FakeSlackServer) -> None:
     now_s = [1_000.0]
     members = Members(client(slack), now_s=lambda: now_s[0])
     assert await members.has("#general", "U0SAM")
@@ -113,7 +115,7 @@ async def test_what_cannot_be_asked_anew_is_not_answered_from_before(slack: Fake
     assert await members.has("#general", "U0SAM")
 
 
-async def test_one_place_that_is_not_known_does_not_hide_another_that_gives_the_right(
+async def test_an_unknown_group_does_not_hide_another_that_gives_the_permission(
     slack: FakeSlackServer,
 ) -> None:
     people = People(client(slack))

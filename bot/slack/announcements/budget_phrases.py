@@ -19,15 +19,8 @@ from bot.formatting import (
     percent_text,
 )
 from bot.freezes.hold import Hold, HoldKind
-from bot.slack.blockkit.mrkdwn import Markup
-from bot.slack.blockkit.mrkdwn import bold
-from bot.slack.blockkit.mrkdwn import code
-from bot.slack.blockkit.mrkdwn import cut
-from bot.slack.blockkit.mrkdwn import join
-from bot.slack.blockkit.mrkdwn import markup
-from bot.slack.blockkit.mrkdwn import mention
-from bot.slack.blockkit.mrkdwn import when
 from bot.freezes.transition import Spending
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, cut, join, markup, mention, when
 
 _MOST_MISSING = 3
 _LONGEST_ACTION = 200

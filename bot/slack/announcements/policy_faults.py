@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bot.clock import Clock
 from bot.policy.faults import PolicyFault
 from bot.slack.announcements.freezes import FreezeAnnouncer
-from bot.store import idempotency as conditions
+from bot.store import conditions
 from bot.store.database import Database
 from bot.store.outbox import enqueue
 
@@ -34,7 +34,7 @@ class PolicyFaultAnnouncer:
             return False
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            is_new = await conditions.begins(self._database, connection, _BROKEN, now)
+            is_new = await conditions.begin_condition(self._database, connection, _BROKEN, now)
             if is_new:
                 message = self._announcer.policy_faults([str(fault) for fault in faults])
                 await enqueue(connection, [message], now)
@@ -45,11 +45,11 @@ class PolicyFaultAnnouncer:
         """Record that the policies have no faults; return whether this was announced."""
         if self._faults_announced is None:
             async with self._database.reading() as connection:
-                self._faults_announced = await conditions.lasts(connection, _BROKEN)
+                self._faults_announced = await conditions.is_active(connection, _BROKEN)
         if not self._faults_announced:
             return False
         async with self._database.transaction() as connection:
-            is_new = await conditions.ends(connection, _BROKEN)
+            is_new = await conditions.end_condition(connection, _BROKEN)
             if is_new:
                 await enqueue(connection, [self._announcer.policy_restored()], self._clock.now())
         self._faults_announced = False
@@ -63,18 +63,18 @@ class PolicyFaultAnnouncer:
         faults_by_name = {_REFUSED + _digest(fault): fault for fault in faults}
         if self._announced_values is None:
             async with self._database.reading() as connection:
-                self._announced_values = await conditions.lasting(connection, _REFUSED)
+                self._announced_values = await conditions.active_conditions(connection, _REFUSED)
         if self._announced_values == faults_by_name.keys():
             return False
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            announced = await conditions.lasting(connection, _REFUSED)
+            announced = await conditions.active_conditions(connection, _REFUSED)
             for name in announced - faults_by_name.keys():
-                await conditions.ends(connection, name)
+                await conditions.end_condition(connection, name)
             new_faults = [
                 str(fault)
                 for name, fault in faults_by_name.items()
-                if await conditions.begins(self._database, connection, name, now)
+                if await conditions.begin_condition(self._database, connection, name, now)
             ]
             if new_faults:
                 await enqueue(connection, [self._announcer.refused_values(new_faults)], now)

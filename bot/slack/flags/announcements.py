@@ -168,7 +168,7 @@ _EMOJI = {
 
 
 def _changed(event: FlagChanged, context: FlagEventContext, location: FlagLocation) -> AnnouncementText:
-    order, applied = event.order, event.live
+    order, applied = event.request, event.applied
     approved = markup(", approved by {}", mention(order.approved_by)) if order.approved_by else ""
     why = reason_text(order.by, order.reason.rstrip("."))
     facts = [markup("By {}{}: {}.", mention(order.by), approved, why)]
@@ -187,13 +187,13 @@ def _changed(event: FlagChanged, context: FlagEventContext, location: FlagLocati
 
 
 def _following(event: FlagChanged, context: FlagEventContext, location: FlagLocation) -> Markup:
-    match event.order.cause:
+    match event.request.cause:
         case ChangeCause.RAMP:
             return _next_step(event.progress) if event.progress else NOTHING
         case ChangeCause.GUARD:
             return Markup("Next: find out why before more people see it again.")
         case ChangeCause.EXHAUSTED:
-            service = event.order.service or listed(list(context.services))
+            service = event.request.service or listed(list(context.services))
             return markup("It comes back by itself when {} is open again, unless somebody moves it.", service)
         case ChangeCause.PERSON:
             if event.applied.difference.direction is Direction.KEEPS:
@@ -225,7 +225,7 @@ def _revert_failed(event: RevertFailed, location: FlagLocation) -> AnnouncementT
             (sentence(event.why), Markup(again)),
             markup("Next: look now; {} turns it off.", location.command("kill")),
         )
-    again = "It is tried again." if event.tries_again else "It stays as it is."
+    again = "It is tried again." if event.will_retry else "It stays as it is."
     following = markup("{} Next: {}.", again, location.command("show"))
     headline = markup(":warning: {} does not go back to {}.", location.name, back)
     return AnnouncementText("flag_left_alone", headline, (sentence(event.why),), following)

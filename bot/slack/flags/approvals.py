@@ -12,13 +12,9 @@ from bot.flags.change_request import (
     NotPendingError,
     OwnApprovalError,
 )
-from bot.slack.blockkit.blocks import section
-from bot.slack.blockkit.mrkdwn import Markup
-from bot.slack.blockkit.mrkdwn import bold
-from bot.slack.blockkit.mrkdwn import markup
-from bot.slack.blockkit.mrkdwn import mention
-from bot.slack.blockkit.mrkdwn import sentence
 from bot.flags.ramp import steps_in_words
+from bot.slack.blockkit.blocks import section
+from bot.slack.blockkit.mrkdwn import Markup, bold, markup, mention, sentence
 from bot.slack.capabilities import Capabilities
 from bot.slack.flags.announcements import APPROVE, change_text
 from bot.slack.flags.command import frozen_text
@@ -93,12 +89,12 @@ class ApprovalButtons:
         if not number.isdigit():
             raise NotPendingError("nothing waits here any more")
         if kind == "ramp":
-            stored = await self._ramps.waiting(int(number))
+            stored = await self._ramps.pending(int(number))
             ramp = stored.ramp
-            words = in_steps(ramp.before, ramp.steps)
+            words = steps_in_words(ramp.before, ramp.steps)
             return _PendingApproval(kind, stored.id, ramp.flag, ramp.environment, words, stored.by)
-        change = await self._flag_changes.waiting(int(number))
-        order: ChangeRequest = change.order
+        change = await self._flag_changes.pending(int(number))
+        order: ChangeRequest = change.request
         words = change.difference.words
         return _PendingApproval(kind, change.id, order.flag, order.environment, words, order.by)
 

@@ -104,13 +104,13 @@ class FlagCommand:
         arguments, environment = self._read_flag(words, "show FLAG")
         state = await self._flag_changes.backend.read(arguments.flag, environment.name)
         async with self._database.reading() as connection:
-            reverts = await flag_records.promises_on(connection, arguments.flag, environment.name)
+            reverts = await flag_records.reverts_on(connection, arguments.flag, environment.name)
             rows = await flag_records.history(connection, arguments.flag, environment.name, limit=1)
         view = FlagView(
             state,
             self._flag_changes.backend.name,
             self._owners(arguments.flag),
-            await self._ramps.live(arguments.flag, environment.name),
+            await self._ramps.find(arguments.flag, environment.name),
             reverts,
             rows[0] if rows else None,
             self._clock.now(),
@@ -184,7 +184,7 @@ class FlagCommand:
             every=ramp.every,
             by=interaction.user,
             reason=ramp.target.reason,
-            request=request,
+            request_id=request,
         )
         if started.channel:
             return say(_pending_text(started.words, started.channel))

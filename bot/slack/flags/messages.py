@@ -123,11 +123,11 @@ def _backend_link(view: FlagView) -> Markup:
 def ramp_text(stored: StoredRamp) -> Markup:
     """Return how far a ramp has come, and when its next step is due or why it waits."""
     progress = stored.progress()
-    if stored.state is RampState.ASKED:
+    if stored.state is RampState.PENDING:
         return markup("A ramp asked for by {} waits for approval.", mention(stored.by))
     taken = f"{progress.taken} of {progress.of} ramp steps taken"
-    if stored.told is not None:
-        return markup("{}; it waits: {}.", taken, stored.told[1])
+    if stored.announced_pause is not None:
+        return markup("{}; it waits: {}.", taken, stored.announced_pause[1])
     if progress.next_share is None:
         return markup("{}; the last is still watched.", taken)
     return markup(

@@ -83,13 +83,13 @@ class SignedStates(AsyncOAuthStateStore):
 
     async def async_issue(self, *_args: Any, **_kwargs: Any) -> str:
         """Return a new state."""
-        return self._cipher.stamp(f"{_STATE}{secrets.token_hex(16)}", self._now())
+        return self._cipher.encrypt_with_time(f"{_STATE}{secrets.token_hex(16)}", self._now())
 
     async def async_consume(self, state: str) -> bool:
         """Return whether the state is ours, not expired, and used for the first time."""
         now = self._now()
         try:
-            content = self._cipher.open_stamped(state, now, STATE_LIFETIME)
+            content = self._cipher.decrypt_recent(state, now, STATE_LIFETIME)
         except UndecryptableError:
             return False
         # Other encrypted values are no states.

@@ -310,7 +310,7 @@ async def test_keys_are_changed_by_putting_the_new_one_first(url: str) -> None:
         installation = await oauth_setup.installations.find(ACME)
         both = Installations(oauth_setup.database, TokenCipher(f"{new}, {old}"), lambda: NOW)
         assert await both.find(ACME) == installation
-        assert await both.seal_anew() == 1
+        assert await both.reencrypt_all() == 1
         alone = Installations(oauth_setup.database, TokenCipher(new), lambda: NOW)
         assert await alone.find(ACME) == installation
         with pytest.raises(UndecryptableError, match="GOVERNOR_ENCRYPTION_KEY"):

@@ -11,8 +11,11 @@ from bot.cli.gate import parse_since, parse_wait
 from bot.durations import CANONICAL_FORM, LONGEST, DurationError, parse_duration
 from bot.formatting import duration_code
 from bot.policy.documents import quantities
-from bot.slack.arguments import read_duration, read_end
-from bot.slack.flags.arguments import read_flag_with_duration, read_ramp
+from bot.slack.incidents.arguments import parse_report
+from bot.slack.arguments import read_duration
+from bot.slack.arguments import read_end
+from bot.slack.flags.arguments import read_flag_with_duration
+from bot.slack.flags.arguments import read_ramp
 from bot.slack.incidents.arguments import report
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -85,7 +88,7 @@ def test_every_caller_reads_every_form(typed: str) -> None:
     assert read_ramp(["flag", "5%", "every", typed], ["staging"]).every == length
     assert parse_wait(typed) == length
     assert parse_since(typed, NOW) == (NOW - length).isoformat()
-    assert report(["1w2d"], []).length == timedelta(days=9)
+    assert parse_report(["1w2d"], []).length == timedelta(days=9)
 
 
 def test_the_command_line_forgives_spaces_around_and_says_what_to_write() -> None:

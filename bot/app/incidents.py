@@ -1,4 +1,4 @@
-"""Incidents, wired: what opens them, runs their steps, looks after them and serves them over HTTP."""
+"""The incidents' part of the application: its objects, routes and loops."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -17,11 +17,12 @@ from bot.http.incidents import IncidentsEndpoint
 from bot.incidents.alerts import AlertReceiver
 from bot.incidents.cost import Costs
 from bot.incidents.lifecycle import IncidentLifecycle
-from bot.incidents.ports import IncidentMessageWriter, RecentFlag
+from bot.incidents.ports import IncidentMessageWriter
 from bot.incidents.postmortem_closing import PostmortemClosing
 from bot.incidents.records.actions import Actions
 from bot.incidents.report_reader import ReportReader
 from bot.incidents.scheduled import ScheduledTasks
+from bot.incidents.snapshot import RecentFlag
 from bot.incidents.snapshot_reader import SnapshotReader
 from bot.incidents.workflow.archiving import Archiver
 from bot.incidents.workflow.card_updates import CardUpdater
@@ -31,9 +32,9 @@ from bot.incidents.workflow.facilitators import Facilitators
 from bot.incidents.workflow.hold_steps import HoldSteps
 from bot.incidents.workflow.runner import RunnerTiming, StepHandlers, StepRunner
 from bot.slack.capabilities import IncidentCapabilities
-from bot.slack.incident_rooms import WorkspaceIncidentChannels
-from bot.slack.incidents.card import IncidentMessages
+from bot.slack.incidents.channels import IncidentChannels
 from bot.slack.incidents.documents import IncidentDocuments
+from bot.slack.incidents.messages import IncidentMessages
 from bot.slack.permissions import People
 from bot.slack.webapi.clients import ClientOf
 from bot.store.database import Database
@@ -41,9 +42,10 @@ from bot.store.leases import Lease
 
 
 class Incidents:
-    """All parts of incidents. `step_runner.run` and, every few seconds, `run_scheduled` keep them going.
+    """All objects of incidents, wired.
 
-    The replica that has the `lease` carries things out.
+    `step_runner.run` runs until cancelled, `run_scheduled` is to be called every few seconds; the replica
+    that has the `lease` does the work.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class Incidents:
             lifecycle=self.lifecycle,
             costs=costs,
             snapshots=self.snapshots,
-            voice=messages,
+            messages=messages,
             now=clock.now,
         )
         self._scheduled = ScheduledTasks(
@@ -86,12 +88,12 @@ class Incidents:
             lifecycle=self.lifecycle,
             costs=costs,
             snapshots=self.snapshots,
-            voice=messages,
+            messages=messages,
             clock=clock,
         )
 
     def add_routes(self, app: web.Application, tokens: TokenVerifier) -> None:
-        """Add the API's incidents and the webhook; before the API's own routes, which take all the rest."""
+        """Add the routes of incidents and Alertmanager; before the API's own, which match all others."""
         IncidentsEndpoint(
             lifecycle=self.lifecycle,
             snapshots=self.snapshots,
@@ -116,7 +118,7 @@ class Incidents:
         )
 
     async def run_scheduled(self) -> None:
-        """Send what has come due, on the replica that has the lease."""
+        """Send reminders that are due, on the replica that has the lease."""
         if await self._lease.acquire():
             await self._scheduled.tick()
 
@@ -124,16 +126,16 @@ class Incidents:
         self, messages: IncidentMessageWriter, hold_registry: HoldRegistry, timing: RunnerTiming
     ) -> StepRunner:
         database, current, clock = self._database, self._current, self._clock
-        channels = WorkspaceIncidentChannels(self._client_of)
+        channels = IncidentChannels(self._client_of)
         cards = CardUpdater(
             database, channels, messages, self.snapshots, lease=self._lease, every_s=timing.refresh_s
         )
         archiving = Archiver(
             database=database,
-            rooms=channels,
-            shelf=IncidentDocuments(self._client_of),
-            voice=messages,
-            display=cards,
+            channels=channels,
+            documents=IncidentDocuments(self._client_of),
+            messages=messages,
+            cards=cards,
             names=self._names,
             lifecycle=self.lifecycle,
             current=current,

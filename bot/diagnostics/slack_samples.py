@@ -26,11 +26,9 @@ from bot.freezes.transition import BudgetExhausted
 from bot.incidents.action import Action
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import Incident, Severity, Status
-from bot.incidents.ports import IncidentSnapshot, RecentFlag
 from bot.incidents.postmortem import PostmortemPart
-from bot.incidents.records.steps import ChannelKind, IncidentChannel
-from bot.slack import postmortem_form
-from bot.slack.action_form import action_form
+from bot.incidents.records.channels import ChannelKind, IncidentChannel
+from bot.incidents.snapshot import IncidentSnapshot, RecentFlag
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.blockkit.modals import ModalForm
 from bot.slack.command_reference import help_on_all
@@ -40,8 +38,9 @@ from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.flags.messages import FlagView, one_flag
 from bot.slack.home.contents import Contents
 from bot.slack.home.view import home_view
-from bot.slack.incidents import modals as incident_form
-from bot.slack.incidents.card import card_blocks, document_blocks
+from bot.slack.incidents import modals
+from bot.slack.incidents.card import card_blocks
+from bot.slack.incidents.postmortem_view import document_blocks
 from bot.slack.interactions import Query
 from bot.store.outbox import Block, OutboxMessage
 
@@ -81,13 +80,13 @@ def specimens(now: datetime) -> list[SlackSample]:
 
 
 def _forms(incident: Incident) -> Iterator[ModalForm]:
-    yield incident_form.opening_form([_SERVICE, "other"], [_SERVICE])
-    yield incident_form.note_form(incident)
-    yield incident_form.impact_form(incident)
-    yield postmortem_form.cause_form(incident)
-    yield postmortem_form.times_form(incident)
-    yield from (postmortem_form.part_form(incident, part) for part in PostmortemPart)
-    yield action_form(incident)
+    yield modals.opening_form([_SERVICE, "other"], [_SERVICE])
+    yield modals.note_form(incident)
+    yield modals.impact_form(incident)
+    yield modals.cause_form(incident)
+    yield modals.times_form(incident)
+    yield from (modals.part_form(incident, part) for part in PostmortemPart)
+    yield modals.action_form(incident)
 
 
 def _service() -> Service:

@@ -32,8 +32,8 @@ from bot.incidents.incident import (
     UnknownIncidentError,
 )
 from bot.incidents.lifecycle import IncidentLifecycle, NewIncident
-from bot.incidents.ports import IncidentSnapshot
 from bot.incidents.report_reader import ReportReader
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.snapshot_reader import SnapshotReader
 from bot.incidents.workflow.runner import StepRunner
 

@@ -10,9 +10,9 @@ from bot.freezes.hold import Hold
 from bot.freezes.status import ServiceStatus
 from bot.freezes.verdict import Verdict
 from bot.incidents.incident import Severity
-from bot.incidents.ports import IncidentSnapshot
-from bot.incidents.records.steps import ChannelKind
+from bot.incidents.records.channels import ChannelKind
 from bot.incidents.report import WORK, DurationSummary, IncidentReport
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.store.addresses import local
 from bot.store.audit import AuditRow
 
@@ -168,7 +168,7 @@ def _duration_json(summary: DurationSummary | None) -> dict[str, Any] | None:
 
 
 def _channel_json(snapshot: IncidentSnapshot, kind: ChannelKind) -> dict[str, Any] | None:
-    channel = snapshot.rooms.get(kind)
+    channel = snapshot.channels.get(kind)
     return {"id": local(channel.channel_id), "name": channel.name} if channel and channel.channel_id else None
 
 

@@ -1,1 +1,1 @@
-"""What broke, what it cost, and what is learned from it."""
+"""Incidents: their life cycle, cost, timelines, postmortems and actions; knows nothing of Slack."""

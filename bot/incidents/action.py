@@ -1,4 +1,4 @@
-"""What is to be done so that it does not happen again, and what is still missing. Pure; no clock, no I/O."""
+"""The actions that follow from incidents, and what they lack. Pure; no clock, no I/O."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

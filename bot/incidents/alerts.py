@@ -50,7 +50,7 @@ class Alert:
 
     @property
     def summary(self) -> str:
-        """The alert in a line: its own words, else its name."""
+        """The alert in a line: its summary, else its name."""
         return self.annotations.get("summary") or self.name
 
 
@@ -73,7 +73,7 @@ class Notification:
 
 
 class AlertReceiver:
-    """Turns notifications into incidents. `catalog` answers which services there are."""
+    """Turns notifications into incidents; `current` says which services there are."""
 
     def __init__(self, database: Database, lifecycle: IncidentLifecycle, current: CurrentCatalog) -> None:
         self._database = database
@@ -81,57 +81,57 @@ class AlertReceiver:
         self._current = current
 
     async def take(self, notification: Notification, now: datetime) -> Sequence[int]:
-        """Carry a notification out, all or nothing; return the incidents that it concerns."""
+        """Process a notification in one transaction; return the numbers of its incidents."""
         async with self._database.transaction() as connection:
-            concerned: dict[int, None] = {}
-            fresh: list[Alert] = []
+            ids: dict[int, None] = {}
+            new: list[Alert] = []
             for alert in notification.alerts:
                 id_ = await _incident_of(connection, alert)
                 if id_ is not None:
-                    concerned[id_] = None
+                    ids[id_] = None
                     await self._note_end(connection, id_, alert, now)
                 elif alert.ended_at is None:
-                    fresh.append(alert)
-            if fresh:
-                concerned[await self._assign(connection, notification, fresh, now)] = None
-            for id_ in concerned:
-                await self._settle(connection, id_, now)
-        return list(concerned)
+                    new.append(alert)
+            if new:
+                ids[await self._assign(connection, notification, new, now)] = None
+            for id_ in ids:
+                await self._update_impact(connection, id_, now)
+        return list(ids)
 
     async def _assign(
-        self, connection: AsyncConnection, notification: Notification, fresh: Sequence[Alert], now: datetime
+        self, connection: AsyncConnection, notification: Notification, new: Sequence[Alert], now: datetime
     ) -> int:
-        """Give firings that nobody knows yet to the group's open incident, or to a new one."""
+        """Assign new firings to the group's open incident, or to a new one; return its number."""
         unresolved = select(incidents.c.id).where(
             incidents.c.alert_group == notification.group, incidents.c.status != Status.RESOLVED
         )
         id_ = (await connection.execute(unresolved.order_by(incidents.c.id).limit(1))).scalar_one_or_none()
         if id_ is None:
-            opening = self._opening(notification, fresh, now)
+            opening = self._opening(notification, new, now)
             id_ = (await self._lifecycle.open_within(connection, opening, now)).incident.id
-        for alert in fresh:
+        for alert in new:
             values = {"fingerprint": alert.fingerprint, "started_at": alert.started_at, "incident_id": id_}
-            added = self._database.insert(incident_alerts).values(values).on_conflict_do_nothing()
-            if (await connection.execute(added)).rowcount == 0:
+            inserted = self._database.insert(incident_alerts).values(values).on_conflict_do_nothing()
+            if (await connection.execute(inserted)).rowcount == 0:
                 continue
-            said = f"{alert.name} fires: {alert.summary}"
+            text = f"{alert.name} fires: {alert.summary}"
             mark = f"alert {alert.fingerprint} {alert.started_at.isoformat()}"
-            await records.note(
-                connection, id_, TimelineEntry(alert.started_at, EntryKind.ALERT, said, ALERTMANAGER, mark)
+            await records.add_entry(
+                connection, id_, TimelineEntry(alert.started_at, EntryKind.ALERT, text, ALERTMANAGER, mark)
             )
         return int(id_)
 
-    def _opening(self, notification: Notification, fresh: Sequence[Alert], now: datetime) -> NewIncident:
-        first = min(fresh, key=lambda alert: (alert.started_at, alert.fingerprint))
-        known = self._current.catalog.services
-        named = [alert.labels.get("service", "") for alert in notification.firing]
-        names = list(dict.fromkeys(alert.name for alert in fresh))
-        title = first.summary if len(names) == 1 else f"{first.summary} and {len(fresh) - 1} more"
+    def _opening(self, notification: Notification, new: Sequence[Alert], now: datetime) -> NewIncident:
+        first = min(new, key=lambda alert: (alert.started_at, alert.fingerprint))
+        services = self._current.catalog.services
+        labels = [alert.labels.get("service", "") for alert in notification.firing]
+        names = list(dict.fromkeys(alert.name for alert in new))
+        title = first.summary if len(names) == 1 else f"{first.summary} and {len(new) - 1} more"
         return NewIncident(
             key=f"{ALERTMANAGER}:{notification.group}:{first.started_at.isoformat()}:{first.fingerprint}",
             title=title,
-            severity=min((severity_of(alert) for alert in fresh), key=lambda severity: severity.value),
-            services=tuple(dict.fromkeys(name for name in named if name in known)),
+            severity=min((severity_of(alert) for alert in new), key=lambda severity: severity.value),
+            services=tuple(dict.fromkeys(name for name in labels if name in services)),
             by=ALERTMANAGER,
             started_at=min(max(first.started_at, now - LONGEST_AGO), now),
             alert_group=notification.group,
@@ -145,12 +145,12 @@ class AlertReceiver:
         ended = min(alert.ended_at, now)
         over = update(incident_alerts).where(*this, rows.ended_at.is_(None)).values(ended_at=ended)
         if (await connection.execute(over)).rowcount == 1:
-            await records.note(
+            await records.add_entry(
                 connection, id_, TimelineEntry(ended, EntryKind.ALERT, f"{alert.name} is over", ALERTMANAGER)
             )
 
-    async def _settle(self, connection: AsyncConnection, id_: int, now: datetime) -> None:
-        """End the impact when no alert fires any more; begin another when one fires again."""
+    async def _update_impact(self, connection: AsyncConnection, id_: int, now: datetime) -> None:
+        """End the impact when no alert fires any more; start another when one fires again."""
         rows = incident_alerts.c
         query = select(func.count(), func.count(rows.ended_at), func.max(rows.ended_at))
         counts = await connection.execute(query.where(rows.incident_id == id_))
@@ -163,7 +163,7 @@ class AlertReceiver:
         else:
             return
         await self._lifecycle.change_within(
-            connection, id_, "changed", lambda known: changed(known, change, now), by=ALERTMANAGER, now=now
+            connection, id_, "changed", lambda before: changed(before, change, now), by=ALERTMANAGER, now=now
         )
 
 
@@ -173,7 +173,7 @@ def severity_of(alert: Alert) -> Severity:
 
 
 def _not_before(incident: Incident, end: datetime, now: datetime) -> datetime | None:
-    """Return the end of the impact, as far as it fits what people have stated meanwhile."""
+    """Return the end of the impact, unless it contradicts what people have stated meanwhile."""
     latest_start = max((impact.start for impact in incident.impacts if impact.end is None), default=None)
     return max(end, latest_start) if latest_start is not None and end <= now else None
 
@@ -183,5 +183,5 @@ async def _incident_of(connection: AsyncConnection, alert: Alert) -> int | None:
     query = select(rows.incident_id).where(
         rows.fingerprint == alert.fingerprint, rows.started_at == alert.started_at
     )
-    found: int | None = (await connection.execute(query)).scalar_one_or_none()
-    return found
+    id_: int | None = (await connection.execute(query)).scalar_one_or_none()
+    return id_

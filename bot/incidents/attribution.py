@@ -1,8 +1,8 @@
-"""Which incident spent what, where several lie over the same time. Pure; no clock, no I/O.
+"""What each incident spent where several overlap. Pure; no clock, no I/O.
 
-A budget is spent once, however many incidents say so. Incidents are taken in the order in which they began;
-each is charged with what it adds to those before it. So what all of them are charged with is what was spent,
-and an incident within another that was as bad is charged with nothing.
+A budget is spent once, however many incidents record it. Incidents are taken in the order in which they
+began; each is charged with what it adds to those before it. So the charges add up to what was spent, and an
+incident within another that was equally bad is charged with nothing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from bot.incidents.incident import Incident
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What an incident added to what was spent, and the part of that from before anybody knew of it.
+    """What an incident added to what was spent, and the part of it from before anybody knew.
 
     Both in one unit, `0 <= unseen <= spent`: seconds, events, or fractions of a budget.
     """
@@ -43,7 +43,7 @@ class ExclusiveTime:
 
 def in_order(incidents: Iterable[Incident]) -> list[Incident]:
     """Return them in the order in which they began."""
-    return sorted(incidents, key=lambda one: (one.started_at, one.id))
+    return sorted(incidents, key=lambda incident: (incident.started_at, incident.id))
 
 
 def lasted(incident: Incident, now: datetime) -> Span:
@@ -55,16 +55,16 @@ def lasted(incident: Incident, now: datetime) -> Span:
 def own_time(
     incidents: Iterable[Incident], now: datetime, within: Span | None = None
 ) -> Sequence[ExclusiveTime]:
-    """Return what time is each incident's own, in the order in which they began; `within` cuts it off."""
+    """Return each incident's exclusive time within a span, in the order in which they began."""
     covered: list[Span] = []
-    found = []
+    result = []
     for incident in in_order(incidents):
-        whole = _clipped(lasted(incident, now), within)
-        spans = tuple(_without(whole, covered))
+        full_span = _clipped(lasted(incident, now), within)
+        spans = tuple(_without(full_span, covered))
         unseen = [Span(span.start, min(span.end, incident.opened_at)) for span in spans]
-        found.append(ExclusiveTime(incident, spans, tuple(span for span in unseen if span.start < span.end)))
-        covered.append(whole)
-    return found
+        result.append(ExclusiveTime(incident, spans, tuple(span for span in unseen if span.start < span.end)))
+        covered.append(full_span)
+    return result
 
 
 def own_seconds(
@@ -72,21 +72,21 @@ def own_seconds(
 ) -> Sequence[tuple[Incident, Charge]]:
     """Return the seconds of full outage of a service that each incident added, in the order they began."""
     before: list[Incident] = []
-    found = []
+    result = []
     for incident in in_order(incidents):
-        whole = _clipped(lasted(incident, now), within)
-        beside = [one for one in before if _overlap(lasted(one, now), whole)]
-        known = _seconds(beside, service, whole)
-        charge = _seconds([*beside, incident], service, whole) - known
-        early = Span(whole.start, max(whole.start, min(whole.end, incident.opened_at)))
-        unseen = _seconds([*beside, incident], service, early) - _seconds(beside, service, early)
-        found.append((incident, Charge(charge, unseen)))
+        full_span = _clipped(lasted(incident, now), within)
+        overlapping = [other for other in before if _overlap(lasted(other, now), full_span)]
+        charged = _seconds(overlapping, service, full_span)
+        charge = _seconds([*overlapping, incident], service, full_span) - charged
+        early = Span(full_span.start, max(full_span.start, min(full_span.end, incident.opened_at)))
+        unseen = _seconds([*overlapping, incident], service, early) - _seconds(overlapping, service, early)
+        result.append((incident, Charge(charge, unseen)))
         before.append(incident)
-    return found
+    return result
 
 
 def _seconds(incidents: Iterable[Incident], service: str, span: Span) -> float:
-    return bad_seconds((impact for one in incidents for impact in one.impacts_on(service)), span)
+    return bad_seconds((impact for incident in incidents for impact in incident.impacts_on(service)), span)
 
 
 def _clipped(span: Span, within: Span | None) -> Span:
@@ -96,18 +96,18 @@ def _clipped(span: Span, within: Span | None) -> Span:
     return Span(start, max(start, min(span.end, within.end)))
 
 
-def _overlap(one: Span, other: Span) -> bool:
-    return one.start < other.end and other.start < one.end
+def _overlap(first: Span, second: Span) -> bool:
+    return first.start < second.end and second.start < first.end
 
 
 def _without(span: Span, covered: Iterable[Span]) -> Iterator[Span]:
-    """Return what is left of a span where nothing covers it."""
-    at = span.start
+    """Return the parts of a span that nothing covers."""
+    start = span.start
     for cover in sorted(covered):
-        if cover.end <= at or cover.start >= span.end:
+        if cover.end <= start or cover.start >= span.end:
             continue
-        if at < cover.start:
-            yield Span(at, cover.start)
-        at = max(at, cover.end)
-    if at < span.end:
-        yield Span(at, span.end)
+        if start < cover.start:
+            yield Span(start, cover.start)
+        start = max(start, cover.end)
+    if start < span.end:
+        yield Span(start, span.end)

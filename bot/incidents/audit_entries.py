@@ -1,4 +1,4 @@
-"""What a change of an incident leaves behind: timeline entries, and what the audit log shows. Pure."""
+"""The timeline entries and audit entries that a change of an incident is recorded by. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -14,7 +14,7 @@ ALERTMANAGER = "alertmanager"
 """The actor of what alerts do."""
 
 _MACHINES = frozenset({GOVERNOR, ALERTMANAGER})
-_SHOWN = (
+_AUDITED_FIELDS = (
     "title",
     "severity",
     "status",
@@ -26,13 +26,13 @@ _SHOWN = (
 )
 
 
-def touched(incident: Incident, by: str, now: datetime) -> Incident:
-    """Return the incident's next version; the first touch that is not a machine's acknowledges it."""
+def next_version(incident: Incident, by: str, now: datetime) -> Incident:
+    """Return the incident's next version; the first change by a person acknowledges it."""
     acknowledged = incident.acknowledged_at or (None if by in _MACHINES else now)
     return replace(incident, version=incident.version + 1, acknowledged_at=acknowledged)
 
 
-def told(before: Incident, after: Incident, by: str, now: datetime) -> Iterable[TimelineEntry]:
+def timeline_entries(before: Incident, after: Incident, by: str, now: datetime) -> Iterable[TimelineEntry]:
     """Return the timeline's entries for a change."""
     if before.status is not after.status:
         yield TimelineEntry(now, EntryKind.STATUS, f"{before.status} → {after.status}", by)
@@ -50,12 +50,14 @@ def told(before: Incident, after: Incident, by: str, now: datetime) -> Iterable[
 
 
 def facts(incident: Incident) -> dict[str, Any]:
-    """Return what the audit log shows of an incident; the words of a private one stay in its channel."""
-    values = {name: getattr(incident, name) for name in _SHOWN}
-    written = {name: one.isoformat() if isinstance(one, datetime) else one for name, one in values.items()}
+    """Return what the audit log shows of an incident; a private one's title is left out."""
+    values = {name: getattr(incident, name) for name in _AUDITED_FIELDS}
+    shown = {
+        name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()
+    }
     if incident.private:
-        written["title"] = "private"
-    return written | {
+        shown["title"] = "private"
+    return shown | {
         "services": list(incident.services),
         "roles": {role.value: person for role, person in incident.roles.items()},
         "document": sorted(incident.document),
@@ -77,14 +79,14 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dic
     return {name: before[name] for name in names}, {name: after[name] for name in names}
 
 
-def entry(
+def audit_entry(
     action: str,
     incident: Incident,
     by: str,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> audit.AuditEntry:
-    """Return the audit entry of a deed."""
+    """Return the audit entry of an action on an incident."""
     subject = f"incident {incident.id}"
     reason = "a private incident" if incident.private else incident.title
     service = next(iter(incident.services), None)

@@ -1,8 +1,8 @@
-"""What incidents cost: the downtime that SLOs spend from, and the share of each budget that one took.
+"""What incidents cost: the downtime that SLOs count, and the fraction of each budget that one spent.
 
-The cost of an incident is its own: where two overlap, each is told its whole cost, though the budget is
-spent once. An incident is weighed against the window that ended with it (that ends now, while it lasts or
-where the ledger no longer holds all of that one); what it spent before the ledger's time is not known.
+The cost of an incident is its own: where two overlap, each has its whole cost, though the budget is spent
+once. An incident is weighed against the window that ended with it (or that ends now, while it lasts or where
+the ledger no longer holds all of that one); what it spent before the ledger's time is not known.
 Sums over several incidents are of charges instead, which `attribution.py` divides among those that overlap.
 """
 
@@ -28,7 +28,7 @@ _SECOND = timedelta(seconds=1)
 
 
 class Downtime:
-    """The downtime that incidents recorded, for the SLOs that spend from it."""
+    """The downtime that incidents recorded, for the SLOs that count it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -74,8 +74,8 @@ class Costs:
             for slo in services[name].slos
         )
 
-    def kept_until_owned(self, incident: Incident) -> tuple[str, ...]:
-        """Return its services whose budget hold stays until their P0 actions are owned."""
+    def held_until_owned(self, incident: Incident) -> tuple[str, ...]:
+        """Return the incident's services whose budget hold stays until their P0 actions are owned."""
         services = self._current.catalog.services
         return tuple(
             name
@@ -95,14 +95,14 @@ class Costs:
         Fractions of each budget; where incidents overlap nothing is charged twice. An SLO without events
         has no budget and is left out.
         """
-        known = list(incidents)
-        found: dict[int, dict[str, Charge]] = {one.id: {} for one in known}
+        all_incidents = list(incidents)
+        charges: dict[int, dict[str, Charge]] = {incident.id: {} for incident in all_incidents}
         for service in self._current.catalog.services.values():
-            hit = [one for one in known if service.name in one.services]
-            for slo in service.slos if hit else ():
-                for id_, charge in (await self._charged(hit, slo, now)).items():
-                    found[id_][slo.key] = charge
-        return found
+            affecting = [incident for incident in all_incidents if service.name in incident.services]
+            for slo in service.slos if affecting else ():
+                for id_, charge in (await self._charged(affecting, slo, now)).items():
+                    charges[id_][slo.key] = charge
+        return charges
 
     async def spent_within_window(
         self, incidents: Iterable[Incident], slo: Slo, now: datetime
@@ -111,7 +111,7 @@ class Costs:
         window = slo.window.span(now)
         if isinstance(slo.sli, DowntimeSli):
             seconds = own_seconds(incidents, slo.service, now, window)
-            return {one.id: charge.spent for one, charge in seconds}
+            return {incident.id: charge.spent for incident, charge in seconds}
         owned = own_time(incidents, now, window)
         spans = [span for own in owned for span in own.spans]
         counted = iter(await self._counts(slo, spans, now) if spans else ())
@@ -120,10 +120,10 @@ class Costs:
     async def _charged(self, incidents: Sequence[Incident], slo: Slo, now: datetime) -> Mapping[int, Charge]:
         if isinstance(slo.sli, DowntimeSli):
             return {
-                one.id: charge.of(
-                    slo.window.full_length(lasted(one, now).end) / _SECOND * (1 - slo.objective)
+                incident.id: charge.of(
+                    slo.window.full_length(lasted(incident, now).end) / _SECOND * (1 - slo.objective)
                 )
-                for one, charge in own_seconds(incidents, slo.service, now)
+                for incident, charge in own_seconds(incidents, slo.service, now)
             }
         bad, windows = await self._counted(incidents, slo, now)
         allowed = {id_: window.total * (1 - slo.objective) for id_, window in windows.items()}
@@ -133,11 +133,16 @@ class Costs:
         self, incidents: Sequence[Incident], slo: Slo, now: datetime
     ) -> tuple[Mapping[int, Charge], Mapping[int, EventCounts]]:
         """Return each incident's own bad events, and all events of the window that ended with it."""
-        owned = own_time([one for one in incidents if self._is_kept(lasted(one, now), now)], now)
+        measured = [incident for incident in incidents if self._is_retained(lasted(incident, now), now)]
+        owned = own_time(measured, now)
         spans = [
             span
             for own in owned
-            for span in (*own.spans, *own.unseen, self._weighed_by(slo, lasted(own.incident, now).end, now))
+            for span in (
+                *own.spans,
+                *own.unseen,
+                self._budget_window(slo, lasted(own.incident, now).end, now),
+            )
         ]
         counted = iter(await self._counts(slo, spans, now))
         charges, windows = {}, {}
@@ -147,15 +152,15 @@ class Costs:
             windows[own.incident.id] = next(counted)
         return charges, windows
 
-    def _is_kept(self, span: Span, now: datetime) -> bool:
-        """Return whether the ledger holds all of a time still."""
+    def _is_retained(self, span: Span, now: datetime) -> bool:
+        """Return whether the ledger still holds all of a time."""
         lengths = [slo.window.full_length(now) for slo in self._current.catalog.slos]
         return span.start >= now - max(lengths) - BEYOND_LONGEST
 
-    def _weighed_by(self, slo: Slo, end: datetime, now: datetime) -> Span:
-        """Return the window whose budget an incident is weighed against that ended at a time."""
+    def _budget_window(self, slo: Slo, end: datetime, now: datetime) -> Span:
+        """Return the window whose budget an incident that ended at a time is weighed against."""
         window = slo.window.span(end)
-        return window if self._is_kept(window, now) else slo.window.span(now)
+        return window if self._is_retained(window, now) else slo.window.span(now)
 
     async def _spent(self, incident: Incident, slo: Slo, now: datetime) -> float | None:
         during = lasted(incident, now)
@@ -164,8 +169,8 @@ class Costs:
             bad = bad_seconds(incident.impacts_on(slo.service), during)
             total = slo.window.full_length(end) / _SECOND
         else:
-            if not self._is_kept(during, now):
+            if not self._is_retained(during, now):
                 return None
-            counted, window = await self._counts(slo, [during, self._weighed_by(slo, end, now)], now)
+            counted, window = await self._counts(slo, [during, self._budget_window(slo, end, now)], now)
             bad, total = counted.bad, window.total
         return bad / (total * (1 - slo.objective)) if total > 0 else None

@@ -21,8 +21,8 @@ _SECOND_US = 1_000_000
 class Impact:
     """From `start` until `end` (None: it lasts), the `share` of requests (0 to 1) that failed.
 
-    `service` is the one that suffered, None for all services of the incident. An `assumed` impact was
-    put there when nobody had said how bad it was; the first one that a person states takes its place.
+    `service` is the one that was affected, None for all services of the incident. An `assumed` impact was
+    recorded when nobody had stated how bad it was; the first one that a person states replaces it.
     """
 
     start: datetime
@@ -32,7 +32,7 @@ class Impact:
     assumed: bool = False
 
     def concerns(self, service: str) -> bool:
-        """Return whether the service suffered from it."""
+        """Return whether the service was affected."""
         return self.service in {None, service}
 
     def within(self, span: Span) -> Span | None:

@@ -1,4 +1,4 @@
-"""The holds that an incident puts on its services: what their requests begin with, and how they read."""
+"""The holds that an incident places on its services: their requests and their reasons."""
 
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -8,19 +8,19 @@ from bot.incidents.incident import Incident
 from bot.store.tables.core import holds
 
 
-def owner(incident_id: int) -> str:
-    """Return what the requests of the incident's holds begin with."""
+def request_prefix(incident_id: int) -> str:
+    """Return the prefix of the requests of the incident's holds."""
     return f"incident:{incident_id}:"
 
 
 def reason(incident: Incident) -> str:
     """Return why a service is held: everybody reads it, so a private incident is not named."""
-    what = "private incident" if incident.private else f"incident: {incident.title}"
-    return f"{incident.severity} {what}"
+    name = "private incident" if incident.private else f"incident: {incident.title}"
+    return f"{incident.severity} {name}"
 
 
-async def reword(connection: AsyncConnection, incident: Incident) -> None:
-    """Let the holds that lie say what they would say if they were placed now."""
-    mine = holds.c.request.startswith(owner(incident.id), autoescape=True)
-    lying = mine & (holds.c.kind == HoldKind.INCIDENT) & holds.c.lifted_at.is_(None)
-    await connection.execute(update(holds).where(lying).values(reason=reason(incident)))
+async def update_reasons(connection: AsyncConnection, incident: Incident) -> None:
+    """Give the incident's active holds the reason that they would have if they were placed now."""
+    own = holds.c.request.startswith(request_prefix(incident.id), autoescape=True)
+    active = own & (holds.c.kind == HoldKind.INCIDENT) & holds.c.lifted_at.is_(None)
+    await connection.execute(update(holds).where(active).values(reason=reason(incident)))

@@ -1,4 +1,4 @@
-"""An incident and what may become of it. Pure; no clock, no I/O.
+"""An incident and its state transitions. Pure; no clock, no I/O.
 
     investigating ⇄ identified ──▶ mitigated ──▶ resolved
          ▲   ▲          ▲              │            │
@@ -9,8 +9,8 @@ Mitigated is when users are well again: the impact ends there, and so does the h
 An incident that comes back begins a new impact, and what was learned from it is open again.
 
 IncidentError
-├── IllegalChange     the change makes no sense as the incident stands
-└── UnknownIncident   there is none of that number
+├── IllegalChangeError     the change makes no sense in the incident's present state
+└── UnknownIncidentError   there is none of that number
 """
 
 import re
@@ -78,7 +78,7 @@ class Status(StrEnum):
 
 
 class Role(StrEnum):
-    """Who does what; facilitators lead the postmortem, one from each side."""
+    """The roles; facilitators lead the postmortem, one from each team."""
 
     COMMANDER = "commander"
     SCRIBE = "scribe"
@@ -101,9 +101,9 @@ class CauseClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An incident as it stands. `version` counts its changes; `marker` tells its channels from others'.
+    """An incident in its present state. `version` counts its changes; `marker` identifies its channels.
 
-    `postmortem_at` is when a postmortem was asked for, `finished_at` when it was closed; `document` holds
+    `postmortem_at` is when its postmortem was opened, `finished_at` when it was closed; `document` holds
     what people wrote for it.
     """
 
@@ -152,13 +152,13 @@ class Incident:
         return self.severity.is_severe and self.status.is_active
 
     def impacts_on(self, service: str) -> tuple[Impact, ...]:
-        """Return its impacts that one of its services suffered from."""
+        """Return the impacts that affected one of its services."""
         return tuple(impact for impact in self.impacts if impact.concerns(service))
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentChange:
-    """What to change; None leaves a thing as it is. `share` is set for every impact of the incident."""
+    """What to change; None leaves a field unchanged. `share` is set for every impact of the incident."""
 
     status: Status | None = None
     severity: Severity | None = None
@@ -193,7 +193,7 @@ def changed(incident: Incident, change: IncidentChange, now: datetime) -> Incide
 
 
 def with_impact(incident: Incident, impact: Impact, now: datetime) -> Incident:
-    """Return the incident with an impact that somebody states; what was only assumed gives way to it.
+    """Return the incident with an impact that somebody states, which replaces assumed ones.
 
     Raises `IllegalChangeError`.
     """
@@ -202,7 +202,7 @@ def with_impact(incident: Incident, impact: Impact, now: datetime) -> Incident:
         raise IllegalChangeError("service", f"{impact.service} is not one of this incident's services")
     _check_order(impact.start, impact.end, now)
     stated = [known for known in incident.impacts if not known.assumed]
-    return replace(incident, impacts=tuple(sorted((*stated, impact), key=lambda one: one.start)))
+    return replace(incident, impacts=tuple(sorted((*stated, impact), key=lambda impact: impact.start)))
 
 
 def check_share(share: float) -> None:
@@ -212,7 +212,7 @@ def check_share(share: float) -> None:
 
 
 def start_fault(start: datetime, now: datetime) -> str | None:
-    """Say why nothing can have begun then, for whoever said so; None where it can."""
+    """Return why an incident cannot have begun then, for the person who said so; None where it can."""
     if start > now:
         return "it cannot begin in the future"
     if now - start > LONGEST_AGO:
@@ -247,13 +247,14 @@ def _ended(incident: Incident, end: datetime, now: datetime) -> Incident:
 def _moved(incident: Incident, status: Status, now: datetime) -> Incident:
     if status.is_active:
         return _came_back(incident, status, now)
-    over = tuple(
-        replace(one, end=max(now, one.start)) if one.end is None else one for one in incident.impacts
+    ended = tuple(
+        replace(impact, end=max(now, impact.start)) if impact.end is None else impact
+        for impact in incident.impacts
     )
     return replace(
         incident,
         status=status,
-        impacts=over,
+        impacts=ended,
         mitigated_at=incident.mitigated_at or now,
         resolved_at=now if status is Status.RESOLVED else None,
         finished_at=None,
@@ -293,28 +294,28 @@ class ResponseTimes:
 
 
 def times(incident: Incident) -> ResponseTimes:
-    """Return how long each step took; None where it has not happened. Nothing is less than no time."""
-    nothing = timedelta()
+    """Return how long each step took, at least 0; None where it has not happened."""
+    zero = timedelta()
     acknowledged, ended = incident.acknowledged_at, incident.ended_at
     return ResponseTimes(
-        detect=max(nothing, incident.opened_at - incident.started_at),
-        acknowledge=max(nothing, acknowledged - incident.opened_at) if acknowledged else None,
-        restore=max(nothing, ended - incident.started_at) if ended else None,
+        detect=max(zero, incident.opened_at - incident.started_at),
+        acknowledge=max(zero, acknowledged - incident.opened_at) if acknowledged else None,
+        restore=max(zero, ended - incident.started_at) if ended else None,
     )
 
 
 def channel_names(prefix: str, day: datetime, title: str) -> Iterator[str]:
-    """Name a channel by Slack's rules, `inc-2026-11-23-checkout-500s` first, then with `-2` and so on."""
+    """Return channel names by Slack's rules: `inc-2026-11-23-checkout-500s`, then with `-2` and so on."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "incident"
-    stem = f"{prefix}-{day:%Y-%m-%d}-{words}"
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "incident"
+    stem = f"{prefix}-{day:%Y-%m-%d}-{slug}"
     for number in count(1):
         suffix = "" if number == 1 else f"-{number}"
         yield stem[: MOST_NAME - len(suffix)].rstrip("-") + suffix
 
 
 def next_in_turn(members: Sequence[str], last: str | None) -> str | None:
-    """Return whose turn it is: the member after `last` in the order of ids, round and round."""
+    """Return whose turn it is: the member after `last` in the order of ids, after the last one the first."""
     order = sorted(members)
     later = [member for member in order if last is not None and member > last]
     return next(iter(later or order), None)

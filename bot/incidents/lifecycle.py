@@ -1,6 +1,6 @@
 """Opens incidents and changes them: timeline, audit row and next steps in one transaction each.
 
-What is to be done in Slack and to holds is only written down here; `workflow/runner.py` carries it out.
+Steps in Slack and on holds are only planned here; `workflow/runner.py` carries them out.
 """
 
 import hashlib
@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
-from bot.incidents import holds as own_holds
-from bot.incidents.audit_entries import difference, entry, facts, told, touched
+from bot.incidents import holds
+from bot.incidents.audit_entries import audit_entry, difference, facts, next_version, timeline_entries
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import (
     MOST_TITLE,
@@ -33,7 +33,8 @@ from bot.incidents.incident import (
 from bot.incidents.postmortem import PostmortemPart
 from bot.incidents.records import incidents as records
 from bot.incidents.records import steps
-from bot.incidents.records.steps import ChannelKind, StepName
+from bot.incidents.records.channels import ChannelKind, read_channels, wanted_channels
+from bot.incidents.records.steps import StepName
 from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.store import audit
 from bot.store.database import Database
@@ -44,10 +45,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NewIncident:
-    """What somebody says who opens an incident.
+    """An incident to be opened.
 
-    `key` names the incident for whoever opens it; `share` None means that nobody said how bad it is, and
-    all requests are assumed to fail. `is_person`: a person opened it, who thereby knows of it.
+    `key` identifies the incident for whoever opens it; `share` None means that the impact is unknown, and
+    all requests are assumed to fail. `is_person`: a person opens it, which acknowledges it.
     """
 
     key: str
@@ -64,7 +65,7 @@ class NewIncident:
 
 @dataclass(frozen=True, slots=True)
 class OpenedIncident:
-    """The incident, and whether it was opened just now or had been there."""
+    """The incident, and whether it was opened just now or before."""
 
     incident: Incident
     is_new: bool
@@ -76,93 +77,91 @@ Compute = Callable[[Incident], Incident]
 class IncidentLifecycle:
     """The one way to change incidents."""
 
-    def __init__(
-        self,
-        database: Database,
-        current: CurrentCatalog,
-    ) -> None:
+    def __init__(self, database: Database, current: CurrentCatalog) -> None:
         self._database = database
         self._current = current
 
     async def open(self, opening: NewIncident, now: datetime) -> OpenedIncident:
-        """Open an incident, or answer the one that this key has opened. Raises `IllegalChangeError`."""
+        """Open an incident, or return the one that was opened with this key. Raises `IllegalChangeError`."""
         async with self._database.transaction() as connection:
             opened = await self.open_within(connection, opening, now)
         if opened.is_new:
-            self._after(opened.incident, "opened")
+            _log_change(opened.incident, "opened")
         return opened
 
     async def open_within(
         self, connection: AsyncConnection, opening: NewIncident, now: datetime
     ) -> OpenedIncident:
-        """Do as `open` within the caller's transaction."""
-        incident = _beginning(opening, now)
+        """Open an incident within the caller's transaction."""
+        incident = _new_incident(opening, now)
         values = records.row_of(incident) | {"updated_at": now, "alert_group": opening.alert_group}
-        added = (
-            self._database.insert(incidents).values(values).on_conflict_do_nothing().returning(incidents.c.id)
-        )
-        id_ = (await connection.execute(added)).scalar_one_or_none()
+        inserted = self._database.insert(incidents).values(values).on_conflict_do_nothing()
+        id_ = (await connection.execute(inserted.returning(incidents.c.id))).scalar_one_or_none()
         if id_ is None:
-            known = await records.read_by_key(connection, opening.key)
-            if known is None:
+            existing = await records.read_by_key(connection, opening.key)
+            if existing is None:
                 raise LookupError(f"the incident with key {opening.key} is not to be seen")
-            return OpenedIncident(known, is_new=False)
+            return OpenedIncident(existing, is_new=False)
         incident = replace(incident, id=id_)
         await records.add(connection, incident)
-        said = f"{incident.severity} opened: {incident.title}"
-        await records.note(connection, id_, TimelineEntry(now, EntryKind.OPENED, said, opening.by))
-        await audit.record(connection, entry("opened", incident, opening.by, after=facts(incident)), now)
-        await steps.open_room(connection, id_, ChannelKind.INCIDENT, self._people(incident))
+        text = f"{incident.severity} opened: {incident.title}"
+        await records.add_entry(connection, id_, TimelineEntry(now, EntryKind.OPENED, text, opening.by))
+        await audit.record(
+            connection, audit_entry("opened", incident, opening.by, after=facts(incident)), now
+        )
+        await steps.open_channel(connection, id_, ChannelKind.INCIDENT, self._invitees(incident))
         await self._plan_holds(connection, incident, held=False)
         return OpenedIncident(incident, is_new=True)
 
     async def change(self, id_: int, change: IncidentChange, *, by: str, now: datetime) -> Incident:
-        """Change status, severity, times or impact. Raises `UnknownIncident`, `IllegalChangeError`."""
-        return await self._change(id_, "changed", lambda known: changed(known, change, now), by, now)
+        """Change status, severity, times or impact. Raises `UnknownIncidentError`, `IllegalChangeError`."""
+        return await self._change(id_, "changed", lambda before: changed(before, change, now), by, now)
 
     async def record_impact(self, id_: int, impact: Impact, *, by: str, now: datetime) -> Incident:
-        """State how bad it was from when to when. Raises `UnknownIncident`, `IllegalChangeError`."""
+        """State how bad it was from when to when. Raises `UnknownIncidentError`, `IllegalChangeError`."""
         return await self._change(
-            id_, "impact_stated", lambda known: with_impact(known, impact, now), by, now
+            id_, "impact_stated", lambda before: with_impact(before, impact, now), by, now
         )
 
     async def assign(self, id_: int, role: Role, person: str | None, *, by: str, now: datetime) -> Incident:
-        """Return a role to a person, or to nobody. Raises `UnknownIncident`."""
+        """Assign a role to a person, or to nobody. Raises `UnknownIncidentError`."""
 
-        def assigned(known: Incident) -> Incident:
-            others = {one: who for one, who in known.roles.items() if one is not role}
-            return replace(known, roles=others | ({role: person} if person else {}))
+        def assigned(before: Incident) -> Incident:
+            others = {other: holder for other, holder in before.roles.items() if other is not role}
+            return replace(before, roles=others | ({role: person} if person else {}))
 
         return await self._change(id_, "role_given", assigned, by, now)
 
     async def classify(self, id_: int, cause: CauseClass, *, by: str, now: datetime) -> Incident:
-        """Say what class of cause it had. Raises `UnknownIncident`."""
-        return await self._change(id_, "classified", lambda known: replace(known, cause=cause), by, now)
+        """Set the class of cause. Raises `UnknownIncidentError`."""
+        return await self._change(id_, "classified", lambda before: replace(before, cause=cause), by, now)
 
     async def write_part(
         self, id_: int, part: PostmortemPart, text: str, *, by: str, now: datetime
     ) -> Incident:
-        """Write a part of the postmortem's document. Raises `UnknownIncident`, `IllegalChangeError`."""
+        """Write a part of the postmortem's document. Raises `UnknownIncidentError`, `IllegalChangeError`."""
 
-        def written(known: Incident) -> Incident:
-            if known.finished_at is not None:
+        def written(before: Incident) -> Incident:
+            if before.finished_at is not None:
                 raise IllegalChangeError("document", "the postmortem is closed; open it again to change it")
-            return replace(known, document={**known.document, part.value: text})
+            return replace(before, document={**before.document, part.value: text})
 
         return await self._change(id_, "document_written", written, by, now)
 
     async def snooze(self, id_: int, until: datetime, *, by: str, now: datetime) -> Incident:
-        """Send no reminders until a time. Raises `UnknownIncident`."""
-        return await self._change(id_, "snoozed", lambda known: replace(known, snoozed_until=until), by, now)
+        """Send no reminders until a time. Raises `UnknownIncidentError`."""
+        return await self._change(
+            id_, "snoozed", lambda before: replace(before, snoozed_until=until), by, now
+        )
 
     async def request_postmortem(self, id_: int, *, by: str, now: datetime) -> Incident:
-        """Open the postmortem's channel; asking twice changes nothing. Raises `UnknownIncident`.
+        """Open the postmortem's channel; opening it twice changes nothing. Raises `UnknownIncidentError`.
 
-        One that was closed is opened again.
+        A postmortem that was closed is opened again.
         """
 
-        def requested(known: Incident) -> Incident:
-            return replace(known, postmortem_at=known.postmortem_at or now, finished_at=None)
+        def requested(before: Incident) -> Incident:
+            return replace(before, postmortem_at=before.postmortem_at or now, finished_at=None)
 
         return await self._change(id_, "postmortem_requested", requested, by, now)
 
@@ -176,32 +175,35 @@ class IncidentLifecycle:
         at: datetime | None = None,
         mark: str | None = None,
     ) -> bool:
-        """Put words onto the timeline, once for each mark; return whether they are new.
+        """Add a text to the timeline, once for each mark; return whether it is new.
 
-        A mark makes it a pinned message, which `unnote` takes off again. Raises `UnknownIncident`.
+        A mark makes it a pinned message, which `unnote` removes again. Raises `UnknownIncidentError`.
         """
         kind = EntryKind.PIN if mark else EntryKind.NOTE
         async with self._database.transaction() as connection:
             incident = await records.read(connection, id_, lock=True)
             if mark is not None and await records.has_mark(connection, id_, mark):
                 return False
-            await records.note(connection, id_, TimelineEntry(at or now, kind, text, by, mark))
-            after = touched(incident, by, now)
+            await records.add_entry(connection, id_, TimelineEntry(at or now, kind, text, by, mark))
+            after = next_version(incident, by, now)
             await records.write(connection, incident, after, now)
-            await audit.record(connection, entry("noted", after, by, after={"kind": kind.value}), now)
-        self._after(after, "noted")
+            await audit.record(connection, audit_entry("noted", after, by, after={"kind": kind.value}), now)
+        _log_change(after, "noted")
         return True
 
     async def unnote(self, id_: int, mark: str, *, by: str, now: datetime) -> bool:
-        """Take a pinned message off the timeline; return whether it was there. Raises `UnknownIncident`."""
+        """Remove a pinned message from the timeline; return whether it was there.
+
+        Raises `UnknownIncidentError`.
+        """
         async with self._database.transaction() as connection:
             incident = await records.read(connection, id_, lock=True)
-            if not await records.unnote(connection, id_, mark):
+            if not await records.remove_entry(connection, id_, mark):
                 return False
-            after = touched(incident, by, now)
+            after = next_version(incident, by, now)
             await records.write(connection, incident, after, now)
-            await audit.record(connection, entry("unnoted", after, by, before={"kind": "pin"}), now)
-        self._after(after, "unnoted")
+            await audit.record(connection, audit_entry("unnoted", after, by, before={"kind": "pin"}), now)
+        _log_change(after, "unnoted")
         return True
 
     async def change_within(
@@ -212,63 +214,72 @@ class IncidentLifecycle:
         computed = compute(before)
         if computed == before:
             return before
-        after = touched(computed, by, now)
+        after = next_version(computed, by, now)
         await records.write(connection, before, after, now)
-        for line in told(before, after, by, now):
-            await records.note(connection, id_, line)
+        for entry in timeline_entries(before, after, by, now):
+            await records.add_entry(connection, id_, entry)
         was, became = difference(facts(before), facts(after))
-        await audit.record(connection, entry(action, after, by, was, became), now)
+        await audit.record(connection, audit_entry(action, after, by, was, became), now)
         await self._plan_holds(connection, after, held=before.wants_hold)
         if before.private is not after.private:
-            await own_holds.reword(connection, after)
+            await holds.update_reasons(connection, after)
         if before.postmortem_at is None and after.postmortem_at is not None:
-            await steps.open_room(connection, id_, ChannelKind.POSTMORTEM, self._people(after))
-        if steps.wanted_rooms(before) != steps.wanted_rooms(after):
+            await steps.open_channel(connection, id_, ChannelKind.POSTMORTEM, self._invitees(after))
+        if wanted_channels(before) != wanted_channels(after):
             await self.reopen_within(connection, after, was_closed=before.finished_at is not None)
         return after
 
     async def reopen_within(
         self, connection: AsyncConnection, incident: Incident, *, was_closed: bool = True
     ) -> None:
-        """See to it that the rooms that are wanted can be talked in, within the caller's transaction."""
-        rooms = await steps.read_rooms(connection, incident.id)
-        for kind in steps.wanted_rooms(incident):
-            room = rooms.get(kind)
-            if room is not None and room.is_archived:
-                await steps.reopen_room(connection, room, self._people(incident))
-        for room in rooms.values() if was_closed and incident.finished_at is None else ():
-            await steps.keep_room(connection, room)
+        """Reopen archived channels that the incident needs, within the caller's transaction.
+
+        `was_closed`: its postmortem had been closed, so steps that close the channels may be pending.
+        """
+        channels = await read_channels(connection, incident.id)
+        for kind in wanted_channels(incident):
+            channel = channels.get(kind)
+            if channel is not None and channel.is_archived:
+                await steps.reopen_channel(connection, channel, self._invitees(incident))
+        for channel in channels.values() if was_closed and incident.finished_at is None else ():
+            await steps.keep_open(connection, channel)
 
     async def _change(self, id_: int, action: str, compute: Compute, by: str, now: datetime) -> Incident:
         async with self._database.transaction() as connection:
             after = await self.change_within(connection, id_, action, compute, by=by, now=now)
-        self._after(after, action)
+        _log_change(after, action)
         return after
 
     async def _plan_holds(self, connection: AsyncConnection, incident: Incident, *, held: bool) -> None:
         if incident.wants_hold is not held:
             name = StepName.HOLD if incident.wants_hold else StepName.LIFT
-            await steps.plan(
-                connection, incident.id, ChannelKind.INCIDENT, [(name, one) for one in incident.services]
-            )
+            planned = [(name, service) for service in incident.services]
+            await steps.plan(connection, incident.id, ChannelKind.INCIDENT, planned)
 
-    def _people(self, incident: Incident) -> Sequence[str]:
-        """Return whom to bring together: both teams of each service, and whoever opened it."""
-        known = self._current.catalog.services
-        return invited([known[name] for name in incident.services if name in known], incident.opened_by)
-
-    def _after(self, incident: Incident, action: str) -> None:
-        log.info("incident", id=incident.id, action=action, status=incident.status.value)
+    def _invitees(self, incident: Incident) -> Sequence[str]:
+        """Return whom to invite: both teams of each service, and whoever opened it."""
+        services = self._current.catalog.services
+        named = [services[name] for name in incident.services if name in services]
+        return invitees(named, incident.opened_by)
 
 
-def invited(services: Iterable[Service], asker: str) -> Sequence[str]:
-    """Return teams and people, each once. An asker who is no person in Slack (an API token) stays out."""
-    teams = [team for one in services for team in (one.teams.development, one.teams.reliability) if team]
-    is_person = asker[:1] in {"U", "W"} and asker.isalnum() and asker.isupper()
-    return list(dict.fromkeys([*teams, *([asker] if is_person else [])]))
+def invitees(services: Iterable[Service], opened_by: str) -> Sequence[str]:
+    """Return teams and people, each once; `opened_by` only if a person in Slack, not an API token."""
+    teams = [
+        team
+        for service in services
+        for team in (service.teams.development, service.teams.reliability)
+        if team
+    ]
+    is_person = opened_by[:1] in {"U", "W"} and opened_by.isalnum() and opened_by.isupper()
+    return list(dict.fromkeys([*teams, *([opened_by] if is_person else [])]))
 
 
-def _beginning(opening: NewIncident, now: datetime) -> Incident:
+def _log_change(incident: Incident, action: str) -> None:
+    log.info("incident_changed", id=incident.id, action=action, status=incident.status.value)
+
+
+def _new_incident(opening: NewIncident, now: datetime) -> Incident:
     title = " ".join(opening.title.split())[:MOST_TITLE]
     if not title:
         raise IllegalChangeError("title", "an incident needs a title")

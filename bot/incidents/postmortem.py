@@ -1,4 +1,4 @@
-"""The postmortem as a document: from what is known of an incident to Markdown. Pure; no clock, no I/O.
+"""The postmortem of an incident as a Markdown document. Pure; no clock, no I/O.
 
 Blameless: it asks what made sense to people at the time and what the system let happen, names roles for
 the work that they did, and no one as a cause.
@@ -39,7 +39,7 @@ POINTS_TO: Mapping[CauseClass, str] = {
     CauseClass.HUMAN_PROCEDURE: "Make the safe way the easy way: automate the step or guard it.",
     CauseClass.OTHER: "Write down what would have shortened it most.",
 }
-_HEADINGS = {
+HEADINGS = {
     PostmortemPart.SUMMARY: "What happened",
     PostmortemPart.FACTORS: "Contributing factors",
     PostmortemPart.WENT_WELL: "What went well",
@@ -55,7 +55,7 @@ _ACTIVE_MARKDOWN = re.compile(r"([\\`*_\[\]<>#|])")
 
 
 class Obstacle(StrEnum):
-    """Why a postmortem is not to be closed, in words for the person who wanted to."""
+    """Why a postmortem cannot be closed, as a message for the person who tried."""
 
     NOT_OPEN = "it has no postmortem yet"
     NOT_RESOLVED = "the incident is not resolved yet"
@@ -79,7 +79,7 @@ def obstacle(incident: Incident, actions: Sequence[Action], *, was_costly: bool)
 
 @dataclass(frozen=True, slots=True)
 class Postmortem:
-    """All that the document says. `cost` maps `service/slo` to the fraction of the budget spent."""
+    """The content of the document. `cost` maps `service/slo` to the fraction of the budget spent."""
 
     incident: Incident
     timeline: Sequence[TimelineEntry]
@@ -99,12 +99,12 @@ class Postmortem:
 
     @property
     def file_name(self) -> str:
-        """What the document is called as a file."""
+        """The name of the document as a file."""
         day = self.incident.opened_at.astimezone(UTC)
         return f"postmortem-{self.incident.id}-{day:%Y-%m-%d}.md"
 
     def markdown(self) -> str:
-        """Write the document down; the same values make the same text."""
+        """Return the document as Markdown; the same values make the same text."""
         sections = [
             f"# {_line(self.incident.title)}",
             self._facts(),
@@ -149,13 +149,13 @@ class Postmortem:
 
     def _timeline(self) -> str:
         lines = [
-            f"- {stamp(entry.at)} · {entry.kind.value} · {self._told(entry)} ({self._name(entry.by)})"
+            f"- {stamp(entry.at)} · {entry.kind.value} · {self._entry_text(entry)} ({self._name(entry.by)})"
             f"{_details(entry.url)}"
             for entry in self.timeline
         ]
         return "\n".join(lines) or "Nothing recorded."
 
-    def _told(self, entry: TimelineEntry) -> str:
+    def _entry_text(self, entry: TimelineEntry) -> str:
         if entry.given is None:
             return _line(entry.text)
         role, person = entry.given
@@ -164,12 +164,12 @@ class Postmortem:
     def _cause(self) -> str:
         cause = self.incident.cause
         if cause is None:
-            return f"Not classified yet. One of: {', '.join(each.value for each in CauseClass)}."
+            return f"Not classified yet. One of: {', '.join(CauseClass)}."
         return f"{cause.value.capitalize()}. {POINTS_TO[cause]}"
 
     def _written(self, part: PostmortemPart) -> str:
         text = self.incident.document.get(part, "").strip()
-        return f"## {_HEADINGS[part]}\n\n{_paragraphs(text) if text else f'_{PROMPTS[part]}_'}"
+        return f"## {HEADINGS[part]}\n\n{_paragraphs(text) if text else f'_{PROMPTS[part]}_'}"
 
     def _actions(self) -> str:
         lines = [self._action(action) for action in self.actions]
@@ -196,7 +196,7 @@ def _taken(length: timedelta | None) -> str:
 
 
 def _line(text: str) -> str:
-    """Take what people wrote as one line of plain text within Markdown."""
+    """Return text that people wrote as one line, with Markdown escaped."""
     return _ACTIVE_MARKDOWN.sub(r"\\\1", " ".join(text.split()))
 
 

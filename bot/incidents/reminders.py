@@ -1,6 +1,6 @@
 """What to remind people of while an incident is open. Pure; no clock, no I/O.
 
-A reminder is told again when its interval has passed since it was last told, and never while snoozed.
+A reminder is sent again when its interval has passed since it was last sent, and never while snoozed.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ UPDATE_EVERY: Mapping[Severity, timedelta] = {
 
 
 class Reminder(StrEnum):
-    """What is missing."""
+    """The kinds of reminder."""
 
     NO_COMMANDER = "no_commander"
     NO_UPDATE = "no_update"
@@ -31,7 +31,7 @@ class Reminder(StrEnum):
 def due(
     incident: Incident, updated_at: datetime, sent: Mapping[Reminder, datetime], now: datetime
 ) -> tuple[Reminder, ...]:
-    """Return what to remind of now. `updated_at` is when somebody last wrote or changed something."""
+    """Return the reminders that are due. `updated_at` is when somebody last wrote or changed something."""
     if incident.status is Status.RESOLVED or (incident.snoozed_until and now < incident.snoozed_until):
         return ()
     since: dict[Reminder, tuple[datetime, timedelta]] = {}
@@ -42,6 +42,6 @@ def due(
     since[Reminder.STILL_OPEN] = (incident.opened_at, STILL_OPEN_AFTER)
     return tuple(
         reminder
-        for reminder, (begun, every) in since.items()
-        if now - max(begun, sent.get(reminder, begun)) >= every
+        for reminder, (start, interval) in since.items()
+        if now - max(start, sent.get(reminder, start)) >= interval
     )

@@ -1,6 +1,6 @@
-"""What a time's incidents teach: how many, how quickly found and mended, and where the budget went.
+"""A report on incidents: how many, how quickly detected and restored, and what they spent by cause.
 
-Pure; no clock, no I/O. An incident weighs what it spent of the SLO that it hurt most, of each of its
+Pure; no clock, no I/O. An incident weighs what it spent of the SLO that it spent most of, for each of its
 services; weights are fractions of a budget and add up to more than 1 where more than one was spent. Where
 incidents overlap, each weighs only what it added (`attribution.py`).
 """
@@ -30,7 +30,7 @@ LATE_WORK = "monitoring and alerts"
 """The work that late detection points to."""
 
 LATE_FROM = 0.25
-"""From this share of the budget on that was spent before anybody knew, detection counts as late."""
+"""Detection counts as late when at least this share of what was spent was spent before anybody knew."""
 
 MOST_OF_IT = 0.8
 """The costliest incidents are the fewest that make up this share of all that was spent."""
@@ -45,12 +45,13 @@ class ChargedIncident:
 
     @property
     def weight(self) -> Charge:
-        """What it spent of the SLO that it hurt most, of each service, in all."""
+        """What it spent in all of each service's SLO that it spent most of."""
         worst: dict[str, Charge] = {}
         for key, charge in self.charges.items():
             service = key.partition("/")[0]
-            worst[service] = max(worst.get(service, charge), charge, key=lambda one: one.spent)
-        return Charge(sum(one.spent for one in worst.values()), sum(one.unseen for one in worst.values()))
+            worst[service] = max(worst.get(service, charge), charge, key=lambda charge: charge.spent)
+        charges = worst.values()
+        return Charge(sum(charge.spent for charge in charges), sum(charge.unseen for charge in charges))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class CauseShare:
 
 @dataclass(frozen=True, slots=True)
 class IncidentReport:
-    """What a time's incidents teach. `spent` is a fraction of a budget; shares are fractions of `spent`.
+    """The incidents of a time. `spent` is a fraction of a budget; shares are fractions of `spent`.
 
     `costliest` are the fewest incidents that make up most of it, the costliest first, with `costliest_share`;
     `unseen` is the share from before anybody knew. `unclassified` are resolved and have no class of cause
@@ -108,49 +109,54 @@ class IncidentReport:
 
     @property
     def most(self) -> CauseShare | None:
-        """The class of cause that most of it went to; None where none is known or nothing was spent."""
-        return next((one for one in self.shares if one.cause is not None and one.spent > 0), None)
+        """The class of cause that most was spent by; None where none is known or nothing was spent."""
+        known = (share for share in self.shares if share.cause is not None and share.spent > 0)
+        return next(known, None)
 
     @property
     def is_found_late(self) -> bool:
-        """Whether so much was spent before anybody knew that this is a thing to work on."""
+        """Whether enough was spent before anybody knew that detection needs work."""
         return self.unseen >= LATE_FROM
 
 
 def report_on(
-    found: Sequence[ChargedIncident], *, since: datetime, until: datetime, service: str | None = None
+    charged: Sequence[ChargedIncident], *, since: datetime, until: datetime, service: str | None = None
 ) -> IncidentReport:
-    """Sum the incidents of a time up. `service` only says whose they are."""
-    incidents = [one.incident for one in found]
-    weights = {one.incident.id: one.weight for one in found}
+    """Return the report on the incidents of a time. `service` only says whose they are."""
+    incidents = [item.incident for item in charged]
+    weights = {item.incident.id: item.weight for item in charged}
     spent = sum(weight.spent for weight in weights.values())
-    costliest = _costliest(found, spent)
-    counted = Counter(one.severity for one in incidents)
-    taken = [(one.id, times(one)) for one in incidents]
+    costliest = _costliest(charged, spent)
+    counted = Counter(incident.severity for incident in incidents)
+    taken = [(incident.id, times(incident)) for incident in incidents]
     return IncidentReport(
         since=since,
         until=until,
         service=service,
         severities={severity: counted[severity] for severity in Severity if counted[severity]},
-        is_open=sum(one.status is not Status.RESOLVED for one in incidents),
-        detect=_taken((id_, each.detect) for id_, each in taken),
-        acknowledge=_taken((id_, each.acknowledge) for id_, each in taken),
-        restore=_taken((id_, each.restore) for id_, each in taken),
+        is_open=sum(incident.status is not Status.RESOLVED for incident in incidents),
+        detect=_summary((id_, times_.detect) for id_, times_ in taken),
+        acknowledge=_summary((id_, times_.acknowledge) for id_, times_ in taken),
+        restore=_summary((id_, times_.restore) for id_, times_ in taken),
         spent=spent,
         shares=_shares(incidents, weights, spent),
         costliest=costliest,
-        costliest_share=sum(one.weight.spent for one in costliest) / spent if spent > 0 else 0.0,
+        costliest_share=sum(item.weight.spent for item in costliest) / spent if spent > 0 else 0.0,
         unseen=sum(weight.unseen for weight in weights.values()) / spent if spent > 0 else 0.0,
         unclassified=tuple(
-            sorted(one.id for one in incidents if one.cause is None and one.status is Status.RESOLVED)
+            sorted(
+                incident.id
+                for incident in incidents
+                if incident.cause is None and incident.status is Status.RESOLVED
+            )
         ),
         unweighed=tuple(
-            sorted(one.incident.id for one in found if one.incident.services and not one.charges)
+            sorted(item.incident.id for item in charged if item.incident.services and not item.charges)
         ),
     )
 
 
-def _taken(lengths: Iterable[tuple[int, timedelta | None]]) -> DurationSummary | None:
+def _summary(lengths: Iterable[tuple[int, timedelta | None]]) -> DurationSummary | None:
     known = [(length, id_) for id_, length in lengths if length is not None]
     if not known:
         return None
@@ -162,10 +168,10 @@ def _taken(lengths: Iterable[tuple[int, timedelta | None]]) -> DurationSummary |
 def _shares(
     incidents: Sequence[Incident], weights: Mapping[int, Charge], spent: float
 ) -> tuple[CauseShare, ...]:
-    """Return what went where, most first; what is not classified last of what spent the same."""
+    """Return the share of each class of cause, most first; of equal shares the unclassified one last."""
     by_cause: dict[CauseClass | None, list[int]] = {}
-    for one in incidents:
-        by_cause.setdefault(one.cause, []).append(one.id)
+    for incident in incidents:
+        by_cause.setdefault(incident.cause, []).append(incident.id)
     sums = {cause: sum(weights[id_].spent for id_ in ids) for cause, ids in by_cause.items()}
     order = sorted(sums, key=lambda cause: (-sums[cause], cause is None, cause or ""))
     return tuple(
@@ -176,9 +182,9 @@ def _shares(
     )
 
 
-def _costliest(found: Sequence[ChargedIncident], spent: float) -> tuple[ChargedIncident, ...]:
-    order = sorted(found, key=lambda one: (-one.weight.spent, one.incident.id))
-    order = [one for one in order if one.weight.spent > 0]
-    sums = list(accumulate(one.weight.spent for one in order))
-    enough = next((at for at, so_far in enumerate(sums, 1) if so_far >= MOST_OF_IT * spent), 0)
+def _costliest(charged: Sequence[ChargedIncident], spent: float) -> tuple[ChargedIncident, ...]:
+    order = sorted(charged, key=lambda item: (-item.weight.spent, item.incident.id))
+    order = [item for item in order if item.weight.spent > 0]
+    sums = list(accumulate(item.weight.spent for item in order))
+    enough = next((count for count, so_far in enumerate(sums, 1) if so_far >= MOST_OF_IT * spent), 0)
     return tuple(order[:enough])

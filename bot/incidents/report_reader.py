@@ -1,4 +1,4 @@
-"""Reads what incidents teach: the report of a time, and where the budget of a service that freezes went."""
+"""Reads reports on incidents, and which incidents spent the budget of a service that freezes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from bot.incidents.records import incidents as records
 from bot.incidents.report import WORK, ChargedIncident, IncidentReport, report_on
 from bot.store.database import Database
 
-_HARDLY = 0.01
+_NEGLIGIBLE = 0.01
 """An incident that took less than this share of what was spent does not explain it."""
 
 
@@ -23,7 +23,7 @@ def everyone_may_see(incident: Incident) -> bool:
 
 
 class ReportReader:
-    """Sums incidents up; `costs` weighs them."""
+    """Sums up incidents and what they cost."""
 
     def __init__(self, database: Database, costs: Costs) -> None:
         self._database = database
@@ -36,47 +36,57 @@ class ReportReader:
         service: str | None = None,
         may_see: Callable[[Incident], bool] = everyone_may_see,
     ) -> tuple[IncidentReport, Sequence[Incident]]:
-        """Return the report on the incidents opened since a time, and these; of one service or of all.
+        """Return the report on the incidents opened since a time, and these incidents; of one service or all.
 
         Those that the reader may not see are not counted anywhere in it.
         """
         async with self._database.reading() as connection:
-            found = await records.read_many(connection, service=service, since=since)
-        found = [one for one in found if may_see(one)]
-        mine = [replace(one, services=(service,)) for one in found] if service is not None else found
-        charges = await self._costs.charges(mine, now)
-        charged = [ChargedIncident(one, charges[one.id]) for one in found]
-        return report_on(charged, since=since, until=now, service=service), found
+            all_incidents = await records.read_many(connection, service=service, since=since)
+        incidents = [incident for incident in all_incidents if may_see(incident)]
+        weighed = incidents
+        if service is not None:
+            weighed = [replace(incident, services=(service,)) for incident in incidents]
+        charges = await self._costs.charges(weighed, now)
+        charged = [ChargedIncident(incident, charges[incident.id]) for incident in incidents]
+        return report_on(charged, since=since, until=now, service=service), incidents
 
     async def where_it_went(self, service: Service, budget: Budget, now: datetime) -> Spending | None:
-        """Return where a spent budget went; None where nothing is known that everyone may be told.
+        """Return which incidents spent a budget; None where nothing is known that everyone may see.
 
-        A service that never had an incident tells nothing: perhaps nobody records them.
+        That a service never had an incident says nothing: perhaps nobody records them.
         """
         bad = budget.events.bad if budget.events is not None else 0.0
         async with self._database.reading() as connection:
-            found = await records.read_many(connection, service=service.name)
-        if not found or bad <= 0:
+            incidents = await records.read_many(connection, service=service.name)
+        if not incidents or bad <= 0:
             return None
         window = budget.slo.window.span(now)
-        within = [one for one in found if one.ended_at is None or one.ended_at > window.start]
+        within = [
+            incident
+            for incident in incidents
+            if incident.ended_at is None or incident.ended_at > window.start
+        ]
         spent = await self._costs.spent_within_window(within, budget.slo, now)
-        told = [one for one in within if everyone_may_see(one) and spent[one.id] > _HARDLY * bad]
-        if not told and any(one.private for one in within):
+        public = [
+            incident
+            for incident in within
+            if everyone_may_see(incident) and spent[incident.id] > _NEGLIGIBLE * bad
+        ]
+        if not public and any(incident.private for incident in within):
             return None
-        return _spending(told, spent, bad)
+        return _spending(public, spent, bad)
 
 
 def _spending(incidents: Sequence[Incident], spent: Mapping[int, float], bad: float) -> Spending:
-    order = sorted(incidents, key=lambda one: (-spent[one.id], one.id))
-    whole = sum(spent[one.id] for one in order)
+    order = sorted(incidents, key=lambda incident: (-spent[incident.id], incident.id))
+    total = sum(spent[incident.id] for incident in order)
     by_cause: dict[CauseClass | None, float] = {}
-    for one in order:
-        by_cause[one.cause] = by_cause.get(one.cause, 0.0) + spent[one.id]
+    for incident in order:
+        by_cause[incident.cause] = by_cause.get(incident.cause, 0.0) + spent[incident.id]
     most = max(by_cause, key=lambda cause: by_cause[cause], default=None)
     return Spending(
-        share=min(1.0, whole / bad),
-        incidents=tuple(one.id for one in order),
+        share=min(1.0, total / bad),
+        incidents=tuple(incident.id for incident in order),
         is_open=bool(order) and order[0].status is not Status.RESOLVED,
         cause=most.value if most is not None else None,
         work=WORK[most] if most is not None else None,

@@ -1,4 +1,4 @@
-"""Looks after incidents while time passes: reminders, owners of actions, and postmortems that are due."""
+"""Scheduled tasks of incidents: reminders, owners of actions, and postmortems of costly incidents."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,10 +12,11 @@ from bot.incidents import reminders
 from bot.incidents.cost import Costs
 from bot.incidents.incident import Incident, Status
 from bot.incidents.lifecycle import IncidentLifecycle
-from bot.incidents.ports import IncidentMessageWriter, IncidentSnapshot
-from bot.incidents.records import actions as action_book
+from bot.incidents.ports import IncidentMessageWriter
+from bot.incidents.records import actions as action_records
 from bot.incidents.records import incidents as records
 from bot.incidents.reminders import Reminder
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.snapshot_reader import SnapshotReader
 from bot.store.database import Database
 from bot.store.outbox import enqueue
@@ -24,12 +25,12 @@ from bot.store.tables.incidents import incident_reminders
 log = structlog.get_logger(__name__)
 
 _MOST_RECENT = 50
-WEIGHED_FOR = timedelta(days=1)
-"""How long after its end an incident may still be found to have cost a postmortem: counts come in late."""
+CHECKED_FOR = timedelta(days=1)
+"""How long after its end an incident's cost is checked, as counts come in late."""
 
 
 class ScheduledTasks:
-    """Each `tick` sends what is due, once; what was sent is written in the same transaction."""
+    """Each `tick` enqueues what is due, once; that it was sent is stored in the same transaction."""
 
     def __init__(
         self,
@@ -38,18 +39,18 @@ class ScheduledTasks:
         lifecycle: IncidentLifecycle,
         costs: Costs,
         snapshots: SnapshotReader,
-        voice: IncidentMessageWriter,
+        messages: IncidentMessageWriter,
         clock: Clock,
     ) -> None:
         self._database = database
         self._lifecycle = lifecycle
         self._costs = costs
         self._snapshots = snapshots
-        self._voice = voice
+        self._messages = messages
         self._clock = clock
 
     async def tick(self) -> None:
-        """Send what is due now."""
+        """Enqueue what is due now."""
         now = self._clock.now()
         async with self._database.reading() as connection:
             unresolved = await records.read_many(connection, unresolved=True)
@@ -57,15 +58,15 @@ class ScheduledTasks:
         for incident in unresolved:
             await self._remind(incident, now)
         for incident in recent:
-            await self._weigh(incident, now)
+            await self._request_if_costly(incident, now)
         await self._remind_owners(now)
 
-    async def _weigh(self, incident: Incident, now: datetime) -> None:
-        """Ask for a postmortem of an incident that is over and was costly."""
+    async def _request_if_costly(self, incident: Incident, now: datetime) -> None:
+        """Open the postmortem of an incident that is resolved and was costly."""
         resolved = incident.resolved_at
         if incident.status is not Status.RESOLVED or incident.postmortem_at is not None or resolved is None:
             return
-        if now - resolved <= WEIGHED_FOR and await self._costs.calls_for_postmortem(incident, now):
+        if now - resolved <= CHECKED_FOR and await self._costs.calls_for_postmortem(incident, now):
             log.info("postmortem_due", incident=incident.id)
             await self._lifecycle.request_postmortem(incident.id, by=GOVERNOR, now=now)
 
@@ -73,11 +74,11 @@ class ScheduledTasks:
         async with self._database.reading() as connection:
             if not await self._due(connection, incident, now):
                 return
-        view = await self._snapshots.of(incident.id)
+        snapshot = await self._snapshots.of(incident.id)
         async with self._database.transaction() as connection:
             current = await records.read(connection, incident.id, lock=True)
-            for what in await self._due(connection, current, now):
-                await self._send(connection, view, what, now)
+            for reminder in await self._due(connection, current, now):
+                await self._send(connection, snapshot, reminder, now)
 
     async def _due(self, connection: AsyncConnection, incident: Incident, now: datetime) -> list[Reminder]:
         rows = incident_reminders.c
@@ -87,14 +88,14 @@ class ScheduledTasks:
         return list(reminders.due(incident, updated_at, sent, now))
 
     async def _send(
-        self, connection: AsyncConnection, view: IncidentSnapshot, what: Reminder, now: datetime
+        self, connection: AsyncConnection, snapshot: IncidentSnapshot, reminder: Reminder, now: datetime
     ) -> None:
-        message = self._voice.reminder(view, what)
+        message = self._messages.reminder(snapshot, reminder)
         if message is None:
             return
         await enqueue(connection, [message], now)
         sent = self._database.insert(incident_reminders).values(
-            incident_id=view.incident.id, kind=what, sent_at=now
+            incident_id=snapshot.incident.id, kind=reminder, sent_at=now
         )
         await connection.execute(
             sent.on_conflict_do_update(index_elements=["incident_id", "kind"], set_={"sent_at": now})
@@ -103,8 +104,8 @@ class ScheduledTasks:
     async def _remind_owners(self, now: datetime) -> None:
         today = now.astimezone(UTC).date()
         async with self._database.reading() as connection:
-            if not await action_book.any_overdue(connection, today):
+            if not await action_records.any_overdue(connection, today):
                 return
         async with self._database.transaction() as connection:
-            due = await action_book.claim_overdue(connection, today, now)
-            await enqueue(connection, [self._voice.action_due(action) for action in due], now)
+            due = await action_records.claim_overdue(connection, today, now)
+            await enqueue(connection, [self._messages.action_due(action) for action in due], now)

@@ -1,4 +1,4 @@
-"""What happened when: entries of several kinds in one order. Pure; no clock, no I/O."""
+"""The timeline of an incident: entries of several kinds in order of time. Pure; no clock, no I/O."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class EntryKind(StrEnum):
 class TimelineEntry:
     """One thing that happened. `by` is a Slack user id, `governor`, a token's name or a monitoring system.
 
-    `mark` names what it was made of (a message, an alert), so that it stands there once; it may be None.
+    `mark` identifies its origin (a message, an alert), so that it is added once; it may be None.
     `url` is a page about it, where there is one.
     """
 
@@ -39,20 +39,20 @@ class TimelineEntry:
 
     @property
     def given(self) -> tuple[str, str] | None:
-        """Which role was given to whom (a Slack user id); None for any other kind of entry."""
+        """The role and the Slack user id that it was assigned to; None for any other kind of entry."""
         role, _, person = self.text.rpartition(": ")
         return (role, person) if self.kind is EntryKind.ROLE and role else None
 
 
 def merged(*sources: Iterable[TimelineEntry]) -> tuple[TimelineEntry, ...]:
-    """Put the entries of all sources in the order of time, each mark once.
+    """Return the entries of all sources in order of time, each mark once.
 
-    What happened at the same moment stays in the order of the sources.
+    Entries of the same moment stay in the order of the sources.
     """
     seen: set[str] = set()
-    found: list[TimelineEntry] = []
+    entries: list[TimelineEntry] = []
     for entry in (entry for source in sources for entry in source):
         if entry.mark is None or entry.mark not in seen:
             seen |= {entry.mark} if entry.mark else set()
-            found.append(entry)
-    return tuple(sorted(found, key=lambda entry: entry.at))
+            entries.append(entry)
+    return tuple(sorted(entries, key=lambda entry: entry.at))

@@ -9,10 +9,10 @@ from bot.flags.ramps.control import RampControl
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
 from bot.incidents.lifecycle import IncidentLifecycle
-from bot.incidents.ports import IncidentSnapshot
 from bot.incidents.postmortem_closing import PostmortemClosing
 from bot.incidents.records.actions import Actions
 from bot.incidents.report_reader import ReportReader
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.snapshot_reader import SnapshotReader
 from bot.slack.command_prefix import CommandPrefix
 from bot.store.database import Database

@@ -1,7 +1,7 @@
-"""The listeners for incidents besides commands: actions, submitted modals, reactions.
+"""The Bolt listeners for incidents besides commands: actions, submitted modals, reactions.
 
-As in `app.py`, each listener acknowledges first and starts the work in the background. A modal is checked
-before it is acknowledged, so that what is wrong is said beside its inputs.
+As in `app.py`, each listener acknowledges first and starts the work in the background. A modal is validated
+before it is acknowledged, so that errors are shown beside its inputs.
 """
 
 import re
@@ -22,20 +22,20 @@ from bot.slack.workspace import SlackWorkspaces, WorkspaceNotServedError
 
 log = structlog.get_logger(__name__)
 
-_OURS = re.compile("^(" + "|".join(map(re.escape, PREFIXES)) + ")")
+_INCIDENT_IDS = re.compile("^(" + "|".join(map(re.escape, PREFIXES)) + ")")
 
 
 class IncidentListeners:
-    """Listens for everything about incidents but the commands."""
+    """The listeners for everything about incidents but the commands."""
 
     def __init__(self, workspaces: SlackWorkspaces, tasks: BackgroundTasks) -> None:
         self._workspaces = workspaces
         self._tasks = tasks
 
     def listen(self, app: AsyncApp) -> None:
-        """Register the listeners; to be called before others listen for everything."""
-        app.action(_OURS)(self._on_action)
-        app.view(_OURS)(self._on_submission)
+        """Register the listeners; call this before listeners that match everything are registered."""
+        app.action(_INCIDENT_IDS)(self._on_action)
+        app.view(_INCIDENT_IDS)(self._on_submission)
         for event in EVENTS:
             app.event(event)(self._on_reaction)
 
@@ -53,9 +53,9 @@ class IncidentListeners:
         reply = await workspace.incidents.press(interaction)
         channel = ""
         if reply.seen_by_channel and (target.is_home or target.is_direct):
-            # Those who work on it see the change, though it was made where they are not.
-            query = interaction.query
-            channel = await workspace.incidents.channel_of(query.command, query.text)
+            # The incident's channel sees a change that was made elsewhere.
+            question = interaction.question
+            channel = await workspace.incidents.channel_of(question.command, question.text)
         if channel:
             await workspace.responder.send(ReplyTarget("", channel, interaction.user), reply)
         if channel and target.is_home:
@@ -65,7 +65,7 @@ class IncidentListeners:
 
     async def _on_submission(self, ack: AsyncAck, body: Body, view: Body, context: AsyncBoltContext) -> None:
         submitted = SubmittedModal.from_view(view, str((body.get("user") or {}).get("id")))
-        # What is wrong with the input alone is the same in every workspace.
+        # The input is validated alike in every workspace.
         if faults := self._workspaces.main.incidents.faults(submitted):
             await ack(response_action="errors", errors=faults)
             return
@@ -97,5 +97,5 @@ class IncidentListeners:
 
 
 async def _log_failure(error_id: str) -> None:
-    """Do nothing but log: a reaction has no reply."""
+    """Log the failure: a reaction has no reply."""
     log.warning("pin_not_followed", error_id=error_id)

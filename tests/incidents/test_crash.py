@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.sandbox.fake_slack.web_api import RecordedCall
-from bot.slack.incidents.card import CARD, NOTICE
+from bot.slack.incidents.messages import CARD, NOTICE
 from bot.slack.manifest import manifest
 from bot.store.database import Database
 from bot.store.outbox import read_backlog

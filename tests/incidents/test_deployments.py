@@ -7,7 +7,7 @@ from bot.deployments.deployment import Deployment, DeploymentState
 from bot.deployments.recorder import DeploymentRecorder
 from bot.sandbox.fake_slack.model import Message
 from bot.slack.announcements.deployments import DeploymentAnnouncer
-from bot.slack.incidents.card import CARD
+from bot.slack.incidents.messages import CARD
 from tests.support.clock import MINUTE
 from tests.support.incidents import IncidentsSetup, channel_id_of, shop
 

@@ -11,12 +11,12 @@ from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.transition import HoldRetained
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import IncidentChange, Role, Severity, Status
-from bot.incidents.ports import IncidentSnapshot
 from bot.incidents.postmortem import PostmortemPart
 from bot.incidents.records.actions import NewAction, UnknownActionError, unmet_requirements
-from bot.incidents.records.steps import ChannelKind
+from bot.incidents.records.channels import ChannelKind
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
-from bot.slack.incidents.card import ACTION_DUE, DOCUMENT, POSTMORTEM_OPENED, REMINDER
+from bot.slack.incidents.messages import ACTION_DUE, DOCUMENT, POSTMORTEM_OPENED, REMINDER
 from bot.store import audit
 from tests.support.clock import HOUR, MINUTE
 from tests.support.incidents import IncidentsSetup, channel_id_of

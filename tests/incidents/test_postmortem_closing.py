@@ -3,15 +3,14 @@
 import pytest
 
 from bot.incidents.incident import IllegalChangeError, IncidentChange, Severity, Status
-from bot.incidents.ports import IncidentSnapshot
 from bot.incidents.postmortem import Obstacle, PostmortemPart
 from bot.incidents.postmortem_closing import NotClosableError
 from bot.incidents.records.actions import NewAction
-from bot.incidents.records.steps import ChannelKind
+from bot.incidents.records.channels import ChannelKind
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.sandbox.fake_slack.model import Channel
-from bot.slack.incident_farewell import NOT_ARCHIVED, POSTMORTEM_CLOSED
-from bot.slack.incidents.card import CARD, DOCUMENT, NOTICE
+from bot.slack.incidents.messages import CARD, DOCUMENT, NOT_ARCHIVED, NOTICE, POSTMORTEM_CLOSED
 from bot.store import audit
 from tests.support.clock import MINUTE
 from tests.support.incidents import IncidentsSetup, channel_id_of
@@ -57,7 +56,7 @@ def assert_closed(incidents_setup: IncidentsSetup, view: IncidentSnapshot) -> No
     """One file, one canvas, one word in each room and one elsewhere, both rooms archived."""
     for kind in ChannelKind:
         assert channel(incidents_setup, view, kind).is_archived
-        assert view.rooms[kind].is_archived
+        assert view.channels[kind].is_archived
         assert len(incidents_setup.messages(channel_id_of(view, kind), POSTMORTEM_CLOSED)) == 1
     assert len(incidents_setup.messages("#incidents", POSTMORTEM_CLOSED)) == 1
     assert files(incidents_setup, view) == [view.postmortem.file_name]
@@ -178,7 +177,7 @@ async def test_what_somebody_archived_by_hand_is_done_already(incidents_setup: I
     incidents_setup.slack.faults.refuse("conversations.archive", "channel_not_found")
     await incidents_setup.incidents.closing.close(view.incident.id, by="U0DANA")
     view = await incidents_setup.complete(view.incident.id)
-    assert all(view.rooms[kind].is_archived for kind in ChannelKind)
+    assert all(view.channels[kind].is_archived for kind in ChannelKind)
     assert incidents_setup.messages(channel_id_of(view), NOT_ARCHIVED) == []
 
 
@@ -238,12 +237,14 @@ async def test_an_incident_that_comes_back_gets_a_new_channel_and_later_a_new_po
     await lifecycle.change(id_, back, by="U0SAM", now=incidents_setup.clock.now())
     view = await incidents_setup.complete(id_)
     assert channel_id_of(view) != old
-    assert view.rooms[ChannelKind.INCIDENT].name == f"inc-{view.incident.opened_at:%Y-%m-%d}-checkout-500s-2"
+    assert (
+        view.channels[ChannelKind.INCIDENT].name == f"inc-{view.incident.opened_at:%Y-%m-%d}-checkout-500s-2"
+    )
     assert set(channel(incidents_setup, view).members) >= TEAMS
     (card,) = incidents_setup.messages(channel_id_of(view), CARD)
     assert f"before it came back: <#{old}>" in str(card.blocks)
     assert len(incidents_setup.messages("#incidents", NOTICE)) == 2
-    assert view.rooms[ChannelKind.POSTMORTEM].is_archived
+    assert view.channels[ChannelKind.POSTMORTEM].is_archived
     await lifecycle.change(
         id_, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=incidents_setup.clock.now()
     )
@@ -283,4 +284,4 @@ async def test_a_closed_postmortem_can_be_opened_again(incidents_setup: Incident
     view = await incidents_setup.complete(id_)
     assert channel_id_of(view, ChannelKind.POSTMORTEM) != old
     assert len(incidents_setup.messages(channel_id_of(view, ChannelKind.POSTMORTEM), DOCUMENT)) == 1
-    assert view.rooms[ChannelKind.INCIDENT].is_archived
+    assert view.channels[ChannelKind.INCIDENT].is_archived

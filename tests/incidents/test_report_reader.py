@@ -185,7 +185,7 @@ async def test_the_cards_say_which_actions_are_missing(incidents_setup: Incident
     id_ = await past(incidents_setup, "one", 40, 20)
     view = await incidents_setup.complete(id_)
     assert view.lacks_p0
-    assert view.kept == ("checkout",)
+    assert view.held_until_owned == ("checkout",)
     now, book = incidents_setup.clock.now(), incidents_setup.incidents.actions
     action = await book.add(NewAction("Limit the pool", "checkout", id_, is_p0=True), by="U0DANA", now=now)
     view = await incidents_setup.incidents.snapshots.of(id_)

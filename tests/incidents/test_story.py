@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.fake_slack.server import FakeSlackServer
-from bot.slack.incidents.card import CARD, NOTICE, POSTMORTEM_OPENED
+from bot.slack.incidents.messages import CARD, NOTICE, POSTMORTEM_OPENED
 from bot.slack.manifest import manifest
 from tests.support.running import running_governor, write_policies
 

@@ -19,8 +19,8 @@ from bot.app.incidents import Incidents
 from bot.freezes.hold_registry import HoldRegistry
 from bot.incidents.incident import Severity
 from bot.incidents.lifecycle import NewIncident
-from bot.incidents.ports import IncidentSnapshot
-from bot.incidents.records import steps
+from bot.incidents.records.channels import ChannelKind, change_channel, read_channel
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.sandbox.fake_slack.block_kit.validation import (
     has_too_many_tables,
     is_too_long,
@@ -169,9 +169,9 @@ async def open_incident_in(channel: str, room: Incidents, database: Database) ->
     opening = NewIncident("k", "a&b <!channel> *500s*", Severity.SEV2, ("checkout",), "U0SAM", is_person=True)
     new_database = await room.lifecycle.open(opening, NOW)
     async with database.transaction() as connection:
-        channel_row = await steps.read_room(connection, new_database.incident.id, steps.ChannelKind.INCIDENT)
-        assert channel_row is not None
-        await steps.change_room(connection, channel_row, channel_id=channel)
+        found = await read_channel(connection, new_database.incident.id, ChannelKind.INCIDENT)
+        assert found is not None
+        await change_channel(connection, found, channel_id=channel)
 
 
 def recorded_only(incidents: Incidents) -> IncidentCapabilities:

@@ -9,15 +9,17 @@ from aiohttp import web
 from playwright.async_api import expect
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.incidents.records.channels import ChannelKind
+from bot.incidents.records.channels import change_channel
+from bot.incidents.records.channels import read_channel
 from bot.freezes.transition import Spending
 from bot.incidents.records import steps
-from bot.incidents.records.steps import ChannelKind
 from bot.incidents.reminders import Reminder
 from bot.sandbox.page_api import PageApi
 from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.command_reference import COMMANDS
-from bot.slack.incidents.card import IncidentMessages
+from bot.slack.incidents.messages import IncidentMessages
 from tests.stories.visitor import Visitor, visiting
 from tests.support.examples import WORKSPACE, bypass, contexts, frozen_by, hold
 from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
@@ -65,9 +67,9 @@ async def show_an_incident(slack_app: RunningSlackApp, client: AsyncWebClient) -
     for text in typed:
         await slack_app.types("sam", text, CHANNEL)
     async with slack_app.database.transaction() as connection:
-        room = await steps.read_room(connection, 1, ChannelKind.INCIDENT)
+        room = await read_channel(connection, 1, ChannelKind.INCIDENT)
         assert room is not None
-        await steps.change_room(connection, room, channel_id=slack_app.slack.find_channel(CHANNEL))
+        await change_channel(connection, room, channel_id=slack_app.slack.find_channel(CHANNEL))
     orders = ["", "role commander", "severity sev2", "note rolled back", "impact 30% from 14:05", "show"]
     orders += ["impact lots", "snooze 2h", "status mitigated", "status resolved", "status over", "private"]
     typed += [f"/incident {order}".strip() for order in orders]

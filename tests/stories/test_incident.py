@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.server import FakeSlackServer
-from bot.slack.incidents.card import CARD, DOCUMENT
+from bot.slack.incidents.messages import CARD, DOCUMENT
 from tests.stories.visitor import Visitor, running_sandbox, visiting
 from tests.support.running import Bot, eventually, running_governor, write_policies
 

@@ -20,8 +20,7 @@ from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox.fake_slack.web_api import read_arguments
-from bot.slack.incident_farewell import POSTMORTEM_CLOSED
-from bot.slack.incidents.card import CARD, DOCUMENT, NOTICE, POSTMORTEM_OPENED
+from bot.slack.incidents.messages import CARD, DOCUMENT, NOTICE, POSTMORTEM_CLOSED, POSTMORTEM_OPENED
 from tests.incidents.test_alertmanager import alertmanager, fire
 from tests.incidents.test_story import POLICIES
 from tests.stories.test_another_slack import Answers, Elsewhere, listening, types

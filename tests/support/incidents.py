@@ -29,15 +29,15 @@ from bot.http.request_body import MOST_BYTES
 from bot.incidents.cost import Downtime
 from bot.incidents.incident import Severity
 from bot.incidents.lifecycle import NewIncident
-from bot.incidents.ports import IncidentSnapshot
-from bot.incidents.records.steps import ChannelKind
+from bot.incidents.records.channels import ChannelKind
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.workflow.runner import RunnerTiming
 from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.delivery.dispatcher import OutboxDispatcher
-from bot.slack.incidents.card import CARD, NOTICE
+from bot.slack.incidents.messages import CARD, NOTICE
 from bot.slack.manifest import manifest
 from bot.store.database import Database
 from bot.store.leases import Lease

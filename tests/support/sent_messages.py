@@ -11,12 +11,12 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.incidents.postmortem import PostmortemPart
-from bot.incidents.records.steps import ChannelKind
+from bot.incidents.records.channels import ChannelKind
 from bot.sandbox.fake_slack.model import Message
 from bot.slack.incidents import interactions as incident_desk
 from bot.slack.incidents import modals as incident_form
 from bot.slack.incidents.buttons import EDIT
-from bot.slack.incidents.card import IncidentMessages
+from bot.slack.incidents.messages import IncidentMessages
 from tests.stories.test_drawn import show_everything
 from tests.support.examples import WORKSPACE
 from tests.support.slack_app import RunningSlackApp, run_slack_app, shop

@@ -20,8 +20,8 @@ from bot.catalog.slo import Slo
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
 from bot.incidents.cost import Downtime
-from bot.incidents.ports import IncidentSnapshot
 from bot.incidents.records.actions import unmet_requirements
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.announcements.freezes import FreezeAnnouncer

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.catalog.catalog import Teams
-from bot.incidents.ports import IncidentSnapshot
-from bot.incidents.records.steps import ChannelKind
+from bot.incidents.records.channels import ChannelKind
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.sandbox.fake_slack.model import Json, Message
 from bot.sandbox.fake_slack.request_sender import Ack
 from tests.support.examples import shop_service
@@ -44,7 +44,7 @@ class RunningIncidentApp:
 
     async def card(self, channel: str, kind: ChannelKind = ChannelKind.INCIDENT, id_: int = 1) -> Message:
         """Update the card; return its message in the channel."""
-        message = self.slack_app.incidents.step_runner._cards._voice.card(await self.view(id_), kind)
+        message = self.slack_app.incidents.step_runner._cards._messages.card(await self.view(id_), kind)
         await self.slack_app.client.chat_postMessage(
             channel=channel, text=message.text, blocks=list(message.blocks)
         )

@@ -1,1 +1,1 @@
-"""Records."""
+"""Database access: incidents and timelines, channels, workflow steps and actions as rows."""

@@ -1,4 +1,4 @@
-"""Actions as rows, and the book that people write them in."""
+"""Actions as rows, and the operations that people carry out on them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class UnknownActionError(IncidentError):
 
 @dataclass(frozen=True, slots=True)
 class NewAction:
-    """What somebody wants done. `request` names the delivery: repeated, it adds nothing."""
+    """An action to be added. `request` is its idempotency key: repeated, it adds nothing."""
 
     text: str
     service: str | None = None
@@ -42,39 +42,39 @@ class Actions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, wanted: NewAction, *, by: str, now: datetime) -> Action:
-        """Add an action, or answer the one that this request has added."""
+    async def add(self, new: NewAction, *, by: str, now: datetime) -> Action:
+        """Add an action, or return the one that this request has added."""
         values = {
-            "text": wanted.text,
-            "service": wanted.service,
-            "incident_id": wanted.incident_id,
-            "owner": wanted.owner,
-            "due": wanted.due,
-            "is_p0": wanted.is_p0,
-            "request": wanted.request,
+            "text": new.text,
+            "service": new.service,
+            "incident_id": new.incident_id,
+            "owner": new.owner,
+            "due": new.due,
+            "is_p0": new.is_p0,
+            "request": new.request,
             "created_by": by,
             "created_at": now,
         }
         async with self._database.transaction() as connection:
             inserted = self._database.insert(actions).values(values)
-            added = inserted.on_conflict_do_nothing(index_elements=["request"]).returning(actions.c.id)
-            id_ = (await connection.execute(added)).scalar_one_or_none()
+            inserted = inserted.on_conflict_do_nothing(index_elements=["request"])
+            id_ = (await connection.execute(inserted.returning(actions.c.id))).scalar_one_or_none()
             if id_ is None:
-                query = select(actions).where(actions.c.request == wanted.request)
+                query = select(actions).where(actions.c.request == new.request)
                 return _action((await connection.execute(query)).one())
             action = await _read_one(connection, id_)
             await _audit(connection, "action.added", action, by, now)
-            await _touch(connection, action.incident_id, now)
+            await _bump_version(connection, action.incident_id, now)
         return action
 
     async def change(
         self, id_: int, *, by: str, now: datetime, owner: str | None = None, due: date | None = None
     ) -> Action:
-        """Return an action an owner or a date; None leaves a thing as it is. Raises `UnknownActionError`."""
-        given = (("owner", owner), ("due", due))
-        values: dict[str, Any] = {name: value for name, value in given if value is not None}
+        """Set the owner or the due date of an action; None leaves it. Raises `UnknownActionError`."""
+        changes = (("owner", owner), ("due", due))
+        values: dict[str, Any] = {name: value for name, value in changes if value is not None}
         if values:
-            # A new owner, or a new date, is told anew.
+            # A new owner is reminded, and any owner of a new date.
             values["reminded_at"] = None
         return await self._update(id_, "action.changed", values, by, now)
 
@@ -88,19 +88,19 @@ class Actions:
             return await _read_one(connection, id_)
 
     async def of_service(self, service: str | None = None, *, is_open: bool = True) -> Sequence[Action]:
-        """Return the actions of a service or of all, those not done yet unless told otherwise."""
+        """Return the actions of a service or of all; with `is_open` those that are not done."""
         async with self._database.reading() as connection:
-            found = await read(connection, service=service)
-        return [action for action in found if not is_open or action.done_at is None]
+            stored = await read(connection, service=service)
+        return [action for action in stored if not is_open or action.done_at is None]
 
     async def not_owned(self, service: str) -> Sequence[Action]:
-        """Return the P0 actions that keep `unfreezeRequires: actionsOwned` from being met."""
+        """Return the P0 actions because of which `unfreezeRequires: actionsOwned` is not met."""
         return not_owned(await self.of_service(service), service)
 
     async def _update(
         self, id_: int, action: str, values: dict[str, Any], by: str, now: datetime, *, is_open: bool = False
     ) -> Action:
-        """Write what changes, with `is_open` only while it is not done yet."""
+        """Update an action, with `is_open` only if it is not done; return it as it is then."""
         async with self._database.transaction() as connection:
             before = await _read_one(connection, id_)
             if values and not (is_open and before.done_at):
@@ -108,7 +108,7 @@ class Actions:
             after = await _read_one(connection, id_)
             if after != before:
                 await _audit(connection, action, after, by, now)
-                await _touch(connection, after.incident_id, now)
+                await _bump_version(connection, after.incident_id, now)
         return after
 
 
@@ -125,14 +125,14 @@ async def read(
 
 
 async def unmet_requirements(connection: AsyncConnection, service: str) -> Sequence[UnmetRequirement]:
-    """Return which of the service's actions keep its budget hold from being lifted, and what they lack.
+    """Return the service's actions that keep its budget hold from being lifted, and what they lack.
 
-    What an action of a private incident says is left out.
+    The text of an action of a private incident is left out.
     """
-    found = not_owned(await read(connection, service=service), service)
-    about = [action.incident_id for action in found if action.incident_id is not None]
-    query = select(incidents.c.id).where(incidents.c.id.in_(about), incidents.c.private.is_(True))
-    hidden = set(await connection.scalars(query)) if about else set()
+    blocking = not_owned(await read(connection, service=service), service)
+    incident_ids = [action.incident_id for action in blocking if action.incident_id is not None]
+    query = select(incidents.c.id).where(incidents.c.id.in_(incident_ids), incidents.c.private.is_(True))
+    hidden = set(await connection.scalars(query)) if incident_ids else set()
     return [
         UnmetRequirement(
             UnfreezeRequirement.ACTIONS_OWNED,
@@ -140,7 +140,7 @@ async def unmet_requirements(connection: AsyncConnection, service: str) -> Seque
             None if action.incident_id in hidden else action.text,
             action.missing,
         )
-        for action in found
+        for action in blocking
     ]
 
 
@@ -154,16 +154,16 @@ def _overdue(today: date) -> Select[Any]:
 
 
 async def any_overdue(connection: AsyncConnection, today: date) -> bool:
-    """Return whether there is an owner who is to be told."""
+    """Return whether there is an owner to be reminded."""
     return (await connection.execute(_overdue(today).limit(1))).first() is not None
 
 
 async def claim_overdue(connection: AsyncConnection, today: date, now: datetime) -> Sequence[Action]:
-    """Return the open actions due today or before whose owners were not told yet; they count as told."""
+    """Return the open actions due today or before whose owners were not reminded; mark them as reminded."""
     due = [_action(row) for row in await connection.execute(_overdue(today).with_for_update())]
     if due:
-        told = update(actions).where(actions.c.id.in_([action.id for action in due]))
-        await connection.execute(told.values(reminded_at=now))
+        claimed = update(actions).where(actions.c.id.in_([action.id for action in due]))
+        await connection.execute(claimed.values(reminded_at=now))
     return due
 
 
@@ -174,8 +174,8 @@ async def _read_one(connection: AsyncConnection, id_: int) -> Action:
     return _action(row)
 
 
-async def _touch(connection: AsyncConnection, incident_id: int | None, now: datetime) -> None:
-    """Let the incident's card and document be written anew."""
+async def _bump_version(connection: AsyncConnection, incident_id: int | None, now: datetime) -> None:
+    """Mark the incident as changed, so that its card and document are updated."""
     if incident_id is not None:
         await connection.execute(
             update(incidents)
@@ -184,14 +184,14 @@ async def _touch(connection: AsyncConnection, incident_id: int | None, now: date
         )
 
 
-async def _audit(connection: AsyncConnection, what: str, action: Action, by: str, now: datetime) -> None:
+async def _audit(connection: AsyncConnection, event: str, action: Action, by: str, now: datetime) -> None:
     after = {
         "owner": action.owner,
         "due": action.due.isoformat() if action.due else None,
         "p0": action.is_p0,
         "done": action.done_at is not None,
     }
-    entry = audit.AuditEntry(by, what, f"action {action.id}", action.text, action.service, None, after)
+    entry = audit.AuditEntry(by, event, f"action {action.id}", action.text, action.service, None, after)
     await audit.record(connection, entry, now)
 
 

@@ -1,4 +1,4 @@
-"""Incidents as rows: reading them whole, and writing what changed. Runs in its callers' transactions."""
+"""Incidents as rows, and their timelines. Runs in its callers' transactions."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -25,12 +25,12 @@ _FIELDS = tuple(field.name for field in fields(Incident) if field.name in _COLUM
 
 
 async def read(connection: AsyncConnection, id_: int, *, lock: bool = False) -> Incident:
-    """Return one incident; raises `UnknownIncidentError`. With `lock` nobody else changes it meanwhile."""
+    """Return one incident, with `lock` for update; raises `UnknownIncidentError`."""
     query = select(incidents).where(incidents.c.id == id_)
-    found = await _read(connection, query.with_for_update() if lock else query)
-    if not found:
+    rows = await _read(connection, query.with_for_update() if lock else query)
+    if not rows:
         raise UnknownIncidentError(id_)
-    return found[0]
+    return rows[0]
 
 
 async def read_by_key(connection: AsyncConnection, key: str) -> Incident | None:
@@ -46,7 +46,7 @@ async def read_many(
     since: datetime | None = None,
     limit: int | None = None,
 ) -> Sequence[Incident]:
-    """Return incidents, newest first: those still open, of one service, opened since a time."""
+    """Return incidents, newest first: all, or those unresolved, of one service, opened since a time."""
     query = select(incidents).order_by(incidents.c.id.desc()).limit(limit)
     if unresolved:
         query = query.where(incidents.c.status != Status.RESOLVED)
@@ -59,7 +59,7 @@ async def read_many(
 
 
 async def add(connection: AsyncConnection, incident: Incident) -> None:
-    """Write what hangs on a new incident whose own row is there."""
+    """Insert the services and impacts of a new incident whose own row exists."""
     services = [
         {"incident_id": incident.id, "service": service, "position": position}
         for position, service in enumerate(incident.services)
@@ -70,7 +70,7 @@ async def add(connection: AsyncConnection, incident: Incident) -> None:
 
 
 def row_of(incident: Incident) -> dict[str, Any]:
-    """Return the columns of the incident's own row that are its own fields."""
+    """Return the values of the incident's own row."""
     return {name: getattr(incident, name) for name in _FIELDS if name != "id"} | {
         "document": dict(incident.document)
     }
@@ -85,7 +85,9 @@ async def write(connection: AsyncConnection, before: Incident, after: Incident, 
         await _write_impacts(connection, after)
     if before.roles != after.roles:
         await connection.execute(delete(incident_roles).where(incident_roles.c.incident_id == after.id))
-        rows = [{"incident_id": after.id, "role": role, "person": who} for role, who in after.roles.items()]
+        rows = [
+            {"incident_id": after.id, "role": role, "person": person} for role, person in after.roles.items()
+        ]
         if rows:
             await connection.execute(insert(incident_roles), rows)
 
@@ -105,8 +107,8 @@ async def read_impacts(
     return [_impact(row) for row in await connection.execute(query)]
 
 
-async def note(connection: AsyncConnection, id_: int, entry: TimelineEntry) -> None:
-    """Put an entry onto the timeline; the caller has seen to it that its mark is new."""
+async def add_entry(connection: AsyncConnection, id_: int, entry: TimelineEntry) -> None:
+    """Add an entry to the timeline; the caller has checked that its mark is new."""
     await connection.execute(
         insert(incident_entries).values(
             incident_id=id_, at=entry.at, kind=entry.kind, text=entry.text, by=entry.by, mark=entry.mark
@@ -115,23 +117,23 @@ async def note(connection: AsyncConnection, id_: int, entry: TimelineEntry) -> N
 
 
 async def has_mark(connection: AsyncConnection, id_: int, mark: str) -> bool:
-    """Return whether an entry with this mark stands on the timeline."""
-    found = select(incident_entries.c.id).where(
+    """Return whether the timeline has an entry with this mark."""
+    query = select(incident_entries.c.id).where(
         incident_entries.c.incident_id == id_, incident_entries.c.mark == mark
     )
-    return (await connection.execute(found)).first() is not None
+    return (await connection.execute(query)).first() is not None
 
 
-async def unnote(connection: AsyncConnection, id_: int, mark: str) -> bool:
-    """Take the entry with this mark off the timeline; return whether it was there."""
-    gone = await connection.execute(
+async def remove_entry(connection: AsyncConnection, id_: int, mark: str) -> bool:
+    """Remove the entry with this mark from the timeline; return whether there was one."""
+    deleted = await connection.execute(
         delete(incident_entries).where(incident_entries.c.incident_id == id_, incident_entries.c.mark == mark)
     )
-    return gone.rowcount > 0
+    return deleted.rowcount > 0
 
 
 async def read_entries(connection: AsyncConnection, id_: int) -> Sequence[TimelineEntry]:
-    """Return what was put onto the timeline, in the order of time."""
+    """Return the stored entries of the timeline, in order of time."""
     query = select(incident_entries).where(incident_entries.c.incident_id == id_)
     rows = await connection.execute(query.order_by(incident_entries.c.at, incident_entries.c.id))
     return [TimelineEntry(row.at, EntryKind(row.kind), row.text, row.by, row.mark) for row in rows]
@@ -150,15 +152,15 @@ async def _read(connection: AsyncConnection, query: Select[Any]) -> list[Inciden
         return []
     ids = [row.id for row in rows]
     services, impacts, roles = incident_services, incident_impacts, incident_roles
-    served = await _by_incident(connection, _of(services, ids).order_by(services.c.position))
-    hit = await _by_incident(connection, _of(impacts, ids).order_by(impacts.c.start, impacts.c.id))
-    played = await _by_incident(connection, _of(roles, ids))
+    service_rows = await _by_incident(connection, _of(services, ids).order_by(services.c.position))
+    impact_rows = await _by_incident(connection, _of(impacts, ids).order_by(impacts.c.start, impacts.c.id))
+    role_rows = await _by_incident(connection, _of(roles, ids))
     return [
         _incident(
             row,
-            tuple(one.service for one in served[row.id]),
-            tuple(_impact(one) for one in hit[row.id]),
-            {Role(one.role): one.person for one in played[row.id]},
+            tuple(service.service for service in service_rows[row.id]),
+            tuple(_impact(impact) for impact in impact_rows[row.id]),
+            {Role(role.role): role.person for role in role_rows[row.id]},
         )
         for row in rows
     ]
@@ -169,10 +171,10 @@ def _of(table: Any, ids: Sequence[int]) -> Select[Any]:
 
 
 async def _by_incident(connection: AsyncConnection, query: Select[Any]) -> Mapping[int, list[Row[Any]]]:
-    found: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+    rows: defaultdict[int, list[Row[Any]]] = defaultdict(list)
     for row in await connection.execute(query):
-        found[row.incident_id].append(row)
-    return found
+        rows[row.incident_id].append(row)
+    return rows
 
 
 def _incident(

@@ -1,1 +1,1 @@
-"""Workflow."""
+"""The durable workflow that carries out an incident's steps in Slack and on holds."""

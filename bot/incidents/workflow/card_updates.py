@@ -1,6 +1,6 @@
-"""Keeps what was posted up to date in place: each room's card, and the notice of it elsewhere.
+"""Keeps posted messages up to date in place: each channel's card, and the notice of it elsewhere.
 
-What a message shows is remembered as a digest, so that nothing is written that shows already.
+The content of a message is stored as a digest, so that no message is rewritten without a change.
 """
 
 import asyncio
@@ -15,15 +15,9 @@ import structlog
 from sqlalchemy import or_, select
 
 from bot.incidents.incident import Status
-from bot.incidents.ports import (
-    ChannelError,
-    IncidentChannelPort,
-    IncidentMessageWriter,
-    IncidentSnapshot,
-    TransientError,
-)
-from bot.incidents.records import steps
-from bot.incidents.records.steps import ChannelKind, IncidentChannel
+from bot.incidents.ports import ChannelError, IncidentChannelPort, IncidentMessageWriter, TransientError
+from bot.incidents.records.channels import ChannelKind, IncidentChannel, change_channel
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.snapshot_reader import SnapshotReader
 from bot.store.database import Database
 from bot.store.leases import Lease
@@ -32,46 +26,48 @@ from bot.store.tables.incidents import incidents
 
 log = structlog.get_logger(__name__)
 
-_AGAIN_S = 2.0
-_MAY_BE_MENDED = frozenset({"restricted_action"})
-_MOST_POSTED_AGAIN = 10
-_STILL_SHOWN = timedelta(days=1)
+_RETRY_S = 2.0
+_SETTINGS_ERRORS = frozenset({"restricted_action"})
+"""Errors that end when somebody changes the workspace's settings."""
+_MOST_REPOSTS = 10
+_UPDATED_FOR = timedelta(days=1)
+"""How long after its last change the card of a resolved incident is still updated."""
 
 
 @dataclass(frozen=True, slots=True)
 class _PostedMessage:
-    """A message that stands somewhere: which columns remember its key and what it shows."""
+    """A message that was posted: the prefix of its two columns (key, digest shown) and its new content."""
 
     name: str
     key: str
     shown: str | None
-    wanted: OutboxMessage
+    content: OutboxMessage
 
 
 class CardUpdater:
-    """Rewrites messages that no longer show what is, every `every_s` (real seconds) or on request."""
+    """Rewrites messages that are out of date, every `every_s` (real seconds) or on request."""
 
     def __init__(
         self,
         database: Database,
-        rooms: IncidentChannelPort,
-        voice: IncidentMessageWriter,
+        channels: IncidentChannelPort,
+        messages: IncidentMessageWriter,
         snapshots: SnapshotReader,
         *,
         lease: Lease,
         every_s: float,
     ) -> None:
         self._database = database
-        self._rooms = rooms
-        self._voice = voice
+        self._channels = channels
+        self._messages = messages
         self._snapshots = snapshots
         self._lease = lease
         self._every_s = every_s
         self._requested = asyncio.Event()
-        self._posted_again: Counter[tuple[int, ChannelKind, str]] = Counter()
+        self._reposts: Counter[tuple[int, ChannelKind, str]] = Counter()
 
     def request_refresh(self) -> None:
-        """Look soon: something changed."""
+        """Refresh soon: something changed."""
         self._requested.set()
 
     async def run(self) -> None:
@@ -85,93 +81,95 @@ class CardUpdater:
                 log.exception("cards_not_refreshed")
                 is_done = False
             try:
-                async with asyncio.timeout(self._every_s if is_done else min(_AGAIN_S, self._every_s)):
+                async with asyncio.timeout(self._every_s if is_done else min(_RETRY_S, self._every_s)):
                     await self._requested.wait()
             except TimeoutError:
                 continue
 
-    async def show(self, view: IncidentSnapshot, kind: ChannelKind) -> bool:
-        """Rewrite a room's card if it does not show what is; return whether it does now."""
-        return await self._refresh(view, view.rooms[kind])
+    async def show(self, snapshot: IncidentSnapshot, kind: ChannelKind) -> bool:
+        """Rewrite a channel's card and notice if out of date; return whether both are up to date now."""
+        return await self._refresh(snapshot, snapshot.channels[kind])
 
     async def refresh(self) -> bool:
-        """Rewrite what no longer shows what is; return whether all of it does now."""
+        """Rewrite all messages that are out of date; return whether all are up to date now."""
         done = True
         for id_ in await self._candidates():
-            view = await self._snapshots.of(id_)
-            done &= all([await self._refresh(view, room) for room in view.rooms.values()])
+            snapshot = await self._snapshots.of(id_)
+            done &= all([await self._refresh(snapshot, channel) for channel in snapshot.channels.values()])
         return done
 
     async def _candidates(self) -> list[int]:
-        """Return the incidents that are open, or were touched so late that their cards may be behind."""
+        """Return the incidents that are open, or changed so recently that their cards may be out of date."""
         is_open = incidents.c.status != Status.RESOLVED
-        late = incidents.c.updated_at >= self._snapshots.now() - _STILL_SHOWN
+        is_recent = incidents.c.updated_at >= self._snapshots.now() - _UPDATED_FOR
         async with self._database.reading() as connection:
-            return list(await connection.scalars(select(incidents.c.id).where(or_(is_open, late))))
+            return list(await connection.scalars(select(incidents.c.id).where(or_(is_open, is_recent))))
 
-    async def _refresh(self, view: IncidentSnapshot, room: IncidentChannel) -> bool:
-        """Rewrite what a room has posted; return whether all of it shows what it should."""
+    async def _refresh(self, snapshot: IncidentSnapshot, channel: IncidentChannel) -> bool:
+        """Rewrite a channel's messages that are out of date; return whether all are up to date now."""
         done = True
-        for posted in self._posted(view, room):
-            digest = digest_of(posted.wanted)
+        for posted in self._posted(snapshot, channel):
+            digest = digest_of(posted.content)
             async with self._database.reading() as connection:
                 delivery = await delivery_of(connection, posted.key)
             if (
                 delivery is not None
-                and delivery.error in _MAY_BE_MENDED
+                and delivery.error in _SETTINGS_ERRORS
                 and delivery.state is DeliveryState.FAILED
             ):
-                await self._post_again(room, posted, digest)
+                await self._repost(channel, posted, digest)
             if digest == posted.shown:
                 continue
             if delivery is None or delivery.place is None:
                 done = False
                 continue
-            done &= await self._rewrite(room, posted, delivery.place, digest)
+            done &= await self._rewrite(channel, posted, delivery.place, digest)
         return done
 
-    async def _post_again(self, room: IncidentChannel, posted: _PostedMessage, digest: str) -> None:
-        """Post what the place's settings forbade: somebody may have changed them since."""
-        which = (room.incident_id, room.kind, posted.name)
-        self._posted_again[which] += 1
-        if self._posted_again[which] > _MOST_POSTED_AGAIN:
+    async def _repost(self, channel: IncidentChannel, posted: _PostedMessage, digest: str) -> None:
+        """Post what the workspace's settings forbade: somebody may have changed them since."""
+        key = (channel.incident_id, channel.kind, posted.name)
+        self._reposts[key] += 1
+        if self._reposts[key] > _MOST_REPOSTS:
             return
-        log.info("card_posted_again", incident=room.incident_id, what=posted.name)
+        log.info("card_posted_again", incident=channel.incident_id, kind=posted.name)
         async with self._database.transaction() as connection:
-            key = await enqueue_tracked(connection, posted.wanted, self._snapshots.now())
-            changes: dict[str, Any] = {f"{posted.name}_key": key, f"{posted.name}_shown": digest}
-            await steps.change_room(connection, room, **changes)
+            message_key = await enqueue_tracked(connection, posted.content, self._snapshots.now())
+            changes: dict[str, Any] = {f"{posted.name}_key": message_key, f"{posted.name}_shown": digest}
+            await change_channel(connection, channel, **changes)
 
     async def _rewrite(
-        self, room: IncidentChannel, posted: _PostedMessage, place: MessageLocation, digest: str
+        self, channel: IncidentChannel, posted: _PostedMessage, place: MessageLocation, digest: str
     ) -> bool:
         try:
-            await self._rooms.rewrite(place, posted.wanted)
+            await self._channels.rewrite(place, posted.content)
         except TransientError as fault:
-            log.info("card_not_rewritten", incident=room.incident_id, error=fault.error)
+            log.info("card_not_rewritten", incident=channel.incident_id, error=fault.error)
             return False
         except ChannelError as fault:
-            # A message that is gone is not asked for again until there is something new to show.
-            log.info("card_gone", incident=room.incident_id, error=fault.error)
+            # A message that was deleted is not tried again until there is something new to show.
+            log.info("card_gone", incident=channel.incident_id, error=fault.error)
         changes: dict[str, Any] = {f"{posted.name}_shown": digest}
         async with self._database.transaction() as connection:
-            await steps.change_room(connection, room, **changes)
+            await change_channel(connection, channel, **changes)
         return True
 
-    def _posted(self, view: IncidentSnapshot, room: IncidentChannel) -> list[_PostedMessage]:
-        found = []
-        home = view.rooms.get(ChannelKind.INCIDENT)
-        if room.card_key is not None and not room.is_archived:
-            card = self._voice.card(view, room.kind)
-            found.append(_PostedMessage("card", room.card_key, room.card_shown, card))
-        is_readable = room.kind is ChannelKind.INCIDENT or not (home and home.is_archived)
-        notice = self._voice.notice(view, room.kind) if room.notice_key is not None and is_readable else None
-        if notice is not None and room.notice_key is not None:
-            found.append(_PostedMessage("notice", room.notice_key, room.notice_shown, notice))
-        return found
+    def _posted(self, snapshot: IncidentSnapshot, channel: IncidentChannel) -> list[_PostedMessage]:
+        posted = []
+        if channel.card_key is not None and not channel.is_archived:
+            card = self._messages.card(snapshot, channel.kind)
+            posted.append(_PostedMessage("card", channel.card_key, channel.card_shown, card))
+        # The notice of a postmortem's channel is in the incident's own, which may be archived.
+        own = snapshot.channels.get(ChannelKind.INCIDENT)
+        is_editable = channel.kind is ChannelKind.INCIDENT or not (own and own.is_archived)
+        if channel.notice_key is not None and is_editable:
+            notice = self._messages.notice(snapshot, channel.kind)
+            if notice is not None:
+                posted.append(_PostedMessage("notice", channel.notice_key, channel.notice_shown, notice))
+        return posted
 
 
 def digest_of(message: OutboxMessage) -> str:
-    """Return a text that is the same as long as the message shows the same."""
-    written = json.dumps([message.text, list(message.blocks)], sort_keys=True, default=str)
-    return hashlib.sha256(written.encode()).hexdigest()
+    """Return a digest of what a message shows."""
+    content = json.dumps([message.text, list(message.blocks)], sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Carries out the step `facilitators`: names who leads a postmortem, one from each side, in turn."""
+"""Carries out the step `facilitators`: names who leads a postmortem, one from each team, in turn."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ from bot.store.tables.incidents import facilitator_turns
 
 
 class Facilitators:
-    """Gives the facilitators' roles of an incident to people, each team's members taking turns."""
+    """Assigns the facilitators' roles of an incident; each team's members take turns."""
 
     def __init__(
         self,
@@ -35,13 +35,13 @@ class Facilitators:
         self._current = current
         self._clock = clock
 
-    async def name(self, incident: Incident) -> None:
-        """Give the roles that nobody has yet; raises `ChannelError`.
+    async def assign(self, incident: Incident) -> None:
+        """Assign the roles that nobody has yet; raises `ChannelError`.
 
-        The sides are those of its first service that has such a team. A side that nobody is on stays open.
+        Each team is that of the first service that has one. A role whose team has no members stays open.
         """
-        known = self._current.catalog.services
-        teams = _sides([known[name] for name in incident.services if name in known])
+        services = self._current.catalog.services
+        teams = _teams([services[name] for name in incident.services if name in services])
         members = {team: await self._channels.members(team) for team in teams.values() if team is not None}
         async with self._database.transaction() as connection:
             before = await records.read(connection, incident.id, lock=True)
@@ -51,7 +51,7 @@ class Facilitators:
                     connection,
                     incident.id,
                     "role_given",
-                    lambda known: replace(known, roles=roles),
+                    lambda incident: replace(incident, roles=roles),
                     by=GOVERNOR,
                     now=self._clock.now(),
                 )
@@ -63,7 +63,7 @@ class Facilitators:
         teams: Mapping[Role, str | None],
         members: Mapping[str, Sequence[str]],
     ) -> dict[Role, str]:
-        """Return the incident's roles with those that are free given to whoever's turn it is."""
+        """Return the incident's roles, those that were free assigned to whoever's turn it is."""
         roles = dict(incident.roles)
         for role, team in teams.items():
             if team is None or role in roles:
@@ -82,8 +82,8 @@ class Facilitators:
         return roles
 
 
-def _sides(services: Sequence[Service]) -> dict[Role, str | None]:
-    """Return the team of each side, None where no service has one."""
+def _teams(services: Sequence[Service]) -> dict[Role, str | None]:
+    """Return the team of each facilitator's role, None where no service has one."""
     teams = {
         Role.FACILITATOR_DEVELOPMENT: [service.teams.development for service in services],
         Role.FACILITATOR_RELIABILITY: [service.teams.reliability for service in services],

@@ -6,15 +6,16 @@ from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
 from bot.freezes.hold import GOVERNOR, HoldKind
 from bot.freezes.hold_registry import AlreadyRequestedError, HoldRegistry
-from bot.incidents import holds as own_holds
-from bot.incidents.ports import ChannelRefusedError, IncidentSnapshot, MissingPermissionError
+from bot.incidents import holds
+from bot.incidents.ports import ChannelRefusedError, MissingPermissionError
 from bot.incidents.records.steps import Step
+from bot.incidents.snapshot import IncidentSnapshot
 
 log = structlog.get_logger(__name__)
 
 
 class HoldSteps:
-    """Places an incident's hold on a service and lifts it again; each may be repeated."""
+    """Places an incident's hold on a service and lifts it again; both are idempotent."""
 
     def __init__(self, hold_registry: HoldRegistry, current: CurrentCatalog, clock: Clock) -> None:
         self._hold_registry = hold_registry
@@ -22,7 +23,7 @@ class HoldSteps:
         self._clock = clock
 
     async def place(self, step: Step, snapshot: IncidentSnapshot) -> None:
-        """Put the incident's hold on the step's service; raises `ChannelError`."""
+        """Place the incident's hold on the step's service; raises `ChannelError`."""
         incident = snapshot.incident
         service = self._current.catalog.services.get(step.subject)
         if service is None:
@@ -33,9 +34,9 @@ class HoldSteps:
             await self._hold_registry.place(
                 service,
                 by=GOVERNOR,
-                reason=own_holds.reason(incident),
+                reason=holds.reason(incident),
                 until=None,
-                request=f"{own_holds.owner(incident.id)}{step.id}",
+                request=f"{holds.request_prefix(incident.id)}{step.id}",
                 now=self._clock.now(),
                 kind=HoldKind.INCIDENT,
             )
@@ -48,10 +49,10 @@ class HoldSteps:
         if service is None:
             raise MissingPermissionError("unknown_service")
         incident = snapshot.incident
-        over = incident.status.value if not incident.status.is_active else "no longer severe"
+        ending = incident.status.value if not incident.status.is_active else "no longer severe"
         await self._hold_registry.lift_incident(
             service,
-            incident=own_holds.owner(incident.id),
-            reason=f"the incident is {over}",
+            incident=holds.request_prefix(incident.id),
+            reason=f"the incident is {ending}",
             now=self._clock.now(),
         )

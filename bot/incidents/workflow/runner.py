@@ -1,9 +1,9 @@
 """Runs the steps that are planned for incidents: channels, invitations, holds, cards.
 
 Every step is a row until it is done, so a crash costs nothing but time; each may be repeated. A step that
-has to wait, or fails, never keeps the others waiting, save those that need the channel it makes. What is
-refused for good is given up; what a person must mend first is tried again every minute, unless it belongs
-to closing a channel: nobody waits for that.
+waits or fails does not delay the others, save those that need the channel it creates. What is refused for
+good is given up; what a person must fix first is tried again every minute, unless it belongs to closing a
+channel: nobody waits for that.
 """
 
 import asyncio
@@ -15,15 +15,10 @@ from typing import assert_never
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.incidents.ports import (
-    ChannelError,
-    ChannelRefusedError,
-    IncidentSnapshot,
-    MissingPermissionError,
-    TransientError,
-)
-from bot.incidents.records import steps
-from bot.incidents.records.steps import ChannelKind, Step, StepName, StepState
+from bot.incidents.ports import ChannelError, ChannelRefusedError, MissingPermissionError, TransientError
+from bot.incidents.records.channels import ChannelKind
+from bot.incidents.records.steps import Step, StepName, StepState, read_pending, record_attempt
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.snapshot_reader import SnapshotReader
 from bot.incidents.workflow.archiving import Archiver, StepBlockedError
 from bot.incidents.workflow.card_updates import CardUpdater
@@ -51,7 +46,7 @@ class RunnerTiming:
 
 @dataclass(frozen=True, slots=True)
 class StepHandlers:
-    """Who carries out which steps."""
+    """The objects that carry out the steps."""
 
     creation: ChannelCreator
     setup: ChannelSetup
@@ -61,9 +56,9 @@ class StepHandlers:
 
 
 class StepRunner:
-    """Works through the steps on the replica that has the `lease`: two would do no harm, only double calls.
+    """Carries out steps on the replica that has the `lease`: two would do no harm, only double calls.
 
-    `run` works until cancelled; a commit that concerns incidents or what their cards show wakes it.
+    `run` works until cancelled; a commit that concerns incidents or their cards notifies it.
     """
 
     def __init__(
@@ -82,56 +77,56 @@ class StepRunner:
         self._cards = cards
         self._lease = lease
         self._timing = timing
-        self._woken = asyncio.Event()
-        self._turned = asyncio.Condition()
+        self._notified = asyncio.Event()
+        self._tick_ended = asyncio.Condition()
         # When a step may be tried again, in the event loop's time: after a crash all may at once.
         self._ready_at: dict[int, float] = {}
-        database.signals.subscribe([Topic.INCIDENTS, Topic.FLAGS, Topic.DEPLOYMENTS], self.wake)
+        database.signals.subscribe([Topic.INCIDENTS, Topic.FLAGS, Topic.DEPLOYMENTS], self.notify)
 
-    def wake(self) -> None:
-        """Look soon: something was committed."""
+    def notify(self) -> None:
+        """Look for steps soon: something was committed."""
         self._cards.request_refresh()
-        self._woken.set()
+        self._notified.set()
 
     async def run(self) -> None:
         """Work until cancelled; cards are updated on their own, so that none delays a new incident."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._cards.run(), name="incident cards")
             while True:
-                self._woken.clear()
+                self._notified.clear()
                 try:
                     if await self._lease.acquire():
                         await self.tick()
                 except Exception:
                     # A loop's tick is a boundary: what failed now is tried again at the next.
                     log.exception("incidents_tick_failed")
-                async with self._turned:
-                    self._turned.notify_all()
+                async with self._tick_ended:
+                    self._tick_ended.notify_all()
                 await self._rest()
 
     async def tick(self) -> None:
         """Try every step that is due once, channels side by side."""
         async with self._database.reading() as connection:
-            pending = await steps.read_pending(connection)
+            pending = await read_pending(connection)
         self._ready_at = {step.id: at for step in pending if (at := self._ready_at.get(step.id)) is not None}
         by_channel: defaultdict[tuple[int, ChannelKind], list[Step]] = defaultdict(list)
         for step in pending:
-            by_channel[step.incident_id, step.room].append(step)
-        await asyncio.gather(*(self._advance(of_channel) for of_channel in by_channel.values()))
+            by_channel[step.incident_id, step.channel_kind].append(step)
+        await asyncio.gather(*(self._advance(channel_steps) for channel_steps in by_channel.values()))
 
     async def channel_of(self, id_: int, within_s: float) -> IncidentSnapshot:
-        """Return the incident as soon as its channel is settled, or as it stands after `within_s`."""
+        """Return the incident once its channel is created or refused, at the latest after `within_s`."""
         try:
-            async with asyncio.timeout(within_s), self._turned:
-                while not _is_settled(snapshot := await self._snapshots.of(id_)):
-                    await self._turned.wait()
+            async with asyncio.timeout(within_s), self._tick_ended:
+                while not _has_channel_outcome(snapshot := await self._snapshots.of(id_)):
+                    await self._tick_ended.wait()
                 return snapshot
         except TimeoutError:
             return await self._snapshots.of(id_)
 
-    async def _advance(self, of_channel: Sequence[Step]) -> None:
-        """Take the steps of one channel in order."""
-        for step in of_channel:
+    async def _advance(self, channel_steps: Sequence[Step]) -> None:
+        """Attempt the steps of one channel in order."""
+        for step in channel_steps:
             if self._ready_at.get(step.id, 0.0) > asyncio.get_running_loop().time():
                 continue
             try:
@@ -142,7 +137,7 @@ class StepRunner:
 
     async def _attempt(self, step: Step) -> None:
         try:
-            await self._carry_out(step)
+            await self._dispatch(step)
         except StepBlockedError:
             self._wait(step, self._timing.backoff_s)
         except ChannelError as fault:
@@ -151,9 +146,9 @@ class StepRunner:
         else:
             self._cards.request_refresh()
             if step.name not in {StepName.CHANNEL, StepName.ARCHIVE}:
-                await self._settle(step, StepState.DONE)
+                await self._record(step, StepState.DONE)
 
-    async def _carry_out(self, step: Step) -> None:
+    async def _dispatch(self, step: Step) -> None:
         snapshot = await self._snapshots.of(step.incident_id)
         handlers = self._handlers
         match step.name:
@@ -162,15 +157,15 @@ class StepRunner:
             case StepName.LIFT:
                 await handlers.holds.lift(step, snapshot)
             case StepName.FACILITATORS:
-                await handlers.facilitators.name(snapshot.incident)
+                await handlers.facilitators.assign(snapshot.incident)
             case StepName.CHANNEL:
-                await handlers.creation.make(step, snapshot)
+                await handlers.creation.create(step, snapshot)
             case StepName.TOPIC | StepName.PURPOSE | StepName.INVITE | StepName.PIN:
                 await handlers.setup.carry_out(step, snapshot)
-            case StepName.KEEP:
-                await handlers.archiving.keep(step, snapshot)
-            case StepName.DRAW:
-                await handlers.archiving.draw(step, snapshot)
+            case StepName.KEEP_FILE:
+                await handlers.archiving.keep_file(step, snapshot)
+            case StepName.UPDATE_CANVAS:
+                await handlers.archiving.update_canvas(step, snapshot)
             case StepName.ARCHIVE:
                 await handlers.archiving.archive(step, snapshot)
             case _:
@@ -178,26 +173,26 @@ class StepRunner:
 
     async def _failed(self, step: Step, fault: ChannelError) -> None:
         if step.name is StepName.CHANNEL and not isinstance(fault, TransientError):
-            # An incident wants its channel: people are told, and it is tried again all the same.
+            # An incident needs its channel: it is announced without one, and creation is tried again.
             snapshot = await self._snapshots.of(step.incident_id)
             await self._handlers.creation.announce_without(step, snapshot, fault.error)
             fault = MissingPermissionError(fault.error)
-        if step.name.closes and not isinstance(fault, TransientError):
+        if step.name.is_closing and not isinstance(fault, TransientError):
             fault = ChannelRefusedError(fault.error)
         if step.name is StepName.ARCHIVE and isinstance(fault, ChannelRefusedError):
             snapshot = await self._snapshots.of(step.incident_id)
             await self._handlers.archiving.announce_refusal(step, snapshot, fault.error)
             return
         state = StepState.PENDING if fault.retryable else StepState.FAILED
-        await self._settle(step, state, fault.error)
+        await self._record(step, state, fault.error)
         if isinstance(fault, TransientError):
             self._wait(step, max(self._backoff_s(step), fault.after_s or 0.0))
         elif isinstance(fault, MissingPermissionError):
             self._wait(step, self._timing.not_allowed_s)
 
-    async def _settle(self, step: Step, state: StepState, error: str | None = None) -> None:
+    async def _record(self, step: Step, state: StepState, error: str | None = None) -> None:
         async with self._database.transaction() as connection:
-            await steps.settle(connection, step, state, error)
+            await record_attempt(connection, step, state, error)
 
     def _wait(self, step: Step, seconds: float) -> None:
         self._ready_at[step.id] = asyncio.get_running_loop().time() + seconds
@@ -211,11 +206,11 @@ class StepRunner:
         soonest = min((at - now for at in self._ready_at.values()), default=self._timing.poll_s)
         try:
             async with asyncio.timeout(max(0.01, min(self._timing.poll_s, soonest))):
-                await self._woken.wait()
+                await self._notified.wait()
         except TimeoutError:
             return
 
 
-def _is_settled(snapshot: IncidentSnapshot) -> bool:
-    channel = snapshot.rooms[ChannelKind.INCIDENT]
+def _has_channel_outcome(snapshot: IncidentSnapshot) -> bool:
+    channel = snapshot.channels[ChannelKind.INCIDENT]
     return channel.channel_id is not None or channel.problem is not None

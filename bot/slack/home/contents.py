@@ -13,7 +13,7 @@ from bot.flags.records.ramps import StoredRamp
 from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.incident import Incident
-from bot.incidents.ports import IncidentSnapshot
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.action_command import by_urgency
 from bot.slack.permissions import UNKNOWN_ZONE, Allowed, Zone
@@ -59,13 +59,9 @@ class HomeContents:
         access, catalog = self._access, self._access.status_reader.catalog
         return WorkspaceStatus(
             await access.status_reader.services(),
-            await access.incidents.snapshots.list(unresolved=True, limit=_MOST_READ),
-            [
-                action
-                for action in await access.incidents.actions.of_service()
-                if catalog.shows(action.service)
-            ],
-            [stored for stored in await self._ramps.running() if catalog.shows_flag(stored.ramp.flag)],
+            await access.snapshots.list(unresolved=True, limit=_MOST_READ),
+            [one for one in await access.actions.of_service() if catalog.shows(one.service)],
+            [one for one in await self._ramps.running() if catalog.shows_flag(one.ramp.flag)],
         )
 
     async def for_person(self, user: str, status: WorkspaceStatus) -> Contents:

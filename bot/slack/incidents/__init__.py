@@ -1,1 +1,1 @@
-"""Incidents."""
+"""Incidents in Slack: commands, buttons, modals, messages, channels and documents."""

@@ -1,75 +1,106 @@
-"""Which incident is meant, who may see it and who may change it."""
+"""Which incident a person means, who may see it and who may change it."""
 
 import re
 from collections.abc import Collection
+from datetime import datetime
 
 from sqlalchemy import select
 
+from bot.catalog.catalog import Catalog, Service
 from bot.incidents.incident import Incident, UnknownIncidentError
-from bot.incidents.ports import IncidentSnapshot
-from bot.incidents.records import steps
+from bot.incidents.records.channels import find_incident
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.slack.arguments import UsageError
 from bot.slack.blockkit.mrkdwn import Markup, code, markup
 from bot.slack.capabilities import Capabilities
 from bot.slack.interactions import Interaction
 from bot.slack.permissions import Allowed, People, refusal
-from bot.store import idempotency as requests
-from bot.store.addresses import qualified
+from bot.store import idempotency
+from bot.store.addresses import local, qualified
 from bot.store.tables.incidents import incidents
 
 _NUMBER = re.compile(r"#?(\d{1,15})")
 
 
 class IncidentAccess:
-    """Finds incidents for people, and lets through those who may change them."""
+    """Finds incidents for people of a Slack workspace, and checks who may see and change them."""
 
-    def __init__(
-        self,
-        capabilities: Capabilities,
-        people: People,
-    ) -> None:
-        self.incidents = capabilities.incidents
+    def __init__(self, capabilities: Capabilities, people: People) -> None:
+        self.snapshots = capabilities.incidents.snapshots
+        self.actions = capabilities.incidents.actions
         self.status_reader = capabilities.status_reader
         self.people = people
-        self.clock = capabilities.clock
         self._database = capabilities.database
+        self._clock = capabilities.clock
 
-    async def here(self, channel: str) -> int | None:
-        """Return which incident's channel this is, its own or its postmortem's."""
+    @property
+    def catalog(self) -> Catalog:
+        """The policies in force, as the workspace sees them."""
+        return self.status_reader.catalog
+
+    @property
+    def services(self) -> Collection[str]:
+        """The names of the services that the workspace sees."""
+        return self.catalog.services
+
+    def find_service(self, name: str) -> Service:
+        """Return the service of that name; raises `UnknownService`."""
+        return self.status_reader.find(name)
+
+    def services_of_channel(self, interaction: Interaction) -> tuple[str, ...]:
+        """Return the services whose own channel this is: what is typed there is most likely about them."""
+        here = {interaction.channel, f"#{interaction.channel_name}".casefold()}
+        return tuple(
+            service.name
+            for service in self.catalog.services.values()
+            if {local(service.channel), local(service.channel).casefold()} & here
+        )
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self._clock.now()
+
+    async def incident_of_channel(self, channel: str) -> int | None:
+        """Return the number of the incident whose channel, or postmortem's channel, this is."""
+        if not channel:
+            return None
+        address = qualified(self.catalog.workspace.elsewhere, channel)
         async with self._database.reading() as connection:
-            address = qualified(self.status_reader.catalog.workspace.elsewhere, channel)
-            found = await steps.find_incident(connection, address) if channel else None
+            found = await find_incident(connection, address)
         return found[0] if found else None
 
-    async def meant(
+    async def find(
         self, interaction: Interaction, number: str = "", *, form: str = "/incident show ID"
     ) -> IncidentSnapshot:
         """Return the incident of that number, or the one whose channel this is. Raises `UsageError`."""
-        here = await self.here(interaction.channel)
+        here = await self.incident_of_channel(interaction.channel)
         if not number:
             if here is None:
                 how = markup("Name the incident: {}.", code(form)) if form else _TYPE_THERE
                 raise UsageError(markup("This is no incident's channel. {}", how))
-            return await self.incidents.snapshots.of(here)
-        found = _NUMBER.fullmatch(number)
-        if found is None:
+            return await self.snapshots.of(here)
+        match = _NUMBER.fullmatch(number)
+        if match is None:
             raise UsageError(markup("{} is no incident's number. {} lists them.", code(number[:40]), _LIST))
-        return await self.by_id(int(found[1]), interaction.user, here)
+        return await self.by_id(int(match[1]), interaction.user, here)
 
     async def by_id(self, id_: int, user: str, here: int | None = None) -> IncidentSnapshot:
-        """Return an incident the person may see; raises `UsageError`, also for private ones of others."""
+        """Return an incident that the person may see; `here` is the incident of the channel they are in.
+
+        Raises `UsageError`, for private incidents of others as if there were none.
+        """
         try:
-            view = await self.incidents.snapshots.of(id_)
+            snapshot = await self.snapshots.of(id_)
         except UnknownIncidentError as error:
             raise _unknown(id_) from error
-        if id_ != here and not self.may_see(view.incident, user):
+        if id_ != here and not self.may_see(snapshot.incident, user):
             raise _unknown(id_)
-        return view
+        return snapshot
 
     def may_see(self, incident: Incident, user: str) -> bool:
         """Return whether a person of this workspace may see it outside its channel."""
         first = next(iter(incident.services), None)
-        return self.status_reader.catalog.shows(first) and may_see(incident, user)
+        return self.catalog.shows(first) and _is_involved(incident, user)
 
     async def permit(self, interaction: Interaction) -> str:
         """Return the request's name if the person may change incidents. Raises `UsageError` with who may."""
@@ -79,10 +110,8 @@ class IncidentAccess:
         return interaction.request
 
     async def permit_person(self, user: str) -> None:
-        """Let a person through who may change incidents. Raises `UsageError` with who may."""
-        right = await self.people.check_permission(
-            user, self.status_reader.catalog.workspace.permissions.incidents
-        )
+        """Raise `UsageError` with who may change incidents, unless the person may."""
+        right = await self.people.right(user, self.catalog.workspace.permissions.incidents)
         if not isinstance(right, Allowed):
             raise UsageError(refusal(right, "open or change an incident"))
 
@@ -93,22 +122,17 @@ class IncidentAccess:
             return set(await connection.scalars(query))
 
     async def is_first(self, request: str) -> bool:
-        """Return whether a request comes for the first time."""
+        """Record a request; return whether it is new."""
         async with self._database.transaction(in_turn=False) as connection:
-            return await requests.is_first(self._database, connection, request, self.clock.now())
+            return await idempotency.is_first(self._database, connection, request, self.now())
 
-    async def forget(self, request: str) -> None:
-        """Let a request that failed be made again."""
-        await requests.forget(self._database, request)
-
-    @property
-    def services(self) -> Collection[str]:
-        """The services there are."""
-        return self.status_reader.catalog.services
+    async def allow_repeat(self, request: str) -> None:
+        """Remove the record of a request that failed, so that it may be repeated."""
+        await idempotency.forget(self._database, request)
 
 
-def may_see(incident: Incident, user: str) -> bool:
-    """Return whether a person may see it outside its channel: a private one only those who work on it."""
+def _is_involved(incident: Incident, user: str) -> bool:
+    """Return whether it is public, or the person opened it or has a role in it."""
     return not incident.private or user == incident.opened_by or user in incident.roles.values()
 
 

@@ -1,4 +1,4 @@
-"""What people type after `/incident` and `/action`, read word by word. Pure.
+"""The arguments of `/incident` and `/action`, parsed word by word. Pure.
 
 Times are in the zone of the person who typed them, and in the past: `14:05` is the last 14:05 there was.
 On the day that clocks go back a time may come twice, on the day that they go forward not at all.
@@ -26,15 +26,15 @@ _NAMED = re.compile(r"@([UW][A-Z0-9]{1,20})")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 _SHARE = re.compile(r"(\d{1,3}(?:[.,]\d{1,6})?)%?")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_SPELT = re.compile(r"(?:\d{1,2} [a-z]{3,9}|[a-z]{3,9} \d{1,2})( \d{4})?", re.IGNORECASE)
-USUAL_REPORT, SHORTEST_REPORT, LONGEST_REPORT = timedelta(days=90), timedelta(days=1), timedelta(days=366)
+_WRITTEN_DAY = re.compile(r"(?:\d{1,2} [a-z]{3,9}|[a-z]{3,9} \d{1,2})( \d{4})?", re.IGNORECASE)
+DEFAULT_REPORT, SHORTEST_REPORT, LONGEST_REPORT = timedelta(days=90), timedelta(days=1), timedelta(days=366)
 _REPORT_FORM = code("/incident report 90d SERVICE")
 _IMPACT_FORM = code("/incident impact 30% from 14:05 to 14:20")
 
 
 @dataclass(frozen=True, slots=True)
 class OpenArguments:
-    """What `/incident open` was told."""
+    """The arguments of `/incident open`."""
 
     title: str
     severity: Severity
@@ -43,7 +43,7 @@ class OpenArguments:
 
 @dataclass(frozen=True, slots=True)
 class ImpactArguments:
-    """A share of requests that failed; `start` None: no time was told, so all that is known changes."""
+    """The arguments of `/incident impact`; `start` None: no time was given, so all known impacts change."""
 
     share: float
     start: datetime | None = None
@@ -51,13 +51,13 @@ class ImpactArguments:
     service: str | None = None
 
     def impact(self) -> Impact | None:
-        """Return it as an interval, None where no time was told."""
+        """Return it as an interval, None where no time was given."""
         return Impact(self.start, self.end, self.share, self.service) if self.start else None
 
 
 @dataclass(frozen=True, slots=True)
 class ReportArguments:
-    """How far back to look, and at which service, None for all."""
+    """The arguments of `/incident report`: how far back, and which service, None for all."""
 
     length: timedelta
     service: str | None
@@ -65,7 +65,7 @@ class ReportArguments:
 
 @dataclass(frozen=True, slots=True)
 class ActionArguments:
-    """What `/action add` was told."""
+    """The arguments of `/action add`."""
 
     text: str
     owner: str | None
@@ -81,11 +81,11 @@ def split_keeping_people(text: str) -> list[str]:
 
 def person_of(word: str) -> str | None:
     """Return the Slack user id in a word, None where it names nobody by id."""
-    found = _NAMED.fullmatch(word)
-    return found[1] if found else None
+    match = _NAMED.fullmatch(word)
+    return match[1] if match else None
 
 
-def opening(words: Sequence[str], services: Collection[str]) -> OpenArguments:
+def parse_opening(words: Sequence[str], services: Collection[str]) -> OpenArguments:
     """Read `TITLE [sev2] [SERVICE…]`; severity and services stand last, in any order. Raises `UsageError`."""
     rest, severity, named = list(words), None, []
     while rest:
@@ -105,19 +105,19 @@ def opening(words: Sequence[str], services: Collection[str]) -> OpenArguments:
     return OpenArguments(title, severity or DEFAULT_SEVERITY, tuple(reversed(named)))
 
 
-def impact(
+def parse_impact(
     words: Sequence[str], *, now: datetime, zone: tzinfo, services: Collection[str] = ()
 ) -> ImpactArguments:
     """Read `30% [of SERVICE] [from 14:05 [to 14:20]]`. Raises `UsageError`."""
-    found = _SHARE.fullmatch(words[0]) if words else None
-    if found is None or not 0 <= (percent := float(found[1].replace(",", "."))) <= 100:
+    match = _SHARE.fullmatch(words[0]) if words else None
+    if match is None or not 0 <= (percent := float(match[1].replace(",", "."))) <= 100:
         raise UsageError(markup("Say which share of requests failed: {}.", _IMPACT_FORM))
     rest, service = list(words[1:]), None
     if len(rest) > 1 and rest[0].casefold() == "of":
         service = rest[1].casefold()
         if service not in services:
-            known = listed([code(name) for name in services], "or") or "no service"
-            raise UsageError(markup("This incident concerns {}, not {}.", Markup(known), code(rest[1][:100])))
+            own = listed([code(name) for name in services], "or") or "no service"
+            raise UsageError(markup("This incident concerns {}, not {}.", Markup(own), code(rest[1][:100])))
         rest = rest[2:]
     if not rest:
         return ImpactArguments(percent / 100, service=service)
@@ -132,19 +132,19 @@ def impact(
     return ImpactArguments(percent / 100, start, end, service)
 
 
-def report(words: Sequence[str], services: Collection[str]) -> ReportArguments:
+def parse_report(words: Sequence[str], services: Collection[str]) -> ReportArguments:
     """Read `[90d] [SERVICE]`, in any order. Raises `UsageError`."""
     length, service = None, None
     for word in words:
-        if length is None and (found := read_duration(word)) is not None:
-            length = found
+        if length is None and (parsed := length_of(word)) is not None:
+            length = parsed
         elif service is None and word.casefold() in services:
             service = word.casefold()
         else:
             raise UsageError(markup("I cannot read {}. Write {}.", code(word[:40]), _REPORT_FORM))
     if length is not None and not SHORTEST_REPORT <= length <= LONGEST_REPORT:
         raise UsageError(markup("A report looks back from 1 day to 366 days: {}.", _REPORT_FORM))
-    return ReportArguments(length or USUAL_REPORT, service)
+    return ReportArguments(length or DEFAULT_REPORT, service)
 
 
 def past_moment(words: Sequence[str], *, now: datetime, zone: tzinfo) -> tuple[datetime, list[str]]:
@@ -155,20 +155,20 @@ def past_moment(words: Sequence[str], *, now: datetime, zone: tzinfo) -> tuple[d
         today = local.date()
         has_been = any(at <= now for at in _moments(today, clock, zone)) or clock <= local.time()
         day = today if has_been else today - timedelta(days=1)
-    moment = _last(day, clock, zone, now)
+    moment = _last_moment(day, clock, zone, now)
     if moment is None:
-        raise _never(day, clock)
+        raise _no_such_time(day, clock)
     return moment, rest
 
 
-def _last(day: date, clock: time, zone: tzinfo, now: datetime) -> datetime | None:
-    """Return the last such moment of a day that has passed, else the first that will come."""
+def _last_moment(day: date, clock: time, zone: tzinfo, now: datetime) -> datetime | None:
+    """Return the last such moment of a day that has passed, else the first that is to come."""
     moments = _moments(day, clock, zone)
     past = [at for at in moments if at <= now]
     return past[-1] if past else next(iter(moments), None)
 
 
-def _never(day: date, clock: time) -> UsageError:
+def _no_such_time(day: date, clock: time) -> UsageError:
     return UsageError(markup("There was no {} on {}.", code(f"{clock:%H:%M}"), day.isoformat()))
 
 
@@ -184,8 +184,8 @@ def _end(
         days = [day] if day is not None else [first, first + timedelta(days=1)]
     except OverflowError:
         days = []
-    for one in days:
-        later = [at for at in _moments(one, clock, zone) if at >= start]
+    for candidate in days:
+        later = [at for at in _moments(candidate, clock, zone) if at >= start]
         if later:
             return later[0], rest
     raise UsageError(Markup("It ends before it begins."))
@@ -198,8 +198,8 @@ def _day_and_clock(words: Sequence[str]) -> tuple[date | None, time, list[str]]:
         rest.pop(0)
     clock = _clock(rest[0]) if rest else None
     if clock is None:
-        said = code(words[0][:40]) if words else Markup("nothing")
-        raise UsageError(markup("I cannot read a time in {}. Write {}.", said, _IMPACT_FORM))
+        word = code(words[0][:40]) if words else Markup("nothing")
+        raise UsageError(markup("I cannot read a time in {}. Write {}.", word, _IMPACT_FORM))
     return day, clock, rest[1:]
 
 
@@ -207,8 +207,8 @@ def _moments(day: date, clock: time, zone: tzinfo) -> list[datetime]:
     """Return when the clocks of a zone show a time on a day: once, twice or never."""
     shown = datetime.combine(day, clock)
     try:
-        found = {shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
-        return sorted(at for at in found if at.astimezone(zone).replace(tzinfo=None) == shown)
+        moments = {shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
+        return sorted(at for at in moments if at.astimezone(zone).replace(tzinfo=None) == shown)
     except OverflowError:
         return []
 
@@ -221,13 +221,13 @@ def _iso_day(word: str) -> date | None:
 
 
 def _clock(word: str) -> time | None:
-    found = _CLOCK.fullmatch(word)
-    if found is None or not word.isascii() or int(found[1]) > 23 or int(found[2]) > 59:
+    match = _CLOCK.fullmatch(word)
+    if match is None or not word.isascii() or int(match[1]) > 23 or int(match[2]) > 59:
         return None
-    return time(int(found[1]), int(found[2]))
+    return time(int(match[1]), int(match[2]))
 
 
-def action(text: str, *, today: date, services: Collection[str]) -> ActionArguments:
+def parse_action(text: str, *, today: date, services: Collection[str]) -> ActionArguments:
     """Read `TEXT @owner [due DATE] [P0] [for SERVICE]`. Raises `UsageError`."""
     words = split_keeping_people(text)
     urgent = any(word.casefold() == "p0" for word in words)
@@ -238,10 +238,10 @@ def action(text: str, *, today: date, services: Collection[str]) -> ActionArgume
     service = None
     if len(words) > 2 and words[-2].casefold() == "for" and words[-1].casefold() in services:
         service, words = words[-1].casefold(), words[:-2]
-    said = unquoted(" ".join(words))
-    if not said:
+    description = unquoted(" ".join(words))
+    if not description:
         raise UsageError(markup("Say what is to be done: {}.", code("/action add TEXT @owner due friday P0")))
-    return ActionArguments(said, owner, due, urgent, service)
+    return ActionArguments(description, owner, due, urgent, service)
 
 
 def take_due(words: Sequence[str], today: date) -> tuple[date | None, list[str]]:
@@ -250,8 +250,8 @@ def take_due(words: Sequence[str], today: date) -> tuple[date | None, list[str]]
     if at is None:
         return None, list(words)
     for used in (3, 2, 1):
-        said = words[at + 1 : at + 1 + used]
-        day = _due(" ".join(said), today) if len(said) == used else None
+        date_words = words[at + 1 : at + 1 + used]
+        day = _parse_day(" ".join(date_words), today) if len(date_words) == used else None
         if day is not None and day < today:
             raise UsageError(markup("{} has passed. Name a day that is still to come.", day.isoformat()))
         if day is not None:
@@ -261,8 +261,8 @@ def take_due(words: Sequence[str], today: date) -> tuple[date | None, list[str]]
     raise UsageError(markup("I cannot read a day after {}. Write {}.", code("due"), code("due 2026-12-01")))
 
 
-def _due(said: str, today: date) -> date | None:
-    word = said.casefold().rstrip(",.")
+def _parse_day(text: str, today: date) -> date | None:
+    word = text.casefold().rstrip(",.")
     if word in {"today", "tomorrow"}:
         return today + timedelta(days=word == "tomorrow")
     if word in _WEEKDAYS or word in {name[:3] for name in _WEEKDAYS}:
@@ -270,13 +270,13 @@ def _due(said: str, today: date) -> date | None:
         return today + timedelta(days=ahead or 7)
     if (iso := _iso_day(word)) is not None:
         return iso
-    if not _SPELT.fullmatch(word) or not word.isascii():
+    if not _WRITTEN_DAY.fullmatch(word) or not word.isascii():
         return None
     try:
         day: date = parser.parse(word, default=datetime.combine(today, time()), ignoretz=True).date()
     except (ValueError, OverflowError):
         return None
-    has_year = _SPELT.fullmatch(word)
+    has_year = _WRITTEN_DAY.fullmatch(word)
     if day < today and has_year is not None and has_year[1] is None:
         day += relativedelta(years=1)
     return day

@@ -1,11 +1,11 @@
-"""The buttons of incidents: what they are called, and which stand where. Pure."""
+"""The buttons of incidents: their action ids, and which are shown where. Pure."""
 
 from bot.incidents.incident import Incident, Role, Status
 from bot.slack.blockkit.blocks import actions, button, confirmation
 from bot.store.outbox import Block
 
 PREFIXES = ("incident.", "postmortem.", "action.")
-"""What the names of all these buttons and forms begin with; all but `DONE` carry the incident's number."""
+"""The prefixes of all action ids and modals' callback ids; all but `DONE` carry the incident's number."""
 
 CLAIM = "incident.claim"
 STATUS = "incident.status."
@@ -28,13 +28,13 @@ _LABELS = {
     Status.MITIGATED: "Mitigated",
     Status.RESOLVED: "Resolved",
 }
-_CLOSING = confirmation(
+_CONFIRM_CLOSE = confirmation(
     "Close the postmortem",
     "The document stays here as a file. Then this channel and the incident's are archived: they can be "
     "read, and nothing more be said in them.",
     "Close it",
 )
-_AFTER = {
+_TRANSITIONS = {
     Status.INVESTIGATING: (Status.IDENTIFIED, Status.MITIGATED, Status.RESOLVED),
     Status.IDENTIFIED: (Status.MITIGATED, Status.RESOLVED),
     Status.MITIGATED: (Status.RESOLVED, Status.INVESTIGATING),
@@ -43,40 +43,43 @@ _AFTER = {
 
 
 def incident_buttons(incident: Incident) -> list[Block]:
-    """Return what can be done with an incident as it stands."""
+    """Return the buttons for an incident in its present state."""
     number = str(incident.id)
-    open_for = (button("Add a note", NOTE, number), button("State the impact", IMPACT, number))
-    asked = incident.postmortem_at is not None
-    learn = (
+    while_open = (button("Add a note", NOTE, number), button("State the impact", IMPACT, number))
+    has_postmortem = incident.postmortem_at is not None
+    postmortem = (
         button("See postmortem", SHOW_POSTMORTEM, number)
-        if asked
+        if has_postmortem
         else button("Open postmortem", OPEN_POSTMORTEM, number, style="primary")
     )
     return actions(
         *progress_buttons(incident),
-        *(open_for if incident.finished_at is None else ()),
-        *((learn,) if incident.status is Status.RESOLVED or asked else ()),
+        *(while_open if incident.finished_at is None else ()),
+        *((postmortem,) if incident.status is Status.RESOLVED or has_postmortem else ()),
     )
 
 
 def progress_buttons(incident: Incident) -> tuple[Block, ...]:
-    """Return what takes an incident further: a commander, the next status."""
+    """Return the buttons that take an incident further: a commander, the next status."""
     number = str(incident.id)
-    lacks = Role.COMMANDER not in incident.roles and incident.status is not Status.RESOLVED
-    claim = (button("Take command", CLAIM, number),) if lacks else ()
+    needs_commander = Role.COMMANDER not in incident.roles and incident.status is not Status.RESOLVED
+    claim = (button("Take command", CLAIM, number),) if needs_commander else ()
     return (
         *claim,
-        *(button(_LABELS[status], f"{STATUS}{status.value}", number) for status in _AFTER[incident.status]),
+        *(
+            button(_LABELS[status], f"{STATUS}{status.value}", number)
+            for status in _TRANSITIONS[incident.status]
+        ),
     )
 
 
 def document_buttons(incident: Incident) -> list[Block]:
-    """Return what can be written into a postmortem's document, nothing once it is closed."""
+    """Return the buttons that edit a postmortem's document; only export and reopening once it is closed."""
     number = str(incident.id)
     export = button("Export", EXPORT, number)
     if incident.finished_at is not None:
         return actions(export, button("Open again", OPEN_POSTMORTEM, number))
-    close = button("Close", CLOSE, number, style="primary", confirm=_CLOSING)
+    close = button("Close", CLOSE, number, style="primary", confirm=_CONFIRM_CLOSE)
     return actions(
         button("What happened", f"{EDIT}summary", number),
         button("Contributing factors", f"{EDIT}factors", number),

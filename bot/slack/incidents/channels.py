@@ -1,7 +1,7 @@
-"""The rooms of incidents in Slack: channels, invitations, topics, pins and cards.
+"""Channels of incidents in Slack: creation, invitations, topics, pins and cards.
 
-Every method may be repeated harmlessly but `make`, whose answer may be lost: `find` then tells whether it
-was carried out. What an earlier attempt has done already counts as done.
+Every method is idempotent but `create`, whose response may be lost: `find` then shows whether the channel
+was created. What an earlier attempt has done already counts as done.
 """
 
 import asyncio
@@ -14,12 +14,14 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.incidents.ports import (
+    ChannelError,
     ChannelInfo,
     ChannelNameTakenError,
     ChannelRefusedError,
     MissingPermissionError,
     TransientError,
 )
+from bot.slack.webapi.clients import ClientOf
 from bot.slack.blockkit.mrkdwn import cut
 from bot.slack.webapi.errors import (
     NotPermittedError,
@@ -28,6 +30,7 @@ from bot.slack.webapi.errors import (
     SlackRefusedError,
     translate_slack_errors,
 )
+from bot.store.addresses import local, qualified, team_of
 from bot.store.outbox import MessageLocation, OutboxMessage
 
 log = structlog.get_logger(__name__)
@@ -38,91 +41,97 @@ _MOST_INVITED: Final = 100
 _PAGE: Final = 999
 _NAME_TAKEN: Final = frozenset({"name_taken"})
 _ALREADY: Final = frozenset({"already_in_channel", "already_pinned", "cant_invite_self"})
-# A channel that the bot sees no more is none that it could archive.
 _OF_ONE_PERSON: Final = frozenset(
     {"cant_invite", "invitee_cant_see_channel", "org_user_not_in_team", "ura_max_channels", "user_not_found"}
 )
+# A channel that the bot no longer sees cannot be archived by it either.
 _GONE: Final = frozenset({"already_archived", "channel_not_found"})
-# The workspace's settings, not the call, are in the way.
+# The workspace's settings forbid it.
 _RESTRICTED: Final = frozenset({"restricted_action", "user_is_restricted"})
 
 
 class IncidentChannels:
-    """Carries out what incidents need in Slack. `client` is the caller's, but without its retries."""
+    """Channels and messages of incidents in every Slack workspace; each address names its workspace.
 
-    def __init__(self, client: AsyncWebClient) -> None:
-        self._client = copy.copy(client)
-        self._client.retry_handlers = []
-        self._me: str | None = None
+    Clients are used without their retries: the steps are repeated instead.
+    """
 
-    async def make(self, name: str, *, private: bool) -> str:
-        """Make a channel and answer its id."""
-        async with telling():
-            answer = await self._client.conversations_create(name=name, is_private=private)
-        return str(answer["channel"]["id"])
+    def __init__(self, client_of: ClientOf) -> None:
+        self._client_of = client_of
+        self._clients: dict[str | None, AsyncWebClient] = {}
+        self._bot_users: dict[str | None, str] = {}
+
+    async def create(self, name: str, *, private: bool) -> str:
+        """Create a channel and return its id."""
+        async with translate_errors():
+            answer = await self._client(name).conversations_create(name=local(name), is_private=private)
+        return qualified(team_of(name), str(answer["channel"]["id"]))
 
     async def find(self, name: str) -> ChannelInfo | None:
-        """Return the channel of that name if the bot is in it; whoever makes a channel is."""
-        me = await self._who_am_i()
+        """Return the channel of that name if the bot is in it; whoever creates a channel is."""
+        bot_user = await self._bot_user(name)
         cursor = ""
         while True:
-            async with telling():
-                answer = await self._client.users_conversations(
+            async with translate_errors():
+                answer = await self._client(name).users_conversations(
                     types="public_channel,private_channel", exclude_archived=False, limit=_PAGE, cursor=cursor
                 )
             for channel in answer["channels"]:
-                if channel["name"] == name:
-                    return _channel(channel, me)
+                if channel["name"] == local(name):
+                    return _channel_info(channel, team_of(name), bot_user)
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
                 return None
 
     async def set_topic(self, channel_id: str, topic: str) -> None:
-        """Say what the channel talks about."""
-        async with telling():
-            await self._client.conversations_setTopic(channel=channel_id, topic=cut(topic, MOST_TOPIC))
+        """Set the channel's topic."""
+        async with translate_errors():
+            await self._client(channel_id).conversations_setTopic(
+                channel=local(channel_id), topic=cut(topic, MOST_TOPIC)
+            )
 
     async def set_purpose(self, channel_id: str, purpose: str) -> None:
-        """Say what the channel is for."""
-        async with telling():
-            await self._client.conversations_setPurpose(channel=channel_id, purpose=cut(purpose, MOST_TOPIC))
+        """Set the channel's purpose."""
+        async with translate_errors():
+            await self._client(channel_id).conversations_setPurpose(
+                channel=local(channel_id), purpose=cut(purpose, MOST_TOPIC)
+            )
 
-    async def invite(self, channel_id: str, who: str) -> None:
-        """Bring a person, or all of a user group, into the channel; those whom Slack refuses stay out."""
-        people = list(await self.members(who))
+    async def invite(self, channel_id: str, invitee: str) -> None:
+        """Invite a person, or all of a user group, to the channel; those whom Slack refuses stay out."""
+        people = await self.members(qualified(team_of(channel_id), local(invitee)))
+        client, channel = self._client(channel_id), local(channel_id)
         for start in range(0, len(people), _MOST_INVITED):
-            some = people[start : start + _MOST_INVITED]
+            batch = list(people[start : start + _MOST_INVITED])
             try:
-                async with telling(_ALREADY):
-                    await self._client.conversations_invite(
-                        channel=channel_id, users=some, force=len(some) > 1
-                    )
+                async with translate_errors(_ALREADY):
+                    await client.conversations_invite(channel=channel, users=batch, force=len(batch) > 1)
             except ChannelRefusedError as refusal:
                 if refusal.error not in _OF_ONE_PERSON:
                     raise
-                await self._invite_each(channel_id, some)
+                await self._invite_one_by_one(client, channel, batch)
 
-    async def _invite_each(self, channel_id: str, people: Sequence[str]) -> None:
-        """Invite people one by one, so that one whom Slack refuses keeps nobody else out."""
+    async def _invite_one_by_one(self, client: AsyncWebClient, channel: str, people: Sequence[str]) -> None:
+        """Invite people singly, so that one whom Slack refuses keeps nobody else out."""
         for person in people:
             try:
-                async with telling(_ALREADY):
-                    await self._client.conversations_invite(channel=channel_id, users=[person])
+                async with translate_errors(_ALREADY):
+                    await client.conversations_invite(channel=channel, users=[person])
             except ChannelRefusedError as refusal:
                 if refusal.error not in _OF_ONE_PERSON:
                     raise
-                log.info("not_invited", channel=channel_id, person=person, error=refusal.error)
+                log.info("invitation_refused", channel=channel, person=person, error=refusal.error)
 
     async def pin(self, place: MessageLocation) -> None:
         """Pin a message to its channel."""
-        async with telling(_ALREADY):
-            await self._client.pins_add(channel=place.channel_id, timestamp=place.ts)
+        async with translate_errors(_ALREADY):
+            await self._client(place.channel_id).pins_add(channel=local(place.channel_id), timestamp=place.ts)
 
     async def rewrite(self, place: MessageLocation, message: OutboxMessage) -> None:
-        """Put other words in place of the bot's own message."""
-        async with telling():
-            await self._client.chat_update(
-                channel=place.channel_id,
+        """Replace the content of one of the bot's messages."""
+        async with translate_errors():
+            await self._client(place.channel_id).chat_update(
+                channel=local(place.channel_id),
                 ts=place.ts,
                 text=message.text,
                 blocks=list(message.blocks) or None,
@@ -130,37 +139,51 @@ class IncidentChannels:
 
     async def archive(self, channel_id: str) -> None:
         """Archive a channel. Slack lets no bot open it again (methods/conversations.unarchive)."""
-        async with telling(_GONE):
-            await self._client.conversations_archive(channel=channel_id)
+        async with translate_errors(_GONE):
+            await self._client(channel_id).conversations_archive(channel=local(channel_id))
 
     async def members(self, team: str) -> Sequence[str]:
-        """Return who is in a user group (`@handle`); a person is a team of one."""
-        if not team.startswith("@"):
-            return [team]
-        async with telling():
-            answer = await self._client.usergroups_list(include_users=True)
-        wanted = team.removeprefix("@").casefold()
+        """Return the user ids in a user group (`@handle`); a person is a team of one."""
+        if not local(team).startswith("@"):
+            return [local(team)]
+        async with translate_errors():
+            answer = await self._client(team).usergroups_list(include_users=True)
+        handle = local(team).removeprefix("@").casefold()
         for group in answer.get("usergroups") or ():
-            if str(group["handle"]).casefold() == wanted:
+            if str(group["handle"]).casefold() == handle:
                 return [str(user) for user in group.get("users") or ()]
         raise ChannelRefusedError("no_such_group")
 
-    async def _who_am_i(self) -> str:
-        if self._me is None:
-            async with telling():
-                self._me = str((await self._client.auth_test())["user_id"])
-        return self._me
+    def _client(self, address: str) -> AsyncWebClient:
+        """Return the client of the workspace that an address names."""
+        team = team_of(address)
+        if team not in self._clients:
+            client = copy.copy(self._client_of(team))
+            client.retry_handlers = []
+            self._clients[team] = client
+        return self._clients[team]
+
+    async def _bot_user(self, address: str) -> str:
+        """Return the bot's user id in the workspace that an address names."""
+        team = team_of(address)
+        if team not in self._bot_users:
+            async with translate_errors():
+                answer = await self._client(address).auth_test()
+            self._bot_users[team] = str(answer["user_id"])
+        return self._bot_users[team]
 
 
-def _channel(found: Mapping[str, Any], me: str) -> ChannelInfo:
-    purpose = str((found.get("purpose") or {}).get("value") or "")
-    archived = bool(found.get("is_archived"))
-    return ChannelInfo(str(found["id"]), found.get("creator") == me, purpose, archived)
+def _channel_info(channel: Mapping[str, Any], team: str | None, bot_user: str) -> ChannelInfo:
+    purpose = str((channel.get("purpose") or {}).get("value") or "")
+    is_archived = bool(channel.get("is_archived"))
+    return ChannelInfo(
+        qualified(team, str(channel["id"])), channel.get("creator") == bot_user, purpose, is_archived
+    )
 
 
 @asynccontextmanager
-async def telling(done: frozenset[str] = frozenset()) -> AsyncIterator[None]:
-    """Turn what the client raises into a fault of the port; errors in `done` say that it is so already."""
+async def translate_errors(harmless: frozenset[str] = frozenset()) -> AsyncIterator[None]:
+    """Raise what the client raises as a `ChannelError`; `harmless` errors say that it is done already."""
     try:
         async with translate_slack_errors(), asyncio.timeout(TIMEOUT_S):
             yield
@@ -169,15 +192,15 @@ async def telling(done: frozenset[str] = frozenset()) -> AsyncIterator[None]:
     except NotPermittedError as fault:
         raise MissingPermissionError(fault.error) from fault
     except SlackRefusedError as fault:
-        if fault.error in done:
-            log.debug("done_already", error=fault.error)
+        if fault.error in harmless:
+            log.debug("call_repeated", error=fault.error)
             return
         raise _refusal(fault.error) from fault
     except SlackError as fault:
         raise TransientError(fault.error) from fault
 
 
-def _refusal(error: str) -> Exception:
+def _refusal(error: str) -> ChannelError:
     if error in _NAME_TAKEN:
         return ChannelNameTakenError(error)
     return MissingPermissionError(error) if error in _RESTRICTED else ChannelRefusedError(error)

@@ -1,4 +1,4 @@
-"""Where everything about incidents arrives: commands, presses of buttons, forms that were filled in."""
+"""The interactions about incidents: commands, pressed buttons, submitted modals, reactions."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -8,17 +8,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.incidents.incident import CauseClass, Incident, IncidentChange, Role, Status
 from bot.incidents.postmortem import PostmortemPart
-from bot.slack import postmortem_form
-from bot.slack.action_form import action_faults, action_form, read_action
 from bot.slack.arguments import UsageError
 from bot.slack.blockkit.modals import ModalForm, SubmittedModal
 from bot.slack.blockkit.mrkdwn import Markup
 from bot.slack.capabilities import Capabilities
-from bot.slack.incidents import buttons
-from bot.slack.incidents import modals as incident_form
+from bot.slack.incidents import buttons, modals
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.action_command import ActionCommand
-from bot.slack.incidents.command import IncidentCommand, asks_with
+from bot.slack.incidents.command import IncidentCommand, form_reply
 from bot.slack.incidents.operations import IncidentOperations
 from bot.slack.incidents.postmortem_command import PostmortemCommand
 from bot.slack.incidents.timeline_pins import TimelinePins
@@ -28,37 +25,38 @@ from bot.slack.webapi.canvases import SlackCanvases
 from bot.slack.webapi.files import SlackFiles
 from bot.store.addresses import local
 
-Faults = Callable[[SubmittedModal, datetime], dict[str, str]]
-Carry = Callable[[SubmittedModal, int], Awaitable[Reply]]
+Validation = Callable[[SubmittedModal, datetime], dict[str, str]]
+Submission = Callable[[SubmittedModal, int], Awaitable[Reply]]
 
 _NO_FORM = Markup("Slack did not open the form. Press the button again.")
-_FAULTS: Mapping[str, Faults] = {
-    incident_form.OPEN: incident_form.opening_faults,
-    buttons.NOTE: incident_form.note_faults,
-    buttons.IMPACT: incident_form.impact_faults,
-    buttons.TIMES: postmortem_form.times_faults,
-    buttons.ADD_ACTION: action_faults,
+_VALIDATIONS: Mapping[str, Validation] = {
+    modals.OPEN: modals.opening_faults,
+    buttons.NOTE: modals.note_faults,
+    buttons.IMPACT: modals.impact_faults,
+    buttons.TIMES: modals.times_faults,
+    buttons.ADD_ACTION: modals.action_faults,
 }
 _FORMS: Mapping[str, Callable[[Incident], ModalForm]] = {
-    buttons.NOTE: incident_form.note_form,
-    buttons.IMPACT: incident_form.impact_form,
-    buttons.CAUSE: postmortem_form.cause_form,
-    buttons.TIMES: postmortem_form.times_form,
-    buttons.ADD_ACTION: action_form,
+    buttons.NOTE: modals.note_form,
+    buttons.IMPACT: modals.impact_form,
+    buttons.CAUSE: modals.cause_form,
+    buttons.TIMES: modals.times_form,
+    buttons.ADD_ACTION: modals.action_form,
 }
 
 
 class IncidentInteractions:
-    """Answers whatever people do about incidents. `access` finds them, `pins` follows people's reactions."""
+    """All that people of a workspace do with incidents. `access` finds them, `pins` follows reactions."""
 
     def __init__(self, capabilities: Capabilities, people: People, client: AsyncWebClient) -> None:
-        self.access = IncidentAccess(capabilities, people)
-        self._deeds = IncidentOperations(self.access)
-        self.incident = IncidentCommand(self.access, self._deeds)
-        self.postmortem = PostmortemCommand(self.access, SlackFiles(client), SlackCanvases(client))
-        self.action = ActionCommand(self.access)
-        self.pins = TimelinePins(self.access, client)
-        self._carriers: Mapping[str, Carry] = {
+        incidents = capabilities.incidents
+        self.access = access = IncidentAccess(capabilities, people)
+        self._operations = IncidentOperations(access, incidents)
+        self.incident = IncidentCommand(access, incidents.reports, self._operations)
+        self.postmortem = PostmortemCommand(access, incidents, SlackFiles(client), SlackCanvases(client))
+        self.action = ActionCommand(access)
+        self.pins = TimelinePins(access, incidents.lifecycle, client)
+        self._submissions: Mapping[str, Submission] = {
             buttons.NOTE: self._note,
             buttons.IMPACT: self._impact,
             buttons.CAUSE: self._cause,
@@ -67,78 +65,77 @@ class IncidentInteractions:
         }
 
     async def press(self, interaction: Interaction) -> Reply:
-        """Return a press; `ask.question` is the button and the number of what it is about."""
+        """Carry out a press; its `question` is the button and the number of the incident or action."""
         try:
-            if interaction.query.command == buttons.DONE:
-                order = Query("action", f"done {_number(interaction.text)}")
-                return await self.action.answer(replace(interaction, query=order))
-            return await self._press(interaction, interaction.query.command)
+            if interaction.question.command == buttons.DONE:
+                query = Query("action", f"done {_number(interaction.text)}")
+                return await self.action.answer(replace(interaction, question=query))
+            return await self._press(interaction, interaction.question.command)
         except UsageError as hint:
             return say(hint.text)
 
-    async def channel_of(self, deed: str, about: str) -> str:
-        """Return the channel that sees what a button does to an incident, empty where there is none."""
-        if deed == buttons.DONE:
+    async def channel_of(self, button: str, number: str) -> str:
+        """Return the channel of the incident that a button belongs to, empty where there is none."""
+        if button == buttons.DONE:
             return ""
-        view = await self.access.incidents.snapshots.of(_number(about))
-        return local(view.channel_id() or "")
+        snapshot = await self.access.snapshots.of(_number(number))
+        return local(snapshot.channel_id() or "")
 
     def faults(self, submitted: SubmittedModal) -> dict[str, str]:
-        """Return what is wrong with what was filled in, by the name of the input; empty if nothing."""
-        find = _FAULTS.get(submitted.callback)
-        return find(submitted, self.access.clock.now()) if find else {}
+        """Return what is wrong with a submitted modal, by the name of the input; empty if nothing."""
+        validate = _VALIDATIONS.get(submitted.callback)
+        return validate(submitted, self.access.now()) if validate else {}
 
     async def submit(self, submitted: SubmittedModal) -> Reply:
-        """Carry out what was filled in, if the person may."""
+        """Carry out a submitted modal, if the person may."""
         try:
             await self.access.permit_person(submitted.user)
-            if submitted.callback == incident_form.OPEN:
-                return await self._deeds.open(incident_form.read_opening(submitted), submitted.channel)
-            id_ = await self._about(submitted)
+            if submitted.callback == modals.OPEN:
+                return await self._operations.open(modals.read_opening(submitted), submitted.channel)
+            id_ = await self._incident_id(submitted)
             if submitted.callback.startswith(buttons.EDIT):
                 part = PostmortemPart(submitted.callback.removeprefix(buttons.EDIT))
                 return await self.postmortem.write(id_, part, submitted.text("text"), submitted.user)
-            return await self._carriers[submitted.callback](submitted, id_)
+            return await self._submissions[submitted.callback](submitted, id_)
         except UsageError as hint:
             return say(hint.text)
 
-    async def _press(self, interaction: Interaction, deed: str) -> Reply:
-        here = await self.access.here(interaction.channel)
-        view = await self.access.by_id(_number(interaction.text), interaction.user, here)
-        if deed == buttons.EXPORT:
-            return await self.postmortem.export(view, interaction.user)
-        if deed == buttons.SHOW_POSTMORTEM:
-            return await self.postmortem.show(view)
+    async def _press(self, interaction: Interaction, button: str) -> Reply:
+        here = await self.access.incident_of_channel(interaction.channel)
+        snapshot = await self.access.by_id(_number(interaction.text), interaction.user, here)
+        if button == buttons.EXPORT:
+            return await self.postmortem.export(snapshot, interaction.user)
+        if button == buttons.SHOW_POSTMORTEM:
+            return await self.postmortem.show(snapshot)
         await self.access.permit(interaction)
-        form = _form(deed, view.incident)
-        return (
-            asks_with(form, _NO_FORM)
-            if form
-            else await self._change(deed, view.incident.id, interaction.user)
-        )
+        form = _form(button, snapshot.incident)
+        if form is not None:
+            return form_reply(form, _NO_FORM)
+        return await self._change(button, snapshot.incident.id, interaction.user)
 
-    async def _change(self, deed: str, id_: int, by: str) -> Reply:
-        if deed.startswith(buttons.STATUS):
-            return await self._deeds.set_status(id_, Status(deed.removeprefix(buttons.STATUS)), by)
-        if deed == buttons.CLAIM:
-            return await self._deeds.assign(id_, Role.COMMANDER, by, by)
-        if deed == buttons.OPEN_POSTMORTEM:
+    async def _change(self, button: str, id_: int, by: str) -> Reply:
+        if button.startswith(buttons.STATUS):
+            return await self._operations.set_status(id_, Status(button.removeprefix(buttons.STATUS)), by)
+        if button == buttons.CLAIM:
+            return await self._operations.assign(id_, Role.COMMANDER, by, by)
+        if button == buttons.OPEN_POSTMORTEM:
             return await self.postmortem.open(id_, by)
-        if deed == buttons.CLOSE:
+        if button == buttons.CLOSE:
             return await self.postmortem.close(id_, by)
-        raise ValueError(f"there is no button {deed}")
+        raise ValueError(f"there is no button {button}")
 
-    async def _about(self, submitted: SubmittedModal) -> int:
-        """Return the incident that a form is about, if the person may see it. Raises `UsageError`."""
-        here = await self.access.here(submitted.channel)
+    async def _incident_id(self, submitted: SubmittedModal) -> int:
+        """Return the incident that a modal is about, if the person may see it. Raises `UsageError`."""
+        here = await self.access.incident_of_channel(submitted.channel)
         return (await self.access.by_id(_number(submitted.about), submitted.user, here)).incident.id
 
     async def _note(self, submitted: SubmittedModal, id_: int) -> Reply:
-        return await self._deeds.note(id_, submitted.text("text"), submitted.user, f"note {submitted.id}")
+        request = f"note {submitted.id}"
+        return await self._operations.note(id_, submitted.text("text"), submitted.user, request)
 
     async def _impact(self, submitted: SubmittedModal, id_: int) -> Reply:
-        impact = incident_form.read_impact(submitted)
-        return await self._deeds.state_impact(id_, impact.share, impact, submitted.user)
+        impact = modals.read_impact(submitted)
+        return await self._operations.state_impact(id_, impact.share, impact, submitted.user)
 
     async def _cause(self, submitted: SubmittedModal, id_: int) -> Reply:
         return await self.postmortem.classify(id_, CauseClass(submitted.text("cause")), submitted.user)
@@ -150,15 +147,16 @@ class IncidentInteractions:
         return await self.postmortem.correct(id_, change, submitted.user)
 
     async def _add_action(self, submitted: SubmittedModal, id_: int) -> Reply:
-        return await self.action.add(read_action(submitted), id_, submitted.user, f"action {submitted.id}")
+        action, request = modals.read_action(submitted), f"action {submitted.id}"
+        return await self.action.add(action, id_, submitted.user, request)
 
 
-def _form(deed: str, incident: Incident) -> ModalForm | None:
-    """Return the form that a button opens, if it opens one."""
-    if deed.startswith(buttons.EDIT):
-        return postmortem_form.part_form(incident, PostmortemPart(deed.removeprefix(buttons.EDIT)))
-    make = _FORMS.get(deed)
-    return make(incident) if make else None
+def _form(button: str, incident: Incident) -> ModalForm | None:
+    """Return the modal that a button opens, if it opens one."""
+    if button.startswith(buttons.EDIT):
+        return modals.part_form(incident, PostmortemPart(button.removeprefix(buttons.EDIT)))
+    form_of = _FORMS.get(button)
+    return form_of(incident) if form_of else None
 
 
 def _number(text: str) -> int:

@@ -1,28 +1,43 @@
-"""The forms of incidents: opening one, a note, its impact. Pure: what is wrong in them is said beside it."""
+"""The modals of incidents, their actions and postmortems, and how they are read. Pure.
+
+What is wrong with the input is returned by the name of the input, so that Slack shows it there.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.incidents.downtime import Impact
-from bot.incidents.incident import MOST_TITLE, Incident, Severity, start_fault
+from bot.incidents.incident import MOST_TITLE, CauseClass, Incident, Severity, start_fault
 from bot.incidents.lifecycle import NewIncident
+from bot.incidents.postmortem import PROMPTS, PostmortemPart
 from bot.slack.blockkit.modals import (
     ModalForm,
     SubmittedModal,
     choice_input,
     choices_input,
+    day_input,
     moment_input,
     number_input,
+    person_input,
     text_input,
     tick_input,
 )
-from bot.slack.incidents.arguments import DEFAULT_SEVERITY
-from bot.slack.incidents.buttons import IMPACT, NOTE
+from bot.slack.incidents.arguments import DEFAULT_SEVERITY, ActionArguments
+from bot.slack.incidents.buttons import ADD_ACTION, CAUSE, EDIT, IMPACT, NOTE, TIMES
 from bot.store.outbox import Block
 
 OPEN = "incident.open"
 
+HEADINGS = {
+    PostmortemPart.SUMMARY: "What happened",
+    PostmortemPart.FACTORS: "Contributing factors",
+    PostmortemPart.WENT_WELL: "What went well",
+}
+_BLAMELESS = "Blameless: write what the system let happen, and what people knew at the time."
 _ALL = "*"
+_MOST_NOTE = 2_000
+_MOST_ACTION = 500
+_FURTHEST_WEST = timedelta(hours=12)
 _MEANINGS = {
     Severity.SEV1: "sev1: most users cannot do what they came for",
     Severity.SEV2: "sev2: many users are hit; holds the services",
@@ -32,19 +47,19 @@ _MEANINGS = {
 
 
 def opening_form(services: Sequence[str], chosen: Sequence[str] = ()) -> ModalForm:
-    """Ask what is wrong; `chosen` services are ticked already."""
-    which: tuple[Block, ...] = ()
+    """Return the modal that opens an incident; `chosen` services are selected already."""
+    service_input: tuple[Block, ...] = ()
     if services:
         choices = [(name, name) for name in services]
         hint = "Both teams of each are invited."
-        which = (choices_input("services", "Services", choices, chosen, hint=hint),)
+        service_input = (choices_input("services", "Services", choices, chosen, hint=hint),)
     return ModalForm(
         OPEN,
         "Open an incident",
         "Open",
         (
             text_input("title", "What is wrong?", most=MOST_TITLE),
-            *which,
+            *service_input,
             choice_input("severity", "How bad is it?", list(_MEANINGS.items()), DEFAULT_SEVERITY),
             moment_input("started_at", "Since when?", None, optional=True, hint="Left out: since now."),
             tick_input("private", "Who may know?", "Private: only those invited see its channel"),
@@ -53,7 +68,7 @@ def opening_form(services: Sequence[str], chosen: Sequence[str] = ()) -> ModalFo
 
 
 def opening_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:
-    """Return what is wrong with an opening, by the name of the input."""
+    """Return what is wrong with a new incident, by the name of the input."""
     faults = {}
     if not submitted.text("title"):
         faults["title"] = "Say in a few words what is wrong."
@@ -78,9 +93,9 @@ def read_opening(submitted: SubmittedModal) -> NewIncident:
 
 
 def note_form(incident: Incident) -> ModalForm:
-    """Ask for words for the timeline."""
-    what = text_input("text", "What happened, what did you see or do?", most=2_000, long=True)
-    return ModalForm(NOTE, "Add a note", "Add", (what,), str(incident.id))
+    """Return the modal that adds a note to the timeline."""
+    text = text_input("text", "What happened, what did you see or do?", most=_MOST_NOTE, long=True)
+    return ModalForm(NOTE, "Add a note", "Add", (text,), str(incident.id))
 
 
 def note_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:
@@ -90,11 +105,11 @@ def note_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:
 
 
 def impact_form(incident: Incident) -> ModalForm:
-    """Ask how bad it was, from when to when; filled in as it is known."""
-    which: tuple[Block, ...] = ()
+    """Return the modal that states an impact, filled in with what is known."""
+    service_input: tuple[Block, ...] = ()
     if len(incident.services) > 1:
         choices = [(_ALL, "All of them"), *((name, name) for name in incident.services)]
-        which = (choice_input("service", "Which service?", choices, _ALL),)
+        service_input = (choice_input("service", "Which service?", choices, _ALL),)
     percent = f"{incident.share * 100:.6g}"
     return ModalForm(
         IMPACT,
@@ -104,7 +119,7 @@ def impact_form(incident: Incident) -> ModalForm:
             number_input("share", "How many percent of requests failed?", percent, least=0, most=100),
             moment_input("start", "From", incident.started_at),
             moment_input("end", "Until", incident.ended_at, optional=True, hint="Left out: it lasts."),
-            *which,
+            *service_input,
         ),
         str(incident.id),
     )
@@ -123,7 +138,7 @@ def impact_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:
 
 
 def span_faults(submitted: SubmittedModal, now: datetime, first: str, last: str) -> dict[str, str]:
-    """Return what is wrong with a start and an end."""
+    """Return what is wrong with the start in the input `first` and the end in the input `last`."""
     faults = {}
     start, end = submitted.moment(first), submitted.moment(last)
     if start is None:
@@ -143,8 +158,87 @@ def read_impact(submitted: SubmittedModal) -> Impact:
     if start is None:
         raise ValueError("an impact without a start")
     service = submitted.text("service")
-    named = service if service not in {"", _ALL} else None
-    return Impact(start, submitted.moment("end"), float(submitted.text("share")) / 100, named)
+    share = float(submitted.text("share")) / 100
+    return Impact(start, submitted.moment("end"), share, service if service not in {"", _ALL} else None)
+
+
+def action_form(incident: Incident) -> ModalForm:
+    """Return the modal that adds an action to an incident."""
+    return ModalForm(
+        ADD_ACTION,
+        "Add an action",
+        "Add",
+        (
+            text_input(
+                "text", "What is to be done, so that it does not happen again?", most=_MOST_ACTION, long=True
+            ),
+            person_input("owner", "Who sees to it?"),
+            day_input("due", "By when?"),
+            tick_input("p0", "How urgent is it?", "P0: the service cannot do without it"),
+        ),
+        str(incident.id),
+    )
+
+
+def action_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:
+    """Return what is wrong with an action, by the name of the input."""
+    faults = {} if submitted.text("text") else {"text": "Say what is to be done."}
+    due = submitted.day("due")
+    # The day's time zone is not known: it has passed once it has everywhere.
+    if due is not None and due < (now - _FURTHEST_WEST).date():
+        faults["due"] = "That day has passed."
+    return faults
+
+
+def read_action(submitted: SubmittedModal) -> ActionArguments:
+    """Return the action that the form describes; its service is the incident's."""
+    return ActionArguments(
+        text=" ".join(submitted.text("text").split()),
+        owner=submitted.text("owner") or None,
+        due=submitted.day("due"),
+        is_p0=bool(submitted.several("p0")),
+        service=None,
+    )
+
+
+def part_form(incident: Incident, part: PostmortemPart) -> ModalForm:
+    """Return the modal that edits a part of the document, filled in with the present text."""
+    present = incident.document.get(part, "")
+    text = text_input("text", PROMPTS[part], present, long=True, optional=True, hint=_BLAMELESS)
+    return ModalForm(f"{EDIT}{part.value}", HEADINGS[part], "Save", (text,), str(incident.id))
+
+
+def cause_form(incident: Incident) -> ModalForm:
+    """Return the modal that names the class of cause."""
+    choices = [(cause.value, cause.value.capitalize()) for cause in CauseClass]
+    chosen = incident.cause.value if incident.cause else None
+    choice = choice_input("cause", "What class of cause was it?", choices, chosen)
+    return ModalForm(CAUSE, "Cause", "Save", (choice,), str(incident.id))
+
+
+def times_form(incident: Incident) -> ModalForm:
+    """Return the modal that corrects start and end; the times to detect and to restore follow from them."""
+    return ModalForm(
+        TIMES,
+        "Times",
+        "Save",
+        (
+            moment_input("started_at", "When did users begin to suffer?", incident.started_at),
+            moment_input(
+                "ended_at",
+                "When were they well again?",
+                incident.ended_at,
+                optional=True,
+                hint="Left out: the end stays as it is.",
+            ),
+        ),
+        str(incident.id),
+    )
+
+
+def times_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:
+    """Return what is wrong with the times, by the name of the input."""
+    return span_faults(submitted, now, "started_at", "ended_at")
 
 
 def _sentence(fault: str) -> str:

@@ -1,4 +1,4 @@
-"""`/incident report`: what a time's incidents teach, and what to work on first. Pure."""
+"""The report of `/incident report`: what incidents cost, and what to work on first. Pure."""
 
 from collections.abc import Sequence
 
@@ -15,8 +15,8 @@ _LONGEST_TITLE = 100
 _BAR = 10
 
 
-def report_reply(report: IncidentReport, query: Query, *, private: int = 0) -> Reply:
-    """Show a report; one that counts `private` incidents is for its reader alone."""
+def report_reply(report: IncidentReport, question: Query, *, private: int = 0) -> Reply:
+    """Return the report as a reply; one that counts `private` incidents cannot be shared."""
     length = duration_text(report.until - report.since)
     of = markup(" of {}", bold(report.service)) if report.service else NOTHING
     if not report.count:
@@ -24,24 +24,24 @@ def report_reply(report: IncidentReport, query: Query, *, private: int = 0) -> R
         return Reply(nothing, (section(nothing),), shareable=query)
     title = f"{_count(report.count)}{f' of {report.service}' if report.service else ''} in {length}"
     parts = [
-        _parted("Where the budget went, and what to work on", _where(report)),
-        _parted("Found late", _late(report)),
-        _parted("Costliest", [_costly(one) for one in report.costliest[:_MOST_COSTLIEST]]),
+        _titled("Where the budget went, and what to work on", _where(report)),
+        _titled("Found late", _late(report)),
+        _titled("Costliest", [_costly(charged) for charged in report.costliest[:_MOST_COSTLIEST]]),
         _next(report),
     ]
     body: list[Block] = [
         header(title),
-        section(join("\n", [_first(report), _severities(report)])),
+        section(join("\n", [_summary(report), _severities(report)])),
         section(join("\n", _times(report))),
         *(section(part) for part in parts if part),
-        *([context(small)] if (small := _small(report, private)) else []),
+        *([context(footnote)] if (footnote := _footnote(report, private)) else []),
     ]
-    text = join("\n", [markup("{}.", title), _first(report), _severities(report), *_times(report), *parts])
-    return Reply(text, tuple(body), shareable=None if private else query)
+    text = join("\n", [markup("{}.", title), _summary(report), _severities(report), *_times(report), *parts])
+    return Reply(text, tuple(body), shareable=None if private else question)
 
 
-def _first(report: IncidentReport) -> Markup:
-    """Say in a line where the budget went and what to work on first."""
+def _summary(report: IncidentReport) -> Markup:
+    """Return in a line where the budget went and what to work on first."""
     if report.spent <= 0:
         return Markup("None of them spent a budget that is known.")
     amount = bold(_budgets(report.spent))
@@ -69,10 +69,10 @@ def _severities(report: IncidentReport) -> Markup:
 
 
 def _times(report: IncidentReport) -> list[Markup]:
-    known = (("detect", report.detect), ("acknowledge", report.acknowledge), ("restore", report.restore))
+    times = (("detect", report.detect), ("acknowledge", report.acknowledge), ("restore", report.restore))
     return [
-        markup("{} {}", bold(f"Time to {what}:"), _taken(taken) if taken else "not known of any")
-        for what, taken in known
+        markup("{} {}", bold(f"Time to {name}:"), _taken(taken) if taken else "not known of any")
+        for name, taken in times
     ]
 
 
@@ -86,7 +86,7 @@ def _taken(taken: DurationSummary) -> str:
 def _where(report: IncidentReport) -> list[Markup]:
     if report.spent <= 0:
         return []
-    return [_share(one) for one in report.shares if one.spent > 0]
+    return [_share(part) for part in report.shares if part.spent > 0]
 
 
 def _late(report: IncidentReport) -> list[Markup]:
@@ -96,11 +96,11 @@ def _late(report: IncidentReport) -> list[Markup]:
     return [markup("{} {} was spent before anybody knew: {}", _bar(report.unseen), part, bold(LATE_WORK))]
 
 
-def _share(one: CauseShare) -> Markup:
-    part, numbers = percent_text(round(one.share, 2)), _numbers(one.ids)
-    if one.cause is None:
-        return markup("{} {} not classified yet ({})", _bar(one.share), part, numbers)
-    return markup("{} {} {} ({}): {}", _bar(one.share), part, one.cause, numbers, bold(WORK[one.cause]))
+def _share(part: CauseShare) -> Markup:
+    bar, fraction, numbers = _bar(part.share), percent_text(round(part.share, 2)), _numbers(part.ids)
+    if part.cause is None:
+        return markup("{} {} not classified yet ({})", bar, fraction, numbers)
+    return markup("{} {} {} ({}): {}", bar, fraction, part.cause, numbers, bold(WORK[part.cause]))
 
 
 def _bar(fraction: float) -> Markup:
@@ -108,20 +108,22 @@ def _bar(fraction: float) -> Markup:
     return code("█" * full + "░" * (_BAR - full))
 
 
-def _costly(one: ChargedIncident) -> Markup:
-    incident = one.incident
+def _costly(charged: ChargedIncident) -> Markup:
+    incident = charged.incident
     cause = incident.cause.value if incident.cause else "not classified yet"
     title = cut(incident.title, _LONGEST_TITLE)
     return markup(
         "{}. {} — {} of a budget, {}, {}",
-        incident.id, title, budget_text(one.weight.spent), incident.severity.value, cause,
+        incident.id, title, budget_text(charged.weight.spent), incident.severity.value, cause,
     )  # fmt: skip
 
 
 def _next(report: IncidentReport) -> Markup:
-    """Return the one step that leads on: a report is worth what is classified."""
+    """Return the next step: to classify an incident, else to plan the work."""
     if report.unclassified:
-        order = [one.incident.id for one in report.costliest if one.incident.id in report.unclassified]
+        order = [
+            charged.incident.id for charged in report.costliest if charged.incident.id in report.unclassified
+        ]
         first = next(iter(order), report.unclassified[0])
         others = [id_ for id_ in report.unclassified if id_ != first]
         more = markup(", then of {}", _numbers(others)) if others else NOTHING
@@ -135,7 +137,7 @@ def _next(report: IncidentReport) -> Markup:
     return NOTHING
 
 
-def _small(report: IncidentReport, private: int) -> Markup:
+def _footnote(report: IncidentReport, private: int) -> Markup:
     weighed = "What incidents shared is counted once, for the one that began first."
     unknown = (
         f"What {_numbers(report.unweighed)} cost is not known any more or was never measured."
@@ -158,5 +160,5 @@ def _count(count: int) -> str:
     return "1 incident" if count == 1 else f"{count} incidents"
 
 
-def _parted(heading: str, lines: Sequence[Markup]) -> Markup:
+def _titled(heading: str, lines: Sequence[Markup]) -> Markup:
     return join("\n", [bold(heading), *lines]) if lines else NOTHING

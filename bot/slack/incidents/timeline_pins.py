@@ -1,6 +1,6 @@
-"""A `:pushpin:` on a message of an incident's channel puts it onto the timeline; without one it is off again.
+"""Timeline entries by `:pushpin:` reaction on a message of an incident's channel; removed with the reaction.
 
-Slack may deliver a reaction twice, and late: what counts is whether the message bears the reaction now.
+Slack may deliver a reaction twice, and late: what counts is whether the message has the reaction now.
 """
 
 import asyncio
@@ -12,8 +12,10 @@ from typing import Any
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.incidents.lifecycle import IncidentLifecycle
 from bot.slack.arguments import UsageError, split
 from bot.slack.incidents.access import IncidentAccess
+from bot.slack.incidents.operations import shortened
 from bot.slack.incidents.operations import MOST_NOTE
 from bot.slack.webapi.errors import translate_slack_errors
 
@@ -31,7 +33,7 @@ _TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PinReaction:
-    """Somebody put a pushpin on a message, or took one off."""
+    """Somebody added a pushpin to a message, or removed one."""
 
     user: str
     channel: str
@@ -39,7 +41,7 @@ class PinReaction:
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "PinReaction | None":
-        """Read an event; None for other reactions and for what is no message."""
+        """Return the reaction in an event; None for other reactions and other items than messages."""
         item = event.get("item") or {}
         if event.get("reaction") != PUSHPIN or item.get("type") != "message":
             return None
@@ -47,49 +49,55 @@ class PinReaction:
 
     @property
     def mark(self) -> str:
-        """Name the message on the timeline."""
+        """The mark of the message on the timeline."""
         return f"pin {self.channel} {self.ts}"
 
 
 class TimelinePins:
-    """Keeps timelines as the pushpins say; `client` reads the one message that was reacted to."""
+    """Adds pinned messages to timelines and removes them; `client` reads the message that was reacted to."""
 
-    def __init__(self, access: IncidentAccess, client: AsyncWebClient) -> None:
+    def __init__(self, access: IncidentAccess, lifecycle: IncidentLifecycle, client: AsyncWebClient) -> None:
         self._access = access
+        self._lifecycle = lifecycle
         self._client = client
 
-    async def follow(self, reacted: PinReaction) -> None:
-        """Put the message onto the timeline or take it off, as it bears a pushpin or not."""
-        id_ = await self._access.here(reacted.channel)
+    async def follow(self, reaction: PinReaction) -> None:
+        """Add the message to the timeline if it has a pushpin now, else remove it."""
+        id_ = await self._access.incident_of_channel(reaction.channel)
         if id_ is None:
             return
         try:
-            await self._access.permit_person(reacted.user)
+            await self._access.permit_person(reaction.user)
         except UsageError:
-            log.info("pin_not_permitted", incident=id_, user=reacted.user)
+            log.info("pin_not_permitted", incident=id_, user=reaction.user)
             return
-        message = await self._read(reacted)
-        lifecycle, now = self._access.incidents.lifecycle, self._access.clock.now()
+        message = await self._read(reaction)
+        now = self._access.now()
         if message is None or not _is_pinned(message):
-            await lifecycle.unnote(id_, reacted.mark, by=reacted.user, now=now)
+            await self._lifecycle.unnote(id_, reaction.mark, by=reaction.user, now=now)
             return
-        text, at = await self._words(message, reacted), min(_sent_at(reacted.ts), now)
-        await lifecycle.note(id_, text, by=reacted.user, now=now, at=at, mark=reacted.mark)
+        text, at = await self._text(message, reaction), min(_sent_at(reaction.ts), now)
+        await self._lifecycle.note(id_, text, by=reaction.user, now=now, at=at, mark=reaction.mark)
 
-    async def _read(self, reacted: PinReaction) -> Mapping[str, Any] | None:
-        """Return the message as it stands; None where it is gone. Replies in threads are found as well."""
-        async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
+    async def _read(self, reaction: PinReaction) -> Mapping[str, Any] | None:
+        """Return the message, also a reply in a thread; None if it was deleted."""
+        async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
             answer = await self._client.conversations_replies(
-                channel=reacted.channel, ts=reacted.ts, oldest=reacted.ts, latest=reacted.ts, inclusive=True
+                channel=reaction.channel,
+                ts=reaction.ts,
+                oldest=reaction.ts,
+                latest=reaction.ts,
+                inclusive=True,
             )
-        return next((one for one in answer.get("messages") or () if one.get("ts") == reacted.ts), None)
+        messages = answer.get("messages") or ()
+        return next((message for message in messages if message.get("ts") == reaction.ts), None)
 
-    async def _words(self, message: Mapping[str, Any], reacted: PinReaction) -> str:
+    async def _text(self, message: Mapping[str, Any], reaction: PinReaction) -> str:
         text = " ".join(split(str(message.get("text") or ""))) or "a message without text"
         author = str(message.get("user") or "")
-        if author and author != reacted.user:
+        if author and author != reaction.user:
             text = f"{await self._access.people.name(author)}: {text}"
-        return text if len(text) <= MOST_NOTE else text[: MOST_NOTE - 1].rstrip() + "…"
+        return shortened(text)
 
 
 def _is_pinned(message: Mapping[str, Any]) -> bool:

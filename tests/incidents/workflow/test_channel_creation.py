@@ -10,7 +10,7 @@ from bot.incidents.incident import IncidentChange, Severity, Status
 from bot.incidents.ports import ChannelInfo
 from bot.incidents.workflow.channel_creation import is_ours
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
-from bot.slack.incidents.card import CARD, NOTICE
+from bot.slack.incidents.messages import CARD, NOTICE
 from bot.store import audit
 from tests.support.incidents import IncidentsSetup, channel_id_of, run_incidents
 
@@ -70,7 +70,7 @@ async def test_a_name_that_is_taken_is_left_alone(incidents_setup: IncidentsSetu
     first = next(iter(_names(incidents_setup)))
     taken = incidents_setup.slack.workspace.create_channel(first, "U0MORGAN")
     view = await incidents_setup.opened()
-    assert view.rooms["incident"].name == f"{first}-2"  # type: ignore[index]
+    assert view.channels["incident"].name == f"{first}-2"  # type: ignore[index]
     assert taken.members == ["U0MORGAN"]
     assert not incidents_setup.slack.messages(taken.id)
 
@@ -94,10 +94,10 @@ async def test_two_incidents_of_one_title_have_two_channels(incidents_setup: Inc
 @pytest.mark.parametrize(
     ("found", "ours"),
     [
-        (ChannelInfo("C1", is_mine=True, purpose=""), True),
-        (ChannelInfo("C1", is_mine=True, purpose="governor-1 · Working on incident 1"), True),
-        (ChannelInfo("C1", is_mine=True, purpose="governor-2 · Working on incident 2"), False),
-        (ChannelInfo("C1", is_mine=False, purpose=""), False),
+        (ChannelInfo("C1", is_created_by_bot=True, purpose=""), True),
+        (ChannelInfo("C1", is_created_by_bot=True, purpose="governor-1 · Working on incident 1"), True),
+        (ChannelInfo("C1", is_created_by_bot=True, purpose="governor-2 · Working on incident 2"), False),
+        (ChannelInfo("C1", is_created_by_bot=False, purpose=""), False),
     ],
 )
 def test_only_what_the_bot_made_for_this_incident_is_ours(found: ChannelInfo, ours: bool) -> None:

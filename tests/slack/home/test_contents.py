@@ -13,7 +13,7 @@ from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.incident import Severity
 from bot.incidents.lifecycle import NewIncident
-from bot.incidents.ports import IncidentSnapshot
+from bot.incidents.snapshot import IncidentSnapshot
 from bot.sandbox.fake_slack.block_kit.validation import view_faults
 from bot.slack.home.contents import Contents
 from bot.slack.home.view import MOST_ACTIONS, MOST_INCIDENTS, MOST_RAMPS, MOST_SERVICES, home_view

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.incidents.incident import Severity
 from bot.slack.arguments import UsageError
-from bot.slack.incidents.arguments import action, impact, opening, past_moment, take_due
+from bot.slack.incidents.arguments import parse_action, parse_impact, parse_opening, past_moment, take_due
 
 LONDON, NEW_YORK = ZoneInfo("Europe/London"), ZoneInfo("America/New_York")
 SERVICES = ("checkout", "search")
@@ -35,14 +35,14 @@ def at(text: str) -> datetime:
 def test_title_comes_first_severity_and_services_last(
     typed: str, title: str, severity: Severity, services: tuple[str, ...]
 ) -> None:
-    read = opening(typed.split(), SERVICES)
+    read = parse_opening(typed.split(), SERVICES)
     assert (read.title, read.severity, read.services) == (title, severity, services)
 
 
 @pytest.mark.parametrize("typed", ["", "sev2", "checkout search", "x" * 201])
 def test_opening_without_a_fitting_title_is_refused(typed: str) -> None:
     with pytest.raises(UsageError):
-        opening(typed.split(), SERVICES)
+        parse_opening(typed.split(), SERVICES)
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_opening_without_a_fitting_title_is_refused(typed: str) -> None:
     ],
 )
 def test_times_are_the_last_such_times(typed: str, start: str, end: str | None) -> None:
-    read = impact(typed.split(), now=at("2026-11-23T14:30"), zone=LONDON)
+    read = parse_impact(typed.split(), now=at("2026-11-23T14:30"), zone=LONDON)
     assert read.share == 0.3
     assert read.start == at(start)
     assert read.end == (at(end) if end else None)
 
 
 def test_same_words_mean_another_moment_elsewhere() -> None:
-    read = impact(["5%", "from", "09:05", "to", "09:20"], now=at("2026-11-23T14:30"), zone=NEW_YORK)
+    read = parse_impact(["5%", "from", "09:05", "to", "09:20"], now=at("2026-11-23T14:30"), zone=NEW_YORK)
     assert read.start == at("2026-11-23T14:05")
     assert read.end == at("2026-11-23T14:20")
 
@@ -75,9 +75,9 @@ def test_when_clocks_go_back_a_time_comes_twice() -> None:
     words = ["01:30"]
     assert past_moment(words, now=at("2026-10-25T00:45"), zone=LONDON)[0] == at("2026-10-25T00:30")
     assert past_moment(words, now=at("2026-10-25T01:45"), zone=LONDON)[0] == at("2026-10-25T01:30")
-    read = impact(["9%", "from", "00:50", "to", "01:10"], now=at("2026-10-25T05:00"), zone=LONDON)
+    read = parse_impact(["9%", "from", "00:50", "to", "01:10"], now=at("2026-10-25T05:00"), zone=LONDON)
     assert read.end == at("2026-10-25T00:10")
-    read = impact(["9%", "from", "01:50", "to", "01:10"], now=at("2026-10-25T01:20"), zone=LONDON)
+    read = parse_impact(["9%", "from", "01:50", "to", "01:10"], now=at("2026-10-25T01:20"), zone=LONDON)
     assert (read.start, read.end) == (at("2026-10-25T00:50"), at("2026-10-25T01:10"))
 
 
@@ -86,7 +86,7 @@ def test_when_clocks_go_forward_a_time_is_missing() -> None:
     with pytest.raises(UsageError, match="There was no `01:30` on 2026-03-29"):
         past_moment(["01:30"], now=at("2026-03-29T09:00"), zone=LONDON)
     assert past_moment(["01:30"], now=at("2026-03-29T00:30"), zone=LONDON)[0] == at("2026-03-28T01:30")
-    read = impact(["9%", "from", "00:30", "to", "02:30"], now=at("2026-03-29T09:00"), zone=LONDON)
+    read = parse_impact(["9%", "from", "00:30", "to", "02:30"], now=at("2026-03-29T09:00"), zone=LONDON)
     assert read.start is not None
     assert read.end is not None
     assert read.end - read.start == timedelta(hours=1)
@@ -99,12 +99,12 @@ def test_when_clocks_go_forward_a_time_is_missing() -> None:
 )  # fmt: skip
 def test_impact_that_cannot_be_read_is_refused(typed: str) -> None:
     with pytest.raises(UsageError):
-        impact(typed.split(), now=at("2026-11-23T14:30"), zone=LONDON, services=SERVICES)
+        parse_impact(typed.split(), now=at("2026-11-23T14:30"), zone=LONDON, services=SERVICES)
 
 
 def test_impact_of_one_service() -> None:
     words = ["30%", "of", "Search", "from", "14:05"]
-    read = impact(words, now=at("2026-11-23T14:30"), zone=UTC, services=SERVICES)
+    read = parse_impact(words, now=at("2026-11-23T14:30"), zone=UTC, services=SERVICES)
     assert read.service == "search"
 
 
@@ -141,12 +141,12 @@ def test_a_time_alone_is_at_most_a_day_and_an_hour_ago(minutes: int, clock: time
 def test_actions_are_read_with_owner_day_and_urgency(
     typed: str, text: str, owner: str | None, due: date | None, is_p0: bool
 ) -> None:
-    read = action(typed, today=MONDAY, services=SERVICES)
+    read = parse_action(typed, today=MONDAY, services=SERVICES)
     assert (read.text, read.owner, read.due, read.is_p0) == (text, owner, due, is_p0)
 
 
 def test_action_may_name_its_service_last() -> None:
-    read = action("add a fallback <@U0SAM> for search", today=MONDAY, services=SERVICES)
+    read = parse_action("add a fallback <@U0SAM> for search", today=MONDAY, services=SERVICES)
     assert (read.text, read.service) == ("add a fallback", "search")
 
 
@@ -159,4 +159,4 @@ def test_days_that_have_passed_or_cannot_be_read_are_refused(typed: str) -> None
 @pytest.mark.parametrize("typed", ["", "P0", "<@U0SAM> due friday"])
 def test_action_without_words_is_refused(typed: str) -> None:
     with pytest.raises(UsageError):
-        action(typed, today=MONDAY, services=SERVICES)
+        parse_action(typed, today=MONDAY, services=SERVICES)

@@ -6,7 +6,7 @@ from bot.incidents.incident import IncidentChange, Role, Severity, Status
 from bot.incidents.timeline import EntryKind
 from bot.sandbox.fake_slack import pins_and_reactions as marks
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
-from bot.slack.incidents.card import CARD
+from bot.slack.incidents.messages import CARD
 from bot.slack.interactions import Interaction, Query
 from bot.slack.manifest import manifest
 from tests.support.clock import NOW

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from bot.incidents.incident import CauseClass, Status
-from bot.incidents.records.steps import ChannelKind
+from bot.incidents.records.channels import ChannelKind
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from tests.support.clock import NOW
 from tests.support.slack_incidents import RunningIncidentApp, chosen, picked, typed

@@ -8,7 +8,7 @@ from bot.incidents.attribution import Charge
 from bot.incidents.incident import CauseClass, IncidentChange, Status
 from bot.incidents.report import report_on
 from bot.slack.arguments import UsageError
-from bot.slack.incidents.arguments import report as read
+from bot.slack.incidents.arguments import parse_report as read
 from bot.slack.incidents.report import report_reply
 from bot.slack.interactions import Query
 from tests.incidents.test_report import charged

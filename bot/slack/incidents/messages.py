@@ -1,0 +1,171 @@
+"""The messages about incidents that the outbox sends: cards, notices, reminders and the like. Pure."""
+
+from collections.abc import Sequence
+
+from bot.catalog.current import CurrentCatalog
+from bot.formatting import budget_text, duration_text
+from bot.incidents.action import Action
+from bot.incidents.incident import Incident
+from bot.incidents.records.channels import ChannelKind
+from bot.incidents.reminders import Reminder
+from bot.incidents.snapshot import IncidentSnapshot
+from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, cut, join, markup, mention, section
+from bot.slack.incidents.card import card_blocks, channel_link, headline, impact, next_step, spent
+from bot.slack.incidents.postmortem_view import document_blocks
+from bot.store.addresses import qualified
+from bot.store.outbox import OutboxMessage
+
+CARD = "incident_card"
+NOTICE = "incident_opened"
+DOCUMENT = "postmortem_document"
+POSTMORTEM_OPENED = "postmortem_opened"
+POSTMORTEM_CLOSED = "postmortem_closed"
+NOT_ARCHIVED = "channel_not_archived"
+REMINDER = "incident_reminder"
+ACTION_DUE = "action_due"
+
+_LONGEST_TEXT = 3_000
+
+
+class IncidentMessages:
+    """Writes all messages about incidents; `current` holds the policies in force."""
+
+    def __init__(self, current: CurrentCatalog) -> None:
+        self._current = current
+
+    def card(self, snapshot: IncidentSnapshot, kind: ChannelKind) -> OutboxMessage:
+        """Write the message that is pinned in a channel: the incident's card, or the document."""
+        channel_id = snapshot.channel_id(kind) or ""
+        if kind is ChannelKind.POSTMORTEM:
+            return OutboxMessage(channel_id, DOCUMENT, headline(snapshot), document_blocks(snapshot))
+        return OutboxMessage(channel_id, CARD, headline(snapshot), card_blocks(snapshot))
+
+    def notice(self, snapshot: IncidentSnapshot, kind: ChannelKind) -> OutboxMessage | None:
+        """Write the message that announces a channel elsewhere.
+
+        An incident's channel is announced in the channel for incidents, unless it is private; a
+        postmortem's in the incident's own channel.
+        """
+        if kind is ChannelKind.POSTMORTEM:
+            return _postmortem_opened(snapshot)
+        incident = snapshot.incident
+        if incident.private:
+            return None
+        text = join(" ", [headline(snapshot), _where(snapshot)])
+        facts = join("\n", [impact(incident), spent(snapshot)])
+        body = [section(part) for part in (text, facts) if part]
+        return OutboxMessage(self._incidents_channel(incident), NOTICE, cut(text, _LONGEST_TEXT), body)
+
+    def reminder(self, snapshot: IncidentSnapshot, reminder: Reminder) -> OutboxMessage | None:
+        """Write a reminder for the incident's channel; None while there is no channel."""
+        open_for = duration_text(snapshot.now - snapshot.incident.opened_at)
+        text = {
+            Reminder.NO_COMMANDER: markup(
+                "{} without a commander. Next: {} takes the role.",
+                open_for, code("/incident role commander"),
+            ),
+            Reminder.NO_UPDATE: markup(
+                "No update for a while, and it is still {}. Next: {} tells people where it stands.",
+                snapshot.incident.status.value, code("/incident note TEXT"),
+            ),
+            Reminder.STILL_OPEN: markup(
+                "Open for {}. Next: {} if it is over.", open_for, code("/incident status resolved")
+            ),
+        }[reminder]  # fmt: skip
+        return _message(snapshot.channel_id(), REMINDER, text)
+
+    def action_due(self, action: Action) -> OutboxMessage:
+        """Write to the owner of an action that is due or overdue."""
+        due = f"{action.due:%Y-%m-%d}" if action.due else "now"
+        text = markup(
+            "Due {}: {}{}. Next: {} once it is.",
+            due, "P0 — " if action.is_p0 else "", action.text, code(f"/action done {action.id}"),
+        )  # fmt: skip
+        owner = qualified(self._current.workspace.of(action.service).elsewhere, action.owner or "")
+        return OutboxMessage(owner, ACTION_DUE, cut(text, _LONGEST_TEXT), [section(text)])
+
+    def closed(self, snapshot: IncidentSnapshot, by: str) -> Sequence[OutboxMessage]:
+        """Write that the postmortem is closed: to both channels, and elsewhere unless it is private."""
+        incident = snapshot.incident
+        next_ = markup("Next: {} shows it anywhere.", code(f"/postmortem {incident.id}"))
+        closed = markup("The postmortem is closed by {}.", mention(by))
+        texts = [
+            (
+                snapshot.channel_id(ChannelKind.POSTMORTEM),
+                markup("{} The document is kept here, and the channel archived. {}", closed, next_),
+            ),
+            (snapshot.channel_id(), markup("{} This channel is archived. {}", closed, next_)),
+        ]
+        if not incident.private:
+            summary = markup("{} {}", _closed_summary(snapshot, by), next_)
+            texts.append((self._incidents_channel(incident), summary))
+        messages = [_message(channel_id, POSTMORTEM_CLOSED, text) for channel_id, text in texts]
+        return [message for message in messages if message is not None]
+
+    def not_archived(self, snapshot: IncidentSnapshot, kind: ChannelKind, error: str) -> OutboxMessage | None:
+        """Write into a channel that Slack refused to archive it; None while there is no channel."""
+        text = markup(
+            "Slack does not let Governor archive this channel ({}). Next: archive it by hand, or allow it "
+            "and type {} again.",
+            code(error),
+            code(f"/postmortem close {snapshot.incident.id}"),
+        )
+        return _message(snapshot.channel_id(kind), NOT_ARCHIVED, text)
+
+    def topic(self, snapshot: IncidentSnapshot, kind: ChannelKind) -> str:
+        """Write a channel's topic."""
+        incident = snapshot.incident
+        about = "Postmortem" if kind is ChannelKind.POSTMORTEM else incident.severity.value
+        return join(" · ", [about, incident.title, *incident.services])
+
+    def purpose(self, snapshot: IncidentSnapshot, kind: ChannelKind) -> str:
+        """Write a channel's purpose; the marker comes first, so that it is never cut off."""
+        about = "What we learn from" if kind is ChannelKind.POSTMORTEM else "Working on"
+        return f"{snapshot.incident.marker} · {about} incident {snapshot.incident.id}"
+
+    def _incidents_channel(self, incident: Incident) -> str:
+        """Return the channel in which the incidents of the incident's first service are announced."""
+        workspace = self._current.workspace.of(next(iter(incident.services), None))
+        return workspace.incidents or workspace.announcements
+
+
+def _postmortem_opened(snapshot: IncidentSnapshot) -> OutboxMessage | None:
+    postmortem_id = snapshot.channel_id(ChannelKind.POSTMORTEM)
+    if postmortem_id is None:
+        return None
+    link = channel_link(postmortem_id)
+    text = markup("The postmortem is in {}. Next: write down what you saw, without blame.", link)
+    return _message(snapshot.channel_id(), POSTMORTEM_OPENED, text)
+
+
+def _where(snapshot: IncidentSnapshot) -> Markup:
+    """Return where to join in, or why that is not possible."""
+    channel = snapshot.channels[ChannelKind.INCIDENT]
+    if snapshot.incident.finished_at is not None:
+        return next_step(snapshot.incident)
+    if channel.channel_id is not None:
+        return markup("Next: join {}.", channel_link(channel.channel_id))
+    if channel.problem is not None:
+        problem = code(channel.problem)
+        return markup("Its channel could not be made — Slack says {}. Next: allow it.", problem)
+    return NOTHING
+
+
+def _closed_summary(snapshot: IncidentSnapshot, by: str) -> Markup:
+    """Return in a line what the incident cost, its cause, and how many actions are to be done."""
+    incident = snapshot.incident
+    key, highest = max(snapshot.cost.items(), key=lambda item: item[1], default=("", 0.0))
+    cost = markup("{} of the {} budget spent", budget_text(highest), key) if highest > 0 else NOTHING
+    cause = markup("cause: {}", incident.cause.value) if incident.cause else NOTHING
+    count = sum(action.done_at is None for action in snapshot.actions)
+    actions = f"{count} action{'' if count == 1 else 's'} to do" if count else NOTHING
+    facts = join(", ", [cost, cause, actions])
+    name = markup("incident {}, {}", incident.id, bold(incident.title))
+    closed = markup("The postmortem of {} is closed by {}", name, mention(by))
+    return markup("{}: {}.", closed, facts) if facts else markup("{}.", closed)
+
+
+def _message(channel_id: str | None, event_type: str, text: Markup) -> OutboxMessage | None:
+    if not channel_id:
+        return None
+    return OutboxMessage(channel_id, event_type, cut(text, _LONGEST_TEXT), [section(text)])

@@ -1,0 +1,90 @@
+"""The postmortem's document as Slack blocks, as it is pinned in its channel. Pure."""
+
+from collections.abc import Sequence
+
+from bot.formatting import duration_text, listed
+from bot.incidents.action import Action
+from bot.incidents.incident import Incident, times
+from bot.incidents.postmortem import HEADINGS, POINTS_TO, PROMPTS, PostmortemPart
+from bot.incidents.snapshot import IncidentSnapshot
+from bot.incidents.timeline import TimelineEntry
+from bot.slack.blockkit.blocks import (
+    NOTHING,
+    Markup,
+    context,
+    cut,
+    divider,
+    fields,
+    fit,
+    header,
+    join,
+    markup,
+    mention,
+)
+from bot.slack.incidents.buttons import document_buttons
+from bot.slack.incidents.card import facts, missing_actions, spent, timeline_line, titled
+from bot.store.outbox import Block
+
+_MOST_ENTRIES = 25
+_LONGEST_PART = 2_500
+
+
+def document_blocks(snapshot: IncidentSnapshot) -> list[Block]:
+    """Return the blocks that show the document; long parts are cut, the Markdown export has all of them."""
+    incident = snapshot.incident
+    cause = incident.cause
+    classified = f"{cause.value}. {POINTS_TO[cause]}" if cause else "not classified yet"
+    body = [
+        header(f"Postmortem: {incident.title}"),
+        fields(facts(snapshot)),
+        *titled("Took", _times(incident)),
+        *titled("Spent", spent(snapshot) or Markup("nothing that was measured")),
+        *_part(incident, PostmortemPart.SUMMARY),
+        *titled("Timeline", _timeline(snapshot.timeline)),
+        *titled("Cause", classified),
+        *_part(incident, PostmortemPart.FACTORS),
+        *_part(incident, PostmortemPart.WENT_WELL),
+        *titled("Actions", _actions(snapshot.actions)),
+        *titled("Actions missing", missing_actions(snapshot)),
+        divider(),
+    ]
+    closed = "Closed. " if incident.finished_at else ""
+    blameless = context(f"{closed}Blameless: look for what to change in the system, not for who to change.")
+    return fit(body, [*document_buttons(incident), blameless])
+
+
+def _times(incident: Incident) -> Markup:
+    taken = times(incident)
+    lengths = (
+        ("to detect", taken.detect),
+        ("to acknowledge", taken.acknowledge),
+        ("to restore", taken.restore),
+    )
+    return join(", ", [f"{duration_text(length)} {name}" for name, length in lengths if length is not None])
+
+
+def _part(incident: Incident, part: PostmortemPart) -> list[Block]:
+    """Return a part that people write, or the question that it answers."""
+    text = incident.document.get(part, "").strip()
+    return titled(HEADINGS[part], cut(text, _LONGEST_PART) if text else markup("_{}_", PROMPTS[part]))
+
+
+def _timeline(timeline: Sequence[TimelineEntry]) -> Markup:
+    lines = [timeline_line(entry) for entry in timeline[-_MOST_ENTRIES:]]
+    left_out = len(timeline) - len(lines)
+    return join("\n", [*([f"{left_out} earlier"] if left_out else []), *lines])
+
+
+def _actions(actions: Sequence[Action]) -> Markup:
+    if not actions:
+        return Markup("None yet. Next: agree on at least one P0 action.")
+    return join("\n", [_action(action) for action in actions])
+
+
+def _action(action: Action) -> Markup:
+    done = ":white_check_mark: " if action.done_at else ""
+    missing = markup(" — needs {}", listed(action.missing)) if action.missing else NOTHING
+    owner = markup(" — {}", mention(action.owner)) if action.owner else NOTHING
+    due = f", due {action.due:%Y-%m-%d}" if action.due else ""
+    urgent = "P0 " if action.is_p0 else ""
+    return markup("{}{}. {}{}{}{}{}", Markup(done), action.id, urgent, action.text, owner, due, missing)

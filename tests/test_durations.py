@@ -11,12 +11,9 @@ from bot.cli.gate import parse_since, parse_wait
 from bot.durations import CANONICAL_FORM, LONGEST, DurationError, parse_duration
 from bot.formatting import duration_code
 from bot.policy.documents import quantities
+from bot.slack.arguments import read_duration, read_end
+from bot.slack.flags.arguments import read_flag_with_duration, read_ramp
 from bot.slack.incidents.arguments import parse_report
-from bot.slack.arguments import read_duration
-from bot.slack.arguments import read_end
-from bot.slack.flags.arguments import read_flag_with_duration
-from bot.slack.flags.arguments import read_ramp
-from bot.slack.incidents.arguments import report
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 UNITS_S = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}

@@ -54,8 +54,8 @@ class IncidentListeners:
         channel = ""
         if reply.seen_by_channel and (target.is_home or target.is_direct):
             # The incident's channel sees a change that was made elsewhere.
-            question = interaction.question
-            channel = await workspace.incidents.channel_of(question.command, question.text)
+            query = interaction.query
+            channel = await workspace.incidents.channel_of(query.command, query.text)
         if channel:
             await workspace.responder.send(ReplyTarget("", channel, interaction.user), reply)
         if channel and target.is_home:

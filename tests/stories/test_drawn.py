@@ -9,11 +9,8 @@ from aiohttp import web
 from playwright.async_api import expect
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.incidents.records.channels import ChannelKind
-from bot.incidents.records.channels import change_channel
-from bot.incidents.records.channels import read_channel
 from bot.freezes.transition import Spending
-from bot.incidents.records import steps
+from bot.incidents.records.channels import ChannelKind, change_channel, read_channel
 from bot.incidents.reminders import Reminder
 from bot.sandbox.page_api import PageApi
 from bot.slack.announcements.deployments import DeploymentAnnouncer

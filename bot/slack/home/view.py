@@ -8,22 +8,9 @@ from bot.formatting import listed, percent_text
 from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.snapshot import IncidentSnapshot
-from bot.slack.blockkit.blocks import actions
-from bot.slack.blockkit.blocks import button
-from bot.slack.blockkit.blocks import context
-from bot.slack.blockkit.blocks import divider
-from bot.slack.blockkit.blocks import header
-from bot.slack.blockkit.blocks import section
-from bot.slack.announcements.budget_phrases import hold_text
-from bot.slack.announcements.budget_phrases import remaining_text
-from bot.slack.announcements.budget_phrases import unmet_requirements_text
-from bot.slack.blockkit.mrkdwn import NOTHING
-from bot.slack.blockkit.mrkdwn import Markup
-from bot.slack.blockkit.mrkdwn import bold
-from bot.slack.blockkit.mrkdwn import code
-from bot.slack.blockkit.mrkdwn import day
-from bot.slack.blockkit.mrkdwn import join
-from bot.slack.blockkit.mrkdwn import markup
+from bot.slack.announcements.budget_phrases import hold_text, remaining_text, unmet_requirements_text
+from bot.slack.blockkit.blocks import actions, button, context, divider, header, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, day, join, markup
 from bot.slack.flags.buttons import ramp_buttons
 from bot.slack.flags.messages import ramp_text
 from bot.slack.home.contents import Contents

@@ -111,7 +111,7 @@ class IncidentAccess:
 
     async def permit_person(self, user: str) -> None:
         """Raise `UsageError` with who may change incidents, unless the person may."""
-        right = await self.people.right(user, self.catalog.workspace.permissions.incidents)
+        right = await self.people.check_permission(user, self.catalog.workspace.permissions.incidents)
         if not isinstance(right, Allowed):
             raise UsageError(refusal(right, "open or change an incident"))
 

@@ -8,17 +8,8 @@ from bot.formatting import listed
 from bot.incidents.action import Action
 from bot.incidents.records.actions import NewAction, UnknownActionError
 from bot.slack.arguments import UsageError, name, split
-from bot.slack.blockkit.blocks import context
-from bot.slack.blockkit.blocks import section
-from bot.slack.blockkit.mrkdwn import NOTHING
-from bot.slack.blockkit.mrkdwn import Markup
-from bot.slack.blockkit.mrkdwn import bold
-from bot.slack.blockkit.mrkdwn import code
-from bot.slack.blockkit.mrkdwn import join
-from bot.slack.blockkit.mrkdwn import markup
-from bot.slack.blockkit.mrkdwn import mention
-from bot.slack.blockkit.mrkdwn import sentence
-from bot.slack.incidents import arguments as incident_words
+from bot.slack.blockkit.blocks import context, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, sentence
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.arguments import (
     ActionArguments,
@@ -122,7 +113,7 @@ class ActionCommand:
             visible = {here} if here is not None else set()
             hidden = set(await self._access.private_ids()) - visible
             actions = [action for action in actions if action.incident_id not in hidden]
-        return action_list(actions, service, interaction.question, await self._today(interaction.user))
+        return action_list(actions, service, interaction.query, await self._today(interaction.user))
 
     async def _find(self, id_: int) -> Action:
         """Return the action if it is this workspace's; raises `UsageError` as if there were none."""
@@ -145,7 +136,7 @@ class ActionCommand:
         return self._access.now().astimezone(zone.tz).date()
 
 
-def action_list(actions: Sequence[Action], service: str | None, question: Query, today: date) -> Reply:
+def action_list(actions: Sequence[Action], service: str | None, query: Query, today: date) -> Reply:
     """Return a page of the list of actions, P0 first, then by due date."""
     if not actions:
         of = markup(" for {}", bold(service)) if service else NOTHING
@@ -153,7 +144,7 @@ def action_list(actions: Sequence[Action], service: str | None, question: Query,
             markup("Nothing is to be done{}. Next: {} adds something.", of, code("/action add TEXT @OWNER"))
         )
     order = by_urgency(actions)
-    page, pages = page_of(question.page, len(order), PAGE)
+    page, pages = page_of(query.page, len(order), PAGE)
     shown = order[(page - 1) * PAGE : page * PAGE]
     rows = [
         join("", [action_line(action), " — overdue" if action.is_overdue(today) else ""]) for action in shown

@@ -136,7 +136,7 @@ def parse_report(words: Sequence[str], services: Collection[str]) -> ReportArgum
     """Read `[90d] [SERVICE]`, in any order. Raises `UsageError`."""
     length, service = None, None
     for word in words:
-        if length is None and (parsed := length_of(word)) is not None:
+        if length is None and (parsed := read_duration(word)) is not None:
             length = parsed
         elif service is None and word.casefold() in services:
             service = word.casefold()

@@ -9,24 +9,9 @@ from bot.incidents.incident import Incident, Role, Status
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.snapshot import IncidentSnapshot, RecentFlag
 from bot.incidents.timeline import EntryKind, TimelineEntry
-from bot.slack.blockkit.blocks import context
-from bot.slack.blockkit.blocks import fields
-from bot.slack.blockkit.blocks import fit
-from bot.slack.blockkit.blocks import header
-from bot.slack.blockkit.blocks import section
-from bot.slack import incident_farewell
 from bot.slack.announcements.budget_phrases import own_action_command
-from bot.slack.blockkit.blocks import divider
-from bot.slack.blockkit.mrkdwn import NOTHING
-from bot.slack.blockkit.mrkdwn import Markup
-from bot.slack.blockkit.mrkdwn import bold
-from bot.slack.blockkit.mrkdwn import code
-from bot.slack.blockkit.mrkdwn import cut
-from bot.slack.blockkit.mrkdwn import join
-from bot.slack.blockkit.mrkdwn import link
-from bot.slack.blockkit.mrkdwn import markup
-from bot.slack.blockkit.mrkdwn import mention
-from bot.slack.blockkit.mrkdwn import when
+from bot.slack.blockkit.blocks import context, fields, fit, header, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, link, markup, mention, when
 from bot.slack.flags.buttons import kill_button
 from bot.slack.incidents.buttons import incident_buttons
 from bot.store.addresses import local
@@ -141,7 +126,7 @@ def missing_actions(snapshot: IncidentSnapshot) -> Markup:
         markup(
             "• {}. {} — needs {}: {}",
             action.id, cut(action.text, LONGEST_ENTRY), listed(action.missing),
-            code(own_action(action.id, action.missing)),
+            code(own_action_command(action.id, action.missing)),
         )
         for action in snapshot.not_owned
     ]  # fmt: skip

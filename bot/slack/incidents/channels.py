@@ -21,8 +21,8 @@ from bot.incidents.ports import (
     MissingPermissionError,
     TransientError,
 )
-from bot.slack.webapi.clients import ClientOf
 from bot.slack.blockkit.mrkdwn import cut
+from bot.slack.webapi.clients import ClientOf
 from bot.slack.webapi.errors import (
     NotPermittedError,
     RateLimitedError,

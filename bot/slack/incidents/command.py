@@ -7,22 +7,10 @@ from bot.incidents.incident import Severity, Status
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.report_reader import ReportReader
 from bot.incidents.snapshot import IncidentSnapshot
-from bot.slack.arguments import UsageError
-from bot.slack.arguments import did_you_mean
-from bot.slack.arguments import name
-from bot.slack.arguments import split
-from bot.slack.arguments import unquoted
-from bot.slack.blockkit.blocks import context
-from bot.slack.blockkit.blocks import section
+from bot.slack.arguments import UsageError, did_you_mean, name, read_duration, split, unquoted
+from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.modals import ModalForm
-from bot.slack.arguments import read_duration
-from bot.slack.blockkit.mrkdwn import Markup
-from bot.slack.blockkit.mrkdwn import bold
-from bot.slack.blockkit.mrkdwn import code
-from bot.slack.blockkit.mrkdwn import join
-from bot.slack.blockkit.mrkdwn import markup
-from bot.slack.blockkit.mrkdwn import when
-from bot.slack.incidents import arguments as incident_words
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup, when
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.arguments import (
     ROLES,
@@ -116,7 +104,7 @@ class IncidentCommand:
             for snapshot in snapshots
             if snapshot.incident.id == here or self._access.may_see(snapshot.incident, interaction.user)
         ]
-        return incident_list(shown, service, interaction.question, private=here is not None)
+        return incident_list(shown, service, interaction.query, private=here is not None)
 
     async def _show(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         snapshot = await self._access.find(interaction, arguments[0] if arguments else "")
@@ -127,8 +115,8 @@ class IncidentCommand:
             snapshot.incident.status.value,
             snapshot.incident.title,
         )
-        question = None if snapshot.incident.private else Query("incident", f"show {snapshot.incident.id}")
-        return Reply(text, tuple(blocks), shareable=question)
+        query = None if snapshot.incident.private else Query("incident", f"show {snapshot.incident.id}")
+        return Reply(text, tuple(blocks), shareable=query)
 
     async def _report(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         parsed = parse_report(arguments, self._access.services)
@@ -139,9 +127,7 @@ class IncidentCommand:
             parsed.service,
             lambda incident: incident.id == here or self._access.may_see(incident, interaction.user),
         )
-        return report_reply(
-            report, interaction.question, private=sum(incident.private for incident in counted)
-        )
+        return report_reply(report, interaction.query, private=sum(incident.private for incident in counted))
 
     # -- changes ----------------------------------------------------------------
 
@@ -202,7 +188,7 @@ class IncidentCommand:
         return await self._operations.make_private(await self._permitted(interaction), interaction.user)
 
     async def _snooze(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
-        length = length_of(arguments[0]) if arguments else None
+        length = read_duration(arguments[0]) if arguments else None
         if length is None:
             raise UsageError(markup("Say for how long: {}.", code("/incident snooze 2h")))
         return await self._operations.snooze(await self._permitted(interaction), length, interaction.user)

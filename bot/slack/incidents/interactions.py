@@ -65,12 +65,12 @@ class IncidentInteractions:
         }
 
     async def press(self, interaction: Interaction) -> Reply:
-        """Carry out a press; its `question` is the button and the number of the incident or action."""
+        """Carry out a press; its `query` is the button and the number of the incident or action."""
         try:
-            if interaction.question.command == buttons.DONE:
+            if interaction.query.command == buttons.DONE:
                 query = Query("action", f"done {_number(interaction.text)}")
-                return await self.action.answer(replace(interaction, question=query))
-            return await self._press(interaction, interaction.question.command)
+                return await self.action.answer(replace(interaction, query=query))
+            return await self._press(interaction, interaction.query.command)
         except UsageError as hint:
             return say(hint.text)
 

@@ -9,7 +9,8 @@ from bot.incidents.incident import Incident
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.reminders import Reminder
 from bot.incidents.snapshot import IncidentSnapshot
-from bot.slack.blockkit.blocks import NOTHING, Markup, bold, code, cut, join, markup, mention, section
+from bot.slack.blockkit.blocks import section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention
 from bot.slack.incidents.card import card_blocks, channel_link, headline, impact, next_step, spent
 from bot.slack.incidents.postmortem_view import document_blocks
 from bot.store.addresses import qualified

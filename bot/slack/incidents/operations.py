@@ -17,19 +17,9 @@ from bot.incidents.lifecycle import NewIncident
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.slack.arguments import UsageError
-from bot.slack.blockkit.blocks import actions
-from bot.slack.blockkit.blocks import button
-from bot.slack.blockkit.blocks import section
+from bot.slack.blockkit.blocks import actions, button, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, sentence, when
 from bot.slack.capabilities import IncidentCapabilities
-from bot.slack.blockkit.mrkdwn import NOTHING
-from bot.slack.blockkit.mrkdwn import Markup
-from bot.slack.blockkit.mrkdwn import bold
-from bot.slack.blockkit.mrkdwn import code
-from bot.slack.blockkit.mrkdwn import join
-from bot.slack.blockkit.mrkdwn import markup
-from bot.slack.blockkit.mrkdwn import mention
-from bot.slack.blockkit.mrkdwn import sentence
-from bot.slack.blockkit.mrkdwn import when
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.buttons import OPEN_POSTMORTEM
 from bot.slack.incidents.card import NEXT_STEPS, channel_link

@@ -11,18 +11,9 @@ from bot.incidents.postmortem_closing import NotClosableError
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.slack.arguments import UsageError, split
-from bot.slack.blockkit.blocks import TEXT
-from bot.slack.blockkit.blocks import actions
-from bot.slack.blockkit.blocks import button
-from bot.slack.blockkit.blocks import section
+from bot.slack.blockkit.blocks import TEXT, actions, button, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, markup, mention
 from bot.slack.capabilities import IncidentCapabilities
-from bot.slack.blockkit.mrkdwn import NOTHING
-from bot.slack.blockkit.mrkdwn import Markup
-from bot.slack.blockkit.mrkdwn import bold
-from bot.slack.blockkit.mrkdwn import code
-from bot.slack.blockkit.mrkdwn import cut
-from bot.slack.blockkit.mrkdwn import markup
-from bot.slack.blockkit.mrkdwn import mention
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.buttons import OPEN_POSTMORTEM
 from bot.slack.incidents.modals import HEADINGS

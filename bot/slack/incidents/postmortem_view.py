@@ -8,19 +8,8 @@ from bot.incidents.incident import Incident, times
 from bot.incidents.postmortem import HEADINGS, POINTS_TO, PROMPTS, PostmortemPart
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.timeline import TimelineEntry
-from bot.slack.blockkit.blocks import (
-    NOTHING,
-    Markup,
-    context,
-    cut,
-    divider,
-    fields,
-    fit,
-    header,
-    join,
-    markup,
-    mention,
-)
+from bot.slack.blockkit.blocks import context, divider, fields, fit, header
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, cut, join, markup, mention
 from bot.slack.incidents.buttons import document_buttons
 from bot.slack.incidents.card import facts, missing_actions, spent, timeline_line, titled
 from bot.store.outbox import Block

@@ -15,7 +15,7 @@ _LONGEST_TITLE = 100
 _BAR = 10
 
 
-def report_reply(report: IncidentReport, question: Query, *, private: int = 0) -> Reply:
+def report_reply(report: IncidentReport, query: Query, *, private: int = 0) -> Reply:
     """Return the report as a reply; one that counts `private` incidents cannot be shared."""
     length = duration_text(report.until - report.since)
     of = markup(" of {}", bold(report.service)) if report.service else NOTHING
@@ -37,7 +37,7 @@ def report_reply(report: IncidentReport, question: Query, *, private: int = 0) -
         *([context(footnote)] if (footnote := _footnote(report, private)) else []),
     ]
     text = join("\n", [markup("{}.", title), _summary(report), _severities(report), *_times(report), *parts])
-    return Reply(text, tuple(body), shareable=None if private else question)
+    return Reply(text, tuple(body), shareable=None if private else query)
 
 
 def _summary(report: IncidentReport) -> Markup:

@@ -16,7 +16,6 @@ from bot.incidents.lifecycle import IncidentLifecycle
 from bot.slack.arguments import UsageError, split
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.operations import shortened
-from bot.slack.incidents.operations import MOST_NOTE
 from bot.slack.webapi.errors import translate_slack_errors
 
 log = structlog.get_logger(__name__)
@@ -81,7 +80,7 @@ class TimelinePins:
 
     async def _read(self, reaction: PinReaction) -> Mapping[str, Any] | None:
         """Return the message, also a reply in a thread; None if it was deleted."""
-        async with telling_faults(), asyncio.timeout(_TIMEOUT_S):
+        async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
             answer = await self._client.conversations_replies(
                 channel=reaction.channel,
                 ts=reaction.ts,

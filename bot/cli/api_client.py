@@ -1,8 +1,8 @@
 """The command line's side of the HTTP API: asks a running bot.
 
 ClientError
-├── Unreachable   no bot answers at the address
-└── Refused       it answered, but not with what was asked for
+├── UnreachableError     no bot answers at the address
+└── RequestRefusedError  it answered, but not with what was asked for
 """
 
 from collections.abc import AsyncIterator, Mapping

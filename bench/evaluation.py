@@ -25,8 +25,8 @@ from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy
 from bot.catalog.slo import CounterSli, Slo
 from bot.catalog.window import RollingWindow, Span
-from bot.freezes.budget_judge import BudgetJudge
-from bot.serving import spare_collections
+from bot.freezes.hold_registry import HoldRegistry
+from bot.serving import relax_garbage_collection
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from tests.support.servers import running_prometheus
@@ -148,7 +148,7 @@ async def measure(folder: Path, slos: int) -> Evaluated:
             ticks.append(time.perf_counter() - began)
             if len(ticks) == 1:
                 # As in a bot that has begun to run.
-                spare_collections()
+                relax_garbage_collection()
             clock.time += _EVERY
         budgets = {budget.slo.key: budget for all_ in evaluator.latest.values() for budget in all_}
         at = clock.time - _EVERY

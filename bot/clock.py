@@ -1,7 +1,7 @@
-"""Time as the rest of the bot sees it.
+"""Clocks: the machine's, the one that replicas share, and a simulated one.
 
 Deciding code takes `now` as an argument; loops take a `Clock`. Transport concerns (rate limits,
-signatures, time-outs) stay on the machine's own clock, so a simulated clock never bends Slack's rules.
+signatures, time-outs) use the machine's own clock, so a simulated clock never changes Slack's rules.
 """
 
 import asyncio
@@ -35,62 +35,62 @@ class SystemClock:
 
 
 class SharedClock(SystemClock):
-    """The time of the database that replicas share, so that all of them have the same.
+    """The time of the database that replicas share, so that all of them agree.
 
-    It runs on the monotonic clock from one look at the database to the next: setting a replica's clock
-    changes nothing. Before the first look it is the machine's.
+    Between two readings of the database it advances by the monotonic clock: setting a replica's clock
+    changes nothing. Before the first reading it is the machine's clock.
     """
 
-    # The way to the database takes its time; smaller differences than that are no news.
-    _NEWS = timedelta(seconds=0.25)
+    # Reading the database takes time; smaller differences are ignored.
+    _SMALLEST_CORRECTION = timedelta(seconds=0.25)
 
     def __init__(self) -> None:
-        self._seen: datetime | None = None
-        self._seen_at_s = 0.0
+        self._reading: datetime | None = None
+        self._read_at_s = 0.0
 
     def now(self) -> datetime:
         """Return the shared time in UTC."""
-        if self._seen is None:
+        if self._reading is None:
             return super().now()
-        return self._seen + timedelta(seconds=time.monotonic() - self._seen_at_s)
+        return self._reading + timedelta(seconds=time.monotonic() - self._read_at_s)
 
     def set(self, now: datetime, at_s: float) -> None:
-        """Take over what the shared time was when the monotonic clock showed `at_s`."""
-        shown = self.now() - timedelta(seconds=time.monotonic() - at_s)
-        if self._seen is None or abs(shown - now) > self._NEWS:
-            self._seen, self._seen_at_s = now, at_s
+        """Set the shared time to `now`, as read when the monotonic clock showed `at_s`."""
+        expected = self.now() - timedelta(seconds=time.monotonic() - at_s)
+        if self._reading is None or abs(expected - now) > self._SMALLEST_CORRECTION:
+            self._reading, self._read_at_s = now, at_s
 
 
 class SimulatedClock:
-    """A clock that runs `speed` times as fast as the machine's; the speed may change at any moment."""
+    """A clock that runs `speed` times as fast as the machine's; the speed may change at any time."""
 
-    # Sleepers wake at least this often (real seconds), to notice a change of speed.
-    _SLICE_S = 0.25
+    # Sleeping tasks wake at least this often (real seconds), to notice a change of speed.
+    _LONGEST_SLEEP_S = 0.25
 
     def __init__(self, start: datetime | None = None, speed: float = 1.0) -> None:
         self._origin = start or datetime.now(UTC)
-        self._since = time.monotonic()
+        self._origin_s = time.monotonic()
         self._speed = speed
 
     @property
     def speed(self) -> float:
-        """Simulated seconds in a real second; at least 1."""
+        """Simulated seconds a real second; at least 1."""
         return self._speed
 
     @speed.setter
     def speed(self, value: float) -> None:
         if value < 1:
             raise ValueError("a simulated clock runs at least as fast as the machine's")
-        self._origin, self._since = self.now(), time.monotonic()
+        self._origin, self._origin_s = self.now(), time.monotonic()
         self._speed = value
 
     def now(self) -> datetime:
         """Return the simulated time in UTC."""
-        return self._origin + timedelta(seconds=(time.monotonic() - self._since) * self._speed)
+        return self._origin + timedelta(seconds=(time.monotonic() - self._origin_s) * self._speed)
 
     async def sleep(self, seconds: float) -> None:
         """Wait for that many simulated seconds."""
-        until = self.now() + timedelta(seconds=seconds)
-        while (left := (until - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - time itself is awaited
-            await asyncio.sleep(min(left / self._speed, self._SLICE_S))
+        wake_at = self.now() + timedelta(seconds=seconds)
+        while (remaining_s := (wake_at - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - waits for time
+            await asyncio.sleep(min(remaining_s / self._speed, self._LONGEST_SLEEP_S))
         await asyncio.sleep(0)

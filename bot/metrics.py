@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
 class Metrics:
-    """One registry a running bot, so that two bots in one test do not mix."""
+    """The metrics of one running bot, in a registry of its own: two bots in one test do not mix."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""Starts a bot as a process does: signals, start-up errors in one clear line, exit codes."""
+"""Runs a bot as a process: signals, start-up errors in one clear line, exit codes."""
 
 import asyncio
 import gc
@@ -33,39 +33,39 @@ async def serve(
     routes: Sequence[AddRoutes] = (),
     stopping: asyncio.Event | None = None,
 ) -> int:
-    """Run a bot until SIGTERM, SIGINT or `stopping`; return the exit code."""
+    """Run a bot until SIGTERM, SIGINT or `stopping` is set; return the exit code."""
     try:
         async with Governor(settings, clock=clock, routes=routes) as governor:
             loop = asyncio.get_running_loop()
             for name in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(name, governor.stop)
-            spare_collections()
-            ending = asyncio.create_task(_stop_when(stopping or asyncio.Event(), governor))
+            relax_garbage_collection()
+            stop_task = asyncio.create_task(_stop_when(stopping or asyncio.Event(), governor))
             try:
                 await governor.run()
             finally:
-                ending.cancel()
-    except PolicyError as found:
-        faults = "\n".join(str(fault) for fault in found.faults)
-        return _refuse(f"{faults}\ngovernor: the policies in {settings.policies_dir} have faults")
+                stop_task.cancel()
+    except PolicyError as error:
+        faults = "\n".join(str(fault) for fault in error.faults)
+        return _fail(f"{faults}\ngovernor: the policies in {settings.policies_dir} have faults")
     except EncryptionError as error:
-        return _refuse(f"governor: {error}")
+        return _fail(f"governor: {error}")
     except BaseExceptionGroup as group:
-        bad, rest = group.split(BadTokenError)
-        if rest is not None or bad is None:
+        bad_tokens, others = group.split(BadTokenError)
+        if others is not None or bad_tokens is None:
             raise
-        return _refuse(f"governor: {bad.exceptions[0]}")
+        return _fail(f"governor: {bad_tokens.exceptions[0]}")
     except SQLAlchemyError as error:
-        return _refuse(f"governor: the database of DATABASE_URL cannot be used: {_first_line(error)}")
+        return _fail(f"governor: the database of DATABASE_URL cannot be used: {_first_line(error)}")
     except OSError as error:
-        return _refuse(f"governor: cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+        return _fail(f"governor: cannot listen on {settings.host}:{settings.port}: {error.strerror}")
     return 0
 
 
-def spare_collections() -> None:
-    """Let the garbage collector leave alone what is there now, and look for cycles less often.
+def relax_garbage_collection() -> None:
+    """Exempt the objects that exist now from garbage collection, and collect less often.
 
-    What a bot has once it runs, it keeps: a collection that walks all of it would hold every answer up.
+    A running bot keeps what it has loaded: a collection that walks all of it would delay every reply.
     """
     gc.collect()
     gc.freeze()
@@ -78,17 +78,14 @@ async def _stop_when(stopping: asyncio.Event, governor: Governor) -> None:
 
 
 START_OVER = -1
-"""What `serve_sandbox` answers when the visitor wants to begin anew: the program is to be started again."""
+"""What `serve_sandbox` returns when the visitor starts over: the program must be started again."""
 
 
 async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: float) -> int:
-    """Run a bot with the local stand-in for Slack beside it, on one address, until stopped.
+    """Run a bot with a fake Slack on one address until stopped; return the exit code or `START_OVER`."""
+    from bot.sandbox import POLICIES, Sandbox  # noqa: PLC0415 - `governor run` never loads it
 
-    Answers the exit code, or `START_OVER`.
-    """
-    from bot.sandbox import POLICIES, Sandbox  # noqa: PLC0415 - `governor run` never loads the stand-in
-
-    clock, over = SimulatedClock(speed=speed), asyncio.Event()
+    clock, restart = SimulatedClock(speed=speed), asyncio.Event()
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="governor-sandbox-"))
         base_url = f"http://{settings.host}:{settings.port}"
@@ -102,9 +99,9 @@ async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: flo
             signing_secret=signing_secret,
             api_token=api_token.get_secret_value(),
             shop=policies is None,
-            start_over=over.set,
+            start_over=restart.set,
         )
-        chosen = settings.model_copy(
+        changed = settings.model_copy(
             update={
                 "slack_bot_token": SecretStr(bot_token),
                 "slack_signing_secret": SecretStr(signing_secret),
@@ -117,16 +114,16 @@ async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: flo
         )
         print_welcome(base_url, api_token.get_secret_value())
         async with asyncio.TaskGroup() as tasks:
-            shop = tasks.create_task(sandbox.run(), name="sandbox")
+            sandbox_task = tasks.create_task(sandbox.run(), name="sandbox")
             try:
-                code = await serve(chosen, clock=clock, routes=[sandbox.add_routes], stopping=over)
-                return START_OVER if over.is_set() else code
+                code = await serve(changed, clock=clock, routes=[sandbox.add_routes], stopping=restart)
+                return START_OVER if restart.is_set() else code
             finally:
-                shop.cancel()
+                sandbox_task.cancel()
 
 
 def print_welcome(base_url: str, api_token: str) -> None:
-    """Print where the page is, and how to use the command line beside it."""
+    """Print where the page is, and how to use the command line with it."""
     sys.stdout.write(
         f"\n  Governor's sandbox: open {base_url} in a browser.\n"
         f"  For `governor budget` and `governor gate` in another terminal:\n"
@@ -136,7 +133,7 @@ def print_welcome(base_url: str, api_token: str) -> None:
     sys.stdout.flush()
 
 
-def _refuse(message: str) -> int:
+def _fail(message: str) -> int:
     sys.stderr.write(message + "\n")
     return 1
 

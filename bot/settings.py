@@ -1,4 +1,4 @@
-"""Settings from the environment; the names are the contract's."""
+"""Settings from the environment; the variables' names are part of the public contract."""
 
 from pathlib import Path
 from typing import Literal
@@ -9,11 +9,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class SettingsError(Exception):
-    """The environment cannot be used as it is. The message names each variable and its fault."""
+    """The environment has invalid values. The message names each variable and its fault."""
 
 
 class Settings(BaseSettings):
-    """Everything that the environment says. Secrets are never shown by `repr`."""
+    """The settings in the environment. `repr` never shows secrets."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
@@ -50,46 +50,46 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """The secrets that no log may show."""
-        # Every secret field is meant, whichever are added; of several keys in one, each.
+        # Read from the fields, so that none can be forgotten; a field may hold several keys with commas.
         values = (getattr(self, name) for name in type(self).model_fields)
-        held = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
-        keys = [word.strip() for value in held for word in value.split(",")]
+        secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        keys = [word.strip() for secret in secrets for word in secret.split(",")]
         password = urlsplit(self.database_url).password
-        return tuple(word for word in (*held, *keys, password, unquote(password or "")) if word)
+        return tuple(value for value in (*secrets, *keys, password, unquote(password or "")) if value)
 
     @property
     def github_secrets(self) -> tuple[str, ...]:
-        """The secrets with which GitHub may sign; none: nothing of GitHub's is taken."""
+        """The secrets with which GitHub may sign; without any, its deliveries are refused."""
         secret = self.github_webhook_secret
-        words = secret.get_secret_value().split(",") if secret else []
-        return tuple(word.strip() for word in words if word.strip())
+        values = secret.get_secret_value().split(",") if secret else []
+        return tuple(value.strip() for value in values if value.strip())
 
     @property
     def may_be_installed(self) -> bool:
-        """Whether Slack workspaces may install the app by themselves, beside or instead of one token."""
+        """Whether workspaces may install the app by OAuth, in addition to or instead of one bot token."""
         return self.slack_client_id is not None or self.slack_client_secret is not None
 
     @property
     def missing_credentials(self) -> tuple[str, ...]:
         """The variables without which no Slack workspace can be served."""
-        wanted: dict[str, object] = {"SLACK_BOT_TOKEN": self.slack_bot_token}
+        required: dict[str, object] = {"SLACK_BOT_TOKEN": self.slack_bot_token}
         if self.may_be_installed:
-            wanted = {
+            required = {
                 "SLACK_CLIENT_ID": self.slack_client_id,
                 "SLACK_CLIENT_SECRET": self.slack_client_secret,
                 "GOVERNOR_ENCRYPTION_KEY": self.governor_encryption_key,
             }
         if self.slack_app_token is None:
-            wanted["SLACK_SIGNING_SECRET"] = self.slack_signing_secret
-        return tuple(name for name, value in wanted.items() if value is None)
+            required["SLACK_SIGNING_SECRET"] = self.slack_signing_secret
+        return tuple(name for name, value in required.items() if value is None)
 
 
 def read_settings() -> Settings:
-    """Read the environment; raises `SettingsError` without ever repeating a value."""
+    """Read the environment; raise `SettingsError`, which never repeats a value."""
     try:
         return Settings()
     except ValidationError as error:
         faults = "; ".join(
-            f"{str(f['loc'][0]).upper()}: {f['msg']}" for f in error.errors(include_input=False)
+            f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors(include_input=False)
         )
         raise SettingsError(faults) from None

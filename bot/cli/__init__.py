@@ -1,1 +1,1 @@
-"""The command line `governor`: `main.py` puts the commands together, one module a group."""
+"""The `governor` command line: one module a group of commands."""

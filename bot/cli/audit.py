@@ -1,4 +1,4 @@
-"""`governor audit`: the log listed by a running bot, or exported and verified in the database itself."""
+"""`governor audit`: lists the log through a running bot, exports and verifies it in the database."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ from bot.cli.console import NO, Json, Url, err, fail, finish, out, print_json
 audit = typer.Typer(help="Print the audit log, oldest first, asked of a running bot.")
 
 _COLUMNS = ("id", "at", "actor", "action", "service", "subject", "reason", "before", "after", "hash")
-# What a spreadsheet would take for a formula.
+# A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Since = Annotated[str | None, typer.Option(help="How far back: 7d, or a time such as 2026-11-23T09:00Z.")]
@@ -29,7 +29,7 @@ class ExportFormat(StrEnum):
 
 
 @audit.callback(invoke_without_command=True)
-def listing(  # noqa: PLR0917 - the command's own words
+def listing(  # noqa: PLR0917 - the command's own options
     context: typer.Context,
     since: Since = None,
     service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
@@ -63,13 +63,13 @@ def listing(  # noqa: PLR0917 - the command's own words
 @audit.command()
 def export(
     since: Since = None,
-    form: Annotated[
+    export_format: Annotated[
         ExportFormat, typer.Option("--format", help="One JSON object a line, or CSV.")
     ] = ExportFormat.JSONL,
 ) -> None:
     """Print the log of the database of DATABASE_URL with each row's hash, oldest first."""
-    rows = finish(_rows(_start(since)))
-    if form is ExportFormat.CSV:
+    rows = run_async(_read_rows(_start(since)))
+    if export_format is ExportFormat.CSV:
         _write_csv(rows)
     else:
         sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -121,19 +121,19 @@ def _cell(value: Any) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-async def _rows(since: str | None) -> list[dict[str, Any]]:
+async def _read_rows(since: str | None) -> list[dict[str, Any]]:
     from bot.cli.database import opened_database  # noqa: PLC0415
     from bot.http.serializers import audit_json  # noqa: PLC0415
     from bot.store import audit as log  # noqa: PLC0415
 
     start = datetime.fromisoformat(since).astimezone(UTC) if since else None
-    found: list[dict[str, Any]] = []
+    exported: list[dict[str, Any]] = []
     async with opened_database() as database, database.reading() as connection:
         after = 0
         while rows := await log.read(connection, since=start, after_id=after):
-            found += [audit_json(row) | {"hash": row.hash} for row in rows]
+            exported += [audit_json(row) | {"hash": row.hash} for row in rows]
             after = rows[-1].id
-    return found
+    return exported
 
 
 async def _verify(head: str | None) -> dict[str, Any]:
@@ -141,7 +141,7 @@ async def _verify(head: str | None) -> dict[str, Any]:
     from bot.store.audit_chain import ChainTampered, verify_chain  # noqa: PLC0415
 
     async with opened_database() as database, database.reading() as connection:
-        found = await verify_chain(connection, earlier=head)
-    if isinstance(found, ChainTampered):
-        return {"ok": False, "row": found.row, "why": found.why}
-    return {"ok": True, "rows": found.rows, "unchained": found.unchained, "head": str(found.head)}
+        result = await verify_chain(connection, earlier=head)
+    if isinstance(result, ChainTampered):
+        return {"ok": False, "row": result.row, "why": result.why}
+    return {"ok": True, "rows": result.rows, "unchained": result.unchained, "head": str(result.head)}

@@ -1,4 +1,4 @@
-"""`governor check`: every fault of the policy documents, and for how many services they stand."""
+"""`governor check`: the faults of the policy documents, and how many services `forEach` yields."""
 
 import sys
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bot.policy.faults import PolicyFault
     from bot.policy.policy_set import ExpandedCatalog, PolicySet
 
-_PATIENCE = timedelta(seconds=5)
+_TIMEOUT = timedelta(seconds=5)
 
 
 def check(
@@ -27,59 +27,59 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check the policy documents and print every fault with its file, line and column."""
-    from bot.policy.faults import PolicyError  # noqa: PLC0415 - --help and the other commands do without
+    from bot.policy.faults import PolicyError  # noqa: PLC0415 - --help and the other commands need none of it
     from bot.policy.loader import read  # noqa: PLC0415
 
-    where = folder or read_settings().policies_dir
+    path = folder or read_settings().policies_dir
     try:
-        policies = read(where)
-    except PolicyError as found:
-        _refuse(where, found.faults, as_json)
-    expanded, problems = finish(_stand_for(policies))
+        policies = read(path)
+    except PolicyError as error:
+        _refuse(path, error.faults, as_json)
+    expanded, problems = run_async(_expand(policies))
     if expanded.faults:
-        _refuse(where, expanded.faults, as_json)
+        _refuse(path, expanded.faults, as_json)
     for_each = [
         {
-            "document": one.key.title,
-            "label": one.key.label,
-            "source": one.source,
-            "services": None if one.key.title in problems else expanded.counts[one.key.title],
-            "problem": problems.get(one.key.title),
+            "document": request.asked.title,
+            "label": request.asked.label,
+            "source": request.source,
+            "services": None if request.asked.title in problems else expanded.counts[request.asked.title],
+            "problem": problems.get(request.asked.title),
         }
-        for one in policies.discovery_requests
+        for request in policies.wanted
     ]
     services, slos = expanded.catalog.services, expanded.catalog.slos
     if as_json:
         print_json({"ok": True, "services": sorted(services), "slos": len(slos), "for_each": for_each})
         return
-    out.print(f"{where}: {len(services)} services, {len(slos)} SLOs, no faults")
-    for one in for_each:
-        out.print(_standing(one), markup=False)
+    out.print(f"{path}: {len(services)} services, {len(slos)} SLOs, no faults")
+    for row in for_each:
+        out.print(_for_each_line(row), markup=False)
 
 
-def _standing(one: dict[str, Any]) -> str:
-    source, label = one["source"], one["label"]
-    if one["services"] is None:
-        return f"{one['document']}: for how many services it stands is not known: {one['problem']}"
-    how_many = "one service" if one["services"] == 1 else f"{one['services']} services"
-    return f"{one['document']}: stands for {how_many}, by `{label}` of {source}"
+def _for_each_line(row: dict[str, Any]) -> str:
+    source, label = row["source"], row["label"]
+    if row["services"] is None:
+        return f"{row['document']}: for how many services it stands is not known: {row['problem']}"
+    how_many = "one service" if row["services"] == 1 else f"{row['services']} services"
+    return f"{row['document']}: stands for {how_many}, by `{label}` of {source}"
 
 
-def _refuse(where: Path, faults: "Sequence[PolicyFault]", as_json: bool) -> None:
+def _refuse(path: Path, faults: "Sequence[PolicyFault]", as_json: bool) -> None:
     if as_json:
         print_json({"ok": False, "faults": [asdict(fault) for fault in faults]})
     else:
         for fault in faults:
             out.print(str(fault), markup=False)
-        err.print(f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in {where}", style="red")
+        err.print(f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in {path}", style="red")
     sys.exit(NO)
 
 
-async def _stand_for(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any]":
-    """Ask the sources, if a document wants to know something of them."""
-    if not policies.discovery_requests:
+async def _expand(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any]":
+    """Expand the `forEach` documents; ask the sources for label values path a document needs them."""
+    if not policies.wanted:
         return policies.expanded({}), {}
-    import aiohttp  # noqa: PLC0415 - most policies need no answer
+    import aiohttp  # noqa: PLC0415 - most policies ask no source
 
     from bot.budgets.sources.registry import SourceRegistry  # noqa: PLC0415
     from bot.clock import SystemClock  # noqa: PLC0415
@@ -88,4 +88,4 @@ async def _stand_for(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any]":
     async with aiohttp.ClientSession() as session:
         sources = SourceRegistry(session)
         sources.follow(policies.expanded({}).catalog.workspace)
-        return await discover_and_expand(policies, sources, SystemClock().now(), within=_PATIENCE)
+        return await stand_for(policies, sources, SystemClock().now(), within=_TIMEOUT)

@@ -1,4 +1,4 @@
-"""What every command of the command line shares: consoles, exit codes, one clear line for what went wrong.
+"""What all commands share: consoles, exit codes, options, errors in one clear line.
 
 Exit codes: 0 yes, 1 no (refused, faults found), 2 could not tell (usage, unreachable).
 """
@@ -27,8 +27,8 @@ Url = Annotated[
 ]
 
 
-def finish(work: Coroutine[Any, Any, T]) -> T:
-    """Run the work to its end and answer what it answers."""
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end and return its result."""
     return asyncio.run(work)
 
 
@@ -38,7 +38,7 @@ def print_json(value: Any) -> None:
 
 
 def fail(message: str, code: int = UNKNOWN) -> NoReturn:
-    """Print in one line why the command could not do its work, and exit."""
+    """Print in one line why the command failed, and exit."""
     err.print(f"governor: {message}", markup=False)
     sys.exit(code)
 

@@ -1,4 +1,4 @@
-"""Opens the database of DATABASE_URL for a command, and says in one line why it cannot be used."""
+"""The database of DATABASE_URL for a command; errors in one line."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ from bot.store.migrate import migrate, newest_version, version
 
 @asynccontextmanager
 async def opened_database(*, migrating: bool = False) -> AsyncIterator[Database]:
-    """Return the database; with `migrating`, brought to this program's version first, as `run` does."""
+    """Open the database; with `migrating`, migrate it first, as `run` does."""
     settings = read_settings()
     configure_logs(settings)
     try:
@@ -27,13 +27,13 @@ async def opened_database(*, migrating: bool = False) -> AsyncIterator[Database]
         fail(f"the database of DATABASE_URL cannot be used: {first_line(error)}")
 
 
-async def bring_up_to_date() -> None:
-    """Bring the database to this program's version."""
+async def migrate_database() -> None:
+    """Migrate the database to this program's version."""
     async with opened_database(migrating=True):
         pass
 
 
 def first_line(error: Exception) -> str:
-    """Return the driver's own words: the whole message has the statement and its values in it."""
-    words = str(getattr(error, "orig", None) or error).splitlines()
-    return words[0] if words else type(error).__name__
+    """Return the first line of the driver's message: the full one has the statement and its values in it."""
+    lines = str(getattr(error, "orig", None) or error).splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""`governor doctor`: what is wrong with an installation, and what mends it."""
+"""`governor doctor`: what is wrong with an installation, and how to fix it."""
 
 import sys
 from dataclasses import asdict
@@ -9,16 +9,16 @@ from bot.settings import read_settings
 
 def doctor(as_json: Json = False) -> None:
     """Examine the installation: exit 1 if anything is at fault, with a fix beside each fault."""
-    from bot.cli import tables as reports  # noqa: PLC0415 - help is shown without the libraries of every room
+    from bot.cli import tables  # noqa: PLC0415 - `--help` needs none of these libraries
     from bot.diagnostics.doctor import examine  # noqa: PLC0415
 
     settings = read_settings()
     configure_logs(settings)
-    found = finish(examine(settings))
-    faults = sum(one.state == "fault" for one in found)
+    findings = run_async(examine(settings))
+    faults = sum(finding.state == "fault" for finding in findings)
     if as_json:
-        print_json({"ok": not faults, "findings": [asdict(one) for one in found]})
+        print_json({"ok": not faults, "findings": [asdict(finding) for finding in findings]})
     else:
-        out.print(reports.findings(found))
+        out.print(tables.findings(findings))
         out.print(f"{faults} fault{'' if faults == 1 else 's'}" if faults else "all is well")
     sys.exit(NO if faults else YES)

@@ -1,4 +1,4 @@
-"""Asks a running bot's gate from the command line, and waits for it to open where told to."""
+"""Asks the gate of a running bot, and with `--wait` waits for it to open."""
 
 import asyncio
 import time
@@ -6,15 +6,13 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bot.cli.api_client import RequestRefusedError, UnreachableError, api_client
 from bot.durations import DurationError, parse_duration
 
-log = structlog.get_logger(__name__)
-_ASK_EVERY_S = 10.0
+_POLL_S = 10.0
 
 
 def parse_wait(text: str | None) -> timedelta:
@@ -48,14 +46,14 @@ async def ask_gate(
     change: str | None,
     kind: str | None,
     wait: timedelta,
-    every_s: float = _ASK_EVERY_S,
+    poll_s: float = _POLL_S,
 ) -> dict[str, Any]:
     """Return the gate's verdict, asking again until it allows or `wait` is over.
 
-    Raises `ClientError` when the bot could not be asked even once; while waiting, a bot that is away
-    for a moment (a restart) is asked again.
+    Raise `ClientError` on a refusal (4xx), or when the bot is unreachable at the end of `wait`; before
+    that an unreachable bot (a restart) is asked again.
     """
-    until = time.monotonic() + wait.total_seconds()
+    deadline = time.monotonic() + wait.total_seconds()
     latest: dict[str, Any] | None = None
     async with api_client(url, token) as client:
         with _progress(wait) as progress:
@@ -64,14 +62,14 @@ async def ask_gate(
                 try:
                     latest = await client.get(f"gate/{service}", change=change, kind=kind)
                 except (UnreachableError, RequestRefusedError) as error:
-                    away = isinstance(error, UnreachableError) or error.status >= 500
-                    if not away or time.monotonic() >= until:
+                    unavailable = isinstance(error, UnreachableError) or error.status >= 500
+                    if not unavailable or time.monotonic() >= deadline:
                         raise
-                left = until - time.monotonic()
-                if latest is not None and (latest["allow"] or left <= 0):
+                remaining_s = deadline - time.monotonic()
+                if latest is not None and (latest["allow"] or remaining_s <= 0):
                     return latest
-                progress.update(bar, completed=wait.total_seconds() - max(0.0, left))
-                await asyncio.sleep(max(0.0, min(every_s, left)))
+                progress.update(bar, completed=wait.total_seconds() - max(0.0, remaining_s))
+                await asyncio.sleep(max(0.0, min(poll_s, remaining_s)))
 
 
 def _progress(wait: timedelta) -> Progress:

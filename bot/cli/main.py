@@ -29,7 +29,7 @@ ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="A service o
 
 
 def main() -> None:
-    """Run the command line; every error that a person can mend is one clear line."""
+    """Run the command line; errors that a person can fix are printed as one clear line."""
     try:
         cli()
     except SettingsError as error:
@@ -108,7 +108,7 @@ def budget(
 
 
 @cli.command()
-def gate(  # noqa: PLR0917 - the command's own words
+def gate(  # noqa: PLR0917 - the command's own options
     service: ServiceName,
     change: Annotated[str | None, typer.Option(help="What wants to ship, such as PR-12.")] = None,
     kind: Annotated[str | None, typer.Option(help="Its kind, such as security or P0.")] = None,
@@ -129,10 +129,15 @@ def gate(  # noqa: PLR0917 - the command's own words
 
     settings = read_settings()
     try:
-        patience = parse_wait(wait)
-        verdict = finish(
+        duration = parse_wait(wait)
+        verdict = run_async(
             ask_gate(
-                base_of(settings, url), token_of(settings), service, change=change, kind=kind, wait=patience
+                base_url(settings, url),
+                api_token(settings),
+                service,
+                change=change,
+                kind=kind,
+                wait=duration,
             )
         )
     except ValueError as error:
@@ -149,9 +154,9 @@ def gate(  # noqa: PLR0917 - the command's own words
 @cli.command()
 def migrate() -> None:
     """Bring the database of DATABASE_URL to this version."""
-    from bot.cli.database import bring_up_to_date  # noqa: PLC0415
+    from bot.cli.database import migrate_database  # noqa: PLC0415
 
-    finish(bring_up_to_date())
+    run_async(migrate_database())
     out.print("the database is up to date")
 
 

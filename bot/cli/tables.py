@@ -1,4 +1,4 @@
-"""How the API's answers look on a terminal. Pure."""
+"""Tables for the terminal: budgets, verdicts, audit rows, tokens, findings. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,7 +28,7 @@ def budgets(services: Sequence[Mapping[str, Any]]) -> RenderableType:
                 service["service"],
                 Text("frozen", style="cyan") if frozen else "open",
                 slo["name"],
-                _left(slo),
+                _remaining(slo),
                 _number(slo["remaining_minutes"]),
                 *(_number(slo["burn"][window]) for window in ("1h", "6h", "3d")),
                 slo["exhausts_at"] or _DASH,
@@ -37,7 +37,7 @@ def budgets(services: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 
 def verdict(answer: Mapping[str, Any]) -> RenderableType:
-    """Draw a gate's verdict: yes or no first, then the reasons."""
+    """Draw a gate's verdict: yes or no, then the reasons."""
     yes = Text.assemble(("yes", "bold green"), f": {answer['service']} is open to this change")
     no = Text.assemble(("no", "bold red"), f": {answer['service']} does not take this change now")
     return Group(yes if answer["allow"] else no, *(Text(f"  {reason}") for reason in answer["reasons"]))
@@ -75,28 +75,28 @@ def tokens(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     return table
 
 
-def findings(found: Sequence[Finding]) -> RenderableType:
-    """Draw what an examination found, with a fix beside each fault."""
+def findings(rows: Sequence[Finding]) -> RenderableType:
+    """Draw the findings of the doctor, with a fix for each fault."""
     table = Table(box=None, pad_edge=False)
     for heading in ("check", "of", "is", "detail", "fix"):
         table.add_column(heading, overflow="fold")
-    for one in found:
+    for finding in rows:
         table.add_row(
-            one.check,
-            Text(one.subject),
-            Text(one.state, style=_STYLES[one.state]),
-            Text(one.detail),
-            Text(one.fix),
+            finding.check,
+            Text(finding.subject),
+            Text(finding.state, style=_STYLES[finding.state]),
+            Text(finding.detail),
+            Text(finding.fix),
         )
     return table
 
 
-def _left(slo: Mapping[str, Any]) -> Text:
+def _remaining(slo: Mapping[str, Any]) -> Text:
     if slo["remaining"] is None or slo["state"] not in {"ok", "no_traffic"}:
         return Text(slo["state"].replace("_", " "), style="yellow")
-    left = slo["remaining"]
-    style = "red" if left <= 0 else "yellow" if left < 0.25 else "green"
-    return Text(percent_text(left, digits=1, plain=True), style=style)
+    remaining = slo["remaining"]
+    style = "red" if remaining <= 0 else "yellow" if remaining < 0.25 else "green"
+    return Text(percent_text(remaining, digits=1, plain=True), style=style)
 
 
 def _number(value: float | None) -> str:

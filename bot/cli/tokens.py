@@ -15,7 +15,7 @@ tokens = typer.Typer(
 )
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-_TAKEN = frozenset({"api", "governor", "operator"})
+_RESERVED = frozenset({"api", "governor", "operator"})
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Names the token in the audit log.")]
 
@@ -30,10 +30,10 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a token and print it: it is shown this once."""
-    from bot.http.rights import UnknownRightError, read_rights  # noqa: PLC0415 - help is shown without libraries
+    from bot.http.rights import UnknownRightError, read_rights  # noqa: PLC0415 - `--help` needs none of it
     from bot.store.api_tokens import TokenNameTakenError  # noqa: PLC0415
 
-    if not _NAME.fullmatch(name) or name in _TAKEN:
+    if not _NAME.fullmatch(name) or name in _RESERVED:
         fail(
             f"`{name}` cannot be a token's name: use a-z, 0-9 and -, at most 40, none of the bot's own names"
         )
@@ -53,11 +53,11 @@ def list_(as_json: Json = False) -> None:
     """List the tokens, what each may do and when it was last used."""
     from bot.cli import tables as reports  # noqa: PLC0415
 
-    found = finish(_list())
+    listed = run_async(_list())
     if as_json:
-        print_json(found)
+        print_json(listed)
     else:
-        out.print(reports.tokens(found))
+        out.print(tables.tokens(listed))
 
 
 @tokens.command()
@@ -85,13 +85,13 @@ async def _list() -> list[dict[str, object]]:
     from bot.store import api_tokens  # noqa: PLC0415
 
     async with opened_database() as database, database.reading() as connection:
-        found = await api_tokens.all_tokens(connection)
+        listed = await api_tokens.all_of(connection)
     return [
         {
             key: value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
             for key, value in asdict(token).items()
         }
-        for token in found
+        for token in listed
     ]
 
 

@@ -1,1 +1,1 @@
-"""The examination of an installation that `governor doctor` prints, with a fix beside each fault."""
+"""What `governor doctor` checks: environment, policies, database, Slack, sources and flag backend."""

@@ -1,6 +1,6 @@
-"""Examines an installation: environment, policies, database, Slack, sources and the flag system.
+"""Checks an installation: environment, policies, database, Slack, sources and flag backend.
 
-Every room is asked through its own door; nothing is changed, and nothing secret is said.
+Each part is checked through its own interface. Nothing is changed, and no secret is shown.
 """
 
 import asyncio
@@ -32,34 +32,37 @@ from bot.store.database import Database
 from bot.store.migrate import newest_version, version
 
 _TIMEOUT = timedelta(seconds=20)
-_MOST_FAULTS = 20
+_MAX_FAULTS = 20
 
 
 async def examine(settings: Settings, clock: Clock | None = None) -> list[Finding]:
-    """Look at everything that the settings and the policies name; return what was found, in that order."""
-    time = clock or SystemClock()
-    found = [*_environment(settings)]
-    async with AsyncExitStack() as doors:
-        session = await doors.enter_async_context(aiohttp.ClientSession())
-        catalog = await _load(settings, session, time, found)
-        database = await doors.enter_async_context(Database(settings.database_url))
-        found += await _bounded("database", _database(database))
+    """Check everything that the settings and the policies name; return the findings in that order."""
+    clock = clock or SystemClock()
+    findings = [*_environment(settings)]
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        catalog = await _load(settings, session, clock, findings)
+        database = await stack.enter_async_context(Database(settings.database_url))
+        findings += await _with_timeout("database", _database(database))
         workspaces = WorkspaceChecks(
-            settings, catalog, database=database, session=session, clock=time, bounded=_bounded
+            settings, catalog, database=database, session=session, clock=clock, with_timeout=_with_timeout
         )
-        found += await workspaces.examine()
+        findings += await workspaces.examine()
         if catalog is not None:
-            found += await _bounded("sources", _sources(catalog, session))
-            around = BackendContext(
+            findings += await _with_timeout("sources", _sources(catalog, session))
+            context = BackendContext(
                 session,
                 database,
-                time,
+                clock,
                 lambda: [environment.name for environment in catalog.workspace.flags.environments],
                 lambda: [flag for service in catalog.services.values() for flag in service.flags],
             )
-            found += await _bounded("flags", _flags(catalog, around))
+            findings += await _with_timeout("flags", _flags(catalog, context))
     secrets = (*settings.secrets, *(secrets_of(catalog.workspace) if catalog else ()))
-    return [replace(one, detail=masked(one.detail, secrets), fix=masked(one.fix, secrets)) for one in found]
+    return [
+        replace(finding, detail=masked(finding.detail, secrets), fix=masked(finding.fix, secrets))
+        for finding in findings
+    ]
 
 
 def _environment(settings: Settings) -> list[Finding]:
@@ -76,65 +79,71 @@ def _environment(settings: Settings) -> list[Finding]:
 
 
 async def _load(
-    settings: Settings, session: aiohttp.ClientSession, clock: Clock, found: list[Finding]
+    settings: Settings, session: aiohttp.ClientSession, clock: Clock, findings: list[Finding]
 ) -> Catalog | None:
     folder = str(settings.policies_dir)
     fix = "`governor check` explains each"
     try:
         policies = read(settings.policies_dir)
     except PolicyError as error:
-        found += [fault("policies", folder, str(one), fix) for one in error.faults[:_MOST_FAULTS]]
+        findings += [
+            fault("policies", folder, str(policy_fault), fix) for policy_fault in error.faults[:_MAX_FAULTS]
+        ]
         return None
     sources = SourceRegistry(session)
     sources.follow(policies.expanded({}).catalog.workspace)
-    expanded, unfound = await discover_and_expand(policies, sources, clock.now(), within=_TIMEOUT)
+    expanded, problems = await stand_for(policies, sources, clock.now(), within=_TIMEOUT)
     catalog = expanded.catalog
-    found.append(ok("policies", folder, f"{len(catalog.services)} services, {len(catalog.slos)} SLOs"))
-    found += [fault("policies", folder, str(one), fix) for one in expanded.faults[:_MOST_FAULTS]]
+    findings.append(ok("policies", folder, f"{len(catalog.services)} services, {len(catalog.slos)} SLOs"))
+    findings += [
+        fault("policies", folder, str(policy_fault), fix) for policy_fault in expanded.faults[:_MAX_FAULTS]
+    ]
     for title, count in expanded.counts.items():
-        if title in unfound:
-            mend = "see its `forEach`, and whether the source answers from here"
-            found.append(fault("policies", title, f"for whom it stands is not known: {unfound[title]}", mend))
+        if title in problems:
+            fix = "see its `forEach`, and whether the source answers from here"
+            findings.append(
+                fault("policies", title, f"for whom it stands is not known: {problems[title]}", fix)
+            )
         else:
-            found.append(ok("policies", title, f"stands for {count} services"))
+            findings.append(ok("policies", title, f"stands for {count} services"))
     return catalog
 
 
 async def _database(database: Database) -> list[Finding]:
     file = make_url(database.url).database if database.is_sqlite else None
     if file is not None and not Path(file).parent.is_dir():
-        words = f"there is no folder {Path(file).parent}"
-        return [fault("database", "DATABASE_URL", words, "make the folder, or name another file")]
+        detail = f"there is no folder {Path(file).parent}"
+        return [fault("database", "DATABASE_URL", detail, "make the folder, or name another file")]
     try:
-        has, wants = await version(database), newest_version()
+        current, newest = await version(database), newest_version()
     except (SQLAlchemyError, OSError) as error:
-        words = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
-        return [fault("database", "DATABASE_URL", words, "see whether it runs and lets this user in")]
-    if has != wants:
-        detail = f"at version {has or 'none'}, this program has {wants}"
+        detail = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
+        return [fault("database", "DATABASE_URL", detail, "see whether it runs and lets this user in")]
+    if current != newest:
+        detail = f"at version {current or 'none'}, this program has {newest}"
         return [fault("database", "migrations", detail, "run `governor migrate`")]
-    return [ok("database", "migrations", f"at version {has}")]
+    return [ok("database", "migrations", f"at version {current}")]
 
 
 async def _sources(catalog: Catalog, session: aiohttp.ClientSession) -> list[Finding]:
     sources = SourceRegistry(session)
     sources.follow(catalog.workspace)
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for name, source in sources.items():
         try:
             await source.check()
         except SourceError as error:
             fix = f"see `sources.{name}` in the workspace's policy, and whether it answers from here"
-            found.append(fault("sources", name, str(error), fix))
+            findings.append(fault("sources", name, str(error), fix))
         else:
-            found.append(ok("sources", name, "answers"))
-    return found
+            findings.append(ok("sources", name, "answers"))
+    return findings
 
 
-async def _flags(catalog: Catalog, around: BackendContext) -> list[Finding]:
+async def _flags(catalog: Catalog, context: BackendContext) -> list[Finding]:
     settings = catalog.workspace.flags
     try:
-        await open_backend(settings.backend, settings.backend_settings, around).check()
+        await open_backend(settings.backend, settings.backend_settings, context).check()
     except FlagError as error:
         return [fault("flags", settings.backend, str(error), "see `flags.backend` in the workspace's policy")]
     except (SQLAlchemyError, OSError):
@@ -143,10 +152,10 @@ async def _flags(catalog: Catalog, around: BackendContext) -> list[Finding]:
     return [ok("flags", settings.backend, "answers")]
 
 
-async def _bounded(check: str, asking: Awaitable[list[Finding]]) -> list[Finding]:
+async def _with_timeout(check: str, work: Awaitable[list[Finding]]) -> list[Finding]:
     try:
         async with asyncio.timeout(_TIMEOUT.total_seconds()):
-            return await asking
+            return await work
     except TimeoutError:
-        words = f"no answer within {_TIMEOUT.total_seconds():g} s"
-        return [fault(check, "all", words, "see whether it is reachable from this machine")]
+        detail = f"no answer within {_TIMEOUT.total_seconds():g} s"
+        return [fault(check, "all", detail, "see whether it is reachable from this machine")]

@@ -1,11 +1,11 @@
-"""What an examination of an installation finds: each thing looked at, how it is, and how to mend it. Pure."""
+"""The findings of `governor doctor`: what was checked, its state, and how to fix it. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class FindingState(StrEnum):
-    """How a thing that was looked at is."""
+    """The result of a check."""
 
     OK = "ok"
     FAULT = "fault"
@@ -14,7 +14,7 @@ class FindingState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. `detail` says how it is, `fix` what to do about a fault."""
+    """The result of checking one subject. `detail` describes it, `fix` says how to correct a fault."""
 
     check: str
     subject: str
@@ -24,15 +24,15 @@ class Finding:
 
 
 def ok(check: str, subject: str, detail: str = "") -> Finding:
-    """Return that all is well."""
+    """Return a finding of a subject that is as it should be."""
     return Finding(check, subject, FindingState.OK, detail)
 
 
 def fault(check: str, subject: str, detail: str, fix: str) -> Finding:
-    """Return what is wrong, and what mends it."""
+    """Return a finding of a fault, with its fix."""
     return Finding(check, subject, FindingState.FAULT, detail, fix)
 
 
-def skipped(check: str, subject: str, why: str) -> Finding:
-    """Return that something could not or need not be looked at."""
-    return Finding(check, subject, FindingState.SKIPPED, why)
+def skipped(check: str, subject: str, reason: str) -> Finding:
+    """Return a finding of a subject that could not or need not be checked."""
+    return Finding(check, subject, FindingState.SKIPPED, reason)

@@ -1,4 +1,4 @@
-"""Whether a workspace is ready for the bot: token, scopes, clock, channels, user groups, people."""
+"""Checks of one Slack workspace: token, scopes, clock, channels, user groups, people, messages."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,15 +10,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.diagnostics.findings import Finding, fault, ok, skipped
-from bot.diagnostics.slack_samples import specimens
+from bot.diagnostics.slack_samples import slack_samples
 from bot.slack.manifest import bot_scopes
 from bot.slack.permissions import is_channel
 from bot.slack.webapi.errors import SlackError, translate_slack_errors
 from bot.slack.webapi.members import channel_members
 
-TOKEN = "SLACK_BOT_TOKEN"  # noqa: S105 - its name, not itself
-MOST_SKEW = timedelta(seconds=60)
-"""How far the clocks may be apart. Slack's requests are refused at five minutes."""
+TOKEN = "SLACK_BOT_TOKEN"  # noqa: S105 - the variable's name
+MAX_SKEW = timedelta(seconds=60)
+"""How far the clocks may differ. Requests of Slack are refused at five minutes."""
 
 _PAGE = 999
 _REINSTALL = "paste the output of `governor manifest` into the app's manifest and install the app again"
@@ -26,9 +26,9 @@ _SLACK_DOWN = "see https://slack-status.com and whether this machine reaches SLA
 
 
 class SlackChecks:
-    """Asks Slack through `client`. Every question that fails is a finding, never an exception.
+    """Checks a workspace through `client`. A request that fails is a finding, never an exception.
 
-    `subject` is what the client's token is called, `mend` how another is had, if not from the app's page.
+    `subject` names the client's token in findings; `token_fix`, if given, says how to replace it.
     """
 
     def __init__(
@@ -37,52 +37,52 @@ class SlackChecks:
         app_token: str | None = None,
         *,
         subject: str = TOKEN,
-        mend: str | None = None,
+        token_fix: str | None = None,
     ) -> None:
         self._client = client
         self._app_token = app_token
         self._subject = subject
-        self._mend = mend
+        self._token_fix = token_fix
 
     async def connection(self, now: datetime, *, team: str | None = None) -> list[Finding]:
-        """Return whether the tokens are good, the scopes complete and the clocks together.
+        """Check the tokens, the scopes, the difference between the clocks, and the sample messages.
 
-        With `team`, also whether the token is that workspace's.
+        With `team`, also check that the token belongs to that workspace.
         """
         try:
-            async with translate_slack_errors():
-                answer = await self._client.auth_test()
+            async with telling_faults():
+                response = await self._client.auth_test()
         except SlackError as error:
-            fix = _token_fix(error, "Bot User OAuth Token", self._mend)
+            fix = _token_fix(error, "Bot User OAuth Token", self._token_fix)
             return [fault("token", self._subject, error.error, fix)]
-        if team is not None and answer["team_id"] != team:
-            words = f"of {answer['team']} ({answer['team_id']}), while the policies say `team: {team}`"
-            return [fault("token", self._subject, words, "correct `team`, or take that workspace's token")]
-        found = [
-            ok("token", self._subject, f"{answer['user']} in {answer['team']}"),
-            _scopes(answer),
-            _skew(answer, now),
+        if team is not None and response["team_id"] != team:
+            detail = f"of {response['team']} ({response['team_id']}), while the policies say `team: {team}`"
+            return [fault("token", self._subject, detail, "correct `team`, or take that workspace's token")]
+        findings = [
+            ok("token", self._subject, f"{response['user']} in {response['team']}"),
+            _scopes(response),
+            _skew(response, now),
         ]
         if self._app_token is not None:
-            found.append(await self._socket(self._app_token))
-        return [*found, *await self._blocks(now)]
+            findings.append(await self._socket(self._app_token))
+        return [*findings, *await self._blocks(now)]
 
-    async def channels(self, wanted: Mapping[str, str]) -> list[Finding]:
-        """Return whether the bot is in each channel; `wanted` says what each is for."""
+    async def channels(self, uses: Mapping[str, str]) -> list[Finding]:
+        """Check that the bot is in each channel; `uses` says what each is for."""
         try:
-            known = await self._channels()
+            known = await self._visible_channels()
         except SlackError as error:
-            return [fault("channels", "all", error.error, _REINSTALL if _is_scope(error) else _SLACK_DOWN)]
-        return [_channel(address, use, known.get(address)) for address, use in wanted.items()]
+            return [fault("channels", "all", error.error, _REINSTALL if _lacks_scope(error) else _SLACK_DOWN)]
+        return [_channel(address, use, known.get(address)) for address, use in uses.items()]
 
     async def people(self, entries: Collection[str]) -> list[Finding]:
-        """Return whether each `@group` and `#channel` has members, and each `U…` is there and active."""
+        """Check that each `@group` and `#channel` has members, and that each `U…` exists and is active."""
         handles = sorted({entry for entry in entries if entry.startswith("@")})
-        rooms = sorted({entry for entry in entries if is_channel(entry)})
-        persons = sorted({entry for entry in entries if entry.startswith(("U", "W"))})
-        found = await self._groups(handles) if handles else []
-        found += await self._rooms(rooms) if rooms else []
-        return found + [await self._person(user) for user in persons]
+        channels = sorted({entry for entry in entries if is_channel(entry)})
+        users = sorted({entry for entry in entries if entry.startswith(("U", "W"))})
+        findings = await self._groups(handles) if handles else []
+        findings += await self._channel_members(channels) if channels else []
+        return findings + [await self._person(user) for user in users]
 
     async def _socket(self, token: str) -> Finding:
         try:
@@ -94,54 +94,60 @@ class SlackChecks:
         return ok("token", "SLACK_APP_TOKEN", "Socket Mode opens")
 
     async def _blocks(self, now: datetime) -> list[Finding]:
-        """Return what Slack says of one of each kind of message, form and home tab."""
-        shown = specimens(now)
-        found: list[Finding] = []
-        for one in shown:
+        """Check with Slack the sample messages, modals and home tabs."""
+        samples = slack_samples(now)
+        findings: list[Finding] = []
+        for sample in samples:
             try:
-                async with translate_slack_errors():
-                    await self._client.api_call("blocks.validate", data={one.kind: json.dumps(one.shown)})
+                async with telling_faults():
+                    await self._client.api_call(
+                        "blocks.validate", data={sample.kind: json.dumps(sample.content)}
+                    )
             except SlackError as error:
                 if error.error == "unknown_method":
                     return [skipped("blocks", "messages", "this Slack has no blocks.validate")]
                 if error.retryable:
-                    rest = f"{error.error}: {len(shown) - shown.index(one)} of {len(shown)} not looked at"
-                    return [*found, skipped("blocks", "messages", rest)]
+                    remaining = len(samples) - samples.index(sample)
+                    detail = f"{error.error}: {remaining} of {len(samples)} not looked at"
+                    return [*findings, skipped("blocks", "messages", detail)]
                 reason = " ".join([error.error, *error.details])
                 fix = "report it with the version of Governor: Slack refuses what this one would send"
-                found.append(fault("blocks", one.name, reason, fix))
-        return found or [ok("blocks", "messages", f"Slack accepts one of each kind, {len(shown)} in all")]
+                findings.append(fault("blocks", sample.name, reason, fix))
+        return findings or [
+            ok("blocks", "messages", f"Slack accepts one of each kind, {len(samples)} in all")
+        ]
 
-    async def _channels(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return the channels that the bot sees, by `#name` and by id."""
-        found: list[Mapping[str, Any]] = []
+    async def _visible_channels(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the channels that the bot can see, by `#name` and by id."""
+        channels: list[Mapping[str, Any]] = []
         cursor = ""
         while True:
-            async with translate_slack_errors():
-                answer = await self._client.conversations_list(
+            async with telling_faults():
+                response = await self._client.conversations_list(
                     types="public_channel,private_channel", limit=_PAGE, cursor=cursor
                 )
-            found += answer["channels"]
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor", "")
+            channels += response["channels"]
+            cursor = (response.get("response_metadata") or {}).get("next_cursor", "")
             if not cursor:
                 break
-        return {f"#{one['name']}": one for one in found} | {str(one["id"]): one for one in found}
+        by_name = {f"#{channel['name']}": channel for channel in channels}
+        return by_name | {str(channel["id"]): channel for channel in channels}
 
     async def _groups(self, handles: Iterable[str]) -> list[Finding]:
         try:
-            async with translate_slack_errors():
-                answer = await self._client.usergroups_list(include_users=True, include_disabled=True)
+            async with telling_faults():
+                response = await self._client.usergroups_list(include_users=True, include_disabled=True)
         except SlackError as error:
-            fix = _REINSTALL if _is_scope(error) else "list people (U…) where the plan has no user groups"
+            fix = _REINSTALL if _lacks_scope(error) else "list people (U…) where the plan has no user groups"
             return [fault("groups", handle, error.error, fix) for handle in handles]
-        groups = {str(group["handle"]).casefold(): group for group in answer["usergroups"]}
+        groups = {str(group["handle"]).casefold(): group for group in response["usergroups"]}
         return [_group(handle, groups.get(handle.removeprefix("@").casefold())) for handle in handles]
 
-    async def _rooms(self, addresses: Sequence[str]) -> list[Finding]:
+    async def _channel_members(self, addresses: Sequence[str]) -> list[Finding]:
         try:
-            known = await self._channels()
+            known = await self._visible_channels()
         except SlackError as error:
-            fix = _REINSTALL if _is_scope(error) else _SLACK_DOWN
+            fix = _REINSTALL if _lacks_scope(error) else _SLACK_DOWN
             return [fault("members", address, error.error, fix) for address in addresses]
         return [await self._members(address, known.get(address)) for address in addresses]
 
@@ -153,25 +159,25 @@ class SlackChecks:
             async with translate_slack_errors():
                 people = await channel_members(self._client, str(channel["id"]))
         except SlackError as error:
-            fix = _REINSTALL if _is_scope(error) else f"type /invite @Governor in {address}"
+            fix = _REINSTALL if _lacks_scope(error) else f"type /invite @Governor in {address}"
             return fault("members", address, error.error, fix)
-        open_to_all = "" if channel.get("is_private") else "; anyone may join it and so gain its rights"
-        return ok("members", address, f"{len(people)} people{open_to_all}")
+        note = "" if channel.get("is_private") else "; anyone may join it and so gain its rights"
+        return ok("members", address, f"{len(people)} people{note}")
 
     async def _person(self, user: str) -> Finding:
         fix = "correct the id in the policies: a profile's menu has *Copy member ID*"
         try:
-            async with translate_slack_errors():
-                answer = await self._client.users_info(user=user)
+            async with telling_faults():
+                response = await self._client.users_info(user=user)
         except SlackError as error:
             return fault("people", user, error.error, fix)
-        if answer["user"].get("deleted"):
+        if response["user"].get("deleted"):
             return fault("people", user, "deactivated", "take them out of the policies")
-        return ok("people", user, str(answer["user"].get("name", "")))
+        return ok("people", user, str(response["user"].get("name", "")))
 
 
-def _scopes(answer: AsyncSlackResponse) -> Finding:
-    header = _header(answer, "x-oauth-scopes")
+def _scopes(response: AsyncSlackResponse) -> Finding:
+    header = _header(response, "x-oauth-scopes")
     if header is None:
         return skipped("scopes", "bot", "Slack did not say which the token has")
     granted = {scope.strip() for scope in header.split(",") if scope.strip()}
@@ -182,26 +188,29 @@ def _scopes(answer: AsyncSlackResponse) -> Finding:
     return ok("scopes", "bot", f"more than needed: {', '.join(surplus)}" if surplus else "as in the manifest")
 
 
-def _skew(answer: AsyncSlackResponse, now: datetime) -> Finding:
+def _skew(response: AsyncSlackResponse, now: datetime) -> Finding:
     try:
-        theirs = parsedate_to_datetime(_header(answer, "date") or "").astimezone(UTC)
+        slack_time = parsedate_to_datetime(_header(response, "date") or "").astimezone(UTC)
     except ValueError:
         return skipped("clock", "this machine", "Slack did not say what time it is")
-    skew = now - theirs
-    words = f"{abs(skew).total_seconds():.0f} s {'ahead of' if skew > timedelta() else 'behind'} Slack"
-    if abs(skew) > MOST_SKEW:
-        return fault("clock", "this machine", words, "start time synchronisation, such as chrony")
-    return ok("clock", "this machine", words)
+    skew = now - slack_time
+    detail = f"{abs(skew).total_seconds():.0f} s {'ahead of' if skew > timedelta() else 'behind'} Slack"
+    if abs(skew) > MAX_SKEW:
+        return fault("clock", "this machine", detail, "start time synchronisation, such as chrony")
+    return ok("clock", "this machine", detail)
 
 
-def _header(answer: AsyncSlackResponse, name: str) -> str | None:
-    return next((str(value) for key, value in answer.headers.items() if key.casefold() == name), None)
+def _header(response: AsyncSlackResponse, name: str) -> str | None:
+    return next((str(value) for key, value in response.headers.items() if key.casefold() == name), None)
 
 
 def _channel(address: str, use: str, channel: Mapping[str, Any] | None) -> Finding:
     if channel is None:
         return fault(
-            "channels", address, f"{use}: not found", f"create {address}, or invite the bot if it is private"
+            "channels",
+            address,
+            f"{use}: not found",
+            f"create {address}, or invite the bot if it is private",
         )
     if channel.get("is_archived"):
         return fault("channels", address, f"{use}: archived", "restore it, or name another in the policies")
@@ -222,13 +231,13 @@ def _group(handle: str, group: Mapping[str, Any] | None) -> Finding:
     return ok("groups", handle, f"{len(group['users'])} people")
 
 
-def _is_scope(error: SlackError) -> bool:
+def _lacks_scope(error: SlackError) -> bool:
     return error.error == "missing_scope"
 
 
-def _token_fix(error: SlackError, which: str, mend: str | None = None) -> str:
-    from_slack = "connection" not in error.error and "timeout" not in error.error
-    refused = from_slack and not error.error.startswith(("http_", "not_connected"))
+def _token_fix(error: SlackError, token_name: str, fix: str | None = None) -> str:
+    answered = "connection" not in error.error and "timeout" not in error.error
+    refused = answered and not error.error.startswith(("http_", "not_connected"))
     if not refused:
         return _SLACK_DOWN
-    return mend or f"copy the {which} from the app's page at api.slack.com/apps"
+    return fix or f"copy the {token_name} from the app's page at api.slack.com/apps"

@@ -1,7 +1,7 @@
-"""One of each kind of message, form and home tab, made by what makes the real ones. Pure.
+"""A sample of each kind of message, modal and home tab, built by the code that builds the real ones. Pure.
 
-`governor doctor` lets Slack look at them before people do: about a service that there is not, on the same
-blocks and elements as everything else that the bot sends.
+`governor doctor` has Slack validate them. They concern a service that does not exist, and use all blocks and
+elements that the bot sends.
 """
 
 from collections.abc import Iterator
@@ -44,21 +44,21 @@ from bot.slack.incidents.postmortem_view import document_blocks
 from bot.slack.interactions import Query
 from bot.store.outbox import Block, OutboxMessage
 
-_SERVICE, _FLAG, _ENVIRONMENT = "specimen", "new-specimen", "production"
-_PERSON, _CHANNEL = "U0SPECIMEN", "C0SPECIMEN"
+_SERVICE, _FLAG, _ENVIRONMENT = "sample", "new-sample", "production"
+_PERSON, _CHANNEL = "U0SAMPLE", "C0SAMPLE"
 
 
 @dataclass(frozen=True, slots=True)
 class SlackSample:
-    """Something that Slack shows. `name` says what; `kind` is the argument of `blocks.validate` for it."""
+    """A message's blocks or a view. `kind` is the argument of `blocks.validate` for it."""
 
     name: str
     kind: str
-    shown: list[Block] | Block
+    content: list[Block] | Block
 
 
-def specimens(now: datetime) -> list[SlackSample]:
-    """Return one of each, as they would be sent now."""
+def slack_samples(now: datetime) -> list[SlackSample]:
+    """Return one sample of each kind, as it would be sent now."""
     status, incident = _status(now), _incident(now)
     messages = {
         "help": help_on_all().blocks,
@@ -67,15 +67,15 @@ def specimens(now: datetime) -> list[SlackSample]:
         "ship": ship.all_services([status], Query("ship")).blocks,
         "freeze": list(_freeze(status, now).blocks),
         "flag": one_flag(_flag(now), Query("flag")).blocks,
-        "ramp": list(_ramp_asked(now).blocks),
+        "ramp": list(_ramp_approval(now).blocks),
         "incident": card_blocks(incident),
         "postmortem": document_blocks(incident),
     }
     forms = {f"{form.title} form": form.view(_CHANNEL, "") for form in _forms(incident.incident)}
     views = forms | {"home tab": home_view(_contents(status, incident, now), now)}
     return [
-        *(SlackSample(f"{name} message", "blocks", shown) for name, shown in messages.items()),
-        *(SlackSample(name, "view", shown) for name, shown in views.items()),
+        *(SlackSample(f"{name} message", "blocks", content) for name, content in messages.items()),
+        *(SlackSample(name, "view", content) for name, content in views.items()),
     ]
 
 
@@ -91,15 +91,15 @@ def _forms(incident: Incident) -> Iterator[ModalForm]:
 
 def _service() -> Service:
     slo = Slo(_SERVICE, "availability", 0.999, RollingWindow(timedelta(days=30)), EventsSli())
-    return Service(_SERVICE, "", f"#{_SERVICE}", Teams(), ErrorBudgetPolicy("specimen"), (slo,), {})
+    return Service(_SERVICE, "", f"#{_SERVICE}", Teams(), ErrorBudgetPolicy("sample"), (slo,), {})
 
 
 def _status(now: datetime) -> ServiceStatus:
     service = _service()
     recent = {HOUR: EventCounts(10, 1_000)}
-    spent = assess(service.slos[0], events=EventCounts(1_100, 1_000_000), recent=recent, as_of=now)
+    budget = assess(service.slos[0], events=EventCounts(1_100, 1_000_000), recent=recent, as_of=now)
     hold = Hold(1, _SERVICE, HoldKind.PERSON, "to see how it looks", _PERSON, now, now + HOUR)
-    return ServiceStatus(service, (spent,), (hold,), now)
+    return ServiceStatus(service, (budget,), (hold,), now)
 
 
 def _history(now: datetime) -> list[BudgetPoint]:
@@ -108,12 +108,12 @@ def _history(now: datetime) -> list[BudgetPoint]:
 
 def _freeze(status: ServiceStatus, now: datetime) -> OutboxMessage:
     budget: Budget = status.budgets[0]
-    what = BudgetExhausted(budget, status.service.error_budget_policy)
-    return FreezeAnnouncer(_current())(TransitionContext(what, status.service, (), now))[0]
+    transition = BudgetExhausted(budget, status.service.error_budget_policy)
+    return FreezeAnnouncer(_catalog())(TransitionContext(transition, status.service, (), now))[0]
 
 
-def _current() -> CurrentCatalog:
-    workspace = Workspace("specimen", announcements=f"#{_SERVICE}")
+def _catalog() -> CurrentCatalog:
+    workspace = Workspace("sample", announcements=f"#{_SERVICE}")
     return CurrentCatalog(Catalog(workspace, services={}, digest=""))
 
 
@@ -133,16 +133,16 @@ def _flag(now: datetime) -> FlagView:
     return FlagView(_state(), "local", [_SERVICE], _ramp(now), (), None, now)
 
 
-def _ramp_asked(now: datetime) -> OutboxMessage:
-    asked = ApprovalRequested("ramp:1", "off → 1 % → 25 % of users", _PERSON, "", (0.01, 0.25), HOUR)
-    occasion = FlagEventContext(asked, _FLAG, _ENVIRONMENT, [_SERVICE], [f"#{_SERVICE}"], now)
-    return FlagAnnouncer(_current())(occasion)[0]
+def _ramp_approval(now: datetime) -> OutboxMessage:
+    event = ApprovalRequested("ramp:1", "off → 1 % → 25 % of users", _PERSON, "", (0.01, 0.25), HOUR)
+    context = FlagEventContext(event, _FLAG, _ENVIRONMENT, [_SERVICE], [f"#{_SERVICE}"], now)
+    return FlagAnnouncer(_catalog())(context)[0]
 
 
 def _incident(now: datetime) -> IncidentSnapshot:
     incident = Incident(
         id=1,
-        key="specimen",
+        key="sample",
         title="To see how it looks",
         severity=Severity.SEV2,
         status=Status.INVESTIGATING,

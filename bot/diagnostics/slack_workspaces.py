@@ -1,4 +1,4 @@
-"""Examines every Slack workspace that the bot serves: the single token's, and those that installed it."""
+"""Checks every Slack workspace that the bot serves: SLACK_BOT_TOKEN's and those that installed the app."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,15 +23,15 @@ from bot.store.database import Database
 from bot.store.encryption import BadKeyError, UndecryptableError
 from bot.store.installations import Installations
 
-Bounded = Callable[[str, Awaitable[list[Finding]]], Awaitable[list[Finding]]]
-"""What was found, or a fault of that check where it took too long."""
+WithTimeout = Callable[[str, Awaitable[list[Finding]]], Awaitable[list[Finding]]]
+"""Awaits the findings; returns a fault of that check if they take too long."""
 
 _TIMEOUT = timedelta(seconds=20)
 _INSTALL = "open `/slack/install` of the running bot and choose that workspace"
 
 
 class WorkspaceChecks:
-    """Asks Slack about each of them. Nothing is changed; every question that fails is a finding."""
+    """Checks each workspace. Nothing is changed; a request that fails is a finding."""
 
     def __init__(
         self,
@@ -41,34 +41,35 @@ class WorkspaceChecks:
         database: Database,
         session: aiohttp.ClientSession,
         clock: Clock,
-        bounded: Bounded,
+        with_timeout: WithTimeout,
     ) -> None:
         self._settings = settings
         self._catalog = catalog
         self._database = database
         self._session = session
         self._clock = clock
-        self._bounded = bounded
+        self._with_timeout = with_timeout
 
     async def examine(self) -> list[Finding]:
-        """Return what was found, the main workspace first."""
-        found: list[Finding] = []
+        """Return the findings, the main workspace's first."""
+        findings: list[Finding] = []
         if self._settings.slack_bot_token is not None:
-            found += await self._single(self._settings.slack_bot_token.get_secret_value())
+            findings += await self._check_token(self._settings.slack_bot_token.get_secret_value())
         elif not self._settings.may_be_installed:
-            found.append(skipped("token", TOKEN, "not set, so Slack was not asked"))
+            findings.append(skipped("token", TOKEN, "not set, so Slack was not asked"))
         if self._settings.may_be_installed:
-            found += await self._installed()
-        return found
+            findings += await self._check_installations()
+        return findings
 
-    async def _single(self, token: str) -> list[Finding]:
+    async def _check_token(self, token: str) -> list[Finding]:
         app_token = self._settings.slack_app_token
-        checkup = SlackChecks(self._client(token), app_token.get_secret_value() if app_token else None)
+        checks = SlackChecks(self._client(token), app_token.get_secret_value() if app_token else None)
         main = self._catalog.workspace if self._catalog else None
-        asking = checkup.connection(self._clock.now(), team=main.team if main else None)
-        return await self._about(checkup, None, await self._bounded("token", asking))
+        connection = checks.connection(self._clock.now(), team=main.team if main else None)
+        findings = await self._with_timeout("token", connection)
+        return await self._with_channels_and_people(checks, None, findings)
 
-    async def _installed(self) -> list[Finding]:
+    async def _check_installations(self) -> list[Finding]:
         try:
             installations = open_installations(self._settings, self._database, self._clock)
             teams = await installations.teams() if installations is not None else {}
@@ -78,16 +79,16 @@ class WorkspaceChecks:
         except (SQLAlchemyError, OSError):
             fix = "mend what is said of the database first"
             return [fault("token", "installations", "the database that keeps them cannot be read", fix)]
-        found: list[Finding] = []
+        findings: list[Finding] = []
         main_team = await self._main_team(installations) if installations is not None else None
         for team, name in teams.items():
-            found += await self._of(team, name, installations, main_team)
-        return found + self._not_installed(teams)
+            findings += await self._check_installation(team, name, installations, main_team)
+        return findings + self._not_installed(teams)
 
-    async def _of(
+    async def _check_installation(
         self, team: str, name: str, installations: Installations | None, main_team: str | None
     ) -> list[Finding]:
-        """Return what was found of one installation; `main_team` is the main workspace's id."""
+        """Check one installation; `main_team` is the main workspace's id."""
         if team == main_team and self._settings.slack_bot_token is not None:
             return []
         try:
@@ -97,32 +98,38 @@ class WorkspaceChecks:
             return [fault("token", f"{name} ({team})", "no key opens its token", fix)]
         if installation is None:
             return []
-        checkup = SlackChecks(self._client(installation.bot_token), subject="token", mend=_INSTALL)
-        connected = await self._bounded("token", checkup.connection(self._clock.now(), team=team))
+        checks = SlackChecks(self._client(installation.bot_token), subject="token", token_fix=_INSTALL)
+        connected = await self._with_timeout("token", checks.connection(self._clock.now(), team=team))
         further = None if team == main_team else team
-        found = await self._about(checkup, further, connected)
+        findings = await self._with_channels_and_people(checks, further, connected)
         if self._catalog is not None and further is not None and not _is_named(self._catalog, team):
             fix = f"write a Workspace document with `team: {team}`, `channels` and `permissions`"
-            found.append(fault("policies", team, "no Workspace document names it", fix))
-        return [replace(one, subject=f"{name}: {one.subject}") for one in found]
+            findings.append(fault("policies", team, "no Workspace document names it", fix))
+        return [replace(finding, subject=f"{name}: {finding.subject}") for finding in findings]
 
     def _not_installed(self, teams: Mapping[str, str]) -> list[Finding]:
         further: Sequence[Workspace] = self._catalog.workspace.further if self._catalog else ()
-        missing = [one for one in further if one.team not in teams]
-        return [fault("token", f"{one.name} ({one.team})", "not installed", _INSTALL) for one in missing]
+        missing = [workspace for workspace in further if workspace.team not in teams]
+        return [
+            fault("token", f"{workspace.name} ({workspace.team})", "not installed", _INSTALL)
+            for workspace in missing
+        ]
 
-    async def _about(self, checkup: SlackChecks, team: str | None, found: list[Finding]) -> list[Finding]:
-        """Add what the workspace's own channels and people are like, if its token is good."""
-        if self._catalog is None or any(one.state == "fault" and one.check == "token" for one in found):
-            return found
-        seen = self._catalog.seen_from(team)
+    async def _with_channels_and_people(
+        self, checks: SlackChecks, team: str | None, findings: list[Finding]
+    ) -> list[Finding]:
+        """Add the findings of the workspace's channels and people, if its token works."""
+        is_token_bad = any(finding.state == "fault" and finding.check == "token" for finding in findings)
+        if self._catalog is None or is_token_bad:
+            return findings
+        visible = self._catalog.seen_from(team)
         if team is not None and not _is_named(self._catalog, team):
-            return found
-        found = found + await self._bounded("channels", checkup.channels(channels_of(seen)))
-        return found + await self._bounded("groups", checkup.people(people_of(seen)))
+            return findings
+        findings = findings + await self._with_timeout("channels", checks.channels(channels_of(visible)))
+        return findings + await self._with_timeout("groups", checks.people(people_of(visible)))
 
     async def _main_team(self, installations: Installations) -> str | None:
-        """Return the main workspace's id as the running bot would tell it, None where it could not."""
+        """Return the main workspace's id as a running bot determines it; None if Slack cannot be asked."""
         token = self._settings.slack_bot_token
         clients = Clients(
             self._settings.slack_api_url,
@@ -147,18 +154,18 @@ class WorkspaceChecks:
 
 
 def channels_of(catalog: Catalog) -> Mapping[str, str]:
-    """Return every channel that the policies name, as its workspace calls it, and what each is for."""
+    """Return the channels that the policies name, by their name in the workspace, and what each is for."""
     workspace = catalog.workspace
     uses: dict[str, list[str]] = {local(workspace.announcements): ["announcements"]}
     if workspace.incidents:
         uses.setdefault(local(workspace.incidents), []).append("incidents")
     for service in catalog.services.values():
         uses.setdefault(local(service.channel), []).append(service.name)
-    return {address: ", ".join(for_) for address, for_ in uses.items()}
+    return {address: ", ".join(names) for address, names in uses.items()}
 
 
 def people_of(catalog: Catalog) -> frozenset[str]:
-    """Return every user group, channel and person that the policies give rights to or name as a team."""
+    """Return the user groups, channels and people that have rights or are teams in the policies."""
     permissions = catalog.workspace.permissions
     entries = {*permissions.freeze, *permissions.exempt, *permissions.incidents}
     entries |= {entry for allowed in permissions.flags.values() for entry in allowed}
@@ -169,4 +176,4 @@ def people_of(catalog: Catalog) -> frozenset[str]:
 
 
 def _is_named(catalog: Catalog, team: str) -> bool:
-    return any(one.team == team for one in (catalog.workspace, *catalog.workspace.further))
+    return any(workspace.team == team for workspace in (catalog.workspace, *catalog.workspace.further))

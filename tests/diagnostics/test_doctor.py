@@ -1,4 +1,4 @@
-"""`governor doctor` names what is wrong with an installation, and what mends it."""
+"""`governor doctor` names what is wrong with an installation, and how to fix it."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -44,66 +44,71 @@ async def settings(slack: FakeSlackServer, tmp_path: Path) -> Settings:
     )
 
 
-def faults(found: list[Finding]) -> list[tuple[str, str]]:
-    assert all(one.fix for one in found if one.state is FindingState.FAULT)
-    return [(one.check, one.subject) for one in found if one.state is FindingState.FAULT]
+def faults(findings: list[Finding]) -> list[tuple[str, str]]:
+    assert all(finding.fix for finding in findings if finding.state is FindingState.FAULT)
+    return [(finding.check, finding.subject) for finding in findings if finding.state is FindingState.FAULT]
 
 
 async def test_a_whole_installation_has_no_faults(settings: Settings) -> None:
-    found = await examine(settings)
-    assert faults(found) == []
-    looked_at = {one.check for one in found if one.state is FindingState.OK}
-    assert {"policies", "database", "token", "scopes", "clock", "channels", "groups", "flags"} <= looked_at
+    findings = await examine(settings)
+    assert faults(findings) == []
+    checked = {finding.check for finding in findings if finding.state is FindingState.OK}
+    assert {"policies", "database", "token", "scopes", "clock", "channels", "groups", "flags"} <= checked
 
 
 async def test_a_wrong_token_is_one_fault_and_slack_is_asked_no_more(
     settings: Settings, slack: FakeSlackServer
 ) -> None:
     slack.web_api.token = "xoxb-another"
-    found = await examine(settings)
-    assert faults(found) == [("token", "SLACK_BOT_TOKEN")]
-    assert "invalid_auth" in next(one.detail for one in found if one.state is FindingState.FAULT)
+    findings = await examine(settings)
+    assert faults(findings) == [("token", "SLACK_BOT_TOKEN")]
+    assert "invalid_auth" in next(
+        finding.detail for finding in findings if finding.state is FindingState.FAULT
+    )
 
 
 async def test_missing_credentials_are_named(settings: Settings) -> None:
-    bare = settings.model_copy(update={"slack_bot_token": None, "slack_signing_secret": None})
-    assert faults(await examine(bare)) == [
+    incomplete = settings.model_copy(update={"slack_bot_token": None, "slack_signing_secret": None})
+    assert faults(await examine(incomplete)) == [
         ("environment", "SLACK_BOT_TOKEN"),
         ("environment", "SLACK_SIGNING_SECRET"),
     ]
 
 
 async def test_a_message_that_slack_refuses_is_named(settings: Settings, slack: FakeSlackServer) -> None:
-    fine = next(one for one in await examine(settings) if one.check == "blocks")
-    assert (fine.state, fine.subject) == (FindingState.OK, "messages")
+    accepted = next(finding for finding in await examine(settings) if finding.check == "blocks")
+    assert (accepted.state, accepted.subject) == (FindingState.OK, "messages")
     for error in ("invalid_blocks", "invalid_arguments"):
         slack.faults.refuse("blocks.validate", error)
-    found = await examine(settings)
-    assert faults(found) == [("blocks", "help message"), ("blocks", "budgets message")]
-    assert [one.detail for one in found if one.check == "blocks"] == ["invalid_blocks", "invalid_arguments"]
+    findings = await examine(settings)
+    assert faults(findings) == [("blocks", "help message"), ("blocks", "budgets message")]
+    assert [finding.detail for finding in findings if finding.check == "blocks"] == [
+        "invalid_blocks",
+        "invalid_arguments",
+    ]
 
 
 async def test_a_slack_that_throttles_or_knows_no_validation_is_no_fault_of_the_messages(
     settings: Settings, slack: FakeSlackServer
 ) -> None:
     slack.faults.refuse("blocks.validate", "unknown_method")
-    (skipped,) = [one for one in await examine(settings) if one.check == "blocks"]
+    (skipped,) = [finding for finding in await examine(settings) if finding.check == "blocks"]
     assert (skipped.state, skipped.detail) == (FindingState.SKIPPED, "this Slack has no blocks.validate")
     slack.faults.once(InjectedFault.RATE_LIMITED, "blocks.validate")
-    (skipped,) = [one for one in await examine(settings) if one.check == "blocks"]
+    (skipped,) = [finding for finding in await examine(settings) if finding.check == "blocks"]
     assert skipped.state is FindingState.SKIPPED
     assert "not looked at" in skipped.detail
 
 
 async def test_missing_scopes_are_named(tmp_path: Path, settings: Settings) -> None:
-    lean = manifest("https://governor.example")
-    lean["oauth_config"]["scopes"]["bot"].remove("channels:join")
-    async with FakeSlackServer(manifest=lean) as slack:
-        chosen = settings.model_copy(update={"slack_api_url": slack.api_url})
+    lean_manifest = manifest("https://governor.example")
+    lean_manifest["oauth_config"]["scopes"]["bot"].remove("channels:join")
+    async with FakeSlackServer(manifest=lean_manifest) as slack:
+        changed = settings.model_copy(update={"slack_api_url": slack.api_url})
         slack.web_api.token = settings.slack_bot_token.get_secret_value()  # type: ignore[union-attr]
-        found = await examine(chosen)
-    assert faults(found) == [("scopes", "bot")]
-    assert "channels:join" in next(one.detail for one in found if one.check == "scopes")
+        findings = await examine(changed)
+    assert faults(findings) == [("scopes", "bot")]
+    assert "channels:join" in next(finding.detail for finding in findings if finding.check == "scopes")
 
 
 async def test_channels_that_the_bot_is_not_in_are_named(settings: Settings, slack: FakeSlackServer) -> None:
@@ -113,7 +118,7 @@ async def test_channels_that_the_bot_is_not_in_are_named(settings: Settings, sla
     )
     assert faults(await examine(settings)) == [("channels", "#nowhere"), ("channels", "#general")]
     slack.workspace.channel("#general").is_archived = True
-    archived = next(one for one in await examine(settings) if one.subject == "#general")
+    archived = next(finding for finding in await examine(settings) if finding.subject == "#general")
     assert "archived" in archived.detail
 
 
@@ -125,26 +130,30 @@ async def test_groups_and_people_that_are_not_there_are_named(
         text.replace('freeze: ["@sre"]', 'freeze: ["@nobody", "U0NOBODY1"]')
     )
     next(group for group in slack.workspace.groups.values() if group.handle == "sre").users.clear()
-    found = faults(await examine(settings))
-    assert found == [("groups", "@nobody"), ("groups", "@sre"), ("people", "U0NOBODY1")]
+    findings = faults(await examine(settings))
+    assert findings == [("groups", "@nobody"), ("groups", "@sre"), ("people", "U0NOBODY1")]
 
 
 async def test_channels_that_give_rights_are_read_as_the_bot_will_read_them(
     settings: Settings, slack: FakeSlackServer
 ) -> None:
-    hidden = slack.workspace.create_channel("oncall", "U0SAM", kind="private")
+    private_channel = slack.workspace.create_channel("oncall", "U0SAM", kind="private")
     text = (settings.policies_dir / "all.yaml").read_text()
     (settings.policies_dir / "all.yaml").write_text(
         text.replace('freeze: ["@sre"]', 'freeze: ["#oncall", "#general"]')
     )
-    found = await examine(settings)
-    assert faults(found) == [("members", "#oncall")]
-    assert "/invite @Governor in #oncall" in next(one.fix for one in found if one.subject == "#oncall")
-    everybody = next(one for one in found if (one.check, one.subject) == ("members", "#general"))
-    assert "anyone may join" in everybody.detail
-    hidden.members.append(BOT_USER_ID)
-    seen = next(one for one in await examine(settings) if one.subject == "#oncall")
-    assert (seen.state, seen.detail) == (FindingState.OK, "2 people")
+    findings = await examine(settings)
+    assert faults(findings) == [("members", "#oncall")]
+    assert "/invite @Governor in #oncall" in next(
+        finding.fix for finding in findings if finding.subject == "#oncall"
+    )
+    open_channel = next(
+        finding for finding in findings if (finding.check, finding.subject) == ("members", "#general")
+    )
+    assert "anyone may join" in open_channel.detail
+    private_channel.members.append(BOT_USER_ID)
+    member_channel = next(finding for finding in await examine(settings) if finding.subject == "#oncall")
+    assert (member_channel.state, member_channel.detail) == (FindingState.OK, "2 people")
 
 
 async def test_sources_are_asked_once_each(settings: Settings) -> None:
@@ -166,26 +175,30 @@ async def test_a_document_for_many_services_is_named_while_nobody_knows_for_how_
             "spec:\n  description:", "spec:\n  forEach: {label: service}\n  description:"
         )
     )
-    found = await examine(settings)
-    assert faults(found) == [("policies", "Service/checkout"), ("sources", "prometheus")]
-    assert any("cannot be reached" in one.detail for one in found if one.subject == "Service/checkout")
+    findings = await examine(settings)
+    assert faults(findings) == [("policies", "Service/checkout"), ("sources", "prometheus")]
+    assert any(
+        "cannot be reached" in finding.detail for finding in findings if finding.subject == "Service/checkout"
+    )
 
 
 async def test_a_database_that_was_not_migrated_is_named_with_the_command_that_mends_it(
     settings: Settings, tmp_path: Path
 ) -> None:
-    fresh = settings.model_copy(update={"database_url": f"sqlite+aiosqlite:///{tmp_path}/other.db"})
-    found = await examine(fresh)
-    assert ("database", "migrations") in faults(found)
-    assert any("governor migrate" in one.fix for one in found)
-    nowhere = settings.model_copy(update={"database_url": f"sqlite+aiosqlite:///{tmp_path}/no/where.db"})
-    assert ("database", "DATABASE_URL") in faults(await examine(nowhere))
+    unmigrated = settings.model_copy(update={"database_url": f"sqlite+aiosqlite:///{tmp_path}/other.db"})
+    findings = await examine(unmigrated)
+    assert ("database", "migrations") in faults(findings)
+    assert any("governor migrate" in finding.fix for finding in findings)
+    in_missing_folder = settings.model_copy(
+        update={"database_url": f"sqlite+aiosqlite:///{tmp_path}/no/where.db"}
+    )
+    assert ("database", "DATABASE_URL") in faults(await examine(in_missing_folder))
 
 
 async def test_broken_policies_are_named(settings: Settings) -> None:
     (settings.policies_dir / "all.yaml").write_text(POLICIES.replace("objective: 99", "objectve: 99"))
-    found = await examine(settings)
-    assert {check for check, _ in faults(found)} == {"policies"}
+    findings = await examine(settings)
+    assert {check for check, _ in faults(findings)} == {"policies"}
 
 
 @pytest.mark.parametrize(
@@ -196,10 +209,10 @@ async def test_clocks_that_are_apart_are_a_fault(
 ) -> None:
     async with aiohttp.ClientSession() as session:
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, session=session)
-        found = await SlackChecks(client).connection(SystemClock().now() + timedelta(seconds=ahead))
-    assert next(one.state for one in found if one.check == "clock") is state
+        findings = await SlackChecks(client).connection(SystemClock().now() + timedelta(seconds=ahead))
+    assert next(finding.state for finding in findings if finding.check == "clock") is state
 
 
 async def test_a_slack_that_is_away_is_a_finding(settings: Settings) -> None:
-    away = settings.model_copy(update={"slack_api_url": f"http://127.0.0.1:{free_port()}/"})
-    assert faults(await examine(away)) == [("token", "SLACK_BOT_TOKEN")]
+    unreachable = settings.model_copy(update={"slack_api_url": f"http://127.0.0.1:{free_port()}/"})
+    assert faults(await examine(unreachable)) == [("token", "SLACK_BOT_TOKEN")]

@@ -1,10 +1,10 @@
-"""What the doctor lets Slack look at stands for everything that the bot sends."""
+"""The samples that the doctor has Slack validate cover everything that the bot sends."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bot.diagnostics.slack_samples import specimens
+from bot.diagnostics.slack_samples import slack_samples
 from bot.sandbox.fake_slack.block_kit.validation import message_faults, view_faults
 from tests.support.clock import NOW
 from tests.support.sent_messages import everything
@@ -22,21 +22,19 @@ def kinds(shown: Any) -> Iterator[str]:
             yield from kinds(inner)
 
 
-async def test_specimens_have_every_form_block_and_element_that_the_bot_sends(tmp_path: Path) -> None:
-    sent, looked_at = await everything(tmp_path), [one.shown for one in specimens(NOW)]
+async def test_samples_have_every_form_block_and_element_that_the_bot_sends(tmp_path: Path) -> None:
+    sent, samples = await everything(tmp_path), [sample.content for sample in slack_samples(NOW)]
     used = {kind for body in (*sent.messages, *sent.modals, *sent.homes) for kind in kinds(body)}
-    assert used - {kind for shown in looked_at for kind in kinds(shown)} == set()
-    forms = {
-        shown["callback_id"] for shown in looked_at if isinstance(shown, dict) and "callback_id" in shown
-    }
-    assert forms == {one["callback_id"] for one in sent.modals}
+    assert used - {kind for shown in samples for kind in kinds(shown)} == set()
+    forms = {shown["callback_id"] for shown in samples if isinstance(shown, dict) and "callback_id" in shown}
+    assert forms == {modal["callback_id"] for modal in sent.modals}
 
 
-def test_specimens_keep_slacks_rules_and_have_names_of_their_own() -> None:
-    shown = specimens(NOW)
-    assert len({one.name for one in shown}) == len(shown)
-    for one in shown:
-        faults = (
-            message_faults(one.shown) if one.kind == "blocks" else view_faults(one.shown, "modal", "home")
-        )
-        assert faults == [], one.name
+def test_samples_keep_slacks_rules_and_have_names_of_their_own() -> None:
+    samples = slack_samples(NOW)
+    assert len({sample.name for sample in samples}) == len(samples)
+    for sample in samples:
+        is_message = sample.kind == "blocks"
+        content = sample.content
+        faults = message_faults(content) if is_message else view_faults(content, "modal", "home")
+        assert faults == [], sample.name

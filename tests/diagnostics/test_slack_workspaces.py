@@ -24,9 +24,9 @@ KEY = new_key()
 @pytest.fixture
 async def slack() -> AsyncIterator[MultiWorkspaceServer]:
     async with MultiWorkspaceServer(manifest=manifest("https://governor.example")) as slack:
-        for team, wanted in ((ACME, ("releases", "checkout")), (GLOBEX, ("releases", "rockets"))):
+        for team, names in ((ACME, ("releases", "checkout")), (GLOBEX, ("releases", "rockets"))):
             workspace = slack.team(team).workspace
-            for name in wanted:
+            for name in names:
                 channel = workspace.channel(f"#{name}")
                 if BOT_USER_ID not in channel.members:
                     channel.members.append(BOT_USER_ID)
@@ -50,38 +50,42 @@ async def settings(slack: MultiWorkspaceServer, tmp_path: Path, url: str) -> Set
     )
 
 
-async def keep(settings: Settings, team: str, token: str, key: str = KEY) -> None:
-    at = datetime(2026, 11, 1, tzinfo=UTC)
+async def save_installation(settings: Settings, team: str, token: str, key: str = KEY) -> None:
+    installed_at = datetime(2026, 11, 1, tzinfo=UTC)
     async with Database(settings.database_url) as database:
-        installation = Installation(team, team.removeprefix("T0").title(), "U0BOT", "U0SAM", at, token)
-        await Installations(database, TokenCipher(key), lambda: at).save(installation)
+        installation = Installation(
+            team, team.removeprefix("T0").title(), "U0BOT", "U0SAM", installed_at, token
+        )
+        await Installations(database, TokenCipher(key), lambda: installed_at).save(installation)
 
 
-def faults(found: list[Finding]) -> list[tuple[str, str]]:
-    assert all(one.fix for one in found if one.state is FindingState.FAULT)
-    return [(one.check, one.subject) for one in found if one.state is FindingState.FAULT]
+def faults(findings: list[Finding]) -> list[tuple[str, str]]:
+    assert all(finding.fix for finding in findings if finding.state is FindingState.FAULT)
+    return [(finding.check, finding.subject) for finding in findings if finding.state is FindingState.FAULT]
 
 
 async def test_each_workspace_is_asked_about_its_own_channels_and_people(
     settings: Settings, slack: MultiWorkspaceServer
 ) -> None:
     for team in (ACME, GLOBEX):
-        await keep(settings, team, slack.install(team))
-    found = await examine(settings)
-    assert faults(found) == []
-    fine = {(one.check, one.subject) for one in found if one.state is FindingState.OK}
-    assert {("channels", "Sandbox: #checkout"), ("channels", "Globex: #rockets")} <= fine
-    assert ("groups", "Globex: @sre") in fine
-    assert ("channels", "Globex: #checkout") not in fine
+        await save_installation(settings, team, slack.install(team))
+    findings = await examine(settings)
+    assert faults(findings) == []
+    passed = {(finding.check, finding.subject) for finding in findings if finding.state is FindingState.OK}
+    assert {("channels", "Sandbox: #checkout"), ("channels", "Globex: #rockets")} <= passed
+    assert ("groups", "Globex: @sre") in passed
+    assert ("channels", "Globex: #checkout") not in passed
 
 
 async def test_a_workspace_that_the_policies_name_but_that_did_not_install_is_named(
     settings: Settings, slack: MultiWorkspaceServer
 ) -> None:
-    await keep(settings, ACME, slack.install(ACME))
-    found = await examine(settings)
-    assert faults(found) == [("token", f"globex ({GLOBEX})")]
-    assert "/slack/install" in next(one.fix for one in found if one.state is FindingState.FAULT)
+    await save_installation(settings, ACME, slack.install(ACME))
+    findings = await examine(settings)
+    assert faults(findings) == [("token", f"globex ({GLOBEX})")]
+    assert "/slack/install" in next(
+        finding.fix for finding in findings if finding.state is FindingState.FAULT
+    )
 
 
 async def test_an_ended_token_and_one_that_no_key_opens_are_faults_of_their_workspace(
@@ -89,11 +93,11 @@ async def test_an_ended_token_and_one_that_no_key_opens_are_faults_of_their_work
 ) -> None:
     token = slack.install(ACME)
     slack.grants.revoke(token)
-    await keep(settings, ACME, token)
-    await keep(settings, GLOBEX, slack.install(GLOBEX), new_key())
-    found = await examine(settings)
-    assert faults(found) == [("token", f"Globex ({GLOBEX})"), ("token", "Sandbox: token")]
-    assert not [one for one in found if token in one.detail + one.fix]
+    await save_installation(settings, ACME, token)
+    await save_installation(settings, GLOBEX, slack.install(GLOBEX), new_key())
+    findings = await examine(settings)
+    assert faults(findings) == [("token", f"Globex ({GLOBEX})"), ("token", "Sandbox: token")]
+    assert not [finding for finding in findings if token in finding.detail + finding.fix]
 
 
 async def test_an_installed_workspace_without_a_document_is_told_which_one_to_write(
@@ -103,15 +107,15 @@ async def test_an_installed_workspace_without_a_document_is_told_which_one_to_wr
         "metadata: {name: acme}\nspec:\n", f"metadata: {{name: acme}}\nspec:\n  team: {ACME}\n"
     )
     (settings.policies_dir / "all.yaml").write_text(text)
-    await keep(settings, ACME, slack.install(ACME))
-    await keep(settings, GLOBEX, slack.install(GLOBEX))
+    await save_installation(settings, ACME, slack.install(ACME))
+    await save_installation(settings, GLOBEX, slack.install(GLOBEX))
     assert faults(await examine(settings)) == []
     main, _, rest = text.partition("---\n")
     (settings.policies_dir / "all.yaml").write_text(
         main + "---\n" + rest.partition("---\n")[2].replace("  workspace: globex\n", "")
     )
-    found = await examine(settings)
-    assert ("policies", f"Globex: {GLOBEX}") in faults(found)
+    findings = await examine(settings)
+    assert ("policies", f"Globex: {GLOBEX}") in faults(findings)
 
 
 async def test_a_token_of_another_workspace_than_the_policies_say_is_a_fault(
@@ -123,6 +127,6 @@ async def test_a_token_of_another_workspace_than_the_policies_say_is_a_fault(
     (settings.policies_dir / "all.yaml").write_text(text)
     single = {"slack_bot_token": slack.install(ACME), "slack_client_id": None, "slack_client_secret": None}
     chosen = Settings.model_validate(settings.model_dump() | single)
-    found = await examine(chosen)
-    assert ("token", "SLACK_BOT_TOKEN") in faults(found)
-    assert "T0OTHER" in next(one.detail for one in found if one.subject == "SLACK_BOT_TOKEN")
+    findings = await examine(chosen)
+    assert ("token", "SLACK_BOT_TOKEN") in faults(findings)
+    assert "T0OTHER" in next(finding.detail for finding in findings if finding.subject == "SLACK_BOT_TOKEN")

@@ -1,1 +1,1 @@
-"""The demonstration shop: services, traffic, and what goes wrong with them."""
+"""The demo shop: its simulated traffic, outages and deployments, reported to the bot over HTTP."""

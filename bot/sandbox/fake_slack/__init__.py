@@ -1,1 +1,1 @@
-"""A strict stand-in for Slack: it answers the Web API, sends events, and refuses what Slack refuses."""
+"""A local implementation of Slack for tests and the sandbox, as strict as Slack's."""

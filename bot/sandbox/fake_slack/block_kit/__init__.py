@@ -1,1 +1,1 @@
-"""Block Kit validation: blocks, elements and limits as Slack publishes them."""
+"""Validation of Block Kit blocks and views, with Slack's limits and error messages."""

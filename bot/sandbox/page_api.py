@@ -1,7 +1,7 @@
-"""What the page asks for and does: `/`, its files, and JSON under `/sandbox/`.
+"""The page's HTTP API: `/`, its files, and JSON under `/sandbox/`.
 
-The page loads one snapshot and then follows `/sandbox/changes` (server-sent events).
-Only requests with a JSON body may change anything, so that no other site's form can.
+The page loads a snapshot and then follows `/sandbox/changes` (server-sent events).
+Changes need a JSON body, so that the form of another site cannot make any.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aiohttp import web
 
 from bot.sandbox.fake_slack import pins_and_reactions as marks
 from bot.sandbox.fake_slack.errors import FakeSlackError
-from bot.sandbox.fake_slack.methods.history import written
+from bot.sandbox.fake_slack.methods.history import message_json
 from bot.sandbox.fake_slack.model import Channel, Json, Message
 from bot.sandbox.fake_slack.person import Person
 from bot.sandbox.fake_slack.seed import PEOPLE
@@ -28,27 +28,27 @@ from bot.sandbox.fake_slack.workspace import BOT_USER_ID, WorkspaceChange
 log = structlog.get_logger(__name__)
 
 PAGE: Final = Path(__file__).parent / "page"
-_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
-_BEAT_S: Final = 15.0
-_POLICY: Final = (
+_CONTENT_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_HEARTBEAT_S: Final = 15.0
+_CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
 )
-_ACTORS: Final = 4
-"""As many of `seed.PEOPLE` can be acted as: developer, SRE, manager, one without rights."""
+_ACTOR_COUNT: Final = 4
+"""How many of `seed.PEOPLE` a visitor can act as: developer, SRE, manager, one without rights."""
 
 Handler = Callable[[Json], Awaitable[Json]]
 
 
 class PageApi:
-    """Serves the page of one stand-in. `extra` adds to the snapshot, such as the story."""
+    """Serves the page of one fake Slack. `extra` adds to the snapshot, such as the shop's state."""
 
-    def __init__(self, stand_in: FakeSlack, extra: Callable[[], Json] = dict) -> None:
-        self._slack = stand_in
+    def __init__(self, slack: FakeSlack, extra: Callable[[], Json] = dict) -> None:
+        self._slack = slack
         self._extra = extra
-        self._started = secrets.token_hex(8)  # another after each start of the program
+        self._started = secrets.token_hex(8)  # differs after each start of the program
         self._queues: set[asyncio.Queue[Json | None]] = set()
-        stand_in.workspace.listeners.append(self._hear)
+        slack.workspace.listeners.append(self._on_change)
         self._actions: dict[str, Handler] = {
             "act": self._act,
             "close": self._close,
@@ -71,14 +71,14 @@ class PageApi:
         app.router.add_get("/sandbox/state", self._state)
         app.router.add_get("/sandbox/changes", self._changes)
         app.router.add_get("/sandbox/files/{file}", self._uploaded)
-        app.router.add_post("/sandbox/{action}", self._do)
+        app.router.add_post("/sandbox/{action}", self._run_action)
 
     def add_action(self, name: str, handler: Handler) -> None:
         """Serve one more `POST /sandbox/{name}`."""
         self._actions[name] = handler
 
     def broadcast(self, kind: str, **data: object) -> None:
-        """Notify every open page."""
+        """Send an event to every open page."""
         for queue in self._queues:
             queue.put_nowait({"kind": kind, **data})
 
@@ -90,9 +90,9 @@ class PageApi:
             raise web.HTTPNotFound
         return web.Response(
             body=path.read_bytes(),
-            content_type=_TYPES.get(path.suffix, "application/octet-stream"),
+            content_type=_CONTENT_TYPES.get(path.suffix, "application/octet-stream"),
             charset="utf-8",
-            headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"},
+            headers={"Content-Security-Policy": _CONTENT_SECURITY_POLICY, "Cache-Control": "no-cache"},
         )
 
     async def _permalink(self, request: web.Request) -> web.StreamResponse:
@@ -113,7 +113,7 @@ class PageApi:
         return web.json_response(
             {
                 "bot": BOT_USER_ID,
-                "people": [user_id for user_id, *_ in PEOPLE[:_ACTORS]],
+                "people": [user_id for user_id, *_ in PEOPLE[:_ACTOR_COUNT]],
                 "users": {u.id: u.as_json() for u in workspace.users.values()},
                 "groups": {g.id: g.as_json(with_users=True) for g in workspace.groups.values()},
                 "channels": [_channel_json(c) for c in workspace.channels.values()],
@@ -146,7 +146,7 @@ class PageApi:
             while event := await _next_event(queue):
                 await response.write(event)
         except ConnectionResetError:
-            log.debug("page_gone")
+            log.debug("page_disconnected")
         finally:
             self._queues.discard(queue)
         return response
@@ -155,13 +155,13 @@ class PageApi:
         for queue in self._queues:
             queue.put_nowait(None)
 
-    def _hear(self, change: WorkspaceChange) -> None:
+    def _on_change(self, change: WorkspaceChange) -> None:
         if not self._queues:
             return
         channel = self._slack.workspace.channels.get(change.channel or "")
-        self.broadcast(change.kind, **self._described(change, channel))
+        self.broadcast(change.kind, **self._change_json(change, channel))
 
-    def _described(self, change: WorkspaceChange, channel: Channel | None) -> Json:
+    def _change_json(self, change: WorkspaceChange, channel: Channel | None) -> Json:
         user = change.data.get("user")
         if change.kind == "views":
             return {"user": user, "stack": self._stack(str(user))}
@@ -173,13 +173,13 @@ class PageApi:
         message = change.data.get("message")
         if isinstance(message, Message):
             parent = channel.message(message.thread_ts or "") if message.is_reply else None
-            described: Json = {"channel": channel.id, "message": _message_json(channel, message)}
-            return described | ({"parent": _message_json(channel, parent)} if parent else {})
+            change_json: Json = {"channel": channel.id, "message": _message_json(channel, message)}
+            return change_json | ({"parent": _message_json(channel, parent)} if parent else {})
         return {"channel": channel.id, "about": _channel_json(channel), **change.data}
 
-    # -- doing ---------------------------------------------------------------
+    # -- actions -------------------------------------------------------------
 
-    async def _do(self, request: web.Request) -> web.Response:
+    async def _run_action(self, request: web.Request) -> web.Response:
         handler = self._actions.get(request.match_info["action"])
         if handler is None:
             raise web.HTTPNotFound
@@ -189,8 +189,8 @@ class PageApi:
             return web.json_response(await handler(await request.json()))
         except FakeSlackError as refusal:
             return web.json_response(refusal.answer())
-        except (LookupError, TypeError, ValueError) as fault:
-            return web.json_response({"ok": False, "error": str(fault)}, status=400)
+        except (LookupError, TypeError, ValueError) as error:
+            return web.json_response({"ok": False, "error": str(error)}, status=400)
 
     def _person(self, body: Json) -> Person:
         return self._slack.person(str(body["as"]))
@@ -201,7 +201,7 @@ class PageApi:
         return {"ok": ack is None or ack.error is None, "error": ack.error if ack else None}
 
     def _surface(self, body: Json) -> tuple[Any, Message | None]:
-        """Find the view or the message that an action is about."""
+        """Return the view or the message that an action concerns."""
         if body.get("view_id"):
             return self._slack.views.find(body["view_id"]), None
         channel = self._slack.workspace.channel(body["channel"])
@@ -224,10 +224,10 @@ class PageApi:
 
     async def _options(self, body: Json) -> Json:
         view, message = self._surface(body)
-        found = await self._person(body).asks_options(
+        options = await self._person(body).asks_options(
             body["action_id"], body["query"], view=view, message=message
         )
-        return {"ok": True, **found}
+        return {"ok": True, **options}
 
     async def _submit(self, body: Json) -> Json:
         return {"ok": True, "errors": await self._person(body).submits(body.get("values"))}
@@ -256,8 +256,8 @@ class PageApi:
         workspace = self._slack.workspace
         channel, user = workspace.channel(body["channel"]), self._person(body).id
         message = workspace.message(channel, body["ts"])
-        is_there = user in message.reactions.get(body["name"], [])
-        (marks.unreact if is_there else marks.react)(workspace, channel, body["ts"], body["name"], user)
+        has_reacted = user in message.reactions.get(body["name"], [])
+        (unreact if has_reacted else react)(workspace, channel, body["ts"], body["name"], user)
         return {"ok": True}
 
     async def _faults(self, body: Json) -> Json:
@@ -268,9 +268,9 @@ class PageApi:
 
 
 async def _next_event(queue: asyncio.Queue[Json | None]) -> bytes:
-    """Wait for something to send: a change, a sign of life, or nothing at the end."""
+    """Return the next server-sent event: a change, a heartbeat, or nothing at the end."""
     try:
-        async with asyncio.timeout(_BEAT_S):
+        async with asyncio.timeout(_HEARTBEAT_S):
             change = await queue.get()
     except TimeoutError:
         return b": still here\n\n"
@@ -289,5 +289,5 @@ def _channel_json(channel: Channel) -> Json:
 
 
 def _message_json(channel: Channel, message: Message) -> Json:
-    body = written(channel, message)
+    body = message_json(channel, message)
     return body | ({"ephemeral_to": message.ephemeral_to} if message.ephemeral_to else {})

@@ -1,4 +1,4 @@
-"""What `governor sandbox` serves: the page, the stand-in and the shop, in one application."""
+"""What `governor sandbox` serves: the page, the fake Slack and the shop, in one application."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _SCHEDULED_EVERY_S: Final = 1.0
 
 
 class Sandbox:
-    """A workspace in the browser. `base_url` is the one address of page, stand-in and bot.
+    """A workspace in the browser. `base_url` is the address of the page, the fake Slack and the bot.
 
-    `start_over` begins the program anew; without it the page offers no such button.
+    `start_over` restarts the program; without it the page has no such button.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Sandbox:
                 clock=clock,
                 bot_url=base_url.rstrip("/"),
                 api_token=api_token,
-                changed=self._tell_story,
+                on_change=self._broadcast_story,
             )
             if shop
             else None
@@ -65,15 +65,15 @@ class Sandbox:
             self._page.add_action("story", self._play)
         self._start_over = start_over
         if start_over is not None:
-            self._page.add_action("over", self._begin_anew)
+            self._page.add_action("over", self._restart)
 
     def add_routes(self, app: web.Application) -> None:
-        """Serve the page at `/`, the stand-in under `/slack-api/`, the page's API under `/sandbox/`."""
+        """Serve the page at `/`, the Web API under `/slack-api/`, the page's API under `/sandbox/`."""
         self.slack.add_routes(app)
         self._page.add_routes(app)
 
     async def run(self) -> None:
-        """Keep the shop open and send scheduled messages, until cancelled."""
+        """Run the shop and send scheduled messages, until cancelled."""
         async with aiohttp.ClientSession() as session:
             self.slack.sender.session = session
             try:
@@ -97,7 +97,7 @@ class Sandbox:
             return {}
         return {"story": {**self._shop.as_json(), "can_start_over": self._start_over is not None}}
 
-    def _tell_story(self) -> None:
+    def _broadcast_story(self) -> None:
         now = self.slack.workspace.now().timestamp()
         self._page.broadcast("story", now=now, **self._story_json())
 
@@ -110,7 +110,7 @@ class Sandbox:
             self._shop.play(str(body["scene"]))
         return {"ok": True, **self._story_json()}
 
-    async def _begin_anew(self, _body: Json) -> Json:
+    async def _restart(self, _body: Json) -> Json:
         if self._start_over is not None:
             self._start_over()
         return {"ok": True}

@@ -1,4 +1,4 @@
-"""A small Bolt app for the tests of the stand-in and the page: every gesture has its answer."""
+"""A small Bolt app for the tests of the fake Slack and the page, with a listener for every interaction."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from tests.sandbox.samples import BUDGET, EVERYTHING, HOME, MANIFEST, MODAL, Jso
 __all__ = ["MANIFEST", "MODAL", "Json", "build", "plain"]
 
 
-def build(*, token: str, api_url: str, secret: str, heard: list[Json]) -> web.Application:
-    """Make the app; what it is told is appended to `heard`."""
+def build(*, token: str, api_url: str, secret: str, received: list[Json]) -> web.Application:
+    """Build the app; what it receives is appended to `received`."""
     bolt = AsyncApp(
         client=AsyncWebClient(token=token, base_url=api_url),
         signing_secret=secret,
         raise_error_for_unhandled_request=False,
     )
-    _answer_commands(bolt, heard)
-    _answer_actions(bolt, heard)
-    _answer_views(bolt, heard)
-    _hear_events(bolt, heard)
+    _add_commands(bolt, received)
+    _add_actions(bolt, received)
+    _add_views(bolt, received)
+    _add_events(bolt, received)
 
     async def receive(request: web.Request) -> web.Response:
-        answer = await bolt.async_dispatch(await to_bolt_request(request))
-        return await to_aiohttp_response(answer)
+        response = await bolt.async_dispatch(await to_bolt_request(request))
+        return await to_aiohttp_response(response)
 
     app = web.Application()
     app.router.add_post("/slack/events", receive)
     return app
 
 
-def _answer_commands(bolt: AsyncApp, heard: list[Json]) -> None:
+def _add_commands(bolt: AsyncApp, received: list[Json]) -> None:
     @bolt.command("/budget")
     async def budget(ack: Any, respond: Any) -> None:
         await ack()
@@ -49,24 +49,24 @@ def _answer_commands(bolt: AsyncApp, heard: list[Json]) -> None:
 
     @bolt.command("/ship")
     async def ship(ack: Any, command: Json) -> None:
-        heard.append(command)
+        received.append(command)
         await ack(f"No: {command['text']} is frozen.")
 
     @bolt.command("/slow")
     async def slow(command: Json) -> None:
-        heard.append(command)
+        received.append(command)
 
     @bolt.command("/freeze")
     async def freeze(ack: Any, command: Json, client: AsyncWebClient) -> None:
-        heard.append(command)
+        received.append(command)
         await ack()
         await client.views_open(trigger_id=command["trigger_id"], view=MODAL)
 
 
-def _answer_actions(bolt: AsyncApp, heard: list[Json]) -> None:
+def _add_actions(bolt: AsyncApp, received: list[Json]) -> None:
     @bolt.action("share")
     async def share(ack: Any, body: Json, respond: Any, client: AsyncWebClient) -> None:
-        heard.append(body)
+        received.append(body)
         await ack()
         await respond(delete_original=True)
         posted = await client.chat_postMessage(
@@ -76,26 +76,26 @@ def _answer_actions(bolt: AsyncApp, heard: list[Json]) -> None:
 
     @bolt.action("ask")
     async def ask(ack: Any, body: Json, client: AsyncWebClient) -> None:
-        heard.append(body)
+        received.append(body)
         await ack()
         await client.views_open(trigger_id=body["trigger_id"], view=MODAL)
 
     @bolt.action(re.compile("forget|window|more|who|where|day|hour|ticks|radios"))
     async def other(ack: Any, body: Json) -> None:
-        heard.append(body)
+        received.append(body)
         await ack()
 
     @bolt.options("find_change")
     async def changes(ack: Any, payload: Json) -> None:
-        heard.append(payload)
+        received.append(payload)
         await ack(options=[option(f"PR-{payload['value']}")])
 
 
-def _answer_views(bolt: AsyncApp, heard: list[Json]) -> None:
+def _add_views(bolt: AsyncApp, received: list[Json]) -> None:
     @bolt.view("freeze")
     async def submitted(ack: Any, view: Json, body: Json, client: AsyncWebClient) -> None:
         values = view["state"]["values"]
-        heard.append(body)
+        received.append(body)
         if len(values["services"]["pick"]["selected_options"]) > 2:
             await ack(response_action="errors", errors={"services": "Two at most."})
             return
@@ -109,18 +109,18 @@ def _answer_views(bolt: AsyncApp, heard: list[Json]) -> None:
 
     @bolt.view_closed("freeze")
     async def closed(ack: Any, body: Json) -> None:
-        heard.append(body)
+        received.append(body)
         await ack()
 
 
-def _hear_events(bolt: AsyncApp, heard: list[Json]) -> None:
+def _add_events(bolt: AsyncApp, received: list[Json]) -> None:
     @bolt.event("app_home_opened")
     async def opened(event: Json, client: AsyncWebClient) -> None:
-        heard.append(event)
+        received.append(event)
         await client.views_publish(user_id=event["user"], view=HOME)
 
-    async def told(event: Json) -> None:
-        heard.append(event)
+    async def record(event: Json) -> None:
+        received.append(event)
 
     for kind in ("message", "reaction_added", "channel_archive", "member_joined_channel"):
-        bolt.event(kind)(told)
+        bolt.event(kind)(record)

@@ -17,14 +17,14 @@ def page_source() -> str:
 
 
 @pytest.fixture
-def heard() -> list[Json]:
-    """What the bot under test was told."""
+def received() -> list[Json]:
+    """What the bot under test has received."""
     return []
 
 
 @pytest.fixture
-async def slack(heard: list[Json]) -> AsyncIterator[FakeSlackServer]:
-    """A workspace with a small bot that answers in it."""
+async def slack(received: list[Json]) -> AsyncIterator[FakeSlackServer]:
+    """A fake Slack with a small bot."""
     async with FakeSlackServer(
         manifest=bolt_app.MANIFEST, ack_s=1.0, retry_delays_s=(0.0, 0.0, 0.0)
     ) as server:
@@ -32,7 +32,7 @@ async def slack(heard: list[Json]) -> AsyncIterator[FakeSlackServer]:
             token=server.bot_token,
             api_url=server.api_url,
             secret=server.signing_secret,
-            heard=heard,
+            received=received,
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()

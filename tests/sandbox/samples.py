@@ -1,4 +1,4 @@
-"""A manifest, messages and views for the tests of the stand-in: every kind of block is among them."""
+"""A manifest, messages and views with every kind of block, for the tests of the fake Slack."""
 
 from __future__ import annotations
 

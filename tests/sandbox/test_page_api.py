@@ -1,4 +1,4 @@
-"""The page in a real Chromium, before a small Bolt app: what a visitor sees and does."""
+"""The page in a real Chromium, with a small Bolt app: what a visitor sees and does."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ _ARGUMENTS = [
 
 @dataclass
 class Visit:
-    """An open page, and what went wrong or out on it."""
+    """An open page, with its console messages and requests."""
 
     page: Page
     sandbox: Sandbox
-    heard: list[Json]
-    complaints: list[str]
-    asked: list[str]
+    received: list[Json]
+    console: list[str]
+    requested_urls: list[str]
 
-    def box(self, name: str = "Message #checkout") -> Locator:
+    def message_box(self, name: str = "Message #checkout") -> Locator:
         return self.page.get_by_role("combobox", name=name)
 
     async def says(self, text: str) -> None:
-        await self.box().fill(text)
-        await self.box().press("Enter")
+        await self.message_box().fill(text)
+        await self.message_box().press("Enter")
 
     @property
     def messages(self) -> Locator:
@@ -56,11 +56,11 @@ class Visit:
 
 
 @pytest.fixture
-async def visit(heard: list[Json]) -> AsyncIterator[Visit]:
+async def visit(received: list[Json]) -> AsyncIterator[Visit]:
     chromium = find_program("chromium")
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
-    app = bolt_app.build(token="xoxb-1", api_url=f"{base_url}/slack-api/", secret="secret", heard=heard)
+    app = bolt_app.build(token="xoxb-1", api_url=f"{base_url}/slack-api/", secret="secret", received=received)
     sandbox = Sandbox(
         manifest=bolt_app.MANIFEST,
         clock=SimulatedClock(),
@@ -78,32 +78,32 @@ async def visit(heard: list[Json]) -> AsyncIterator[Visit]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
         page = await browser.new_page(viewport={"width": 1280, "height": 800})
-        found = Visit(page, sandbox, heard, [], [])
-        page.on("console", lambda line: found.complaints.append(line.text))
-        page.on("pageerror", lambda error: found.complaints.append(str(error)))
-        page.on("request", lambda request: found.asked.append(request.url))
+        opened = Visit(page, sandbox, received, [], [])
+        page.on("console", lambda line: opened.console.append(line.text))
+        page.on("pageerror", lambda error: opened.console.append(str(error)))
+        page.on("request", lambda request: opened.requested_urls.append(request.url))
         await page.goto(base_url)
         await page.wait_for_selector("body[data-ready]")
-        yield found
+        yield opened
         await browser.close()
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
     await runner.cleanup()
-    assert found.complaints == []
-    assert [url for url in found.asked if not url.startswith((base_url, "data:"))] == []
+    assert opened.console == []
+    assert [url for url in opened.requested_urls if not url.startswith((base_url, "data:"))] == []
 
 
 async def test_a_slash_completes_commands_by_keyboard(visit: Visit) -> None:
-    await visit.box().press_sequentially("/")
+    await visit.message_box().press_sequentially("/")
     rows = visit.page.get_by_role("listbox", name="Suggestions").get_by_role("option")
     await expect(rows).to_have_count(5)
     await expect(rows.first).to_contain_text("[service]")
-    await visit.box().press("ArrowDown")
-    await visit.box().press("Tab")
-    await expect(visit.box()).to_have_value("/ship ")
-    await visit.box().press_sequentially("checkout")
-    await visit.box().press("Enter")
+    await visit.message_box().press("ArrowDown")
+    await visit.message_box().press("Tab")
+    await expect(visit.message_box()).to_have_value("/ship ")
+    await visit.message_box().press_sequentially("checkout")
+    await visit.message_box().press("Enter")
     await expect(visit.messages.last).to_contain_text("No: checkout is frozen.")
     await expect(visit.messages.last).to_contain_text("Only visible to you")
 
@@ -139,12 +139,12 @@ async def test_a_dangerous_button_asks_first(visit: Visit) -> None:
     dialog = visit.page.get_by_role("dialog")
     await dialog.get_by_role("button", name="Keep").click()
     await expect(dialog).to_have_count(0)
-    assert visit.heard == []
+    assert visit.received == []
     await forget.click()
     await dialog.get_by_role("button", name="Forget").click()
     await expect(dialog).to_have_count(0)
     await expect(forget).not_to_have_attribute("aria-busy", "true")
-    assert visit.heard[-1]["actions"][0]["action_id"] == "forget"
+    assert visit.received[-1]["actions"][0]["action_id"] == "forget"
 
 
 async def test_a_modal_shows_what_is_missing_then_goes_through(visit: Visit) -> None:
@@ -167,7 +167,7 @@ async def test_a_modal_shows_what_is_missing_then_goes_through(visit: Visit) -> 
     await dialog.get_by_role("button", name="Freeze").click()
     await expect(dialog).to_have_count(0)
     await expect(visit.messages.last).to_contain_text("checkout is frozen by @Dana Reyes")
-    change_state = visit.heard[-1]["view"]["state"]["values"]["change"]["find_change"]
+    change_state = visit.received[-1]["view"]["state"]["values"]["change"]["find_change"]
     assert change_state["selected_option"]["value"] == "pr-12"
 
 
@@ -177,7 +177,7 @@ async def test_escape_closes_a_modal_and_the_bot_hears_of_it(visit: Visit) -> No
     await expect(dialog).to_be_visible()
     await visit.page.keyboard.press("Escape")
     await expect(dialog).to_have_count(0)
-    await visit.sandbox.slack.until(lambda: visit.heard[-1].get("type") == "view_closed")
+    await visit.sandbox.slack.until(lambda: visit.received[-1].get("type") == "view_closed")
 
 
 async def test_another_person_does_not_see_what_is_private(visit: Visit) -> None:
@@ -188,17 +188,17 @@ async def test_another_person_does_not_see_what_is_private(visit: Visit) -> None
     await expect(visit.page.locator(".whoami")).to_contain_text("Riley Chen")
 
 
-async def test_news_takes_no_link_away_while_it_is_pressed(visit: Visit) -> None:
+async def test_a_change_removes_no_link_while_it_is_pressed(visit: Visit) -> None:
     link, mouse = visit.page.get_by_role("link", name="releases"), visit.page.mouse
     await link.hover()
     await mouse.down()
     visit.sandbox.slack.web_api.call(
         "chat.postMessage", {"token": "xoxb-1", "channel": "#checkout", "text": "Something else"}
     )
-    # News is drawn at the next frame, if at all.
+    # A change is drawn at the next frame, if at all.
     await visit.page.wait_for_timeout(300)
     await mouse.up()
-    await expect(visit.box("Message #releases")).to_be_visible()
+    await expect(visit.message_box("Message #releases")).to_be_visible()
     await visit.page.get_by_role("link", name="checkout").click()
     await expect(visit.messages.last).to_contain_text("Something else")
 
@@ -222,15 +222,15 @@ async def test_threads_and_reactions_work(visit: Visit) -> None:
     await expect(visit.messages.last.locator("code")).to_have_text("PR-12")
     await visit.messages.last.hover()
     await visit.messages.last.get_by_label("Reply in thread").click()
-    await visit.box("Reply…").fill("Thanks")
-    await visit.box("Reply…").press("Enter")
+    await visit.message_box("Reply…").fill("Thanks")
+    await visit.message_box("Reply…").press("Enter")
     await expect(visit.messages.last).to_contain_text("1 reply")
     await visit.page.keyboard.press("Escape")
     await expect(visit.page.locator("#panel")).to_be_hidden()
     await visit.messages.last.hover()
     await visit.messages.last.get_by_label("React with :eyes:").click()
     await expect(visit.messages.last.locator(".reaction")).to_contain_text("1")
-    reacted = next(event for event in visit.heard if event["type"] == "reaction_added")
+    reacted = next(event for event in visit.received if event["type"] == "reaction_added")
     assert reacted["reaction"] == "eyes"
 
 
@@ -243,11 +243,11 @@ async def test_the_home_tab_is_shown_and_works(visit: Visit) -> None:
 
 async def test_an_incident_channel_appears_is_joined_and_archived_live(visit: Visit) -> None:
     slack = visit.sandbox.slack
-    made = slack.web_api.call("conversations.create", {"token": "xoxb-1", "name": "inc-0001"})
+    created = slack.web_api.call("conversations.create", {"token": "xoxb-1", "name": "inc-0001"})
     await visit.page.get_by_role("link", name="inc-0001").click()
     await visit.page.get_by_role("button", name="Join").click()
-    await expect(visit.box("Message #inc-0001")).to_be_visible()
-    slack.web_api.call("conversations.archive", {"token": "xoxb-1", "channel": made["channel"]["id"]})
+    await expect(visit.message_box("Message #inc-0001")).to_be_visible()
+    slack.web_api.call("conversations.archive", {"token": "xoxb-1", "channel": created["channel"]["id"]})
     await expect(visit.page.get_by_text("This channel has been archived.")).to_be_visible()
 
 
@@ -265,8 +265,10 @@ async def test_faults_are_switched_from_the_page(visit: Visit) -> None:
 
 
 async def test_only_json_may_change_anything(visit: Visit) -> None:
-    answer = await visit.page.request.post(f"{visit.page.url.split('#')[0]}sandbox/say", form={"as": "dana"})
-    assert answer.status == 415
+    response = await visit.page.request.post(
+        f"{visit.page.url.split('#')[0]}sandbox/say", form={"as": "dana"}
+    )
+    assert response.status == 415
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "dark")])

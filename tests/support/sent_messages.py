@@ -128,11 +128,11 @@ async def _home(folder: Path) -> AsyncIterator[RunningSlackApp]:
     async with _unhurried(folder) as slack_app:
         for who in ("sam", "riley"):
             slack_app.slack.person(who).opens_home()
-            await slack_app.slack.settle()
+            await slack_app.slack.wait_until_delivered()
             await slack_app.app.drain(10)
         await slack_app.types("sam", "/freeze checkout peak sale")
         slack_app.slack.person("dana").opens_home()
-        await slack_app.slack.settle()
+        await slack_app.slack.wait_until_delivered()
         yield slack_app
 
 

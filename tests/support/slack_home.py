@@ -59,7 +59,7 @@ async def much_to_show(slack_app: RunningSlackApp) -> None:
 async def open_home(slack_app: RunningSlackApp, who: str) -> View:
     """Open the tab as a person; return the view."""
     slack_app.slack.person(who).opens_home()
-    await slack_app.slack.settle()
+    await slack_app.slack.wait_until_delivered()
     await slack_app.app.drain(10)
     return home_of(slack_app, who)
 

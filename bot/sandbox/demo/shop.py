@@ -1,9 +1,8 @@
-"""The shop that lives: tells the bot how its services do, and lets the visitor break them.
+"""The demo shop: reports the requests of its services to the bot, and lets the visitor break them.
 
-It pushes counts to the bot's `POST /api/v1/events` as any service would: first 30 days
-of history, then what happens now, on the clock that it shares with the bot. What it
-counts is `traffic`'s matter. A deploy it tells to `POST /api/v1/deployments`, as its
-pipeline would.
+It pushes counts to the bot's `POST /api/v1/events` as a service does: first 30 days of
+history, then live traffic, on the clock that it shares with the bot; `traffic` has the
+numbers. Deployments go to `POST /api/v1/deployments`, as from a pipeline.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ from bot.sandbox.fake_slack.model import Json
 log = structlog.get_logger(__name__)
 
 SPEEDS: Final = (1, 60, 600)
-_LEAST: Final = timedelta(seconds=15)
+_MIN_SPAN: Final = timedelta(seconds=15)
 _TICK_S: Final = 0.5
-_AGAIN_S: Final = 1.0
-_MOST_AT_ONCE: Final = 10_000
-"""What the bot takes in one call."""
-_PATIENCE: Final = aiohttp.ClientTimeout(total=30)
+_RETRY_S: Final = 1.0
+_MAX_EVENTS: Final = 10_000
+"""The most events that the bot accepts in one call."""
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 
 
 class ShopClock(Protocol):
-    """The time that the shop and the bot live in."""
+    """The clock that the shop and the bot share."""
 
     speed: float
     """Simulated seconds a real second."""
@@ -46,66 +45,66 @@ class ShopClock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for simulated seconds."""
+        """Wait for simulated seconds."""
         ...
 
 
 class BotError(Exception):
-    """The bot did not take the counts."""
+    """The bot did not accept a request."""
 
 
 class Shop:
-    """Three services and what goes wrong with them. `changed` is told of every change."""
+    """Three services and their scenes. `on_change` is called after every change."""
 
     def __init__(
-        self, *, clock: ShopClock, bot_url: str, api_token: str, changed: Callable[[], None]
+        self, *, clock: ShopClock, bot_url: str, api_token: str, on_change: Callable[[], None]
     ) -> None:
         self._clock = clock
         self._bot_url = bot_url
         self._headers = {"Authorization": f"Bearer {api_token}"}
-        self._changed = changed
+        self._on_change = on_change
         self.session: aiohttp.ClientSession | None = None
         self.scene: TrafficScenario = SCENES["normal"]
         self._scene_since = clock.now()
         self._start = clock.now()
-        self._told_until = clock.now()
+        self._counted_until = clock.now()
         self._loading = True
-        self._trouble: str | None = None
-        self._was_told = False
+        self._problem: str | None = None
+        self._was_over = False
         self._unsent: list[Count] = []
-        self._deployed: list[Json] = []
+        self._unsent_deployments: list[Json] = []
         self._exposure = Exposure(bot_url, "new-checkout")
 
-    # -- what the strip shows and does ---------------------------------------
+    # -- the page's controls -----------------------------------------------
 
     def as_json(self) -> Json:
-        """Return what happens, for the page."""
+        """Return the shop's state, for the page's controls."""
         scenes = [{"name": s.name, "label": s.label} for s in SCENES.values()]
         return {
             "scene": self.scene.name,
-            "what": self._what(),
+            "what": self._description(),
             "scenes": scenes,
             "speeds": list(SPEEDS),
             "speed": self._clock.speed,
         }
 
-    def _what(self) -> str:
-        if self._trouble is not None:
-            return f"The bot does not take the shop's counts: {self._trouble}"
+    def _description(self) -> str:
+        if self._problem is not None:
+            return f"The bot does not take the shop's counts: {self._problem}"
         if self._loading:
             return "Writing 30 days of history."
         if self.scene.bad and self._clock.speed == 1:
-            return f"{self.scene.what} Choose 60× to watch the budget."
-        if self._is_told and not self.scene.bad:
+            return f"{self.scene.description} Choose 60× to watch the budget."
+        if self._is_over and not self.scene.bad:
             return "The old errors have left the window. Start over to play it again."
-        return self.scene.what
+        return self.scene.description
 
     @property
-    def _is_told(self) -> bool:
-        return self._clock.now() - self._start > traffic.STORY_LASTS
+    def _is_over(self) -> bool:
+        return self._clock.now() - self._start > traffic.STORY_DURATION
 
     def play(self, name: str) -> None:
-        """Begin a scene; raise `LookupError` for one that there is not."""
+        """Start a scene; raise `LookupError` for an unknown one."""
         if name not in SCENES:
             raise LookupError(f"there is no scene {name}")
         self._count_until(self._clock.now())
@@ -113,49 +112,49 @@ class Shop:
         self._scene_since = self._clock.now()
         if self.scene.deploys is not None:
             self._deploy(self.scene.deploys)
-        log.info("scene", name=name)
-        self._changed()
+        log.info("scene_started", name=name)
+        self._on_change()
 
     def run_at(self, speed: float) -> None:
-        """Let time run faster or slower; raise `ValueError` for a speed that is not offered."""
+        """Change the speed of time; raise `ValueError` for a speed not in `SPEEDS`."""
         if speed not in SPEEDS:
             raise ValueError(f"speed must be one of {', '.join(map(str, SPEEDS))}")
         self._count_until(self._clock.now())
         self._clock.speed = speed
-        self._changed()
+        self._on_change()
 
-    # -- counting and telling ------------------------------------------------
+    # -- counting and sending ------------------------------------------------
 
     async def run(self) -> None:
-        """Push the history, then what happens, until cancelled."""
+        """Send the history, then live traffic, until cancelled."""
         await self._until_bot_answers()
-        self._start = self._told_until = self._clock.now()
-        await self._patiently(self._tell_history)
+        self._start = self._counted_until = self._clock.now()
+        await self._retry(self._send_history)
         self._loading = False
-        self._changed()
+        self._on_change()
         while True:
             await asyncio.sleep(_TICK_S)
             await self._tick()
 
     async def _tick(self) -> None:
         now = self._clock.now()
-        if self._is_told and not self._was_told:
-            self._was_told = True
-            self._changed()
-        lasts = self.scene.lasts
-        if lasts is not None and now - self._scene_since >= lasts:
+        if self._is_over and not self._was_over:
+            self._was_over = True
+            self._on_change()
+        duration = self.scene.duration
+        if duration is not None and now - self._scene_since >= duration:
             self.play("recover")
         if self.scene.flag is not None:
-            await self._exposure.ask(self._http)
-        if now - self._told_until >= _LEAST:
+            await self._exposure.refresh(self._http)
+        if now - self._counted_until >= _MIN_SPAN:
             self._count_until(now)
         if self._unsent:
-            await self._patiently(self._tell_unsent)
-        if self._deployed:
-            await self._patiently(self._tell_deployed)
+            await self._retry(self._send_unsent)
+        if self._unsent_deployments:
+            await self._retry(self._send_deployments)
 
     def _deploy(self, service: str) -> None:
-        """Deploy what is new: another commit each time."""
+        """Record a deployment, of another commit each time."""
         commit = secrets.token_hex(20)
         deployment = {
             "service": service,
@@ -166,53 +165,53 @@ class Shop:
             "by": "the pipeline",
             "finished_at": self._scene_since.isoformat(),
         }
-        self._deployed.append(deployment)
+        self._unsent_deployments.append(deployment)
 
-    async def _tell_deployed(self) -> None:
-        while self._deployed:
-            await self._post("deployments", self._deployed[0], taken=(200, 201))
-            del self._deployed[0]
-        self._is_well()
+    async def _send_deployments(self) -> None:
+        while self._unsent_deployments:
+            await self._post("deployments", self._unsent_deployments[0], accepted=(200, 201))
+            del self._unsent_deployments[0]
+        self._clear_problem()
 
-    async def _tell_unsent(self) -> None:
+    async def _send_unsent(self) -> None:
         rows = list(self._unsent)
-        await self._tell(rows)
+        await self._send(rows)
         del self._unsent[: len(rows)]
-        self._is_well()
+        self._clear_problem()
 
-    def _is_well(self) -> None:
-        if self._trouble is not None:
-            self._trouble = None
-            self._changed()
+    def _clear_problem(self) -> None:
+        if self._problem is not None:
+            self._problem = None
+            self._on_change()
 
     def _count_until(self, now: datetime) -> None:
-        if not self._loading and now > self._told_until:
-            shown = self._exposure.share
-            self._unsent += traffic.live(self._told_until, now, self._start, self.scene, shown)
-            self._told_until = now
+        if not self._loading and now > self._counted_until:
+            exposure = self._exposure.share
+            self._unsent += traffic.live(self._counted_until, now, self._start, self.scene, exposure)
+            self._counted_until = now
 
-    async def _patiently(self, tell: Callable[[], Awaitable[None]]) -> None:
-        """Try until the bot takes it; what it took before is known to it by id."""
+    async def _retry(self, send: Callable[[], Awaitable[None]]) -> None:
+        """Retry until the bot accepts; it recognizes by id what it has accepted before."""
         while True:
             try:
-                return await tell()
-            except (BotError, aiohttp.ClientError, TimeoutError) as fault:
-                log.warning("counts_not_taken", error=str(fault))
-                self._trouble = str(fault) or type(fault).__name__
-                self._changed()
-            await asyncio.sleep(_AGAIN_S)
+                return await send()
+            except (BotError, aiohttp.ClientError, TimeoutError) as error:
+                log.warning("counts_rejected", error=str(error))
+                self._problem = str(error) or type(error).__name__
+                self._on_change()
+            await asyncio.sleep(_RETRY_S)
 
-    async def _tell_history(self) -> None:
-        if await self._is_known():
+    async def _send_history(self) -> None:
+        if await self._has_history():
             return
         rows = list(traffic.history(self._start))
-        # All or nothing, in one call: a month half told would look like a budget overspent.
-        assert len(rows) <= _MOST_AT_ONCE  # noqa: S101 - the history is made above, of known length
-        await self._tell(rows)
-        self._trouble = None
-        log.info("history_told", counts=len(rows))
+        # In one call, which is all or nothing: half a month would look like an overspent budget.
+        assert len(rows) <= _MAX_EVENTS  # noqa: S101 - the history has a known length
+        await self._send(rows)
+        self._problem = None
+        log.info("history_sent", counts=len(rows))
 
-    async def _tell(self, rows: Sequence[Count]) -> None:
+    async def _send(self, rows: Sequence[Count]) -> None:
         body = [
             {
                 "service": row.service,
@@ -224,19 +223,19 @@ class Shop:
             }
             for row in rows
         ]
-        await self._post("events", body, taken=(202,))
+        await self._post("events", body, accepted=(202,))
 
-    async def _post(self, path: str, body: object, *, taken: Sequence[int]) -> None:
+    async def _post(self, path: str, body: object, *, accepted: Sequence[int]) -> None:
         url = f"{self._bot_url}/api/v1/{path}"
         data = io.BytesIO(json.dumps(body).encode())
-        async with self._http.post(url, data=data, headers=self._headers, timeout=_PATIENCE) as response:
-            if response.status not in taken:
+        async with self._http.post(url, data=data, headers=self._headers, timeout=_TIMEOUT) as response:
+            if response.status not in accepted:
                 raise BotError(f"{response.status}: {(await response.text())[:300]}")
 
-    async def _is_known(self) -> bool:
-        """Ask whether the bot has history from an earlier run."""
+    async def _has_history(self) -> bool:
+        """Return whether the bot has history from an earlier run."""
         url = f"{self._bot_url}/api/v1/services/checkout"
-        async with self._http.get(url, headers=self._headers, timeout=_PATIENCE) as response:
+        async with self._http.get(url, headers=self._headers, timeout=_TIMEOUT) as response:
             if response.status != 200:
                 return False
             slos = (await response.json()).get("slos", [])
@@ -245,11 +244,11 @@ class Shop:
     async def _until_bot_answers(self) -> None:
         while True:
             try:
-                async with self._http.get(f"{self._bot_url}/healthz", timeout=_PATIENCE) as reply:
+                async with self._http.get(f"{self._bot_url}/healthz", timeout=_TIMEOUT) as reply:
                     if reply.status < 500:
                         return
             except (aiohttp.ClientError, TimeoutError):
-                log.debug("bot_not_up_yet")
+                log.debug("bot_unreachable")
             await asyncio.sleep(_TICK_S)
 
     @property

@@ -1,20 +1,20 @@
-"""How many requests the shop serves and how many fail: pure numbers, no clock, no I/O.
+"""The shop's simulated traffic: how many requests it serves and how many fail. No clock, no I/O.
 
-The numbers are chosen so that the whole story fits into about a minute and a half at
-60×, with checkout's true 99.9 % over 30 days:
+The numbers are chosen so that the demo takes about a minute and a half at 60×, with
+checkout's true 99.9 % over 30 days:
 
-- The budget is 0.1 % of 30 days of mean traffic, 43.2 minutes' worth. The story
+- The budget is 0.1 % of 30 days of mean traffic, 43.2 minutes' worth. The demo
   begins near the daily peak (1.9 × the mean), so a deploy that fails 30 % of requests
   burns 0.3 / 0.001 / 43,200 × 1.9 = 1.3 % of it a minute.
 - History spends 88 % and leaves 12 %: 10 % by scattered errors, 8 % in two short
-  incidents, and 70 % in one long degradation that was under way 30 days ago. As that
+  incidents, and 70 % in one long degradation that was in progress 30 days ago. As that
   leaves the window, the budget regains half a percent a minute. (It began at a full
   hour: a ledger that keeps old counts by the hour then cuts them without a step.)
 - So a bad deploy nets -0.8 % a minute and crosses zero after about 15 minutes.
-  Ten minutes on it stands at -8 %. Rolled back, it needs 36 minutes to reach 10 %
+  Ten minutes later it is at -8 %. Rolled back, it needs 36 minutes to reach 10 %
   and 15 more of dwell.
-- A scene that nobody ends is ended by the shop (`TrafficScenario.lasts`) while what is left of
-  the old degradation can still bring the budget back.
+- The shop ends a scene by itself (`TrafficScenario.duration`) while the rest of the old
+  degradation can still leave the window and restore the budget.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 WINDOW: Final = timedelta(days=30)
-_FINE: Final = timedelta(minutes=1)
-_COARSE: Final = timedelta(minutes=30)
+_FINE_SPAN: Final = timedelta(minutes=1)
+_COARSE_SPAN: Final = timedelta(minutes=30)
 _FINE_FOR: Final = timedelta(hours=4)
-_SWING: Final = 0.9
+_DAILY_AMPLITUDE: Final = 0.9
 _PEAK_AFTER: Final = timedelta(hours=1)
 _NOISE: Final = 0.05
 
-STORY_LASTS: Final = timedelta(minutes=140)
-"""Simulated time until the old degradation has left the window, and the story has been told."""
+STORY_DURATION: Final = timedelta(minutes=140)
+"""Simulated time until the old degradation has left the window, and the demo is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +43,32 @@ class PastOutage:
     """A time in the past in which a fraction `bad` of requests failed."""
 
     before: timedelta
-    """How long before the story's start it began."""
-    lasted: timedelta
+    """How long before the demo's start it began."""
+    duration: timedelta
     bad: float
     from_full_hour: bool = False
-    """Whether it began already at the full hour before."""
+    """Whether it began at the full hour before that."""
 
     def bounds(self, start: datetime) -> tuple[datetime, datetime]:
-        """Return when it began and ended, for a story that starts at `start`."""
+        """Return when it began and ended, for a demo that starts at `start`."""
         began = start - self.before
-        return (full_hour(began) if self.from_full_hour else began), began + self.lasted
+        return (full_hour(began) if self.from_full_hour else began), began + self.duration
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The requests that one SLO of one service counts. `usual_bad` is a fraction."""
+    """The requests counted by one SLO of a service. `usual_bad` is a fraction."""
 
     service: str
     slo: str
     objective: float
-    a_minute: float
+    per_minute: float
     usual_bad: float
-    spells: tuple[PastOutage, ...] = ()
+    outages: tuple[PastOutage, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
-        """Name the stream by service and SLO."""
+        """The service and the SLO."""
         return self.service, self.slo
 
 
@@ -85,24 +85,24 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class TrafficScenario:
-    """What happens in the shop: the fraction that fails, by service and SLO."""
+    """A scene of the demo: the fraction of requests that fail, by service and SLO."""
 
     name: str
     label: str
-    what: str
+    description: str
     bad: Mapping[tuple[str, str], float]
-    lasts: timedelta | None = None
+    duration: timedelta | None = None
     flag: str | None = None
-    """Where only those customers fail who see this flag on: `bad` is the fraction of them."""
+    """If set, only customers for whom this flag is on are affected; `bad` is their fraction."""
     deploys: str | None = None
-    """The service that was deployed as the scene begins."""
+    """The service that is deployed at the start of the scene."""
 
-    def bad_for(self, stream: Stream, shown: float) -> float:
-        """Return the fraction of a stream's requests that fail; `shown` is the share who see the flag on."""
+    def bad_for(self, stream: Stream, exposure: float) -> float:
+        """Return the fraction of a stream's requests that fail; `exposure` is the flag's, from 0 to 1."""
         bad = self.bad.get(stream.key)
         if bad is None:
             return stream.usual_bad
-        return bad if self.flag is None else stream.usual_bad + shown * bad
+        return bad if self.flag is None else stream.usual_bad + exposure * bad
 
 
 STREAMS: Final = (
@@ -110,31 +110,31 @@ STREAMS: Final = (
         "checkout",
         "availability",
         objective=0.999,
-        a_minute=600,
+        per_minute=600,
         usual_bad=0.0001,
-        spells=(
-            PastOutage(WINDOW, STORY_LASTS, 0.115, from_full_hour=True),
+        outages=(
+            PastOutage(WINDOW, STORY_DURATION, 0.115, from_full_hour=True),
             PastOutage(timedelta(days=21, hours=7), timedelta(minutes=6), 0.3),
             PastOutage(timedelta(days=12, hours=4), timedelta(minutes=9), 0.2),
         ),
     ),
-    Stream("checkout", "latency", objective=0.99, a_minute=600, usual_bad=0.0035),
+    Stream("checkout", "latency", objective=0.99, per_minute=600, usual_bad=0.0035),
     Stream(
         "search",
         "latency",
         objective=0.99,
-        a_minute=900,
+        per_minute=900,
         usual_bad=0.0046,
-        spells=(PastOutage(timedelta(days=9, hours=2), timedelta(minutes=90), 0.55),),
+        outages=(PastOutage(timedelta(days=9, hours=2), timedelta(minutes=90), 0.55),),
     ),
-    Stream("search", "availability", objective=0.999, a_minute=900, usual_bad=0.0004),
+    Stream("search", "availability", objective=0.999, per_minute=900, usual_bad=0.0004),
     Stream(
         "payments",
         "availability",
         objective=0.995,
-        a_minute=240,
+        per_minute=240,
         usual_bad=0.0012,
-        spells=(PastOutage(timedelta(days=16, hours=5), timedelta(minutes=25), 0.7),),
+        outages=(PastOutage(timedelta(days=16, hours=5), timedelta(minutes=25), 0.7),),
     ),
 )
 
@@ -187,58 +187,58 @@ def full_hour(at: datetime) -> datetime:
 
 
 def rate(stream: Stream, at: datetime, start: datetime) -> float:
-    """Return the requests a minute at a time, with the peak soon after the story's start."""
+    """Return the requests a minute at a time, with the peak soon after the demo's start."""
     hours = (at - start - _PEAK_AFTER) / timedelta(hours=1)
-    return stream.a_minute * (1 + _SWING * math.cos(2 * math.pi * hours / 24))
+    return stream.per_minute * (1 + _DAILY_AMPLITUDE * math.cos(2 * math.pi * hours / 24))
 
 
 def bad_fraction(stream: Stream, at: datetime, start: datetime) -> float:
     """Return the fraction that failed at a time in the past."""
-    for spell in stream.spells:
-        began, ended = spell.bounds(start)
+    for outage in stream.outages:
+        began, ended = outage.bounds(start)
         if began <= at < ended:
-            return spell.bad
+            return outage.bad
     return stream.usual_bad
 
 
 def count(stream: Stream, at: datetime, span: timedelta, start: datetime, bad: float | None = None) -> Count:
-    """Count the requests of the `span` before `at`, with the noise that this time always has."""
+    """Count the requests of the `span` before `at`, with noise that is the same for the same time."""
     seed = f"{stream.service}/{stream.slo}/{at.timestamp():.0f}"
-    chance = random.Random(seed)  # noqa: S311 - believable, not secret
+    generator = random.Random(seed)  # noqa: S311 - reproducible, not secret
     middle = at - span / 2
     usual = rate(stream, middle, start) * (span / timedelta(minutes=1))
-    total = round(usual * chance.uniform(1 - _NOISE, 1 + _NOISE))
-    fraction = bad_fraction(stream, middle, start) if bad is None else bad
-    failed = min(total, math.floor(total * fraction * chance.uniform(0.92, 1.08) + chance.random()))
+    total = round(usual * generator.uniform(1 - _NOISE, 1 + _NOISE))
+    failing = bad_fraction(stream, middle, start) if bad is None else bad
+    failed = min(total, math.floor(total * failing * generator.uniform(0.92, 1.08) + generator.random()))
     return Count(stream.service, stream.slo, at, total - failed, failed)
 
 
 def history(start: datetime) -> Iterator[Count]:
-    """Count the 30 days before `start`: fine where the story will look, coarse elsewhere."""
+    """Count the 30 days before `start`: by minute where the demo's window moves, by half hour elsewhere."""
     for stream in STREAMS:
         at = full_hour(start - WINDOW)
         while at < start:
             is_fine = at < start - WINDOW + _FINE_FOR
-            edges = [at + _FINE] if is_fine else _coarse(stream, at, start)
+            edges = [at + _FINE_SPAN] if is_fine else _coarse_edges(stream, at, start)
             for edge in edges:
                 yield count(stream, edge, edge - at, start)
                 at = edge
 
 
-def _coarse(stream: Stream, at: datetime, start: datetime) -> list[datetime]:
-    """Return the edges of the next half hour, cut where a spell begins or ends."""
-    end = min(at + _COARSE, start)
-    cuts = {end}
-    for spell in stream.spells:
-        cuts |= {edge for edge in spell.bounds(start) if at < edge < end}
-    return sorted(cuts)
+def _coarse_edges(stream: Stream, at: datetime, start: datetime) -> list[datetime]:
+    """Return the edges of the next half hour, split where an outage begins or ends."""
+    end = min(at + _COARSE_SPAN, start)
+    edges = {end}
+    for outage in stream.outages:
+        edges |= {edge for edge in outage.bounds(start) if at < edge < end}
+    return sorted(edges)
 
 
 def live(
-    since: datetime, now: datetime, start: datetime, scene: TrafficScenario, shown: float = 0.0
+    since: datetime, now: datetime, start: datetime, scene: TrafficScenario, exposure: float = 0.0
 ) -> list[Count]:
-    """Count what every stream served between two moments of one scene, with the flag `shown` to a share."""
-    return [count(stream, now, now - since, start, scene.bad_for(stream, shown)) for stream in STREAMS]
+    """Count the requests of every stream between two moments of a scene; `exposure` is its flag's."""
+    return [count(stream, now, now - since, start, scene.bad_for(stream, exposure)) for stream in STREAMS]
 
 
 def remaining(counts: Iterable[Count], stream: Stream, now: datetime) -> float:

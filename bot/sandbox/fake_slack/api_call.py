@@ -1,4 +1,4 @@
-"""One call of the Web API: its arguments, read as Slack reads them, and its surroundings."""
+"""One call of the Web API: its arguments, parsed as Slack does, and the state it works on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 
 @dataclass(slots=True)
 class Platform:
-    """What every method works on: the workspace, its views, limits and the app's manifest."""
+    """The state that methods work on: the workspace, its views, rate limits and the app's manifest."""
 
     workspace: FakeWorkspace
     views: OpenViews
@@ -30,7 +30,7 @@ class Platform:
     manifest: Mapping[str, Any]
     base_url: str = ""
     scheduled: dict[str, tuple[int, str, Message]] = field(default_factory=dict)
-    """By id: when (Unix seconds), where (channel id), what."""
+    """By id: time (Unix seconds), channel id, message."""
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """A method's arguments and who calls it."""
+    """A method's arguments and the user that calls it."""
 
     method: str
     args: Json
@@ -50,20 +50,20 @@ class ApiCall:
 
     @property
     def workspace(self) -> FakeWorkspace:
-        """The workspace that the call is about."""
+        """The workspace that the call is made in."""
         return self.platform.workspace
 
     def text(self, name: str, default: str = "") -> str:
-        """Read a string."""
+        """Return a string argument."""
         value = self.args.get(name)
         return default if value is None else str(value)
 
     def flag(self, name: str) -> bool:
-        """Read a boolean, in JSON or as a form writes it."""
+        """Return a boolean argument, in JSON or form encoding."""
         return self.args.get(name) in {True, "1", "true", "True"}
 
-    def whole(self, name: str, default: int, *, error: str = "invalid_arguments") -> int:
-        """Read a whole number."""
+    def integer(self, name: str, default: int, *, error: str = "invalid_arguments") -> int:
+        """Return an integer argument."""
         value = self.args.get(name)
         if value in {None, ""}:
             return default
@@ -73,7 +73,7 @@ class ApiCall:
             raise FakeSlackError(error) from cause
 
     def json(self, name: str, error: str) -> Any:
-        """Read an array or object, which a form carries as JSON text."""
+        """Return an array or object argument; a form carries it as JSON text."""
         value = self.args.get(name)
         if not isinstance(value, str):
             return value
@@ -84,29 +84,29 @@ class ApiCall:
         except json.JSONDecodeError as cause:
             raise FakeSlackError(error) from cause
 
-    def words(self, name: str) -> list[str]:
-        """Read a list that is written with commas, or as an array."""
+    def strings(self, name: str) -> list[str]:
+        """Return a list argument, an array or separated by commas."""
         value = self.args.get(name)
         if isinstance(value, list):
             return [str(item) for item in value]
-        return [word.strip() for word in str(value or "").split(",") if word.strip()]
+        return [item.strip() for item in str(value or "").split(",") if item.strip()]
 
     def channel(self, name: str = "channel", *, by_name: bool = False) -> Channel:
-        """Find the channel that an argument names by id, or also by `#name`."""
-        wanted = self.text(name)
-        if not by_name and wanted not in self.workspace.channels:
+        """Return the channel of an argument: its id, or with `by_name` also its `#name`."""
+        id_or_name = self.text(name)
+        if not by_name and id_or_name not in self.workspace.channels:
             raise FakeSlackError("channel_not_found")
-        return self.workspace.channel(wanted, self.actor)
+        return self.workspace.channel(id_or_name, self.actor)
 
     def blocks(self) -> list[Json]:
-        """Read a message's blocks and refuse what Slack refuses."""
+        """Return a message's blocks, or raise what Slack refuses them with."""
         blocks = self.json("blocks", "invalid_blocks_format")
         if blocks is None:
             return []
         return checked_blocks(self.workspace, blocks)
 
     def metadata(self) -> Json | None:
-        """Read a message's metadata."""
+        """Return a message's metadata, if it has any."""
         metadata = self.json("metadata", "invalid_metadata_format")
         if metadata is None:
             return None
@@ -118,26 +118,26 @@ class ApiCall:
             raise FakeSlackError("metadata_too_large")
         return metadata
 
-    def page(self, found: Sequence[Item], *, default: int = 100, most: int = 1000) -> Page[Item]:
-        """Cut out the page that `cursor` and `limit` ask for."""
-        limit = self.whole("limit", default, error="invalid_limit") or default
-        if limit < 0 or limit > most:
+    def page(self, rows: Sequence[Item], *, default: int = 100, max_limit: int = 1000) -> Page[Item]:
+        """Return the page at `cursor` with `limit` rows."""
+        limit = self.integer("limit", default, error="invalid_limit") or default
+        if limit < 0 or limit > max_limit:
             raise FakeSlackError("invalid_limit")
-        start = _read_cursor(self.text("cursor"))
-        rest = start + limit
-        following = _write_cursor(rest) if rest < len(found) else ""
-        return Page(list(found[start:rest]), following)
+        start = _decode_cursor(self.text("cursor"))
+        end = start + limit
+        next_cursor = _encode_cursor(end) if end < len(rows) else ""
+        return Page(list(rows[start:end]), next_cursor)
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
-    """Some of a list, and the cursor of what follows (empty at the end)."""
+    """A page of a list, and the cursor of the next page (empty at the end)."""
 
     items: list[Item]
     next_cursor: str
 
     def metadata(self) -> Json:
-        """Write the answer's `response_metadata`."""
+        """Return the `response_metadata`."""
         return {"response_metadata": {"next_cursor": self.next_cursor}}
 
 
@@ -145,34 +145,34 @@ Method = Callable[[ApiCall], Json]
 
 
 def checked_blocks(workspace: FakeWorkspace, blocks: object) -> list[Json]:
-    """Return a message's blocks with their identifiers, or refuse them as Slack does."""
+    """Return a message's blocks with their identifiers filled in; raise what Slack refuses them with."""
     if not isinstance(blocks, list):
         raise FakeSlackError("invalid_blocks_format")
     if has_too_many_tables(blocks):
         raise FakeSlackError("invalid_attachments", ["[ERROR] only_one_table_allowed"])
     faults = message_faults(blocks)
     if faults:
-        raise FakeSlackError("invalid_blocks", faults, errors=[_unmarked(f) for f in faults])
+        raise FakeSlackError("invalid_blocks", faults, errors=[_without_prefix(fault) for fault in faults])
     if is_too_long(blocks):
         raise FakeSlackError("msg_blocks_too_long")
     fill_block_ids(workspace, blocks)
     return blocks
 
 
-def _unmarked(text: str) -> str:
+def _without_prefix(text: str) -> str:
     return text.removeprefix("[ERROR] ")
 
 
-def _write_cursor(offset: int) -> str:
+def _encode_cursor(offset: int) -> str:
     return base64.urlsafe_b64encode(f"next:{offset}".encode()).decode()
 
 
-def _read_cursor(cursor: str) -> int:
+def _decode_cursor(cursor: str) -> int:
     if not cursor:
         return 0
     try:
-        word, _, offset = base64.urlsafe_b64decode(cursor).decode().partition(":")
-        if word != "next":
+        prefix, _, offset = base64.urlsafe_b64decode(cursor).decode().partition(":")
+        if prefix != "next":
             raise FakeSlackError("invalid_cursor")
         return int(offset)
     except (binascii.Error, UnicodeDecodeError, ValueError) as cause:

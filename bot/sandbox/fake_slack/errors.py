@@ -1,6 +1,6 @@
-"""The refusals of the stand-in.
+"""Errors of the fake Slack.
 
-SlackError              answered as `{"ok": false, "error": code, …}`
+FakeSlackError   returned to the caller as `{"ok": false, "error": code, …}`
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 
 class FakeSlackError(Exception):
-    """A call that Slack refuses: its error code and what else the answer says."""
+    """A call that Slack refuses, with its error code and further fields of the response."""
 
     def __init__(self, code: str, messages: Sequence[str] = (), **detail: object) -> None:
         super().__init__(code)
@@ -18,7 +18,7 @@ class FakeSlackError(Exception):
         self.detail = detail
 
     def answer(self) -> dict[str, object]:
-        """Return the body of the answer."""
+        """Return the body of the response."""
         body: dict[str, object] = {"ok": False, "error": self.code, **self.detail}
         if self.messages:
             body["response_metadata"] = {"messages": list(self.messages)}

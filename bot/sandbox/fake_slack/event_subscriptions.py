@@ -1,7 +1,7 @@
-"""Which changes of the workspace the bot hears of, and in which envelope.
+"""Event subscriptions: which changes of the workspace are sent to the bot, in Slack's envelope.
 
-Only what the manifest subscribes to under `settings.event_subscriptions.bot_events`
-is sent, and of channels that the bot is not in only what concerns every channel.
+Only events under `settings.event_subscriptions.bot_events` of the manifest are sent; of channels
+that the bot is not in, only those in `_SENT_FOR_EVERY_CHANNEL`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MESSAGES: Final = {
     "im": "message.im",
     "mpim": "message.mpim",
 }
-_OF_EVERY_CHANNEL: Final = {
+_SENT_FOR_EVERY_CHANNEL: Final = {
     "channel_created",
     "channel_archive",
     "channel_rename",
@@ -27,21 +27,21 @@ _OF_EVERY_CHANNEL: Final = {
 
 
 def subscriptions(manifest: Mapping[str, Any]) -> frozenset[str]:
-    """Read the events that an app's manifest asks for."""
-    wanted = manifest.get("settings", {}).get("event_subscriptions", {}).get("bot_events", ())
-    return frozenset(wanted)
+    """Return the events that an app's manifest subscribes to."""
+    events = manifest.get("settings", {}).get("event_subscriptions", {}).get("bot_events", ())
+    return frozenset(events)
 
 
 class EventSubscriptions:
-    """Listens to a workspace and sends the bot what it subscribed to."""
+    """Listens to a workspace and sends the bot the events that it subscribes to."""
 
     def __init__(self, workspace: FakeWorkspace, sender: RequestSender, manifest: Mapping[str, Any]) -> None:
         self._workspace = workspace
         self._sender = sender
-        self._wanted = subscriptions(manifest)
-        workspace.listeners.append(self._hear)
+        self._subscribed = subscriptions(manifest)
+        workspace.listeners.append(self._on_change)
 
-    def _hear(self, change: WorkspaceChange) -> None:
+    def _on_change(self, change: WorkspaceChange) -> None:
         if change.event is None:
             return
         self.send(change.event, change.channel)
@@ -53,11 +53,11 @@ class EventSubscriptions:
         """Send an event if it is subscribed to and the bot may see it."""
         kind = str(event["type"])
         channel = self._workspace.channels.get(channel_id or "")
-        name = _MESSAGES[channel.kind] if kind == "message" and channel else kind
-        if name not in self._wanted:
+        event_name = _MESSAGES[channel.kind] if kind == "message" and channel else kind
+        if event_name not in self._subscribed:
             return
-        hears = channel is None or kind in _OF_EVERY_CHANNEL or BOT_USER_ID in channel.members
-        if hears:
+        is_visible = channel is None or kind in _SENT_FOR_EVERY_CHANNEL or BOT_USER_ID in channel.members
+        if is_visible:
             self._sender.send_event(self._envelope(event))
 
     def _envelope(self, event: Json) -> Json:

@@ -1,8 +1,8 @@
-"""The bad days of Slack, on demand.
+"""Faults of Slack that can be injected: rate limiting, server errors, cut and slow connections.
 
-Probabilities (0 to 1) decide call by call from a seeded generator; `once` plans
-one fault for the next call, of one method or of any, and `refuse` one of Slack's
-own refusals. The page and tests switch them with `POST /sandbox/faults`.
+Probabilities (0 to 1) are drawn for each call from a seeded generator; `once` plans one fault
+for the next call of one method or of any, and `refuse` one of Slack's error codes. The page
+sets the probabilities with `POST /sandbox/faults`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Final
 
 
 class InjectedFault(StrEnum):
-    """What may go wrong with a call."""
+    """A fault of a call."""
 
     RATE_LIMITED = "rate_limited"
-    """429 with `Retry-After`, nothing done."""
+    """429 with `Retry-After`; the call is not carried out."""
     SERVER_ERROR = "server_error"
-    """500, nothing done."""
+    """500; the call is not carried out."""
     CUT = "cut"
-    """The call is carried out, then the connection is closed without an answer."""
+    """The call is carried out, then the connection is closed without a response."""
     SLOW = "slow"
-    """The call is carried out and answered after `slow_s`."""
+    """The call is carried out; the response comes after `slow_s`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class _Planned:
 
 
 class FaultInjector:
-    """Decides which calls fail. All off at first."""
+    """Decides which calls fail; none at first."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)  # noqa: S311 - reproducible, not secret
@@ -49,11 +49,11 @@ class FaultInjector:
         self._planned.append(_Planned(fault, method))
 
     def refuse(self, method: str, error: str) -> None:
-        """Plan that the next call of `method` is refused with one of Slack's error codes."""
+        """Refuse the next call of `method` with one of Slack's error codes."""
         self._refusals.append((method, error))
 
     def refusal(self, method: str) -> str | None:
-        """Return the error that this call is refused with, if one was planned."""
+        """Return the error code planned for this call, if any, and forget it."""
         for planned in self._refusals:
             if planned[0] == method:
                 self._refusals.remove(planned)
@@ -61,7 +61,7 @@ class FaultInjector:
         return None
 
     def change(self, settings: Mapping[str, object]) -> None:
-        """Set probabilities by name, `slow_s`, and `seed`; raise `ValueError` for others."""
+        """Set probabilities by name, `slow_s` and `seed`; raise `ValueError` for other names."""
         for name, value in settings.items():
             if not isinstance(value, (int, float)):
                 raise TypeError(f"{name} must be a number")
@@ -73,13 +73,13 @@ class FaultInjector:
                 self.probabilities[InjectedFault(name)] = min(1.0, max(0.0, float(value)))
 
     def clear(self) -> None:
-        """Switch everything off."""
+        """Remove all faults."""
         self._planned.clear()
         self._refusals.clear()
         self.probabilities = dict.fromkeys(InjectedFault, 0.0)
 
     def decide(self, method: str) -> InjectedFault | None:
-        """Return what goes wrong with this call, if anything."""
+        """Return the fault of this call, if it has one."""
         for planned in self._planned:
             if planned.method in {None, method}:
                 self._planned.remove(planned)

@@ -1,4 +1,4 @@
-"""The state of inputs, as payloads carry it, and what Slack's own client refuses to submit.
+"""The state of inputs as payloads carry it, and the errors that Slack's client shows before it submits.
 
 Pure. A state maps block id → action id → `{"type", <the type's value key>}`.
 """
@@ -36,28 +36,28 @@ _LISTS: Final = {kind for kind, (key, _) in _KEYS.items() if key.endswith("s")}
 
 
 def value_key(kind: str) -> str | None:
-    """Name the field in which an element of this type holds its value, if it holds one."""
+    """Return the field that holds the value of an element of this type, if it has one."""
     keys = _KEYS.get(kind)
     return keys[0] if keys else None
 
 
-def interactive(blocks: Iterable[Json]) -> Iterator[tuple[Json, Json]]:
-    """Return each interactive element with its block."""
+def interactive_elements(blocks: Iterable[Json]) -> Iterator[tuple[Json, Json]]:
+    """Yield each interactive element with its block."""
     for block in blocks:
         parts = [block.get("accessory"), block.get("element")]
         if block.get("type") in {"actions", "context_actions"}:
             parts += block["elements"]
         elif block.get("type") == "container":
-            yield from interactive(block["child_blocks"])
+            yield from interactive_elements(block["child_blocks"])
         for part in parts:
             if isinstance(part, dict) and "action_id" in part:
                 yield block, part
 
 
 def initial_state(blocks: Iterable[Json]) -> Json:
-    """Return the state of blocks that nobody has touched."""
+    """Return the initial state of blocks."""
     state: Json = {}
-    for block, element in interactive(blocks):
+    for block, element in interactive_elements(blocks):
         keys = _KEYS.get(element["type"])
         if keys is None:
             continue
@@ -69,7 +69,7 @@ def initial_state(blocks: Iterable[Json]) -> Json:
 
 
 def merged(state: Json, changes: Json) -> Json:
-    """Lay what was entered over a state; entries that the state does not know are dropped."""
+    """Return the state with changes applied; changes of unknown elements are dropped."""
     result = {block_id: dict(actions) for block_id, actions in state.items()}
     for block_id, actions in changes.items():
         for action_id, entry in actions.items():
@@ -79,9 +79,9 @@ def merged(state: Json, changes: Json) -> Json:
 
 
 def input_errors(blocks: Iterable[Json], state: Json) -> dict[str, str]:
-    """Return what Slack's client says, by block id, before it submits anything."""
+    """Return the errors that Slack's client shows before it submits, by block id."""
     errors: dict[str, str] = {}
-    for block, element in interactive(blocks):
+    for block, element in interactive_elements(blocks):
         if block["type"] != "input":
             continue
         key = value_key(element["type"])

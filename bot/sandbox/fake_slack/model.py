@@ -1,7 +1,7 @@
-"""What a workspace is made of: people, channels, messages, files, views.
+"""The objects of a workspace: users, channels, messages, files, views.
 
-These are state and change in place; `workspace` alone changes them. Each knows how
-Slack writes it as JSON.
+They are mutable state, changed in place by `workspace` and the methods. Each can be written
+as Slack's JSON.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class User:
     app_id: str | None = None
 
     def as_json(self, *, with_email: bool = True) -> Json:
-        """Write the user as `users.info` does."""
+        """Return the user as `users.info` does."""
         profile: Json = {
             "real_name": self.real_name,
             "display_name": self.name,
@@ -55,7 +55,7 @@ class User:
 
 @dataclass(slots=True)
 class Group:
-    """A user group, called by its handle."""
+    """A user group."""
 
     id: str
     handle: str
@@ -63,7 +63,7 @@ class Group:
     users: list[str]
 
     def as_json(self, *, with_users: bool) -> Json:
-        """Write the group as `usergroups.list` does."""
+        """Return the group as `usergroups.list` does."""
         body: Json = {
             "id": self.id,
             "team_id": "T0SANDBOX",
@@ -80,7 +80,7 @@ class Group:
 
 @dataclass(slots=True)
 class Message:
-    """A message of a channel; `ephemeral_to` names the only person who sees it."""
+    """A message of a channel; `ephemeral_to` is the only user who sees it."""
 
     ts: str
     user: str
@@ -100,11 +100,11 @@ class Message:
 
     @property
     def is_reply(self) -> bool:
-        """Whether the message lies in another one's thread."""
+        """Whether the message is a reply in a thread."""
         return self.thread_ts is not None and self.thread_ts != self.ts
 
     def as_json(self, *, all_metadata: bool = True) -> Json:
-        """Write the message as `conversations.history` does."""
+        """Return the message as `conversations.history` does."""
         body: Json = {"type": "message", "user": self.user, "ts": self.ts, "text": self.text}
         extra: Json = {
             "subtype": self.subtype,
@@ -121,8 +121,8 @@ class Message:
         if self.edited:
             body["edited"] = {"user": self.user, "ts": self.edited}
         if self.metadata is not None:
-            shown = self.metadata if all_metadata else {"event_type": self.metadata["event_type"]}
-            body["metadata"] = shown
+            metadata = self.metadata if all_metadata else {"event_type": self.metadata["event_type"]}
+            body["metadata"] = metadata
         if self.reactions:
             body["reactions"] = [
                 {"name": name, "users": list(users), "count": len(users)}
@@ -164,7 +164,7 @@ class Channel:
     previous_names: list[str] = field(default_factory=list)
 
     def message(self, ts: str) -> Message | None:
-        """Find the message with this `ts`."""
+        """Return the message with this `ts`, if there is one."""
         return next((m for m in self.messages if m.ts == ts), None)
 
     def replies(self, ts: str) -> list[Message]:
@@ -172,7 +172,7 @@ class Channel:
         return [m for m in self.messages if m.thread_ts == ts and m.is_reply]
 
     def as_json(self, viewer: str) -> Json:
-        """Write the channel as `conversations.info` does for one viewer."""
+        """Return the channel as `conversations.info` does for one viewer."""
         created = int(self.created.timestamp())
         body: Json = {
             "id": self.id,
@@ -204,7 +204,7 @@ class Channel:
 
 @dataclass(slots=True)
 class File:
-    """An uploaded file; `shared_in` lists the channels that show it."""
+    """An uploaded file; `shared_in` lists the channels in which it is shared."""
 
     id: str
     name: str
@@ -218,7 +218,7 @@ class File:
     shared_in: list[str] = field(default_factory=list)
 
     def as_json(self, base_url: str) -> Json:
-        """Write the file as `files.info` does."""
+        """Return the file as `files.info` does."""
         return {
             "id": self.id,
             "created": int(self.created.timestamp()),
@@ -247,11 +247,11 @@ class View:
 
     @property
     def external_id(self) -> str:
-        """The name that the app gave the view, empty if none."""
+        """The app's own id of the view; empty if it has none."""
         return str(self.content.get("external_id") or "")
 
     def as_json(self, *, app_id: str, bot_id: str) -> Json:
-        """Write the view as `views.open` answers and as payloads carry it."""
+        """Return the view as `views.open` and payloads do."""
         content = self.content
         defaults: Json = {
             "private_metadata": "",

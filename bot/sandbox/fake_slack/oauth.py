@@ -1,12 +1,12 @@
-"""Several workspaces behind one address, and the way in which an app is installed in each: OAuth v2.
+"""Several workspaces on one server, and the installation of the app in each by OAuth v2.
 
-    async with TeamsServer(manifest=manifest, bot_url=…) as slack:
+    async with MultiWorkspaceServer(manifest=manifest, bot_url=…) as slack:
         acme, globex = slack.team("T0SANDBOX"), slack.team("T0GLOBEX")   # each a `FakeSlack`
-        back = slack.allow(authorize_url, team="T0GLOBEX", by="U1HANK")  # where Slack sends the browser
+        url = slack.allow(authorize_url, team="T0GLOBEX", by="U1HANK")  # where Slack redirects the browser
         await slack.uninstall("T0GLOBEX")
 
-`/slack-api/{method}` answers for the workspace whose token the call brings; `oauth.v2.access` exchanges codes
-(ten minutes, once) and refresh tokens (once) for tokens; `auth.revoke` and uninstalling end them.
+`/slack-api/{method}` answers for the workspace of the call's token. `oauth.v2.access` exchanges codes (once,
+within ten minutes) and refresh tokens (once) for tokens; `auth.revoke` and uninstalling revoke them.
 https://docs.slack.dev/reference/methods/oauth.v2.access
 """
 
@@ -32,7 +32,7 @@ from bot.sandbox.fake_slack.web_api import read_arguments
 from bot.sandbox.fake_slack.workspace import APP_ID, BOT_USER_ID
 
 CLIENT_ID: Final = "111.222"
-CODE_LIFE_S: Final = 600.0
+CODE_LIFETIME_S: Final = 600.0
 
 
 @dataclass(slots=True)
@@ -48,12 +48,12 @@ class _Code:
 @dataclass(slots=True)
 class _Token:
     team: str
-    ends_at: float | None = None
+    expires_at: float | None = None
     revoked: bool = False
 
 
 class OAuthGrants:
-    """The codes and tokens of one app. `rotates_s`: tokens end after so many seconds and are renewed."""
+    """The codes and tokens of one app. `rotates_s`: tokens expire after so many seconds and are refreshed."""
 
     def __init__(
         self, *, client_secret: str, redirect_url: str, scopes: str, wall: Callable[[], float]
@@ -65,69 +65,69 @@ class OAuthGrants:
         self._scopes = scopes
         self._wall = wall
         self._codes: dict[str, _Code] = {}
-        self._refreshing: dict[str, str] = {}
+        self._refresh_teams: dict[str, str] = {}
 
     def code(self, team: str, by: str, redirect_uri: str | None, *, org_wide: bool = False) -> str:
-        """Return a code, as after somebody has allowed the installation."""
+        """Issue a code, as after a user has allowed the installation."""
         code = f"{secrets.randbelow(10**12)}.{secrets.token_hex(16)}"
         self._codes[code] = _Code(team, by, redirect_uri, self._wall(), org_wide=org_wide)
         return code
 
     def exchange(self, args: Json, teams: Mapping[str, FakeSlack]) -> Json:
-        """Handle `oauth.v2.access`."""
+        """Return the response of `oauth.v2.access`."""
         if args.get("client_id") != CLIENT_ID:
             raise FakeSlackError("invalid_client_id")
         if args.get("client_secret") != self.client_secret:
             raise FakeSlackError("bad_client_secret")
         if args.get("grant_type") == "refresh_token":
-            team = self._refreshing.pop(str(args.get("refresh_token")), None)
+            team = self._refresh_teams.pop(str(args.get("refresh_token")), None)
             if team is None:
                 raise FakeSlackError("invalid_refresh_token")
-            return self._granted(teams[team].workspace.team_id, teams[team].workspace.team_name)
+            return self._issue(teams[team].workspace.team_id, teams[team].workspace.team_name)
         code = self._codes.get(str(args.get("code")))
-        if code is None or self._wall() - code.at > CODE_LIFE_S:
+        if code is None or self._wall() - code.at > CODE_LIFETIME_S:
             raise FakeSlackError("invalid_code")
         if code.used:
             raise FakeSlackError("code_already_used")
         if args.get("redirect_uri", None) != code.redirect_uri:
             raise FakeSlackError("bad_redirect_uri")
         code.used = True
-        answer = self._granted(code.team, teams[code.team].workspace.team_name)
-        answer["authed_user"] = {"id": code.by}
+        response = self._issue(code.team, teams[code.team].workspace.team_name)
+        response["authed_user"] = {"id": code.by}
         if code.org_wide:
-            answer |= {
+            response |= {
                 "team": None,
                 "enterprise": {"id": "E0ACME", "name": "Acme"},
                 "is_enterprise_install": True,
             }
-        return answer
+        return response
 
     def team_of(self, token: object) -> str:
-        """Return whose token it is; refuse it as Slack does where it is no good."""
+        """Return the team of a token; raise what Slack refuses an invalid one with."""
         if not token:
             raise FakeSlackError("not_authed")
-        known = self.tokens.get(str(token))
-        if known is None:
+        record = self.tokens.get(str(token))
+        if record is None:
             raise FakeSlackError("invalid_auth")
-        if known.revoked:
+        if record.revoked:
             raise FakeSlackError("token_revoked")
-        if known.ends_at is not None and known.ends_at < self._wall():
+        if record.expires_at is not None and record.expires_at < self._wall():
             raise FakeSlackError("token_expired")
-        return known.team
+        return record.team
 
     def revoke(self, token: str) -> None:
-        """End a token."""
+        """Revoke a token."""
         self.tokens[token].revoked = True
 
     def revoke_all(self, team: str) -> None:
-        """End every token of a workspace."""
+        """Revoke all tokens of a workspace."""
         for token in self.tokens.values():
             token.revoked = token.revoked or token.team == team
-        self._refreshing = {key: of for key, of in self._refreshing.items() if of != team}
+        self._refresh_teams = {token: owner for token, owner in self._refresh_teams.items() if owner != team}
 
-    def _granted(self, team: str, name: str) -> Json:
+    def _issue(self, team: str, name: str) -> Json:
         token = f"xoxb-{secrets.token_hex(20)}"
-        answer: Json = {
+        response: Json = {
             "access_token": token,
             "token_type": "bot",
             "scope": self._scopes,
@@ -137,14 +137,14 @@ class OAuthGrants:
             "enterprise": None,
             "is_enterprise_install": False,
         }
-        ends_at = None
+        expires_at = None
         if self.rotates_s is not None:
-            ends_at = self._wall() + self.rotates_s
+            expires_at = self._wall() + self.rotates_s
             refresh = f"xoxe-1-{secrets.token_hex(20)}"
-            self._refreshing[refresh] = team
-            answer |= {"refresh_token": refresh, "expires_in": int(self.rotates_s)}
-        self.tokens[token] = _Token(team, ends_at)
-        return answer
+            self._refresh_teams[refresh] = team
+            response |= {"refresh_token": refresh, "expires_in": int(self.rotates_s)}
+        self.tokens[token] = _Token(team, expires_at)
+        return response
 
 
 class MultiWorkspaceServer:
@@ -156,16 +156,16 @@ class MultiWorkspaceServer:
         manifest: Mapping[str, Any],
         redirect_url: str = "https://governor.example/slack/oauth_redirect",
         bot_url: str | None = None,
-        client_secret: str = "sandbox-client-secret",  # noqa: S107 - opens nothing but the stand-in
+        client_secret: str = "sandbox-client-secret",  # noqa: S107 - opens nothing but the fake Slack
         signing_secret: str = "sandbox-signing-secret",  # noqa: S107 - likewise
         wall: Callable[[], float] = time.time,
     ) -> None:
-        stand_ins = [
-            FakeSlack(manifest=manifest, bot_token="", signing_secret=signing_secret, furnish=furnish)
-            for furnish in (acme, globex)
+        slacks = [
+            FakeSlack(manifest=manifest, bot_token="", signing_secret=signing_secret, make_workspace=make)
+            for make in (acme, globex)
         ]
-        self.teams = {one.workspace.team_id: one for one in stand_ins}
-        scopes = ",".join(stand_ins[0].platform.scopes)
+        self.teams = {slack.workspace.team_id: slack for slack in slacks}
+        scopes = ",".join(slacks[0].platform.scopes)
         self.grants = OAuthGrants(
             client_secret=client_secret, redirect_url=redirect_url, scopes=scopes, wall=wall
         )
@@ -187,12 +187,12 @@ class MultiWorkspaceServer:
 
     @property
     def api_url(self) -> str:
-        """The base for Web API clients, ending in a slash."""
+        """The base URL for Web API clients, ending in a slash."""
         return f"{self.base_url}/slack-api/"
 
     @property
     def authorize_url(self) -> str:
-        """Where an installation is asked for."""
+        """The URL at which an installation starts."""
         return f"{self.base_url}/oauth/v2/authorize"
 
     def team(self, team_id: str) -> FakeSlack:
@@ -200,38 +200,38 @@ class MultiWorkspaceServer:
         return self.teams[team_id]
 
     def install(self, team_id: str) -> str:
-        """Return a token as if somebody had copied it from the app's page."""
+        """Issue a token as if it were copied from the app's page."""
         token = f"xoxb-{secrets.token_hex(20)}"
         self.grants.tokens[token] = _Token(team_id)
         return token
 
     def allow(self, url: str, *, team: str, by: str, org_wide: bool = False) -> str:
-        """Press *Allow* on the page at `url`; answer where Slack sends the browser."""
-        asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-        if asked.get("client_id") != CLIENT_ID:
+        """Press *Allow* on the page at `url`; return where Slack redirects the browser."""
+        query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+        if query.get("client_id") != CLIENT_ID:
             raise FakeSlackError("invalid_client_id")
-        redirect_uri = asked.get("redirect_uri")
+        redirect_uri = query.get("redirect_uri")
         if redirect_uri not in {None, self.grants.redirect_url}:
             raise FakeSlackError("bad_redirect_uri")
         code = self.grants.code(team, by, redirect_uri, org_wide=org_wide)
-        return f"{self.grants.redirect_url}?{urlencode({'code': code, 'state': asked.get('state', '')})}"
+        return f"{self.grants.redirect_url}?{urlencode({'code': code, 'state': query.get('state', '')})}"
 
     async def uninstall(self, team_id: str) -> None:
-        """Take the app out of a workspace: its tokens end, and the bot is told."""
+        """Uninstall the app from a workspace: revoke its tokens and notify the bot."""
         self.grants.revoke_all(team_id)
         events = self.teams[team_id].events
         events.send({"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [BOT_USER_ID]}})
         events.send({"type": "app_uninstalled"})
-        await self.teams[team_id].settle()
+        await self.teams[team_id].wait_until_delivered()
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_route("*", "/slack-api/{method}", self._answer)
         app.router.add_get("/oauth/v2/authorize", self._authorize)
         for team_id, team in self.teams.items():
-            beneath = web.Application()
-            team.add_routes(beneath)
-            app.add_subapp(f"/{team_id}", beneath)
+            subapp = web.Application()
+            team.add_routes(subapp)
+            app.add_subapp(f"/{team_id}", subapp)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -251,7 +251,7 @@ class MultiWorkspaceServer:
         await self.close()
 
     async def close(self) -> None:
-        """Stop answering; closing twice changes nothing."""
+        """Stop serving; do nothing if already closed."""
         for team in self.teams.values():
             await team.sender.close()
             if team.sender.session is not None:
@@ -272,12 +272,12 @@ class MultiWorkspaceServer:
                 return web.json_response({"ok": True, "revoked": True})
         except FakeSlackError as refusal:
             return web.json_response(refusal.answer())
-        # Checked above; two tokens of one workspace may be good at the same time.
+        # The token is checked above; two tokens of one workspace may be valid at the same time.
         team.web_api.token = token
         return await team.web_api.answer(request)
 
     async def _authorize(self, request: web.Request) -> web.Response:
-        """Show whom one may allow, as a page whose links lead back to the bot."""
+        """Show a page with a link back to the bot for each workspace."""
         try:
             links = {
                 team.workspace.team_name: self.allow(

@@ -1,6 +1,6 @@
-"""What is put beside messages and channels: pins, reactions, bookmarks.
+"""Pins, reactions and bookmarks of messages and channels.
 
-Each action checks what Slack checks and tells the workspace's listeners.
+Each action checks what Slack checks and notifies the workspace's listeners.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ def pin(workspace: FakeWorkspace, channel: Channel, ts: str, actor: str) -> None
     if len(channel.pins) >= LIMITS["pins"]["channel"]:
         raise FakeSlackError("too_many_pins")
     channel.pins.append((ts, actor))
-    workspace.tell("pin", channel, _pin_event("pin_added", channel, message, actor))
+    workspace.notify("pin", channel, _pin_event("pin_added", channel, message, actor))
 
 
 def unpin(workspace: FakeWorkspace, channel: Channel, ts: str, actor: str) -> None:
-    """Take a pin off."""
+    """Unpin a message."""
     message = workspace.message(channel, ts)
-    kept = [pin for pin in channel.pins if pin[0] != ts]
-    if len(kept) == len(channel.pins):
+    remaining = [pin for pin in channel.pins if pin[0] != ts]
+    if len(remaining) == len(channel.pins):
         raise FakeSlackError("no_pin")
-    channel.pins = kept
-    workspace.tell("pin", channel, _pin_event("pin_removed", channel, message, actor))
+    channel.pins = remaining
+    workspace.notify("pin", channel, _pin_event("pin_removed", channel, message, actor))
 
 
 def _pin_event(kind: str, channel: Channel, message: Message, actor: str) -> Json:
@@ -54,11 +54,11 @@ def react(workspace: FakeWorkspace, channel: Channel, ts: str, name: str, actor:
         raise FakeSlackError("already_reacted")
     users.append(actor)
     event = _reaction_event("reaction_added", channel, message, name, actor)
-    workspace.tell("message_changed", channel, event, message=message)
+    workspace.notify("message_changed", channel, event, message=message)
 
 
 def unreact(workspace: FakeWorkspace, channel: Channel, ts: str, name: str, actor: str) -> None:
-    """Take a reaction back."""
+    """Remove a reaction."""
     message = workspace.message(channel, ts)
     if actor not in message.reactions.get(name, []):
         raise FakeSlackError("no_reaction")
@@ -66,7 +66,7 @@ def unreact(workspace: FakeWorkspace, channel: Channel, ts: str, name: str, acto
     if not message.reactions[name]:
         del message.reactions[name]
     event = _reaction_event("reaction_removed", channel, message, name, actor)
-    workspace.tell("message_changed", channel, event, message=message)
+    workspace.notify("message_changed", channel, event, message=message)
 
 
 def _reaction_event(kind: str, channel: Channel, message: Message, name: str, actor: str) -> Json:
@@ -83,11 +83,11 @@ def _reaction_event(kind: str, channel: Channel, message: Message, name: str, ac
 def add_bookmark(
     workspace: FakeWorkspace, channel: Channel, *, title: str, link: str, emoji: str | None
 ) -> Bookmark:
-    """Put a link at the top of a channel."""
+    """Add a link to the top of a channel."""
     if len(channel.bookmarks) >= LIMITS["bookmarks"]["channel"]:
         raise FakeSlackError("too_many_bookmarks")
     created = int(workspace.now().timestamp())
     bookmark = Bookmark(workspace.new_id("Bk"), title, link, emoji, created)
     channel.bookmarks.append(bookmark)
-    workspace.tell("channel", channel)
+    workspace.notify("channel", channel)
     return bookmark

@@ -1,13 +1,13 @@
-"""Slack's rate limits, held to the letter.
+"""Slack's rate limits, enforced strictly.
 
 Two rules, each in real time:
 
 - `chat.postMessage`: a message a second and channel. Slack tolerates short
   bursts, so a channel that has been quiet takes `burst` messages at once and
   regains one a second.
-- Every method: its tier's calls within any 60 seconds (`facts.CALLS_A_MINUTE`).
+- Every method: its tier's calls within any 60 seconds (`slack_facts.CALLS_A_MINUTE`).
 
-Slack calls its numbers "at least"; the stand-in grants no more than them.
+Slack guarantees at least these numbers; here nothing above them is allowed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WINDOW_S: Final = 60.0
 
 
 class RateLimits:
-    """Counts calls; `wall` gives real seconds. `enabled` switches both rules."""
+    """Counts calls and messages; `wall` returns real seconds. `enabled` switches both rules."""
 
     def __init__(self, wall: Callable[[], float], *, burst: int = MESSAGE_BURST) -> None:
         self._wall = wall
@@ -34,7 +34,7 @@ class RateLimits:
         self._tokens: dict[str, tuple[float, float]] = {}
 
     def retry_after_method(self, method: str) -> int | None:
-        """Count a call; return the seconds to wait if there were too many."""
+        """Count a call; return the seconds to wait if there are too many."""
         if not self.enabled:
             return None
         now = self._wall()
@@ -47,7 +47,7 @@ class RateLimits:
         return None
 
     def retry_after_message(self, channel_id: str) -> int | None:
-        """Count a message to a channel; return the seconds to wait if it came too fast."""
+        """Count a message to a channel; return the seconds to wait if it comes too soon."""
         if not self.enabled:
             return None
         now = self._wall()

@@ -1,8 +1,8 @@
-"""Requests to the bot, made as Slack makes them: signed, in Slack's shapes, on Slack's clock.
+"""Requests to the bot as Slack sends them: signed, with Slack's formats and time-outs.
 
-Signatures carry real time whatever the simulated clock says. An answer that takes
-more than three seconds counts as none. Events are tried again three times, with
-the reason in the headers.
+Signatures carry real time, whatever the simulated clock shows. A response that takes
+more than three seconds is a time-out. Events are retried three times, with the reason
+in the headers.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _AGENT: Final = "Slackbot 1.0 (+https://api.slack.com/robots)"
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """How the bot answered: `error` is None, or Slack's word for what went wrong."""
+    """The bot's response: `error` is None, or Slack's code for the failure."""
 
     status: int
     body: str
     error: str | None = None
 
     def as_json(self) -> Json:
-        """Read the body as an object; empty if it is none."""
+        """Return the body as an object; an empty one if it is none."""
         try:
             parsed = json.loads(self.body) if self.body.strip() else {}
         except json.JSONDecodeError:
@@ -48,13 +48,13 @@ class Ack:
 
 
 def signature(secret: str, timestamp: str, body: str) -> str:
-    """Sign a body as Slack does (v0, HMAC-SHA256 over version, time and body)."""
+    """Return Slack's signature of a body (v0: HMAC-SHA256 over version, time and body)."""
     text = f"v0:{timestamp}:{body}".encode()
     return "v0=" + hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
 
 
 class RequestSender:
-    """Posts to the bot's one address. `session` is opened and closed by the owner."""
+    """Posts to the bot's URL. `session` is opened and closed by the owner."""
 
     def __init__(
         self,
@@ -73,32 +73,32 @@ class RequestSender:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def send_form(self, fields: Mapping[str, str]) -> Ack:
-        """Send a slash command, or a payload under `payload`."""
+        """Send a form: a slash command's fields, or a payload."""
         return await self._post(urlencode(fields), _FORM, {})
 
     async def send_payload(self, payload: Json) -> Ack:
-        """Send an interaction."""
+        """Send an interaction payload."""
         return await self.send_form({"payload": json.dumps(payload)})
 
     async def send_once(self, body: Json) -> Ack:
-        """Send an event and wait for its answer, without another try."""
+        """Send an event and return the response, without a retry."""
         return await self._post(json.dumps(body), "application/json", {})
 
     def send_event(self, envelope: Json) -> None:
-        """Send an event in the background, again if the bot does not take it."""
+        """Send an event in the background, with retries."""
         if self.session is None or self.url is None:
             return
         task = asyncio.get_running_loop().create_task(self._deliver(envelope))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def settle(self) -> None:
-        """Wait until every event under way is delivered or given up."""
+    async def wait_until_delivered(self) -> None:
+        """Wait until every pending event is delivered or given up."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def close(self) -> None:
-        """Stop events that wait for another try."""
+        """Cancel pending events."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -112,7 +112,7 @@ class RequestSender:
             await asyncio.sleep(delay_s)
             headers = {
                 "X-Slack-Retry-Num": str(number),
-                "X-Slack-Retry-Reason": _reason(ack),
+                "X-Slack-Retry-Reason": _retry_reason(ack),
             }
             ack = await self._post(body, "application/json", headers)
         if ack.error is not None:
@@ -139,12 +139,12 @@ class RequestSender:
                 return Ack(response.status, text, error)
         except TimeoutError:
             return Ack(0, "", "operation_timeout")
-        except aiohttp.ClientError as fault:
-            log.info("bot_unreachable", error=str(fault))
+        except aiohttp.ClientError as error:
+            log.info("bot_unreachable", error=str(error))
             return Ack(0, "", "dispatch_failed")
 
 
-def _reason(ack: Ack) -> str:
+def _retry_reason(ack: Ack) -> str:
     if ack.error == "operation_timeout":
         return "http_timeout"
     return "http_error" if ack.status else "connection_failed"

@@ -1,4 +1,4 @@
-"""`response_url`s: answers to what a person did, five times within 30 minutes of real time."""
+"""`response_url`s: each takes five responses within 30 minutes of real time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID, BOT_USER_ID, FakeWo
 
 log = structlog.get_logger(__name__)
 
-USES: Final = 5
-LIFE_S: Final = 30 * 60.0
+MAX_USES: Final = 5
+LIFETIME_S: Final = 30 * 60.0
 
 
 @dataclass(slots=True)
@@ -27,62 +27,62 @@ class _IssuedUrl:
     channel: str
     user: str
     message: Message | None
-    at: float
+    issued_at: float
     uses: int = 0
 
 
 class ResponseUrls:
-    """Issues the addresses and carries out what is posted to them."""
+    """Issues the URLs and carries out what is posted to them."""
 
     def __init__(self, workspace: FakeWorkspace, wall: Callable[[], float]) -> None:
         self._workspace = workspace
         self._wall = wall
-        self._addresses: dict[str, _IssuedUrl] = {}
+        self._urls: dict[str, _IssuedUrl] = {}
         self.base_url = ""
         self.refusals: list[Json] = []
 
     def new(self, channel: Channel, user: str, message: Message | None = None) -> str:
-        """Return an address for a person's command, or for what they did with `message`."""
+        """Issue a URL for a user's command, or for an interaction with `message`."""
         key = self._workspace.new_id("R")
-        self._addresses[key] = _IssuedUrl(channel.id, user, message, self._wall())
+        self._urls[key] = _IssuedUrl(channel.id, user, message, self._wall())
         return f"{self.base_url}/slack-response/{key}"
 
     def add_routes(self, app: web.Application) -> None:
-        """Serve the addresses."""
-        app.router.add_post("/slack-response/{key}", self._answer)
+        """Serve the URLs."""
+        app.router.add_post("/slack-response/{key}", self._receive)
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _receive(self, request: web.Request) -> web.Response:
         try:
-            address = self._use(request.match_info["key"])
+            issued = self._count_use(request.match_info["key"])
         except FakeSlackError as refusal:
-            return self._refused(refusal, status=404)
+            return self._refuse(refusal, status=404)
         try:
-            body = _object(await request.text())
-            self.respond(address.channel, address.user, body, address.message)
+            body = _parse_object(await request.text())
+            self.respond(issued.channel, issued.user, body, issued.message)
         except FakeSlackError as refusal:
-            return self._refused(refusal, status=400)
+            return self._refuse(refusal, status=400)
         return web.Response(text="ok")
 
-    def _refused(self, refusal: FakeSlackError, *, status: int) -> web.Response:
+    def _refuse(self, refusal: FakeSlackError, *, status: int) -> web.Response:
         log.info("response_url_refused", error=refusal.code, faults=refusal.messages)
         self.refusals.append(refusal.answer())
         return web.json_response(refusal.answer(), status=status)
 
-    def _use(self, key: str) -> _IssuedUrl:
-        address = self._addresses.get(key)
-        if address is None or self._wall() - address.at > LIFE_S:
+    def _count_use(self, key: str) -> _IssuedUrl:
+        issued = self._urls.get(key)
+        if issued is None or self._wall() - issued.issued_at > LIFETIME_S:
             raise FakeSlackError("expired_url")
-        if address.uses >= USES:
+        if issued.uses >= MAX_USES:
             raise FakeSlackError("used_url")
-        address.uses += 1
-        return address
+        issued.uses += 1
+        return issued
 
     def respond(
         self, channel_id: str, user: str, body: Json, source: Message | None = None
     ) -> Message | None:
-        """Post, replace or delete as a response asks; `source` is what the person acted on."""
+        """Post, replace or delete a message as the response says; `source` is the message acted on."""
         channel = self._workspace.channels[channel_id]
-        if _says_yes(body, "delete_original") and source is not None:
+        if _is_true(body, "delete_original") and source is not None:
             self._workspace.delete(channel, source)
             return None
         blocks = checked_blocks(self._workspace, body["blocks"]) if body.get("blocks") else []
@@ -91,7 +91,7 @@ class ResponseUrls:
             raise FakeSlackError("no_text")
         if len(text) > LIMITS["message"]["text"]:
             raise FakeSlackError("msg_too_long")
-        if _says_yes(body, "replace_original") and source is not None:
+        if _is_true(body, "replace_original") and source is not None:
             self._workspace.edit(channel, source, {"text": text, "blocks": blocks})
             return source
         in_channel = body.get("response_type") == "in_channel"
@@ -109,11 +109,11 @@ class ResponseUrls:
         return self._workspace.post(channel, message)
 
 
-def _says_yes(body: Json, name: str) -> bool:
+def _is_true(body: Json, name: str) -> bool:
     return body.get(name) in (True, "true")
 
 
-def _object(text: str) -> Json:
+def _parse_object(text: str) -> Json:
     try:
         body = json.loads(text)
     except json.JSONDecodeError as cause:

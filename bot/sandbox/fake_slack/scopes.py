@@ -1,7 +1,7 @@
-"""Which scope a call needs and lacks.
+"""The scopes that a call needs.
 
-Most methods need one scope. Those about conversations need the family of the
-kind of channel that they touch: `channels:`, `groups:`, `im:` or `mpim:`.
+Most methods need one scope. Those of conversations need the scope for the
+kind of channel that they concern: `channels:`, `groups:`, `im:` or `mpim:`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Final
 
 from bot.sandbox.fake_slack.api_call import ApiCall
 from bot.sandbox.fake_slack.errors import FakeSlackError
-from bot.sandbox.fake_slack.methods.conversations import wanted_kinds
+from bot.sandbox.fake_slack.methods.conversations import requested_kinds
 from bot.sandbox.fake_slack.slack_facts import METHODS
 
 _FAMILY: Final = {"public": "channels", "private": "groups", "im": "im", "mpim": "mpim"}
 
 
 def require_scopes(call: ApiCall) -> None:
-    """Refuse with `missing_scope`, naming what is needed and what the manifest provides."""
+    """Raise `missing_scope` with the scopes that are needed and provided, if one is missing."""
     needed = METHODS[call.method].scopes
     provided = call.platform.scopes
     for kind in sorted(_kinds(call)) if _is_by_kind(needed) else [None]:
@@ -37,10 +37,10 @@ def _of_family(scopes: Collection[str], kind: str) -> list[str]:
 
 def _kinds(call: ApiCall) -> set[str]:
     if call.method in {"conversations.list", "users.conversations"}:
-        return wanted_kinds(call)
+        return requested_kinds(call)
     if call.method == "conversations.create":
         return {"private" if call.flag("is_private") else "public"}
     if call.method == "conversations.open" and not call.text("channel"):
-        return {"mpim" if len(call.words("users")) > 1 else "im"}
-    found = call.workspace.channels.get(call.text("channel"))
-    return {found.kind if found else "public"}
+        return {"mpim" if len(call.strings("users")) > 1 else "im"}
+    channel = call.workspace.channels.get(call.text("channel"))
+    return {channel.kind if channel else "public"}

@@ -1,4 +1,4 @@
-"""Who works at Acme, and at Globex: the people, groups and channels that a new workspace has."""
+"""The people, user groups and channels of new workspaces: Acme and Globex."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ CHANNELS: Final = {
     "search": "Finds the product",
     "payments": "Talks to the banks",
 }
-BOT_IS_IN: Final = ("releases", "incidents", "checkout", "search", "payments")
-"""The bot has been invited to these; it is in neither #general nor #random."""
+BOT_CHANNELS: Final = ("releases", "incidents", "checkout", "search", "payments")
+"""The channels that the bot is a member of."""
 
 GLOBEX_PEOPLE: Final = (
     ("U1HANK", "hank", "Hank Scorpio", "Site reliability engineer"),
@@ -49,17 +49,17 @@ GLOBEX_CHANNELS: Final = {
 
 
 def acme(now: Callable[[], datetime], *, bot_name: str = "governor") -> FakeWorkspace:
-    """Make the workspace, everybody in every channel."""
-    return _furnished(FakeWorkspace(now=now), PEOPLE, GROUPS, (CHANNELS, BOT_IS_IN), bot_name)
+    """Create Acme's workspace, with everybody in every channel."""
+    return _populated(FakeWorkspace(now=now), PEOPLE, GROUPS, (CHANNELS, BOT_CHANNELS), bot_name)
 
 
 def globex(now: Callable[[], datetime], *, bot_name: str = "governor") -> FakeWorkspace:
-    """Make another company's workspace; the bot's own ids are the same as at Acme."""
+    """Create another company's workspace; the bot's ids are the same as at Acme."""
     workspace = FakeWorkspace(now=now, team=("T0GLOBEX", "Globex"), first_id=5_000_000)
-    return _furnished(workspace, GLOBEX_PEOPLE, GLOBEX_GROUPS, (GLOBEX_CHANNELS, ("releases",)), bot_name)
+    return _populated(workspace, GLOBEX_PEOPLE, GLOBEX_GROUPS, (GLOBEX_CHANNELS, ("releases",)), bot_name)
 
 
-def _furnished(
+def _populated(
     workspace: FakeWorkspace,
     people: Sequence[tuple[str, str, str, str]],
     groups: Mapping[str, tuple[str, list[str]]],
@@ -82,11 +82,11 @@ def _furnished(
         group = Group(f"S000000{index:02d}", handle, name, list(users))
         workspace.groups[group.id] = group
     everybody = [user_id for user_id, *_ in people]
-    purposes, bot_is_in = channels
+    purposes, bot_channels = channels
     creator = "U0MORGAN" if "U0MORGAN" in workspace.users else everybody[0]
     for name, purpose in purposes.items():
         channel = Channel(workspace.new_id("C"), name, creator, workspace.now(), purpose=purpose)
         channel.is_general = name == "general"
-        channel.members = [*everybody, *([BOT_USER_ID] if name in bot_is_in else [])]
+        channel.members = [*everybody, *([BOT_USER_ID] if name in bot_channels else [])]
         workspace.channels[channel.id] = channel
     return workspace

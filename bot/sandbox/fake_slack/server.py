@@ -1,8 +1,8 @@
-"""The stand-in as a server: for tests inside their own process, for the bot beside it.
+"""The fake Slack, and a server of it for tests.
 
 In a test:
 
-    async with SandboxServer(manifest=manifest, bot_url="http://127.0.0.1:3001") as slack:
+    async with FakeSlackServer(manifest=manifest, bot_url="http://127.0.0.1:3001") as slack:
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
         await client.chat_postMessage(channel="#releases", text="Frozen")
         assert slack.messages("#releases")[-1].text == "Frozen"
@@ -13,17 +13,17 @@ In a test:
         await dana.acts(answer, "#checkout", "share")
         await dana.submits({"reason": {"text": {"type": "plain_text_input", "value": "…"}}})
 
-- A bot acts after it has acknowledged: `await slack.until(condition)` waits for what
-  it does, `await slack.settle()` only until its events are acknowledged.
+- A bot acts after it has acknowledged a request: `await slack.until(condition)` waits for
+  the effect, `await slack.wait_until_delivered()` only until its events are acknowledged.
 - `bot_url` may be set later (`slack.bot_url = …`); without it nothing is sent to a bot.
 - The bot is in #releases, #incidents, #checkout, #search and #payments, and in neither
   #general nor #random (`seed.py` says who else is there).
 - Scopes, commands and event subscriptions are those of `manifest`.
-- `slack.calls` are the calls made so far; `slack.refused` those that Slack would
-  refuse, `response_url`s included. A test of the bot may end with
+- `slack.calls` are the calls so far; `slack.refused` those that Slack refuses,
+  `response_url`s included. A test of the bot may end with
   `assert not slack.refused`.
-- `slack.faults.once(Fault.CUT, "chat.postMessage")` and `slack.faults.change({…})`
-  switch faults; `slack.rates.enabled = False` takes the rate limits off.
+- `slack.faults.once(InjectedFault.CUT, "chat.postMessage")` and `slack.faults.change({…})`
+  inject faults; `slack.rates.enabled = False` switches the rate limits off.
 - `wall` (real seconds, for limits and expiries) and `now` (message times) can be given.
 """
 
@@ -53,7 +53,7 @@ from bot.sandbox.fake_slack.views import OpenViews
 from bot.sandbox.fake_slack.web_api import RecordedCall, WebApi
 from bot.sandbox.fake_slack.workspace import FakeWorkspace
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 EVENTS_PATH = "/slack/events"
 
@@ -64,7 +64,7 @@ def utc_now() -> datetime:
 
 
 class FakeSlack:
-    """All parts of the stand-in, wired together; serves no socket of its own."""
+    """All parts of the fake Slack, wired together; opens no socket of its own."""
 
     def __init__(
         self,
@@ -76,13 +76,13 @@ class FakeSlack:
         wall: Callable[[], float] = time.time,
         ack_s: float = ACK_S,
         retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
-        furnish: Callable[..., FakeWorkspace] = acme,
+        make_workspace: Callable[..., FakeWorkspace] = acme,
     ) -> None:
         self.manifest = manifest
         self.bot_token = bot_token
         self.signing_secret = signing_secret
         name = str(manifest.get("features", {}).get("bot_user", {}).get("display_name", "governor"))
-        self.workspace = furnish(now, bot_name=name)
+        self.workspace = make_workspace(now, bot_name=name)
         self.views = OpenViews(self.workspace, wall)
         self.rates = RateLimits(wall)
         self.faults = FaultInjector()
@@ -93,7 +93,7 @@ class FakeSlack:
             secret=signing_secret, wall=wall, ack_s=ack_s, retry_delays_s=retry_delays_s
         )
         self.events = EventSubscriptions(self.workspace, self.sender, manifest)
-        self.stage = PersonContext(
+        self._person_context = PersonContext(
             self.workspace, self.views, self.responses, self.sender, self.events, manifest
         )
 
@@ -104,7 +104,7 @@ class FakeSlack:
 
     @property
     def base_url(self) -> str:
-        """Where the stand-in is reached."""
+        """The base URL of the fake Slack."""
         return self.platform.base_url
 
     @base_url.setter
@@ -114,12 +114,12 @@ class FakeSlack:
 
     @property
     def api_url(self) -> str:
-        """The base for Web API clients, ending in a slash."""
+        """The base URL for Web API clients, ending in a slash."""
         return f"{self.base_url}/slack-api/"
 
     @property
     def bot_url(self) -> str | None:
-        """Where the bot listens: its origin, or the whole address of its events."""
+        """Where the bot listens: its origin, or the full URL of its events endpoint."""
         return self.sender.url
 
     @bot_url.setter
@@ -127,31 +127,31 @@ class FakeSlack:
         is_origin = url is not None and urlsplit(url).path in {"", "/"}
         self.sender.url = url.rstrip("/") + EVENTS_PATH if url and is_origin else url
 
-    # -- what tests ask ------------------------------------------------------
+    # -- for tests ----------------------------------------------------------
 
     @property
     def calls(self) -> list[RecordedCall]:
-        """Every call so far, oldest first."""
+        """All calls so far, oldest first."""
         return list(self.web_api.calls)
 
     @property
     def refused(self) -> list[RecordedCall]:
-        """Calls that Slack would refuse (not those that a fault spoiled)."""
-        spoiled = [made for made in self.calls if made.error and made.fault is None]
-        return spoiled + [RecordedCall("response_url", {}, body) for body in self.responses.refusals]
+        """Calls that Slack refuses, without those with an injected fault."""
+        refused = [call for call in self.calls if call.error and call.fault is None]
+        return refused + [RecordedCall("response_url", {}, body) for body in self.responses.refusals]
 
     def person(self, name: str) -> Person:
-        """Find a person by name or id."""
+        """Return a person by name or id."""
         users = self.workspace.users
-        found = next((u.id for u in users.values() if name in {u.name, u.id}), None)
-        if found is None:
+        user_id = next((u.id for u in users.values() if name in {u.name, u.id}), None)
+        if user_id is None:
             raise LookupError(f"nobody is called {name}")
-        return Person(self.stage, found)
+        return Person(self._person_context, user_id)
 
     def messages(self, channel: str) -> list[Message]:
-        """Return the messages of a channel (`#name` or id) that everybody sees, oldest first."""
-        shown = self.workspace.channel(channel).messages
-        return [m for m in shown if m.subtype not in {"channel_join", "channel_topic"}]
+        """Return the messages of a channel (`#name` or id) that all members see, oldest first."""
+        messages = self.workspace.channel(channel).messages
+        return [m for m in messages if m.subtype not in {"channel_join", "channel_topic"}]
 
     def ephemerals(self, channel: str, name: str) -> list[Message]:
         """Return the messages of a channel that only this person sees, oldest first."""
@@ -159,9 +159,9 @@ class FakeSlack:
         return [m for m in self.workspace.channel(channel).ephemerals if m.ephemeral_to == user]
 
     def seen_by(self, name: str, channel: str) -> list[Message]:
-        """Return everything that a person sees in a channel, oldest first."""
-        shown = [*self.messages(channel), *self.ephemerals(channel, name)]
-        return sorted(shown, key=lambda message: message.ts)
+        """Return all messages that a person sees in a channel, oldest first."""
+        visible = [*self.messages(channel), *self.ephemerals(channel, name)]
+        return sorted(visible, key=lambda message: message.ts)
 
     def find_channel(self, name: str) -> str:
         """Return the id of a channel."""
@@ -178,31 +178,31 @@ class FakeSlack:
                 if not channel.is_archived:
                     self.workspace.post(channel, message)
 
-    async def settle(self) -> None:
-        """Wait until no event is on its way to the bot."""
-        await self.sender.settle()
+    async def wait_until_delivered(self) -> None:
+        """Wait until every event is delivered to the bot or given up."""
+        await self.sender.wait_until_delivered()
 
-    async def until(self, condition: Callable[[], Found], *, within_s: float = 10.0) -> Found:
-        """Wait until `condition` holds, asked again at each change and call; return its value."""
-        stirred = asyncio.Event()
+    async def until(self, condition: Callable[[], Result], *, within_s: float = 10.0) -> Result:
+        """Wait until `condition` holds, checked at each change and call; return its value."""
+        changed = asyncio.Event()
 
-        def stir(_news: object) -> None:
-            stirred.set()
+        def on_change(_change: object) -> None:
+            changed.set()
 
-        self.workspace.listeners.append(stir)
-        self.web_api.listeners.append(stir)
+        self.workspace.listeners.append(on_change)
+        self.web_api.listeners.append(on_change)
         try:
             async with asyncio.timeout(within_s):
-                while not (found := condition()):
-                    await stirred.wait()
-                    stirred.clear()
-                return found
+                while not (result := condition()):
+                    await changed.wait()
+                    changed.clear()
+                return result
         finally:
-            self.workspace.listeners.remove(stir)
-            self.web_api.listeners.remove(stir)
+            self.workspace.listeners.remove(on_change)
+            self.web_api.listeners.remove(on_change)
 
     async def verify_url(self) -> bool:
-        """Ask the bot to prove its address, as Slack does when it is configured."""
+        """Verify the bot's URL with a challenge, as Slack does when it is configured."""
         challenge = self.workspace.new_id("challenge")
         body: Json = {"token": "sandbox", "challenge": challenge, "type": "url_verification"}
         ack = await self.sender.send_once(body)
@@ -210,14 +210,14 @@ class FakeSlack:
 
 
 class FakeSlackServer(FakeSlack):
-    """The stand-in on a free port of 127.0.0.1, for the time of an `async with`."""
+    """A fake Slack on a free port of 127.0.0.1, for the time of an `async with`."""
 
     def __init__(
         self,
         *,
         manifest: Mapping[str, Any],
         bot_url: str | None = None,
-        bot_token: str = "xoxb-sandbox",  # noqa: S107 - opens nothing but the stand-in
+        bot_token: str = "xoxb-sandbox",  # noqa: S107 - opens nothing but the fake Slack
         signing_secret: str = "sandbox-signing-secret",  # noqa: S107 - likewise
         now: Callable[[], datetime] = utc_now,
         wall: Callable[[], float] = time.time,

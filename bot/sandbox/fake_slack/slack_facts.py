@@ -1,7 +1,7 @@
-"""What Slack has published about methods and limits, read from the data files in `reference`.
+"""Slack's published facts about methods and limits, read from the data files in `reference`.
 
-`methods.json`: required arguments, scopes and rate tier of the methods that the
-stand-in speaks; tier 0 is a method with a special limit of its own.
+`methods.json`: required arguments, scopes and rate limit tier of the methods that the
+fake Slack has; tier 0 is a method with a special limit of its own.
 `limits.json`: Block Kit's and the conversations' limits, by object and field.
 """
 
@@ -17,7 +17,7 @@ _REFERENCE: Final = Path(__file__).parent / "reference"
 
 @dataclass(frozen=True, slots=True)
 class MethodFacts:
-    """What must hold for any call of one method."""
+    """Required arguments, scopes and rate limit tier of one method."""
 
     required: tuple[str, ...]
     scopes: tuple[str, ...]
@@ -40,4 +40,4 @@ def _limits() -> dict[str, dict[str, int]]:
 METHODS: Final = _methods()
 LIMITS: Final = _limits()
 CALLS_A_MINUTE: Final = {0: 300, 1: 1, 2: 20, 3: 50, 4: 100}
-"""Calls a minute by tier; Slack says "20+", the stand-in holds it to 20."""
+"""Calls a minute by tier; where Slack says "20+", the limit here is 20."""

@@ -1,9 +1,8 @@
 """The Web API over HTTP: `/slack-api/{method}`, as strict as Slack's.
 
-In this order a call is refused for: faults switched on, an unknown method, the
-token, too many calls, missing arguments, missing scopes, and what the method
-itself refuses. Arguments come from the query, a form or JSON. Every call is kept
-in `calls`, so that tests can say what was asked and what was refused.
+Checks come in this order: injected faults, rate limits, unknown method, token, missing
+arguments, missing scopes, and those of the method itself. Arguments come from the query,
+a form or JSON. Every call is recorded in `calls`, for the assertions of tests.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 
 log = structlog.get_logger(__name__)
 
-_KEPT_CALLS: Final = 2000
+_MAX_RECORDED_CALLS: Final = 2000
 _RATE_LIMITED: Final = {"ok": False, "error": "ratelimited"}
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """A call that was made, and its answer; `fault` is set if one was injected."""
+    """A call and its response; `fault` is set if one was injected."""
 
     method: str
     args: Json
@@ -44,55 +43,55 @@ class RecordedCall:
 
     @property
     def error(self) -> str | None:
-        """The error code of a refusal."""
+        """The error code, None if the call succeeded."""
         return None if self.answer.get("ok") else str(self.answer.get("error"))
 
 
 class WebApi:
-    """The Web API of one workspace: handles the bot's calls."""
+    """Answers the bot's calls for one workspace."""
 
     def __init__(self, platform: Platform, faults: FaultInjector, *, token: str) -> None:
         self.platform = platform
         self.faults = faults
         self.token = token
-        self.calls: deque[RecordedCall] = deque(maxlen=_KEPT_CALLS)
+        self.calls: deque[RecordedCall] = deque(maxlen=_MAX_RECORDED_CALLS)
         self.listeners: list[Callable[[RecordedCall], None]] = []
 
     def add_routes(self, app: web.Application) -> None:
-        """Serve `/slack-api/{method}` and the address for uploads."""
+        """Serve `/slack-api/{method}` and the upload URLs."""
         app.router.add_route("*", "/slack-api/{method}", self.answer)
         app.router.add_post("/slack-upload/{file}", self._upload)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Handle a call over HTTP, limits and faults included."""
+        """Answer a call over HTTP, rate limits and injected faults included."""
         method = request.match_info["method"]
         args = await read_arguments(request)
         fault = self.faults.decide(method)
         if fault is InjectedFault.RATE_LIMITED:
-            self._keep(RecordedCall(method, args, _RATE_LIMITED, fault))
-            return _too_many(self.faults.retry_after_s)
+            self._record(RecordedCall(method, args, _RATE_LIMITED, fault))
+            return _rate_limited(self.faults.retry_after_s)
         if fault is InjectedFault.SERVER_ERROR:
-            self._keep(RecordedCall(method, args, {"ok": False, "error": "http_500"}, fault))
+            self._record(RecordedCall(method, args, {"ok": False, "error": "http_500"}, fault))
             return web.Response(status=500, text="Internal Server Error")
         wait_s = self._rate_limit(method, args)
         if wait_s is not None:
-            self._keep(RecordedCall(method, args, _RATE_LIMITED))
-            return _too_many(wait_s)
+            self._record(RecordedCall(method, args, _RATE_LIMITED))
+            return _rate_limited(wait_s)
         answer = self.call(method, args)
-        self._keep(RecordedCall(method, args, answer, fault))
+        self._record(RecordedCall(method, args, answer, fault))
         if fault is InjectedFault.CUT and request.transport is not None:
             request.transport.abort()
         elif fault is InjectedFault.SLOW:
             await asyncio.sleep(self.faults.slow_s)
         return web.json_response(answer, headers={"X-OAuth-Scopes": ",".join(self.platform.scopes)})
 
-    def _keep(self, made: RecordedCall) -> None:
-        self.calls.append(made)
+    def _record(self, call: RecordedCall) -> None:
+        self.calls.append(call)
         for listener in self.listeners:
-            listener(made)
+            listener(call)
 
     def call(self, method: str, args: Json) -> Json:
-        """Carry out a call, whatever the limits and faults say; return its body."""
+        """Carry out a call without rate limits and faults; return the response body."""
         try:
             return self._carry_out(method, args)
         except FakeSlackError as refusal:
@@ -108,8 +107,8 @@ class WebApi:
         call = ApiCall(method, args, self.platform, BOT_USER_ID)
         missing = [name for name in FACTS[method].required if call.args.get(name) is None]
         if missing:
-            lines = [f"[ERROR] missing required field: {name}" for name in missing]
-            raise FakeSlackError("invalid_arguments", lines)
+            messages = [f"[ERROR] missing required field: {name}" for name in missing]
+            raise FakeSlackError("invalid_arguments", messages)
         require_scopes(call)
         if (refusal := self.faults.refusal(method)) is not None:
             raise FakeSlackError(refusal)
@@ -142,7 +141,7 @@ class WebApi:
         return web.Response(text=f"OK - {len(file.content)}")
 
 
-def _too_many(wait_s: int) -> web.Response:
+def _rate_limited(wait_s: int) -> web.Response:
     return web.json_response(_RATE_LIMITED, status=429, headers={"Retry-After": str(wait_s)})
 
 
@@ -157,7 +156,7 @@ async def _uploaded_bytes(request: web.Request) -> bytes:
 
 
 async def read_arguments(request: web.Request) -> Json:
-    """Collect the arguments of a call, the bearer token as `token`."""
+    """Return the arguments of a call, the bearer token as `token`."""
     args: Json = dict(request.query)
     if request.content_type == "application/json":
         body = await request.text()

@@ -1,8 +1,8 @@
-"""The workspace itself: who is there, what is said, what changes. No I/O.
+"""A workspace: its users, channels and messages, and the actions that change them. No I/O.
 
 Each action checks what Slack checks, raises `FakeSlackError` with Slack's code, and
-tells every listener about a `WorkspaceChange`, from which the page redraws and `sender`
-makes events for the bot. Message times come from the clock that is passed in.
+notifies every listener of a `WorkspaceChange`, from which the page is redrawn and
+`event_subscriptions` makes events for the bot. Message times come from the clock that is passed in.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NAME: Final = re.compile(r"[a-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceChange:
-    """Something that happened: for the page always, for the bot if `event` is set."""
+    """A change of the workspace; `event` is the bot's event for it, if there is one."""
 
     kind: str
     channel: str | None
@@ -42,7 +42,7 @@ Listener = Callable[[WorkspaceChange], None]
 
 
 class FakeWorkspace:
-    """A team with one installed app. `now` gives the time that messages are stamped with.
+    """A team with one installed app. `now` returns the time of new messages.
 
     Identifiers are numbered from `first_id`, so that those of two teams differ.
     """
@@ -70,74 +70,74 @@ class FakeWorkspace:
 
     @property
     def domain(self) -> str:
-        """The workspace's part of its address."""
+        """The workspace's subdomain."""
         return self.team_name.lower()
 
     def new_id(self, prefix: str) -> str:
-        """Return an identifier that nothing has yet, such as `C00000007`."""
+        """Return a new identifier, such as `C00000007`."""
         return f"{prefix}{next(self._ids):08d}"
 
     def new_ts(self) -> str:
-        """Return a message time of now, later than every one before."""
+        """Return the current time as a message's `ts`, later than all before."""
         micros = int(self.now().timestamp() * 1_000_000)
         self._last_ts = max(micros, self._last_ts + 1)
         return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
 
-    def tell(self, kind: str, channel: Channel | None, event: Json | None = None, **data: object) -> None:
+    def notify(self, kind: str, channel: Channel | None, event: Json | None = None, **data: object) -> None:
         """Notify the listeners of a change."""
         change = WorkspaceChange(kind, channel.id if channel else None, dict(data), event)
         for listener in self.listeners:
             listener(change)
 
-    # -- finding -----------------------------------------------------------------
+    # -- look-ups ----------------------------------------------------------------
 
     def user(self, user_id: str) -> User:
-        """Find a user, or refuse with `user_not_found`."""
+        """Return a user, or raise `user_not_found`."""
         if user_id not in self.users:
             raise FakeSlackError("user_not_found")
         return self.users[user_id]
 
     def group(self, handle: str) -> Group:
-        """Find a user group by id or handle, with or without `@`."""
-        wanted = handle.removeprefix("@")
+        """Return a user group by id or handle, with or without `@`."""
+        id_or_handle = handle.removeprefix("@")
         for group in self.groups.values():
-            if wanted in {group.id, group.handle}:
+            if id_or_handle in {group.id, group.handle}:
                 return group
         raise FakeSlackError("no_such_subteam")
 
     def channel(self, name_or_id: str, viewer: str | None = None) -> Channel:
-        """Find a channel by id or `#name`; a private one only for its members."""
-        found = self.channels.get(name_or_id)
-        if found is None and name_or_id:
+        """Return a channel by id or `#name`; a private one only to its members."""
+        channel = self.channels.get(name_or_id)
+        if channel is None and name_or_id:
             name = name_or_id.removeprefix("#")
-            found = next((c for c in self.channels.values() if c.name == name), None)
-        if found is None:
+            channel = next((c for c in self.channels.values() if c.name == name), None)
+        if channel is None:
             raise FakeSlackError("channel_not_found")
-        if viewer is not None and found.kind != "public" and viewer not in found.members:
+        if viewer is not None and channel.kind != "public" and viewer not in channel.members:
             raise FakeSlackError("channel_not_found")
-        return found
+        return channel
 
     def message(self, channel: Channel, ts: str) -> Message:
-        """Find a message, or refuse with `message_not_found`."""
-        found = channel.message(ts)
-        if found is None:
+        """Return a message, or raise `message_not_found`."""
+        message = channel.message(ts)
+        if message is None:
             raise FakeSlackError("message_not_found")
-        return found
+        return message
 
     # -- channels ----------------------------------------------------------------
 
     def create_channel(self, name: str, creator: str, *, kind: Kind = "public") -> Channel:
-        """Make a channel with its creator as only member."""
+        """Create a channel with its creator as its only member."""
         self._check_name(name)
         prefix = {"public": "C", "private": "C", "im": "D", "mpim": "G"}[kind]
         channel = Channel(self.new_id(prefix), name, creator, self.now(), kind, members=[creator])
         self.channels[channel.id] = channel
-        event = {"type": "channel_created", "channel": self._brief(channel)}
-        self.tell("channel", channel, event if kind == "public" else None)
+        event = {"type": "channel_created", "channel": self._channel_summary(channel)}
+        self.notify("channel", channel, event if kind == "public" else None)
         return channel
 
     def open_direct(self, *user_ids: str) -> Channel:
-        """Find or make the direct conversation of exactly these users."""
+        """Find or create the direct conversation of exactly these users."""
         members = sorted({self.user(user_id).id for user_id in user_ids})
         for channel in self.channels.values():
             if channel.kind in {"im", "mpim"} and sorted(channel.members) == members:
@@ -147,7 +147,7 @@ class FakeWorkspace:
         name = "" if kind == "im" else "mpdm-" + "--".join(self.users[m].name for m in members)
         channel = Channel(self.new_id(prefix), name, members[0], self.now(), kind, members=members)
         self.channels[channel.id] = channel
-        self.tell("channel", channel)
+        self.notify("channel", channel)
         return channel
 
     def rename_channel(self, channel: Channel, name: str, actor: str) -> None:
@@ -157,7 +157,7 @@ class FakeWorkspace:
         self._check_name(name)
         channel.previous_names.append(channel.name)
         channel.name = name
-        self.tell("channel", channel, {"type": "channel_rename", "channel": self._brief(channel)})
+        self.notify("channel", channel, {"type": "channel_rename", "channel": self._channel_summary(channel)})
 
     def describe_channel(self, channel: Channel, actor: str, *, field_name: str, value: str) -> None:
         """Set the `topic` or the `purpose`."""
@@ -166,12 +166,12 @@ class FakeWorkspace:
         if len(value) > LIMITS["channel"][field_name]:
             raise FakeSlackError("too_long")
         setattr(channel, field_name, value)
-        self.tell("channel", channel)
+        self.notify("channel", channel)
         verb = f"set the channel {field_name}: {value}"
         self._system_message(channel, actor, f"channel_{field_name}", verb)
 
     def archive(self, channel: Channel, actor: str) -> None:
-        """Close a channel for new messages."""
+        """Archive a channel."""
         if channel.is_archived:
             raise FakeSlackError("already_archived")
         if channel.is_general:
@@ -179,10 +179,10 @@ class FakeWorkspace:
         self.must_be_member(channel, actor)
         channel.is_archived = True
         event = {"type": "channel_archive", "channel": channel.id, "user": actor}
-        self.tell("channel", channel, event)
+        self.notify("channel", channel, event)
 
     def add_member(self, channel: Channel, user_id: str, inviter: str | None = None) -> None:
-        """Let a user in; nothing happens for one who is in already."""
+        """Add a member; do nothing for one who is already in."""
         self.must_be_open(channel)
         if user_id in channel.members:
             return
@@ -196,11 +196,11 @@ class FakeWorkspace:
         }
         if inviter:
             event["inviter"] = inviter
-        self.tell("channel", channel, event)
+        self.notify("channel", channel, event)
         self._system_message(channel, user_id, "channel_join", "joined the channel")
 
     def remove_member(self, channel: Channel, user_id: str) -> None:
-        """Take a user out of a channel."""
+        """Remove a member."""
         if user_id not in channel.members:
             raise FakeSlackError("not_in_channel")
         if channel.is_general:
@@ -213,15 +213,15 @@ class FakeWorkspace:
             "channel_type": "C",
             "team": self.team_id,
         }
-        self.tell("channel", channel, event)
+        self.notify("channel", channel, event)
 
     def must_be_open(self, channel: Channel) -> None:
-        """Refuse with `is_archived`."""
+        """Raise `is_archived` for an archived channel."""
         if channel.is_archived:
             raise FakeSlackError("is_archived")
 
     def must_be_member(self, channel: Channel, user_id: str) -> None:
-        """Refuse with `not_in_channel`."""
+        """Raise `not_in_channel` for a user who is not a member."""
         if user_id not in channel.members:
             raise FakeSlackError("not_in_channel")
 
@@ -237,14 +237,14 @@ class FakeWorkspace:
         if any(c.name == name for c in self.channels.values()):
             raise FakeSlackError("name_taken")
 
-    def _brief(self, channel: Channel) -> Json:
+    def _channel_summary(self, channel: Channel) -> Json:
         created = int(channel.created.timestamp())
         return {"id": channel.id, "name": channel.name, "created": created, "creator": channel.creator}
 
     # -- messages ----------------------------------------------------------------
 
     def post(self, channel: Channel, message: Message) -> Message:
-        """Add a message; one with `ephemeral_to` is kept apart from the history."""
+        """Add a message; one with `ephemeral_to` is stored apart from the history."""
         self.must_be_open(channel)
         if message.thread_ts is not None:
             parent = channel.message(message.thread_ts)
@@ -256,10 +256,10 @@ class FakeWorkspace:
                 parent.thread_ts = parent.ts
         if message.ephemeral_to is not None:
             channel.ephemerals.append(message)
-            self.tell("message", channel, message=message)
+            self.notify("message", channel, message=message)
             return message
         channel.messages.append(message)
-        self.tell("message", channel, self.message_event(channel, message), message=message)
+        self.notify("message", channel, self.message_event(channel, message), message=message)
         return message
 
     def say(self, channel: Channel, user_id: str, text: str, thread_ts: str | None = None) -> Message:
@@ -283,13 +283,13 @@ class FakeWorkspace:
             "ts": self.new_ts(),
             "hidden": True,
         }
-        seen_by_all = message.ephemeral_to is None
-        self.tell("message_changed", channel, event if seen_by_all else None, message=message)
+        is_public = message.ephemeral_to is None
+        self.notify("message_changed", channel, event if is_public else None, message=message)
 
     def delete(self, channel: Channel, message: Message) -> None:
-        """Take a message away, its pin too."""
-        kept = channel.messages if message.ephemeral_to is None else channel.ephemerals
-        kept.remove(message)
+        """Delete a message and its pin."""
+        messages = channel.messages if message.ephemeral_to is None else channel.ephemerals
+        messages.remove(message)
         channel.pins = [pin for pin in channel.pins if pin[0] != message.ts]
         event = {
             "type": "message",
@@ -300,11 +300,11 @@ class FakeWorkspace:
             "ts": self.new_ts(),
             "hidden": True,
         }
-        seen_by_all = message.ephemeral_to is None
-        self.tell("message_deleted", channel, event if seen_by_all else None, ts=message.ts)
+        is_public = message.ephemeral_to is None
+        self.notify("message_deleted", channel, event if is_public else None, ts=message.ts)
 
     def message_event(self, channel: Channel, message: Message) -> Json:
-        """Write the `message` event of a new message."""
+        """Return the `message` event of a new message."""
         kinds = {"public": "channel", "private": "group", "im": "im", "mpim": "mpim"}
         return {
             **message.as_json(),

@@ -1,4 +1,4 @@
-"""The shop's story, as numbers: it can be played through in about a minute and a half at 60×."""
+"""The demo shop: its scenes take about a minute and a half at 60×."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FREEZE_AT, UNFREEZE_AT, DWELL = 0.0, 0.10, 15
 
 
 def play(*script: tuple[str, int]) -> list[float]:
-    """Play scenes for minutes each; answer checkout's remaining budget after every minute."""
+    """Play scenes for minutes each; return checkout's remaining budget after every minute."""
     counts: list[Count] = [c for c in history(START) if _is(c, CHECKOUT)]
     levels = [remaining(counts, CHECKOUT, START)]
     at = START
@@ -73,8 +73,8 @@ def test_history_is_thirty_days_without_gap_or_overlap() -> None:
 
 def test_traffic_has_a_daily_rhythm() -> None:
     day = [rate(CHECKOUT, START + timedelta(hours=hour), START) for hour in range(24)]
-    assert max(day) == pytest.approx(1.9 * CHECKOUT.a_minute, rel=0.01)
-    assert min(day) == pytest.approx(0.1 * CHECKOUT.a_minute, rel=0.1)
+    assert max(day) == pytest.approx(1.9 * CHECKOUT.per_minute, rel=0.01)
+    assert min(day) == pytest.approx(0.1 * CHECKOUT.per_minute, rel=0.1)
 
 
 def test_the_story_begins_with_every_service_open() -> None:
@@ -103,9 +103,9 @@ def test_a_bad_deploy_that_is_rolled_back_unfreezes_soon(bad_for: int, within: i
 
 @pytest.mark.parametrize("scene", ["bad_deploy", "outage"])
 def test_a_scene_that_nobody_ends_still_recovers(scene: str) -> None:
-    lasts = SCENES[scene].lasts
-    assert lasts is not None
-    minutes = int(lasts / timedelta(minutes=1))
+    duration = SCENES[scene].duration
+    assert duration is not None
+    minutes = int(duration / timedelta(minutes=1))
     assert unfreezes_after(play((scene, minutes), ("recover", 150))) <= minutes + 110
 
 
@@ -113,11 +113,11 @@ def test_nothing_freezes_while_all_is_well() -> None:
     assert min(play(("normal", 180))) > 0.1
 
 
-# -- the shop itself, before a bot that only counts ------------------------------
+# -- the shop itself, with a bot that only records --------------------------------
 
 
 class Clock:
-    """Simulated time, which goes on by `step` whenever somebody looks."""
+    """Simulated time, which advances by `step` at each reading."""
 
     def __init__(self, step: timedelta = timedelta()) -> None:
         self.base = START
@@ -133,26 +133,26 @@ class Clock:
 
 
 class Bot:
-    """The bot's side of the shop's calls."""
+    """A bot that records the shop's requests."""
 
-    def __init__(self, *, knows: bool = False, refuses: int = 0) -> None:
-        self.refuses = refuses
-        self.refuses_deployments = 0
+    def __init__(self, *, has_history: bool = False, refused_events: int = 0) -> None:
+        self.refused_events = refused_events
+        self.refused_deployments = 0
         self.rows: list[dict[str, Any]] = []
         self.deployed: list[dict[str, Any]] = []
         self.tokens: set[str] = set()
-        self.total = 1 if knows else None
-        self._told = asyncio.Condition()
+        self.total = 1 if has_history else None
+        self._received = asyncio.Condition()
 
     async def has_deployed(self, count: int) -> None:
-        """Wait until so many deployments were told."""
-        async with asyncio.timeout(20), self._told:
-            await self._told.wait_for(lambda: len(self.deployed) >= count)
+        """Wait until so many deployments were received."""
+        async with asyncio.timeout(20), self._received:
+            await self._received.wait_for(lambda: len(self.deployed) >= count)
 
     async def has(self, count: int) -> None:
-        """Wait until so many rows have come."""
-        async with asyncio.timeout(20), self._told:
-            await self._told.wait_for(lambda: len(self.rows) >= count)
+        """Wait until so many counts were received."""
+        async with asyncio.timeout(20), self._received:
+            await self._received.wait_for(lambda: len(self.rows) >= count)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -172,22 +172,22 @@ class Bot:
         rows = await request.json()
         known = {row["id"] for row in self.rows}
         self.rows += [row for row in rows if row["id"] not in known]
-        if self.refuses:
-            # Taken, but the answer says otherwise: the shop will tell it again.
-            self.refuses -= 1
+        if self.refused_events:
+            # Recorded, but the response says otherwise: the shop sends it again.
+            self.refused_events -= 1
             return web.Response(status=503)
         self.tokens.add(request.headers["Authorization"])
-        async with self._told:
-            self._told.notify_all()
+        async with self._received:
+            self._received.notify_all()
         return web.json_response({"accepted": len(rows), "duplicates": 0}, status=202)
 
     async def _deployments(self, request: web.Request) -> web.Response:
         self.deployed.append(await request.json())
-        if self.refuses_deployments:
-            self.refuses_deployments -= 1
+        if self.refused_deployments:
+            self.refused_deployments -= 1
             return web.Response(status=503)
-        async with self._told:
-            self._told.notify_all()
+        async with self._received:
+            self._received.notify_all()
         return web.json_response({"recorded": ["checkout"], "ignored": None}, status=201)
 
 
@@ -221,30 +221,30 @@ async def open_shop(bot: Bot, clock: Clock) -> AsyncIterator[str]:
 
 async def story(session: aiohttp.ClientSession, base_url: str, **body: Any) -> dict[str, Any]:
     async with session.post(f"{base_url}/sandbox/story", json=body) as response:
-        answer: dict[str, Any] = await response.json()
-        return answer
+        result: dict[str, Any] = await response.json()
+        return result
 
 
 async def test_the_shop_tells_its_history_then_what_happens() -> None:
     bot, clock = Bot(), Clock()
-    wanted = len(list(history(START)))
+    expected = len(list(history(START)))
     async with open_shop(bot, clock) as base_url, aiohttp.ClientSession() as session:
-        await bot.has(wanted)
-        assert len({row["id"] for row in bot.rows}) == wanted
+        await bot.has(expected)
+        assert len({row["id"] for row in bot.rows}) == expected
         assert bot.tokens == {"Bearer api"}
         state = await story(session, base_url)
         assert state["story"]["scene"] == "normal"
         await story(session, base_url, scene="bad_deploy", speed=60)
         assert clock.speed == 60
         clock.base += timedelta(minutes=2)
-        await bot.has(wanted + len(STREAMS))
-        row = next(row for row in bot.rows[wanted:] if row["slo"] == "availability")
+        await bot.has(expected + len(STREAMS))
+        row = next(row for row in bot.rows[expected:] if row["slo"] == "availability")
         assert row["bad"] / (row["good"] + row["bad"]) == pytest.approx(0.3, rel=0.15)
 
 
 async def test_a_bad_deploy_is_told_to_the_bot_until_it_takes_it_each_by_a_commit_of_its_own() -> None:
-    bot, clock = Bot(knows=True), Clock()
-    bot.refuses_deployments = 1
+    bot, clock = Bot(has_history=True), Clock()
+    bot.refused_deployments = 1
     async with open_shop(bot, clock) as base_url, aiohttp.ClientSession() as session:
         for name in ("bad_deploy", "recover", "bad_deploy"):
             await story(session, base_url, scene=name)
@@ -258,18 +258,18 @@ async def test_a_bad_deploy_is_told_to_the_bot_until_it_takes_it_each_by_a_commi
 
 
 async def test_a_bot_that_has_history_is_not_told_again() -> None:
-    bot, clock = Bot(knows=True), Clock(step=timedelta(seconds=16))
+    bot, clock = Bot(has_history=True), Clock(step=timedelta(seconds=16))
     async with open_shop(bot, clock):
         await bot.has(1)
         assert len(bot.rows) == len(STREAMS)
 
 
 async def test_a_refused_history_is_told_again_without_counting_twice() -> None:
-    bot, clock = Bot(refuses=1), Clock()
-    wanted = {f"{c.service}/{c.slo}/{c.at.timestamp():.6f}" for c in history(START)}
+    bot, clock = Bot(refused_events=1), Clock()
+    expected = {f"{c.service}/{c.slo}/{c.at.timestamp():.6f}" for c in history(START)}
     async with open_shop(bot, clock):
-        await bot.has(len(wanted))
-        assert {row["id"] for row in bot.rows} == wanted
+        await bot.has(len(expected))
+        assert {row["id"] for row in bot.rows} == expected
 
 
 async def test_only_offered_scenes_and_speeds_are_played() -> None:
@@ -284,10 +284,10 @@ def test_the_policies_count_exactly_the_streams_of_the_shop() -> None:
         for path in sorted(Path(POLICIES).glob("*.yaml"))
         for document in yaml.safe_load_all(path.read_text(encoding="utf-8"))
     ]
-    counted = {
+    declared = {
         (document["metadata"]["name"], slo["name"], slo["objective"])
         for document in documents
         if document["kind"] == "Service"
         for slo in document["spec"]["slos"]
     }
-    assert counted == {(s.service, s.slo, round(100 * s.objective, 3)) for s in STREAMS}
+    assert declared == {(s.service, s.slo, round(100 * s.objective, 3)) for s in STREAMS}

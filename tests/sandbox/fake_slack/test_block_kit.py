@@ -23,7 +23,7 @@ def plain(length: int) -> Json:
     return {"type": "plain_text", "text": "x" * length}
 
 
-def words(length: int) -> Json:
+def mrkdwn(length: int) -> Json:
     return {"type": "mrkdwn", "text": "x" * length}
 
 
@@ -44,11 +44,11 @@ def actions(*elements: Json) -> list[Json]:
 
 
 def confirm(**more: Any) -> list[Json]:
-    parts = {"title": plain(1), "text": words(1), "confirm": plain(1), "deny": plain(1)}
+    parts = {"title": plain(1), "text": mrkdwn(1), "confirm": plain(1), "deny": plain(1)}
     return actions(button(confirm=parts | more))
 
 
-def field(**element: Any) -> list[Json]:
+def input_block(**element: Any) -> list[Json]:
     return [{"type": "input", "label": plain(1), "element": element}]
 
 
@@ -66,8 +66,8 @@ def chart(**more: Any) -> list[Json]:
     axis: Json = {"categories": labels}
     axis |= {key: "x" * more.pop(key) for key in ("x_label", "y_label") if key in more}
     series = [{"name": name, "data": points} for _ in range(more.pop("series", 1))]
-    drawn = {"type": "line", "series": series, "axis_config": axis}
-    return [{"type": "data_visualization", "title": "t" * more.pop("title", 1), "chart": drawn}]
+    line_chart = {"type": "line", "series": series, "axis_config": axis}
+    return [{"type": "data_visualization", "title": "t" * more.pop("title", 1), "chart": line_chart}]
 
 
 def pie(count: int = 1, label: int = 1, value: float = 1) -> list[Json]:
@@ -92,7 +92,7 @@ def video(**more: Any) -> list[Json]:
 
 
 def card(**more: Any) -> Json:
-    return {"type": "card", "title": words(1)} | more
+    return {"type": "card", "title": mrkdwn(1)} | more
 
 
 def container(**more: Any) -> list[Json]:
@@ -102,25 +102,25 @@ def container(**more: Any) -> list[Json]:
 Blocks = Callable[[int], list[Json]]
 
 # What is limited, the most that is allowed, and blocks with so much of it.
-MOST: dict[str, tuple[int, Blocks]] = {
+LIMITS_OF_MESSAGES: dict[str, tuple[int, Blocks]] = {
     "blocks of a message": (50, lambda n: [{"type": "divider"}] * n),
     "charts of a message": (2, lambda n: chart() * n),
     "block_id": (255, lambda n: [{"type": "divider", "block_id": "b" * n}]),
     "action_id": (255, lambda n: actions(button(action_id="a" * n))),
-    "section text": (3000, lambda n: [{"type": "section", "text": words(n)}]),
-    "section fields": (10, lambda n: [{"type": "section", "fields": [words(1)] * n}]),
-    "section field": (2000, lambda n: [{"type": "section", "fields": [words(n)]}]),
+    "section text": (3000, lambda n: [{"type": "section", "text": mrkdwn(n)}]),
+    "section fields": (10, lambda n: [{"type": "section", "fields": [mrkdwn(1)] * n}]),
+    "section field": (2000, lambda n: [{"type": "section", "fields": [mrkdwn(n)]}]),
     "header": (150, lambda n: [{"type": "header", "text": plain(n)}]),
     "actions elements": (25, lambda n: actions(*[button()] * n)),
-    "context elements": (10, lambda n: [{"type": "context", "elements": [words(1)] * n}]),
-    "context text": (3000, lambda n: [{"type": "context", "elements": [words(n)]}]),
+    "context elements": (10, lambda n: [{"type": "context", "elements": [mrkdwn(1)] * n}]),
+    "context text": (3000, lambda n: [{"type": "context", "elements": [mrkdwn(n)]}]),
     "input label": (
         2000,
         lambda n: [{"type": "input", "label": plain(n), "element": {"type": "plain_text_input"}}],
     ),
     "input hint": (
         2000,
-        lambda n: [{**field(type="plain_text_input")[0], "hint": plain(n)}],
+        lambda n: [{**input_block(type="plain_text_input")[0], "hint": plain(n)}],
     ),
     "image_url": (3000, lambda n: [{"type": "image", "image_url": "u" * n, "alt_text": "a"}]),
     "alt_text": (2000, lambda n: [{"type": "image", "image_url": "u", "alt_text": "a" * n}]),
@@ -134,7 +134,7 @@ MOST: dict[str, tuple[int, Blocks]] = {
     "button value": (2000, lambda n: actions(button(value="v" * n))),
     "button accessibility label": (75, lambda n: actions(button(accessibility_label="l" * n))),
     "confirm title": (100, lambda n: confirm(title=plain(n))),
-    "confirm text": (300, lambda n: confirm(text=words(n))),
+    "confirm text": (300, lambda n: confirm(text=mrkdwn(n))),
     "confirm button": (30, lambda n: confirm(confirm=plain(n))),
     "confirm deny": (30, lambda n: confirm(deny=plain(n))),
     "option text": (75, lambda n: select(options=[option(text=n)])),
@@ -176,8 +176,8 @@ MOST: dict[str, tuple[int, Blocks]] = {
     "overflow options": (5, lambda n: actions({"type": "overflow", "options": options(n)})),
     "checkboxes": (10, lambda n: actions({"type": "checkboxes", "options": options(n)})),
     "radio buttons": (10, lambda n: actions({"type": "radio_buttons", "options": options(n)})),
-    "typed text": (3000, lambda n: field(type="plain_text_input", max_length=n)),
-    "files": (10, lambda n: field(type="file_input", max_files=n)),
+    "typed text": (3000, lambda n: input_block(type="plain_text_input", max_length=n)),
+    "files": (10, lambda n: input_block(type="file_input", max_files=n)),
     "table rows": (100, lambda n: table(n, 1)),
     "table columns": (20, lambda n: table(1, n)),
     "table column settings": (20, lambda n: table(1, 1, column_settings=[{}] * n)),
@@ -200,14 +200,14 @@ MOST: dict[str, tuple[int, Blocks]] = {
     "video author": (50, lambda n: video(author_name="x" * n)),
     "video description": (200, lambda n: video(description=plain(n))),
     "video provider": (50, lambda n: video(provider_name="x" * n)),
-    "card title": (150, lambda n: [card(title=words(n))]),
-    "card subtitle": (150, lambda n: [card(subtitle=words(n))]),
-    "card body": (200, lambda n: [card(body=words(n))]),
-    "card subtext": (200, lambda n: [card(subtext=words(n))]),
+    "card title": (150, lambda n: [card(title=mrkdwn(n))]),
+    "card subtitle": (150, lambda n: [card(subtitle=mrkdwn(n))]),
+    "card body": (200, lambda n: [card(body=mrkdwn(n))]),
+    "card subtext": (200, lambda n: [card(subtext=mrkdwn(n))]),
     "card actions": (3, lambda n: [card(actions=[button()] * n)]),
     "carousel": (10, lambda n: [{"type": "carousel", "elements": [card()] * n}]),
     "container title": (150, lambda n: container(title=plain(n))),
-    "container subtitle": (150, lambda n: container(subtitle=words(n))),
+    "container subtitle": (150, lambda n: container(subtitle=mrkdwn(n))),
     "container blocks": (10, lambda n: container(child_blocks=[{"type": "divider"}] * n)),
     "context actions": (
         5,
@@ -241,21 +241,25 @@ MOST: dict[str, tuple[int, Blocks]] = {
 
 
 def feedback(**more: Any) -> list[Json]:
-    one = {"text": plain(1), "value": "v"}
-    element = {"type": "feedback_buttons", "positive_button": one | more, "negative_button": one}
+    button_fields = {"text": plain(1), "value": "v"}
+    element = {
+        "type": "feedback_buttons",
+        "positive_button": button_fields | more,
+        "negative_button": button_fields,
+    }
     return [{"type": "context_actions", "elements": [element]}]
 
 
-@pytest.mark.parametrize("what", MOST)
+@pytest.mark.parametrize("what", LIMITS_OF_MESSAGES)
 def test_the_largest_allowed_is_taken(what: str) -> None:
-    most, blocks = MOST[what]
-    assert message_faults(blocks(most)) == []
+    limit, blocks = LIMITS_OF_MESSAGES[what]
+    assert message_faults(blocks(limit)) == []
 
 
-@pytest.mark.parametrize("what", MOST)
+@pytest.mark.parametrize("what", LIMITS_OF_MESSAGES)
 def test_one_more_than_allowed_is_refused(what: str) -> None:
-    most, blocks = MOST[what]
-    assert message_faults(blocks(most + 1))
+    limit, blocks = LIMITS_OF_MESSAGES[what]
+    assert message_faults(blocks(limit + 1))
 
 
 REFUSED: dict[str, list[Json]] = {
@@ -263,11 +267,11 @@ REFUSED: dict[str, list[Json]] = {
     "a block without type": [{}],
     "an unknown field": [{"type": "divider", "colour": "red"}],
     "a section with neither text nor fields": [{"type": "section"}],
-    "an empty text": [{"type": "section", "text": words(0)}],
-    "mrkdwn in a header": [{"type": "header", "text": words(1)}],
+    "an empty text": [{"type": "section", "text": mrkdwn(0)}],
+    "mrkdwn in a header": [{"type": "header", "text": mrkdwn(1)}],
     "a multi-select among actions": actions({"type": "multi_static_select", "options": options(1)}),
     "a text input among actions": actions({"type": "plain_text_input"}),
-    "a button in an input": field(**button()),
+    "a button in an input": input_block(**button()),
     "an unknown element": actions({"type": "slider"}),
     "an unknown style": actions(button(style="warning")),
     "no options": select(options=[]),
@@ -295,7 +299,7 @@ REFUSED: dict[str, list[Json]] = {
     "an unknown chart": [
         {"type": "data_visualization", "title": "t", "chart": {"type": "radar", "series": []}}
     ],
-    "an alert outside a modal": [{"type": "alert", "text": words(1)}],
+    "an alert outside a modal": [{"type": "alert", "text": mrkdwn(1)}],
 }
 
 
@@ -314,9 +318,9 @@ def test_the_same_action_id_may_stand_in_two_blocks() -> None:
 
 
 def test_a_message_says_at_most_12000_characters_over_all_its_blocks() -> None:
-    section = [{"type": "section", "text": words(3000)}]
+    section = [{"type": "section", "text": mrkdwn(3000)}]
     assert not is_too_long(section * 4)
-    assert is_too_long([*section * 4, {"type": "section", "text": words(1)}])
+    assert is_too_long([*section * 4, {"type": "section", "text": mrkdwn(1)}])
 
 
 def test_a_message_has_one_table() -> None:
@@ -329,7 +333,7 @@ def modal(**more: Any) -> Json:
     return view | more
 
 
-VIEW_MOST: dict[str, tuple[int, Callable[[int], Json]]] = {
+LIMITS_OF_VIEWS: dict[str, tuple[int, Callable[[int], Json]]] = {
     "blocks": (100, lambda n: modal(blocks=[{"type": "divider"}] * n)),
     "title": (24, lambda n: modal(title=plain(n))),
     "submit": (24, lambda n: modal(submit=plain(n))),
@@ -337,19 +341,19 @@ VIEW_MOST: dict[str, tuple[int, Callable[[int], Json]]] = {
     "private_metadata": (3000, lambda n: modal(private_metadata="x" * n)),
     "callback_id": (255, lambda n: modal(callback_id="x" * n)),
     "external_id": (255, lambda n: modal(external_id="x" * n)),
-    "alert": (200, lambda n: modal(blocks=[{"type": "alert", "text": words(n)}])),
+    "alert": (200, lambda n: modal(blocks=[{"type": "alert", "text": mrkdwn(n)}])),
 }
 
 
-@pytest.mark.parametrize("what", VIEW_MOST)
+@pytest.mark.parametrize("what", LIMITS_OF_VIEWS)
 def test_a_view_may_have_the_largest_allowed_and_no_more(what: str) -> None:
-    most, view = VIEW_MOST[what]
-    assert view_faults(view(most), "modal") == []
-    assert view_faults(view(most + 1), "modal")
+    limit, view = LIMITS_OF_VIEWS[what]
+    assert view_faults(view(limit), "modal") == []
+    assert view_faults(view(limit + 1), "modal")
 
 
 def test_a_modal_with_inputs_needs_a_submit_button() -> None:
-    blocks = field(type="plain_text_input")
+    blocks = input_block(type="plain_text_input")
     assert view_faults(modal(blocks=blocks), "modal")
     assert view_faults(modal(blocks=blocks, submit=plain(1)), "modal") == []
 
@@ -362,6 +366,6 @@ def test_a_view_needs_blocks_a_title_and_the_right_type() -> None:
 
 
 def test_the_page_draws_every_block_and_element_that_is_taken(page_source: str) -> None:
-    drawn = {kind for kind in (*BLOCKS, *ELEMENTS) if f"  {kind}" in page_source}
-    undrawn = {*BLOCKS, *ELEMENTS} - drawn
-    assert undrawn == {"rich_text_input", "file_input"}, "these two are not offered by the page"
+    drawn_kinds = {kind for kind in (*BLOCKS, *ELEMENTS) if f"  {kind}" in page_source}
+    missing = {*BLOCKS, *ELEMENTS} - drawn_kinds
+    assert missing == {"rich_text_input", "file_input"}, "these two are not offered by the page"

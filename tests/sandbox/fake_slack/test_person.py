@@ -1,4 +1,4 @@
-"""What a person does reaches the bot as Slack would send it, and the bot's answer is carried out."""
+"""What a person does reaches the bot as Slack would send it, and the bot's response is carried out."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.fake_slack.response_urls import LIFE_S, USES
+from bot.sandbox.fake_slack.response_urls import LIFETIME_S, MAX_USES
 from bot.sandbox.fake_slack.server import FakeSlackServer
-from bot.sandbox.fake_slack.views import TRIGGER_LIFE_S
+from bot.sandbox.fake_slack.views import TRIGGER_LIFETIME_S
 from tests.sandbox.bolt_app import MANIFEST, MODAL, Json, plain
-from tests.sandbox.fake_slack.test_web_api import Wall
+from tests.sandbox.fake_slack.test_web_api import WallClock
 
 
-def typed(text: str) -> Json:
+def text_input(text: str) -> Json:
     return {"reason": {"text": {"type": "plain_text_input", "value": text}}}
 
 
-def picked(*names: str) -> Json:
+def service_choice(*names: str) -> Json:
     options = [{"text": plain(name), "value": name.lower()} for name in names]
     return {"services": {"pick": {"type": "multi_static_select", "selected_options": options}}}
 
 
 class Listener:
-    """A bot that only writes down what it gets, and answers as it is told."""
+    """A bot that records requests and responds with the given statuses."""
 
     def __init__(self, *statuses: int) -> None:
         self.requests: list[tuple[dict[str, str], str]] = []
@@ -40,7 +40,7 @@ class Listener:
         return web.Response(status=self.statuses.pop(0) if self.statuses else 200)
 
 
-async def listening(listener: Listener) -> tuple[web.AppRunner, str]:
+async def serve_listener(listener: Listener) -> tuple[web.AppRunner, str]:
     app = web.Application()
     app.router.add_post("/slack/events", listener.answer)
     runner = web.AppRunner(app, access_log=None)
@@ -51,12 +51,12 @@ async def listening(listener: Listener) -> tuple[web.AppRunner, str]:
 
 async def test_every_request_is_signed_as_slack_signs() -> None:
     listener = Listener()
-    runner, url = await listening(listener)
+    runner, url = await serve_listener(listener)
     async with FakeSlackServer(manifest=MANIFEST, bot_url=url) as slack:
         verifier = SignatureVerifier(slack.signing_secret)
         await slack.person("dana").says("/budget checkout", "#checkout")
         await slack.person("dana").says("An event", "#checkout")
-        await slack.settle()
+        await slack.wait_until_delivered()
         assert len(listener.requests) == 2
         for headers, body in listener.requests:
             assert verifier.is_valid_request(body, headers)
@@ -66,7 +66,7 @@ async def test_every_request_is_signed_as_slack_signs() -> None:
 
 async def test_a_command_carries_who_where_and_what() -> None:
     listener = Listener()
-    runner, url = await listening(listener)
+    runner, url = await serve_listener(listener)
     async with FakeSlackServer(manifest=MANIFEST, bot_url=url) as slack:
         await slack.person("dana").says("/freeze checkout for @sam see #search", "#checkout")
         fields = {key: value[0] for key, value in parse_qs(listener.requests[0][1]).items()}
@@ -80,10 +80,10 @@ async def test_a_command_carries_who_where_and_what() -> None:
 
 async def test_an_event_that_is_not_taken_is_sent_again_with_the_reason() -> None:
     listener = Listener(500, 500)
-    runner, url = await listening(listener)
+    runner, url = await serve_listener(listener)
     async with FakeSlackServer(manifest=MANIFEST, bot_url=url, retry_delays_s=(0.0, 0.0, 0.0)) as slack:
         await slack.person("dana").says("Hello", "#checkout")
-        await slack.settle()
+        await slack.wait_until_delivered()
         numbers = [headers.get("X-Slack-Retry-Num") for headers, _ in listener.requests]
         assert numbers == [None, "1", "2"]
         assert listener.requests[1][0]["X-Slack-Retry-Reason"] == "http_error"
@@ -93,23 +93,23 @@ async def test_an_event_that_is_not_taken_is_sent_again_with_the_reason() -> Non
 
 async def test_the_bot_hears_only_what_its_manifest_subscribes_to() -> None:
     listener = Listener()
-    runner, url = await listening(listener)
-    quiet = {key: value for key, value in MANIFEST.items() if key != "settings"}
-    async with FakeSlackServer(manifest=quiet, bot_url=url) as slack:
+    runner, url = await serve_listener(listener)
+    without_events = {key: value for key, value in MANIFEST.items() if key != "settings"}
+    async with FakeSlackServer(manifest=without_events, bot_url=url) as slack:
         await slack.person("dana").says("Hello", "#checkout")
         slack.person("dana").opens_home()
-        await slack.settle()
+        await slack.wait_until_delivered()
         assert listener.requests == []
     await runner.cleanup()
 
 
 async def test_the_bot_does_not_hear_channels_that_it_is_not_in(
-    slack: FakeSlackServer, heard: list[Json]
+    slack: FakeSlackServer, received: list[Json]
 ) -> None:
     await slack.person("dana").says("Lunch?", "#random")
     await slack.person("dana").says("Ship?", "#checkout")
-    await slack.settle()
-    assert [event["text"] for event in heard] == ["Ship?"]
+    await slack.wait_until_delivered()
+    assert [event["text"] for event in received] == ["Ship?"]
 
 
 async def test_a_bot_proves_its_address(slack: FakeSlackServer) -> None:
@@ -125,10 +125,10 @@ async def test_an_answer_that_takes_too_long_is_told_to_the_person(slack: FakeSl
     assert slack.seen_by("sam", "#checkout") == []
 
 
-async def test_an_unknown_command_never_reaches_the_bot(slack: FakeSlackServer, heard: list[Json]) -> None:
+async def test_an_unknown_command_never_reaches_the_bot(slack: FakeSlackServer, received: list[Json]) -> None:
     await slack.person("dana").says("/nothing", "#checkout")
     assert "not a valid command" in slack.seen_by("dana", "#checkout")[-1].text
-    assert heard == []
+    assert received == []
 
 
 async def test_an_answer_in_the_acknowledgement_is_shown_to_the_asker(slack: FakeSlackServer) -> None:
@@ -150,46 +150,48 @@ async def test_a_shared_answer_replaces_the_private_one_and_is_pinned(slack: Fak
 
 
 async def test_a_menu_choice_reaches_the_bot_with_the_state(
-    slack: FakeSlackServer, heard: list[Json]
+    slack: FakeSlackServer, received: list[Json]
 ) -> None:
     dana = slack.person("dana")
     await dana.says("/budget checkout", "#checkout")
     answer = (await slack.until(lambda: slack.ephemerals("#checkout", "dana")))[0]
     option = {"text": plain("7 days"), "value": "7 days"}
     await dana.acts(answer, "#checkout", "window", selected_option=option)
-    action = heard[-1]["actions"][0]
+    action = received[-1]["actions"][0]
     assert action["selected_option"] == option
-    assert heard[-1]["state"]["values"]["next"]["window"]["selected_option"] == option
-    assert heard[-1]["container"]["is_ephemeral"]
+    assert received[-1]["state"]["values"]["next"]["window"]["selected_option"] == option
+    assert received[-1]["container"]["is_ephemeral"]
 
 
 async def test_a_button_whose_message_was_just_rewritten_is_pressed_all_the_same(
-    slack: FakeSlackServer, heard: list[Json]
+    slack: FakeSlackServer, received: list[Json]
 ) -> None:
     dana = slack.person("dana")
     await dana.says("/budget checkout", "#checkout")
     answer = (await slack.until(lambda: slack.ephemerals("#checkout", "dana")))[0]
     option = {"text": plain("7 days"), "value": "7 days"}
     await dana.acts(answer, "#checkout", "window", selected_option=option, block_id="of the one before")
-    assert heard[-1]["actions"][0]["block_id"] == "next"
+    assert received[-1]["actions"][0]["block_id"] == "next"
 
 
-async def test_a_modal_is_filled_in_refused_and_submitted(slack: FakeSlackServer, heard: list[Json]) -> None:
+async def test_a_modal_is_filled_in_refused_and_submitted(
+    slack: FakeSlackServer, received: list[Json]
+) -> None:
     dana = slack.person("dana")
     await dana.says("/freeze checkout", "#checkout")
     await slack.until(lambda: dana.modal)
     assert set(await dana.submits()) == {"reason", "services"}
-    assert await dana.submits(typed("no")) == {
+    assert await dana.submits(text_input("no")) == {
         "reason": "Enter at least 3 characters.",
         "services": "Please complete this required field.",
     }
-    too_many = typed("Checkout fails") | picked("Checkout", "Search", "Payments")
+    too_many = text_input("Checkout fails") | service_choice("Checkout", "Search", "Payments")
     assert await dana.submits(too_many) == {"services": "Two at most."}
-    assert await dana.submits(picked("Checkout")) == {}
+    assert await dana.submits(service_choice("Checkout")) == {}
     assert dana.modal is None
     posted = (await slack.until(lambda: slack.messages("#checkout")))[-1]
     assert "Checkout fails" in posted.text
-    assert heard[-1]["view"]["state"]["values"]["reason"]["text"]["value"] == "Checkout fails"
+    assert received[-1]["view"]["state"]["values"]["reason"]["text"]["value"] == "Checkout fails"
 
 
 async def test_an_external_menu_asks_the_bot(slack: FakeSlackServer) -> None:
@@ -201,13 +203,15 @@ async def test_an_external_menu_asks_the_bot(slack: FakeSlackServer) -> None:
     assert [option["text"]["text"] for option in answer["options"]] == ["PR-12"]
 
 
-async def test_a_closed_modal_is_told_to_a_bot_that_asked(slack: FakeSlackServer, heard: list[Json]) -> None:
+async def test_a_closed_modal_is_told_to_a_bot_that_asked(
+    slack: FakeSlackServer, received: list[Json]
+) -> None:
     dana = slack.person("dana")
     await dana.says("/freeze checkout", "#checkout")
     await slack.until(lambda: dana.modal)
     await dana.closes()
     assert dana.modal is None
-    assert heard[-1]["type"] == "view_closed"
+    assert received[-1]["type"] == "view_closed"
 
 
 async def test_the_home_tab_is_published_when_it_is_opened(slack: FakeSlackServer) -> None:
@@ -220,15 +224,15 @@ async def test_the_home_tab_is_published_when_it_is_opened(slack: FakeSlackServe
 
 
 async def test_a_trigger_opens_one_modal_within_three_seconds() -> None:
-    wall = Wall()
+    wall = WallClock()
     async with FakeSlackServer(manifest=MANIFEST, wall=wall) as slack:
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
         trigger = slack.views.new_trigger("U0DANA")
-        wall.seconds += TRIGGER_LIFE_S
+        wall.seconds += TRIGGER_LIFETIME_S
         await client.views_open(trigger_id=trigger, view=MODAL)
-        late = slack.views.new_trigger("U0DANA")
-        for trigger_id, error in ((trigger, "exchanged"), (late, "expired"), ("x", "invalid")):
-            wall.seconds += 0.0 if error != "expired" else TRIGGER_LIFE_S + 0.1
+        expired_trigger = slack.views.new_trigger("U0DANA")
+        for trigger_id, error in ((trigger, "exchanged"), (expired_trigger, "expired"), ("x", "invalid")):
+            wall.seconds += 0.0 if error != "expired" else TRIGGER_LIFETIME_S + 0.1
             with pytest.raises(SlackApiError, match=f"{error}_trigger_id"):
                 await client.views_open(trigger_id=trigger_id, view=MODAL)
 
@@ -267,23 +271,23 @@ async def respond(session: aiohttp.ClientSession, url: str, **body: Any) -> tupl
 async def test_a_response_url_works_five_times() -> None:
     async with FakeSlackServer(manifest=MANIFEST) as slack, aiohttp.ClientSession() as session:
         url = slack.responses.new(slack.workspace.channel("#checkout"), "U0DANA")
-        for _ in range(USES):
+        for _ in range(MAX_USES):
             assert await respond(session, url) == (200, "ok")
         status, body = await respond(session, url)
         assert status == 404
         assert "used_url" in body
-        assert len(slack.ephemerals("#checkout", "dana")) == USES
-        assert [made.error for made in slack.refused] == ["used_url"]
+        assert len(slack.ephemerals("#checkout", "dana")) == MAX_USES
+        assert [call.error for call in slack.refused] == ["used_url"]
 
 
 async def test_a_response_url_works_for_thirty_minutes() -> None:
-    wall = Wall()
+    wall = WallClock()
     async with (
         FakeSlackServer(manifest=MANIFEST, wall=wall) as slack,
         aiohttp.ClientSession() as session,
     ):
         url = slack.responses.new(slack.workspace.channel("#checkout"), "U0DANA")
-        wall.seconds += LIFE_S
+        wall.seconds += LIFETIME_S
         assert (await respond(session, url))[0] == 200
         wall.seconds += 1
         status, body = await respond(session, url)

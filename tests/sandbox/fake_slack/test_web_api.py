@@ -1,4 +1,4 @@
-"""The Web API of the stand-in, asked by Slack's own client."""
+"""The fake Slack's Web API, called by Slack's own client."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from bot.sandbox.fake_slack.server import FakeSlackServer
 from tests.sandbox.bolt_app import MANIFEST, Json
 
 
-class Wall:
-    """Real time, as the test says."""
+class WallClock:
+    """A wall clock that the test sets."""
 
     def __init__(self) -> None:
         self.seconds = 1_000_000.0
@@ -29,10 +29,10 @@ class Wall:
 
 @asynccontextmanager
 async def workspace(
-    *without: str, wall: Callable[[], float] = time.time
+    *missing_scopes: str, wall: Callable[[], float] = time.time
 ) -> AsyncIterator[tuple[FakeSlackServer, AsyncWebClient]]:
-    """Serve a workspace whose app lacks some of the scopes."""
-    scopes = [s for s in MANIFEST["oauth_config"]["scopes"]["bot"] if s not in without]
+    """Serve a workspace whose app has all scopes but these."""
+    scopes = [s for s in MANIFEST["oauth_config"]["scopes"]["bot"] if s not in missing_scopes]
     manifest = MANIFEST | {"oauth_config": {"scopes": {"bot": scopes}}}
     async with FakeSlackServer(manifest=manifest, wall=wall) as slack:
         yield slack, AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
@@ -41,19 +41,19 @@ async def workspace(
 async def refusal(call: Any) -> Json:
     with pytest.raises(SlackApiError) as caught:
         await call
-    answer: Json = caught.value.response.data
-    return answer
+    response: Json = caught.value.response.data
+    return response
 
 
 async def test_a_message_keeps_its_metadata_for_those_who_ask() -> None:
     async with workspace() as (slack, client):
-        mark = {"event_type": "freeze", "event_payload": {"key": "k1"}}
-        posted = await client.chat_postMessage(channel="#releases", text="Hi", metadata=mark)
+        metadata = {"event_type": "freeze", "event_payload": {"key": "k1"}}
+        posted = await client.chat_postMessage(channel="#releases", text="Hi", metadata=metadata)
         channel = posted["channel"]
-        asked = await client.conversations_history(channel=channel, include_all_metadata=True)
-        unasked = await client.conversations_history(channel=channel)
-        assert asked["messages"][0]["metadata"] == mark
-        assert unasked["messages"][0]["metadata"] == {"event_type": "freeze"}
+        with_metadata = await client.conversations_history(channel=channel, include_all_metadata=True)
+        without_metadata = await client.conversations_history(channel=channel)
+        assert with_metadata["messages"][0]["metadata"] == metadata
+        assert without_metadata["messages"][0]["metadata"] == {"event_type": "freeze"}
         assert not slack.refused
 
 
@@ -86,24 +86,24 @@ async def test_arguments_may_come_as_query_form_or_json() -> None:
         fields = {"channel": slack.find_channel("#releases")}
         url = f"{slack.api_url}conversations.info"
         headers = {"Authorization": f"Bearer {slack.bot_token}"}
-        asked: list[dict[str, Any]] = [{"params": fields}, {"data": fields}, {"json": fields}]
-        for body in asked:
+        encodings: list[dict[str, Any]] = [{"params": fields}, {"data": fields}, {"json": fields}]
+        for body in encodings:
             async with session.post(url, headers=headers, **body) as response:
                 assert (await response.json())["channel"]["name"] == "releases"
 
 
 async def test_a_missing_scope_is_named() -> None:
     async with workspace("pins:write") as (_, client):
-        answer = await refusal(client.pins_add(channel="C1", timestamp="1.1"))
-        assert answer["error"] == "missing_scope"
-        assert answer["needed"] == "pins:write"
-        assert "chat:write" in answer["provided"]
+        response = await refusal(client.pins_add(channel="C1", timestamp="1.1"))
+        assert response["error"] == "missing_scope"
+        assert response["needed"] == "pins:write"
+        assert "chat:write" in response["provided"]
 
 
 async def test_private_channels_need_their_own_scopes() -> None:
     async with workspace() as (_, client):
-        answer = await refusal(client.conversations_create(name="secret", is_private=True))
-        assert answer["needed"] == "groups:write"
+        response = await refusal(client.conversations_create(name="secret", is_private=True))
+        assert response["needed"] == "groups:write"
 
 
 async def test_no_and_wrong_tokens_are_told_apart() -> None:
@@ -148,20 +148,20 @@ async def test_no_and_wrong_tokens_are_told_apart() -> None:
 )
 async def test_a_message_that_slack_refuses(arguments: Json, error: str) -> None:
     async with workspace() as (slack, client):
-        answer = await refusal(
+        response = await refusal(
             client.api_call("chat.postMessage", json={"channel": "#releases", **arguments})
         )
-        assert answer["error"] == error
-        assert [made.error for made in slack.refused] == [error]
+        assert response["error"] == error
+        assert [call.error for call in slack.refused] == [error]
         assert slack.messages("#releases") == []
 
 
 async def test_the_longest_message_is_taken_and_an_update_takes_less() -> None:
     async with workspace() as (_, client):
         posted = await client.chat_postMessage(channel="#releases", text="x" * 40_000)
-        where: Any = {"channel": posted["channel"], "ts": posted["ts"]}
-        await client.chat_update(**where, text="x" * 4000)
-        assert (await refusal(client.chat_update(**where, text="x" * 4001)))["error"] == ("msg_too_long")
+        location: Any = {"channel": posted["channel"], "ts": posted["ts"]}
+        await client.chat_update(**location, text="x" * 4000)
+        assert (await refusal(client.chat_update(**location, text="x" * 4001)))["error"] == ("msg_too_long")
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,11 @@ async def test_a_channel_name_that_slack_refuses(name: str, error: str) -> None:
 
 async def test_a_channel_name_and_topic_of_the_greatest_length_are_taken() -> None:
     async with workspace() as (_, client):
-        made = await client.conversations_create(name="x" * 80)
-        channel = made["channel"]["id"]
+        created = await client.conversations_create(name="x" * 80)
+        channel = created["channel"]["id"]
         await client.conversations_setTopic(channel=channel, topic="x" * 250)
-        answer = await refusal(client.conversations_setTopic(channel=channel, topic="x" * 251))
-        assert answer["error"] == "too_long"
+        response = await refusal(client.conversations_setTopic(channel=channel, topic="x" * 251))
+        assert response["error"] == "too_long"
 
 
 async def test_a_file_is_uploaded_in_three_steps() -> None:
@@ -199,7 +199,7 @@ async def test_a_file_is_uploaded_in_three_steps() -> None:
 
 
 async def test_messages_to_a_channel_are_held_to_one_a_second_after_a_burst() -> None:
-    wall = Wall()
+    wall = WallClock()
     async with workspace(wall=wall) as (slack, client):
         for _ in range(slack.rates.burst):
             await client.chat_postMessage(channel="#releases", text="x")
@@ -213,7 +213,7 @@ async def test_messages_to_a_channel_are_held_to_one_a_second_after_a_burst() ->
 
 
 async def test_a_method_is_held_to_its_tier() -> None:
-    wall = Wall()
+    wall = WallClock()
     async with workspace(wall=wall) as (slack, client):
         for _ in range(20):
             await client.users_list()
@@ -222,7 +222,7 @@ async def test_a_method_is_held_to_its_tier() -> None:
         assert caught.value.response.headers["Retry-After"] == "60"
         wall.seconds += 60
         await client.users_list()
-        assert [made.error for made in slack.refused] == ["ratelimited"]
+        assert [call.error for call in slack.refused] == ["ratelimited"]
 
 
 async def test_a_cut_connection_leaves_the_message_behind() -> None:
@@ -262,23 +262,25 @@ async def test_only_its_author_may_change_a_message() -> None:
     async with workspace() as (slack, client):
         await slack.person("dana").says("Mine", "#releases")
         ts = slack.messages("#releases")[-1].ts
-        where: Any = {"channel": slack.find_channel("#releases"), "ts": ts}
-        assert (await refusal(client.chat_update(**where, text="Ours")))["error"] == ("cant_update_message")
-        assert (await refusal(client.chat_delete(**where)))["error"] == "cant_delete_message"
+        location: Any = {"channel": slack.find_channel("#releases"), "ts": ts}
+        assert (await refusal(client.chat_update(**location, text="Ours")))["error"] == (
+            "cant_update_message"
+        )
+        assert (await refusal(client.chat_delete(**location)))["error"] == "cant_delete_message"
 
 
 async def test_a_canvas_belongs_to_a_channel_once() -> None:
     async with workspace() as (slack, client):
         channel = slack.find_channel("#incidents")
-        made = await client.conversations_canvases_create(
+        created = await client.conversations_canvases_create(
             channel_id=channel, document_content={"type": "markdown", "markdown": "# One"}
         )
         change = {
             "operation": "insert_at_end",
             "document_content": {"type": "markdown", "markdown": "\nTwo"},
         }
-        await client.canvases_edit(canvas_id=made["canvas_id"], changes=[change])
-        assert slack.workspace.canvases[made["canvas_id"]]["markdown"] == "# One\nTwo"
+        await client.canvases_edit(canvas_id=created["canvas_id"], changes=[change])
+        assert slack.workspace.canvases[created["canvas_id"]]["markdown"] == "# One\nTwo"
         again = await refusal(client.api_call("conversations.canvases.create", json={"channel_id": channel}))
         assert again["error"] == "channel_canvas_already_exists"
 

@@ -98,7 +98,7 @@ async def test_details_are_shown_beside_the_list(slack_app: RunningSlackApp) -> 
 
 async def test_used_up_response_url_is_replaced_by_an_ephemeral_message(slack_app: RunningSlackApp) -> None:
     answer = await slack_app.types("riley", "/ship checkout", "#checkout")
-    for address in slack_app.slack.responses._addresses.values():
+    for address in slack_app.slack.responses._urls.values():
         address.uses = 5
     original = slack_app.slack.responses.new
     slack_app.slack.responses.new = lambda *_: f"{slack_app.url}/gone"  # type: ignore[method-assign]

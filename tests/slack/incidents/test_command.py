@@ -305,7 +305,7 @@ async def test_pushpin_puts_a_message_onto_the_timeline_and_takes_it_off(
     message = slack.messages(channel_id)[-1]
 
     async def pinned() -> list[str]:
-        await slack.settle()
+        await slack.wait_until_delivered()
         await incident_app.slack_app.app.drain(10)
         return [entry.text for entry in (await incident_app.view()).timeline if entry.kind is EntryKind.PIN]
 

@@ -1,4 +1,4 @@
-"""Every block and what it may hold, as tables of rules; limits are in `limits.json`."""
+"""The rule of every block type; limits are in `limits.json`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks that show numbers: tables and charts, with the rules between their parts."""
+"""Tables and charts, with the rules between their parts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bot.sandbox.fake_slack.block_kit.rules import (
     boolean,
     by_type,
     fault,
+    integer,
     items,
     number,
     one_of,
     shape,
     string,
-    whole,
 )
 from bot.sandbox.fake_slack.slack_facts import LIMITS
 
@@ -41,7 +41,7 @@ def block(
     any_of: tuple[str, ...] = (),
     also: Rule = anything,
 ) -> Rule:
-    """Accept a block of one `kind` with these fields and perhaps a `block_id`."""
+    """Accept a block of type `kind` with these fields and an optional `block_id`."""
     return shape(
         {"type": one_of(kind), **(required or {})},
         {
@@ -54,7 +54,7 @@ def block(
 
 
 def visible_texts(value: object) -> Iterator[str]:
-    """Every text in `value` that a reader sees, for the limits on their sum."""
+    """Yield every text in `value` that a reader sees, for the limits on their total length."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
@@ -69,7 +69,7 @@ def visible_texts(value: object) -> Iterator[str]:
 def _same_width(value: object, pointer: str) -> Iterator[str]:
     rows = value.get("rows") if isinstance(value, dict) else None
     if isinstance(rows, list):
-        widths = {len(row) for row in rows if isinstance(row, list)}
+        widths = {len(line) for line in rows if isinstance(line, list)}
         if len(widths) > 1:
             yield fault("all rows must have the same number of cells", f"{pointer}/rows")
 
@@ -99,14 +99,14 @@ def _points_match_categories(value: object, pointer: str) -> Iterator[str]:
     series = value.get("series")
     if not isinstance(categories, list) or not isinstance(series, list):
         return
-    for index, row in enumerate(series):
-        points = row.get("data") if isinstance(row, dict) else None
-        for number_, point in enumerate(points if isinstance(points, list) else ()):
+    for index, line in enumerate(series):
+        points = line.get("data") if isinstance(line, dict) else None
+        for point_index, point in enumerate(points if isinstance(points, list) else ()):
             label = point.get("label") if isinstance(point, dict) else None
             if label not in categories:
                 yield fault(
                     f"label is not in axis_config.categories: {label}",
-                    f"{pointer}/series/{index}/data/{number_}/label",
+                    f"{pointer}/series/{index}/data/{point_index}/label",
                 )
 
 
@@ -154,8 +154,8 @@ DATA_BLOCKS: Final[Mapping[str, Rule]] = {
             ),
         },
         {
-            "page_size": whole(least=1, most=LIMITS["data_table"]["page_size"]),
-            "row_header_column_index": whole(least=0),
+            "page_size": integer(least=1, most=LIMITS["data_table"]["page_size"]),
+            "row_header_column_index": integer(least=0),
         },
         also=_table_characters,
     ),

@@ -1,7 +1,7 @@
-"""The objects and interactive elements that blocks are made of, as tables of rules.
+"""The rules of composition objects and interactive elements.
 
-One entry an object, with the fields that Slack documents and their limits from
-`limits.json`. Which block takes which element is `block_kit`'s matter.
+Each has the fields that Slack documents and their limits from `limits.json`. Which block
+accepts which element is in `blocks`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from bot.sandbox.fake_slack.block_kit.rules import (
     anything,
     boolean,
     fault,
+    integer,
     items,
     one_of,
     shape,
     string,
-    whole,
 )
 from bot.sandbox.fake_slack.slack_facts import LIMITS
 
@@ -53,7 +53,7 @@ CONFIRM: Final = shape(
 
 
 def option(label: Rule, **more: Rule) -> Rule:
-    """Accept an option whose text keeps `label`; `more` are fields of some menus only."""
+    """Accept an option whose text satisfies `label`; `more` are fields of some menus only."""
     limits = LIMITS["option"]
     return shape(
         {"text": label, "value": string(longest=limits["value"], shortest=1)},
@@ -115,7 +115,7 @@ def _element(
 
 
 def _menus(source: str, *, conversations: bool = False) -> dict[str, Rule]:
-    """Make the single and the multiple select of one source other than static."""
+    """Return the single and multiple select menu of one source other than static."""
     key = f"initial_{source[:-1]}"
     more: dict[str, Rule] = {**_PLACEHOLDER}
     single: dict[str, Rule] = {**more, "response_url_enabled": boolean}
@@ -127,7 +127,7 @@ def _menus(source: str, *, conversations: bool = False) -> dict[str, Rule]:
         f"multi_{source}_select": _element(
             f"multi_{source}_select",
             None,
-            {**more, f"{key}s": items(string()), "max_selected_items": whole(least=1)},
+            {**more, f"{key}s": items(string()), "max_selected_items": integer(least=1)},
         ),
     }
 
@@ -146,20 +146,20 @@ _SELECTS: Final[dict[str, Rule]] = {
     "static_select": _static("static_select", {"initial_option": _PLAIN_OPTION}),
     "multi_static_select": _static(
         "multi_static_select",
-        {"initial_options": items(_PLAIN_OPTION), "max_selected_items": whole(least=1)},
+        {"initial_options": items(_PLAIN_OPTION), "max_selected_items": integer(least=1)},
     ),
     "external_select": _element(
         "external_select",
         None,
-        {"initial_option": _PLAIN_OPTION, "min_query_length": whole(least=0), **_PLACEHOLDER},
+        {"initial_option": _PLAIN_OPTION, "min_query_length": integer(least=0), **_PLACEHOLDER},
     ),
     "multi_external_select": _element(
         "multi_external_select",
         None,
         {
             "initial_options": items(_PLAIN_OPTION),
-            "min_query_length": whole(least=0),
-            "max_selected_items": whole(least=1),
+            "min_query_length": integer(least=0),
+            "max_selected_items": integer(least=1),
             **_PLACEHOLDER,
         },
     ),
@@ -173,7 +173,7 @@ _PICKERS: Final[dict[str, Rule]] = {
     "timepicker": _element(
         "timepicker", None, {"initial_time": string(), "timezone": string(), **_PLACEHOLDER}
     ),
-    "datetimepicker": _element("datetimepicker", None, {"initial_date_time": whole(least=0)}),
+    "datetimepicker": _element("datetimepicker", None, {"initial_date_time": integer(least=0)}),
 }
 
 _INPUTS: Final[dict[str, Rule]] = {
@@ -183,8 +183,8 @@ _INPUTS: Final[dict[str, Rule]] = {
         {
             "initial_value": string(longest=LIMITS["plain_text_input"]["max_length"]),
             "multiline": boolean,
-            "min_length": whole(least=0, most=LIMITS["plain_text_input"]["max_length"]),
-            "max_length": whole(least=1, most=LIMITS["plain_text_input"]["max_length"]),
+            "min_length": integer(least=0, most=LIMITS["plain_text_input"]["max_length"]),
+            "max_length": integer(least=1, most=LIMITS["plain_text_input"]["max_length"]),
             "dispatch_action_config": _DISPATCH,
             **_PLACEHOLDER,
         },
@@ -218,7 +218,7 @@ _INPUTS: Final[dict[str, Rule]] = {
         None,
         {
             "filetypes": items(string()),
-            "max_files": whole(least=1, most=LIMITS["file_input"]["max_files"]),
+            "max_files": integer(least=1, most=LIMITS["file_input"]["max_files"]),
         },
     ),
 }

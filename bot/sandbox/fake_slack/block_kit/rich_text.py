@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.sandbox.fake_slack.block_kit.rules import Rule, boolean, by_type, items, one_of, shape, string, whole
+from bot.sandbox.fake_slack.block_kit.rules import (
+    Rule,
+    boolean,
+    by_type,
+    integer,
+    items,
+    one_of,
+    shape,
+    string,
+)
 from bot.sandbox.fake_slack.slack_facts import LIMITS
 
 _STYLE: Final = shape(
@@ -28,7 +37,7 @@ _INLINE: Final = by_type(
             {"name": string(shortest=1)},
             unicode=string(),
             url=string(),
-            skin_tone=whole(least=1),
+            skin_tone=integer(least=1),
         ),
         "user": _inline("user", {"user_id": string(shortest=1)}),
         "usergroup": _inline("usergroup", {"usergroup_id": string(shortest=1)}),
@@ -36,7 +45,7 @@ _INLINE: Final = by_type(
         "broadcast": _inline("broadcast", {"range": one_of("here", "channel", "everyone")}),
         "date": _inline(
             "date",
-            {"timestamp": whole(least=0), "format": string(shortest=1)},
+            {"timestamp": integer(least=0), "format": string(shortest=1)},
             url=string(),
             fallback=string(),
         ),
@@ -51,12 +60,12 @@ _LIST: Final = shape(
         "style": one_of("bullet", "ordered"),
         "elements": items(by_type({"rich_text_section": _SECTION})),
     },
-    {"indent": whole(least=0), "offset": whole(least=0), "border": whole(least=0, most=1)},
+    {"indent": integer(least=0), "offset": integer(least=0), "border": integer(least=0, most=1)},
 )
 
 
-def _prose(kind: str) -> Rule:
-    optional: dict[str, Rule] = {"border": whole(least=0, most=1)}
+def _quote_or_code(kind: str) -> Rule:
+    optional: dict[str, Rule] = {"border": integer(least=0, most=1)}
     if kind == "rich_text_preformatted":
         optional["language"] = string()
     return shape({"type": one_of(kind), "elements": items(_INLINE)}, optional)
@@ -70,8 +79,8 @@ RICH_TEXT: Final = shape(
                 {
                     "rich_text_section": _SECTION,
                     "rich_text_list": _LIST,
-                    "rich_text_preformatted": _prose("rich_text_preformatted"),
-                    "rich_text_quote": _prose("rich_text_quote"),
+                    "rich_text_preformatted": _quote_or_code("rich_text_preformatted"),
+                    "rich_text_quote": _quote_or_code("rich_text_quote"),
                 },
                 noun="element",
             )

@@ -1,7 +1,7 @@
-"""Small rules that say what is wrong with a JSON value, in Slack's words.
+"""Combinators for the validation of JSON values, with Slack's error messages.
 
-A rule takes a value and its JSON pointer and yields the faults it finds; the
-tables of `block_kit` are built from these. Nothing here knows what a block is.
+A rule takes a value and its JSON pointer and yields the faults it finds. The rules of
+blocks and elements are built from these; nothing here knows what a block is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ Rule = Callable[[object, str], Iterator[str]]
 
 
 def fault(message: str, pointer: str) -> str:
-    """Word one fault as Slack's `response_metadata.messages` do."""
+    """Return a fault in the form of Slack's `response_metadata.messages`."""
     return f"[ERROR] {message} [json-pointer:{pointer}]"
 
 
@@ -53,8 +53,8 @@ def number(*, above: float | None = None) -> Rule:
     return check
 
 
-def whole(*, least: int, most: int | None = None) -> Rule:
-    """Accept a whole number of `least` to `most`."""
+def integer(*, least: int, most: int | None = None) -> Rule:
+    """Accept an integer from `least` to `most`."""
 
     def check(value: object, pointer: str) -> Iterator[str]:
         if isinstance(value, bool) or not isinstance(value, int):
@@ -76,7 +76,7 @@ def one_of(*values: str) -> Rule:
 
 
 def items(rule: Rule, *, most: int | None = None, least: int = 1) -> Rule:
-    """Accept a list of `least` to `most` values which each keep `rule`."""
+    """Accept a list of `least` to `most` values that each satisfy `rule`."""
 
     def check(value: object, pointer: str) -> Iterator[str]:
         if not isinstance(value, list):
@@ -101,8 +101,8 @@ def shape(
 ) -> Rule:
     """Accept an object with the `required` fields, perhaps `optional` ones, and no others.
 
-    `any_of` names optional fields of which one must be there; `also` is asked last
-    and sees the whole object.
+    `any_of` names optional fields of which one must be present; `also` is a rule for the
+    whole object, applied last.
     """
     known = {**required, **(optional or {})}
 
@@ -115,18 +115,18 @@ def shape(
                 yield fault(f"missing required field: {name}", pointer)
         if any_of and all(value.get(name) is None for name in any_of):
             yield fault(f"must have at least one of: {', '.join(any_of)}", pointer)
-        for name, inner in value.items():
+        for name, field in value.items():
             if name not in known:
                 yield fault(f"invalid additional property: {name}", pointer)
-            elif inner is not None:
-                yield from known[name](inner, f"{pointer}/{name}")
+            elif field is not None:
+                yield from known[name](field, f"{pointer}/{name}")
         yield from also(value, pointer)
 
     return check
 
 
 def by_type(shapes: Mapping[str, Rule], *, noun: str = "type") -> Rule:
-    """Accept an object whose `type` is a key of `shapes` and which keeps that shape."""
+    """Accept an object whose `type` is a key of `shapes` and which satisfies that rule."""
 
     def check(value: object, pointer: str) -> Iterator[str]:
         if not isinstance(value, dict):

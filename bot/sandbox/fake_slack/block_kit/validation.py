@@ -1,8 +1,8 @@
-"""What Slack refuses in blocks and views, before anybody sees them.
+"""Validation of the blocks of messages and views, as Slack does it.
 
-`blocks` knows each block by itself; `message_faults` and `view_faults` add the rules
-that look across blocks: how many there may be, how much they may say together, and
-which identifiers must be unique. Pure: no state, no I/O.
+`blocks` validates each block by itself; `message_faults` and `view_faults` add the rules
+across blocks: their number, their total length, and which identifiers must be unique.
+Pure: no state, no I/O.
 See https://docs.slack.dev/reference/block-kit.
 """
 
@@ -44,12 +44,12 @@ def _repeated_ids(blocks: Sequence[object], pointer: str) -> Iterator[str]:
             seen.add(block_id)
         actions: set[object] = set()
         elements = block.get("elements")
-        for number_, element in enumerate(elements if isinstance(elements, list) else ()):
+        for element_index, element in enumerate(elements if isinstance(elements, list) else ()):
             action_id = element.get("action_id") if isinstance(element, dict) else None
             if action_id is not None and action_id in actions:
                 yield fault(
                     f"action_id already exists: {action_id}",
-                    f"{pointer}/{index}/elements/{number_}/action_id",
+                    f"{pointer}/{index}/elements/{element_index}/action_id",
                 )
             actions.add(action_id)
 
@@ -69,7 +69,7 @@ def _count(blocks: object, *kinds: str) -> int:
 
 
 def message_faults(blocks: object) -> list[str]:
-    """Return what is wrong with a message's blocks, worded with JSON pointers; empty if nothing."""
+    """Return the faults of a message's blocks, with JSON pointers."""
     limits = LIMITS["message"]
     faults = list(_block_faults(blocks, "/blocks", most=limits["blocks"], unsupported=_NOT_IN_MESSAGES))
     if _count(blocks, "data_visualization") > limits["charts"]:
@@ -82,12 +82,12 @@ def message_faults(blocks: object) -> list[str]:
 
 
 def has_too_many_tables(blocks: object) -> bool:
-    """Whether a message holds more than its one table, which Slack words differently."""
+    """Return whether a message has more than one table, for which Slack has another error code."""
     return _count(blocks, "table", "data_table") > LIMITS["message"]["tables"]
 
 
 def is_too_long(blocks: object) -> bool:
-    """Whether a message's blocks say more together than Slack takes."""
+    """Return whether the total text of a message's blocks is longer than Slack accepts."""
     return sum(map(len, visible_texts(blocks))) > LIMITS["message"]["block_characters"]
 
 
@@ -120,7 +120,7 @@ _VIEWS: Final = {
 
 
 def view_faults(view: object, *kinds: str) -> list[str]:
-    """Return what is wrong with a view of one of `kinds` ("modal", "home"); empty if nothing."""
+    """Return the faults of a view that must be of one of `kinds` ("modal", "home")."""
     faults = list(by_type({kind: _VIEWS[kind] for kind in kinds})(view, "/view"))
     if not isinstance(view, dict) or "blocks" not in view:
         return faults

@@ -1,4 +1,4 @@
-"""The Web API's methods, by name: one function a method, grouped as Slack's reference is."""
+"""The Web API's methods by name, one function a method, grouped as in Slack's reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""canvases.*: documents in Markdown, alone or as a channel's own."""
+"""canvases.*: documents in Markdown, stand-alone or of a channel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _markdown(content: object, error: str) -> str:
     return str(content.get("markdown", ""))
 
 
-def _new(call: ApiCall) -> str:
+def _create_canvas(call: ApiCall) -> str:
     markdown = _markdown(call.json("document_content", "invalid_arguments"), "canvas_creation_failed")
     canvas_id = call.workspace.new_id("F")
     call.workspace.canvases[canvas_id] = {"title": call.text("title"), "markdown": markdown}
@@ -37,7 +37,7 @@ def _new(call: ApiCall) -> str:
 def create(call: ApiCall) -> Json:
     """canvases.create."""
     channel = call.channel("channel_id") if call.text("channel_id") else None
-    canvas_id = _new(call)
+    canvas_id = _create_canvas(call)
     if channel is not None:
         channel.canvas = canvas_id
     return {"canvas_id": canvas_id}
@@ -48,12 +48,12 @@ def create_for_channel(call: ApiCall) -> Json:
     channel = call.channel("channel_id")
     if channel.canvas is not None:
         raise FakeSlackError("channel_canvas_already_exists")
-    channel.canvas = _new(call)
+    channel.canvas = _create_canvas(call)
     return {"canvas_id": channel.canvas}
 
 
 def edit(call: ApiCall) -> Json:
-    """canvases.edit: one change a call, as Slack takes it."""
+    """canvases.edit: one change a call, as Slack allows."""
     canvas = call.workspace.canvases.get(call.text("canvas_id"))
     if canvas is None:
         raise FakeSlackError("canvas_not_found")

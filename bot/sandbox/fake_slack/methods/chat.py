@@ -1,4 +1,4 @@
-"""chat.*: sending, changing and scheduling messages, and blocks.validate."""
+"""chat.*: send, change, delete and schedule messages; and blocks.validate."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from bot.sandbox.fake_slack.model import Channel, Json, Message
 from bot.sandbox.fake_slack.slack_facts import LIMITS
 from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID
 
-_FAR_S: Final = 120 * 24 * 3600
+_MAX_SCHEDULE_AHEAD_S: Final = 120 * 24 * 3600
 
 
-def _compose(call: ApiCall, *, longest: int) -> Message:
+def _compose(call: ApiCall, *, max_length: int) -> Message:
     markdown = call.text("markdown_text")
     text = call.text("text")
     if markdown and (text or call.args.get("blocks")):
@@ -23,9 +23,9 @@ def _compose(call: ApiCall, *, longest: int) -> Message:
         blocks = [{"type": "markdown", "text": markdown}]
     if not text and not blocks:
         raise FakeSlackError("no_text")
-    if len(text) > longest:
+    if len(text) > max_length:
         raise FakeSlackError("msg_too_long")
-    _check_customising(call)
+    _check_customize_scope(call)
     return Message(
         ts="",
         user=call.actor,
@@ -40,18 +40,18 @@ def _compose(call: ApiCall, *, longest: int) -> Message:
     )
 
 
-def _check_customising(call: ApiCall) -> None:
-    wanted = any(call.text(name) for name in ("username", "icon_emoji", "icon_url"))
-    if wanted and "chat:write.customize" not in call.platform.scopes:
+def _check_customize_scope(call: ApiCall) -> None:
+    is_customized = any(call.text(name) for name in ("username", "icon_emoji", "icon_url"))
+    if is_customized and "chat:write.customize" not in call.platform.scopes:
         provided = ",".join(call.platform.scopes)
         raise FakeSlackError("missing_scope", needed="chat:write.customize", provided=provided)
 
 
 def _destination(call: ApiCall) -> Channel:
-    """Find where to post: a channel by id or name, or the direct channel of a user."""
-    wanted = call.text("channel")
-    if wanted in call.workspace.users:
-        return call.workspace.open_direct(call.actor, wanted)
+    """Return the channel to post to: by id or name, or the direct channel of a user."""
+    destination = call.text("channel")
+    if destination in call.workspace.users:
+        return call.workspace.open_direct(call.actor, destination)
     channel = call.channel(by_name=True)
     may_post_anywhere = "chat:write.public" in call.platform.scopes and channel.kind == "public"
     if not may_post_anywhere:
@@ -63,7 +63,7 @@ def post_message(call: ApiCall) -> Json:
     """chat.postMessage."""
     channel = _destination(call)
     call.workspace.must_be_open(channel)
-    message = _compose(call, longest=LIMITS["message"]["text"])
+    message = _compose(call, max_length=LIMITS["message"]["text"])
     message.ts = call.workspace.new_ts()
     call.workspace.post(channel, message)
     return {"channel": channel.id, "ts": message.ts, "message": message.as_json()}
@@ -75,7 +75,7 @@ def post_ephemeral(call: ApiCall) -> Json:
     call.workspace.must_be_open(channel)
     if call.text("user") not in channel.members:
         raise FakeSlackError("user_not_in_channel")
-    message = _compose(call, longest=LIMITS["message"]["text"])
+    message = _compose(call, max_length=LIMITS["message"]["text"])
     message.ts = call.workspace.new_ts()
     message.ephemeral_to = call.text("user")
     call.workspace.post(channel, message)
@@ -88,10 +88,10 @@ def update(call: ApiCall) -> Json:
     message = call.workspace.message(channel, call.text("ts"))
     if message.user != call.actor:
         raise FakeSlackError("cant_update_message")
-    wanted = _compose(call, longest=LIMITS["message"]["update_text"])
-    changes: Json = {"text": wanted.text, "blocks": wanted.blocks}
-    if wanted.metadata is not None:
-        changes["metadata"] = wanted.metadata
+    new = _compose(call, max_length=LIMITS["message"]["update_text"])
+    changes: Json = {"text": new.text, "blocks": new.blocks}
+    if new.metadata is not None:
+        changes["metadata"] = new.metadata
     call.workspace.edit(channel, message, changes)
     return {
         "channel": channel.id,
@@ -125,13 +125,13 @@ def schedule(call: ApiCall) -> Json:
     """chat.scheduleMessage."""
     channel = _destination(call)
     call.workspace.must_be_open(channel)
-    at = call.whole("post_at", 0, error="invalid_time")
+    at = call.integer("post_at", 0, error="invalid_time")
     now = call.workspace.now().timestamp()
     if at <= now:
         raise FakeSlackError("time_in_past")
-    if at > now + _FAR_S:
+    if at > now + _MAX_SCHEDULE_AHEAD_S:
         raise FakeSlackError("time_too_far")
-    message = _compose(call, longest=LIMITS["message"]["text"])
+    message = _compose(call, max_length=LIMITS["message"]["text"])
     scheduled_id = call.workspace.new_id("Q")
     call.platform.scheduled[scheduled_id] = (at, channel.id, message)
     return {
@@ -145,20 +145,20 @@ def schedule(call: ApiCall) -> Json:
 def unschedule(call: ApiCall) -> Json:
     """chat.deleteScheduledMessage."""
     channel = call.channel()
-    wanted = call.text("scheduled_message_id")
-    if call.platform.scheduled.get(wanted, (0, ""))[1] != channel.id:
+    scheduled_id = call.text("scheduled_message_id")
+    if call.platform.scheduled.get(scheduled_id, (0, ""))[1] != channel.id:
         raise FakeSlackError("invalid_scheduled_message_id")
-    del call.platform.scheduled[wanted]
+    del call.platform.scheduled[scheduled_id]
     return {}
 
 
 def scheduled_list(call: ApiCall) -> Json:
     """chat.scheduledMessages.list."""
-    wanted = call.text("channel")
+    only_channel = call.text("channel")
     rows = [
         {"id": key, "channel_id": channel, "post_at": at, "text": message.text}
         for key, (at, channel, message) in sorted(call.platform.scheduled.items())
-        if wanted in {"", channel}
+        if only_channel in {"", channel}
     ]
     page = call.page(rows)
     return {"scheduled_messages": page.items, **page.metadata()}

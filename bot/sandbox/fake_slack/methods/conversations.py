@@ -1,4 +1,4 @@
-"""conversations.*: making, finding and changing channels, and who is in them."""
+"""conversations.*: create, find and change channels and their members."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from bot.sandbox.fake_slack.model import Channel, Json
 _TYPES: Final = {"public_channel": "public", "private_channel": "private", "im": "im", "mpim": "mpim"}
 
 
-def wanted_kinds(call: ApiCall) -> set[str]:
+def requested_kinds(call: ApiCall) -> set[str]:
     """Read the `types` argument; public channels if it is absent."""
-    types = call.words("types") or ["public_channel"]
+    types = call.strings("types") or ["public_channel"]
     if not set(types) <= set(_TYPES):
         raise FakeSlackError("invalid_types")
     return {_TYPES[name] for name in types}
 
 
-def _answer(call: ApiCall, channel: Channel) -> Json:
+def _channel_response(call: ApiCall, channel: Channel) -> Json:
     return {"channel": channel.as_json(call.actor)}
 
 
@@ -30,40 +30,40 @@ def create(call: ApiCall) -> Json:
     channel = call.workspace.create_channel(
         call.text("name"), call.actor, kind="private" if kind == "private" else "public"
     )
-    return _answer(call, channel)
+    return _channel_response(call, channel)
 
 
-def _listed(call: ApiCall, channels: Iterable[Channel]) -> Json:
-    kinds = wanted_kinds(call)
-    found = [
+def _list_response(call: ApiCall, channels: Iterable[Channel]) -> Json:
+    kinds = requested_kinds(call)
+    rows = [
         channel.as_json(call.actor)
         for channel in channels
         if channel.kind in kinds
         and not (channel.is_archived and call.flag("exclude_archived"))
         and (channel.kind == "public" or call.actor in channel.members)
     ]
-    page = call.page(found)
+    page = call.page(rows)
     return {"channels": page.items, **page.metadata()}
 
 
 def list_all(call: ApiCall) -> Json:
     """conversations.list."""
-    return _listed(call, call.workspace.channels.values())
+    return _list_response(call, call.workspace.channels.values())
 
 
 def of_user(call: ApiCall) -> Json:
     """users.conversations."""
     user = call.workspace.user(call.text("user") or call.actor).id
     is_bot = call.workspace.users[user].is_bot
-    mine = (
+    memberships = (
         c for c in call.workspace.channels.values() if user in c.members and not (is_bot and c.is_archived)
     )
-    return _listed(call, mine)
+    return _list_response(call, memberships)
 
 
 def info(call: ApiCall) -> Json:
     """conversations.info."""
-    return _answer(call, call.channel())
+    return _channel_response(call, call.channel())
 
 
 def members(call: ApiCall) -> Json:
@@ -84,13 +84,13 @@ def join(call: ApiCall) -> Json:
     channel = _team_channel(call)
     if channel.kind != "public":
         raise FakeSlackError("method_not_supported_for_channel_type")
-    was_in = call.actor in channel.members
+    was_member = call.actor in channel.members
     call.workspace.add_member(channel, call.actor)
-    answer = _answer(call, channel)
-    if was_in:
-        answer["warning"] = "already_in_channel"
-        answer["response_metadata"] = {"warnings": ["already_in_channel"]}
-    return answer
+    response = _channel_response(call, channel)
+    if was_member:
+        response["warning"] = "already_in_channel"
+        response["response_metadata"] = {"warnings": ["already_in_channel"]}
+    return response
 
 
 def leave(call: ApiCall) -> Json:
@@ -116,7 +116,7 @@ def invite(call: ApiCall) -> Json:
     channel = _team_channel(call)
     call.workspace.must_be_open(channel)
     call.workspace.must_be_member(channel, call.actor)
-    users = call.words("users")
+    users = call.strings("users")
     if not users:
         raise FakeSlackError("no_user")
     errors = {user: _invitation_error(call, channel, user) for user in users}
@@ -127,7 +127,7 @@ def invite(call: ApiCall) -> Json:
     for user in users:
         if user not in refused:
             call.workspace.add_member(channel, user, call.actor)
-    return _answer(call, channel)
+    return _channel_response(call, channel)
 
 
 def kick(call: ApiCall) -> Json:
@@ -150,7 +150,7 @@ def set_topic(call: ApiCall) -> Json:
     channel = call.channel()
     value = call.text("topic")
     call.workspace.describe_channel(channel, call.actor, field_name="topic", value=value)
-    return _answer(call, channel)
+    return _channel_response(call, channel)
 
 
 def set_purpose(call: ApiCall) -> Json:
@@ -158,14 +158,14 @@ def set_purpose(call: ApiCall) -> Json:
     channel = call.channel()
     value = call.text("purpose")
     call.workspace.describe_channel(channel, call.actor, field_name="purpose", value=value)
-    return _answer(call, channel) | {"purpose": value}
+    return _channel_response(call, channel) | {"purpose": value}
 
 
 def rename(call: ApiCall) -> Json:
     """conversations.rename."""
     channel = _team_channel(call)
     call.workspace.rename_channel(channel, call.text("name"), call.actor)
-    return _answer(call, channel)
+    return _channel_response(call, channel)
 
 
 def archive(call: ApiCall) -> Json:
@@ -175,7 +175,7 @@ def archive(call: ApiCall) -> Json:
 
 
 def unarchive(call: ApiCall) -> Json:
-    """conversations.unarchive: never for a bot, which is put out of a channel when that is archived."""
+    """conversations.unarchive: always refused: a bot is removed from a channel when it is archived."""
     if not _team_channel(call).is_archived:
         raise FakeSlackError("not_archived")
     raise FakeSlackError("not_in_channel")
@@ -186,14 +186,14 @@ def open_direct(call: ApiCall) -> Json:
     if call.text("channel"):
         channel = call.channel()
     else:
-        users = call.words("users")
+        users = call.strings("users")
         if not users:
             raise FakeSlackError("users_list_not_supplied")
         if len(users) > 8:
             raise FakeSlackError("too_many_users")
         channel = call.workspace.open_direct(call.actor, *users)
     if call.flag("return_im"):
-        return _answer(call, channel)
+        return _channel_response(call, channel)
     return {"channel": {"id": channel.id}}
 
 

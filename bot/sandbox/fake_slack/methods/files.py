@@ -1,4 +1,4 @@
-"""files.*: uploading in three steps, as Slack asks since files.upload is gone."""
+"""files.*: uploads in three steps, as Slack requires since files.upload was removed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID
 
 
 def get_upload_url(call: ApiCall) -> Json:
-    """files.getUploadURLExternal: first a place to send the bytes to."""
-    size = call.whole("length", 0)
+    """files.getUploadURLExternal, the first step: return a URL for the file's content."""
+    size = call.integer("length", 0)
     if size <= 0:
         raise FakeSlackError("invalid_arguments", ["[ERROR] length must be more than 0"])
     name = call.text("filename")
@@ -41,23 +41,23 @@ def _share(call: ApiCall, channel: Channel, files: list[File]) -> None:
 
 
 def complete_upload(call: ApiCall) -> Json:
-    """files.completeUploadExternal: last, name the files and share them."""
+    """files.completeUploadExternal, the last step: set titles and share the files."""
     rows = call.json("files", "invalid_arguments")
     if not isinstance(rows, list) or not rows:
         raise FakeSlackError("invalid_arguments", ["[ERROR] files must be a list"])
-    channels = [*call.words("channels"), *call.words("channel_id")]
+    channels = [*call.strings("channels"), *call.strings("channel_id")]
     destinations = [call.workspace.channel(channel, call.actor) for channel in channels]
-    done: list[File] = []
+    uploaded: list[File] = []
     for row in rows:
         file = call.workspace.files.get(str(row.get("id")))
         if file is None or not file.is_uploaded:
             raise FakeSlackError("file_not_found")
         file.title = str(row.get("title") or file.name)
         file.is_complete = True
-        done.append(file)
+        uploaded.append(file)
     for destination in destinations:
-        _share(call, destination, done)
-    return {"files": [file.as_json(call.platform.base_url) for file in done]}
+        _share(call, destination, uploaded)
+    return {"files": [file.as_json(call.platform.base_url) for file in uploaded]}
 
 
 def info(call: ApiCall) -> Json:

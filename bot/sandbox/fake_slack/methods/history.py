@@ -1,4 +1,4 @@
-"""conversations.history and conversations.replies: what was said, a page at a time."""
+"""conversations.history and conversations.replies: messages and threads, a page at a time."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def _between(call: ApiCall, messages: Sequence[Message]) -> list[Message]:
     return [m for m in messages if oldest < float(m.ts) < latest]
 
 
-def written(channel: Channel, message: Message, *, all_metadata: bool = True) -> Json:
-    """Write a message with the count of its replies, if it began a thread."""
+def message_json(channel: Channel, message: Message, *, all_metadata: bool = True) -> Json:
+    """Return a message, with the count of its replies if it starts a thread."""
     body = message.as_json(all_metadata=all_metadata)
     replies = [] if message.is_reply else channel.replies(message.ts)
     if replies:
@@ -44,11 +44,11 @@ def written(channel: Channel, message: Message, *, all_metadata: bool = True) ->
     return body
 
 
-def _page(call: ApiCall, channel: Channel, found: Sequence[Message]) -> Json:
-    page = call.page(found, most=999)
-    everything = call.flag("include_all_metadata")
+def _page(call: ApiCall, channel: Channel, messages: Sequence[Message]) -> Json:
+    page = call.page(messages, max_limit=999)
+    all_metadata = call.flag("include_all_metadata")
     return {
-        "messages": [written(channel, m, all_metadata=everything) for m in page.items],
+        "messages": [message_json(channel, m, all_metadata=all_metadata) for m in page.items],
         "has_more": bool(page.next_cursor),
         **page.metadata(),
     }
@@ -58,8 +58,8 @@ def history(call: ApiCall) -> Json:
     """conversations.history: newest first, without the replies in threads."""
     channel = call.channel()
     call.workspace.must_be_member(channel, call.actor)
-    shown = [m for m in _between(call, channel.messages) if not m.is_reply]
-    return _page(call, channel, shown[::-1]) | {"pin_count": len(channel.pins)}
+    top_level = [m for m in _between(call, channel.messages) if not m.is_reply]
+    return _page(call, channel, top_level[::-1]) | {"pin_count": len(channel.pins)}
 
 
 def replies(call: ApiCall) -> Json:
@@ -71,8 +71,8 @@ def replies(call: ApiCall) -> Json:
         raise FakeSlackError("thread_not_found")
     root = channel.message(message.thread_ts) if message.thread_ts else None
     first = root or message
-    found = [first, *_between(call, channel.replies(first.ts))]
-    return _page(call, channel, found)
+    messages = [first, *_between(call, channel.replies(first.ts))]
+    return _page(call, channel, messages)
 
 
 METHODS: Final[dict[str, Method]] = {

@@ -138,8 +138,8 @@ def bookmark_edit(call: ApiCall) -> Json:
         bookmark.link = _link(call)
     if call.text("emoji"):
         bookmark.emoji = call.text("emoji")
-    call.workspace.tell("channel", channel)
-    return {"bookmark": _written(channel, bookmark)}
+    call.workspace.notify("channel", channel)
+    return {"bookmark": _bookmark_json(channel, bookmark)}
 
 
 def bookmark_list(call: ApiCall) -> Json:
@@ -152,7 +152,7 @@ def bookmark_remove(call: ApiCall) -> Json:
     """bookmarks.remove."""
     channel = _bookmarked(call)
     channel.bookmarks.remove(_find(call, channel))
-    call.workspace.tell("channel", channel)
+    call.workspace.notify("channel", channel)
     return {}
 
 

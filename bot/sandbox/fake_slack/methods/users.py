@@ -42,16 +42,16 @@ def user_info(call: ApiCall) -> Json:
 
 def user_list(call: ApiCall) -> Json:
     """users.list."""
-    rows = [u.as_json(with_email=_sees_email(call)) for u in call.workspace.users.values()]
+    rows = [user.as_json(with_email=_sees_email(call)) for user in call.workspace.users.values()]
     page = call.page(rows)
     return {"members": page.items, "cache_ts": 0, **page.metadata()}
 
 
 def lookup_by_email(call: ApiCall) -> Json:
     """users.lookupByEmail."""
-    wanted = call.text("email").casefold()
+    email = call.text("email").casefold()
     for user in call.workspace.users.values():
-        if wanted and user.email.casefold() == wanted:
+        if email and user.email.casefold() == email:
             return {"user": user.as_json()}
     raise FakeSlackError("users_not_found")
 
@@ -73,9 +73,9 @@ def group_users(call: ApiCall) -> Json:
 
 def team_info(call: ApiCall) -> Json:
     """team.info."""
-    wanted = call.text("team")
+    team_id = call.text("team")
     workspace, url = call.workspace, call.platform.base_url
-    if wanted not in {"", workspace.team_id}:
+    if team_id not in {"", workspace.team_id}:
         raise FakeSlackError("team_not_found")
     team = {
         "id": workspace.team_id,

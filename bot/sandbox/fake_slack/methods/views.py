@@ -23,18 +23,18 @@ def _trigger(call: ApiCall) -> str:
     return trigger_id
 
 
-def _answer(call: ApiCall, view: View) -> Json:
+def _view_response(call: ApiCall, view: View) -> Json:
     return {"view": call.platform.views.as_json(view)}
 
 
 def open_modal(call: ApiCall) -> Json:
     """views.open."""
-    return _answer(call, call.platform.views.open(_trigger(call), _content(call)))
+    return _view_response(call, call.platform.views.open(_trigger(call), _content(call)))
 
 
 def push(call: ApiCall) -> Json:
     """views.push."""
-    return _answer(call, call.platform.views.push(_trigger(call), _content(call)))
+    return _view_response(call, call.platform.views.push(_trigger(call), _content(call)))
 
 
 def update(call: ApiCall) -> Json:
@@ -45,7 +45,7 @@ def update(call: ApiCall) -> Json:
     view = call.platform.views.update(
         _content(call), view_id=view_id, external_id=external_id, view_hash=call.text("hash")
     )
-    return _answer(call, view)
+    return _view_response(call, view)
 
 
 def publish(call: ApiCall) -> Json:
@@ -56,7 +56,7 @@ def publish(call: ApiCall) -> Json:
     if call.text("user_id") not in call.workspace.users:
         raise FakeSlackError("invalid_arguments", ["[ERROR] unknown user_id"])
     view = call.platform.views.publish(call.text("user_id"), _content(call), view_hash=call.text("hash"))
-    return _answer(call, view)
+    return _view_response(call, view)
 
 
 METHODS: Final[dict[str, Method]] = {

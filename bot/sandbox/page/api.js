@@ -1,6 +1,6 @@
-/** Talking to the sandbox: one snapshot, a stream of changes, and what the person does. */
+/** Client of the sandbox's API: the snapshot, the stream of changes, and actions. */
 
-/** Post to `/sandbox/{action}`; the answer is an object with `ok` and perhaps `error`. */
+/** Post to `/sandbox/{action}`; the response is an object with `ok` and perhaps `error`. */
 export async function post(action, body) {
   try {
     const response = await fetch(`/sandbox/${action}`, {
@@ -14,7 +14,7 @@ export async function post(action, body) {
   }
 }
 
-/** Load everything that is on show. */
+/** Load the snapshot. */
 export async function snapshot() {
   const response = await fetch("/sandbox/state");
   return response.json();

@@ -1,4 +1,4 @@
-/** The page: loads the snapshot, follows changes, and redraws what they touch. */
+/** The page: loads the snapshot, follows changes, and redraws the parts that they concern. */
 
 import { follow } from "./api.js";
 import { conversation, pinsPanel, threadPanel } from "./conversation.js";
@@ -60,7 +60,7 @@ function draw() {
 function plan() {
   planned ||= requestAnimationFrame(() => {
     planned = 0;
-    // What is pressed must still be there when it is let go, or the click is lost; `release` draws then.
+    // A pressed element must not be replaced before its release, or the click is lost; `release` draws then.
     if (!pressed) draw();
   });
 }
@@ -110,7 +110,7 @@ function closeMenus(event) {
   for (const menu of document.querySelectorAll("details.menu[open], details.multi[open]")) if (!menu.contains(event.target)) menu.open = false;
 }
 
-/** Load the snapshot; changes that arrive meanwhile wait, and are laid over it. */
+/** Load the snapshot; changes that arrive meanwhile are queued and applied to it. */
 async function connect() {
   loaded = false;
   await load();

@@ -56,7 +56,7 @@ function grow(box) {
   box.style.height = `${Math.min(box.scrollHeight, 220)}px`;
 }
 
-/** What may be meant by the word before the cursor. */
+/** Return the completions of the word before the cursor. */
 function candidates(text, position) {
   const before = text.slice(0, position);
   if (/^\/\S*$/.test(before)) {
@@ -117,7 +117,7 @@ function suggestions(box, list) {
       active = 0;
       rows.length ? draw() : hide();
     },
-    /** Handle a key while the list is open; answers whether it was used up. */
+    /** Process a key while the list is open; return whether it was consumed. */
     key(event) {
       if (!rows.length) return false;
       const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -132,5 +132,5 @@ function suggestions(box, list) {
   };
 }
 
-/** What to say in an empty message box. */
+/** The placeholder of an empty message box. */
 export const placeholderFor = (channel) => (channel.is_im ? `Message ${channelName(channel)}` : `Message #${channelName(channel)}`);

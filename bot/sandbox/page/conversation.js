@@ -43,7 +43,7 @@ function follows(item, previous) {
   );
 }
 
-/** Draw the channel into `main`; keeps the scroll at the end if it was there. */
+/** Draw the channel into `main`; keep the scroll at the end if it was there. */
 export function conversation(main, channel, actions) {
   const isSame = main.dataset.place === `${state.me}/${channel.id}`;
   if (!isSame) {

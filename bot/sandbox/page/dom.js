@@ -1,6 +1,6 @@
 /** Building and updating DOM nodes. Text is always text: nothing here parses HTML. */
 
-/** Make an element: h("p.note", {title: "…", onclick}, "text", child). */
+/** Create an element: h("p.note", {title: "…", onclick}, "text", child). */
 export function h(spec, props = {}, ...children) {
   const [tag, ...classes] = spec.split(".");
   const node = document.createElement(tag || "div");
@@ -25,7 +25,7 @@ function flat(children) {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Make an SVG element. */
+/** Create an SVG element. */
 export function s(tag, attributes = {}, ...children) {
   const node = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -33,7 +33,7 @@ export function s(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** Put exactly these children into a node. */
+/** Replace the children of a node. */
 export function fill(node, ...children) {
   node.replaceChildren(...flat(children));
   return node;

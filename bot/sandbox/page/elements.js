@@ -16,14 +16,14 @@ export function element(item, block, surface) {
   return draw ? draw(item, block, surface) : unknown(item.type);
 }
 
-/** Say that something cannot be drawn, visibly, so that it is noticed. */
+/** Draw a visible note for something that cannot be drawn. */
 export function unknown(type) {
   return h("span.unknown", {}, `Unknown block or element: ${type}`);
 }
 
 const textOf = (object) => (object.type === "mrkdwn" ? mrkdwn(object.text) : plain(object.text));
 
-/** Ask before an action that has a `confirm` object; resolves to yes or no. */
+/** Show the `confirm` dialog of an action, if it has one; resolve to a boolean. */
 export function confirmed(item) {
   if (!item.confirm) return Promise.resolve(true);
   const { title, text, confirm, deny, style } = item.confirm;
@@ -83,7 +83,7 @@ function overflow(item, block, surface) {
 
 const sameOption = (a, b) => a?.value === b?.value;
 
-/** Keep a new value and, where Slack would, tell the bot at once. */
+/** Store a new value and, where Slack does, send the action to the bot. */
 function changed(item, block, surface, key, value, node) {
   surface.keep(block, item, { type: item.type, [key]: value });
   if (block.type !== "input" || block.dispatch_action) return act(item, block, surface, { [key]: value }, node);
@@ -152,7 +152,7 @@ function multiStatic(item, block, surface) {
 
 const multiList = (key, list) => (item, block, surface) => multi(item, block, surface, key, list(), (a, b) => a === b);
 
-/** An external select: what is typed is sent to the bot, which answers with options. */
+/** An external select: what is typed is sent to the bot, which responds with options. */
 function external(item, block, surface) {
   const isMulti = item.type.startsWith("multi_");
   const key = isMulti ? "selected_options" : "selected_option";
@@ -206,7 +206,7 @@ function choices(item, block, surface) {
   return h("div.choices", { role: single ? "radiogroup" : "group" }, item.options.map(row));
 }
 
-/** Fields that are typed or picked by the browser: text, numbers, dates, times. */
+/** Fields with native inputs of the browser: text, numbers, dates, times. */
 const field = (type, key) => (item, block, surface) => {
   const spec = item.multiline ? "textarea.control" : "input.control";
   const control = h(spec, {
@@ -241,7 +241,7 @@ function dateTime(item, block, surface) {
   return control;
 }
 
-/** Draw an image, or its description if it lies outside this machine. */
+/** Draw an image, or its description if it is on another site. */
 export function image(item) {
   const local = item.image_url && (item.image_url.startsWith("data:") || item.image_url.startsWith(location.origin) || item.image_url.startsWith("/"));
   if (!local) return h("span.image", { title: item.image_url }, item.alt_text);

@@ -1,4 +1,4 @@
-/** Drawings of the emoji that matter most here, so that they look the same on every machine. */
+/** Drawings of the emoji used here, so that they look the same on every machine. */
 
 import { s } from "./dom.js";
 
@@ -85,7 +85,7 @@ const ART = {
 
 const SAME = { large_red_circle: "red_circle", thumbsup: "+1", thumbsdown: "-1", stop_sign: "octagonal_sign", date: "calendar", spiral_calendar_pad: "calendar", pencil: "memo", hourglass: "hourglass_flowing_sand", red_square: "large_red_square", clock1: "clock3", closed_lock_with_key: "lock", round_pushpin: "pushpin", timer_clock: "stopwatch", passenger_ship: "ship" };
 
-/** Draw an emoji by its shortcode; null for one that there is no drawing of. */
+/** Draw an emoji by its shortcode; null if there is no drawing. */
 export function art(name) {
   const parts = ART[SAME[name] ?? name];
   if (!parts) return null;

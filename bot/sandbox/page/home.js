@@ -6,7 +6,7 @@ import { fill, h, icon } from "./dom.js";
 import { state } from "./state.js";
 import { surface } from "./surface.js";
 
-/** Draw the home tab into `main`; the first time, tell the app that it was opened. */
+/** Draw the home tab into `main`; the first time, send the app `app_home_opened`. */
 export function home(main, { openSidebar }) {
   const key = `${state.me}/home`;
   if (main.dataset.place !== key) {

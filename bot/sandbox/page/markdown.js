@@ -1,4 +1,4 @@
-/** The `markdown` block: standard Markdown, as far as messages need it. */
+/** The `markdown` block: the part of standard Markdown that messages use. */
 
 import { emoji } from "./emoji.js";
 import { h } from "./dom.js";

@@ -1,4 +1,4 @@
-/** One message: who, when, what, and what can be done with it. */
+/** One message: its author, time, text and actions. */
 
 import { post } from "./api.js";
 import { blocks } from "./blocks.js";
@@ -9,7 +9,7 @@ import { state, userName } from "./state.js";
 import { surface } from "./surface.js";
 import { clock, stamp } from "./time.js";
 
-/** A person's picture: initials on a colour of their own. */
+/** A person's picture: initials on the person's colour. */
 export function avatar(id, size = "") {
   const name = userName(id);
   const initials = name.split(" ").map((word) => word[0]).slice(0, 2).join("");

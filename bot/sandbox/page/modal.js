@@ -11,7 +11,7 @@ import { toast } from "./toast.js";
 let dialog = null;
 let shown = "";
 
-/** Bring the dialog into step with the stack of the person who is acting. */
+/** Update the dialog from the stack of the person who is acting. */
 export function modal() {
   const view = state.stacks[state.me]?.at(-1);
   const key = view ? `${view.id}/${view.hash}` : "";

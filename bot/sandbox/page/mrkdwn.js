@@ -35,7 +35,7 @@ function lines(text) {
   return nodes;
 }
 
-/** Draw what may stand within a line. */
+/** Draw inline elements. */
 export function inline(text) {
   const nodes = [];
   let end = 0;
@@ -107,5 +107,5 @@ export function plain(text) {
   return decode(text).split(SHORTCODE).map((part, index) => (index % 2 ? emoji(part) : part));
 }
 
-/** Write plain text where only text can stand, such as a menu's rows. */
+/** Return plain text where only text is possible, such as a menu's rows. */
 export const plainText = (text) => decode(text).replace(SHORTCODE, (_, name) => sign(name));

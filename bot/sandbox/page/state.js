@@ -1,4 +1,4 @@
-/** What the page knows: the snapshot, kept up to date by changes, and what the reader has seen. */
+/** The page's state: the snapshot, updated by changes, and the reader's read positions. */
 
 import { snapshot } from "./api.js";
 
@@ -21,7 +21,7 @@ export const state = {
 
 const read = JSON.parse(sessionStorage.getItem("sandbox.read") || "{}");
 
-/** Load the snapshot and lay it over the state. */
+/** Load the snapshot into the state. */
 export async function load() {
   const fresh = await snapshot();
   const { channels, messages, now, ...rest } = fresh;
@@ -42,7 +42,7 @@ export function now() {
   return base + (Date.now() / 1000 - at) * speed;
 }
 
-/** Take in one change from the stream. */
+/** Apply a change from the stream. */
 export function apply(change) {
   const { kind, channel } = change;
   const messages = messagesOf(channel);
@@ -77,7 +77,7 @@ export function visible(channelId) {
     .sort((a, b) => a.ts.localeCompare(b.ts, "en", { numeric: true }));
 }
 
-/** A channel's own messages: replies stay in their threads. */
+/** A channel's own messages: without the replies in threads. */
 export function timeline(channelId) {
   return visible(channelId).filter((m) => !m.thread_ts || m.thread_ts === m.ts);
 }
@@ -87,20 +87,20 @@ export function replies(channelId, ts) {
   return visible(channelId).filter((m) => m.thread_ts === ts && m.ts !== ts);
 }
 
-/** Act as somebody else. */
+/** Act as another person. */
 export function become(user) {
   state.me = user;
   localStorage.setItem("sandbox.me", user);
 }
 
-/** Remember that the reader has seen a channel up to its end. */
+/** Mark a channel as read. */
 export function markRead(channelId) {
   const last = timeline(channelId).at(-1);
   (read[state.me] ??= {})[channelId] = last ? last.ts : "0";
   sessionStorage.setItem("sandbox.read", JSON.stringify(read));
 }
 
-/** How many messages the reader has not seen, and whether one calls them. */
+/** Return the number of unread messages, and whether one mentions the reader. */
 export function unread(channelId) {
   const seen = read[state.me]?.[channelId] ?? "0";
   const fresh = timeline(channelId).filter(

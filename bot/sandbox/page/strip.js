@@ -1,4 +1,4 @@
-/** The strip above the chat: what happens in the shop, how fast time runs, Slack's bad days. */
+/** The strip above the chat: the shop's scene, the speed of time, Slack's faults. */
 
 import { post } from "./api.js";
 import { fill, h } from "./dom.js";
@@ -32,7 +32,7 @@ function startOver() {
   return h("button.over", { type: "button", title: "Forget everything and begin the story anew", onclick: restart }, "Start over");
 }
 
-/** Restart the program, and load the page again once it answers. */
+/** Restart the program, and reload the page once it responds. */
 async function restart() {
   const before = state.started;
   const answer = await post("over", {});
@@ -43,7 +43,7 @@ async function restart() {
       const response = await fetch("/sandbox/state");
       if (response.ok && (await response.json()).started !== before) return location.reload();
     } catch {
-      // It is on its way down, or up.
+      // The program is stopping or starting.
     }
     setTimeout(again, 300);
   };

@@ -1,4 +1,4 @@
-/** Where blocks stand: a message, a modal or the home tab, with what was entered there. */
+/** The surface of blocks: a message, a modal or the home tab, with the state of its inputs. */
 
 import { post } from "./api.js";
 import { state } from "./state.js";

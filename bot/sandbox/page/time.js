@@ -1,4 +1,4 @@
-/** Times in the reader's own zone, worded as Slack words them. */
+/** Times in the reader's time zone, formatted as Slack does. */
 
 import { now } from "./state.js";
 

@@ -1,4 +1,4 @@
-/** A short note at the bottom of the page that goes by itself. */
+/** A short note at the bottom of the page that disappears by itself. */
 
 let timer = 0;
 

@@ -64,8 +64,7 @@ def _block_faults(
 
 
 def _count(blocks: object, *kinds: str) -> int:
-    found = blocks if isinstance(blocks, list) else []
-    return sum(1 for block in found if isinstance(block, dict) and block.get("type") in kinds)
+    return sum(block.get("type") in kinds for block in _dicts(blocks))
 
 
 def message_faults(blocks: object) -> list[str]:

@@ -25,7 +25,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy
 from bot.catalog.slo import CounterSli, Slo
 from bot.catalog.window import RollingWindow, Span
-from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.budget_judge import BudgetJudge
 from bot.serving import relax_garbage_collection
 from bot.store.database import Database
 from bot.store.migrate import migrate

@@ -50,7 +50,7 @@ def test_it_follows_the_database_where_that_is_set() -> None:
 @pytest.mark.parametrize(("ahead", "status"), [(timedelta(minutes=4), 404), (timedelta(minutes=6), 401)])
 async def test_signatures_grow_stale_by_the_shared_clock(ahead: timedelta, status: int) -> None:
     bolt = AsyncApp(signing_secret=SECRET, token="xoxb-1", request_verification_enabled=True)
-    verify_by(bolt, shared(ahead))
+    verify_signatures_by(bolt, shared(ahead))
     timestamp, body = str(int(time.time())), "command=%2Fnothing&team_id=T1&user_id=U1"
     signature = SignatureVerifier(SECRET).generate_signature(timestamp=timestamp, body=body)
     headers: dict[str, str | Sequence[str]] = {

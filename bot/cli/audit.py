@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.cli.console import NO, Json, Url, err, fail, finish, out, print_json
+from bot.cli.console import NO, Json, Url, err, fail, out, print_json, run_async
 
 audit = typer.Typer(help="Print the audit log, oldest first, asked of a running bot.")
 
@@ -42,14 +42,14 @@ def listing(  # noqa: PLR0917 - the command's own options
     """Print the audit log, oldest first, asked of a running bot."""
     if context.invoked_subcommand is not None:
         return
-    from bot.cli import tables as reports  # noqa: PLC0415 - the other commands need none of it
-    from bot.cli.api_client import ask_bot  # noqa: PLC0415
+    from bot.cli import tables  # noqa: PLC0415 - the other commands need none of it
+    from bot.cli.api_client import get_from_bot  # noqa: PLC0415
 
     start = _start(since)
     rows: list[dict[str, Any]] = []
     cursor: str | None = None
     while True:
-        page = ask_bot(url, "audit", since=start, service=service, actor=actor, cursor=cursor)
+        page = get_from_bot(url, "audit", since=start, service=service, actor=actor, cursor=cursor)
         rows += page["rows"]
         cursor = page["next"]
         if cursor is None:
@@ -57,7 +57,7 @@ def listing(  # noqa: PLR0917 - the command's own options
     if as_json:
         print_json(rows)
     else:
-        out.print(reports.audit(rows))
+        out.print(tables.audit(rows))
 
 
 @audit.command()
@@ -84,7 +84,7 @@ def verify(
 ) -> None:
     """Follow the chain of the log of DATABASE_URL: exit 1 and name the first row that was tampered with."""
     try:
-        verdict = finish(_verify(head))
+        verdict = run_async(_verify(head))
     except ValueError as error:
         fail(str(error))
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.cli.console import NO, Json, err, finish, out, print_json
+from bot.cli.console import NO, Json, err, out, print_json, run_async
 from bot.settings import read_settings
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ def check(
         _refuse(path, expanded.faults, as_json)
     for_each = [
         {
-            "document": request.asked.title,
-            "label": request.asked.label,
+            "document": request.key.title,
+            "label": request.key.label,
             "source": request.source,
-            "services": None if request.asked.title in problems else expanded.counts[request.asked.title],
-            "problem": problems.get(request.asked.title),
+            "services": None if request.key.title in problems else expanded.counts[request.key.title],
+            "problem": problems.get(request.key.title),
         }
-        for request in policies.wanted
+        for request in policies.discovery_requests
     ]
     services, slos = expanded.catalog.services, expanded.catalog.slos
     if as_json:
@@ -77,7 +77,7 @@ def _refuse(path: Path, faults: "Sequence[PolicyFault]", as_json: bool) -> None:
 
 async def _expand(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any]":
     """Expand the `forEach` documents; ask the sources for label values path a document needs them."""
-    if not policies.wanted:
+    if not policies.discovery_requests:
         return policies.expanded({}), {}
     import aiohttp  # noqa: PLC0415 - most policies ask no source
 
@@ -88,4 +88,4 @@ async def _expand(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any]":
     async with aiohttp.ClientSession() as session:
         sources = SourceRegistry(session)
         sources.follow(policies.expanded({}).catalog.workspace)
-        return await stand_for(policies, sources, SystemClock().now(), within=_TIMEOUT)
+        return await discover_and_expand(policies, sources, SystemClock().now(), within=_TIMEOUT)

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import asdict
 
-from bot.cli.console import NO, YES, Json, configure_logs, finish, out, print_json
+from bot.cli.console import NO, YES, Json, configure_logs, out, print_json, run_async
 from bot.settings import read_settings
 
 

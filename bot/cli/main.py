@@ -12,7 +12,7 @@ import typer
 
 from bot.cli.audit import audit
 from bot.cli.check import check
-from bot.cli.console import NO, UNKNOWN, YES, Json, Url, configure_logs, fail, finish, out, print_json
+from bot.cli.console import NO, UNKNOWN, YES, Json, Url, configure_logs, fail, out, print_json, run_async
 from bot.cli.doctor import doctor
 from bot.cli.tokens import tokens
 from bot.settings import SettingsError, read_settings
@@ -56,7 +56,7 @@ def run() -> None:
             fail(f"missing in the environment: {missing}. `governor key` prints a new encryption key.")
         fail(f"missing in the environment: {missing}. To try the bot without Slack, run `governor sandbox`.")
     configure_logs(settings)
-    sys.exit(finish(serve(settings)))
+    sys.exit(run_async(serve(settings)))
 
 
 @cli.command()
@@ -71,7 +71,7 @@ def sandbox(
 
     settings = read_settings()
     configure_logs(settings)
-    code = finish(serve_sandbox(settings, policies=policies, speed=speed))
+    code = run_async(serve_sandbox(settings, policies=policies, speed=speed))
     if code == START_OVER:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very program
     sys.exit(code)
@@ -97,14 +97,14 @@ def budget(
     url: Url = None,
 ) -> None:
     """Show how much error budget is left, asked of a running bot."""
-    from bot.cli import tables as reports  # noqa: PLC0415
-    from bot.cli.api_client import ask_bot  # noqa: PLC0415
+    from bot.cli import tables  # noqa: PLC0415
+    from bot.cli.api_client import get_from_bot  # noqa: PLC0415
 
-    body = ask_bot(url, f"services/{service}" if service else "services")
+    body = get_from_bot(url, f"services/{service}" if service else "services")
     if as_json:
         print_json(body)
     else:
-        out.print(reports.budgets([body] if service else body["services"]))
+        out.print(tables.budgets([body] if service else body["services"]))
 
 
 @cli.command()
@@ -119,12 +119,8 @@ def gate(  # noqa: PLR0917 - the command's own options
     url: Url = None,
 ) -> None:
     """Ask whether a change may ship: exit 0 if it may, 1 if not, 2 if nobody could tell."""
-    from bot.cli import tables as reports  # noqa: PLC0415
-    from bot.cli.api_client import (  # noqa: PLC0415
-        ClientError,
-        base_of,
-        token_of,
-    )
+    from bot.cli import tables  # noqa: PLC0415
+    from bot.cli.api_client import ClientError, api_token, base_url  # noqa: PLC0415
     from bot.cli.gate import ask_gate, parse_wait  # noqa: PLC0415
 
     settings = read_settings()
@@ -147,7 +143,7 @@ def gate(  # noqa: PLR0917 - the command's own options
     if as_json:
         print_json(verdict)
     else:
-        out.print(reports.verdict(verdict))
+        out.print(tables.verdict(verdict))
     sys.exit(YES if verdict["allow"] else NO)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bot.cli.console import Json, err, fail, finish, out, print_json
+from bot.cli.console import Json, err, fail, out, print_json, run_async
 
 tokens = typer.Typer(
     help="Make, list and revoke API tokens, in the database of DATABASE_URL.", no_args_is_help=True
@@ -38,7 +38,7 @@ def create(
             f"`{name}` cannot be a token's name: use a-z, 0-9 and -, at most 40, none of the bot's own names"
         )
     try:
-        token = finish(_create(name, read_rights(allow), per_minute))
+        token = run_async(_create(name, read_rights(allow), per_minute))
     except (UnknownRightError, TokenNameTakenError) as error:
         fail(str(error))
     if as_json:
@@ -51,7 +51,7 @@ def create(
 @tokens.command("list")
 def list_(as_json: Json = False) -> None:
     """List the tokens, what each may do and when it was last used."""
-    from bot.cli import tables as reports  # noqa: PLC0415
+    from bot.cli import tables  # noqa: PLC0415
 
     listed = run_async(_list())
     if as_json:
@@ -66,7 +66,7 @@ def revoke(name: Name) -> None:
     from bot.store.api_tokens import NoSuchTokenError  # noqa: PLC0415
 
     try:
-        finish(_revoke(name))
+        run_async(_revoke(name))
     except NoSuchTokenError as error:
         fail(str(error))
     out.print(f"{name} is revoked", markup=False)
@@ -85,7 +85,7 @@ async def _list() -> list[dict[str, object]]:
     from bot.store import api_tokens  # noqa: PLC0415
 
     async with opened_database() as database, database.reading() as connection:
-        listed = await api_tokens.all_of(connection)
+        listed = await api_tokens.all_tokens(connection)
     return [
         {
             key: value.isoformat(timespec="seconds") if isinstance(value, datetime) else value

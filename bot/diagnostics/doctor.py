@@ -92,7 +92,7 @@ async def _load(
         return None
     sources = SourceRegistry(session)
     sources.follow(policies.expanded({}).catalog.workspace)
-    expanded, problems = await stand_for(policies, sources, clock.now(), within=_TIMEOUT)
+    expanded, problems = await discover_and_expand(policies, sources, clock.now(), within=_TIMEOUT)
     catalog = expanded.catalog
     findings.append(ok("policies", folder, f"{len(catalog.services)} services, {len(catalog.slos)} SLOs"))
     findings += [

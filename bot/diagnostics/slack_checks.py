@@ -50,7 +50,7 @@ class SlackChecks:
         With `team`, also check that the token belongs to that workspace.
         """
         try:
-            async with telling_faults():
+            async with translate_slack_errors():
                 response = await self._client.auth_test()
         except SlackError as error:
             fix = _token_fix(error, "Bot User OAuth Token", self._token_fix)
@@ -99,7 +99,7 @@ class SlackChecks:
         findings: list[Finding] = []
         for sample in samples:
             try:
-                async with telling_faults():
+                async with translate_slack_errors():
                     await self._client.api_call(
                         "blocks.validate", data={sample.kind: json.dumps(sample.content)}
                     )
@@ -122,7 +122,7 @@ class SlackChecks:
         channels: list[Mapping[str, Any]] = []
         cursor = ""
         while True:
-            async with telling_faults():
+            async with translate_slack_errors():
                 response = await self._client.conversations_list(
                     types="public_channel,private_channel", limit=_PAGE, cursor=cursor
                 )
@@ -135,7 +135,7 @@ class SlackChecks:
 
     async def _groups(self, handles: Iterable[str]) -> list[Finding]:
         try:
-            async with telling_faults():
+            async with translate_slack_errors():
                 response = await self._client.usergroups_list(include_users=True, include_disabled=True)
         except SlackError as error:
             fix = _REINSTALL if _lacks_scope(error) else "list people (U…) where the plan has no user groups"
@@ -167,7 +167,7 @@ class SlackChecks:
     async def _person(self, user: str) -> Finding:
         fix = "correct the id in the policies: a profile's menu has *Copy member ID*"
         try:
-            async with telling_faults():
+            async with translate_slack_errors():
                 response = await self._client.users_info(user=user)
         except SlackError as error:
             return fault("people", user, error.error, fix)

@@ -16,11 +16,11 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from bot.sandbox.fake_slack import pins_and_reactions as marks
 from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.methods.history import message_json
 from bot.sandbox.fake_slack.model import Channel, Json, Message
 from bot.sandbox.fake_slack.person import Person
+from bot.sandbox.fake_slack.pins_and_reactions import pin, react, unpin, unreact
 from bot.sandbox.fake_slack.seed import PEOPLE
 from bot.sandbox.fake_slack.server import FakeSlack
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID, WorkspaceChange
@@ -249,7 +249,7 @@ class PageApi:
         workspace = self._slack.workspace
         channel, user = workspace.channel(body["channel"]), self._person(body).id
         is_pinned = any(ts == body["ts"] for ts, _ in channel.pins)
-        (marks.unpin if is_pinned else marks.pin)(workspace, channel, body["ts"], user)
+        (unpin if is_pinned else pin)(workspace, channel, body["ts"], user)
         return {"ok": True}
 
     async def _react(self, body: Json) -> Json:

@@ -1,14 +1,14 @@
-"""pins.*, reactions.* and bookmarks.*: what is put beside messages and channels."""
+"""pins.*, reactions.* and bookmarks.*: what is attached to messages and channels."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from bot.sandbox.fake_slack import pins_and_reactions as marks
 from bot.sandbox.fake_slack.api_call import ApiCall, Method
 from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Bookmark, Channel, Json
+from bot.sandbox.fake_slack.pins_and_reactions import add_bookmark, pin, react, unpin, unreact
 from bot.sandbox.fake_slack.slack_facts import LIMITS
 
 _TS: Final = re.compile(r"\d+\.\d+")
@@ -25,13 +25,13 @@ def _timestamp(call: ApiCall) -> str:
 
 def pin_add(call: ApiCall) -> Json:
     """pins.add."""
-    marks.pin(call.workspace, call.channel(), _timestamp(call), call.actor)
+    pin(call.workspace, call.channel(), _timestamp(call), call.actor)
     return {}
 
 
 def pin_remove(call: ApiCall) -> Json:
     """pins.remove."""
-    marks.unpin(call.workspace, call.channel(), _timestamp(call), call.actor)
+    unpin(call.workspace, call.channel(), _timestamp(call), call.actor)
     return {}
 
 
@@ -55,7 +55,7 @@ def reaction_add(call: ApiCall) -> Json:
     channel, ts = call.channel(), _timestamp(call)
     if call.actor not in channel.members:
         raise FakeSlackError("no_access")
-    marks.react(call.workspace, channel, ts, call.text("name"), call.actor)
+    react(call.workspace, channel, ts, call.text("name"), call.actor)
     return {}
 
 
@@ -64,7 +64,7 @@ def reaction_remove(call: ApiCall) -> Json:
     if not call.text("channel"):
         raise FakeSlackError("no_item_specified")
     channel, ts = call.channel(), _timestamp(call)
-    marks.unreact(call.workspace, channel, ts, call.text("name"), call.actor)
+    unreact(call.workspace, channel, ts, call.text("name"), call.actor)
     return {}
 
 
@@ -77,14 +77,14 @@ def reaction_get(call: ApiCall) -> Json:
     return {"type": "message", "channel": channel.id, "message": message.as_json()}
 
 
-def _bookmarked(call: ApiCall) -> Channel:
+def _channel_with_bookmarks(call: ApiCall) -> Channel:
     channel = call.channel("channel_id")
     if call.actor not in channel.members:
         raise FakeSlackError("access_denied")
     return channel
 
 
-def _written(channel: Channel, bookmark: Bookmark) -> Json:
+def _bookmark_json(channel: Channel, bookmark: Bookmark) -> Json:
     return {
         "id": bookmark.id,
         "channel_id": channel.id,
@@ -112,25 +112,25 @@ def _title(call: ApiCall) -> str:
 
 def bookmark_add(call: ApiCall) -> Json:
     """bookmarks.add."""
-    channel = _bookmarked(call)
+    channel = _channel_with_bookmarks(call)
     if call.text("type") != "link":
         raise FakeSlackError("invalid_bookmark_type")
     emoji = call.text("emoji") or None
-    added = marks.add_bookmark(call.workspace, channel, title=_title(call), link=_link(call), emoji=emoji)
-    return {"bookmark": _written(channel, added)}
+    added = add_bookmark(call.workspace, channel, title=_title(call), link=_link(call), emoji=emoji)
+    return {"bookmark": _bookmark_json(channel, added)}
 
 
 def _find(call: ApiCall, channel: Channel) -> Bookmark:
-    wanted = call.text("bookmark_id")
+    bookmark_id = call.text("bookmark_id")
     for bookmark in channel.bookmarks:
-        if bookmark.id == wanted:
+        if bookmark.id == bookmark_id:
             return bookmark
     raise FakeSlackError("not_found")
 
 
 def bookmark_edit(call: ApiCall) -> Json:
     """bookmarks.edit."""
-    channel = _bookmarked(call)
+    channel = _channel_with_bookmarks(call)
     bookmark = _find(call, channel)
     if call.text("title"):
         bookmark.title = _title(call)
@@ -144,13 +144,13 @@ def bookmark_edit(call: ApiCall) -> Json:
 
 def bookmark_list(call: ApiCall) -> Json:
     """bookmarks.list."""
-    channel = _bookmarked(call)
-    return {"bookmarks": [_written(channel, bookmark) for bookmark in channel.bookmarks]}
+    channel = _channel_with_bookmarks(call)
+    return {"bookmarks": [_bookmark_json(channel, bookmark) for bookmark in channel.bookmarks]}
 
 
 def bookmark_remove(call: ApiCall) -> Json:
     """bookmarks.remove."""
-    channel = _bookmarked(call)
+    channel = _channel_with_bookmarks(call)
     channel.bookmarks.remove(_find(call, channel))
     call.workspace.notify("channel", channel)
     return {}

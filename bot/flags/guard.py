@@ -40,7 +40,7 @@ class Evidence:
 
     @property
     def words(self) -> str:
-        """Say it: `availability burns at 18.2 over 5 minutes, the guard is 6; before it was 0.4`."""
+        """The evidence: `availability burns at 18.2 over 5 minutes, the guard is 6; before it was 0.4`."""
         since = "" if self.before is None else f"; before it was {self.before:.1f}"
         over = duration_words(self.window)
         return f"{self.slo} burns at {self.burn:.1f} over {over}, the guard is {self.guard:g}{since}"

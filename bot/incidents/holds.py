@@ -20,7 +20,7 @@ def reason(incident: Incident) -> str:
 
 
 async def update_reasons(connection: AsyncConnection, incident: Incident) -> None:
-    """Give the incident's active holds the reason that they would have if they were placed now."""
+    """Update the reasons of the incident's active holds to what they would be if placed now."""
     own = holds.c.request.startswith(request_prefix(incident.id), autoescape=True)
     active = own & (holds.c.kind == HoldKind.INCIDENT) & holds.c.lifted_at.is_(None)
     await connection.execute(update(holds).where(active).values(reason=reason(incident)))

@@ -66,7 +66,7 @@ class PageApi:
         """Serve the page and its API."""
         app.on_shutdown.append(self._end_streams)
         app.router.add_get("/", self._file)
-        app.router.add_get("/page/{name}", self._file)
+        app.router.add_get("/page/{name:.+}", self._file)
         app.router.add_get("/archives/{channel}/{message}", self._permalink)
         app.router.add_get("/sandbox/state", self._state)
         app.router.add_get("/sandbox/changes", self._changes)
@@ -85,8 +85,8 @@ class PageApi:
     # -- reading -------------------------------------------------------------
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
-        path = PAGE / request.match_info.get("name", "index.html")
-        if path.parent != PAGE or not path.is_file():
+        path = (PAGE / request.match_info.get("name", "index.html")).resolve()
+        if not path.is_relative_to(PAGE.resolve()) or not path.is_file():
             raise web.HTTPNotFound
         return web.Response(
             body=path.read_bytes(),

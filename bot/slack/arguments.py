@@ -90,7 +90,7 @@ def did_you_mean(names: Sequence[str]) -> Markup:
 
 
 def unknown(what: str, word: str, near: Sequence[str], instead: str) -> UsageError:
-    """Say that a word is not known, which is most like it, and what lists the known ones."""
+    """Return the error that a word is not known, with the most similar ones and what lists all."""
     missing = markup("There is no {} {}.", what, code(word[:MOST_NAME]))
     return UsageError(join(" ", [missing, did_you_mean(near), Markup(instead)]))
 

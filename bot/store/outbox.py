@@ -203,7 +203,7 @@ async def mark_sent(
 
 
 async def mark_failed(connection: AsyncConnection, queued: QueuedMessage, error: str) -> bool:
-    """Give a message up; return whether this error is new to its channel since the last success."""
+    """Mark a message as failed; return whether this error is new to its channel since the last success."""
     same_error = _failed_since_success(queued.message.channel).where(outbox.c.error == error)
     is_known = (await connection.execute(select(same_error.exists()))).scalar_one()
     updated = await connection.execute(

@@ -8,7 +8,7 @@ BOT = ROOT / "bot"
 
 
 def test_every_shortcode_of_the_bot_has_a_drawing() -> None:
-    art = (BOT / "sandbox" / "page" / "emoji-art.js").read_text(encoding="utf-8")
+    art = (BOT / "sandbox" / "page" / "block_kit" / "emoji-art.js").read_text(encoding="utf-8")
     drawn = set(re.findall(r"^  (\w+):", art, re.MULTILINE))
     rooms = [path for room in ("slack", "flags", "incidents") for path in (BOT / room).rglob("*.py")]
     used = {

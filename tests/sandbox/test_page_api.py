@@ -12,7 +12,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from playwright.async_api import Locator, Page, async_playwright, expect
+from yarl import URL
 
 from bot.clock import SimulatedClock
 from bot.sandbox import Sandbox
@@ -288,7 +290,19 @@ async def test_the_page_fits_every_width(visit: Visit, width: int, scheme: str) 
 def test_every_module_is_loaded_at_once() -> None:
     index = (PAGE / "index.html").read_text(encoding="utf-8")
     preloaded = set(re.findall(r'modulepreload" href="/page/([^"]+)"', index))
-    assert preloaded == {path.name for path in PAGE.glob("*.js")}
+    assert preloaded == {str(path.relative_to(PAGE)) for path in PAGE.rglob("*.js")}
+
+
+@pytest.mark.parametrize(
+    "name", ["..%2fpage_api.py", "block_kit%2f..%2f..%2fsandbox.py", "%2fetc%2fpasswd", "block_kit"]
+)
+async def test_nothing_but_the_pages_files_is_served(name: str) -> None:
+    app = web.Application()
+    PageApi(FakeSlack(manifest={}, bot_token="x", signing_secret="s")).add_routes(app)
+    async with TestClient(TestServer(app)) as client:
+        served = await client.get("/page/block_kit/blocks.js")
+        assert (served.status, "export" in await served.text()) == (200, True)
+        assert (await client.get(URL(f"/page/{name}", encoded=True))).status == 404
 
 
 async def test_an_open_page_does_not_keep_the_server_from_stopping() -> None:

@@ -130,7 +130,7 @@ async def close_channel(connection: AsyncConnection, channel: IncidentChannel) -
 
 
 async def keep_open(connection: AsyncConnection, channel: IncidentChannel) -> None:
-    """Give up closing a channel; when it is closed later, its document is uploaded as a new file."""
+    """Stop closing a channel; when it is closed later, its document is uploaded as a new file."""
     await give_up(connection, channel, _CLOSING[channel.kind], "came back")
     await change_channel(connection, channel, file_id=None)
 

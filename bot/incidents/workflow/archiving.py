@@ -119,7 +119,7 @@ class Archiver:
                 await self._lifecycle.reopen_within(connection, incident)
 
     async def announce_refusal(self, step: Step, snapshot: IncidentSnapshot, error: str) -> None:
-        """Give archiving up, and say so in the channel that stays open."""
+        """Stop archiving, and announce that in the channel that stays open."""
         message = self._messages.not_archived(snapshot, step.channel_kind, error)
         async with self._database.transaction() as connection:
             is_given_up = await record_attempt(connection, step, StepState.FAILED, error)

@@ -168,7 +168,7 @@ class OpenViews:
 
 
 def fill_block_ids(workspace: FakeWorkspace, blocks: list[Json]) -> None:
-    """Give each block and interactive element without an identifier a generated one, as Slack does."""
+    """Add generated identifiers to blocks and interactive elements that have none, as Slack does."""
     for block in blocks:
         block.setdefault("block_id", workspace.new_id("b"))
         fill_block_ids(workspace, block.get("child_blocks", []))

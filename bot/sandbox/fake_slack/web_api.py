@@ -48,7 +48,7 @@ class RecordedCall:
 
 
 class WebApi:
-    """Answers the bot's calls for one workspace."""
+    """The Web API of one workspace."""
 
     def __init__(self, platform: Platform, faults: FaultInjector, *, token: str) -> None:
         self.platform = platform
@@ -63,7 +63,7 @@ class WebApi:
         app.router.add_post("/slack-upload/{file}", self._upload)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer a call over HTTP, rate limits and injected faults included."""
+        """Handle a call over HTTP, rate limits and injected faults included."""
         method = request.match_info["method"]
         args = await read_arguments(request)
         fault = self.faults.decide(method)

@@ -3,9 +3,9 @@
 import { post } from "./api.js";
 import { composer, placeholderFor } from "./composer.js";
 import { fill, h, icon, reconcile } from "./dom.js";
-import { emoji } from "./emoji.js";
+import { emoji } from "./block_kit/emoji.js";
 import { message } from "./message.js";
-import { inline, plain } from "./mrkdwn.js";
+import { inline, plain } from "./block_kit/mrkdwn.js";
 import { channelName, replies, state, timeline, userName } from "./state.js";
 import { clock, day, dayName } from "./time.js";
 

@@ -1,7 +1,7 @@
 /** The app's home tab. */
 
 import { post } from "./api.js";
-import { blocks } from "./blocks.js";
+import { blocks } from "./block_kit/blocks.js";
 import { fill, h, icon } from "./dom.js";
 import { state } from "./state.js";
 import { surface } from "./surface.js";

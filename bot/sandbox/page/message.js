@@ -1,10 +1,10 @@
 /** One message: its author, time, text and actions. */
 
 import { post } from "./api.js";
-import { blocks } from "./blocks.js";
+import { blocks } from "./block_kit/blocks.js";
 import { h, icon } from "./dom.js";
-import { emoji, QUICK } from "./emoji.js";
-import { inline, mrkdwn } from "./mrkdwn.js";
+import { emoji, QUICK } from "./block_kit/emoji.js";
+import { inline, mrkdwn } from "./block_kit/mrkdwn.js";
 import { state, userName } from "./state.js";
 import { surface } from "./surface.js";
 import { clock, stamp } from "./time.js";

@@ -1,9 +1,9 @@
 /** Modals: the top view of the person's stack in a dialog, submitted to the app. */
 
 import { post } from "./api.js";
-import { blocks } from "./blocks.js";
+import { blocks } from "./block_kit/blocks.js";
 import { fill, h, icon } from "./dom.js";
-import { plain } from "./mrkdwn.js";
+import { plain } from "./block_kit/mrkdwn.js";
 import { state } from "./state.js";
 import { surface } from "./surface.js";
 import { toast } from "./toast.js";

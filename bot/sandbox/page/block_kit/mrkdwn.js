@@ -1,9 +1,9 @@
 /** Slack's mrkdwn, drawn: emphasis, code, quotes, links, mentions, dates and emoji. */
 
 import { emoji, sign } from "./emoji.js";
-import { h } from "./dom.js";
-import { channelName, state, userName } from "./state.js";
-import { slackDate } from "./time.js";
+import { h } from "../dom.js";
+import { channelName, state, userName } from "../state.js";
+import { slackDate } from "../time.js";
 
 const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">" };
 const decode = (text) => text.replace(/&(amp|lt|gt);/g, (entity) => ENTITIES[entity]);

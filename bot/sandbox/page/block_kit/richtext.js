@@ -1,9 +1,9 @@
 /** The `rich_text` block. */
 
 import { emoji } from "./emoji.js";
-import { h } from "./dom.js";
+import { h } from "../dom.js";
 import { channelLink, groupMention, link, mention } from "./mrkdwn.js";
-import { slackDate } from "./time.js";
+import { slackDate } from "../time.js";
 
 /** Draw a rich text block as nodes. */
 export function richText(block) {

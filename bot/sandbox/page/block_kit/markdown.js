@@ -1,7 +1,7 @@
 /** The `markdown` block: the part of standard Markdown that messages use. */
 
 import { emoji } from "./emoji.js";
-import { h } from "./dom.js";
+import { h } from "../dom.js";
 import { link } from "./mrkdwn.js";
 
 const INLINE = /`([^`]+)`|\[([^\]]+)\]\(([^)\s]+)\)|\*\*(.+?)\*\*|__(.+?)__|\*(\S[^*]*?)\*|(?<!\w)_(\S[^_]*?)_(?!\w)|~~(.+?)~~|:([a-z0-9_+-]+):/g;

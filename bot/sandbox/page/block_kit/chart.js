@@ -1,6 +1,6 @@
 /** The `data_visualization` block as inline SVG, with a table of its numbers for screen readers. */
 
-import { h, s } from "./dom.js";
+import { h, s } from "../dom.js";
 
 const WIDTH = 560;
 const HEIGHT = 240;

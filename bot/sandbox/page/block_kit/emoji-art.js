@@ -1,6 +1,6 @@
 /** Drawings of the emoji used here, so that they look the same on every machine. */
 
-import { s } from "./dom.js";
+import { s } from "../dom.js";
 
 const RED = "#d93f34";
 const GREEN = "#2f9e5b";

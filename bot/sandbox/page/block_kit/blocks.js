@@ -1,7 +1,7 @@
 /** Block Kit, drawn as Slack draws it. Interactive parts are in `elements.js`. */
 
 import { chartBlock } from "./chart.js";
-import { h } from "./dom.js";
+import { h } from "../dom.js";
 import { element, image, unknown } from "./elements.js";
 import { markdown } from "./markdown.js";
 import { mrkdwn, plain } from "./mrkdwn.js";

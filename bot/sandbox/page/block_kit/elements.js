@@ -6,9 +6,9 @@
  * `surface.keep(block, element, entry)` hold what was entered.
  */
 
-import { h, icon } from "./dom.js";
+import { h, icon } from "../dom.js";
 import { mrkdwn, plain, plainText } from "./mrkdwn.js";
-import { channelName, state } from "./state.js";
+import { channelName, state } from "../state.js";
 
 /** Draw the element of a block. */
 export function element(item, block, surface) {

@@ -13,7 +13,7 @@ from tests.sandbox.bolt_app import Json
 
 @pytest.fixture
 def page_source() -> str:
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(PAGE.glob("*.js")))
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(PAGE.rglob("*.js")))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`governor` and `python -m bot`."""
+"""The entry point of `python -m bot`; `governor` calls the same `main`."""
 
 from bot.cli.main import main
 

@@ -9,25 +9,25 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-_SECRET_WORDS = ("token", "secret", "password", "authorization", "signature")
+_SECRET_KEYS = ("token", "secret", "password", "authorization", "signature")
 
-SHORTEST = 6
-"""Shorter values are not searched for: they would tear holes into ordinary words."""
+MIN_SECRET_LENGTH = 6
+"""Shorter values are not masked: they also occur in ordinary words."""
 
 _MASK = "***"
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
+def mask_secrets(text: str, secrets: Iterable[str]) -> str:
     """Return the text with every secret of at least six characters replaced by asterisks."""
     # The longest first: a secret may contain another.
     for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= SHORTEST:
+        if len(secret) >= MIN_SECRET_LENGTH:
             text = text.replace(secret, _MASK)
     return text
 
 
 class _Masker:
-    """Takes known secrets out of every value, and every value out of keys that are named for one."""
+    """Masks known secrets in every value, and the whole value of a key that is named after a secret."""
 
     def __init__(self) -> None:
         self.secrets: tuple[str, ...] = ()
@@ -36,24 +36,24 @@ class _Masker:
         return {key: self._mask(key, value) for key, value in event.items()}
 
     def _mask(self, key: str, value: object) -> object:
-        if any(word in key.casefold() for word in _SECRET_WORDS):
+        if any(word in key.casefold() for word in _SECRET_KEYS):
             return _MASK
         text = value if isinstance(value, str) else repr(value)
-        safe = masked(text, self.secrets)
-        return value if safe == text else safe
+        masked = mask_secrets(text, self.secrets)
+        return value if masked == text else masked
 
 
 _masker = _Masker()
 
 
 def hide(secrets: Iterable[str]) -> None:
-    """Let no log and no crash dump show these secrets from now on, beside those that are hidden already."""
+    """Mask these secrets too in all logs and crash dumps from now on."""
     _masker.secrets = tuple({*_masker.secrets, *secrets})
 
 
 def crash_dump(error: BaseException) -> str:
-    """Return the traceback of an error that nobody expected, without secrets or values of variables."""
-    return masked("".join(traceback.format_exception(error)), _masker.secrets)
+    """Return the traceback of an unexpected error, without secrets or values of variables."""
+    return mask_secrets("".join(traceback.format_exception(error)), _masker.secrets)
 
 
 def configure_logs(

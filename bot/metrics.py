@@ -1,4 +1,4 @@
-"""The bot's own figures for Prometheus, its SLIs included; each is written by the room that owns the fact."""
+"""The bot's own Prometheus metrics, its SLIs included; each is set by the package that knows the value."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 

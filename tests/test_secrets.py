@@ -41,9 +41,9 @@ def write_policies(folder: Path) -> Path:
     return folder
 
 
-def governor(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def governor(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "300", **environ}
-    command = [sys.executable, "-m", "bot", *words]
+    command = [sys.executable, "-m", "bot", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, check=False)
 
 
@@ -60,14 +60,14 @@ async def test_a_running_bot_that_meets_every_fault_logs_no_secret(tmp_path: Pat
     ):
         gateway.token = SECRETS["SLACK_APP_TOKEN"]
         # The id is no secret, and belongs to the client secret.
-        told = {
+        environ = {
             **SECRETS,
             "SLACK_CLIENT_ID": "111.222",
             "SLACK_API_URL": gateway.api_url,
             "LOG_LEVEL": "debug",
             "LOG_FORMAT": log_format,
         }
-        async with running_governor(policies=policies, slack=slack, folder=tmp_path, **told) as bot:
+        async with running_governor(policies=policies, slack=slack, folder=tmp_path, **environ) as bot:
             shown: list[str] = []
             headers = {"Authorization": f"Bearer {MARK}-of-a-stranger", "X-Slack-Signature": f"v0={MARK}"}
             async with aiohttp.ClientSession(headers=headers) as session:
@@ -98,16 +98,23 @@ async def test_a_running_bot_that_meets_every_fault_logs_no_secret(tmp_path: Pat
 def test_doctor_and_check_print_no_secret(tmp_path: Path) -> None:
     policies = write_policies(tmp_path / "policies")
     database = f"postgresql+asyncpg://governor:{MARK}-password@127.0.0.1:9/governor"
-    known = {
+    environ = {
         **SECRETS,
         "SLACK_API_URL": "http://127.0.0.1:9/",
         "POLICIES_DIR": str(policies),
         "DATABASE_URL": database,
     }
-    for words in (("doctor",), ("doctor", "--json"), ("check",), ("token", "list"), ("migrate",), ("run",)):
-        ended = governor(*words, **known)
-        assert MARK not in ended.stdout + ended.stderr, words
-        if words[0] == "doctor":
+    for arguments in (
+        ("doctor",),
+        ("doctor", "--json"),
+        ("check",),
+        ("token", "list"),
+        ("migrate",),
+        ("run",),
+    ):
+        ended = governor(*arguments, **environ)
+        assert MARK not in ended.stdout + ended.stderr, arguments
+        if arguments[0] == "doctor":
             assert ended.returncode == 1
             assert "prometheus" in ended.stdout
 

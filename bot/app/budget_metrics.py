@@ -1,4 +1,4 @@
-"""Brings the gauges of services and SLOs up to date after each evaluation."""
+"""The gauges of services and SLOs, set after each evaluation."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from bot.metrics import Metrics
 
 
 class BudgetGauges:
-    """Writes what is known into the metrics, and takes out what the policies no longer name."""
+    """Sets the gauges of the services and SLOs of the policies, and removes those of the others."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -17,7 +17,7 @@ class BudgetGauges:
         self._slos: set[tuple[str, str]] = set()
 
     def show(self, service: Service, budgets: Sequence[Budget], *, frozen: bool, now: datetime) -> None:
-        """Show one service as it stands after an evaluation."""
+        """Set the gauges of one service after an evaluation."""
         self._services.add(service.name)
         self._metrics.frozen.labels(service.name).set(1 if frozen else 0)
         for budget in budgets:
@@ -31,12 +31,12 @@ class BudgetGauges:
                 self._metrics.slo_state.labels(*key, state).set(1 if state is budget.state else 0)
 
     def show_frozen(self, services: Collection[str], frozen: Collection[str]) -> None:
-        """Show whether the services are frozen, which changed between two evaluations."""
+        """Set whether the services are frozen, where that changed between two evaluations."""
         for name in self._services.intersection(services):
             self._metrics.frozen.labels(name).set(1 if name in frozen else 0)
 
     def follow(self, catalog: Catalog) -> None:
-        """Forget the services and SLOs that are no longer in the policies."""
+        """Remove the gauges of services and SLOs that are no longer in the policies."""
         for name in self._services - set(catalog.services):
             self._metrics.frozen.remove(name)
             self._services.discard(name)

@@ -76,7 +76,7 @@ def _refuse(path: Path, faults: "Sequence[PolicyFault]", as_json: bool) -> None:
 
 
 async def _expand(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any]":
-    """Expand the `forEach` documents; ask the sources for label values path a document needs them."""
+    """Expand the `forEach` documents; ask the sources for label values if there are any."""
     if not policies.discovery_requests:
         return policies.expanded({}), {}
     import aiohttp  # noqa: PLC0415 - most policies ask no source

@@ -22,7 +22,7 @@ from bot.diagnostics.findings import Finding, fault, ok, skipped
 from bot.diagnostics.slack_workspaces import WorkspaceChecks
 from bot.flags.backend import FlagError
 from bot.flags.registry import BackendContext, open_backend
-from bot.logs import masked
+from bot.logs import mask_secrets
 from bot.policy.discovery import discover_and_expand
 from bot.policy.faults import PolicyError
 from bot.policy.loader import read
@@ -60,7 +60,7 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
             findings += await _with_timeout("flags", _flags(catalog, context))
     secrets = (*settings.secrets, *(secrets_of(catalog.workspace) if catalog else ()))
     return [
-        replace(finding, detail=masked(finding.detail, secrets), fix=masked(finding.fix, secrets))
+        replace(finding, detail=mask_secrets(finding.detail, secrets), fix=mask_secrets(finding.fix, secrets))
         for finding in findings
     ]
 

@@ -287,7 +287,7 @@ async def test_a_canvas_belongs_to_a_channel_once() -> None:
 
 async def test_people_and_groups_are_found() -> None:
     async with workspace() as (_, client):
-        found = await client.users_lookupByEmail(email="sam@acme.example")
+        user = await client.users_lookupByEmail(email="sam@acme.example")
         groups = await client.usergroups_list(include_users=True)
         sre = next(group for group in groups["usergroups"] if group["handle"] == "sre")
-        assert sre["users"] == [found["user"]["id"]]
+        assert sre["users"] == [user["user"]["id"]]

@@ -13,7 +13,7 @@ _TYPES: Final = {"public_channel": "public", "private_channel": "private", "im":
 
 
 def requested_kinds(call: ApiCall) -> set[str]:
-    """Read the `types` argument; public channels if it is absent."""
+    """Return the kinds of channels that `types` names; public ones if it is absent."""
     types = call.strings("types") or ["public_channel"]
     if not set(types) <= set(_TYPES):
         raise FakeSlackError("invalid_types")

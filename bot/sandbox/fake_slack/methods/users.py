@@ -1,4 +1,4 @@
-"""auth.*, api.*, users.*, usergroups.*, team.* and bots.*: who is there."""
+"""users.*, usergroups.*, bots.*, team.*, auth.* and api.*."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID, BOT_USER_ID
 
 
 def api_test(call: ApiCall) -> Json:
-    """api.test: answer with the arguments, or with the error that is asked for."""
+    """api.test: return the arguments, or the error that they ask for."""
     if call.text("error"):
         raise FakeSlackError(call.text("error"), args=call.args)
     return {"args": call.args}

@@ -44,6 +44,9 @@ class Budgets:
         self._gauges = BudgetGauges(resources.metrics)
         self._frozen: frozenset[str] = frozenset()
         self._holds_changed = asyncio.Event()
+        self._evaluations = 0
+        self._no_evaluation = asyncio.Event()
+        self._no_evaluation.set()
         self._expiry = resources.leases.lease("expiry")
         self.ledger = Ledger(database, Downtime(database).bad_seconds)
         self.sources = SourceRegistry(resources.session)
@@ -71,6 +74,8 @@ class Budgets:
         """Let metrics and flags follow what changed since the last evaluation, until cancelled."""
         while True:
             await self._holds_changed.wait()
+            # An evaluation that writes many holds follows them itself, once it is through.
+            await self._no_evaluation.wait()
             self._holds_changed.clear()
             try:
                 before, self._frozen = self._frozen, await self._read_frozen()
@@ -96,9 +101,16 @@ class Budgets:
         await self.ledger.delete_expired(now, max(lengths, default=_SHORTEST_HISTORY))
 
     async def _assessed(self, assessed: Assessed, now: datetime) -> None:
-        await self._judge.judge_all(assessed, now)
+        self._evaluations += 1
+        self._no_evaluation.clear()
+        try:
+            await self._judge.judge_all(assessed, now)
+            self._frozen = await self._read_frozen()
+        finally:
+            self._evaluations -= 1
+            if not self._evaluations:
+                self._no_evaluation.set()
         self._on_evaluated([service.name for service, _ in assessed])
-        self._frozen = await self._read_frozen()
         for service, budgets in assessed:
             self._gauges.show(service, budgets, frozen=service.name in self._frozen, now=now)
 

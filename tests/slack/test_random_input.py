@@ -6,6 +6,7 @@ it takes seconds.
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 
@@ -181,14 +182,7 @@ def recorded_only(incidents: Incidents) -> IncidentCapabilities:
         del within_s
         return await incidents.snapshots.of(id_)
 
-    return IncidentCapabilities(
-        incidents.lifecycle,
-        incidents.snapshots,
-        incidents.actions,
-        incidents.closing,
-        incidents.reports,
-        channel_of,
-    )
+    return replace(incidents.capabilities, channel_of=channel_of)
 
 
 async def _session() -> aiohttp.ClientSession:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -124,14 +124,7 @@ def immediate_incident_capabilities(incidents: Incidents) -> IncidentCapabilitie
             await incidents.step_runner.tick()
         return await incidents.snapshots.of(id_)
 
-    return IncidentCapabilities(
-        incidents.lifecycle,
-        incidents.snapshots,
-        incidents.actions,
-        incidents.closing,
-        incidents.reports,
-        channel_of,
-    )
+    return replace(incidents.capabilities, channel_of=channel_of)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Faults of Slack that can be injected: rate limiting, server errors, cut and slow connections.
+"""Faults of Slack that can be injected: rate limiting, server errors, cut and slow connections, nonsense.
 
 Probabilities (0 to 1) are drawn for each call from a seeded generator; `once` plans one fault
 for the next call of one method or of any, and `refuse` one of Slack's error codes. The page
@@ -25,6 +25,19 @@ class InjectedFault(StrEnum):
     """The call is carried out, then the connection is closed without a response."""
     SLOW = "slow"
     """The call is carried out; the response comes after `slow_s`."""
+    NONSENSE = "nonsense"
+    """The call is carried out; the response is a 200 without anything that Slack documents for the method."""
+
+
+_NONSENSE: Final = (
+    ('{"ok": true}', "application/json"),
+    ("{}", "application/json"),
+    ("null", "application/json"),
+    ("[]", "application/json"),
+    ("", "application/json"),
+    ('{"ok": true, "cha', "application/json"),
+    ("<html><body>We will be back soon.</body></html>", "text/html"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,10 @@ class FaultInjector:
             if probability and self._random.random() < probability:
                 return fault
         return None
+
+    def nonsense(self) -> tuple[str, str]:
+        """Return a body without sense, and its content type."""
+        return self._random.choice(_NONSENSE)
 
     def as_json(self) -> dict[str, float]:
         """Return the settings as `change` takes them."""

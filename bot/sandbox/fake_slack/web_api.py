@@ -83,6 +83,9 @@ class WebApi:
             request.transport.abort()
         elif fault is InjectedFault.SLOW:
             await asyncio.sleep(self.faults.slow_s)
+        elif fault is InjectedFault.NONSENSE:
+            body, content_type = self.faults.nonsense()
+            return web.Response(text=body, content_type=content_type)
         return web.json_response(answer, headers={"X-OAuth-Scopes": ",".join(self.platform.scopes)})
 
     def _record(self, call: RecordedCall) -> None:

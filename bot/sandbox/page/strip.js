@@ -6,7 +6,7 @@ import { now, state } from "./state.js";
 import { stamp } from "./time.js";
 import { toast } from "./toast.js";
 
-const FAULTS = { rate_limited: "Too many requests (429)", server_error: "Server errors (500)", cut: "Cut connections", slow: "Slow answers" };
+const FAULTS = { rate_limited: "Too many requests (429)", server_error: "Server errors (500)", cut: "Cut connections", slow: "Slow answers", nonsense: "Nonsense answers" };
 
 /** Draw the strip. */
 export function strip(bar) {

@@ -247,6 +247,17 @@ async def test_a_fault_does_nothing_but_fail(fault: InjectedFault, status: int) 
         assert slack.messages("#releases") == []
 
 
+async def test_nonsense_comes_after_the_call_is_carried_out() -> None:
+    async with workspace() as (slack, _), aiohttp.ClientSession() as session:
+        headers = {"Authorization": f"Bearer {slack.bot_token}"}
+        slack.faults.once(InjectedFault.NONSENSE)
+        fields = {"channel": "#releases", "text": "Sent once"}
+        async with session.post(f"{slack.api_url}chat.postMessage", json=fields, headers=headers) as response:
+            assert response.status == 200
+            assert '"ts"' not in await response.text()
+        assert [message.text for message in slack.messages("#releases")] == ["Sent once"]
+
+
 async def test_faults_come_as_often_as_they_are_set_and_the_same_for_a_seed() -> None:
     async with workspace() as (slack, _):
         slack.faults.change({"server_error": 0.5, "seed": 7})

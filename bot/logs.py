@@ -9,6 +9,8 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from bot.log_repeats import OnceAMinuteHandler, add_repeated
+
 _SECRET_KEYS = ("token", "secret", "password", "authorization", "signature")
 
 MIN_SECRET_LENGTH = 6
@@ -80,11 +82,12 @@ def configure_logs(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = OnceAMinuteHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
+                add_repeated,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 # Before the masker: what an error says may hold a secret.
                 structlog.processors.format_exc_info,

@@ -38,6 +38,14 @@ class Settings(BaseSettings):
     database_url: str = Field("sqlite+aiosqlite:///governor.db", description="SQLAlchemy async URL.")
     host: str = Field("127.0.0.1", description="Address on which HTTP listens.")
     port: int = Field(3000, ge=0, le=65535, description="Port on which HTTP listens; 0 picks a free one.")
+    http_connections: int = Field(
+        1_000, ge=10, description="Most open connections; fewer where the limit of open files is lower."
+    )
+    http_connections_per_peer: int = Field(
+        200,
+        ge=1,
+        description="Most of them from one address, loopback apart; behind a proxy as many as in all.",
+    )
     governor_api_token: SecretStr | None = Field(None, description="Bearer token with all API rights.")
     github_webhook_secret: SecretStr | None = Field(
         None, description="Proves that deliveries are GitHub's; several with commas while it changes."

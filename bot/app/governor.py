@@ -19,6 +19,7 @@ from bot.app.resources import Resources
 from bot.app.slack import Slack
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock, SharedClock, SystemClock
+from bot.http.server.connections import ConnectionLimit
 from bot.logs import hide
 from bot.metrics import Metrics
 from bot.policy.discovery import Discovery
@@ -94,8 +95,11 @@ class Governor:
             self._assemble(await stack.enter_async_context(aiohttp.ClientSession()), installations)
             await self.discovery.restore()
             await self._apply_catalog(self.watcher.current.catalog)
-            server = serving(self._application(), self.settings.host, self.settings.port)
-            self.runner = await stack.enter_async_context(server)
+            limit = ConnectionLimit(
+                self.settings.http_connections, per_peer=self.settings.http_connections_per_peer
+            )
+            server = serving(self._application(), self.settings.host, self.settings.port, limit)
+            self.server = await stack.enter_async_context(server)
             self._open = stack.pop_all()
         return self
 
@@ -105,8 +109,7 @@ class Governor:
     @property
     def url(self) -> str:
         """Where HTTP listens."""
-        host, port = self.runner.addresses[0][:2]
-        return f"http://{host}:{port}"
+        return f"http://{self.settings.host}:{self.server.port}"
 
     def stop(self) -> None:
         """Ask `run` to finish what is under way and return; asking twice changes nothing."""
@@ -122,7 +125,7 @@ class Governor:
             log.info("stopping")
             for loop in loops:
                 loop.cancel()
-            await self.runner.cleanup()
+            await self.server.close()
             await self.slack.app.drain(_DRAIN_TASKS_S)
             await self.slack.dispatcher.drain(_DRAIN_S)
             delivery.cancel()

@@ -1,7 +1,9 @@
 """The HTTP server, wired: Slack's endpoint, the API, webhooks, flag evaluations, the operator's pages."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 import structlog
 from aiohttp import web
@@ -23,6 +25,7 @@ from bot.http.health import HealthEndpoint
 from bot.http.openapi import OpenApi
 from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
+from bot.http.server.connections import ConnectionLimit, Deadlines, follow_requests, guarded
 from bot.http.tokens import KnownTokens
 from bot.metrics import Metrics
 from bot.slack.announcements.deployments import DeploymentAnnouncer
@@ -33,6 +36,7 @@ log = structlog.get_logger(__name__)
 AddRoutes = Callable[[web.Application], None]
 
 _SHUTDOWN_S = 3.0
+_BACKLOG = 128
 
 
 def build_routes(
@@ -47,7 +51,7 @@ def build_routes(
 ) -> web.Application:
     """Return the application with every route of the bot; signatures are checked by the `real_clock`."""
     settings, current, clock = resources.settings, resources.current, resources.clock
-    app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
+    app = web.Application(middlewares=[follow_requests, problems], client_max_size=MOST_BYTES)
     api_token = settings.governor_api_token
     environment = EnvironmentToken(api_token.get_secret_value() if api_token else None)
     tokens = KnownTokens(environment, resources.database, clock)
@@ -80,14 +84,49 @@ def _observe_ack(metrics: Metrics) -> Callable[[float, int], None]:
     return observe
 
 
+class HttpServer:
+    """The listening server. `close` ends it: no new connections, requests under way answered."""
+
+    def __init__(self, runner: web.AppRunner, server: asyncio.Server) -> None:
+        self._runner = runner
+        self._server = server
+
+    @property
+    def app(self) -> web.Application:
+        """The application that is served."""
+        return self._runner.app
+
+    @property
+    def port(self) -> int:
+        """The port on which it listens."""
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening, let requests under way be answered, and close all connections."""
+        self._server.close()
+        await self._runner.cleanup()
+
+
 @asynccontextmanager
-async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[web.AppRunner]:
+async def serving(
+    app: web.Application,
+    host: str,
+    port: int,
+    limit: ConnectionLimit,
+    deadlines: Deadlines | None = None,
+) -> AsyncIterator[HttpServer]:
     """Serve the application for the time of the block."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    deadlines = deadlines or Deadlines()
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=_SHUTDOWN_S, keepalive_timeout=deadlines.idle_s
+    )
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
-        log.info("http_listening", url=f"http://{host}:{runner.addresses[0][1]}")
-        yield runner
+        factory = guarded(cast("Callable[[], asyncio.Protocol]", runner.server), limit, deadlines)
+        listening = await asyncio.get_running_loop().create_server(factory, host, port, backlog=_BACKLOG)
+        server = HttpServer(runner, listening)
+        log.info("http_listening", url=f"http://{host}:{server.port}")
+        yield server
+        await server.close()
     finally:
         await runner.cleanup()

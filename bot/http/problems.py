@@ -1,9 +1,10 @@
 """Problem documents (RFC 9457): the form of all errors of the API and the webhooks."""
 
+import hashlib
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from aiohttp import web
@@ -52,11 +53,32 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as error:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         return problem_response(ProblemError(error.status, _detail(error), headers=headers))
-    except Exception:
+    except web.RequestPayloadError:
+        return problem_response(ProblemError(400, "the body cannot be read"))
+    except Exception as error:
+        if isinstance(error, ConnectionError) and is_gone(request):
+            raise
         # The boundary of HTTP: the caller gets a reference, and the cause is logged under it.
-        reference = uuid4().hex[:12]
-        log.exception("request_failed", path=request.path, reference=reference)
+        reference = _reference(error)
+        log.exception("request_failed", route=_route(request), reference=reference)
         return problem_response(ProblemError(500, f"something went wrong here; reference {reference}"))
+
+
+def _reference(error: Exception) -> str:
+    """Return the same reference for the same fault: a log that tells it once a minute has them all."""
+    lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    return hashlib.sha256("\n".join([type(error).__qualname__, *lines]).encode()).hexdigest()[:12]
+
+
+def _route(request: web.Request) -> str:
+    """Return the path with the names of its variables, so that what a client puts there repeats itself."""
+    resource = request.match_info.route.resource
+    return f"{request.method} {resource.canonical if resource is not None else 'unknown'}"
+
+
+def is_gone(request: web.Request) -> bool:
+    """Return whether the client has closed the connection, so that nobody waits for an answer."""
+    return request.transport is None or request.transport.is_closing()
 
 
 def _detail(error: web.HTTPException) -> str:

@@ -32,5 +32,5 @@ async def _of_a_running_bot(folder: Path) -> dict[str, str]:
     async with start_bot(folder) as bot:
         return {
             "metrics.txt": descriptions.metrics(bot.governor.metrics.registry),
-            "openapi.json": descriptions.json_text(document(bot.governor.runner.app)),
+            "openapi.json": descriptions.json_text(document(bot.governor.server.app)),
         }

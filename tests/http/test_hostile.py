@@ -220,7 +220,7 @@ async def send(session: aiohttp.ClientSession, url: str, request: Request) -> in
 async def test_ten_thousand_hostile_requests_change_nothing_and_break_nothing(
     running_bot: RunningBot,
 ) -> None:
-    routes = [(method, path) for method, path, _ in served_operations(running_bot.governor.runner.app)]
+    routes = [(method, path) for method, path, _ in served_operations(running_bot.governor.server.app)]
     attacker = Attacker(7, routes, running_bot.slack.signing_secret)
     requests = ((routes[number % len(routes)], attacker.request(number)) for number in range(REQUESTS))
     before = await running_bot.rows()

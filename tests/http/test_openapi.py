@@ -43,7 +43,7 @@ async def running_bot(tmp_path: Path) -> AsyncIterator[RunningBot]:
 
 
 def operations_of(running_bot: RunningBot) -> dict[tuple[str, str], Operation | None]:
-    app = running_bot.governor.runner.app
+    app = running_bot.governor.server.app
     return {(method, path): operation for method, path, operation in served_operations(app)}
 
 
@@ -95,7 +95,7 @@ async def test_the_document_is_served_to_everybody_and_names_the_rights(running_
     ):
         assert answer.status == 200
         shown = await answer.json()
-    assert shown == document(running_bot.governor.runner.app)
+    assert shown == document(running_bot.governor.server.app)
     assert shown["openapi"].startswith("3.1")
     gate = shown["paths"]["/api/v1/gate/{service}"]["get"]
     assert (gate["security"], gate["description"]) == ([{"token": []}], "Takes the right gate:read.")
@@ -106,7 +106,7 @@ async def test_the_document_is_served_to_everybody_and_names_the_rights(running_
 async def test_whatever_the_document_allows_is_answered_as_it_says_and_nothing_breaks_the_bot(
     running_bot: RunningBot,
 ) -> None:
-    described = document(running_bot.governor.runner.app)
+    described = document(running_bot.governor.server.app)
     with_model = {
         route
         for route, operation in operations_of(running_bot).items()

@@ -26,6 +26,7 @@ from bot.http.openapi import OpenApi
 from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
 from bot.http.server.connections import ConnectionLimit, Deadlines, follow_requests, guarded
+from bot.http.server.encodings import refuse_encodings
 from bot.http.tokens import KnownTokens
 from bot.metrics import Metrics
 from bot.slack.announcements.deployments import DeploymentAnnouncer
@@ -34,6 +35,8 @@ from bot.slack.events_endpoint import SlackEndpoint, verify_signatures_by
 log = structlog.get_logger(__name__)
 
 AddRoutes = Callable[[web.Application], None]
+
+MIDDLEWARES = (follow_requests, refuse_encodings, problems)
 
 _SHUTDOWN_S = 3.0
 _BACKLOG = 128
@@ -51,13 +54,19 @@ def build_routes(
 ) -> web.Application:
     """Return the application with every route of the bot; signatures are checked by the `real_clock`."""
     settings, current, clock = resources.settings, resources.current, resources.clock
-    app = web.Application(middlewares=[follow_requests, problems], client_max_size=MOST_BYTES)
+    app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BYTES)
     api_token = settings.governor_api_token
     environment = EnvironmentToken(api_token.get_secret_value() if api_token else None)
     tokens = KnownTokens(environment, resources.database, clock)
-    if settings.slack_signing_secret:
+    secret = settings.slack_signing_secret
+    if secret:
         verify_signatures_by(slack.app.app, real_clock)
-    SlackEndpoint(slack.app.app, _observe_ack(resources.metrics)).add_routes(app)
+    SlackEndpoint(
+        slack.app.app,
+        secret.get_secret_value() if secret else "",
+        real_clock,
+        _observe_ack(resources.metrics),
+    ).add_routes(app)
     if slack.oauth is not None:
         slack.oauth.add_routes(app)
     flags.add_routes(app)
@@ -118,7 +127,11 @@ async def serving(
     """Serve the application for the time of the block."""
     deadlines = deadlines or Deadlines()
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=_SHUTDOWN_S, keepalive_timeout=deadlines.idle_s
+        app,
+        access_log=None,
+        shutdown_timeout=_SHUTDOWN_S,
+        keepalive_timeout=deadlines.idle_s,
+        auto_decompress=False,
     )
     await runner.setup()
     try:

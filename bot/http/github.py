@@ -22,7 +22,7 @@ from bot.http.auth import CALLER, TokenVerifier, require_token
 from bot.http.deployments import LONGEST_URL, URL_PATTERN, Line, deployment_response, is_production
 from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.problems import ProblemError
-from bot.http.request_body import Instant, read_body, read_bytes, read_json
+from bot.http.request_body import MOST_UNSIGNED_BYTES, Instant, read_body, read_bytes, read_json
 from bot.http.response_models import DeploymentAnswer
 from bot.http.rights import Right
 
@@ -121,6 +121,7 @@ class GitHubWebhook:
             if "Authorization" not in request.headers:
                 raise ProblemError(401, f"send GitHub's signature in {SIGNATURE}, or a token: {_SETTING}")
             return await self._post_with_token(request)
+        request = request.clone(client_max_size=MOST_UNSIGNED_BYTES)
         if not self._secrets:
             raise ProblemError(401, f"there is no secret to check the signature with: {_SETTING}")
         if not is_signed(await read_bytes(request), request.headers[SIGNATURE], self._secrets):

@@ -59,6 +59,10 @@ class _BadContextError(Exception):
         self.code = code
 
 
+# Evaluations may need no token: a context is read before it is known who sent it.
+_MOST_CONTEXT_BYTES = 256 * 1024
+
+
 class Ofrep:
     """The OFREP endpoint. `default` returns the name of the default environment."""
 
@@ -125,7 +129,7 @@ class Ofrep:
 async def _targeting_key(request: web.Request) -> str | None:
     """Return the context's targeting key. Raises `_BadContextError` if the body is no evaluation request."""
     try:
-        body = json.loads(await request.read())
+        body = json.loads(await request.clone(client_max_size=_MOST_CONTEXT_BYTES).read())
     except (ValueError, RecursionError) as error:
         raise _BadContextError("PARSE_ERROR", "the body is not JSON") from error
     context = body.get("context", {}) if isinstance(body, dict) else None

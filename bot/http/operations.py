@@ -21,6 +21,7 @@ BAD_QUERY = {400: "The query makes no sense."}
 BAD_BODY = {
     400: "The body is not JSON.",
     413: "The body is too large.",
+    415: "The body has a Content-Encoding that is not taken.",
     422: "The body has faults, each named; nothing was done.",
 }
 UNKNOWN_SERVICE = {404: "There is no such service; `near` has those like it."}

@@ -8,8 +8,11 @@ from aiohttp import web
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ValidationError
 
 from bot.http.problems import ProblemError
+from bot.http.server.encodings import unpacked
 
 MOST_BYTES = 4 * 1024 * 1024
+MOST_UNSIGNED_BYTES = 1024 * 1024
+"""The limit where a body is read before it is known who sent it."""
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -40,7 +43,7 @@ TextInstant = Annotated[Instant, BeforeValidator(_text_only)]
 
 
 async def read_json(request: web.Request) -> Any:
-    """Return the body. Raises `ProblemError`: 400 if it is not JSON, 413 if it is too large."""
+    """Return the body. Raises `ProblemError`: 400 if it is not JSON, 413 if it is too large, 415."""
     body = await read_bytes(request)
     try:
         return json.loads(body, parse_constant=_refuse_constant)
@@ -75,8 +78,9 @@ def read_since(request: web.Request) -> datetime | None:
 
 
 async def read_bytes(request: web.Request) -> bytes:
-    """Return the raw body, which aiohttp caches. Raises `ProblemError` 413 if it is too large."""
+    """Return the body, unpacked; aiohttp caches it. Raises `ProblemError`: 413 if too large, 400, 415."""
     try:
-        return await request.read()
+        body = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
-        raise ProblemError(413, f"the body may have at most {MOST_BYTES} bytes") from error
+        raise ProblemError(413, f"the body may have at most {request.client_max_size} bytes") from error
+    return unpacked(request, body)

@@ -8,8 +8,14 @@ from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.middleware.async_builtins import AsyncRequestVerification
 from slack_sdk.signature import Clock as SignatureClock
+from slack_sdk.signature import SignatureVerifier
 
 from bot.clock import Clock
+
+_MOST_BYTES = 1024 * 1024
+"""More than Slack sends of any form of ours."""
+_PARSED_UNSIGNED_BYTES = 4 * 1024
+"""Bolt parses a body before it checks the signature: a larger one is checked here first."""
 
 Observe = Callable[[float, int], None]
 """Takes the seconds that a response took, and its HTTP status."""
@@ -34,10 +40,17 @@ def verify_signatures_by(bolt: AsyncApp, clock: Clock) -> None:
 
 
 class SlackEndpoint:
-    """The one route for commands, interactions and events."""
+    """The one route for commands, interactions and events; without a signing secret it answers 404."""
 
-    def __init__(self, bolt: AsyncApp, observe: Observe = lambda _seconds, _status: None) -> None:
+    def __init__(
+        self,
+        bolt: AsyncApp,
+        signing_secret: str,
+        clock: Clock,
+        observe: Observe = lambda _seconds, _status: None,
+    ) -> None:
         self._bolt = bolt
+        self._verifier = SignatureVerifier(signing_secret, _ClockSeconds(clock)) if signing_secret else None
         self._observe = observe
 
     def add_routes(self, app: web.Application) -> None:
@@ -46,12 +59,27 @@ class SlackEndpoint:
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
         started_s = time.perf_counter()
+        response = await self._response(request.clone(client_max_size=_MOST_BYTES))
+        self._observe(time.perf_counter() - started_s, response.status)
+        return response
+
+    async def _response(self, request: web.Request) -> web.StreamResponse:
+        if self._verifier is None:
+            return web.Response(status=404, text="Slack's requests come by Socket Mode here")
+        body = await request.read()
+        if len(body) > _PARSED_UNSIGNED_BYTES and not _is_signed(self._verifier, body, request):
+            return web.json_response({"error": "invalid request"}, status=401)
         try:
             bolt_request = await to_bolt_request(request)
         except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
             # Bolt parses the body before it checks the signature, and fails on what Slack would not send.
-            self._observe(time.perf_counter() - started_s, 400)
             return web.Response(status=400, text="this is no request of Slack's")
-        response = await to_aiohttp_response(await self._bolt.async_dispatch(bolt_request))
-        self._observe(time.perf_counter() - started_s, response.status)
-        return response
+        return await to_aiohttp_response(await self._bolt.async_dispatch(bolt_request))
+
+
+def _is_signed(verifier: SignatureVerifier, body: bytes, request: web.Request) -> bool:
+    try:
+        return verifier.is_valid_request(body, dict(request.headers))
+    except (ValueError, TypeError):
+        # A timestamp that is no number, a body or a signature in no encoding of Slack's.
+        return False

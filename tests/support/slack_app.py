@@ -17,6 +17,7 @@ from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import Slo
+from bot.clock import SystemClock
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
 from bot.incidents.cost import Downtime
@@ -203,7 +204,7 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
         database.signals.subscribe(list(Topic), status_reader.invalidate)
         face = SlackApp(capabilities, clients, signing_secret=slack.signing_secret, bot_token=slack.bot_token)
         app = web.Application()
-        SlackEndpoint(face.app).add_routes(app)
+        SlackEndpoint(face.app, slack.signing_secret, SystemClock()).add_routes(app)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

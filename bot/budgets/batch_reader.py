@@ -16,6 +16,7 @@ import tenacity
 
 from bot.budgets.read_plan import Read
 from bot.budgets.source import (
+    AnswerTooLargeError,
     Bucket,
     InvalidAnswerError,
     Source,
@@ -110,7 +111,7 @@ class BatchReader:
         self, source_name: str, source: Source, slis: Sequence[Sli], read: Read, error: SourceError
     ) -> bool:
         """Return whether the source fails, not just the batch: its first and last SLI fail alone too."""
-        if isinstance(error, InvalidAnswerError):
+        if isinstance(error, InvalidAnswerError) and not isinstance(error, AnswerTooLargeError):
             return False
         for sli in (slis[0], slis[-1]):
             try:

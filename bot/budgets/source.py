@@ -4,6 +4,7 @@ SourceError
 ├── SourceUnavailableError   no answer, or a transient fault; retryable
 ├── SourceRefusedError       the query or the credentials are wrong; a retry will not help
 └── InvalidAnswerError       an answer that cannot be true (NaN, negative, more bad than all, no such bucket)
+    └── AnswerTooLargeError  an answer with more bytes than are read of one
 """
 
 from collections.abc import Sequence
@@ -33,6 +34,10 @@ class SourceRefusedError(SourceError):
 
 class InvalidAnswerError(SourceError):
     """The source answered with numbers that cannot be true."""
+
+
+class AnswerTooLargeError(InvalidAnswerError):
+    """The source answered with more than is read of one answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 
+from bot.bounded_body import BodyTooLargeError, parse_json, quotable, read_body
 from bot.flags.backend import (
     BackendOutcomeUnknownError,
     BackendRateLimitedError,
@@ -25,7 +26,6 @@ from bot.flags.backend import (
 from bot.flags.flag import FlagState
 
 _RETRY_AFTER = timedelta(seconds=10)
-_LONGEST_MESSAGE = 300
 _CONCURRENT_READS = 8
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _REMAINING = ("X-Ratelimit-Global-Remaining", "X-Ratelimit-Route-Remaining")
@@ -101,12 +101,14 @@ class JsonApi:
                 timeout=aiohttp.ClientTimeout(total=self.timeout),
                 allow_redirects=False,
             ) as response:
-                content = await response.read()
+                content = await read_body(response)
                 if any(response.headers.get(name, "").strip() == "0" for name in _REMAINING):
                     self._blocked_until = datetime.now(UTC) + _retry_after(response.headers)
                 return self._judge(response, content, writes=writes)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise BackendUnavailableError(f"{self.name} cannot be reached") from error
+        except BodyTooLargeError as error:
+            raise self._no_answer(f"answered too much: {error}", writes=writes) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._no_answer("did not answer", writes=writes) from error
 
@@ -173,7 +175,7 @@ def _seconds(pause: timedelta) -> int:
 def _decoded(content: bytes) -> Any:
     text = content.decode(errors="replace")
     try:
-        return json.loads(text) if text.strip() else None
+        return parse_json(text) if text.strip() else None
     except ValueError:
         return text
 
@@ -183,8 +185,8 @@ def _message(body: Any) -> str:
     if isinstance(body, Mapping):
         for name in ("message", "detail", "error"):
             if isinstance(body.get(name), str):
-                return str(body[name])[:_LONGEST_MESSAGE]
-    return "" if body is None else str(body)[:_LONGEST_MESSAGE]
+                return quotable(body[name])
+    return "" if body is None else quotable(str(body))
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta:

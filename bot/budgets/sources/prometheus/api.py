@@ -5,15 +5,22 @@ https://prometheus.io/docs/prometheus/latest/querying/api/
 
 import asyncio
 import base64
-import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import aiohttp
 import structlog
+from yarl import URL
 
-from bot.budgets.source import InvalidAnswerError, SourceError, SourceRefusedError, SourceUnavailableError
+from bot.bounded_body import BodyTooLargeError, parse_json, quotable, read_body
+from bot.budgets.source import (
+    AnswerTooLargeError,
+    InvalidAnswerError,
+    SourceError,
+    SourceRefusedError,
+    SourceUnavailableError,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +31,9 @@ MALFORMED = "the answer is not in the form of Prometheus' HTTP API"
 
 _MOST_CONCURRENT = 4
 """How many of our requests one server has to answer at a time."""
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 3
 
 
 class PrometheusApi:
@@ -62,23 +72,55 @@ class PrometheusApi:
         """Send one request and return its JSON; raises `SourceError`."""
         seconds = self._timeout.total_seconds()
         try:
-            async with (
-                self._slots,
-                self._session.request(
-                    method,
-                    f"{self._url}/api/v1/{path}",
-                    headers=self._headers,
-                    timeout=aiohttp.ClientTimeout(total=seconds),
-                    **options,
-                ) as response,
-            ):
-                return _answer(response.status, await response.read())
+            async with self._slots:
+                return await self._follow(method, path, options)
         except TimeoutError as error:
             raise SourceUnavailableError(f"{self._url} did not answer within {seconds:g} s") from error
         except aiohttp.InvalidURL as error:
             raise SourceRefusedError(f"{self._url} is no address") from error
+        except BodyTooLargeError as error:
+            raise AnswerTooLargeError(str(error)) from error
         except aiohttp.ClientError as error:
-            raise SourceUnavailableError(f"{self._url} cannot be reached: {error}") from error
+            raise SourceUnavailableError(f"{self._url} cannot be reached: {quotable(str(error))}") from error
+
+    async def _follow(self, method: str, path: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send a request, again where the same server redirects it; all our requests only read."""
+        try:
+            url = URL(f"{self._url}/api/v1/{path}")
+        except ValueError as error:
+            raise SourceRefusedError(f"{self._url} is no address") from error
+        for _ in range(_MOST_REDIRECTS + 1):
+            async with self._session.request(
+                method,
+                url,
+                headers=self._headers,
+                timeout=aiohttp.ClientTimeout(total=self._timeout.total_seconds()),
+                allow_redirects=False,
+                **options,
+            ) as response:
+                location = response.headers.get("Location")
+                if response.status not in _REDIRECTS or location is None:
+                    return _answer(response.status, await read_body(response))
+                url = self._redirected(url, location)
+        raise SourceRefusedError(f"{self._url} redirects in a circle")
+
+    def _redirected(self, url: URL, location: str) -> URL:
+        """Return where a redirect leads; raises `SourceRefusedError` unless that is the same server.
+
+        Another one must not get the credentials, nor be asked in our name what only we can reach.
+        """
+        try:
+            target = url.join(URL(location))
+            origin = target.origin()
+        except ValueError as error:
+            raise SourceRefusedError(f"{self._url} redirects to no address") from error
+        # The same host by TLS is the same server, too.
+        if origin not in (url.origin(), URL.build(scheme="https", host=url.host or "")):
+            raise SourceRefusedError(
+                f"{self._url} redirects to {quotable(str(origin))}, which is not followed; "
+                "if that is right, name that address in the policy"
+            )
+        return target
 
 
 def _authorization(token: str | None, basic: tuple[str, str] | None) -> Mapping[str, str]:
@@ -92,7 +134,7 @@ def _authorization(token: str | None, basic: tuple[str, str] | None) -> Mapping[
 def _answer(status: int, body: bytes) -> Mapping[str, Any]:
     """Return the JSON of a response; raises `SourceError` for a refusal or another form."""
     try:
-        answer = json.loads(body)
+        answer = parse_json(body)
     except ValueError:
         answer = None
     if status != 200:
@@ -106,7 +148,9 @@ def _answer(status: int, body: bytes) -> Mapping[str, Any]:
 
 def _result(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     match answer:
-        case {"data": {"resultType": "matrix" | "vector", "result": list(result)}}:
+        case {"data": {"resultType": "matrix" | "vector", "result": list(result)}} if all(
+            isinstance(series, dict) and isinstance(series.get("metric"), dict) for series in result
+        ):
             return result
         case _:
             raise InvalidAnswerError(MALFORMED)
@@ -114,7 +158,7 @@ def _result(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _refusal(status: int, answer: object, body: bytes) -> SourceError:
     error = answer.get("error") if isinstance(answer, dict) else None
-    message = str(error or body[:200].decode(errors="replace").strip() or f"status {status}")
+    message = quotable(str(error or body[:300].decode(errors="replace"))) or f"status {status}"
     match status:
         case 401 | 403:
             return SourceRefusedError(f"the credentials were refused: {message}")

@@ -2,8 +2,6 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,44 +21,11 @@ from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.slo import CounterSli, EventsSli, LatencySli, Sli
 from bot.catalog.window import Span
 from tests.support.clock import HOUR, MINUTE, NOW
+from tests.support.prometheus_answers import answering, asking, error, matrix
 from tests.support.servers import free_port, running_prometheus
 
 SLI = CounterSli("prometheus", "requests_total", bad='requests_total{code="500"}')
 HOUR_AGO = Span(NOW - HOUR, NOW)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@asynccontextmanager
-async def asking(handler: Handler, **settings: Any) -> AsyncIterator[PrometheusSource]:
-    """Serve the API by `handler` alone; return a source that asks it."""
-    app = web.Application()
-    app.router.add_post("/prometheus/api/v1/{what}", handler)
-    app.router.add_get("/prometheus/api/v1/label/{label}/values", handler)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        async with aiohttp.ClientSession() as session:
-            yield PrometheusSource(f"http://127.0.0.1:{port}/prometheus/", session, **settings)
-    finally:
-        await runner.cleanup()
-
-
-def answering(status: int, body: object) -> Handler:
-    async def answer(_request: web.Request) -> web.Response:
-        return web.json_response(body, status=status)
-
-    return answer
-
-
-def error(message: str) -> dict[str, str]:
-    return {"status": "error", "errorType": "bad_data", "error": message}
-
-
-def matrix(*series: tuple[str, list[tuple[float, str]]]) -> dict[str, Any]:
-    result = [{"metric": {"governor_part": part}, "values": values} for part, values in series]
-    return {"status": "success", "data": {"resultType": "matrix", "result": result}}
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ Slack's commands use `changes` and `ramps`.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
+from functools import partial
 
 import aiohttp
 import structlog
@@ -35,6 +36,7 @@ from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
 from bot.http.ofrep import Ofrep
 from bot.store.database import Database
+from bot.store.item_failures import ItemFailures
 from bot.store.leases import Lease
 
 log = structlog.get_logger(__name__)
@@ -70,6 +72,7 @@ class Flags:
         self._opened: tuple[FlagSettings, FlagBackend] | None = None
         self._evaluated: set[str] = set()
         self._wake = asyncio.Event()
+        self._failures = ItemFailures("flags_task_failed")
         self._reconciled_at = self._refreshed_at = clock.now() - _RECONCILE_EVERY
         publisher = EventPublisher(self._current, announce)
         recorder = ChangeRecorder(database, self._current, publisher, clock, latest)
@@ -126,23 +129,28 @@ class Flags:
                 continue
 
     async def tick(self) -> None:
-        """Run the safeguards, the ramps and the timers once."""
+        """Run the safeguards, the ramps and the timers once; one that fails keeps none of the others."""
         now, evaluated = self._clock.now(), frozenset(self._evaluated)
         self._evaluated -= evaluated
         if now - self._refreshed_at >= _REFRESH_EVERY:
             self._refreshed_at = now
             if isinstance(self.backend, LocalBackend):
-                await self.backend.refresh()
-        await self._guard_runner.tick(evaluated, now)
-        await self._ramp_runner.tick(evaluated)
-        await self._exhaustion.tick(evaluated)
+                await self._isolated("local flags", self.backend.refresh)
+        await self._isolated("guards", partial(self._guard_runner.tick, evaluated, now))
+        await self._isolated("ramps", partial(self._ramp_runner.tick, evaluated))
+        await self._isolated("exhaustion", partial(self._exhaustion.tick, evaluated))
         if not await self._lease.acquire():
             return
         if now - self._reconciled_at >= _RECONCILE_EVERY:
             self._reconciled_at = now
-            await self.changes.reconcile()
-        await self._timers.tick(now)
-        await self._drift.tick()
+            await self._isolated("changes", self.changes.reconcile)
+        await self._isolated("timers", partial(self._timers.tick, now))
+        await self._isolated("drift", self._drift.tick)
+
+    async def _isolated(self, name: str, task: Callable[[], Awaitable[None]]) -> None:
+        with self._failures.isolate(name) as is_due:
+            if is_due:
+                await task()
 
     def _evaluation_token(self) -> str | None:
         """Return the token that evaluations must carry, if any; with wrong settings no flag is served."""

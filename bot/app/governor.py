@@ -35,6 +35,7 @@ from bot.slack.flags.announcements import FlagAnnouncer
 from bot.store import idempotency
 from bot.store.database import Database
 from bot.store.installations import Installations
+from bot.store.item_failures import ItemFailures
 from bot.store.leases import Leases
 from bot.store.migrate import migrate
 from bot.store.signals import Topic
@@ -80,6 +81,7 @@ class Governor:
         self._timing = timing
         self._stopping = asyncio.Event()
         self._open = AsyncExitStack()
+        self._failures = ItemFailures("task_failed")
 
     async def __aenter__(self) -> "Governor":
         async with AsyncExitStack() as stack:
@@ -264,16 +266,28 @@ class Governor:
                 log.exception("tick_failed", work=work.__name__)
             await asyncio.sleep(seconds)
 
+    async def _each(self, *tasks: Callable[[], Awaitable[None]]) -> None:
+        """Run tasks one after another; one that fails keeps none of the others from running."""
+        for task in tasks:
+            with self._failures.isolate(task.__name__) as is_due:
+                if is_due:
+                    await task()
+
     async def _tick(self) -> None:
-        await self.budgets.evaluator.take_over()
-        await self.budgets.expire_holds()
+        await self._each(
+            self.budgets.evaluator.take_over, self.budgets.expire_holds, self._announce_policy_repair
+        )
+
+    async def _announce_policy_repair(self) -> None:
         if not self.watcher.faults:
             await self._policy_faults.announce_repair()
 
     async def _drop_old_rows(self) -> None:
         if await self._retention.acquire():
-            await idempotency.delete_old(self.database, self.clock.now())
-            await self.budgets.drop_old_events()
+            await self._each(self._drop_old_requests, self.budgets.drop_old_events)
+
+    async def _drop_old_requests(self) -> None:
+        await idempotency.delete_old(self.database, self.clock.now())
 
 
 def _count_tasks(loop: asyncio.AbstractEventLoop) -> int:

@@ -55,11 +55,12 @@ class SlackChecks:
         except SlackError as error:
             fix = _token_fix(error, "Bot User OAuth Token", self._token_fix)
             return [fault("token", self._subject, error.error, fix)]
+        name = response.get("team") or response["team_id"]
         if team is not None and response["team_id"] != team:
-            detail = f"of {response['team']} ({response['team_id']}), while the policies say `team: {team}`"
+            detail = f"of {name} ({response['team_id']}), while the policies say `team: {team}`"
             return [fault("token", self._subject, detail, "correct `team`, or take that workspace's token")]
         findings = [
-            ok("token", self._subject, f"{response['user']} in {response['team']}"),
+            ok("token", self._subject, f"{response.get('user') or response['user_id']} in {name}"),
             _scopes(response),
             _skew(response, now),
         ]

@@ -17,6 +17,7 @@ from bot.clock import Clock
 from bot.diagnostics.findings import Finding, fault, skipped
 from bot.diagnostics.slack_checks import TOKEN, SlackChecks
 from bot.settings import Settings
+from bot.slack.webapi.client import SlackClient
 from bot.slack.webapi.clients import Clients
 from bot.store.addresses import local
 from bot.store.database import Database
@@ -145,7 +146,7 @@ class WorkspaceChecks:
             return None
 
     def _client(self, token: str) -> AsyncWebClient:
-        return AsyncWebClient(
+        return SlackClient(
             token=token,
             base_url=self._settings.slack_api_url,
             timeout=int(_TIMEOUT.total_seconds()),

@@ -19,6 +19,7 @@ from bot.incidents.reminders import Reminder
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.snapshot_reader import SnapshotReader
 from bot.store.database import Database
+from bot.store.item_failures import ItemFailures
 from bot.store.outbox import enqueue
 from bot.store.tables.incidents import incident_reminders
 
@@ -48,18 +49,25 @@ class ScheduledTasks:
         self._snapshots = snapshots
         self._messages = messages
         self._clock = clock
+        self._failures = ItemFailures("scheduled_task_failed")
 
     async def tick(self) -> None:
-        """Enqueue what is due now."""
+        """Enqueue what is due now; a task that fails delays none of the others."""
         now = self._clock.now()
         async with self._database.reading() as connection:
             unresolved = await records.read_many(connection, unresolved=True)
             recent = await records.read_many(connection, limit=_MOST_RECENT)
         for incident in unresolved:
-            await self._remind(incident, now)
+            with self._failures.isolate(f"reminders of incident {incident.id}") as is_due:
+                if is_due:
+                    await self._remind(incident, now)
         for incident in recent:
-            await self._request_if_costly(incident, now)
-        await self._remind_owners(now)
+            with self._failures.isolate(f"cost of incident {incident.id}") as is_due:
+                if is_due:
+                    await self._request_if_costly(incident, now)
+        with self._failures.isolate("owners of actions") as is_due:
+            if is_due:
+                await self._remind_owners(now)
 
     async def _request_if_costly(self, incident: Incident, now: datetime) -> None:
         """Open the postmortem of an incident that is resolved and was costly."""

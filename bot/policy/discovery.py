@@ -52,6 +52,10 @@ async def _ask_one(request: DiscoveryRequest, sources: Mapping[str, Source], now
         return await source.label_values(request.key.label, request.match, request.span(now))
     except SourceError as error:
         return error
+    except Exception as error:
+        # The boundary between sources: an unexpected error of one must not hide the others' values.
+        log.exception("label_values_not_read", source=request.source, label=request.key.label)
+        return SourceUnavailableError(f"{request.source}: {type(error).__name__}")
 
 
 async def discover_and_expand(

@@ -15,6 +15,7 @@ from bot.slack.interactions import Reply
 from bot.slack.permissions import People
 from bot.slack.response_url import ReplyTarget, Responder
 from bot.slack.webapi.clients import Clients
+from bot.store.item_failures import ItemFailures
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +62,7 @@ class SlackWorkspaces:
         self._capabilities = capabilities
         self._clients = clients
         self._others: dict[str, SlackWorkspace] = {}
+        self._home_failures = ItemFailures("homes_not_refreshed")
 
     async def find(self, team: str | None) -> SlackWorkspace:
         """Return the Slack workspace of that id; raises `WorkspaceNotServedError`."""
@@ -90,9 +92,11 @@ class SlackWorkspaces:
             workspace.home.request_refresh()
 
     async def refresh_homes(self) -> None:
-        """Show changes to whoever opened a home tab recently."""
-        for workspace in (self.main, *self._others.values()):
-            await workspace.home.refresh()
+        """Show changes to whoever opened a home tab recently; one workspace's error delays no other."""
+        for team, workspace in [(None, self.main), *self._others.items()]:
+            with self._home_failures.isolate(team) as is_due:
+                if is_due:
+                    await workspace.home.refresh()
 
 
 def _not_named(team: str) -> Markup:

@@ -66,12 +66,11 @@ class Installations:
         async with self._database.reading() as connection:
             return {row.team_id: row.team_name for row in await connection.execute(query)}
 
-    async def expiring(self, within: timedelta) -> Sequence[Installation]:
-        """Return the installations whose token expires within that time."""
-        query = select(installations).where(installations.c.expires_at <= self._now() + within)
+    async def expiring_teams(self, within: timedelta) -> Sequence[str]:
+        """Return the workspaces whose token expires within that time."""
+        query = select(installations.c.team_id).where(installations.c.expires_at <= self._now() + within)
         async with self._database.reading() as connection:
-            rows = (await connection.execute(query)).all()
-        return [self._installation(row) for row in rows]
+            return list(await connection.scalars(query))
 
     async def renew(self, old: Installation, token: str, refresh_token: str, expires_at: datetime) -> bool:
         """Save a new token; return False if the app was reinstalled or uninstalled meanwhile."""

@@ -17,6 +17,7 @@ from bot.clock import Clock, SystemClock
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.delivery.context import DeliveryTiming, Notice
 from bot.slack.delivery.dispatcher import OutboxDispatcher
+from bot.slack.webapi.client import SlackClient
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.store.outbox import Block, OutboxMessage, enqueue
@@ -152,5 +153,5 @@ async def open_delivery(
     ):
         slack.rates.burst = 1
         await migrate(database)
-        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, session=session)
+        client = SlackClient(token=slack.bot_token, base_url=slack.api_url, session=session)
         yield Delivery(database, slack, client)

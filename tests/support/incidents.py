@@ -39,6 +39,7 @@ from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.slack.incidents.messages import CARD, NOTICE
 from bot.slack.manifest import manifest
+from bot.slack.webapi.client import SlackClient
 from bot.store.database import Database
 from bot.store.leases import Lease
 from bot.store.migrate import migrate
@@ -164,7 +165,7 @@ async def run_incidents(
         aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as http,
     ):
         await migrate(database)
-        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, session=session)
+        client = SlackClient(token=slack.bot_token, base_url=slack.api_url, session=session)
         dispatcher = OutboxDispatcher(database, client, clock, registry=CollectorRegistry(), timing=TIMING)
         ledger = Ledger(database, Downtime(database).bad_seconds)
         current = CurrentCatalog(policies)

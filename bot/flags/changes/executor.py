@@ -53,6 +53,7 @@ from bot.freezes.status import StatusReader
 from bot.freezes.verdict import Change
 from bot.store import audit
 from bot.store.database import Database
+from bot.store.item_failures import ItemFailures
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +82,7 @@ class ChangeExecutor:
         self._status_reader = status_reader
         self._clock = clock
         self._sending: set[int] = set()
+        self._failures = ItemFailures("flag_change_reconciliation_failed")
 
     @property
     def backend(self) -> FlagBackend:
@@ -181,10 +183,15 @@ class ChangeExecutor:
             is_fresh = self._clock.now() - stored.created_at < _MAY_STILL_ARRIVE
             if is_fresh or stored.id in self._sending or stored.request.cause is ChangeCause.RAMP:
                 continue
-            try:
-                await self._reconcile(stored)
-            except FlagError as error:
-                log.warning("flag_change_not_reconciled", flag=stored.request.flag, error=str(error))
+            with self._failures.isolate(stored.id) as is_due:
+                if is_due:
+                    await self._reconcile_or_log(stored)
+
+    async def _reconcile_or_log(self, stored: StoredChange) -> None:
+        try:
+            await self._reconcile(stored)
+        except FlagError as error:
+            log.warning("flag_change_not_reconciled", flag=stored.request.flag, error=str(error))
 
     async def reconcile_step(self, ramp: int, after: FlagState | None) -> None:
         """Record the outcome of a ramp's step that was begun: the state `after` it, None if it failed."""

@@ -37,6 +37,7 @@ from bot.freezes.hold import GOVERNOR
 from bot.freezes.status import StatusReader
 from bot.freezes.verdict import Change, Verdict
 from bot.store.database import Database
+from bot.store.item_failures import ItemFailures
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +64,7 @@ class RampRunner:
         self._database = database
         self._clock = clock
         self._latest = latest
+        self._failures = ItemFailures("ramp_failed")
 
     async def tick(self, evaluated: Collection[str]) -> None:
         """Advance every ramp that is due, and those whose service was just `evaluated`."""
@@ -73,8 +75,11 @@ class RampRunner:
             services = {service.name for service in owners(self._status_reader.catalog, stored.ramp.flag)}
             waits = stored.retry_at is not None and now < stored.retry_at
             is_due = stored.ramp.begun or stored.is_due(now)
-            if not waits and (is_due or not services.isdisjoint(evaluated)):
-                await self._advance_or_retry_later(stored, now)
+            if waits or not (is_due or not services.isdisjoint(evaluated)):
+                continue
+            with self._failures.isolate(stored.id) as may_be_tried:
+                if may_be_tried:
+                    await self._advance_or_retry_later(stored, now)
 
     async def _advance_or_retry_later(self, stored: StoredRamp, now: datetime) -> None:
         try:

@@ -18,6 +18,7 @@ from bot.flags.records.changes import in_flight
 from bot.flags.records.sightings import last_seen, record_seen
 from bot.freezes.hold_registry import HoldRegistry
 from bot.store.database import Database
+from bot.store.item_failures import ItemFailures
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,7 @@ class DriftDetector:
         self._publisher = publisher
         self._clock = clock
         self._checked_at: datetime | None = None
+        self._failures = ItemFailures("drift_not_checked")
 
     async def tick(self) -> None:
         """Check the flags, if it is time to."""
@@ -53,10 +55,15 @@ class DriftDetector:
         if not flags:
             return
         for environment in catalog.workspace.flags.environments:
-            try:
-                await self.check(environment.name, flags)
-            except FlagError as error:
-                log.warning("flags_not_read", environment=environment.name, error=str(error))
+            with self._failures.isolate(environment.name) as is_due:
+                if is_due:
+                    await self._check_or_log(environment.name, flags)
+
+    async def _check_or_log(self, environment: str, flags: Collection[str]) -> None:
+        try:
+            await self.check(environment, flags)
+        except FlagError as error:
+            log.warning("flags_not_read", environment=environment, error=str(error))
 
     async def check(self, environment: str, flags: Collection[str]) -> None:
         """Compare the environment's flags with what the bot saw last; raises `FlagError`."""

@@ -18,6 +18,7 @@ from bot.flags.safeguards.reverter import Reverter
 from bot.freezes.hold import GOVERNOR, HoldKind
 from bot.freezes.hold_registry import HoldRegistry
 from bot.store.database import Database
+from bot.store.item_failures import ItemFailures
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,7 @@ class ExhaustionSafeguard:
         self._database = database
         self._clock = clock
         self._latest = latest
+        self._failures = ItemFailures("risky_flags_failed")
 
     async def tick(self, evaluated: Collection[str]) -> None:
         """Look after every service that was just `evaluated`."""
@@ -52,8 +54,9 @@ class ExhaustionSafeguard:
         # The many services that are open and have nothing lowered cost no further reads.
         for name in frozen.union(pending.service or "" for pending in lowered).intersection(evaluated):
             service, budgets = self._flag_changes.catalog.services.get(name), self._latest(name)
-            if service is not None and budgets is not None:
-                await self._look_after(service, budgets)
+            with self._failures.isolate(name) as is_due:
+                if is_due and service is not None and budgets is not None:
+                    await self._look_after(service, budgets)
 
     async def _look_after(self, service: Service, budgets: Collection[Budget]) -> None:
         holds = await self._hold_registry.holds(self._clock.now(), service.name)

@@ -19,6 +19,7 @@ from bot.flags.records import reverts
 from bot.flags.records.reverts import PendingRevert, RevertKind
 from bot.flags.safeguards.reverter import Reverter
 from bot.store.database import Database
+from bot.store.item_failures import ItemFailures
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,7 @@ class GuardRunner:
         self._reverter = reverter
         self._database = database
         self._latest = latest
+        self._failures = ItemFailures("watch_failed")
 
     async def tick(self, evaluated: Collection[str], now: datetime) -> None:
         """Judge the increases of every service that was just `evaluated`."""
@@ -45,10 +47,15 @@ class GuardRunner:
             is_evaluated = any(service.name in evaluated for service in services)
             if not is_evaluated or watch.is_postponed(now):
                 continue
-            try:
-                await self._judge(watch, services, now)
-            except FlagError as error:
-                log.warning("watch_not_judged", flag=watch.state.flag, error=str(error))
+            with self._failures.isolate(watch.id) as is_due:
+                if is_due:
+                    await self._judge_or_log(watch, services, now)
+
+    async def _judge_or_log(self, watch: PendingRevert, services: Collection[Service], now: datetime) -> None:
+        try:
+            await self._judge(watch, services, now)
+        except FlagError as error:
+            log.warning("watch_not_judged", flag=watch.state.flag, error=str(error))
 
     async def _judge(self, watch: PendingRevert, services: Collection[Service], now: datetime) -> None:
         burns = readings(list(services), self._latest)

@@ -9,6 +9,7 @@ from bot.flags.records import reverts
 from bot.flags.records.reverts import PendingRevert, RevertKind
 from bot.flags.safeguards.reverter import Reverter
 from bot.store.database import Database
+from bot.store.item_failures import ItemFailures
 
 
 class RevertTimers:
@@ -18,6 +19,7 @@ class RevertTimers:
         self._reverter = reverter
         self._database = database
         self._publisher = publisher
+        self._failures = ItemFailures("timer_failed")
 
     async def tick(self, now: datetime) -> None:
         """Announce timers that end soon; revert those that are over."""
@@ -26,11 +28,16 @@ class RevertTimers:
         for timer in timers:
             if timer.until is None or timer.is_postponed(now):
                 continue
-            if timer.until <= now:
-                why = f"its time is over, as asked for by {timer.by}"
-                await self._reverter.revert(timer, ChangeCause.TIMER, why)
-            elif timer.warn_at is not None and timer.warn_at <= now:
-                await self._warn(timer, timer.until, now)
+            with self._failures.isolate(timer.id) as is_due:
+                if is_due:
+                    await self._run(timer, timer.until, now)
+
+    async def _run(self, timer: PendingRevert, until: datetime, now: datetime) -> None:
+        if until <= now:
+            why = f"its time is over, as asked for by {timer.by}"
+            await self._reverter.revert(timer, ChangeCause.TIMER, why)
+        elif timer.warn_at is not None and timer.warn_at <= now:
+            await self._warn(timer, until, now)
 
     async def _warn(self, timer: PendingRevert, until: datetime, now: datetime) -> None:
         state = timer.state

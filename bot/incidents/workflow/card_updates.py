@@ -20,6 +20,7 @@ from bot.incidents.records.channels import ChannelKind, IncidentChannel, change_
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.snapshot_reader import SnapshotReader
 from bot.store.database import Database
+from bot.store.item_failures import ItemFailures
 from bot.store.leases import Lease
 from bot.store.outbox import DeliveryState, MessageLocation, OutboxMessage, delivery_of, enqueue_tracked
 from bot.store.tables.incidents import incidents
@@ -65,6 +66,7 @@ class CardUpdater:
         self._every_s = every_s
         self._requested = asyncio.Event()
         self._reposts: Counter[tuple[int, ChannelKind, str]] = Counter()
+        self._failures = ItemFailures("card_refresh_failed")
 
     def request_refresh(self) -> None:
         """Refresh soon: something changed."""
@@ -91,12 +93,22 @@ class CardUpdater:
         return await self._refresh(snapshot, snapshot.channels[kind])
 
     async def refresh(self) -> bool:
-        """Rewrite all messages that are out of date; return whether all are up to date now."""
+        """Rewrite all messages that are out of date; return whether all are up to date now.
+
+        An incident whose cards fail delays no other's, and is tried again less and less often.
+        """
         done = True
-        for id_ in await self._candidates():
-            snapshot = await self._snapshots.of(id_)
-            done &= all([await self._refresh(snapshot, channel) for channel in snapshot.channels.values()])
+        candidates = await self._candidates()
+        self._failures.keep_only(set(candidates))
+        for id_ in candidates:
+            with self._failures.isolate(id_) as is_due:
+                if is_due:
+                    done &= await self._refresh_incident(id_)
         return done
+
+    async def _refresh_incident(self, id_: int) -> bool:
+        snapshot = await self._snapshots.of(id_)
+        return all([await self._refresh(snapshot, channel) for channel in snapshot.channels.values()])
 
     async def _candidates(self) -> list[int]:
         """Return the incidents that are open, or changed so recently that their cards may be out of date."""
@@ -145,6 +157,7 @@ class CardUpdater:
             await self._channels.rewrite(place, posted.content)
         except TransientError as fault:
             log.info("card_not_rewritten", incident=channel.incident_id, error=fault.error)
+            self._failures.record(channel.incident_id, fault.error, fault.after_s)
             return False
         except ChannelError as fault:
             # A message that was deleted is not tried again until there is something new to show.

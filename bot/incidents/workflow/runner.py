@@ -3,7 +3,7 @@
 Every step is a row until it is done, so a crash costs nothing but time; each may be repeated. A step that
 waits or fails does not delay the others, save those that need the channel it creates. What is refused for
 good is given up; what a person must fix first is tried again every minute, unless it belongs to closing a
-channel: nobody waits for that.
+channel: nobody waits for that. Any other error stays with its step, which is tried again less and less often.
 """
 
 import asyncio
@@ -97,9 +97,12 @@ class StepRunner:
                 try:
                     if await self._lease.acquire():
                         await self.tick()
+                    else:
+                        self._ready_at = {}
                 except Exception:
-                    # A loop's tick is a boundary: what failed now is tried again at the next.
+                    # A loop's tick is a boundary: what failed now is tried again at the next, not before.
                     log.exception("incidents_tick_failed")
+                    self._ready_at = {}
                 async with self._tick_ended:
                     self._tick_ended.notify_all()
                 await self._rest()
@@ -129,11 +132,21 @@ class StepRunner:
         for step in channel_steps:
             if self._ready_at.get(step.id, 0.0) > asyncio.get_running_loop().time():
                 continue
+            self._ready_at.pop(step.id, None)
             try:
                 await self._attempt(step)
             except (SQLAlchemyError, OSError) as fault:
                 log.warning("step_not_recorded", step=step.name.value, error=type(fault).__name__)
                 self._wait(step, self._backoff_s(step))
+            except Exception as fault:
+                # The boundary between steps: the error of one must not end those of other incidents.
+                log.exception(
+                    "step_failed_unexpectedly",
+                    incident=step.incident_id,
+                    step=step.name.value,
+                    attempts=step.attempts + 1,
+                )
+                await self._put_off(step, type(fault).__name__)
 
     async def _attempt(self, step: Step) -> None:
         try:
@@ -189,6 +202,14 @@ class StepRunner:
             self._wait(step, max(self._backoff_s(step), fault.after_s or 0.0))
         elif isinstance(fault, MissingPermissionError):
             self._wait(step, self._timing.not_allowed_s)
+
+    async def _put_off(self, step: Step, error: str) -> None:
+        """Record a failed attempt, and try the step again later than the last time."""
+        self._wait(step, self._backoff_s(step))
+        try:
+            await self._record(step, StepState.PENDING, error)
+        except (SQLAlchemyError, OSError) as fault:
+            log.warning("step_not_recorded", step=step.name.value, error=type(fault).__name__)
 
     async def _record(self, step: Step, state: StepState, error: str | None = None) -> None:
         async with self._database.transaction() as connection:

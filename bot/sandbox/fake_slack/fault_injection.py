@@ -53,6 +53,7 @@ class FaultInjector:
         self._random = random.Random(seed)  # noqa: S311 - reproducible, not secret
         self._planned: list[_Planned] = []
         self._refusals: list[tuple[str, str]] = []
+        self._answers: dict[str, str] = {}
         self.probabilities: dict[InjectedFault, float] = dict.fromkeys(InjectedFault, 0.0)
         self.retry_after_s: Final = 1
         self.slow_s = 2.0
@@ -64,6 +65,18 @@ class FaultInjector:
     def refuse(self, method: str, error: str) -> None:
         """Refuse the next call of `method` with one of Slack's error codes."""
         self._refusals.append((method, error))
+
+    def answer(self, method: str, body: str) -> None:
+        """Return this body to every call of `method` from now on, which is carried out; until `clear`."""
+        self._answers[method] = body
+
+    def stop_answering(self, method: str) -> None:
+        """Return to calls of `method` what Slack does, again."""
+        self._answers.pop(method, None)
+
+    def planned_answer(self, method: str) -> str | None:
+        """Return the body that calls of this method are answered with, if any."""
+        return self._answers.get(method)
 
     def refusal(self, method: str) -> str | None:
         """Return the error code planned for this call, if any, and forget it."""
@@ -89,6 +102,7 @@ class FaultInjector:
         """Remove all faults."""
         self._planned.clear()
         self._refusals.clear()
+        self._answers.clear()
         self.probabilities = dict.fromkeys(InjectedFault, 0.0)
 
     def decide(self, method: str) -> InjectedFault | None:

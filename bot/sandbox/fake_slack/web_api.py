@@ -86,6 +86,9 @@ class WebApi:
         elif fault is InjectedFault.NONSENSE:
             body, content_type = self.faults.nonsense()
             return web.Response(text=body, content_type=content_type)
+        planned = self.faults.planned_answer(method)
+        if planned is not None:
+            return web.Response(text=planned, content_type="application/json")
         return web.json_response(answer, headers={"X-OAuth-Scopes": ",".join(self.platform.scopes)})
 
     def _record(self, call: RecordedCall) -> None:

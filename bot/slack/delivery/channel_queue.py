@@ -8,7 +8,8 @@ All state that must survive is in the row, so a queue that starts after a crash 
 retries after a fault: a row in `sending` is looked up in the channel before it is sent again. If the history
 cannot be read, the look-up is retried (with backoff) for as long as it takes and the channel waits: late is
 better than twice. Only if Slack says that the channel is gone or closed to the bot, so that neither a look-up
-nor a second post could succeed, does the message fail.
+nor a second post could succeed, does the message fail. A message that the bot itself fails on several times
+in a row, which no retry mends, fails too, so that those behind it are sent.
 
 A queue works only while its replica holds the channel's lease, and limits a post to the time that the lease
 has left. What remains: a replica that is halted in the instant between that check and the write to its
@@ -16,6 +17,7 @@ socket, or a request that the network holds back, for longer than the lease's en
 together, may still deliver a message that the successor has found missing and sent.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -60,6 +62,7 @@ _BLOCKS_ERRORS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_bloc
 # Slack may take one of the messages where the batch is too large.
 _BATCH_ERRORS = _BLOCKS_ERRORS | {"msg_too_long", "metadata_too_large", "invalid_metadata_format"}
 _ONE_BY_ONE = "one by one"
+_MOST_INTERNAL_ERRORS = 5
 _CHANNEL_ERRORS = frozenset({"channel_not_found", "is_archived"})
 # A database that is locked, restarting or out of reach; and errors that no retry mends.
 _TRANSIENT_ERRORS = (DBAPIError, PoolTimeout, OSError)
@@ -87,6 +90,8 @@ class ChannelQueue:
         self._context = context
         # What was tried for the first message, so that no remedy is tried twice.
         self._tried: set[str] = set()
+        self._batch: Batch = ()
+        self._internal_errors: Counter[str] = Counter()
         self._backoff = wait_random_exponential(context.timing.backoff_s, context.timing.backoff_limit_s)
 
     async def run(self) -> None:
@@ -97,14 +102,34 @@ class ChannelQueue:
             sleep=self._context.sleep,
             before_sleep=self._report_retry,
         )
-        while await retrying(self._step):
+        while await retrying(self._step_or_set_aside):
             self.last_error = None
+
+    async def _step_or_set_aside(self) -> bool:
+        """Do one step; set the first message aside if it has caused too many errors that are ours."""
+        try:
+            return await self._step()
+        except Exception as error:
+            # The boundary between messages: one that the bot cannot send must not keep the others back.
+            is_transient = isinstance(error, _TRANSIENT_ERRORS) and not isinstance(error, _PERMANENT_ERRORS)
+            if is_transient or isinstance(error, SlackError | ShuttingDownError) or not self._batch:
+                raise
+            key = self._batch[0].key
+            self._internal_errors[key] += 1
+            if len(self._batch) > 1:
+                self._tried.add(_ONE_BY_ONE)
+            if self._internal_errors[key] < _MOST_INTERNAL_ERRORS:
+                raise
+            log.exception("message_set_aside", channel=self.channel, key=key)
+            await self._fail(self._batch[:1], SlackRefusedError("internal_error"))
+            return True
 
     async def _step(self) -> bool:
         """Do one step with the first batch; return whether there was one."""
         await self._context.sleep(0)
         self._lease_left_s()
         batch, last = await self._read()
+        self._batch = batch
         if not batch:
             return False
         if self._is_taken_over:
@@ -124,7 +149,7 @@ class ChannelQueue:
                 await self._wait_for_workspace_rate_limit(is_bulk=is_bulk)
                 claimed = await self._claim(batch)
                 if claimed:
-                    batch = claimed
+                    self._batch = batch = claimed
                     await self._post(batch, channel_id)
         except SlackRefusedError as refusal:
             if not await self._apply_remedy(batch, channel_id, refusal):

@@ -18,6 +18,7 @@ from bot.clock import Clock
 from bot.slack.home.contents import HomeContents, WorkspaceStatus
 from bot.slack.home.view import home_view
 from bot.slack.webapi.errors import RateLimitedError, SlackError, translate_slack_errors
+from bot.store.item_failures import ItemFailures
 from bot.store.outbox import Block
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,7 @@ class HomePublisher:
         self._viewers: dict[str, _Viewer] = {}
         self._rate_limited_until = 0.0
         self._requested_at = 0.0
+        self._failures = ItemFailures("home_not_drawn", now_s=now_s)
 
     async def publish(self, user: str) -> None:
         """Publish the tab for a person who has just opened it; raises `SlackError`."""
@@ -79,20 +81,25 @@ class HomePublisher:
         self._requested_at = self._now_s()
 
     async def refresh(self) -> None:
-        """Publish changes to those who opened the tab in the last half hour."""
+        """Publish changes to those who opened the tab in the last half hour.
+
+        An error with one person's tab delays no other's.
+        """
         now_s = self._now_s()
         expired = [
             user for user, viewer in self._viewers.items() if now_s - viewer.opened_at > _REFRESHED_FOR_S
         ]
         for user in expired:
             self._viewers.pop(user)
+        self._failures.keep_only(set(self._viewers))
         due = {user: viewer for user, viewer in self._viewers.items() if self._is_due(viewer, now_s)}
         status = await self._contents.workspace_status() if due else None
         for user, viewer in due.items():
             if status is None or self._now_s() < self._rate_limited_until:
                 break
-            if await self._publish_change(user, viewer, status):
-                await asyncio.sleep(self._pause_s)
+            with self._failures.isolate(user) as is_due:
+                if is_due and await self._publish_change(user, viewer, status):
+                    await asyncio.sleep(self._pause_s)
 
     def _is_due(self, viewer: _Viewer, now_s: float) -> bool:
         """Return whether a tab may be published again: sooner if a refresh was requested since."""

@@ -17,6 +17,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from bot.catalog.current import CurrentCatalog
 from bot.logs import hide
 from bot.slack.command_prefix import CommandPrefix
+from bot.slack.webapi.client import SlackClient
 from bot.store.installations import Installation, Installations
 
 ClientOf = Callable[[str | None], AsyncWebClient]
@@ -89,7 +90,7 @@ class Clients:
 
     def without_token(self) -> AsyncWebClient:
         """Return a client without a token, for calls that bring their own."""
-        return AsyncWebClient(base_url=self._base_url, timeout=_TIMEOUT_S, session=self._session)
+        return SlackClient(base_url=self._base_url, timeout=_TIMEOUT_S, session=self._session)
 
     async def installation(self, team: str) -> Installation | None:
         """Return the installation in a workspace as it was at most some seconds ago."""
@@ -153,7 +154,7 @@ class Clients:
         return installation.bot_token if installation is not None else None
 
 
-class _TeamClient(AsyncWebClient):
+class _TeamClient(SlackClient):
     """Looks up the token before each call, and puts the prefix before the names of commands."""
 
     def __init__(

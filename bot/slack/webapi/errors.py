@@ -87,6 +87,18 @@ class OutcomeUnknownError(SlackError):
     """The response is missing or unreadable: the call may have been carried out."""
 
 
+class UnusableAnswerError(SlackApiError):
+    """Slack's answer is unreadable, or says "ok" without what it documents for the method.
+
+    The client raises it, as slack_sdk raises its own; `translate_slack_errors` makes it an
+    `OutcomeUnknownError`.
+    """
+
+    def __init__(self, method: str, error: str) -> None:
+        super().__init__(f"{method}: {error}", {"ok": False, "error": error})  # type: ignore[no-untyped-call]
+        self.error = error
+
+
 @asynccontextmanager
 async def translate_slack_errors() -> AsyncIterator[None]:
     """Translate what the Slack client raises within the block into a `SlackError`."""
@@ -100,6 +112,8 @@ def slack_error(cause: Exception) -> SlackError:
     """Return the `SlackError` for an exception of the Slack client."""
     if isinstance(cause, SlackError):
         return cause
+    if isinstance(cause, UnusableAnswerError):
+        return OutcomeUnknownError(cause.error)
     if isinstance(cause, SlackApiError):
         return _error_in_response(cause.response)
     if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.delivery.channel_queue import DELIVERY_FAILED
 from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.store.outbox import OutboxMessage
+from bot.store.tables.core import outbox
 from tests.support.delivery import Delivery, open_delivery
 
 
@@ -157,6 +159,18 @@ async def test_a_message_that_is_too_long_is_given_up_and_the_next_goes(delivery
         ("failed", "msg_too_long"),
         ("sent", None),
     ]
+
+
+async def test_a_message_that_the_bot_cannot_read_is_set_aside_and_the_next_goes(delivery: Delivery) -> None:
+    await delivery.write("#checkout", "damaged", "sound")
+    async with delivery.database.transaction() as connection:
+        await connection.execute(update(outbox).where(outbox.c.text == "damaged").values(blocks=7))
+    async with delivery.dispatcher(notice=to_releases):
+        await delivery.until_done()
+        await delivery.slack.until(lambda: len(delivery.texts("#releases")) == 1)
+    assert await delivery.states() == ["failed", "sent", "sent"]
+    assert delivery.texts("#checkout") == ["sound"]
+    assert delivery.texts("#releases") == ["#checkout: internal_error"]
 
 
 async def test_bad_credentials_keep_the_messages(delivery: Delivery) -> None:

@@ -1,0 +1,84 @@
+"""Answers of Slack that lack what Slack documents: a typed error that may be retried, never a KeyError."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+import bot
+from bot.sandbox.fake_slack.server import FakeSlackServer
+from bot.slack.manifest import manifest
+from bot.slack.webapi.answer_shapes import SHAPES, misfit
+from bot.slack.webapi.client import SlackClient
+from bot.slack.webapi.errors import OutcomeUnknownError, SlackError, translate_slack_errors
+
+_CALL = re.compile(
+    r"\.((?:api|apps|auth|blocks|bots|canvases|chat|conversations|files|oauth|pins|reactions|team|usergroups"
+    r"|users|views)_[a-zA-Z_]+)\("
+)
+_NAMED_CALL = re.compile(r"""api_call\(\s*"([a-z.A-Z0-9]+)""")
+BODIES = ("", "null", "[]", "[1]", '"ok"', "{}", '{"ok": true}', '{"ok": true, "channels": {}}', '{"ok": tr')
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[FakeSlackServer]:
+    async with FakeSlackServer(manifest=manifest("https://governor.example")) as slack:
+        yield slack
+
+
+def test_the_shape_of_every_answer_is_known() -> None:
+    sources = [
+        path.read_text()
+        for part in ("slack", "diagnostics", "app")
+        for path in (Path(bot.__file__).parent / part).rglob("*.py")
+    ]
+    called = {name.replace("_", ".") for text in sources for name in _CALL.findall(text)} - {"api.call"}
+    called |= {name for text in sources for name in _NAMED_CALL.findall(text)}
+    assert len(called) > 20
+    assert called == set(SHAPES)
+
+
+@pytest.mark.parametrize("body", BODIES)
+async def test_an_answer_without_its_content_may_be_retried(slack: FakeSlackServer, body: str) -> None:
+    client = SlackClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+    slack.faults.answer("users.conversations", body)
+    with pytest.raises(SlackError) as raised:
+        async with translate_slack_errors():
+            await client.users_conversations()
+    assert raised.value.retryable
+    assert isinstance(raised.value, OutcomeUnknownError)
+
+
+async def test_a_post_without_its_place_has_an_unknown_outcome(slack: FakeSlackServer) -> None:
+    client = SlackClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+    slack.faults.answer("conversations.open", '{"ok": true, "channel": {"id": 7}}')
+    with pytest.raises(OutcomeUnknownError, match="incomplete_answer"):
+        async with translate_slack_errors():
+            await client.conversations_open(users="U0SAM")
+
+
+def test_one_strange_row_hides_no_other() -> None:
+    one, four = {"id": "C1", "name": "one"}, {"id": "C4", "name": "four"}
+    channels: list[object] = [one, {"id": "C2"}, None, {"id": 3, "name": "x"}, four]
+    with capture_logs() as logs:
+        answer = {"ok": True, "channels": channels, "response_metadata": None}
+        assert misfit("conversations.list", answer) is None
+    assert channels == [one, four]
+    assert logs[0]["rows"] == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "lacking"),
+    [
+        ("chat.postMessage", {"ok": True, "channel": "C1"}, "ts"),
+        ("conversations.create", {"ok": True, "channel": {"name": "inc-1"}}, "channel.id"),
+        ("conversations.history", {"messages": [], "response_metadata": {"next_cursor": 5}},
+         "response_metadata.next_cursor"),
+        ("users.info", {"user": []}, "user"),
+        ("auth.test", None, "object"),
+    ],
+)  # fmt: skip
+def test_what_an_answer_lacks_is_named(method: str, answer: object, lacking: str) -> None:
+    assert misfit(method, answer) == lacking

@@ -16,6 +16,7 @@ from bot.clock import Clock
 from bot.freezes.hold import Hold
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.verdict import Change, Verdict, judge
+from bot.store.addresses import local
 from bot.suggestions import did_you_mean, suggest
 
 _FRESH_S = 1.0
@@ -100,11 +101,18 @@ class StatusReader:
         return self.current.catalog
 
     def find(self, name: str) -> Service:
-        """Return the service of that name, in any case; raises `UnknownServiceError`."""
+        """Return the service of that name or `#channel`, in any case; raises `UnknownServiceError`."""
         services = self.catalog.services
-        key = name.strip().casefold()
+        channel = name.strip().casefold()
+        key = channel.removeprefix("#")
         if key in services:
             return services[key]
+        if channel != key:
+            own = [service for service in services.values() if local(service.channel).casefold() == channel]
+            if len(own) == 1:
+                return own[0]
+            if own:
+                raise UnknownServiceError(name, [service.name for service in own[:3]])
         raise UnknownServiceError(name, suggest(key, services, most=3))
 
     async def service(self, name: str) -> ServiceStatus:

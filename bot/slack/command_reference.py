@@ -211,6 +211,23 @@ _PREFACE = (
 )
 
 
+_TYPED = (
+    ("length of time", "`90m`, `4h`, `1h30m`, `2 hours`, `an hour`, `2d`"),
+    ("moment", "`18:00`, `9am`, `noon`, `tomorrow 09:00`, `friday`, `1 dec 9:30`, `2026-12-01 09:00 UTC`"),
+    ("moment that has passed", "also `yesterday`, `yesterday 14:05`, `monday 9am`"),
+    ("end", "`for 4h` or `until friday 18:00`, before the reason or after it; `till` is `until`"),
+    ("share", "`25%`, `25 %`, `0.5%`; several as `1% 5% 25%` or `1%, 5%, 25%`"),
+    ("severity", "`sev2`, `SEV-2`, `sev 2`, before the title or after it"),
+    ("service", "its name or its channel"),
+    ("name or reason with spaces", "`“in quotes”`; nothing in it is read as an end or a severity"),
+)
+_TYPED_NOTE = (
+    "Times are read in your time zone, as Slack knows it. A day alone is its beginning. A time that the "
+    "clocks skip is refused, and what has two meanings (`until 9`, `6/7`, a length within a reason) is "
+    "asked about. Quotes, dashes and full-width signs as phones write them are read as the plain ones."
+)
+
+
 def as_markdown(commands: Sequence[Command] = COMMANDS) -> str:
     """Return the reference page of all commands."""
     parts = [
@@ -224,4 +241,7 @@ def as_markdown(commands: Sequence[Command] = COMMANDS) -> str:
         table = "\n".join(["| type | it |", "|---|---|", *rows])
         parts += [f"## /{command.name}", f"{command.description}.".replace("?.", "?"), table]
         parts += [command.note] if command.note else []
+    rows = [f"| {value} | {forms} |" for value, forms in _TYPED]
+    table = "\n".join(["| a | may be written |", "|---|---|", *rows])
+    parts += ["## What one may type", table, _TYPED_NOTE]
     return "\n\n".join(parts) + "\n"

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from bot.formatting import duration_text
-from bot.slack.arguments import UsageError, name, read_duration, split
+from bot.slack.arguments import UsageError, name, split
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, cut, join, markup, mention, when
 from bot.slack.capabilities import Capabilities
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
+from bot.slack.typed.lengths import read_length
 from bot.store import audit
 
 PAGE = 10
@@ -120,10 +121,10 @@ def _since(words: Sequence[str]) -> timedelta:
     match words:
         case []:
             return _DEFAULT_PERIOD
-        case [since, period, *_] if since.casefold() == "since":
-            length = read_duration(period)
-            if length:
-                return min(length, _LONGEST_PERIOD)
+        case [since, *period] if since.casefold() == "since":
+            read = read_length(period)
+            if read is not None and read[0]:
+                return min(read[0], _LONGEST_PERIOD)
     raise UsageError(Markup("Write `/audit SERVICE since 7d`, `/audit @person` or `/audit flag NAME`."))
 
 

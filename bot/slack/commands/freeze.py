@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC
 
 from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import AlreadyRequestedError, NothingToLiftError
 from bot.slack.announcements.budget_phrases import hold_text, unmet_requirements_text
-from bot.slack.arguments import EndTime, UsageError, name, read_end, reason, split, unquoted
+from bot.slack.arguments import UsageError, name, reason, split
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, when
 from bot.slack.capabilities import Capabilities
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
 from bot.slack.permissions import Allowed, People, refusal
+from bot.slack.typed.ends import EndTime
+from bot.slack.typed.words import take_name
+from bot.slack.typed.zones import end_reader
 from bot.store.addresses import local
 
 PAGE = 10
@@ -95,10 +97,10 @@ class FreezeCommand:
         if len(words) < 2:
             raise UsageError(markup("Name the service and the change: {}.", form))
         service = self._status_reader.find(name(words[0]))
-        change = unquoted(words[1])
+        change, rest = take_name(words[1:])
         if not 0 < len(change) <= MOST_CHANGE:
             raise UsageError(markup("Name the change shortly, such as PR-12: {}.", form))
-        until, rest = await self._end(interaction, words[2:])
+        until, rest = await self._end(interaction, rest)
         why = reason(rest)
         if not why:
             raise UsageError(markup("Say why, so that everyone knows: {}.", form))
@@ -121,9 +123,7 @@ class FreezeCommand:
         return self._changed(interaction, service, done, _end_note(until))
 
     async def _end(self, interaction: Interaction, words: Sequence[str]) -> tuple[EndTime | None, list[str]]:
-        zone = await self._people.zone(interaction.user) if words and words[0].casefold() == "until" else None
-        now = self._clock.now()
-        return read_end(words, now=now, zone=zone.tz if zone else UTC, zone_name=zone.name if zone else "UTC")
+        return (await end_reader(self._people, interaction.user, words, self._clock.now())).read(words)
 
     async def _require_permission(self, interaction: Interaction, entries: Sequence[str], action: str) -> str:
         """Return the idempotency key if the person may do this; raises `UsageError` with who may."""

@@ -31,6 +31,7 @@ from bot.slack.flags.arguments import FlagArguments
 from bot.slack.flags.messages import FlagView, flag_list, history, one_flag, stale_flags
 from bot.slack.interactions import Interaction, Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
+from bot.slack.typed.zones import end_reader
 from bot.store.addresses import local
 from bot.suggestions import suggest
 
@@ -62,7 +63,7 @@ class FlagCommand:
 
     async def answer(self, interaction: Interaction) -> Reply:
         """Run the subcommand, without one list the flags; raises `UsageError`."""
-        words = split(flag_arguments.join_percents(interaction.text))
+        words = split(interaction.text)
         subcommand = self._subcommands.get(words[0].casefold()) if words else None
         try:
             return await (
@@ -131,7 +132,8 @@ class FlagCommand:
     # -- changes -----------------------------------------------------------------
 
     async def _on(self, interaction: Interaction, words: Sequence[str]) -> Reply:
-        arguments, length = flag_arguments.read_flag_with_duration(words, self._environments(), "on FLAG")
+        ends = await end_reader(self._people, interaction.user, words, self._clock.now())
+        arguments, length = flag_arguments.read_flag_with_end(words, self._environments(), "on FLAG", ends)
         environment = find_environment(self._status_reader.catalog, arguments.environment)
         change_request = await self._change_request(interaction, arguments, environment, TurnOn())
         return self._outcome_reply(

@@ -1,32 +1,30 @@
 """The arguments of `/incident` and `/action`, parsed word by word. Pure.
 
 Times are in the zone of the person who typed them, and in the past: `14:05` is the last 14:05 there was.
-On the day that clocks go back a time may come twice, on the day that they go forward not at all.
 """
 
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
-
-from dateutil import parser
-from dateutil.relativedelta import relativedelta
+from datetime import date, datetime, timedelta, tzinfo
 
 from bot.formatting import listed
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import MOST_TITLE, Role, Severity
-from bot.slack.arguments import UsageError, read_duration, split, unquoted
+from bot.slack.arguments import QUOTES, UsageError, split, unquoted
 from bot.slack.blockkit.mrkdwn import Markup, code, markup
+from bot.slack.typed.lengths import is_number, read_length
+from bot.slack.typed.severities import read_severity, severity_of_number
+from bot.slack.typed.shares import read_share
+from bot.slack.typed.times import TimeDirection, read_day, read_moment, read_moment_after
+from bot.slack.typed.words import plain, take_name
 
 ROLES = {"commander": Role.COMMANDER, "scribe": Role.SCRIBE, "comms": Role.COMMS}
 DEFAULT_SEVERITY = Severity.SEV3
 
 _PERSON = re.compile(r"<@([UW][A-Z0-9]{1,20})(?:\|[^<>]*)?>")
 _NAMED = re.compile(r"@([UW][A-Z0-9]{1,20})")
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
-_SHARE = re.compile(r"(\d{1,3}(?:[.,]\d{1,6})?)%?")
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_WRITTEN_DAY = re.compile(r"(?:\d{1,2} [a-z]{3,9}|[a-z]{3,9} \d{1,2})( \d{4})?", re.IGNORECASE)
+_FROM_TO = re.compile(r"([0-9:.]{3,5}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{5})-([0-9:.]{3,5})")
 DEFAULT_REPORT, SHORTEST_REPORT, LONGEST_REPORT = timedelta(days=90), timedelta(days=1), timedelta(days=366)
 _REPORT_FORM = code("/incident report 90d SERVICE")
 _IMPACT_FORM = code("/incident impact 30% from 14:05 to 14:20")
@@ -86,145 +84,136 @@ def person_of(word: str) -> str | None:
 
 
 def parse_opening(words: Sequence[str], services: Collection[str]) -> OpenArguments:
-    """Read `TITLE [sev2] [SERVICE…]`; severity and services stand last, in any order. Raises `UsageError`."""
-    rest, severity, named = list(words), None, []
-    while rest:
-        word = rest[-1].casefold()
-        if severity is None and word in set(Severity):
-            severity = Severity(word)
+    """Read `TITLE [sev2] [SERVICE…]`: severity and services last, in any order, or the severity first.
+
+    Raises `UsageError`, also where two severities are named or a number may be one. A title in quotes is
+    taken as it is.
+    """
+    quoted = _quoted_words(words)
+    rest, severities, named = list(words), list[Severity](), []
+    if not quoted and (first := read_severity(rest)) is not None:
+        severities.append(first[0])
+        rest = rest[first[1] :]
+    while len(rest) > quoted:
+        word = _service_name(rest[-1])
+        if (last := _last_severity(rest[quoted:])) is not None:
+            severities.append(last[0])
+            rest = rest[: -last[1]]
         elif word in services and word not in named:
             named.append(word)
+            rest.pop()
         else:
             break
-        rest.pop()
     title = unquoted(" ".join(rest))
     if not title:
         raise UsageError(markup("Say what is wrong: {}.", code("/incident open TITLE sev2 SERVICE")))
     if len(title) > MOST_TITLE:
         raise UsageError(markup("The title has {} characters; {} are the most.", len(title), MOST_TITLE))
-    return OpenArguments(title, severity or DEFAULT_SEVERITY, tuple(reversed(named)))
+    if len(set(severities)) > 1:
+        both = listed([code(severity.value) for severity in dict.fromkeys(severities)], "or")
+        raise UsageError(markup("Is it {}? Name one severity, or put the title in quotes.", Markup(both)))
+    number = severity_of_number(rest[-1]) if not severities and quoted < len(rest) > 1 else None
+    if number is not None:
+        form = code(f"/incident open TITLE {number.value}")
+        raise UsageError(
+            markup("Is {} the severity? Write {}, or put the title in quotes.", code(rest[-1]), form)
+        )
+    return OpenArguments(title, (severities or [DEFAULT_SEVERITY])[0], tuple(reversed(named)))
+
+
+def _quoted_words(words: Sequence[str]) -> int:
+    """Return of how many words a title in quotes is made, with which the words begin; 0 if with none."""
+    if not words or words[0][0] not in QUOTES:
+        return 0
+    _, rest = take_name(words)
+    used = len(words) - len(rest)
+    return used if words[used - 1].endswith(QUOTES[words[0][0]]) else 0
+
+
+def _last_severity(words: Sequence[str]) -> tuple[Severity, int] | None:
+    """Return the severity with which the words end, and its number of words."""
+    for used in (2, 1):
+        read = read_severity(words[-used:])
+        if read is not None and read[1] == used:
+            return read
+    return None
+
+
+def _service_name(word: str) -> str:
+    """Return a word as a service's name: `#checkout` names the service of that name."""
+    return word.casefold().removeprefix("#")
 
 
 def parse_impact(
     words: Sequence[str], *, now: datetime, zone: tzinfo, services: Collection[str] = ()
 ) -> ImpactArguments:
     """Read `30% [of SERVICE] [from 14:05 [to 14:20]]`. Raises `UsageError`."""
-    match = _SHARE.fullmatch(words[0]) if words else None
-    if match is None or not 0 <= (percent := float(match[1].replace(",", "."))) <= 100:
+    read = read_share(words)
+    if read is None:
         raise UsageError(markup("Say which share of requests failed: {}.", _IMPACT_FORM))
-    rest, service = list(words[1:]), None
-    if len(rest) > 1 and rest[0].casefold() == "of":
-        service = rest[1].casefold()
+    share, used = read
+    rest, service = list(words[used:]), None
+    if len(rest) > 1 and plain(rest[0]) == "of":
+        service = _service_name(rest[1])
         if service not in services:
             own = listed([code(name) for name in services], "or") or "no service"
             raise UsageError(markup("This incident concerns {}, not {}.", Markup(own), code(rest[1][:100])))
         rest = rest[2:]
     if not rest:
-        return ImpactArguments(percent / 100, service=service)
-    if rest[0].casefold() not in {"from", "since"}:
-        raise UsageError(markup("I cannot read {}. Write {}.", code(rest[0][:40]), _IMPACT_FORM))
-    start, rest = past_moment(rest[1:], now=now, zone=zone)
-    end = None
-    if rest and rest[0].casefold() in {"to", "until", "till", "-"}:
-        end, rest = _end(rest[1:], start, now=now, zone=zone)
+        return ImpactArguments(share, service=service)
+    start, end = _interval(rest, now, zone)
+    return ImpactArguments(share, start, end, service)
+
+
+def _interval(words: Sequence[str], now: datetime, zone: tzinfo) -> tuple[datetime, datetime | None]:
+    """Read `from 14:05 [to 14:20]`, of which nothing may follow."""
+    if plain(words[0]) not in {"from", "since"}:
+        raise _unreadable_impact(words)
+    rest, end = _parted(words[1:]), None
+    begin = read_moment(rest, now=now, zone=zone, direction=TimeDirection.PAST)
+    if begin is None:
+        raise _unreadable_impact(rest)
+    start, rest = begin[0], rest[begin[1] :]
+    if rest and plain(rest[0]) in {"to", "until", "till", "til", "-"}:
+        read = read_moment_after(rest[1:], start=start, now=now, zone=zone)
+        if read is None:
+            raise _unreadable_impact(rest[1:])
+        end, rest = read[0], rest[1 + read[1] :]
+        if end < start:
+            raise UsageError(Markup("It ends before it begins."))
     if rest:
-        raise UsageError(markup("I cannot read {}. Write {}.", code(rest[0][:40]), _IMPACT_FORM))
-    return ImpactArguments(percent / 100, start, end, service)
+        raise _unreadable_impact(rest)
+    return start, end
+
+
+def _parted(words: Sequence[str]) -> list[str]:
+    """Return the words with `14:05–14:20` as three of them."""
+    parted = list[str]()
+    for word in words:
+        match = _FROM_TO.fullmatch(plain(word))
+        parted += [match[1], "-", match[2]] if match else [word]
+    return parted
+
+
+def _unreadable_impact(words: Sequence[str]) -> UsageError:
+    word = code(words[0][:40]) if words else Markup("nothing")
+    return UsageError(markup("I cannot read a time in {}. Write {}.", word, _IMPACT_FORM))
 
 
 def parse_report(words: Sequence[str], services: Collection[str]) -> ReportArguments:
     """Read `[90d] [SERVICE]`, in any order. Raises `UsageError`."""
     length, service = None, None
-    for word in words:
-        if length is None and (parsed := read_duration(word)) is not None:
-            length = parsed
-        elif service is None and word.casefold() in services:
-            service = word.casefold()
+    rest = list(words)
+    while rest:
+        if length is None and (read := read_length(rest)) is not None:
+            length, rest = read[0], rest[read[1] :]
+        elif service is None and _service_name(rest[0]) in services:
+            service = _service_name(rest.pop(0))
         else:
-            raise UsageError(markup("I cannot read {}. Write {}.", code(word[:40]), _REPORT_FORM))
+            raise UsageError(markup("I cannot read {}. Write {}.", code(rest[0][:40]), _REPORT_FORM))
     if length is not None and not SHORTEST_REPORT <= length <= LONGEST_REPORT:
         raise UsageError(markup("A report looks back from 1 day to 366 days: {}.", _REPORT_FORM))
     return ReportArguments(length or DEFAULT_REPORT, service)
-
-
-def past_moment(words: Sequence[str], *, now: datetime, zone: tzinfo) -> tuple[datetime, list[str]]:
-    """Read a time, or a day and a time; return it in UTC and the words that follow. Raises `UsageError`."""
-    day, clock, rest = _day_and_clock(words)
-    local = now.astimezone(zone)
-    if day is None:
-        today = local.date()
-        has_been = any(at <= now for at in _moments(today, clock, zone)) or clock <= local.time()
-        day = today if has_been else today - timedelta(days=1)
-    moment = _last_moment(day, clock, zone, now)
-    if moment is None:
-        raise _no_such_time(day, clock)
-    return moment, rest
-
-
-def _last_moment(day: date, clock: time, zone: tzinfo, now: datetime) -> datetime | None:
-    """Return the last such moment of a day that has passed, else the first that is to come."""
-    moments = _moments(day, clock, zone)
-    past = [at for at in moments if at <= now]
-    return past[-1] if past else next(iter(moments), None)
-
-
-def _no_such_time(day: date, clock: time) -> UsageError:
-    return UsageError(markup("There was no {} on {}.", code(f"{clock:%H:%M}"), day.isoformat()))
-
-
-def _end(
-    words: Sequence[str], start: datetime, *, now: datetime, zone: tzinfo
-) -> tuple[datetime | None, list[str]]:
-    """Read the end of what began at `start`: the first such time after it; `now` is no end."""
-    if words and words[0].casefold() == "now":
-        return now, list(words[1:])
-    day, clock, rest = _day_and_clock(words)
-    try:
-        first = start.astimezone(zone).date()
-        days = [day] if day is not None else [first, first + timedelta(days=1)]
-    except OverflowError:
-        days = []
-    for candidate in days:
-        later = [at for at in _moments(candidate, clock, zone) if at >= start]
-        if later:
-            return later[0], rest
-    raise UsageError(Markup("It ends before it begins."))
-
-
-def _day_and_clock(words: Sequence[str]) -> tuple[date | None, time, list[str]]:
-    rest = list(words)
-    day = _iso_day(rest[0]) if rest else None
-    if day is not None:
-        rest.pop(0)
-    clock = _clock(rest[0]) if rest else None
-    if clock is None:
-        word = code(words[0][:40]) if words else Markup("nothing")
-        raise UsageError(markup("I cannot read a time in {}. Write {}.", word, _IMPACT_FORM))
-    return day, clock, rest[1:]
-
-
-def _moments(day: date, clock: time, zone: tzinfo) -> list[datetime]:
-    """Return when the clocks of a zone show a time on a day: once, twice or never."""
-    shown = datetime.combine(day, clock)
-    try:
-        moments = {shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
-        return sorted(at for at in moments if at.astimezone(zone).replace(tzinfo=None) == shown)
-    except OverflowError:
-        return []
-
-
-def _iso_day(word: str) -> date | None:
-    try:
-        return date.fromisoformat(word) if len(word) == 10 else None
-    except ValueError:
-        return None
-
-
-def _clock(word: str) -> time | None:
-    match = _CLOCK.fullmatch(word)
-    if match is None or not word.isascii() or int(match[1]) > 23 or int(match[2]) > 59:
-        return None
-    return time(int(match[1]), int(match[2]))
 
 
 def parse_action(text: str, *, today: date, services: Collection[str]) -> ActionArguments:
@@ -246,37 +235,15 @@ def parse_action(text: str, *, today: date, services: Collection[str]) -> Action
 
 def take_due(words: Sequence[str], today: date) -> tuple[date | None, list[str]]:
     """Take the last `due DATE` out of the words; return the day and the other words. Raises `UsageError`."""
-    at = next((i for i in range(len(words) - 1, -1, -1) if words[i].casefold() == "due"), None)
+    at = next((i for i in range(len(words) - 1, -1, -1) if plain(words[i]) == "due"), None)
     if at is None:
         return None, list(words)
-    for used in (3, 2, 1):
-        date_words = words[at + 1 : at + 1 + used]
-        day = _parse_day(" ".join(date_words), today) if len(date_words) == used else None
-        if day is not None and day < today:
+    read = read_day(words[at + 1 :], today=today, direction=TimeDirection.FUTURE)
+    if read is not None:
+        day, used = read
+        if day < today:
             raise UsageError(markup("{} has passed. Name a day that is still to come.", day.isoformat()))
-        if day is not None:
-            return day, [*words[:at], *words[at + 1 + used :]]
-    if at + 1 < len(words) and not words[at + 1][0].isdigit():
+        return day, [*words[:at], *words[at + 1 + used :]]
+    if at + 1 < len(words) and not is_number(words[at + 1]):
         return None, list(words)
     raise UsageError(markup("I cannot read a day after {}. Write {}.", code("due"), code("due 2026-12-01")))
-
-
-def _parse_day(text: str, today: date) -> date | None:
-    word = text.casefold().rstrip(",.")
-    if word in {"today", "tomorrow"}:
-        return today + timedelta(days=word == "tomorrow")
-    if word in _WEEKDAYS or word in {name[:3] for name in _WEEKDAYS}:
-        ahead = (next(i for i, name in enumerate(_WEEKDAYS) if name.startswith(word)) - today.weekday()) % 7
-        return today + timedelta(days=ahead or 7)
-    if (iso := _iso_day(word)) is not None:
-        return iso
-    if not _WRITTEN_DAY.fullmatch(word) or not word.isascii():
-        return None
-    try:
-        day: date = parser.parse(word, default=datetime.combine(today, time()), ignoretz=True).date()
-    except (ValueError, OverflowError):
-        return None
-    has_year = _WRITTEN_DAY.fullmatch(word)
-    if day < today and has_year is not None and has_year[1] is None:
-        day += relativedelta(years=1)
-    return day

@@ -7,7 +7,7 @@ from bot.incidents.incident import Severity, Status
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.report_reader import ReportReader
 from bot.incidents.snapshot import IncidentSnapshot
-from bot.slack.arguments import UsageError, did_you_mean, name, read_duration, split, unquoted
+from bot.slack.arguments import UsageError, did_you_mean, name, split, unquoted
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.modals import ModalForm
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup, when
@@ -26,6 +26,9 @@ from bot.slack.incidents.modals import opening_form
 from bot.slack.incidents.operations import IncidentOperations
 from bot.slack.incidents.report import report_reply
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, show_button
+from bot.slack.typed.lengths import read_length
+from bot.slack.typed.severities import read_severity, severity_of_number
+from bot.slack.typed.words import plain
 from bot.suggestions import suggest
 
 PAGE = 10
@@ -151,9 +154,11 @@ class IncidentCommand:
         )
 
     async def _severity(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
-        severity = _one_of(Severity, arguments, "severity")
+        read = read_severity(arguments)
+        number = severity_of_number(arguments[0]) if arguments else None
+        severity = read[0] if read else number or Severity(_one_of(Severity, arguments, "severity"))
         return await self._operations.set_severity(
-            await self._permitted(interaction), Severity(severity), interaction.user
+            await self._permitted(interaction), severity, interaction.user
         )
 
     async def _role(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
@@ -188,10 +193,11 @@ class IncidentCommand:
         return await self._operations.make_private(await self._permitted(interaction), interaction.user)
 
     async def _snooze(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
-        length = read_duration(arguments[0]) if arguments else None
-        if length is None:
+        is_for = bool(arguments) and plain(arguments[0]) == "for"
+        read = read_length(arguments[1:] if is_for else arguments)
+        if read is None:
             raise UsageError(markup("Say for how long: {}.", code("/incident snooze 2h")))
-        return await self._operations.snooze(await self._permitted(interaction), length, interaction.user)
+        return await self._operations.snooze(await self._permitted(interaction), read[0], interaction.user)
 
     async def _permitted(self, interaction: Interaction) -> int:
         """Return the number of the incident of this channel, if the person may change it."""

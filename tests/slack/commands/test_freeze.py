@@ -52,6 +52,18 @@ async def test_freeze_typed_in_an_announced_channel_is_confirmed_quietly(slack_a
         assert answer.text == "Done. This channel is told."
 
 
+async def test_an_end_is_read_wherever_it_stands_and_one_that_may_be_meant_is_asked(
+    slack_app: RunningSlackApp,
+) -> None:
+    seen = await slack_app.types("sam", "/freeze <#C0CHECKOUT|checkout> 2h db migration")
+    assert seen.text.endswith("db migration")
+    (hold,) = await slack_app.hold_registry.holds(NOW)
+    assert (hold.reason, hold.until) == ("db migration", NOW + timedelta(hours=2))
+    asked = await slack_app.types("sam", "/freeze checkout load test for 2h of the shop")
+    assert "Does it end `for 2h`? Write that first, or put the reason in quotes" in asked.text
+    assert len(await slack_app.hold_registry.holds(NOW)) == 1
+
+
 async def test_whoever_sees_a_hold_sees_which_actions_it_waits_for(slack_app: RunningSlackApp) -> None:
     policies = slack_app.shop.catalog
     strict = replace(POLICY, unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)

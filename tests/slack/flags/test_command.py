@@ -227,7 +227,7 @@ async def test_show_list_history_and_stale_answer_the_asker_alone(slack_app: Run
         ("ramp stop new-checkout", "There is no ramp of new-checkout in production."),
         ("kil new-checkout", "Did you mean `kill`?"),
         ("undo new-checkout", "Governor has not changed new-checkout in production yet."),
-        ("on new-checkout for 3x staging", "is no length of time"),
+        ("on new-checkout for 3x staging", "I cannot read a time in `for 3x`"),
     ],
 )
 async def test_what_cannot_be_done_is_answered_with_what_to_type(

@@ -9,11 +9,18 @@ from hypothesis import strategies as st
 
 from bot.incidents.incident import Severity
 from bot.slack.arguments import UsageError
-from bot.slack.incidents.arguments import parse_action, parse_impact, parse_opening, past_moment, take_due
+from bot.slack.incidents.arguments import parse_action, parse_impact, parse_opening, take_due
+from bot.slack.typed.times import TimeDirection, read_moment
 
 LONDON, NEW_YORK = ZoneInfo("Europe/London"), ZoneInfo("America/New_York")
 SERVICES = ("checkout", "search")
 MONDAY = date(2026, 11, 23)
+
+
+def past_moment(words: list[str], *, now: datetime, zone: tzinfo) -> tuple[datetime, int]:
+    read = read_moment(words, now=now, zone=zone, direction=TimeDirection.PAST)
+    assert read is not None
+    return read
 
 
 def at(text: str) -> datetime:
@@ -29,7 +36,11 @@ def at(text: str) -> datetime:
         ("search is down", "search is down", Severity.SEV3, ()),
         ("“search”", "search", Severity.SEV3, ()),
         ("'slow search' search", "slow search", Severity.SEV3, ("search",)),
-        ("sev1 alarms sev2", "sev1 alarms", Severity.SEV2, ()),
+        ("sev2 Checkout 500s", "Checkout 500s", Severity.SEV2, ()),
+        ("SEV-2 Checkout 500s checkout", "Checkout 500s", Severity.SEV2, ("checkout",)),
+        ("Checkout 500s sev 2 #checkout", "Checkout 500s", Severity.SEV2, ("checkout",)),
+        ("“sev1 alarms” sev2", "sev1 alarms", Severity.SEV2, ()),
+        ("“shard 3”", "shard 3", Severity.SEV3, ()),
     ],
 )
 def test_title_comes_first_severity_and_services_last(
@@ -37,6 +48,19 @@ def test_title_comes_first_severity_and_services_last(
 ) -> None:
     read = parse_opening(typed.split(), SERVICES)
     assert (read.title, read.severity, read.services) == (title, severity, services)
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("sev1 alarms sev2", "`sev1` or `sev2`|`sev2` or `sev1`"),
+        ("Checkout is down 1", "Is `1` the severity"),
+        ("shard 3 checkout", "Is `3` the severity"),
+    ],
+)
+def test_what_may_be_a_severity_is_asked(typed: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_opening(typed.split(), SERVICES)
 
 
 @pytest.mark.parametrize("typed", ["", "sev2", "checkout search", "x" * 201])
@@ -50,6 +74,14 @@ def test_opening_without_a_fitting_title_is_refused(typed: str) -> None:
     [
         ("30% from 14:05 to 14:20", "2026-11-23T14:05", "2026-11-23T14:20"),
         ("30% since 14:05", "2026-11-23T14:05", None),
+        ("30％ since 2:05pm", "2026-11-23T14:05", None),
+        ("30 % from 14:05–14:20", "2026-11-23T14:05", "2026-11-23T14:20"),
+        ("30% from 14:05 – 14:20", "2026-11-23T14:05", "2026-11-23T14:20"),
+        ("30% from yesterday 09:00 till 09:30", "2026-11-22T09:00", "2026-11-22T09:30"),
+        ("30% since yesterday", "2026-11-22T00:00", None),
+        ("30% since friday 18:00", "2026-11-20T18:00", None),
+        ("30% from “14:05” to “14:20”", "2026-11-23T14:05", "2026-11-23T14:20"),
+        ("30% from noon to 12.30", "2026-11-23T12:00", "2026-11-23T12:30"),
         ("30% from 14:05 to now", "2026-11-23T14:05", "2026-11-23T14:30"),
         ("30% from 14:31 to 15:00", "2026-11-22T14:31", "2026-11-22T15:00"),
         ("30% from 23:50 to 00:20", "2026-11-22T23:50", "2026-11-23T00:20"),
@@ -83,7 +115,7 @@ def test_when_clocks_go_back_a_time_comes_twice() -> None:
 
 def test_when_clocks_go_forward_a_time_is_missing() -> None:
     """On 29 March 2026 London goes from 01:00 to 02:00 at 01:00 UTC."""
-    with pytest.raises(UsageError, match="There was no `01:30` on 2026-03-29"):
+    with pytest.raises(UsageError, match="There is no `01:30` on 2026-03-29"):
         past_moment(["01:30"], now=at("2026-03-29T09:00"), zone=LONDON)
     assert past_moment(["01:30"], now=at("2026-03-29T00:30"), zone=LONDON)[0] == at("2026-03-28T01:30")
     read = parse_impact(["9%", "from", "00:30", "to", "02:30"], now=at("2026-03-29T09:00"), zone=LONDON)
@@ -94,7 +126,7 @@ def test_when_clocks_go_forward_a_time_is_missing() -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["", "a lot", "101%", "-3%", "30% at noon", "30% from", "30% from 25:00", "30% from 9", "30% of payments",
+    ["", "a lot", "101%", "-3%", "30% at noon", "30% from 9", "30% from", "30% from 25:00", "30% of payments",
      "30% from 14:05 to", "30% from 14:05 14:20", "30% from 2026-11-21 09:00 to 2026-11-20 09:00"],
 )  # fmt: skip
 def test_impact_that_cannot_be_read_is_refused(typed: str) -> None:

@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 import aiohttp
-import structlog
 from yarl import URL
 
 from bot.bounded_body import BodyTooLargeError, parse_json, quotable, read_body
@@ -22,12 +21,13 @@ from bot.budgets.source import (
     SourceUnavailableError,
 )
 
-log = structlog.get_logger(__name__)
-
 WINDOW = "$window"
 """In a full query, the placeholder for the width of a bucket."""
 
 MALFORMED = "the answer is not in the form of Prometheus' HTTP API"
+
+_NOT_WHOLE = "the answer is not whole"
+_NO_STORE = "No StoreAPIs matched for this query"
 
 _MOST_CONCURRENT = 4
 """How many of our requests one server has to answer at a time."""
@@ -141,9 +141,30 @@ def _answer(status: int, body: bytes) -> Mapping[str, Any]:
         raise _refusal(status, answer, body)
     if not isinstance(answer, dict) or answer.get("status") != "success":
         raise InvalidAnswerError(MALFORMED)
-    for warning in answer.get("warnings") or ():
-        log.warning("prometheus_warning_received", warning=warning)
+    _check_whole(answer)
     return answer
+
+
+def _check_whole(answer: Mapping[str, Any]) -> None:
+    """Raise `SourceError` if the server says that its answer lacks something.
+
+    Prometheus, Thanos and Mimir say so in `warnings`, those of VictoriaMetrics in `isPartial`. What is left
+    out would be counted as no events, so any warning spoils the answer but two. Annotations of the kind
+    `info` are about style ("metric might not be a counter"); newer servers list them in `infos`, Prometheus
+    2.48 to 2.53 among the warnings. And Thanos says that no store covers the time or labels asked for, as
+    for any time before its first store: the answer is empty then, and whoever asked judges what that means.
+    Annotations of the kind `warning` say that the query left out series, such as native histograms among
+    floats: they come again however often one asks.
+    https://github.com/prometheus/prometheus/blob/main/util/annotations/annotations.go
+    """
+    if answer.get("isPartial") is True:
+        raise SourceUnavailableError(f"{_NOT_WHOLE}: a part of the storage did not answer")
+    warnings = answer.get("warnings") or []
+    for warning in map(str, warnings if isinstance(warnings, list) else [warnings]):
+        if warning.startswith("PromQL warning:"):
+            raise InvalidAnswerError(f"{_NOT_WHOLE}: {quotable(warning)}")
+        if not warning.startswith("PromQL info:") and warning != _NO_STORE:
+            raise SourceUnavailableError(f"{_NOT_WHOLE}: {quotable(warning)}")
 
 
 def _result(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:

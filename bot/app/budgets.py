@@ -18,6 +18,7 @@ from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.hold_writer import Announce
 from bot.freezes.status import StatusReader
 from bot.incidents.cost import Costs, Downtime
+from bot.incidents.holds import ended_causes
 from bot.incidents.records.actions import unmet_requirements
 from bot.incidents.report_reader import ReportReader
 from bot.store.signals import Topic
@@ -52,7 +53,7 @@ class Budgets:
         self.sources = SourceRegistry(resources.session)
         self.collector = Collector(self.ledger, self.sources)
         reports = ReportReader(database, Costs(current, self.ledger.counts))
-        self.hold_registry = HoldRegistry(database, announce, unmet_requirements)
+        self.hold_registry = HoldRegistry(database, announce, unmet_requirements, ended_causes)
         self._judge = BudgetJudge(database, announce, unmet_requirements, reports.where_it_went)
         self.evaluator = Evaluator(
             self.collector, self.ledger, current, clock, self._assessed, leases=resources.leases
@@ -91,8 +92,7 @@ class Budgets:
     async def expire_holds(self) -> None:
         """End the holds whose time ran out, on the replica whose work that is."""
         if await self._expiry.acquire():
-            services = list(self._current.catalog.services.values())
-            await self.hold_registry.expire(services, self._clock.now())
+            await self.hold_registry.expire(self._current.catalog.service_or_stand_in, self._clock.now())
 
     async def drop_old_events(self) -> None:
         """Drop what no window of the policies in force needs any more."""

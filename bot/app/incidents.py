@@ -28,6 +28,7 @@ from bot.incidents.workflow.archiving import Archiver
 from bot.incidents.workflow.card_updates import CardUpdater
 from bot.incidents.workflow.channel_creation import ChannelCreator
 from bot.incidents.workflow.channel_setup import ChannelSetup
+from bot.incidents.workflow.ended_holds import EndedHolds
 from bot.incidents.workflow.facilitators import Facilitators
 from bot.incidents.workflow.hold_steps import HoldSteps
 from bot.incidents.workflow.runner import RunnerTiming, StepHandlers, StepRunner
@@ -65,6 +66,7 @@ class Incidents:
         self._clock = clock
         self._lease = lease
         self._client_of = client_of
+        self._ended_holds = EndedHolds(hold_registry, current, clock)
         self._people: dict[str | None, People] = {}
         self._recent_changes = RecentChanges(database, current)
         messages = IncidentMessages(current)
@@ -118,9 +120,10 @@ class Incidents:
         )
 
     async def run_scheduled(self) -> None:
-        """Send reminders that are due, on the replica that has the lease."""
+        """Send reminders that are due and lift holds that outlived their incident, where the lease is."""
         if await self._lease.acquire():
             await self._scheduled.tick()
+            await self._ended_holds.tick()
 
     def _build_runner(
         self, messages: IncidentMessageWriter, hold_registry: HoldRegistry, timing: RunnerTiming

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app.budgets import Budgets
+from bot.app.hold_readiness import HoldReadiness
 from bot.app.slack import Slack
 from bot.budgets.budget import SloState
 from bot.clock import Clock
@@ -38,12 +39,21 @@ class ReadinessChecks:
         self._evaluator = budgets.evaluator
         self._collector = budgets.collector
         self._slack = slack
+        self._holds = HoldReadiness(budgets.hold_registry, watcher.current, clock)
         self._clock = clock
 
     @property
     def all(self) -> Sequence[Probe]:
         """The checks, in the order in which they are shown."""
-        return (self.database, self.evaluation, self.policies, self.sources, self.delivery, self.slack)
+        return (
+            self.database,
+            self.evaluation,
+            self.policies,
+            self.sources,
+            self.delivery,
+            self.slack,
+            self._holds.holds,
+        )
 
     async def database(self) -> ReadinessCheck:
         """Whether the database answers."""

@@ -155,6 +155,16 @@ class Catalog:
             return flag not in self.hidden_flags
         return any(flag in service.flags for service in self.services.values())
 
+    def service_or_stand_in(self, name: str) -> Service:
+        """Return the service of that name; for one that the policies do not name (any more) a stand-in.
+
+        A stand-in has no SLOs, and is announced where the whole workspace is told.
+        """
+        if name in self.services:
+            return self.services[name]
+        channel = self.workspace.of(name).announcements
+        return Service(name, "", channel, Teams(), ErrorBudgetPolicy("none"), (), {})
+
     @property
     def slos(self) -> tuple[Slo, ...]:
         """Every SLO of every service."""

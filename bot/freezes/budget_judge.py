@@ -20,7 +20,14 @@ from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.hold_registry import ReadUnmet, nothing_unmet
 from bot.freezes.hold_writer import Announce, HoldWriter, log_transitions
 from bot.freezes.records import read_freeze_states, read_holds
-from bot.freezes.transition import BudgetExhausted, BudgetRecovered, BudgetTransition, DataMissing, Spending
+from bot.freezes.transition import (
+    BudgetExhausted,
+    BudgetRecovered,
+    BudgetTransition,
+    DataMissing,
+    HoldLifted,
+    Spending,
+)
 from bot.store.database import Database
 from bot.store.tables.core import holds as hold_rows
 from bot.store.tables.core import standings as freeze_state_rows
@@ -144,7 +151,8 @@ class BudgetJudge:
         missing: Sequence[UnmetRequirement] = ()
         if hold is not None and any(policy.unfreeze_requires is not None for _, policy in judged):
             missing = await self._read_unmet(connection, service.name)
-        decision = decide(judged, hold=hold, state=state, now=now, missing=missing)
+        dwell = service.error_budget_policy.dwell
+        decision = decide(judged, hold=hold, state=state, now=now, missing=missing, dwell=dwell)
         return decision if decision.transitions or decision.state != state else None
 
     async def _explain_freeze(self, service: Service, decision: Decision, now: datetime) -> Spending | None:
@@ -169,7 +177,7 @@ class BudgetJudge:
                     slo=transition.budget.slo.name,
                 )
             )
-        elif isinstance(transition, BudgetRecovered):
+        elif isinstance(transition, BudgetRecovered | HoldLifted):
             await self._writer.end(connection, transition.hold, by=GOVERNOR, reason=reason, now=now)
 
     async def _store_state(self, connection: AsyncConnection, service: str, state: FreezeState) -> None:

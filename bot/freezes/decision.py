@@ -11,7 +11,7 @@ cannot be measured nothing is lifted and no level is warned or re-armed on its a
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.budgets.budget import Budget, SloState, worst
 from bot.catalog.error_budget_policy import (
@@ -21,7 +21,7 @@ from bot.catalog.error_budget_policy import (
     UnfreezeRequirement,
     UnmetRequirement,
 )
-from bot.freezes.hold import Hold
+from bot.freezes.hold import GOVERNOR, Hold
 from bot.freezes.transition import (
     BudgetExhausted,
     BudgetRecovered,
@@ -29,6 +29,7 @@ from bot.freezes.transition import (
     BudgetWarned,
     BurnAlertFired,
     DataMissing,
+    HoldLifted,
     HoldRetained,
 )
 
@@ -66,11 +67,12 @@ def decide(
     state: FreezeState,
     now: datetime,
     missing: Sequence[UnmetRequirement] = (),
+    dwell: timedelta = timedelta(0),
 ) -> Decision:
     """Decide for one service. `hold` is the bot's own budget hold, if it has one.
 
     `missing` is what keeps requirements from being met now: a hold whose policy names one of these stays,
-    which is announced once.
+    which is announced once. `dwell` is the service's own, for one that has no SLO left to judge.
     """
     alerts, fired = _burn_alerts(judged, state.alerts)
     state = replace(state, alerts=alerts)
@@ -82,6 +84,8 @@ def decide(
         warned, warning = _warning(judged, state.warned)
         state = replace(state, warned=warned, recovered_since=None, retained_at=None)
         return Decision((*((warning,) if warning else ()), *fired), state)
+    if not judged:
+        return _without_slo(hold, state, now, dwell)
     lifted, state = _recovery(judged, hold, state, now)
     if lifted is None:
         return Decision(fired, state)
@@ -92,6 +96,17 @@ def decide(
     if state.retained_at is not None:
         return Decision(fired, state)
     return Decision((HoldRetained(lifted.budget, hold, unmet), *fired), replace(state, retained_at=now))
+
+
+def _without_slo(hold: Hold, state: FreezeState, now: datetime, dwell: timedelta) -> Decision:
+    """Lift the hold once the service has had no SLO for the time of the dwell: nothing else ever would."""
+    since = state.recovered_since
+    if since is None or since > now:
+        since = now
+    if now - since < dwell:
+        return Decision((), replace(state, recovered_since=since))
+    lifted = HoldLifted(hold, GOVERNOR, "the service has no SLO any more")
+    return Decision((lifted,), replace(state, warned=None, recovered_since=None, retained_at=None))
 
 
 def still_required(

@@ -6,11 +6,13 @@ another's by accident.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 GOVERNOR = "governor"
 """The actor in audit rows of what the bot does by itself."""
+
+_SETTLED_AFTER = timedelta(minutes=1)
 
 
 class HoldKind(StrEnum):
@@ -39,6 +41,18 @@ class Hold:
     def in_force(self, now: datetime) -> bool:
         """Return whether the hold has not run out."""
         return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class EndedCause:
+    """Why nothing stands behind a hold any more, and since when as far as that is known."""
+
+    why: str
+    since: datetime | None = None
+
+    def ended_long_ago(self, now: datetime) -> bool:
+        """Return whether the cause is known to have ended before the last minute."""
+        return self.since is not None and now - self.since >= _SETTLED_AFTER
 
 
 def holds_in_force(holds: Iterable[Hold], now: datetime) -> tuple[Hold, ...]:

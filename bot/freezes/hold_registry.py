@@ -1,7 +1,7 @@
 """The holds and exemptions of people and incidents: placed, lifted, granted, ended and read.
 
 FreezeError
-├── NothingToLiftError     no person's hold is on the service
+├── NothingToLiftError     no hold is on the service that people may lift
 └── AlreadyRequestedError  this very request was carried out before (a repeated delivery)
 """
 
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy, UnmetRequirement
 from bot.freezes.decision import still_required
-from bot.freezes.hold import GOVERNOR, Hold, HoldKind, holds_in_force
+from bot.freezes.hold import GOVERNOR, EndedCause, Hold, HoldKind, holds_in_force
 from bot.freezes.hold_writer import Announce, HoldWriter, log_transitions
 from bot.freezes.records import hold_of, read_exemptions, read_holds
 from bot.freezes.transition import ExemptionGranted, HoldExpired, HoldLifted, HoldPlaced
@@ -27,13 +27,21 @@ from bot.store.tables.core import holds as hold_rows
 ReadUnmet = Callable[[AsyncConnection, str], Awaitable[Sequence[UnmetRequirement]]]
 """Returns which requirements for lifting a budget hold a service does not meet now."""
 
+ReadEndedCauses = Callable[[AsyncConnection, Sequence[Hold]], Awaitable[Mapping[int, EndedCause]]]
+"""Returns, by the id of the hold, which of them have no cause any more."""
+
+ServiceOf = Callable[[str], Service]
+"""Returns the service of a name, a stand-in for one that the policies do not name."""
+
+_NO_SLO_LEFT = "the policies have no SLO of this service any more"
+
 
 class FreezeError(Exception):
     """A change to a service's holds was refused. The message is fit for the person who asked."""
 
 
 class NothingToLiftError(FreezeError):
-    """No person's hold is on the service; `holds` are those of others that are."""
+    """No hold is on the service that people may lift; `holds` are those of others that are."""
 
     def __init__(self, service: str, holds: Sequence[Hold]) -> None:
         super().__init__(f"no person's hold lies on {service}")
@@ -50,16 +58,29 @@ async def nothing_unmet(_connection: AsyncConnection, _service: str) -> Sequence
     return ()
 
 
+async def nothing_ended(_connection: AsyncConnection, _holds: Sequence[Hold]) -> Mapping[int, EndedCause]:
+    """Return that every hold has its cause still."""
+    return {}
+
+
 class HoldRegistry:
     """Places, lifts and reads holds. `announce` returns the messages of each change.
 
-    `read_unmet` returns what keeps a budget hold on a service, besides the budget.
+    `read_unmet` returns what keeps a budget hold on a service, besides the budget; `read_ended` which holds
+    of others have no cause any more.
     """
 
-    def __init__(self, database: Database, announce: Announce, read_unmet: ReadUnmet = nothing_unmet) -> None:
+    def __init__(
+        self,
+        database: Database,
+        announce: Announce,
+        read_unmet: ReadUnmet = nothing_unmet,
+        read_ended: ReadEndedCauses = nothing_ended,
+    ) -> None:
         self._database = database
         self._writer = HoldWriter(announce)
         self._read_unmet = read_unmet
+        self._read_ended = read_ended
 
     async def place(
         self,
@@ -101,7 +122,7 @@ class HoldRegistry:
     async def lift(
         self, service: Service, *, by: str, reason: str, now: datetime, request: str | None = None
     ) -> Sequence[Hold]:
-        """Lift the persons' holds on the service, and no others.
+        """Lift the persons' holds on the service and those whose cause has ended, and no others.
 
         Raises `NothingToLiftError`, and `AlreadyRequestedError` for a repeated `request`: what was put on
         the service since must not be lifted by it.
@@ -111,7 +132,12 @@ class HoldRegistry:
             if request and not await idempotency.is_first(self._database, connection, key, now):
                 raise AlreadyRequestedError(f"{service.name} was lifted by this request before")
             in_force = holds_in_force(await read_holds(connection, service.name), now)
-            lifted = [HoldLifted(hold, by, reason) for hold in in_force if hold.kind is HoldKind.PERSON]
+            ended = await self._causes_ended(connection, in_force, lambda _: service)
+            lifted = [
+                HoldLifted(hold, by, reason)
+                for hold in in_force
+                if hold.kind is HoldKind.PERSON or hold.id in ended
+            ]
             if not lifted:
                 raise NothingToLiftError(service.name, in_force)
             await self._record_lifted(connection, service, lifted, now)
@@ -131,6 +157,23 @@ class HoldRegistry:
             lifted = [HoldLifted(hold_of(row), GOVERNOR, reason) for row in rows]
             await self._record_lifted(connection, service, lifted, now)
         log_transitions(service.name, lifted)
+
+    async def ended_causes(self, service_of: ServiceOf, now: datetime) -> Sequence[tuple[Hold, EndedCause]]:
+        """Return the holds in force that nothing stands behind any more, oldest first."""
+        async with self._database.reading() as connection:
+            in_force = holds_in_force(await read_holds(connection), now)
+            ended = await self._causes_ended(connection, in_force, service_of)
+        return [(hold, ended[hold.id]) for hold in in_force if hold.id in ended]
+
+    async def lift_ended(self, service: Service, hold: Hold, cause: EndedCause, now: datetime) -> None:
+        """Lift a hold whose cause has ended, unless it was lifted or its cause came back meanwhile."""
+        transition = HoldLifted(hold, GOVERNOR, cause.why)
+        async with self._database.transaction() as connection:
+            same = [each for each in await read_holds(connection, hold.service) if each.id == hold.id]
+            if not await self._causes_ended(connection, same, lambda _: service):
+                return
+            await self._record_lifted(connection, service, [transition], now)
+        log_transitions(service.name, [transition])
 
     async def exempt(
         self,
@@ -168,9 +211,8 @@ class HoldRegistry:
         log_transitions(service.name, [granted])
         return Exemption(service.name, change, reason, by, now, until)
 
-    async def expire(self, services: Sequence[Service], now: datetime) -> Sequence[Hold]:
+    async def expire(self, service_of: ServiceOf, now: datetime) -> Sequence[Hold]:
         """End and announce the holds whose time ran out; return them."""
-        by_name = {service.name: service for service in services}
         due = and_(hold_rows.c.lifted_at.is_(None), hold_rows.c.until <= now)
         async with self._database.reading() as connection:
             if not (await connection.execute(select(hold_rows.c.id).where(due).limit(1))).first():
@@ -181,8 +223,7 @@ class HoldRegistry:
             for hold in expired:
                 reason = "its time ran out"
                 await self._writer.end(connection, hold, by=GOVERNOR, reason=reason, now=now)
-                if hold.service in by_name:
-                    await self._writer.record(connection, by_name[hold.service], HoldExpired(hold), now)
+                await self._writer.record(connection, service_of(hold.service), HoldExpired(hold), now)
         for hold in expired:
             log_transitions(hold.service, [HoldExpired(hold)])
         return expired
@@ -209,6 +250,17 @@ class HoldRegistry:
         """Return the exemptions of the service that have not run out."""
         async with self._database.reading() as connection:
             return await read_exemptions(connection, service, now)
+
+    async def _causes_ended(
+        self, connection: AsyncConnection, holds: Sequence[Hold], service_of: ServiceOf
+    ) -> Mapping[int, EndedCause]:
+        """Return, by the id of the hold, which have no cause any more: of others, and of budgets."""
+        unjudged = {
+            hold.id: EndedCause(_NO_SLO_LEFT)
+            for hold in holds
+            if hold.kind is HoldKind.BUDGET and not service_of(hold.service).slos
+        }
+        return {**unjudged, **await self._read_ended(connection, holds)}
 
     async def _record_lifted(
         self, connection: AsyncConnection, service: Service, lifted: Iterable[HoldLifted], now: datetime

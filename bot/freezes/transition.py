@@ -73,7 +73,7 @@ class HoldPlaced:
 
 @dataclass(frozen=True, slots=True)
 class HoldLifted:
-    """A person lifted a person's hold; `by` is the Slack user id of who did."""
+    """A hold was lifted; `by` is the Slack user id of who did, or `governor`."""
 
     hold: Hold
     by: str
@@ -114,6 +114,12 @@ class Spending:
 
 
 BudgetTransition = (
-    BudgetWarned | BurnAlertFired | BudgetExhausted | DataMissing | BudgetRecovered | HoldRetained
+    BudgetWarned
+    | BurnAlertFired
+    | BudgetExhausted
+    | DataMissing
+    | BudgetRecovered
+    | HoldRetained
+    | HoldLifted
 )
-Transition = BudgetTransition | HoldPlaced | HoldLifted | HoldExpired | ExemptionGranted
+Transition = BudgetTransition | HoldPlaced | HoldExpired | ExemptionGranted

@@ -1,10 +1,13 @@
-"""The holds that an incident places on its services: their requests and their reasons."""
+"""The holds that an incident places on its services: their requests, their reasons, and which outlived it."""
 
-from sqlalchemy import update
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.freezes.hold import HoldKind
-from bot.incidents.incident import Incident
+from bot.freezes.hold import EndedCause, Hold, HoldKind
+from bot.incidents.incident import Incident, UnknownIncidentError
+from bot.incidents.records import incidents as records
 from bot.store.tables.core import holds
 
 
@@ -24,3 +27,36 @@ async def update_reasons(connection: AsyncConnection, incident: Incident) -> Non
     own = holds.c.request.startswith(request_prefix(incident.id), autoescape=True)
     active = own & (holds.c.kind == HoldKind.INCIDENT) & holds.c.lifted_at.is_(None)
     await connection.execute(update(holds).where(active).values(reason=reason(incident)))
+
+
+def why_ended(incident: Incident) -> str:
+    """Return why an incident that wants no hold wants none."""
+    ending = incident.status.value if not incident.status.is_active else "no longer severe"
+    return f"the incident is {ending}"
+
+
+async def ended_causes(connection: AsyncConnection, among: Sequence[Hold]) -> Mapping[int, EndedCause]:
+    """Return, by the id of the hold, why those of incidents have no cause any more."""
+    ids = [hold.id for hold in among if hold.kind is HoldKind.INCIDENT]
+    if not ids:
+        return {}
+    rows = await connection.execute(select(holds.c.id, holds.c.request).where(holds.c.id.in_(ids)))
+    incident_of = {row.id: id_ for row in rows if (id_ := _incident_of(row.request)) is not None}
+    ended: dict[int, EndedCause] = {}
+    for hold, incident_id in incident_of.items():
+        try:
+            incident = await records.read(connection, incident_id)
+        except UnknownIncidentError:
+            ended[hold] = EndedCause("there is no such incident any more")
+            continue
+        if not incident.wants_hold:
+            since = await records.last_changed(connection, incident_id)
+            ended[hold] = EndedCause(why_ended(incident), since)
+    return ended
+
+
+def _incident_of(request: str | None) -> int | None:
+    """Return the number of the incident whose request placed a hold."""
+    prefix, _, rest = (request or "").partition(":")
+    number = rest.partition(":")[0]
+    return int(number) if prefix == "incident" and number.isdecimal() else None

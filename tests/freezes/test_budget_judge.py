@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -9,6 +10,7 @@ from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.hold import HoldKind
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.hold_writer import TransitionContext
+from bot.freezes.transition import HoldLifted
 from bot.store.database import Database
 from bot.store.outbox import OutboxMessage
 from tests.freezes.store_contents import announcements, audited_actions
@@ -104,3 +106,28 @@ async def test_what_is_told_of_a_recovery_knows_who_still_holds(database: Databa
     for minute in (1, 17):
         await judge.judge(CHECKOUT, [budget(0.9)], NOW + minute * MINUTE)
     assert [[hold.kind for hold in context.other_holds] for context in seen] == [[], ["budget"], ["person"]]
+
+
+async def test_a_hold_is_lifted_once_the_service_has_had_no_slo_for_the_dwell(
+    judge: BudgetJudge, hold_registry: HoldRegistry
+) -> None:
+    await judge.judge(service(), [budget(-0.1)], NOW)
+    without = service(slos=())
+    dwell = without.error_budget_policy.dwell
+    assert await judge.judge(without, [], NOW) == ()
+    assert await judge.judge(without, [], NOW + dwell - timedelta(seconds=1)) == ()
+    (lifted,) = await judge.judge(without, [], NOW + dwell)
+    assert isinstance(lifted, HoldLifted)
+    assert (lifted.by, lifted.reason) == ("governor", "the service has no SLO any more")
+    assert await hold_registry.holds(NOW + dwell) == ()
+
+
+async def test_a_service_without_slos_for_a_moment_stays_held(
+    judge: BudgetJudge, hold_registry: HoldRegistry
+) -> None:
+    await judge.judge(service(), [budget(-0.1)], NOW)
+    await judge.judge(service(slos=()), [], NOW)
+    await judge.judge(service(), [budget(-0.1)], NOW + MINUTE)
+    dwell = service().error_budget_policy.dwell
+    assert await judge.judge(service(slos=()), [], NOW + dwell) == ()
+    assert len(await hold_registry.holds(NOW + dwell)) == 1

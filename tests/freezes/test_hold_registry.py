@@ -10,7 +10,8 @@ from bot.freezes.hold_registry import AlreadyRequestedError, HoldRegistry, Nothi
 from bot.store.database import Database
 from tests.freezes.store_contents import announcements, audited_actions
 from tests.support.clock import HOUR, MINUTE, NOW
-from tests.support.values import budget, service
+from tests.support.examples import WORKSPACE
+from tests.support.values import budget, catalog, service
 
 CHECKOUT = service()
 
@@ -57,11 +58,42 @@ async def test_a_hold_with_an_end_expires_once_and_is_told(
     hold_registry: HoldRegistry, database: Database
 ) -> None:
     await place(hold_registry, until=NOW + HOUR)
-    assert await hold_registry.expire([CHECKOUT], NOW + 59 * MINUTE) == ()
-    assert len(await hold_registry.expire([CHECKOUT], NOW + HOUR)) == 1
-    assert await hold_registry.expire([CHECKOUT], NOW + HOUR) == ()
+    assert await hold_registry.expire(lambda _: CHECKOUT, NOW + 59 * MINUTE) == ()
+    assert len(await hold_registry.expire(lambda _: CHECKOUT, NOW + HOUR)) == 1
+    assert await hold_registry.expire(lambda _: CHECKOUT, NOW + HOUR) == ()
     assert (await announcements(database))[-1] == ("#releases", "HoldExpired")
     assert (await audited_actions(database))[-1] == ("governor", "hold.expired")
+
+
+async def test_a_hold_of_a_service_that_left_the_policies_expires_and_is_told(
+    hold_registry: HoldRegistry, database: Database
+) -> None:
+    await place(hold_registry, until=NOW + HOUR)
+    without = catalog(service("search"), workspace=WORKSPACE)
+    assert len(await hold_registry.expire(without.service_or_stand_in, NOW + HOUR)) == 1
+    assert (await announcements(database))[-2:] == [("#releases", "HoldExpired")] * 2
+    assert (await audited_actions(database))[-1] == ("governor", "hold.expired")
+
+
+async def test_a_persons_hold_is_lifted_by_the_name_of_a_service_that_left(
+    hold_registry: HoldRegistry,
+) -> None:
+    await place(hold_registry)
+    gone = catalog(service("search")).service_or_stand_in("checkout")
+    await hold_registry.lift(gone, by="U2", reason="retired", now=NOW)
+    assert await hold_registry.holds(NOW) == ()
+
+
+async def test_a_budget_hold_of_a_service_without_slos_may_be_lifted_and_is_named(
+    judge: BudgetJudge, hold_registry: HoldRegistry
+) -> None:
+    await judge.judge(CHECKOUT, [budget(-0.1)], NOW)
+    assert await hold_registry.ended_causes(lambda _: CHECKOUT, NOW) == []
+    without = catalog(service("search"))
+    ((hold, cause),) = await hold_registry.ended_causes(without.service_or_stand_in, NOW)
+    assert (hold.service, cause.why) == ("checkout", "the policies have no SLO of this service any more")
+    await hold_registry.lift(without.service_or_stand_in("checkout"), by="U1", reason="gone", now=NOW)
+    assert await hold_registry.holds(NOW) == ()
 
 
 async def test_an_exemption_is_remembered_until_it_runs_out(hold_registry: HoldRegistry) -> None:

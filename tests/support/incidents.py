@@ -27,6 +27,7 @@ from bot.http.auth import EnvironmentToken
 from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
 from bot.incidents.cost import Downtime
+from bot.incidents.holds import ended_causes
 from bot.incidents.incident import Severity
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.records.channels import ChannelKind
@@ -78,6 +79,7 @@ class IncidentsSetup:
     policies: Catalog
     started: datetime
     client: AsyncWebClient
+    current: CurrentCatalog
     url: str = ""
     http: aiohttp.ClientSession = field(init=False)
 
@@ -169,7 +171,7 @@ async def run_incidents(
         dispatcher = OutboxDispatcher(database, client, clock, registry=CollectorRegistry(), timing=TIMING)
         ledger = Ledger(database, Downtime(database).bad_seconds)
         current = CurrentCatalog(policies)
-        hold_registry = HoldRegistry(database, FreezeAnnouncer(current))
+        hold_registry = HoldRegistry(database, FreezeAnnouncer(current), read_ended=ended_causes)
         response = Incidents(
             database=database,
             ledger=ledger,
@@ -190,6 +192,7 @@ async def run_incidents(
             policies,
             clock.now() - 10 * MINUTE,
             client,
+            current,
         )
         incidents_setup.http = http
         app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)

@@ -7,7 +7,6 @@ from bot.clock import Clock
 from bot.freezes.hold import GOVERNOR, HoldKind
 from bot.freezes.hold_registry import AlreadyRequestedError, HoldRegistry
 from bot.incidents import holds
-from bot.incidents.ports import ChannelRefusedError, MissingPermissionError
 from bot.incidents.records.steps import Step
 from bot.incidents.snapshot import IncidentSnapshot
 
@@ -23,13 +22,11 @@ class HoldSteps:
         self._clock = clock
 
     async def place(self, step: Step, snapshot: IncidentSnapshot) -> None:
-        """Place the incident's hold on the step's service; raises `ChannelError`."""
+        """Place the incident's hold on the step's service, also while the policies do not name it."""
         incident = snapshot.incident
-        service = self._current.catalog.services.get(step.subject)
-        if service is None:
-            raise ChannelRefusedError("unknown_service")
         if not incident.wants_hold:
             return
+        service = self._current.catalog.service_or_stand_in(step.subject)
         try:
             await self._hold_registry.place(
                 service,
@@ -44,15 +41,14 @@ class HoldSteps:
             log.debug("hold_already_placed", incident=incident.id, service=service.name)
 
     async def lift(self, step: Step, snapshot: IncidentSnapshot) -> None:
-        """Lift the incident's holds on the step's service; raises `ChannelError`."""
-        service = self._current.catalog.services.get(step.subject)
-        if service is None:
-            raise MissingPermissionError("unknown_service")
+        """Lift the incident's holds on the step's service, also while the policies do not name it."""
         incident = snapshot.incident
-        ending = incident.status.value if not incident.status.is_active else "no longer severe"
+        if incident.wants_hold:
+            # It came back before this was done; the holds are lifted when it ends.
+            return
         await self._hold_registry.lift_incident(
-            service,
+            self._current.catalog.service_or_stand_in(step.subject),
             incident=holds.request_prefix(incident.id),
-            reason=f"the incident is {ending}",
+            reason=holds.why_ended(incident),
             now=self._clock.now(),
         )

@@ -7,6 +7,7 @@ from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import AlreadyRequestedError, NothingToLiftError
+from bot.freezes.status import UnknownServiceError
 from bot.slack.announcements.budget_phrases import hold_text, unmet_requirements_text
 from bot.slack.arguments import UsageError, name, reason, split
 from bot.slack.blockkit.blocks import context, section
@@ -77,7 +78,7 @@ class FreezeCommand:
     async def _lift(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         if not words:
             raise UsageError(markup("Name the service: {}.", code("/freeze lift SERVICE")))
-        service = self._status_reader.find(name(words[0]))
+        service = await self._find_held(name(words[0]))
         why = reason(words[1:]) or "no reason given"
         request = await self._require_permission(
             interaction, self._status_reader.catalog.workspace.permissions.freeze, "lift a freeze"
@@ -91,6 +92,16 @@ class FreezeCommand:
             return say(_nothing_to_lift(service, error.holds))
         others = await self._hold_registry.holds(now, service.name)
         return self._changed(interaction, service, _lifted(service, interaction.user, why, others))
+
+    async def _find_held(self, name_: str) -> Service:
+        """Return the service, also one that left the policies and is held; raises `UnknownServiceError`."""
+        try:
+            return self._status_reader.find(name_)
+        except UnknownServiceError:
+            key, catalog = name_.strip().casefold(), self._status_reader.catalog
+            if not catalog.shows(key) or not await self._hold_registry.holds(self._clock.now(), key):
+                raise
+            return catalog.service_or_stand_in(key)
 
     async def _exempt(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         form = code("/freeze exempt SERVICE CHANGE REASON")

@@ -267,3 +267,21 @@ async def test_audit_is_filtered_by_person_and_flag(slack_app: RunningSlackApp) 
     assert "Nothing was changed" in (await slack_app.types("riley", "/audit flag new-checkout")).text
     assert "Nothing was changed" in (await slack_app.types("riley", "/audit @governor")).text
     assert "There is no service" in (await slack_app.types("riley", "/audit flag")).text
+
+
+async def test_a_service_that_left_the_policies_is_shown_as_held_and_lifted_by_its_name(
+    slack_app: RunningSlackApp,
+) -> None:
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    await placed_by_the_bot(slack_app)
+    policies = slack_app.shop.catalog
+    others = {name: each for name, each in policies.services.items() if name != "checkout"}
+    slack_app.shop.catalog = replace(policies, services=others)
+    assert "*checkout*" in (await slack_app.types("riley", "/freeze")).text
+    refused = await slack_app.types("riley", "/freeze lift checkout")
+    assert refused.text == "Only @sre may lift a freeze. Ask one of them."
+    lifted = await slack_app.types("sam", "/freeze lift Checkout retired")
+    assert lifted.text.startswith(":white_check_mark: *checkout* is open again")
+    assert not await slack_app.hold_registry.holds(NOW)
+    answer = await slack_app.types("sam", "/freeze lift checkout again")
+    assert "There is no service" in answer.text

@@ -77,13 +77,7 @@ def decide(
     alerts, fired = _burn_alerts(judged, state.alerts)
     state = replace(state, alerts=alerts)
     if hold is None:
-        cause = _cause_to_freeze(judged)
-        if cause is not None:
-            level = _level(judged)
-            return Decision((cause,), replace(state, warned=level, recovered_since=None, retained_at=None))
-        warned, warning = _warning(judged, state.warned)
-        state = replace(state, warned=warned, recovered_since=None, retained_at=None)
-        return Decision((*((warning,) if warning else ()), *fired), state)
+        return _without_hold(judged, state, fired)
     if not judged:
         return _without_slo(hold, state, now, dwell)
     lifted, state = _recovery(judged, hold, state, now)
@@ -96,6 +90,18 @@ def decide(
     if state.retained_at is not None:
         return Decision(fired, state)
     return Decision((HoldRetained(lifted.budget, hold, unmet), *fired), replace(state, retained_at=now))
+
+
+def _without_hold(
+    judged: Sequence[JudgedBudget], state: FreezeState, fired: tuple[BurnAlertFired, ...]
+) -> Decision:
+    """Freeze, or warn if a level was crossed."""
+    state = replace(state, recovered_since=None, retained_at=None)
+    cause = _cause_to_freeze(judged)
+    if cause is not None:
+        return Decision((cause,), replace(state, warned=_level(judged)))
+    warned, warning = _warning(judged, state.warned)
+    return Decision((*((warning,) if warning else ()), *fired), replace(state, warned=warned))
 
 
 def _without_slo(hold: Hold, state: FreezeState, now: datetime, dwell: timedelta) -> Decision:

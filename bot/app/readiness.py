@@ -114,19 +114,28 @@ class ReadinessChecks:
         return ReadinessCheck("sources", ok=not failing, vital=False, detail={"failing": failing})
 
     async def delivery(self) -> ReadinessCheck:
-        """Whether messages reach their channels."""
+        """Whether messages reach their channels, and none waits for minutes."""
         await asyncio.sleep(0)
         health = self._slack.dispatcher.health
         failing = {
             channel: {"error": fault.error, "messages": fault.messages, "since": fault.since.isoformat()}
             for channel, fault in health.failing.items()
         }
+        late = {
+            channel: {
+                "error": health.delayed.get(channel),
+                "messages": one.messages,
+                "since": one.since.isoformat(),
+            }
+            for channel, one in health.late.items()
+        }
         return ReadinessCheck(
             "delivery",
-            ok=not failing,
+            ok=not (failing or late),
             vital=False,
             detail={
                 "failing": failing,
+                "late": late,
                 "delayed": dict(health.delayed),
                 "waiting": health.waiting,
                 "oldest": health.oldest_at.isoformat() if health.oldest_at else None,

@@ -9,19 +9,28 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from bot.diagnostics.channel_list import MANY_PAGES, FoundChannels, find_channels
 from bot.diagnostics.findings import Finding, fault, ok, skipped
 from bot.diagnostics.slack_samples import slack_samples
 from bot.slack.manifest import bot_scopes
 from bot.slack.permissions import is_channel
-from bot.slack.webapi.errors import SlackError, translate_slack_errors
+from bot.slack.webapi.errors import RateLimitedError, SlackError, translate_slack_errors
 from bot.slack.webapi.members import channel_members
 
 TOKEN = "SLACK_BOT_TOKEN"  # noqa: S105 - the variable's name
 MAX_SKEW = timedelta(seconds=60)
 """How far the clocks may differ. Requests of Slack are refused at five minutes."""
 
-_PAGE = 999
 _REINSTALL = "paste the output of `governor manifest` into the app's manifest and install the app again"
+_ADVICE = (
+    "more than {channels} channels, so Slack takes minutes to say which of them the {names} names mean: "
+    "write ids (C…) into the policies, which a channel's details show at the bottom"
+)
+_UNREAD = (
+    "not among the first {channels} channels, and Slack lets nobody read more at a time: write its id (C…) "
+    "into the policies"
+)
+_BUSY = "Slack was asked too often in the last minute: try again in a minute"
 _SLACK_DOWN = "see https://slack-status.com and whether this machine reaches SLACK_API_URL"
 
 
@@ -71,10 +80,16 @@ class SlackChecks:
     async def channels(self, uses: Mapping[str, str]) -> list[Finding]:
         """Check that the bot is in each channel; `uses` says what each is for."""
         try:
-            known = await self._visible_channels()
+            found = await find_channels(self._client, uses)
+        except RateLimitedError:
+            return [skipped("channels", address, _BUSY) for address in uses]
         except SlackError as error:
             return [fault("channels", "all", error.error, _REINSTALL if _lacks_scope(error) else _SLACK_DOWN)]
-        return [_channel(address, use, known.get(address)) for address, use in uses.items()]
+        findings = [_channel(address, use, found) for address, use in uses.items()]
+        names = sum(address.startswith("#") for address in uses)
+        if names and found.pages > MANY_PAGES:
+            findings.append(skipped("channels", "names", _ADVICE.format(channels=found.rows, names=names)))
+        return findings
 
     async def people(self, entries: Collection[str]) -> list[Finding]:
         """Check that each `@group` and `#channel` has members, and that each `U…` exists and is active."""
@@ -118,22 +133,6 @@ class SlackChecks:
             ok("blocks", "messages", f"Slack accepts one of each kind, {len(samples)} in all")
         ]
 
-    async def _visible_channels(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return the channels that the bot can see, by `#name` and by id."""
-        channels: list[Mapping[str, Any]] = []
-        cursor = ""
-        while True:
-            async with translate_slack_errors():
-                response = await self._client.conversations_list(
-                    types="public_channel,private_channel", limit=_PAGE, cursor=cursor
-                )
-            channels += response["channels"]
-            cursor = (response.get("response_metadata") or {}).get("next_cursor", "")
-            if not cursor:
-                break
-        by_name = {f"#{channel['name']}": channel for channel in channels}
-        return by_name | {str(channel["id"]): channel for channel in channels}
-
     async def _groups(self, handles: Iterable[str]) -> list[Finding]:
         try:
             async with translate_slack_errors():
@@ -146,13 +145,18 @@ class SlackChecks:
 
     async def _channel_members(self, addresses: Sequence[str]) -> list[Finding]:
         try:
-            known = await self._visible_channels()
+            found = await find_channels(self._client, addresses)
+        except RateLimitedError:
+            return [skipped("members", address, _BUSY) for address in addresses]
         except SlackError as error:
             fix = _REINSTALL if _lacks_scope(error) else _SLACK_DOWN
             return [fault("members", address, error.error, fix) for address in addresses]
-        return [await self._members(address, known.get(address)) for address in addresses]
+        return [await self._members(address, found) for address in addresses]
 
-    async def _members(self, address: str, channel: Mapping[str, Any] | None) -> Finding:
+    async def _members(self, address: str, found: FoundChannels) -> Finding:
+        channel = found.channels.get(address)
+        if found.is_unknown(address):
+            return skipped("members", address, _UNREAD.format(channels=found.rows))
         if channel is None:
             fix = f"type /invite @Governor in {address}, or correct the policies"
             return fault("members", address, "not found, so nobody has its rights", fix)
@@ -205,7 +209,10 @@ def _header(response: AsyncSlackResponse, name: str) -> str | None:
     return next((str(value) for key, value in response.headers.items() if key.casefold() == name), None)
 
 
-def _channel(address: str, use: str, channel: Mapping[str, Any] | None) -> Finding:
+def _channel(address: str, use: str, found: FoundChannels) -> Finding:
+    channel = found.channels.get(address)
+    if found.is_unknown(address):
+        return skipped("channels", address, f"{use}: {_UNREAD.format(channels=found.rows)}")
     if channel is None:
         return fault(
             "channels",

@@ -119,10 +119,15 @@ class DeliveryOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The messages that are not sent yet: how many by channel, and when the oldest was written."""
+    """The messages that are not sent yet: how many by channel, and when each channel's oldest was written."""
 
     channels: Mapping[str, int]
-    oldest_at: datetime | None
+    oldest: Mapping[str, datetime]
+
+    @property
+    def oldest_at(self) -> datetime | None:
+        """When the oldest of all was written; None if there is none."""
+        return min(self.oldest.values(), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,7 @@ async def read_backlog(connection: AsyncConnection) -> Backlog:
     oldest = func.min(outbox.c.created_at)
     query = select(outbox.c.channel, func.count(), oldest).where(outbox.c.state.in_(_UNSENT))
     rows = (await connection.execute(query.group_by(outbox.c.channel))).all()
-    return Backlog({channel: count for channel, count, _ in rows}, min((at for *_, at in rows), default=None))
+    return Backlog({channel: count for channel, count, _ in rows}, {channel: at for channel, _, at in rows})
 
 
 async def first_unsent(connection: AsyncConnection, channel: str) -> QueuedMessage | None:

@@ -122,6 +122,30 @@ async def test_channels_that_the_bot_is_not_in_are_named(settings: Settings, sla
     assert "archived" in archived.detail
 
 
+async def test_a_large_workspace_is_advised_to_name_its_channels_by_their_ids(
+    settings: Settings, slack: FakeSlackServer
+) -> None:
+    policies = settings.policies_dir / "all.yaml"
+    workspace = slack.workspace
+    workspace.plan.most_rows = 2
+    for number in range(60):
+        last = workspace.create_channel(f"team-{number}", "U0SAM")
+    last.members.append(BOT_USER_ID)
+    text = policies.read_text()
+    policies.write_text(text.replace('"#checkout"', f'"#{last.name}"'))
+    findings = await examine(settings)
+    assert faults(findings) == []
+    by_name = next(finding for finding in findings if finding.subject == f"#{last.name}")
+    assert by_name.state is FindingState.SKIPPED
+    assert "write its id (C…) into the policies" in by_name.detail
+    advice = [each.detail for each in findings if (each.check, each.subject) == ("channels", "names")]
+    assert "2 names" in advice[0]
+    slack.rates.reset()
+    policies.write_text(text.replace('"#checkout"', f'"{last.id}"'))
+    by_id = next(finding for finding in await examine(settings) if finding.subject == last.id)
+    assert by_id.state is FindingState.OK
+
+
 async def test_groups_and_people_that_are_not_there_are_named(
     settings: Settings, slack: FakeSlackServer
 ) -> None:

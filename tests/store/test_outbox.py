@@ -95,7 +95,7 @@ async def test_the_backlog_counts_what_is_not_done(database: Database) -> None:
 
 async def test_an_empty_outbox_has_no_backlog(database: Database) -> None:
     async with database.reading() as connection:
-        assert await outbox.read_backlog(connection) == outbox.Backlog({}, None)
+        assert await outbox.read_backlog(connection) == outbox.Backlog({}, {})
         assert await outbox.first_unsent(connection, "#checkout") is None
         assert await outbox.last_location(connection, "#checkout") is None
         assert await outbox.read_failing(connection) == {}

@@ -119,12 +119,12 @@ class ApiCall:
         return metadata
 
     def page(self, rows: Sequence[Item], *, default: int = 100, max_limit: int = 1000) -> Page[Item]:
-        """Return the page at `cursor` with `limit` rows."""
+        """Return the page at `cursor` with `limit` rows, or fewer: Slack promises no full pages."""
         limit = self.integer("limit", default, error="invalid_limit") or default
         if limit < 0 or limit > max_limit:
             raise FakeSlackError("invalid_limit")
         start = _decode_cursor(self.text("cursor"))
-        end = start + limit
+        end = start + min(limit, self.workspace.plan.most_rows)
         next_cursor = _encode_cursor(end) if end < len(rows) else ""
         return Page(list(rows[start:end]), next_cursor)
 

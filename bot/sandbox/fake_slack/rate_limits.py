@@ -33,6 +33,11 @@ class RateLimits:
         self._calls: defaultdict[str, deque[float]] = defaultdict(deque)
         self._tokens: dict[str, tuple[float, float]] = {}
 
+    def reset(self) -> None:
+        """Forget all calls: a minute has passed."""
+        self._calls.clear()
+        self._tokens.clear()
+
     def retry_after_method(self, method: str) -> int | None:
         """Count a call; return the seconds to wait if there are too many."""
         if not self.enabled:

@@ -16,6 +16,7 @@ from typing import Final
 
 from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Channel, File, Group, Json, Kind, Message, User
+from bot.sandbox.fake_slack.plan import WorkspacePlan
 from bot.sandbox.fake_slack.slack_facts import LIMITS
 
 TEAM_ID: Final = "T0SANDBOX"
@@ -62,6 +63,7 @@ class FakeWorkspace:
         self.channels: dict[str, Channel] = {}
         self.files: dict[str, File] = {}
         self.canvases: dict[str, Json] = {}
+        self.plan = WorkspacePlan()
         self.listeners: list[Listener] = []
         self._ids = itertools.count(first_id)
         self._last_ts = 0

@@ -129,7 +129,9 @@ class FreezeAnnouncer:
         announcement = AnnouncementText(
             "delivery_failed",
             markup(":warning: Nothing reaches {} — Slack says {}.", _channel(channel), code(error)),
-            following=Markup("Next: invite Governor there, or correct the channel in the policy."),
+            following=Markup(
+                "Next: invite Governor there, restore it if it is archived, or correct it in the policy."
+            ),
         )
         main = self._current.workspace
         return message((main.in_team(team_of(channel)) or main).announcements, announcement)

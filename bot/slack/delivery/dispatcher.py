@@ -8,7 +8,7 @@ real time; rows are stamped by the injected clock.
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf
 
 import structlog
@@ -35,16 +35,30 @@ _CALLS_AT_ONCE = 50
 _BULK_AT_ONCE = 10
 
 
+LATE_AFTER = timedelta(minutes=5)
+"""How long a message may wait before its channel counts as late."""
+
+
+@dataclass(frozen=True, slots=True)
+class LateChannel:
+    """A channel with a message that waits too long: how many wait, and when the oldest was written."""
+
+    messages: int
+    since: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryHealth:
     """What `/readyz` reports of the delivery.
 
     `failing` are channels whose last message failed, `delayed` those that wait for a retry, each with its
-    error; `waiting` is how many messages are not sent yet.
+    error; `late` are channels in which a message has been waiting for `LATE_AFTER`, for whatever reason;
+    `waiting` is how many messages are not sent yet.
     """
 
     failing: Mapping[str, FailingChannel]
     delayed: Mapping[str, str]
+    late: Mapping[str, LateChannel]
     waiting: int
     oldest_at: datetime | None
 
@@ -77,7 +91,7 @@ class OutboxDispatcher:
         self._leases = leases
         self._clock = clock
         self._poll_s = timing.poll_s
-        self._backlog = Backlog({}, None)
+        self._backlog = Backlog({}, {})
         self._failing: Mapping[str, FailingChannel] = {}
         self._queues: dict[str, tuple[ChannelQueue, asyncio.Task[None]]] = {}
         self._notified = asyncio.Event()
@@ -108,7 +122,13 @@ class OutboxDispatcher:
             channel: queue.last_error for channel, (queue, _) in self._queues.items() if queue.last_error
         }
         waiting = sum(self._backlog.channels.values())
-        return DeliveryHealth(self._failing, delayed, waiting, self._backlog.oldest_at)
+        late_before = self._clock.now() - LATE_AFTER
+        late = {
+            channel: LateChannel(self._backlog.channels[channel], since)
+            for channel, since in self._backlog.oldest.items()
+            if since < late_before
+        }
+        return DeliveryHealth(self._failing, delayed, late, waiting, self._backlog.oldest_at)
 
     def notify(self) -> None:
         """Read the outbox soon: something was committed."""

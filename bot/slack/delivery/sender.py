@@ -14,7 +14,8 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.webapi.errors import translate_slack_errors
+from bot.slack.webapi.errors import RateLimitedError, translate_slack_errors
+from bot.slack.webapi.pages import next_cursor, page_of
 from bot.store.outbox import Block, MessageLocation, OutboxMessage, QueuedMessage
 
 _PAGE = 200
@@ -40,6 +41,7 @@ class MessageSender:
         self._client.retry_handlers = []
         self._timeout_s = timeout_s
         self._slots = asyncio.Semaphore(calls)
+        self._interrupted: dict[str, str] = {}
 
     async def post(
         self,
@@ -77,15 +79,22 @@ class MessageSender:
     async def find(
         self, queued: QueuedMessage, channel_id: str, oldest: str | datetime
     ) -> FoundMessage | None:
-        """Look for the message in the channel's history since `oldest` (a `ts` or a time)."""
+        """Look for the message in the channel's history since `oldest` (a `ts` or a time).
+
+        A look-up that was interrupted by Slack's rate limit goes on with the page that was next.
+        """
         since = oldest if isinstance(oldest, str) else f"{oldest.timestamp():.6f}"
-        cursor = ""
+        cursor = self._interrupted.pop(queued.key, "")
         while True:
-            page = await self._history(channel_id, since, cursor)
+            try:
+                page = await self._history(channel_id, since, cursor)
+            except RateLimitedError:
+                self._interrupted[queued.key] = cursor
+                raise
             for message in page["messages"]:
                 if queued.key in (keys := _keys(message)):
                     return FoundMessage(MessageLocation(channel_id, str(message["ts"])), keys)
-            cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
+            cursor = next_cursor(page, cursor)
             if not cursor:
                 return None
 
@@ -99,7 +108,7 @@ class MessageSender:
                 limit=_PAGE,
                 cursor=cursor,
             )
-        return response.data if isinstance(response.data, dict) else {}
+        return page_of(response)
 
 
 def _until(deadline_s: float) -> asyncio.Timeout:

@@ -30,6 +30,7 @@ from bot.slack.webapi.errors import (
     SlackRefusedError,
     translate_slack_errors,
 )
+from bot.slack.webapi.pages import next_cursor, page_of
 from bot.store.addresses import local, qualified, team_of
 from bot.store.outbox import MessageLocation, OutboxMessage
 
@@ -60,6 +61,7 @@ class IncidentChannels:
         self._client_of = client_of
         self._clients: dict[str | None, AsyncWebClient] = {}
         self._bot_users: dict[str | None, str] = {}
+        self._interrupted: dict[str, str] = {}
 
     async def create(self, name: str, *, private: bool) -> str:
         """Create a channel and return its id."""
@@ -68,20 +70,33 @@ class IncidentChannels:
         return qualified(team_of(name), str(answer["channel"]["id"]))
 
     async def find(self, name: str) -> ChannelInfo | None:
-        """Return the channel of that name if the bot is in it; whoever creates a channel is."""
+        """Return the channel of that name if the bot is in it; whoever creates a channel is.
+
+        A search that was interrupted by Slack's rate limit goes on with the page that was next.
+        """
         bot_user = await self._bot_user(name)
-        cursor = ""
+        cursor = self._interrupted.pop(name, "")
         while True:
-            async with translate_errors():
-                answer = await self._client(name).users_conversations(
-                    types="public_channel,private_channel", exclude_archived=False, limit=_PAGE, cursor=cursor
-                )
-            for channel in answer["channels"]:
+            try:
+                page = await self._page(name, cursor)
+            except TransientError as fault:
+                if fault.after_s is not None:
+                    self._interrupted[name] = cursor
+                raise
+            for channel in page["channels"]:
                 if channel["name"] == local(name):
                     return _channel_info(channel, team_of(name), bot_user)
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
+            cursor = next_cursor(page, cursor)
             if not cursor:
                 return None
+
+    async def _page(self, address: str, cursor: str) -> Mapping[str, Any]:
+        """Return a page of the bot's own channels; a bot sees none of them that is archived."""
+        async with translate_errors():
+            answer = await self._client(address).users_conversations(
+                types="public_channel,private_channel", exclude_archived=False, limit=_PAGE, cursor=cursor
+            )
+            return page_of(answer)
 
     async def set_topic(self, channel_id: str, topic: str) -> None:
         """Set the channel's topic."""

@@ -11,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.webapi.channels import ChannelDirectory
 from bot.slack.webapi.errors import translate_slack_errors
+from bot.slack.webapi.pages import next_cursor, page_of
 
 CACHE_S = 300.0
 """How long members are cached."""
@@ -67,6 +68,6 @@ async def channel_members(client: AsyncWebClient, channel: str) -> frozenset[str
     while True:
         page = await client.conversations_members(channel=channel, limit=_PAGE, cursor=cursor)
         members.update(page["members"])
-        cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
+        cursor = next_cursor(page_of(page), cursor)
         if not cursor:
             return frozenset(members)

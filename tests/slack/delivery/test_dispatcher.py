@@ -8,10 +8,11 @@ from sqlalchemy import update
 
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.delivery.channel_queue import DELIVERY_FAILED
-from bot.slack.delivery.dispatcher import OutboxDispatcher
+from bot.slack.delivery.dispatcher import LATE_AFTER, OutboxDispatcher
 from bot.store.outbox import OutboxMessage
 from bot.store.tables.core import outbox
-from tests.support.delivery import Delivery, open_delivery
+from tests.support.clock import ForwardableClock
+from tests.support.delivery import Delivery, open_delivery, working
 
 
 @pytest.fixture
@@ -184,6 +185,20 @@ async def test_bad_credentials_keep_the_messages(delivery: Delivery) -> None:
     async with delivery.dispatcher():
         await delivery.until_done()
     assert delivery.texts("#checkout") == ["one"]
+
+
+async def test_a_message_that_waits_for_minutes_is_late_for_whatever_reason(delivery: Delivery) -> None:
+    clock = ForwardableClock()
+    delivery.slack.faults.change({"rate_limited": 1.0})
+    await delivery.write("#checkout", "one", "two")
+    async with working(delivery.database, delivery.client, clock=clock) as dispatcher:
+        await delivery.until(lambda: dispatcher.health.delayed == {"#checkout": "ratelimited"})
+        assert not dispatcher.health.late
+        clock.ahead = LATE_AFTER
+        assert dispatcher.health.late["#checkout"].messages == 2
+        delivery.slack.faults.clear()
+        await delivery.until_done()
+        await delivery.until(lambda: not dispatcher.health.late)
 
 
 async def test_a_renamed_channel_keeps_getting_its_messages(delivery: Delivery) -> None:

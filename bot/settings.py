@@ -2,10 +2,26 @@
 
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
+_DATABASE_FORMS = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:5432/NAME"
+# What libpq's addresses say and asyncpg calls otherwise; without a name where it has no such option.
+_POSTGRESQL_OPTIONS = {"sslmode": "ssl", "channel_binding": "", "connect_timeout": ""}
+_TOKEN_KINDS = {
+    "xoxb-": ("a bot token", "slack_bot_token"),
+    "xapp-": ("an app-level token", "slack_app_token"),
+    "xoxp-": ("a user token", None),
+    "xoxe-": ("a refresh token", None),
+}
 
 
 class SettingsError(Exception):
@@ -35,7 +51,10 @@ class Settings(BaseSettings):
     )
     slack_api_url: str = Field("https://slack.com/api/", description="Base of Slack's Web API.")
     policies_dir: Path = Field(Path("policies"), description="Folder of policy documents.")
-    database_url: str = Field("sqlite+aiosqlite:///governor.db", description="SQLAlchemy async URL.")
+    database_url: str = Field(
+        "sqlite+aiosqlite:///governor.db",
+        description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`.",
+    )
     host: str = Field("127.0.0.1", description="Address on which HTTP listens.")
     port: int = Field(3000, ge=0, le=65535, description="Port on which HTTP listens; 0 picks a free one.")
     http_connections: int = Field(
@@ -54,6 +73,35 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] | None = Field(
         None, description="`json` or `console`; by terminal if unset."
     )
+
+    @field_validator("slack_bot_token", "slack_app_token")
+    @classmethod
+    def _check_token(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """Refuse Slack's other kinds of tokens, which are easily mixed up."""
+        text = token.get_secret_value() if token else ""
+        for prefix, (kind, field) in _TOKEN_KINDS.items():
+            if text.startswith(prefix) and info.field_name != field:
+                expected = "xoxb-…" if info.field_name == "slack_bot_token" else "xapp-…"
+                text = "this is {kind}; the one that begins with {expected} belongs here"
+                raise PydanticCustomError("token", text, {"kind": kind, "expected": expected})
+        return token
+
+    @field_validator("database_url")
+    @classmethod
+    def _name_driver(cls, url: str) -> str:
+        """Return the address with the driver that is installed, and the options as it calls them."""
+        scheme, separator, _ = url.partition("://")
+        driver = _DRIVERS.get(scheme.partition("+")[0])
+        if not separator or driver is None or scheme not in {driver, *_DRIVERS}:
+            raise PydanticCustomError("database_url", "write {forms}", {"forms": _DATABASE_FORMS})
+        if driver.startswith("sqlite"):
+            return driver + url[len(scheme) :]
+        parts = urlsplit(url)
+        if parts.port is None and not parts.hostname and not parts.query:
+            raise PydanticCustomError("database_url", "write {forms}", {"forms": _DATABASE_FORMS})
+        options = [(_POSTGRESQL_OPTIONS.get(name, name), value) for name, value in parse_qsl(parts.query)]
+        query = urlencode([(name, value) for name, value in options if name])
+        return urlunsplit((driver, parts.netloc, parts.path, query, ""))
 
     @property
     def secrets(self) -> tuple[str, ...]:

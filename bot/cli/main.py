@@ -173,7 +173,10 @@ def manifest(
 
     from bot.slack.manifest import manifest as build  # noqa: PLC0415
 
-    document = build(url, socket=socket, prefix=prefix)
+    try:
+        document = build(url, socket=socket, prefix=prefix)
+    except ValueError as error:
+        fail(str(error))
     if as_json:
         print_json(document)
     else:

@@ -1,39 +1,62 @@
-"""Tables for the terminal: budgets, verdicts, audit rows, tokens, findings. Pure."""
+"""Tables for the terminal: budgets, verdicts, audit rows, tokens, findings. Pure.
 
+They fit 80 columns: what is long stands below its row instead of beside it. Lines break at words; an address
+or a time is never broken, even where it is longer than the line.
+"""
+
+import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
 from bot.diagnostics.findings import Finding, FindingState
 from bot.formatting import percent_text
 
 _DASH = "–"
+_INDENT = " " * 8
+_LEAST_WIDTH = 30
+_NAME_WIDTH = 23
+_WIDTHS = (8, 8, 8, 6, 6)
+_HEADINGS = [Text(heading) for heading in ("left", "minutes", "burn 1h", "6h", "3d", "runs out")]
 _STYLES = {FindingState.OK: "green", FindingState.FAULT: "bold red", FindingState.SKIPPED: "yellow"}
 
 
 def budgets(services: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Draw services with their budgets, a row an SLO."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("service", "state", "slo", "left", "minutes", "burn 1h", "6h", "3d", "runs out"):
-        table.add_column(
-            heading, justify="right" if heading in {"left", "minutes", "burn 1h", "6h", "3d"} else "left"
-        )
+    lines: list[RenderableType] = [_line(Text(""), _HEADINGS)]
     for service in services:
-        frozen = service["state"] == "frozen"
+        is_frozen = service["state"] == "frozen"
+        state = Text("frozen", style="cyan") if is_frozen else Text("open")
+        lines.append(_whole(Text.assemble((service["service"], "bold"), "  ", state)))
         for slo in service["slos"]:
-            table.add_row(
-                service["service"],
-                Text("frozen", style="cyan") if frozen else "open",
-                slo["name"],
-                _remaining(slo),
-                _number(slo["remaining_minutes"]),
-                *(_number(slo["burn"][window]) for window in ("1h", "6h", "3d")),
-                slo["exhausts_at"] or _DASH,
-            )
-    return table
+            burns = [Text(_number(slo["burn"][window])) for window in ("1h", "6h", "3d")]
+            cells = [_remaining(slo), Text(_number(slo["remaining_minutes"])), *burns]
+            end = Text(_time(slo["exhausts_at"]) if slo["exhausts_at"] else _DASH)
+            name = Text(f"  {slo['name']}")
+            if len(name) > _NAME_WIDTH:
+                lines.append(_whole(name))
+                name = Text("")
+            lines.append(_line(name, [*cells, end]))
+    return Group(*lines)
+
+
+def _line(name: Text, cells: Sequence[Text]) -> Text:
+    """Return a name and the cells of its row; the last of them, a time, stands on the left."""
+    line = _whole(name.copy())
+    line.pad_right(_NAME_WIDTH - len(name))
+    for cell, width in zip(cells[:-1], _WIDTHS, strict=True):
+        line.append(" " * (width - len(cell))).append_text(cell)
+    return line.append("  ").append_text(cells[-1])
+
+
+def _whole(text: Text) -> Text:
+    """Return a text whose line is not broken."""
+    text.no_wrap, text.overflow = True, "ignore"
+    return text
 
 
 def verdict(answer: Mapping[str, Any]) -> RenderableType:
@@ -47,48 +70,60 @@ def audit(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Draw rows of the audit log."""
     if not rows:
         return Text("nothing was changed")
-    table = Table(box=None, pad_edge=False)
-    for heading in ("id", "at", "actor", "action", "subject", "reason"):
-        table.add_column(heading)
+    lines: list[RenderableType] = []
     for row in rows:
-        table.add_row(*(Text(str(row[key])) for key in ("id", "at", "actor", "action", "subject", "reason")))
-    return table
+        headline = Text(f"{row['id']}  {_time(row['at'])}  ", overflow="ignore")
+        headline.append(f"{row['actor']} {row['action']} ")
+        headline.append(str(row["subject"]), style="bold")
+        lines += [headline, _Below(str(row["reason"]))] if row["reason"] else [headline]
+    return Group(*lines)
 
 
 def tokens(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Draw API tokens: what each may do, and when it was last used."""
     if not rows:
         return Text("there is no token")
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "begins", "allows", "a minute", "created", "last used", "state"):
-        table.add_column(heading)
+    lines: list[RenderableType] = []
     for row in rows:
-        table.add_row(
-            Text(row["name"]),
-            Text(f"gov_{row['key']}_…"),
-            Text(", ".join(row["rights"])),
-            str(row["per_minute"]),
-            row["created_at"],
-            row["used_at"] or "never",
-            Text("revoked", style="red") if row["revoked_at"] else "in force",
+        state = Text("revoked", style="red") if row["revoked_at"] else Text("in force")
+        lines.append(_whole(Text.assemble((row["name"], "bold"), f"  gov_{row['key']}_…  ", state)))
+        used = f"last used {_time(row['used_at'])}" if row["used_at"] else "never used"
+        rights = ", ".join(row["rights"])
+        lines.append(
+            _Below(f"{rights}; {row['per_minute']} a minute; made {_time(row['created_at'])}, {used}")
         )
-    return table
+    return Group(*lines)
 
 
 def findings(rows: Sequence[Finding]) -> RenderableType:
     """Draw the findings of the doctor, with a fix for each fault."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("check", "of", "is", "detail", "fix"):
-        table.add_column(heading, overflow="fold")
+    lines: list[RenderableType] = []
     for finding in rows:
-        table.add_row(
-            finding.check,
-            Text(finding.subject),
-            Text(finding.state, style=_STYLES[finding.state]),
-            Text(finding.detail),
-            Text(finding.fix),
-        )
-    return table
+        headline = Text(f"{finding.state:8}", style=_STYLES[finding.state], overflow="ignore")
+        headline.append(f"{finding.check:13} ", style="default")
+        headline.append(finding.subject, style="default bold")
+        lines.append(headline)
+        lines += [_Below(finding.detail)] if finding.detail else []
+        lines += [_Below(f"To do: {finding.fix}")] if finding.fix else []
+    return Group(*lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Below:
+    """Text that belongs to the line above it."""
+
+    text: str
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it indented, in lines that break at words only."""
+        width = max(options.max_width - len(_INDENT), _LEAST_WIDTH)
+        for line in textwrap.wrap(self.text, width, break_long_words=False, break_on_hyphens=False):
+            yield Text(_INDENT + line, no_wrap=True, overflow="ignore")
+
+
+def _time(text: str) -> str:
+    """Return the time of an ISO text in UTC, to the minute."""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%MZ}"
 
 
 def _remaining(slo: Mapping[str, Any]) -> Text:

@@ -3,7 +3,9 @@
 https://docs.slack.dev/reference/app-manifest
 """
 
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from bot.slack.command_reference import COMMANDS
 from bot.slack.incidents.timeline_pins import EVENTS as PIN_EVENTS
@@ -17,6 +19,7 @@ LONG_DESCRIPTION = (
     "change may ship. It reads no messages but its own, which it looks for when a delivery was cut off."
 )
 COLOR = "#1f3d4d"
+_PREFIX = re.compile(r"[a-z0-9_-]{0,20}")
 
 SCOPES: dict[str, tuple[str, ...]] = {
     "apps.connections.open": (),
@@ -66,14 +69,21 @@ def bot_scopes() -> list[str]:
 def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict[str, Any]:
     """Return the manifest for an app that Slack reaches at `url`, or that uses Socket Mode (`socket`).
 
-    `prefix` goes before each command's name. Raises ValueError if neither is given.
+    `prefix` goes before each command's name. Raises ValueError if neither is given, or Slack does not take
+    the address or the prefix.
     """
     if socket:
         endpoint: dict[str, str] = {}
-    elif url:
+    elif url and urlsplit(url).scheme == "https" and urlsplit(url).hostname:
         endpoint = {"url": f"{url.rstrip('/').removesuffix('/slack/events')}/slack/events"}
     else:
-        raise ValueError("Slack needs an https:// address to reach the bot, or Socket Mode")
+        mistake = f"{url} is not one. " if url else ""
+        raise ValueError(
+            f"{mistake}Write --url with the https:// address at which Slack reaches the bot, or --socket for "
+            "Socket Mode, which needs none"
+        )
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError("a prefix has lower-case letters, digits, - and _, at most 20 of them")
     commands = [
         {
             "command": f"/{prefix}{command.name}",

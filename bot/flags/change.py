@@ -104,9 +104,11 @@ def apply_to(state: FlagState, change: FlagChange, *, finest: float = 0.0) -> Fl
         case TurnOn():
             return replace(state, enabled=True)
         case TurnOff() | Kill():
-            return replace(state, enabled=False)
+            return replace(state, enabled=False, share_while_off=0.0)
         case SetExposure(share):
             _check_share(share, finest)
+            if state.rollout is None and state.shape is Shape.OPAQUE:
+                raise ImpossibleChangeError(f"who sees {state.flag} is not known (opaque): turn it off first")
             if state.rollout is None:
                 raise ImpossibleChangeError(
                     f"{state.flag} has no single percentage ({state.shape}): "
@@ -157,7 +159,7 @@ def _comparable(before: FlagState, after: FlagState) -> bool:
 
 
 def _same(before: FlagState, after: FlagState) -> bool:
-    shown = (before.exposure, before.shape) == (after.exposure, after.shape)
+    shown = (before.enabled, before.exposure, before.shape) == (after.enabled, after.exposure, after.shape)
     return shown and (before.shape is Shape.SIMPLE or not _is_configured_otherwise(before, after))
 
 

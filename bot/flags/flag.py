@@ -31,7 +31,8 @@ class FlagState:
 
     `rollout` is None where no single share describes it. `version` changes with everything in the state
     (two equal versions: nobody changed the flag). `configuration` is the system's own form, JSON,
-    that brings this very state back; only the backend that wrote it reads it.
+    that brings this very state back; only the backend that wrote it reads it. `share_while_off` is who sees
+    the flag while it is not enabled: nobody, or None where its system leaves that to the application's code.
     """
 
     flag: str
@@ -43,11 +44,12 @@ class FlagState:
     stale: bool = False
     url: str | None = None
     configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    share_while_off: float | None = 0.0
 
     @property
     def exposure(self) -> float | None:
-        """The share that sees the flag on now: 0 while it is off, None where it cannot be known."""
-        return self.rollout if self.enabled else 0.0
+        """The share that sees the flag on now: as a rule 0 while it is off; None where it cannot be known."""
+        return self.rollout if self.enabled else self.share_while_off
 
     @property
     def is_off(self) -> bool:
@@ -65,7 +67,7 @@ def is_same_state(state: FlagState, other: FlagState) -> bool:
 def exposure_in_words(state: FlagState) -> str:
     """Return who sees the flag: `off`, `25 % of users`, `5 % of those its rules choose`, …."""
     if not state.enabled:
-        return "off"
+        return _off_in_words(state.share_while_off)
     if state.shape is Shape.SIMPLE and state.rollout is not None:
         return f"{percent_text(state.rollout, plain=True)} of users"
     if state.rollout is not None:
@@ -73,6 +75,12 @@ def exposure_in_words(state: FlagState) -> str:
     if state.shape is Shape.MULTIVARIATE:
         return "on, with several values"
     return "on for those its rules choose" if state.shape is Shape.TARGETED else "on, for whom is not known"
+
+
+def _off_in_words(share: float | None) -> str:
+    if share is None:
+        return "left to the code's default, for whom is not known"
+    return f"off, yet on for {percent_text(share, plain=True)} of users" if share else "off"
 
 
 def subject(flag: str, environment: str) -> str:

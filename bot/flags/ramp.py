@@ -72,6 +72,10 @@ def start_ramp(
     are out of range, or leave nothing to do, and for a flag without a single percentage.
     """
     exposure = state.exposure
+    if state.rollout is not None and exposure is None:
+        raise InvalidRampError(
+            f"who sees {state.flag} is not known, {exposure_in_words(state)}: turn it off first"
+        )
     if exposure is None or state.rollout is None:
         raise InvalidRampError(f"{state.flag} has no single percentage ({state.shape})")
     if not steps or len(steps) > _MOST_STEPS:

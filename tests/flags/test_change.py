@@ -52,6 +52,18 @@ def test_a_change_tells_its_difference(
     assert (difference.words, difference.direction) == (words, direction)
 
 
+LEFT_TO_CODE = replace(OFF, share_while_off=None)
+
+
+@pytest.mark.parametrize("shape", list(Shape))
+def test_what_is_left_to_the_codes_default_counts_as_raised_by_all_but_off(shape: Shape) -> None:
+    several = replace(LEFT_TO_CODE, shape=shape, rollout=None)
+    assert exposure_in_words(several) == "left to the code's default, for whom is not known"
+    assert Difference(several, apply_to(several, TurnOn())).direction is Direction.RAISES
+    assert Difference(several, apply_to(several, Kill())).direction is Direction.LOWERS
+    assert Difference(apply_to(several, Kill()), several).direction is Direction.RAISES
+
+
 def test_other_rules_for_an_unknown_share_count_as_raising() -> None:
     others = flag_state(None, shape=Shape.TARGETED, rules=["everybody in Berlin"])
     assert Difference(TARGETED, others).direction is Direction.RAISES

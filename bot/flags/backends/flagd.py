@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from bot.flags.backend import (
 )
 from bot.flags.backends.flagd_definition import FINEST_SHARE, change_definition, read_definition
 from bot.flags.backends.settings import BackendSettings, read_settings
-from bot.flags.change import FlagChange
+from bot.flags.change import Difference, FlagChange
 from bot.flags.flag import FlagState
 
 _LOCK_TIMEOUT_S = 5.0
@@ -75,8 +76,13 @@ class FlagdBackend:
         return read_definition(flag, environment, _definition(flags, flag))
 
     async def plan(self, flag: str, environment: str, change: FlagChange) -> ChangePlan:
-        """Return what the change would do."""
-        return plan_change(await self.read(flag, environment), change, self.capabilities)
+        """Return what the change would do, as its definition would be read afterwards."""
+        flags = await asyncio.to_thread(_read_flags, self._file(environment))
+        definition = _definition(flags, flag)
+        before = read_definition(flag, environment, definition)
+        plan = plan_change(before, change, self.capabilities)
+        after = read_definition(flag, environment, change_definition(definition, before, change))
+        return replace(plan, difference=Difference(before, after))
 
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str

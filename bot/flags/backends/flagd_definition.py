@@ -1,9 +1,9 @@
 """flagd's form of a flag: pure functions over the JSON of one definition.
 
 https://flagd.dev/reference/flag-definitions. A flag is simple if it has one true and one false variant and
-either no targeting or one `fractional` between the two. State DISABLED serves the code's default, which may
-be true; and `fractional` returns nothing for a user without a key, so that the default variant must be the
-off one below 100 %.
+either no targeting or one `fractional` between the two. The code's default, which may be true, is served in
+state DISABLED and where the default variant is missing or null; and `fractional` returns nothing for a user
+without a key, so that the default variant must be the off one below 100 %.
 """
 
 import hashlib
@@ -29,33 +29,49 @@ _RESTORED = ("state", "defaultVariant", "targeting")
 def read_definition(flag: str, environment: str, definition: Mapping[str, Any]) -> FlagState:
     """Return the state of a flag from its definition."""
     text = json.dumps(definition, sort_keys=True)
+    is_enabled = definition.get("state") == "ENABLED"
     state = FlagState(
         flag,
         environment,
-        enabled=definition.get("state") == "ENABLED",
+        enabled=is_enabled,
         rollout=None,
         shape=Shape.OPAQUE,
         version=hashlib.sha256(text.encode()).hexdigest()[:16],
         configuration={name: definition[name] for name in _RESTORED if name in definition},
+        share_while_off=0.0 if is_enabled else None,
     )
     variants = definition.get("variants")
     targeting = definition.get("targeting") or {}
     if not isinstance(variants, Mapping) or not isinstance(targeting, Mapping):
         return state
-    parked = _parked(targeting)
+    off, default = _off_name(variants), _default(definition)
+    parked = _parked(targeting, off)
     rules = targeting if parked is None else parked
-    serves_off = not targeting and _default(definition) == _off_name(variants)
+    serves_off = not targeting and off is not None and default == off
     if parked is not None or serves_off:
         state = replace(state, enabled=False)
     names = _on_and_off(variants)
     if names is None:
         return replace(state, shape=Shape.MULTIVARIATE)
-    if not rules:
-        return replace(state, shape=Shape.SIMPLE, rollout=1.0)
-    weights = _weights(rules, *names)
+    if rules:
+        return _read_rules(state, rules, names, default)
+    if state.enabled and default not in names:
+        return state
+    return replace(state, shape=Shape.SIMPLE, rollout=1.0)
+
+
+def _read_rules(
+    state: FlagState, rules: Mapping[str, Any], names: tuple[str, str], default: str
+) -> FlagState:
+    """Return the state with its share; users without a key, who get the default, must see off below 100 %."""
+    on, off = names
+    weights = _weights(rules, on, off)
     if weights is None:
         return replace(state, shape=Shape.TARGETED)
-    return replace(state, shape=Shape.SIMPLE, rollout=weights[names[0]] / sum(weights.values()))
+    share = weights[on] / sum(weights.values())
+    if default == off or (default == on and share == 1):
+        return replace(state, shape=Shape.SIMPLE, rollout=share)
+    return replace(state, shape=Shape.TARGETED, rollout=share or None)
 
 
 def change_definition(definition: Mapping[str, Any], state: FlagState, change: FlagChange) -> _Definition:
@@ -87,7 +103,7 @@ def _turned_off(changed: _Definition, off: str) -> _Definition:
     targeting = changed.get("targeting") or {}
     if not targeting:
         return changed | {"defaultVariant": off}
-    if _parked(targeting) is None:
+    if _parked(targeting, off) is None:
         changed["targeting"] = {"if": [False, targeting, off]}
     return changed
 
@@ -95,7 +111,7 @@ def _turned_off(changed: _Definition, off: str) -> _Definition:
 def _turned_on(changed: _Definition, state: FlagState) -> _Definition:
     changed["state"] = "ENABLED"
     targeting = changed.get("targeting") or {}
-    parked = _parked(targeting)
+    parked = _parked(targeting, _off_name(changed["variants"]))
     if parked is not None:
         return changed | {"targeting": parked}
     names = _on_and_off(changed["variants"])
@@ -118,7 +134,7 @@ def _exposed(changed: _Definition, share: float) -> _Definition:
     weight = fine * total_weight // _FINE
     weights = {on: weight, off: total_weight - weight}
     targeting = changed.get("targeting") or {}
-    targeting = _parked(targeting) or targeting
+    targeting = _parked(targeting, off) or targeting
     # The order of the variants and the bucketing key stay: who is in at 10 % stays in at 25 %.
     fractional = list(targeting.get("fractional", []))
     bucketing_key = [part for part in fractional[:1] if not isinstance(part, list)]
@@ -156,10 +172,10 @@ def _default(definition: Mapping[str, Any]) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
-def _parked(targeting: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _parked(targeting: Mapping[str, Any], off: str | None) -> Mapping[str, Any] | None:
     """Return the rules that `TurnOff` put aside: `{"if": [false, RULES, OFF]}` always serves OFF."""
     match targeting:
-        case {"if": [False, Mapping() as rules, str()]} if len(targeting) == 1:
+        case {"if": [False, Mapping() as rules, str() as served]} if len(targeting) == 1 and served == off:
             return rules
     return None
 
@@ -167,11 +183,15 @@ def _parked(targeting: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _weights(targeting: Mapping[str, Any], on: str, off: str) -> dict[str, int] | None:
     """Return the weights of a `fractional` between the two variants, None for other rules."""
     parts = targeting.get("fractional")
-    if len(targeting) != 1 or not isinstance(parts, list):
+    # With fewer than two elements flagd serves the default variant to everybody.
+    if len(targeting) != 1 or not isinstance(parts, list) or len(parts) < 2:
         return None
+    has_key = isinstance(parts[0], str | Mapping) or parts[0] is None
     weights = {on: 0, off: 0}
-    for part in parts[1:] if parts and not isinstance(parts[0], list) else parts:
+    for part in parts[1:] if has_key else parts:
         match part:
+            case [str(), bool()]:
+                return None
             case [str() as name, int() as weight] if name in weights and weight >= 0:
                 weights[name] += weight
             case [str() as name] if name in weights:

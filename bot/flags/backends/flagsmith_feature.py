@@ -101,6 +101,8 @@ def read_feature(feature: Feature, environment: str, url: str | None) -> FlagSta
     own = int(feature.split["id"]) if feature.split is not None else None
     if identities or any(id_ != own for id_ in segments):
         return replace(state, shape=Shape.TARGETED)
+    if feature.has_split and percentage is None:
+        return replace(state, shape=Shape.OPAQUE)
     if not feature.has_split or percentage is None:
         return replace(state, rollout=1.0)
     if everyone:
@@ -137,13 +139,17 @@ def target_for(feature: Feature, state: FlagState, change: FlagChange) -> Target
 
 def split_of(segment: _Json) -> float | None:
     """Return the percentage of a segment that is a percentage split and nothing else."""
-    conditions = list(_conditions(segment.get("rules", ())))
+    rules = segment.get("rules", ())
+    conditions = list(_conditions(rules))
+    if _negates(rules):
+        return None
     if len(conditions) != 1 or conditions[0].get("operator") != _SPLIT:
         return None
     try:
-        return float(conditions[0]["value"])
+        percentage = float(conditions[0]["value"])
     except (TypeError, ValueError):
         return None
+    return percentage if 0 <= percentage <= 100 else None
 
 
 def with_split(segment: _Json, percentage: float) -> _Json:
@@ -152,6 +158,11 @@ def with_split(segment: _Json, percentage: float) -> _Json:
     for condition in _conditions(changed["rules"]):
         condition["value"] = f"{percentage:.6g}"
     return changed
+
+
+def _negates(rules: Sequence[_Json]) -> bool:
+    """Return whether any of the rules chooses those whom its conditions do not."""
+    return any(rule.get("type") == "NONE" or _negates(rule.get("rules", ())) for rule in rules)
 
 
 def _conditions(rules: Sequence[_Json]) -> Sequence[dict[str, Any]]:

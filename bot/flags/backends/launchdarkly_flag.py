@@ -1,6 +1,7 @@
 """LaunchDarkly's form of a flag: pure functions over its JSON, and the instructions that make a change.
 
-A flag that is off serves its `offVariation`, which may be the true one.
+A flag that is off serves its `offVariation`, which may be the true one. Without one, and for an
+archived flag, applications get the default of their code (https://launchdarkly.com/docs/home/flags/off-variation).
 """
 
 import hashlib
@@ -42,15 +43,24 @@ def read_flag(flag: Mapping[str, Any], environment_key: str, environment: str, u
         configuration=configuration,
     )
     values = [variation["value"] for variation in flag["variations"]]
-    if sorted(map(str, values)) != ["False", "True"]:
-        return replace(state, shape=Shape.MULTIVARIATE)
     off = part.get("offVariation")
+    if flag.get("archived"):
+        return replace(state, shape=Shape.OPAQUE, share_while_off=None)
+    if off is None:
+        state = replace(state, share_while_off=None)
+    if not _is_boolean(values):
+        return replace(state, shape=Shape.MULTIVARIATE)
     if not part["on"] and off is not None and values[off] is not False:
         return replace(state, shape=Shape.OPAQUE, enabled=True)
     if any(rules):
         return replace(state, shape=Shape.TARGETED)
     share = _share(part.get("fallthrough", {}), values.index(True))
     return replace(state, rollout=share, shape=Shape.SIMPLE if share is not None else Shape.OPAQUE)
+
+
+def _is_boolean(values: Sequence[Any]) -> bool:
+    """Return whether the variations are true and false themselves, not texts or numbers that equal them."""
+    return [type(value) for value in values] == [bool, bool] and values[0] is not values[1]
 
 
 def instructions_for(flag: Mapping[str, Any], state: FlagState, change: FlagChange) -> Sequence[_Instruction]:
@@ -123,10 +133,14 @@ def _bucketing(rollout: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _share(fallthrough: Mapping[str, Any], on: int) -> float | None:
+    """Return the share that the default rule serves the true variation; None where it does not say."""
     rollout = fallthrough.get("rollout")
     if rollout is None:
-        return 1.0 if fallthrough.get("variation") == on else 0.0
-    if rollout.get("experimentAllocation"):
+        variation = fallthrough.get("variation")
+        return None if variation not in {0, 1} else float(variation == on)
+    parts = rollout.get("variations") or ()
+    is_whole = sum(part["weight"] for part in parts) == _TOTAL_WEIGHT
+    if rollout.get("experimentAllocation") or not is_whole:
         return None
-    weight = sum(part["weight"] for part in rollout["variations"] if part["variation"] == on)
+    weight = sum(part["weight"] for part in parts if part["variation"] == on)
     return float(weight) / _TOTAL_WEIGHT

@@ -52,6 +52,11 @@ def read_feature(
         return replace(state, shape=Shape.MULTIVARIATE, rollout=None)
     if len(active) > 1:
         return replace(state, shape=Shape.TARGETED, rollout=None)
+    if state.enabled and strategies and not active:
+        # What applications make of a flag all of whose strategies are disabled differs between versions.
+        return replace(state, shape=Shape.OPAQUE, rollout=None)
+    if feature.get("dependencies") and not active:
+        return replace(state, shape=Shape.TARGETED)
     for strategy in active:
         rules = strategy.get("constraints") or strategy.get("segments") or feature.get("dependencies")
         state = replace(state, shape=Shape.TARGETED if rules else Shape.SIMPLE, rollout=_rollout(strategy))
@@ -156,6 +161,6 @@ def _rollout(strategy: Mapping[str, Any]) -> float | None:
     if strategy["name"] == "default":
         return 1.0
     raw = str(strategy.get("parameters", {}).get("rollout", ""))
-    if strategy["name"] != _ROLLOUT or not raw.isdigit() or int(raw) > 100:
+    if strategy["name"] != _ROLLOUT or not (raw.isascii() and raw.isdecimal()) or int(raw) > 100:
         return None
     return int(raw) / 100

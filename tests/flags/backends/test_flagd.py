@@ -23,8 +23,8 @@ from bot.flags.backend import (
 from bot.flags.backends import flagd
 from bot.flags.backends.flagd import FlagdBackend
 from bot.flags.backends.flagd_definition import change_definition, read_definition
-from bot.flags.change import FlagChange, Kill, Restore, SetExposure, TurnOff, TurnOn
-from bot.flags.flag import FlagState, Shape
+from bot.flags.change import Difference, Direction, FlagChange, Kill, Restore, SetExposure, TurnOff, TurnOn
+from bot.flags.flag import FlagState, Shape, exposure_in_words
 from tests.flags.backends.flag_systems import FLAGD_FILE
 
 SIMPLE = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
@@ -57,6 +57,16 @@ def split(on: int, off: int, *, by: Any = None) -> dict[str, Any]:
         ({}, (False, 1.0, Shape.SIMPLE)),
         ({"defaultVariant": "on"}, (True, 1.0, Shape.SIMPLE)),
         ({"state": "DISABLED", "defaultVariant": "on"}, (False, 1.0, Shape.SIMPLE)),
+        ({"defaultVariant": None}, (True, None, Shape.OPAQUE)),
+        ({"defaultVariant": "green"}, (True, None, Shape.OPAQUE)),
+        ({"defaultVariant": None, "targeting": split(25, 75)}, (True, 0.25, Shape.TARGETED)),
+        ({"defaultVariant": "on", "targeting": split(25, 75)}, (True, 0.25, Shape.TARGETED)),
+        ({"defaultVariant": "on", "targeting": split(0, 100)}, (True, None, Shape.TARGETED)),
+        ({"defaultVariant": "on", "targeting": split(100, 0)}, (True, 1.0, Shape.SIMPLE)),
+        ({"targeting": {"fractional": [["on", 100]]}}, (True, None, Shape.TARGETED)),
+        ({"targeting": {"fractional": [["on", True], ["off", 1]]}}, (True, None, Shape.TARGETED)),
+        ({"targeting": {"if": [False, split(25, 75), "on"]}}, (True, None, Shape.TARGETED)),
+        ({"targeting": {"if": [False, split(25, 75), "off"]}}, (False, 0.25, Shape.SIMPLE)),
         ({"targeting": split(25, 75)}, (True, 0.25, Shape.SIMPLE)),
         ({"targeting": split(25, 75, by={"var": "email"})}, (True, 0.25, Shape.SIMPLE)),
         ({"targeting": {"fractional": [["on"], ["off"]]}}, (True, 0.5, Shape.SIMPLE)),
@@ -75,6 +85,50 @@ def test_a_definition_is_read_for_what_it_means(
 ) -> None:
     found = state(SIMPLE | parts)
     assert (found.enabled, found.rollout, found.shape) == expected
+
+
+WITHOUT_DEFAULT = {name: value for name, value in SIMPLE.items() if name != "defaultVariant"}
+
+
+DISABLED = SIMPLE | {"state": "DISABLED"}
+
+
+@pytest.mark.parametrize("definition", [WITHOUT_DEFAULT, DISABLED, SIMPLE | {"state": "?"}])
+def test_what_is_left_to_the_codes_default_is_not_known(definition: dict[str, Any]) -> None:
+    unknown = state(definition)
+    assert unknown.exposure is None
+    assert not unknown.is_off
+    assert "not known" in exposure_in_words(unknown)
+
+
+@pytest.mark.parametrize(
+    ("definition", "change", "direction"),
+    [
+        (WITHOUT_DEFAULT, TurnOn(), Direction.RAISES),
+        (WITHOUT_DEFAULT, TurnOff(), Direction.LOWERS),
+        (WITHOUT_DEFAULT, Kill(), Direction.LOWERS),
+        (DISABLED, TurnOn(), Direction.RAISES),
+        (DISABLED, SetExposure(0.01), Direction.RAISES),
+        (DISABLED, TurnOff(), Direction.LOWERS),
+        (DISABLED, Kill(), Direction.LOWERS),
+    ],
+)
+async def test_from_unknown_only_off_is_a_lowering_and_back_is_a_raise(
+    tmp_path: Path, definition: dict[str, Any], change: FlagChange, direction: Direction
+) -> None:
+    file = tmp_path / "flags.json"
+    file.write_text(json.dumps({"flags": {"new-checkout": definition}}))
+    plan = await backend(file).plan("new-checkout", "production", change)
+    assert plan.difference.direction is direction
+    back = Difference(state(changed(definition, Kill())), state(definition))
+    assert back.direction is Direction.RAISES
+
+
+async def test_a_share_of_an_unknown_exposure_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "flags.json"
+    file.write_text(json.dumps({"flags": {"new-checkout": WITHOUT_DEFAULT}}))
+    with pytest.raises(UnsupportedError, match=r"who sees new-checkout is not known \(opaque\): turn it off"):
+        await backend(file).plan("new-checkout", "production", SetExposure(0.01))
 
 
 def test_kill_serves_off_itself_instead_of_the_codes_default() -> None:

@@ -101,6 +101,17 @@ async def test_on_for_all_but_the_split_is_not_understood(setting: Setting) -> N
     assert (state.shape, state.exposure) == (Shape.OPAQUE, None)
 
 
+@pytest.mark.parametrize(("kind", "percentage"), [("ALL", "110"), ("NONE", "10"), ("ALL", "nan")])
+async def test_a_segment_that_is_no_share_is_not_taken_for_one(
+    setting: Setting, kind: str, percentage: str
+) -> None:
+    segment = setting.server.add_segment("PERCENTAGE_SPLIT", percentage)
+    setting.server.segments[segment]["rules"][0]["rules"][0]["type"] = kind
+    setting.server.add("new-checkout", overrides={segment: True})
+    with pytest.raises(MisconfiguredError, match="not one percentage split"):
+        await setting.backend(new_checkout=segment).read("new-checkout", WHERE)
+
+
 async def test_kill_switches_every_override_off(setting: Setting) -> None:
     staff, beta = setting.server.add_segment("EQUAL", "staff"), setting.server.add_segment("EQUAL", "beta")
     setting.server.add("tools", overrides={staff: True, beta: True})

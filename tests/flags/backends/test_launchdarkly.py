@@ -24,7 +24,7 @@ from bot.flags.backend import (
 )
 from bot.flags.backends import launchdarkly
 from bot.flags.backends.launchdarkly import LaunchDarklyBackend
-from bot.flags.change import Kill, Restore, SetExposure, TurnOn
+from bot.flags.change import Difference, Direction, Kill, Restore, SetExposure, TurnOn
 from bot.flags.flag import Shape
 from tests.flags.backends.flag_systems import serving
 from tests.flags.backends.launchdarkly_server import LaunchDarklyServer
@@ -181,6 +181,42 @@ async def test_off_that_serves_true_is_not_called_off_and_kill_mends_it(setting:
     applied = await setting.backend.apply(FLAG, WHERE, Kill(), version=before.version, note="U1")
     assert applied.after.is_off
     assert setting.server.flags[FLAG]["environments"][WHERE]["offVariation"] == 1
+
+
+async def test_off_without_an_off_variation_is_left_to_the_code(setting: Setting) -> None:
+    setting.server.change(FLAG, offVariation=None)
+    before = await setting.backend.read(FLAG, WHERE)
+    assert (before.enabled, before.exposure) == (False, None)
+    for change in (TurnOn(), SetExposure(0.01)):
+        plan = await setting.backend.plan(FLAG, WHERE, change)
+        assert plan.difference.direction is Direction.RAISES
+    await setting.backend.apply(FLAG, WHERE, Kill(), version=before.version, note="U1")
+    killed = await setting.backend.read(FLAG, WHERE)
+    assert killed.is_off
+    assert Difference(killed, before).direction is Direction.RAISES
+
+
+@pytest.mark.parametrize(
+    "fallthrough", [{}, {"rollout": {"variations": [{"variation": 0, "weight": 25_000}]}}]
+)
+async def test_a_default_rule_that_does_not_say_whom_it_serves_is_not_guessed(
+    setting: Setting, fallthrough: dict[str, Any]
+) -> None:
+    setting.server.change(FLAG, on=True, fallthrough=fallthrough)
+    state = await setting.backend.read(FLAG, WHERE)
+    assert (state.shape, state.exposure) == (Shape.OPAQUE, None)
+
+
+async def test_an_archived_flag_is_left_to_the_code(setting: Setting) -> None:
+    setting.server.flags[FLAG]["archived"] = True
+    state = await setting.backend.read(FLAG, WHERE)
+    assert (state.shape, state.exposure) == (Shape.OPAQUE, None)
+
+
+async def test_the_text_true_is_no_true(setting: Setting) -> None:
+    for variation, text in zip(setting.server.flags[FLAG]["variations"], ("True", "False"), strict=True):
+        variation["value"] = text
+    assert (await setting.backend.read(FLAG, WHERE)).shape is Shape.MULTIVARIATE
 
 
 async def test_an_experiments_share_is_left_alone(setting: Setting) -> None:

@@ -22,6 +22,7 @@ from bot.flags.backend import (
 )
 from bot.flags.backends.http_json import JsonApi
 from bot.flags.backends.unleash import UnleashBackend
+from bot.flags.backends.unleash_feature import read_feature
 from bot.flags.change import FlagChange, Kill, Restore, SetExposure, TurnOff, TurnOn
 from bot.flags.flag import FlagState, Shape
 from tests.flags.backends.flag_systems import serving
@@ -78,6 +79,20 @@ async def test_a_disabled_strategy_is_not_counted_and_stays(setting: Setting) ->
     assert [one["disabled"] for one in await setting.strategies()] == [True, False]
 
 
+async def test_an_enabled_flag_all_of_whose_strategies_are_disabled_is_not_understood(
+    setting: Setting,
+) -> None:
+    await setting.add_strategy("5")
+    await setting.server.call("POST", f"{HERE}/on")
+    feature = await setting.server.call("GET", FEATURE)
+    (part,) = [each for each in feature["environments"] if each["name"] == WHERE]
+    disabled = {**part, "strategies": [{**one, "disabled": True} for one in part["strategies"]]}
+    state = read_feature(feature, disabled, WHERE, None)
+    assert (state.shape, state.exposure) == (Shape.OPAQUE, None)
+    parent = {**feature, "dependencies": [{"feature": "parent"}]}
+    assert read_feature(parent, {**part, "strategies": []}, WHERE, None).shape is Shape.TARGETED
+
+
 async def test_constraints_survive_a_change_of_the_share(setting: Setting) -> None:
     await setting.add_strategy("5", constraints=STAFF, title="staff first")
     await setting.server.call("POST", f"{HERE}/on")
@@ -87,7 +102,7 @@ async def test_constraints_survive_a_change_of_the_share(setting: Setting) -> No
     assert (strategy["constraints"][0]["values"], strategy["title"]) == (["ada"], "staff first")
 
 
-@pytest.mark.parametrize("rollout", ["250", "abc", "-5", "12.5"])
+@pytest.mark.parametrize("rollout", ["250", "abc", "-5", "12.5", "\u00b2", "\u0665"])
 async def test_a_rollout_that_is_no_percentage_is_not_believed(setting: Setting, rollout: str) -> None:
     await setting.add_strategy(rollout)
     state = await setting.read()

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app.installations import open_installations
@@ -145,7 +144,7 @@ class WorkspaceChecks:
         except (SlackApiError, aiohttp.ClientError, OSError):
             return None
 
-    def _client(self, token: str) -> AsyncWebClient:
+    def _client(self, token: str) -> SlackClient:
         return SlackClient(
             token=token,
             base_url=self._settings.slack_api_url,

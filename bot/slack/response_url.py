@@ -1,6 +1,7 @@
 """Replies to the person who asked: through Slack's `response_url`, else as an ephemeral message.
 
-A home tab has neither: replies to its buttons are direct messages. A busy Slack is retried.
+A home tab has neither: replies to its buttons are direct messages, as are replies in a channel that the bot
+is not in. A busy Slack is retried.
 
 ResponseError
 ├── ResponseRefusedError    Slack refused the message
@@ -14,21 +15,35 @@ from typing import Any
 
 import aiohttp
 import structlog
-from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from bot.slack.blockkit.modals import ModalForm
 from bot.slack.command_prefix import CommandPrefix
 from bot.slack.interactions import Reply
-from bot.slack.webapi.errors import SlackError, translate_slack_errors
+from bot.slack.webapi.charts import BLOCKS_ERRORS, has_charts, without_charts
+from bot.slack.webapi.client import SlackClient
+from bot.slack.webapi.errors import (
+    RateLimitedError,
+    SlackError,
+    SlackRefusedError,
+    SlackUnavailableError,
+    translate_slack_errors,
+)
 from bot.store.outbox import Block
 
 log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 10.0
 _ATTEMPTS = 3
+_LONGEST_WAIT_S = 15.0
 _GONE = frozenset({403, 404, 410})
 
 
@@ -72,9 +87,12 @@ class ReplyTarget:
 
 
 class Responder:
-    """Posts replies to response URLs, with `client`'s session, or with `client` if the URL is used up."""
+    """Posts replies to response URLs, with `client`'s session, or with `client` if the URL is used up.
 
-    def __init__(self, client: AsyncWebClient, prefix: CommandPrefix) -> None:
+    What Slack refuses because of its blocks is sent again without charts, then as plain text.
+    """
+
+    def __init__(self, client: SlackClient, prefix: CommandPrefix) -> None:
         self._client = client
         self._prefix = prefix
 
@@ -115,8 +133,26 @@ class Responder:
         return True
 
     async def _post(self, url: str, body: Mapping[str, Any]) -> None:
+        """Post to the URL: as it is, without charts, then as plain text, until Slack takes it."""
         if not url:
             raise ResponseUrlUsedUpError("there is no response_url")
+        blocks, charts = body["blocks"], self._client.charts
+        with_charts = has_charts(blocks) and not charts.is_refused
+        for stage in [*([blocks] if with_charts else []), without_charts(blocks), []]:
+            try:
+                await self._retried(url, {**body, "blocks": stage})
+            except ResponseRefusedError as refusal:
+                if not stage:
+                    raise
+                log.warning("blocks_refused", error=str(refusal))
+                if stage is blocks:
+                    charts.record_refusal(str(refusal))
+                elif with_charts:
+                    charts.withdraw_refusal()
+            else:
+                return
+
+    async def _retried(self, url: str, body: Mapping[str, Any]) -> None:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_TransientResponseError),
             stop=stop_after_attempt(_ATTEMPTS),
@@ -140,32 +176,75 @@ class Responder:
         if status in _GONE:
             raise ResponseUrlUsedUpError(f"the response_url answered {status}")
         if status >= 400:
-            await self._post_without_charts(url, body, response.body)
-
-    async def _post_without_charts(self, url: str, body: Mapping[str, Any], refusal: str) -> None:
-        """Send once more without charts, which not every workspace supports."""
-        plain = without_charts(body["blocks"])
-        if len(plain) == len(body["blocks"]):
-            raise ResponseRefusedError(f"Slack refused an answer: {refusal[:300]}")
-        log.warning("charts_refused", error=refusal[:300])
-        await self._attempt(url, {**body, "blocks": plain})
+            raise ResponseRefusedError(f"Slack refused an answer: {response.body[:300]}")
 
     async def _send_without_url(self, target: ReplyTarget, reply: Reply) -> None:
         shown = reply.unshareable() if target.is_home else reply
-        message: dict[str, Any] = {"channel": target.channel, "text": shown.fallback, "blocks": shown.blocks}
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                if target.is_home:
-                    opened = await self._client.conversations_open(users=target.user)
-                    message["channel"] = str(opened["channel"]["id"])
-                if reply.seen_by_channel or target.is_home:
-                    await self._client.chat_postMessage(**message, unfurl_links=False)
-                else:
-                    await self._client.chat_postEphemeral(**message, user=target.user)
-        except (SlackApiError, aiohttp.ClientError, TimeoutError) as fault:
-            raise ResponseRefusedError(f"the answer could not be posted: {type(fault).__name__}") from fault
+            if target.is_home:
+                await self._send_directly(target.user, shown)
+            elif reply.seen_by_channel:
+                await self._post_message(target.channel, shown)
+            else:
+                await self._post_message(target.channel, shown, only_to=target.user)
+        except SlackRefusedError as refusal:
+            # The bot may not be in the channel in which it was asked.
+            await self._send_directly_instead(target, shown, refusal)
+        except SlackError as fault:
+            raise ResponseRefusedError(f"the answer could not be posted: {fault.error}") from fault
+
+    async def _send_directly_instead(
+        self, target: ReplyTarget, reply: Reply, refusal: SlackRefusedError
+    ) -> None:
+        if target.is_home or target.is_direct:
+            raise ResponseRefusedError(f"the answer could not be posted: {refusal.error}") from refusal
+        log.info("reply_sent_directly", channel=target.channel, error=refusal.error)
+        try:
+            await self._send_directly(target.user, reply)
+        except SlackError as fault:
+            raise ResponseRefusedError(f"the answer could not be posted: {fault.error}") from fault
+
+    async def _send_directly(self, user: str, reply: Reply) -> None:
+        async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
+            opened = await self._client.conversations_open(users=user)
+        await self._post_message(str(opened["channel"]["id"]), reply)
+
+    async def _post_message(self, channel: str, reply: Reply, *, only_to: str | None = None) -> None:
+        """Post a reply to a channel, or to one person in it; as plain text if Slack refuses its blocks."""
+        try:
+            await self._post_once(channel, reply.fallback, reply.blocks, only_to)
+        except SlackRefusedError as refusal:
+            if refusal.error not in BLOCKS_ERRORS:
+                raise
+            log.warning("blocks_refused", error=refusal.error, details=refusal.details)
+            await self._post_once(channel, reply.fallback, (), only_to)
+
+    async def _post_once(self, channel: str, text: str, blocks: Sequence[Block], only_to: str | None) -> None:
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(_is_worth_waiting),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=_retry_wait_s,
+            reraise=True,
+        ):
+            with attempt:
+                async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
+                    if only_to is None:
+                        await self._client.chat_postMessage(
+                            channel=channel, text=text, blocks=list(blocks) or None, unfurl_links=False
+                        )
+                    else:
+                        await self._client.chat_postEphemeral(
+                            channel=channel, user=only_to, text=text, blocks=list(blocks) or None
+                        )
 
 
-def without_charts(blocks: Sequence[Block]) -> list[Block]:
-    """Return the blocks that every Slack client knows."""
-    return [block for block in blocks if block["type"] != "data_visualization"]
+def _is_worth_waiting(error: BaseException) -> bool:
+    """Return whether a post was not carried out and may be soon: nobody waits long for a reply."""
+    if isinstance(error, RateLimitedError):
+        return error.retry_after_s <= _LONGEST_WAIT_S
+    return isinstance(error, SlackUnavailableError)
+
+
+def _retry_wait_s(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return error.retry_after_s if isinstance(error, RateLimitedError) else 0.5 * state.attempt_number

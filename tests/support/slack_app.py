@@ -32,6 +32,7 @@ from bot.slack.command_prefix import CommandPrefix
 from bot.slack.events_endpoint import SlackEndpoint
 from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.manifest import manifest
+from bot.slack.webapi.client import SlackClient
 from bot.slack.webapi.clients import Clients
 from bot.store.database import Database
 from bot.store.leases import Lease
@@ -140,7 +141,7 @@ class RunningSlackApp:
     url: str
     flags: Flags
     incidents: Incidents
-    client: AsyncWebClient
+    client: SlackClient
 
     async def types(self, who: str, text: str, channel: str = "#general") -> Message:
         """Let a person type a command; return what they see next in that channel."""

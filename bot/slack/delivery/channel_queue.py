@@ -38,6 +38,7 @@ from tenacity import (
 
 from bot.slack.delivery.batching import MOST_LINES, Batch, combine, next_batch
 from bot.slack.delivery.context import DeliveryContext, LeaseLostError, ShuttingDownError
+from bot.slack.webapi.charts import BLOCKS_ERRORS
 from bot.slack.webapi.errors import (
     NotPermittedError,
     OutcomeUnknownError,
@@ -58,9 +59,8 @@ DELIVERY_FAILED = "delivery_failed"
 _CLOCK_TOLERANCE = timedelta(hours=1)
 # Replicas' clocks may differ by this, and an attempt may have taken as long.
 _RECENTLY = timedelta(seconds=15)
-_BLOCKS_ERRORS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
 # Slack may take one of the messages where the batch is too large.
-_BATCH_ERRORS = _BLOCKS_ERRORS | {"msg_too_long", "metadata_too_large", "invalid_metadata_format"}
+_BATCH_ERRORS = BLOCKS_ERRORS | {"msg_too_long", "metadata_too_large", "invalid_metadata_format"}
 _ONE_BY_ONE = "one by one"
 _MOST_INTERNAL_ERRORS = 5
 _CHANNEL_ERRORS = frozenset({"channel_not_found", "is_archived"})
@@ -238,8 +238,8 @@ class ChannelQueue:
         """Try what may make Slack accept the message; return whether it is worth another attempt."""
         if len(batch) > 1 and refusal.error in _BATCH_ERRORS:
             remedy, is_remedy = _ONE_BY_ONE, True
-        elif refusal.error in _BLOCKS_ERRORS and batch[0].message.blocks:
-            # The text must not be lost because of a chart or table.
+        elif refusal.error in BLOCKS_ERRORS and batch[0].message.blocks:
+            # The text must not be lost because of a table; the client has tried without charts already.
             remedy, is_remedy = "without blocks", True
         elif channel_id is None:
             return False

@@ -16,8 +16,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock
 from bot.slack.home.contents import HomeContents, WorkspaceStatus
-from bot.slack.home.view import home_view
-from bot.slack.webapi.errors import RateLimitedError, SlackError, translate_slack_errors
+from bot.slack.home.view import home_view, plain_view
+from bot.slack.webapi.charts import BLOCKS_ERRORS
+from bot.slack.webapi.errors import RateLimitedError, SlackError, SlackRefusedError, translate_slack_errors
 from bot.store.item_failures import ItemFailures
 from bot.store.outbox import Block
 
@@ -30,6 +31,7 @@ _REQUESTED_INTERVAL_S = 10.0
 # Slack takes a hundred `views.publish` a minute.
 _PAUSE_S = 0.7
 _TIMEOUT_S = 10.0
+_VIEW_ERRORS = BLOCKS_ERRORS | {"invalid_arguments", "view_too_large"}
 
 
 @dataclass(slots=True)
@@ -121,9 +123,18 @@ class HomePublisher:
         return True
 
     async def _publish(self, user: str, viewer: _Viewer, view: Block) -> None:
+        try:
+            await self._publish_view(user, view)
+        except SlackRefusedError as refusal:
+            if refusal.error not in _VIEW_ERRORS:
+                raise
+            log.warning("view_refused", error=refusal.error, details=refusal.details)
+            await self._publish_view(user, plain_view(view))
+        viewer.published_at, viewer.digest = self._now_s(), _digest(view)
+
+    async def _publish_view(self, user: str, view: Block) -> None:
         async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
             await self._client.views_publish(user_id=user, view=view)
-        viewer.published_at, viewer.digest = self._now_s(), _digest(view)
 
     async def _view(self, user: str, status: WorkspaceStatus) -> Block:
         return home_view(await self._contents.for_person(user, status), self._clock.now())

@@ -9,8 +9,8 @@ from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.slack.announcements.budget_phrases import hold_text, remaining_text, unmet_requirements_text
-from bot.slack.blockkit.blocks import actions, button, context, divider, header, section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, day, join, markup
+from bot.slack.blockkit.blocks import TEXT, actions, button, context, divider, header, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, day, join, markup
 from bot.slack.flags.buttons import ramp_buttons
 from bot.slack.flags.messages import ramp_text
 from bot.slack.home.contents import Contents
@@ -24,6 +24,7 @@ from bot.store.outbox import Block
 HOME_SHOW = "home.show"
 """The action id of the home tab's buttons that run a query."""
 
+MOST_VIEW_BLOCKS = 100
 MOST_INCIDENTS, MOST_ACTIONS, MOST_RAMPS, MOST_SERVICES = 5, 8, 5, 20
 """An incident or ramp takes two blocks, an action one, a service three, each list two more."""
 
@@ -37,6 +38,15 @@ def home_view(contents: Contents, now: datetime) -> Block:
         *_services(contents.statuses, is_all=contents.is_all),
     ]
     return {"type": "home", "blocks": blocks}
+
+
+def plain_view(view: Block) -> Block:
+    """Return the tab with its texts alone, for a Slack that refuses one of its blocks or elements."""
+    texts = [str(text) for block in view["blocks"] if (text := (block.get("text") or {}).get("text"))]
+    blocks: list[Block] = [
+        {"type": "section", "text": {"type": "plain_text", "text": str(cut(text, TEXT))}} for text in texts
+    ]
+    return {"type": "home", "blocks": blocks[:MOST_VIEW_BLOCKS]}
 
 
 def _incidents(snapshots: Sequence[IncidentSnapshot]) -> list[Block]:

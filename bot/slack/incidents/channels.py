@@ -22,6 +22,7 @@ from bot.incidents.ports import (
     TransientError,
 )
 from bot.slack.blockkit.mrkdwn import cut
+from bot.slack.webapi.charts import BLOCKS_ERRORS
 from bot.slack.webapi.clients import ClientOf
 from bot.slack.webapi.errors import (
     NotPermittedError,
@@ -32,7 +33,7 @@ from bot.slack.webapi.errors import (
 )
 from bot.slack.webapi.pages import next_cursor, page_of
 from bot.store.addresses import local, qualified, team_of
-from bot.store.outbox import MessageLocation, OutboxMessage
+from bot.store.outbox import Block, MessageLocation, OutboxMessage
 
 log = structlog.get_logger(__name__)
 
@@ -143,13 +144,20 @@ class IncidentChannels:
             await self._client(place.channel_id).pins_add(channel=local(place.channel_id), timestamp=place.ts)
 
     async def rewrite(self, place: MessageLocation, message: OutboxMessage) -> None:
-        """Replace the content of one of the bot's messages."""
+        """Replace the content of one of the bot's messages, as plain text if Slack refuses its blocks."""
+        try:
+            await self._update(place, message.text, message.blocks)
+        except ChannelRefusedError as refusal:
+            if refusal.error not in BLOCKS_ERRORS or not message.blocks:
+                raise
+            log.warning("blocks_refused", error=refusal.error)
+            await self._update(place, message.text, ())
+
+    async def _update(self, place: MessageLocation, text: str, blocks: Sequence[Block]) -> None:
         async with translate_errors():
+            # An empty list takes the blocks away that the message has had.
             await self._client(place.channel_id).chat_update(
-                channel=local(place.channel_id),
-                ts=place.ts,
-                text=message.text,
-                blocks=list(message.blocks) or None,
+                channel=local(place.channel_id), ts=place.ts, text=text, blocks=list(blocks)
             )
 
     async def archive(self, channel_id: str) -> None:

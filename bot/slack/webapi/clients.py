@@ -61,7 +61,7 @@ class Clients:
         self._prefix = prefix or CommandPrefix()
         self._now_s = now_s
         self._cache: dict[str, _CachedInstallation] = {}
-        self._clients: dict[str | None, AsyncWebClient] = {}
+        self._clients: dict[str | None, SlackClient] = {}
         self._current = current
         self._single_team: str | None = None
         self._teams: tuple[float, dict[str, str]] = (-1.0, {})
@@ -76,7 +76,7 @@ class Clients:
         """Whether the main workspace's token comes from the environment."""
         return self._single_token is not None
 
-    def for_team(self, team: str | None) -> AsyncWebClient:
+    def for_team(self, team: str | None) -> SlackClient:
         """Return the client of a workspace, of the main one for None; always the same one."""
         if team not in self._clients:
             self._clients[team] = _TeamClient(
@@ -88,7 +88,7 @@ class Clients:
             )
         return self._clients[team]
 
-    def without_token(self) -> AsyncWebClient:
+    def without_token(self) -> SlackClient:
         """Return a client without a token, for calls that bring their own."""
         return SlackClient(base_url=self._base_url, timeout=_TIMEOUT_S, session=self._session)
 

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
+from bot.incidents.incident import IncidentChange, Severity
 from bot.incidents.records.steps import StepState
 from bot.slack.incidents.messages import CARD
 from bot.store.tables.incidents import incident_steps, incidents
@@ -45,6 +46,29 @@ async def test_an_answer_that_stays_strange_is_asked_for_less_and_less_often(
     assert [hold.service for hold in await incidents_setup.hold_registry.holds(now)] == ["checkout"]
     incidents_setup.slack.faults.clear()
     await incidents_setup.complete(opened.incident.id)
+
+
+async def test_a_card_whose_blocks_are_refused_is_updated_as_plain_text(
+    incidents_setup: IncidentsSetup,
+) -> None:
+    opened = await incidents_setup.opened()
+    channel = incidents_setup.channels()[0]
+    incidents_setup.slack.faults.refuse("chat.update", "invalid_blocks")
+    shown = []
+    for severity in (Severity.SEV1, Severity.SEV3):
+        await incidents_setup.incidents.lifecycle.change(
+            opened.incident.id,
+            IncidentChange(severity=severity),
+            by="U0DANA",
+            now=incidents_setup.clock.now(),
+        )
+        word = severity.value
+        await incidents_setup.slack.until(
+            lambda word=word: word in incidents_setup.messages(channel, CARD)[0].text  # type: ignore[misc]
+        )
+        shown.append(bool(incidents_setup.messages(channel, CARD)[0].blocks))
+    # The next change shows the card with its blocks again.
+    assert shown == [False, True]
 
 
 async def test_an_incident_that_cannot_be_read_delays_no_other(incidents_setup: IncidentsSetup) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
+from bot.slack.blockkit.blocks import line_chart
 from bot.slack.delivery.channel_queue import DELIVERY_FAILED
 from bot.slack.delivery.dispatcher import LATE_AFTER, OutboxDispatcher
 from bot.store.outbox import OutboxMessage
@@ -150,6 +151,20 @@ async def test_the_text_is_not_lost_because_of_a_refused_chart(delivery: Deliver
         await delivery.until_done()
     [message] = delivery.slack.messages("#checkout")
     assert (message.text, message.blocks) == ("the words", [])
+
+
+async def test_only_the_chart_is_left_out_where_the_workspace_takes_none(delivery: Delivery) -> None:
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": "*Frozen*"}}
+    chart = line_chart("Left", "Budget", [("1", 0.5), ("2", 0.4)], x_label="Day", y_label="Left")
+    delivery.slack.workspace.plan.has_charts = False
+    await delivery.write("#checkout", "one", blocks=[section, *chart])
+    await delivery.write("#checkout", "two", blocks=[section, *chart])
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    posted = delivery.slack.messages("#checkout")
+    shown = [[block["type"] for block in message.blocks or ()] for message in posted]
+    assert shown == [["section"], ["section"]]
+    assert [call.error for call in delivery.slack.refused].count("invalid_blocks") == 1
 
 
 async def test_a_message_that_is_too_long_is_given_up_and_the_next_goes(delivery: Delivery) -> None:

@@ -15,13 +15,14 @@ from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app.governor import Governor
-from bot.app.http import AddRoutes
+from bot.app.http import AddRoutes, ListenError
 from bot.app.slack import BadTokenError
 from bot.clock import Clock, SimulatedClock
 from bot.policy.faults import PolicyError
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from bot.store.encryption import EncryptionError
+from bot.store.health.errors import StoreError
 
 log = structlog.get_logger(__name__)
 
@@ -48,17 +49,15 @@ async def serve(
     except PolicyError as error:
         faults = "\n".join(str(fault) for fault in error.faults)
         return _fail(f"{faults}\ngovernor: the policies in {settings.policies_dir} have faults")
-    except EncryptionError as error:
+    except (EncryptionError, StoreError, ListenError) as error:
         return _fail(f"governor: {error}")
     except BaseExceptionGroup as group:
         bad_tokens, others = group.split(BadTokenError)
         if others is not None or bad_tokens is None:
             raise
         return _fail(f"governor: {bad_tokens.exceptions[0]}")
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, OSError) as error:
         return _fail(f"governor: the database of DATABASE_URL cannot be used: {_first_line(error)}")
-    except OSError as error:
-        return _fail(f"governor: cannot listen on {settings.host}:{settings.port}: {error.strerror}")
     return 0
 
 
@@ -138,5 +137,6 @@ def _fail(message: str) -> int:
     return 1
 
 
-def _first_line(error: SQLAlchemyError) -> str:
-    return str(getattr(error, "orig", None) or error).splitlines()[0]
+def _first_line(error: SQLAlchemyError | OSError) -> str:
+    lines = str(getattr(error, "orig", None) or error).splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -32,13 +32,15 @@ from bot.slack.announcements.policy_faults import PolicyFaultAnnouncer
 from bot.slack.capabilities import Capabilities
 from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.flags.announcements import FlagAnnouncer
-from bot.store import idempotency
+from bot.store import idempotency, write_probe
 from bot.store.database import Database
 from bot.store.installations import Installations
 from bot.store.item_failures import ItemFailures
 from bot.store.leases import Leases
 from bot.store.migrate import migrate
 from bot.store.signals import Topic
+from bot.store.startup import check_before_use
+from bot.store.write_probe import WriteProbe
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +91,7 @@ class Governor:
             # The figures are read in a thread, which has no loop of its own.
             self.metrics.tasks.set_function(partial(_count_tasks, asyncio.get_running_loop()))
             await self.watcher.start()
+            self._wal_damage = await check_before_use(self.database)
             await migrate(self.database)
             installations = open_installations(self.settings, self.database, self.clock)
             if installations is not None:
@@ -144,6 +147,7 @@ class Governor:
             "policies": self.watcher.run(self._policies_changed, self._policies_broken),
             "discovery": self.discovery.run(),
             "tick": self._every(_TICK_S, self._tick),
+            "writing": self._every(write_probe.EVERY_S, self._write_probe.attempt),
             "flags": self.flags.run(),
             "retention": self._every(_RETENTION_EVERY_S, self._drop_old_rows),
             "home": self._every(_HOME_EVERY_S, self.slack.app.workspaces.refresh_homes),
@@ -168,6 +172,7 @@ class Governor:
         )
         announcer = FreezeAnnouncer(current)
         self._policy_faults = PolicyFaultAnnouncer(self.database, announcer, self.clock)
+        self._write_probe = WriteProbe(self.database)
         self._retention = self.leases.lease("compaction")
         self.slack = Slack(resources, announcer, installations, self._timing)
         self.budgets = Budgets(resources, announcer, self._look_after_flags)
@@ -215,6 +220,8 @@ class Governor:
     def _application(self) -> web.Application:
         readiness = ReadinessChecks(
             database=self.database,
+            write_probe=self._write_probe,
+            wal_damage=self._wal_damage,
             watcher=self.watcher,
             discovery=self.discovery,
             budgets=self.budgets,

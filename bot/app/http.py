@@ -93,6 +93,10 @@ def _observe_ack(metrics: Metrics) -> Callable[[float, int], None]:
     return observe
 
 
+class ListenError(Exception):
+    """The address cannot be listened on. The message says why."""
+
+
 class HttpServer:
     """The listening server. `close` ends it: no new connections, requests under way answered."""
 
@@ -116,6 +120,13 @@ class HttpServer:
         await self._runner.cleanup()
 
 
+async def _listen(factory: Callable[[], asyncio.Protocol], host: str, port: int) -> asyncio.Server:
+    try:
+        return await asyncio.get_running_loop().create_server(factory, host, port, backlog=_BACKLOG)
+    except OSError as error:
+        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
 @asynccontextmanager
 async def serving(
     app: web.Application,
@@ -124,7 +135,7 @@ async def serving(
     limit: ConnectionLimit,
     deadlines: Deadlines | None = None,
 ) -> AsyncIterator[HttpServer]:
-    """Serve the application for the time of the block."""
+    """Serve the application for the time of the block; raises `ListenError`."""
     deadlines = deadlines or Deadlines()
     runner = web.AppRunner(
         app,
@@ -136,7 +147,7 @@ async def serving(
     await runner.setup()
     try:
         factory = guarded(cast("Callable[[], asyncio.Protocol]", runner.server), limit, deadlines)
-        listening = await asyncio.get_running_loop().create_server(factory, host, port, backlog=_BACKLOG)
+        listening = await _listen(factory, host, port)
         server = HttpServer(runner, listening)
         log.info("http_listening", url=f"http://{host}:{server.port}")
         yield server

@@ -16,6 +16,9 @@ from bot.http.health import Probe, ReadinessCheck
 from bot.policy.discovery import Discovery
 from bot.policy.watcher import PolicyWatcher
 from bot.store.database import Database
+from bot.store.health.errors import unavailable_reason
+from bot.store.health.sqlite_wal import WalDamage
+from bot.store.write_probe import WriteProbe
 
 _SHOWN_FAULTS = 20
 
@@ -27,6 +30,8 @@ class ReadinessChecks:
         self,
         *,
         database: Database,
+        write_probe: WriteProbe,
+        wal_damage: WalDamage | None,
         watcher: PolicyWatcher,
         discovery: Discovery,
         budgets: Budgets,
@@ -34,6 +39,8 @@ class ReadinessChecks:
         clock: Clock,
     ) -> None:
         self._database = database
+        self._write_probe = write_probe
+        self._wal_damage = wal_damage
         self._watcher = watcher
         self._discovery = discovery
         self._evaluator = budgets.evaluator
@@ -47,6 +54,7 @@ class ReadinessChecks:
         """The checks, in the order in which they are shown."""
         return (
             self.database,
+            self.database_log,
             self.evaluation,
             self.policies,
             self.sources,
@@ -56,13 +64,22 @@ class ReadinessChecks:
         )
 
     async def database(self) -> ReadinessCheck:
-        """Whether the database answers."""
-        try:
-            async with self._database.reading() as connection:
-                await connection.execute(select(1))
-        except (SQLAlchemyError, OSError) as error:
-            return ReadinessCheck("database", ok=False, detail={"problem": type(error).__name__})
-        return ReadinessCheck("database", ok=True)
+        """Whether the database answers, and takes what is to be kept."""
+        problem = self._write_probe.problem
+        if problem is None:
+            try:
+                async with self._database.reading() as connection:
+                    await connection.execute(select(1))
+            except (SQLAlchemyError, OSError) as error:
+                problem = unavailable_reason(error) or type(error).__name__
+        return ReadinessCheck("database", ok=problem is None, detail={"problem": problem} if problem else {})
+
+    async def database_log(self) -> ReadinessCheck:
+        """Whether SQLite's write-ahead log was whole at the start; what was in it is lost until a restore."""
+        await asyncio.sleep(0)
+        damage = self._wal_damage
+        detail = {"problem": str(damage)} if damage else {}
+        return ReadinessCheck("database_log", ok=damage is None, vital=False, detail=detail)
 
     async def policies(self) -> ReadinessCheck:
         """Whether the policy folder is good and what it stands for is known; else the last good set stays."""

@@ -32,7 +32,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import DowntimeSli, Slo
 from bot.catalog.window import Span
 from bot.clock import Clock
-from bot.store.database import is_away
+from bot.store.health.errors import is_away
 from bot.store.leases import Leases
 
 log = structlog.get_logger(__name__)

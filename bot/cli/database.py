@@ -8,7 +8,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.cli.console import configure_logs, fail
 from bot.settings import read_settings
 from bot.store.database import Database
-from bot.store.migrate import migrate, newest_version, version
+from bot.store.health.errors import StoreError
+from bot.store.migrate import is_too_new, migrate, newest_version, version
+from bot.store.startup import check_before_use, find_lost_transactions
 
 
 @asynccontextmanager
@@ -19,12 +21,23 @@ async def opened_database(*, migrating: bool = False) -> AsyncIterator[Database]
     try:
         async with Database(settings.database_url) as database:
             if migrating:
+                await check_before_use(database)
                 await migrate(database)
-            elif await version(database) != newest_version():
-                fail("the database is not at this program's version: run `governor migrate`")
+            else:
+                await find_lost_transactions(database)
+                _refuse_other_versions(await version(database))
             yield database
+    except StoreError as error:
+        fail(str(error))
     except (SQLAlchemyError, OSError) as error:
         fail(f"the database of DATABASE_URL cannot be used: {first_line(error)}")
+
+
+def _refuse_other_versions(found: str | None) -> None:
+    if is_too_new(found):
+        fail(f"the database is at version {found}, newer than this program, which has {newest_version()}")
+    if found != newest_version():
+        fail("the database is not at this program's version: run `governor migrate`")
 
 
 async def migrate_database() -> None:

@@ -18,6 +18,7 @@ from bot.budgets.source import SourceError
 from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock, SystemClock
+from bot.diagnostics.database_file import file_damage, wal_damage, writing
 from bot.diagnostics.findings import Finding, fault, ok, skipped
 from bot.diagnostics.slack_workspaces import WorkspaceChecks
 from bot.flags.backend import FlagError
@@ -29,7 +30,7 @@ from bot.policy.loader import read
 from bot.policy.secrets import secrets_of
 from bot.settings import Settings
 from bot.store.database import Database
-from bot.store.migrate import newest_version, version
+from bot.store.migrate import is_too_new, newest_version, version
 
 _TIMEOUT = timedelta(seconds=20)
 _MAX_FAULTS = 20
@@ -114,15 +115,20 @@ async def _database(database: Database) -> list[Finding]:
     if file is not None and not Path(file).parent.is_dir():
         detail = f"there is no folder {Path(file).parent}"
         return [fault("database", "DATABASE_URL", detail, "make the folder, or name another file")]
+    damage = await wal_damage(database)
     try:
         current, newest = await version(database), newest_version()
+        damage += await file_damage(database)
     except (SQLAlchemyError, OSError) as error:
         detail = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
         return [fault("database", "DATABASE_URL", detail, "see whether it runs and lets this user in")]
+    if is_too_new(current):
+        detail = f"at version {current}, newer than this program, which has {newest}"
+        return [*damage, fault("database", "migrations", detail, "install the program that upgraded it")]
     if current != newest:
         detail = f"at version {current or 'none'}, this program has {newest}"
-        return [fault("database", "migrations", detail, "run `governor migrate`")]
-    return [ok("database", "migrations", f"at version {current}")]
+        return [*damage, fault("database", "migrations", detail, "run `governor migrate`")]
+    return [*damage, *await writing(database), ok("database", "migrations", f"at version {current}")]
 
 
 async def _sources(catalog: Catalog, session: aiohttp.ClientSession) -> list[Finding]:

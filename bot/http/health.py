@@ -5,11 +5,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from bot.http.operations import Operation, add_operations
+from bot.store.health.errors import unavailable_reason
+
+log = structlog.get_logger(__name__)
 
 _PROBE_TIMEOUT_S = 3.0
 
@@ -79,5 +83,14 @@ async def _checked(probe: Probe) -> ReadinessCheck:
         async with asyncio.timeout(_PROBE_TIMEOUT_S):
             return await probe()
     except TimeoutError:
-        name = getattr(probe, "__name__", "probe").strip("_")
-        return ReadinessCheck(name, ok=False, detail={"problem": f"no answer within {_PROBE_TIMEOUT_S:g} s"})
+        detail = {"problem": f"no answer within {_PROBE_TIMEOUT_S:g} s"}
+        return ReadinessCheck(_name(probe), ok=False, detail=detail)
+    except Exception as error:
+        # The boundary of a probe: what one cannot tell hides nothing of the others.
+        log.exception("readiness_unknown", check=_name(probe))
+        problem = unavailable_reason(error) or type(error).__name__
+        return ReadinessCheck(_name(probe), ok=False, vital=False, detail={"problem": problem})
+
+
+def _name(probe: Probe) -> str:
+    return getattr(probe, "__name__", "probe").strip("_")

@@ -25,6 +25,7 @@ _TOKEN_REFUSALS = {
     401: "There is no valid token in the request.",
     403: "The token lacks the right.",
     429: "The token was used too often; `Retry-After` says when to come back.",
+    503: "The database cannot be used now; `Retry-After` says when to come back.",
 }
 
 

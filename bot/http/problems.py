@@ -9,7 +9,11 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from bot.store.health.errors import unavailable_reason
+
 log = structlog.get_logger(__name__)
+
+_RETRY = {"Retry-After": "5"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -58,10 +62,20 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Exception as error:
         if isinstance(error, ConnectionError) and is_gone(request):
             raise
-        # The boundary of HTTP: the caller gets a reference, and the cause is logged under it.
-        reference = _reference(error)
-        log.exception("request_failed", route=_route(request), reference=reference)
-        return problem_response(ProblemError(500, f"something went wrong here; reference {reference}"))
+        # The boundary of HTTP: every error gets an answer.
+        return problem_response(_unexpected(request, error))
+
+
+def _unexpected(request: web.Request, error: Exception) -> ProblemError:
+    """Log an error that no endpoint foresees, and return 503 if the database is away, else 500."""
+    reason = unavailable_reason(error)
+    if reason is not None:
+        log.warning("request_not_possible", route=_route(request), problem=reason, exc_info=error)
+        return ProblemError(503, f"not done: {reason}", headers=_RETRY)
+    # The caller gets a reference, and the cause is logged under it.
+    reference = _reference(error)
+    log.error("request_failed", route=_route(request), reference=reference, exc_info=error)
+    return ProblemError(500, f"something went wrong here; reference {reference}")
 
 
 def _reference(error: Exception) -> str:

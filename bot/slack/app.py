@@ -223,7 +223,7 @@ class SlackApp:
         return BoltResponse(status=200, body="")
 
 
-async def _report_nothing(_error_id: str) -> None:
+async def _report_nothing(_error_id: str, _error: Exception) -> None:
     """Report no failure to the person: opening the home tab again tries again."""
 
 

@@ -12,8 +12,8 @@ MOST_AT_ONCE = 64
 DEADLINE_S = 60.0
 
 Work = Callable[[], Awaitable[None]]
-ReportFailure = Callable[[str], Awaitable[None]]
-"""Tells the person that their task failed; takes the error's id."""
+ReportFailure = Callable[[str, Exception], Awaitable[None]]
+"""Tells the person that their task failed; takes the error's id and the error."""
 
 
 class BackgroundTasks:
@@ -50,14 +50,16 @@ class BackgroundTasks:
             try:
                 async with asyncio.timeout(self._deadline_s):
                     await work()
-            except Exception:  # the boundary of a task: one failure must not touch others
+            except Exception as error:  # the boundary of a task: one failure must not touch others
                 error_id = secrets.token_hex(4)
                 log.exception("job_failed", job=name, error_id=error_id)
-                await self._report(name, error_id, report_failure)
+                await self._report(name, error_id, error, report_failure)
 
-    async def _report(self, name: str, error_id: str, report_failure: ReportFailure) -> None:
+    async def _report(
+        self, name: str, error_id: str, error: Exception, report_failure: ReportFailure
+    ) -> None:
         try:
             async with asyncio.timeout(self._deadline_s):
-                await report_failure(error_id)
+                await report_failure(error_id, error)
         except Exception:  # a report that fails is only logged
             log.exception("failure_not_reported", job=name, error_id=error_id)

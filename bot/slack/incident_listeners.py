@@ -96,6 +96,6 @@ class IncidentListeners:
         start(self._tasks, self._workspaces, request, work)
 
 
-async def _log_failure(error_id: str) -> None:
+async def _log_failure(error_id: str, _error: Exception) -> None:
     """Log the failure: a reaction has no reply."""
     log.warning("pin_not_followed", error_id=error_id)

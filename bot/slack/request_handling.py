@@ -9,6 +9,7 @@ from bot.slack.blockkit.mrkdwn import code, markup
 from bot.slack.interactions import Interaction, Query, Reply, say
 from bot.slack.response_url import ReplyTarget
 from bot.slack.workspace import SlackWorkspace, SlackWorkspaces, WorkspaceNotServedError
+from bot.store.health.errors import unavailable_reason
 
 MOST_KEY: Final = 200
 """The length to which a trigger id is cut to be an idempotency key."""
@@ -28,8 +29,8 @@ class SlackRequest:
 def start(tasks: BackgroundTasks, workspaces: SlackWorkspaces, request: SlackRequest, work: Work) -> None:
     """Run the work in the background; if it fails, tell the person."""
 
-    async def report_failure(error_id: str) -> None:
-        await workspaces.responder(request.team).send(request.target, failure_reply(error_id))
+    async def report_failure(error_id: str, error: Exception) -> None:
+        await workspaces.responder(request.team).send(request.target, failure_reply(error_id, error))
 
     tasks.start(request.name, work, report_failure)
 
@@ -66,6 +67,9 @@ def target_of(body: Body, interaction: Interaction) -> ReplyTarget:
     return ReplyTarget(str(body.get("response_url") or ""), interaction.channel, interaction.user)
 
 
-def failure_reply(error_id: str) -> Reply:
+def failure_reply(error_id: str, error: Exception) -> Reply:
     """Return the reply to a request that failed, with the id to find the error in the logs."""
+    reason = unavailable_reason(error)
+    if reason is not None:
+        return say(markup("Not done: {}. Try again later; this is error {}.", reason, code(error_id)))
     return say(markup("That did not work. Try again; if it stays, name error {}.", code(error_id)))

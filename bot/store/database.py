@@ -9,21 +9,24 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Any, cast
 from weakref import WeakSet
 
-from sqlalchemy import Connection, Table, event, text
+from sqlalchemy import Connection, Table, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.store import signals
+from bot.store.health.errors import DatabaseBusyError
+from bot.store.health.sqlite_file import SqliteFile
 from bot.store.signals import Signals
 
 _BUSY_TIMEOUT_MS = 10_000
 _CLOSE_S = 2.0
+_POOL_TIMEOUT_S = 10.0
+_TURN_TIMEOUT_S = 15.0
 
 # Any number that no other program uses as an advisory lock in the same database.
 _TURN = text("SELECT pg_advisory_xact_lock(118411018)")
@@ -44,13 +47,18 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
+        self.file = _sqlite_file(url) if self.is_sqlite else None
         self._turn = asyncio.Lock()
         self._threads: WeakSet[threading.Thread] = WeakSet()
         self.engine: AsyncEngine = create_async_engine(
-            url, pool_pre_ping=not self.is_sqlite, connect_args={} if self.is_sqlite else _POSTGRESQL
+            url,
+            pool_pre_ping=not self.is_sqlite,
+            pool_timeout=_POOL_TIMEOUT_S,
+            connect_args={} if self.is_sqlite else _POSTGRESQL,
         )
         event.listen(self.engine.sync_engine, "after_execute", signals.note_write)
         if self.is_sqlite:
+            event.listen(self.engine.sync_engine, "do_connect", self._refuse_another_file)
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "connect", self._note_thread)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
@@ -81,21 +89,42 @@ class Database:
         decide and announce nothing: counts, leases, the state of a delivery. SQLite always has one
         writer.
 
-        The signals that it marked (see `signals.py`) are fired once it is committed.
+        The signals that it marked (see `signals.py`) are fired once it is committed. Raises
+        `DatabaseFileLostError` where SQLite's file is not the one that was opened: nothing would be kept.
         """
         async with (
-            self._turn if self.is_sqlite else nullcontext(),
+            self._next_turn() if self.is_sqlite else nullcontext(),
             self._writer.begin() as connection,
         ):
+            self._refuse_another_file()
             signals.begin(connection)
             if in_turn and not self.is_sqlite:
                 await connection.execute(_TURN)
             yield connection
             topics = signals.marked(connection)
             await self.signals.send(connection, topics)
+            self._refuse_another_file()
         self.signals.fire(topics)
 
+    @asynccontextmanager
+    async def _next_turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(_TURN_TIMEOUT_S):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise DatabaseBusyError("the database is busy or locked") from error
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _refuse_another_file(self, *_: object) -> None:
+        if self.file is not None:
+            self.file.check()
+
     def _note_thread(self, connection: Any, _record: Any) -> None:
+        if self.file is not None:
+            self.file.note()
         self._threads.add(connection.driver_connection._thread)  # noqa: SLF001 - the driver offers no way to wait
 
     def insert(self, table: Table) -> sqlite.Insert:
@@ -108,11 +137,9 @@ class Database:
         return cast("sqlite.Insert", postgresql.insert(table))
 
 
-def is_away(error: Exception) -> bool:
-    """Return whether the error means that the database did not answer, rather than a fault of the query."""
-    if isinstance(error, DBAPIError):
-        return not isinstance(error, IntegrityError | DataError | ProgrammingError)
-    return isinstance(error, OSError | TimeoutError | SQLAlchemyTimeout)
+def _sqlite_file(url: str) -> SqliteFile | None:
+    name = make_url(url).database
+    return None if not name or name.startswith((":", "file:")) else SqliteFile(Path(name))
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: Any) -> None:

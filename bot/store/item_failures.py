@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from bot.store.database import is_away
+from bot.store.health.errors import is_away
 
 log = structlog.get_logger(__name__)
 

@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy import Connection, inspect, text
 
 from bot.store.database import Database
+from bot.store.health.errors import SchemaTooNewError
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -29,7 +30,7 @@ _UPGRADE_LOCK = 0x60_7E_12_0A
 
 
 async def migrate(database: Database) -> None:
-    """Upgrade the database to the newest version."""
+    """Upgrade the database to the newest version; raises `SchemaTooNewError`."""
     async with database.transaction() as connection:
         if not database.is_sqlite:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
@@ -53,7 +54,17 @@ async def version(database: Database) -> str | None:
 @cache
 def newest_version() -> str:
     """Return the version of this program's tables: each migration's file name begins with its version."""
-    return max(file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*_*.py"))
+    return max(_versions())
+
+
+def is_too_new(found: str | None) -> bool:
+    """Return whether a database's version is not one of this program's: a newer program has upgraded it."""
+    return found is not None and found not in _versions()
+
+
+@cache
+def _versions() -> frozenset[str]:
+    return frozenset(file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*_*.py"))
 
 
 def _version(connection: Connection) -> str | None:
@@ -76,6 +87,11 @@ def _upgrade(connection: Connection) -> tuple[str | None, str | None]:
     before = _version(connection)
     if before == newest_version():
         return before, before
+    if is_too_new(before):
+        raise SchemaTooNewError(
+            f"the database is at version {before}, and this program knows versions up to {newest_version()}: "
+            "start the program that upgraded it, or restore the backup from before the upgrade"
+        )
     from alembic import command  # noqa: PLC0415 - see the module's docstring
 
     command.upgrade(_config(connection), "head")

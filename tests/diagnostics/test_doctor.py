@@ -1,5 +1,6 @@
 """`governor doctor` names what is wrong with an installation, and how to fix it."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -240,3 +241,23 @@ async def test_clocks_that_are_apart_are_a_fault(
 async def test_a_slack_that_is_away_is_a_finding(settings: Settings) -> None:
     unreachable = settings.model_copy(update={"slack_api_url": f"http://127.0.0.1:{free_port()}/"})
     assert faults(await examine(unreachable)) == [("token", "SLACK_BOT_TOKEN")]
+
+
+def _copies(folder: Path) -> list[bytes]:
+    return [file.read_bytes() for file in folder.glob("*.damaged-*")]
+
+
+async def test_a_damaged_log_is_named_and_kept(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "governor.db-wal").write_bytes(b"no log at all" * 1_000)
+    findings = await examine(settings)
+    assert faults(findings) == [("database", "governor.db-wal")]
+    assert _copies(tmp_path) == [b"no log at all" * 1_000]
+
+
+async def test_a_database_that_takes_no_write_is_named(settings: Settings, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "governor.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    findings = await examine(settings)
+    other.close()
+    assert faults(findings) == [("database", "DATABASE_URL")]
+    assert "cannot be written: the database is locked by another program" in str(findings)

@@ -1,6 +1,10 @@
 """Health, readiness and metrics."""
 
-from bot.http.health import ReadinessCheck
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from bot.http.health import HealthEndpoint, ReadinessCheck
+from bot.metrics import Metrics
 from tests.http.conftest import ApiServer
 
 
@@ -25,3 +29,23 @@ async def test_metrics_are_in_prometheus_format(api_server: ApiServer) -> None:
         text = await response.text()
         assert response.content_type == "text/plain"
     assert "# TYPE governor_slack_ack_seconds histogram" in text
+
+
+async def test_a_check_that_fails_itself_hides_nothing_of_the_others() -> None:
+    async def holds() -> ReadinessCheck:
+        raise ConnectionRefusedError
+
+    async def slack() -> ReadinessCheck:
+        return ReadinessCheck("slack", ok=True)
+
+    app = web.Application()
+    HealthEndpoint([holds, slack], Metrics().registry).add_routes(app)
+    async with TestClient(TestServer(app)) as client, client.get("/readyz") as response:
+        assert response.status == 200
+        assert await response.json() == {
+            "status": "degraded",
+            "checks": {
+                "holds": {"ok": False, "problem": "the database does not answer"},
+                "slack": {"ok": True},
+            },
+        }

@@ -5,7 +5,7 @@ import asyncio
 from bot.slack.background_tasks import BackgroundTasks
 
 
-async def nothing(_error_id: str) -> None:
+async def nothing(_error_id: str, _error: Exception) -> None:
     raise AssertionError("there was nothing to report_failure for")
 
 
@@ -15,7 +15,7 @@ async def test_failing_task_is_reported_and_touches_no_other() -> None:
     async def fails() -> None:
         raise RuntimeError("no")
 
-    async def report_failure(error_id: str) -> None:
+    async def report_failure(error_id: str, _error: Exception) -> None:
         reported.append(error_id)
 
     async def succeeds() -> None:
@@ -61,7 +61,7 @@ async def test_drain_waits_for_what_ends_and_cancels_what_does_not() -> None:
 async def test_task_past_its_deadline_is_cancelled_and_reported() -> None:
     tasks, reported = BackgroundTasks(deadline_s=0.01), []
 
-    async def report_failure(error_id: str) -> None:
+    async def report_failure(error_id: str, _error: Exception) -> None:
         reported.append(error_id)
 
     async def hangs() -> None:

@@ -1,13 +1,17 @@
 """The command line: what it prints, and the exit codes that CI relies on."""
 
+import asyncio
 import json
 import os
+import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from bot.store.migrate import upgrade
 from tests.policy.conftest import SERVICE, WORKSPACE
 from tests.support.paths import ROOT
 from tests.support.running import API_TOKEN, Bot
@@ -134,3 +138,60 @@ async def test_the_gate_answers_by_exit_code(bot: Bot) -> None:
     assert "service.frozen" in governor("audit", "--since", "1h", **known).stdout
     forbidden = governor("gate", "checkout", GOVERNOR_URL=bot.url, GOVERNOR_API_TOKEN="wrong")
     assert (forbidden.returncode, "not valid" in forbidden.stderr) == (2, True)
+
+
+async def store_at(path: Path, version: str | None = None) -> str:
+    """Make a database at this version, or the newest; return its URL."""
+    url = f"sqlite+aiosqlite:///{path}"
+    await upgrade(url)
+    if version is not None:
+        with sqlite3.connect(path) as store:
+            store.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    return url
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(("migrate",), 2), (("token", "list"), 2), (("run",), 1), (("doctor",), 1)]
+)
+async def test_tables_of_a_newer_program_are_one_clear_line(
+    words: tuple[str, ...], code: int, tmp_path: Path
+) -> None:
+    url = await store_at(tmp_path / "governor.db", "9999")
+    (tmp_path / "all.yaml").write_text(f"{WORKSPACE}\n---\n{SERVICE}")
+    environ = {
+        "DATABASE_URL": url,
+        "POLICIES_DIR": str(tmp_path),
+        "PORT": str(free_port()),
+        "SLACK_API_URL": NOBODY,
+        "SLACK_BOT_TOKEN": "xoxb-1",
+        "SLACK_SIGNING_SECRET": "secret-1",
+    }
+    ended = await asyncio.to_thread(governor, *words, **environ)
+    assert ended.returncode == code
+    assert "at version 9999" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+async def test_run_says_what_it_cannot_use(tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(f"{WORKSPACE}\n---\n{SERVICE}")
+    environ = {
+        "POLICIES_DIR": str(tmp_path),
+        "SLACK_API_URL": NOBODY,
+        "SLACK_BOT_TOKEN": "xoxb-1",
+        "SLACK_SIGNING_SECRET": "secret-1",
+    }
+    away = f"postgresql+asyncpg://governor@127.0.0.1:{free_port()}/governor"
+    ended = await asyncio.to_thread(governor, "run", **environ, DATABASE_URL=away)
+    assert ended.returncode == 1
+    assert "the database of DATABASE_URL cannot be used" in ended.stderr
+    (tmp_path / "damaged.db").write_bytes(b"no database" * 1_000)
+    damaged = f"sqlite+aiosqlite:///{tmp_path}/damaged.db"
+    ended = await asyncio.to_thread(governor, "run", **environ, DATABASE_URL=damaged)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
+    assert "file is not a database" in ended.stderr
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        url = await store_at(tmp_path / "governor.db")
+        ended = await asyncio.to_thread(governor, "run", **environ, DATABASE_URL=url, PORT=port)
+    assert ended.returncode == 1
+    assert f"governor: cannot listen on 127.0.0.1:{port}: " in ended.stderr

@@ -24,7 +24,7 @@ from bot.flags.changes.recorder import ChangeRecorder
 from bot.flags.evaluation import LocalFlag
 from bot.flags.ownership import LatestBudgets, find_environment
 from bot.flags.ramps.control import RampControl
-from bot.flags.ramps.runner import RampRunner
+from bot.flags.ramps.runner import CountSince, RampRunner
 from bot.flags.ramps.writer import RampWriter
 from bot.flags.registry import BackendContext, open_backend
 from bot.flags.safeguards.drift import DriftDetector
@@ -47,10 +47,11 @@ _REFRESH_EVERY = timedelta(seconds=5)
 
 
 class Flags:
-    """All parts of feature flags. `latest` returns a service's budgets as of its last evaluation.
+    """All parts of feature flags.
 
-    The replica that has the `lease` does what needs no evaluation; the flags of a service are checked by the
-    replica that evaluates it.
+    `latest` returns a service's budgets as of its last evaluation, `count_since` how many events of an SLO
+    were counted since a time. The replica that has the `lease` does what needs no evaluation; the flags of a
+    service are checked by the replica that evaluates it.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Flags:
         status_reader: StatusReader,
         hold_registry: HoldRegistry,
         latest: LatestBudgets,
+        count_since: CountSince,
         announce: Announce,
         clock: Clock,
         lease: Lease,
@@ -81,7 +83,13 @@ class Flags:
         self.ramps = RampControl(self.changes, writer, database, publisher, clock)
         reverter = Reverter(self.changes, database, publisher, clock)
         self._ramp_runner = RampRunner(
-            self.changes, writer, status_reader, database=database, clock=clock, latest=latest
+            self.changes,
+            writer,
+            status_reader,
+            database=database,
+            clock=clock,
+            latest=latest,
+            count_since=count_since,
         )
         self._guard_runner = GuardRunner(self.changes, reverter, database, latest)
         self._timers = RevertTimers(reverter, database, publisher)

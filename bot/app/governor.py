@@ -199,6 +199,7 @@ class Governor:
             status_reader=self.budgets.status_reader,
             hold_registry=self.budgets.hold_registry,
             latest=self.budgets.evaluator.latest.get,
+            count_since=self.budgets.evaluator.count_since,
             announce=FlagAnnouncer(current),
             clock=self.clock,
             lease=self.leases.lease("flags"),

@@ -1,8 +1,8 @@
 """Showing a flag to more people step by step. Pure; no clock, no I/O.
 
-A ramp pauses by itself while the service is frozen, cannot be measured or burns too fast, and reverts to the
-state before its first step when a step makes the service burn. It ends as soon as somebody else changes the
-flag.
+A ramp pauses by itself while the service is frozen, cannot be measured or burns too fast, and while no event
+was counted since its last step, which nobody may have met then. It reverts to the state before its first step
+when a step makes the service burn, and ends as soon as somebody else changes the flag.
 
 A step is stored as begun before the flag is changed, and as taken afterwards: for a ramp that is `begun`
 after a restart the flag is read to find out how far the step came.
@@ -99,6 +99,16 @@ class PauseCause(StrEnum):
     FROZEN = "frozen"
     MISSING_DATA = "missing data"
     BURNING = "burning"
+    NO_EVENTS = "no events"
+
+
+@dataclass(frozen=True, slots=True)
+class EventsSinceStep:
+    """How many events of a service were counted since the ramp's last step, up to `until` if at all."""
+
+    service: str
+    total: float
+    until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,24 +165,41 @@ Move = TakeStep | RecordStepTaken | WaitUntil | Paused | RevertRamp | FinishRamp
 
 
 def decide_move(
-    ramp: Ramp, state: FlagState, verdict: Verdict, readings: Sequence[BurnReading], now: datetime
+    ramp: Ramp,
+    state: FlagState,
+    verdict: Verdict,
+    readings: Sequence[BurnReading],
+    now: datetime,
+    *,
+    counted: Sequence[EventsSinceStep],
 ) -> Move:
-    """Return the ramp's next move, from the flag as it is, the verdict on raising it, and the burn rates."""
+    """Return the ramp's next move, from the flag as it is, the verdict on raising it, and the burn rates.
+
+    `counted` are the events since the last step, of each service that counts events.
+    """
     if state.version != ramp.version:
         return _recover(ramp, state)
     evidence = crossing(ramp.guard, readings)
     if evidence is not None and ramp.taken:
         return RevertRamp(evidence, ramp.before)
-    paused = _paused(ramp, verdict, readings, evidence)
+    return _next_move(ramp, state, _paused(ramp, verdict, readings, evidence), now, counted)
+
+
+def _next_move(
+    ramp: Ramp, state: FlagState, paused: Paused | None, now: datetime, counted: Sequence[EventsSinceStep]
+) -> Move:
+    """Return the move of a ramp that nothing sends back."""
     share = ramp.next_share
     if share is None:
         if paused is not None and paused.cause is PauseCause.MISSING_DATA:
             return paused
-        return _finish_or_wait(ramp, now)
+        due = now if ramp.taken_at is None else ramp.taken_at + ramp.guard.watch
+        return _once_met(FinishRamp(), due, now, counted)
     if paused is not None:
         return paused
-    due = now if ramp.taken_at is None else ramp.taken_at + ramp.every
-    return TakeStep(share, state.version) if now >= due else WaitUntil(due)
+    if ramp.taken_at is None:
+        return TakeStep(share, state.version)
+    return _once_met(TakeStep(share, state.version), ramp.taken_at + ramp.every, now, counted)
 
 
 def _recover(ramp: Ramp, state: FlagState) -> Move:
@@ -200,10 +227,15 @@ def _paused(
     return None
 
 
-def _finish_or_wait(ramp: Ramp, now: datetime) -> Move:
-    """Return `FinishRamp` once the last step was watched for long enough."""
-    until = now if ramp.taken_at is None else ramp.taken_at + ramp.guard.watch
-    return FinishRamp() if now >= until else WaitUntil(until)
+def _once_met(move: Move, due: datetime, now: datetime, counted: Sequence[EventsSinceStep]) -> Move:
+    """Return the move once it is due and users may have met the last step: events were counted since."""
+    without = [events for events in counted if events.total <= 0]
+    if now < due or any(events.until is None or events.until < due for events in without):
+        return WaitUntil(due)
+    if without:
+        names = ", ".join(events.service for events in without)
+        return Paused(PauseCause.NO_EVENTS, f"no event of {names} was counted since the last step")
+    return move
 
 
 def steps_in_words(before: FlagState, steps: Sequence[float]) -> str:

@@ -10,6 +10,7 @@ from bot.flags.flag import FlagState
 from bot.flags.guard import BurnReading, Guard
 from bot.flags.ramp import (
     AbandonRamp,
+    EventsSinceStep,
     FinishRamp,
     InvalidRampError,
     Move,
@@ -55,8 +56,9 @@ def move(
     after: timedelta = timedelta(0),
     readings: Sequence[BurnReading] = CALM,
     allow: bool = True,
+    counted: Sequence[EventsSinceStep] = (),
 ) -> Move:
-    return decide_move(one, state, verdict(allow=allow), readings, NOW + after)
+    return decide_move(one, state, verdict(allow=allow), readings, NOW + after, counted=counted)
 
 
 def stepped(count: int) -> tuple[Ramp, FlagState]:
@@ -72,7 +74,7 @@ def test_a_calm_ramp_takes_every_step_in_its_time_and_finishes() -> None:
     one, state, now = ramp(), OFF, NOW
     taken: list[tuple[datetime, float]] = []
     while True:
-        what = decide_move(one, state, verdict(), CALM, now)
+        what = decide_move(one, state, verdict(), CALM, now, counted=())
         match what:
             case TakeStep(share, version):
                 assert version == state.version
@@ -129,6 +131,33 @@ def test_a_hold_that_ends_late_goes_on_where_it_stood() -> None:
     one, state = stepped(2)
     assert isinstance(move(one, state, allow=False, after=60 * MINUTE), Paused)
     assert move(one, state, after=61 * MINUTE) == TakeStep(0.25, "step-2")
+
+
+def test_a_step_that_nobody_met_is_not_followed_by_another() -> None:
+    one, state = stepped(2)
+    late = NOW + EVERY + MINUTE
+
+    def seen(total: float, until: datetime | None = late) -> Move:
+        events = [EventsSinceStep("search", 7.0, late), EventsSinceStep("checkout", total, until)]
+        return move(one, state, after=EVERY + MINUTE, counted=events)
+
+    why = "no event of checkout was counted since the last step"
+    assert seen(0.0) == Paused(PauseCause.NO_EVENTS, why)
+    assert seen(1.0) == TakeStep(0.25, "step-2")
+    # What came since the step may not be counted yet.
+    assert seen(0.0, NOW + EVERY - MINUTE) == WaitUntil(NOW + EVERY)
+    assert seen(0.0, None) == WaitUntil(NOW + EVERY)
+
+
+def test_a_ramp_whose_last_step_nobody_met_does_not_finish() -> None:
+    one, state = stepped(4)
+    after = GUARD.watch + MINUTE
+    unmet = [EventsSinceStep("checkout", 0.0, NOW + after)]
+    what = move(one, state, after=after, counted=unmet)
+    assert isinstance(what, Paused)
+    assert what.cause is PauseCause.NO_EVENTS
+    assert isinstance(move(one, state, after=after, counted=unmet, readings=BURNING), RevertRamp)
+    assert move(one, state, after=after, counted=[replace(unmet[0], total=1.0)]) == FinishRamp()
 
 
 def test_a_ramp_does_not_finish_blindly() -> None:

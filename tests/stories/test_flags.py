@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,14 @@ async def application(bot: Bot, seen: list[float]) -> None:
         await asyncio.sleep(0.3)
 
 
+async def good_traffic(bot: Bot) -> None:
+    """Serve requests that succeed for ever, also while the bot is away."""
+    while True:
+        with suppress(aiohttp.ClientError, TimeoutError):
+            await push(bot, 100, 0)
+        await asyncio.sleep(0.3)
+
+
 def occasions(slack: FakeSlackServer, kind: str, channel: str = "#checkout") -> list[Message]:
     return [one for one in slack.messages(channel) if (one.metadata or {}).get("event_type") == kind]
 
@@ -165,6 +173,7 @@ async def test_a_kill_in_the_middle_of_a_step_leaves_the_flag_at_a_step_once(
         )  # fmt: skip
         bot._process = child
         await bot.ready()
+        users = asyncio.create_task(good_traffic(bot))
         await approved(slack, f"ramp {FLAG} 1% 5% 25% every 2s")
         async with asyncio.timeout(30):
             while not marker.exists():  # noqa: ASYNC110 - another process writes it
@@ -174,6 +183,7 @@ async def test_a_kill_in_the_middle_of_a_step_leaves_the_flag_at_a_step_once(
         assert await exposure(bot) in steps()
         rows = await until_changed(bot, lambda found: len(found) >= 3)
         await asyncio.sleep(3)
+        users.cancel()
         assert shown(await changes(bot)) == [
             ("governor", "off", "1 % of users"),
             ("governor", "1 % of users", "5 % of users"),

@@ -50,6 +50,8 @@ class Shop:
     current: CurrentCatalog
     budgets: dict[str, list[Budget]]
     clock: StoppedClock = field(default_factory=StoppedClock)
+    events_since_step: float = 1.0
+    """What each SLO has counted since a ramp's last step."""
 
     @property
     def catalog(self) -> Catalog:
@@ -63,6 +65,10 @@ class Shop:
     async def assess(self, services: Sequence[Service], now: datetime) -> Sequence[Sequence[Budget]]:
         del now
         return [self.budgets.get(service.name, []) for service in services]
+
+    async def count_since(self, slo: Slo, since: datetime) -> float:
+        del slo, since
+        return self.events_since_step
 
     async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
         del slo, now
@@ -172,6 +178,7 @@ def build_flags(
         session=session,
         clock=of.clock,
         latest=of.budgets.get,
+        count_since=of.count_since,
         announce=FlagAnnouncer(of.current),
         lease=Lease("flags"),
     )

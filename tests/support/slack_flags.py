@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +41,11 @@ WORKSPACE_WITH_FLAGS = replace(
 )
 
 
-def burning(of: Slo, rate: float, remaining: float = 0.8) -> Budget:
+def burning(of: Slo, rate: float, remaining: float = 0.8, as_of: datetime = NOW) -> Budget:
     """Return a budget that burns at `rate` over the guard's five minutes."""
     allowed = 1_000_000 * (1 - of.objective)
     recent = {FIVE_MINUTES: EventCounts(rate * (1 - of.objective) * 1_000, 1_000)}
-    return assess(of, events=EventCounts((1 - remaining) * allowed, 1_000_000), recent=recent, as_of=NOW)
+    return assess(of, events=EventCounts((1 - remaining) * allowed, 1_000_000), recent=recent, as_of=as_of)
 
 
 def with_flags(name: str = "checkout", *flags: str, **changes: Any) -> Service:

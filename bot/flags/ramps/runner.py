@@ -3,12 +3,15 @@
 A ramp is advanced when its next step is due and after each evaluation of its service, by one loop only.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 
 import structlog
 
+from bot.budgets.budget import Budget
+from bot.catalog.catalog import Service
+from bot.catalog.slo import DowntimeSli, Slo
 from bot.clock import Clock
 from bot.flags.backend import BackendOutcomeUnknownError, FlagConflictError, FlagError
 from bot.flags.change import Restore, SetExposure
@@ -19,6 +22,7 @@ from bot.flags.flag import FlagState, exposure_in_words
 from bot.flags.ownership import LatestBudgets, owners, readings
 from bot.flags.ramp import (
     AbandonRamp,
+    EventsSinceStep,
     FinishRamp,
     Move,
     PauseCause,
@@ -45,6 +49,10 @@ _WORTH_RETRYING = (FlagConflictError, BackendOutcomeUnknownError)
 _RETRY_AFTER = timedelta(seconds=15)
 
 
+CountSince = Callable[[Slo, datetime], Awaitable[float]]
+"""Returns how many events of an SLO were counted that came surely after a time."""
+
+
 class RampRunner:
     """Advances ramps. `latest` returns a service's budgets as of its last evaluation."""
 
@@ -57,6 +65,7 @@ class RampRunner:
         database: Database,
         clock: Clock,
         latest: LatestBudgets,
+        count_since: CountSince,
     ) -> None:
         self._flag_changes = flag_changes
         self._writer = writer
@@ -64,6 +73,7 @@ class RampRunner:
         self._database = database
         self._clock = clock
         self._latest = latest
+        self._count_since = count_since
         self._failures = ItemFailures("ramp_failed")
 
     async def tick(self, evaluated: Collection[str]) -> None:
@@ -96,10 +106,13 @@ class RampRunner:
             return
         verdict = await self._verdict([service.name for service in services], ramp)
         if verdict is None:
-            await self._writer.end(stored, RampState.STOPPED, GOVERNOR, "no service names the flag any more")
+            # The services may come back; until then nothing shows whether a step hurts.
+            why = f"no service in the policies names {ramp.flag} among its flags"
+            await self._carry_out(stored, Paused(PauseCause.MISSING_DATA, why), now)
             return
         state = await self._flag_changes.backend.read(ramp.flag, ramp.environment)
-        await self._carry_out(stored, decide_move(ramp, state, verdict, burns, now), now)
+        counted = await self._events_since_step(services, ramp)
+        await self._carry_out(stored, decide_move(ramp, state, verdict, burns, now, counted=counted), now)
 
     async def _carry_out(self, stored: StoredRamp, move: Move, now: datetime) -> None:
         match move:
@@ -127,6 +140,17 @@ class RampRunner:
                 await self._writer.end(stored, RampState.STOPPED, GOVERNOR, why)
             case _:
                 assert_never(move)
+
+    async def _events_since_step(self, services: Sequence[Service], ramp: Ramp) -> list[EventsSinceStep]:
+        """Return what each service counted since the last step; none for one that only records downtime."""
+        counted: list[EventsSinceStep] = []
+        for service in services if ramp.taken_at is not None else ():
+            slos = [slo for slo in service.slos if not isinstance(slo.sli, DowntimeSli)]
+            if slos and ramp.taken_at is not None:
+                total = sum([await self._count_since(slo, ramp.taken_at) for slo in slos])
+                until = _counted_until(slos, self._latest(service.name) or ())
+                counted.append(EventsSinceStep(service.name, total, until))
+        return counted
 
     async def _take_step(self, stored: StoredRamp, share: float, version: str, now: datetime) -> None:
         ramp, number = stored.ramp, stored.ramp.taken + 1
@@ -185,3 +209,10 @@ class RampRunner:
             if not verdict.allow:
                 break
         return verdict
+
+
+def _counted_until(slos: Collection[Slo], budgets: Collection[Budget]) -> datetime | None:
+    """Return up to when all of the SLOs are counted; None where one is not counted yet."""
+    times = [budget.as_of for budget in budgets if budget.slo in slos]
+    known = [at for at in times if at is not None]
+    return min(known) if len(known) == len(slos) else None

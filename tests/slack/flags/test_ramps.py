@@ -1,6 +1,7 @@
 """Ramps by hand and by the clock: approved once, stepped, held, taken back, ended by who moves the flag."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -124,6 +125,39 @@ async def test_a_ramp_holds_while_the_service_cannot_be_measured(slack_app: Runn
     await slack_app.flags.tick()
     await slack_app.flags.tick()
     assert await exposure(slack_app) == 0.05
+
+
+async def test_a_ramp_waits_until_an_event_was_counted_since_its_step(slack_app: RunningSlackApp) -> None:
+    await begun(slack_app)
+    slack_app.shop.events_since_step = 0.0
+    later(slack_app, HALF_AN_HOUR)
+    await evaluated(slack_app, as_of=slack_app.shop.clock.now())
+    await evaluated(slack_app, as_of=slack_app.shop.clock.now())
+    assert await exposure(slack_app) == 0.01
+    held = [text for _, event_type, text in await told(slack_app) if event_type == "ramp_held"]
+    assert len(held) == 1
+    assert "No event of checkout was counted since the last step." in held[0]
+    slack_app.shop.events_since_step = 1.0
+    await evaluated(slack_app)
+    await evaluated(slack_app)
+    assert await exposure(slack_app) == 0.05
+
+
+async def test_a_ramp_outlives_its_service_s_absence_from_the_policies(slack_app: RunningSlackApp) -> None:
+    await begun(slack_app)
+    policies = slack_app.shop.catalog
+    others = {name: each for name, each in policies.services.items() if name != "checkout"}
+    slack_app.shop.catalog = replace(policies, services=others)
+    later(slack_app, HALF_AN_HOUR)
+    await slack_app.flags.tick()
+    await slack_app.flags.tick()
+    assert await exposure(slack_app) == 0.01
+    channel, event_type, text = (await told(slack_app))[-1]
+    assert (channel, event_type) == ("#releases", "ramp_held")
+    assert f"No service in the policies names {FLAG} among its flags." in text
+    slack_app.shop.catalog = policies
+    await evaluated(slack_app, 20.0)
+    assert await exposure(slack_app) == 0
 
 
 async def test_a_person_holds_a_ramp_lets_it_go_on_and_stops_it(slack_app: RunningSlackApp) -> None:

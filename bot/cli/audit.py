@@ -63,12 +63,15 @@ def listing(  # noqa: PLR0917 - the command's own options
 @audit.command()
 def export(
     since: Since = None,
+    with_private: Annotated[
+        bool, typer.Option("--with-private", help="Also what rows say of private incidents.")
+    ] = False,
     export_format: Annotated[
         ExportFormat, typer.Option("--format", help="One JSON object a line, or CSV.")
     ] = ExportFormat.JSONL,
 ) -> None:
     """Print the log of the database of DATABASE_URL with each row's hash, oldest first."""
-    rows = run_async(_read_rows(_start(since)))
+    rows = run_async(_read_rows(_start(since), with_private=with_private))
     if export_format is ExportFormat.CSV:
         _write_csv(rows)
     else:
@@ -121,16 +124,17 @@ def _cell(value: Any) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-async def _read_rows(since: str | None) -> list[dict[str, Any]]:
+async def _read_rows(since: str | None, *, with_private: bool) -> list[dict[str, Any]]:
     from bot.cli.database import opened_database  # noqa: PLC0415
     from bot.http.serializers import audit_json  # noqa: PLC0415
-    from bot.store import audit as log  # noqa: PLC0415
+    from bot.incidents import audit_view  # noqa: PLC0415
+    from bot.incidents.visibility import ANYBODY, OPERATOR  # noqa: PLC0415
 
     start = datetime.fromisoformat(since).astimezone(UTC) if since else None
     exported: list[dict[str, Any]] = []
     async with opened_database() as database, database.reading() as connection:
-        after = 0
-        while rows := await log.read(connection, since=start, after_id=after):
+        after, viewer = 0, OPERATOR if with_private else ANYBODY
+        while rows := await audit_view.read(connection, viewer, since=start, after_id=after):
             exported += [audit_json(row) | {"hash": row.hash} for row in rows]
             after = rows[-1].id
     return exported

@@ -23,7 +23,13 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Names the token in th
 @tokens.command()
 def create(
     name: Name,
-    allow: Annotated[str, typer.Option(help="Rights with commas between: gate:read,events:write; or all.")],
+    allow: Annotated[
+        str,
+        typer.Option(
+            help="Rights with commas between: gate:read,events:write; or all. Private incidents are shown "
+            "only with incidents:read-private, beside incidents:read or audit:read."
+        ),
+    ],
     per_minute: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="How many requests it may make in a minute.")
     ] = 600,

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from bot.freezes.status import StatusReader, UnknownServiceError
-from bot.http.auth import TokenVerifier
+from bot.http.auth import TokenVerifier, viewer_of
 from bot.http.events import EventsEndpoint
 from bot.http.gate import GateEndpoint
 from bot.http.operations import (
@@ -19,6 +19,7 @@ from bot.http.request_body import read_since
 from bot.http.response_models import AuditAnswer, ServiceAnswer, ServicesAnswer
 from bot.http.rights import Right
 from bot.http.serializers import audit_json, service_json
+from bot.incidents import audit_view
 from bot.store import audit
 from bot.store.database import Database
 
@@ -80,6 +81,7 @@ class Api:
         tag="audit",
         summary="Who changed what and why, oldest first",
         right=Right.AUDIT_READ,
+        more_with={Right.INCIDENTS_READ_PRIVATE: "what rows say of private incidents"},
         query=(
             QueryParameter("since", "From when on, as RFC 3339."),
             SERVICE_PARAMETER,
@@ -92,8 +94,9 @@ class Api:
     async def _audit(self, request: web.Request) -> web.Response:
         after_id, since = _cursor(request), read_since(request)
         async with self._database.reading() as connection:
-            rows = await audit.read(
+            rows = await audit_view.read(
                 connection,
+                viewer_of(request),
                 since=since,
                 service=request.query.get("service") or None,
                 actor=request.query.get("actor") or None,

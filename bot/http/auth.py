@@ -12,9 +12,13 @@ from aiohttp import web
 
 from bot.http.problems import Handler, ProblemError
 from bot.http.rights import ALL, Caller, Right
+from bot.incidents.visibility import Viewer
 
 CALLER = web.RequestKey("caller", str)
 """The key of the caller's name in a request: the token's name."""
+
+RIGHTS = web.RequestKey("rights", frozenset[Right])
+"""The key of the rights of the caller's token in a request."""
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="governor"'}
 
@@ -48,11 +52,16 @@ class EnvironmentToken:
         return Caller("api", ALL) if expected and hmac.compare_digest(sent, expected) else None
 
 
+def viewer_of(request: web.Request) -> Viewer:
+    """Return what the caller may see of private incidents: all with the right for it, else its own."""
+    return Viewer(request[CALLER], sees_private=Right.INCIDENTS_READ_PRIVATE in request[RIGHTS])
+
+
 def require_token(tokens: TokenVerifier, handler: Handler, right: Right | None = None) -> Handler:
     """Return the handler guarded by the bearer token, which must have the right; all rights if None is named.
 
     The guard raises `ProblemError`: 401 without a valid token, 403 if it lacks the right, 429 over its rate
-    limit. It stores the caller's name as `request[CALLER]`.
+    limit. It stores the caller's name as `request[CALLER]`, the token's rights as `request[RIGHTS]`.
     """
     required = ALL if right is None else frozenset({right})
 
@@ -61,7 +70,7 @@ def require_token(tokens: TokenVerifier, handler: Handler, right: Right | None =
         if not required <= caller.rights:
             missing = ", ".join(sorted(required - caller.rights))
             raise ProblemError(403, f"the token {caller.name} lacks the right {missing}", missing=missing)
-        request[CALLER] = caller.name
+        request[CALLER], request[RIGHTS] = caller.name, caller.rights
         return await handler(request)
 
     return guarded

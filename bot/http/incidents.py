@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
-from bot.http.auth import CALLER, TokenVerifier
+from bot.http.auth import CALLER, TokenVerifier, viewer_of
 from bot.http.operations import (
     BAD_BODY,
     BAD_QUERY,
@@ -35,6 +35,7 @@ from bot.incidents.lifecycle import IncidentLifecycle, NewIncident
 from bot.incidents.report_reader import ReportReader
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.snapshot_reader import SnapshotReader
+from bot.incidents.visibility import may_see
 from bot.incidents.workflow.runner import StepRunner
 
 CHANNEL_WITHIN_S = 5.0
@@ -43,7 +44,8 @@ _MOST_LISTED = 200
 _PATH = "/api/v1/incidents"
 _INCIDENT_PATH = rf"{_PATH}/{{id:\d{{1,15}}}}"
 _ID_SCHEMA = {"id": {"type": "integer", "minimum": 1, "maximum": 999_999_999_999_999}}
-_UNKNOWN_INCIDENT = {404: "There is no such incident."}
+_UNKNOWN_INCIDENT = {404: "There is no such incident that the token may see."}
+_PRIVATE = {Right.INCIDENTS_READ_PRIVATE: "private incidents"}
 _REPORT_PERIOD = timedelta(days=90)
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
@@ -128,6 +130,13 @@ class IncidentsEndpoint:
             opened = await self._lifecycle.open(new_incident, self._clock.now())
         except IllegalChangeError as error:
             raise _illegal_change(error) from error
+        if not may_see(opened.incident, viewer_of(request)):
+            missing = Right.INCIDENTS_READ_PRIVATE
+            raise ProblemError(
+                403,
+                f"this key is a private incident's; the token {request[CALLER]} lacks the right {missing}",
+                missing=missing,
+            )
         snapshot = await self._step_runner.channel_of(opened.incident.id, CHANNEL_WITHIN_S)
         return web.json_response(incident_json(snapshot), status=201 if opened.is_new else 200)
 
@@ -145,11 +154,9 @@ class IncidentsEndpoint:
     async def _change(self, request: web.Request) -> web.Response:
         body = read_body(ChangeBody, await read_json(request))
         change = IncidentChange(body.status, body.severity, body.started_at, body.ended_at, body.impact)
-        id_ = int(request.match_info["id"])
+        id_ = (await self._snapshot(request)).incident.id
         try:
             await self._lifecycle.change(id_, change, by=request[CALLER], now=self._clock.now())
-        except UnknownIncidentError as error:
-            raise ProblemError(404, str(error)) from error
         except IllegalChangeError as error:
             raise _illegal_change(error) from error
         return web.json_response(incident_json(await self._snapshots.of(id_)))
@@ -160,6 +167,7 @@ class IncidentsEndpoint:
         tag="incidents",
         summary="One incident",
         right=Right.INCIDENTS_READ,
+        more_with=_PRIVATE,
         path_schemas=_ID_SCHEMA,
         answers={200: IncidentAnswer},
         refusals=_UNKNOWN_INCIDENT,
@@ -173,6 +181,7 @@ class IncidentsEndpoint:
         tag="incidents",
         summary="Incidents, the newest first",
         right=Right.INCIDENTS_READ,
+        more_with=_PRIVATE,
         query=(SERVICE_PARAMETER, QueryParameter("open", "With 1, those that are not resolved.")),
         answers={200: IncidentsAnswer},
         refusals=BAD_QUERY,
@@ -180,7 +189,9 @@ class IncidentsEndpoint:
     async def _list(self, request: web.Request) -> web.Response:
         service = request.query.get("service") or None
         is_open = request.query.get("open") in {"1", "true"}
-        listed = await self._snapshots.list(unresolved=is_open, service=service, limit=_MOST_LISTED)
+        listed = await self._snapshots.list(
+            viewer_of(request), unresolved=is_open, service=service, limit=_MOST_LISTED
+        )
         return web.json_response({"incidents": [incident_json(snapshot) for snapshot in listed]})
 
     @Operation(
@@ -189,6 +200,7 @@ class IncidentsEndpoint:
         tag="incidents",
         summary="What a time's incidents teach: how many, how quickly mended, where the budget went",
         right=Right.INCIDENTS_READ,
+        more_with=_PRIVATE,
         query=(
             QueryParameter("since", "From when on, as RFC 3339; 90 days ago if left out."),
             SERVICE_PARAMETER,
@@ -202,7 +214,10 @@ class IncidentsEndpoint:
         if service is not None and service not in self._current.catalog.services:
             raise ProblemError(404, f"there is no service {service}")
         since = read_since(request) or now - _REPORT_PERIOD
-        report, _ = await self._reports.report(since, now, service, may_see=lambda _: True)
+        viewer = viewer_of(request)
+        report, _ = await self._reports.report(
+            since, now, service, may_see=lambda incident: may_see(incident, viewer)
+        )
         return web.json_response(report_json(report))
 
     @Operation(
@@ -211,6 +226,7 @@ class IncidentsEndpoint:
         tag="incidents",
         summary="An incident's postmortem",
         right=Right.INCIDENTS_READ,
+        more_with=_PRIVATE,
         path_schemas=_ID_SCHEMA,
         answers={200: "Markdown."},
         answer_type="text/markdown",
@@ -224,9 +240,12 @@ class IncidentsEndpoint:
 
     async def _snapshot(self, request: web.Request) -> IncidentSnapshot:
         try:
-            return await self._snapshots.of(int(request.match_info["id"]))
+            snapshot = await self._snapshots.of(int(request.match_info["id"]))
         except UnknownIncidentError as error:
-            raise ProblemError(404, str(error)) from error
+            raise _unknown(error, request) from error
+        if not may_see(snapshot.incident, viewer_of(request)):
+            raise _unknown(UnknownIncidentError(snapshot.incident.id), request)
+        return snapshot
 
     def _check_services(self, names: list[str]) -> None:
         known = self._current.catalog.services
@@ -237,6 +256,14 @@ class IncidentsEndpoint:
         ]
         if faults:
             raise ProblemError(422, faults[0]["message"], errors=faults)
+
+
+def _unknown(error: UnknownIncidentError, request: web.Request) -> ProblemError:
+    """Return that there is none of that number, the same as for a private one that the token may not see."""
+    if viewer_of(request).sees_private:
+        return ProblemError(404, str(error))
+    needed = f"private ones take the right {Right.INCIDENTS_READ_PRIVATE}"
+    return ProblemError(404, f"{error} that this token may see; {needed}")
 
 
 def _illegal_change(error: IllegalChangeError) -> ProblemError:

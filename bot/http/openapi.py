@@ -88,7 +88,10 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
         }
     if operation.right is not None:
         members["security"] = [{"token": []}]
-        members["description"] = f"Takes the right {operation.right}."
+        more = "".join(
+            f" With {further}, the answer also has {what}." for further, what in operation.more_with.items()
+        )
+        members["description"] = f"Takes the right {operation.right}.{more}"
     return members
 
 

@@ -46,7 +46,8 @@ class Operation:
     """An HTTP method on a path. An instance is the decorator of the handler that serves it.
 
     `answers` maps a status to a model or to words, `refusals` a status to the reason. `right` is what the
-    bearer token must allow; None for an operation without a token. `path_schemas` describes the variables of
+    bearer token must allow; None for an operation without a token; `more_with` maps further rights to what
+    the answer then shows besides. `path_schemas` describes the variables of
     the path, and with `max_items` the body may also be a list of so many.
     """
 
@@ -58,6 +59,7 @@ class Operation:
     answers: Mapping[int, type[BaseModel] | str]
     refusals: Mapping[int, str] = field(default_factory=dict)
     right: Right | None = None
+    more_with: Mapping[Right, str] = field(default_factory=dict)
     query: tuple[QueryParameter, ...] = ()
     path_schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     body: type[BaseModel] | Mapping[str, Any] | None = None

@@ -17,6 +17,7 @@ class Right(StrEnum):
     GATE_READ = "gate:read"
     EVENTS_WRITE = "events:write"
     INCIDENTS_READ = "incidents:read"
+    INCIDENTS_READ_PRIVATE = "incidents:read-private"
     INCIDENTS_WRITE = "incidents:write"
     AUDIT_READ = "audit:read"
     FLAGS_READ = "flags:read"
@@ -30,7 +31,8 @@ MEANING = {
     Right.SERVICES_READ: "read services, budgets and holds",
     Right.GATE_READ: "ask the gate whether a change may ship",
     Right.EVENTS_WRITE: "push good and bad events",
-    Right.INCIDENTS_READ: "read incidents and postmortems",
+    Right.INCIDENTS_READ: "read incidents and postmortems, but for private ones",
+    Right.INCIDENTS_READ_PRIVATE: "see private incidents too, in all that the token's other rights read",
     Right.INCIDENTS_WRITE: "open and change incidents",
     Right.AUDIT_READ: "read the audit log",
     Right.FLAGS_READ: "evaluate flags over OFREP",

@@ -8,6 +8,7 @@ from typing import Any
 from bot.freezes.hold import GOVERNOR
 from bot.incidents.incident import Incident
 from bot.incidents.timeline import EntryKind, TimelineEntry
+from bot.incidents.visibility import ANYBODY, may_see
 from bot.store import audit
 
 ALERTMANAGER = "alertmanager"
@@ -55,7 +56,7 @@ def facts(incident: Incident) -> dict[str, Any]:
     shown = {
         name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()
     }
-    if incident.private:
+    if not may_see(incident, ANYBODY):
         shown["title"] = "private"
     return shown | {
         "services": list(incident.services),
@@ -88,6 +89,6 @@ def audit_entry(
 ) -> audit.AuditEntry:
     """Return the audit entry of an action on an incident."""
     subject = f"incident {incident.id}"
-    reason = "a private incident" if incident.private else incident.title
+    reason = incident.title if may_see(incident, ANYBODY) else "a private incident"
     service = next(iter(incident.services), None)
     return audit.AuditEntry(by, f"incident.{action}", subject, reason, service, before, after)

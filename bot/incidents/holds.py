@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.freezes.hold import EndedCause, Hold, HoldKind
 from bot.incidents.incident import Incident, UnknownIncidentError
 from bot.incidents.records import incidents as records
+from bot.incidents.visibility import ANYBODY, may_see
 from bot.store.tables.core import holds
+from bot.store.tables.flags import flag_changes, flag_promises, flag_ramps
 
 
 def request_prefix(incident_id: int) -> str:
@@ -16,17 +18,36 @@ def request_prefix(incident_id: int) -> str:
     return f"incident:{incident_id}:"
 
 
+UNNAMED = "private incident"
+"""What the reason of a hold says instead of a private incident's title."""
+
+
+def name_of(title: str) -> str:
+    """Return how the reason of a hold names an incident that everybody may see."""
+    return f"incident: {title}"
+
+
 def reason(incident: Incident) -> str:
     """Return why a service is held: everybody reads it, so a private incident is not named."""
-    name = "private incident" if incident.private else f"incident: {incident.title}"
+    name = name_of(incident.title) if may_see(incident, ANYBODY) else UNNAMED
     return f"{incident.severity} {name}"
 
 
 async def update_reasons(connection: AsyncConnection, incident: Incident) -> None:
-    """Update the reasons of the incident's active holds to what they would be if placed now."""
+    """Update the reasons of the incident's holds, lifted ones too, to what they would be if placed now."""
     own = holds.c.request.startswith(request_prefix(incident.id), autoescape=True)
-    active = own & (holds.c.kind == HoldKind.INCIDENT) & holds.c.lifted_at.is_(None)
-    await connection.execute(update(holds).where(active).values(reason=reason(incident)))
+    of_incident = own & (holds.c.kind == HoldKind.INCIDENT)
+    await connection.execute(update(holds).where(of_incident).values(reason=reason(incident)))
+
+
+async def leave_out_title(connection: AsyncConnection, incident: Incident) -> None:
+    """Leave the title of an incident out of what ramps and changes of flags gave as their reasons to wait."""
+    named = name_of(incident.title)
+    for column in (flag_ramps.c.hold_why, flag_promises.c.problem, flag_changes.c.problem):
+        values = {column.name: func.replace(column, named, UNNAMED)}
+        await connection.execute(
+            update(column.table).where(column.contains(named, autoescape=True)).values(values)
+        )
 
 
 def why_ended(incident: Incident) -> str:

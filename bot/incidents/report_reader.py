@@ -11,6 +11,7 @@ from bot.incidents.cost import Costs
 from bot.incidents.incident import CauseClass, Incident, Status
 from bot.incidents.records import incidents as records
 from bot.incidents.report import WORK, ChargedIncident, IncidentReport, report_on
+from bot.incidents.visibility import ANYBODY, may_see
 from bot.store.database import Database
 
 _NEGLIGIBLE = 0.01
@@ -19,7 +20,7 @@ _NEGLIGIBLE = 0.01
 
 def everyone_may_see(incident: Incident) -> bool:
     """Return whether an incident may be counted where anybody reads."""
-    return not incident.private
+    return may_see(incident, ANYBODY)
 
 
 class ReportReader:
@@ -72,7 +73,7 @@ class ReportReader:
             for incident in within
             if everyone_may_see(incident) and spent[incident.id] > _NEGLIGIBLE * bad
         ]
-        if not public and any(incident.private for incident in within):
+        if not public and not all(map(everyone_may_see, within)):
             return None
         return _spending(public, spent, bad)
 

@@ -9,13 +9,16 @@ from datetime import datetime, timedelta
 
 from bot.deployments import records as deployments
 from bot.deployments.deployment import Deployment
+from bot.incidents import audit_view
 from bot.incidents.cost import Costs
 from bot.incidents.incident import Incident, Status
 from bot.incidents.records import actions as action_records
 from bot.incidents.records import incidents as records
 from bot.incidents.records.channels import read_channels
+from bot.incidents.records.hidden import read_hidden
 from bot.incidents.snapshot import IncidentSnapshot, RecentFlag, RecentFlags
 from bot.incidents.timeline import EntryKind, TimelineEntry, merged
+from bot.incidents.visibility import Viewer
 from bot.store import audit
 from bot.store.database import Database
 
@@ -68,13 +71,19 @@ class SnapshotReader:
         )
 
     async def list(
-        self, *, unresolved: bool = False, service: str | None = None, limit: int | None = None
+        self,
+        viewer: Viewer,
+        *,
+        unresolved: bool = False,
+        service: str | None = None,
+        limit: int | None = None,
     ) -> Sequence[IncidentSnapshot]:
-        """Return incidents, newest first, without their timelines."""
+        """Return the incidents that a viewer may see, newest first, without their timelines."""
         now = self.now()
         async with self._database.reading() as connection:
+            hidden = await read_hidden(connection, viewer)
             incidents = await records.read_many(
-                connection, unresolved=unresolved, service=service, limit=limit
+                connection, unresolved=unresolved, service=service, without=hidden.incidents, limit=limit
             )
             channels = {incident.id: await read_channels(connection, incident.id) for incident in incidents}
         return [
@@ -85,9 +94,12 @@ class SnapshotReader:
     async def _around(self, incident: Incident, now: datetime) -> Sequence[TimelineEntry]:
         since, until = incident.started_at - LOOK_BACK, incident.resolved_at or now
         entries: list[TimelineEntry] = []
+        own_channel = Viewer(here=incident.id)
         async with self._database.reading() as connection:
             for service in incident.services:
-                rows = await audit.read(connection, since=since, service=service, limit=_MOST_ROWS)
+                rows = await audit_view.read(
+                    connection, own_channel, since=since, service=service, limit=_MOST_ROWS
+                )
                 entries += [entry for row in rows if row.at <= until and (entry := _entry(row))]
             # Deployments may be recorded late, so they are read by the time of their end.
             deployed = await deployments.read(connection, incident.services, since, until)

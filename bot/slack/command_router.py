@@ -52,7 +52,7 @@ class CommandRouter:
             "incident": incidents.incident,
             "postmortem": incidents.postmortem,
             "action": incidents.action,
-            "audit": AuditCommand(capabilities),
+            "audit": AuditCommand(capabilities, incidents.access),
             "governor": GovernorCommand(capabilities.status_reader, people),
         }
 

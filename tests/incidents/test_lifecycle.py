@@ -15,6 +15,7 @@ from bot.incidents.postmortem import PostmortemPart
 from bot.incidents.records.actions import NewAction, UnknownActionError, unmet_requirements
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.snapshot import IncidentSnapshot
+from bot.incidents.visibility import OPERATOR
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.incidents.messages import ACTION_DUE, DOCUMENT, POSTMORTEM_OPENED, REMINDER
 from bot.store import audit
@@ -211,7 +212,7 @@ async def test_the_owner_of_an_action_is_told_when_it_is_due(incidents_setup: In
     await incidents_setup.slack.until(lambda: _direct(incidents_setup, "U0SAM"))
     assert len(_direct(incidents_setup, "U0SAM")) == 1
     await book.done(first.id, by="U0SAM", now=now)
-    assert await book.of_service("checkout") == []
+    assert await book.of_service("checkout", OPERATOR) == []
     with pytest.raises(UnknownActionError):
         await book.done(99, by="U0SAM", now=now)
 

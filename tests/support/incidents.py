@@ -26,6 +26,7 @@ from bot.freezes.hold_registry import HoldRegistry
 from bot.http.auth import EnvironmentToken
 from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
+from bot.http.tokens import KnownTokens
 from bot.incidents.cost import Downtime
 from bot.incidents.holds import ended_causes
 from bot.incidents.incident import Severity
@@ -196,7 +197,7 @@ async def run_incidents(
         )
         incidents_setup.http = http
         app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
-        response.add_routes(app, EnvironmentToken(TOKEN))
+        response.add_routes(app, KnownTokens(EnvironmentToken(TOKEN), database, clock))
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

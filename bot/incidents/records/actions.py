@@ -1,6 +1,6 @@
 """Actions as rows, and the operations that people carry out on them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.catalog.error_budget_policy import UnfreezeRequirement, UnmetRequirement
 from bot.incidents.action import Action, not_owned
 from bot.incidents.incident import IncidentError
+from bot.incidents.records.hidden import read_hidden
+from bot.incidents.visibility import ANYBODY, OPERATOR, Viewer
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.tables.incidents import actions, incidents
@@ -82,20 +84,30 @@ class Actions:
         """Mark an action as done, if it is not yet; raises `UnknownActionError`."""
         return await self._update(id_, "action.done", {"done_at": now}, by, now, is_open=True)
 
-    async def find(self, id_: int) -> Action:
-        """Return one action; raises `UnknownActionError`."""
+    async def find(self, id_: int, viewer: Viewer) -> Action:
+        """Return one action; raises `UnknownActionError`, also for one that the viewer may not see."""
         async with self._database.reading() as connection:
-            return await _read_one(connection, id_)
+            action = await _read_one(connection, id_)
+            if (await read_hidden(connection, viewer)).hides(action):
+                raise UnknownActionError(id_)
+        return action
 
-    async def of_service(self, service: str | None = None, *, is_open: bool = True) -> Sequence[Action]:
-        """Return the actions of a service or of all; with `is_open` those that are not done."""
+    async def of_service(
+        self, service: str | None, viewer: Viewer, *, is_open: bool = True
+    ) -> Sequence[Action]:
+        """Return the actions of a service or of all that a viewer may see; with `is_open` those not done."""
         async with self._database.reading() as connection:
             stored = await read(connection, service=service)
-        return [action for action in stored if not is_open or action.done_at is None]
+            hidden = await read_hidden(connection, viewer)
+        return [
+            action
+            for action in stored
+            if not hidden.hides(action) and (not is_open or action.done_at is None)
+        ]
 
     async def not_owned(self, service: str) -> Sequence[Action]:
         """Return the P0 actions because of which `unfreezeRequires: actionsOwned` is not met."""
-        return not_owned(await self.of_service(service), service)
+        return not_owned(await self.of_service(service, OPERATOR), service)
 
     async def _update(
         self, id_: int, action: str, values: dict[str, Any], by: str, now: datetime, *, is_open: bool = False
@@ -121,7 +133,12 @@ async def read(
         query = query.where(actions.c.incident_id == incident_id)
     if service is not None:
         query = query.where(actions.c.service == service)
-    return [_action(row) for row in await connection.execute(query)]
+    return actions_of(await connection.execute(query))
+
+
+def actions_of(rows: Iterable[Row[Any]]) -> Sequence[Action]:
+    """Return the actions in rows of their table."""
+    return [_action(row) for row in rows]
 
 
 async def unmet_requirements(connection: AsyncConnection, service: str) -> Sequence[UnmetRequirement]:
@@ -130,14 +147,12 @@ async def unmet_requirements(connection: AsyncConnection, service: str) -> Seque
     The text of an action of a private incident is left out.
     """
     blocking = not_owned(await read(connection, service=service), service)
-    incident_ids = [action.incident_id for action in blocking if action.incident_id is not None]
-    query = select(incidents.c.id).where(incidents.c.id.in_(incident_ids), incidents.c.private.is_(True))
-    hidden = set(await connection.scalars(query)) if incident_ids else set()
+    hidden = await read_hidden(connection, ANYBODY)
     return [
         UnmetRequirement(
             UnfreezeRequirement.ACTIONS_OWNED,
             action.id,
-            None if action.incident_id in hidden else action.text,
+            None if hidden.hides(action) else action.text,
             action.missing,
         )
         for action in blocking
@@ -191,7 +206,9 @@ async def _audit(connection: AsyncConnection, event: str, action: Action, by: st
         "p0": action.is_p0,
         "done": action.done_at is not None,
     }
-    entry = audit.AuditEntry(by, event, f"action {action.id}", action.text, action.service, None, after)
+    is_hidden = (await read_hidden(connection, ANYBODY)).hides(action)
+    reason = "of a private incident" if is_hidden else action.text
+    entry = audit.AuditEntry(by, event, f"action {action.id}", reason, action.service, None, after)
     await audit.record(connection, entry, now)
 
 

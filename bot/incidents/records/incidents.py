@@ -1,7 +1,7 @@
 """Incidents as rows, and their timelines. Runs in its callers' transactions."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -44,9 +44,14 @@ async def read_many(
     unresolved: bool = False,
     service: str | None = None,
     since: datetime | None = None,
+    private: bool | None = None,
+    without: Collection[int] = (),
     limit: int | None = None,
 ) -> Sequence[Incident]:
-    """Return incidents, newest first: all, or those unresolved, of one service, opened since a time."""
+    """Return incidents, newest first: all, or those unresolved, of one service, opened since a time, private.
+
+    Those of the numbers in `without` are left out.
+    """
     query = select(incidents).order_by(incidents.c.id.desc()).limit(limit)
     if unresolved:
         query = query.where(incidents.c.status != Status.RESOLVED)
@@ -55,6 +60,10 @@ async def read_many(
         query = query.where(incidents.c.id.in_(of_service))
     if since is not None:
         query = query.where(incidents.c.opened_at >= since)
+    if private is not None:
+        query = query.where(incidents.c.private.is_(private))
+    if without:
+        query = query.where(incidents.c.id.not_in(without))
     return await _read(connection, query)
 
 

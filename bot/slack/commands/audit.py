@@ -8,10 +8,13 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from bot.formatting import duration_text
+from bot.incidents import audit_view
+from bot.incidents.visibility import ANYBODY
 from bot.slack.arguments import UsageError, name, split
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, cut, join, markup, mention, when
 from bot.slack.capabilities import Capabilities
+from bot.slack.incidents.access import IncidentAccess
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
 from bot.slack.typed.lengths import read_length
 from bot.store import audit
@@ -76,7 +79,8 @@ class AuditFilter:
 class AuditCommand:
     """The `/audit` command."""
 
-    def __init__(self, capabilities: Capabilities) -> None:
+    def __init__(self, capabilities: Capabilities, access: IncidentAccess) -> None:
+        self._access = access
         self._status_reader = capabilities.status_reader
         self._database = capabilities.database
         self._clock = capabilities.clock
@@ -85,8 +89,13 @@ class AuditCommand:
         """Return the filtered rows; raises `UsageError`, `UnknownServiceError`."""
         row_filter, words = self._read(interaction.text)
         period = _since(words)
-        rows = await self._newest_first(row_filter, self._clock.now() - period)
-        return listing(rows, period, interaction.query)
+        stored = await self._newest_first(row_filter, self._clock.now() - period)
+        viewer = await self._access.viewer(interaction)
+        async with self._database.reading() as connection:
+            rows = await audit_view.masked(connection, viewer, stored)
+            is_public = list(rows) == list(await audit_view.masked(connection, ANYBODY, stored))
+        reply = listing(rows, period, interaction.query)
+        return reply if is_public else reply.unshareable()
 
     def _read(self, text: str) -> tuple[AuditFilter, list[str]]:
         words = split(text)

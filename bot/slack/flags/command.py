@@ -21,6 +21,8 @@ from bot.flags.ownership import channels, find_environment, owners
 from bot.flags.ramp import InvalidRampError
 from bot.flags.ramps.control import RampError
 from bot.flags.records import history as flag_records
+from bot.incidents import audit_view
+from bot.incidents.visibility import ANYBODY
 from bot.slack.arguments import UsageError, did_you_mean, split
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup, sentence, when
@@ -106,7 +108,8 @@ class FlagCommand:
         state = await self._flag_changes.backend.read(arguments.flag, environment.name)
         async with self._database.reading() as connection:
             reverts = await flag_records.reverts_on(connection, arguments.flag, environment.name)
-            rows = await flag_records.history(connection, arguments.flag, environment.name, limit=1)
+            stored = await flag_records.history(connection, arguments.flag, environment.name, limit=1)
+            rows = await audit_view.masked(connection, ANYBODY, stored)
         view = FlagView(
             state,
             self._flag_changes.backend.name,
@@ -121,7 +124,8 @@ class FlagCommand:
     async def _history(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         arguments, environment = self._read_flag(words, "history FLAG")
         async with self._database.reading() as connection:
-            rows = await flag_records.history(connection, arguments.flag, environment.name)
+            stored = await flag_records.history(connection, arguments.flag, environment.name)
+            rows = await audit_view.masked(connection, ANYBODY, stored)
         return history(rows, arguments.flag, environment.name, interaction.query)
 
     async def _stale(self, interaction: Interaction, words: Sequence[str]) -> Reply:

@@ -14,6 +14,7 @@ from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.incident import Incident
 from bot.incidents.snapshot import IncidentSnapshot
+from bot.incidents.visibility import OPERATOR, Viewer
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.action_command import by_urgency
 from bot.slack.permissions import UNKNOWN_ZONE, Allowed, Zone
@@ -59,8 +60,9 @@ class HomeContents:
         access, catalog = self._access, self._access.status_reader.catalog
         return WorkspaceStatus(
             await access.status_reader.services(),
-            await access.snapshots.list(unresolved=True, limit=_MOST_READ),
-            [one for one in await access.actions.of_service() if catalog.shows(one.service)],
+            # All, of which `for_person` shows each what they may see.
+            await access.snapshots.list(OPERATOR, unresolved=True, limit=_MOST_READ),
+            [one for one in await access.actions.of_service(None, OPERATOR) if catalog.shows(one.service)],
             [one for one in await self._ramps.running() if catalog.shows_flag(one.ramp.flag)],
         )
 
@@ -96,7 +98,7 @@ class HomeContents:
     def _concerns(self, user: str, incident: Incident, services: AbstractSet[str]) -> bool:
         """Return whether an incident affects a person's services or is their work, and they may see it."""
         works_on_it = user == incident.opened_by or user in incident.roles.values()
-        return self._access.may_see(incident, user) and (
+        return self._access.may_see(incident, Viewer(user)) and (
             works_on_it or not incident.services or not services.isdisjoint(incident.services)
         )
 

@@ -4,12 +4,12 @@ import re
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import select
-
 from bot.catalog.catalog import Catalog, Service
 from bot.incidents.incident import Incident, UnknownIncidentError
 from bot.incidents.records.channels import find_incident
+from bot.incidents.records.hidden import Hidden, read_hidden
 from bot.incidents.snapshot import IncidentSnapshot
+from bot.incidents.visibility import Viewer, may_see
 from bot.slack.arguments import UsageError
 from bot.slack.blockkit.mrkdwn import Markup, code, markup
 from bot.slack.capabilities import Capabilities
@@ -17,7 +17,6 @@ from bot.slack.interactions import Interaction
 from bot.slack.permissions import Allowed, People, refusal
 from bot.store import idempotency
 from bot.store.addresses import local, qualified
-from bot.store.tables.incidents import incidents
 
 _NUMBER = re.compile(r"#?(\d{1,15})")
 
@@ -93,14 +92,19 @@ class IncidentAccess:
             snapshot = await self.snapshots.of(id_)
         except UnknownIncidentError as error:
             raise _unknown(id_) from error
-        if id_ != here and not self.may_see(snapshot.incident, user):
+        if not self.may_see(snapshot.incident, Viewer(user, here)):
             raise _unknown(id_)
         return snapshot
 
-    def may_see(self, incident: Incident, user: str) -> bool:
-        """Return whether a person of this workspace may see it outside its channel."""
+    async def viewer(self, interaction: Interaction) -> Viewer:
+        """Return who reads the reply, and in which incident's channel."""
+        return Viewer(interaction.user, await self.incident_of_channel(interaction.channel))
+
+    def may_see(self, incident: Incident, viewer: Viewer) -> bool:
+        """Return whether somebody of this workspace may see an incident."""
         first = next(iter(incident.services), None)
-        return self.catalog.shows(first) and _is_involved(incident, user)
+        is_of_workspace = incident.id == viewer.here or self.catalog.shows(first)
+        return is_of_workspace and may_see(incident, viewer)
 
     async def permit(self, interaction: Interaction) -> str:
         """Return the request's name if the person may change incidents. Raises `UsageError` with who may."""
@@ -115,11 +119,10 @@ class IncidentAccess:
         if not isinstance(right, Allowed):
             raise UsageError(refusal(right, "open or change an incident"))
 
-    async def private_ids(self) -> Collection[int]:
-        """Return the numbers of the incidents that are private."""
-        query = select(incidents.c.id).where(incidents.c.private.is_(True))
+    async def hidden(self, viewer: Viewer) -> Hidden:
+        """Return the incidents and actions that the viewer may not see."""
         async with self._database.reading() as connection:
-            return set(await connection.scalars(query))
+            return await read_hidden(connection, viewer)
 
     async def is_first(self, request: str) -> bool:
         """Record a request; return whether it is new."""
@@ -129,11 +132,6 @@ class IncidentAccess:
     async def allow_repeat(self, request: str) -> None:
         """Remove the record of a request that failed, so that it may be repeated."""
         await idempotency.forget(self._database, request)
-
-
-def _is_involved(incident: Incident, user: str) -> bool:
-    """Return whether it is public, or the person opened it or has a role in it."""
-    return not incident.private or user == incident.opened_by or user in incident.roles.values()
 
 
 def _unknown(id_: int) -> UsageError:

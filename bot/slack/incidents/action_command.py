@@ -7,6 +7,7 @@ from datetime import date
 from bot.formatting import listed
 from bot.incidents.action import Action
 from bot.incidents.records.actions import NewAction, UnknownActionError
+from bot.incidents.visibility import ANYBODY, Viewer
 from bot.slack.arguments import UsageError, name, split
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, sentence
@@ -75,13 +76,14 @@ class ActionCommand:
         return await self.add(parsed, here, interaction.user, f"action {request}")
 
     async def _done(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
-        before = await self._find(_number(arguments, "done"))
+        viewer = await self._access.viewer(interaction)
+        before = await self._find(_number(arguments, "done"), viewer)
         await self._access.permit(interaction)
         if before.done_at is not None:
             return say(markup("Action {} is done already.", before.id))
         action = await self._actions.done(before.id, by=interaction.user, now=self._access.now())
         text = markup("Action {} is done, says {}: {}", action.id, mention(interaction.user), action.text)
-        return say(text, seen_by_channel=await self._is_public(action, interaction.channel))
+        return say(text, seen_by_channel=_is_told_here(action, viewer))
 
     async def _change(self, interaction: Interaction) -> Reply:
         due, arguments = take_due(
@@ -93,51 +95,63 @@ class ActionCommand:
             raise UsageError(
                 markup("Name an owner or a day: {}.", code(f"/action change {id_} @OWNER due friday"))
             )
-        await self._find(id_)
+        viewer = await self._access.viewer(interaction)
+        await self._find(id_, viewer)
         await self._access.permit(interaction)
         now = self._access.now()
         action = await self._actions.change(id_, by=interaction.user, now=now, owner=owner, due=due)
         text = join(". ", [action_line(action), _next(action)])
-        return say(text, seen_by_channel=await self._is_public(action, interaction.channel))
+        return say(text, seen_by_channel=_is_told_here(action, viewer))
 
     async def _list(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         service = self._access.find_service(name(arguments[0])).name if arguments else None
-        here = await self._access.incident_of_channel(interaction.channel)
-        catalog = self._access.catalog
+        viewer, catalog = await self._access.viewer(interaction), self._access.catalog
         actions = [
-            action for action in await self._actions.of_service(service) if catalog.shows(action.service)
+            action
+            for action in await self._actions.of_service(service, viewer)
+            if catalog.shows(action.service)
         ]
-        if service is None and here is not None:
-            actions = [action for action in actions if action.incident_id == here]
-        else:
-            visible = {here} if here is not None else set()
-            hidden = set(await self._access.private_ids()) - visible
-            actions = [action for action in actions if action.incident_id not in hidden]
-        return action_list(actions, service, interaction.query, await self._today(interaction.user))
+        if service is None and viewer.here is not None:
+            actions = [action for action in actions if action.incident_id == viewer.here]
+        from_anybody = await self._access.hidden(ANYBODY)
+        return action_list(
+            actions,
+            service,
+            interaction.query,
+            await self._today(interaction.user),
+            private=any(from_anybody.hides(action) for action in actions),
+        )
 
-    async def _find(self, id_: int) -> Action:
-        """Return the action if it is this workspace's; raises `UsageError` as if there were none."""
+    async def _find(self, id_: int, viewer: Viewer) -> Action:
+        """Return the action if it is this workspace's and the viewer may see it.
+
+        Raises `UsageError` as if there were none.
+        """
         try:
-            action = await self._actions.find(id_)
+            action = await self._actions.find(id_, viewer)
         except UnknownActionError as error:
             raise UsageError(sentence(str(error))) from error
         if not self._access.catalog.shows(action.service):
             raise UsageError(sentence(str(UnknownActionError(id_))))
         return action
 
-    async def _is_public(self, action: Action, channel: str) -> bool:
-        """Return whether a channel may see an action; those of a private incident only show in its own."""
-        if action.incident_id not in await self._access.private_ids():
-            return True
-        return action.incident_id == await self._access.incident_of_channel(channel)
-
     async def _today(self, user: str) -> date:
         zone = await self._access.people.zone(user)
         return self._access.now().astimezone(zone.tz).date()
 
 
-def action_list(actions: Sequence[Action], service: str | None, query: Query, today: date) -> Reply:
-    """Return a page of the list of actions, P0 first, then by due date."""
+def _is_told_here(action: Action, viewer: Viewer) -> bool:
+    """Return whether the channel sees a change of an action: one of an incident in that one's channel alone.
+
+    A reply elsewhere could not be edited once the incident is private.
+    """
+    return action.incident_id in {None, viewer.here}
+
+
+def action_list(
+    actions: Sequence[Action], service: str | None, query: Query, today: date, *, private: bool = False
+) -> Reply:
+    """Return a page of the list of actions, P0 first, then by due date; a `private` one cannot be shared."""
     if not actions:
         of = markup(" for {}", bold(service)) if service else NOTHING
         return say(
@@ -154,7 +168,7 @@ def action_list(actions: Sequence[Action], service: str | None, query: Query, to
     small = context(count if pages == 1 else f"{count} · page {page} of {pages}")
     asked = Query("action", f"list {service or ''}".strip(), page)
     body = (*(section(row) for row in rows), small)
-    return Reply(join("\n", rows), body, page_buttons(asked, pages), asked)
+    return Reply(join("\n", rows), body, page_buttons(asked, pages), None if private else asked)
 
 
 def by_urgency(actions: Sequence[Action]) -> list[Action]:

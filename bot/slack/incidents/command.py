@@ -7,6 +7,7 @@ from bot.incidents.incident import Severity, Status
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.report_reader import ReportReader
 from bot.incidents.snapshot import IncidentSnapshot
+from bot.incidents.visibility import ANYBODY, may_see
 from bot.slack.arguments import UsageError, did_you_mean, name, split, unquoted
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.modals import ModalForm
@@ -98,16 +99,12 @@ class IncidentCommand:
 
     async def _list(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         service = self._access.find_service(name(arguments[0])).name if arguments else None
+        viewer = await self._access.viewer(interaction)
         snapshots = await self._snapshots.list(
-            unresolved=service is None, service=service, limit=_MOST_LISTED
+            viewer, unresolved=service is None, service=service, limit=_MOST_LISTED
         )
-        here = await self._access.incident_of_channel(interaction.channel)
-        shown = [
-            snapshot
-            for snapshot in snapshots
-            if snapshot.incident.id == here or self._access.may_see(snapshot.incident, interaction.user)
-        ]
-        return incident_list(shown, service, interaction.query, private=here is not None)
+        shown = [snapshot for snapshot in snapshots if self._access.may_see(snapshot.incident, viewer)]
+        return incident_list(shown, service, interaction.query, private=viewer.here is not None)
 
     async def _show(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         snapshot = await self._access.find(interaction, arguments[0] if arguments else "")
@@ -118,19 +115,21 @@ class IncidentCommand:
             snapshot.incident.status.value,
             snapshot.incident.title,
         )
-        query = None if snapshot.incident.private else Query("incident", f"show {snapshot.incident.id}")
+        is_public = may_see(snapshot.incident, ANYBODY)
+        query = Query("incident", f"show {snapshot.incident.id}") if is_public else None
         return Reply(text, tuple(blocks), shareable=query)
 
     async def _report(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         parsed = parse_report(arguments, self._access.services)
-        here, now = await self._access.incident_of_channel(interaction.channel), self._access.now()
+        viewer, now = await self._access.viewer(interaction), self._access.now()
         report, counted = await self._reports.report(
             now - parsed.length,
             now,
             parsed.service,
-            lambda incident: incident.id == here or self._access.may_see(incident, interaction.user),
+            lambda incident: self._access.may_see(incident, viewer),
         )
-        return report_reply(report, interaction.query, private=sum(incident.private for incident in counted))
+        private = sum(not may_see(incident, ANYBODY) for incident in counted)
+        return report_reply(report, interaction.query, private=private)
 
     # -- changes ----------------------------------------------------------------
 
@@ -232,7 +231,7 @@ def incident_list(
     count = f"{is_open} open" if service is None else f"{len(snapshots)} incidents, {is_open} open"
     body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
     asked = Query("incident", f"list {service or ''}".strip(), page)
-    hidden = private or any(snapshot.incident.private for snapshot in snapshots)
+    hidden = private or not all(may_see(snapshot.incident, ANYBODY) for snapshot in snapshots)
     text = join("\n", [_row(snapshot) for snapshot in shown])
     return Reply(text, tuple(body), page_buttons(asked, pages), None if hidden else asked)
 

@@ -16,6 +16,7 @@ from bot.incidents.incident import Incident, IncidentChange, IncidentError, Role
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.snapshot import IncidentSnapshot
+from bot.incidents.visibility import ANYBODY, may_see
 from bot.slack.arguments import UsageError
 from bot.slack.blockkit.blocks import actions, button, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, sentence, when
@@ -53,13 +54,15 @@ class IncidentOperations:
         snapshot = await self._channel_of(opened.incident.id, CHANNEL_WITHIN_S)
         incident = snapshot.incident
         services = join(", ", incident.services) or Markup("no service named")
+        # Without the title: what a channel was answered cannot be edited once the incident is private.
         text = markup(
-            "Incident {} is open, {}: {} ({}). {}",
-            incident.id, incident.severity.value, bold(incident.title), services, _where(snapshot),
+            "Incident {} is open, {} ({}). {}",
+            incident.id, incident.severity.value, services, _where(snapshot),
         )  # fmt: skip
         workspace = self._access.catalog.workspace
         is_announced_here = channel == local(workspace.incidents or workspace.announcements)
-        return say(text, seen_by_channel=opened.is_new and not incident.private and not is_announced_here)
+        is_public = may_see(incident, ANYBODY)
+        return say(text, seen_by_channel=opened.is_new and is_public and not is_announced_here)
 
     async def set_status(self, id_: int, status: Status, by: str) -> Reply:
         """Set the status."""
@@ -141,8 +144,9 @@ class IncidentOperations:
         await self._change(id_, IncidentChange(private=True), by)
         return say(
             Markup(
-                "Private from now on: Governor tells of it in this channel alone. Slack lets no app hide a "
-                "channel that was public. Next: change its visibility in the channel's settings."
+                "Private from now on: Governor tells of it in this channel alone, and edits what it told "
+                "elsewhere. Slack lets no app hide a channel that was public. Next: change its visibility "
+                "and its name in the channel's settings."
             )
         )
 

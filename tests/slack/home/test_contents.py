@@ -14,6 +14,7 @@ from bot.incidents.action import Action
 from bot.incidents.incident import Severity
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.snapshot import IncidentSnapshot
+from bot.incidents.visibility import OPERATOR
 from bot.sandbox.fake_slack.block_kit.validation import view_faults
 from bot.slack.home.contents import Contents
 from bot.slack.home.view import MOST_ACTIONS, MOST_INCIDENTS, MOST_RAMPS, MOST_SERVICES, home_view
@@ -155,7 +156,7 @@ async def test_however_much_there_is_the_view_keeps_slacks_limits_and_counts_the
         ),
         NOW,
     )
-    (incident,) = await slack_app.incidents.snapshots.list(unresolved=True)
+    (incident,) = await slack_app.incidents.snapshots.list(OPERATOR, unresolved=True)
     blocks = home_view(full(30, incident, ramp), NOW)["blocks"]
     assert len(blocks) <= 100
     assert view_faults({"type": "home", "blocks": blocks}, "home") == []

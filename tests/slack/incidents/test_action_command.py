@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 
+from bot.incidents.visibility import OPERATOR
 from bot.slack.interactions import Interaction, Query
 from tests.support.clock import NOW
 from tests.support.slack_incidents import RunningIncidentApp, ticked, typed
@@ -16,7 +17,7 @@ async def test_action_of_an_incident_belongs_to_its_service_and_its_owner(
     )
     assert seen.ephemeral_to is None
     assert seen.text == ("Action 1 (checkout): *P0* test the rollback — <@U0DANA>, due 2026-11-27")
-    (action,) = await incident_app.slack_app.incidents.actions.of_service("checkout")
+    (action,) = await incident_app.slack_app.incidents.actions.of_service("checkout", OPERATOR)
     assert (action.incident_id, action.owner, action.due) == (1, "U0DANA", date(2026, 11, 27))
     assert action.is_p0
 
@@ -42,7 +43,7 @@ async def test_repeated_delivery_adds_one_action(incident_app: RunningIncidentAp
     interaction = Interaction(Query("action", "add alert earlier"), "U0SAM", "C9", request="the same trigger")
     for _ in range(2):
         await incident_app.slack_app.app.workspaces.main.router.answer(interaction)
-    assert len(await incident_app.slack_app.incidents.actions.of_service()) == 1
+    assert len(await incident_app.slack_app.incidents.actions.of_service(None, OPERATOR)) == 1
 
 
 async def test_who_may_not_change_incidents_may_only_list_their_actions(
@@ -78,16 +79,43 @@ async def test_what_cannot_be_understood_says_what_to_type(incident_app: Running
     assert "There is no service `chekout`" in (await types("sam", "/action list chekout")).text
 
 
-async def test_actions_of_private_incidents_are_listed_in_their_channel_alone(
+async def test_actions_of_a_private_incident_are_not_there_for_others(
+    incident_app: RunningIncidentApp,
+) -> None:
+    types = incident_app.slack_app.types
+    channel = await incident_app.open()
+    await types("sam", "/incident private", channel)
+    assert (await types("sam", "/action add rotate the keys", channel)).ephemeral_to is None
+    for text in ("done 1", "change 1 @sam", "change 1 due friday"):
+        assert (await types("sam", f"/action {text}")).text == "There is no action 1."
+    assert "rotate" not in (await types("sam", "/action list")).text
+    (action,) = await incident_app.slack_app.incidents.actions.of_service(None, OPERATOR)
+    assert (action.owner, action.due, action.done_at) == (None, None, None)
+    assert "rotate" in (await types("sam", "/action list", channel)).text
+
+
+async def test_who_opened_a_private_incident_sees_its_actions_alone(incident_app: RunningIncidentApp) -> None:
+    types = incident_app.slack_app.types
+    channel = await incident_app.open()
+    await types("sam", "/incident private", channel)
+    await types("sam", "/action add rotate the keys @omar", channel)
+    listed = await types("dana", "/action list")
+    assert "rotate" in listed.text
+    assert "question.share" not in str(listed.blocks)
+    changed = await types("dana", "/action change 1 due friday")
+    assert (changed.ephemeral_to, "rotate" in changed.text) == ("U0DANA", True)
+    # The owner was told what to do.
+    assert "rotate" in (await types("omar", "/action list")).text
+
+
+async def test_a_change_of_an_incidents_action_is_told_in_its_channel_alone(
     incident_app: RunningIncidentApp,
 ) -> None:
     channel = await incident_app.open()
-    await incident_app.slack_app.types("sam", "/incident private", channel)
-    added = await incident_app.slack_app.types("sam", "/action add rotate the keys @dana", channel)
-    assert added.ephemeral_to is None
-    assert (await incident_app.slack_app.types("sam", "/action change 1 due friday")).ephemeral_to == "U0SAM"
-    assert "rotate" not in (await incident_app.slack_app.types("dana", "/action list")).text
-    assert "rotate" in (await incident_app.slack_app.types("dana", "/action list", channel)).text
+    await incident_app.slack_app.types("sam", "/action add alert earlier", channel)
+    elsewhere = await incident_app.slack_app.types("sam", "/action change 1 @sam", "#search")
+    assert elsewhere.ephemeral_to == "U0SAM"
+    assert (await incident_app.slack_app.types("sam", "/action done 1", channel)).ephemeral_to is None
 
 
 async def test_form_adds_an_action_to_the_postmortem(incident_app: RunningIncidentApp) -> None:

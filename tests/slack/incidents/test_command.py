@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.incidents.incident import IncidentChange, Role, Severity, Status
 from bot.incidents.timeline import EntryKind
+from bot.incidents.visibility import OPERATOR
 from bot.sandbox.fake_slack import pins_and_reactions as marks
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.incidents.messages import CARD
@@ -28,8 +29,7 @@ async def test_one_line_opens_an_incident_and_the_channel_sees_where_it_is(
     )
     assert seen.ephemeral_to is None
     assert seen.text == (
-        "Incident 1 is open, sev2: *Checkout 500s* (checkout). "
-        f"Next: join <#{incident_app.channel_id(view)}>."
+        f"Incident 1 is open, sev2 (checkout). Next: join <#{incident_app.channel_id(view)}>."
     )
     members = incident_app.slack_app.slack.workspace.channels[incident_app.channel_id(view)].members
     assert {"U0DANA", "U0SAM"} <= set(members)
@@ -53,14 +53,14 @@ async def test_repeated_delivery_opens_one_incident_and_says_so_quietly(
     desk = incident_app.slack_app.app.workspaces.main.router
     first, second = await desk.answer(interaction), await desk.answer(interaction)
     assert (first.seen_by_channel, second.seen_by_channel) == (True, False)
-    assert len(await incident_app.slack_app.incidents.snapshots.list()) == 1
+    assert len(await incident_app.slack_app.incidents.snapshots.list(OPERATOR)) == 1
 
 
 async def test_who_may_not_open_an_incident_is_told_who_can(incident_app: RunningIncidentApp) -> None:
     for text in ("/incident", "/incident open it is slow"):
         answer = await incident_app.slack_app.types("riley", text)
         assert answer.text == "Only @sre or @checkout-devs may open or change an incident. Ask one of them."
-    assert not await incident_app.slack_app.incidents.snapshots.list()
+    assert not await incident_app.slack_app.incidents.snapshots.list(OPERATOR)
     assert incident_app.slack_app.slack.person("riley").modal is None
 
 
@@ -85,7 +85,7 @@ async def test_form_opens_a_private_incident_that_only_the_asker_is_told_of(
     assert incident.started_at == NOW - timedelta(minutes=20)
     answer = incident_app.last("dana", "#checkout")
     assert answer.ephemeral_to == "U0DANA"
-    assert answer.text.startswith("Incident 1 is open, sev1: *Cards are charged twice*")
+    assert answer.text.startswith("Incident 1 is open, sev1 (checkout, payments).")
     assert (
         incident_app.slack_app.slack.workspace.channels[
             incident_app.channel_id(await incident_app.view())
@@ -104,7 +104,7 @@ async def test_what_is_wrong_is_said_in_the_form_and_nothing_is_opened(
         "title": "Say in a few words what is wrong.",
         "started_at": "It cannot begin in the future.",
     }
-    assert not await incident_app.slack_app.incidents.snapshots.list()
+    assert not await incident_app.slack_app.incidents.snapshots.list(OPERATOR)
 
 
 async def test_form_that_slack_does_not_open_is_replaced_by_what_to_type(

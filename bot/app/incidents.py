@@ -30,6 +30,7 @@ from bot.incidents.workflow.channel_creation import ChannelCreator
 from bot.incidents.workflow.channel_setup import ChannelSetup
 from bot.incidents.workflow.ended_holds import EndedHolds
 from bot.incidents.workflow.facilitators import Facilitators
+from bot.incidents.workflow.hiding import Hiding
 from bot.incidents.workflow.hold_steps import HoldSteps
 from bot.incidents.workflow.runner import RunnerTiming, StepHandlers, StepRunner
 from bot.slack.capabilities import IncidentCapabilities
@@ -150,6 +151,7 @@ class Incidents:
             facilitators=Facilitators(database, channels, self.lifecycle, current, clock),
             holds=HoldSteps(hold_registry, current, clock),
             archiving=archiving,
+            hiding=Hiding(database, channels, messages, cards),
         )
         return StepRunner(database, self.snapshots, handlers, cards, lease=self._lease, timing=timing)
 

@@ -36,6 +36,7 @@ from bot.incidents.records import steps
 from bot.incidents.records.channels import ChannelKind, read_channels, wanted_channels
 from bot.incidents.records.steps import StepName
 from bot.incidents.timeline import EntryKind, TimelineEntry
+from bot.incidents.visibility import ANYBODY, may_see
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.tables.incidents import incidents
@@ -223,6 +224,9 @@ class IncidentLifecycle:
         await self._plan_holds(connection, after, held=before.wants_hold)
         if before.private is not after.private:
             await holds.update_reasons(connection, after)
+        if may_see(before, ANYBODY) and not may_see(after, ANYBODY):
+            await holds.leave_out_title(connection, after)
+            await steps.plan(connection, id_, ChannelKind.INCIDENT, [(StepName.HIDE, "")])
         if before.postmortem_at is None and after.postmortem_at is not None:
             await steps.open_channel(connection, id_, ChannelKind.POSTMORTEM, self._invitees(after))
         if wanted_channels(before) != wanted_channels(after):

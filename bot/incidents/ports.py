@@ -137,6 +137,14 @@ class IncidentMessageWriter(Protocol):
         """Write the message that announces a channel elsewhere; None where it is not announced."""
         ...
 
+    def traces(self, snapshot: IncidentSnapshot) -> Collection[str]:
+        """Return the texts by which messages elsewhere that tell of an incident are found."""
+        ...
+
+    def without_private(self, message: OutboxMessage, snapshot: IncidentSnapshot) -> OutboxMessage | None:
+        """Return a message elsewhere without what it tells of an incident; None where it tells nothing."""
+        ...
+
     def reminder(self, snapshot: IncidentSnapshot, reminder: Reminder) -> OutboxMessage | None:
         """Write a reminder for the incident's channel; None while there is no channel."""
         ...

@@ -3,13 +3,22 @@
 import asyncio
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, select
 
+from bot.catalog.current import CurrentCatalog
+from bot.incidents.incident import Severity
+from bot.incidents.lifecycle import IncidentLifecycle, NewIncident
+from bot.incidents.records.channels import ChannelKind
+from bot.incidents.records.steps import StepName, StepState
 from bot.store.database import Database
-from bot.store.migrate import migrate, newest_version, upgrade, version
+from bot.store.migrate import _config, migrate, newest_version, upgrade, version
 from bot.store.tables.core import metadata, slos
+from bot.store.tables.incidents import incident_steps
+from tests.support.clock import NOW
+from tests.support.values import catalog
 
 
 def differences(connection: Connection) -> list[object]:
@@ -84,3 +93,26 @@ async def test_a_migration_that_fails_leaves_the_database_as_it_was(url: str) ->
         async with database.engine.connect() as connection:
             assert await connection.run_sync(tables) == {"standings"}
         assert await version(database) is None
+
+
+def before_0011(connection: Connection) -> None:
+    """Take the database back to the version before what was told of private incidents was edited."""
+    command.downgrade(_config(connection), "0010")
+
+
+async def test_what_was_told_of_incidents_that_are_private_already_is_edited(url: str) -> None:
+    async with Database(url) as database:
+        await migrate(database)
+        lifecycle = IncidentLifecycle(database, CurrentCatalog(catalog()))
+        for key, private in (("told", False), ("secret", True)):
+            opening = NewIncident(key, "It is slow", Severity.SEV3, (), "U0DANA", private=private)
+            await lifecycle.open(opening, NOW)
+        async with database.transaction() as connection:
+            await connection.run_sync(before_0011)
+        await migrate(database)
+        async with database.reading() as connection:
+            planned = select(incident_steps).where(incident_steps.c.name == StepName.HIDE)
+            steps = (await connection.execute(planned)).all()
+    assert [(row.incident_id, row.room, row.state, row.attempts) for row in steps] == [
+        (2, ChannelKind.INCIDENT, StepState.PENDING, 0)
+    ]

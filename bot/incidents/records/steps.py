@@ -36,6 +36,7 @@ class StepName(StrEnum):
     KEEP_FILE = "keep"
     UPDATE_CANVAS = "draw"
     ARCHIVE = "archive"
+    HIDE = "hide"
 
     @property
     def is_closing(self) -> bool:

@@ -37,7 +37,7 @@ from bot.store.outbox import enqueue, first_unsent
 
 log = structlog.get_logger(__name__)
 
-_MAY_COME_LATER = frozenset({StepName.ARCHIVE, StepName.HOLD, StepName.LIFT})
+_MAY_COME_LATER = frozenset({StepName.ARCHIVE, StepName.HOLD, StepName.LIFT, StepName.HIDE})
 _FILE_LOOKUPS = 3
 """How often a file whose sharing was cut off is looked for before it is shared again."""
 _CARD_ATTEMPTS = 5

@@ -65,6 +65,8 @@ class CardUpdater:
         self._lease = lease
         self._every_s = every_s
         self._requested = asyncio.Event()
+        # One edit at a time, each of what is true then: what an older one shows never comes last.
+        self._editing = asyncio.Lock()
         self._reposts: Counter[tuple[int, ChannelKind, str]] = Counter()
         self._failures = ItemFailures("card_refresh_failed")
 
@@ -90,7 +92,9 @@ class CardUpdater:
 
     async def show(self, snapshot: IncidentSnapshot, kind: ChannelKind) -> bool:
         """Rewrite a channel's card and notice if out of date; return whether both are up to date now."""
-        return await self._refresh(snapshot, snapshot.channels[kind])
+        async with self._editing:
+            latest = await self._snapshots.of(snapshot.incident.id)
+            return await self._refresh(latest, latest.channels[kind])
 
     async def refresh(self) -> bool:
         """Rewrite all messages that are out of date; return whether all are up to date now.
@@ -107,8 +111,9 @@ class CardUpdater:
         return done
 
     async def _refresh_incident(self, id_: int) -> bool:
-        snapshot = await self._snapshots.of(id_)
-        return all([await self._refresh(snapshot, channel) for channel in snapshot.channels.values()])
+        async with self._editing:
+            snapshot = await self._snapshots.of(id_)
+            return all([await self._refresh(snapshot, channel) for channel in snapshot.channels.values()])
 
     async def _candidates(self) -> list[int]:
         """Return the incidents that are open, or changed so recently that their cards may be out of date."""

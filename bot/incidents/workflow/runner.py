@@ -25,6 +25,7 @@ from bot.incidents.workflow.card_updates import CardUpdater
 from bot.incidents.workflow.channel_creation import ChannelCreator
 from bot.incidents.workflow.channel_setup import ChannelSetup
 from bot.incidents.workflow.facilitators import Facilitators
+from bot.incidents.workflow.hiding import Hiding
 from bot.incidents.workflow.hold_steps import HoldSteps
 from bot.store.database import Database
 from bot.store.leases import Lease
@@ -53,6 +54,7 @@ class StepHandlers:
     facilitators: Facilitators
     holds: HoldSteps
     archiving: Archiver
+    hiding: Hiding
 
 
 class StepRunner:
@@ -181,6 +183,8 @@ class StepRunner:
                 await handlers.archiving.update_canvas(step, snapshot)
             case StepName.ARCHIVE:
                 await handlers.archiving.archive(step, snapshot)
+            case StepName.HIDE:
+                await handlers.hiding.hide(step, snapshot)
             case _:
                 assert_never(step.name)
 

@@ -195,16 +195,18 @@ def unmet_requirements_text(missing: Sequence[UnmetRequirement], service: str) -
 
 
 def _unmet_requirement(requirement: UnmetRequirement) -> Markup:
-    text = Markup("of a private incident")
-    if requirement.text is not None:
-        text = cut(requirement.text, _LONGEST_ACTION)
     return markup(
-        "• {}. {} — needs {}: {}",
-        requirement.action,
-        text,
+        "• {} — needs {}: {}",
+        action_name(requirement.action, requirement.text),
         listed(requirement.lacks),
         code(own_action_command(requirement.action, requirement.lacks)),
     )
+
+
+def action_name(action: int, text: str | None) -> Markup:
+    """Return an action by its number and its text, which is None if it follows from a private incident."""
+    shown = Markup("of a private incident") if text is None else cut(text, _LONGEST_ACTION)
+    return markup("{}. {}", action, shown)
 
 
 def own_action_command(action: int, lacks: Sequence[str]) -> str:

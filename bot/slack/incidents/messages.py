@@ -1,6 +1,6 @@
 """The messages about incidents that the outbox sends: cards, notices, reminders and the like. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bot.catalog.current import CurrentCatalog
 from bot.formatting import budget_text, duration_text
@@ -9,10 +9,12 @@ from bot.incidents.incident import Incident
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.reminders import Reminder
 from bot.incidents.snapshot import IncidentSnapshot
+from bot.incidents.visibility import ANYBODY, may_see
 from bot.slack.blockkit.blocks import section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, code, cut, join, markup, mention
 from bot.slack.incidents.card import card_blocks, channel_link, headline, impact, next_step, spent
 from bot.slack.incidents.postmortem_view import document_blocks
+from bot.slack.incidents.private_text import PrivateText, numbered_name
 from bot.store.addresses import qualified
 from bot.store.outbox import OutboxMessage
 
@@ -45,17 +47,35 @@ class IncidentMessages:
         """Write the message that announces a channel elsewhere.
 
         An incident's channel is announced in the channel for incidents, unless it is private; a
-        postmortem's in the incident's own channel.
+        postmortem's in the incident's own channel. A notice of what became private later says only that.
         """
         if kind is ChannelKind.POSTMORTEM:
             return _postmortem_opened(snapshot)
         incident = snapshot.incident
-        if incident.private:
-            return None
+        if not may_see(incident, ANYBODY):
+            is_told = snapshot.channels[kind].notice_key is not None
+            return self._taken_back(incident, NOTICE) if is_told else None
         text = join(" ", [headline(snapshot), _where(snapshot)])
         facts = join("\n", [impact(incident), spent(snapshot)])
         body = [section(part) for part in (text, facts) if part]
         return OutboxMessage(self._incidents_channel(incident), NOTICE, cut(text, _LONGEST_TEXT), body)
+
+    def traces(self, snapshot: IncidentSnapshot) -> Collection[str]:
+        """Return the texts by which messages elsewhere that tell of an incident are found."""
+        return PrivateText(snapshot).traces
+
+    def without_private(self, message: OutboxMessage, snapshot: IncidentSnapshot) -> OutboxMessage | None:
+        """Return a message elsewhere without what it tells of an incident; None where it tells nothing."""
+        private = PrivateText(snapshot)
+        if message.event_type == POSTMORTEM_CLOSED:
+            is_told = private.is_named_in(message.text)
+            return self._taken_back(snapshot.incident, POSTMORTEM_CLOSED) if is_told else None
+        return private.removed_from(message)
+
+    def _taken_back(self, incident: Incident, event_type: str) -> OutboxMessage:
+        """Return what a message says instead once its incident is private: nothing that changes."""
+        text = markup("Incident {} is private now: what was told of it here was removed.", incident.id)
+        return OutboxMessage(self._incidents_channel(incident), event_type, text, [section(text)])
 
     def reminder(self, snapshot: IncidentSnapshot, reminder: Reminder) -> OutboxMessage | None:
         """Write a reminder for the incident's channel; None while there is no channel."""
@@ -97,7 +117,7 @@ class IncidentMessages:
             ),
             (snapshot.channel_id(), markup("{} This channel is archived. {}", closed, next_)),
         ]
-        if not incident.private:
+        if may_see(incident, ANYBODY):
             summary = markup("{} {}", _closed_summary(snapshot, by), next_)
             texts.append((self._incidents_channel(incident), summary))
         messages = [_message(channel_id, POSTMORTEM_CLOSED, text) for channel_id, text in texts]
@@ -161,8 +181,7 @@ def _closed_summary(snapshot: IncidentSnapshot, by: str) -> Markup:
     count = sum(action.done_at is None for action in snapshot.actions)
     actions = f"{count} action{'' if count == 1 else 's'} to do" if count else NOTHING
     facts = join(", ", [cost, cause, actions])
-    name = markup("incident {}, {}", incident.id, bold(incident.title))
-    closed = markup("The postmortem of {} is closed by {}", name, mention(by))
+    closed = markup("The postmortem of {} is closed by {}", numbered_name(incident), mention(by))
     return markup("{}: {}.", closed, facts) if facts else markup("{}.", closed)
 
 

@@ -32,6 +32,8 @@ _ATTEMPTS = 3
 _MOST_SLIS = 500
 _MOST_BUCKETS = 20_000
 """How many buckets one answer may have, over all its SLIs: it must fit into memory."""
+_NEWEST_WITHIN = timedelta(minutes=2)
+"""How long ago a read ends at most that shows whether the source has data now."""
 _LIMITED_FOR = timedelta(hours=1)
 """How long a source gets only batches smaller than one that it could not answer."""
 
@@ -79,12 +81,18 @@ class BatchReader:
     async def read(
         self, source_name: str, slos: Sequence[Slo], read: Read, now: datetime
     ) -> dict[Slo, Answer]:
-        """Return for each SLO of a batch its buckets, or the error why there are none."""
+        """Return for each SLO of a batch its buckets, or the error why there are none.
+
+        That the source has nothing to count is an error only now: a time in the past may lie before the
+        metric began.
+        """
         source = self._sources.get(source_name)
         if source is None:
             return dict.fromkeys(slos, SourceRefusedError(f"there is no source named {source_name}"))
         slis = list(dict.fromkeys(slo.sli for slo in slos))
         answers = await self._read_or_divide(source_name, source, slis, read, now) if slis else {}
+        if now - read.span.end > _NEWEST_WITHIN:
+            answers = {sli: _of_the_past(answer) for sli, answer in answers.items()}
         return {slo: answers[slo.sli] for slo in slos}
 
     async def _read_or_divide(
@@ -146,6 +154,10 @@ class BatchReader:
                     answers = await source.read_together(slis, read.span, read.width)
                 return [_checked(answer, read) for answer in answers]
         raise AssertionError("tenacity returns or raises")
+
+
+def _of_the_past(answer: Answer) -> Answer:
+    return answer if not isinstance(answer, SourceError) or answer.counted is None else answer.counted
 
 
 def _checked(answer: Answer, read: Read) -> Answer:

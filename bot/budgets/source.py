@@ -3,23 +3,30 @@
 SourceError
 ├── SourceUnavailableError   no answer, or a transient fault; retryable
 ├── SourceRefusedError       the query or the credentials are wrong; a retry will not help
-└── InvalidAnswerError       an answer that cannot be true (NaN, negative, more bad than all, no such bucket)
-    └── AnswerTooLargeError  an answer with more bytes than are read of one
+├── NoSeriesError            nothing matches the query: data is missing, which is not the same as no events
+└── InvalidAnswerError       an answer that cannot be true (NaN, negative, more bad than all)
+    ├── AnswerTooLargeError  an answer with more bytes than are read of one
+    └── UnmeasurableError    some of the events cannot be told good from bad (no such bucket)
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from bot.catalog.slo import Sli
 from bot.catalog.window import Span
 
 
 class SourceError(Exception):
-    """A source could not be read. The message is fit for the person who owns the policy."""
+    """A source could not be read. The message is fit for the person who owns the policy.
 
-    retryable = False
+    `counted` is what a span in the past holds in spite of the error: it may lie before the metric began. None
+    where that is not known.
+    """
+
+    retryable: ClassVar[bool] = False
+    counted: "Sequence[Bucket] | None" = None
 
 
 class SourceUnavailableError(SourceError):
@@ -32,12 +39,31 @@ class SourceRefusedError(SourceError):
     """The source rejected the request: a faulty query, wrong credentials."""
 
 
+class NoSeriesError(SourceError):
+    """At the end of the span the source has no series that the query selects: events may be missing."""
+
+    def __init__(self, message: str, counted: "Sequence[Bucket]" = ()) -> None:
+        super().__init__(message)
+        self.counted = counted
+
+
 class InvalidAnswerError(SourceError):
     """The source answered with numbers that cannot be true."""
 
 
 class AnswerTooLargeError(InvalidAnswerError):
     """The source answered with more than is read of one answer."""
+
+
+class UnmeasurableError(InvalidAnswerError):
+    """At the end of the span the source has events of which it does not know whether they were good.
+
+    `counted` are the events of the steps that have none of those.
+    """
+
+    def __init__(self, message: str, counted: "Sequence[Bucket]" = ()) -> None:
+        super().__init__(message)
+        self.counted = counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +89,8 @@ class Source(Protocol):
         """Return for each SLI of a group the events of `span` in buckets of width `step`, oldest first.
 
         `span` is aligned: start and end are multiples of `step` since the epoch. Buckets without events
-        may be left out. An error that concerns one SLI is returned in its place; `SourceError` is raised
-        where there is no answer for any.
+        may be left out. An error that concerns one SLI is returned in its place, `NoSeriesError` where the
+        source has nothing that it could count; `SourceError` is raised where there is no answer for any.
         """
         ...
 

@@ -77,11 +77,7 @@ def judge(
     in_force = holds_in_force(holds, now)
     budget = worst(budgets) or (budgets[0] if budgets else None)
     allow, exemption, reasons = _decide(change, in_force, exemptions, exempt_kinds, now)
-    doubts = tuple(
-        f"{unknown.slo.name} cannot be measured ({unknown.state.replace('_', ' ')})"
-        for unknown in budgets
-        if not unknown.is_known
-    )
+    doubts = tuple(_doubt(unknown) for unknown in budgets if not unknown.is_known)
     if not in_force and budget is not None and budget.state is SloState.OK:
         reasons = (*reasons, _remaining_reason(budget))
     return Verdict(allow, service, change, (*reasons, *doubts), in_force, exemption, budget, now, missing)
@@ -109,6 +105,11 @@ def _yields(hold: Hold, change: Change, exempt_kinds: Mapping[str | None, Sequen
     kinds = exempt_kinds.get(hold.slo, exempt_kinds.get(None, ()))
     kind = (change.kind or "").casefold()
     return hold.kind in _YIELDS_TO_POLICY and kind in {exempt.casefold() for exempt in kinds}
+
+
+def _doubt(budget: Budget) -> str:
+    why = f": {budget.problem}" if budget.problem else ""
+    return f"{budget.slo.name} cannot be measured ({budget.state.replace('_', ' ')}){why}"
 
 
 def _remaining_reason(budget: Budget) -> str:

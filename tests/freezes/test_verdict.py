@@ -86,7 +86,7 @@ def test_a_hold_that_ran_out_refuses_nothing() -> None:
 
 def test_what_cannot_be_measured_is_said() -> None:
     stale = budget(0.4, of=slo("latency"), state=SloState.STALE)
-    assert "latency cannot be measured (stale)" in ask(None, budgets=(budget(0.4), stale)).reasons
+    assert "latency cannot be measured (stale): no answer" in ask(None, budgets=(budget(0.4), stale)).reasons
 
 
 def test_the_worst_budget_is_shown() -> None:

@@ -225,6 +225,8 @@ class Prometheus(Server):
             "--storage.tsdb.retention.time=10y",
             f"--web.listen-address=127.0.0.1:{port}",
             "--log.level=warn",
+            "--enable-feature=native-histograms",
+            "--web.enable-remote-write-receiver",
         ]
         super().__init__(command, folder, self._answers)
 

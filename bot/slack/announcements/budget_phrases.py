@@ -35,9 +35,11 @@ def remaining_text(budget: Budget) -> str:
         case SloState.NO_DATA:
             return "no data yet"
         case SloState.INVALID:
-            return "impossible figures"
+            return "not measurable"
         case SloState.STALE | SloState.OK:
-            text = f"{budget_text(budget.remaining)} left" if budget.remaining is not None else "no traffic"
+            if budget.remaining is None:
+                return "no traffic" if budget.state is SloState.OK else "no data"
+            text = f"{budget_text(budget.remaining)} left"
             return f"{text}, stale" if budget.state is SloState.STALE else text
 
 
@@ -130,7 +132,7 @@ def data_problem(budget: Budget) -> Markup:
         case SloState.NO_DATA:
             return join("", [Markup("Nothing was counted yet"), why])
         case SloState.INVALID:
-            return join("", [Markup("The source's figures cannot be true"), why])
+            return join("", [Markup("It cannot be measured"), why])
         case SloState.STALE:
             last = when(budget.as_of) if budget.as_of else Markup("unknown")
             return join("", [markup("Last counted {}", last), why])

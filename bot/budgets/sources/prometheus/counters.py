@@ -22,6 +22,7 @@ _MOST_GAP = 3
 """The most steps between two runs of steps that are joined into one query."""
 
 _EMPTY: Series = {}
+_NAME = "counter"
 
 
 class CounterQueries(Protocol):
@@ -66,6 +67,24 @@ async def count_events(
         for index, corrected in zip(doubtful, corrections, strict=True):
             deltas[index] = corrected
     return deltas
+
+
+async def find_ended(
+    ask: CounterReader, selectors: Sequence[str], events: Sequence[Series], steps: range
+) -> set[int]:
+    """Return the indices of the counters that have no series at the end of `steps`, given their events."""
+    late = range(max(0, len(steps) - max(1, promql.PRESENT_S // steps.step)), len(steps))
+    still = [
+        index
+        for index, series in enumerate(events)
+        if not any(series.get(steps[place], 0.0) for place in late)
+    ]
+    if not still:
+        return set()
+    answers = await ask([{_NAME: selectors[index]} for index in still], promql.present, steps[-1:])
+    return {
+        index for index, answer in zip(still, answers, strict=True) if not any(map(_any, answer.values()))
+    }
 
 
 def _not_within_others(counters: Counters) -> Counters:

@@ -31,10 +31,14 @@ QUIET_S = LOOKBACK_S // 2
 _QUIET_LOOKBACK_S = 2 * _ONE_SCRAPE_S
 """How long before a quiet time a series was last scraped at most; otherwise it is not quiet."""
 
+PRESENT_S = 600
+"""How long ago a series was last scraped at most; otherwise it has ended."""
+
 DELTA = "delta"
 DOUBTFUL = "doubtful"
 IRREGULAR = "irregular"
 EXACT = "exact"
+PRESENT = "present"
 AMBIGUOUS = "ambiguous"
 BORN = "born"
 SERIES = "series"
@@ -78,6 +82,14 @@ def regular(selector: str, step_s: int, by: str = "") -> dict[str, str]:
         **plain(selector, step_s, by),
         IRREGULAR: f"count{by} ({fell} or ({s.last} unless {s.before}))",
     }
+
+
+def present(selector: str, step_s: int, by: str = "") -> dict[str, str]:
+    """Return the query for `PRESENT`, how many series were scraped in the step or shortly before its end.
+
+    `DELTA` still has a value, 0, until `LOOKBACK_S` after the last series ended.
+    """
+    return {PRESENT: f"count{by} (last_over_time({selector}[{max(step_s, PRESENT_S)}s]))"}
 
 
 def exact(selector: str, step_s: int, by: str = "") -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,13 +13,22 @@ import aiohttp
 from bot.budgets.source import (
     Bucket,
     InvalidAnswerError,
+    NoSeriesError,
     SourceError,
     SourceRefusedError,
     SourceUnavailableError,
+    UnmeasurableError,
 )
 from bot.budgets.sources.prometheus import promql
 from bot.budgets.sources.prometheus.api import MALFORMED, WINDOW, PrometheusApi
-from bot.budgets.sources.prometheus.counters import CounterQueries, Counters, Series, count_events
+from bot.budgets.sources.prometheus.counters import CounterQueries, Counters, Series, count_events, find_ended
+from bot.budgets.sources.prometheus.events import events, has_bad
+from bot.budgets.sources.prometheus.histograms import (
+    boundary_pattern,
+    bucket_fault,
+    native_fault,
+    without_bucket,
+)
 from bot.budgets.sources.prometheus.selectors import JoinedSelector, families, join, parse
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
 from bot.catalog.window import Span
@@ -28,12 +36,9 @@ from bot.catalog.window import Span
 _MOST_POINTS = 10_000
 """Prometheus returns at most 11,000 points of a series."""
 
+_SUBQUERY_STEP_S = 60
 _PART = "governor_part"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-# A counter that is read just before another may lag behind by this share, or by so many events.
-_SKEW_SHARE = 0.01
-_SKEW_EVENTS = 2.0
 
 
 class PrometheusSource:
@@ -85,16 +90,28 @@ class PrometheusSource:
         steps = range(_seconds(span.start), _seconds(span.end), width_s)
         counters = [_counters(sli) for sli in slis]
         counts = await self._count(counters, steps)
+        ended = await self._find_ended([selectors["total"] for selectors in counters], counts, steps)
+        lacking: list[Series] = [{} for _ in slis]
+        if isinstance(slis[0], LatencySli):
+            lacking = await self._without_bucket(counters, counts, steps)
         answers: list[Sequence[Bucket] | SourceError] = []
-        for sli, selectors, series in zip(slis, counters, counts, strict=True):
+        for index, (sli, selectors) in enumerate(zip(slis, counters, strict=True)):
             try:
-                total, bad = await self._total_and_bad(sli, selectors, series, steps)
+                counted = events(sli, selectors, counts[index], lacking[index], step)
+                await self._check_end(
+                    sli,
+                    selectors,
+                    counted,
+                    steps,
+                    has_ended=index in ended,
+                    lacks_bucket=bool(lacking[index].get(steps[-1])),
+                )
             except SourceUnavailableError:
                 raise
             except SourceError as error:
                 answers.append(error)
             else:
-                answers.append(_buckets(total, bad, step))
+                answers.append(counted)
         return answers
 
     async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:
@@ -108,40 +125,61 @@ class PrometheusSource:
             parameters["match[]"] = match
         return await self._api.label_values(label, parameters)
 
-    async def _total_and_bad(
-        self, sli: Sli, counters: Counters, counts: Mapping[str, Series], steps: range
-    ) -> tuple[Series, Series]:
-        """Return all events and the bad ones; raises `InvalidAnswerError` for what cannot be true."""
-        for name, series in counts.items():
-            if any(events < 0 for events in series.values()):
-                raise InvalidAnswerError(f"{counters[name]} answered a negative number of events")
-        total = counts["total"]
-        if isinstance(sli, LatencySli):
-            good = counts["good"]
-            if any(total.values()) and not any(good.values()):
-                await self._check_boundary(sli, steps)
-            _check_below(good, total, "there are more quick events than events in all")
-            return total, _rest(total, good)
-        other = counts["other"]
-        name = "good" if isinstance(sli, CounterSli) and sli.bad is None else "bad"
-        _check_below(other, total, f"there are more {name} events than events in all")
-        return total, _rest(total, other) if name == "good" else other
+    async def _check_end(
+        self,
+        sli: Sli,
+        counters: Counters,
+        counted: Sequence[Bucket],
+        steps: range,
+        *,
+        has_ended: bool,
+        lacks_bucket: bool,
+    ) -> None:
+        """Raise `SourceError` if it is not known at the end of the steps what happens."""
+        if has_ended:
+            total = counters["total"]
+            native = None if WINDOW in total else await native_fault(self._api, total, steps.stop)
+            if native is not None:
+                raise UnmeasurableError(native, counted)
+            what = "the query has had no value for an hour:" if WINDOW in total else "no series match"
+            raise NoSeriesError(f"{what} {total}", counted)
+        if isinstance(sli, LatencySli) and lacks_bucket:
+            fault = await bucket_fault(self._api, sli, counters, steps.stop, steps.step)
+            raise UnmeasurableError(fault, counted)
 
-    async def _check_boundary(self, sli: LatencySli, steps: range) -> None:
-        """Raise `InvalidAnswerError` if the histogram has no bucket that ends at the threshold."""
-        at = min(steps.stop, steps.start + _MOST_POINTS * steps.step)
-        match = sli.match.strip().rstrip(",")
-        selector = f"{sli.histogram}_bucket{{{match}}}[{max(promql.LOOKBACK_S, at - steps.start)}s]"
-        query = f"group by (le) (last_over_time({selector}))"
-        result = await self._api.query("query", {"query": query, "time": str(at)})
-        boundaries = {series["metric"].get("le", "") for series in result}
-        pattern = _boundary_pattern(sli.threshold).replace(r"\\", "\\")
-        if not any(re.fullmatch(pattern, boundary) for boundary in boundaries):
-            shown = ", ".join(sorted(boundaries - {""}, key=_as_number)) or "none"
-            threshold = f"{sli.threshold.total_seconds():g}"
-            raise InvalidAnswerError(
-                f"{sli.histogram} has no bucket that ends at {threshold} s; it has: {shown}"
-            )
+    async def _find_ended(
+        self, totals: Sequence[str], counts: Sequence[Mapping[str, Series]], steps: range
+    ) -> set[int]:
+        """Return the indices of the SLIs whose events have no series at the end of the steps."""
+        found = [series["total"] for series in counts]
+        if WINDOW not in totals[0]:
+            return await find_ended(self._evaluate, totals, found, steps)
+        return {
+            index
+            for index, query in enumerate(totals)
+            if not found[index] and not await self._had_value(query, steps)
+        }
+
+    async def _had_value(self, query: str, steps: range) -> bool:
+        """Return whether a full query, which may have no value where nothing happens, had one in an hour."""
+        text = query.replace(WINDOW, f"{steps.step}s")
+        every = max(steps.step, _SUBQUERY_STEP_S)
+        lately = f"count(last_over_time(({text})[{promql.LOOKBACK_S}s:{every}s]))"
+        return bool(await self._api.query("query", {"query": lately, "time": str(steps.stop)}))
+
+    async def _without_bucket(
+        self, counters: Sequence[Counters], counts: Sequence[Mapping[str, Series]], steps: range
+    ) -> list[Series]:
+        """Return for each SLI how many series without the threshold's bucket there are in each step."""
+        found: list[Series] = [{} for _ in counters]
+        # Such a series has events that are not in the bucket.
+        slow = [index for index, series in enumerate(counts) if has_bad(series["total"], series["good"])]
+        if slow:
+            total, good = (join(tuple(counters[index][name] for index in slow)) for name in ("total", "good"))
+            query = without_bucket(total.text, good.text, steps.step, _by(total))
+            for place, series in _assigned(await self._query_range(query, steps), total):
+                found[slow[place]].update(series)
+        return found
 
     async def _count(self, counters: Sequence[Counters], steps: range) -> list[dict[str, Series]]:
         """Count the events of each counter: a selector by differences, a query with `$window` as written."""
@@ -191,8 +229,8 @@ class PrometheusSource:
     async def _evaluate_sum(self, query: str, steps: range) -> Series:
         sums: Series = {}
         for _, values in await self._query_range(query, steps):
-            for start, events in values.items():
-                sums[start] = sums.get(start, 0.0) + events
+            for start, count in values.items():
+                sums[start] = sums.get(start, 0.0) + count
         return sums
 
     async def _query_range(self, query: str, steps: range) -> list[tuple[Mapping[str, str], Series]]:
@@ -223,7 +261,7 @@ def _counters(sli: Sli) -> Counters:
         case LatencySli():
             match = sli.match.strip().rstrip(",")
             braces = f"{match}," if match else ""
-            boundary = _boundary_pattern(sli.threshold)
+            boundary = boundary_pattern(sli.threshold)
             return {
                 "total": f"{sli.histogram}_count{{{match}}}",
                 "good": f'{sli.histogram}_bucket{{{braces}le=~"{boundary}"}}',
@@ -279,19 +317,6 @@ def _assigned(
             yield index, series
 
 
-@lru_cache(maxsize=16_384)
-def _instant(at_s: int) -> datetime:
-    # Cached: the same for all SLOs of a request.
-    return _EPOCH + timedelta(seconds=at_s)
-
-
-def _buckets(total: Series, bad: Series, step: timedelta) -> list[Bucket]:
-    return [
-        Bucket(_instant(start), step, bad.get(start, 0.0), total.get(start, 0.0))
-        for start in sorted({*total, *bad})
-    ]
-
-
 def _values(series: Mapping[str, Any], step: int) -> Series:
     try:
         values = {round(at) - step: float(text) for at, text in series.get("values", ())}
@@ -300,32 +325,6 @@ def _values(series: Mapping[str, Any], step: int) -> Series:
     if not all(map(math.isfinite, values.values())):
         raise InvalidAnswerError("the answer holds NaN or infinity")
     return values
-
-
-def _boundary_pattern(threshold: timedelta) -> str:
-    """Return the `le` label as a pattern, escaped for a query: "1" in the text format, else "1.0"."""
-    seconds = threshold.total_seconds()
-    texts = dict.fromkeys((repr(seconds), f"{seconds:.17g}" if seconds.is_integer() else repr(seconds)))
-    return "|".join(re.escape(text) for text in texts).replace("\\", r"\\")
-
-
-def _as_number(boundary: str) -> float:
-    try:
-        return float(boundary)
-    except ValueError:
-        return math.nan
-
-
-def _check_below(part: Series, whole: Series, fault: str) -> None:
-    """Raise `InvalidAnswerError` if the part is greater than the whole, by more than skew explains."""
-    parts, wholes = sum(part.values()), sum(whole.values())
-    if parts > wholes + max(_SKEW_EVENTS, _SKEW_SHARE * wholes):
-        raise InvalidAnswerError(f"{fault} ({parts:g} of {wholes:g})")
-
-
-def _rest(whole: Series, part: Series) -> Series:
-    # Not clipped at 0: what one step has too many, a neighbour has too few.
-    return {start: whole.get(start, 0.0) - part.get(start, 0.0) for start in {*whole, *part}}
 
 
 def _seconds(at: datetime) -> int:

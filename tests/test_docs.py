@@ -14,7 +14,7 @@ from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from tests.support.paths import ROOT
-from tests.support.servers import free_port, running_prometheus
+from tests.support.servers import Exporter, free_port, running_exporter, running_prometheus
 from tests.support.shell_blocks import Block, Shell, blocks, shell_blocks
 
 PAGES = ("install.md", "policies.md", "http-api.md", "operating.md")
@@ -31,8 +31,10 @@ async def test_the_commands_of_every_page_work_word_for_word_in_a_fresh_environm
     copy_tree(clone)
     async with (
         FakeSlackServer(manifest=manifest("https://governor.example")) as slack,
-        running_prometheus(tmp_path) as prometheus,
+        running_exporter() as exporter,
+        running_prometheus(tmp_path, [exporter]) as prometheus,
     ):
+        count_the_shop(exporter)
         shell = Shell(clone, environment(tmp_path, slack, prometheus.url))
         for page in PAGES:
             await run_page(page, shell)
@@ -40,6 +42,16 @@ async def test_the_commands_of_every_page_work_word_for_word_in_a_fresh_environm
             shell = Shell(tmp_path / page.removesuffix(".md"), shell.environ)
             shutil.copytree(ROOT / "policies", shell.folder / "policies")
             assert (await shell.run(Block("sh", "governor migrate"))) == (0, "the database is up to date\n")
+
+
+def count_the_shop(exporter: Exporter) -> None:
+    """Count what the example's SLOs measure."""
+    for service in ("checkout", "payments", "search"):
+        exporter.count("http_requests_total", 5, service=service, code="200")
+    for le in ("0.3", "+Inf"):
+        exporter.count("http_request_duration_seconds_bucket", 5, service="checkout", le=le)
+    exporter.count("http_request_duration_seconds_count", 5, service="checkout")
+    exporter.count("search_index_updates_total", 5, outcome="in_time")
 
 
 async def run_page(page: str, shell: Shell) -> None:

@@ -1,4 +1,7 @@
-"""`governor check`: the faults of the policy documents, and how many services `forEach` yields."""
+"""`governor check`: the faults of the policy documents, how many services `forEach` yields, what to measure.
+
+What the sources say, or that they say nothing, is no fault of the documents.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -13,6 +16,7 @@ from bot.cli.console import NO, Json, err, out, print_json, run_async
 from bot.settings import read_settings
 
 if TYPE_CHECKING:
+    from bot.budgets.measurement import Measurement
     from bot.policy.faults import PolicyFault
     from bot.policy.policy_set import ExpandedCatalog, PolicySet
 
@@ -35,7 +39,7 @@ def check(
         policies = read(path)
     except PolicyError as error:
         _refuse(path, error.faults, as_json)
-    expanded, problems = run_async(_expand(policies))
+    expanded, problems, measurement = run_async(_expand(policies))
     if expanded.faults:
         _refuse(path, expanded.faults, as_json)
     for_each = [
@@ -50,11 +54,24 @@ def check(
     ]
     services, slos = expanded.catalog.services, expanded.catalog.slos
     if as_json:
-        print_json({"ok": True, "services": sorted(services), "slos": len(slos), "for_each": for_each})
+        print_json(
+            {
+                "ok": True,
+                "services": sorted(services),
+                "slos": len(slos),
+                "for_each": for_each,
+                "unmeasured": dict(measurement.problems),
+                "silent_sources": dict(measurement.silent),
+            }
+        )
         return
     out.print(f"{path}: {len(services)} services, {len(slos)} SLOs, no faults")
     for row in for_each:
         out.print(_for_each_line(row), markup=False)
+    for source, problem in measurement.silent.items():
+        out.print(f"{source}: whether its SLOs can be measured is not known: {problem}", markup=False)
+    for slo, problem in sorted(measurement.problems.items()):
+        out.print(f"{slo}: cannot be measured now: {problem}", markup=False)
 
 
 def _for_each_line(row: dict[str, Any]) -> str:
@@ -75,17 +92,18 @@ def _refuse(path: Path, faults: "Sequence[PolicyFault]", as_json: bool) -> None:
     sys.exit(NO)
 
 
-async def _expand(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any]":
-    """Expand the `forEach` documents; ask the sources for label values if there are any."""
-    if not policies.discovery_requests:
-        return policies.expanded({}), {}
-    import aiohttp  # noqa: PLC0415 - most policies ask no source
+async def _expand(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any, Measurement]":
+    """Expand the `forEach` documents and look which SLOs can be measured, as far as the sources answer."""
+    import aiohttp  # noqa: PLC0415 - broken policies ask no source
 
+    from bot.budgets.measurement import measure  # noqa: PLC0415
     from bot.budgets.sources.registry import SourceRegistry  # noqa: PLC0415
     from bot.clock import SystemClock  # noqa: PLC0415
     from bot.policy.discovery import discover_and_expand  # noqa: PLC0415
 
     async with aiohttp.ClientSession() as session:
-        sources = SourceRegistry(session)
+        sources, now = SourceRegistry(session), SystemClock().now()
         sources.follow(policies.expanded({}).catalog.workspace)
-        return await discover_and_expand(policies, sources, SystemClock().now(), within=_TIMEOUT)
+        expanded, problems = await discover_and_expand(policies, sources, now, within=_TIMEOUT)
+        slos = () if expanded.faults else expanded.catalog.slos
+        return expanded, problems, await measure(slos, sources, now, within=_TIMEOUT)

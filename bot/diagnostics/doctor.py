@@ -14,6 +14,7 @@ import aiohttp
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.budgets.measurement import measure
 from bot.budgets.source import SourceError
 from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog
@@ -50,7 +51,7 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
         )
         findings += await workspaces.examine()
         if catalog is not None:
-            findings += await _with_timeout("sources", _sources(catalog, session))
+            findings += await _with_timeout("sources", _sources(catalog, session, clock))
             context = BackendContext(
                 session,
                 database,
@@ -131,7 +132,7 @@ async def _database(database: Database) -> list[Finding]:
     return [*damage, *await writing(database), ok("database", "migrations", f"at version {current}")]
 
 
-async def _sources(catalog: Catalog, session: aiohttp.ClientSession) -> list[Finding]:
+async def _sources(catalog: Catalog, session: aiohttp.ClientSession, clock: Clock) -> list[Finding]:
     sources = SourceRegistry(session)
     sources.follow(catalog.workspace)
     findings: list[Finding] = []
@@ -143,6 +144,20 @@ async def _sources(catalog: Catalog, session: aiohttp.ClientSession) -> list[Fin
             findings.append(fault("sources", name, str(error), fix))
         else:
             findings.append(ok("sources", name, "answers"))
+    return findings + await _slos(catalog, sources, clock)
+
+
+async def _slos(catalog: Catalog, sources: SourceRegistry, clock: Clock) -> list[Finding]:
+    """Name the SLOs that cannot be measured now; a source that does not answer is a finding by itself."""
+    measurement = await measure(catalog.slos, sources, clock.now(), within=_TIMEOUT / 2)
+    fix = "see its `sli` in the policy, and whether the metric still exists and is scraped"
+    problems = sorted(measurement.problems.items())
+    findings = [fault("slos", key, problem, fix) for key, problem in problems[:_MAX_FAULTS]]
+    if len(problems) > _MAX_FAULTS:
+        more = f"{len(problems) - _MAX_FAULTS} more cannot be measured"
+        findings.append(fault("slos", "others", more, "`governor check` names them all"))
+    if measurement.measured:
+        findings.append(ok("slos", "measured", f"{measurement.measured} of {len(catalog.slos)} by a source"))
     return findings
 
 

@@ -20,7 +20,7 @@ from bot.settings import Settings
 from bot.slack.manifest import manifest
 from bot.store.migrate import upgrade
 from tests.stories.conftest import POLICIES
-from tests.support.servers import free_port
+from tests.support.servers import free_port, running_exporter, running_prometheus
 
 
 @pytest.fixture
@@ -188,6 +188,26 @@ async def test_sources_are_asked_once_each(settings: Settings) -> None:
         text.replace("  evaluateEvery: 1s\n", f"  evaluateEvery: 1s\n{source}")
     )
     assert faults(await examine(settings)) == [("sources", "prometheus")]
+
+
+async def test_slos_that_cannot_be_measured_are_named(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    sli = "{prometheus: {total: renamed_total, bad: errors_total}}"
+    folder = tmp_path_factory.mktemp("monitoring")
+    async with running_exporter() as exporter, running_prometheus(folder, [exporter]) as prometheus:
+        text = (settings.policies_dir / "all.yaml").read_text()
+        source = f"  sources: {{prometheus: {{url: '{prometheus.url}'}}}}\n"
+        (settings.policies_dir / "all.yaml").write_text(
+            text.replace("  evaluateEvery: 1s\n", f"  evaluateEvery: 1s\n{source}").replace(
+                "{events: {}}", sli
+            )
+        )
+        findings = await examine(settings)
+        assert faults(findings) == [("slos", "checkout/orders")]
+        assert any(finding.detail == "no series match renamed_total" for finding in findings)
+        await prometheus.stop()
+        assert faults(await examine(settings)) == [("sources", "prometheus")]
 
 
 async def test_a_document_for_many_services_is_named_while_nobody_knows_for_how_many(

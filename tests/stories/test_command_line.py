@@ -15,7 +15,7 @@ from bot.store.migrate import upgrade
 from tests.policy.conftest import SERVICE, WORKSPACE
 from tests.support.paths import ROOT
 from tests.support.running import API_TOKEN, Bot
-from tests.support.servers import free_port
+from tests.support.servers import free_port, running_prometheus
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -64,6 +64,24 @@ def test_check_needs_no_source_and_says_for_how_many_services_a_document_stands(
     refused = governor("check", str(tmp_path))
     assert refused.returncode == 1
     assert "`%{servce}` does not stand for the value of `service`" in " ".join(refused.stdout.split())
+
+
+async def test_check_names_the_slos_that_cannot_be_measured_where_the_source_answers(tmp_path: Path) -> None:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    async with running_prometheus(tmp_path) as prometheus:
+        workspace = WORKSPACE.replace("http://localhost:9090", prometheus.url)
+        service = SERVICE.replace("events: {}", "prometheus: {total: gone_total, bad: errors_total}")
+        (folder / "all.yaml").write_text(f"{workspace}---\n{service}")
+        checked = await asyncio.to_thread(governor, "check", str(folder))
+        assert (checked.returncode, checked.stderr) == (0, "")
+        assert "checkout/availability: cannot be measured now: no series match gone_total" in checked.stdout
+        found = json.loads((await asyncio.to_thread(governor, "check", str(folder), "--json")).stdout)
+        assert found["ok"] is True
+        assert set(found["unmeasured"]) == {"checkout/availability"}
+    silent = await asyncio.to_thread(governor, "check", str(folder))
+    assert silent.returncode == 0
+    assert "prometheus: whether its SLOs can be measured is not known" in silent.stdout
 
 
 def test_schema_is_json_schema() -> None:

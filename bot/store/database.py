@@ -19,7 +19,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.store import signals
-from bot.store.health.errors import DatabaseBusyError
+from bot.store.health.errors import DatabaseBusyError, DatabaseFileLostError
 from bot.store.health.sqlite_file import SqliteFile
 from bot.store.signals import Signals
 
@@ -58,9 +58,10 @@ class Database:
         )
         event.listen(self.engine.sync_engine, "after_execute", signals.note_write)
         if self.is_sqlite:
-            event.listen(self.engine.sync_engine, "do_connect", self._refuse_another_file)
+            event.listen(self.engine.sync_engine, "do_connect", self._open_same_file)
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "connect", self._note_thread)
+            event.listen(self.engine.sync_engine, "connect", self._note_file)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         self._writer = self.engine.execution_options(writes=True)
         self.signals = Signals(self.engine, is_shared=not self.is_sqlite)
@@ -122,9 +123,23 @@ class Database:
         if self.file is not None:
             self.file.check()
 
-    def _note_thread(self, connection: Any, _record: Any) -> None:
-        if self.file is not None:
-            self.file.note()
+    def _open_same_file(self, _dialect: object, _record: object, args: list[Any], options: Any) -> None:
+        """Open SQLite's file anew only as it is: one that is gone must not come into being empty."""
+        if self.file is not None and self.file.is_known:
+            self.file.check()
+            args[0], options["uri"] = self.file.existing_uri, True
+
+    def _note_file(self, connection: Any, _record: object) -> None:
+        if self.file is None:
+            return
+        self.file.note()
+        try:
+            self.file.check()
+        except DatabaseFileLostError:
+            connection.close()
+            raise
+
+    def _note_thread(self, connection: Any, _record: object) -> None:
         self._threads.add(connection.driver_connection._thread)  # noqa: SLF001 - the driver offers no way to wait
 
     def insert(self, table: Table) -> sqlite.Insert:

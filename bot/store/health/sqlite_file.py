@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
@@ -24,6 +25,16 @@ class SqliteFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._identity: tuple[int, int] | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a file was opened."""
+        return self._identity is not None
+
+    @property
+    def existing_uri(self) -> str:
+        """The URI that opens the file and never makes a new one."""
+        return f"file:{quote(str(self.path))}?mode=rw"
 
     def note(self) -> None:
         """Remember which file was opened, the first time."""

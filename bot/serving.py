@@ -100,6 +100,7 @@ async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: flo
             api_token=api_token.get_secret_value(),
             shop=policies is None,
             start_over=restart.set,
+            hosts=settings.sandbox_hosts.replace(",", " ").split(),
         )
         changed = settings.model_copy(
             update={

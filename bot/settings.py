@@ -65,6 +65,9 @@ class Settings(BaseSettings):
         ge=1,
         description="Most of them from one address, loopback apart; behind a proxy as many as in all.",
     )
+    sandbox_hosts: str = Field(
+        "", description="Names besides localhost under which `governor sandbox` answers; commas between."
+    )
     governor_api_token: SecretStr | None = Field(None, description="Bearer token with all API rights.")
     github_webhook_secret: SecretStr | None = Field(
         None, description="Proves that deliveries are GitHub's; several with commas while it changes."

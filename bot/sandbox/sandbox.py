@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ import aiohttp
 import structlog
 from aiohttp import web
 
+from bot.sandbox.allowed_hosts import host_check
 from bot.sandbox.demo.shop import Shop, ShopClock
 from bot.sandbox.fake_slack.model import Json
 from bot.sandbox.fake_slack.server import FakeSlack
@@ -27,7 +28,8 @@ _SCHEDULED_EVERY_S: Final = 1.0
 class Sandbox:
     """A workspace in the browser. `base_url` is the address of the page, the fake Slack and the bot.
 
-    `start_over` restarts the program; without it the page has no such button.
+    `start_over` restarts the program; without it the page has no such button. `hosts` are names besides
+    localhost under which it answers.
     """
 
     def __init__(
@@ -41,7 +43,9 @@ class Sandbox:
         api_token: str,
         shop: bool = True,
         start_over: Callable[[], None] | None = None,
+        hosts: Collection[str] = (),
     ) -> None:
+        self._check_host = host_check(base_url, hosts)
         self.slack = FakeSlack(
             manifest=manifest,
             bot_token=bot_token,
@@ -68,7 +72,11 @@ class Sandbox:
             self._page.add_action("over", self._restart)
 
     def add_routes(self, app: web.Application) -> None:
-        """Serve the page at `/`, the Web API under `/slack-api/`, the page's API under `/sandbox/`."""
+        """Serve the page at `/`, the Web API under `/slack-api/`, the page's API under `/sandbox/`.
+
+        Everything in the application, the bot's own routes too, answers only to the sandbox's hosts.
+        """
+        app.middlewares.append(self._check_host)
         self.slack.add_routes(app)
         self._page.add_routes(app)
 

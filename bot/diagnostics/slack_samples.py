@@ -50,11 +50,14 @@ _PERSON, _CHANNEL = "U0SAMPLE", "C0SAMPLE"
 
 @dataclass(frozen=True, slots=True)
 class SlackSample:
-    """A message's blocks or a view. `kind` is the argument of `blocks.validate` for it."""
+    """A message or a view. `kind` is the argument of `blocks.validate` for it.
+
+    A message is whole but for its text, which that method refuses as an unknown property.
+    """
 
     name: str
     kind: str
-    content: list[Block] | Block
+    content: Block
 
 
 def slack_samples(now: datetime) -> list[SlackSample]:
@@ -74,7 +77,10 @@ def slack_samples(now: datetime) -> list[SlackSample]:
     forms = {f"{form.title} form": form.view(_CHANNEL, "") for form in _forms(incident.incident)}
     views = forms | {"home tab": home_view(_contents(status, incident, now), now)}
     return [
-        *(SlackSample(f"{name} message", "blocks", content) for name, content in messages.items()),
+        *(
+            SlackSample(f"{name} message", "message", {"blocks": content})
+            for name, content in messages.items()
+        ),
         *(SlackSample(name, "view", content) for name, content in views.items()),
     ]
 

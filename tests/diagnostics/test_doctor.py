@@ -1,5 +1,6 @@
 """`governor doctor` names what is wrong with an installation, and how to fix it."""
 
+import json
 import sqlite3
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -86,6 +87,31 @@ async def test_a_message_that_slack_refuses_is_named(settings: Settings, slack: 
     assert [finding.detail for finding in findings if finding.check == "blocks"] == [
         "invalid_blocks",
         "invalid_arguments",
+    ]
+
+
+async def test_what_slack_says_of_a_refused_message_is_shown(
+    settings: Settings, slack: FakeSlackServer
+) -> None:
+    text, pointer = "unsupported type: invalid", "/blocks/0/text/type"
+    error = {"code": "failed_constraint", "message": text, "pointer": pointer}
+    body = {"ok": False, "error": "invalid_message", "errors": [error]}
+    slack.faults.answer("blocks.validate", json.dumps(body))
+    findings = [finding for finding in await examine(settings) if finding.check == "blocks"]
+    assert {finding.detail for finding in findings} == {
+        "invalid_message: unsupported type: invalid at /blocks/0/text/type (failed_constraint)"
+    }
+    assert "help message" in {finding.subject for finding in findings}
+
+
+async def test_a_workspace_without_charts_is_no_fault_of_the_messages(
+    settings: Settings, slack: FakeSlackServer
+) -> None:
+    slack.workspace.plan.has_charts = False
+    findings = [finding for finding in await examine(settings) if finding.check == "blocks"]
+    assert [(finding.subject, finding.state) for finding in findings] == [
+        ("messages", FindingState.OK),
+        ("charts", FindingState.SKIPPED),
     ]
 
 

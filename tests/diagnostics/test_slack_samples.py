@@ -34,7 +34,7 @@ def test_samples_keep_slacks_rules_and_have_names_of_their_own() -> None:
     samples = slack_samples(NOW)
     assert len({sample.name for sample in samples}) == len(samples)
     for sample in samples:
-        is_message = sample.kind == "blocks"
+        is_message = sample.kind == "message"
         content = sample.content
-        faults = message_faults(content) if is_message else view_faults(content, "modal", "home")
+        faults = message_faults(content["blocks"]) if is_message else view_faults(content, "modal", "home")
         assert faults == [], sample.name

@@ -205,10 +205,12 @@ def _channel_info(channel: Mapping[str, Any], team: str | None, bot_user: str) -
 
 
 @asynccontextmanager
-async def translate_errors(harmless: frozenset[str] = frozenset()) -> AsyncIterator[None]:
+async def translate_errors(
+    harmless: frozenset[str] = frozenset(), *, timeout_s: float = TIMEOUT_S
+) -> AsyncIterator[None]:
     """Raise what the client raises as a `ChannelError`; `harmless` errors say that it is done already."""
     try:
-        async with translate_slack_errors(), asyncio.timeout(TIMEOUT_S):
+        async with translate_slack_errors(), asyncio.timeout(timeout_s):
             yield
     except RateLimitedError as fault:
         raise TransientError(fault.error, fault.retry_after_s) from fault

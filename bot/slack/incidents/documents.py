@@ -11,6 +11,8 @@ from bot.slack.webapi.clients import ClientOf
 from bot.slack.webapi.files import SlackFiles
 from bot.store.addresses import local, team_of
 
+_SEARCH_S = 60.0
+
 
 class IncidentDocuments:
     """Stores documents in the workspace that a channel's address names.
@@ -37,7 +39,7 @@ class IncidentDocuments:
     async def is_shared(self, file_id: str, channel_id: str) -> bool:
         """Return whether the channel shows the file."""
         files, _ = self._of(channel_id)
-        async with translate_errors():
+        async with translate_errors(timeout_s=_SEARCH_S):
             return await files.is_shared(file_id, local(channel_id))
 
     async def update_canvas(self, channel_id: str, title: str, markdown: str) -> None:

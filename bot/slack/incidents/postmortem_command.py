@@ -20,7 +20,7 @@ from bot.slack.incidents.modals import HEADINGS
 from bot.slack.incidents.operations import translate_errors
 from bot.slack.incidents.postmortem_view import document_blocks
 from bot.slack.interactions import Interaction, Reply, say
-from bot.slack.webapi.canvases import SlackCanvases
+from bot.slack.webapi.canvases import FREE_TEAM_HAS_ONE, SlackCanvases
 from bot.slack.webapi.errors import SlackError
 from bot.slack.webapi.files import SlackFiles
 from bot.store.addresses import local
@@ -158,8 +158,7 @@ class PostmortemCommand:
             await self._canvases.write(channel_id, title, text)
         except SlackError as fault:
             log.info("canvas_not_written", error=fault.error)
-            export = code(f"/postmortem export {snapshot.incident.id}")
-            return say(markup("Slack takes no canvas here ({}). Next: {}.", code(fault.error), export))
+            return say(_no_canvas(snapshot, channel_id, fault.error))
         return say(markup("The canvas of <#{}> shows the document as it stands.", Markup(local(channel_id))))
 
     async def _named(self, snapshot: IncidentSnapshot) -> Postmortem:
@@ -170,6 +169,18 @@ class PostmortemCommand:
         if len(arguments) > 1:
             raise UsageError(markup("One incident at a time: {}.", code(form)))
         return await self._access.find(interaction, arguments[0] if arguments else "", form=form)
+
+
+def _no_canvas(snapshot: IncidentSnapshot, channel_id: str, error: str) -> Markup:
+    """Return why there is no canvas, and what to do."""
+    export = code(f"/postmortem export {snapshot.incident.id}")
+    if error == FREE_TEAM_HAS_ONE:
+        text = (
+            "On Slack's free plan a channel has one canvas, and <#{}> has one that Governor cannot write "
+            "({}). Next: delete that canvas and try again, or {}."
+        )
+        return markup(text, Markup(local(channel_id)), code(error), export)
+    return markup("Slack takes no canvas here ({}). Next: {}.", code(error), export)
 
 
 def _as_message(snapshot: IncidentSnapshot, text: str, error: str) -> Reply:

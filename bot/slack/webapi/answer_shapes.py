@@ -14,6 +14,8 @@ log = structlog.get_logger(__name__)
 
 _ANYTHING: Mapping[str, Any] = {}
 _CHANNEL = {"channel": {"id": str}}
+_TAB: Mapping[str, Any] = {"data?": {}}
+_PROPERTIES = {"canvas?": {}, "tabs?": [_TAB], "tabz?": [_TAB]}
 _CURSOR = {"response_metadata?": {"next_cursor?": str}}
 _CHANNELS = {"channels": [{"id": str, "name": str, "purpose?": {}}], **_CURSOR}
 _MESSAGES = {
@@ -34,7 +36,7 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
     "conversations.canvases.create": _ANYTHING,
     "conversations.create": _CHANNEL,
     "conversations.history": _MESSAGES,
-    "conversations.info": {"channel": {"id": str, "properties?": {"canvas?": {}, "tabs?": [{}]}}},
+    "conversations.info": {"channel": {"id": str, "properties?": _PROPERTIES}},
     "conversations.invite": _ANYTHING,
     "conversations.join": _ANYTHING,
     "conversations.list": _CHANNELS,

@@ -35,25 +35,25 @@ class SlackClient(AsyncWebClient):
         """Call a method; raises `SlackApiError`, `UnusableAnswerError` for an answer without content."""
         body = options.get("json")
         if not isinstance(body, dict) or not has_charts(body.get("blocks")):
-            return await self._call(api_method, options)
+            return await self._checked_call(api_method, options)
         plain = options | {"json": body | {"blocks": without_charts(body["blocks"])}}
         if self.charts.is_refused:
-            return await self._call(api_method, plain)
+            return await self._checked_call(api_method, plain)
         try:
-            return await self._call(api_method, options)
+            return await self._checked_call(api_method, options)
         except SlackApiError as refusal:
             error = slack_error(refusal).error
             if error not in BLOCKS_ERRORS:
                 raise
             self.charts.record_refusal(error)
         try:
-            return await self._call(api_method, plain)
+            return await self._checked_call(api_method, plain)
         except SlackApiError as refusal:
             if slack_error(refusal).error in BLOCKS_ERRORS:
                 self.charts.withdraw_refusal()
             raise
 
-    async def _call(self, api_method: str, options: dict[str, Any]) -> AsyncSlackResponse:
+    async def _checked_call(self, api_method: str, options: dict[str, Any]) -> AsyncSlackResponse:
         try:
             response = await super().api_call(api_method, **options)
         except _UNREADABLE as cause:

@@ -44,6 +44,7 @@ _UNAVAILABLE = frozenset({"external_channel_migrating", "request_timeout", "team
 _OUTCOME_UNKNOWN = frozenset({"fatal_error", "internal_error", "service_unavailable"})
 
 _RETRY_AFTER_S = 10.0
+_MOST_DETAILS = 5
 
 
 class SlackError(Exception):
@@ -149,7 +150,28 @@ def _retry_after_s(headers: Mapping[str, Any]) -> float:
 
 
 def _details(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return Slack's explanations: the scope that is missing, messages, and the `errors` of blocks.
+
+    `blocks.validate` has objects with `pointer`, `code` and `message` in `errors`, other methods have texts,
+    the same as their messages.
+    """
     metadata = body.get("response_metadata")
-    messages = metadata.get("messages", ()) if isinstance(metadata, Mapping) else ()
+    messages = metadata.get("messages") if isinstance(metadata, Mapping) else ()
+    texts = [str(message) for message in messages] if isinstance(messages, list) else []
+    errors = body.get("errors")
+    for error in errors if isinstance(errors, list) else ():
+        text = _error_text(error)
+        if not any(text in known for known in texts):
+            texts.append(text)
+    left_out = [f"and {len(texts) - _MOST_DETAILS} more"] if len(texts) > _MOST_DETAILS else []
     needed = (f"needs {body['needed']}",) if "needed" in body else ()
-    return (*needed, *(str(message) for message in messages))
+    return (*needed, *texts[:_MOST_DETAILS], *left_out)
+
+
+def _error_text(error: object) -> str:
+    if not isinstance(error, Mapping):
+        return str(error)
+    code, pointer = error.get("code"), error.get("pointer")
+    text = str(error.get("message") or code or "refused")
+    where = f" at {pointer}" if pointer else ""
+    return f"{text}{where} ({code})" if code and text != code else f"{text}{where}"

@@ -146,6 +146,35 @@ async def test_canvas_is_written_anew_in_place(incident_app: RunningIncidentApp)
     assert "rolled back" in canvas["markdown"]
 
 
+async def test_canvas_of_the_free_plan_is_written_anew_too(incident_app: RunningIncidentApp) -> None:
+    slack = incident_app.slack_app.slack
+    slack.workspace.plan.is_free = True
+    channel = await resolved(incident_app)
+    await incident_app.slack_app.types("sam", "/postmortem open", channel)
+    await incident_app.work()
+    await incident_app.slack_app.types("sam", "/postmortem canvas", channel)
+    await incident_app.slack_app.types("dana", "/incident note rolled back", channel)
+    answer = await incident_app.slack_app.types("sam", "/postmortem canvas", channel)
+    assert answer.text.startswith("The canvas of ")
+    (canvas,) = slack.workspace.canvases.values()
+    assert "rolled back" in canvas["markdown"]
+
+
+async def test_a_canvas_of_the_free_plan_that_is_not_there_says_what_to_do(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel = await resolved(incident_app)
+    await incident_app.slack_app.types("sam", "/postmortem open", channel)
+    await incident_app.work()
+    room = incident_app.channel_id(await incident_app.view(), ChannelKind.POSTMORTEM)
+    incident_app.slack_app.slack.faults.refuse(
+        "conversations.canvases.create", "free_team_canvas_tab_already_exists"
+    )
+    answer = await incident_app.slack_app.types("sam", "/postmortem canvas", channel)
+    assert f"<#{room}> has one that Governor cannot write" in answer.text
+    assert "delete that canvas and try again, or `/postmortem export 1`" in answer.text
+
+
 async def test_postmortem_of_a_private_incident_is_shown_in_its_channel_alone(
     incident_app: RunningIncidentApp,
 ) -> None:

@@ -1,5 +1,6 @@
 """Answers of Slack that lack what Slack documents: a typed error that may be retried, never a KeyError."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -82,3 +83,31 @@ def test_one_strange_row_hides_no_other() -> None:
 )  # fmt: skip
 def test_what_an_answer_lacks_is_named(method: str, answer: object, lacking: str) -> None:
     assert misfit(method, answer) == lacking
+
+
+async def test_the_details_of_refused_blocks_are_kept(slack: FakeSlackServer) -> None:
+    client = SlackClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+    blocks = json.dumps([{"type": "section", "text": {"type": "invalid", "text": "x"}}] * 7)
+    with pytest.raises(SlackError) as raised:
+        async with translate_slack_errors():
+            await client.api_call("blocks.validate", data={"blocks": blocks})
+    assert raised.value.error == "invalid_blocks"
+    assert raised.value.details[0] == (
+        "must be a valid enum value (plain_text, mrkdwn) at /0/text/type (failed_constraint)"
+    )
+    assert raised.value.details[-1] == "and 2 more"
+    with pytest.raises(SlackError) as raised:
+        async with translate_slack_errors():
+            await client.chat_postMessage(channel="#checkout", text="x", blocks=[{"type": "nothing"}])
+    # The same text in two places of an answer is shown once.
+    assert len(raised.value.details) == 1
+
+
+async def test_a_message_is_validated_without_its_text(slack: FakeSlackServer) -> None:
+    client = SlackClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+    block = {"type": "section", "text": {"type": "mrkdwn", "text": "x"}}
+    await client.api_call("blocks.validate", data={"message": json.dumps({"blocks": [block]})})
+    message = json.dumps({"blocks": [block], "text": "x"})
+    with pytest.raises(SlackError, match="invalid_message"):
+        async with translate_slack_errors():
+            await client.api_call("blocks.validate", data={"message": message})

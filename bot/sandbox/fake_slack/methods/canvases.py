@@ -47,7 +47,10 @@ def create_for_channel(call: ApiCall) -> Json:
     """conversations.canvases.create."""
     channel = call.channel("channel_id")
     if channel.canvas is not None:
-        raise FakeSlackError("channel_canvas_already_exists")
+        is_free = call.workspace.plan.is_free
+        raise FakeSlackError(
+            "free_team_canvas_tab_already_exists" if is_free else "channel_canvas_already_exists"
+        )
     channel.canvas = _create_canvas(call)
     return {"canvas_id": channel.canvas}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bot.sandbox.fake_slack.api_call import ApiCall, Method
+from bot.sandbox.fake_slack.block_kit.validation import message_faults, view_faults
 from bot.sandbox.fake_slack.errors import FakeSlackError
 from bot.sandbox.fake_slack.model import Channel, Json, Message
 from bot.sandbox.fake_slack.slack_facts import LIMITS
@@ -165,17 +166,38 @@ def scheduled_list(call: ApiCall) -> Json:
 
 
 def validate_blocks(call: ApiCall) -> Json:
-    """blocks.validate."""
-    if not any(call.args.get(name) for name in ("blocks", "message", "view")):
-        raise FakeSlackError("invalid_arguments", ["[ERROR] one of blocks, message, view is required"])
-    call.blocks()
-    message = call.json("message", "invalid_message")
-    if isinstance(message, dict):
-        ApiCall(call.method, message, call.platform, call.actor).blocks()
-    view = call.json("view", "invalid_view")
-    if view is not None:
-        call.platform.views.check(view, "modal", "home", error="invalid_view")
+    """blocks.validate: exactly one of blocks, a message without its text, and a view."""
+    given = [name for name in ("blocks", "message", "view") if call.args.get(name)]
+    if len(given) != 1:
+        text = "must provide exactly one of `blocks`, `view`, or `message`"
+        raise FakeSlackError("invalid_arguments", [text])
+    kind = given[0]
+    content = call.json(kind, f"invalid_{kind}")
+    if kind == "view":
+        faults = view_faults(content, "modal", "home")
+    elif kind == "message" and not isinstance(content, dict):
+        faults = ["[ERROR] must be an object [json-pointer:/message]"]
+    else:
+        blocks = content if kind == "blocks" else content.get("blocks")
+        faults = message_faults(blocks, with_charts=call.workspace.plan.has_charts)
+        if kind == "message":
+            faults += [
+                f"[ERROR] no more fields allowed: {name} [json-pointer:/message]"
+                for name in content.keys() - {"blocks", "attachments"}
+            ]
+    if faults:
+        raise FakeSlackError(f"invalid_{kind}", errors=[_validation_error(fault, kind) for fault in faults])
     return {}
+
+
+def _validation_error(fault: str, kind: str) -> Json:
+    """Return a fault as blocks.validate does: its pointer begins at what was given."""
+    message, _, pointer = fault.removeprefix("[ERROR] ").rstrip("]").partition(" [json-pointer:")
+    return {
+        "code": "failed_constraint",
+        "message": message,
+        "pointer": pointer.removeprefix("/blocks" if kind == "blocks" else f"/{kind}"),
+    }
 
 
 METHODS: Final[dict[str, Method]] = {

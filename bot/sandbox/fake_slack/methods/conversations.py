@@ -21,7 +21,11 @@ def requested_kinds(call: ApiCall) -> set[str]:
 
 
 def _channel_response(call: ApiCall, channel: Channel) -> Json:
-    return {"channel": channel.as_json(call.actor)}
+    body = channel.as_json(call.actor)
+    if call.workspace.plan.is_free and channel.canvas is not None:
+        # The free plan has no channel canvas of its own, but a tab.
+        body["properties"] = {"tabs": [{"type": "canvas", "id": "Ct1", "data": {"file_id": channel.canvas}}]}
+    return {"channel": body}
 
 
 def create(call: ApiCall) -> Json:

@@ -19,6 +19,7 @@ from bot.policy.faults import PolicyError, PolicyFault, did_you_mean, quoted
 from bot.policy.policy_set import PolicySet
 from bot.policy.rules.references import clashes, unknown_references, workspace_faults
 from bot.policy.rules.validation import ParsedDocument, refusals, validate
+from bot.policy.rules.variables import with_variables_checked
 from bot.policy.rules.workspaces import main_workspace
 from bot.policy.templates.templates import Template, template, with_placeholders_checked, with_sample
 from bot.policy.yaml.tree import Allowance, TooLargeError, read_tree
@@ -151,6 +152,7 @@ class _Reading:
 
     def policies(self) -> PolicySet:
         """Validate every document, alone and together; return the valid ones."""
+        self.sources = with_variables_checked(self.sources)
         documents: list[Document] = []
         names: dict[str, str] = {}
         templates: list[Template] = []

@@ -65,7 +65,8 @@ def load_service(write: Write) -> Callable[..., Catalog]:
 
     def load_spec(spec: str, **environ: str) -> Catalog:
         head = SERVICE.partition("spec:")[0]
-        return load(write(workspace=WORKSPACE, service=head + "spec:\n" + indented(spec)), environ)
+        workspace = WORKSPACE + f"  variables: [{', '.join([*environ, 'UNSET'])}]\n"
+        return load(write(workspace=workspace, service=head + "spec:\n" + indented(spec)), environ)
 
     return load_spec
 

@@ -126,7 +126,9 @@ PROMETHEUS = "events: {}"
         (broken_service("{name: checkout}", "checkout"), "s.yaml:3:11", "must be a mapping"),
         (broken_service("checkout}", "checkout, labels: {}}"), "s.yaml:3:28", "unknown key"),
         (broken_workspace('"#releases"', "${UNSET}"), "w.yaml:5:30", "not YAML"),
-        (broken_workspace('"#releases"', '"${UNSET}"'), "w.yaml:5:29", "`UNSET` is not set"),
+        (broken_workspace("http://localhost:9090", "${UNSET}"), "w.yaml:7:23", "`UNSET` is not set"),
+        (broken_workspace('"#releases"', '"${UNSET}"'), "w.yaml:5:29", "`UNSET` is not filled in here"),
+        (broken_workspace("9090", "${PORT}"), "w.yaml:7:23", "`PORT` configures the bot itself"),
         (broken_workspace('"#releases"', '"${no good}"'), "w.yaml:5:29", "not well formed"),
         (broken_workspace("prometheus:", "events:"), "w.yaml:7:5", "cannot be called `events`"),
         (broken_workspace("http://", "ftp://"), "w.yaml:7:23", "not an HTTP URL"),
@@ -344,6 +346,7 @@ SECRET = "hunter2-s3cret"
 )
 def test_no_message_holds_what_the_environment_said(write: Write, key: str, text: str) -> None:
     files = {"w": WORKSPACE, "s": SERVICE, "p": POLICY} | {key: text}
+    files["w"] += "  variables: [SECRET]\n"
     with pytest.raises(PolicyError) as caught:
         load(write(**files), {"SECRET": SECRET})
     assert SECRET not in str(caught.value)

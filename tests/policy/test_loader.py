@@ -243,7 +243,8 @@ def test_the_environment_fills_values_in_after_parsing(
 
 def test_the_environment_can_say_numbers_and_switches(write: Write) -> None:
     folder = write(
-        w=WORKSPACE + "  flags: {environments: [{name: a, protected: '${P}'}]}\n",
+        w=WORKSPACE
+        + "  variables: [P, B, OBJECTIVE]\n  flags: {environments: [{name: a, protected: '${P}'}]}\n",
         s=SERVICE.replace("99.9", "${OBJECTIVE}"),
         p=POLICY.replace("{}", "{burnAlerts: [{severity: page, burn: '${B}', long: 1h, short: 5m}]}"),
     )

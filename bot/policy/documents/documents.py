@@ -33,6 +33,7 @@ from bot.policy.documents.fields import (
     Threshold,
     Timeout,
     Url,
+    VariableName,
     WarnLevel,
 )
 from bot.policy.documents.for_each import ForEach
@@ -182,6 +183,9 @@ class WorkspaceSpec(Model):
     """The feature flag system and its environments."""
     permissions: PermissionsSpec = PermissionsSpec()
     """Who may change what: `@group`, `#channel` (its members), `U…` or `everyone`, one or a list."""
+    variables: tuple[VariableName, ...] = ()
+    """Environment variables that any value of any document may refer to, not only addresses and credentials:
+    what they hold may be seen by everybody."""
 
 
 class BurnAlertSpec(Model):

@@ -29,6 +29,7 @@ from bot.policy.documents.quantities import (
     parse_percentage,
 )
 from bot.policy.faults import IT, InvalidValueError, did_you_mean
+from bot.policy.yaml.substitution import is_own, own_variable
 
 _PLACEHOLDER = r".*[$%]\{.+"
 
@@ -36,6 +37,7 @@ SLUG = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 CHANNEL = r"#[a-z0-9_-]{1,80}|[CG][A-Z0-9]{2,20}"
 GROUP = r"@[a-z0-9][a-z0-9._-]{0,79}"
 PERSON = r"[UW][A-Z0-9]{2,20}"
+VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 TEAM_ID = r"T[A-Z0-9]{2,20}"
 FLAG = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}"
@@ -157,6 +159,14 @@ def _header_name(text: str) -> str:
     return text
 
 
+def _variable_name(text: str) -> str:
+    if not re.fullmatch(VARIABLE, text):
+        raise InvalidValueError(f"{IT} is not the name of an environment variable", "NAME, without ${}")
+    if is_own(text):
+        raise own_variable(text)
+    return text
+
+
 def _people(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -256,6 +266,9 @@ Url = Annotated[
     WithJsonSchema(_text(r"https?://.+", "http://localhost:9090")),
 ]
 Secret = Annotated[str, AfterValidator(_header_value), WithJsonSchema(_text())]
+VariableName = Annotated[
+    str, AfterValidator(_variable_name), WithJsonSchema(_text(VARIABLE, "PUBLIC_DOMAIN"))
+]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 Query = Annotated[
     str,

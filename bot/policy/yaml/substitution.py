@@ -1,7 +1,8 @@
 """Substitutes `${NAME}` and `${NAME:-default}` from the environment, which is an argument. Pure.
 
 Works on texts that YAML has already parsed, so that no value can change a document's structure. `$${` is
-the escape for `${`; any other `$` is left alone.
+the escape for `${`; any other `$` is left alone. The variables that configure the bot itself are never filled
+in, whatever the document: nobody but the bot needs them.
 """
 
 import re
@@ -10,6 +11,43 @@ from collections.abc import Mapping
 from bot.policy.faults import InvalidValueError, quoted
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{")
+
+OWN_VARIABLES = frozenset(
+    {
+        "SLACK_BOT_TOKEN",
+        "SLACK_SIGNING_SECRET",
+        "SLACK_APP_TOKEN",
+        "SLACK_CLIENT_ID",
+        "SLACK_CLIENT_SECRET",
+        "SLACK_REDIRECT_URL",
+        "SLACK_COMMAND_PREFIX",
+        "SLACK_API_URL",
+        "GOVERNOR_ENCRYPTION_KEY",
+        "GOVERNOR_API_TOKEN",
+        "GITHUB_WEBHOOK_SECRET",
+        "POLICIES_DIR",
+        "DATABASE_URL",
+        "HOST",
+        "PORT",
+        "HTTP_CONNECTIONS",
+        "HTTP_CONNECTIONS_PER_PEER",
+        "LOG_LEVEL",
+        "LOG_FORMAT",
+        "PGPASSWORD",
+        "PGPASSFILE",
+    }
+)
+"""The variables of `bot/settings.py`, and those by which the database's client finds a password."""
+
+
+def is_own(name: str) -> bool:
+    """Return whether a variable configures the bot itself; the case of its name does not matter."""
+    return name.upper() in OWN_VARIABLES
+
+
+def referenced(text: str) -> tuple[str, ...]:
+    """Return the names of the variables that a text refers to, in order."""
+    return tuple(match["name"] for match in _REFERENCE.finditer(text) if match["name"])
 
 
 def substitute(text: str, environ: Mapping[str, str]) -> str:
@@ -25,6 +63,8 @@ def substitute(text: str, environ: Mapping[str, str]) -> str:
         if name is None:
             allowed = "${NAME}, ${NAME:-default}, or $${ for a literal ${"
             raise InvalidValueError("a reference to the environment is not well formed", allowed)
+        if is_own(name):
+            raise own_variable(name)
         value = environ.get(name)
         if default is not None:
             return value or default
@@ -33,6 +73,12 @@ def substitute(text: str, environ: Mapping[str, str]) -> str:
         return value
 
     return _REFERENCE.sub(replacement, text)
+
+
+def own_variable(name: str) -> InvalidValueError:
+    """Return the error that a variable of the bot itself is used."""
+    message = f"{quoted(name)} configures the bot itself and is never filled in"
+    return InvalidValueError(message, "a variable of your own")
 
 
 def _unset(name: str) -> InvalidValueError:

@@ -3,7 +3,7 @@
 Knows YAML, the environment and the limits of size and depth; nothing of policies.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
@@ -11,7 +11,7 @@ from yaml.error import Mark
 
 from bot.policy.faults import InvalidValueError, Path, quoted
 from bot.policy.yaml.scalars import scalar_value
-from bot.policy.yaml.substitution import substitute
+from bot.policy.yaml.substitution import referenced, substitute
 
 MAX_DEPTH = 64
 """How deep collections may be nested, aliases followed."""
@@ -76,6 +76,8 @@ class Tree:
     positions: dict[Path, NodePosition] = field(default_factory=dict)
     refused: list[Refusal] = field(default_factory=list)
     value: object = UNREADABLE
+    references: dict[Path, tuple[str, ...]] = field(default_factory=dict)
+    """The environment variables that each text refers to."""
     _invalid: set[Path] = field(default_factory=set)
 
     def refuse(self, refusal: Refusal) -> None:
@@ -96,8 +98,18 @@ class Tree:
 
     def rewritten(self, rewrite: Callable[[Path, str], str]) -> "Tree":
         """Return the tree with other texts at the same positions; what `rewrite` refuses becomes invalid."""
-        tree = Tree(self.positions, list(self.refused), UNREADABLE, set(self._invalid))
+        tree = Tree(self.positions, list(self.refused), UNREADABLE, self.references, set(self._invalid))
         tree.value = tree._rewritten((), self.value, rewrite)
+        return tree
+
+    def refusing(self, reasons: Mapping[Path, InvalidValueError]) -> "Tree":
+        """Return the tree without the values at these paths, each refused for that reason and no other."""
+        others = [refusal for refusal in self.refused if refusal.is_key or refusal.path not in reasons]
+        tree = Tree(self.positions, others, UNREADABLE, self.references, set(self._invalid))
+        for path, reason in reasons.items():
+            position = self.positions[path]
+            tree.refuse(Refusal(path, position.value, reason, position.written))
+        tree.value = _without((), self.value, reasons.keys())
         return tree
 
     def _rewritten(self, path: Path, value: object, rewrite: Callable[[Path, str], str]) -> object:
@@ -113,6 +125,17 @@ class Tree:
             position = self.positions[path]
             self.refuse(Refusal(path, position.value, error, position.written))
             return UNREADABLE
+
+
+def _without(path: Path, value: object, paths: Collection[Path]) -> object:
+    """Return a value with what is at these paths marked as unreadable."""
+    if path in paths:
+        return UNREADABLE
+    if isinstance(value, dict):
+        return {key: _without((*path, key), item, paths) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without((*path, index), item, paths) for index, item in enumerate(value)]
+    return value
 
 
 def read_tree(root: Node, environ: Mapping[str, str], allowance: Allowance) -> Tree:
@@ -138,7 +161,7 @@ class _Reader:
         self._tree.positions[path] = NodePosition(key_mark, node.start_mark, written)
         try:
             if isinstance(node, ScalarNode):
-                return self._scalar(node)
+                return self._scalar(node, path)
             return self._collection(node, path)
         except InvalidValueError as error:
             # An empty value has no position of its own: its key's is shown.
@@ -146,9 +169,13 @@ class _Reader:
             self._tree.refuse(Refusal(path, mark, error, written))
             return UNREADABLE
 
-    def _scalar(self, node: ScalarNode) -> object:
+    def _scalar(self, node: ScalarNode, path: Path) -> object:
         value = scalar_value(node)
-        return substitute(value, self._environ) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        if names := referenced(value):
+            self._tree.references[path] = names
+        return substitute(value, self._environ)
 
     def _collection(self, node: Node, path: Path) -> object:
         if len(self._open) >= MAX_DEPTH:

@@ -36,7 +36,8 @@ ASKED = LabelKey("shop", "service")
 
 
 def policies(write: Write, shop: str = SHOP, **others: str) -> PolicySet:
-    return read(write(workspace=WORKSPACE, shop=shop, **others), {"NAME": "eu"})
+    workspace = WORKSPACE + "  variables: [NAME]\n"
+    return read(write(workspace=workspace, shop=shop, **others), {"NAME": "eu"})
 
 
 def made(write: Write, *values: str, shop: str = SHOP, **others: str) -> ExpandedCatalog:

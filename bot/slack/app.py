@@ -19,6 +19,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.arguments import name_bot
 from bot.slack.background_tasks import BackgroundTasks, Work
 from bot.slack.capabilities import Capabilities
 from bot.slack.command_reference import COMMANDS
@@ -130,7 +131,7 @@ class SlackApp:
         typed = str(body.get("command"))
         name = next(command.name for command in COMMANDS if typed.endswith(command.name))
         interaction = Interaction(
-            Query(name, str(body.get("text") or "")),
+            Query(name, name_bot(str(body.get("text") or ""), context.bot_user_id)),
             user=str(body.get("user_id")),
             channel=str(body.get("channel_id")),
             channel_name=str(body.get("channel_name") or ""),

@@ -28,6 +28,11 @@ class UsageError(Exception):
         self.text = text
 
 
+def name_bot(text: str, bot_user_id: str | None) -> str:
+    """Return the text with mentions of the bot itself as `@governor`, its name in the audit log."""
+    return re.sub(rf"<@{re.escape(bot_user_id)}(?:\|[^<>]*)?>", "@governor", text) if bot_user_id else text
+
+
 def split(text: str) -> list[str]:
     """Return the words of a command: mentions as names, unusual spaces and control characters as spaces."""
     named = _REFERENCE.sub(_name_of_reference, text)

@@ -166,7 +166,7 @@ COMMANDS: tuple[Command, ...] = (
         (
             CommandForm("", "lists what happened in the last 7 days, the newest first"),
             CommandForm("SERVICE since 30d", "lists what happened to one service in the last 30 days"),
-            CommandForm("@PERSON since 12h", "lists what one person changed in the last 12 hours"),
+            CommandForm("@PERSON since yesterday", "lists what one person has changed since yesterday"),
             CommandForm("flag NAME", "lists what happened to a flag, in every environment"),
         ),
         "@governor and @TOKEN list what the bot and an API token did.",

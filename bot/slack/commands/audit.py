@@ -17,6 +17,8 @@ from bot.slack.capabilities import Capabilities
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
 from bot.slack.typed.lengths import read_length
+from bot.slack.typed.times import TimeDirection, read_moment
+from bot.slack.typed.words import plain
 from bot.store import audit
 
 PAGE = 10
@@ -25,7 +27,7 @@ _LONGEST_LINE = 800
 _LONGEST_PERIOD = timedelta(days=3650)
 _DEFAULT_PERIOD = timedelta(days=7)
 _PERSON = re.compile(r"\s*<@([UW][A-Z0-9]{2,20})(?:\|[^<>]*)?>")
-_ACTION_TEXTS = {
+ACTION_TEXTS = {
     "budget.warned": "warned of the budget",
     "budget.burning": "warned of the burn rate",
     "service.frozen": "froze it",
@@ -57,9 +59,14 @@ _ACTION_TEXTS = {
     "incident.postmortem_requested": "opened its postmortem",
     "incident.noted": "added to its timeline",
     "incident.unnoted": "took a pin off its timeline",
+    "incident.archived": "archived its channel",
+    "incident.postmortem_closed": "closed its postmortem",
     "action.added": "added an action",
     "action.changed": "changed an action",
     "action.done": "finished an action",
+    "deployment.succeeded": "deployed it",
+    "deployment.failed": "failed to deploy it",
+    "freeze.bypassed": "deployed it in spite of a freeze",
     "token.created": "made the API token",
     "token.revoked": "revoked the API token",
     "workspace.installed": "installed Governor there",
@@ -76,6 +83,14 @@ class AuditFilter:
     flag: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From when on rows are listed, and how that is said."""
+
+    since: datetime
+    text: Markup
+
+
 class AuditCommand:
     """The `/audit` command."""
 
@@ -88,8 +103,8 @@ class AuditCommand:
     async def answer(self, interaction: Interaction) -> Reply:
         """Return the filtered rows; raises `UsageError`, `UnknownServiceError`."""
         row_filter, words = self._read(interaction.text)
-        period = _since(words)
-        stored = await self._newest_first(row_filter, self._clock.now() - period)
+        period = await self._period(interaction.user, words)
+        stored = await self._newest_first(row_filter, period.since)
         viewer = await self._access.viewer(interaction)
         async with self._database.reading() as connection:
             rows = await audit_view.masked(connection, viewer, stored)
@@ -113,6 +128,23 @@ class AuditCommand:
             case _:
                 return AuditFilter(), []
 
+    async def _period(self, user: str, words: Sequence[str]) -> Period:
+        """Read `since 7d` or `since yesterday`; the last week without either. Raises `UsageError`."""
+        now = self._clock.now()
+        if not words:
+            return Period(now - _DEFAULT_PERIOD, markup("in the last {}", duration_text(_DEFAULT_PERIOD)))
+        if plain(words[0]) == "since" and len(words) > 1:
+            read = read_length(words[1:])
+            if read is not None and read[0] and read[1] == len(words) - 1:
+                length = min(read[0], _LONGEST_PERIOD)
+                return Period(now - length, markup("in the last {}", duration_text(length)))
+            zone = (await self._access.people.zone(user)).tz
+            moment = read_moment(words[1:], now=now, zone=zone, direction=TimeDirection.PAST)
+            if moment is not None and moment[0] < now and moment[1] == len(words) - 1:
+                return Period(max(moment[0], now - _LONGEST_PERIOD), markup("since {}", when(moment[0])))
+        forms = "`/audit SERVICE since 7d`, `/audit since yesterday`, `/audit @person` or `/audit flag NAME`"
+        raise UsageError(Markup(f"Write {forms}."))
+
     async def _newest_first(self, row_filter: AuditFilter, since: datetime) -> list[audit.AuditRow]:
         last: deque[audit.AuditRow] = deque(maxlen=MOST_ROWS)
         read = partial(audit.read, service=row_filter.service, actor=row_filter.actor, flag=row_filter.flag)
@@ -126,32 +158,21 @@ class AuditCommand:
         return list(reversed(last))
 
 
-def _since(words: Sequence[str]) -> timedelta:
-    match words:
-        case []:
-            return _DEFAULT_PERIOD
-        case [since, *period] if since.casefold() == "since":
-            read = read_length(period)
-            if read is not None and read[0]:
-                return min(read[0], _LONGEST_PERIOD)
-    raise UsageError(Markup("Write `/audit SERVICE since 7d`, `/audit @person` or `/audit flag NAME`."))
-
-
-def listing(rows: Sequence[audit.AuditRow], period: timedelta, query: Query) -> Reply:
+def listing(rows: Sequence[audit.AuditRow], period: Period, query: Query) -> Reply:
     """Return a page of the rows."""
     if not rows:
-        return say(markup("Nothing was changed in the last {}.", duration_text(period)))
+        return say(markup("Nothing was changed {}.", period.text))
     page, pages = page_of(query.page, len(rows), PAGE)
     query = replace(query, page=page)
     lines = [cut(_line(row), _LONGEST_LINE) for row in rows[(page - 1) * PAGE : page * PAGE]]
     body = [section(line) for line in lines]
-    count = f"The last {duration_text(period)}"
-    body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
+    span = markup("What was changed {}", period.text)
+    body.append(context(span if pages == 1 else markup("{} · page {} of {}", span, page, pages)))
     return Reply(join("\n", lines), tuple(body), page_buttons(query, pages), query)
 
 
 def _line(row: audit.AuditRow) -> Markup:
     entry = row.entry
-    action = _ACTION_TEXTS.get(entry.action, entry.action)
+    action = ACTION_TEXTS.get(entry.action, entry.action)
     headline = markup("{} · {} · {} {}", when(row.at), bold(entry.subject), mention(entry.actor), action)
     return join(": ", [headline, entry.reason])

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
@@ -9,8 +10,13 @@ import pytest
 
 from bot.sandbox.fake_slack.request_sender import signature
 from bot.slack.command_reference import COMMANDS
+from bot.slack.commands.audit import ACTION_TEXTS
 from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW
+from bot.store import audit
+from bot.store.audit import AuditEntry
+from tests.support.clock import NOW
 from tests.support.examples import shop_service
+from tests.support.paths import ROOT
 from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
 
 
@@ -148,3 +154,27 @@ async def test_commands_that_the_manifest_renames_are_answered(tmp_path: Path, p
             for other in COMMANDS:
                 assert f"`/{other.name}" not in plain.text + str(plain.blocks)
         assert "is frozen" in (await slack_app.types("sam", f"/{prefix}freeze checkout peak sale")).text
+
+
+async def test_the_audit_log_lists_what_the_bot_did_and_since_when_one_asks(
+    slack_app: RunningSlackApp,
+) -> None:
+    entries = [("governor", "service.frozen", NOW - timedelta(hours=30)), ("U0SAM", "hold.placed", NOW)]
+    async with slack_app.database.transaction() as connection:
+        for actor, action, at in entries:
+            await audit.record(
+                connection, AuditEntry(actor, action, "checkout", "why", service="checkout"), at
+            )
+    for typed in ("<@U0GOVERNOR|governor>", "<@U0GOVERNOR>", "@governor"):
+        assert "Governor froze it: why" in (await slack_app.types("sam", f"/audit {typed}")).text
+    today = await slack_app.types("sam", "/audit since 00:00")
+    assert "<@U0SAM> froze it: why" in today.text
+    assert "Governor" not in today.text
+    assert "Governor froze it" in (await slack_app.types("sam", "/audit checkout since yesterday")).text
+    refused = await slack_app.types("sam", "/audit checkout since then")
+    assert refused.text.startswith("Write `/audit SERVICE since 7d`")
+
+
+def test_every_action_of_the_log_has_words() -> None:
+    actions = (ROOT / "tests" / "contract" / "audit-actions.txt").read_text().split()
+    assert set(actions) == set(ACTION_TEXTS)

@@ -16,6 +16,7 @@ from bot.app.resources import Resources
 from bot.app.slack import Slack
 from bot.clock import Clock
 from bot.deployments.recorder import DeploymentRecorder
+from bot.freezes.declared_kinds import DeclaredKinds
 from bot.http.api import Api
 from bot.http.auth import EnvironmentToken
 from bot.http.deployments import DeploymentsEndpoint
@@ -29,6 +30,7 @@ from bot.http.server.connections import ConnectionLimit, Deadlines, follow_reque
 from bot.http.server.encodings import refuse_encodings
 from bot.http.tokens import KnownTokens
 from bot.metrics import Metrics
+from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.events_endpoint import SlackEndpoint, verify_signatures_by
 
@@ -71,12 +73,14 @@ def build_routes(
         slack.oauth.add_routes(app)
     flags.add_routes(app)
     incidents.add_routes(app, tokens)
-    recorder = DeploymentRecorder(resources.database, current, DeploymentAnnouncer(current))
+    declared_kinds = DeclaredKinds(resources.database, declared_kind_messages)
+    recorder = DeploymentRecorder(resources.database, current, DeploymentAnnouncer(current), declared_kinds)
     GitHubWebhook(settings.github_secrets, recorder, clock, tokens).add_routes(app)
     DeploymentsEndpoint(recorder, current, clock, tokens).add_routes(app)
     OpenApi().add_routes(app)
     Api(
         status_reader=budgets.status_reader,
+        declared_kinds=declared_kinds,
         events=EventsEndpoint(current, budgets.ledger.push, clock),
         database=resources.database,
         tokens=tokens,

@@ -13,6 +13,7 @@ from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
 from bot.deployments import records
 from bot.deployments.deployment import Deployment, DeploymentState
+from bot.freezes.declared_kinds import DeclaredKinds, DeclaredKindUse
 from bot.freezes.hold import Hold
 from bot.freezes.past_verdict import verdict_at
 from bot.freezes.verdict import Change
@@ -42,10 +43,12 @@ class DeploymentRecorder:
         database: Database,
         current: CurrentCatalog,
         announce: Announce,
+        declared_kinds: DeclaredKinds,
     ) -> None:
         self._database = database
         self._current = current
         self._announce = announce
+        self._declared_kinds = declared_kinds
 
     def services_of(self, repository: str) -> Sequence[Service]:
         """Return the services that are built from the repository; GitHub ignores the case of its name."""
@@ -85,13 +88,19 @@ class DeploymentRecorder:
     async def _report_bypass(
         self, connection: AsyncConnection, deployment: Deployment, service: Service, by: str, now: datetime
     ) -> None:
-        """Audit and announce the deployment if the gate would have refused it when it began."""
+        """Audit and announce the deployment if the gate would have refused it when it began.
+
+        One that passed only by the kind that it declares is told as the gate tells it.
+        """
         if deployment.state is not DeploymentState.SUCCEEDED or not deployment.is_production:
             return
         change = Change(deployment.change or deployment.commit, deployment.kind)
         at = deployment.started_at
         verdict = await verdict_at(connection, service, change, at, deployment.is_called)
         if verdict.allow:
+            if verdict.declared_kind is not None:
+                use = DeclaredKindUse(service, change, verdict.holds, by)
+                await self._declared_kinds.record(connection, use, now)
             return
         entry = audit.AuditEntry(
             by,

@@ -54,6 +54,8 @@ class Verdict:
     budget: Budget | None
     as_of: datetime
     missing: tuple[UnmetRequirement, ...] = ()
+    declared_kind: str | None = None
+    """The kind that let it through the holds: the change says so itself."""
 
 
 def judge(
@@ -80,7 +82,20 @@ def judge(
     doubts = tuple(_doubt(unknown) for unknown in budgets if not unknown.is_known)
     if not in_force and budget is not None and budget.state is SloState.OK:
         reasons = (*reasons, _remaining_reason(budget))
-    return Verdict(allow, service, change, (*reasons, *doubts), in_force, exemption, budget, now, missing)
+    is_exempt = any(granted.covers(change, now) for granted in exemptions)
+    declared_kind = change.kind if allow and in_force and not is_exempt else None
+    return Verdict(
+        allow,
+        service,
+        change,
+        (*reasons, *doubts),
+        in_force,
+        exemption,
+        budget,
+        now,
+        missing,
+        declared_kind,
+    )
 
 
 def _decide(

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from bot.freezes.declared_kinds import DeclaredKinds
 from bot.freezes.status import StatusReader, UnknownServiceError
 from bot.http.auth import TokenVerifier, viewer_of
 from bot.http.events import EventsEndpoint
@@ -32,12 +33,13 @@ class Api:
         *,
         status_reader: StatusReader,
         events: EventsEndpoint,
+        declared_kinds: DeclaredKinds,
         database: Database,
         tokens: TokenVerifier,
     ) -> None:
         self._status_reader = status_reader
         self._events = events
-        self._gate = GateEndpoint(status_reader)
+        self._gate = GateEndpoint(status_reader, declared_kinds)
         self._database = database
         self._tokens = tokens
 

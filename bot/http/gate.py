@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from bot.freezes.declared_kinds import DeclaredKinds
 from bot.freezes.status import StatusReader, UnknownServiceError
 from bot.freezes.verdict import Change
+from bot.http.auth import CALLER
 from bot.http.operations import BAD_QUERY, UNKNOWN_SERVICE, Operation, QueryParameter
 from bot.http.problems import ProblemError
 from bot.http.response_models import GateAnswer
@@ -21,8 +23,9 @@ _TEXT_SCHEMA = {"type": "string", "maxLength": _MAX_LENGTH}
 class GateEndpoint:
     """The gate's endpoint. A refusal is 200 with `allow: false`, or 423 with `strict=1`."""
 
-    def __init__(self, status_reader: StatusReader) -> None:
+    def __init__(self, status_reader: StatusReader, declared_kinds: DeclaredKinds) -> None:
         self._status_reader = status_reader
+        self._declared_kinds = declared_kinds
 
     @Operation(
         "GET",
@@ -39,13 +42,19 @@ class GateEndpoint:
         refusals=UNKNOWN_SERVICE | BAD_QUERY,
     )
     async def get(self, request: web.Request) -> web.Response:
-        """Return the verdict. Raises `ProblemError`: 404 for an unknown service, 400 for an invalid query."""
+        """Return the verdict, and record a kind that let the change through.
+
+        Raises `ProblemError`: 404 for an unknown service, 400 for an invalid query.
+        """
         strict = _boolean_parameter(request.query, "strict")
         change = Change(_text_parameter(request.query, "change"), _text_parameter(request.query, "kind"))
         try:
-            verdict = await self._status_reader.verdict(request.match_info["service"], change)
+            service = self._status_reader.find(request.match_info["service"])
+            verdict = await self._status_reader.verdict(service.name, change)
         except UnknownServiceError as error:
             raise ProblemError(404, str(error), near=list(error.near)) from error
+        # Before the answer: what passes unproven is told, or does not pass.
+        await self._declared_kinds.record_verdict(service, verdict, request[CALLER], verdict.as_of)
         status = 423 if strict and not verdict.allow else 200
         return web.json_response(verdict_json(verdict), status=status)
 

@@ -42,7 +42,7 @@ def deployed(started_at: datetime, *, of: dict[str, Any] | None = None, **status
     return delivery(of=times, created_at=instant(started_at + MINUTE), **status)
 
 
-async def announcements(running_bot: RunningBot) -> dict[str, list[Message]]:
+async def announcements(running_bot: RunningBot, kind: str = "gate_bypassed") -> dict[str, list[Message]]:
     """Wait until everything is sent; return the announcements of bypasses by channel."""
 
     async def unsent() -> int:
@@ -50,7 +50,6 @@ async def announcements(running_bot: RunningBot) -> dict[str, list[Message]]:
             return len((await read_backlog(connection)).channels)
 
     await eventually(unsent, lambda count: count == 0)
-    kind = "gate_bypassed"
     return {
         channel: [
             m for m in running_bot.slack.messages(channel) if (m.metadata or {}).get("event_type") == kind
@@ -60,9 +59,13 @@ async def announcements(running_bot: RunningBot) -> dict[str, list[Message]]:
 
 
 async def bypass_entries(running_bot: RunningBot) -> list[audit.AuditEntry]:
+    return await entries(running_bot, "freeze.bypassed")
+
+
+async def entries(running_bot: RunningBot, action: str) -> list[audit.AuditEntry]:
     async with running_bot.governor.database.reading() as connection:
         rows = await audit.read(connection, service="checkout")
-    return [row.entry for row in rows if row.entry.action == "freeze.bypassed"]
+    return [row.entry for row in rows if row.entry.action == action]
 
 
 async def test_a_deployment_in_spite_of_a_freeze_is_announced_once_in_both_channels_and_audited(
@@ -129,6 +132,11 @@ async def test_the_policys_exempt_kinds_pass_only_the_holds_that_the_policy_allo
     }  # fmt: skip
     assert (await api(running_bot, "POST", "deployments", json=body))[0] == 201
     assert len(await bypass_entries(running_bot)) == count
+    # What passed by its declared kind is told in the service's channel, and no other.
+    declared = await entries(running_bot, "gate.passed_by_kind")
+    assert [entry.subject for entry in declared] == ["v2"] * (1 - count)
+    told = (await announcements(running_bot, "gate_passed_by_kind")).values()
+    assert [len(messages) for messages in told] == [1 - count, 0]
 
 
 @pytest.mark.parametrize(

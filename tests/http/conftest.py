@@ -13,6 +13,7 @@ from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import Slo
+from bot.freezes.declared_kinds import DeclaredKinds
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
 from bot.http.api import Api
@@ -22,6 +23,7 @@ from bot.http.health import HealthEndpoint, ReadinessCheck
 from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
 from bot.metrics import Metrics
+from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.store.database import Database
 from tests.support.clock import StoppedClock
 from tests.support.stores import create_tables
@@ -75,7 +77,11 @@ async def api_server(url: str) -> AsyncIterator[ApiServer]:
         app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
         events = EventsEndpoint(CurrentCatalog(policies), ledger.push, clock)
         Api(
-            status_reader=status_reader, events=events, database=database, tokens=EnvironmentToken(TOKEN)
+            status_reader=status_reader,
+            events=events,
+            declared_kinds=DeclaredKinds(database, declared_kind_messages),
+            database=database,
+            tokens=EnvironmentToken(TOKEN),
         ).add_routes(app)
         checks: list[ReadinessCheck] = []
 

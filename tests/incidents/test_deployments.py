@@ -5,7 +5,9 @@ from dataclasses import replace
 from bot.catalog.current import CurrentCatalog
 from bot.deployments.deployment import Deployment, DeploymentState
 from bot.deployments.recorder import DeploymentRecorder
+from bot.freezes.declared_kinds import DeclaredKinds
 from bot.sandbox.fake_slack.model import Message
+from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.incidents.messages import CARD
 from tests.support.clock import MINUTE
@@ -32,10 +34,15 @@ def deployment(incidents_setup: IncidentsSetup, **changes: object) -> Deployment
     return Deployment(**(values | changes))  # type: ignore[arg-type]
 
 
+def recorder_of(incidents_setup: IncidentsSetup) -> DeploymentRecorder:
+    kinds = DeclaredKinds(incidents_setup.database, declared_kind_messages)
+    return DeploymentRecorder(incidents_setup.database, CurrentCatalog(incidents_setup.policies), TELL, kinds)
+
+
 async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_a_link(
     incidents_setup: IncidentsSetup,
 ) -> None:
-    recorder = DeploymentRecorder(incidents_setup.database, CurrentCatalog(incidents_setup.policies), TELL)
+    recorder = recorder_of(incidents_setup)
     both = list(incidents_setup.policies.services.values())
     channel = channel_id_of(await incidents_setup.opened(services=("checkout", "search")))
 
@@ -70,7 +77,7 @@ async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_
 async def test_a_deployment_of_other_services_is_none_of_the_cards_business(
     incidents_setup: IncidentsSetup,
 ) -> None:
-    recorder = DeploymentRecorder(incidents_setup.database, CurrentCatalog(incidents_setup.policies), TELL)
+    recorder = recorder_of(incidents_setup)
     await recorder.record(
         deployment(incidents_setup),
         [incidents_setup.policies.services["search"]],

@@ -1,0 +1,31 @@
+"""The announcement of a change that passed a hold by a kind that nobody has proven. Pure."""
+
+from collections.abc import Sequence
+
+from bot.freezes.declared_kinds import DeclaredKindUse
+from bot.slack.announcements.budget_phrases import hold_owners, hold_text
+from bot.slack.announcements.freezes import AnnouncementText, message
+from bot.slack.blockkit.mrkdwn import bold, code, cut, markup, mention
+from bot.store.outbox import OutboxMessage
+
+_MOST_HOLDS = 3
+_LONGEST = 300
+
+
+def declared_kind_messages(use: DeclaredKindUse) -> Sequence[OutboxMessage]:
+    """Return the message for the service's channel."""
+    return [message(use.service.channel, announcement_text(use), use.service.name)]
+
+
+def announcement_text(use: DeclaredKindUse) -> AnnouncementText:
+    """Return the announcement of a use."""
+    called = code(cut(use.subject, _LONGEST)) if use.change.id else use.subject
+    headline = markup(
+        ":warning: {} may ship to {} because it calls itself {}. Nobody has proven that.",
+        called, bold(use.service.name), code(cut(use.change.kind or "", _LONGEST)),
+    )  # fmt: skip
+    lines = [markup("Held by {}", cut(hold_text(hold), _LONGEST)) for hold in use.holds[:_MOST_HOLDS]]
+    following = markup("Next: if it is something else, stop it and tell {}.", hold_owners(use.holds))
+    return AnnouncementText(
+        "gate_passed_by_kind", headline, (markup("Asked by {}", mention(use.by)), *lines), following
+    )

@@ -32,16 +32,22 @@ spec:
 
 
 class LabelledSource(CountingSource):
-    """A source whose label has these values; `failure` is raised instead while it is set."""
+    """A source whose labels have these values; `failure` is raised instead while it is set.
+
+    `broken_label` is one for which the source has a fault of its own.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.values: list[str] = []
+        self.broken_label: str | None = None
         self.asked: list[tuple[str, str | None, Span]] = []
 
     async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:
         self.asked.append((label, match, span))
         await self.check()
+        if label == self.broken_label:
+            raise KeyError(label)
         return self.values
 
 
@@ -171,6 +177,17 @@ async def test_a_source_that_fails_drops_nothing_however_long_and_across_a_resta
     scene.source.failure = None
     await again.discovery.refresh()
     assert (again.services, again.discovery.problems) == (["cart"], {})
+
+
+async def test_an_unexpected_error_with_one_label_hides_no_other(scene: Scene) -> None:
+    scene.write(SHOP + SHOP.replace("shop", "queue").replace("service", "queue").replace("up", "queue_up"))
+    scene.source.broken_label = "queue"
+    scene.source.values = ["cart"]
+    replica = await scene.replica()
+    await replica.discovery.refresh()
+    assert replica.services == ["cart"]
+    assert list(replica.discovery.problems) == ["Service/queue"]
+    assert "KeyError" in replica.discovery.problems["Service/queue"]
 
 
 async def test_one_replica_asks_and_the_others_read(scene: Scene) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.flags.change import SetExposure
 from tests.support.slack_app import RunningSlackApp
@@ -42,6 +43,20 @@ async def begun(slack_app: RunningSlackApp, taken: int = 1) -> None:
         if number:
             later(slack_app, HALF_AN_HOUR)
         await slack_app.flags.tick()
+
+
+async def test_a_safeguard_that_fails_keeps_no_ramp_from_its_steps(
+    slack_app: RunningSlackApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise KeyError("watch")
+
+    monkeypatch.setattr(slack_app.flags._guard_runner, "tick", broken)
+    with capture_logs() as logs:
+        await begun(slack_app, taken=2)
+    assert await exposure(slack_app) == 0.05
+    failed = [entry for entry in logs if entry["event"] == "flags_task_failed"]
+    assert {entry["item"] for entry in failed} == {"guards"}
 
 
 async def occasions(slack_app: RunningSlackApp) -> list[str]:

@@ -15,7 +15,8 @@ import pytest
 import structlog
 from aiohttp import web
 from slack_sdk.errors import SlackApiError
-from sqlalchemy import select
+from sqlalchemy import select, update
+from structlog.testing import capture_logs
 from yarl import URL
 
 from bot.sandbox.fake_slack.oauth import CLIENT_ID, MultiWorkspaceServer
@@ -301,6 +302,25 @@ async def test_a_token_that_ends_is_renewed_before_its_end_and_the_old_one_is_no
     assert (await oauth_setup.clients.for_team(ACME).auth_test())["team_id"] == ACME
     # What another replica holds of the row is old by now: it must not overwrite.
     assert not await oauth_setup.installations.renew(first, "xoxb-old", "xoxe-old", oauth_setup.time[0])
+
+
+async def test_a_token_that_no_key_opens_delays_the_renewal_of_no_other(oauth_setup: OAuthSetup) -> None:
+    oauth_setup.slack.grants.rotates_s = 43_200
+    await oauth_setup.install(ACME, "U0SAM")
+    await oauth_setup.install(GLOBEX, "U1HANK")
+    first = await oauth_setup.installations.find(GLOBEX)
+    damaged = update(installations).where(installations.c.team_id == ACME).values(bot_token="damaged")
+    async with oauth_setup.database.transaction() as connection:
+        await connection.execute(damaged)
+    oauth_setup.time[0] += timedelta(hours=12) - EXCHANGE_BEFORE + timedelta(seconds=1)
+    with capture_logs() as logs:
+        await oauth_setup.rotation.rotate()
+    second = await oauth_setup.installations.find(GLOBEX)
+    assert first is not None
+    assert second is not None
+    assert second.bot_token != first.bot_token
+    failures = [entry for entry in logs if entry["event"] == "token_renewal_failed"]
+    assert {entry["item"] for entry in failures} == {ACME}
 
 
 async def test_keys_are_changed_by_putting_the_new_one_first(url: str) -> None:

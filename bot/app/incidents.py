@@ -14,7 +14,7 @@ from bot.freezes.hold_registry import HoldRegistry
 from bot.http.alertmanager import AlertmanagerWebhook
 from bot.http.auth import TokenVerifier
 from bot.http.incidents import IncidentsEndpoint
-from bot.incidents.alerts import AlertReceiver
+from bot.incidents.alerts.receiver import AlertReceiver
 from bot.incidents.cost import Costs
 from bot.incidents.lifecycle import IncidentLifecycle
 from bot.incidents.ports import IncidentMessageWriter

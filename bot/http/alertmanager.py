@@ -15,7 +15,8 @@ from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.request_body import Instant, read_body, read_json
 from bot.http.response_models import AlertsAnswer
 from bot.http.rights import Right
-from bot.incidents.alerts import Alert, AlertReceiver, Notification
+from bot.incidents.alert import Alert, Notification
+from bot.incidents.alerts.receiver import AlertReceiver
 
 MOST_ALERTS = 1_000
 

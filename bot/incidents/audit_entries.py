@@ -39,6 +39,9 @@ def timeline_entries(before: Incident, after: Incident, by: str, now: datetime) 
         yield TimelineEntry(now, EntryKind.STATUS, f"{before.status} → {after.status}", by)
     if before.severity is not after.severity:
         yield TimelineEntry(now, EntryKind.SEVERITY, f"{before.severity} → {after.severity}", by)
+    for service in after.services:
+        if service not in before.services:
+            yield TimelineEntry(now, EntryKind.SERVICE, f"{service} is affected too", by)
     for role, person in after.roles.items():
         if before.roles.get(role) != person:
             yield TimelineEntry(now, EntryKind.ROLE, f"{role.replace('_', ' of ')}: {person}", by)

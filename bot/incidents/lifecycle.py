@@ -111,7 +111,8 @@ class IncidentLifecycle:
             connection, audit_entry("opened", incident, opening.by, after=facts(incident)), now
         )
         await steps.open_channel(connection, id_, ChannelKind.INCIDENT, self._invitees(incident))
-        await self._plan_holds(connection, incident, held=False)
+        if incident.wants_hold:
+            await _plan_holds(connection, incident, StepName.HOLD, incident.services)
         return OpenedIncident(incident, is_new=True)
 
     async def change(self, id_: int, change: IncidentChange, *, by: str, now: datetime) -> Incident:
@@ -221,8 +222,8 @@ class IncidentLifecycle:
             await records.add_entry(connection, id_, entry)
         was, became = difference(facts(before), facts(after))
         await audit.record(connection, audit_entry(action, after, by, was, became), now)
-        await self._plan_holds(connection, after, held=before.wants_hold)
-        if before.private is not after.private:
+        await self._follow_services(connection, before, after)
+        if holds.reason(before) != holds.reason(after):
             await holds.update_reasons(connection, after)
         if may_see(before, ANYBODY) and not may_see(after, ANYBODY):
             await holds.leave_out_title(connection, after)
@@ -254,11 +255,21 @@ class IncidentLifecycle:
         _log_change(after, action)
         return after
 
-    async def _plan_holds(self, connection: AsyncConnection, incident: Incident, *, held: bool) -> None:
-        if incident.wants_hold is not held:
-            name = StepName.HOLD if incident.wants_hold else StepName.LIFT
-            planned = [(name, service) for service in incident.services]
-            await steps.plan(connection, incident.id, ChannelKind.INCIDENT, planned)
+    async def _follow_services(self, connection: AsyncConnection, before: Incident, after: Incident) -> None:
+        """Plan the holds that the change places or lifts, and the invitations of those who are new to it."""
+        if after.wants_hold:
+            held = set(before.services) if before.wants_hold else set()
+            added = [service for service in after.services if service not in held]
+            await _plan_holds(connection, after, StepName.HOLD, added)
+        elif before.wants_hold:
+            await _plan_holds(connection, after, StepName.LIFT, after.services)
+        if before.services == after.services:
+            return
+        known = set(self._invitees(before))
+        invited = [invitee for invitee in self._invitees(after) if invitee not in known]
+        for channel in (await read_channels(connection, after.id)).values():
+            if not channel.is_archived:
+                await steps.invite(connection, channel, invited)
 
     def _invitees(self, incident: Incident) -> Sequence[str]:
         """Return whom to invite: both teams of each service, and whoever opened it."""
@@ -277,6 +288,13 @@ def invitees(services: Iterable[Service], opened_by: str) -> Sequence[str]:
     ]
     is_person = opened_by[:1] in {"U", "W"} and opened_by.isalnum() and opened_by.isupper()
     return list(dict.fromkeys([*teams, *([opened_by] if is_person else [])]))
+
+
+async def _plan_holds(
+    connection: AsyncConnection, incident: Incident, name: StepName, services: Iterable[str]
+) -> None:
+    planned = [(name, service) for service in services]
+    await steps.plan(connection, incident.id, ChannelKind.INCIDENT, planned)
 
 
 def _log_change(incident: Incident, action: str) -> None:

@@ -12,6 +12,7 @@ class EntryKind(StrEnum):
     OPENED = "opened"
     STATUS = "status"
     SEVERITY = "severity"
+    SERVICE = "service"
     IMPACT = "impact"
     ROLE = "role"
     NOTE = "note"

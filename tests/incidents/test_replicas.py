@@ -9,7 +9,7 @@ import pytest
 from bot.app.incidents import Incidents
 from bot.catalog.current import CurrentCatalog
 from bot.freezes.hold_registry import HoldRegistry
-from bot.incidents.alerts import Alert, Notification
+from bot.incidents.alert import Alert, Notification
 from bot.incidents.incident import IncidentChange, Status
 from bot.incidents.lifecycle import IncidentLifecycle
 from bot.slack.announcements.freezes import FreezeAnnouncer

@@ -105,9 +105,11 @@ class IncidentsSetup:
         """Return the names of the pending steps."""
         return [name for name, state, _ in await self.steps() if state == "pending"]
 
-    async def steps(self) -> list[tuple[str, str, str | None]]:
-        """Return every step with its state and error, in order."""
+    async def steps(self, id_: int | None = None) -> list[tuple[str, str, str | None]]:
+        """Return every step with its state and error, in order: of one incident or of all."""
         query = select(incident_steps).order_by(incident_steps.c.id)
+        if id_ is not None:
+            query = query.where(incident_steps.c.incident_id == id_)
         async with self.database.reading() as connection:
             rows = await connection.execute(query)
             return [(f"{row.name} {row.subject}".strip(), row.state, row.error) for row in rows]

@@ -69,12 +69,7 @@ async def read_many(
 
 async def add(connection: AsyncConnection, incident: Incident) -> None:
     """Insert the services and impacts of a new incident whose own row exists."""
-    services = [
-        {"incident_id": incident.id, "service": service, "position": position}
-        for position, service in enumerate(incident.services)
-    ]
-    if services:
-        await connection.execute(insert(incident_services), services)
+    await _write_services(connection, incident)
     await _write_impacts(connection, incident)
 
 
@@ -89,6 +84,9 @@ async def write(connection: AsyncConnection, before: Incident, after: Incident, 
     """Write what changed between the two."""
     values = row_of(after) | {"updated_at": now}
     await connection.execute(update(incidents).where(incidents.c.id == after.id).values(values))
+    if before.services != after.services:
+        await connection.execute(delete(incident_services).where(incident_services.c.incident_id == after.id))
+        await _write_services(connection, after)
     if before.impacts != after.impacts:
         await connection.execute(delete(incident_impacts).where(incident_impacts.c.incident_id == after.id))
         await _write_impacts(connection, after)
@@ -118,11 +116,24 @@ async def read_impacts(
 
 async def add_entry(connection: AsyncConnection, id_: int, entry: TimelineEntry) -> None:
     """Add an entry to the timeline; the caller has checked that its mark is new."""
-    await connection.execute(
-        insert(incident_entries).values(
-            incident_id=id_, at=entry.at, kind=entry.kind, text=entry.text, by=entry.by, mark=entry.mark
-        )
-    )
+    await add_entries(connection, id_, [entry])
+
+
+async def add_entries(connection: AsyncConnection, id_: int, entries: Sequence[TimelineEntry]) -> None:
+    """Add entries whose marks are new to the timeline."""
+    values = [
+        {
+            "incident_id": id_,
+            "at": entry.at,
+            "kind": entry.kind,
+            "text": entry.text,
+            "by": entry.by,
+            "mark": entry.mark,
+        }
+        for entry in entries
+    ]
+    if values:
+        await connection.execute(insert(incident_entries), values)
 
 
 async def has_mark(connection: AsyncConnection, id_: int, mark: str) -> bool:
@@ -200,6 +211,15 @@ def _incident(
 
 def _impact(row: Row[Any]) -> Impact:
     return Impact(row.start, row.end, row.share, row.service, row.assumed)
+
+
+async def _write_services(connection: AsyncConnection, incident: Incident) -> None:
+    rows = [
+        {"incident_id": incident.id, "service": service, "position": position}
+        for position, service in enumerate(incident.services)
+    ]
+    if rows:
+        await connection.execute(insert(incident_services), rows)
 
 
 async def _write_impacts(connection: AsyncConnection, incident: Incident) -> None:

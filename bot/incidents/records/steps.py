@@ -116,6 +116,13 @@ async def reopen_channel(
     await _plan_setup(connection, channel.incident_id, channel.kind, invited)
 
 
+async def invite(connection: AsyncConnection, channel: IncidentChannel, invited: Sequence[str]) -> None:
+    """Plan the invitations of further `@handle`s and people to a channel."""
+    await plan(
+        connection, channel.incident_id, channel.kind, [(StepName.INVITE, invitee) for invitee in invited]
+    )
+
+
 async def close_channel(connection: AsyncConnection, channel: IncidentChannel) -> None:
     """Plan the steps that close a channel, and give up those that would have completed it.
 

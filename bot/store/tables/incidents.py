@@ -154,6 +154,9 @@ incident_alerts = Table(
     Column("started_at", Instant, primary_key=True, autoincrement=False),
     _incident(),
     Column("ended_at", Instant),
+    # What the incident's title is made of; null in rows of earlier versions.
+    Column("name", Text),
+    Column("summary", Text),
     Index("ix_incident_alerts_incident_id", "incident_id"),
 )
 

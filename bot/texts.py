@@ -1,0 +1,69 @@
+"""The one rule for text from outside: free text is cleaned, ids and filters are refused.
+
+PostgreSQL stores no NUL and nobody stores half a character (a lone surrogate); other control characters are
+commands to a terminal. What people or machines wrote to be read loses them and keeps newline and tab; a name
+by which something is found must not be changed, so it is refused instead.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+REPLACEMENT: Final = "\ufffd"
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CONTROL_BUT_LAYOUT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_FORBIDDEN_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_LINE_END = re.compile("\r\n?")
+
+
+def clean(text: str) -> str:
+    """Return free text without control characters but newline and tab, U+FFFD for each lone surrogate."""
+    if text.isprintable():
+        return text
+    return _CONTROL_BUT_LAYOUT.sub("", _SURROGATE.sub(REPLACEMENT, _LINE_END.sub("\n", text)))
+
+
+def clean_line(text: str, most: int) -> str:
+    """Return free text on one line, cut to so many characters."""
+    line = " ".join(clean(text).split())
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+
+
+def clean_all(value: Any) -> Any:
+    """Clean all texts in a value that JSON can have, in place where it is a list or an object; return it.
+
+    Names of an object's members stay as they are.
+    """
+    if isinstance(value, str):
+        return clean(value)
+    waiting = [value] if isinstance(value, dict | list) else []
+    while waiting:
+        container = waiting.pop()
+        members = list(container.items() if isinstance(container, dict) else enumerate(container))
+        for key, member in members:
+            if isinstance(member, str):
+                container[key] = clean(member)
+            elif isinstance(member, dict | list):
+                waiting.append(member)
+    return value
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text may be an id or a filter: without control characters and lone surrogates."""
+    return _FORBIDDEN_IN_NAMES.search(text) is None
+
+
+def all_names(values: Iterable[object]) -> bool:
+    """Return whether all texts among the values may be ids or filters, those in lists and objects too."""
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            if not is_name(value):
+                return False
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+    return True

@@ -41,12 +41,17 @@ Handler = Callable[[Json], Awaitable[Json]]
 
 
 class PageApi:
-    """Serves the page of one fake Slack. `extra` adds to the snapshot, such as the shop's state."""
+    """Serves the page of one fake Slack. `extra` adds to the snapshot, such as the shop's state.
+
+    `acknowledged` has the slash commands that people typed and the bot took.
+    """
 
     def __init__(self, slack: FakeSlack, extra: Callable[[], Json] = dict) -> None:
         self._slack = slack
         self._extra = extra
         self._started = secrets.token_hex(8)  # differs after each start of the program
+        self._since = slack.workspace.now()
+        self.acknowledged: set[str] = set()
         self._queues: set[asyncio.Queue[Json | None]] = set()
         slack.workspace.listeners.append(self._on_change)
         self._actions: dict[str, Handler] = {
@@ -127,6 +132,7 @@ class PageApi:
                 "faults": slack.faults.as_json(),
                 "now": workspace.now().timestamp(),
                 "started": self._started,
+                "since": self._since.timestamp(),
                 **self._extra(),
             }
         )
@@ -196,8 +202,11 @@ class PageApi:
         return self._slack.person(str(body["as"]))
 
     async def _say(self, body: Json) -> Json:
-        thread_ts = body.get("thread_ts")
-        ack = await self._person(body).says(body["text"], body["channel"], thread_ts=thread_ts)
+        person, thread_ts = self._person(body), body.get("thread_ts")
+        channel = self._slack.workspace.channel(body["channel"], viewer=person.id)
+        ack = await person.says(body["text"], channel.id, thread_ts=thread_ts)
+        if ack is not None and ack.error is None:
+            self.acknowledged.add(body["text"].split(maxsplit=1)[0])
         return {"ok": ack is None or ack.error is None, "error": ack.error if ack else None}
 
     def _surface(self, body: Json) -> tuple[Any, Message | None]:
@@ -241,20 +250,22 @@ class PageApi:
         return {"ok": True}
 
     async def _join(self, body: Json) -> Json:
-        workspace = self._slack.workspace
-        workspace.add_member(workspace.channel(body["channel"]), self._person(body).id)
+        workspace, person = self._slack.workspace, self._person(body)
+        workspace.add_member(workspace.channel(body["channel"], viewer=person.id), person.id)
         return {"ok": True}
 
     async def _pin(self, body: Json) -> Json:
         workspace = self._slack.workspace
-        channel, user = workspace.channel(body["channel"]), self._person(body).id
+        user = self._person(body).id
+        channel = workspace.channel(body["channel"], viewer=user)
         is_pinned = any(ts == body["ts"] for ts, _ in channel.pins)
         (unpin if is_pinned else pin)(workspace, channel, body["ts"], user)
         return {"ok": True}
 
     async def _react(self, body: Json) -> Json:
         workspace = self._slack.workspace
-        channel, user = workspace.channel(body["channel"]), self._person(body).id
+        user = self._person(body).id
+        channel = workspace.channel(body["channel"], viewer=user)
         message = workspace.message(channel, body["ts"])
         has_reacted = user in message.reactions.get(body["name"], [])
         (unreact if has_reacted else react)(workspace, channel, body["ts"], body["name"], user)

@@ -12,7 +12,9 @@ import structlog
 from aiohttp import web
 
 from bot.sandbox.allowed_hosts import host_check
+from bot.sandbox.demo.earlier_messages import add_earlier_messages
 from bot.sandbox.demo.shop import Shop, ShopClock
+from bot.sandbox.demo.walkthrough import Walkthrough
 from bot.sandbox.fake_slack.model import Json
 from bot.sandbox.fake_slack.server import FakeSlack
 from bot.sandbox.page_api import PageApi
@@ -55,21 +57,19 @@ class Sandbox:
         self.slack.base_url = base_url.rstrip("/")
         self.slack.bot_url = base_url
         self._page = PageApi(self.slack, self._story_json)
-        self._shop = (
-            Shop(
-                clock=clock,
-                bot_url=base_url.rstrip("/"),
-                api_token=api_token,
-                on_change=self._broadcast_story,
-            )
-            if shop
-            else None
-        )
-        if self._shop is not None:
-            self._page.add_action("story", self._play)
+        self._shop: Shop | None = None
+        self._walkthrough: Walkthrough | None = None
+        if shop:
+            self._open_shop(clock, base_url.rstrip("/"), api_token)
         self._start_over = start_over
         if start_over is not None:
             self._page.add_action("over", self._restart)
+
+    def _open_shop(self, clock: ShopClock, bot_url: str, api_token: str) -> None:
+        self._shop = Shop(clock=clock, bot_url=bot_url, api_token=api_token, on_change=self._broadcast_story)
+        self._walkthrough = Walkthrough(bot_url, api_token, self._page.acknowledged, self._on_progress)
+        self._page.add_action("story", self._play)
+        add_earlier_messages(self.slack.workspace)
 
     def add_routes(self, app: web.Application) -> None:
         """Serve the page at `/`, the Web API under `/slack-api/`, the page's API under `/sandbox/`.
@@ -87,9 +87,10 @@ class Sandbox:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._send_scheduled())
-                    if self._shop is not None:
-                        self._shop.session = session
+                    if self._shop is not None and self._walkthrough is not None:
+                        self._shop.session = self._walkthrough.session = session
                         tasks.create_task(self._shop.run())
+                        tasks.create_task(self._walkthrough.run())
             finally:
                 await self.slack.sender.close()
 
@@ -101,9 +102,15 @@ class Sandbox:
     # -- the story -----------------------------------------------------------
 
     def _story_json(self) -> Json:
-        if self._shop is None:
+        if self._shop is None or self._walkthrough is None:
             return {}
-        return {"story": {**self._shop.as_json(), "can_start_over": self._start_over is not None}}
+        story = {**self._shop.as_json(), "can_start_over": self._start_over is not None}
+        return {"story": {**story, "steps": self._walkthrough.as_json()}}
+
+    def _on_progress(self) -> None:
+        if self._shop is not None and self._walkthrough is not None:
+            self._shop.notice_frozen(self._walkthrough.facts.frozen)
+        self._broadcast_story()
 
     def _broadcast_story(self) -> None:
         now = self.slack.workspace.now().timestamp()
@@ -115,7 +122,7 @@ class Sandbox:
         if "speed" in body:
             self._shop.run_at(body["speed"])
         if "scene" in body:
-            self._shop.play(str(body["scene"]))
+            self._shop.play(str(body["scene"]), until=body.get("until"))
         return {"ok": True, **self._story_json()}
 
     async def _restart(self, _body: Json) -> Json:

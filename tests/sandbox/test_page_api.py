@@ -19,6 +19,7 @@ from yarl import URL
 from bot.clock import SimulatedClock
 from bot.sandbox import Sandbox
 from bot.sandbox.fake_slack.server import FakeSlack
+from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.sandbox.page_api import PAGE, PageApi
 from tests.sandbox import bolt_app
 from tests.sandbox.bolt_app import Json
@@ -210,13 +211,73 @@ async def test_unread_channels_are_marked_as_messages_come(visit: Visit) -> None
     link = visit.page.get_by_role("link", name="releases")
     await expect(link.locator(".badge")).to_have_count(0)
     slack.web_api.call(
+        "chat.postMessage", {"token": "xoxb-1", "channel": "#releases", "text": "Nothing for you"}
+    )
+    # What mentions nobody makes the name bold; a number is for mentions.
+    await expect(visit.page.locator("a.place.unread")).to_contain_text("releases")
+    await expect(link.locator(".badge")).to_have_count(0)
+    slack.web_api.call(
         "chat.postMessage",
         {"token": "xoxb-1", "channel": "#releases", "text": "Frozen, <!subteam^S00000001>"},
     )
-    await expect(link.locator(".badge.mention")).to_have_text("1")
+    await expect(link.locator(".badge.mention")).to_have_text("1 mention")
     await link.click()
     await expect(visit.messages.last).to_contain_text("Frozen, @checkout-devs")
     await expect(link.locator(".badge")).to_have_count(0)
+
+
+async def test_a_private_channel_is_shown_to_its_members_only(visit: Visit) -> None:
+    slack, page = visit.sandbox.slack, visit.page
+    private = slack.workspace.create_channel("inc-private", BOT_USER_ID, kind="private")
+    slack.workspace.add_member(private, "U0DANA")
+    channel = private.id
+    slack.web_api.call(
+        "chat.postMessage", {"token": "xoxb-1", "channel": "#checkout", "text": f"See <#{channel}>"}
+    )
+    await page.get_by_role("navigation").get_by_role("link", name="inc-private").click()
+    await expect(visit.message_box("Message #inc-private")).to_be_visible()
+    await page.get_by_label("Act as").select_option("U0RILEY")
+    await expect(page.get_by_role("link", name="inc-private")).to_have_count(0)
+    await expect(visit.message_box("Message #checkout")).to_be_visible()
+    await expect(visit.messages.last).to_contain_text("See private channel")
+    for action, body in (("join", {}), ("say", {"text": "Hello"})):
+        answer = await page.request.post(
+            f"{page.url.split('#')[0]}sandbox/{action}", data={"as": "U0RILEY", "channel": channel, **body}
+        )
+        assert (await answer.json())["error"] == "channel_not_found"
+
+
+async def test_ctrl_k_jumps_to_a_conversation(visit: Visit) -> None:
+    await visit.page.keyboard.press("Control+k")
+    dialog = visit.page.get_by_role("dialog", name="Jump to a conversation")
+    await expect(dialog.get_by_role("option")).to_have_count(8)
+    await visit.page.keyboard.type("rel")
+    await expect(dialog.get_by_role("option")).to_have_text(["#releasesWhat ships, and what may not"])
+    await visit.page.keyboard.press("Enter")
+    await expect(dialog).to_have_count(0)
+    await expect(visit.message_box("Message #releases")).to_be_visible()
+    await visit.page.keyboard.press("Control+k")
+    await visit.page.keyboard.type("Governor")
+    await visit.page.keyboard.press("Enter")
+    await expect(visit.page.get_by_role("heading", name="Good morning")).to_be_visible()
+
+
+async def test_the_formatting_bar_marks_what_is_selected(visit: Visit) -> None:
+    box = visit.message_box()
+    await box.fill("rolled back")
+    await box.press("Control+a")
+    await visit.page.get_by_role("button", name="Bold", exact=True).click()
+    await expect(box).to_have_value("*rolled back*")
+    await box.press("Enter")
+    await expect(visit.messages.last.locator("b, strong").last).to_have_text("rolled back")
+    await box.press("Control+Shift+c")
+    await box.press_sequentially("PR-12")
+    await expect(box).to_have_value("`PR-12`")
+
+
+async def test_times_are_written_as_slack_writes_them(visit: Visit) -> None:
+    await visit.says("Good morning")
+    await expect(visit.messages.last.locator("time")).to_have_text(re.compile(r"^[1-9]\d?:\d\d [AP]M$"))
 
 
 async def test_threads_and_reactions_work(visit: Visit) -> None:
@@ -264,6 +325,9 @@ async def test_faults_are_switched_from_the_page(visit: Visit) -> None:
     await visit.page.get_by_label("Cut connections").check()
     await expect(visit.page.get_by_text("Slack faults: 1")).to_be_visible()
     assert visit.sandbox.slack.faults.as_json()["cut"] == 0.3
+    # The menu stays open for another one.
+    await visit.page.get_by_label("Slow answers").check()
+    await expect(visit.page.get_by_text("Slack faults: 2")).to_be_visible()
 
 
 async def test_only_json_may_change_anything(visit: Visit) -> None:

@@ -55,8 +55,11 @@ class Visitor:
         await box.press("Enter")
 
     async def presses(self, button: str) -> None:
-        """Press a button of the control strip."""
-        await self.page.get_by_role("button", name=button, exact=True).click()
+        """Press a button of the control strip; on a phone, show the strip's buttons before."""
+        wanted = self.page.locator("#strip").get_by_role("button", name=button, exact=True)
+        if not await wanted.is_visible():
+            await self.page.get_by_role("button", name="Sandbox controls").click()
+        await wanted.click()
 
     async def becomes(self, person: str) -> None:
         """Act as somebody else."""
@@ -72,6 +75,21 @@ class Visitor:
             .first.click()
         )
         await expect(self.page.get_by_role("combobox", name=f"Message #{channel}")).to_be_visible()
+
+    @property
+    def steps(self) -> Locator:
+        """The checklist of first steps."""
+        return self.page.get_by_role("complementary", name="First steps")
+
+    async def takes_step(self, button: str, *, sends: bool = False) -> None:
+        """Press the button of the next step, and send what it has typed."""
+        await self.steps.get_by_role("button", name=button, exact=True).click()
+        if sends:
+            await self.page.keyboard.press("Enter")
+
+    async def has_done(self, count: int, *, within_ms: int = _SOON_MS) -> None:
+        """Wait until so many steps are ticked."""
+        await expect(self.steps.get_by_role("status")).to_have_text(f"{count} of 7 done", timeout=within_ms)
 
     async def sees(self, text: str, *, within_ms: int = _SOON_MS) -> None:
         """Wait until the open channel shows the text."""
@@ -169,6 +187,41 @@ async def play(visitor: Visitor, moment: Moment = nothing) -> None:
     await visitor.sees("is frozen")
     await visitor.sees("is open again")
     await moment("releases", visitor)
+
+
+async def follow_steps(visitor: Visitor, moment: Moment = nothing) -> None:
+    """Do what the checklist says, step by step; `moment` is called after each with its name."""
+    await visitor.has_done(0)
+    await moment("arrival", visitor)
+    await visitor.takes_step("Type it", sends=True)
+    await visitor.has_done(1)
+    await moment("budget", visitor)
+    await visitor.takes_step("Ship the bad deploy")
+    await visitor.has_done(2, within_ms=_STORY_MS)
+    await expect(visitor.page.locator("#strip .what")).to_contain_text("Time runs at 1× again")
+    await moment("freeze", visitor)
+    await visitor.takes_step("Type it as Sam", sends=True)
+    await visitor.has_done(3)
+    await moment("exemption", visitor)
+    await visitor.page.reload()
+    await visitor.has_done(3)
+    await visitor.takes_step("Type it", sends=True)
+    await visitor.takes_step("Be Sam")
+    await visitor.messages.get_by_role("button", name="Approve", exact=True).last.click()
+    await visitor.has_done(4)
+    await moment("flag", visitor)
+    await visitor.takes_step("Type it", sends=True)
+    await visitor.has_done(5)
+    await moment("incident", visitor)
+    await visitor.takes_step("Type it", sends=True)
+    await expect(visitor.steps).to_contain_text("Now the postmortem")
+    await visitor.takes_step("Type it", sends=True)
+    await visitor.has_done(6)
+    await moment("postmortem", visitor)
+    await visitor.takes_step("Roll it back")
+    await visitor.has_done(7, within_ms=_STORY_MS)
+    await expect(visitor.steps).to_contain_text("That is the whole loop.")
+    await moment("open", visitor)
 
 
 async def _keep(name: str, visitor: Visitor) -> None:

@@ -20,6 +20,7 @@ import structlog
 
 from bot.sandbox.demo import traffic
 from bot.sandbox.demo.exposure import Exposure
+from bot.sandbox.demo.steps import SERVICE
 from bot.sandbox.demo.traffic import SCENES, Count, TrafficScenario
 from bot.sandbox.fake_slack.model import Json
 
@@ -71,6 +72,11 @@ class Shop:
         self._loading = True
         self._problem: str | None = None
         self._was_over = False
+        self._last_bad: TrafficScenario | None = None
+        self._ended_by_itself = False
+        self._frozen: frozenset[str] = frozenset()
+        self._fast_until: str | None = None
+        self._slowed_down = False
         self._unsent: list[Count] = []
         self._unsent_deployments: list[Json] = []
         self._exposure = Exposure(bot_url, "new-checkout")
@@ -93,21 +99,41 @@ class Shop:
             return f"The bot does not take the shop's counts: {self._problem}"
         if self._loading:
             return "Writing 30 days of history."
-        if self.scene.bad and self._clock.speed == 1:
-            return f"{self.scene.description} Choose 60× to watch the budget."
-        if self._is_over and not self.scene.bad:
+        told = self._errors() if self.scene.bad else self._no_errors()
+        return f"{told} Time runs at 1× again." if self._slowed_down else told
+
+    def _errors(self) -> str:
+        told, duration = self.scene.description, self.scene.duration
+        if duration is not None:
+            told += f" This ends by itself after {_in_words(duration)}."
+        if self._clock.speed == 1 and not self._slowed_down:
+            told += " Choose 60× to watch the budget."
+        return told
+
+    def _no_errors(self) -> str:
+        if self._is_over and not self._frozen:
             return "The old errors have left the window. Start over to play it again."
-        return self.scene.description
+        frozen = f" Frozen: {', '.join(sorted(self._frozen))}." if self._frozen else ""
+        if self._last_bad is None:
+            return f"{self.scene.description}{frozen}"
+        ended = f"{self._last_bad.label} has ended by itself. " if self._ended_by_itself else ""
+        return f"{ended}{self._last_bad.mended} {SCENES['recover'].description}{frozen}"
 
     @property
     def _is_over(self) -> bool:
         return self._clock.now() - self._start > traffic.STORY_DURATION
 
-    def play(self, name: str) -> None:
-        """Start a scene; raise `LookupError` for an unknown one."""
+    def play(self, name: str, *, until: str | None = None) -> None:
+        """Start a scene; raise `LookupError` for an unknown one.
+
+        With `until` (`frozen` or `open`) time runs at 1× again once checkout is that.
+        """
         if name not in SCENES:
             raise LookupError(f"there is no scene {name}")
         self._count_until(self._clock.now())
+        self._fast_until, self._slowed_down, self._ended_by_itself = until, False, False
+        if self.scene.bad:
+            self._last_bad = self.scene
         self.scene = SCENES[name]
         self._scene_since = self._clock.now()
         if self.scene.deploys is not None:
@@ -121,7 +147,17 @@ class Shop:
             raise ValueError(f"speed must be one of {', '.join(map(str, SPEEDS))}")
         self._count_until(self._clock.now())
         self._clock.speed = speed
+        self._slowed_down = False
         self._on_change()
+
+    def notice_frozen(self, services: frozenset[str]) -> None:
+        """Take note of which services are frozen now, and slow time down if that was waited for."""
+        self._frozen = services
+        reached = "frozen" if SERVICE in services else "open"
+        if reached == self._fast_until:
+            self._fast_until = None
+            self.run_at(1)
+            self._slowed_down = True
 
     # -- counting and sending ------------------------------------------------
 
@@ -144,6 +180,8 @@ class Shop:
         duration = self.scene.duration
         if duration is not None and now - self._scene_since >= duration:
             self.play("recover")
+            self._ended_by_itself = True
+            self._on_change()
         if self.scene.flag is not None:
             await self._exposure.refresh(self._http)
         if now - self._counted_until >= _MIN_SPAN:
@@ -256,3 +294,8 @@ class Shop:
         if self.session is None:
             raise BotError("the shop has no HTTP session")
         return self.session
+
+
+def _in_words(duration: timedelta) -> str:
+    minutes = duration // timedelta(minutes=1)
+    return f"{minutes // 60} hours" if minutes >= 120 else f"{minutes} minutes"

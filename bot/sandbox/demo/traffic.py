@@ -94,6 +94,8 @@ class TrafficScenario:
     duration: timedelta | None = None
     flag: str | None = None
     """If set, only customers for whom this flag is on are affected; `bad` is their fraction."""
+    mended: str = ""
+    """What is the case once the scene is over."""
     deploys: str | None = None
     """The service that is deployed at the start of the scene."""
 
@@ -145,38 +147,42 @@ SCENES: Final = {
         TrafficScenario(
             "bad_deploy",
             "Bad deploy",
-            "A deploy makes checkout fail 30 % of requests.",
+            "A deploy makes checkout fail 30% of requests.",
             {("checkout", "availability"): 0.3, ("checkout", "latency"): 0.05},
             timedelta(minutes=45),
+            mended="The deploy is rolled back.",
             deploys="checkout",
         ),
         TrafficScenario(
             "slow_search",
             "Slow search",
-            "70 % of searches take longer than they should.",
+            "70% of searches take longer than they should.",
             {("search", "latency"): 0.7},
             timedelta(hours=2),
+            mended="Searches are fast again.",
         ),
         TrafficScenario(
             "outage",
             "Outage",
-            "Payments is down, and checkout fails 60 % of requests.",
+            "Payments is down, and checkout fails 60% of requests.",
             {
                 ("payments", "availability"): 1.0,
                 ("checkout", "availability"): 0.6,
                 ("checkout", "latency"): 0.2,
             },
             timedelta(minutes=15),
+            mended="Payments and checkout are back.",
         ),
         TrafficScenario(
             "risky_flag",
             "Risky flag",
-            "Checkout fails 20 % of those who see new-checkout. Ramp it with /flag.",
+            "Checkout fails 20% of those who see new-checkout. Ramp it with /flag.",
             {("checkout", "availability"): 0.2},
             timedelta(hours=3),
+            mended="The code behind new-checkout is mended.",
             flag="new-checkout",
         ),
-        TrafficScenario("recover", "Recover", "The deploy is rolled back; old errors leave the window.", {}),
+        TrafficScenario("recover", "Recover", "Old errors leave the window, and budget comes back.", {}),
     )
 }
 

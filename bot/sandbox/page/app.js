@@ -1,15 +1,18 @@
 /** The page: loads the snapshot, follows changes, and redraws the parts that they concern. */
 
 import { follow } from "./api.js";
+import { write } from "./composer.js";
 import { conversation, pinsPanel, threadPanel } from "./conversation.js";
+import { guide, showSteps } from "./guide.js";
 import { home } from "./home.js";
 import { modal } from "./modal.js";
 import { sidebar } from "./sidebar.js";
-import { apply, become, load, markRead, state } from "./state.js";
+import { apply, become, canSee, load, markRead, state } from "./state.js";
 import { strip } from "./strip.js";
+import { switcher } from "./switcher.js";
 
 const byId = (id) => document.getElementById(id);
-const nodes = { strip: byId("strip"), sidebar: byId("sidebar"), main: byId("main"), panel: byId("panel") };
+const nodes = { strip: byId("strip"), sidebar: byId("sidebar"), main: byId("main"), panel: byId("panel"), guide: byId("guide") };
 let panel = null;
 let planned = 0;
 let pressed = false;
@@ -23,8 +26,26 @@ const actions = {
   openPins: () => show({ kind: "pins" }),
   actAs(user) {
     become(user);
-    panel = null;
+    // A private channel of the person before may be nobody's business now.
+    navigate();
+  },
+  jump: () => switcher(actions.go),
+  redraw: () => draw(),
+  showSteps() {
+    showSteps(true);
     draw();
+  },
+  /** Go to a channel, by id or name, as somebody. */
+  be(action) {
+    const channel = [...state.channels.values()].find((each) => [each.id, each.name].includes(action.channel));
+    become(action.as);
+    actions.go();
+    if (location.hash !== `#${channel.id}`) history.pushState(null, "", `#${channel.id}`);
+    navigate();
+  },
+  write(action) {
+    actions.be(action);
+    write(nodes.main, action.text);
   },
 };
 
@@ -53,7 +74,8 @@ function draw() {
   if (panel?.kind === "thread") threadPanel(nodes.panel, channel, panel.ts, closePanel);
   if (panel?.kind === "pins") pinsPanel(nodes.panel, channel, closePanel);
   sidebar(nodes.sidebar, actions);
-  strip(nodes.strip);
+  strip(nodes.strip, actions);
+  guide(nodes.guide, actions);
   modal();
 }
 
@@ -80,9 +102,10 @@ function release() {
 /** Read the address: `#home`, `#C…`, `#C…/ts`. */
 function navigate() {
   const [id, ts] = location.hash.slice(1).split("/");
-  const fallback = [...state.channels.values()].find((c) => c.name === "checkout") ?? [...state.channels.values()][0];
+  const seen = [...state.channels.values()].filter(canSee);
+  const fallback = seen.find((c) => c.name === "checkout") ?? seen[0];
   if (id === "home") state.place = { kind: "home", id: "" };
-  else state.place = { kind: "channel", id: state.channels.has(id) ? id : fallback.id };
+  else state.place = { kind: "channel", id: seen.some((c) => c.id === id) ? id : fallback.id };
   panel = null;
   draw();
   if (ts) reveal(ts);
@@ -97,6 +120,11 @@ function reveal(ts) {
 
 function onkey(event) {
   if (event.key === "Escape" && panel && !document.querySelector("dialog[open]")) closePanel();
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    actions.jump();
+    return;
+  }
   const isJump = (event.altKey && ["ArrowUp", "ArrowDown"].includes(event.key));
   if (!isJump) return;
   event.preventDefault();

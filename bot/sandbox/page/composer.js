@@ -2,7 +2,8 @@
 
 import { post } from "./api.js";
 import { fill, h, icon } from "./dom.js";
-import { channelName, state } from "./state.js";
+import { formatByKey, formattingBar } from "./formatting.js";
+import { canSee, channelName, state } from "./state.js";
 import { toast } from "./toast.js";
 
 const drafts = new Map();
@@ -40,7 +41,7 @@ export function composer(channel, { threadTs = null, placeholder }) {
     menu.refresh();
   });
   box.addEventListener("keydown", (event) => {
-    if (menu.key(event)) return;
+    if (menu.key(event) || formatByKey(event, box)) return;
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       send();
@@ -48,7 +49,16 @@ export function composer(channel, { threadTs = null, placeholder }) {
   });
   box.addEventListener("blur", () => setTimeout(menu.hide, 120));
   queueMicrotask(() => grow(box));
-  return h("form.composer", { onsubmit: (event) => (event.preventDefault(), send()) }, list, box, h("button.send", { type: "submit", "aria-label": "Send", title: "Send (Enter)" }, icon("send")));
+  return h("form.composer", { onsubmit: (event) => (event.preventDefault(), send()) }, list, formattingBar(box), box, h("button.send", { type: "submit", "aria-label": "Send", title: "Send (Enter)" }, icon("send")));
+}
+
+/** Write a text into the message box of a channel that is shown, for the reader to send. */
+export function write(main, text) {
+  const box = main.querySelector(".foot textarea");
+  if (!box) return;
+  box.value = text;
+  box.dispatchEvent(new Event("input"));
+  box.focus();
 }
 
 function grow(box) {
@@ -68,7 +78,7 @@ function candidates(text, position) {
   if (!match) return [];
   const names =
     match[1] === "#"
-      ? [...state.channels.values()].filter((c) => !c.is_im).map((c) => [c.name, c.topic?.value])
+      ? [...state.channels.values()].filter((c) => !c.is_im && canSee(c)).map((c) => [c.name, c.topic?.value])
       : [...Object.values(state.users).map((u) => [u.name, u.real_name]), ...Object.values(state.groups).map((g) => [g.handle, g.name])];
   return names
     .filter(([name]) => name.startsWith(match[2]))

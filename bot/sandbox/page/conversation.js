@@ -55,23 +55,24 @@ export function conversation(main, channel, actions) {
   fill(head, headline(channel, actions));
   fill(bookmarks, channel.bookmarks.map((mark) => h("a", { href: mark.link, rel: "noreferrer", target: "_blank" }, mark.emoji ? `${emoji(mark.emoji.replaceAll(":", ""))} ` : "", mark.title)));
   const list = timeline(channel.id);
-  reconcile(log, list.length ? entries(list, channel, { openThread: actions.openThread }) : [welcome(channel)]);
+  reconcile(log, [welcome(channel), ...entries(list, channel, { openThread: actions.openThread })]);
   foots(foot, channel, isSame);
   if (wasAtEnd) log.scrollTop = log.scrollHeight;
 }
 
 function welcome(channel) {
-  const text = channel.purpose?.value || "Nothing has been said here yet.";
-  return { key: "welcome", sig: text, build: () => h("div.welcome", {}, h("h2", {}, `#${channelName(channel)}`), h("p", {}, text)) };
+  const name = channel.is_im ? channelName(channel) : `#${channelName(channel)}`;
+  const text = channel.purpose?.value || `This is the beginning of ${name}.`;
+  return { key: "welcome", sig: name + text, build: () => h("div.welcome", {}, h("h2", {}, name), h("p", {}, inline(text))) };
 }
 
 function headline(channel, actions) {
   const topic = channel.topic?.value || channel.purpose?.value || "";
   return [
     h("button.icon-button.only-narrow", { type: "button", "aria-label": "Channels", onclick: actions.openSidebar }, icon("menu")),
-    h("h1", {}, channel.is_im ? channelName(channel) : `#${channelName(channel)}`),
+    h("h1", { title: channelName(channel) }, channel.is_im ? channelName(channel) : [channel.is_private ? icon("lock") : "#", channelName(channel)]),
     h("p.topic", { title: topic }, channel.is_im ? "" : inline(topic)),
-    channel.pins.length ? h("button.icon-button", { type: "button", title: "Pinned messages", onclick: actions.openPins }, icon("pin"), String(channel.pins.length)) : null,
+    channel.pins.length ? h("button.icon-button", { type: "button", title: "Pinned messages", "aria-label": `Pinned messages: ${channel.pins.length}`, onclick: actions.openPins }, icon("pin"), String(channel.pins.length)) : null,
     channel.is_im ? null : h("span.count", { title: channel.members.map(userName).join(", ") }, icon("people"), String(channel.members.length)),
   ];
 }

@@ -2,17 +2,17 @@
 
 import { fill, h, icon } from "./dom.js";
 import { avatar } from "./message.js";
-import { channelName, state, unread } from "./state.js";
+import { canSee, channelName, state, unread } from "./state.js";
 
 /** Draw the sidebar. */
-export function sidebar(nav, { go, actAs }) {
-  const channels = [...state.channels.values()];
+export function sidebar(nav, { go, actAs, jump }) {
+  const channels = [...state.channels.values()].filter(canSee);
   const open = channels.filter((c) => !c.is_im && !c.is_mpim && !c.is_archived).sort((a, b) => a.name.localeCompare(b.name));
   const archived = channels.filter((c) => c.is_archived);
-  const direct = channels.filter((c) => (c.is_im || c.is_mpim) && c.members.includes(state.me));
+  const direct = channels.filter((c) => c.is_im || c.is_mpim);
   fill(
     nav,
-    h("div.team", {}, h("strong", {}, "Acme"), h("span", {}, "sandbox")),
+    h("div.team", {}, h("strong", {}, "Acme"), h("span", {}, "sandbox"), h("button.icon-button", { type: "button", "aria-label": "Jump to a conversation", title: "Jump to a conversation (Ctrl+K)", onclick: jump }, icon("search"))),
     whoami(actAs),
     h("div.places", {}, group("Apps", homeLink(go)), group("Channels", open.map((c) => place(c, go))), direct.length ? group("Direct messages", direct.map((c) => place(c, go))) : null, archived.length ? group("Archived", archived.map((c) => place(c, go))) : null),
   );
@@ -39,16 +39,16 @@ function homeLink(go) {
 function place(channel, go) {
   const current = state.place.kind === "channel" && state.place.id === channel.id;
   const { count, mentions } = current ? { count: 0, mentions: 0 } : unread(channel.id);
-  const sign = channel.is_im ? avatar(channel.members.find((m) => m !== state.me) ?? state.me, ".tiny") : icon("hash");
+  const sign = channel.is_im ? avatar(channel.members.find((m) => m !== state.me) ?? state.me, ".tiny") : icon(channel.is_private ? "lock" : "hash");
   return h(
     "li",
     {},
     h(
       `a.place${count ? ".unread" : ""}`,
-      { href: `#${channel.id}`, "aria-current": current ? "page" : undefined, onclick: () => go() },
+      { href: `#${channel.id}`, title: channelName(channel), "aria-current": current ? "page" : undefined, onclick: () => go() },
       sign,
       h("span", {}, channelName(channel)),
-      count ? h(`b.badge${mentions ? ".mention" : ""}`, { "aria-label": `${count} unread` }, String(mentions || count)) : null,
+      mentions ? h("b.badge.mention", {}, String(mentions), h("span.unseen", {}, mentions === 1 ? " mention" : " mentions")) : count ? h("span.unseen", {}, " (unread)") : null,
     ),
   );
 }

@@ -16,6 +16,7 @@ export const state = {
   commands: [],
   faults: {},
   story: null,
+  since: 0,
   clock: { base: Date.now() / 1000, at: Date.now() / 1000, speed: 1 },
 };
 
@@ -100,19 +101,25 @@ export function markRead(channelId) {
   sessionStorage.setItem("sandbox.read", JSON.stringify(read));
 }
 
-/** Return the number of unread messages, and whether one mentions the reader. */
+/** Return the number of unread messages, and of those that mention the reader; all are read that are older than the sandbox. */
 export function unread(channelId) {
-  const seen = read[state.me]?.[channelId] ?? "0";
+  const seen = read[state.me]?.[channelId] ?? state.since;
   const fresh = timeline(channelId).filter(
     (m) => Number(m.ts) > Number(seen) && m.user !== state.me && !["channel_join", "channel_topic"].includes(m.subtype),
   );
-  return { count: fresh.length, mentions: fresh.filter(mentionsMe).length };
+  const isDirect = state.channels.get(channelId)?.is_im;
+  return { count: fresh.length, mentions: isDirect ? fresh.length : fresh.filter(mentionsMe).length };
 }
 
 function mentionsMe(message) {
   const text = JSON.stringify([message.text, message.blocks]);
   if (text.includes(`<@${state.me}`) || /<!(here|channel|everyone)/.test(text)) return true;
   return Object.values(state.groups).some((g) => g.users.includes(state.me) && text.includes(`<!subteam^${g.id}`));
+}
+
+/** Whether the reader may see a channel: what is private is for its members. */
+export function canSee(channel) {
+  return !(channel.is_private || channel.is_im || channel.is_mpim) || channel.members.includes(state.me);
 }
 
 /** A channel's name as the reader sees it. */

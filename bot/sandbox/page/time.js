@@ -3,8 +3,8 @@
 import { now } from "./state.js";
 
 const format = (options) => new Intl.DateTimeFormat(undefined, options);
-const TIME = format({ hour: "2-digit", minute: "2-digit" });
-const TIME_SECS = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const TIME = format({ hour: "numeric", minute: "2-digit" });
+const TIME_SECS = format({ hour: "numeric", minute: "2-digit", second: "2-digit" });
 const SHORT = format({ month: "short", day: "numeric", year: "numeric" });
 const PLAIN = format({ month: "long", day: "numeric", year: "numeric" });
 const LONG = format({ weekday: "long", month: "long", day: "numeric", year: "numeric" });
@@ -13,7 +13,7 @@ const WEEKDAY = format({ weekday: "short", day: "numeric", month: "short" });
 
 const date = (seconds) => new Date(seconds * 1000);
 
-/** 14:05 */
+/** 2:05 PM, or 14:05 where that is usual. */
 export const clock = (seconds) => TIME.format(date(seconds));
 
 /** The day and the time to the second: ["Tue, 3 Mar", "14:05:09"]. */

@@ -8,7 +8,7 @@
 
 import { h, icon } from "../dom.js";
 import { mrkdwn, plain, plainText } from "./mrkdwn.js";
-import { channelName, state } from "../state.js";
+import { canSee, channelName, state } from "../state.js";
 
 /** Draw the element of a block. */
 export function element(item, block, surface) {
@@ -116,7 +116,7 @@ function staticSelect(item, block, surface) {
 }
 
 const people = () => Object.values(state.users).filter((user) => !user.is_bot).map((user) => [user.id, user.real_name]);
-const channels = () => [...state.channels.values()].filter((c) => !c.is_im && !c.is_archived).map((c) => [c.id, `#${channelName(c)}`]);
+const channels = () => [...state.channels.values()].filter((c) => !c.is_im && !c.is_archived && canSee(c)).map((c) => [c.id, `#${channelName(c)}`]);
 
 const listSelect = (key, list) => (item, block, surface) =>
   select(item, block, surface, key, list().map(([value, name]) => h("option", { value }, name)), { find: (value) => value, chosen: (value) => value });

@@ -2,7 +2,7 @@
 
 import { emoji, sign } from "./emoji.js";
 import { h } from "../dom.js";
-import { channelName, state, userName } from "../state.js";
+import { canSee, channelName, state, userName } from "../state.js";
 import { slackDate } from "../time.js";
 
 const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">" };
@@ -80,9 +80,10 @@ export function groupMention(id, label) {
   return h(`span.mention${mine}`, {}, `@${group?.handle ?? label ?? id}`.replace("@@", "@"));
 }
 
-/** Draw a link to a channel. */
+/** Draw a link to a channel; of one that the reader may not see, only that it is private. */
 export function channelLink(id, label) {
   const channel = state.channels.get(id);
+  if (channel && !canSee(channel)) return h("span.mention", {}, "private channel");
   return h("a.mention", { href: `#${id}` }, `#${channel ? channelName(channel) : (label ?? id)}`);
 }
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import aiohttp
@@ -113,7 +114,7 @@ def _slo(service: int, operation: int, window: timedelta) -> Slo:
         total=f"http_requests_total{{{labels}}}",
         bad=f'http_requests_total{{{labels},code="500"}}',
     )
-    return Slo(f"service-{service}", f"operation-{operation}", 0.99, RollingWindow(window), sli)
+    return Slo(f"service-{service}", f"operation-{operation}", Decimal("0.99"), RollingWindow(window), sli)
 
 
 async def measure(folder: Path, slos: int) -> Evaluated:
@@ -158,7 +159,7 @@ async def measure(folder: Path, slos: int) -> Evaluated:
         ]
         (few, few_s, _), (many, many_s, reports) = runs
         peer_s = (many_s - few_s) / (many - few) * slos
-        difference = max(abs((budgets[key].remaining or 0.0) - left) for key, left in reports.items())
+        difference = max(abs(float(budgets[key].remaining or 0) - left) for key, left in reports.items())
         return Evaluated(statistics.median(ticks[1:]), peer_s, difference, ticks[0])
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 UNKNOWN = "unknown"
 _NBSP = "\u00a0"
@@ -13,14 +14,14 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _CODES = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
-def budget_text(fraction: float | None) -> str:
+def budget_text(fraction: float | Decimal | None) -> str:
     """Return the part of an error budget that is left or spent: `−99.8 %`.
 
     Only a whole budget reads 100 %, only an exact nothing 0 %.
     """
     if fraction is None or not math.isfinite(fraction):
         return UNKNOWN
-    value = fraction * 100
+    value = float(fraction * 100)
     if 0 < value < 0.05:
         return f"under 0.1{_NBSP}%"
     if -0.05 < value < 0:
@@ -30,12 +31,13 @@ def budget_text(fraction: float | None) -> str:
     return f"{_number(value)}{_NBSP}%"
 
 
-def percent_text(fraction: float, *, digits: int | None = None, plain: bool = False) -> str:
+def percent_text(fraction: float | Decimal, *, digits: int | None = None, plain: bool = False) -> str:
     """Return a fraction as short as it can be, or with so many decimals: `10 %`, `99.95 %`, `10.0 %`.
 
     `plain` writes ordinary spaces and an ASCII minus, for the audit log, Markdown and the command line.
     """
-    number = f"{fraction * 100:.6g}" if digits is None else f"{fraction * 100:.{digits}f}"
+    percent = float(fraction * 100)
+    number = f"{percent:.6g}" if digits is None else f"{percent:.{digits}f}"
     return f"{number} %" if plain else f"{_signed(number)}{_NBSP}%"
 
 
@@ -50,11 +52,12 @@ def _signed(number: str) -> str:
     return text.removeprefix(_MINUS) if not text.strip(f"{_MINUS}0.") else text
 
 
-def burn_rate_text(rate: float | None) -> str:
+def burn_rate_text(rate: float | Decimal | None) -> str:
     """Return a burn rate as `14.4×`."""
     if rate is None or not math.isfinite(rate):
         return UNKNOWN
-    return f"{_number(rate, 0 if abs(rate) >= 100 else 1)}×"
+    factor = float(rate)
+    return f"{_number(factor, 0 if abs(factor) >= 100 else 1)}×"
 
 
 def event_count_text(count: float | None) -> str:

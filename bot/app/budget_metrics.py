@@ -24,7 +24,7 @@ class BudgetGauges:
             key = (service.name, budget.slo.name)
             self._slos.add(key)
             if budget.remaining is not None:
-                self._metrics.remaining.labels(*key).set(budget.remaining)
+                self._metrics.remaining.labels(*key).set(float(budget.remaining))
             if budget.as_of is not None:
                 self._metrics.evaluation_lag.labels(*key).set(max(0.0, (now - budget.as_of).total_seconds()))
             for state in SloState:

@@ -5,6 +5,8 @@ Event-weighted, after the Google SRE Workbook ("Implementing SLOs", "Alerting on
     budget    = total x (1 - objective)
     remaining = 1 - bad / budget              1 = untouched, 0 = spent, negative = overspent
     burn rate = (bad / total) / (1 - objective)   1 = spends exactly the budget in one window
+
+Both are decimals and exact (`exact.py`), so that they compare with a policy's levels as one would on paper.
 """
 
 import itertools
@@ -12,8 +14,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
+from bot.budgets.exact import allowed, exact, rest, share
 from bot.catalog.slo import Slo
 from bot.catalog.window import CalendarWindow
 
@@ -50,6 +54,9 @@ class EventCounts:
 
 NO_EVENTS = EventCounts(0.0, 0.0)
 
+MOST_EVENTS = 2**53
+"""The most events that are counted: up to here every whole number is told from the next one."""
+
 
 def is_valid(events: EventCounts) -> bool:
     """Return whether the numbers can be true: finite, none negative, no more bad events than all."""
@@ -59,18 +66,18 @@ def is_valid(events: EventCounts) -> bool:
     return -slack <= events.bad <= events.total + slack
 
 
-def remaining(events: EventCounts, objective: float) -> float | None:
+def remaining(events: EventCounts, objective: Decimal) -> Decimal | None:
     """Return the fraction of the budget that is left (1 = untouched, negative = overspent).
 
     None without events: there is no budget then.
     """
-    budget = events.total * (1 - objective)
-    return 1 - events.bad / budget if budget > 0 else None
+    burn = burn_rate(events, objective)
+    return None if burn is None else rest(burn)
 
 
-def burn_rate(events: EventCounts, objective: float) -> float | None:
+def burn_rate(events: EventCounts, objective: Decimal) -> Decimal | None:
     """Return how many times faster than evenly the budget is being spent; None without events."""
-    return events.bad / events.total / (1 - objective) if events.total > 0 else None
+    return share(events.bad, allowed(events.total, objective)) if events.total > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +94,9 @@ class Budget:
     events: EventCounts | None = None
     recent: Mapping[timedelta, EventCounts] = field(default_factory=dict)
     sli: float | None = None
-    remaining: float | None = None
+    remaining: Decimal | None = None
     remaining_minutes: float | None = None
-    burn: Mapping[timedelta, float | None] = field(default_factory=dict)
+    burn: Mapping[timedelta, Decimal | None] = field(default_factory=dict)
     exhausts_at: datetime | None = None
     problem: str | None = None
 
@@ -103,16 +110,16 @@ class Budget:
         """How many more events may be bad before the budget is spent; negative when overspent."""
         if self.events is None or self.remaining is None:
             return None
-        return self.remaining * self.events.total * (1 - self.slo.objective)
+        return float(allowed(self.events.total, self.slo.objective) - exact(self.events.bad))
 
     def spent_in(self, length: timedelta) -> float | None:
         """Return the fraction of the full budget that was spent in the last `length` (a key of `recent`)."""
         counted = self.recent.get(length)
         if counted is None or self.events is None or self.events.total <= 0:
             return None
-        return counted.bad / (self.events.total * (1 - self.slo.objective))
+        return float(share(counted.bad, allowed(self.events.total, self.slo.objective)))
 
-    def worst_burn(self) -> tuple[timedelta, float] | None:
+    def worst_burn(self) -> tuple[timedelta, Decimal] | None:
         """Return the window with the highest burn rate, and that rate; None where none is known."""
         known = [(rate, length) for length, rate in self.burn.items() if rate is not None]
         return max(known)[::-1] if known else None
@@ -152,7 +159,7 @@ def assess(
         recent=recent,
         sli=events.good / events.total,
         remaining=left,
-        remaining_minutes=left * allowed_minutes(slo, as_of),
+        remaining_minutes=float(left) * allowed_minutes(slo, as_of),
         burn=burn,
         exhausts_at=exhausts_at(slo, left, burn.get(HOUR), as_of),
         problem=problem,
@@ -161,10 +168,10 @@ def assess(
 
 def allowed_minutes(slo: Slo, now: datetime) -> float:
     """Return the full budget in minutes of full outage: 43.2 for 99.9 % over 30 days."""
-    return slo.window.full_length(now) / timedelta(minutes=1) * (1 - slo.objective)
+    return float(allowed(slo.window.full_length(now) / timedelta(minutes=1), slo.objective))
 
 
-def exhausts_at(slo: Slo, left: float | None, burn: float | None, now: datetime) -> datetime | None:
+def exhausts_at(slo: Slo, left: Decimal | None, burn: Decimal | None, now: datetime) -> datetime | None:
     """Return when the budget will be exhausted if the burn rate stays the same; None if it will not be.
 
     A burn rate of 1 or less never exhausts a rolling window. A calendar window starts again at its end.
@@ -172,7 +179,7 @@ def exhausts_at(slo: Slo, left: float | None, burn: float | None, now: datetime)
     if left is None or burn is None or left <= 0 or burn <= 1:
         return None
     try:
-        when = now + slo.window.full_length(now) * (left / burn)
+        when = now + slo.window.full_length(now) * float(left / burn)
     except OverflowError:
         return None
     if isinstance(slo.window, CalendarWindow) and when >= slo.window.period(now).end:
@@ -185,7 +192,7 @@ def recovers_at(
     aging: Sequence[tuple[datetime, EventCounts]],
     *,
     hourly: EventCounts,
-    target: float,
+    target: Decimal,
     now: datetime,
 ) -> datetime | None:
     """Return when the fraction `target` of the budget will be left again; None if not within a window.
@@ -208,15 +215,15 @@ def recovers_at(
     return None
 
 
-def burn_down(bad: Iterable[float], events: EventCounts, objective: float) -> list[float]:
+def burn_down(bad: Iterable[float], events: EventCounts, objective: Decimal) -> list[float]:
     """Return what was left of the budget after each part of the window, given the bad events of each.
 
     It begins at 1 and, when the parts fill the window, ends at what remains now. Empty without events.
     """
-    allowed = events.total * (1 - objective)
-    if allowed <= 0:
+    budget = allowed(events.total, objective)
+    if budget <= 0:
         return []
-    return [1 - spent / allowed for spent in itertools.accumulate(bad, initial=0.0)]
+    return [float(rest(share(spent, budget))) for spent in itertools.accumulate(bad, initial=0.0)]
 
 
 def worst(budgets: Sequence[Budget]) -> Budget | None:

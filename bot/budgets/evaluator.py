@@ -9,6 +9,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from types import MappingProxyType
 
@@ -175,7 +176,7 @@ class Evaluator:
         times = [span.start, *(end for end, _ in parts)]
         return list(zip(times, remaining, strict=False))[-points:]
 
-    async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
+    async def recovers_at(self, slo: Slo, target: Decimal, now: datetime) -> datetime | None:
         """Return when the fraction `target` will be left, if the burn rate stays that of the last hour."""
         hourly = await self._events(slo, Span(now - HOUR, now), now)
         aging = await self._parts(slo, slo.window.span(now), _FORECAST_POINTS, now)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 
@@ -44,7 +45,7 @@ class BurnAlert:
     """Fires while the burn rate is at or above `burn` in both the long and the short window."""
 
     severity: AlertSeverity
-    burn: float
+    burn: Decimal
     long: timedelta
     short: timedelta
 
@@ -53,7 +54,7 @@ class BurnAlert:
 class CanaryGuard:
     """Reverts an increase of a flag if the service's burn rate over the time `over` reaches `burn`."""
 
-    burn: float = 14.4
+    burn: Decimal = Decimal("14.4")
     over: timedelta = timedelta(minutes=5)
     watch_for: timedelta = timedelta(minutes=30)
 
@@ -63,14 +64,14 @@ class ErrorBudgetPolicy:
     """Thresholds are fractions of the budget remaining; `postmortem_at` is a fraction spent."""
 
     name: str
-    warn_at: tuple[float, ...] = (0.5, 0.25, 0.1)
-    freeze_at: float = 0.0
-    unfreeze_at: float = 0.1
+    warn_at: tuple[Decimal, ...] = (Decimal("0.5"), Decimal("0.25"), Decimal("0.1"))
+    freeze_at: Decimal = Decimal(0)
+    unfreeze_at: Decimal = Decimal("0.1")
     dwell: timedelta = timedelta(minutes=15)
     on_missing_data: OnMissingData = OnMissingData.HOLD
     burn_alerts: tuple[BurnAlert, ...] = ()
     exemptions: tuple[str, ...] = ()
-    postmortem_at: float = 0.2
+    postmortem_at: Decimal = Decimal("0.2")
     unfreeze_requires: UnfreezeRequirement | None = None
     guard: CanaryGuard = CanaryGuard()
     lower_when_exhausted: tuple[str, ...] = ()

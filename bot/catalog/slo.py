@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 
 from bot.catalog.window import Window
 
@@ -53,7 +54,7 @@ class Slo:
 
     service: str
     name: str
-    objective: float
+    objective: Decimal
     window: Window
     sli: Sli
 

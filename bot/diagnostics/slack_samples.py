@@ -7,6 +7,7 @@ elements that the bot sends.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from bot.budgets.budget import HOUR, Budget, EventCounts, assess
 from bot.catalog.catalog import Catalog, Service, Teams, Workspace
@@ -96,7 +97,7 @@ def _forms(incident: Incident) -> Iterator[ModalForm]:
 
 
 def _service() -> Service:
-    slo = Slo(_SERVICE, "availability", 0.999, RollingWindow(timedelta(days=30)), EventsSli())
+    slo = Slo(_SERVICE, "availability", Decimal("0.999"), RollingWindow(timedelta(days=30)), EventsSli())
     return Service(_SERVICE, "", f"#{_SERVICE}", Teams(), ErrorBudgetPolicy("sample"), (slo,), {})
 
 

@@ -37,9 +37,12 @@ def is_protected(catalog: Catalog, name: str) -> bool:
 
 
 def guard_of(services: Sequence[Service]) -> Guard:
-    """Return the guard that the services' policies set: the strictest where there are several."""
+    """Return the guard that the services' policies set: the strictest where there are several.
+
+    Its burn rate and those of `readings` are the binary fractions nearest to decimals: they compare alike.
+    """
     guards = [service.error_budget_policy.guard for service in services]
-    return Guard(min(guard.burn for guard in guards), max(guard.watch_for for guard in guards))
+    return Guard(float(min(guard.burn for guard in guards)), max(guard.watch_for for guard in guards))
 
 
 def readings(services: Sequence[Service], latest: LatestBudgets) -> Sequence[BurnReading] | None:
@@ -64,5 +67,5 @@ def _reading(service: Service, budget: Budget, prefix: str) -> BurnReading:
     burn = None
     if budget.state in {SloState.OK, SloState.NO_TRAFFIC}:
         # Without traffic nothing failed: the burn rate is known to be 0.
-        burn = budget.burn.get(over) or 0.0
+        burn = float(budget.burn.get(over) or 0)
     return BurnReading(f"{prefix}{budget.slo.name}", burn, over)

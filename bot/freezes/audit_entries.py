@@ -1,5 +1,6 @@
 """The audit entry of each transition. Pure."""
 
+from decimal import Decimal
 from typing import Any, assert_never
 
 from bot.budgets.budget import Budget
@@ -28,8 +29,8 @@ def entry_of(transition: Transition, service: str) -> AuditEntry:  # noqa: C901,
             reason = f"{budget.slo.name} fell to {_percent(budget.remaining)}, below {_percent(level)}"
             return _entry("budget.warned", service, reason, after=_figures(budget))
         case BurnAlertFired(alert, budget, long_burn, short_burn):
-            reason = f"{budget.slo.name} burns at {long_burn:.1f}, {alert.severity} at {alert.burn:g}"
-            after = _figures(budget) | {"long_burn": long_burn, "short_burn": short_burn}
+            reason = f"{budget.slo.name} burns at {long_burn:.1f}, {alert.severity} at {float(alert.burn):g}"
+            after = _figures(budget) | {"long_burn": float(long_burn), "short_burn": float(short_burn)}
             return _entry("budget.burning", service, reason, after=after)
         case BudgetExhausted(budget, policy):
             reason = (
@@ -88,7 +89,7 @@ def _figures(budget: Budget) -> dict[str, Any]:
     return {
         "slo": budget.slo.name,
         "slo_state": str(budget.state),
-        "remaining": budget.remaining,
+        "remaining": None if budget.remaining is None else float(budget.remaining),
         "as_of": budget.as_of.isoformat() if budget.as_of else None,
     }
 
@@ -104,7 +105,7 @@ def _hold(hold: Hold) -> dict[str, Any]:
     }
 
 
-def _percent(fraction: float | None) -> str:
+def _percent(fraction: Decimal | None) -> str:
     if fraction is None:
         return "nothing known"
     # The log's own form: no decimal that is zero, and a true minus.

@@ -182,7 +182,7 @@ class BudgetJudge:
 
     async def _store_state(self, connection: AsyncConnection, service: str, state: FreezeState) -> None:
         values: dict[str, Any] = {
-            "warned": state.warned,
+            "warned": None if state.warned is None else float(state.warned),
             "recovered_since": state.recovered_since,
             "kept_at": state.retained_at,
             "alerts": sorted(state.alerts),

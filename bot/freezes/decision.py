@@ -12,6 +12,7 @@ cannot be measured nothing is lifted and no level is warned or re-armed on its a
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from bot.budgets.budget import Budget, SloState, worst
 from bot.catalog.error_budget_policy import (
@@ -46,7 +47,7 @@ class FreezeState:
     this hold stays although the budgets are back, `alerts` the burn alerts that fire.
     """
 
-    warned: float | None = None
+    warned: Decimal | None = None
     recovered_since: datetime | None = None
     retained_at: datetime | None = None
     alerts: frozenset[str] = frozenset()
@@ -140,7 +141,7 @@ def _cause_to_freeze(judged: Sequence[JudgedBudget]) -> BudgetExhausted | DataMi
     return None
 
 
-def _level(judged: Sequence[JudgedBudget]) -> float | None:
+def _level(judged: Sequence[JudgedBudget]) -> Decimal | None:
     """Return the lowest warning level that any known budget is at or below."""
     crossed = [
         level
@@ -153,8 +154,8 @@ def _level(judged: Sequence[JudgedBudget]) -> float | None:
 
 
 def _warning(
-    judged: Sequence[JudgedBudget], warned: float | None
-) -> tuple[float | None, BudgetWarned | None]:
+    judged: Sequence[JudgedBudget], warned: Decimal | None
+) -> tuple[Decimal | None, BudgetWarned | None]:
     level = _level(judged)
     if level is not None and (warned is None or level < warned):
         at_level = [
@@ -195,7 +196,7 @@ def _burn_alerts(
     firing: set[str] = set()
     started: list[BurnAlertFired] = []
     for budget, policy in judged:
-        announced, starting = 0.0, []
+        announced, starting = Decimal(0), []
         for alert in policy.burn_alerts:
             key = alert_key(budget, alert)
             long_burn, short_burn = budget.burn.get(alert.long), budget.burn.get(alert.short)
@@ -216,4 +217,4 @@ def _burn_alerts(
 
 def alert_key(budget: Budget, alert: BurnAlert) -> str:
     """Return the name of an SLO's alert in `FreezeState.alerts`."""
-    return f"{budget.slo.name}:{alert.severity}:{alert.burn:g}:{alert.long.total_seconds():g}"
+    return f"{budget.slo.name}:{alert.severity}:{float(alert.burn):g}:{alert.long.total_seconds():g}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import or_, select
@@ -52,9 +53,14 @@ async def read_freeze_states(
     """Return the services' freeze states; those never judged are missing."""
     query = select(freeze_state_rows).where(freeze_state_rows.c.service.in_(list(services)))
     return {
-        row.service: FreezeState(row.warned, row.recovered_since, row.kept_at, frozenset(row.alerts))
+        row.service: FreezeState(_level(row.warned), row.recovered_since, row.kept_at, frozenset(row.alerts))
         for row in await connection.execute(query)
     }
+
+
+def _level(stored: float | None) -> Decimal | None:
+    # The shortest text of a binary fraction is the level that the policy writes.
+    return None if stored is None else Decimal(repr(stored))
 
 
 def hold_of(row: Row[Any]) -> Hold:

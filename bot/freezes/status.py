@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 from bot.budgets.budget import Budget, worst
@@ -72,7 +73,7 @@ class BudgetReader(Protocol):
         """Return what was left of the budget at `points` moments of its window, oldest first."""
         ...
 
-    async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
+    async def recovers_at(self, slo: Slo, target: Decimal, now: datetime) -> datetime | None:
         """Return when the fraction `target` of the budget will be left again; None if that is unknown."""
         ...
 
@@ -219,7 +220,7 @@ def exempt_kinds(service: Service) -> dict[str | None, Sequence[str]]:
     return own | {slo.name: service.policy_for(slo).exemptions for slo in service.slos}
 
 
-def _by_need(status: ServiceStatus) -> tuple[float, str]:
+def _by_need(status: ServiceStatus) -> tuple[Decimal, str]:
     budget = status.worst
-    remaining = budget.remaining if budget is not None and budget.remaining is not None else 2.0
+    remaining = budget.remaining if budget is not None and budget.remaining is not None else Decimal(2)
     return (remaining, status.service.name)

@@ -6,6 +6,7 @@ Pure; no clock, no I/O.
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from bot.budgets.budget import Budget
 from bot.catalog.error_budget_policy import BurnAlert, ErrorBudgetPolicy, UnmetRequirement
@@ -16,7 +17,7 @@ from bot.freezes.hold import Hold
 class BudgetWarned:
     """The budget fell to a warning level or below it. `level` is the fraction that was crossed."""
 
-    level: float
+    level: Decimal
     budget: Budget
 
 
@@ -26,8 +27,8 @@ class BurnAlertFired:
 
     alert: BurnAlert
     budget: Budget
-    long_burn: float
-    short_burn: float
+    long_burn: Decimal
+    short_burn: Decimal
 
 
 @dataclass(frozen=True, slots=True)

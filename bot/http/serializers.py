@@ -1,6 +1,7 @@
 """Serializers: statuses, budgets, holds, verdicts, audit rows and incidents as the API's JSON."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget
@@ -44,16 +45,16 @@ def budget_json(budget: Budget) -> dict[str, Any]:
     events = budget.events
     return {
         "name": budget.slo.name,
-        "objective": budget.slo.objective,
+        "objective": float(budget.slo.objective),
         "window": window_text(budget.slo.window),
         "state": str(budget.state),
         "good": events.good if events else None,
         "bad": events.bad if events else None,
         "total": events.total if events else None,
         "sli": budget.sli,
-        "remaining": budget.remaining,
+        "remaining": _number(budget.remaining),
         "remaining_minutes": budget.remaining_minutes,
-        "burn": {duration_code(length): budget.burn.get(length) for length in SHOWN_BURN_WINDOWS},
+        "burn": {duration_code(length): _number(budget.burn.get(length)) for length in SHOWN_BURN_WINDOWS},
         "exhausts_at": instant(budget.exhausts_at),
         "as_of": instant(budget.as_of),
         "problem": budget.problem,
@@ -170,6 +171,11 @@ def _duration_json(summary: DurationSummary | None) -> dict[str, Any] | None:
 def _channel_json(snapshot: IncidentSnapshot, kind: ChannelKind) -> dict[str, Any] | None:
     channel = snapshot.channels.get(kind)
     return {"id": local(channel.channel_id), "name": channel.name} if channel and channel.channel_id else None
+
+
+def _number(exact: Decimal | None) -> float | None:
+    """Return the binary fraction nearest to a decimal, as JSON has it."""
+    return None if exact is None else float(exact)
 
 
 def instant(when: datetime | None) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from bot.budgets.budget import EventCounts
+from bot.budgets.exact import allowed, share
 from bot.budgets.ledger.rollups import BEYOND_LONGEST
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import UnfreezeRequirement
@@ -68,7 +69,7 @@ class Costs:
         """Return whether a cost is more than some policy lets pass without a postmortem and a P0 action."""
         services = self._current.catalog.services
         return any(
-            cost.get(slo.key, 0.0) > services[name].policy_for(slo).postmortem_at
+            cost.get(slo.key, 0.0) > float(services[name].policy_for(slo).postmortem_at)
             for name in incident.services
             if name in services
             for slo in services[name].slos
@@ -121,13 +122,13 @@ class Costs:
         if isinstance(slo.sli, DowntimeSli):
             return {
                 incident.id: charge.of(
-                    slo.window.full_length(lasted(incident, now).end) / _SECOND * (1 - slo.objective)
+                    _allowed(slo.window.full_length(lasted(incident, now).end) / _SECOND, slo)
                 )
                 for incident, charge in own_seconds(incidents, slo.service, now)
             }
         bad, windows = await self._counted(incidents, slo, now)
-        allowed = {id_: window.total * (1 - slo.objective) for id_, window in windows.items()}
-        return {id_: charge.of(allowed[id_]) for id_, charge in bad.items() if allowed[id_] > 0}
+        budgets = {id_: _allowed(window.total, slo) for id_, window in windows.items()}
+        return {id_: charge.of(budgets[id_]) for id_, charge in bad.items() if budgets[id_] > 0}
 
     async def _counted(
         self, incidents: Sequence[Incident], slo: Slo, now: datetime
@@ -173,4 +174,9 @@ class Costs:
                 return None
             counted, window = await self._counts(slo, [during, self._budget_window(slo, end, now)], now)
             bad, total = counted.bad, window.total
-        return bad / (total * (1 - slo.objective)) if total > 0 else None
+        # The binary fraction nearest to the exact one: it compares with a policy's share as on paper.
+        return float(share(bad, allowed(total, slo.objective))) if total > 0 else None
+
+
+def _allowed(total: float, slo: Slo) -> float:
+    return float(allowed(total, slo.objective))

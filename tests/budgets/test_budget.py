@@ -2,6 +2,7 @@
 
 import math
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,8 @@ EVENTS = st.builds(
     st.floats(0, 1e15).filter(lambda total: total == 0 or total > 1e-300),
     st.floats(0, 1, allow_subnormal=False),
 )
-OBJECTIVES = st.floats(0.01, 0.999999)
+OBJECTIVES = st.decimals("0.01", "0.999999", places=6)
+THREE_NINES = Decimal("0.999")
 
 
 @pytest.mark.parametrize(
@@ -51,8 +53,8 @@ def test_fifteen_minutes_down_in_a_week_overspend_by_almost_five() -> None:
 
 def test_the_reference_figures() -> None:
     events = EventCounts(2_000, 1_001_000)
-    assert remaining(events, 0.999) == pytest.approx(-0.998002, abs=1e-6)
-    assert burn_rate(events, 0.999) == pytest.approx(1.998, abs=1e-4)
+    assert remaining(events, THREE_NINES) == pytest.approx(Decimal("-0.998002"), abs=Decimal("1e-6"))
+    assert burn_rate(events, THREE_NINES) == pytest.approx(Decimal("1.998"), abs=Decimal("1e-4"))
 
 
 @pytest.mark.parametrize(
@@ -62,14 +64,13 @@ def test_burn_alerts_spend_what_the_workbook_says(burn: float, length: timedelta
     rate = 100.0
     month, window = 30 * DAY / HOUR * rate, length / HOUR * rate
     bad = burn * 0.001 * window
-    assert burn_rate(EventCounts(bad, window), 0.999) == pytest.approx(burn)
-    left = remaining(EventCounts(bad, month), 0.999)
-    assert left == pytest.approx(1 - spent)
+    assert burn_rate(EventCounts(bad, window), THREE_NINES) == Decimal(str(burn))
+    assert remaining(EventCounts(bad, month), THREE_NINES) == 1 - Decimal(str(spent))
 
 
 def test_without_events_there_is_no_figure() -> None:
-    assert remaining(NO_EVENTS, 0.999) is None
-    assert burn_rate(NO_EVENTS, 0.999) is None
+    assert remaining(NO_EVENTS, THREE_NINES) is None
+    assert burn_rate(NO_EVENTS, THREE_NINES) is None
     found = assess(slo(), events=NO_EVENTS, recent={HOUR: NO_EVENTS}, as_of=NOW)
     assert (found.state, found.remaining, found.burn, found.is_known) == (SloState.NO_TRAFFIC, None, {}, True)
 
@@ -99,7 +100,9 @@ def test_each_state_is_told_honestly(
 
 
 @given(events=EVENTS, objective=OBJECTIVES, hour=EVENTS)
-def test_no_figure_is_ever_nan_or_infinite(events: EventCounts, objective: float, hour: EventCounts) -> None:
+def test_no_figure_is_ever_nan_or_infinite(
+    events: EventCounts, objective: Decimal, hour: EventCounts
+) -> None:
     found = assess(slo(objective=objective), events=events, recent={HOUR: hour}, as_of=NOW)
     figures = [
         found.sli,
@@ -125,40 +128,41 @@ def test_whatever_is_counted_the_answer_is_finite_or_invalid(bad: float, total: 
 
 @given(events=EVENTS, objective=OBJECTIVES)
 def test_remaining_and_burn_over_the_whole_window_are_one_thing(
-    events: EventCounts, objective: float
+    events: EventCounts, objective: Decimal
 ) -> None:
     left, burn = remaining(events, objective), burn_rate(events, objective)
     assert (left is None) is (burn is None) is (events.total == 0)
     if left is not None and burn is not None:
-        assert 1 - left == pytest.approx(burn, rel=1e-6, abs=1e-9)
+        assert float(1 - left) == pytest.approx(float(burn))
 
 
 def test_a_burn_of_two_spends_half_a_budget_in_a_quarter_of_the_window() -> None:
-    assert exhausts_at(slo(), 0.5, 2.0, NOW) == NOW + 7.5 * DAY
+    assert exhausts_at(slo(), Decimal("0.5"), Decimal(2), NOW) == NOW + 7.5 * DAY
 
 
 @pytest.mark.parametrize(
-    ("left", "burn"), [(0.5, 1.0), (0.5, 0.0), (0.0, 5.0), (-1.0, 5.0), (None, 5.0), (0.5, None)]
+    ("left", "burn"), [("0.5", 1), ("0.5", 0), ("0", 5), ("-1", 5), (None, 5), ("0.5", None)]
 )
-def test_what_is_not_running_out_has_no_end(left: float | None, burn: float | None) -> None:
-    assert exhausts_at(slo(), left, burn, NOW) is None
+def test_what_is_not_running_out_has_no_end(left: str | None, burn: int | None) -> None:
+    known_left = None if left is None else Decimal(left)
+    assert exhausts_at(slo(), known_left, None if burn is None else Decimal(burn), NOW) is None
 
 
 def test_a_calendar_window_cannot_run_out_after_its_end() -> None:
     monthly = slo(window=CalendarWindow(CalendarUnit.MONTH))
-    assert exhausts_at(monthly, 0.9, 2.0, NOW) is None
-    assert exhausts_at(monthly, 0.1, 5.0, NOW) == NOW + 30 * DAY / 50
+    assert exhausts_at(monthly, Decimal("0.9"), Decimal(2), NOW) is None
+    assert exhausts_at(monthly, Decimal("0.1"), Decimal(5), NOW) == NOW + 30 * DAY / 50
 
 
 @given(left=st.floats(1e-12, 1), burn=st.floats(1.0000001, 1e12))
 def test_an_end_lies_in_the_future(left: float, burn: float) -> None:
-    end: datetime | None = exhausts_at(slo(), left, burn, NOW)
+    end: datetime | None = exhausts_at(slo(), Decimal(left), Decimal(burn), NOW)
     assert end is None or NOW <= end <= NOW + 30 * DAY
 
 
 def test_a_burn_down_goes_from_all_to_what_remains() -> None:
-    assert burn_down([0, 5, 5], EventCounts(10, 10_000), 0.999) == pytest.approx([1, 1, 0.5, 0])
-    assert burn_down([], NO_EVENTS, 0.999) == []
+    assert burn_down([0, 5, 5], EventCounts(10, 10_000), THREE_NINES) == [1, 1, 0.5, 0]
+    assert burn_down([], NO_EVENTS, THREE_NINES) == []
 
 
 def test_the_worst_is_the_least_that_remains() -> None:

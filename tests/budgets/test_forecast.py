@@ -1,6 +1,7 @@
 """When enough of a budget will be left again, if it burns on as in the last hour."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 from bot.budgets.budget import NO_EVENTS, EventCounts, recovers_at
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
@@ -16,27 +17,27 @@ PROMISE = slo(objective=0.999, window=WINDOW)
 
 
 def test_a_budget_recovers_when_the_errors_have_left_the_window() -> None:
-    when = recovers_at(PROMISE, AGING, hourly=STEADY, target=0.1, now=NOW)
+    when = recovers_at(PROMISE, AGING, hourly=STEADY, target=Decimal("0.1"), now=NOW)
     assert when == AGING[2][0] + WINDOW.length == NOW + 3 * DAY
 
 
 def test_it_does_not_while_it_burns_on() -> None:
     burning = EventCounts(1, 1_000 / 24)
-    assert recovers_at(PROMISE, AGING, hourly=burning, target=0.1, now=NOW) is None
+    assert recovers_at(PROMISE, AGING, hourly=burning, target=Decimal("0.1"), now=NOW) is None
 
 
 def test_it_does_where_what_goes_on_is_within_the_budget() -> None:
     mild = EventCounts(0.0004 * 1_000 / 24, 1_000 / 24)
-    assert recovers_at(PROMISE, AGING, hourly=mild, target=0.5, now=NOW) == NOW + 3 * DAY
+    assert recovers_at(PROMISE, AGING, hourly=mild, target=Decimal("0.5"), now=NOW) == NOW + 3 * DAY
 
 
 def test_without_traffic_nobody_can_tell() -> None:
     nothing = [(ended, NO_EVENTS) for ended in DAYS]
-    assert recovers_at(PROMISE, nothing, hourly=NO_EVENTS, target=0.1, now=NOW) is None
+    assert recovers_at(PROMISE, nothing, hourly=NO_EVENTS, target=Decimal("0.1"), now=NOW) is None
 
 
 def test_a_calendar_window_begins_anew_at_its_end() -> None:
     monthly = slo(window=CalendarWindow(CalendarUnit.MONTH, "Europe/London"))
-    when = recovers_at(monthly, AGING, hourly=STEADY, target=0.1, now=NOW)
+    when = recovers_at(monthly, AGING, hourly=STEADY, target=Decimal("0.1"), now=NOW)
     assert when is not None
     assert when - NOW == timedelta(days=7) + 15 * HOUR

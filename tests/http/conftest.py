@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 import aiohttp
 import pytest
@@ -60,7 +61,7 @@ class FortyPercent:
         del slo
         return [(now, 0.4)] * points
 
-    async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
+    async def recovers_at(self, slo: Slo, target: Decimal, now: datetime) -> datetime | None:
         del slo, target, now
         return None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -28,7 +29,9 @@ def recorded(*impacts: Impact) -> Ledger:
 async def test_the_history_ends_at_what_remains() -> None:
     ledger = recorded(Impact(NOW - 2 * DAY, NOW - 2 * DAY + 15 * MINUTE))
     parts = await equal_parts(ledger.downtime, UPTIME, UPTIME.window.span(NOW), 7)
-    left = burn_down((events.bad for _, events in parts), sum((e for _, e in parts), NO_EVENTS), 0.999)
+    left = burn_down(
+        (events.bad for _, events in parts), sum((e for _, e in parts), NO_EVENTS), Decimal("0.999")
+    )
     assert left[:5] == [1.0] * 5
     assert left[-2:] == pytest.approx([1 - 15 / 10.08] * 2)
     assert parts[-1][0] == NOW

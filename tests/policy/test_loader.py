@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_the_contracts_service_is_understood(contract: Catalog) -> None:
     assert service.flags == ("new-checkout",)
     availability, latency, uptime, orders = service.slos
     assert availability.key == "checkout/availability"
-    assert availability.objective == 0.999
+    assert availability.objective == Decimal("0.999")
     assert availability.window == RollingWindow(timedelta(days=30))
     assert availability.sli == CounterSli(
         "prometheus",
@@ -71,14 +72,15 @@ def test_the_contracts_service_is_understood(contract: Catalog) -> None:
 def test_the_contracts_policy_is_understood(contract: Catalog) -> None:
     policy = contract.services["checkout"].error_budget_policy
     assert policy.name == "standard"
-    assert (policy.warn_at, policy.freeze_at, policy.unfreeze_at) == ((0.5, 0.25, 0.1), 0, 0.1)
+    assert policy.warn_at == (Decimal("0.5"), Decimal("0.25"), Decimal("0.1"))
+    assert (policy.freeze_at, policy.unfreeze_at) == (Decimal(0), Decimal("0.1"))
     assert policy.dwell == timedelta(minutes=15)
     assert policy.on_missing_data is OnMissingData.HOLD
     assert policy.burn_alerts[0] == BurnAlert(
-        AlertSeverity.PAGE, 14.4, timedelta(hours=1), timedelta(minutes=5)
+        AlertSeverity.PAGE, Decimal("14.4"), timedelta(hours=1), timedelta(minutes=5)
     )
     assert policy.exemptions == ("P0", "security")
-    assert policy.postmortem_at == 0.2
+    assert policy.postmortem_at == Decimal("0.2")
 
 
 def test_without_a_policy_the_built_in_values_are_the_contracts(
@@ -98,7 +100,7 @@ def test_an_slo_may_name_its_own_policy(write: Write) -> None:
     strict = POLICY.replace("standard", "strict").replace("{}", "{freezeAt: 5%}")
     own = SERVICE + "      errorBudgetPolicy: strict\n"
     service = load(write(w=WORKSPACE, s=own, p=strict), {}).services["checkout"]
-    assert service.policy_for(service.slos[0]).freeze_at == 0.05
+    assert service.policy_for(service.slos[0]).freeze_at == Decimal("0.05")
     assert service.error_budget_policy.freeze_at == 0
 
 
@@ -205,9 +207,9 @@ def test_aliases_and_merge_keys_work(load_service: LoadService) -> None:
         """
     )
     assert [(slo.name, slo.objective) for slo in catalog.slos] == [
-        ("one", 0.99),
-        ("two", 0.99),
-        ("three", 0.98),
+        ("one", Decimal("0.99")),
+        ("two", Decimal("0.99")),
+        ("three", Decimal("0.98")),
     ]
 
 
@@ -250,7 +252,7 @@ def test_the_environment_can_say_numbers_and_switches(write: Write) -> None:
     )
     catalog = load(folder, {"P": "true", "OBJECTIVE": "99.5", "B": "2.5"})
     assert catalog.workspace.flags.environments[0].protected
-    assert catalog.slos[0].objective == 0.995
+    assert catalog.slos[0].objective == Decimal("0.995")
     assert catalog.services["checkout"].error_budget_policy.burn_alerts[0].burn == 2.5
 
 

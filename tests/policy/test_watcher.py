@@ -66,7 +66,7 @@ def watcher_of(folder: Path, **options: bool) -> PolicyWatcher:
 
 
 def objective(catalog: Catalog) -> float:
-    return catalog.slos[0].objective
+    return float(catalog.slos[0].objective)
 
 
 @pytest.mark.parametrize("force_polling", [False, True])

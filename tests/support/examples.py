@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 from bot.budgets.budget import HOUR, Budget
 from bot.catalog.catalog import Permissions, Service, Teams, Workspace
@@ -37,8 +38,8 @@ from tests.support.clock import NOW
 from tests.support.values import budget_of_events, service
 
 SIX_HOURS, THREE_DAYS = timedelta(hours=6), timedelta(days=3)
-PAGE_ALERT = BurnAlert(AlertSeverity.PAGE, 14.4, HOUR, timedelta(minutes=5))
-TICKET_ALERT = BurnAlert(AlertSeverity.TICKET, 1, THREE_DAYS, SIX_HOURS)
+PAGE_ALERT = BurnAlert(AlertSeverity.PAGE, Decimal("14.4"), HOUR, timedelta(minutes=5))
+TICKET_ALERT = BurnAlert(AlertSeverity.TICKET, Decimal(1), THREE_DAYS, SIX_HOURS)
 LACKING = UnmetRequirement(UnfreezeRequirement.ACTIONS_OWNED, 4, "Limit the pool", ("an owner", "a due date"))
 POLICY = ErrorBudgetPolicy("standard", burn_alerts=(PAGE_ALERT, TICKET_ALERT), exemptions=("P0", "security"))
 PERMISSIONS = Permissions(freeze=("@sre",), exempt=("@sre", "U0MORGAN"), incidents=("@sre", "@checkout-devs"))
@@ -92,9 +93,9 @@ def contexts(
     own = hold(HoldKind.BUDGET, id=2, service=of.name)
     till = NOW + timedelta(hours=4)
     given: dict[str, tuple[Transition, tuple[Hold, ...]]] = {
-        "warned": (BudgetWarned(0.25, low), ()),
-        "paged": (BurnAlertFired(PAGE_ALERT, low, 14.9, 20.1), ()),
-        "ticketed": (BurnAlertFired(TICKET_ALERT, low, 1.2, 1.4), ()),
+        "warned": (BudgetWarned(Decimal("0.25"), low), ()),
+        "paged": (BurnAlertFired(PAGE_ALERT, low, Decimal("14.9"), Decimal("20.1")), ()),
+        "ticketed": (BurnAlertFired(TICKET_ALERT, low, Decimal("1.2"), Decimal("1.4")), ()),
         "exhausted": (BudgetExhausted(spent, POLICY), ()),
         "exhausted beside a person's hold": (BudgetExhausted(spent, POLICY), (mine,)),
         "unmeasured": (DataMissing(missing, POLICY), ()),

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import aiohttp
@@ -74,7 +75,7 @@ class Shop:
         del slo, now
         return [(point.at, point.remaining) for point in burn_down(1.0, 0.2, points)]
 
-    async def recovers_at(self, slo: Slo, target: float, now: datetime) -> datetime | None:
+    async def recovers_at(self, slo: Slo, target: Decimal, now: datetime) -> datetime | None:
         del slo, target
         return now + timedelta(days=2)
 

@@ -43,9 +43,11 @@ WORKSPACE_WITH_FLAGS = replace(
 
 def burning(of: Slo, rate: float, remaining: float = 0.8, as_of: datetime = NOW) -> Budget:
     """Return a budget that burns at `rate` over the guard's five minutes."""
-    allowed = 1_000_000 * (1 - of.objective)
-    recent = {FIVE_MINUTES: EventCounts(rate * (1 - of.objective) * 1_000, 1_000)}
-    return assess(of, events=EventCounts((1 - remaining) * allowed, 1_000_000), recent=recent, as_of=as_of)
+    share = float(1 - of.objective)
+    recent = {FIVE_MINUTES: EventCounts(rate * share * 1_000, 1_000)}
+    return assess(
+        of, events=EventCounts((1 - remaining) * share * 1_000_000, 1_000_000), recent=recent, as_of=as_of
+    )
 
 
 def with_flags(name: str = "checkout", *flags: str, **changes: Any) -> Service:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from bot.budgets.budget import NO_EVENTS, SHOWN_BURN_WINDOWS, Budget, EventCounts, SloState, assess
 from bot.catalog.catalog import Catalog, Permissions, Service, Teams, Workspace
@@ -12,9 +13,9 @@ from bot.catalog.window import RollingWindow, Window
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
 
 WORKBOOK_ALERTS = (
-    BurnAlert(AlertSeverity.PAGE, 14.4, HOUR, 5 * MINUTE),
-    BurnAlert(AlertSeverity.PAGE, 6, 6 * HOUR, 30 * MINUTE),
-    BurnAlert(AlertSeverity.TICKET, 1, 3 * DAY, 6 * HOUR),
+    BurnAlert(AlertSeverity.PAGE, Decimal("14.4"), HOUR, 5 * MINUTE),
+    BurnAlert(AlertSeverity.PAGE, Decimal(6), 6 * HOUR, 30 * MINUTE),
+    BurnAlert(AlertSeverity.TICKET, Decimal(1), 3 * DAY, 6 * HOUR),
 )
 STANDARD = ErrorBudgetPolicy("standard", burn_alerts=WORKBOOK_ALERTS, exemptions=("P0", "security"))
 QUIET = ErrorBudgetPolicy("quiet", exemptions=("P0", "security"))
@@ -24,12 +25,13 @@ def slo(
     name: str = "availability",
     *,
     service: str = "checkout",
-    objective: float = 0.999,
+    objective: float | str | Decimal = 0.999,
     window: Window | None = None,
     sli: Sli | None = None,
 ) -> Slo:
     """Make an SLO; 99.9 % over 30 days by pushed events by default."""
-    return Slo(service, name, objective, window or RollingWindow(30 * DAY), sli or EventsSli())
+    share = Decimal(str(objective))
+    return Slo(service, name, share, window or RollingWindow(30 * DAY), sli or EventsSli())
 
 
 def prometheus_sli(service: str = "checkout") -> CounterSli:
@@ -54,12 +56,10 @@ def budget(
         return (
             made if state in {SloState.NO_TRAFFIC, SloState.OK} else Budget(promised, state, problem="broken")
         )
-    allowed = total * (1 - promised.objective)
+    share = float(1 - promised.objective)
     rates = dict.fromkeys((*SHOWN_BURN_WINDOWS, 5 * MINUTE, 30 * MINUTE), 0.0) | dict(burn or {})
-    recent = {
-        length: EventCounts(rate * (1 - promised.objective) * 1_000, 1_000) for length, rate in rates.items()
-    }
-    events = EventCounts((1 - left) * allowed, total)
+    recent = {length: EventCounts(rate * share * 1_000, 1_000) for length, rate in rates.items()}
+    events = EventCounts((1 - left) * total * share, total)
     if state is SloState.NO_DATA:
         return assess(promised, events=None, recent={}, as_of=None, problem="no answer")
     return assess(

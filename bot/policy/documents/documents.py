@@ -5,6 +5,7 @@ They define the keys of one document; rules between documents are in `rules/refe
 """
 
 from collections.abc import Iterator
+from decimal import Decimal
 from importlib.metadata import entry_points
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -209,7 +210,7 @@ class BurnAlertSpec(Model):
 class GuardSpec(Model):
     """Watches flags after more people see them, and takes an increase back that hurts."""
 
-    burn: BurnFactor = 14.4
+    burn: BurnFactor = Decimal("14.4")
     """Burn rate of the service at which an increase is taken back."""
     over: GuardWindow = parse_duration("5m")
     """The time over which the burn rate is measured, 1s to 6h."""
@@ -221,7 +222,7 @@ def _alert(severity: str, burn: float, long: str, short: str) -> BurnAlertSpec:
     return BurnAlertSpec.model_validate({"severity": severity, "burn": burn, "long": long, "short": short})
 
 
-def _descending(levels: tuple[float, ...]) -> tuple[float, ...]:
+def _descending(levels: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
     if any(lower >= higher for higher, lower in pairwise(levels)):
         raise InvalidValueError("the levels must go from high to low, each once", "such as [50%, 25%, 10%]")
     return levels
@@ -231,12 +232,13 @@ class ErrorBudgetPolicySpec(Model):
     """What a team agreed to do as an error budget shrinks. Levels are of the budget remaining."""
 
     warn_at: Annotated[tuple[WarnLevel, ...], AfterValidator(_descending)] = Field(
-        default=(0.5, 0.25, 0.1), json_schema_extra={"default": ["50%", "25%", "10%"]}
+        default=(Decimal("0.5"), Decimal("0.25"), Decimal("0.1")),
+        json_schema_extra={"default": ["50%", "25%", "10%"]},
     )
     """Levels at which a warning is told once, from high to low, below 100%."""
-    freeze_at: Threshold = Field(default=0.0, json_schema_extra={"default": "0%"})
+    freeze_at: Threshold = Field(default=Decimal(0), json_schema_extra={"default": "0%"})
     """At or below this level the service is frozen; under the lowest of `warnAt`."""
-    unfreeze_at: Threshold = Field(default=0.1, json_schema_extra={"default": "10%"})
+    unfreeze_at: Threshold = Field(default=Decimal("0.1"), json_schema_extra={"default": "10%"})
     """At or above this level, for `dwell`, the freeze is lifted; above `freezeAt`."""
     dwell: Dwell = parse_duration("15m")
     """How long the budget must have stayed at or above `unfreezeAt`; `0s` lifts at once."""
@@ -250,7 +252,7 @@ class ErrorBudgetPolicySpec(Model):
     """Alerts on the speed at which the budget is spent."""
     exemptions: tuple[ChangeKind, ...] = ("P0", "security")
     """Kinds of change that may ship through a freeze."""
-    postmortem_at: Share = Field(default=0.2, json_schema_extra={"default": "20%"})
+    postmortem_at: Share = Field(default=Decimal("0.2"), json_schema_extra={"default": "20%"})
     """An incident that spends more of the budget than this needs a postmortem; above 0%, at most 100%."""
     unfreeze_requires: Literal["nothing", "actionsOwned"] = "nothing"
     """What else must be so before the freeze is lifted; `actionsOwned`: P0 actions have owners and dates."""

@@ -6,6 +6,7 @@ The schemas allow `${NAME}` and `%{label}` anywhere, since editors check the tex
 import re
 import zoneinfo
 from datetime import timedelta
+from decimal import Decimal
 from functools import cache, partial
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -74,10 +75,10 @@ def _duration(least: str, most: str, *examples: str) -> tuple[PlainValidator, Wi
     return check, WithJsonSchema(_text(CANONICAL_FORM, *examples))
 
 
-def _fraction(least: float, most: float, allowed: str) -> PlainValidator:
-    def check(value: object) -> float:
+def _fraction(least: str, most: str, allowed: str) -> PlainValidator:
+    def check(value: object) -> Decimal:
         fraction = parse_percentage(value)
-        if not least <= fraction <= most:
+        if not Decimal(least) <= fraction <= Decimal(most):
             raise InvalidValueError(f"{IT} is out of range", allowed)
         return fraction
 
@@ -93,7 +94,7 @@ def _flag(value: object) -> bool:
     return value
 
 
-def _factor(value: object) -> float:
+def _factor(value: object) -> Decimal:
     number = value
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", value):
         number = float(value)
@@ -101,7 +102,8 @@ def _factor(value: object) -> float:
         raise InvalidValueError(f"{IT} is not a number", "a number above 0, such as 14.4")
     if not 0 < number <= 1_000_000:
         raise InvalidValueError(f"{IT} is out of range", "a number above 0, such as 14.4")
-    return float(number)
+    # A number in YAML is a binary fraction: its shortest text is what was written.
+    return Decimal(str(number))
 
 
 def _limit(value: object) -> int:
@@ -224,10 +226,10 @@ ChangeKind = Annotated[
 ]
 
 Percentage = _number_or(PERCENTAGE, 99.9, "99.9%")
-Objective = Annotated[float, PlainValidator(parse_objective), Percentage]
-WarnLevel = Annotated[float, _fraction(0, 0.999999, "0% up to, but not including, 100%"), Percentage]
-Threshold = Annotated[float, _fraction(-1, 1, "-100% to 100%"), Percentage]
-Share = Annotated[float, _fraction(1e-9, 1, "above 0%, at most 100%"), Percentage]
+Objective = Annotated[Decimal, PlainValidator(parse_objective), Percentage]
+WarnLevel = Annotated[Decimal, _fraction("0", "0.999999", "0% up to, but not including, 100%"), Percentage]
+Threshold = Annotated[Decimal, _fraction("-1", "1", "-100% to 100%"), Percentage]
+Share = Annotated[Decimal, _fraction("1e-9", "1", "above 0%, at most 100%"), Percentage]
 
 SloWindow = Annotated[
     timedelta, PlainValidator(_slo_window), WithJsonSchema(_text(CANONICAL_FORM, "30d", "4w"))
@@ -258,7 +260,7 @@ Switch = Annotated[
     PlainValidator(_flag),
     WithJsonSchema({"anyOf": [{"type": "boolean"}, _text("true|false")]}),
 ]
-BurnFactor = Annotated[float, PlainValidator(_factor), _number_or(r"[0-9]+(?:\.[0-9]+)?", 14.4, 6, 1)]
+BurnFactor = Annotated[Decimal, PlainValidator(_factor), _number_or(r"[0-9]+(?:\.[0-9]+)?", 14.4, 6, 1)]
 TimeZone = Annotated[str, AfterValidator(_time_zone), WithJsonSchema(_text(None, "Europe/London"))]
 Url = Annotated[
     str,

@@ -5,6 +5,7 @@ exist) are checked only by the loader.
 """
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -31,7 +32,7 @@ class _AsWritten(GenerateJsonSchema):
             }
         if isinstance(dft, tuple):
             return [self.encode_default(item) for item in dft]
-        return super().encode_default(dft)
+        return super().encode_default(float(dft) if isinstance(dft, Decimal) else dft)
 
 
 def json_schema() -> dict[str, Any]:

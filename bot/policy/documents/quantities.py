@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from bot import durations
 from bot.policy.faults import IT, InvalidValueError
@@ -12,6 +12,7 @@ PERCENTAGE = r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,15})?\s*%?"
 _DURATIONS = "a number with a unit, such as 300ms, 30s, 5m, 4h, 7d, 4w or 1h30m"
 _PERCENTAGES = "a percentage, such as 99.9 or 99.9%"
 _LONGEST = timedelta(days=36_500)
+_FIFTEEN_DIGITS = Context(prec=15)
 
 
 def parse_duration(value: object) -> timedelta:
@@ -36,16 +37,18 @@ def duration_between(value: object, least: str, most: str) -> timedelta:
     return duration
 
 
-def parse_percentage(value: object) -> float:
-    """Read a percentage as a fraction: `99.9`, `"99.9"` and `99.9%` are exactly 0.999."""
+def parse_percentage(value: object) -> Decimal:
+    """Read a percentage as a fraction: `99.9`, `"99.9"` and `99.9%` are exactly 0.999.
+
+    It has at most fifteen digits, which a database's double precision column keeps.
+    """
     text = str(value).strip() if isinstance(value, str | int | float) else ""
     if isinstance(value, bool) or not re.fullmatch(PERCENTAGE, text):
         raise InvalidValueError(f"{IT} is not a percentage", _PERCENTAGES)
-    # Through Decimal: 99.9 / 100 in binary floating point is not the 0.999 that was meant.
-    return float(Decimal(text.rstrip("%").rstrip()) / 100)
+    return _FIFTEEN_DIGITS.divide(Decimal(text.rstrip("%").rstrip()), Decimal(100))
 
 
-def parse_objective(value: object) -> float:
+def parse_objective(value: object) -> Decimal:
     """Read an objective: a share of events strictly between none and all."""
     objective = parse_percentage(value)
     allowed = "strictly between 0 and 100, such as 99.9"
@@ -54,7 +57,7 @@ def parse_objective(value: object) -> float:
         raise InvalidValueError(why if objective == 1 else f"{IT} is more than everything", allowed)
     if objective <= 0:
         raise InvalidValueError(f"{IT} promises nothing", allowed)
-    if objective < 0.01 and "%" not in str(value):
+    if objective < Decimal("0.01") and "%" not in str(value):
         # 0.999 is nearly always meant as a fraction; whoever means it can write the sign.
         hint = "write percent, such as 99.9, not a fraction; if it is meant, add the % sign"
         raise InvalidValueError(f"{IT} reads as less than one percent", hint)

@@ -6,6 +6,7 @@ them (a line each, if many are combined into one message); a service that opens 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import assert_never
 
 from bot.budgets.budget import Budget
@@ -183,7 +184,7 @@ def announcement_text(context: TransitionContext) -> AnnouncementText:  # noqa: 
 
 
 def _budget_warned(
-    service: Service, level: float, budget: Budget, context: TransitionContext
+    service: Service, level: Decimal, budget: Budget, context: TransitionContext
 ) -> AnnouncementText:
     stop = percent_text(service.policy_for(budget.slo).freeze_at)
     return AnnouncementText(

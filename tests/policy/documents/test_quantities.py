@@ -70,12 +70,12 @@ def test_anything_else_is_no_duration(value: object) -> None:
 
 @pytest.mark.parametrize("value", [99.9, "99.9", "99.9%", "99.9 %", "+99.90%"])
 def test_a_percentage_is_exactly_its_fraction(value: object) -> None:
-    assert parse_percentage(value) == 0.999
+    assert parse_percentage(value) == Decimal("0.999")
 
 
 @given(st.decimals(min_value="1", max_value="99.999999", places=6))
 def test_a_percentage_loses_nothing_to_binary_fractions(percent: Decimal) -> None:
-    assert parse_percentage(f"{percent}%") == float(percent / 100)
+    assert parse_percentage(f"{percent}%") == percent / 100
 
 
 @pytest.mark.parametrize("value", [True, None, "", "%", "many", "99,9", "9.", "nan", "inf", "1e3"])
@@ -99,7 +99,7 @@ def test_an_objective_of_100_is_refused_for_the_budget_it_does_not_leave() -> No
 def test_an_objective_written_as_a_fraction_is_not_taken_for_percent() -> None:
     with pytest.raises(InvalidValueError, match="less than one percent"):
         parse_objective(0.999)
-    assert parse_objective("0.999%") == 0.00999
+    assert parse_objective("0.999%") == Decimal("0.00999")
 
 
 @pytest.mark.parametrize(

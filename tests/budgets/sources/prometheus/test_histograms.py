@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import aiohttp
@@ -83,7 +84,7 @@ async def test_pods_with_other_buckets_are_told_and_freeze_nothing(
         for now in (ROLLED_BACK + 10 * MINUTE, NOW):
             await collect(now)
             budget = await assessed(ledger, shop, now)
-            assert (budget.state, budget.remaining) == (SloState.OK, 1)
+            assert (budget.state, budget.remaining) == (SloState.OK, Decimal(1))
     assert budget.events is not None
     # Only the steps in which both were scraped are left out.
     assert budget.events.total == pytest.approx(4 * (180 - 20), abs=8)
@@ -101,7 +102,7 @@ async def test_history_from_before_the_bucket_is_left_out(tmp_path: Path, databa
         source = PrometheusSource(prometheus.url, session)
         await Collector(ledger, {"prometheus": source}).collect([shop], NOW, MINUTE)
     budget = await assessed(ledger, shop, NOW)
-    assert (budget.state, budget.remaining) == (SloState.OK, 1)
+    assert (budget.state, budget.remaining) == (SloState.OK, Decimal(1))
     assert budget.events is not None
     assert budget.events.total == pytest.approx(4 * 115, abs=8)
 

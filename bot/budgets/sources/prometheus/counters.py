@@ -9,8 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+import structlog
+
 from bot.budgets.sources.prometheus import promql
-from bot.budgets.sources.prometheus.selectors import is_part_of
+from bot.budgets.sources.prometheus.selectors import is_part_of, parse
+
+log = structlog.get_logger(__name__)
 
 Series = dict[int, float]
 """Values by the start of the step, in seconds since the epoch."""
@@ -23,6 +27,7 @@ _MOST_GAP = 3
 
 _EMPTY: Series = {}
 _NAME = "counter"
+_TOTAL = "total"
 
 
 class CounterQueries(Protocol):
@@ -128,8 +133,15 @@ async def _exact_events(
         {name: _complete(answer.get((name, promql.EXACT), _EMPTY), steps) for name in selectors}
         for answer, selectors in zip(answers, counters, strict=True)
     ]
-    for indices, run in _births(answers, steps):
+    for indices, run, most_series in _births(answers, steps):
         await _add_revived(ask, counters, events, indices, run)
+        if _TOTAL in counters[0]:
+            fine = range(run.start, run.stop, promql.fine_step_s(run, most_series))
+            added = await _first_samples(ask, [counters[index] for index in indices], fine)
+            for index, found in zip(indices, added, strict=True):
+                for name, series in found.items():
+                    for start, count in _gathered(series, run).items():
+                        events[index][name][start] += count
     ambiguous = [_starts(answer, promql.AMBIGUOUS) for answer in answers]
     finer = max(
         (width for width in promql.STEPS_S if width < steps.step and steps.step % width == 0), default=0
@@ -164,10 +176,39 @@ async def _add_revived(
                 events[index][name][start] += count
 
 
+async def _first_samples(
+    ask: CounterReader, counters: Sequence[Counters], steps: range
+) -> list[dict[str, Series]]:
+    """Return what new series counted up to their first sample, where it is proven when that was."""
+    queries = partial(promql.first_samples, labels=_request_labels(counters[0]))
+    answers = await ask(counters, queries, steps)
+    for selectors, answer in zip(counters, answers, strict=True):
+        for name, selector in selectors.items():
+            unproven = sum(answer.get((name, promql.UNPROVEN), _EMPTY).values())
+            if unproven:
+                log.info("first_samples_not_counted", selector=selector, events=unproven)
+    return [
+        {name: answer.get((name, promql.PROVEN), _EMPTY) for name in selectors}
+        for answer, selectors in zip(answers, counters, strict=True)
+    ]
+
+
+def _request_labels(counters: Counters) -> tuple[str, ...]:
+    """Return the labels in which series of one target may differ, among the events of one SLI."""
+    parsed = {name: selector for name, text in counters.items() if (selector := parse(text)) is not None}
+    own = {matcher.label for selector in parsed.values() for matcher in selector.matchers}
+    fixed = parsed[_TOTAL].values if _TOTAL in parsed else ()
+    # What is the same for all of an SLI's series distinguishes SLIs that are counted together.
+    return tuple(label for label in promql.request_labels(own) if label not in fixed)
+
+
 def _births(
     answers: Sequence[Mapping[tuple[str, str], Series]], steps: range
-) -> Iterator[tuple[list[int], range]]:
-    """Yield which SLIs have series that seem new, and when, as far as a search in the past is affordable."""
+) -> Iterator[tuple[list[int], range, float]]:
+    """Yield which SLIs have series that seem new, when, and how many series they have at most in all.
+
+    Only as far as a search in the past is affordable.
+    """
     born: list[set[int]] = []
     most: list[float] = []
     for answer in answers:
@@ -181,10 +222,10 @@ def _births(
         batch: list[int] = []
         for index in indices:
             if batch and sum(most[other] for other in (*batch, index)) > promql.MOST_SEARCHED:
-                yield batch, run
+                yield batch, run, sum(most[other] for other in batch)
                 batch = []
             batch.append(index)
-        yield batch, run
+        yield batch, run, sum(most[other] for other in batch)
 
 
 def _deltas(answer: Mapping[tuple[str, str], Series], counters: Counters) -> dict[str, Series]:

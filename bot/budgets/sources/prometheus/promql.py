@@ -10,6 +10,8 @@ steps that have one. `by` (`" by (service)"`) separates the results of joined se
 used is in Prometheus 2.26 and later, Thanos, Mimir and VictoriaMetrics. How Prometheus itself counts: https://prometheus.io/docs/prometheus/latest/querying/functions/#increase
 """
 
+from collections.abc import Iterable, Sequence
+
 LOOKBACK_S = 3_600
 """How long a series may have no samples and still continue from its last value. At least the widest step."""
 
@@ -43,6 +45,23 @@ AMBIGUOUS = "ambiguous"
 BORN = "born"
 SERIES = "series"
 REVIVED = "revived"
+PROVEN = "proven"
+UNPROVEN = "unproven"
+
+TOTAL = "\N{NULL}total\N{NULL}"
+"""In the queries of `first_samples`, the place of the selector of all events."""
+
+_REQUEST_LABELS = (
+    *("code", "status", "status_code", "response_code", "http_status_code", "http_response_status_code"),
+    *("grpc_code", "grpc_status", "rpc_grpc_status_code", "outcome", "result", "reason"),
+    *("error", "error_type", "exception", "method", "http_method", "http_request_method", "verb"),
+    *("path", "route", "http_route", "handler", "uri", "url", "operation"),
+    *("grpc_method", "grpc_service", "grpc_type", "rpc_method", "rpc_service", "le"),
+)
+"""Labels that describe a request, never the target that counted it."""
+_TARGET_LABELS = frozenset({"job", "instance", "pod", "namespace", "cluster", "container", "node", "replica"})
+_FINE_STEPS_S = (5, 15, 60)
+_MOST_FINE_POINTS = 600_000
 
 
 def plain(selector: str, step_s: int, by: str = "", *, lookback_s: int = LOOKBACK_S) -> dict[str, str]:
@@ -109,7 +128,7 @@ def exact(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     # value, and from 0 to the last.
     peaked = f"({s.resets} == 1) and ({s.resets_since_before} == 1) and ({s.highest} > {s.last})"
     once = f"(({s.highest} - {s.before} + {s.last}) and {peaked})"
-    # Began in the step: it is unknown when its first value was counted.
+    # Began in the step: `first_samples` says whether its first value was counted in it.
     born = f"(({s.last} - {s.lowest}) unless {s.before} unless ({s.resets} > 0))"
     known = f"({steady} or {restarted} or {once} or {born})"
     return {
@@ -130,6 +149,43 @@ def revived(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     long_ago = f"last_over_time({selector}[{OUTAGE_LOOKBACK_S}s] offset {step_s}s)"
     first = f"({s.lowest} unless {s.before})"
     return {REVIVED: f"sum{by} ((({first} - {long_ago}) >= 0) or ({first} and {long_ago}))"}
+
+
+def fine_step_s(steps: range, series: float) -> int:
+    """Return the width of the steps in which first samples are looked at: less than the time between scrapes.
+
+    Wider where there are so many steps and series that it would be too much for a server.
+    """
+    for width in _FINE_STEPS_S:
+        points = series * (steps.stop - steps.start) / width
+        if steps.step % width == 0 and points <= _MOST_FINE_POINTS:
+            return width
+    return steps.step
+
+
+def request_labels(own: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels in which series of one target may differ: the usual ones, and an SLI's own."""
+    return tuple(sorted({*_REQUEST_LABELS, *own} - _TARGET_LABELS))
+
+
+def first_samples(selector: str, step_s: int, by: str = "", *, labels: Sequence[str]) -> dict[str, str]:
+    """Return the queries for `PROVEN` and `UNPROVEN`, the first values of series that begin in the step.
+
+    A first value is what the series counted since it began, at 0. When that was is proven by another series
+    of the same target, one that differs only in `labels`, which describe the request: if that was scraped
+    before and still is, the new series was not there then, and its first value was counted since. Where all
+    series of a target begin at once, the target is new or was named anew, and nothing is known.
+    """
+    s = _Series(selector, step_s)
+    long_ago = f"last_over_time({selector}[{OUTAGE_LOOKBACK_S}s] offset {step_s}s)"
+    first = f"(({s.lowest} > 0) unless {s.before} unless {long_ago})"
+    everything = _Series(TOTAL, step_s)
+    going_on = f"(last_over_time({TOTAL}[{step_s}s]) and {everything.before})"
+    same_target = f"ignoring ({', '.join(labels)}) {going_on}"
+    return {
+        PROVEN: f"sum{by} ({first} and {same_target})",
+        UNPROVEN: f"sum{by} ({first} unless {same_target})",
+    }
 
 
 def rough(selector: str, step_s: int, by: str = "") -> dict[str, str]:

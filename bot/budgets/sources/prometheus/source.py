@@ -200,9 +200,10 @@ class PrometheusSource:
         """Evaluate queries: those of one SLI in one request, those of several SLIs in one request a part."""
         answers: list[dict[tuple[str, str], Series]] = [{} for _ in counters]
         joined = {name: join(tuple(selectors[name] for selectors in counters)) for name in counters[0]}
+        total = joined["total"].text if "total" in joined else ""
         if not any(selector.by for selector in joined.values()):
             parts = {
-                f"{name} {part}": query
+                f"{name} {part}": query.replace(promql.TOTAL, total)
                 for name, selector in joined.items()
                 for part, query in queries(selector.text, steps.step).items()
             }
@@ -216,7 +217,7 @@ class PrometheusSource:
                     answer.setdefault((name, part), {}).update(values)
             return answers
         requests = {
-            (name, part): query
+            (name, part): query.replace(promql.TOTAL, total)
             for name, selector in joined.items()
             for part, query in queries(selector.text, steps.step, _by(selector)).items()
         }

@@ -33,6 +33,8 @@ from bot.policy.yaml.yaml_files import (
 )
 from bot.suggestions import is_misspelt
 
+_SLOWLY_READ_BYTES = 200_000
+"""Up to how much the slower parser reads within a second or two."""
 Compose = Callable[[SourceText], Iterator[Node]]
 """Yields the root node of each document of a file."""
 
@@ -50,10 +52,27 @@ def read(folder: Path, environ: Mapping[str, str] | None = None) -> PolicySet:
     `environ` has the values of `${NAME}`: the process's environment unless given.
     """
     environ = os.environ if environ is None else environ
-    with suppress(PolicyError, YAMLError, ValueError):
+    found: PolicyError | None = None
+    try:
         return _read(folder, environ, compose_quickly)
+    except PolicyError as error:
+        found = error
+    except (YAMLError, ValueError):
+        # This parser does not say where the fault is.
+        pass
+    if found is not None and _size(folder) > _SLOWLY_READ_BYTES:
+        raise found
     # Faults come from the slower parser, which describes them better.
     return _read(folder, environ, compose)
+
+
+def _size(folder: Path) -> int:
+    """Return the size in bytes of the files that can be read."""
+    size = 0
+    for file in find_files(folder):
+        with suppress(OSError):
+            size += file.stat().st_size
+    return size
 
 
 def _read(folder: Path, environ: Mapping[str, str], compose: Compose) -> PolicySet:
@@ -104,7 +123,7 @@ class _Reading:
         except UnreadableFileError as unreadable:
             self._give_up(unreadable.fault, text.text[end:])
         except TooLargeError as too_large:
-            message = "there are too many values from here on; do aliases multiply each other?"
+            message = "aliases repeat too many values from here on; do they multiply each other?"
             self._give_up(text.fault(too_large.mark, message), text.text[end:])
         else:
             if not end:

@@ -4,7 +4,8 @@ The operating system's notifications (inotify, through watchfiles) make it quick
 files' metadata is compared as well, which finds what notifications miss: a folder that was deleted and
 created again, a symlink above the folder that was replaced, a network file system.
 
-The label values for documents with `forEach` are passed to `set_known_values`.
+Files are read beside the event loop, and for a limited time: one that never ends to be read is a fault like
+others. The label values for documents with `forEach` are passed to `set_known_values`.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from watchfiles import awatch
 from bot.catalog.catalog import Catalog
 from bot.catalog.current import CurrentCatalog
 from bot.policy.faults import PolicyError, PolicyFault
+from bot.policy.folder_reader import BlockedError, FolderReader
 from bot.policy.loader import read
 from bot.policy.policy_set import ExpandedCatalog, PolicySet
 from bot.policy.templates.label_values import DiscoveryRequest, LabelKey
@@ -32,13 +34,14 @@ log = structlog.get_logger(__name__)
 # An editor or `git pull` writes in bursts: wait for this much quiet, but not for ever.
 _QUIET_MS = 100
 _AT_MOST_MS = 1_600
+_READ_LIMIT = timedelta(seconds=30)
 
 
 class PolicyWatcher:
     """The policies in force. `start()` reads them, `run()` watches the folder until it is cancelled.
 
     `look_every` is the time between two comparisons of the files' metadata; `force_polling` does without
-    the operating system's notifications.
+    the operating system's notifications; `read_limit` is how long reading the folder may take.
     """
 
     def __init__(
@@ -48,12 +51,14 @@ class PolicyWatcher:
         *,
         look_every: timedelta = timedelta(seconds=2),
         force_polling: bool = False,
+        read_limit: timedelta = _READ_LIMIT,
     ) -> None:
         self.folder = folder
         self.faults: tuple[PolicyFault, ...] = ()
         self._environ = environ
         self._look_every = look_every
         self._polls = force_polling
+        self._reader = FolderReader(read_limit.total_seconds())
         self._policies: PolicySet | None = None
         self._known: Mapping[LabelKey, Sequence[str]] = {}
         self._expanded: ExpandedCatalog | None = None
@@ -124,7 +129,7 @@ class PolicyWatcher:
 
     async def _tick(self, *, has_changed: bool) -> None:
         try:
-            if has_changed or await asyncio.to_thread(_file_states, self.folder) != self._file_states:
+            if has_changed or await self._have_states_changed():
                 await self.reload_now()
             else:
                 async with self._reading:
@@ -133,13 +138,31 @@ class PolicyWatcher:
             # A loop's tick is a boundary: one failure must not end the loop.
             log.exception("policies_not_applied", folder=str(self.folder))
 
+    async def _have_states_changed(self) -> bool:
+        """Return whether the files' metadata differs from before, or cannot be read."""
+        try:
+            return await self._reader.run(_file_states, self.folder) != self._file_states
+        except BlockedError:
+            return True
+
     async def _read(self) -> None:
+        """Read the folder; where that does not end, the last good policies stay, which is a fault."""
+        try:
+            await self._read_folder()
+        except BlockedError as error:
+            fault = _blocked_fault(self.folder)
+            if self.faults != (fault,):
+                log.warning("policies_not_read", folder=str(self.folder), error=str(error))
+            # Whatever the files are once they can be read again, they are read then.
+            self.faults, self._file_states = (fault,), ()
+
+    async def _read_folder(self) -> None:
         """Read the folder; again if it was written to meanwhile, as a file may be incomplete."""
         for _ in range(_AT_MOST_MS // _QUIET_MS):
             # The states come first: later writes are found at the next comparison.
-            self._file_states = await asyncio.to_thread(_file_states, self.folder)
-            policies, faults = await asyncio.to_thread(_read_all, self.folder, self._environ)
-            if await asyncio.to_thread(_file_states, self.folder) == self._file_states:
+            self._file_states = await self._reader.run(_file_states, self.folder)
+            policies, faults = await self._reader.run(_read_all, self.folder, self._environ)
+            if await self._reader.run(_file_states, self.folder) == self._file_states:
                 break
             await asyncio.sleep(_QUIET_MS / 1000)
         self.faults = faults
@@ -173,7 +196,7 @@ class PolicyWatcher:
                         yield has_changed
             except (OSError, RuntimeError) as error:
                 # The folder is gone, or the system has run out of watches: compare instead.
-                if self.folder.exists() and not self._polls:
+                if not (self._polls or isinstance(error, BlockedError)) and await self._is_there():
                     log.warning("policies_polled", folder=str(self.folder), error=str(error))
                     self._polls = True
             await asyncio.sleep(self._look_every.total_seconds())
@@ -181,7 +204,7 @@ class PolicyWatcher:
 
     async def _notifications(self) -> AsyncGenerator[bool, None]:
         """Yield as `_events` does, for as long as the path leads to the same folder."""
-        folder = _identity(self.folder)
+        folder = await self._identity()
         notifications = awatch(
             self.folder,
             watch_filter=None,
@@ -195,8 +218,23 @@ class PolicyWatcher:
         async with aclosing(notifications):
             async for changes in notifications:
                 yield bool(changes)
-                if _identity(self.folder) != folder:
+                if await self._identity() != folder:
                     return
+
+    async def _is_there(self) -> bool:
+        try:
+            return await self._identity() is not None
+        except BlockedError:
+            return False
+
+    async def _identity(self) -> tuple[int, int] | None:
+        """Return what the path leads to; None while that is nothing. Raises `BlockedError`."""
+        return await self._reader.run(_identity, self.folder)
+
+
+def _blocked_fault(folder: Path) -> PolicyFault:
+    message = "the folder cannot be read to its end: does a file in it, or a mount, not answer?"
+    return PolicyFault(str(folder), None, None, "", "", message)
 
 
 def _read_all(

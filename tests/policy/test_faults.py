@@ -1,5 +1,6 @@
 """Every fault with its place, all of them at once, and never a secret."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -241,15 +242,15 @@ def test_a_broken_link_and_a_folder_called_like_a_file_are_faults(write: Write) 
 
 def test_an_unreadable_file_is_a_fault(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write(w=WORKSPACE, s=SERVICE)
-    really_open = Path.open
+    really_open = os.open
 
     # Permission bits do not stop root, whom tests in containers often run as.
-    def refuse(file: Path, mode: str) -> object:
-        if file.name == "s.yaml":
+    def refuse(file: str | Path, *options: int, **more: int) -> int:
+        if Path(file).name == "s.yaml":
             raise PermissionError(13, "Permission denied")
-        return really_open(file, mode)
+        return really_open(file, *options, **more)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     (text,) = texts_of(folder)
     assert text == "s.yaml:1:1: the file cannot be read: Permission denied"
 

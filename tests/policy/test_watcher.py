@@ -61,7 +61,7 @@ async def follow() -> AsyncIterator[Follow]:
             await asyncio.wait_for(task, SOON_S)
 
 
-def watcher_of(folder: Path, **options: bool) -> PolicyWatcher:
+def watcher_of(folder: Path, **options: Any) -> PolicyWatcher:
     return PolicyWatcher(folder, {}, look_every=timedelta(seconds=0.1), **options)
 
 

@@ -14,6 +14,8 @@ from bot.policy.faults import IT, InvalidValueError, Path, PolicyFault, did_you_
 from bot.policy.yaml.tree import NodePosition, Tree
 from bot.policy.yaml.yaml_files import SourceText
 
+MOST_FAULTS = 200
+"""How many faults of one document are listed: nobody reads more, and each costs time to describe."""
 _NOT_STEPS = UNION_TAGS | {"[key]"}
 
 
@@ -72,13 +74,23 @@ def refusals(source: ParsedDocument) -> list[PolicyFault]:
 def validate(source: ParsedDocument) -> tuple[Document | None, list[PolicyFault]]:
     """Return the document's model, or None, and all faults of the document by itself."""
     faults = refusals(source)
+    if len(faults) > MOST_FAULTS:
+        return None, [*faults[:MOST_FAULTS], *_rest(source, len(faults) - MOST_FAULTS)]
     try:
         document = KINDS[source.kind].model_validate(source.tree.value)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        faults += [fault for detail in details if (fault := _translate(source, detail)) is not None]
-        return None, faults
+        for detail in details[:MOST_FAULTS]:
+            fault = _translate(source, detail)
+            faults += [fault] if fault is not None else []
+        return None, [*faults, *_rest(source, len(details) - MOST_FAULTS)]
     return (None if faults else document), faults
+
+
+def _rest(source: ParsedDocument, count: int) -> list[PolicyFault]:
+    """Return the fault that says how many more there are, if there are any."""
+    message = f"{count:,} more faults of this document are not listed"
+    return [source.fault((), message)] if count > 0 else []
 
 
 def _translate(source: ParsedDocument, error: ErrorDetails) -> PolicyFault | None:

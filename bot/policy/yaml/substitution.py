@@ -26,6 +26,7 @@ OWN_VARIABLES = frozenset(
         "GOVERNOR_API_TOKEN",
         "GITHUB_WEBHOOK_SECRET",
         "POLICIES_DIR",
+        "SANDBOX_HOSTS",
         "DATABASE_URL",
         "HOST",
         "PORT",

@@ -49,7 +49,7 @@ class Refusal:
 
 
 class TooLargeError(Exception):
-    """More values than any set of policies needs: most likely nested aliases."""
+    """Aliases multiply the values of a file beyond what any set of policies needs."""
 
     def __init__(self, mark: Mark) -> None:
         super().__init__("too many values")
@@ -58,12 +58,15 @@ class TooLargeError(Exception):
 
 @dataclass(slots=True)
 class Allowance:
-    """How many more values may be read; shared by all documents of a file."""
+    """How many more values may be read again because an alias repeats them; shared by a file's documents.
+
+    What is written out costs nothing: the size of a file is limited in bytes.
+    """
 
     left: int = 100_000
 
     def take(self, mark: Mark) -> None:
-        """Count one value; raises `TooLargeError` when there are too many."""
+        """Count one repeated value; raises `TooLargeError` when there are too many."""
         self.left -= 1
         if self.left < 0:
             raise TooLargeError(mark)
@@ -149,13 +152,15 @@ class _Reader:
         self._allowance = allowance
         self._tree = Tree()
         self._open: list[Node] = []
+        # Nodes live as long as the document that is read, so that their ids stay theirs.
+        self._seen: set[int] = set()
 
     def read(self, root: Node) -> Tree:
         self._tree.value = self._value(root, (), None)
         return self._tree
 
     def _value(self, node: Node, path: Path, key: Node | None) -> object:
-        self._allowance.take(node.start_mark)
+        self._count(node)
         written = node.value if isinstance(node, ScalarNode) else None
         key_mark = key.start_mark if key is not None else None
         self._tree.positions[path] = NodePosition(key_mark, node.start_mark, written)
@@ -168,6 +173,12 @@ class _Reader:
             mark = key_mark if key_mark is not None and written == "" else node.start_mark
             self._tree.refuse(Refusal(path, mark, error, written))
             return UNREADABLE
+
+    def _count(self, node: Node) -> None:
+        """Count a node that was read before: an alias repeats it."""
+        if id(node) in self._seen:
+            self._allowance.take(node.start_mark)
+        self._seen.add(id(node))
 
     def _scalar(self, node: ScalarNode, path: Path) -> object:
         value = scalar_value(node)
@@ -219,7 +230,7 @@ class _Reader:
             if key_node.tag == _MERGE:
                 merges.append(value_node)
             else:
-                self._allowance.take(key_node.start_mark)
+                self._count(key_node)
                 yield key_node, value_node, bool(merging)
         for value_node in merges:
             sources = value_node.value if isinstance(value_node, SequenceNode) else [value_node]

@@ -6,6 +6,7 @@ Hidden names are skipped: a mounted ConfigMap keeps its earlier versions under `
 import bisect
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -80,10 +81,9 @@ def find_files(folder: Path) -> list[Path]:
 
 
 def read_text(file: Path) -> SourceText:
-    """Read one file; raises `UnreadableFileError`."""
+    """Read one regular file, or what a link to one leads to; raises `UnreadableFileError`."""
     try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        content = _content(file)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UnreadableFileError(
@@ -101,6 +101,19 @@ def read_text(file: Path) -> SourceText:
         text = SourceText(str(file), before + "?")
         message = f"the file is not UTF-8 (byte 0x{content[error.start]:02x})"
         raise UnreadableFileError(text.fault(len(before), message, "text in UTF-8")) from error
+
+
+def _content(file: Path) -> bytes:
+    """Return the content up to a byte more than is allowed; raises `UnreadableFileError` and `OSError`."""
+    # Opening a pipe waits for its writer unless told not to.
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            message = "this is no regular file"
+            raise UnreadableFileError(
+                PolicyFault(str(file), 1, 1, "", "", message, "a file, or a link to one")
+            )
+        return stream.read(MAX_BYTES + 1)
 
 
 class _Bounded(Composer):

@@ -32,7 +32,7 @@ from bot.slack.announcements.policy_faults import PolicyFaultAnnouncer
 from bot.slack.capabilities import Capabilities
 from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.flags.announcements import FlagAnnouncer
-from bot.store import idempotency, write_probe
+from bot.store import idempotency, retention, write_probe
 from bot.store.database import Database
 from bot.store.installations import Installations
 from bot.store.item_failures import ItemFailures
@@ -292,7 +292,10 @@ class Governor:
 
     async def _drop_old_rows(self) -> None:
         if await self._retention.acquire():
-            await self._each(self._drop_old_requests, self.budgets.drop_old_events)
+            await self._each(self._drop_old_requests, self.budgets.drop_old_events, self._drop_expired_rows)
+
+    async def _drop_expired_rows(self) -> None:
+        await retention.delete_expired(self.database, self.clock.now())
 
     async def _drop_old_requests(self) -> None:
         await idempotency.delete_old(self.database, self.clock.now())

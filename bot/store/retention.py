@@ -1,0 +1,112 @@
+"""How long the rows of each table are kept: a rule for every table, and the deletion of what has expired.
+
+Some rules are carried out elsewhere, next to what they belong to; the audit log is never shortened, so that
+its chain stays whole. `docs/operating.md` shows the rules, and a test compares.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import ColumnElement, Table, delete, func, select, tuple_
+
+from bot.store.database import Database
+from bot.store.tables import core, deployments, flags, incidents, installations, label_values, replicas
+
+log = structlog.get_logger(__name__)
+
+MESSAGES: Final = timedelta(days=90)
+"""How long a message is kept that was sent or has failed."""
+HISTORY: Final = timedelta(days=400)
+"""How long is kept what is over: more than the year that an incident or a report may reach back."""
+
+_AT_ONCE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRule:
+    """What is kept of a table, in words; `expired` returns which rows expire by a time, None if elsewhere."""
+
+    kept: str
+    expired: Callable[[datetime], ColumnElement[bool]] | None = None
+
+
+def _messages(now: datetime) -> ColumnElement[bool]:
+    outbox, rooms = core.outbox, incidents.incident_rooms
+    edited = [select(key).where(key.is_not(None)) for key in (rooms.c.card_key, rooms.c.notice_key)]
+    # The newest of each state says where a channel is and whether its messages fail.
+    newest = select(func.max(outbox.c.id)).group_by(outbox.c.channel, outbox.c.state)
+    return (
+        outbox.c.state.in_(("sent", "failed"))
+        & (outbox.c.created_at < now - MESSAGES)
+        & outbox.c.id.not_in(newest)
+        & outbox.c.key.not_in(edited[0])
+        & outbox.c.key.not_in(edited[1])
+    )
+
+
+_OF_INCIDENTS: Final = RetentionRule("for good: what an incident taught is looked up years later")
+_A_YEAR: Final = f"{HISTORY.days} days after it ended"
+
+RULES: Final[Mapping[Table, RetentionRule]] = {
+    core.outbox: RetentionRule(
+        f"{MESSAGES.days} days; the newest of each channel and what is still edited longer", _messages
+    ),
+    core.holds: RetentionRule(_A_YEAR, lambda now: core.holds.c.lifted_at < now - HISTORY),
+    core.exemptions: RetentionRule(
+        f"{_A_YEAR}; without an end for good", lambda now: core.exemptions.c.until < now - HISTORY
+    ),
+    deployments.deployments: RetentionRule(
+        _A_YEAR, lambda now: deployments.deployments.c.finished_at < now - HISTORY
+    ),
+    flags.flag_changes: RetentionRule(_A_YEAR, lambda now: flags.flag_changes.c.settled_at < now - HISTORY),
+    flags.flag_ramps: RetentionRule(_A_YEAR, lambda now: flags.flag_ramps.c.ended_at < now - HISTORY),
+    flags.flag_promises: RetentionRule(_A_YEAR, lambda now: flags.flag_promises.c.ended_at < now - HISTORY),
+    core.audit: RetentionRule("for good: each row's hash covers the one before it"),
+    core.audit_head: RetentionRule("one row"),
+    core.api_tokens: RetentionRule("for good, revoked ones too: the audit log names them"),
+    core.slos: RetentionRule("30 days after the SLO left the policies"),
+    core.buckets: RetentionRule("as long as a window needs them, wider ones longer"),
+    core.event_ids: RetentionRule("7 days"),
+    core.standings: RetentionRule("one row a service"),
+    core.flags: RetentionRule("one row a flag and environment"),
+    flags.flag_sightings: RetentionRule("one row a flag and environment"),
+    incidents.incidents: _OF_INCIDENTS,
+    incidents.incident_services: _OF_INCIDENTS,
+    incidents.incident_impacts: _OF_INCIDENTS,
+    incidents.incident_entries: _OF_INCIDENTS,
+    incidents.incident_roles: _OF_INCIDENTS,
+    incidents.incident_rooms: _OF_INCIDENTS,
+    incidents.incident_steps: _OF_INCIDENTS,
+    incidents.incident_alerts: _OF_INCIDENTS,
+    incidents.incident_reminders: _OF_INCIDENTS,
+    incidents.actions: _OF_INCIDENTS,
+    incidents.facilitator_turns: RetentionRule("one row a team"),
+    installations.installations: RetentionRule("until the app is uninstalled"),
+    installations.oauth_states: RetentionRule(
+        "until they expire", lambda now: installations.oauth_states.c.expires_at < now
+    ),
+    label_values.label_values: RetentionRule("until the value is dropped from its document"),
+    replicas.replicas: RetentionRule("while the replica lives"),
+    replicas.leases: RetentionRule("while the replica lives"),
+    replicas.requests: RetentionRule("2 days"),
+    replicas.conditions: RetentionRule("while the condition lasts"),
+}
+
+
+async def delete_expired(database: Database, now: datetime) -> None:
+    """Delete what has expired, in small transactions, so that no other writer waits long."""
+    for table, rule in RULES.items():
+        if rule.expired is None:
+            continue
+        key = tuple_(*table.primary_key.columns)
+        few = select(*table.primary_key.columns).where(rule.expired(now)).limit(_AT_ONCE)
+        deleted, last = 0, _AT_ONCE
+        while last == _AT_ONCE:
+            async with database.transaction(in_turn=False) as connection:
+                last = (await connection.execute(delete(table).where(key.in_(few)))).rowcount
+            deleted += last
+        if deleted:
+            log.info("expired_rows_deleted", table=table.name, rows=deleted)

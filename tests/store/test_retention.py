@@ -1,0 +1,158 @@
+"""Every table has a rule how long its rows are kept, and what expires goes without harm to what stays."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Table, func, insert, select
+
+from bot.store import audit, outbox
+from bot.store.audit_chain import ChainVerified, verify_chain
+from bot.store.database import Database
+from bot.store.outbox import OutboxMessage
+from bot.store.retention import HISTORY, MESSAGES, RULES, delete_expired
+from bot.store.tables import core, deployments, flags, incidents, installations
+from bot.store.tables.core import metadata
+from tests.support.clock import NOW
+from tests.support.paths import DOCS
+
+OLD = NOW - HISTORY - timedelta(days=1)
+DAY = timedelta(days=1)
+
+
+def test_every_table_has_a_rule_and_the_documentation_shows_it() -> None:
+    assert {table.name for table in RULES} == set(metadata.tables)
+    text = (DOCS / "operating.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:3] for line in text.splitlines() if line.startswith("| `")]
+    documented = {name.strip("` "): kept.strip() for names, kept in rows for name in names.split(",")}
+    assert {table.name: documented.get(table.name) for table in RULES} == {
+        table.name: rule.kept for table, rule in RULES.items()
+    }
+
+
+async def count(database: Database, table: Table) -> int:
+    async with database.reading() as connection:
+        return int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
+
+
+async def add(database: Database, table: Table, **values: Any) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(insert(table).values(**values))
+
+
+async def message(
+    database: Database, channel: str, at: datetime, state: str = "sent", text: str = "said"
+) -> str:
+    async with database.transaction() as connection:
+        key = await outbox.enqueue_tracked(connection, OutboxMessage(channel, "told", text), at)
+        where = {"channel_id": "C1", "ts": "1.2", "sent_at": at} if state == "sent" else {}
+        await connection.execute(
+            core.outbox.update().where(core.outbox.c.key == key).values(state=state, **where)
+        )
+    return key
+
+
+async def texts(database: Database) -> list[str]:
+    async with database.reading() as connection:
+        return list(await connection.scalars(select(core.outbox.c.text).order_by(core.outbox.c.id)))
+
+
+async def test_messages_go_but_what_still_says_something(database: Database) -> None:
+    old, young = NOW - MESSAGES - DAY, NOW - MESSAGES + DAY
+    for number in range(3):
+        await message(database, "#a", old, text=f"sent {number}")
+    await message(database, "#a", old, "failed", text="failed early")
+    await message(database, "#a", old, "failed", text="failed last")
+    await message(database, "#a", old, "waiting", text="not sent yet")
+    await message(database, "#b", old, text="old")
+    await message(database, "#b", young, text="young")
+    await delete_expired(database, NOW)
+    assert await texts(database) == ["sent 2", "failed last", "not sent yet", "young"]
+    async with database.reading() as connection:
+        assert await outbox.last_location(connection, "#a") is not None
+        assert set(await outbox.read_failing(connection)) == {"#a"}
+
+
+async def test_cards_that_are_still_edited_stay(database: Database) -> None:
+    card = await message(database, "#a", OLD, text="card")
+    notice = await message(database, "#a", OLD, text="notice")
+    await message(database, "#a", OLD, text="newest")
+    await add(
+        database, incidents.incidents, id=1, key="k", marker="m", title="Down", severity="sev1",
+        status="resolved", private=False, opened_by="U1", opened_at=OLD, updated_at=OLD, document={},
+        version=1,
+    )  # fmt: skip
+    await add(
+        database, incidents.incident_rooms, incident_id=1, kind="incident", attempted=True, card_key=card,
+        notice_key=notice,
+    )  # fmt: skip
+    await delete_expired(database, NOW)
+    assert await texts(database) == ["card", "notice", "newest"]
+    assert await count(database, incidents.incidents) == 1
+
+
+async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> None:
+    hold = {"service": "checkout", "kind": "person", "reason": "x", "by": "U1", "since": OLD}
+    await add(database, core.holds, **hold, lifted_at=OLD)
+    await add(database, core.holds, **hold, lifted_at=NOW - DAY)
+    await add(database, core.holds, **hold)
+    exemption = {"service": "checkout", "change": "PR-1", "reason": "x", "by": "U1", "since": OLD}
+    await add(database, core.exemptions, **exemption, until=OLD)
+    await add(database, core.exemptions, **exemption)
+    for name, finished in (("1", OLD), ("2", NOW)):
+        await add(
+            database, deployments.deployments, service="checkout", deployment=name, state="succeeded",
+            repository="", environment="production", commit="c", ref="", by="ci", url="", started_at=finished,
+            finished_at=finished,
+        )  # fmt: skip
+    change = {
+        "flag": "f", "environment": "e", "state": "done", "cause": "person", "change": {}, "version": "1",
+        "before": {}, "after": {}, "by": "U1", "reason": "x", "created_at": OLD,
+    }  # fmt: skip
+    await add(database, flags.flag_changes, **change, settled_at=OLD)
+    await add(database, flags.flag_changes, **change | {"state": "asked"})
+    ramp = {
+        "flag": "f", "environment": "e", "service": "checkout", "steps": [], "taken": 0, "every": 1.0,
+        "guard_burn": 1.0, "guard_watch": 1.0, "state": "done", "before": {}, "version": "1", "by": "U1",
+        "reason": "x", "created_at": OLD,
+    }  # fmt: skip
+    await add(database, flags.flag_ramps, **ramp, ended_at=OLD)
+    await add(database, flags.flag_ramps, **ramp)
+    revert = {
+        "kind": "timer", "flag": "f", "environment": "e", "state": {}, "version": "1", "by": "U1",
+        "since": OLD,
+    }  # fmt: skip
+    await add(database, flags.flag_promises, **revert, ended_at=OLD)
+    await add(database, flags.flag_promises, **revert)
+    await add(database, installations.oauth_states, id="x", expires_at=NOW - DAY)
+    await delete_expired(database, NOW)
+    left = {table.name: await count(database, table) for table, rule in RULES.items() if rule.expired}
+    assert left == {
+        "outbox": 0, "holds": 2, "exemptions": 1, "deployments": 1, "flag_changes": 1, "flag_ramps": 1,
+        "flag_promises": 1, "oauth_states": 0,
+    }  # fmt: skip
+
+
+async def test_the_audit_log_stays_whole(database: Database) -> None:
+    for number in range(5):
+        async with database.transaction() as connection:
+            entry = audit.AuditEntry("U1", "hold.placed", f"{number}", "x", "checkout")
+            await audit.record(connection, entry, OLD)
+    await delete_expired(database, NOW)
+    async with database.reading() as connection:
+        verified = await verify_chain(connection)
+    assert isinstance(verified, ChainVerified)
+    assert verified.rows == 5
+
+
+async def test_more_than_one_transaction_takes_are_deleted_too(database: Database) -> None:
+    rows = [
+        {
+            "key": f"{number}", "channel": "#a", "event_type": "told", "text": "x", "blocks": [],
+            "is_bulk": False, "created_at": OLD, "state": "sent", "attempts": 1,
+        }
+        for number in range(2_500)
+    ]  # fmt: skip
+    async with database.transaction() as connection:
+        await connection.execute(insert(core.outbox), rows)
+    await delete_expired(database, NOW)
+    assert await count(database, core.outbox) == 1

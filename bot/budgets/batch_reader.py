@@ -123,8 +123,7 @@ class BatchReader:
             return False
         for sli in (slis[0], slis[-1]):
             try:
-                async with self._slots[source_name]:
-                    await source.read_together([sli], read.span, read.width)
+                await self._ask(source_name, source, [sli], read)
             except SourceError:
                 continue
             return False
@@ -150,10 +149,25 @@ class BatchReader:
             reraise=True,
         ):
             with attempt:
-                async with self._slots[source_name]:
-                    answers = await source.read_together(slis, read.span, read.width)
+                answers = await self._ask(source_name, source, slis, read)
                 return [_checked(answer, read) for answer in answers]
         raise AssertionError("tenacity returns or raises")
+
+    async def _ask(
+        self, source_name: str, source: Source, slis: Sequence[Sli], read: Read
+    ) -> Sequence[Answer]:
+        """Read a batch once, and make any error one of the source: the batch is divided then."""
+        try:
+            async with self._slots[source_name]:
+                answers = await source.read_together(slis, read.span, read.width)
+        except SourceError:
+            raise
+        except Exception as error:
+            # The boundary between SLIs: an answer that nobody expected must not end the reading of others.
+            raise InvalidAnswerError(f"its answer cannot be read: {type(error).__name__}") from error
+        if len(answers) != len(slis):
+            raise InvalidAnswerError(f"it answered {len(answers)} of {len(slis)} questions")
+        return answers
 
 
 def _of_the_past(answer: Answer) -> Answer:

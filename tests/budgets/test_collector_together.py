@@ -34,7 +34,7 @@ class PickySource(CountingSource):
     def __init__(self) -> None:
         super().__init__()
         self.spoilers: set[Sli] = set()
-        self.refusal: SourceError = InvalidAnswerError("the answer holds NaN")
+        self.refusal: Exception = InvalidAnswerError("the answer holds NaN")
         self.most = 1_000
         self.sizes: list[int] = []
         self.gate: asyncio.Event | None = None
@@ -77,10 +77,16 @@ async def test_all_are_counted_with_one_question_a_stretch(
 
 
 @pytest.mark.parametrize(
-    "refusal", [InvalidAnswerError("NaN"), SourceRefusedError("no"), SourceUnavailableError("status 500")]
+    "refusal",
+    [
+        InvalidAnswerError("NaN"),
+        SourceRefusedError("no"),
+        SourceUnavailableError("status 500"),
+        KeyError("an answer that nobody expected"),
+    ],
 )
 async def test_one_that_cannot_be_answered_stands_alone(
-    collector: Collector, ledger: Ledger, source: PickySource, refusal: SourceError
+    collector: Collector, ledger: Ledger, source: PickySource, refusal: Exception
 ) -> None:
     spoiler = SLOS[5]
     source.spoilers, source.refusal = {spoiler.sli}, refusal

@@ -1,4 +1,4 @@
-"""Reads a folder in a thread of its own, for a limited time: a file on a mount that is gone may block for ever.
+"""Reads a folder in a thread of its own, for a limited time: a file on a mount may block for ever.
 
 Such a thread cannot be ended. It is a daemon, so that the process can end without it, and while it is blocked
 no further one is started.

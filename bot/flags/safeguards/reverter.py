@@ -5,7 +5,15 @@ from datetime import timedelta
 import structlog
 
 from bot.clock import Clock
-from bot.flags.backend import BackendOutcomeUnknownError, FlagConflictError, FlagError
+from bot.flags.backend import (
+    BackendOutcomeUnknownError,
+    EnvironmentNotFoundError,
+    FlagConflictError,
+    FlagError,
+    FlagNotFoundError,
+    ForbiddenError,
+    MisconfiguredError,
+)
 from bot.flags.change import Restore
 from bot.flags.change_request import ChangeCause, ChangeRequest, FlagChangeError, FrozenError
 from bot.flags.changes.event_publisher import EventPublisher
@@ -19,6 +27,9 @@ from bot.store.database import Database
 log = structlog.get_logger(__name__)
 
 _RETRY_AFTER = timedelta(seconds=15)
+_RETRY_ABSENT_AFTER = timedelta(minutes=5)
+_MAY_COME_BACK = (FlagNotFoundError, EnvironmentNotFoundError, ForbiddenError, MisconfiguredError)
+"""A bad edit of policies, settings or rights takes these away for a while: the revert waits for them."""
 _CHANGED_SINCE = "somebody has changed it since"
 
 
@@ -56,6 +67,8 @@ class Reverter:
         except (FlagChangeError, BackendOutcomeUnknownError) as error:
             # Being sent already, or sent without an answer: `ChangeExecutor.reconcile` finds out.
             log.info("revert_postponed", revert=pending.id, error=str(error))
+        except _MAY_COME_BACK as error:
+            await self._retry_later(pending, cause, why, str(error), _RETRY_ABSENT_AFTER)
         except FlagError as error:
             if error.retryable:
                 await self._retry_later(pending, cause, why, str(error))
@@ -78,9 +91,16 @@ class Reverter:
         async with self._database.transaction() as connection:
             await reverts.end(connection, pending, outcome, self._clock.now())
 
-    async def _retry_later(self, pending: PendingRevert, cause: ChangeCause, evidence: str, why: str) -> None:
+    async def _retry_later(
+        self,
+        pending: PendingRevert,
+        cause: ChangeCause,
+        evidence: str,
+        why: str,
+        after: timedelta = _RETRY_AFTER,
+    ) -> None:
         now, state = self._clock.now(), pending.state
         async with self._database.transaction() as connection:
-            if await reverts.postpone(connection, pending, why, now + _RETRY_AFTER):
+            if await reverts.postpone(connection, pending, why, now + after):
                 failure = RevertFailed(cause, state, evidence, why, will_retry=True)
                 await self._publisher.publish(connection, failure, state.flag, state.environment, now)

@@ -1,6 +1,7 @@
 """Changing flags by hand: who may, what waits for whom, what is told, and what the audit log answers."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -199,6 +200,24 @@ async def test_a_time_that_is_over_leaves_alone_what_somebody_else_has_touched(
     await slack_app.flags.tick()
     assert await exposure(slack_app, "staging") == 0.7
     assert "flag_left_alone" in [event_type for _, event_type, _ in await told(slack_app)]
+
+
+async def test_a_time_that_is_over_waits_for_an_environment_that_vanished(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("riley", f"/flag on {FLAG} staging for 2h a demo")
+    policies = slack_app.shop.catalog
+    settings = policies.workspace.flags
+    production = tuple(each for each in settings.environments if each.name == "production")
+    flags = replace(settings, environments=production)
+    slack_app.shop.catalog = replace(policies, workspace=replace(policies.workspace, flags=flags))
+    later(slack_app, timedelta(hours=3))
+    for _ in range(3):
+        await slack_app.flags.tick()
+        later(slack_app, timedelta(minutes=6))
+    texts = [text for _, event_type, text in await told(slack_app) if event_type == "flag_left_alone"]
+    assert len(texts) == 1
+    slack_app.shop.catalog = policies
+    await slack_app.flags.tick()
+    assert await exposure(slack_app, "staging") == 0
 
 
 async def test_show_list_history_and_stale_answer_the_asker_alone(slack_app: RunningSlackApp) -> None:

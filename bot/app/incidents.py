@@ -17,7 +17,7 @@ from bot.http.incidents import IncidentsEndpoint
 from bot.incidents.alerts.receiver import AlertReceiver
 from bot.incidents.cost import Costs
 from bot.incidents.lifecycle import IncidentLifecycle
-from bot.incidents.ports import IncidentMessageWriter
+from bot.incidents.ports import IncidentMessageWriter, TransientError
 from bot.incidents.postmortem_closing import PostmortemClosing
 from bot.incidents.records.actions import Actions
 from bot.incidents.report_reader import ReportReader
@@ -37,7 +37,7 @@ from bot.slack.capabilities import IncidentCapabilities
 from bot.slack.incidents.channels import IncidentChannels
 from bot.slack.incidents.documents import IncidentDocuments
 from bot.slack.incidents.messages import IncidentMessages
-from bot.slack.permissions import People
+from bot.slack.permissions import AccountUnknown, People, Undetermined
 from bot.slack.webapi.clients import ClientOf
 from bot.store.database import Database
 from bot.store.leases import Lease
@@ -148,7 +148,9 @@ class Incidents:
         handlers = StepHandlers(
             creation=ChannelCreator(database, channels, messages, current, clock),
             setup=ChannelSetup(database, channels, messages),
-            facilitators=Facilitators(database, channels, self.lifecycle, current, clock),
+            facilitators=Facilitators(
+                database, channels, self.lifecycle, current, clock, eligible=self._eligible_for_roles
+            ),
             holds=HoldSteps(hold_registry, current, clock),
             archiving=archiving,
             hiding=Hiding(database, channels, messages, cards),
@@ -156,9 +158,26 @@ class Incidents:
         return StepRunner(database, self.snapshots, handlers, cards, lease=self._lease, timing=timing)
 
     async def _names(self, team: str | None, users: Collection[str]) -> Mapping[str, str]:
+        return await self._people_of(team).names(users)
+
+    async def _eligible_for_roles(self, team: str | None, users: Collection[str]) -> Collection[str]:
+        people, eligible = self._people_of(team), []
+        for user in users:
+            denial = await people.check_account(user)
+            if isinstance(denial, AccountUnknown | Undetermined):
+                raise TransientError("account_unknown")
+            if denial is None:
+                eligible.append(user)
+        return eligible
+
+    def _people_of(self, team: str | None) -> People:
         if team not in self._people:
-            self._people[team] = People(self._client_of(team))
-        return await self._people[team].names(users)
+            self._people[team] = People(self._client_of(team), lambda: self._guests(team))
+        return self._people[team]
+
+    def _guests(self, team: str | None) -> Sequence[str]:
+        workspace = self._current.workspace if team is None else self._current.workspace.in_team(team)
+        return workspace.permissions.guests if workspace is not None else ()
 
     async def _recent_flags(self, services: Collection[str], since: datetime) -> Sequence[RecentFlag]:
         return [

@@ -54,12 +54,14 @@ class FlagSettings:
 class Permissions:
     """Who may change what: `@group` handles, `U…` ids, members of `#channel` or `C…`, or `everyone`.
 
-    An empty tuple means nobody.
+    An empty tuple means nobody. They mean full members of the Slack workspace; `guests` are the guests and
+    people of other organisations that they may mean besides, `everyone` all guests.
     """
 
     freeze: tuple[str, ...] = ()
     exempt: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
+    guests: tuple[str, ...] = ()
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 

@@ -14,6 +14,7 @@ from bot.diagnostics.findings import Finding, fault, ok, skipped
 from bot.diagnostics.slack_samples import SlackSample, slack_samples
 from bot.slack.manifest import bot_scopes
 from bot.slack.permissions import is_channel
+from bot.slack.webapi.accounts import AccountKind, Accounts
 from bot.slack.webapi.charts import has_charts, without_charts
 from bot.slack.webapi.errors import RateLimitedError, SlackError, SlackRefusedError, translate_slack_errors
 from bot.slack.webapi.members import channel_members
@@ -52,6 +53,7 @@ class SlackChecks:
         token_fix: str | None = None,
     ) -> None:
         self._client = client
+        self._accounts = Accounts(client)
         self._app_token = app_token
         self._subject = subject
         self._token_fix = token_fix
@@ -197,11 +199,17 @@ class SlackChecks:
         try:
             async with translate_slack_errors():
                 response = await self._client.users_info(user=user)
+            kind = await self._accounts.kind(user)
         except SlackError as error:
             return fault("people", user, error.error, fix)
-        if response["user"].get("deleted"):
-            return fault("people", user, "deactivated", "take them out of the policies")
-        return ok("people", user, str(response["user"].get("name", "")))
+        if kind in {AccountKind.DEACTIVATED, AccountKind.BOT}:
+            return fault("people", user, kind.value, "take them out of the policies")
+        name = str(response["user"].get("name", ""))
+        if kind is AccountKind.MEMBER:
+            return ok("people", user, name)
+        return ok(
+            "people", user, f"{name}, {kind.value}: has rights only where `permissions.guests` allows it"
+        )
 
 
 def _scopes(response: AsyncSlackResponse) -> Finding:

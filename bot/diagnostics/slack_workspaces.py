@@ -167,7 +167,7 @@ def channels_of(catalog: Catalog) -> Mapping[str, str]:
 def people_of(catalog: Catalog) -> frozenset[str]:
     """Return the user groups, channels and people that have rights or are teams in the policies."""
     permissions = catalog.workspace.permissions
-    entries = {*permissions.freeze, *permissions.exempt, *permissions.incidents}
+    entries = {*permissions.freeze, *permissions.exempt, *permissions.incidents, *permissions.guests}
     entries |= {entry for allowed in permissions.flags.values() for entry in allowed}
     for service in catalog.services.values():
         teams = service.teams

@@ -126,6 +126,10 @@ Names = Callable[[str | None, Collection[str]], Awaitable[Mapping[str, str]]]
 """Returns the names of people in a Slack workspace (the main one for None), by their user ids."""
 
 
+EligibleForRoles = Callable[[str | None, Collection[str]], Awaitable[Collection[str]]]
+"""Returns who of a Slack workspace (the main one for None) can have a role; raises `ChannelError`."""
+
+
 class IncidentMessageWriter(Protocol):
     """Writes the messages about incidents; pure, so that it can run within a transaction."""
 

@@ -105,6 +105,7 @@ def _permissions(permissions: documents.PermissionsSpec) -> catalog.Permissions:
         freeze=permissions.freeze,
         exempt=permissions.exempt,
         incidents=permissions.incidents,
+        guests=permissions.guests,
         flags=dict(permissions.flags),
     )
 

@@ -36,6 +36,8 @@ _CONTENT_SECURITY_POLICY: Final = (
 )
 _ACTOR_COUNT: Final = 4
 """How many of `seed.PEOPLE` a visitor can act as: developer, SRE, manager, one without rights."""
+_OTHER_ACTORS: Final = ("U0KIM", "U1LENA")
+"""Besides a guest and a member of another organisation, of `seed.OTHERS`."""
 
 Handler = Callable[[Json], Awaitable[Json]]
 
@@ -118,7 +120,7 @@ class PageApi:
         return web.json_response(
             {
                 "bot": BOT_USER_ID,
-                "people": [user_id for user_id, *_ in PEOPLE[:_ACTOR_COUNT]],
+                "people": [*(user_id for user_id, *_ in PEOPLE[:_ACTOR_COUNT]), *_OTHER_ACTORS],
                 "users": {u.id: u.as_json() for u in workspace.users.values()},
                 "groups": {g.id: g.as_json(with_users=True) for g in workspace.groups.values()},
                 "channels": [_channel_json(c) for c in workspace.channels.values()],

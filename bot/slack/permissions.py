@@ -1,14 +1,19 @@
 """Permissions: who may do what, by person, Slack user group or channel; also people's names and time zones.
 
-Members and time zones are cached for some minutes. If Slack cannot be asked, permissions fail closed: nobody
-may change anything on an outdated answer.
+Every entry of a permission means full members of the workspace, `everyone` too. Guests and people of
+elsewhere have it only if `permissions.guests` of the policy means them too; bots and deactivated accounts
+never have it.
+
+Members, accounts and time zones are cached for some minutes. If Slack cannot be asked, permissions fail
+closed: nobody may change anything on an outdated answer.
 """
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from typing import assert_never
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import aiohttp
@@ -18,7 +23,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.catalog.catalog import EVERYONE
 from bot.formatting import listed
-from bot.slack.blockkit.mrkdwn import Markup, channel_link, escape, markup, mention
+from bot.slack.blockkit.mrkdwn import Markup, channel_link, code, escape, markup, mention
+from bot.slack.webapi.accounts import AccountKind, Accounts
 from bot.slack.webapi.errors import SlackError
 from bot.slack.webapi.members import Members
 
@@ -51,7 +57,29 @@ class Undetermined:
     unknown: tuple[str, ...]
 
 
-PermissionResult = Allowed | PermissionDenied | Undetermined
+@dataclass(frozen=True, slots=True)
+class NotAMember:
+    """The person is no full member of the workspace, and the policy's `guests` does not mean them."""
+
+    kind: AccountKind
+
+
+@dataclass(frozen=True, slots=True)
+class AccountUnknown:
+    """Slack did not say what kind of account the person has; `error` is its code."""
+
+    error: str
+
+
+Denial = PermissionDenied | Undetermined | NotAMember | AccountUnknown
+PermissionResult = Allowed | Denial
+GuestEntries = Callable[[], Sequence[str]]
+"""Returns the entries of `permissions.guests` in force."""
+
+
+def no_guests() -> Sequence[str]:
+    """Return that no guest has a permission."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +96,54 @@ UNKNOWN_ZONE = Zone(UTC, "UTC", known=False)
 
 
 class People:
-    """Checks permissions and reads names and time zones, through `client`."""
+    """Checks permissions and reads names and time zones, through `client`.
 
-    def __init__(self, client: AsyncWebClient) -> None:
+    `guests` returns which guests and people of elsewhere the workspace's permissions may mean.
+    """
+
+    def __init__(self, client: AsyncWebClient, guests: GuestEntries = no_guests) -> None:
         self._client = client
+        self._guests = guests
         self._members = Members(client)
+        self._accounts = Accounts(client)
         self._zones: dict[str, tuple[float, Zone]] = {}
         self._names: dict[str, str] = {}
 
     async def check_permission(self, user: str, entries: Sequence[str]) -> PermissionResult:
-        """Return whether a person is among the entries (people, groups, channels) of a permission."""
+        """Return whether the entries (people, groups, channels) of a permission give it to a person."""
+        found = await self.find_entry(user, entries)
+        if not isinstance(found, Allowed):
+            return found
+        return await self.check_account(user) or found
+
+    async def check_account(self, user: str) -> NotAMember | AccountUnknown | Undetermined | None:
+        """Return why a person can have no permission, whatever it is; None if they can."""
+        try:
+            kind = await self._accounts.kind(user)
+        except SlackError as fault:
+            log.warning("account_unknown", user=user, error=fault.error)
+            return AccountUnknown(fault.error)
+        match kind:
+            case AccountKind.MEMBER:
+                return None
+            case AccountKind.BOT | AccountKind.DEACTIVATED:
+                return NotAMember(kind)
+            case AccountKind.GUEST:
+                entries = self._guests()
+            case AccountKind.OUTSIDER:
+                # `everyone` means guests of the workspace: whoever is of elsewhere must be named.
+                entries = [entry for entry in self._guests() if entry != EVERYONE]
+            case _:
+                assert_never(kind)
+        found = await self.find_entry(user, entries)
+        if isinstance(found, PermissionDenied):
+            return NotAMember(kind)
+        return found if isinstance(found, Undetermined) else None
+
+    async def find_entry(
+        self, user: str, entries: Sequence[str]
+    ) -> Allowed | PermissionDenied | Undetermined:
+        """Return which entry (a person, group or channel) a person is of, whatever their account is."""
         if EVERYONE in entries:
             return Allowed(EVERYONE)
         if user in entries:
@@ -151,14 +217,55 @@ def _entry_name(entry: str) -> Markup:
     return escape(entry) if entry.startswith("@") else mention(entry)
 
 
-def refusal(permission: PermissionDenied | Undetermined, action: str) -> Markup:
+def refusal(permission: Denial, action: str) -> Markup:
     """Return why a person may not, and who may."""
-    if isinstance(permission, Undetermined):
-        return markup(
-            "Slack does not say who is in {} right now, so you may not {}. Try again in a minute.",
-            group_names(permission.unknown),
-            action,
-        )
-    if not permission.who_can:
-        return markup("Nobody may {}: the workspace's policy gives that right to no one.", action)
-    return markup("Only {} may {}. Ask one of them.", entry_names(permission.who_can), action)
+    match permission:
+        case Undetermined(_, unknown):
+            return markup(
+                "Slack does not say who is in {} right now, so you may not {}. Try again in a minute.",
+                group_names(unknown),
+                action,
+            )
+        case AccountUnknown(error):
+            return markup(
+                "Slack does not say right now whether you are a member here ({}), so you may not {}. "
+                "Try again in a minute.",
+                code(error),
+                action,
+            )
+        case NotAMember(kind):
+            return markup("You are {}, so you may not {}.{}", kind.value, action, _how_allowed(kind))
+        case PermissionDenied(()):
+            return markup("Nobody may {}: the workspace's policy gives that right to no one.", action)
+        case PermissionDenied(who_can):
+            return markup("Only {} may {}. Ask one of them.", entry_names(who_can), action)
+        case _:
+            assert_never(permission)
+
+
+def role_refusal(person: str, denial: NotAMember | AccountUnknown | Undetermined) -> Markup:
+    """Return why a person cannot be given a role."""
+    match denial:
+        case NotAMember(kind):
+            return markup(
+                "{} is {}, and can have no role.{}", mention(person), kind.value, _how_allowed(kind)
+            )
+        case Undetermined(_, unknown):
+            return markup(
+                "Slack does not say who is in {} right now. Try again in a minute.", group_names(unknown)
+            )
+        case AccountUnknown(error):
+            return markup(
+                "Slack does not say right now who {} is ({}). Try again in a minute.",
+                mention(person),
+                code(error),
+            )
+        case _:
+            assert_never(denial)
+
+
+def _how_allowed(kind: AccountKind) -> Markup:
+    """Return how the policy can allow such accounts, where it can."""
+    if kind in {AccountKind.BOT, AccountKind.DEACTIVATED}:
+        return Markup("")
+    return markup(" The policy can allow it: {}.", code("permissions.guests"))

@@ -34,7 +34,7 @@ class SlackWorkspace:
     def __init__(self, capabilities: Capabilities, clients: Clients, team: str | None) -> None:
         client = clients.for_team(team)
         seen = capabilities.seen_from(team)
-        self.people = People(client)
+        self.people = People(client, lambda: seen.status_reader.catalog.workspace.permissions.guests)
         self.responder = Responder(client, capabilities.prefix)
         self.incidents = IncidentInteractions(seen, self.people, client)
         self.router = CommandRouter(seen, self.people, self.incidents)

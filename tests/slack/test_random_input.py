@@ -61,6 +61,9 @@ class Everyone(People):
     async def check_permission(self, user: str, entries: object) -> PermissionResult:  # noqa: ARG002 - the same for all
         return Allowed("everyone")
 
+    async def check_account(self, user: str) -> None:  # noqa: ARG002 - the same for all
+        return None
+
     async def name(self, user: str) -> str:
         return f"*{user}*"
 

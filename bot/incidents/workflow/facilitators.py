@@ -12,8 +12,9 @@ from bot.clock import Clock
 from bot.freezes.hold import GOVERNOR
 from bot.incidents.incident import Incident, Role, next_in_turn
 from bot.incidents.lifecycle import IncidentLifecycle
-from bot.incidents.ports import IncidentChannelPort
+from bot.incidents.ports import EligibleForRoles, IncidentChannelPort
 from bot.incidents.records import incidents as records
+from bot.incidents.workflow.channel_creation import team_of
 from bot.store.database import Database
 from bot.store.tables.incidents import facilitator_turns
 
@@ -28,9 +29,12 @@ class Facilitators:
         lifecycle: IncidentLifecycle,
         current: CurrentCatalog,
         clock: Clock,
+        *,
+        eligible: EligibleForRoles,
     ) -> None:
         self._database = database
         self._channels = channels
+        self._eligible = eligible
         self._lifecycle = lifecycle
         self._current = current
         self._clock = clock
@@ -38,11 +42,17 @@ class Facilitators:
     async def assign(self, incident: Incident) -> None:
         """Assign the roles that nobody has yet; raises `ChannelError`.
 
-        Each team is that of the first service that has one. A role whose team has no members stays open.
+        Each team is that of the first service that has one. A role whose team has no members stays open; who
+        cannot have a role, such as a bot, is passed over.
         """
         services = self._current.catalog.services
         teams = _teams([services[name] for name in incident.services if name in services])
-        members = {team: await self._channels.members(team) for team in teams.values() if team is not None}
+        workspace = team_of(self._current.workspace, incident)
+        members = {
+            team: list(await self._eligible(workspace, await self._channels.members(team)))
+            for team in teams.values()
+            if team is not None
+        }
         async with self._database.transaction() as connection:
             before = await records.read(connection, incident.id, lock=True)
             roles = await self._assign(connection, before, teams, members)

@@ -156,7 +156,10 @@ class FlagsSpec(Model):
 
 
 class PermissionsSpec(Model):
-    """Who may change what. Everyone may ask; nobody may change what is not named here."""
+    """Who may change what. Everyone may ask; nobody may change what is not named here.
+
+    All of them mean full members of the Slack workspace only, `everyone` too; see `guests`.
+    """
 
     freeze: People = ()
     """Who may freeze a service and lift holds."""
@@ -164,6 +167,9 @@ class PermissionsSpec(Model):
     """Who may exempt one change from a freeze."""
     incidents: People = ()
     """Who may declare and run incidents."""
+    guests: People = ()
+    """Which guests and people of other organisations (Slack Connect) the others may mean too; nobody if
+    left out. `everyone` is every guest, but nobody of another organisation. Bots never have a right."""
     flags: dict[Slug, People] = Field(default_factory=dict)
     """Who may change flags, for each environment."""
 
@@ -183,7 +189,8 @@ class WorkspaceSpec(Model):
     flags: FlagsSpec = FlagsSpec()
     """The feature flag system and its environments."""
     permissions: PermissionsSpec = PermissionsSpec()
-    """Who may change what: `@group`, `#channel` (its members), `U…` or `everyone`, one or a list."""
+    """Who may change what: `@group`, `#channel` (its members), `U…` or `everyone`, one or a list; full
+    members of the Slack workspace only, unless `guests` allows others."""
     variables: tuple[VariableName, ...] = ()
     """Environment variables that any value of any document may refer to, not only addresses and credentials:
     what they hold may be seen by everybody."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 Json = dict[str, Any]
 Kind = Literal["public", "private", "im", "mpim"]
+Account = Literal["member", "guest", "single-channel guest", "deactivated"]
 
 
 @dataclass(slots=True)
@@ -27,6 +28,11 @@ class User:
     is_bot: bool = False
     bot_id: str | None = None
     app_id: str | None = None
+    team_id: str = "T0SANDBOX"
+    """The person's own workspace: another one for a member of another organisation (Slack Connect)."""
+    account: Account = "member"
+    is_stranger: bool = False
+    """Whether a member of another organisation shares no channel with the app."""
 
     def as_json(self, *, with_email: bool = True) -> Json:
         """Return the user as `users.info` does."""
@@ -34,7 +40,7 @@ class User:
             "real_name": self.real_name,
             "display_name": self.name,
             "title": self.title,
-            "team": "T0SANDBOX",
+            "team": self.team_id,
         }
         if with_email and self.email:
             profile["email"] = self.email
@@ -42,10 +48,13 @@ class User:
             profile |= {"bot_id": self.bot_id, "api_app_id": self.app_id}
         return {
             "id": self.id,
-            "team_id": "T0SANDBOX",
+            "team_id": self.team_id,
             "name": self.name,
             "real_name": self.real_name,
-            "deleted": False,
+            "deleted": self.account == "deactivated",
+            "is_restricted": self.account in {"guest", "single-channel guest"},
+            "is_ultra_restricted": self.account == "single-channel guest",
+            "is_stranger": self.is_stranger,
             "is_bot": self.is_bot,
             "is_app_user": False,
             "tz": self.tz,

@@ -267,10 +267,11 @@ class Person:
 
     def _payload(self, kind: str) -> Json:
         workspace = self._context.workspace
-        name = workspace.users[self.id].name
+        user = workspace.users[self.id]
+        name = user.name
         return {
             "type": kind,
-            "user": {"id": self.id, "username": name, "name": name, "team_id": workspace.team_id},
+            "user": {"id": self.id, "username": name, "name": name, "team_id": user.team_id},
             "api_app_id": APP_ID,
             "token": "sandbox",
             "team": {"id": workspace.team_id, "domain": workspace.domain},

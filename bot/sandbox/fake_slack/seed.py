@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from bot.sandbox.fake_slack.model import Channel, Group, User
+from bot.sandbox.fake_slack.model import Account, Channel, Group, User
 from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID, BOT_USER_ID, SLACKBOT_ID, FakeWorkspace
 
 PEOPLE: Final = (
@@ -17,6 +17,15 @@ PEOPLE: Final = (
     ("U0PRIYA", "priya", "Priya Nair", "Developer, search"),
     ("U0OMAR", "omar", "Omar Haddad", "Developer, payments"),
 )
+OTHERS: Final[tuple[tuple[str, str, str, str, Account, str], ...]] = (
+    ("U0KIM", "kim", "Kim Sato", "Contractor, guest", "guest", "T0SANDBOX"),
+    ("U0GUS", "gus", "Gus Adeyemi", "Auditor, guest of one channel", "single-channel guest", "T0SANDBOX"),
+    ("U1LENA", "lena", "Lena Fischer", "Of Globex, in a shared channel", "member", "T0GLOBEX"),
+    ("U0THEO", "theo", "Theo Brandt", "Left the company", "deactivated", "T0SANDBOX"),
+)
+"""People of Acme's Slack who are no full members: guests, a member of another organisation, one who left."""
+SHARED_CHANNEL: Final = "checkout"
+"""The channel in which the guests and the member of another organisation are."""
 GROUPS: Final = {
     "checkout-devs": ("Checkout developers", ["U0DANA"]),
     "search-devs": ("Search developers", ["U0PRIYA"]),
@@ -50,7 +59,14 @@ GLOBEX_CHANNELS: Final = {
 
 def acme(now: Callable[[], datetime], *, bot_name: str = "governor") -> FakeWorkspace:
     """Create Acme's workspace, with everybody in every channel."""
-    return _populated(FakeWorkspace(now=now), PEOPLE, GROUPS, (CHANNELS, BOT_CHANNELS), bot_name)
+    workspace = _populated(FakeWorkspace(now=now), PEOPLE, GROUPS, (CHANNELS, BOT_CHANNELS), bot_name)
+    for user_id, name, real_name, title, account, team_id in OTHERS:
+        workspace.users[user_id] = User(
+            user_id, name, real_name, title, f"{name}@elsewhere.example", account=account, team_id=team_id
+        )
+        if account != "deactivated":
+            workspace.channel(SHARED_CHANNEL).members.append(user_id)
+    return workspace
 
 
 def globex(now: Callable[[], datetime], *, bot_name: str = "governor") -> FakeWorkspace:
@@ -68,8 +84,10 @@ def _populated(
 ) -> FakeWorkspace:
     for user_id, name, real_name, title in people:
         email = f"{name}@{workspace.domain}.example"
-        workspace.users[user_id] = User(user_id, name, real_name, title, email)
-    workspace.users[SLACKBOT_ID] = User(SLACKBOT_ID, "slackbot", "Slackbot", is_bot=True)
+        workspace.users[user_id] = User(user_id, name, real_name, title, email, team_id=workspace.team_id)
+    workspace.users[SLACKBOT_ID] = User(
+        SLACKBOT_ID, "slackbot", "Slackbot", is_bot=True, team_id=workspace.team_id
+    )
     workspace.users[BOT_USER_ID] = User(
         BOT_USER_ID,
         bot_name.lower(),
@@ -77,6 +95,7 @@ def _populated(
         is_bot=True,
         bot_id=BOT_ID,
         app_id=APP_ID,
+        team_id=workspace.team_id,
     )
     for index, (handle, (name, users)) in enumerate(groups.items(), start=1):
         group = Group(f"S000000{index:02d}", handle, name, list(users))

@@ -7,7 +7,17 @@ from bot.slack.arguments import UsageError, did_you_mean, name, split
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
 from bot.slack.command_reference import help_on_all
 from bot.slack.interactions import Interaction, Reply, say
-from bot.slack.permissions import Allowed, People, PermissionResult, Undetermined, entry_names, group_names
+from bot.slack.permissions import (
+    AccountUnknown,
+    Allowed,
+    NotAMember,
+    People,
+    PermissionResult,
+    Undetermined,
+    entry_names,
+    group_names,
+    refusal,
+)
 from bot.suggestions import suggest
 
 _SUBCOMMANDS = ("help", "whoami")
@@ -69,6 +79,8 @@ _USAGE = Markup("Type `/governor help` or `/governor whoami`.")
 def _line(action: str, permission: PermissionResult, entries: Sequence[str]) -> Markup:
     if isinstance(permission, Allowed):
         return markup("You may {}, because {}.", bold(action), _because(permission.because))
+    if isinstance(permission, NotAMember | AccountUnknown):
+        return refusal(permission, action)
     if isinstance(permission, Undetermined):
         return markup(
             "Nobody knows whether you may {}: Slack does not say who is in {}.",

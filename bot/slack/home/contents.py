@@ -89,11 +89,7 @@ class HomeContents:
     async def _is_own(self, user: str, status: ServiceStatus) -> bool:
         teams = status.service.teams
         entries = [local(team) for team in (teams.development, teams.reliability) if team]
-        return (
-            isinstance(await self._access.people.check_permission(user, entries), Allowed)
-            if entries
-            else False
-        )
+        return isinstance(await self._access.people.find_entry(user, entries), Allowed) if entries else False
 
     def _concerns(self, user: str, incident: Incident, services: AbstractSet[str]) -> bool:
         """Return whether an incident affects a person's services or is their work, and they may see it."""

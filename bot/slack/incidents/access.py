@@ -14,7 +14,7 @@ from bot.slack.arguments import UsageError
 from bot.slack.blockkit.mrkdwn import Markup, code, markup
 from bot.slack.capabilities import Capabilities
 from bot.slack.interactions import Interaction
-from bot.slack.permissions import Allowed, People, refusal
+from bot.slack.permissions import Allowed, People, refusal, role_refusal
 from bot.store import idempotency
 from bot.store.addresses import local, qualified
 
@@ -118,6 +118,12 @@ class IncidentAccess:
         right = await self.people.check_permission(user, self.catalog.workspace.permissions.incidents)
         if not isinstance(right, Allowed):
             raise UsageError(refusal(right, "open or change an incident"))
+
+    async def permit_role(self, person: str) -> None:
+        """Raise `UsageError` unless a person can be given a role: it shows them private incidents."""
+        denial = await self.people.check_account(person)
+        if denial is not None:
+            raise UsageError(role_refusal(person, denial))
 
     async def hidden(self, viewer: Viewer) -> Hidden:
         """Return the incidents and actions that the viewer may not see."""

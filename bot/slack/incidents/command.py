@@ -169,9 +169,9 @@ class IncidentCommand:
             raise UsageError(
                 markup("{} Mention a person: {}.", unknown, code("/incident role commander @WHO"))
             )
-        return await self._operations.assign(
-            await self._permitted(interaction), role, person, interaction.user
-        )
+        id_ = await self._permitted(interaction)
+        await self._access.permit_role(person)
+        return await self._operations.assign(id_, role, person, interaction.user)
 
     async def _note(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         text = unquoted(" ".join(arguments))

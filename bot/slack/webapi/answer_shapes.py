@@ -51,7 +51,7 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
     "pins.add": _ANYTHING,
     "usergroups.list": {"usergroups": [{"handle": str, "users?": [str]}]},
     "users.conversations": _CHANNELS,
-    "users.info": {"user": {"profile?": {}}},
+    "users.info": {"user": {"profile?": {}, "enterprise_user?": {}}},
     "views.open": _ANYTHING,
     "views.publish": _ANYTHING,
 }

@@ -183,3 +183,10 @@ def full(count: int, incident: IncidentSnapshot, ramp: StoredRamp) -> Contents:
 
 def test_a_workspace_without_services_says_so() -> None:
     assert "No policy names a service yet" in str(home_view(Contents([], is_all=True), NOW))
+
+
+async def test_a_guest_sees_the_services_of_their_team(slack_app: RunningSlackApp) -> None:
+    slack_app.slack.workspace.group("search-devs").users.append("U0KIM")
+    kim, gus = await shown(slack_app, "kim"), await shown(slack_app, "gus")
+    assert ("*search*" in kim, "*payments*" in kim) == (True, False)
+    assert ("*search*" in gus, "*payments*" in gus) == (True, True)

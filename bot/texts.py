@@ -6,7 +6,6 @@ by which something is found must not be changed, so it is refused instead.
 """
 
 import re
-from collections.abc import Iterable
 from typing import Any, Final
 
 REPLACEMENT: Final = "\ufffd"
@@ -52,18 +51,3 @@ def clean_all(value: Any) -> Any:
 def is_name(text: str) -> bool:
     """Return whether a text may be an id or a filter: without control characters and lone surrogates."""
     return _FORBIDDEN_IN_NAMES.search(text) is None
-
-
-def all_names(values: Iterable[object]) -> bool:
-    """Return whether all texts among the values may be ids or filters, those in lists and objects too."""
-    waiting = list(values)
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, str):
-            if not is_name(value):
-                return False
-        elif isinstance(value, dict):
-            waiting.extend(value.values())
-        elif isinstance(value, list):
-            waiting.extend(value)
-    return True

@@ -26,6 +26,7 @@ from bot.http.health import HealthEndpoint
 from bot.http.openapi import OpenApi
 from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
+from bot.http.request_text import refuse_control_characters
 from bot.http.server.connections import ConnectionLimit, Deadlines, follow_requests, guarded
 from bot.http.server.encodings import refuse_encodings
 from bot.http.tokens import KnownTokens
@@ -38,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 AddRoutes = Callable[[web.Application], None]
 
-MIDDLEWARES = (follow_requests, refuse_encodings, problems)
+MIDDLEWARES = (follow_requests, refuse_encodings, refuse_control_characters, problems)
 
 _SHUTDOWN_S = 3.0
 _BACKLOG = 128

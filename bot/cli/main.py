@@ -16,6 +16,7 @@ from bot.cli.console import NO, UNKNOWN, YES, Json, Url, configure_logs, fail, o
 from bot.cli.doctor import doctor
 from bot.cli.tokens import tokens
 from bot.settings import SettingsError, read_settings
+from bot.texts import is_name
 
 cli = typer.Typer(
     name="governor",
@@ -30,6 +31,8 @@ ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="A service o
 
 def main() -> None:
     """Run the command line; errors that a person can fix are printed as one clear line."""
+    if not all(is_name(argument) for argument in sys.argv[1:]):
+        fail("an argument has control characters or bytes that are no UTF-8")
     try:
         cli()
     except SettingsError as error:

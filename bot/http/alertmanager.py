@@ -3,44 +3,75 @@
 https://prometheus.io/docs/alerting/latest/configuration/#webhook_config (version 4 of the format)
 """
 
-from datetime import UTC
-from typing import Literal
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
 
 from aiohttp import web
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field
 
 from bot.clock import Clock
 from bot.http.auth import TokenVerifier
 from bot.http.operations import BAD_BODY, Operation, add_operations
-from bot.http.request_body import Instant, read_body, read_json
+from bot.http.request_body import read_body, read_json
+from bot.http.request_text import FREE, FreeText, RequestBody
 from bot.http.response_models import AlertsAnswer
 from bot.http.rights import Right
 from bot.incidents.alert import Alert, Notification
 from bot.incidents.alerts.receiver import AlertReceiver
 
-MOST_ALERTS = 1_000
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""Alertmanager sends all alerts of a group in one body, some 10,000 of them; the token is known then."""
+
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9998, 12, 31, tzinfo=UTC)
 
 
-class AlertBody(BaseModel):
-    """One alert. `endsAt` of a firing one is a guess, or the year 1."""
+def _texts(value: Any) -> Any:
+    """Return labels or annotations as texts, without those that are null; none for null."""
+    if not isinstance(value, dict):
+        return {} if value is None else value
+    texts = {name: text for name, text in value.items() if text is not None}
+    return {name: str(text) if isinstance(text, int | float) else text for name, text in texts.items()}
+
+
+def _within_range(at: datetime | None) -> datetime | None:
+    """Return the time in UTC; one so far away that adding a day to it may overflow becomes the nearest."""
+    if at is None:
+        return None
+    if _EARLIEST.year <= at.year <= _LATEST.year:
+        return at.astimezone(UTC)
+    return _EARLIEST if at.year < _EARLIEST.year else _LATEST
+
+
+Texts = Annotated[dict[str, str], BeforeValidator(_texts), FREE]
+"""Labels or annotations: what is null counts as left out."""
+
+
+class AlertBody(RequestBody):
+    """One alert. `endsAt` of a firing one is a guess, or the year 1. Old versions send no `fingerprint`."""
 
     model_config = ConfigDict(extra="ignore")
 
     status: Literal["firing", "resolved"]
-    labels: dict[str, str]
-    annotations: dict[str, str] = {}
-    startsAt: Instant  # noqa: N815 - Alertmanager's word
-    endsAt: AwareDatetime | None = None  # noqa: N815
-    fingerprint: str = Field(min_length=1, max_length=64)
+    labels: Texts = Field(default_factory=dict)
+    annotations: Texts = Field(default_factory=dict)
+    startsAt: Annotated[AwareDatetime, AfterValidator(_within_range)]  # noqa: N815 - Alertmanager's word
+    endsAt: Annotated[  # noqa: N815
+        AwareDatetime | None, BeforeValidator(lambda at: at or None), AfterValidator(_within_range)
+    ] = None
+    fingerprint: Annotated[str, BeforeValidator(lambda text: text or "")] = Field("", max_length=64)
 
 
-class NotificationBody(BaseModel):
-    """The alerts of one group."""
+class NotificationBody(RequestBody):
+    """The alerts of one group; `truncatedAlerts` more were left out (`max_alerts`)."""
 
     model_config = ConfigDict(extra="ignore")
 
-    groupKey: str = Field(min_length=1, max_length=10_000)  # noqa: N815
-    alerts: list[AlertBody] = Field(max_length=MOST_ALERTS)
+    groupKey: FreeText = Field(min_length=1)  # noqa: N815
+    alerts: Annotated[list[AlertBody], BeforeValidator(lambda alerts: [] if alerts is None else alerts)]
+    truncatedAlerts: Annotated[int, BeforeValidator(lambda count: count or 0)] = Field(0, ge=0, le=2**53)  # noqa: N815
 
 
 class AlertmanagerWebhook:
@@ -66,20 +97,25 @@ class AlertmanagerWebhook:
         refusals=BAD_BODY,
     )
     async def _post(self, request: web.Request) -> web.Response:
-        body = read_body(NotificationBody, await read_json(request))
-        notification = Notification(body.groupKey, tuple(_alert(alert) for alert in body.alerts))
+        body = read_body(NotificationBody, await read_json(request.clone(client_max_size=MOST_BYTES)))
+        alerts = tuple(_alert(alert) for alert in body.alerts)
+        notification = Notification(body.groupKey, alerts, body.truncatedAlerts)
         incidents = await self._receiver.take(notification, self._clock.now())
         return web.json_response({"incidents": list(incidents)})
 
 
 def _alert(body: AlertBody) -> Alert:
     is_resolved = body.status == "resolved"
-    # `endsAt` may be in the year 1, which cannot be converted from every time zone.
     ended = max(body.endsAt or body.startsAt, body.startsAt) if is_resolved else None
     return Alert(
-        fingerprint=body.fingerprint,
+        fingerprint=body.fingerprint or _fingerprint(body.labels),
         started_at=body.startsAt,
-        ended_at=None if ended is None else ended.astimezone(UTC),
+        ended_at=ended,
         labels=body.labels,
         annotations=body.annotations,
     )
+
+
+def _fingerprint(labels: dict[str, str]) -> str:
+    """Return what identifies an alert whose sender gives it no fingerprint."""
+    return hashlib.sha256(json.dumps(sorted(labels.items())).encode()).hexdigest()[:16]

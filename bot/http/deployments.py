@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
@@ -13,6 +13,7 @@ from bot.http.auth import CALLER, TokenVerifier
 from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.problems import ProblemError
 from bot.http.request_body import TextInstant, read_body, read_json
+from bot.http.request_text import RequestBody
 from bot.http.response_models import DeploymentAnswer
 from bot.http.rights import Right
 
@@ -34,7 +35,7 @@ def _not_blank(text: str) -> str:
 NonBlankLine = Annotated[Line, AfterValidator(_not_blank)]
 
 
-class DeploymentBody(BaseModel):
+class DeploymentBody(RequestBody):
     """How a deployment ended; `key` and `state` tell it from all others.
 
     `commit` is a hash or a version, `by` a name or a Slack user id. Times left out are now. `change` and

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bot.budgets.ledger.pushed_events import PushedEvent, PushResult, time_fault
 from bot.catalog.current import CurrentCatalog
@@ -15,6 +15,7 @@ from bot.clock import Clock
 from bot.http.operations import BAD_BODY, Operation
 from bot.http.problems import ProblemError
 from bot.http.request_body import read_json
+from bot.http.request_text import RequestBody
 from bot.http.response_models import EventsAnswer
 from bot.http.rights import Right
 
@@ -24,7 +25,7 @@ _MAX_AGE = timedelta(days=400)
 Push = Callable[[Sequence[PushedEvent], datetime], Awaitable[PushResult]]
 
 
-class EventBody(BaseModel):
+class EventBody(RequestBody):
     """One pushed count. `at` is when it happened, now if left out; `id` makes a repetition harmless."""
 
     model_config = ConfigDict(extra="forbid")

@@ -10,10 +10,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from bot.clock import Clock
 from bot.deployments.deployment import Deployment, DeploymentState
@@ -23,6 +23,7 @@ from bot.http.deployments import LONGEST_URL, URL_PATTERN, Line, deployment_resp
 from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.problems import ProblemError
 from bot.http.request_body import MOST_UNSIGNED_BYTES, Instant, read_body, read_bytes, read_json
+from bot.http.request_text import FREE, RequestBody
 from bot.http.response_models import DeploymentAnswer
 from bot.http.rights import Right
 
@@ -41,7 +42,7 @@ _OUTCOMES = {
 }
 
 
-class _EventPart(BaseModel):
+class _EventPart(RequestBody):
     model_config = ConfigDict(extra="ignore")
 
 
@@ -53,7 +54,7 @@ class DeploymentPart(_EventPart):
     ref: Line = Field(min_length=1, max_length=255)
     created_at: Instant
     production_environment: bool | None = None
-    payload: Any = None
+    payload: Annotated[Any, FREE] = None
 
 
 class CreatorPart(_EventPart):
@@ -69,7 +70,7 @@ class StatusPart(_EventPart):
     environment: Line = Field(min_length=1, max_length=255)
     created_at: Instant
     creator: CreatorPart | None = None
-    target_url: Line = Field("", max_length=2_000)
+    target_url: Annotated[Line, BeforeValidator(lambda url: url or "")] = Field("", max_length=2_000)
 
 
 class RepositoryPart(_EventPart):
@@ -179,7 +180,8 @@ def _deployment(body: DeploymentStatusBody) -> Deployment:
 
 def _payload_text(payload: object, name: str) -> str | None:
     value = payload.get(name) if isinstance(payload, Mapping) else None
-    return value if isinstance(value, str) and 0 < len(value) <= _MAX_PAYLOAD_TEXT else None
+    line = " ".join(value.split()) if isinstance(value, str) else ""
+    return line if 0 < len(line) <= _MAX_PAYLOAD_TEXT else None
 
 
 def _first_safe_url(*urls: str) -> str:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
@@ -20,6 +20,7 @@ from bot.http.operations import (
 )
 from bot.http.problems import ProblemError
 from bot.http.request_body import TextInstant, read_body, read_json, read_since
+from bot.http.request_text import FreeText, RequestBody
 from bot.http.response_models import IncidentAnswer, IncidentReportAnswer, IncidentsAnswer
 from bot.http.rights import Right
 from bot.http.serializers import incident_json, report_json
@@ -51,12 +52,12 @@ _REPORT_PERIOD = timedelta(days=90)
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
 
 
-class OpeningBody(BaseModel):
+class OpeningBody(RequestBody):
     """A new incident. `impact` is the share of requests that failed, 1 if left out."""
 
     model_config = ConfigDict(extra="forbid")
 
-    title: str = Field(min_length=1, max_length=MOST_TITLE)
+    title: FreeText = Field(min_length=1, max_length=MOST_TITLE)
     severity: Severity
     services: list[str] = Field(max_length=50)
     key: str = Field(min_length=1, max_length=200)
@@ -65,7 +66,7 @@ class OpeningBody(BaseModel):
     private: bool = False
 
 
-class ChangeBody(BaseModel):
+class ChangeBody(RequestBody):
     """What to change of an incident; what is left out stays as it is."""
 
     model_config = ConfigDict(extra="forbid")

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from bot.flags.evaluation import LocalFlag, TargetingKeyMissingError, evaluate
 from bot.http.operations import Operation, add_operations
+from bot.texts import is_name
 
 _PATH = "/ofrep/v1/evaluate/flags"
 _ENVIRONMENT_PATH = f"/environments/{{environment}}{_PATH}"
@@ -122,7 +123,7 @@ class Ofrep:
             return
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
         sent = bearer.strip() if scheme.casefold() == "bearer" else request.headers.get("X-API-Key", "")
-        if not hmac.compare_digest(sent.encode(), self._token.encode()):
+        if not hmac.compare_digest(sent.encode(errors="surrogatepass"), self._token.encode()):
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": 'Bearer realm="flags"'})
 
 
@@ -138,6 +139,8 @@ async def _targeting_key(request: web.Request) -> str | None:
     key = context.get("targetingKey")
     if key is not None and not isinstance(key, str):
         raise _BadContextError("INVALID_CONTEXT", "`targetingKey` is a string")
+    if key is not None and not is_name(key):
+        raise _BadContextError("INVALID_CONTEXT", "`targetingKey` has no control characters")
     return key
 
 

@@ -21,6 +21,7 @@ _PUBLISHED_NAMES = {"DeploymentState": "State"}
 """Schemas whose classes have another name than the document, which generated clients depend on."""
 _METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})
 _SECURITY = {"token": {"type": "http", "scheme": "bearer"}}
+_ADDRESS_REFUSALS = {400: "The path or the query has control characters."}
 _TOKEN_REFUSALS = {
     401: "There is no valid token in the request.",
     403: "The token lacks the right.",
@@ -134,7 +135,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
             "content": {operation.answer_type: {"schema": schema}},
         }
     token_refusals = {} if operation.right is None else _TOKEN_REFUSALS
-    for status, reason in {**token_refusals, **operation.refusals}.items():
+    for status, reason in {**_ADDRESS_REFUSALS, **token_refusals, **operation.refusals}.items():
         content = {operation.refusal_type: {"schema": _reference(ProblemAnswer)}}
         is_problem = operation.refusal_type == _PROBLEM_TYPE
         responses[str(status)] = {"description": reason} | ({"content": content} if is_problem else {})

@@ -14,6 +14,7 @@ from bot.formatting import duration_text, percent_text
 from bot.incidents.action import Action
 from bot.incidents.incident import CauseClass, Incident, Role, Status, times
 from bot.incidents.timeline import TimelineEntry
+from bot.texts import clean
 
 
 class PostmortemPart(StrEnum):
@@ -117,7 +118,8 @@ class Postmortem:
             "## Actions\n\n" + self._actions(),
             "_This document is blameless: it looks for what to change in the system, not for who to change._",
         ]
-        return "\n\n".join(sections) + "\n"
+        # Rows of earlier versions may hold control characters.
+        return clean("\n\n".join(sections) + "\n")
 
     def _facts(self) -> str:
         incident, taken = self.incident, times(self.incident)

@@ -42,6 +42,7 @@ from bot.slack.uninstall import UninstallHandler
 from bot.slack.webapi.clients import Clients
 from bot.slack.workspace import SlackWorkspaces, WorkspaceNotServedError
 from bot.store import idempotency
+from bot.texts import clean_all
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +101,7 @@ class SlackApp:
             authorize=self._authorizer(),
             process_before_response=True,
         )
+        app.middleware(_clean_texts)
         for command in COMMANDS:
             # `governor manifest --prefix` renames them if another app has `/budget`.
             app.command(re.compile(rf"^/\S*{command.name}$"))(self._on_command)
@@ -222,6 +224,12 @@ class SlackApp:
         """Log what a listener failed on, and acknowledge it: Bolt's boundary for errors."""
         log.error("listener_failed", kind=body.get("type"), command=body.get("command"), exc_info=error)
         return BoltResponse(status=200, body="")
+
+
+async def _clean_texts(body: Body, next: Callable[[], Awaitable[None]]) -> None:  # noqa: A002 - Bolt's name
+    """Clean every text of a request before a listener sees it: the rule of `bot/texts.py` at Slack's door."""
+    clean_all(body)
+    await next()
 
 
 async def _report_nothing(_error_id: str, _error: Exception) -> None:

@@ -47,8 +47,8 @@ class RunningBot:
 
 
 @asynccontextmanager
-async def start_bot(folder: Path) -> AsyncIterator[RunningBot]:
-    """Run the bot; at exit stop it as a signal would."""
+async def start_bot(folder: Path, url: str | None = None) -> AsyncIterator[RunningBot]:
+    """Run the bot, on SQLite unless an address is given; at exit stop it as a signal would."""
     policies = write_policies(folder, POLICIES)
     async with FakeSlackServer(manifest=manifest("https://governor.example")) as slack:
         settings = Settings.model_validate(
@@ -57,7 +57,7 @@ async def start_bot(folder: Path) -> AsyncIterator[RunningBot]:
                 "slack_signing_secret": slack.signing_secret,
                 "slack_api_url": slack.api_url,
                 "policies_dir": str(policies),
-                "database_url": f"sqlite+aiosqlite:///{folder}/governor.db",
+                "database_url": url or f"sqlite+aiosqlite:///{folder}/governor.db",
                 "governor_api_token": TOKEN,
                 "github_webhook_secret": GITHUB_SECRET,
                 "slack_client_id": "111.222",

@@ -19,6 +19,7 @@ from bot.store.tables.incidents import (
     incident_services,
     incidents,
 )
+from bot.texts import clean
 
 _COLUMNS = frozenset(column.name for column in incidents.c)
 _FIELDS = tuple(field.name for field in fields(Incident) if field.name in _COLUMNS)
@@ -126,7 +127,7 @@ async def add_entries(connection: AsyncConnection, id_: int, entries: Sequence[T
             "incident_id": id_,
             "at": entry.at,
             "kind": entry.kind,
-            "text": entry.text,
+            "text": clean(entry.text),
             "by": entry.by,
             "mark": entry.mark,
         }

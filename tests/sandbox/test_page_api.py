@@ -47,7 +47,7 @@ class Visit:
     requested_urls: list[str]
 
     def message_box(self, name: str = "Message #checkout") -> Locator:
-        return self.page.get_by_role("combobox", name=name)
+        return self.page.get_by_role("textbox", name=name)
 
     async def says(self, text: str) -> None:
         await self.message_box().fill(text)

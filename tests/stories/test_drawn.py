@@ -18,6 +18,7 @@ from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.command_reference import COMMANDS
 from bot.slack.incidents.messages import IncidentMessages
 from tests.stories.visitor import Visitor, visiting
+from tests.support.axe import findings
 from tests.support.examples import WORKSPACE, bypass, contexts, frozen_by, hold
 from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
 from tests.support.slack_home import much_to_show, run_slack_app_with_home
@@ -125,6 +126,7 @@ async def test_every_form_of_incidents_is_opened_by_slack_and_drawn(tmp_path: Pa
             form = visitor.page.locator("dialog.modal form")
             await expect(form.locator("h2")).to_have_text(view_shown.content["title"]["text"])
             assert await visitor.page.locator(".unknown").count() == 0
+            assert "\n".join(await findings(visitor.page)) == ""
             await slack_app.slack.person("sam").closes(everything=True)
         assert visitor.complaints == []
 
@@ -139,6 +141,7 @@ async def test_every_message_is_taken_by_slack_and_drawn_without_an_unknown_bloc
             await expect(visitor.messages).to_have_count(shown)
             assert await visitor.page.locator(".unknown").count() == 0
             assert "undefined" not in await visitor.page.locator("#main").inner_text()
+            assert "\n".join(await findings(visitor.page)) == ""
         assert visitor.complaints == []
         assert slack_app.slack.refused == []
 

@@ -50,7 +50,7 @@ class Visitor:
 
     async def says(self, text: str, channel: str = "checkout") -> None:
         """Type into the message box and press Enter."""
-        box = self.page.get_by_role("combobox", name=f"Message #{channel}")
+        box = self.page.get_by_role("textbox", name=f"Message #{channel}")
         await box.fill(text)
         await box.press("Enter")
 
@@ -74,7 +74,7 @@ class Visitor:
             .or_(self.page.get_by_role("button", name=channel))
             .first.click()
         )
-        await expect(self.page.get_by_role("combobox", name=f"Message #{channel}")).to_be_visible()
+        await expect(self.page.get_by_role("textbox", name=f"Message #{channel}")).to_be_visible()
 
     @property
     def steps(self) -> Locator:

@@ -19,9 +19,7 @@ export function composer(channel, { threadTs = null, placeholder }) {
     placeholder,
     "aria-label": placeholder,
     value: drafts.get(key) ?? "",
-    role: "combobox",
     "aria-controls": listId,
-    "aria-expanded": "false",
     "aria-autocomplete": "list",
   });
   const menu = suggestions(box, list);
@@ -91,7 +89,6 @@ function suggestions(box, list) {
   const hide = () => {
     rows = [];
     list.hidden = true;
-    box.setAttribute("aria-expanded", "false");
     box.removeAttribute("aria-activedescendant");
   };
   const pick = (row) => {
@@ -113,7 +110,6 @@ function suggestions(box, list) {
       ),
     );
     list.hidden = !rows.length;
-    box.setAttribute("aria-expanded", String(rows.length > 0));
     if (rows.length) {
       box.setAttribute("aria-activedescendant", `${list.id}-${active}`);
       list.children[active].scrollIntoView({ block: "nearest" });

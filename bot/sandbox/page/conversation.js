@@ -51,13 +51,21 @@ export function conversation(main, channel, actions) {
     fill(main, h("header.head"), h("div.bookmarks"), h("div.log", { role: "log", "aria-label": "Messages", tabIndex: 0 }), h("div.foot"));
   }
   const [head, bookmarks, log, foot] = main.children;
-  const wasAtEnd = !isSame || log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+  const wasAtEnd = !isSame || log.scrollTop === log.followedTo || log.scrollHeight - log.scrollTop - log.clientHeight < 80;
   fill(head, headline(channel, actions));
   fill(bookmarks, channel.bookmarks.map((mark) => h("a", { href: mark.link, rel: "noreferrer", target: "_blank" }, mark.emoji ? `${emoji(mark.emoji.replaceAll(":", ""))} ` : "", mark.title)));
   const list = timeline(channel.id);
   reconcile(log, [welcome(channel), ...entries(list, channel, { openThread: actions.openThread })]);
   foots(foot, channel, isSame);
-  if (wasAtEnd) log.scrollTop = log.scrollHeight;
+  if (wasAtEnd) follow(log);
+}
+
+/** Scroll to the last message: to its end, or to its beginning if it is taller than what is shown. */
+function follow(log) {
+  const last = log.lastElementChild;
+  const isTall = last.offsetHeight > log.clientHeight;
+  log.scrollTop = isTall ? last.offsetTop - log.offsetTop : log.scrollHeight;
+  log.followedTo = log.scrollTop;
 }
 
 function welcome(channel) {

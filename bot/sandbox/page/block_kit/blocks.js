@@ -89,7 +89,7 @@ const DRAW = {
   data_visualization: (block) => h("div", {}, chartBlock(block)),
   divider: () => h("hr"),
   file: (block) => h("div", {}, `File ${block.external_id}`),
-  header: (block) => h("h3", {}, plain(block.text.text)),
+  header: (block) => h("h3", { "aria-level": "2" }, plain(block.text.text)),
   image: imageBlock,
   input,
   markdown: (block) => h("div.prose", {}, markdown(block.text)),

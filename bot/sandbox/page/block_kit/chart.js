@@ -16,9 +16,10 @@ export function chartBlock(block) {
   const { chart } = block;
   const names = chart.type === "pie" ? chart.segments.map((segment) => segment.label) : chart.series.map((row) => row.name);
   const drawing = chart.type === "pie" ? pie(chart) : plotted(chart);
+  drawing.setAttribute("aria-label", inWords(block));
   return h(
     "figure.chart",
-    { "aria-label": block.title },
+    {},
     h("figcaption", {}, block.title),
     drawing,
     names.length > 1 || chart.type === "pie"
@@ -26,6 +27,14 @@ export function chartBlock(block) {
       : null,
     numbers(chart),
   );
+}
+
+/** Describe a chart in a line: its kind, its title, and where each row begins and ends. */
+function inWords({ title, chart }) {
+  if (chart.type === "pie") return `Pie chart, ${title}: ${chart.segments.map((segment) => `${segment.label} ${segment.value}`).join(", ")}`;
+  const span = ({ name, data }) => `${name} from ${data[0]?.value} (${data[0]?.label}) to ${data.at(-1)?.value} (${data.at(-1)?.label})`;
+  const kind = { line: "Line chart", area: "Area chart", bar: "Bar chart" }[chart.type];
+  return `${kind}, ${title}: ${chart.series.map(span).join("; ")}`;
 }
 
 function numbers(chart) {

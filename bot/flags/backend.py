@@ -129,6 +129,10 @@ class ChangePlan:
         return self.difference.before.version
 
 
+MAY_COME_BACK = (FlagNotFoundError, EnvironmentNotFoundError, ForbiddenError, MisconfiguredError)
+"""A bad edit of policies, settings or rights causes these for a while: what has to be done waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class AppliedChange:
     """A change that was carried out: the flag before it, and after it according to the flag system."""

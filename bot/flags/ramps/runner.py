@@ -13,7 +13,7 @@ from bot.budgets.budget import Budget
 from bot.catalog.catalog import Service
 from bot.catalog.slo import DowntimeSli, Slo
 from bot.clock import Clock
-from bot.flags.backend import BackendOutcomeUnknownError, FlagConflictError, FlagError
+from bot.flags.backend import MAY_COME_BACK, BackendOutcomeUnknownError, FlagConflictError, FlagError
 from bot.flags.change import Restore, SetExposure
 from bot.flags.change_request import ChangeCause, ChangeRequest, FlagChangeError, change_name
 from bot.flags.changes.executor import ChangeExecutor
@@ -186,7 +186,7 @@ class RampRunner:
         try:
             await self._flag_changes.execute(request)
         except FlagError as error:
-            if error.retryable:
+            if error.retryable or isinstance(error, MAY_COME_BACK):
                 raise
             failure = RevertFailed(ChangeCause.GUARD, to, evidence, str(error), will_retry=False)
             await self._writer.stop_unreverted(stored, failure)
@@ -195,6 +195,10 @@ class RampRunner:
         self, stored: StoredRamp, error: FlagError | FlagChangeError, now: datetime
     ) -> None:
         """Postpone the ramp, or stop it where trying again cannot help."""
+        if isinstance(error, MAY_COME_BACK):
+            await self._carry_out(stored, Paused(PauseCause.MISSING_DATA, str(error)), now)
+            await self._writer.postpone(stored, now + _RETRY_AFTER)
+            return
         # After a conflict the rules tell somebody else's change from this ramp's own.
         if isinstance(error, FlagError) and not (error.retryable or isinstance(error, _WORTH_RETRYING)):
             await self._writer.end(stored, RampState.STOPPED, GOVERNOR, str(error))

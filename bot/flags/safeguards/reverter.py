@@ -5,15 +5,7 @@ from datetime import timedelta
 import structlog
 
 from bot.clock import Clock
-from bot.flags.backend import (
-    BackendOutcomeUnknownError,
-    EnvironmentNotFoundError,
-    FlagConflictError,
-    FlagError,
-    FlagNotFoundError,
-    ForbiddenError,
-    MisconfiguredError,
-)
+from bot.flags.backend import MAY_COME_BACK, BackendOutcomeUnknownError, FlagConflictError, FlagError
 from bot.flags.change import Restore
 from bot.flags.change_request import ChangeCause, ChangeRequest, FlagChangeError, FrozenError
 from bot.flags.changes.event_publisher import EventPublisher
@@ -28,8 +20,6 @@ log = structlog.get_logger(__name__)
 
 _RETRY_AFTER = timedelta(seconds=15)
 _RETRY_ABSENT_AFTER = timedelta(minutes=5)
-_MAY_COME_BACK = (FlagNotFoundError, EnvironmentNotFoundError, ForbiddenError, MisconfiguredError)
-"""A bad edit of policies, settings or rights takes these away for a while: the revert waits for them."""
 _CHANGED_SINCE = "somebody has changed it since"
 
 
@@ -67,7 +57,7 @@ class Reverter:
         except (FlagChangeError, BackendOutcomeUnknownError) as error:
             # Being sent already, or sent without an answer: `ChangeExecutor.reconcile` finds out.
             log.info("revert_postponed", revert=pending.id, error=str(error))
-        except _MAY_COME_BACK as error:
+        except MAY_COME_BACK as error:
             await self._retry_later(pending, cause, why, str(error), _RETRY_ABSENT_AFTER)
         except FlagError as error:
             if error.retryable:

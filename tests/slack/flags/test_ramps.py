@@ -175,6 +175,22 @@ async def test_a_ramp_outlives_its_service_s_absence_from_the_policies(slack_app
     assert await exposure(slack_app) == 0
 
 
+async def test_a_ramp_waits_for_its_environment_and_is_still_taken_back(slack_app: RunningSlackApp) -> None:
+    await begun(slack_app)
+    policies = slack_app.shop.catalog
+    others = tuple(each for each in policies.workspace.flags.environments if each.name != "production")
+    flags = replace(policies.workspace.flags, environments=others)
+    slack_app.shop.catalog = replace(policies, workspace=replace(policies.workspace, flags=flags))
+    later(slack_app, HALF_AN_HOUR)
+    for _ in range(3):
+        await evaluated(slack_app)
+        later(slack_app, HALF_AN_HOUR)
+    assert (await occasions(slack_app)).count("ramp_held") == 1
+    slack_app.shop.catalog = policies
+    await evaluated(slack_app, 20.0)
+    assert await exposure(slack_app) == 0
+
+
 async def test_a_person_holds_a_ramp_lets_it_go_on_and_stops_it(slack_app: RunningSlackApp) -> None:
     await begun(slack_app)
     assert (await slack_app.types("dana", f"/flag ramp hold {FLAG}")).text.startswith("The ramp of")

@@ -32,7 +32,7 @@ _SECONDS: Mapping[str, Decimal] = {
     )
     for spelling in spellings.split()
 }
-_PART = r"(\d+(?:\.\d+)?|\.\d+)\s*([A-Za-z]+)"
+_PART = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*([A-Za-z]+)"
 _DURATION = re.compile(rf"{_PART}(?:[\s,/]*{_PART})*")
 
 

@@ -14,6 +14,7 @@ from functools import partial
 import structlog
 import tenacity
 
+from bot.budgets.budget import MOST_EVENTS
 from bot.budgets.read_plan import Read
 from bot.budgets.source import (
     AnswerTooLargeError,
@@ -175,10 +176,28 @@ def _of_the_past(answer: Answer) -> Answer:
 
 
 def _checked(answer: Answer, read: Read) -> Answer:
-    """Return the buckets within the span; `InvalidAnswerError` if one of them holds no number."""
+    """Return the buckets within the span; `InvalidAnswerError` if one of them cannot be true."""
     if isinstance(answer, SourceError):
-        return answer
-    for bucket in answer:
-        if not (math.isfinite(bucket.bad) and math.isfinite(bucket.total)):
-            return InvalidAnswerError(f"the source answered no number for {bucket.start.isoformat()}")
+        return _impossible(answer.counted or ()) or answer
+    impossible = _impossible(answer)
+    if impossible is not None:
+        return impossible
     return [bucket for bucket in answer if read.span.start <= bucket.start < read.span.end]
+
+
+def _impossible(buckets: Sequence[Bucket]) -> InvalidAnswerError | None:
+    """Return what is wrong with the buckets, None if nothing is.
+
+    Bad events may be slightly negative where counters were read one after the other; never all events.
+    """
+    for bucket in buckets:
+        at, most = bucket.start.isoformat(), max(abs(bucket.bad), abs(bucket.total))
+        if not (math.isfinite(bucket.bad) and math.isfinite(bucket.total)):
+            return InvalidAnswerError(f"the source answered no number for {at}")
+        if most > MOST_EVENTS:
+            return InvalidAnswerError(
+                f"the source answered {most:g} events for {at}, more than can be counted"
+            )
+        if bucket.total < 0:
+            return InvalidAnswerError(f"the source answered {bucket.total:g} events for {at}")
+    return None

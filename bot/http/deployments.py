@@ -1,5 +1,6 @@
 """`POST /api/v1/deployments`: outcomes of deployments from systems other than GitHub."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from aiohttp import web
@@ -18,6 +19,10 @@ from bot.http.response_models import DeploymentAnswer
 from bot.http.rights import Right
 
 LONGEST_URL = 500
+SKEW = timedelta(hours=1)
+"""How far a reporter's clock may be ahead of ours."""
+LONGEST_AGO = timedelta(days=366)
+"""How long ago a deployment may have begun: a start that nobody can check must not lie before every hold."""
 
 # PostgreSQL stores no NUL, and a line of the timeline may have no other control character either.
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -96,8 +101,14 @@ class DeploymentsEndpoint:
             raise _fault("service", f"there is no service {body.service}")
         finished = body.finished_at or now
         started = body.started_at or finished
+        if finished > now + SKEW:
+            raise _fault("finished_at", "it lies in the future")
+        if started > now + SKEW:
+            raise _fault("started_at", "it lies in the future")
         if finished < started:
             raise _fault("finished_at", "it ended before it began")
+        if started < now - LONGEST_AGO:
+            raise _fault("started_at", "it cannot have begun more than a year ago")
         deployment = Deployment(
             id=f"api {body.key}",
             environment=body.environment,

@@ -8,7 +8,8 @@ from typing import Any
 from aiohttp import web
 from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bot.budgets.ledger.pushed_events import PushedEvent, PushResult, time_fault
+from bot.budgets.budget import MOST_EVENTS as MOST_COUNTED
+from bot.budgets.ledger.pushed_events import PushedEvent, PushResult, TooManyEventsError, time_fault
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import EventsSli, Slo
 from bot.clock import Clock
@@ -32,8 +33,8 @@ class EventBody(RequestBody):
 
     service: str
     slo: str
-    good: float = Field(ge=0, allow_inf_nan=False, strict=True)
-    bad: float = Field(ge=0, allow_inf_nan=False, strict=True)
+    good: float = Field(ge=0, le=MOST_COUNTED, allow_inf_nan=False, strict=True)
+    bad: float = Field(ge=0, le=MOST_COUNTED, allow_inf_nan=False, strict=True)
     at: AwareDatetime | None = None
     id: str | None = Field(None, min_length=1, max_length=200)
 
@@ -79,7 +80,12 @@ class EventsEndpoint:
         if faults:
             errors = [asdict(fault) for fault in faults]
             raise ProblemError(422, f"{len(faults)} faults; nothing was accepted", errors=errors)
-        pushed = await self._push(events, self._clock.now())
+        try:
+            pushed = await self._push(events, self._clock.now())
+        except TooManyEventsError as error:
+            index = next(index for index, event in enumerate(events) if event.slo == error.slo)
+            fault = EventFault(index, "good", str(error))
+            raise ProblemError(422, "one fault; nothing was accepted", errors=[asdict(fault)]) from error
         return web.json_response({"accepted": pushed.accepted, "duplicates": pushed.duplicates}, status=202)
 
     def _read(self, items: Sequence[Any]) -> tuple[list[PushedEvent], list[EventFault]]:

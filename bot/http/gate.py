@@ -10,12 +10,11 @@ from bot.freezes.verdict import Change
 from bot.http.auth import CALLER
 from bot.http.operations import BAD_QUERY, UNKNOWN_SERVICE, Operation, QueryParameter
 from bot.http.problems import ProblemError
+from bot.http.request_body import FLAG_SCHEMA, read_flag
 from bot.http.response_models import GateAnswer
 from bot.http.rights import Right
 from bot.http.serializers import verdict_json
 
-_TRUE = frozenset({"1", "true", "yes"})
-_FALSE = frozenset({"0", "false", "no", ""})
 _MAX_LENGTH = 200
 _TEXT_SCHEMA = {"type": "string", "maxLength": _MAX_LENGTH}
 
@@ -36,7 +35,7 @@ class GateEndpoint:
         query=(
             QueryParameter("change", "What wants to ship, such as PR-12.", _TEXT_SCHEMA),
             QueryParameter("kind", "Its kind, such as security.", _TEXT_SCHEMA),
-            QueryParameter("strict", "With 1, a refusal is 423.", {"type": "string", "enum": ["0", "1"]}),
+            QueryParameter("strict", "With 1, a refusal is 423.", FLAG_SCHEMA),
         ),
         answers={200: GateAnswer, 423: GateAnswer},
         refusals=UNKNOWN_SERVICE | BAD_QUERY,
@@ -46,7 +45,7 @@ class GateEndpoint:
 
         Raises `ProblemError`: 404 for an unknown service, 400 for an invalid query.
         """
-        strict = _boolean_parameter(request.query, "strict")
+        strict = read_flag(request, "strict")
         change = Change(_text_parameter(request.query, "change"), _text_parameter(request.query, "kind"))
         try:
             service = self._status_reader.find(request.match_info["service"])
@@ -64,10 +63,3 @@ def _text_parameter(query: Mapping[str, str], name: str) -> str | None:
     if len(value) > _MAX_LENGTH:
         raise ProblemError(400, f"`{name}` may have at most {_MAX_LENGTH} characters")
     return value or None
-
-
-def _boolean_parameter(query: Mapping[str, str], name: str) -> bool:
-    value = query.get(name, "").strip().casefold()
-    if value not in _TRUE | _FALSE:
-        raise ProblemError(400, f"`{name}` is 1 or 0")
-    return value in _TRUE

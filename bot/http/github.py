@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 from aiohttp import web
@@ -49,11 +50,11 @@ class _EventPart(RequestBody):
 class DeploymentPart(_EventPart):
     """What is deployed. Of the payload, which is the sender's own, only texts of ours are read."""
 
-    id: int = Field(ge=1, lt=10**18)
+    id: int = Field(ge=1, lt=10**18, strict=True)
     sha: str = Field(pattern="^[0-9a-f]{40,64}$")
     ref: Line = Field(min_length=1, max_length=255)
     created_at: Instant
-    production_environment: bool | None = None
+    production_environment: bool | None = Field(None, strict=True)
     payload: Annotated[Any, FREE] = None
 
 
@@ -138,11 +139,12 @@ class GitHubWebhook:
         body = read_body(DeploymentStatusBody, payload)
         if body.deployment_status.state not in _OUTCOMES:
             return deployment_response([], status=202, ignored="the deployment has not ended yet")
-        deployment = _deployment(body)
+        now = self._clock.now()
+        deployment = _deployment(body, now)
         services = self._recorder.services_of(deployment.repository)
         if not services:
             return deployment_response([], status=202, ignored="no service names this repository")
-        recorded = await self._recorder.record(deployment, services, request[CALLER], self._clock.now())
+        recorded = await self._recorder.record(deployment, services, request[CALLER], now)
         return deployment_response(recorded, status=202)
 
 
@@ -158,7 +160,7 @@ def is_signed(body: bytes, signature: str, secrets: Sequence[str]) -> bool:
     return any(matches)
 
 
-def _deployment(body: DeploymentStatusBody) -> Deployment:
+def _deployment(body: DeploymentStatusBody, now: datetime) -> Deployment:
     deployment, status, repository = body.deployment, body.deployment_status, body.repository
     return Deployment(
         id=f"github {deployment.id}",
@@ -167,8 +169,9 @@ def _deployment(body: DeploymentStatusBody) -> Deployment:
         # A login alone could be taken for a Slack user id.
         by=f"{status.creator.login if status.creator else 'somebody'} at GitHub",
         state=_OUTCOMES[status.state],
-        started_at=deployment.created_at,
-        finished_at=status.created_at,
+        # Our clock may be behind; a time to come would be judged by the holds of then.
+        started_at=min(deployment.created_at, now),
+        finished_at=min(status.created_at, now),
         ref=deployment.ref,
         repository=repository.full_name,
         url=_first_safe_url(status.target_url, f"{repository.html_url}/commit/{deployment.sha}"),

@@ -19,7 +19,7 @@ from bot.http.operations import (
     add_operations,
 )
 from bot.http.problems import ProblemError
-from bot.http.request_body import TextInstant, read_body, read_json, read_since
+from bot.http.request_body import FLAG_SCHEMA, TextInstant, read_body, read_flag, read_json, read_since
 from bot.http.request_text import FreeText, RequestBody
 from bot.http.response_models import IncidentAnswer, IncidentReportAnswer, IncidentsAnswer
 from bot.http.rights import Right
@@ -43,7 +43,7 @@ CHANNEL_WITHIN_S = 5.0
 """How long an answer waits for Slack to create the channel, which is null if that takes longer."""
 _MOST_LISTED = 200
 _PATH = "/api/v1/incidents"
-_INCIDENT_PATH = rf"{_PATH}/{{id:\d{{1,15}}}}"
+_INCIDENT_PATH = rf"{_PATH}/{{id:[0-9]{{1,15}}}}"
 _ID_SCHEMA = {"id": {"type": "integer", "minimum": 1, "maximum": 999_999_999_999_999}}
 _UNKNOWN_INCIDENT = {404: "There is no such incident that the token may see."}
 _PRIVATE = {Right.INCIDENTS_READ_PRIVATE: "private incidents"}
@@ -63,7 +63,7 @@ class OpeningBody(RequestBody):
     key: str = Field(min_length=1, max_length=200)
     started_at: TextInstant | None = None
     impact: Share | None = None
-    private: bool = False
+    private: bool = Field(default=False, strict=True)
 
 
 class ChangeBody(RequestBody):
@@ -183,13 +183,16 @@ class IncidentsEndpoint:
         summary="Incidents, the newest first",
         right=Right.INCIDENTS_READ,
         more_with=_PRIVATE,
-        query=(SERVICE_PARAMETER, QueryParameter("open", "With 1, those that are not resolved.")),
+        query=(
+            SERVICE_PARAMETER,
+            QueryParameter("open", "With 1, those that are not resolved.", FLAG_SCHEMA),
+        ),
         answers={200: IncidentsAnswer},
         refusals=BAD_QUERY,
     )
     async def _list(self, request: web.Request) -> web.Response:
         service = request.query.get("service") or None
-        is_open = request.query.get("open") in {"1", "true"}
+        is_open = read_flag(request, "open")
         listed = await self._snapshots.list(
             viewer_of(request), unresolved=is_open, service=service, limit=_MOST_LISTED
         )

@@ -14,6 +14,12 @@ MOST_BYTES = 4 * 1024 * 1024
 MOST_UNSIGNED_BYTES = 1024 * 1024
 """The limit where a body is read before it is known who sent it."""
 
+FLAG_SCHEMA = {"type": "string", "enum": ["0", "1"]}
+"""The schema of a query's flag; `true`, `yes`, `false` and `no` are taken too."""
+
+_TRUE = frozenset({"1", "true", "yes"})
+_FALSE = frozenset({"0", "false", "no", ""})
+
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -72,9 +78,17 @@ def read_since(request: web.Request) -> datetime | None:
     try:
         # An unescaped plus sign arrives as a space.
         since = datetime.fromisoformat(raw.replace(" ", "+") if "T" in raw else raw)
-        return since.astimezone(UTC) if since.tzinfo else since.replace(tzinfo=UTC)
+        return _in_utc(since if since.tzinfo else since.replace(tzinfo=UTC))
     except (ValueError, OverflowError) as error:
         raise ProblemError(400, "`since` is an RFC 3339 time, such as 2026-11-23T09:00:00Z") from error
+
+
+def read_flag(request: web.Request, name: str) -> bool:
+    """Return whether the query sets a flag, false if it is left out. Raises `ProblemError` 400."""
+    value = request.query.get(name, "").strip().casefold()
+    if value not in _TRUE | _FALSE:
+        raise ProblemError(400, f"`{name}` is 1 or 0")
+    return value in _TRUE
 
 
 async def read_bytes(request: web.Request) -> bytes:

@@ -55,7 +55,12 @@ FAULTY: list[tuple[Any, str]] = [
     (GOOD | {"bad": "1"}, "bad"),
     (GOOD | {"bad": True}, "bad"),
     (GOOD | {"bad": None}, "bad"),
+    (GOOD | {"good": 1e308}, "good"),
+    (GOOD | {"bad": 2**53 + 2}, "bad"),
     (GOOD | {"at": "yesterday"}, "at"),
+    (GOOD | {"at": "9998-01-01T00:00:00Z"}, "at"),
+    (GOOD | {"at": "9999-12-31T23:59:59-14:00"}, "at"),
+    (GOOD | {"at": "0001-01-01T00:00:00+14:00"}, "at"),
     (GOOD | {"at": "2026-11-23T09:00:00"}, "at"),
     (GOOD | {"at": 1}, "at"),
     (GOOD | {"at": (NOW + DAY).isoformat()}, "at"),
@@ -94,3 +99,13 @@ async def test_a_body_that_is_too_large_is_413(api_server: ApiServer) -> None:
 async def test_too_many_events_in_one_call_are_refused(api_server: ApiServer) -> None:
     status, _ = await post(api_server, [GOOD] * 10_001)
     assert status == 422
+
+
+async def test_counts_that_add_up_to_more_than_can_be_told_apart_are_refused(api_server: ApiServer) -> None:
+    assert (await post(api_server, [GOOD | {"good": 2**53 - 1, "bad": 1}]))[0] == 202
+    status, body = await post(api_server, [GOOD | {"good": 1, "bad": 0}])
+    assert status == 422
+    assert "more than 9007199254740992 events in all" in body["errors"][0]["message"]
+    assert (body["errors"][0]["index"], body["errors"][0]["field"]) == (0, "good")
+    bad, total = await counts(api_server)
+    assert (bad, total) == (1, 2**53)

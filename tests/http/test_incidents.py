@@ -121,6 +121,9 @@ async def test_the_postmortem_is_markdown(scene: IncidentsSetup) -> None:
         ({"impact": 1.5}, "impact"),
         ({"impact": "all"}, "impact"),
         ({"started_at": "2126-01-01T00:00:00Z"}, "started_at"),
+        ({"started_at": "9998-12-31T23:59:59Z"}, "started_at"),
+        ({"private": "yes"}, "private"),
+        ({"private": 1}, "private"),
         ({"started_at": "0001-01-01T00:00:00+14:00"}, "started_at"),
         ({"started_at": "2021-01-01T00:00:00Z"}, "started_at"),
         ({"started_at": "2026-01-01T00:00:00"}, "started_at"),
@@ -256,3 +259,20 @@ def _errors(problem: dict[str, object]) -> list[dict[str, Any]]:
     errors = problem["errors"]
     assert isinstance(errors, list)
     return errors
+
+
+@pytest.mark.parametrize("path", ["/\u0661", "/\uff11", "/1\u00b2", "/\u0661/postmortem.md"])
+async def test_only_ascii_digits_are_an_incidents_number(scene: IncidentsSetup, path: str) -> None:
+    await scene.api("POST", INCIDENTS, json=OPENING)
+    status, _ = await scene.api("GET", f"{INCIDENTS}{path}")
+    assert status == 404
+
+
+async def test_the_query_open_is_a_flag(scene: IncidentsSetup) -> None:
+    await scene.api("POST", INCIDENTS, json=OPENING)
+    for value in ("1", "true", "yes"):
+        status, listed = await scene.api("GET", f"{INCIDENTS}?open={value}")
+        assert status == 200
+        assert listed["incidents"] != []
+    status, _ = await scene.api("GET", f"{INCIDENTS}?open=perhaps")
+    assert status == 400

@@ -195,7 +195,10 @@ class Ledger:
             )
 
     async def push(self, events: Sequence[PushedEvent], now: datetime) -> PushResult:
-        """Count pushed events, all or none; one whose id is known for its SLO is a duplicate."""
+        """Count pushed events, all or none; one whose id is known for its SLO is a duplicate.
+
+        Raises `TooManyEventsError` where an SLO would have more than can be counted exactly.
+        """
         ids = await self._identify([event.slo for event in events])
         async with self._database.transaction(in_turn=False) as connection:
             signals.mark(connection, signals.Topic.EVENTS)

@@ -3,16 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
-from sqlalchemy import case, literal, or_, update
+from sqlalchemy import case, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.budgets.budget import MOST_EVENTS
+from bot.budgets.exact import NOTHING, exact
 from bot.budgets.ledger import buckets as bucket_rows
-from bot.budgets.ledger.rollups import MINUTE, PUSHED_BASE, ceil, floor, instant, rollups_at, seconds
+from bot.budgets.ledger.rollups import DAY, MINUTE, PUSHED_BASE, ceil, floor, instant, rollups_at, seconds
 from bot.budgets.ledger.state import LedgerState
 from bot.catalog.slo import Slo
 from bot.store.database import Database
-from bot.store.tables.core import Instant, event_ids
+from bot.store.tables.core import Instant, buckets, event_ids
 from bot.store.tables.core import slos as ledgers
 
 SKEW = timedelta(minutes=1)
@@ -40,6 +43,14 @@ class PushResult:
     duplicates: int
 
 
+class TooManyEventsError(Exception):
+    """Events cannot be counted: `slo` would have more than `MOST_EVENTS` in all."""
+
+    def __init__(self, slo: Slo) -> None:
+        super().__init__(f"{slo.key} would have more than {MOST_EVENTS} events in all")
+        self.slo = slo
+
+
 def time_fault(at: datetime, now: datetime, longest: timedelta) -> str | None:
     """Return why events of that time cannot be counted, in words for their sender; None if they can."""
     if at > now + SKEW:
@@ -56,8 +67,12 @@ async def count(
     ids: Mapping[Slo, int],
     now: datetime,
 ) -> PushResult:
-    """Count the events within the caller's transaction; `ids` are the ids of their ledgers."""
+    """Count the events within the caller's transaction; `ids` are the ids of their ledgers.
+
+    Raises `TooManyEventsError`, after which the transaction must not be committed.
+    """
     unseen = await _unseen(database, connection, events, ids, now)
+    await _check_sums(connection, unseen, ids)
     rollups = rollups_at(LedgerState(base=PUSHED_BASE), now)
     rows: bucket_rows.Rows = {}
     for event in unseen:
@@ -70,6 +85,25 @@ async def count(
     await bucket_rows.add(database, connection, rows)
     await _extend_filled(connection, unseen, ids, now)
     return PushResult(len(unseen), len(events) - len(unseen))
+
+
+async def _check_sums(
+    connection: AsyncConnection, events: Sequence[PushedEvent], ids: Mapping[Slo, int]
+) -> None:
+    """Raise `TooManyEventsError` for an SLO that would have more events than can be told apart."""
+    added: dict[Slo, Decimal] = {}
+    for event in events:
+        added[event.slo] = added.get(event.slo, NOTHING) + exact(event.good) + exact(event.bad)
+    slo_ids = sorted(ids[slo] for slo in added)
+    query = select(buckets.c.slo_id, func.sum(buckets.c.total).label("counted")).where(
+        buckets.c.slo_id.in_(slo_ids), buckets.c.width == DAY
+    )
+    rows = await connection.execute(query.group_by(buckets.c.slo_id))
+    counted = {row.slo_id: row.counted for row in rows}
+    for slo, more in added.items():
+        # In decimals: in binary fractions one more than the most is the most.
+        if more + Decimal(counted.get(ids[slo], 0)) > MOST_EVENTS:
+            raise TooManyEventsError(slo)
 
 
 async def _unseen(

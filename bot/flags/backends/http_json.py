@@ -26,6 +26,8 @@ from bot.flags.backend import (
 from bot.flags.flag import FlagState
 
 _RETRY_AFTER = timedelta(seconds=10)
+_LONGEST_RETRY = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONCURRENT_READS = 8
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _REMAINING = ("X-Ratelimit-Global-Remaining", "X-Ratelimit-Route-Remaining")
@@ -193,14 +195,20 @@ def _retry_after(headers: Mapping[str, str]) -> timedelta:
     """Return how long to wait: `Retry-After` in seconds or as a date, or LaunchDarkly's reset in epoch ms."""
     now = datetime.now(UTC)
     raw = headers.get("Retry-After", "").strip()
-    if raw.isdigit():
-        return timedelta(seconds=int(raw))
+    if _is_number(raw):
+        return min(timedelta(seconds=int(raw)), _LONGEST_RETRY)
     if raw:
         try:
-            return max(timedelta(0), parsedate_to_datetime(raw) - now)
+            return min(max(timedelta(0), parsedate_to_datetime(raw) - now), _LONGEST_RETRY)
         except (TypeError, ValueError):
             return _RETRY_AFTER
     reset = headers.get("X-Ratelimit-Reset", "").strip()
-    if reset.isdigit():
-        return max(timedelta(0), datetime.fromtimestamp(int(reset) / 1000, UTC) - now)
+    if _is_number(reset):
+        left = timedelta(milliseconds=int(reset)) - (now - _EPOCH)
+        return min(max(timedelta(0), left), _LONGEST_RETRY)
     return _RETRY_AFTER
+
+
+def _is_number(text: str) -> bool:
+    """Return whether it is a whole number that a time can hold."""
+    return text.isascii() and text.isdigit() and len(text) <= 15

@@ -86,7 +86,7 @@ class ApprovalButtons:
 
     async def _read(self, key: str) -> _PendingApproval:
         kind, _, number = key.partition(":")
-        if not number.isdigit():
+        if not (number.isascii() and number.isdigit() and len(number) <= 15):
             raise NotPendingError("nothing waits here any more")
         if kind == "ramp":
             stored = await self._ramps.pending(int(number))

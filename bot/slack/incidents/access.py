@@ -18,7 +18,7 @@ from bot.slack.permissions import Allowed, People, refusal, role_refusal
 from bot.store import idempotency
 from bot.store.addresses import local, qualified
 
-_NUMBER = re.compile(r"#?(\d{1,15})")
+_NUMBER = re.compile(r"#?([0-9]{1,15})")
 
 
 class IncidentAccess:

@@ -11,7 +11,7 @@ from bot.slack.typed.words import plain
 _MOST_WORDS = 6
 _ARTICLES = {"a", "an"}
 _UNIT = re.compile(r"(?<![a-z])(mo|[a-z])")
-_SIGNED = re.compile(r"[-+]?\d")
+_SIGNED = re.compile(r"[-+]?[0-9]")
 
 
 def read_length(words: Sequence[str]) -> tuple[timedelta, int] | None:

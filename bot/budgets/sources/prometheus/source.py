@@ -39,6 +39,8 @@ _MOST_POINTS = 10_000
 _SUBQUERY_STEP_S = 60
 _PART = "governor_part"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_S = 253_000_000_000
+"""No answer holds later seconds, which are in the year 9987."""
 
 
 class PrometheusSource:
@@ -246,7 +248,7 @@ class PrometheusSource:
                 "step": str(part.step),
             }
             result = await self._api.query("query_range", form)
-            answer.extend((series["metric"], _values(series, part.step)) for series in result)
+            answer.extend((series["metric"], _values(series, part)) for series in result)
         return answer
 
 
@@ -318,14 +320,17 @@ def _assigned(
             yield index, series
 
 
-def _values(series: Mapping[str, Any], step: int) -> Series:
+def _values(series: Mapping[str, Any], steps: range) -> Series:
+    """Return the values at the ends of steps; raises `InvalidAnswerError` for what is no time or number."""
     try:
-        values = {round(at) - step: float(text) for at, text in series.get("values", ())}
-    except (TypeError, ValueError) as error:
+        values = {round(at) - steps.step: float(text) for at, text in series.get("values", ())}
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidAnswerError(MALFORMED) from error
+    if any(abs(start) > _LATEST_S for start in values):
+        raise InvalidAnswerError("the answer holds a time that lies thousands of years away")
     if not all(map(math.isfinite, values.values())):
         raise InvalidAnswerError("the answer holds NaN or infinity")
-    return values
+    return {start: value for start, value in values.items() if start in steps}
 
 
 def _seconds(at: datetime) -> int:

@@ -16,7 +16,7 @@ from bot.budgets.batch_reader import BatchReader
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import MINUTE, base_width
 from bot.budgets.ledger.state import LedgerState, ReadFault
-from bot.budgets.read_plan import Read, edge_to_refine, is_ahead, plan_reads
+from bot.budgets.read_plan import Read, edge_to_refine, is_ahead, is_hourly_read_due, plan_reads
 from bot.budgets.source import InvalidAnswerError, Source, SourceError, SourceRefusedError
 from bot.catalog.slo import CounterSli, LatencySli, Slo
 from bot.catalog.window import Span, Window
@@ -177,14 +177,15 @@ def _plans(
     states: Mapping[Slo, LedgerState], now: datetime, base: int
 ) -> dict[tuple[str, tuple[Read, ...]], list[Slo]]:
     """Group SLOs by their source and the reads that they need."""
-    reads_by_state: dict[tuple[LedgerState, Window], tuple[Read, ...]] = {}
+    reads_by_state: dict[tuple[LedgerState, Window, bool], tuple[Read, ...]] = {}
     plans: dict[tuple[str, tuple[Read, ...]], list[Slo]] = defaultdict(list)
     for slo, state in states.items():
         if not isinstance(slo.sli, CounterSli | LatencySli):
             continue
-        key = state, slo.window
+        all_minutes = is_hourly_read_due(state, now, base, slo.key)
+        key = state, slo.window, all_minutes
         if key not in reads_by_state:
-            reads_by_state[key] = tuple(plan_reads(state, slo.window, now, base))
+            reads_by_state[key] = tuple(plan_reads(state, slo.window, now, base, all_minutes=all_minutes))
         plans[slo.sli.source, reads_by_state[key]].append(slo)
     return plans
 

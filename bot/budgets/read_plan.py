@@ -1,5 +1,6 @@
 """Plans what to read from a source next, given what the ledger holds. Pure; no clock, no I/O."""
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -51,12 +52,15 @@ def history_start(window: Window, as_of: datetime) -> datetime:
     return instant(floor(seconds(start), HOUR))
 
 
-def plan_reads(state: LedgerState, window: Window, now: datetime, base: int) -> list[Read]:
+def plan_reads(
+    state: LedgerState, window: Window, now: datetime, base: int, *, all_minutes: bool = False
+) -> list[Read]:
     """Return the reads in their order; after each of them what is filled is still one span.
 
     For a new ledger, and after a gap longer than the window: the whole history, newest first. Later the
     new part with an overlap, oldest first, and then the history that is still missing (the backfill),
-    newest first. `base` is the finest width in seconds.
+    newest first. `base` is the finest width in seconds. With `all_minutes` the overlap is all time of which
+    the ledger keeps minutes.
     """
     end = instant(floor(seconds(now), base))
     history = history_start(window, end)
@@ -68,6 +72,9 @@ def plan_reads(state: LedgerState, window: Window, now: datetime, base: int) -> 
         # No part of a wide bucket is read again: its events would be counted twice.
         minutes_from = max(state.minutes_from or state.filled_from, state.filled_from)
         overlap_start = state.filled_to - _overlap(state.filled_to, end, state.fault)
+        if all_minutes:
+            since = next(rollup.since for rollup in rollups if rollup.width == MINUTE)
+            overlap_start = min(overlap_start, instant(since))
         reread_from = max(floor(seconds(overlap_start), MINUTE), int(seconds(minutes_from)))
         reads = _chunks(Span(instant(reread_from), end), rollups)
     if history < state.filled_from:
@@ -79,6 +86,18 @@ def _overlap(filled_to: datetime, end: datetime, fault: ReadFault | None) -> tim
     """Return how far to read back: the long overlap after a fault and once in five minutes of the clock."""
     is_due = floor(seconds(filled_to), FIVE_MINUTES) < floor(seconds(end), FIVE_MINUTES)
     return OVERLAP if is_due or fault is not None else SHORT_OVERLAP
+
+
+def is_hourly_read_due(state: LedgerState, now: datetime, base: int, key: str) -> bool:
+    """Return whether all minutes are to be read again: once an hour, at a minute that the SLO's key sets.
+
+    So the SLOs of a workspace take turns, and no evaluation reads all of them.
+    """
+    if state.filled_to is None:
+        return False
+    phase = zlib.crc32(key.encode()) % (HOUR // MINUTE) * MINUTE
+    end = floor(seconds(now), base)
+    return floor(seconds(state.filled_to) - phase, HOUR) < floor(end - phase, HOUR)
 
 
 def is_ahead(state: LedgerState, now: datetime) -> bool:

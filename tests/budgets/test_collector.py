@@ -105,6 +105,35 @@ async def test_late_samples_are_taken_in(
         assert await counted(ledger, Span(later - length, later), later) == truth(Span(later - length, later))
 
 
+@pytest.mark.parametrize("every", [MINUTE, 10 * SECOND])
+@pytest.mark.parametrize("late", [4 * MINUTE, 7 * MINUTE, 10 * MINUTE, 25 * MINUTE])
+async def test_samples_that_are_always_late_are_all_counted_once(
+    collector: Collector, ledger: Ledger, source: CountingSource, late: timedelta, every: timedelta
+) -> None:
+    for tick in range(2 * HOUR // MINUTE + 1):
+        now = NOW + tick * MINUTE
+        source.known_until = now - late
+        await collector.collect([MONTHLY], now, every)
+    behind = late + (5 * MINUTE if late <= 10 * MINUTE else HOUR)
+    settled = Span(NOW - 30 * MINUTE, now - behind)
+    assert await counted(ledger, settled, now) == truth(settled)
+
+
+async def test_what_arrives_hours_late_is_counted_within_an_hour(
+    collector: Collector, ledger: Ledger, source: CountingSource
+) -> None:
+    source.missing = Span(NOW - HOUR, NOW - 50 * MINUTE)
+    await collector.collect([MONTHLY], NOW, MINUTE)
+    for tick in range(1, 9 * 60, 15):
+        await collector.collect([MONTHLY], NOW + tick * MINUTE, MINUTE)
+    source.missing = None
+    later = NOW + 10 * HOUR
+    await collector.collect([MONTHLY], later - MINUTE, MINUTE)
+    await collector.collect([MONTHLY], later, MINUTE)
+    for length in (11 * HOUR, 30 * DAY):
+        assert await counted(ledger, Span(later - length, later), later) == truth(Span(later - length, later))
+
+
 @pytest.mark.parametrize("outage", [10 * MINUTE, 5 * HOUR, 2 * DAY, 9 * DAY, 40 * DAY])
 async def test_a_gap_is_filled_when_the_source_returns(
     collector: Collector, ledger: Ledger, source: CountingSource, outage: timedelta

@@ -35,6 +35,7 @@ class CountingSource:
         self.fails_before: datetime | None = None
         self.begins: datetime | None = None
         self.missing: Span | None = None
+        self.known_until: datetime | None = None
         self.reads: list[tuple[Span, timedelta]] = []
         self.attempts = 0
 
@@ -67,6 +68,8 @@ class CountingSource:
 
     def _knows(self, part: Span) -> bool:
         if self.begins is not None and part.start < self.begins:
+            return False
+        if self.known_until is not None and part.end > self.known_until:
             return False
         return self.missing is None or not self.missing.start <= part.start < self.missing.end
 

@@ -6,10 +6,11 @@ from enum import StrEnum
 
 from bot.catalog.window import Span
 
-OVERLAP = timedelta(minutes=10)
+OVERLAP = timedelta(minutes=15)
 """How far a read reaches back into what is already counted, at least once in five minutes.
 
-So a sample that arrives up to five minutes late is counted within five minutes.
+So a sample that arrives up to ten minutes late is counted within five minutes. Once an hour a read reaches
+back over all minutes that are kept, so that one which arrives later than that is counted within an hour.
 """
 
 

@@ -17,11 +17,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from bot.budgets.exact import allowed, exact, rest, share
+from bot.budgets.exact import NOTHING, WHOLE, allowed, exact, rest, share
 from bot.catalog.slo import Slo
 from bot.catalog.window import CalendarWindow
 
 HOUR = timedelta(hours=1)
+_MINUTE = timedelta(minutes=1)
 SHOWN_BURN_WINDOWS: tuple[timedelta, ...] = (HOUR, timedelta(hours=6), timedelta(days=3))
 """The windows whose burn rate is always shown: 1 h, 6 h, 3 d."""
 
@@ -77,7 +78,9 @@ def remaining(events: EventCounts, objective: Decimal) -> Decimal | None:
 
 def burn_rate(events: EventCounts, objective: Decimal) -> Decimal | None:
     """Return how many times faster than evenly the budget is being spent; None without events."""
-    return share(events.bad, allowed(events.total, objective)) if events.total > 0 else None
+    if events.total <= 0:
+        return None
+    return share(events.bad, allowed(events.total, objective)) if events.bad else NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,7 @@ def assess(
 
 def allowed_minutes(slo: Slo, now: datetime) -> float:
     """Return the full budget in minutes of full outage: 43.2 for 99.9 % over 30 days."""
-    return float(allowed(slo.window.full_length(now) / timedelta(minutes=1), slo.objective))
+    return slo.window.full_length(now) / _MINUTE * float(WHOLE - slo.objective)
 
 
 def exhausts_at(slo: Slo, left: Decimal | None, burn: Decimal | None, now: datetime) -> datetime | None:

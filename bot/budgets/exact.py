@@ -8,6 +8,7 @@ from decimal import Context, Decimal
 
 _ARITHMETIC = Context(prec=50)
 """A product of a count and an objective has at most 35 digits; unequal values stay unequal."""
+_multiply, _divide, _subtract = _ARITHMETIC.multiply, _ARITHMETIC.divide, _ARITHMETIC.subtract
 
 NOTHING = Decimal(0)
 WHOLE = Decimal(1)
@@ -18,24 +19,20 @@ def exact(number: float) -> Decimal:
 
     A sum of fractions such as 0.1 is then the one that was meant.
     """
-    return Decimal(number) if number % 1 == 0 else Decimal(f"{number:.12g}")
+    whole = int(number)
+    return Decimal(whole) if whole == number else Decimal(f"{number:.12g}")
 
 
 def allowed(total: float, objective: Decimal) -> Decimal:
     """Return how many of `total` events may be bad: the error budget."""
-    return _ARITHMETIC.multiply(exact(total), WHOLE - objective)
+    return _multiply(exact(total), WHOLE - objective)
 
 
 def share(part: float, whole: Decimal) -> Decimal:
     """Return how many times `whole`, which is not 0, the part is."""
-    return _ARITHMETIC.divide(exact(part), whole) if part else NOTHING
+    return _divide(exact(part), whole) if part else NOTHING
 
 
 def rest(part: Decimal) -> Decimal:
     """Return what is left of one whole."""
-    return _ARITHMETIC.subtract(WHOLE, part)
-
-
-def times(factor: Decimal, other: Decimal) -> Decimal:
-    """Return a product."""
-    return _ARITHMETIC.multiply(factor, other)
+    return _subtract(WHOLE, part) if part else WHOLE

@@ -15,6 +15,7 @@ import yaml
 from aiohttp import web
 
 from bot.sandbox import POLICIES, Sandbox
+from bot.sandbox.demo.shop import Shop
 from bot.sandbox.demo.traffic import (
     SCENES,
     STREAMS,
@@ -28,6 +29,7 @@ from bot.sandbox.demo.traffic import (
     remaining,
 )
 from tests.sandbox.bolt_app import MANIFEST
+from tests.support.running import eventually
 from tests.support.servers import free_port
 
 START = datetime(2026, 3, 3, 10, 17, tzinfo=UTC)
@@ -270,6 +272,39 @@ async def test_a_refused_history_is_told_again_without_counting_twice() -> None:
     async with open_shop(bot, clock):
         await bot.has(len(expected))
         assert {row["id"] for row in bot.rows} == expected
+
+
+async def test_a_scene_says_how_long_it_lasts_and_that_it_has_ended_by_itself() -> None:
+    bot, clock = Bot(has_history=True), Clock()
+    async with open_shop(bot, clock) as base_url, aiohttp.ClientSession() as session:
+
+        async def says(text: str) -> bool:
+            return text in (await story(session, base_url))["story"]["what"]
+
+        await eventually(lambda: says("All services are healthy."), bool)
+        await story(session, base_url, scene="outage")
+        assert await says("This ends by itself after 15 minutes. Choose 60× to watch the budget.")
+        clock.base += timedelta(minutes=16)
+        await eventually(lambda: says("Outage has ended by itself. Payments and checkout are back."), bool)
+
+
+@pytest.mark.parametrize(("until", "frozen"), [("frozen", {"checkout"}), ("open", {"search"})])
+async def test_time_slows_down_once_checkout_is_as_was_waited_for(until: str, frozen: set[str]) -> None:
+    clock = Clock()
+    shop = Shop(clock=clock, bot_url="http://bot.example", api_token="api", on_change=lambda: None)
+    shop.play("bad_deploy", until=until)
+    shop.run_at(60)
+    shop.notice_frozen({"frozen": frozenset[str](), "open": frozenset({"checkout"})}[until])
+    assert clock.speed == 60
+    shop.notice_frozen(frozenset(frozen))
+    assert clock.speed == 1
+
+
+def test_no_budget_begins_below_a_level_of_warning() -> None:
+    policy = yaml.safe_load((Path(POLICIES) / "standard.yaml").read_text(encoding="utf-8"))
+    highest = max(float(level.rstrip("%")) / 100 for level in policy["spec"]["warnAt"])
+    counts = list(history(START))
+    assert min(remaining(counts, stream, START) for stream in STREAMS) > highest
 
 
 async def test_only_offered_scenes_and_speeds_are_played() -> None:

@@ -47,9 +47,14 @@ class RunningBot:
 
 
 @asynccontextmanager
-async def start_bot(folder: Path, url: str | None = None) -> AsyncIterator[RunningBot]:
-    """Run the bot, on SQLite unless an address is given; at exit stop it as a signal would."""
-    policies = write_policies(folder, POLICIES)
+async def start_bot(
+    folder: Path, url: str | None = None, *, text: str = POLICIES
+) -> AsyncIterator[RunningBot]:
+    """Run the bot, on SQLite unless an address is given; at exit stop it as a signal would.
+
+    `text` are its policies.
+    """
+    policies = write_policies(folder, text)
     async with FakeSlackServer(manifest=manifest("https://governor.example")) as slack:
         settings = Settings.model_validate(
             {

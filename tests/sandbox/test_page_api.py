@@ -351,6 +351,20 @@ async def test_the_page_fits_every_width(visit: Visit, width: int, scheme: str) 
     assert overflow == 0
 
 
+async def test_on_a_phone_the_channels_close_beside_them_and_by_escape(visit: Visit) -> None:
+    await visit.page.set_viewport_size({"width": 390, "height": 800})
+    sidebar = visit.page.get_by_role("navigation", name="Channels")
+    menu = visit.page.get_by_role("button", name="Channels", exact=True)
+    await menu.click()
+    await expect(sidebar).to_be_visible()
+    await visit.page.mouse.click(370, 500)
+    await expect(sidebar).to_have_count(0)
+    await menu.click()
+    await expect(sidebar).to_be_visible()
+    await visit.page.keyboard.press("Escape")
+    await expect(sidebar).to_have_count(0)
+
+
 def test_every_module_is_loaded_at_once() -> None:
     index = (PAGE / "index.html").read_text(encoding="utf-8")
     preloaded = set(re.findall(r'modulepreload" href="/page/([^"]+)"', index))

@@ -119,6 +119,7 @@ function reveal(ts) {
 }
 
 function onkey(event) {
+  if (event.key === "Escape") actions.go();
   if (event.key === "Escape" && panel && !document.querySelector("dialog[open]")) closePanel();
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
     event.preventDefault();
@@ -135,6 +136,7 @@ function onkey(event) {
 }
 
 function closeMenus(event) {
+  if (!event.target.closest(".sidebar, .only-narrow")) actions.go();
   for (const menu of document.querySelectorAll("details.menu[open], details.multi[open]")) if (!menu.contains(event.target)) menu.open = false;
 }
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.budgets.ledger.rollups import base_width, seconds
-from bot.budgets.ledger.state import LedgerState, ReadFault
+from bot.budgets.ledger.state import OVERLAP, LedgerState, ReadFault
 from bot.budgets.read_plan import Read, edge_to_refine, is_ahead, plan_reads
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
@@ -56,13 +56,13 @@ def test_the_next_reading_overlaps_the_last() -> None:
 
 
 @pytest.mark.parametrize("every", [10 * SECOND, MINUTE, 4 * MINUTE, 7 * MINUTE])
-def test_a_sample_that_is_five_minutes_late_is_read_within_five_minutes_and_an_interval(
+def test_a_sample_that_is_ten_minutes_late_is_read_within_five_minutes_and_an_interval(
     every: timedelta,
 ) -> None:
     base, now, state = base_width(every), NOW, filled(NOW - 30 * DAY, NOW)
     missing: dict[datetime, datetime] = {}
     while now < NOW + HOUR:
-        missing |= {now - 5 * MINUTE: now}
+        missing |= {now - 10 * MINUTE: now}
         now += every
         read, *_ = plan_reads(state, MONTH, now, base)
         state = replace(state, filled_to=read.span.end)
@@ -73,12 +73,12 @@ def test_a_sample_that_is_five_minutes_late_is_read_within_five_minutes_and_an_i
 def test_nothing_is_asked_twice_within_a_bucket_but_after_a_failure() -> None:
     assert plan_reads(filled(NOW - 30 * DAY, NOW), MONTH, NOW + 59 * SECOND, 60) == []
     again = plan_reads(filled(NOW - 30 * DAY, NOW, fault=ReadFault.INVALID), MONTH, NOW + 59 * SECOND, 60)
-    assert again == [Read(Span(NOW - 10 * MINUTE, NOW), MINUTE)]
+    assert again == [Read(Span(NOW - OVERLAP, NOW), MINUTE)]
 
 
 def test_a_gap_is_read_forwards_and_as_finely_as_it_is_kept() -> None:
     reads = plan_reads(filled(NOW - 30 * DAY, NOW - 6 * DAY), MONTH, NOW, 60)
-    assert reads[0] == Read(Span(NOW - 6 * DAY - 10 * MINUTE, NOW - 6 * DAY), 5 * MINUTE)
+    assert reads[0] == Read(Span(NOW - 6 * DAY - OVERLAP, NOW - 6 * DAY), 5 * MINUTE)
     assert reads[1] == Read(Span(NOW - 6 * DAY, NOW - 4 * DAY), HOUR)
     assert reads[-1] == Read(Span(NOW - 12 * HOUR, NOW), MINUTE)
 
@@ -88,7 +88,7 @@ def test_a_gap_that_begins_amid_an_hour_begins_with_narrow_buckets() -> None:
     reads = plan_reads(filled(NOW - 30 * DAY, start), MONTH, NOW, 60)
     assert [(read.span.length, read.width) for read in reads[:2]] == [
         (3 * MINUTE, MINUTE),
-        (15 * MINUTE, 5 * MINUTE),
+        (20 * MINUTE, 5 * MINUTE),
     ]
 
 

@@ -67,6 +67,7 @@ ACTION_TEXTS = {
     "deployment.succeeded": "deployed it",
     "deployment.failed": "failed to deploy it",
     "freeze.bypassed": "deployed it in spite of a freeze",
+    "gate.passed_by_kind": "passed a freeze by its kind",
     "token.created": "made the API token",
     "token.revoked": "revoked the API token",
     "workspace.installed": "installed Governor there",

@@ -69,7 +69,7 @@ def _as_of(slo: Slo, state: LedgerState, now: datetime) -> datetime | None:
     """Return the time up to which events are counted; None where none ever were."""
     if isinstance(slo.sli, DowntimeSli | EventsSli):
         return now
-    return None if state.filled_to is None else min(now, state.filled_to)
+    return None if state.counted_to is None else min(now, state.counted_to)
 
 
 def _spans(request: AssessmentRequest, as_of: datetime) -> tuple[Span, ...]:

@@ -17,13 +17,16 @@ import tenacity
 from bot.budgets.budget import MOST_EVENTS
 from bot.budgets.read_plan import Read
 from bot.budgets.source import (
+    Answer,
     AnswerTooLargeError,
     Bucket,
     InvalidAnswerError,
+    LateReading,
     Source,
     SourceError,
     SourceRefusedError,
     SourceUnavailableError,
+    buckets_of,
 )
 from bot.catalog.slo import Sli, Slo
 
@@ -37,8 +40,6 @@ _NEWEST_WITHIN = timedelta(minutes=2)
 """How long ago a read ends at most that shows whether the source has data now."""
 _LIMITED_FOR = timedelta(hours=1)
 """How long a source gets only batches smaller than one that it could not answer."""
-
-Answer = Sequence[Bucket] | SourceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class BatchReader:
     async def read(
         self, source_name: str, slos: Sequence[Slo], read: Read, now: datetime
     ) -> dict[Slo, Answer]:
-        """Return for each SLO of a batch its buckets, or the error why there are none.
+        """Return for each SLO of a batch its buckets, late or not, or the error why there are none.
 
         That the source has nothing to count is an error only now: a time in the past may lie before the
         metric began.
@@ -172,6 +173,8 @@ class BatchReader:
 
 
 def _of_the_past(answer: Answer) -> Answer:
+    if isinstance(answer, LateReading):
+        return answer.buckets
     return answer if not isinstance(answer, SourceError) or answer.counted is None else answer.counted
 
 
@@ -179,10 +182,12 @@ def _checked(answer: Answer, read: Read) -> Answer:
     """Return the buckets within the span; `InvalidAnswerError` if one of them cannot be true."""
     if isinstance(answer, SourceError):
         return _impossible(answer.counted or ()) or answer
-    impossible = _impossible(answer)
+    buckets = buckets_of(answer)
+    impossible = _impossible(buckets)
     if impossible is not None:
         return impossible
-    return [bucket for bucket in answer if read.span.start <= bucket.start < read.span.end]
+    within = [bucket for bucket in buckets if read.span.start <= bucket.start < read.span.end]
+    return LateReading(within, answer.newest) if isinstance(answer, LateReading) else within
 
 
 def _impossible(buckets: Sequence[Bucket]) -> InvalidAnswerError | None:

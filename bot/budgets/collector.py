@@ -17,7 +17,14 @@ from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import MINUTE, base_width
 from bot.budgets.ledger.state import LedgerState, ReadFault
 from bot.budgets.read_plan import Read, edge_to_refine, is_ahead, is_hourly_read_due, plan_reads
-from bot.budgets.source import InvalidAnswerError, Source, SourceError, SourceRefusedError
+from bot.budgets.source import (
+    InvalidAnswerError,
+    LateReading,
+    Source,
+    SourceError,
+    SourceRefusedError,
+    buckets_of,
+)
 from bot.catalog.slo import CounterSli, LatencySli, Slo
 from bot.catalog.window import Span, Window
 
@@ -122,9 +129,14 @@ class Collector:
                 failed = {slo: error for slo, error in answers.items() if isinstance(error, SourceError)}
                 await self._record_failures(failed, now)
                 readings = [
-                    (slo, answer) for slo, answer in answers.items() if not isinstance(answer, SourceError)
+                    (slo, buckets_of(answer))
+                    for slo, answer in answers.items()
+                    if not isinstance(answer, SourceError)
                 ]
-                states |= await self._ledger.write(readings, read.span, read.width, now)
+                newest = {
+                    slo: answer.newest for slo, answer in answers.items() if isinstance(answer, LateReading)
+                }
+                states |= await self._ledger.write(readings, read.span, read.width, now, newest)
                 remaining = [slo for slo in remaining if slo not in failed]
                 done += read.points
                 self._report(remaining, ReadProgress(done, total), len(reads))
@@ -150,7 +162,9 @@ class Collector:
             for batch in self._reader.batches(source_name, refinable, read.points, now):
                 answers = await self._reader.read(source_name, batch, read, now)
                 readings = {
-                    slo: answer for slo, answer in answers.items() if not isinstance(answer, SourceError)
+                    slo: buckets_of(answer)
+                    for slo, answer in answers.items()
+                    if not isinstance(answer, SourceError)
                 }
                 if len(readings) < len(batch):
                     # The hour stays as it is; its share is good enough until the next attempt.

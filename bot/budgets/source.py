@@ -76,6 +76,26 @@ class Bucket:
     total: float
 
 
+@dataclass(frozen=True, slots=True)
+class LateReading:
+    """The events of a span whose last part the source has not received yet.
+
+    `newest` is the time of the newest sample: what happened after it is not known.
+    """
+
+    buckets: Sequence[Bucket]
+    newest: datetime
+
+
+Answer = Sequence[Bucket] | LateReading | SourceError
+"""What a source answers for one SLI."""
+
+
+def buckets_of(answer: Sequence[Bucket] | LateReading) -> Sequence[Bucket]:
+    """Return the events of an answer, late or not."""
+    return answer.buckets if isinstance(answer, LateReading) else answer
+
+
 class Source(Protocol):
     """A monitoring system that counts events."""
 
@@ -83,13 +103,12 @@ class Source(Protocol):
         """Divide SLIs into groups that can be read together, none larger than `at_most`."""
         ...
 
-    async def read_together(
-        self, slis: Sequence[Sli], span: Span, step: timedelta
-    ) -> Sequence[Sequence[Bucket] | SourceError]:
+    async def read_together(self, slis: Sequence[Sli], span: Span, step: timedelta) -> Sequence[Answer]:
         """Return for each SLI of a group the events of `span` in buckets of width `step`, oldest first.
 
         `span` is aligned: start and end are multiples of `step` since the epoch. Buckets without events
-        may be left out. An error that concerns one SLI is returned in its place, `NoSeriesError` where the
+        may be left out. Where the newest sample is minutes older than the end of the span, it is a
+        `LateReading`. An error that concerns one SLI is returned in its place, `NoSeriesError` where the
         source has nothing that it could count; `SourceError` is raised where there is no answer for any.
         """
         ...

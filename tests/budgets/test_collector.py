@@ -117,6 +117,12 @@ async def test_samples_that_are_always_late_are_all_counted_once(
     behind = late + (5 * MINUTE if late <= 10 * MINUTE else HOUR)
     settled = Span(NOW - 30 * MINUTE, now - behind)
     assert await counted(ledger, settled, now) == truth(settled)
+    # What has not arrived is not claimed: the window ends with the newest sample.
+    budget = await assessed(ledger, MONTHLY, now)
+    assert (budget.state, budget.as_of) == (SloState.OK, now - late)
+    source.known_until = None
+    await collector.collect([MONTHLY], now + MINUTE, every)
+    assert (await assessed(ledger, MONTHLY, now + MINUTE)).as_of == now + MINUTE
 
 
 async def test_what_arrives_hours_late_is_counted_within_an_hour(

@@ -10,7 +10,7 @@ from bot.budgets.budget import SloState
 from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.source import (
-    Bucket,
+    Answer,
     InvalidAnswerError,
     SourceError,
     SourceRefusedError,
@@ -39,9 +39,7 @@ class PickySource(CountingSource):
         self.sizes: list[int] = []
         self.gate: asyncio.Event | None = None
 
-    async def read_together(
-        self, slis: Sequence[Sli], span: Span, step: timedelta
-    ) -> Sequence[Sequence[Bucket] | SourceError]:
+    async def read_together(self, slis: Sequence[Sli], span: Span, step: timedelta) -> Sequence[Answer]:
         self.sizes.append(len(slis))
         if self.gate is not None:
             await self.gate.wait()

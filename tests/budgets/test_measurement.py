@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bot.budgets.measurement import Measurement, measure
-from bot.budgets.source import Bucket, NoSeriesError, SourceError, SourceUnavailableError
+from bot.budgets.source import Answer, NoSeriesError, SourceUnavailableError
 from bot.catalog.slo import CounterSli, DowntimeSli, Sli
 from bot.catalog.window import Span
 from tests.support.clock import MINUTE, NOW
@@ -20,9 +20,7 @@ ELSEWHERE = slo("d", sli=CounterSli("thanos", "x_total", bad="y_total"))
 class PartlyEmptySource(CountingSource):
     """Has no series of the SLO `b`."""
 
-    async def read_together(
-        self, slis: Sequence[Sli], span: Span, step: timedelta
-    ) -> Sequence[Sequence[Bucket] | SourceError]:
+    async def read_together(self, slis: Sequence[Sli], span: Span, step: timedelta) -> Sequence[Answer]:
         answers = await super().read_together(slis, span, step)
         return [
             NoSeriesError("no series") if sli == B.sli else answer
@@ -33,9 +31,7 @@ class PartlyEmptySource(CountingSource):
 class HangingSource(CountingSource):
     """Never answers."""
 
-    async def read_together(
-        self, slis: Sequence[Sli], span: Span, step: timedelta
-    ) -> Sequence[Sequence[Bucket] | SourceError]:
+    async def read_together(self, slis: Sequence[Sli], span: Span, step: timedelta) -> Sequence[Answer]:
         await asyncio.Event().wait()
         return await super().read_together(slis, span, step)
 

@@ -7,7 +7,7 @@ from bot.budgets.assessment import AssessmentRequest, assess_all
 from bot.budgets.budget import Budget, EventCounts
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import seconds
-from bot.budgets.source import Bucket, SourceError
+from bot.budgets.source import Answer, Bucket, LateReading, SourceError
 from bot.catalog.slo import Sli, Slo
 from bot.catalog.window import Span
 from tests.support.clock import MINUTE
@@ -28,7 +28,10 @@ def _bad(until: int) -> float:
 
 
 class CountingSource:
-    """Returns exact counts. `failure` is raised instead while it is set; before `begins` it has no data."""
+    """Returns exact counts. `failure` is raised instead while it is set; before `begins` it has no data.
+
+    Nothing after `known_until` has arrived yet.
+    """
 
     def __init__(self) -> None:
         self.failure: SourceError | None = None
@@ -42,9 +45,7 @@ class CountingSource:
     def groups(self, slis: Sequence[Sli], at_most: int) -> Sequence[Sequence[Sli]]:
         return [slis[at : at + at_most] for at in range(0, len(slis), at_most)]
 
-    async def read_together(
-        self, slis: Sequence[Sli], span: Span, step: timedelta
-    ) -> Sequence[Sequence[Bucket] | SourceError]:
+    async def read_together(self, slis: Sequence[Sli], span: Span, step: timedelta) -> Sequence[Answer]:
         self.attempts += 1
         if self.failure is not None and (self.fails_before is None or span.start < self.fails_before):
             raise self.failure
@@ -56,6 +57,8 @@ class CountingSource:
             if self._knows(part := Span(span.start + number * step, span.start + (number + 1) * step))
             for events in [truth(part)]
         ]
+        if self.known_until is not None and self.known_until < span.end:
+            return [LateReading(told, self.known_until) for _ in slis]
         return [told for _ in slis]
 
     async def check(self) -> None:

@@ -95,8 +95,11 @@ class Ledger:
         span: Span,
         width: timedelta,
         now: datetime,
+        newest: Mapping[Slo, datetime] | None = None,
     ) -> dict[Slo, LedgerState]:
         """Replace the events of `span` by these buckets of `width`, and clear the fault.
+
+        `newest` are the newest samples of the SLOs whose source lags behind the end of the span.
 
         All SLOs are written in one transaction; returns their ledgers' states after it. The span is
         aligned to the width. Where it does not adjoin the filled span, it replaces it. Raises `ValueError`
@@ -121,7 +124,8 @@ class Ledger:
                 changes = bucket_rows.differences(old_cells.get(slo_id, {}), cells, start, end)
                 rows |= bucket_rows.spread(slo_id, changes, widths)
             await bucket_rows.add(self._database, connection, rows)
-            after = await record_write(connection, states, span, width_s, now)
+            late = {ids[slo]: _end_of_minute(at) for slo, at in (newest or {}).items()}
+            after = await record_write(connection, states, span, width_s, now, newest=late)
         return {slo: after[slo_id] for slo, slo_id in ids.items()}
 
     async def refine(self, readings: Sequence[tuple[Slo, Sequence[Bucket]]], hour: Span) -> Collection[Slo]:
@@ -180,7 +184,12 @@ class Ledger:
             await bucket_rows.delete_from(self._database, connection, slo_id, since)
             filled_from = min(state.filled_from or instant(since), instant(since))
             complete_since = dict.fromkeys(("base_from", "minutes_from", "fives_from"), instant(since))
-            values = {"filled_from": filled_from, "filled_to": instant(since), **complete_since}
+            values = {
+                "filled_from": filled_from,
+                "filled_to": instant(since),
+                "newest": None,
+                **complete_since,
+            }
             await connection.execute(update(ledgers).where(ledgers.c.id == slo_id).values(**values))
 
     async def record_failure(
@@ -281,6 +290,11 @@ class Ledger:
                 if sli is not None:
                     self._ids[row.service, row.name, sli] = row.id
         return {slo: self._ids[_name(slo)] for slo in slos}
+
+
+def _end_of_minute(at: datetime) -> datetime:
+    """Return the end of the minute of a sample: the ledger counts by the minute, and so few states differ."""
+    return instant(ceil(seconds(at), MINUTE))
 
 
 def _name(slo: Slo) -> _Name:

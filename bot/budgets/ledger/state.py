@@ -32,7 +32,8 @@ class LedgerState:
     `base` is the finest resolution, a bucket width in seconds. Buckets of that width, of a minute and of
     five minutes are complete from `base_from`, `minutes_from` and `fives_from` on (None: from the start).
     `refined` is the start of the old hour that is kept minute by minute. `read_at` is the last successful
-    read; `fault` and `problem`, its description, are set if a read has failed since.
+    read; `newest` the end of the minute of the newest sample, where the source lags behind that read: what
+    happened after it is not known. `fault` and `problem`, its description, are set if a read failed since.
     """
 
     filled_from: datetime | None = None
@@ -43,8 +44,16 @@ class LedgerState:
     fives_from: datetime | None = None
     refined: datetime | None = None
     read_at: datetime | None = None
+    newest: datetime | None = None
     fault: ReadFault | None = None
     problem: str | None = None
+
+    @property
+    def counted_to(self) -> datetime | None:
+        """The time up to which it is known what happened; None before the first read."""
+        if self.filled_to is None or self.newest is None:
+            return self.filled_to
+        return min(self.filled_to, self.newest)
 
     def __hash__(self) -> int:
         # Distinguishes most states, and is quick: looked up for thousands of SLOs at every evaluation.

@@ -37,17 +37,28 @@ async def read_states(
 
 
 async def record_write(
-    connection: AsyncConnection, states: Mapping[int, LedgerState], span: Span, width: int, now: datetime
+    connection: AsyncConnection,
+    states: Mapping[int, LedgerState],
+    span: Span,
+    width: int,
+    now: datetime,
+    *,
+    newest: Mapping[int, datetime],
 ) -> dict[int, LedgerState]:
-    """Store how far ledgers are filled after `span` was written, and clear the fault; return their states."""
-    alike: dict[LedgerState, list[int]] = defaultdict(list)
+    """Store how far ledgers are filled after `span` was written, and clear the fault; return their states.
+
+    `newest` are the newest samples of sources that lag behind. A span in the past says nothing of them.
+    """
+    alike: dict[tuple[LedgerState, datetime | None], list[int]] = defaultdict(list)
     for slo_id, state in states.items():
-        alike[state].append(slo_id)
+        is_latest = state.filled_to is None or span.end >= state.filled_to
+        alike[state, newest.get(slo_id) if is_latest else state.newest].append(slo_id)
     after: dict[int, LedgerState] = {}
-    for state, ids in alike.items():
+    for (state, newest_sample), ids in alike.items():
         values: dict[str, Any] = {
             **after_writing(state, span, width),
             "read_at": now,
+            "newest": newest_sample,
             "fault": None,
             "problem": None,
         }

@@ -88,6 +88,8 @@ slos = Table(
     # When the SLO was last seen in the catalog by the retention job.
     Column("seen_at", Instant),
     Column("read_at", Instant),
+    # The newest sample that the source had then, null unless it lags behind the read.
+    Column("newest", Instant),
     # The last read's failure, null after a success: no_data, invalid or refused; and its description.
     Column("fault", String(20)),
     Column("problem", Text),

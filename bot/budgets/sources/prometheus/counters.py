@@ -78,18 +78,37 @@ async def find_ended(
     ask: CounterReader, selectors: Sequence[str], events: Sequence[Series], steps: range
 ) -> set[int]:
     """Return the indices of the counters that have no series at the end of `steps`, given their events."""
-    late = range(max(0, len(steps) - max(1, promql.PRESENT_S // steps.step)), len(steps))
-    still = [
-        index
-        for index, series in enumerate(events)
-        if not any(series.get(steps[place], 0.0) for place in late)
-    ]
+    still = _still(events, steps, promql.PRESENT_S)
     if not still:
         return set()
     answers = await ask([{_NAME: selectors[index]} for index in still], promql.present, steps[-1:])
     return {
         index for index, answer in zip(still, answers, strict=True) if not any(map(_any, answer.values()))
     }
+
+
+async def find_late(
+    ask: CounterReader, selectors: Sequence[str], events: Sequence[Series], steps: range
+) -> dict[int, int]:
+    """Return the newest sample, in seconds, of the counters that have none at the end of `steps`, by index.
+
+    `events` are the counters' events: one that has just counted some is not late.
+    """
+    still = _still(events, steps, promql.LATE_S)
+    if not still:
+        return {}
+    answers = await ask([{_NAME: selectors[index]} for index in still], promql.newest, steps[-1:])
+    newest = {
+        index: max((int(at) for series in answer.values() for at in series.values()), default=steps.stop)
+        for index, answer in zip(still, answers, strict=True)
+    }
+    return {index: at for index, at in newest.items() if at < steps.stop - promql.LATE_S}
+
+
+def _still(events: Sequence[Series], steps: range, length_s: int) -> list[int]:
+    """Return the indices of the counters without events in the last `length_s` seconds of the steps."""
+    last = steps[max(0, len(steps) - max(1, length_s // steps.step)) :]
+    return [index for index, series in enumerate(events) if not any(series.get(start) for start in last)]
 
 
 def _not_within_others(counters: Counters) -> Counters:

@@ -36,11 +36,17 @@ _QUIET_LOOKBACK_S = 2 * _ONE_SCRAPE_S
 PRESENT_S = 600
 """How long ago a series was last scraped at most; otherwise it has ended."""
 
+LATE_S = 150
+"""How old the newest sample is at least where the source lags behind: longer than two usual scrapes."""
+
+_NEWEST_STEP_S = 30
+
 DELTA = "delta"
 DOUBTFUL = "doubtful"
 IRREGULAR = "irregular"
 EXACT = "exact"
 PRESENT = "present"
+NEWEST = "newest"
 AMBIGUOUS = "ambiguous"
 BORN = "born"
 SERIES = "series"
@@ -109,6 +115,12 @@ def present(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     `DELTA` still has a value, 0, until `LOOKBACK_S` after the last series ended.
     """
     return {PRESENT: f"count{by} (last_over_time({selector}[{max(step_s, PRESENT_S)}s]))"}
+
+
+def newest(selector: str, step_s: int, by: str = "") -> dict[str, str]:
+    """Return the query for `NEWEST`, the time of the newest sample, in seconds; none after `PRESENT_S`."""
+    del step_s
+    return {NEWEST: f"max{by} (max_over_time(timestamp({selector})[{PRESENT_S}s:{_NEWEST_STEP_S}s]))"}
 
 
 def exact(selector: str, step_s: int, by: str = "") -> dict[str, str]:

@@ -11,17 +11,27 @@ from typing import Any, assert_never
 import aiohttp
 
 from bot.budgets.source import (
+    Answer,
     Bucket,
     InvalidAnswerError,
+    LateReading,
     NoSeriesError,
     SourceError,
     SourceRefusedError,
     SourceUnavailableError,
     UnmeasurableError,
+    buckets_of,
 )
 from bot.budgets.sources.prometheus import promql
 from bot.budgets.sources.prometheus.api import MALFORMED, WINDOW, PrometheusApi
-from bot.budgets.sources.prometheus.counters import CounterQueries, Counters, Series, count_events, find_ended
+from bot.budgets.sources.prometheus.counters import (
+    CounterQueries,
+    Counters,
+    Series,
+    count_events,
+    find_ended,
+    find_late,
+)
 from bot.budgets.sources.prometheus.events import events, has_bad
 from bot.budgets.sources.prometheus.histograms import (
     boundary_pattern,
@@ -82,21 +92,21 @@ class PrometheusSource:
         (answer,) = await self.read_together([sli], span, step)
         if isinstance(answer, SourceError):
             raise answer
-        return answer
+        return buckets_of(answer)
 
-    async def read_together(
-        self, slis: Sequence[Sli], span: Span, step: timedelta
-    ) -> list[Sequence[Bucket] | SourceError]:
+    async def read_together(self, slis: Sequence[Sli], span: Span, step: timedelta) -> list[Answer]:
         """Return the events of `span` in buckets of width `step` for SLIs of one group; see the port."""
         width_s = int(step.total_seconds())
         steps = range(_seconds(span.start), _seconds(span.end), width_s)
         counters = [_counters(sli) for sli in slis]
         counts = await self._count(counters, steps)
-        ended = await self._find_ended([selectors["total"] for selectors in counters], counts, steps)
+        totals = [selectors["total"] for selectors in counters]
+        ended = await self._find_ended(totals, counts, steps)
+        late = {} if WINDOW in totals[0] else await self._find_late(totals, counts, steps)
         lacking: list[Series] = [{} for _ in slis]
         if isinstance(slis[0], LatencySli):
             lacking = await self._without_bucket(counters, counts, steps)
-        answers: list[Sequence[Bucket] | SourceError] = []
+        answers: list[Answer] = []
         for index, (sli, selectors) in enumerate(zip(slis, counters, strict=True)):
             try:
                 counted = events(sli, selectors, counts[index], lacking[index], step)
@@ -113,7 +123,8 @@ class PrometheusSource:
             except SourceError as error:
                 answers.append(error)
             else:
-                answers.append(counted)
+                newest = late.get(index)
+                answers.append(counted if newest is None else LateReading(counted, _instant(newest)))
         return answers
 
     async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:
@@ -161,6 +172,12 @@ class PrometheusSource:
             for index, query in enumerate(totals)
             if not found[index] and not await self._had_value(query, steps)
         }
+
+    async def _find_late(
+        self, totals: Sequence[str], counts: Sequence[Mapping[str, Series]], steps: range
+    ) -> dict[int, int]:
+        """Return the newest samples of the SLIs whose source lags behind the end of the steps, by index."""
+        return await find_late(self._evaluate, totals, [series["total"] for series in counts], steps)
 
     async def _had_value(self, query: str, steps: range) -> bool:
         """Return whether a full query, which may have no value where nothing happens, had one in an hour."""
@@ -331,6 +348,10 @@ def _values(series: Mapping[str, Any], steps: range) -> Series:
     if not all(map(math.isfinite, values.values())):
         raise InvalidAnswerError("the answer holds NaN or infinity")
     return {start: value for start, value in values.items() if start in steps}
+
+
+def _instant(at_s: int) -> datetime:
+    return _EPOCH + timedelta(seconds=at_s)
 
 
 def _seconds(at: datetime) -> int:

@@ -86,6 +86,21 @@ async def test_no_series_is_told_apart_from_no_traffic(
     assert decide([(after["flat"], STRICT)], hold=None, state=FreezeState(), now=NOW).transitions == ()
 
 
+@pytest.mark.parametrize("together", [True, False])
+async def test_what_has_not_arrived_yet_is_not_claimed(
+    prometheus: Prometheus, database: Database, together: bool
+) -> None:
+    """Seven minutes after its newest sample a metric may be late: counting ended with that sample."""
+    ledger, now, slos = Ledger(database), ENDED + 7 * MINUTE, ALL[:3]
+    async with aiohttp.ClientSession() as session:
+        collector = Collector(ledger, {"prometheus": PrometheusSource(prometheus.url, session)})
+        for batch in [slos] if together else [[one] for one in slos]:
+            await collector.collect(batch, now, MINUTE)
+    budgets = {one.name: await assessed(ledger, one, now) for one in slos}
+    assert (budgets["renamed"].state, budgets["renamed"].as_of) == (SloState.OK, ENDED)
+    assert (budgets["busy"].as_of, budgets["flat"].as_of) == (now, now)
+
+
 async def test_a_time_before_the_metric_began_is_no_missing_data(
     prometheus: Prometheus, database: Database
 ) -> None:

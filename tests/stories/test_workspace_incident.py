@@ -52,7 +52,7 @@ async def test_an_incident_of_a_further_workspace_is_lived_through_there(tmp_pat
             assert await install(bot, slack, ACME, "U0SAM") == 200
             assert await install(bot, slack, GLOBEX, "U1HANK") == 200
             answer = await types(slack, GLOBEX, "iris", "/incident open Engine fire sev2 rockets")
-            assert answer.startswith("Incident 1 is open, sev2: *Engine fire*")
+            assert answer.startswith("Incident 1 is open, sev2 (rockets). Next: join <#")
             incident = await made(there, "inc-")
             await there.until(lambda: {"U1HANK", "U1IRIS"} <= set(incident.members), within_s=20)
             await there.until(lambda: "Engine fire" in told(slack, GLOBEX, "#releases"), within_s=20)

@@ -32,7 +32,7 @@ async def test_the_commands_of_every_page_work_word_for_word_in_a_fresh_environm
     async with (
         FakeSlackServer(manifest=manifest("https://governor.example")) as slack,
         running_exporter() as exporter,
-        running_prometheus(tmp_path, [exporter]) as prometheus,
+        running_prometheus(tmp_path, [exporter], scrape_every_s=5.0) as prometheus,
     ):
         count_the_shop(exporter)
         shell = Shell(clone, environment(tmp_path, slack, prometheus.url))

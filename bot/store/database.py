@@ -53,7 +53,8 @@ class Database:
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_pre_ping=not self.is_sqlite,
-            pool_timeout=_POOL_TIMEOUT_S,
+            # A database in memory has one connection and no pool to wait for.
+            **({} if self.is_sqlite and self.file is None else {"pool_timeout": _POOL_TIMEOUT_S}),
             connect_args={} if self.is_sqlite else _POSTGRESQL,
         )
         event.listen(self.engine.sync_engine, "after_execute", signals.note_write)

@@ -130,10 +130,11 @@ async def questions_of_a_tick(rates: Mapping[str, int], folder: Path) -> int:
         return asked
 
 
-async def test_fifty_values_are_asked_for_with_as_many_questions_as_two(tmp_path: Path) -> None:
-    fifty = await questions_of_a_tick(shop(50), tmp_path / "fifty")
-    assert fifty == await questions_of_a_tick(shop(2), tmp_path / "two")
-    assert 0 < fifty <= 3, "all requests, the failed ones, and whether a counter was set back"
+async def test_fifty_values_are_asked_for_with_hardly_more_questions_than_two(tmp_path: Path) -> None:
+    two = await questions_of_a_tick(shop(2), tmp_path / "two")
+    assert 0 < two <= 3, "all requests, the failed ones, and whether a counter was set back"
+    # Once an hour, in another tick for each value, all its minutes are read again.
+    assert two <= await questions_of_a_tick(shop(50), tmp_path / "fifty") <= two + 4
 
 
 @pytest.fixture

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.budgets.batch_reader import BatchReader
-from bot.budgets.ledger.rollups import floor, instant, seconds
+from bot.budgets.ledger.rollups import MINUTE, ceil, instant, seconds
 from bot.budgets.read_plan import Read
 from bot.budgets.source import Source, SourceError, SourceUnavailableError
 from bot.catalog.slo import CounterSli, LatencySli, Slo
 from bot.catalog.window import Span
 
 _LENGTH = timedelta(minutes=10)
-_STEP_S = 5
 _CONCURRENT_READS = 4
 
 
@@ -58,9 +57,9 @@ async def _answers(
 ) -> Mapping[Slo, SourceError | None]:
     """Return for each SLO of one source why it cannot be measured, or None."""
     reader = BatchReader(sources, _CONCURRENT_READS, timedelta())
-    # Not by the minute: a metric that has just been scraped for the first time is there.
-    end = instant(floor(seconds(now), _STEP_S))
-    read = Read(Span(end - _LENGTH, end), timedelta(seconds=_STEP_S))
+    # The minute that has not ended yet, too: a metric that was scraped just now for the first time is there.
+    end = instant(ceil(seconds(now), MINUTE))
+    read = Read(Span(end - _LENGTH, end), timedelta(seconds=MINUTE))
     batches = reader.batches(name, slos, read.points, now)
     try:
         async with asyncio.timeout(within.total_seconds()):

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
+from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.blockkit.blocks import line_chart
 from bot.slack.delivery.channel_queue import DELIVERY_FAILED
 from bot.slack.delivery.dispatcher import LATE_AFTER, OutboxDispatcher
@@ -257,7 +258,7 @@ async def test_a_hundred_channels_are_served_side_by_side(delivery: Delivery) ->
     names = [f"team-{number}" for number in range(100)]
     for name in names:
         channel = delivery.slack.workspace.create_channel(name, "U0MORGAN")
-        channel.members.append(delivery.slack.platform.workspace.channel("#checkout").members[-1])
+        channel.members.append(BOT_USER_ID)
         await delivery.write(f"#{name}", "one", "two", "three")
     async with delivery.dispatcher():
         await delivery.until_done()

@@ -33,6 +33,9 @@ _ARGUMENTS = [
 _SOON_MS = 20_000
 _STORY_MS = 150_000
 
+# A machine that runs other tests beside takes its time.
+expect.set_options(timeout=_SOON_MS)
+
 
 @dataclass
 class Visitor:

@@ -26,6 +26,7 @@ class Milestone(StrEnum):
     FLAG_ASKED = "flag asked"
     FLAG_CHANGED = "flag changed"
     INCIDENT = "incident"
+    CHANNEL = "channel"
     RESOLVED = "resolved"
     POSTMORTEM = "postmortem"
     OPEN = "open"
@@ -58,7 +59,9 @@ class StoryFacts:
     def with_incidents(self, incidents: Sequence[dict[str, Any]]) -> StoryFacts:
         """Return the facts with the channel of the first incident that has one."""
         channels = [incident["channel"]["id"] for incident in incidents if incident["channel"]]
-        return replace(self, incident_channel=channels[0] if channels else None)
+        if not channels:
+            return self
+        return replace(self, incident_channel=channels[0]).with_progress(Milestone.CHANNEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +127,11 @@ def _flag(facts: StoryFacts) -> Advice:
     return Advice("As Dana, turn the flag on: `/flag on new-checkout`.", _types("/flag on new-checkout"))
 
 
-def _incident(_facts: StoryFacts) -> Advice:
-    return Advice(
-        "Customers notice. Open an incident: Governor makes a channel and follows what it costs.",
-        _types("/incident open Customers cannot pay sev2"),
-    )
+def _incident(facts: StoryFacts) -> Advice:
+    how = "Customers notice. Open an incident: Governor makes a channel and follows what it costs."
+    if Milestone.INCIDENT in facts.done:
+        how = "The incident is open. Governor is making its channel."
+    return Advice(how, _types("/incident open Customers cannot pay sev2"))
 
 
 def _postmortem(facts: StoryFacts) -> Advice:
@@ -158,7 +161,7 @@ STEPS: Final = (
     WalkthroughStep("freeze", "Spend it, and see the freeze", Milestone.FROZEN, _freeze),
     WalkthroughStep("exemption", "Let one change through", Milestone.EXEMPTED, _exemption),
     WalkthroughStep("flag", "Turn on a flag", Milestone.FLAG_CHANGED, _flag),
-    WalkthroughStep("incident", "Open an incident", Milestone.INCIDENT, _incident),
+    WalkthroughStep("incident", "Open an incident", Milestone.CHANNEL, _incident),
     WalkthroughStep("postmortem", "Ask for the postmortem", Milestone.POSTMORTEM, _postmortem),
     WalkthroughStep("open", "See checkout open again", Milestone.OPEN, _open),
 )

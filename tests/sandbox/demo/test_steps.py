@@ -61,6 +61,14 @@ def test_a_postmortem_is_asked_for_once_the_incident_is_resolved(
     assert (action["text"], action["channel"]) == (text, "C1")
 
 
+def test_an_incident_is_open_once_it_has_a_channel_to_go_to() -> None:
+    opened = StoryFacts().with_row(row("incident.opened", None), Milestone.INCIDENT)
+    step = next(step for step in STEPS if step.name == "incident")
+    assert step.shown_by not in opened.with_incidents([{"channel": None}]).done
+    assert "making its channel" in step.advice(opened).how
+    assert step.shown_by in opened.with_incidents([{"channel": {"id": "C1"}}]).done
+
+
 def test_a_command_is_done_once_the_bot_has_taken_it() -> None:
     walkthrough = Walkthrough("http://bot.example", "token", {"/budget"}, lambda: None)
     assert [step["done"] for step in walkthrough.as_json()] == [False] * 7

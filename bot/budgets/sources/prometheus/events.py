@@ -43,14 +43,15 @@ def _total_and_bad(sli: Sli, counters: Counters, counts: Mapping[str, Series]) -
 
 
 @lru_cache(maxsize=16_384)
-def _instant(at_s: int) -> datetime:
+def instant(at_s: int) -> datetime:
+    """Return the time of a second since the epoch."""
     # Cached: the same for all SLOs of a request.
     return _EPOCH + timedelta(seconds=at_s)
 
 
 def _buckets(total: Series, bad: Series, step: timedelta) -> list[Bucket]:
     return [
-        Bucket(_instant(start), step, bad.get(start, 0.0), total.get(start, 0.0))
+        Bucket(instant(start), step, bad.get(start, 0.0), total.get(start, 0.0))
         for start in sorted({*total, *bad})
     ]
 

@@ -32,7 +32,7 @@ from bot.budgets.sources.prometheus.counters import (
     find_ended,
     find_late,
 )
-from bot.budgets.sources.prometheus.events import events, has_bad
+from bot.budgets.sources.prometheus.events import events, has_bad, instant
 from bot.budgets.sources.prometheus.histograms import (
     boundary_pattern,
     bucket_fault,
@@ -102,7 +102,9 @@ class PrometheusSource:
         counts = await self._count(counters, steps)
         totals = [selectors["total"] for selectors in counters]
         ended = await self._find_ended(totals, counts, steps)
-        late = {} if WINDOW in totals[0] else await self._find_late(totals, counts, steps)
+        late: dict[int, int] = {}
+        if WINDOW not in totals[0]:
+            late = await find_late(self._evaluate, totals, [series["total"] for series in counts], steps)
         lacking: list[Series] = [{} for _ in slis]
         if isinstance(slis[0], LatencySli):
             lacking = await self._without_bucket(counters, counts, steps)
@@ -124,7 +126,7 @@ class PrometheusSource:
                 answers.append(error)
             else:
                 newest = late.get(index)
-                answers.append(counted if newest is None else LateReading(counted, _instant(newest)))
+                answers.append(counted if newest is None else LateReading(counted, instant(newest)))
         return answers
 
     async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:
@@ -172,12 +174,6 @@ class PrometheusSource:
             for index, query in enumerate(totals)
             if not found[index] and not await self._had_value(query, steps)
         }
-
-    async def _find_late(
-        self, totals: Sequence[str], counts: Sequence[Mapping[str, Series]], steps: range
-    ) -> dict[int, int]:
-        """Return the newest samples of the SLIs whose source lags behind the end of the steps, by index."""
-        return await find_late(self._evaluate, totals, [series["total"] for series in counts], steps)
 
     async def _had_value(self, query: str, steps: range) -> bool:
         """Return whether a full query, which may have no value where nothing happens, had one in an hour."""
@@ -348,10 +344,6 @@ def _values(series: Mapping[str, Any], steps: range) -> Series:
     if not all(map(math.isfinite, values.values())):
         raise InvalidAnswerError("the answer holds NaN or infinity")
     return {start: value for start, value in values.items() if start in steps}
-
-
-def _instant(at_s: int) -> datetime:
-    return _EPOCH + timedelta(seconds=at_s)
 
 
 def _seconds(at: datetime) -> int:

@@ -41,7 +41,7 @@ from tests.stories.chaos import Chaos
 from tests.stories.cluster import FLAGS, MEASURED, PUSHED, SERVICES, Cluster, PolicyFile
 from tests.stories.people import People
 from tests.stories.source_proxy import proxying
-from tests.stories.test_crash import DeliveryFaults, keys_of
+from tests.stories.test_crash import DeliveryFaults, keys_of, undone
 from tests.support.running import Bot, eventually, running_governor, write_policies
 from tests.support.servers import running_exporter, running_postgresql, running_prometheus
 
@@ -149,10 +149,7 @@ class Ledger:
 
     async def undone(self, besides: Sequence[str] = ()) -> int:
         """Return how many messages are not sent yet, besides those of some kinds."""
-        is_undone = outbox.c.state.in_(["waiting", "sending"]) & outbox.c.event_type.not_in(besides)
-        query = select(func.count()).where(is_undone)
-        async with self._database.reading() as connection:
-            return int((await connection.execute(query)).scalar_one())
+        return await undone(self._database, besides)
 
     async def check_told(self, slack: FakeSlackServer, policies: PolicyFile) -> None:
         """Assert that each transition was announced once in each of its channels, in order.

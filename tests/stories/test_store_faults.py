@@ -17,7 +17,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.manifest import manifest
@@ -26,7 +26,7 @@ from bot.store.audit_chain import ChainVerified, verify_chain
 from bot.store.database import Database
 from bot.store.tables.core import outbox
 from tests.stories.conftest import POLICIES
-from tests.stories.test_crash import database_in, keys_of
+from tests.stories.test_crash import database_in, keys_of, undone
 from tests.support.running import API_TOKEN, Bot, eventually, running_governor, write_policies
 from tests.support.small_disk import SmallDisk, small_disk
 
@@ -193,13 +193,6 @@ class People:
         if answer.status == 503 and "Retry-After" not in answer.headers:
             self._stage.wrong.append(f"{method} {path}: 503 without Retry-After")
         return answer.status
-
-
-async def undone(database: Database) -> int:
-    """Return how many messages are not sent yet."""
-    query = select(func.count()).where(outbox.c.state.in_(["waiting", "sending"]))
-    async with database.reading() as connection:
-        return int((await connection.execute(query)).scalar_one())
 
 
 async def check_announced(database: Database, slack: FakeSlackServer) -> None:

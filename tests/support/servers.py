@@ -17,6 +17,7 @@ A missing program skips the test, saying why; under `CI=true` it fails instead.
 import asyncio
 import atexit
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -40,6 +41,8 @@ from tests.support.unavailable import unavailable
 
 _READY_WITHIN_S = 60.0
 _STOPS_WITHIN_S = 20.0
+_PORTS = range(10_000, 32_768)  # below Linux's ephemeral ports
+_STARTS = 3  # a machine that is short of memory ends a program in silence
 _POSTGRESQL_FOLDERS = (
     "/usr/lib/postgresql/15/bin",
     "/usr/lib/postgresql/16/bin",
@@ -56,11 +59,20 @@ def find_program(name: str, *folders: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of the loopback address that nobody uses.
+
+    Not one that the kernel hands out to outgoing connections: until the server listens, one of those could
+    take it, even a look whether the server answers yet.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+class EndedError(Exception):
+    """A server ended before it was ready."""
 
 
 class Server:
@@ -87,27 +99,15 @@ class Server:
         return self._process.pid
 
     async def start(self) -> None:
-        """Start it and wait until it answers."""
-        assert self._process is None, "the server runs already"
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - takes a millisecond
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                start_new_session=True,
-            )
-        self._running.add(self)
-        try:
-            async with asyncio.timeout(_READY_WITHIN_S):
-                while not await self._is_ready():
-                    ended = self._process.poll()
-                    assert ended is None, f"{self.command} ended:\n{self.log.read_text()[-3000:]}"
-                    await asyncio.sleep(0.05)
-        except BaseException:
-            await self.kill()
-            raise
+        """Start it and wait until it answers; one that ends before is started again, three times in all."""
+        for start in range(_STARTS):
+            try:
+                await self._start()
+            except EndedError:
+                if start == _STARTS - 1:
+                    raise
+            else:
+                return
 
     async def stop(self) -> None:
         """Ask it to end and wait until it has; without effect when it does not run."""
@@ -124,6 +124,33 @@ class Server:
     def resume(self) -> None:
         """Continue after `pause`."""
         os.killpg(self.pid, signal.SIGCONT)
+
+    async def _start(self) -> None:
+        assert self._process is None, "the server runs already"
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - takes a millisecond
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        self._running.add(self)
+        try:
+            async with asyncio.timeout(_READY_WITHIN_S):
+                while not await self._is_ready():
+                    self._see_that_it_runs()
+                    await asyncio.sleep(0.05)
+        except BaseException:
+            await self.kill()
+            raise
+
+    def _see_that_it_runs(self) -> None:
+        assert self._process is not None
+        code = self._process.poll()
+        if code is not None:
+            raise EndedError(f"{self.command} ended with {code}:\n{self.log.read_text()[-3000:]}")
 
     async def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None

@@ -91,7 +91,7 @@ def _footprint(slos: int, found: footprint.Footprint) -> list[Row]:
     return [
         (f"resident, {slos} SLOs, 90 days", f"{found.resident_mb:.0f} MB", "", "", "< 150 MB"),
         (f"warm start, {slos} SLOs", f"{found.warm_start_s:.2f} s", "", "", "< 3 s"),
-        (f"idle CPU, {slos} SLOs", f"{found.idle_cpu:.1%} of a core", "", "", "< 2 %"),
+        (f"idle CPU, {slos} SLOs", f"{found.idle_cpu:.1%} of a core", "", "", "< 2%"),
     ]
 
 

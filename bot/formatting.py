@@ -15,30 +15,30 @@ _CODES = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
 def budget_text(fraction: float | Decimal | None) -> str:
-    """Return the part of an error budget that is left or spent: `−99.8 %`.
+    """Return the part of an error budget that is left or spent: `−99.8%`.
 
-    Only a whole budget reads 100 %, only an exact nothing 0 %.
+    Only a whole budget reads 100%, only an exact nothing 0%.
     """
     if fraction is None or not math.isfinite(fraction):
         return UNKNOWN
     value = float(fraction * 100)
     if 0 < value < 0.05:
-        return f"under 0.1{_NBSP}%"
+        return "under 0.1%"
     if -0.05 < value < 0:
-        return f"just below 0{_NBSP}%"
+        return "just below 0%"
     if 99.95 <= value < 100:
         value = 99.9
-    return f"{_number(value)}{_NBSP}%"
+    return f"{_number(value)}%"
 
 
 def percent_text(fraction: float | Decimal, *, digits: int | None = None, plain: bool = False) -> str:
-    """Return a fraction as short as it can be, or with so many decimals: `10 %`, `99.95 %`, `10.0 %`.
+    """Return a fraction as short as it can be, or with so many decimals: `10%`, `99.95%`, `10.0%`.
 
     `plain` writes ordinary spaces and an ASCII minus, for the audit log, Markdown and the command line.
     """
     percent = float(fraction * 100)
     number = f"{percent:.6g}" if digits is None else f"{percent:.{digits}f}"
-    return f"{number} %" if plain else f"{_signed(number)}{_NBSP}%"
+    return f"{number}%" if plain else f"{_signed(number)}%"
 
 
 def _number(value: float, digits: int = 1) -> str:

@@ -14,21 +14,21 @@ MINUS, NBSP = "\u2212", "\u00a0"
 @pytest.mark.parametrize(
     ("fraction", "words"),
     [
-        (-0.998002, f"{MINUS}99.8 %"),
-        (1.0, "100.0 %"),
-        (0.99999, "99.9 %"),
-        (0.0, "0.0 %"),
-        (-0.0, "0.0 %"),
-        (0.0001, "under 0.1 %"),
-        (-0.0001, "just below 0 %"),
-        (-123.456, f"{MINUS}12,346 %"),
-        (-1e300, f"under {MINUS}999,999 %"),
+        (-0.998002, f"{MINUS}99.8%"),
+        (1.0, "100.0%"),
+        (0.99999, "99.9%"),
+        (0.0, "0.0%"),
+        (-0.0, "0.0%"),
+        (0.0001, "under 0.1%"),
+        (-0.0001, "just below 0%"),
+        (-123.456, f"{MINUS}12,346%"),
+        (-1e300, f"under {MINUS}999,999%"),
         (math.nan, "unknown"),
         (None, "unknown"),
     ],
 )
 def test_a_part_of_a_budget(fraction: float | None, words: str) -> None:
-    assert wording.budget_text(fraction) == words.replace(" %", f"{NBSP}%")
+    assert wording.budget_text(fraction) == words
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ def test_lists() -> None:
 @pytest.mark.parametrize(
     ("fraction", "digits", "shown", "plain"),
     [
-        (0.9995, None, f"99.95{NBSP}%", "99.95 %"),
-        (1 / 3, None, f"33.3333{NBSP}%", "33.3333 %"),
-        (0.25, None, f"25{NBSP}%", "25 %"),
-        (1.0, 1, f"100.0{NBSP}%", "100.0 %"),
-        (1.4881, 1, f"148.8{NBSP}%", "148.8 %"),
-        (-0.1, None, f"{MINUS}10{NBSP}%", "-10 %"),
-        (-0.998, 1, f"{MINUS}99.8{NBSP}%", "-99.8 %"),
-        (0.0, 1, f"0.0{NBSP}%", "0.0 %"),
+        (0.9995, None, "99.95%", "99.95%"),
+        (1 / 3, None, "33.3333%", "33.3333%"),
+        (0.25, None, "25%", "25%"),
+        (1.0, 1, "100.0%", "100.0%"),
+        (1.4881, 1, "148.8%", "148.8%"),
+        (-0.1, None, f"{MINUS}10%", "-10%"),
+        (-0.998, 1, f"{MINUS}99.8%", "-99.8%"),
+        (0.0, 1, "0.0%", "0.0%"),
     ],
 )
 def test_percentages(fraction: float, digits: int | None, shown: str, plain: str) -> None:
@@ -82,7 +82,7 @@ def test_percentages(fraction: float, digits: int | None, shown: str, plain: str
 
 
 def test_a_threshold_of_minus_nothing_is_nothing() -> None:
-    assert wording.percent_text(-0.0) == f"0{NBSP}%"
+    assert wording.percent_text(-0.0) == "0%"
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def assess(
 
 
 def allowed_minutes(slo: Slo, now: datetime) -> float:
-    """Return the full budget in minutes of full outage: 43.2 for 99.9 % over 30 days."""
+    """Return the full budget in minutes of full outage: 43.2 for 99.9% over 30 days."""
     return slo.window.full_length(now) / _MINUTE * float(WHOLE - slo.objective)
 
 

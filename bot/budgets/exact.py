@@ -1,7 +1,7 @@
 """Exact arithmetic for budgets: counts as decimals, and quotients of far more digits than counts have. Pure.
 
 Objectives and thresholds are decimals as somebody wrote them. In binary fractions 10 of 10,000 events are
-not exactly all that 99.9 % allows, and a budget that is spent to the last event seems to have some left.
+not exactly all that 99.9% allows, and a budget that is spent to the last event seems to have some left.
 """
 
 from decimal import Context, Decimal

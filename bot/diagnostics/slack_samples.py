@@ -141,7 +141,7 @@ def _flag(now: datetime) -> FlagView:
 
 
 def _ramp_approval(now: datetime) -> OutboxMessage:
-    event = ApprovalRequested("ramp:1", "off → 1 % → 25 % of users", _PERSON, "", (0.01, 0.25), HOUR)
+    event = ApprovalRequested("ramp:1", "off → 1% → 25% of users", _PERSON, "", (0.01, 0.25), HOUR)
     context = FlagEventContext(event, _FLAG, _ENVIRONMENT, [_SERVICE], [f"#{_SERVICE}"], now)
     return FlagAnnouncer(_catalog())(context)[0]
 
@@ -165,7 +165,7 @@ def _incident(now: datetime) -> IncidentSnapshot:
         now,
         {f"{_SERVICE}/availability": 0.4},
         actions=[_action(now)],
-        flags=[RecentFlag(_FLAG, _ENVIRONMENT, "1 % of users", now, GOVERNOR)],
+        flags=[RecentFlag(_FLAG, _ENVIRONMENT, "1% of users", now, GOVERNOR)],
         asks_p0=True,
     )
 

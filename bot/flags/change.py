@@ -84,7 +84,7 @@ class Difference:
 
     @property
     def words(self) -> str:
-        """The difference as text: `5 % → 25 % of users`, `off → 5 % of users`, `25 % of users → off`."""
+        """The difference as text: `5% → 25% of users`, `off → 5% of users`, `25% of users → off`."""
         before, after = exposure_in_words(self.before), exposure_in_words(self.after)
         if before == after:
             return f"{after}, as before"
@@ -143,7 +143,7 @@ def change_from_json(written: Mapping[str, Any]) -> FlagChange:
 
 def _check_share(share: float, finest: float) -> None:
     if not 0 <= share <= 1:
-        raise ShareOutOfRangeError(f"{percent_text(share, plain=True)} is not between 0 % and 100 %")
+        raise ShareOutOfRangeError(f"{percent_text(share, plain=True)} is not between 0% and 100%")
     if finest and abs(share / finest - round(share / finest)) > 1e-8:
         raise ShareOutOfRangeError(
             f"{percent_text(share, plain=True)} is finer than "

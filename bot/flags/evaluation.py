@@ -1,7 +1,7 @@
 """Who sees a flag of the `local` backend: the same user always, more users as the share grows. Pure.
 
 A user's bucket in a flag is a number in [0, 1) made of the flag's seed and the targeting key. The flag is on
-for the buckets below its rollout, so that the users of 10 % are among those of 25 %, and two flags with
+for the buckets below its rollout, so that the users of 10% are among those of 25%, and two flags with
 different seeds choose independently.
 """
 

@@ -65,7 +65,7 @@ def is_same_state(state: FlagState, other: FlagState) -> bool:
 
 
 def exposure_in_words(state: FlagState) -> str:
-    """Return who sees the flag: `off`, `25 % of users`, `5 % of those its rules choose`, …."""
+    """Return who sees the flag: `off`, `25% of users`, `5% of those its rules choose`, …."""
     if not state.enabled:
         return _off_in_words(state.share_while_off)
     if state.shape is Shape.SIMPLE and state.rollout is not None:

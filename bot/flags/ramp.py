@@ -81,7 +81,7 @@ def start_ramp(
     if not steps or len(steps) > _MOST_STEPS:
         raise InvalidRampError(f"a ramp has 1 to {_MOST_STEPS} steps")
     if not all(0 < share <= 1 for share in steps):
-        raise InvalidRampError("each step is above 0 % and at most 100 %")
+        raise InvalidRampError("each step is above 0% and at most 100%")
     if any(low >= high for low, high in itertools.pairwise(steps)):
         raise InvalidRampError("each step is higher than the one before")
     if every <= timedelta(0):
@@ -239,6 +239,6 @@ def _once_met(move: Move, due: datetime, now: datetime, counted: Sequence[Events
 
 
 def steps_in_words(before: FlagState, steps: Sequence[float]) -> str:
-    """Return a ramp's steps as text: `off → 1 % → 5 % → 25 % of users`."""
+    """Return a ramp's steps as text: `off → 1% → 5% → 25% of users`."""
     start = exposure_in_words(before) if before.is_off else percent_text(before.rollout or 0.0, plain=True)
     return " → ".join([start, *(percent_text(step, plain=True) for step in steps)]) + " of users"

@@ -109,4 +109,4 @@ def _percent(fraction: Decimal | None) -> str:
     if fraction is None:
         return "nothing known"
     # The log's own form: no decimal that is zero, and a true minus.
-    return percent_text(fraction, digits=1, plain=True).replace(".0 %", " %").replace("-", "−")
+    return percent_text(fraction, digits=1, plain=True).replace(".0%", "%").replace("-", "−")

@@ -1,9 +1,9 @@
 """Warn, freeze or lift? A pure function of budgets, the bot's own hold, what was announced, and now.
 
-    remaining   100 % ─────────────────────────────────────────────
-                 50 %  - - warn once; again only after recovery above it
-                 10 %  - - unfreezeAt: lift after `dwell` at or above it
-                  0 %  - - freezeAt: hold at or below it
+    remaining   100% ─────────────────────────────────────────────
+                 50%  - - warn once; again only after recovery above it
+                 10%  - - unfreezeAt: lift after `dwell` at or above it
+                  0%  - - freezeAt: hold at or below it
 
 Between the two lines nothing changes, so a budget that hovers at either does not flap. Where an SLO
 cannot be measured nothing is lifted and no level is warned or re-armed on its account.

@@ -39,7 +39,7 @@ COMMANDS: tuple[Command, ...] = (
             CommandForm("", "lists all services, the one with the least budget left first"),
             CommandForm("SERVICE", "shows each SLO: what is left, how fast it burns, when it runs out"),
         ),
-        "100 % is an untouched budget, below 0 % it is overspent. A burn of 1× spends exactly the budget.",
+        "100% is an untouched budget, below 0% it is overspent. A burn of 1× spends exactly the budget.",
     ),
     Command(
         "ship",

@@ -28,21 +28,21 @@ from tests.flags.values import EVERYONE, FIVE, OFF, QUARTER, TARGETED, flag_stat
 @pytest.mark.parametrize(
     ("before", "change", "words", "direction"),
     [
-        (FIVE, SetExposure(0.25), "5 % → 25 % of users", Direction.RAISES),
-        (QUARTER, SetExposure(0.05), "25 % → 5 % of users", Direction.LOWERS),
-        (OFF, TurnOn(), "off → 100 % of users", Direction.RAISES),
-        (flag_state(0.05, enabled=False), TurnOn(), "off → 5 % of users", Direction.RAISES),
-        (OFF, SetExposure(0.005), "off → 0.5 % of users", Direction.RAISES),
-        (EVERYONE, TurnOff(), "100 % of users → off", Direction.LOWERS),
-        (QUARTER, Kill(), "25 % of users → off", Direction.LOWERS),
+        (FIVE, SetExposure(0.25), "5% → 25% of users", Direction.RAISES),
+        (QUARTER, SetExposure(0.05), "25% → 5% of users", Direction.LOWERS),
+        (OFF, TurnOn(), "off → 100% of users", Direction.RAISES),
+        (flag_state(0.05, enabled=False), TurnOn(), "off → 5% of users", Direction.RAISES),
+        (OFF, SetExposure(0.005), "off → 0.5% of users", Direction.RAISES),
+        (EVERYONE, TurnOff(), "100% of users → off", Direction.LOWERS),
+        (QUARTER, Kill(), "25% of users → off", Direction.LOWERS),
         (TARGETED, Kill(), "on for those its rules choose → off", Direction.LOWERS),
         (replace(TARGETED, enabled=False), TurnOn(), "off → on for those its rules choose", Direction.RAISES),
-        (QUARTER, SetExposure(0.25), "25 % of users, as before", Direction.KEEPS),
+        (QUARTER, SetExposure(0.25), "25% of users, as before", Direction.KEEPS),
         (OFF, Kill(), "off, as before", Direction.KEEPS),
-        (QUARTER, Restore(FIVE), "25 % → 5 % of users", Direction.LOWERS),
+        (QUARTER, Restore(FIVE), "25% → 5% of users", Direction.LOWERS),
         (OFF, Restore(TARGETED), "off → on for those its rules choose", Direction.RAISES),
-        (QUARTER, Restore(TARGETED), "25 % of users → on for those its rules choose", Direction.RAISES),
-        (EVERYONE, Restore(TARGETED), "100 % of users → on for those its rules choose", Direction.LOWERS),
+        (QUARTER, Restore(TARGETED), "25% of users → on for those its rules choose", Direction.RAISES),
+        (EVERYONE, Restore(TARGETED), "100% of users → on for those its rules choose", Direction.LOWERS),
     ],
 )
 def test_a_change_tells_its_difference(
@@ -72,9 +72,9 @@ def test_other_rules_for_an_unknown_share_count_as_raising() -> None:
 
 def test_a_share_of_the_targeted_is_not_called_a_share_of_users() -> None:
     targeted = flag_state(0.05, shape=Shape.TARGETED)
-    assert exposure_in_words(targeted) == "5 % of those its rules choose"
+    assert exposure_in_words(targeted) == "5% of those its rules choose"
     after = apply_to(targeted, SetExposure(0.25))
-    assert Difference(targeted, after).words == "5 % → 25 % of those its rules choose"
+    assert Difference(targeted, after).words == "5% → 25% of those its rules choose"
 
 
 @pytest.mark.parametrize("share", [-0.01, 1.01, 250.0, float("nan"), float("inf")])
@@ -85,7 +85,7 @@ def test_a_share_outside_of_0_to_100_percent_is_refused(share: float) -> None:
 
 def test_a_share_finer_than_the_system_keeps_is_refused() -> None:
     assert apply_to(OFF, SetExposure(0.29), finest=0.01).rollout == 0.29
-    with pytest.raises(ShareOutOfRangeError, match=r"0\.5 % is finer than the steps of 1 %"):
+    with pytest.raises(ShareOutOfRangeError, match=r"0\.5% is finer than the steps of 1%"):
         apply_to(OFF, SetExposure(0.005), finest=0.01)
 
 
@@ -106,10 +106,10 @@ def test_a_change_survives_being_written_down(change: FlagChange) -> None:
 
 def test_percentages_read_as_people_write_them() -> None:
     assert [percent_text(share, plain=True) for share in (0, 0.001, 0.05, 0.29, 1 / 3, 1)] == [
-        "0 %",
-        "0.1 %",
-        "5 %",
-        "29 %",
-        "33.3333 %",
-        "100 %",
+        "0%",
+        "0.1%",
+        "5%",
+        "29%",
+        "33.3333%",
+        "100%",
     ]

@@ -37,7 +37,7 @@ BLIND = (BurnReading("availability", None, 5 * MINUTE),)
 
 
 def verdict(*, allow: bool = True) -> Verdict:
-    reasons = () if allow else ("budget hold: 0 % left",)
+    reasons = () if allow else ("budget hold: 0% left",)
     return Verdict(allow, "checkout", Change(), reasons, (), None, None, NOW)
 
 
@@ -213,9 +213,9 @@ def test_steps_that_the_flag_is_beyond_are_left_out() -> None:
         (OFF, tuple(n / 100 for n in range(1, 22)), "1 to 20 steps"),
         (OFF, (0.25, 0.05), "higher than the one before"),
         (OFF, (0.05, 0.05), "higher than the one before"),
-        (OFF, (0.0, 0.5), "above 0 %"),
-        (OFF, (0.5, 1.5), "at most 100 %"),
-        (EVERYONE, STEPS, "at 100 % already"),
+        (OFF, (0.0, 0.5), "above 0%"),
+        (OFF, (0.5, 1.5), "at most 100%"),
+        (EVERYONE, STEPS, "at 100% already"),
         (TARGETED, STEPS, "no single percentage"),
     ],
 )

@@ -52,7 +52,7 @@ class ApiServer:
 
 
 class FortyPercent:
-    """Measures every SLO as having 40 % of its budget left."""
+    """Measures every SLO as having 40% of its budget left."""
 
     async def assess(self, services: Sequence[Service], now: datetime) -> Sequence[Sequence[Budget]]:
         return [[budget(0.4, of=slo, as_of=now) for slo in service.slos] for service in services]

@@ -104,7 +104,7 @@ async def test_nothing_is_said_in_an_archived_channel(incidents_setup: Incidents
     await incidents_setup.incidents._scheduled.tick()
     (notice,) = incidents_setup.messages("#incidents", NOTICE)
     # What stands elsewhere still follows.
-    await incidents_setup.slack.until(lambda: "30\u00a0%" in notice.blocks[1]["text"]["text"])
+    await incidents_setup.slack.until(lambda: "30%" in notice.blocks[1]["text"]["text"])
     await incidents_setup.complete(id_)
     gone = {channel_id_of(view, kind) for kind in ChannelKind}
     later = list(incidents_setup.slack.web_api.calls)[before:]

@@ -155,7 +155,7 @@ async def test_the_announcement_of_a_freeze_carries_it(incidents_setup: Incident
     await judge.judge(service, [uptime], now)
     await incidents_setup.complete(id_)
     (told,) = incidents_setup.messages("#checkout", "service_frozen")
-    line = f"Where it went: 100 % in incident {id_}, put down to capacity: load tests and tuning first."
+    line = f"Where it went: 100% in incident {id_}, put down to capacity: load tests and tuning first."
     assert line in told.text.replace("\u00a0", " ").splitlines()
 
 

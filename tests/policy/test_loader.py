@@ -116,7 +116,7 @@ def test_a_calendar_window_has_a_time_zone(load_service: LoadService) -> None:
         channel: C012AB3CD
         slos:
           - name: month
-            objective: "99 %"
+            objective: "99%"
             window: {calendar: month, timeZone: Europe/London}
             sli: {events: {}}
           - {name: quarter, objective: 99, window: {calendar: quarter}, sli: {downtime: {}}}

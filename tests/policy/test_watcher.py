@@ -159,7 +159,7 @@ async def test_a_file_that_is_written_while_it_is_read_is_read_again(
 async def test_a_change_of_spelling_is_no_change(write: Write, follow: Follow) -> None:
     watcher = watcher_of(write(w=WORKSPACE, s=SERVICE))
     listener = await follow(watcher)
-    write(s="# a comment\n" + SERVICE.replace("99.9", '"99.90 %"'))
+    write(s="# a comment\n" + SERVICE.replace("99.9", '"99.90%"'))
     await watcher.reload_now()
     assert listener.heard_nothing()
 

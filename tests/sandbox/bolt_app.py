@@ -40,7 +40,7 @@ def _add_commands(bolt: AsyncApp, received: list[Json]) -> None:
     @bolt.command("/budget")
     async def budget(ack: Any, respond: Any) -> None:
         await ack()
-        await respond(text="checkout has 12 % left", blocks=BUDGET)
+        await respond(text="checkout has 12% left", blocks=BUDGET)
 
     @bolt.command("/shop")
     async def everything(ack: Any, respond: Any) -> None:
@@ -70,7 +70,7 @@ def _add_actions(bolt: AsyncApp, received: list[Json]) -> None:
         await ack()
         await respond(delete_original=True)
         posted = await client.chat_postMessage(
-            channel=body["channel"]["id"], text="checkout has 12 % left", blocks=BUDGET[:3]
+            channel=body["channel"]["id"], text="checkout has 12% left", blocks=BUDGET[:3]
         )
         await client.pins_add(channel=posted["channel"], timestamp=posted["ts"])
 

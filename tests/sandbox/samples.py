@@ -112,11 +112,11 @@ CHART: Json = {
 }
 
 BUDGET: list[Json] = [
-    {"type": "header", "text": plain("checkout has 12 % of its budget left")},
+    {"type": "header", "text": plain("checkout has 12% of its budget left")},
     {
         "type": "section",
         "text": mrkdwn(
-            "*availability* 99.9 % over 30 days · 5.2 of 43.2 minutes left\n"
+            "*availability* 99.9% over 30 days · 5.2 of 43.2 minutes left\n"
             "Owned by <!subteam^S00000001> in <#C00000005>, read <https://acme.example/slo|the SLO>"
             " · since <!date^1767225600^{date_short_pretty} at {time}|Jan 1>"
         ),
@@ -142,8 +142,8 @@ BUDGET: list[Json] = [
             [{"type": "raw_text", "text": text} for text in row]
             for row in (
                 ("SLO", "Objective", "Remaining"),
-                ("availability", "99.9 %", "12 %"),
-                ("latency", "99 %", "65 %"),
+                ("availability", "99.9%", "12%"),
+                ("latency", "99%", "65%"),
             )
         ],
     },

@@ -132,7 +132,7 @@ async def test_sharing_replaces_the_private_answer_and_pins_it(visit: Visit) -> 
     await expect(visit.page.get_by_text("Pinned", exact=True)).to_be_visible()
     await expect(visit.page.get_by_text("Only visible to you")).to_have_count(0)
     await visit.page.get_by_title("Pinned messages").click()
-    await expect(visit.page.locator("#panel .pin")).to_contain_text("checkout has 12 % left")
+    await expect(visit.page.locator("#panel .pin")).to_contain_text("checkout has 12% left")
 
 
 async def test_a_dangerous_button_asks_first(visit: Visit) -> None:

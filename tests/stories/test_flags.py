@@ -87,7 +87,7 @@ async def exposure(bot: Bot, environment: str = "production") -> float:
 
 
 async def application(bot: Bot, seen: list[float]) -> None:
-    """Serve requests for ever; the new checkout breaks down once it is shown to more than 15 % of users."""
+    """Serve requests for ever; the new checkout breaks down once it is shown to more than 15% of users."""
     while True:
         share = await exposure(bot)
         seen.append(share)
@@ -142,10 +142,10 @@ async def test_a_ramp_that_burns_goes_back_to_the_state_before_it(
         assert await exposure(bot) == 0
         rows = await changes(bot)
         assert shown(rows) == [
-            ("governor", "off", "1 % of users"),
-            ("governor", "1 % of users", "5 % of users"),
-            ("governor", "5 % of users", "25 % of users"),
-            ("governor", "25 % of users", "off"),
+            ("governor", "off", "1% of users"),
+            ("governor", "1% of users", "5% of users"),
+            ("governor", "5% of users", "25% of users"),
+            ("governor", "25% of users", "off"),
         ]
         assert all(row["after"]["approved_by"] == "U0SAM" for row in rows[:3])
         assert "step 3 of 4 of the ramp asked for by U0DANA: the new till" in rows[2]["reason"]
@@ -153,7 +153,7 @@ async def test_a_ramp_that_burns_goes_back_to_the_state_before_it(
         assert evidence.startswith("orders burns at ")
         assert "the guard is 10" in evidence
         back = occasions(slack, "flag_changed")[-1]
-        assert back.text.startswith(":rewind: *25 % of users → off*")
+        assert back.text.startswith(":rewind: *25% of users → off*")
         assert evidence.rstrip(".") in back.text
         assert max(seen) <= 0.35
         assert slack.refused == []
@@ -185,9 +185,9 @@ async def test_a_kill_in_the_middle_of_a_step_leaves_the_flag_at_a_step_once(
         await asyncio.sleep(3)
         users.cancel()
         assert shown(await changes(bot)) == [
-            ("governor", "off", "1 % of users"),
-            ("governor", "1 % of users", "5 % of users"),
-            ("governor", "5 % of users", "25 % of users"),
+            ("governor", "off", "1% of users"),
+            ("governor", "1% of users", "5% of users"),
+            ("governor", "5% of users", "25% of users"),
         ]
         assert len(rows) == len(occasions(slack, "flag_changed")) == 3
         assert 0.15 < await exposure(bot) < 0.35
@@ -233,7 +233,7 @@ async def test_a_frozen_service_refuses_raising_and_allows_lowering(
         )
         await slack.person("dana").says(f"/flag rollout {FLAG} 5%", "#checkout")
         rows = await until_changed(bot, lambda found: len(found) == 2)
-        assert shown(rows)[1] == ("U0DANA", "25 % of users", "5 % of users")
+        assert shown(rows)[1] == ("U0DANA", "25% of users", "5% of users")
 
 
 @pytest.mark.timeout(120)
@@ -247,5 +247,5 @@ async def test_on_for_a_time_goes_back_after_a_restart(tmp_path: Path, slack: Fa
         await bot.start()
         rows = await until_changed(bot, lambda found: len(found) == 2)
         assert await exposure(bot, "staging") == 0
-        assert shown(rows) == [("U0RILEY", "off", "100 % of users"), ("governor", "100 % of users", "off")]
+        assert shown(rows) == [("U0RILEY", "off", "100% of users"), ("governor", "100% of users", "off")]
         assert rows[1]["reason"] == "its time is over, as asked for by U0RILEY"

@@ -49,10 +49,10 @@ async def test_a_ramp_on_new_checkout_burns_and_goes_back(tmp_path: Path) -> Non
         asked = await page.sees("asks for a ramp of")
         press = {"as": "sam", "channel": page.channel, "ts": asked["ts"], "action_id": "flag.approve"}
         await page.does("act", **press)
-        await page.sees("*5 % → 25 % of users* — *new-checkout* in production")
-        back = await page.sees(":rewind: *25 % of users → off*")
+        await page.sees("*5% → 25% of users* — *new-checkout* in production")
+        back = await page.sees(":rewind: *25% of users → off*")
         assert "availability burns at" in back["text"]
         await asyncio.sleep(3)
         texts = [one["text"] for one in await page.messages()]
-        assert not any("→ 100 % of users* — *new-checkout* in production, live" in text for text in texts)
+        assert not any("→ 100% of users* — *new-checkout* in production, live" in text for text in texts)
         assert not any(":snowflake:" in text for text in texts)

@@ -58,7 +58,7 @@ TIMING = DeliveryTiming(
 )
 PATIENCE = RunnerTiming(poll_s=0.1, backoff_s=0.02, backoff_limit_s=0.2, not_allowed_s=0.1, refresh_s=0.1)
 UPTIME = slo("uptime", window=RollingWindow(7 * DAY), sli=DowntimeSli())
-"""99.9 % a week: 10.08 minutes."""
+"""99.9% a week: 10.08 minutes."""
 
 
 def shop() -> Catalog:

@@ -29,7 +29,7 @@ def slo(
     window: Window | None = None,
     sli: Sli | None = None,
 ) -> Slo:
-    """Make an SLO; 99.9 % over 30 days by pushed events by default."""
+    """Make an SLO; 99.9% over 30 days by pushed events by default."""
     share = Decimal(str(objective))
     return Slo(service, name, share, window or RollingWindow(30 * DAY), sli or EventsSli())
 

@@ -3,7 +3,7 @@
 https://flagd.dev/reference/flag-definitions. A flag is simple if it has one true and one false variant and
 either no targeting or one `fractional` between the two. The code's default, which may be true, is served in
 state DISABLED and where the default variant is missing or null; and `fractional` returns nothing for a user
-without a key, so that the default variant must be the off one below 100 %.
+without a key, so that the default variant must be the off one below 100%.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _Definition = dict[str, Any]
 # Weights are whole percents where that is enough, as older readers need them, else out of ten thousand.
 _PERCENTS, _FINE = 100, 10_000
 FINEST_SHARE = 1 / _FINE
-"""Steps of 0.01 %."""
+"""Steps of 0.01%."""
 _RESTORED = ("state", "defaultVariant", "targeting")
 
 
@@ -63,7 +63,7 @@ def read_definition(flag: str, environment: str, definition: Mapping[str, Any]) 
 def _read_rules(
     state: FlagState, rules: Mapping[str, Any], names: tuple[str, str], default: str
 ) -> FlagState:
-    """Return the state with its share; users without a key, who get the default, must see off below 100 %."""
+    """Return the state with its share; users without a key, who get the default, must see off below 100%."""
     on, off = names
     weights = _weights(rules, on, off)
     if weights is None:
@@ -135,7 +135,7 @@ def _exposed(changed: _Definition, share: float) -> _Definition:
     weights = {on: weight, off: total_weight - weight}
     targeting = changed.get("targeting") or {}
     targeting = _parked(targeting, off) or targeting
-    # The order of the variants and the bucketing key stay: who is in at 10 % stays in at 25 %.
+    # The order of the variants and the bucketing key stay: who is in at 10% stays in at 25%.
     fractional = list(targeting.get("fractional", []))
     bucketing_key = [part for part in fractional[:1] if not isinstance(part, list)]
     order = [part[0] for part in fractional if isinstance(part, list)]

@@ -16,7 +16,7 @@ from bot.flags.flag import FlagState, Shape
 
 _Instruction = dict[str, Any]
 
-# Rollouts are weights out of this many: steps of 0.001 %.
+# Rollouts are weights out of this many: steps of 0.001%.
 _TOTAL_WEIGHT = 100_000
 FINEST_SHARE = 1 / _TOTAL_WEIGHT
 _RULES = ("rules", "targets", "contextTargets", "prerequisites")

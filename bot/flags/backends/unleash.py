@@ -1,6 +1,6 @@
 """The `unleash` backend: Unleash's admin API, 8.x.
 
-What to know of it: `/on` without an enabled strategy adds a rollout of 100 % by itself, so the strategy
+What to know of it: `/on` without an enabled strategy adds a rollout of 100% by itself, so the strategy
 comes first; the server accepts rollouts such as 250, so shares are checked before; PUT drops constraints
 that are left out, so strategies are changed by PATCH, whose `test` operation fails with 500 if somebody else
 changed them; several strategies are OR-ed, so no single percentage describes such a flag.

@@ -53,7 +53,7 @@ def parse_objective(value: object) -> Decimal:
     objective = parse_percentage(value)
     allowed = "strictly between 0 and 100, such as 99.9"
     if objective >= 1:
-        why = "an objective of 100 % leaves no error budget at all: the first error would freeze for good"
+        why = "an objective of 100% leaves no error budget at all: the first error would freeze for good"
         raise InvalidValueError(why if objective == 1 else f"{IT} is more than everything", allowed)
     if objective <= 0:
         raise InvalidValueError(f"{IT} promises nothing", allowed)

@@ -1,17 +1,17 @@
 """The shop's simulated traffic: how many requests it serves and how many fail. No clock, no I/O.
 
 The numbers are chosen so that the demo takes about a minute and a half at 60×, with
-checkout's true 99.9 % over 30 days:
+checkout's true 99.9% over 30 days:
 
-- The budget is 0.1 % of 30 days of mean traffic, 43.2 minutes' worth. The demo
-  begins near the daily peak (1.9 × the mean), so a deploy that fails 30 % of requests
-  burns 0.3 / 0.001 / 43,200 × 1.9 = 1.3 % of it a minute.
-- History spends 88 % and leaves 12 %: 10 % by scattered errors, 8 % in two short
-  incidents, and 70 % in one long degradation that was in progress 30 days ago. As that
+- The budget is 0.1% of 30 days of mean traffic, 43.2 minutes' worth. The demo
+  begins near the daily peak (1.9 × the mean), so a deploy that fails 30% of requests
+  burns 0.3 / 0.001 / 43,200 × 1.9 = 1.3% of it a minute.
+- History spends 88% and leaves 12%: 10% by scattered errors, 8% in two short
+  incidents, and 70% in one long degradation that was in progress 30 days ago. As that
   leaves the window, the budget regains half a percent a minute. (It began at a full
   hour: a ledger that keeps old counts by the hour then cuts them without a step.)
-- So a bad deploy nets -0.8 % a minute and crosses zero after about 15 minutes.
-  Ten minutes later it is at -8 %. Rolled back, it needs 36 minutes to reach 10 %
+- So a bad deploy nets -0.8% a minute and crosses zero after about 15 minutes.
+  Ten minutes later it is at -8%. Rolled back, it needs 36 minutes to reach 10%
   and 15 more of dwell.
 - The shop ends a scene by itself (`TrafficScenario.duration`) while the rest of the old
   degradation can still leave the window and restore the budget.

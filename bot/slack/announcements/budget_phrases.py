@@ -44,7 +44,7 @@ def remaining_text(budget: Budget) -> str:
 
 
 def objective_text(budget: Budget) -> str:
-    """Return the objective and its window: `99.9 % over 30 d`."""
+    """Return the objective and its window: `99.9% over 30 d`."""
     return f"{percent_text(budget.slo.objective)} over {window_text(budget.slo.window)}"
 
 
@@ -81,7 +81,7 @@ def burn_rates_text(budget: Budget) -> str:
 
 
 def spent_text(budget: Budget) -> str:
-    """Return what was spent and when: `12 % in the last hour, 45 % in 6 h`; empty where unknown."""
+    """Return what was spent and when: `12% in the last hour, 45% in 6 h`; empty where unknown."""
     known = [
         f"{budget_text(fraction)} in {_WINDOW_TEXTS[length]}"
         for length in SHOWN_BURN_WINDOWS

@@ -43,7 +43,7 @@ ENVIRONMENT = "production"
 class FlagSystem:
     """A backend on its system.
 
-    `meddle` lets somebody else show the flag to 50 % by the system's own means. `application` opens a real
+    `meddle` lets somebody else show the flag to 50% by the system's own means. `application` opens a real
     client, where there is one.
     """
 

@@ -53,14 +53,14 @@ async def test_a_new_flag_is_off_and_means_everyone(flag_system: FlagSystem) -> 
 async def test_a_plan_tells_the_difference_and_writes_nothing(flag_system: FlagSystem) -> None:
     before = await read(flag_system)
     plan = await flag_system.backend.plan(FLAG, ENVIRONMENT, SetExposure(0.05))
-    assert plan.difference.words == "off → 5 % of users"
+    assert plan.difference.words == "off → 5% of users"
     assert plan.version == before.version
     assert await read(flag_system) == before
 
 
 async def test_turning_on_means_what_the_plan_said(flag_system: FlagSystem) -> None:
     plan = await flag_system.backend.plan(FLAG, ENVIRONMENT, TurnOn())
-    assert plan.difference.words == "off → 100 % of users"
+    assert plan.difference.words == "off → 100% of users"
     applied = await change(flag_system, TurnOn())
     assert applied.before.is_off
     assert applied.after == await read(flag_system)
@@ -80,7 +80,7 @@ async def test_off_keeps_the_rollout_for_the_next_time(flag_system: FlagSystem) 
     assert off.after.is_off
     assert (
         await flag_system.backend.plan(FLAG, ENVIRONMENT, TurnOn())
-    ).difference.words == "off → 25 % of users"
+    ).difference.words == "off → 25% of users"
     assert (await change(flag_system, TurnOn())).after.exposure == pytest.approx(0.25)
 
 
@@ -88,7 +88,7 @@ async def test_a_killed_flag_comes_back_as_it_was_recorded(flag_system: FlagSyst
     recorded = (await change(flag_system, SetExposure(0.25))).after
     assert (await change(flag_system, Kill())).after.is_off
     plan = await flag_system.backend.plan(FLAG, ENVIRONMENT, Restore(recorded))
-    assert plan.difference.words == "off → 25 % of users"
+    assert plan.difference.words == "off → 25% of users"
     restored = (await change(flag_system, Restore(recorded))).after
     assert shown(restored) == shown(recorded)
     assert restored.configuration == recorded.configuration

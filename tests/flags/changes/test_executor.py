@@ -120,7 +120,7 @@ async def test_a_lowering_that_never_arrived_is_sent_again_once(
     await settled(slack_app)
     assert await exposure(slack_app, "staging") == 0
     assert unreliable_backend.applied == 2
-    assert [to for _, _, to, _, _ in await changes(slack_app)] == ["25 % of users", "off"]
+    assert [to for _, _, to, _, _ in await changes(slack_app)] == ["25% of users", "off"]
 
 
 async def test_a_crash_between_the_change_and_its_record_is_recorded_once(
@@ -135,7 +135,7 @@ async def test_a_crash_between_the_change_and_its_record_is_recorded_once(
     await settled(slack_app)
     await settled(slack_app)
     assert unreliable_backend.applied == 1
-    assert await changes(slack_app) == [("U0DANA", "off", "25 % of users", "small steps", None)]
+    assert await changes(slack_app) == [("U0DANA", "off", "25% of users", "small steps", None)]
 
 
 async def test_what_cannot_be_read_back_is_said_plainly(

@@ -37,7 +37,7 @@ async def test_a_change_made_elsewhere_is_told_once_in_the_services_channel(
     ((channel, occasion, text),) = await looked(slack_app)
     assert (channel, occasion) == ("#checkout", "flag_drifted")
     assert text.startswith(
-        f":mag: *off → 40 % of users* — *{FLAG}* in production was changed outside Governor."
+        f":mag: *off → 40% of users* — *{FLAG}* in production was changed outside Governor."
     )
     assert not await looked(slack_app)
     (entry,) = await audited(slack_app)

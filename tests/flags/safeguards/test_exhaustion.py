@@ -58,9 +58,9 @@ async def test_a_risky_flag_goes_with_the_budget_and_comes_back_as_it_was(slack_
     await evaluated(slack_app, 0.5, remaining=0.2)
     assert await exposure(slack_app) == 0.25
     assert [(who, to) for who, _, to, _, _ in await changes(slack_app)] == [
-        ("U0DANA", "25 % of users"),
+        ("U0DANA", "25% of users"),
         ("governor", "off"),
-        ("governor", "25 % of users"),
+        ("governor", "25% of users"),
     ]
 
 

@@ -44,8 +44,8 @@ def test_one_channel_for_both_gets_one_message() -> None:
 
 def test_freeze_says_what_was_spent_and_when_the_worst_burn_what_is_allowed_and_what_next() -> None:
     text = announce(contexts()["exhausted"])[0].text.replace("\u00a0", " ")
-    assert text.startswith(":snowflake: *checkout* is frozen — −99.8 % of its availability budget left")
-    assert "Spent: 1.1 % in the last hour, 6.7 % in 6 h and 79.9 % in 3 d." in text
+    assert text.startswith(":snowflake: *checkout* is frozen — −99.8% of its availability budget left")
+    assert "Spent: 1.1% in the last hour, 6.7% in 6 h and 79.9% in 3 d." in text
     assert "Worst burn: 8.0× over" in text
     assert "Still allowed: P0 and security changes" in text
     assert text.count("Next: ") == 1
@@ -56,23 +56,23 @@ def test_freeze_says_what_was_spent_and_when_the_worst_burn_what_is_allowed_and_
     [
         (
             Spending(0.841, (3, 5), cause="capacity", work="load tests and tuning"),
-            "Where it went: 84 % in 2 incidents, most to capacity: load tests and tuning first.",
+            "Where it went: 84% in 2 incidents, most to capacity: load tests and tuning first.",
         ),
         (
             Spending(0.6, (3,), cause="software bug", work="fixes and tests"),
-            "Where it went: 60 % in incident 3, put down to software bug: fixes and tests first.",
+            "Where it went: 60% in incident 3, put down to software bug: fixes and tests first.",
         ),
         (
             Spending(1.0, (7,), is_open=True),
-            "Where it went: 100 % in incident 7, which is still open: help there first.",
+            "Where it went: 100% in incident 7, which is still open: help there first.",
         ),
         (
             Spending(0.9, (7, 2), is_open=True),
-            "Where it went: 90 % in 2 incidents, most in incident 7, still open: help there first.",
+            "Where it went: 90% in 2 incidents, most in incident 7, still open: help there first.",
         ),
         (
             Spending(0.5, (7,)),
-            "Where it went: 50 % in incident 7, which is not classified yet: `/postmortem 7` first.",
+            "Where it went: 50% in incident 7, which is not classified yet: `/postmortem 7` first.",
         ),
         (Spending(0.0, ()), "Where it went: outside of incidents."),
     ],
@@ -99,7 +99,7 @@ def test_freeze_says_what_else_the_policy_requires_before_it_opens() -> None:
 def test_hold_that_stays_says_what_is_missing_and_how_to_give_it() -> None:
     (message,) = announce(contexts()["kept"])
     text = message.text.replace("\u00a0", " ")
-    assert text.startswith(":hourglass: 90.0 % of the *checkout* availability budget is left, enough to")
+    assert text.startswith(":hourglass: 90.0% of the *checkout* availability budget is left, enough to")
     assert "• 4. Limit the pool — needs an owner and a due date: `/action change 4 @OWNER due friday`" in text
     assert text.count("Next: ") == 1
     assert "held by" not in text

@@ -25,7 +25,7 @@ async def test_budget_lists_all_services_worst_first_for_the_asker_alone(slack_a
     assert answer.ephemeral_to == slack_app.slack.person("riley").id
     lines = [line for line in answer.text.splitlines() if "*" in line]
     assert [line.split("*")[1] for line in lines] == ["checkout", "search", "payments"]
-    assert "20.0\u00a0% left" in lines[0]
+    assert "20.0% left" in lines[0]
     assert "no data yet" in lines[2]
 
 

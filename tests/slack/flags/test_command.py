@@ -38,7 +38,7 @@ async def test_a_change_where_nothing_is_protected_is_live_and_seen_by_the_chann
 ) -> None:
     seen = await slack_app.types("riley", f"/flag rollout {FLAG} 25% staging trying it out")
     assert seen.ephemeral_to is None
-    assert seen.text.startswith(f"*off → 25 % of users* — *{FLAG}* in staging, live ")
+    assert seen.text.startswith(f"*off → 25% of users* — *{FLAG}* in staging, live ")
     assert await exposure(slack_app, "staging") == 0.25
     assert await exposure(slack_app) == 0
     ((channel, event_type, text),) = await told(slack_app)
@@ -56,10 +56,10 @@ async def test_an_increase_in_a_protected_environment_waits_for_another_person(
     slack_app: RunningSlackApp,
 ) -> None:
     answer = await slack_app.types("dana", f"/flag rollout {FLAG} 25% small steps first")
-    assert answer.text == "*off → 25 % of users* — waits for another person's approval in #checkout."
+    assert answer.text == "*off → 25% of users* — waits for another person's approval in #checkout."
     assert await exposure(slack_app) == 0
     (request,) = await deliver(slack_app)
-    assert request.text.startswith(":raised_hand: *off → 25 % of users* — <@U0DANA> asks to raise")
+    assert request.text.startswith(":raised_hand: *off → 25% of users* — <@U0DANA> asks to raise")
     await slack_app.presses("dana", request, "flag.approve", "#checkout")
     assert await exposure(slack_app) == 0
     assert "another person's approval" in slack_app.slack.seen_by("dana", "#checkout")[-1].text
@@ -70,7 +70,7 @@ async def test_an_increase_in_a_protected_environment_waits_for_another_person(
     replaced = next(one for one in slack_app.slack.messages("#checkout") if one.ts == request.ts)
     assert "asked for by <@U0DANA>, approved by <@U0SAM>." in replaced.text
     assert "flag.approve" not in str(replaced.blocks)
-    assert await changes(slack_app) == [("U0DANA", "off", "25 % of users", "small steps first", "U0SAM")]
+    assert await changes(slack_app) == [("U0DANA", "off", "25% of users", "small steps first", "U0SAM")]
 
 
 async def test_a_decline_changes_nothing_and_takes_the_buttons_away(slack_app: RunningSlackApp) -> None:
@@ -79,7 +79,7 @@ async def test_a_decline_changes_nothing_and_takes_the_buttons_away(slack_app: R
     await slack_app.presses("sam", request, "flag.decline", "#checkout")
     assert await exposure(slack_app) == 0
     (replaced,) = [one for one in slack_app.slack.messages("#checkout") if one.ts == request.ts]
-    assert replaced.text.startswith("Declined by <@U0SAM>: off → 100 % of users")
+    assert replaced.text.startswith("Declined by <@U0SAM>: off → 100% of users")
     assert "flag.approve" not in str(replaced.blocks)
     assert [entry.action for entry in await audited(slack_app)] == ["flag.asked", "flag.declined"]
 
@@ -95,17 +95,17 @@ async def test_what_was_shown_is_void_once_the_flag_has_moved(slack_app: Running
     await slack_app.presses("sam", request, "flag.approve", "#checkout")
     assert await state(slack_app) == theirs.after
     replaced = next(one for one in slack_app.slack.messages("#checkout") if one.ts == request.ts)
-    assert replaced.text.startswith("Void: off → 25 % of users")
+    assert replaced.text.startswith("Void: off → 25% of users")
     assert [entry.action for entry in await audited(slack_app)][-1] == "flag.void"
 
 
 async def test_lowering_waits_for_nobody(slack_app: RunningSlackApp) -> None:
     await raised(slack_app)
     answer = await slack_app.types("dana", f"/flag rollout {FLAG} 5% too many errors")
-    assert answer.text.startswith("*25 % → 5 % of users*")
+    assert answer.text.startswith("*25% → 5% of users*")
     assert await exposure(slack_app) == 0.05
     answer = await slack_app.types("dana", f"/flag kill {FLAG}")
-    assert answer.text.startswith("*5 % of users → off*")
+    assert answer.text.startswith("*5% of users → off*")
 
 
 async def test_a_frozen_service_refuses_raising_and_allows_lowering(slack_app: RunningSlackApp) -> None:
@@ -116,9 +116,7 @@ async def test_a_frozen_service_refuses_raising_and_allows_lowering(slack_app: R
         "*checkout* is frozen, so its flags may not be raised: person hold: peak sale."
     )
     assert answer.text.endswith("Next: `/freeze exempt checkout flag:new-checkout REASON`.")
-    assert (await slack_app.types("dana", f"/flag rollout {FLAG} 5%")).text.startswith(
-        "*25 % → 5 % of users*"
-    )
+    assert (await slack_app.types("dana", f"/flag rollout {FLAG} 5%")).text.startswith("*25% → 5% of users*")
     await slack_app.types("sam", f"/freeze exempt checkout flag:{FLAG} the fix is behind it")
     assert "waits for another person" in (await slack_app.types("dana", f"/flag rollout {FLAG} 50%")).text
 
@@ -153,7 +151,7 @@ async def test_undo_brings_back_the_state_before_unless_somebody_touched_the_fla
     await slack_app.types("riley", f"/flag rollout {FLAG} 25% staging")
     await slack_app.types("riley", f"/flag rollout {FLAG} 5% staging")
     assert (await slack_app.types("riley", f"/flag undo {FLAG} staging")).text.startswith(
-        "*5 % → 25 % of users*"
+        "*5% → 25% of users*"
     )
     backend = slack_app.flags.changes.backend
     version = (await state(slack_app, "staging")).version
@@ -224,12 +222,12 @@ async def test_show_list_history_and_stale_answer_the_asker_alone(slack_app: Run
     await raised(slack_app)
     shown = await slack_app.types("riley", f"/flag show {FLAG}")
     assert shown.ephemeral_to == "U0RILEY"
-    assert shown.text.startswith(f"*25 % of users* — *{FLAG}* in production")
+    assert shown.text.startswith(f"*25% of users* — *{FLAG}* in production")
     assert "Watched for 30\u00a0min more: back to off at a burn of 14.4× or more." in shown.text
-    assert (await slack_app.types("riley", "/flag")).text == f"`{FLAG}` 25 % of users · checkout"
+    assert (await slack_app.types("riley", "/flag")).text == f"`{FLAG}` 25% of users · checkout"
     assert (await slack_app.types("riley", "/flag search")).text.startswith("No flag in production matches")
     history = await slack_app.types("riley", f"/flag history {FLAG}")
-    assert "*off → 25 % of users* · <@U0DANA>, approved by <@U0SAM>: small steps first" in history.text
+    assert "*off → 25% of users* · <@U0DANA>, approved by <@U0SAM>: small steps first" in history.text
     assert (await slack_app.types("riley", "/flag stale")).text == "No flag in production is stale."
 
 
@@ -264,10 +262,10 @@ async def test_an_increase_that_burns_is_taken_back_with_the_evidence(slack_app:
     assert await exposure(slack_app) == 0
     channel, event_type, text = (await told(slack_app))[-1]
     assert (channel, event_type) == ("#checkout", "flag_changed")
-    assert text.startswith(":rewind: *25 % of users → off*")
+    assert text.startswith(":rewind: *25% of users → off*")
     assert "availability burns at 20.0 over 5 minutes, the guard is 14.4; before it was 0.5" in text
     actor, before, after, reason, approved = (await changes(slack_app))[-1]
-    assert (actor, before, after, approved) == ("governor", "25 % of users", "off", None)
+    assert (actor, before, after, approved) == ("governor", "25% of users", "off", None)
     assert reason.startswith("availability burns at 20.0")
 
 

@@ -23,7 +23,7 @@ from tests.support.slack_flags import (
     told,
 )
 
-RAMP = f"/flag ramp {FLAG} 1% 5 % 25% 100% every 30m"
+RAMP = f"/flag ramp {FLAG} 1% 5% 25% 100% every 30m"
 HALF_AN_HOUR = timedelta(minutes=30)
 
 
@@ -65,7 +65,7 @@ async def occasions(slack_app: RunningSlackApp) -> list[str]:
 
 async def test_a_ramp_is_approved_once_and_takes_each_step_in_its_time(slack_app: RunningSlackApp) -> None:
     answer = await slack_app.types("dana", f"{RAMP} the new till")
-    way = "off → 1 % → 5 % → 25 % → 100 % of users"
+    way = "off → 1% → 5% → 25% → 100% of users"
     assert answer.text == f"*{way}* — waits for another person's approval in #checkout."
     (request,) = await deliver(slack_app)
     assert request.text.startswith(f":raised_hand: *{way}* — <@U0DANA> asks for a ramp of")
@@ -80,14 +80,14 @@ async def test_a_ramp_is_approved_once_and_takes_each_step_in_its_time(slack_app
         later(slack_app, HALF_AN_HOUR)
     assert seen == [0.01, 0.05, 0.25, 1.0]
     assert [(who, to, by) for who, _, to, _, by in await changes(slack_app)] == [
-        ("governor", "1 % of users", "U0SAM"),
-        ("governor", "5 % of users", "U0SAM"),
-        ("governor", "25 % of users", "U0SAM"),
-        ("governor", "100 % of users", "U0SAM"),
+        ("governor", "1% of users", "U0SAM"),
+        ("governor", "5% of users", "U0SAM"),
+        ("governor", "25% of users", "U0SAM"),
+        ("governor", "100% of users", "U0SAM"),
     ]
     _, _, first = next(one for one in await told(slack_app) if one[1] == "flag_changed")
     assert "step 1 of 4 of the ramp asked for by <@U0DANA>: the new till" in first
-    assert "Step 1 of 4. Next: 5 %" in first
+    assert "Step 1 of 4. Next: 5%" in first
 
 
 async def test_a_step_that_burns_goes_back_to_before_the_ramp_within_one_evaluation(
@@ -99,7 +99,7 @@ async def test_a_step_that_burns_goes_back_to_before_the_ramp_within_one_evaluat
     assert await exposure(slack_app) == 0
     _, event_type, text = (await told(slack_app))[-1]
     assert event_type == "flag_changed"
-    assert text.startswith(":rewind: *25 % of users → off*")
+    assert text.startswith(":rewind: *25% of users → off*")
     assert "availability burns at 20.0 over 5 minutes, the guard is 14.4" in text
     later(slack_app, HALF_AN_HOUR)
     await evaluated(slack_app, 0.5)
@@ -221,7 +221,7 @@ async def test_a_flag_moved_elsewhere_ends_its_ramp_and_nothing_is_overwritten(
     assert await exposure(slack_app) == 0.4
     stopped = [text for _, event_type, text in await told(slack_app) if event_type == "ramp_stopped"]
     assert len(stopped) == 1
-    assert "Somebody else changed the flag, it is 40 % of users now." in stopped[0]
+    assert "Somebody else changed the flag, it is 40% of users now." in stopped[0]
 
 
 async def test_a_kill_ends_the_ramp_at_once(slack_app: RunningSlackApp) -> None:

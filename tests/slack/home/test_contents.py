@@ -57,7 +57,7 @@ async def test_incidents_come_first_then_actions_then_budgets(
     )
     day = f"<!date^{friday}^{{date_short_pretty}}|2026-11-27>"
     assert action == f"*P0* test the rollback\ndue {day} · checkout · action 1"
-    assert ramp.startswith(f"*{FLAG}* in production — 1 % of users\n1 of 3 ramp steps taken; ")
+    assert ramp.startswith(f"*{FLAG}* in production — 1% of users\n1 of 3 ramp steps taken; ")
     assert buttons(blocks)[:8] == [
         ("Details", "home.show.incident"),
         ("Take command", "incident.claim"),

@@ -43,11 +43,11 @@ async def test_a_flag_that_was_raised_lately_is_killed_with_one_press(tmp_path: 
         card = await incident_app.card(channel)
         (kill,) = kills(card)
         assert kill["confirm"]["text"]["text"] == f"{FLAG} in staging is turned off for everyone at once."
-        assert f"*{FLAG}* in staging — 25 % of users, changed" in str(card.blocks)
+        assert f"*{FLAG}* in staging — 25% of users, changed" in str(card.blocks)
         await incident_app.presses("sam", card, channel, "flag.kill")
         assert await exposure(slack_app, "staging") == 0
         seen = incident_app.last("dana", channel)
-        assert seen.text.startswith(f"*25 % of users → off* — *{FLAG}* in staging")
+        assert seen.text.startswith(f"*25% of users → off* — *{FLAG}* in staging")
         assert seen.ephemeral_to is None
         after = await incident_app.card(channel)
         assert kills(after) == []
@@ -92,5 +92,5 @@ async def test_a_flag_that_was_raised_behind_the_bots_back_has_its_button_too(tm
         since = slack_app.shop.clock.now() - timedelta(hours=1)
         found = await slack_app.incidents._recent_flags(["checkout"], since)
         assert [(one.flag, one.environment, one.shown) for one in found] == [
-            (FLAG, "production", "50 % of users")
+            (FLAG, "production", "50% of users")
         ]

@@ -207,7 +207,7 @@ async def test_impact_is_read_in_the_askers_zone(incident_app: RunningIncidentAp
     assert impact.start == datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
     assert impact.end == datetime(2026, 11, 23, 8, 20, tzinfo=UTC)
     assert impact.share == 0.3
-    assert said.text.startswith("30\u00a0% of requests failed from <!date^")
+    assert said.text.startswith("30% of requests failed from <!date^")
     assert said.text.endswith("4\u00a0min 30\u00a0s of full outage in all.")
 
 

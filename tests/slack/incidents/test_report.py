@@ -86,12 +86,12 @@ def test_report_says_first_where_the_budget_went_and_what_to_work_on() -> None:
     made = report_on(found, since=NOW - 90 * DAY, until=NOW)
     lines = report_reply(made, Query("incident", "report")).text.replace("\u00a0", " ").splitlines()
     assert lines[1] == (
-        "*1.4 error budgets* spent, 86 % of it in incident 1. "
+        "*1.4 error budgets* spent, 86% of it in incident 1. "
         "Most went to capacity: load tests and tuning first."
     )
-    assert "`█████████░` 86 % capacity (1): *load tests and tuning*" in lines
-    assert "`█░░░░░░░░░` 14 % software bug (2 and 3): *fixes and tests*" in lines
-    assert "`████░░░░░░` 36 % was spent before anybody knew: *monitoring and alerts*" in lines
+    assert "`█████████░` 86% capacity (1): *load tests and tuning*" in lines
+    assert "`█░░░░░░░░░` 14% software bug (2 and 3): *fixes and tests*" in lines
+    assert "`████░░░░░░` 36% was spent before anybody knew: *monitoring and alerts*" in lines
     assert lines[-1] == "Next: `/action add TEXT @OWNER due DATE` puts that work into somebody's hands."
 
 
@@ -102,5 +102,5 @@ def test_report_does_not_say_what_to_work_on_first_while_the_largest_part_is_not
     ]
     made = report_on(found, since=NOW - 90 * DAY, until=NOW)
     text = report_reply(made, Query("incident", "report")).text.replace("\u00a0", " ")
-    assert "*70.0 % of an error budget* spent. The largest part is not classified yet." in text
+    assert "*70.0% of an error budget* spent. The largest part is not classified yet." in text
     assert text.endswith("Next: name the cause of incident 1 in `/postmortem 1`.")

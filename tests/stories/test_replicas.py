@@ -303,6 +303,15 @@ async def pushed_events_are_counted(cluster: Cluster, bot: Bot) -> None:
         )
 
 
+def unretrieved_errors(log: str) -> list[str]:
+    """Return the errors of tasks and futures of the bot that nobody looked at.
+
+    asyncpg itself leaves one behind when the server goes while a connection asks whether it speaks TLS.
+    """
+    errors = re.findall(r"exception was never retrieved.*\n.*", log)
+    return [error for error in errors if "unexpected connection_lost() call" not in error]
+
+
 @pytest.mark.timeout(1_200)
 async def test_replicas_lose_and_double_nothing_while_everything_breaks(tmp_path: Path) -> None:
     seed = int(os.environ.get("CHAOS_SEED", secrets.randbits(32)))
@@ -332,7 +341,7 @@ async def test_replicas_lose_and_double_nothing_while_everything_breaks(tmp_path
         await pushed_events_are_counted(cluster, cluster.replicas[0])
         for bot in cluster.replicas:
             assert await bot.terminate() == 0
-            assert "never retrieved" not in bot.log.read_text()
+            assert not unretrieved_errors(bot.log.read_text())
             assert "Task was destroyed" not in bot.log.read_text()
         await eventually(ledger.living, lambda living: living[1] == 0, _PATIENCE_S)
         # The steps of incidents write messages at any time, also in the last moment.

@@ -5,6 +5,7 @@ before it is acknowledged, so that errors are shown beside its inputs.
 """
 
 import re
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -43,9 +44,10 @@ class IncidentListeners:
         await ack()
         interaction = read_press(body, action)
         request = SlackRequest(interaction.query.command, target_of(body, interaction), context.team_id)
-        self._start(request, partial(self._press, interaction, request))
+        is_ephemeral = bool((body.get("container") or {}).get("is_ephemeral"))
+        self._start(request, partial(self._press, interaction, request, is_ephemeral=is_ephemeral))
 
-    async def _press(self, interaction: Interaction, request: SlackRequest) -> None:
+    async def _press(self, interaction: Interaction, request: SlackRequest, *, is_ephemeral: bool) -> None:
         workspace = await find_workspace(self._workspaces, request)
         if workspace is None:
             return
@@ -60,8 +62,12 @@ class IncidentListeners:
             await workspace.responder.send(ReplyTarget("", channel, interaction.user), reply)
         if channel and target.is_home:
             await workspace.home.republish(interaction.user)
-        else:
-            await workspace.respond(target, reply, trigger_id=interaction.request)
+            return
+        await workspace.respond(target, reply, replace_message=reply.replaces, trigger_id=interaction.request)
+        if reply.redrawn is not None and is_ephemeral:
+            # Others may see a message of the channel, which must not show what only this person may see.
+            redrawn = await workspace.router.answer(replace(interaction, query=reply.redrawn, request=None))
+            await workspace.respond(target, redrawn, replace_message=True)
 
     async def _on_submission(self, ack: AsyncAck, body: Body, view: Body, context: AsyncBoltContext) -> None:
         submitted = SubmittedModal.from_view(view, str((body.get("user") or {}).get("id")))

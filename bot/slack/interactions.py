@@ -67,6 +67,8 @@ class Reply:
     """A reply, with text and blocks. `shareable` is the query that the Share button runs again.
 
     With a `form`, that modal is opened instead, and the text is sent only if Slack does not open it.
+    `replaces`: it takes the place of the message whose button was pressed. `redrawn` is the query whose reply
+    then takes that place, where only the person sees the message.
     The blocks are built once, however often the reply is sent: without slots, so that they can be cached.
     """
 
@@ -76,6 +78,8 @@ class Reply:
     shareable: Query | None = None
     seen_by_channel: bool = False
     form: ModalForm | None = None
+    replaces: bool = False
+    redrawn: Query | None = None
 
     @cached_property
     def blocks(self) -> list[Block]:

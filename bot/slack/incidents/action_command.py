@@ -19,6 +19,7 @@ from bot.slack.incidents.arguments import (
     split_keeping_people,
     take_due,
 )
+from bot.slack.incidents.buttons import DONE_HERE, DONE_LISTED, done_button
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
 
 PAGE = 15
@@ -62,7 +63,7 @@ class ActionCommand:
             parsed.text[:MOST_TEXT], service, id_, parsed.owner, parsed.due, parsed.is_p0, request[:200]
         )
         action = await self._actions.add(new, by=user, now=self._access.now())
-        return say(join(". ", [action_line(action), _next(action)]), seen_by_channel=True)
+        return _shown(action, seen_by_channel=True)
 
     async def _add(self, interaction: Interaction) -> Reply:
         today = await self._today(interaction.user)
@@ -100,8 +101,7 @@ class ActionCommand:
         await self._access.permit(interaction)
         now = self._access.now()
         action = await self._actions.change(id_, by=interaction.user, now=now, owner=owner, due=due)
-        text = join(". ", [action_line(action), _next(action)])
-        return say(text, seen_by_channel=_is_told_here(action, viewer))
+        return _shown(action, seen_by_channel=_is_told_here(action, viewer))
 
     async def _list(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         service = self._access.find_service(name(arguments[0])).name if arguments else None
@@ -148,6 +148,13 @@ def _is_told_here(action: Action, viewer: Viewer) -> bool:
     return action.incident_id in {None, viewer.here}
 
 
+def _shown(action: Action, *, seen_by_channel: bool) -> Reply:
+    """Return a reply about one action, with the button that marks it as done."""
+    text = join(". ", [action_line(action), _next(action)])
+    body = section(text, accessory=done_button(action, DONE_HERE))
+    return Reply(text, (body,), seen_by_channel=seen_by_channel)
+
+
 def action_list(
     actions: Sequence[Action], service: str | None, query: Query, today: date, *, private: bool = False
 ) -> Reply:
@@ -167,7 +174,12 @@ def action_list(
     count = f"{len(order)} to be done, {missing} without an owner or a date"
     small = context(count if pages == 1 else f"{count} · page {page} of {pages}")
     asked = Query("action", f"list {service or ''}".strip(), page)
-    body = (*(section(row) for row in rows), small)
+    place = f"/{page}/{service or ''}"
+    buttons = [done_button(action, DONE_LISTED, place) for action in shown]
+    body = (
+        *(section(row, accessory=accessory) for row, accessory in zip(rows, buttons, strict=True)),
+        small,
+    )
     return Reply(join("\n", rows), body, page_buttons(asked, pages), None if private else asked)
 
 

@@ -1,11 +1,12 @@
 """The buttons of incidents: their action ids, and which are shown where. Pure."""
 
+from bot.incidents.action import Action
 from bot.incidents.incident import Incident, Role, Status
 from bot.slack.blockkit.blocks import actions, button, confirmation
 from bot.store.outbox import Block
 
 PREFIXES = ("incident.", "postmortem.", "action.")
-"""The prefixes of all action ids and modals' callback ids; all but `DONE` carry the incident's number."""
+"""The prefixes of all action ids and modals' callback ids; all but `DONE_BUTTONS` carry the incident's number."""
 
 CLAIM = "incident.claim"
 STATUS = "incident.status."
@@ -21,6 +22,11 @@ CLOSE = "postmortem.close"
 ADD_ACTION = "action.add"
 DONE = "action.done"
 """The button beside an action; it carries the action's number."""
+DONE_HERE = "action.done_here"
+"""The same on a message about that action alone, which then says that it is done."""
+DONE_LISTED = "action.done_listed"
+"""The same in a list of actions, which is drawn again; it carries the action's number, page and service."""
+DONE_BUTTONS = frozenset({DONE, DONE_HERE, DONE_LISTED})
 
 _LABELS = {
     Status.INVESTIGATING: "It is back",
@@ -71,6 +77,11 @@ def progress_buttons(incident: Incident) -> tuple[Block, ...]:
             for status in _TRANSITIONS[incident.status]
         ),
     )
+
+
+def done_button(action: Action, action_id: str = DONE, more: str = "") -> Block | None:
+    """Return the button that marks an action as done; None for one that is. `more` follows its number."""
+    return None if action.done_at else button("Done", action_id, f"{action.id}{more}")
 
 
 def document_buttons(incident: Incident) -> list[Block]:

@@ -67,16 +67,15 @@ class IncidentInteractions:
     async def press(self, interaction: Interaction) -> Reply:
         """Carry out a press; its `query` is the button and the number of the incident or action."""
         try:
-            if interaction.query.command == buttons.DONE:
-                query = Query("action", f"done {_number(interaction.text)}")
-                return await self.action.answer(replace(interaction, query=query))
+            if interaction.query.command in buttons.DONE_BUTTONS:
+                return await self._done(interaction)
             return await self._press(interaction, interaction.query.command)
         except UsageError as hint:
             return say(hint.text)
 
     async def channel_of(self, button: str, number: str) -> str:
         """Return the channel of the incident that a button belongs to, empty where there is none."""
-        if button == buttons.DONE:
+        if button in buttons.DONE_BUTTONS:
             return ""
         snapshot = await self.access.snapshots.of(_number(number))
         return local(snapshot.channel_id() or "")
@@ -99,6 +98,21 @@ class IncidentInteractions:
             return await self._submissions[submitted.callback](submitted, id_)
         except UsageError as hint:
             return say(hint.text)
+
+    async def _done(self, interaction: Interaction) -> Reply:
+        """Mark an action as done by one of its buttons."""
+        number, _, place = interaction.text.partition("/")
+        query = Query("action", f"done {_number(number)}")
+        reply = await self.action.answer(replace(interaction, query=query))
+        match interaction.query.command:
+            case buttons.DONE_HERE:
+                return replace(reply, replaces=True)
+            case buttons.DONE_LISTED:
+                page, _, service = place.partition("/")
+                listed = Query("action", f"list {service}".strip(), _number(page))
+                return replace(reply, redrawn=listed)
+            case _:
+                return reply
 
     async def _press(self, interaction: Interaction, button: str) -> Reply:
         here = await self.access.incident_of_channel(interaction.channel)

@@ -12,6 +12,7 @@ from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.visibility import ANYBODY, may_see
 from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, code, cut, join, markup, mention
+from bot.slack.incidents.buttons import DONE_HERE, done_button
 from bot.slack.incidents.card import card_blocks, channel_link, headline, impact, next_step, spent
 from bot.slack.incidents.postmortem_view import document_blocks
 from bot.slack.incidents.private_text import PrivateText, numbered_name
@@ -103,7 +104,8 @@ class IncidentMessages:
             due, "P0 — " if action.is_p0 else "", action.text, code(f"/action done {action.id}"),
         )  # fmt: skip
         owner = qualified(self._current.workspace.of(action.service).elsewhere, action.owner or "")
-        return OutboxMessage(owner, ACTION_DUE, cut(text, _LONGEST_TEXT), [section(text)])
+        body = section(text, accessory=done_button(action, DONE_HERE))
+        return OutboxMessage(owner, ACTION_DUE, cut(text, _LONGEST_TEXT), [body])
 
     def closed(self, snapshot: IncidentSnapshot, by: str) -> Sequence[OutboxMessage]:
         """Write that the postmortem is closed: to both channels, and elsewhere unless it is private."""

@@ -8,13 +8,14 @@ from bot.incidents.incident import Incident, times
 from bot.incidents.postmortem import HEADINGS, POINTS_TO, PROMPTS, PostmortemPart
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.timeline import TimelineEntry
-from bot.slack.blockkit.blocks import context, divider, fields, fit, header
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, cut, join, markup, mention
-from bot.slack.incidents.buttons import document_buttons
+from bot.slack.blockkit.blocks import context, divider, fields, fit, header, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, cut, join, markup, mention
+from bot.slack.incidents.buttons import document_buttons, done_button
 from bot.slack.incidents.card import facts, missing_actions, spent, timeline_line, titled
 from bot.store.outbox import Block
 
 _MOST_ENTRIES = 25
+_MOST_ACTIONS = 15
 _LONGEST_PART = 2_500
 
 
@@ -33,7 +34,7 @@ def document_blocks(snapshot: IncidentSnapshot) -> list[Block]:
         *titled("Cause", classified),
         *_part(incident, PostmortemPart.FACTORS),
         *_part(incident, PostmortemPart.WENT_WELL),
-        *titled("Actions", _actions(snapshot.actions)),
+        *_actions(snapshot.actions),
         *titled("Actions missing", missing_actions(snapshot)),
         divider(),
     ]
@@ -64,10 +65,17 @@ def _timeline(timeline: Sequence[TimelineEntry]) -> Markup:
     return join("\n", [*([f"{left_out} earlier"] if left_out else []), *lines])
 
 
-def _actions(actions: Sequence[Action]) -> Markup:
+def _actions(actions: Sequence[Action]) -> list[Block]:
+    """Return the actions: a button beside each that is to be done, the others and the rest as lines."""
     if not actions:
-        return Markup("None yet. Next: agree on at least one P0 action.")
-    return join("\n", [_action(action) for action in actions])
+        return titled("Actions", "None yet. Next: agree on at least one P0 action.")
+    to_do = [action for action in actions if action.done_at is None][:_MOST_ACTIONS]
+    lines = [_action(action) for action in actions if action not in to_do]
+    heading = bold("Actions")
+    return [
+        section(join("\n", [heading, *lines])),
+        *(section(_action(action), accessory=done_button(action)) for action in to_do),
+    ]
 
 
 def _action(action: Action) -> Markup:

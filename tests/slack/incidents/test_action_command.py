@@ -136,3 +136,72 @@ async def test_form_adds_an_action_to_the_postmortem(incident_app: RunningIncide
     assert incident_app.last("sam", channel).text == (
         "Action 1 (checkout): *P0* add a canary — <@U0DANA>, due 2026-12-01"
     )
+
+
+async def test_done_in_a_list_is_told_and_leaves_the_list(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    await incident_app.slack_app.types("sam", "/action add alert earlier", channel)
+    await incident_app.slack_app.types("sam", "/action add load test", channel)
+    listed = await incident_app.slack_app.types("dana", "/action list checkout", channel)
+    await incident_app.presses("dana", listed, channel, "action.done_listed")
+    assert incident_app.slack_app.slack.messages(channel)[-1].text == (
+        "Action 1 is done, says <@U0DANA>: alert earlier"
+    )
+    assert "alert earlier" not in listed.text
+    assert "load test" in listed.text
+    assert len(await incident_app.slack_app.incidents.actions.of_service(None, OPERATOR)) == 1
+
+
+async def test_done_in_a_shared_list_shows_nobody_what_only_one_may_see(
+    incident_app: RunningIncidentApp,
+) -> None:
+    types = incident_app.slack_app.types
+    channel = await incident_app.open()
+    await types("sam", "/incident private", channel)
+    await types("sam", "/action add rotate the keys @dana", channel)
+    await types("sam", "/action add alert earlier for checkout")
+    listed = await types("riley", "/action list checkout", "#checkout")
+    await incident_app.presses("riley", listed, "#checkout", "question.share")
+    shared = incident_app.slack_app.slack.messages("#checkout")[-1]
+    await incident_app.presses("dana", shared, "#checkout", "action.done_listed")
+    assert "rotate the keys" not in shared.text + str(shared.blocks)
+    told = incident_app.slack_app.slack.messages("#checkout")[-1]
+    assert told.text == "Action 2 is done, says <@U0DANA>: alert earlier"
+
+
+async def test_done_beside_an_action_takes_the_place_of_its_message_once(
+    incident_app: RunningIncidentApp,
+) -> None:
+    told = await incident_app.slack_app.types("sam", "/action add alert earlier @dana", "#search")
+    await incident_app.presses("riley", told, "#search", "action.done_here")
+    assert incident_app.last("riley", "#search").text.startswith("Only @sre")
+    await incident_app.presses("dana", told, "#search", "action.done_here")
+    assert told.text == "Action 1 is done, says <@U0DANA>: alert earlier"
+    assert "action.done" not in str(told.blocks)
+
+
+async def test_owner_who_is_reminded_says_done_where_it_is_read(incident_app: RunningIncidentApp) -> None:
+    slack = incident_app.slack_app.slack
+    await incident_app.slack_app.types("sam", "/action add alert earlier @dana due tomorrow", "#search")
+    (action,) = await incident_app.slack_app.incidents.actions.of_service(None, OPERATOR)
+    due = incident_app.slack_app.incidents.step_runner._cards._messages.action_due(action)
+    await incident_app.slack_app.client.chat_postMessage(
+        channel="U0DANA", text=due.text, blocks=list(due.blocks)
+    )
+    direct = slack.workspace.open_direct("U0DANA", "U0GOVERNOR").id
+    reminder = slack.seen_by("dana", direct)[-1]
+    await incident_app.presses("dana", reminder, direct, "action.done_here")
+    assert reminder.text == "Action 1 is done, says <@U0DANA>: alert earlier"
+
+
+async def test_document_marks_actions_as_done(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    await incident_app.slack_app.types("sam", "/postmortem open", channel)
+    await incident_app.slack_app.types("sam", "/action add alert earlier", channel)
+    document = await incident_app.slack_app.types("dana", "/postmortem", channel)
+    for _ in range(2):
+        await incident_app.presses("dana", document, channel, "action.done")
+    assert incident_app.last("dana", channel).text == "Action 1 is done already."
+    again = await incident_app.slack_app.types("dana", "/postmortem", channel)
+    assert ":white_check_mark: 1. alert earlier" in str(again.blocks)
+    assert "action.done" not in str(again.blocks)

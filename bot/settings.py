@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     sandbox_hosts: str = Field(
         "", description="Names besides localhost under which `governor sandbox` answers; commas between."
     )
+    governor_docs_url: str = Field(
+        "docs", description="Where the folder `docs` can be read, for links in explanations: `https://…`."
+    )
     governor_api_token: SecretStr | None = Field(None, description="Bearer token with all API rights.")
     github_webhook_secret: SecretStr | None = Field(
         None, description="Proves that deliveries are GitHub's; several with commas while it changes."

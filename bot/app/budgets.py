@@ -14,6 +14,7 @@ from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog
 from bot.freezes.budget_judge import BudgetJudge
+from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.hold_writer import Announce
 from bot.freezes.status import StatusReader
@@ -59,6 +60,9 @@ class Budgets:
             self.collector, self.ledger, current, clock, self._assessed, leases=resources.leases
         )
         self.status_reader = StatusReader(current, self.evaluator, self.hold_registry, clock)
+        self.explanations = ExplanationReader(
+            self.ledger, self.sources, clock, resources.settings.governor_docs_url
+        )
         # Holds also stay for want of owned actions, which are written with incidents.
         stale = [Topic.HOLDS, Topic.EVENTS, Topic.INCIDENTS]
         database.signals.subscribe(stale, self.status_reader.invalidate)

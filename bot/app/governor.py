@@ -207,6 +207,7 @@ class Governor:
         self.slack.build_app(
             Capabilities(
                 status_reader=self.budgets.status_reader,
+                explanations=self.budgets.explanations,
                 hold_registry=self.budgets.hold_registry,
                 flag_changes=self.flags.changes,
                 ramps=self.flags.ramps,

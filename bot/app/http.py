@@ -81,6 +81,7 @@ def build_routes(
     OpenApi().add_routes(app)
     Api(
         status_reader=budgets.status_reader,
+        explanations=budgets.explanations,
         declared_kinds=declared_kinds,
         events=EventsEndpoint(current, budgets.ledger.push, clock),
         database=resources.database,

@@ -9,7 +9,7 @@ SourceError
     └── UnmeasurableError    some of the events cannot be told good from bad (no such bucket)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
@@ -91,6 +91,28 @@ Answer = Sequence[Bucket] | LateReading | SourceError
 """What a source answers for one SLI."""
 
 
+@dataclass(frozen=True, slots=True)
+class SentQuery:
+    """A query as it was sent to a source: what was called, and with which parameters."""
+
+    endpoint: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a source says of one SLI when somebody asks: what was sent, and what came back.
+
+    `series` is how many series have the events, None where the source does not say (a full query);
+    `newest` is the time of the newest sample, None where there is none or it is not known.
+    """
+
+    queries: tuple[SentQuery, ...]
+    answer: Answer
+    series: int | None = None
+    newest: datetime | None = None
+
+
 def buckets_of(answer: Sequence[Bucket] | LateReading) -> Sequence[Bucket]:
     """Return the events of an answer, late or not."""
     return answer.buckets if isinstance(answer, LateReading) else answer
@@ -111,6 +133,10 @@ class Source(Protocol):
         `LateReading`. An error that concerns one SLI is returned in its place, `NoSeriesError` where the
         source has nothing that it could count; `SourceError` is raised where there is no answer for any.
         """
+        ...
+
+    async def inspect(self, sli: Sli, span: Span, step: timedelta) -> Inspection:
+        """Return what is sent for one SLI alone and what the source says to it; errors are its answer."""
         ...
 
     async def check(self) -> None:

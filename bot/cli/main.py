@@ -14,6 +14,7 @@ from bot.cli.audit import audit
 from bot.cli.check import check
 from bot.cli.console import NO, UNKNOWN, YES, Json, Url, configure_logs, fail, out, print_json, run_async
 from bot.cli.doctor import doctor
+from bot.cli.explain import explain
 from bot.cli.tokens import tokens
 from bot.settings import SettingsError, read_settings
 from bot.texts import is_name
@@ -108,6 +109,9 @@ def budget(
         print_json(body)
     else:
         out.print(tables.budgets([body] if service else body["services"]))
+
+
+cli.command()(explain)
 
 
 @cli.command()

@@ -3,8 +3,10 @@
 from aiohttp import web
 
 from bot.freezes.declared_kinds import DeclaredKinds
+from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.status import StatusReader, UnknownServiceError
 from bot.http.auth import TokenVerifier, viewer_of
+from bot.http.budget_details import BudgetDetailsEndpoint
 from bot.http.events import EventsEndpoint
 from bot.http.gate import GateEndpoint
 from bot.http.operations import (
@@ -32,6 +34,7 @@ class Api:
         self,
         *,
         status_reader: StatusReader,
+        explanations: ExplanationReader,
         events: EventsEndpoint,
         declared_kinds: DeclaredKinds,
         database: Database,
@@ -40,12 +43,13 @@ class Api:
         self._status_reader = status_reader
         self._events = events
         self._gate = GateEndpoint(status_reader, declared_kinds)
+        self._budget_details = BudgetDetailsEndpoint(status_reader, explanations)
         self._database = database
         self._tokens = tokens
 
     def add_routes(self, app: web.Application) -> None:
         """Add the routes; the rest of `/api/` is 404."""
-        for endpoint in (self, self._gate, self._events):
+        for endpoint in (self, self._budget_details, self._gate, self._events):
             add_operations(app, endpoint, self._tokens)
         app.router.add_route("*", "/api/{rest:.*}", _not_found)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from bot.clock import Clock
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.ramps.control import RampControl
+from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
 from bot.incidents.lifecycle import IncidentLifecycle
@@ -35,6 +36,7 @@ class Capabilities:
     """The capabilities behind the commands; `prefix` goes before the commands' names."""
 
     status_reader: StatusReader
+    explanations: ExplanationReader
     hold_registry: HoldRegistry
     flag_changes: ChangeExecutor
     ramps: RampControl

@@ -33,11 +33,14 @@ class Command:
 COMMANDS: tuple[Command, ...] = (
     Command(
         "budget",
-        "[service]",
+        "[service] [explain]",
         "How much error budget is left",
         (
             CommandForm("", "lists all services, the one with the least budget left first"),
             CommandForm("SERVICE", "shows each SLO: what is left, how fast it burns, when it runs out"),
+            CommandForm(
+                "SERVICE explain [SLO]", "shows how the figures come about: window, counts, formulas, queries"
+            ),
         ),
         "100% is an untouched budget, below 0% it is overspent. A burn of 1× spends exactly the budget.",
     ),

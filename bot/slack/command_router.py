@@ -45,7 +45,7 @@ class CommandRouter:
     ) -> None:
         self._approvals = ApprovalButtons(capabilities, people)
         self._commands: Mapping[str, CommandHandler] = {
-            "budget": BudgetCommand(capabilities.status_reader),
+            "budget": BudgetCommand(capabilities.status_reader, capabilities.explanations),
             "ship": ShipCommand(capabilities.status_reader),
             "freeze": FreezeCommand(capabilities, people),
             "flag": FlagCommand(capabilities, people),

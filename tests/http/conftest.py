@@ -15,6 +15,7 @@ from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import Slo
 from bot.freezes.declared_kinds import DeclaredKinds
+from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
 from bot.http.api import Api
@@ -79,6 +80,7 @@ async def api_server(url: str) -> AsyncIterator[ApiServer]:
         events = EventsEndpoint(CurrentCatalog(policies), ledger.push, clock)
         Api(
             status_reader=status_reader,
+            explanations=ExplanationReader(ledger, {}, clock),
             events=events,
             declared_kinds=DeclaredKinds(database, declared_kind_messages),
             database=database,

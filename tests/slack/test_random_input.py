@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app.incidents import Incidents
+from bot.budgets.ledger.ledger import Ledger
+from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.incidents.incident import Severity
 from bot.incidents.lifecycle import NewIncident
@@ -152,6 +154,7 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
         runner.run(open_incident_in("C1", room, database))
         capabilities = Capabilities(
             status_reader=status_reader,
+            explanations=ExplanationReader(Ledger(database), {}, of.clock),
             hold_registry=hold_registry,
             flag_changes=flags.changes,
             ramps=flags.ramps,

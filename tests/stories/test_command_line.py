@@ -118,7 +118,7 @@ def test_an_environment_that_makes_no_sense_is_one_clear_line(environ: dict[str,
     assert len(refused.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("words", [("gate", "checkout"), ("budget",), ("audit",)])
+@pytest.mark.parametrize("words", [("gate", "checkout"), ("budget",), ("explain", "checkout"), ("audit",)])
 def test_a_bot_that_does_not_answer_is_could_not_tell(words: tuple[str, ...]) -> None:
     refused = governor(*words, "--url", NOBODY, GOVERNOR_API_TOKEN="x")
     assert refused.returncode == 2
@@ -126,7 +126,15 @@ def test_a_bot_that_does_not_answer_is_could_not_tell(words: tuple[str, ...]) ->
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("fly",), ("gate",), ("gate", "checkout", "--wait", "soon"), ("audit", "--since", "then")]
+    "words",
+    [
+        (),
+        ("fly",),
+        ("gate",),
+        ("gate", "checkout", "--wait", "soon"),
+        ("audit", "--since", "then"),
+        ("explain", "a/b/c"),
+    ],
 )
 def test_wrong_usage_is_could_not_tell(words: tuple[str, ...]) -> None:
     refused = governor(*words, "--url", NOBODY) if words[:1] != () and words[0] != "fly" else governor(*words)
@@ -153,6 +161,11 @@ async def test_the_gate_answers_by_exit_code(bot: Bot) -> None:
     assert "did you mean checkout?" in unknown.stderr
     shown = governor("budget", **known)
     assert "frozen" in shown.stdout
+    explained = governor("explain", "checkout", **known)
+    assert explained.returncode == 0
+    assert "Remaining = 1 − bad ÷ budget" in explained.stdout
+    assert json.loads(governor("explain", "checkout", "--json", **known).stdout)["state"] == "ok"
+    assert "did you mean" in governor("explain", "checkut/orders", **known).stderr
     assert "service.frozen" in governor("audit", "--since", "1h", **known).stdout
     forbidden = governor("gate", "checkout", GOVERNOR_URL=bot.url, GOVERNOR_API_TOKEN="wrong")
     assert (forbidden.returncode, "not valid" in forbidden.stderr) == (2, True)

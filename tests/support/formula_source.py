@@ -7,7 +7,7 @@ from bot.budgets.assessment import AssessmentRequest, assess_all
 from bot.budgets.budget import Budget, EventCounts
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import seconds
-from bot.budgets.source import Answer, Bucket, LateReading, SourceError
+from bot.budgets.source import Answer, Bucket, Inspection, LateReading, SentQuery, SourceError
 from bot.catalog.slo import Sli, Slo
 from bot.catalog.window import Span
 from tests.support.clock import MINUTE
@@ -60,6 +60,13 @@ class CountingSource:
         if self.known_until is not None and self.known_until < span.end:
             return [LateReading(told, self.known_until) for _ in slis]
         return [told for _ in slis]
+
+    async def inspect(self, sli: Sli, span: Span, step: timedelta) -> Inspection:
+        try:
+            (answer,) = await self.read_together([sli], span, step)
+        except SourceError as error:
+            return Inspection((SentQuery("formula", {"query": "truth"}),), error)
+        return Inspection((SentQuery("formula", {"query": "truth"}),), answer, 1, span.end)
 
     async def check(self) -> None:
         if self.failure is not None:

@@ -19,6 +19,7 @@ from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import Slo
 from bot.clock import SystemClock
+from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
 from bot.incidents.cost import Downtime
@@ -202,6 +203,7 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
         incidents = build_incidents(of, hold_registry, database, client)
         capabilities = Capabilities(
             status_reader=status_reader,
+            explanations=ExplanationReader(Ledger(database), {}, of.clock),
             hold_registry=hold_registry,
             flag_changes=flags.changes,
             ramps=flags.ramps,

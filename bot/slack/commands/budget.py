@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.budgets.budget import HOUR, Budget
 from bot.formatting import burn_rate_text, sparkline
+from bot.freezes.explanation_reader import ExplanationReader, UnknownSloError
 from bot.freezes.status import BudgetPoint, ServiceStatus, StatusReader
 from bot.slack.announcements.budget_phrases import (
     burn_rates_text,
@@ -18,15 +19,18 @@ from bot.slack.announcements.budget_phrases import (
     slo_name,
     unmet_requirements_text,
 )
-from bot.slack.arguments import UsageError, name, split
+from bot.slack.arguments import UsageError, name, split, unknown
 from bot.slack.blockkit.blocks import context, header, line_chart, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
+from bot.slack.commands.explain import explanation_reply
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say, show_button
 
 PAGE = 10
 MOST_SLOS = 20
 _MOST_CHARTS = 2
 _MOST_HOLDS = 5
+_EXPLAIN = "explain"
+_MOST_WORDS = 3
 
 History = Mapping[str, Sequence[BudgetPoint]]
 """Burn-downs by the name of their SLO."""
@@ -38,8 +42,9 @@ Recoveries = Mapping[str, datetime | None]
 class BudgetCommand:
     """The `/budget` command."""
 
-    def __init__(self, status_reader: StatusReader) -> None:
+    def __init__(self, status_reader: StatusReader, explanations: ExplanationReader) -> None:
         self._status_reader = status_reader
+        self._explanations = explanations
         # The statuses that were listed last, and their pages: many people ask for the same within a second.
         self._listed: tuple[Sequence[ServiceStatus], dict[int, Reply]] = ((), {})
 
@@ -48,6 +53,8 @@ class BudgetCommand:
         words = split(interaction.text)
         if not words:
             return self._all(await self._status_reader.services(), interaction.query)
+        if len(words) > 1 and words[1].casefold() == _EXPLAIN and len(words) <= _MOST_WORDS:
+            return await self._explain(name(words[0]), name(words[2]) if len(words) > 2 else None)
         if len(words) > 1:
             raise UsageError(markup("One service at a time: {}.", code(f"/budget {name(words[0])}")))
         status = await self._status_reader.service(name(words[0]))
@@ -57,6 +64,16 @@ class BudgetCommand:
             budget.slo.name: await self._status_reader.recovers_at(budget) for budget in status.budgets
         }
         return one_service(status, history, interaction.query, recoveries)
+
+    async def _explain(self, service: str, slo: str | None) -> Reply:
+        status = await self._status_reader.service(service)
+        try:
+            explanation = await self._explanations.explain(status, slo)
+        except UnknownSloError as error:
+            all_slos = markup("{} lists them.", code(f"/budget {status.service.name}"))
+            raise unknown("SLO", slo or "", error.near, all_slos) from error
+        others = [each.name for each in status.service.slos if each.name != explanation.slo.name]
+        return explanation_reply(explanation, tuple(others))
 
     def _all(self, statuses: Sequence[ServiceStatus], query: Query) -> Reply:
         if self._listed[0] is not statuses:

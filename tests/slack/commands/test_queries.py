@@ -42,6 +42,21 @@ async def test_budget_of_a_service_shows_figures_burn_forecast_and_a_picture(
     assert len(charts[0]["chart"]["series"][0]["data"]) == 20
 
 
+async def test_a_budget_is_explained_with_every_digit(slack_app: RunningSlackApp) -> None:
+    worst = await slack_app.types("riley", "/budget checkout explain")
+    assert worst.ephemeral_to == slack_app.slack.person("riley").id
+    assert "`1 − 800 ÷ (1000000 × (1 − 0.999)) = 0.2`" in worst.text
+    assert "From 2026-10-24 09:00:00 UTC to 2026-11-23 09:00:00 UTC." in worst.text
+    assert "`/budget checkout explain latency`" in str(worst.blocks)
+    other = await slack_app.types("riley", "/budget checkout explain Latency")
+    assert other.text.startswith("checkout latency:")
+    assert (
+        "Did you mean `latency`?" in (await slack_app.types("riley", "/budget checkout explain latncy")).text
+    )
+    assert "Nothing was counted yet" in (await slack_app.types("riley", "/budget payments EXPLAIN")).text
+    assert not slack_app.slack.refused
+
+
 async def test_unmeasured_slo_is_shown_with_its_problem(slack_app: RunningSlackApp) -> None:
     answer = await slack_app.types("riley", "/budget payments")
     assert "no data yet" in answer.text

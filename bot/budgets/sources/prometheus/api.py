@@ -5,7 +5,9 @@ https://prometheus.io/docs/prometheus/latest/querying/api/
 
 import asyncio
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +18,7 @@ from bot.bounded_body import BodyTooLargeError, parse_json, quotable, read_body
 from bot.budgets.source import (
     AnswerTooLargeError,
     InvalidAnswerError,
+    SentQuery,
     SourceError,
     SourceRefusedError,
     SourceUnavailableError,
@@ -34,6 +37,19 @@ _MOST_CONCURRENT = 4
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 3
+
+_sent: ContextVar[list[SentQuery] | None] = ContextVar("sent_queries", default=None)
+
+
+@contextmanager
+def sent_queries() -> Iterator[list[SentQuery]]:
+    """Collect the queries that are sent within the block, also by tasks that it starts."""
+    queries: list[SentQuery] = []
+    token = _sent.set(queries)
+    try:
+        yield queries
+    finally:
+        _sent.reset(token)
 
 
 class PrometheusApi:
@@ -58,6 +74,9 @@ class PrometheusApi:
     async def query(self, endpoint: str, form: Mapping[str, str]) -> list[Mapping[str, Any]]:
         """Call `query` or `query_range` and return the series; raises `SourceError`."""
         timeout = f"{self._timeout.total_seconds():g}s"
+        sent = _sent.get()
+        if sent is not None:
+            sent.append(SentQuery(endpoint, form))
         return _result(await self._send("POST", endpoint, data={**form, "timeout": timeout}))
 
     async def label_values(self, label: str, parameters: Mapping[str, str]) -> list[str]:

@@ -13,6 +13,7 @@ import aiohttp
 from bot.budgets.source import (
     Answer,
     Bucket,
+    Inspection,
     InvalidAnswerError,
     LateReading,
     NoSeriesError,
@@ -39,6 +40,7 @@ from bot.budgets.sources.prometheus.histograms import (
     native_fault,
     without_bucket,
 )
+from bot.budgets.sources.prometheus.inspection import inspect
 from bot.budgets.sources.prometheus.selectors import JoinedSelector, families, join, parse
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
 from bot.catalog.window import Span
@@ -128,6 +130,14 @@ class PrometheusSource:
                 newest = late.get(index)
                 answers.append(counted if newest is None else LateReading(counted, instant(newest)))
         return answers
+
+    async def inspect(self, sli: Sli, span: Span, step: timedelta) -> Inspection:
+        """Return what is sent for one SLI and what the server says to it; see the port."""
+        try:
+            counters = _counters(sli)
+        except SourceRefusedError as error:
+            return Inspection((), error)
+        return await inspect(self._api, self.read_together, sli, counters, span=span, step=step)
 
     async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:
         """Return the values of a label; see the port.

@@ -1,0 +1,113 @@
+"""`governor explain`: prints how the figures of a budget come about, with every digit."""
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.text import Text
+
+from bot.cli.console import Json, Url, fail, out, print_json
+from bot.texts import is_name
+
+_INDENT = "  "
+_WIDTH = 78
+
+
+def explain(
+    slo: Annotated[
+        str,
+        typer.Argument(
+            metavar="SERVICE[/SLO]", help="An SLO of the policies; without SLO the one with the least left."
+        ),
+    ],
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Show how the figures of a budget come about: window, counts, formulas, queries."""
+    from bot.cli.api_client import get_from_bot  # noqa: PLC0415
+
+    service, _, name = slo.partition("/")
+    if not service or "/" in name or not is_name(slo):
+        fail(f"`{slo}` names no SLO: write SERVICE/SLO, such as checkout/availability")
+    body = get_from_bot(url, f"services/{service}/explanation", slo=name or None)
+    if as_json:
+        print_json(body)
+    else:
+        out.print(Text("\n".join(explanation_lines(body)), no_wrap=True, overflow="ignore"))
+
+
+def explanation_lines(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of an explanation; figures and queries stand unbroken, to be copied."""
+    zone, window = ZoneInfo(body["window"]["time_zone"]), body["window"]
+    yield f"{body['service']}/{body['slo']}"
+    yield ""
+    yield f"Objective  {body['objective']} of the {body['unit']} must be good"
+    yield f"Window     {window['length']}"
+    if window["start"]:
+        yield f"  from     {_time(window['start'], zone)}"
+        yield f"  to       {_time(window['end'], zone)}"
+    yield ""
+    yield from _counted(body)
+    for figure in body["calculations"]:
+        yield f"{figure['name']} = {figure['formula']}"
+        yield f"{_INDENT}{figure['numbers']} {'=' if figure['exact'] else '≈'} {figure['result']}"
+        yield f"{_INDENT}{figure['primer']}"
+    yield ""
+    yield from _wrapped(f"State      {body['state'].replace('_', ' ')}. {body['decision']}")
+    yield from _wrapped(f"Rule       {body['rule']}")
+    yield from _wrapped(f"Source     {body['origin']}")
+    ledger = body["ledger"]
+    if ledger["counted_from"]:
+        yield f"Ledger     from {_time(ledger['counted_from'], zone)}"
+        yield f"           to   {_time(ledger['counted_to'], zone)}"
+    if ledger["read_at"]:
+        yield f"           read {_time(ledger['read_at'], zone)}"
+    if ledger["problem"]:
+        yield from _wrapped(f"           the last read failed: {ledger['problem']}")
+    if body["source"]:
+        yield from _answer(body["source"], zone)
+
+
+def _counted(body: Mapping[str, Any]) -> Iterator[str]:
+    counted = body["counted"]
+    if counted is None:
+        yield "Nothing was counted yet."
+        return
+    for name in ("good", "bad", "total"):
+        yield f"{name.capitalize():10} {counted[name]} {body['unit']}"
+    yield ""
+
+
+def _answer(source: Mapping[str, Any], zone: ZoneInfo) -> Iterator[str]:
+    yield ""
+    yield f"Asked {source['name']} {_time(source['asked_at'], zone)}, answered after {source['took_s']:g} s"
+    yield f"{_INDENT}from {_time(source['start'], zone)}"
+    yield f"{_INDENT}to   {_time(source['end'], zone)}"
+    if source["problem"]:
+        yield from _wrapped(f"{_INDENT}{source['problem']}")
+    if source["counted"]:
+        yield f"{_INDENT}" + ", ".join(f"{name} {count}" for name, count in source["counted"].items())
+    if source["series"] is not None:
+        age = source["newest_sample_age_s"]
+        late = "" if age is None else f", the newest sample {age:g} s old"
+        yield f"{_INDENT}{source['series']} series{late}"
+    for query in source["queries"]:
+        others = {name: value for name, value in query["parameters"].items() if name != "query"}
+        yield f"{_INDENT}{query['endpoint']} " + " ".join(f"{name}={value}" for name, value in others.items())
+        yield f"{_INDENT * 2}{query['parameters'].get('query', '')}"
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return a line in parts that fit a terminal, the further ones indented."""
+    return textwrap.wrap(
+        line, _WIDTH, subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _time(text: str, zone: ZoneInfo) -> str:
+    at = datetime.fromisoformat(text).astimezone(zone)
+    name = "UTC" if at.tzinfo == UTC else zone.key
+    return f"{at:%Y-%m-%d %H:%M:%S} {name}"

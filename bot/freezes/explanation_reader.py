@@ -1,0 +1,125 @@
+"""Explains a budget: reads the ledger's state, and asks the SLO's source what it says at this moment."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from bot.budgets.budget import EventCounts
+from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.ledger.rollups import MINUTE, floor, instant, seconds
+from bot.budgets.source import Inspection, Source, SourceError, SourceUnavailableError, buckets_of
+from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Slo
+from bot.catalog.window import Span
+from bot.clock import Clock
+from bot.freezes.explanation import Explanation, SourceReply, calculations, decision_text, rule_text
+from bot.freezes.hold import HoldKind
+from bot.freezes.status import ServiceStatus
+from bot.suggestions import did_you_mean, suggest
+
+_STEP = timedelta(seconds=MINUTE)
+_ASKED = timedelta(minutes=10)
+_WITHIN_S = 10.0
+
+
+class UnknownSloError(LookupError):
+    """The service has no SLO of that name; `near` are the names most like it, best first."""
+
+    def __init__(self, service: str, name: str | None, near: tuple[str, ...]) -> None:
+        what = f"no SLO {name}" if name else "no SLO"
+        super().__init__(f"{service} has {what}{did_you_mean(near[:1])}")
+        self.near = near
+
+
+class ExplanationReader:
+    """Explains budgets. `documentation` is the address of the folder that holds the primer."""
+
+    def __init__(
+        self, ledger: Ledger, sources: Mapping[str, Source], clock: Clock, documentation: str = "docs"
+    ) -> None:
+        self._ledger = ledger
+        self._sources = sources
+        self._clock = clock
+        self._documentation = documentation.rstrip("/")
+
+    async def explain(self, status: ServiceStatus, name: str | None = None) -> Explanation:
+        """Explain the budget of an SLO, of the worst one without a name; raises `UnknownSloError`."""
+        budgets = {budget.slo.name.casefold(): budget for budget in status.budgets}
+        least = status.worst or next(iter(status.budgets), None)
+        budget = budgets.get(name.casefold()) if name else least
+        if budget is None:
+            near = suggest(name or "", [slo.name for slo in status.service.slos], most=3)
+            raise UnknownSloError(status.service.name, name, near)
+        slo, policy = budget.slo, status.service.policy_for(budget.slo)
+        (state,) = await self._ledger.states([slo])
+        holds = (hold for hold in status.holds if hold.kind is HoldKind.BUDGET and hold.slo == slo.name)
+        return Explanation(
+            budget=budget,
+            policy=policy,
+            window=slo.window.span(budget.as_of) if budget.as_of else None,
+            calculations=calculations(budget),
+            decision=decision_text(budget, policy, next(holds, None)),
+            rule=rule_text(policy),
+            ledger=state,
+            origin=_origin(slo),
+            source=await self._ask(slo),
+            now=status.as_of,
+            documentation=self._documentation,
+        )
+
+    async def _ask(self, slo: Slo) -> SourceReply | None:
+        """Ask the source about the last ten whole minutes; None for an SLI without a source."""
+        if not isinstance(slo.sli, CounterSli | LatencySli):
+            return None
+        now = self._clock.now()
+        end = instant(floor(seconds(now), MINUTE))
+        span, began = Span(end - _ASKED, end), time.monotonic()
+        inspection = await self._inspect(slo.sli, span)
+        took = timedelta(seconds=time.monotonic() - began)
+        return _reply(slo.sli.source, inspection, span, now, took)
+
+    async def _inspect(self, sli: CounterSli | LatencySli, span: Span) -> Inspection:
+        source = self._sources.get(sli.source)
+        if source is None:
+            return Inspection((), SourceError(f"there is no source named {sli.source}"))
+        try:
+            async with asyncio.timeout(_WITHIN_S):
+                return await source.inspect(sli, span, _STEP)
+        except TimeoutError:
+            return Inspection((), SourceUnavailableError(f"no answer within {_WITHIN_S:g} s"))
+
+
+def _reply(name: str, inspection: Inspection, span: Span, asked_at: datetime, took: timedelta) -> SourceReply:
+    answer, events, problem = inspection.answer, None, None
+    if isinstance(answer, SourceError):
+        problem = str(answer)
+    else:
+        buckets = buckets_of(answer)
+        events = EventCounts(sum(bucket.bad for bucket in buckets), sum(bucket.total for bucket in buckets))
+    return SourceReply(
+        name=name,
+        queries=inspection.queries,
+        span=span,
+        step=_STEP,
+        asked_at=asked_at,
+        took=took,
+        events=events,
+        series=inspection.series,
+        newest=inspection.newest,
+        problem=problem,
+    )
+
+
+def _origin(slo: Slo) -> str:
+    """Return in words what is counted, and by whom."""
+    match slo.sli:
+        case CounterSli(source, total, bad, good):
+            other = f"bad: {bad}" if bad is not None else f"good: {good}"
+            return f"counters of {source}; total: {total}; {other}"
+        case LatencySli(source, histogram, match, threshold):
+            limit = f"{threshold.total_seconds():g}"
+            return f"histogram {histogram}{{{match}}} of {source}; good: at or below {limit} s"
+        case EventsSli():
+            return "events that are pushed to POST /api/v1/events"
+        case DowntimeSli():
+            return "seconds of downtime that incidents recorded, each weighed by the share that failed"

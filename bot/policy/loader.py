@@ -38,7 +38,7 @@ _SLOWLY_READ_BYTES = 200_000
 Compose = Callable[[SourceText], Iterator[Node]]
 """Yields the root node of each document of a file."""
 
-__all__ = ["PolicyError", "PolicyFault", "load", "read"]
+__all__ = ["PolicyError", "PolicyFault", "folder_fault", "load", "read"]
 
 
 def load(folder: Path, environ: Mapping[str, str] | None = None) -> Catalog:
@@ -69,31 +69,36 @@ def read(folder: Path, environ: Mapping[str, str] | None = None) -> PolicySet:
 def _size(folder: Path) -> int:
     """Return the size in bytes of the files that can be read."""
     size = 0
-    for file in find_files(folder):
-        with suppress(OSError):
-            size += file.stat().st_size
+    with suppress(UnreadableFileError):
+        for file in find_files(folder):
+            with suppress(OSError):
+                size += file.stat().st_size
     return size
 
 
 def _read(folder: Path, environ: Mapping[str, str], compose: Compose) -> PolicySet:
     reading = _Reading(environ, compose)
-    files = find_files(folder)
+    try:
+        files = find_files(folder)
+    except UnreadableFileError as unreadable:
+        raise PolicyError((unreadable.fault,)) from unreadable
     for file in files:
         reading.read(file)
     policies = reading.policies()
     faults = reading.faults
     if not folder.exists():
-        faults.append(_folder_fault(folder, "the folder does not exist"))
+        faults.append(folder_fault(folder, "the folder does not exist"))
     elif not files:
-        faults.append(_folder_fault(folder, "the folder holds no policy file", "*.yaml or *.yml"))
+        faults.append(folder_fault(folder, "the folder holds no policy file", "*.yaml or *.yml"))
     elif not (reading.has_workspace or reading.may_be_unread("Workspace")):
-        faults.append(_folder_fault(folder, "there is no Workspace document", "exactly one"))
+        faults.append(folder_fault(folder, "there is no Workspace document", "exactly one"))
     if faults:
         raise PolicyError(faults)
     return policies
 
 
-def _folder_fault(folder: Path, message: str, allowed: str = "") -> PolicyFault:
+def folder_fault(folder: Path, message: str, allowed: str = "") -> PolicyFault:
+    """Return a fault of the folder as a whole."""
     return PolicyFault(str(folder), None, None, "", "", message, allowed)
 
 

@@ -21,10 +21,10 @@ from bot.catalog.catalog import Catalog
 from bot.catalog.current import CurrentCatalog
 from bot.policy.faults import PolicyError, PolicyFault
 from bot.policy.folder_reader import BlockedError, FolderReader
-from bot.policy.loader import read
+from bot.policy.loader import folder_fault, read
 from bot.policy.policy_set import ExpandedCatalog, PolicySet
 from bot.policy.templates.label_values import DiscoveryRequest, LabelKey
-from bot.policy.yaml.yaml_files import find_files
+from bot.policy.yaml.yaml_files import OutOfResourcesError, UnreadableFileError, find_files
 
 OnChange = Callable[[Catalog], Awaitable[None]]
 OnFaults = Callable[[tuple[PolicyFault, ...]], Awaitable[None]]
@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 _QUIET_MS = 100
 _AT_MOST_MS = 1_600
 _READ_LIMIT = timedelta(seconds=30)
+_FAILED_READS = 10
+"""How many reads in a row may fail for want of file descriptors before that is a fault."""
 
 
 class PolicyWatcher:
@@ -64,6 +66,7 @@ class PolicyWatcher:
         self._expanded: ExpandedCatalog | None = None
         self.current = CurrentCatalog()
         self._file_states: FileStates = ()
+        self._failed_reads = 0
         self._reading = asyncio.Lock()
         self._on_change: OnChange | None = None
         self._on_faults: OnFaults | None = None
@@ -142,7 +145,7 @@ class PolicyWatcher:
         """Return whether the files' metadata differs from before, or cannot be read."""
         try:
             return await self._reader.run(_file_states, self.folder) != self._file_states
-        except BlockedError:
+        except (BlockedError, OutOfResourcesError):
             return True
 
     async def _read(self) -> None:
@@ -155,6 +158,15 @@ class PolicyWatcher:
                 log.warning("policies_not_read", folder=str(self.folder), error=str(error))
             # Whatever the files are once they can be read again, they are read then.
             self.faults, self._file_states = (fault,), ()
+        except OutOfResourcesError as error:
+            log.warning("policies_not_read", folder=str(self.folder), error=str(error))
+            self._failed_reads += 1
+            # It says nothing of the policies and is soon over: the last good ones stay without a word.
+            if self._policies is None or self._failed_reads >= _FAILED_READS:
+                self.faults = (folder_fault(self.folder, f"the folder cannot be read: {error.strerror}"),)
+            self._file_states = ()
+        else:
+            self._failed_reads = 0
 
     async def _read_folder(self) -> None:
         """Read the folder; again if it was written to meanwhile, as a file may be incomplete."""
@@ -233,8 +245,9 @@ class PolicyWatcher:
 
 
 def _blocked_fault(folder: Path) -> PolicyFault:
-    message = "the folder cannot be read to its end: does a file in it, or a mount, not answer?"
-    return PolicyFault(str(folder), None, None, "", "", message)
+    return folder_fault(
+        folder, "the folder cannot be read to its end: does a file in it, or a mount, not answer?"
+    )
 
 
 def _read_all(
@@ -257,7 +270,11 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _file_states(folder: Path) -> FileStates:
     """Return the metadata of the files, which changes when they do."""
     states = []
-    for file in find_files(folder):
+    try:
+        files = find_files(folder)
+    except UnreadableFileError as unreadable:
+        return ((str(unreadable.fault), 0, 0, 0, 0),)
+    for file in files:
         try:
             status = file.stat()
         except OSError:

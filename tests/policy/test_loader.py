@@ -1,6 +1,10 @@
 """What a good set of documents means once it is loaded."""
 
-from collections.abc import Callable
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,11 +15,36 @@ from bot.catalog.catalog import Catalog, FlagEnvironment, Permissions, Teams
 from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert, OnMissingData
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
-from bot.policy.loader import load
+from bot.policy.loader import PolicyError, load
 from tests.policy.conftest import CONTRACT, POLICY, SERVICE, WORKSPACE, Write, faults_of
 from tests.support.paths import POLICIES
 
 LoadService = Callable[..., Catalog]
+_NOBODY = 65_534
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Read without the rights of root, which may read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(_NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def for_everyone() -> Iterator[Path]:
+    """A folder that every user may read; pytest's own are for the user who runs it."""
+    folder = Path(tempfile.mkdtemp(prefix="governor-policies-"))
+    folder.chmod(0o755)
+    yield folder
+    for path in folder.iterdir():
+        path.chmod(0o755)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
@@ -281,6 +310,26 @@ def test_a_folder_that_does_not_exist_is_a_fault(tmp_path: Path) -> None:
     (fault,) = faults_of(tmp_path / "nowhere")
     assert fault.message == "the folder does not exist"
     assert fault.line is None
+
+
+def test_a_subfolder_that_cannot_be_read_is_a_fault_rather_than_empty(
+    write: Write, for_everyone: Path
+) -> None:
+    shutil.copytree(write(workspace=WORKSPACE, s=SERVICE), for_everyone, dirs_exist_ok=True)
+    for name in ("teams", "lost+found"):
+        (for_everyone / name).mkdir()
+    (for_everyone / "teams" / "search.yaml").write_text(SERVICE.replace("checkout", "search"))
+    assert set(load(for_everyone).services) == {"checkout", "search"}
+    (for_everyone / "lost+found").chmod(0)
+    (for_everyone / "teams").chmod(0)
+    with as_nobody(), pytest.raises(PolicyError) as broken:
+        load(for_everyone)
+    assert [str(fault) for fault in broken.value.faults] == [
+        f"{for_everyone}/teams: the folder cannot be read: Permission denied"
+    ]
+    (for_everyone / "teams").chmod(0o755)
+    with as_nobody():
+        assert set(load(for_everyone).services) == {"checkout", "search"}
 
 
 def test_an_empty_folder_is_a_fault(tmp_path: Path) -> None:

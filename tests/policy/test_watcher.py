@@ -1,9 +1,11 @@
 """Following a real folder."""
 
 import asyncio
+import os
+import resource
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,19 @@ class Listener:
 
     def heard_nothing(self) -> bool:
         return self.catalogs.empty() and self.faults.empty()
+
+
+@contextmanager
+def no_descriptors_left() -> Iterator[None]:
+    """Let no file be opened meanwhile, as when too many connections are open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 Follow = Callable[[PolicyWatcher], Awaitable[Listener]]
@@ -211,6 +226,26 @@ async def test_a_deleted_folder_is_a_fault_until_it_is_back(write: Write, follow
     assert objective(await listener.catalog()) == 0.99
     write(s=SERVICE)
     assert objective(await listener.catalog()) == 0.999
+
+
+async def test_a_bot_without_file_descriptors_keeps_the_last_good_set_in_silence(
+    write: Write, follow: Follow
+) -> None:
+    folder = write(workspace=WORKSPACE, s=SERVICE)
+    watcher = PolicyWatcher(folder, look_every=timedelta(minutes=1))
+    listener = await follow(watcher)
+    with no_descriptors_left():
+        await watcher.reload_now()
+        assert not watcher.faults
+        for _ in range(9):
+            await watcher.reload_now()
+    assert [fault.message for fault in await listener.fault_set()] == [
+        "the folder cannot be read: Too many open files"
+    ]
+    assert "checkout" in watcher.current.catalog.services
+    await watcher.reload_now()
+    assert not watcher.faults
+    assert listener.heard_nothing()
 
 
 async def test_without_notices_from_the_system_the_folder_is_polled(

@@ -4,6 +4,7 @@ Hidden names are skipped: a mounted ConfigMap keeps its earlier versions under `
 """
 
 import bisect
+import errno
 import os
 import re
 import stat
@@ -25,6 +26,10 @@ MAX_BYTES = 1_048_576
 _AMBIGUOUS = re.compile(r"[\t\r?!%]|[|>]\S*#")
 """Where these occur, libyaml may accept what PyYAML's own parser refuses."""
 _SUFFIXES = (".yaml", ".yml")
+_OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""What says nothing of a file: the process or the machine is short of something for the moment."""
+_NOT_FOR_US = "lost+found"
+"""What a volume's root holds beside the files, for root alone."""
 
 
 class UnreadableFileError(Exception):
@@ -33,6 +38,10 @@ class UnreadableFileError(Exception):
     def __init__(self, fault: PolicyFault) -> None:
         super().__init__(str(fault))
         self.fault = fault
+
+
+class OutOfResourcesError(OSError):
+    """The process has no file descriptor or memory left to read with; what the folder holds is not known."""
 
 
 class SourceText:
@@ -62,14 +71,20 @@ class SourceText:
 
 
 def find_files(folder: Path) -> list[Path]:
-    """Return the YAML files below a folder without hidden ones, in a fixed order."""
+    """Return the YAML files below a folder without hidden ones, in a fixed order.
+
+    A folder that is gone has none. One that cannot be read raises `UnreadableFileError`: its documents must
+    not be taken for deleted.
+    """
     if folder.is_file():
         return [folder]
     files: list[Path] = []
     seen: set[str] = set()
-    for directory, subfolders, names in os.walk(folder, followlinks=True):
+    for directory, subfolders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         real_path = os.path.realpath(directory)
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        subfolders[:] = sorted(
+            name for name in subfolders if not name.startswith(".") and name != _NOT_FOR_US
+        )
         if real_path in seen:
             subfolders.clear()
             continue
@@ -80,15 +95,30 @@ def find_files(folder: Path) -> list[Path]:
     return sorted(files)
 
 
+def _refuse(error: OSError) -> None:
+    """Raise for a folder that `os.walk` would pass over in silence."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return
+    raise _unreadable(error, f"the folder cannot be read: {error.strerror or type(error).__name__}")
+
+
+def _unreadable(error: OSError, message: str, file: str | None = None) -> Exception:
+    if error.errno in _OF_THE_MACHINE:
+        return OutOfResourcesError(error.errno, error.strerror, error.filename)
+    where = (str(error.filename), None, None) if file is None else (file, 1, 1)
+    return UnreadableFileError(PolicyFault(*where, "", "", message))
+
+
 def read_text(file: Path) -> SourceText:
-    """Read one regular file, or what a link to one leads to; raises `UnreadableFileError`."""
+    """Read one regular file, or what a link to one leads to.
+
+    Raises `UnreadableFileError` and `OutOfResourcesError`.
+    """
     try:
         content = _content(file)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise UnreadableFileError(
-            PolicyFault(str(file), 1, 1, "", "", f"the file cannot be read: {reason}")
-        ) from error
+        raise _unreadable(error, f"the file cannot be read: {reason}", str(file)) from error
     if len(content) > MAX_BYTES:
         message = "the file is too large"
         raise UnreadableFileError(

@@ -6,7 +6,7 @@ from bot.slack.blockkit.blocks import actions, button, confirmation
 from bot.store.outbox import Block
 
 PREFIXES = ("incident.", "postmortem.", "action.")
-"""The prefixes of all action ids and modals' callback ids; all but `DONE_BUTTONS` carry the incident's number."""
+"""The prefixes of all action and callback ids; all but `DONE_BUTTONS` carry the incident's number."""
 
 CLAIM = "incident.claim"
 STATUS = "incident.status."

@@ -102,12 +102,14 @@ class Told:
     """What a notification tells of an incident.
 
     `new` alerts fire that had not been told before, those of `again` had ended; `known` are the firings that
-    had been told, with the ends that this notification tells.
+    had been told, with the ends that this notification tells. `repeated` are the fingerprints of those of the
+    new ones that may have been told before: of very many alerts not all are recorded.
     """
 
     new: Sequence[Alert] = ()
     again: Sequence[Alert] = ()
     known: Sequence[Firing] = ()
+    repeated: Collection[str] = frozenset()
 
     @property
     def lasting(self) -> bool:
@@ -162,7 +164,8 @@ def after_alerts(incident: Incident, told: Told, services: Collection[str], now:
     """Return the incident after what its alerts tell; `services` are those that the catalog knows.
 
     An alert that the incident did not have makes it as severe as it says and adds its service. One that fires
-    begins the impact anew where that had ended, from when it says; an alert that fires again from `now`.
+    begins the impact anew where that had ended, from when it says; an alert that fires again from `now`. One
+    that has fired all along does not: people who said that users are well again know of it.
     """
     after = incident
     seen = {firing.fingerprint for firing in told.known}
@@ -173,8 +176,10 @@ def after_alerts(incident: Incident, told: Told, services: Collection[str], now:
     if added := services_of(firing, services) - set(after.services):
         after = replace(after, services=tuple(sorted({*after.services, *added})))
     starts = [started(alert, now) for alert in told.new] + [now for _ in told.again]
-    if after.status is Status.MITIGATED and (starts or told.lasting):
-        return _came_back(after, min(starts, default=now), now)
+    if after.status is Status.MITIGATED:
+        begun = [started(alert, now) for alert in told.new if not _is_repeated(alert, told, after)]
+        begun += [now for _ in told.again]
+        return _came_back(after, min(begun), now) if begun else after
     return _with_start(after, min(starts), told) if starts else after
 
 
@@ -186,6 +191,12 @@ def after_end(incident: Incident, last_end: datetime, now: datetime) -> Incident
     # Unless the end contradicts what people have stated meanwhile.
     ended_at = max(last_end, latest_start) if latest_start is not None and last_end <= now else None
     return changed(incident, IncidentChange(status=Status.MITIGATED, ended_at=ended_at), now)
+
+
+def _is_repeated(alert: Alert, told: Told, incident: Incident) -> bool:
+    """Return whether an alert that is not recorded may have fired before the incident was mitigated."""
+    mitigated = incident.mitigated_at
+    return alert.fingerprint in told.repeated and mitigated is not None and alert.started_at <= mitigated
 
 
 def _came_back(incident: Incident, start: datetime, now: datetime) -> Incident:

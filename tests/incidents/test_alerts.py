@@ -110,6 +110,33 @@ async def test_an_alert_that_fires_again_after_people_resolved_it_opens_another_
     assert (await view(recording, 2)).incident.status is Status.MITIGATED
 
 
+async def test_an_alert_that_is_only_told_again_leaves_what_people_mitigated(
+    incidents_setup: IncidentsSetup,
+) -> None:
+    setup, start = incidents_setup, incidents_setup.started
+    firing = [alert("Errors", start), alert("Latency", start + MINUTE)]
+    await tell(setup, *firing)
+    change = IncidentChange(status=Status.MITIGATED)
+    mitigated = await setup.incidents.lifecycle.change(1, change, by="U0SAM", now=setup.clock.now())
+    for told in (firing, firing[:1], firing[1:]):
+        assert await tell(setup, *told) == [1]
+    over = alert("Latency", start + MINUTE, ended_at=setup.clock.now())
+    await tell(setup, firing[0], over)
+    snapshot = await setup.complete(1)
+    assert (snapshot.incident.status, snapshot.incident.impacts) == (Status.MITIGATED, mitigated.impacts)
+    assert not await setup.hold_registry.holds(setup.clock.now())
+    await tell(setup, firing[0], firing[1])
+    assert (await setup.complete(1)).incident.status is Status.INVESTIGATING
+
+
+async def test_a_new_alert_brings_back_what_people_mitigated(recording: IncidentsSetup) -> None:
+    await tell(recording, alert("Errors", recording.started))
+    change = IncidentChange(status=Status.MITIGATED)
+    await recording.incidents.lifecycle.change(1, change, by="U0SAM", now=recording.clock.now())
+    await tell(recording, alert("Errors", recording.started), alert("Latency", recording.clock.now()))
+    assert (await view(recording)).incident.status is Status.INVESTIGATING
+
+
 async def test_an_end_that_was_never_told_is_concluded_from_the_next_firing(
     recording: IncidentsSetup,
 ) -> None:
@@ -316,6 +343,18 @@ async def test_of_more_than_a_thousand_alerts_the_worst_are_kept_and_the_rest_co
     over = alert("Errors", worst.started_at, ended_at=recording.started + 2 * MINUTE, service="search")
     await tell(recording, *crowd(recording, MOST_FIRING + 500, ended=True), over)
     assert (await view(recording)).incident.status is Status.MITIGATED
+
+
+async def test_alerts_too_many_to_be_recorded_leave_what_people_mitigated(recording: IncidentsSetup) -> None:
+    alerts = crowd(recording, MOST_FIRING + 5)
+    await tell(recording, *alerts)
+    change = IncidentChange(status=Status.MITIGATED)
+    await recording.incidents.lifecycle.change(1, change, by="U0SAM", now=recording.clock.now())
+    await tell(recording, *alerts)
+    assert (await view(recording)).incident.status is Status.MITIGATED
+    recording.clock.ahead = 5 * MINUTE
+    await tell(recording, *alerts, alert("Errors", recording.clock.now()))
+    assert (await view(recording)).incident.status is Status.INVESTIGATING
 
 
 async def test_alerts_that_alertmanager_left_out_are_counted_and_keep_the_incident_open(

@@ -3,8 +3,9 @@
 A firing of an alert (its fingerprint and start) belongs to one incident, so repeated notifications and a
 pair of Alertmanagers change nothing. New firings of a group join the group's open incident, and make it as
 severe as the worst of them; when none of its alerts fires any more the impact ends and the incident is
-mitigated. One that fires again after its end, also with the same start, brings the incident back; where
-people have resolved that, it belongs to another. People resolve an incident.
+mitigated. An incident that people mitigated while an alert fires stays so, however often that is told. One
+that fires again after its end, also with the same start, brings the incident back; where people have
+resolved that, it belongs to another. People resolve an incident.
 """
 
 from collections.abc import Collection, Sequence
@@ -140,7 +141,6 @@ class AlertReceiver:
     ) -> None:
         """Record what fires, and change the incident by it; end its impact when nothing fires any more."""
         known = await rows.read_all(connection, id_)
-        told = Told(news.new, [alert for alert, _ in news.again], known)
         room = MOST_FIRING - sum(firing.ended_at is None for firing in known) - len(news.again)
         recorded, left_out = _fitting(news.new, room)
         await rows.add(connection, id_, recorded)
@@ -149,7 +149,11 @@ class AlertReceiver:
         entries = [_fires(alert) for alert in recorded]
         entries += [_note(f"{alert.name} fires again: {alert.summary}", now) for alert, _ in news.again]
         more = left_out + truncated
-        is_told = not more or await records.has_mark(connection, id_, _LEFT_OUT)
+        was_told = await records.has_mark(connection, id_, _LEFT_OUT)
+        is_told = not more or was_told
+        repeated = {alert.fingerprint for alert in news.new} if was_told else set[str]()
+        repeated -= {alert.fingerprint for alert in recorded}
+        told = Told(news.new, [alert for alert, _ in news.again], known, repeated)
         if not is_told:
             entries.append(_note(f"and {more:,} more alerts that are not listed here", now, _LEFT_OUT))
         title = None

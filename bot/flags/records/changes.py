@@ -110,6 +110,19 @@ async def in_flight(connection: AsyncConnection) -> Sequence[StoredChange]:
     return [_change_of(row) for row in await connection.execute(query)]
 
 
+async def pending(
+    connection: AsyncConnection, flag: str, environment: str, since: datetime
+) -> Sequence[StoredChange]:
+    """Return the changes of the flag that wait for approval, asked for after `since`, oldest first."""
+    query = select(rows).where(
+        rows.c.flag == flag,
+        rows.c.environment == environment,
+        rows.c.state == ChangeState.PENDING,
+        rows.c.created_at > since,
+    )
+    return [_change_of(row) for row in await connection.execute(query.order_by(rows.c.id))]
+
+
 async def last_done(connection: AsyncConnection, flag: str, environment: str) -> StoredChange | None:
     """Return the bot's last change of the flag."""
     done = (rows.c.flag == flag) & (rows.c.environment == environment) & (rows.c.state == ChangeState.DONE)

@@ -1,6 +1,6 @@
 """The audit rows and the pending reverts of one flag."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,13 +11,22 @@ from bot.store.audit import AuditEntry, AuditRow
 from bot.store.tables.core import audit as rows
 
 MOST_HISTORY = 300
+CHANGES = ("flag.changed", "flag.drifted")
+"""The actions of the audit rows that stand for a change of the flag."""
 
 
 async def history(
-    connection: AsyncConnection, flag: str, environment: str, limit: int = MOST_HISTORY
+    connection: AsyncConnection,
+    flag: str,
+    environment: str,
+    *,
+    limit: int = MOST_HISTORY,
+    actions: Collection[str] = (),
 ) -> Sequence[AuditRow]:
-    """Return the audit log's last rows on the flag, the newest first."""
+    """Return the audit log's last rows on the flag, the newest first; only those of `actions` if given."""
     query = select(rows).where(rows.c.subject == subject(flag, environment)).order_by(rows.c.id.desc())
+    if actions:
+        query = query.where(rows.c.action.in_(actions))
     return [
         AuditRow(
             row.id,

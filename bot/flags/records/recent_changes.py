@@ -8,11 +8,10 @@ from sqlalchemy import select
 
 from bot.catalog.current import CurrentCatalog
 from bot.flags.flag import FlagState, state_from_json, subject
+from bot.flags.records.history import CHANGES
 from bot.store.database import Database
 from bot.store.tables.core import audit
 from bot.store.tables.flags import flag_sightings
-
-_CHANGES = ("flag.changed", "flag.drifted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class RecentChanges:
                 last = (
                     select(audit.c.at, audit.c.actor)
                     .where(audit.c.subject == subject(state.flag, state.environment))
-                    .where(audit.c.action.in_(_CHANGES), audit.c.at >= since)
+                    .where(audit.c.action.in_(CHANGES), audit.c.at >= since)
                     .order_by(audit.c.id.desc())
                 )
                 row = (await connection.execute(last.limit(1))).one_or_none()

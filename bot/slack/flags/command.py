@@ -16,10 +16,12 @@ from bot.flags.change_request import (
     Outcome,
     Unchanged,
 )
+from bot.flags.changes.executor import APPROVAL_LIFETIME
 from bot.flags.flag import FlagState, exposure_in_words
 from bot.flags.ownership import channels, find_environment, owners
 from bot.flags.ramp import InvalidRampError
 from bot.flags.ramps.control import RampError
+from bot.flags.records import changes
 from bot.flags.records import history as flag_records
 from bot.incidents import audit_view
 from bot.incidents.visibility import ANYBODY
@@ -30,7 +32,8 @@ from bot.slack.capabilities import Capabilities
 from bot.slack.flags import arguments as flag_arguments
 from bot.slack.flags.announcements import change_text
 from bot.slack.flags.arguments import FlagArguments
-from bot.slack.flags.messages import FlagView, flag_list, history, one_flag, stale_flags
+from bot.slack.flags.history import history
+from bot.slack.flags.messages import FlagView, flag_list, one_flag, stale_flags
 from bot.slack.interactions import Interaction, Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
 from bot.slack.typed.zones import end_reader
@@ -108,8 +111,13 @@ class FlagCommand:
         state = await self._flag_changes.backend.read(arguments.flag, environment.name)
         async with self._database.reading() as connection:
             reverts = await flag_records.reverts_on(connection, arguments.flag, environment.name)
-            stored = await flag_records.history(connection, arguments.flag, environment.name, limit=1)
+            stored = await flag_records.history(
+                connection, arguments.flag, environment.name, limit=1, actions=flag_records.CHANGES
+            )
             rows = await audit_view.masked(connection, ANYBODY, stored)
+            waiting = await changes.pending(
+                connection, arguments.flag, environment.name, self._clock.now() - APPROVAL_LIFETIME
+            )
         view = FlagView(
             state,
             self._flag_changes.backend.name,
@@ -118,6 +126,8 @@ class FlagCommand:
             reverts,
             rows[0] if rows else None,
             self._clock.now(),
+            waiting,
+            channels(self._status_reader.catalog, owners(self._status_reader.catalog, arguments.flag))[0],
         )
         return one_flag(view, interaction.query)
 

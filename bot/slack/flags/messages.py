@@ -1,26 +1,30 @@
-"""The replies of `/flag` queries: the list, one flag, its history, stale flags. Pure."""
+"""The replies of `/flag` queries: the list, one flag, stale flags. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.flags.flag import FlagState, exposure_in_words
+from bot.flags.records.changes import StoredChange
 from bot.flags.records.ramps import RampState, StoredRamp
 from bot.flags.records.reverts import PendingRevert, RevertKind
 from bot.formatting import duration_text, from_now_text, listed, percent_text
 from bot.slack.blockkit.blocks import context, fields, section
-from bot.slack.blockkit.mrkdwn import Markup, bold, code, cut, escape, join, markup, mention, when
-from bot.slack.flags.announcements import reason_text
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, escape, join, markup, mention, when
+from bot.slack.flags.history import last_change, waiting_text
 from bot.slack.interactions import Query, Reply, page_buttons, page_of, say, show_button
 from bot.store import audit
 
 PAGE = 15
-_LONGEST_LINE = 700
 
 
 @dataclass(frozen=True, slots=True)
 class FlagView:
-    """What is shown of one flag; `services` are those that name it."""
+    """What is shown of one flag.
+
+    `services` are those that name it, `last` is its last change, and `waiting` are the requests that wait for
+    approval in `channel`.
+    """
 
     state: FlagState
     backend: str
@@ -29,6 +33,8 @@ class FlagView:
     reverts: Sequence[PendingRevert]
     last: audit.AuditRow | None
     now: datetime
+    waiting: Sequence[StoredChange] = ()
+    channel: str = ""
 
 
 def flag_list(
@@ -69,23 +75,11 @@ def one_flag(view: FlagView, query: Query) -> Reply:
         facts.append(Markup("*Stale*\nnothing names it any more"))
     ramp = [ramp_text(view.ramp)] if view.ramp else []
     coming = [*ramp, *(_revert_text(revert, view.now) for revert in view.reverts)]
-    lines = [line for line in [*coming, _last_change(view.last)] if line]
+    waiting = [waiting_text(request, view.channel) for request in view.waiting]
+    lines = [line for line in [*waiting, *coming, last_change(view.last)] if line]
     body = [section(headline), fields(facts), *([section(join("\n", lines))] if lines else [])]
     history = show_button("History", Query("flag", f"history {state.flag} {state.environment}"))
     return Reply(join("\n", [headline, *lines]), tuple(body), history, query)
-
-
-def history(rows: Sequence[audit.AuditRow], flag: str, environment: str, query: Query) -> Reply:
-    """Return a page of a flag's history, the newest first."""
-    if not rows:
-        return say(markup("Governor has not seen {} in {} change yet.", code(flag), environment))
-    page, pages = page_of(query.page, len(rows), PAGE)
-    query = replace(query, page=page)
-    lines = [cut(_history_line(row), _LONGEST_LINE) for row in rows[(page - 1) * PAGE : page * PAGE]]
-    count = f"{flag} in {environment}"
-    body = [section(line) for line in lines]
-    body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
-    return Reply(join("\n", lines), tuple(body), page_buttons(query, pages), query)
 
 
 def stale_flags(states: Sequence[FlagState], environment: str, query: Query) -> Reply:
@@ -96,18 +90,6 @@ def stale_flags(states: Sequence[FlagState], environment: str, query: Query) -> 
     text = join("\n", [markup("{} stale in {}:", bold(len(states)), environment), *lines])
     following = context("Next: take them out of the code, then out of the flag system.")
     return Reply(text, (section(text), following), (), query)
-
-
-def _history_line(row: audit.AuditRow) -> Markup:
-    entry = row.entry
-    before, after = (entry.before or {}).get("shown"), (entry.after or {}).get("shown")
-    difference = " → ".join(str(state) for state in (before, after) if state) or entry.action.replace(
-        ".", " "
-    )
-    approved = (entry.after or {}).get("approved_by")
-    by = markup(", approved by {}", mention(str(approved))) if approved else ""
-    why = reason_text(entry.actor, entry.reason)
-    return markup("{} · {} · {}{}: {}", when(row.at), bold(difference), mention(entry.actor), by, why)
 
 
 def _services_text(services: Sequence[str]) -> Markup:
@@ -148,7 +130,3 @@ def _revert_text(revert: PendingRevert, now: datetime) -> Markup:
             return markup("Goes back to {} {}.", back, ends)
         case RevertKind.LOWERED:
             return markup("Lowered with the budget; goes back to {} when {} is open.", back, revert.service)
-
-
-def _last_change(row: audit.AuditRow | None) -> Markup:
-    return markup("Last: {}", _history_line(row)) if row is not None else Markup("")

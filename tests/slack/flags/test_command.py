@@ -231,6 +231,43 @@ async def test_show_list_history_and_stale_answer_the_asker_alone(slack_app: Run
     assert (await slack_app.types("riley", "/flag stale")).text == "No flag in production is stale."
 
 
+async def test_a_request_that_waits_or_was_declined_is_no_change(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("dana", f"/flag rollout {FLAG} 25% small steps first")
+    (request,) = await deliver(slack_app)
+    shown = (await slack_app.types("riley", f"/flag show {FLAG}")).text
+    assert shown.startswith(
+        f"*off* — *{FLAG}* in production\nWaiting for approval in #checkout: off → 25% of"
+    )
+    assert "Last:" not in shown
+    listed = (await slack_app.types("riley", f"/flag history {FLAG}")).text
+    assert "<@U0DANA> asked for off → 25% of users: small steps first" in listed
+    await slack_app.presses("sam", request, "flag.decline", "#checkout")
+    assert "Waiting" not in (await slack_app.types("riley", f"/flag show {FLAG}")).text
+    listed = (await slack_app.types("riley", f"/flag history {FLAG}")).text
+    assert listed.split("\n")[0].endswith("<@U0SAM> declined off → 25% of users, asked for by <@U0DANA>")
+    assert "*off" not in listed
+
+
+async def test_a_request_nobody_decided_within_a_day_waits_no_more(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("dana", f"/flag rollout {FLAG} 25% small steps first")
+    later(slack_app, timedelta(hours=25))
+    assert "Waiting" not in (await slack_app.types("riley", f"/flag show {FLAG}")).text
+
+
+async def test_the_last_change_is_shown_behind_a_request_that_is_void(slack_app: RunningSlackApp) -> None:
+    await raised(slack_app)
+    await slack_app.types("dana", f"/flag rollout {FLAG} 50% even more people")
+    await deliver(slack_app)
+    asked = [one for one in slack_app.slack.messages("#checkout") if "flag.approve" in str(one.blocks)]
+    (request,) = asked
+    await slack_app.types("dana", f"/flag kill {FLAG} it hurts")
+    await slack_app.presses("sam", request, "flag.approve", "#checkout")
+    shown = (await slack_app.types("riley", f"/flag show {FLAG}")).text
+    assert "*25% of users → off* · <@U0DANA>: it hurts" in shown
+    listed = (await slack_app.types("riley", f"/flag history {FLAG}")).text
+    assert "<@U0SAM> could no longer approve 25% → 50% of users, asked for by <@U0DANA>: the flag" in listed
+
+
 @pytest.mark.parametrize(
     ("typed", "answer"),
     [

@@ -42,6 +42,8 @@ from bot.incidents.workflow.runner import StepRunner
 CHANNEL_WITHIN_S = 5.0
 """How long an answer waits for Slack to create the channel, which is null if that takes longer."""
 _MOST_LISTED = 200
+_ASSUMED = 1.0
+"""The share of requests that failed where a machine does not say how many did."""
 _PATH = "/api/v1/incidents"
 _INCIDENT_PATH = rf"{_PATH}/{{id:[0-9]{{1,15}}}}"
 _ID_SCHEMA = {"id": {"type": "integer", "minimum": 1, "maximum": 999_999_999_999_999}}
@@ -125,6 +127,7 @@ class IncidentsEndpoint:
             by=request[CALLER],
             started_at=body.started_at,
             share=body.impact,
+            assumed_share=_ASSUMED,
             private=body.private,
         )
         try:
@@ -154,7 +157,9 @@ class IncidentsEndpoint:
     )
     async def _change(self, request: web.Request) -> web.Response:
         body = read_body(ChangeBody, await read_json(request))
-        change = IncidentChange(body.status, body.severity, body.started_at, body.ended_at, body.impact)
+        change = IncidentChange(
+            body.status, body.severity, body.started_at, body.ended_at, body.impact, keeps_assumed=True
+        )
         id_ = (await self._snapshot(request)).incident.id
         try:
             await self._lifecycle.change(id_, change, by=request[CALLER], now=self._clock.now())

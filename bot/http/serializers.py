@@ -112,6 +112,7 @@ def incident_json(snapshot: IncidentSnapshot) -> dict[str, Any]:
                 "end": instant(impact.end),
                 "share": impact.share,
                 "service": impact.service,
+                "assumed": impact.assumed,
             }
             for impact in incident.impacts
         ],

@@ -18,6 +18,7 @@ from bot.incidents.incident import (
     Severity,
     Status,
     changed,
+    with_severity,
 )
 from bot.texts import clean_line
 
@@ -172,7 +173,7 @@ def after_alerts(incident: Incident, told: Told, services: Collection[str], now:
     firing = [*told.new, *told.again]
     unseen = [alert for alert in firing if alert.fingerprint not in seen]
     if unseen and worst(unseen).value < after.severity.value:
-        after = replace(after, severity=worst(unseen))
+        after = with_severity(after, worst(unseen))
     if added := services_of(firing, services) - set(after.services):
         after = replace(after, services=tuple(sorted({*after.services, *added})))
     starts = [started(alert, now) for alert in told.new] + [now for _ in told.again]

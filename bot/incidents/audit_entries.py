@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from bot.formatting import percent_text
 from bot.freezes.hold import GOVERNOR
 from bot.incidents.incident import Incident
 from bot.incidents.timeline import EntryKind, TimelineEntry
@@ -45,8 +46,10 @@ def timeline_entries(before: Incident, after: Incident, by: str, now: datetime) 
     for role, person in after.roles.items():
         if before.roles.get(role) != person:
             yield TimelineEntry(now, EntryKind.ROLE, f"{role.replace('_', ' of ')}: {person}", by)
-    if before.share != after.share:
-        yield TimelineEntry(now, EntryKind.IMPACT, f"{after.share:.0%} of requests affected", by)
+    if (before.share, before.is_assumed) != (after.share, after.is_assumed):
+        assumed = ", assumed" if after.is_assumed else ""
+        share = percent_text(after.share, plain=True)
+        yield TimelineEntry(now, EntryKind.IMPACT, f"{share} of requests failed{assumed}", by)
     if before.finished_at is None and after.finished_at is not None:
         yield TimelineEntry(now, EntryKind.STATUS, "postmortem closed", by)
     if before.finished_at is not None and after.finished_at is None:

@@ -62,6 +62,11 @@ class Severity(StrEnum):
         """Whether such an incident holds its services: nothing should ship into it."""
         return self in {Severity.SEV1, Severity.SEV2}
 
+    @property
+    def assumed_share(self) -> float:
+        """The share of requests that is assumed to fail until somebody states it."""
+        return {Severity.SEV3: 0.1, Severity.SEV4: 0.01}.get(self, 1.0)
+
 
 class Status(StrEnum):
     """How far the work on it has come."""
@@ -147,6 +152,11 @@ class Incident:
         return max((impact.share for impact in self.impacts), default=0.0)
 
     @property
+    def is_assumed(self) -> bool:
+        """Whether nobody has stated yet how bad some of its impact was or is."""
+        return any(impact.assumed for impact in self.impacts)
+
+    @property
     def wants_hold(self) -> bool:
         """Whether its services should be held now."""
         return self.severity.is_severe and self.status.is_active
@@ -158,7 +168,10 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class IncidentChange:
-    """What to change; None leaves a field unchanged. `share` is set for every impact of the incident."""
+    """What to change; None leaves a field unchanged. `share` is set for every impact of the incident.
+
+    `keeps_assumed`: a share that was assumed stays as it is although the severity changes.
+    """
 
     status: Status | None = None
     severity: Severity | None = None
@@ -166,6 +179,7 @@ class IncidentChange:
     ended_at: datetime | None = None
     share: float | None = None
     private: bool | None = None
+    keeps_assumed: bool = False
 
 
 def changed(incident: Incident, change: IncidentChange, now: datetime) -> Incident:
@@ -186,10 +200,21 @@ def changed(incident: Incident, change: IncidentChange, now: datetime) -> Incide
     if change.status is not None and change.status is not after.status:
         after = _moved(after, change.status, now)
     if change.severity is not None:
-        after = replace(after, severity=change.severity)
+        keep = change.keeps_assumed
+        after = replace(after, severity=change.severity) if keep else with_severity(after, change.severity)
     if change.private is not None:
         after = replace(after, private=change.private)
     return after
+
+
+def with_severity(incident: Incident, severity: Severity) -> Incident:
+    """Return the incident with another severity, and what was assumed of its impact by the former."""
+    before = incident.severity.assumed_share
+    impacts = (
+        replace(impact, share=severity.assumed_share) if impact.assumed and impact.share == before else impact
+        for impact in incident.impacts
+    )
+    return replace(incident, severity=severity, impacts=tuple(impacts))
 
 
 def with_impact(incident: Incident, impact: Impact, now: datetime) -> Incident:

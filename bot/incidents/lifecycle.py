@@ -48,8 +48,9 @@ log = structlog.get_logger(__name__)
 class NewIncident:
     """An incident to be opened.
 
-    `key` identifies the incident for whoever opens it; `share` None means that the impact is unknown, and
-    all requests are assumed to fail. `is_person`: a person opens it, which acknowledges it.
+    `key` identifies the incident for whoever opens it; `share` None means that the impact is unknown: then
+    `assumed_share` is assumed, or what fits the severity. `is_person`: a person opens it, which
+    acknowledges it.
     """
 
     key: str
@@ -59,6 +60,7 @@ class NewIncident:
     by: str
     started_at: datetime | None = None
     share: float | None = None
+    assumed_share: float | None = None
     private: bool = False
     alert_group: str | None = None
     is_person: bool = False
@@ -309,9 +311,9 @@ def _new_incident(opening: NewIncident, now: datetime) -> Incident:
     check_start(start, now)
     if opening.share is not None:
         check_share(opening.share)
-    impact = Impact(
-        start, None, 1.0 if opening.share is None else opening.share, assumed=opening.share is None
-    )
+    share = opening.assumed_share if opening.share is None else opening.share
+    share = opening.severity.assumed_share if share is None else share
+    impact = Impact(start, None, share, assumed=opening.share is None)
     return Incident(
         id=0,
         key=opening.key,

@@ -140,7 +140,7 @@ class Postmortem:
         lines = [
             f"- {percent_text(impact.share, digits=1, plain=True)} of requests failed"
             f"{f' ({_line(impact.service)})' if impact.service else ''}, {stamp(impact.start)} to "
-            f"{stamp(impact.end) if impact.end else 'now'}"
+            f"{stamp(impact.end) if impact.end else 'now'}{', assumed' if impact.assumed else ''}"
             for impact in self.incident.impacts
         ]
         costs = [

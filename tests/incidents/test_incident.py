@@ -88,6 +88,23 @@ def test_a_stated_impact_takes_the_place_of_what_was_assumed() -> None:
     assert with_impact(first, other, NOW).impacts == (stated, other)
 
 
+def test_an_assumed_impact_follows_the_severity_until_it_is_stated() -> None:
+    minor = changed(incident(), IncidentChange(severity=Severity.SEV3), NOW)
+    assert [(impact.share, impact.assumed) for impact in minor.impacts] == [(0.1, True)]
+    again = changed(minor, IncidentChange(severity=Severity.SEV1), NOW)
+    assert [(impact.share, impact.assumed) for impact in again.impacts] == [(1.0, True)]
+    times_corrected = changed(minor, IncidentChange(started_at=NOW - MINUTE), NOW)
+    assert times_corrected.is_assumed
+    stated = changed(minor, IncidentChange(share=0.1), NOW)
+    assert not stated.is_assumed
+    assert changed(stated, IncidentChange(severity=Severity.SEV1), NOW).share == 0.1
+
+
+def test_what_a_machine_left_out_stays_as_it_is_when_the_severity_changes() -> None:
+    minor = changed(incident(), IncidentChange(severity=Severity.SEV3, keeps_assumed=True), NOW)
+    assert [(impact.share, impact.assumed) for impact in minor.impacts] == [(1.0, True)]
+
+
 def test_changing_nothing_answers_the_same() -> None:
     assert (
         changed(incident(), IncidentChange(status=Status.INVESTIGATING, severity=Severity.SEV2), NOW)

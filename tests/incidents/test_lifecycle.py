@@ -56,8 +56,8 @@ async def test_a_measured_budget_is_charged_with_what_was_spent_meanwhile(
 
 
 async def test_overlapping_outages_spend_the_budget_once(incidents_setup: IncidentsSetup) -> None:
-    one = await outage(incidents_setup, 10, "one", severity=Severity.SEV3)
-    two = await outage(incidents_setup, 10, "two", severity=Severity.SEV3)
+    one = await outage(incidents_setup, 10, "one", severity=Severity.SEV3, share=1.0)
+    two = await outage(incidents_setup, 10, "two", severity=Severity.SEV3, share=1.0)
     first, second = one.incident, two.incident
     assert first.ended_at
     assert second.ended_at

@@ -30,7 +30,7 @@ A \\*deploy\\* emptied the cache.
 
 ## Impact
 
-- 100.0% of requests failed, 2026-11-23 08:45 UTC to 2026-11-23 09:00 UTC
+- 100.0% of requests failed, 2026-11-23 08:45 UTC to 2026-11-23 09:00 UTC, assumed
 - 148.8% of the error budget of checkout/uptime
 
 ## Timeline

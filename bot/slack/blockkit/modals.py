@@ -108,10 +108,12 @@ def text_input(
     )
 
 
-def number_input(name: str, label: str, value: str, *, least: int, most: int) -> Block:
-    """Return an input for a number, fractions allowed."""
-    element = {"type": "number_input", "is_decimal_allowed": True, "initial_value": value}
-    return _input(name, label, element | {"min_value": str(least), "max_value": str(most)})
+def number_input(name: str, label: str, value: str, *, least: int, most: int, hint: str = "") -> Block:
+    """Return an input for a number, fractions allowed; empty if `value` is."""
+    element = {"type": "number_input", "is_decimal_allowed": True}
+    limits = {"min_value": str(least), "max_value": str(most)}
+    initial = {"initial_value": value} if value else {}
+    return _input(name, label, element | limits | initial, hint=hint)
 
 
 def choice_input(

@@ -96,7 +96,7 @@ def facts(snapshot: IncidentSnapshot) -> list[Markup]:
 def impact(incident: Incident) -> Markup:
     """Return the share of requests that failed, and of which services."""
     services = listed(incident.services) or "users"
-    assumed = ", assumed" if any(part.assumed for part in incident.impacts) else ""
+    assumed = ", assumed until somebody states it" if incident.is_assumed else ""
     return markup("{} of the requests to {} failed{}", percent_text(incident.share), services, assumed)
 
 

@@ -6,6 +6,7 @@ What is wrong with the input is returned by the name of the input, so that Slack
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from bot.formatting import percent_text
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import MOST_TITLE, CauseClass, Incident, Severity, start_fault
 from bot.incidents.lifecycle import NewIncident
@@ -110,13 +111,18 @@ def impact_form(incident: Incident) -> ModalForm:
     if len(incident.services) > 1:
         choices = [(_ALL, "All of them"), *((name, name) for name in incident.services)]
         service_input = (choice_input("service", "Which service?", choices, _ALL),)
-    percent = f"{incident.share * 100:.6g}"
+    # What is assumed is not filled in: to submit the form would state it.
+    percent = "" if incident.is_assumed else f"{incident.share * 100:.6g}"
+    assumed = percent_text(incident.share, plain=True)
+    hint = f"Nobody has said yet. Assumed so far: {assumed}." if incident.is_assumed else ""
     return ModalForm(
         IMPACT,
         "State the impact",
         "State",
         (
-            number_input("share", "How many percent of requests failed?", percent, least=0, most=100),
+            number_input(
+                "share", "How many percent of requests failed?", percent, least=0, most=100, hint=hint
+            ),
             moment_input("start", "From", incident.started_at),
             moment_input("end", "Until", incident.ended_at, optional=True, hint="Left out: it lasts."),
             *service_input,

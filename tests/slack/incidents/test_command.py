@@ -338,3 +338,27 @@ async def test_a_hold_stops_naming_an_incident_that_becomes_private(incident_app
         answer = await incident_app.slack_app.types("riley", text)
         assert "private incident" in answer.text + str(answer.blocks)
         assert "Leaked keys" not in answer.text + str(answer.blocks)
+
+
+async def test_assumed_impact_is_said_to_be_one_until_somebody_states_it(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel = await incident_app.open("It is slow sev3 checkout")
+    card = await incident_app.card(channel)
+    assert "10% of the requests to checkout failed, assumed until somebody states it" in str(card.blocks)
+    await incident_app.presses("sam", card, channel, "incident.impact")
+    share, *_ = incident_app.form("sam")["blocks"]
+    assert "initial_value" not in share["element"]
+    assert share["hint"]["text"] == "Nobody has said yet. Assumed so far: 10%."
+    assert await incident_app.submits("sam", start=picked(SINCE)) != {}
+    assert (await incident_app.view()).incident.is_assumed
+    assert await incident_app.submits("sam", share=number("10"), start=picked(SINCE)) == {}
+    stated = await incident_app.view()
+    assert not stated.incident.is_assumed
+    assert [entry.text for entry in stated.timeline if entry.kind is EntryKind.IMPACT] == [
+        "10% of requests failed"
+    ]
+    card = await incident_app.card(channel)
+    assert "assumed" not in str(card.blocks)
+    await incident_app.presses("sam", card, channel, "incident.impact")
+    assert incident_app.form("sam")["blocks"][0]["element"]["initial_value"] == "10"

@@ -45,6 +45,8 @@ HEADINGS = {
     PostmortemPart.FACTORS: "Contributing factors",
     PostmortemPart.WENT_WELL: "What went well",
 }
+CAUSE_HEADING, ACTIONS_HEADING = "Cause", "Actions"
+"""The headings of the sections that are chosen and counted, not written."""
 _ROLES = {
     Role.COMMANDER: "Commander",
     Role.SCRIBE: "Scribe",
@@ -76,6 +78,19 @@ def obstacle(incident: Incident, actions: Sequence[Action], *, was_costly: bool)
     if was_costly and not any(action.is_p0 for action in actions):
         return Obstacle.NO_P0_ACTION
     return None
+
+
+def empty_sections(incident: Incident, actions: Collection[Action]) -> tuple[str, ...]:
+    """Return the headings of the document's sections that nobody has filled in, in the document's order."""
+    written = {part: bool(incident.document.get(part, "").strip()) for part in PostmortemPart}
+    sections = (
+        (HEADINGS[PostmortemPart.SUMMARY], written[PostmortemPart.SUMMARY]),
+        (CAUSE_HEADING, incident.cause is not None),
+        (HEADINGS[PostmortemPart.FACTORS], written[PostmortemPart.FACTORS]),
+        (HEADINGS[PostmortemPart.WENT_WELL], written[PostmortemPart.WENT_WELL]),
+        (ACTIONS_HEADING, bool(actions)),
+    )
+    return tuple(heading for heading, is_filled_in in sections if not is_filled_in)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +127,10 @@ class Postmortem:
             self._written(PostmortemPart.SUMMARY),
             "## Impact\n\n" + self._impact(),
             "## Timeline\n\n" + self._timeline(),
-            "## Cause\n\n" + self._cause(),
+            f"## {CAUSE_HEADING}\n\n" + self._cause(),
             self._written(PostmortemPart.FACTORS),
             self._written(PostmortemPart.WENT_WELL),
-            "## Actions\n\n" + self._actions(),
+            f"## {ACTIONS_HEADING}\n\n" + self._actions(),
             "_This document is blameless: it looks for what to change in the system, not for who to change._",
         ]
         # Rows of earlier versions may hold control characters.

@@ -1,22 +1,24 @@
 """Closes postmortems: checks that nothing is missing, and plans the closing steps in one transaction.
 
 IncidentError
-└── NotClosableError   something is still missing, or there is nothing to close
+├── EmptySectionsError   sections of the document are empty, and nobody has confirmed that they stay so
+└── NotClosableError     something is still missing, or there is nothing to close
 
 Steps upload the document to its channel and archive both channels; `workflow/archiving.py` carries them out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.formatting import listed
 from bot.incidents.cost import Costs
 from bot.incidents.incident import Incident, IncidentError
 from bot.incidents.lifecycle import IncidentLifecycle
 from bot.incidents.ports import IncidentMessageWriter
-from bot.incidents.postmortem import Obstacle, obstacle
+from bot.incidents.postmortem import Obstacle, empty_sections, obstacle
 from bot.incidents.records import actions as action_records
 from bot.incidents.records import incidents as records
 from bot.incidents.records import steps
@@ -33,6 +35,14 @@ class NotClosableError(IncidentError):
     def __init__(self, obstacle: Obstacle) -> None:
         super().__init__(str(obstacle))
         self.obstacle = obstacle
+
+
+class EmptySectionsError(IncidentError):
+    """The postmortem stays open until it is confirmed; `sections` are the headings of those left empty."""
+
+    def __init__(self, sections: Sequence[str]) -> None:
+        super().__init__(f"{listed(sections)} {'is' if len(sections) == 1 else 'are'} still empty")
+        self.sections = sections
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +77,10 @@ class PostmortemClosing:
         self._messages = messages
         self._now = now
 
-    async def close(self, id_: int, *, by: str) -> ClosedPostmortem:
+    async def close(self, id_: int, *, by: str, confirmed: bool = True) -> ClosedPostmortem:
         """Close the postmortem of an incident, or retry archiving the channels of a closed one.
 
-        Raises `UnknownIncidentError`, `NotClosableError`.
+        Raises `UnknownIncidentError`, `NotClosableError`, and unless it is `confirmed` `EmptySectionsError`.
         """
         now, snapshot = self._now(), await self._snapshots.of(id_)
         was_costly = await self._costs.calls_for_postmortem(snapshot.incident, now)
@@ -83,6 +93,8 @@ class PostmortemClosing:
                 closed = ClosedPostmortem(
                     snapshot, is_new=False, tried_again=await self._retry_archiving(connection, id_)
                 )
+            elif not confirmed and (empty := empty_sections(before, actions)):
+                raise EmptySectionsError(empty)
             else:
                 closed = await self._close(connection, replace(snapshot, actions=actions), by, now)
         return closed

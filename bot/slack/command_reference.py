@@ -142,7 +142,11 @@ COMMANDS: tuple[Command, ...] = (
         (
             CommandForm("[ID]", "shows the document, with buttons to write it"),
             CommandForm("open [ID]", "opens the postmortem's channel and invites both teams"),
-            CommandForm("close [ID]", "keeps the document as a file and archives the incident's channels"),
+            CommandForm(
+                "close [ID] [anyway]",
+                "keeps the document as a file and archives the incident's channels; asks first if sections "
+                "are empty, unless you add anyway",
+            ),
             CommandForm("export [ID]", "sends it to you as a Markdown file"),
             CommandForm("canvas [ID]", "puts it as it stands into the canvas of its channel"),
         ),

@@ -234,7 +234,9 @@ async def _learns(recorder: Recorder, bot: Bot, answers: Answers, room: str) -> 
 async def _closes(recorder: Recorder, bot: Bot, answers: Answers, room: str, postmortem: str) -> None:
     """The document is saved as a file, announced in both channels, and these are archived."""
     dana = recorder.people["dana"]
-    said = await types(bot, "/postmortem close", answers, user=dana, channel=postmortem)
+    asked = await types(bot, "/postmortem close", answers, user=dana, channel=postmortem)
+    assert "still empty" in asked["text"]
+    said = await types(bot, "/postmortem close anyway", answers, user=dana, channel=postmortem)
     assert said["text"] == "The postmortem of incident 1 is closed. Its channels are archived in a moment."
     await until(recorder, "conversations.archive", 2)
     assert {one.arguments["channel"] for one in recorder.of("conversations.archive")} == {room, postmortem}

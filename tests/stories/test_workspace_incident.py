@@ -74,7 +74,7 @@ async def test_an_incident_of_a_further_workspace_is_lived_through_there(tmp_pat
             await bot.until_state("rockets", "open")
             await types(slack, GLOBEX, "hank", "/postmortem open", incident.id)
             postmortem = await made(there, "pm-")
-            await types(slack, GLOBEX, "iris", "/postmortem close", postmortem.id)
+            await types(slack, GLOBEX, "iris", "/postmortem close anyway", postmortem.id)
             await there.until(lambda: incident.is_archived and postmortem.is_archived, within_s=30)
 
             (document,) = there.workspace.files.values()

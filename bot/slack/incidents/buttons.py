@@ -1,7 +1,17 @@
 """The buttons of incidents: their action ids, and which are shown where. Pure."""
 
+from collections.abc import Collection, Sequence
+
+from bot.formatting import listed
 from bot.incidents.action import Action
 from bot.incidents.incident import Incident, Role, Status
+from bot.incidents.postmortem import (
+    ACTIONS_HEADING,
+    CAUSE_HEADING,
+    HEADINGS,
+    PostmortemPart,
+    empty_sections,
+)
 from bot.slack.blockkit.blocks import actions, button, confirmation
 from bot.store.outbox import Block
 
@@ -28,17 +38,23 @@ DONE_LISTED = "action.done_listed"
 """The same in a list of actions, which is drawn again; it carries the action's number, page and service."""
 DONE_BUTTONS = frozenset({DONE, DONE_HERE, DONE_LISTED})
 
+_FILLED_IN = ":white_check_mark:"
 _LABELS = {
     Status.INVESTIGATING: "It is back",
     Status.IDENTIFIED: "Cause identified",
     Status.MITIGATED: "Mitigated",
     Status.RESOLVED: "Resolved",
 }
-_CONFIRM_CLOSE = confirmation(
-    "Close the postmortem",
+_WRITING = {
+    HEADINGS[PostmortemPart.SUMMARY]: f"{EDIT}{PostmortemPart.SUMMARY.value}",
+    HEADINGS[PostmortemPart.FACTORS]: f"{EDIT}{PostmortemPart.FACTORS.value}",
+    HEADINGS[PostmortemPart.WENT_WELL]: f"{EDIT}{PostmortemPart.WENT_WELL.value}",
+    CAUSE_HEADING: CAUSE,
+}
+"""The buttons that open a form for a section of the document, by its heading."""
+_CLOSED = (
     "The document stays here as a file. Then this channel and the incident's are archived: they can be "
-    "read, and nothing more be said in them.",
-    "Close it",
+    "read, and nothing more be said in them."
 )
 _TRANSITIONS = {
     Status.INVESTIGATING: (Status.IDENTIFIED, Status.MITIGATED, Status.RESOLVED),
@@ -84,20 +100,35 @@ def done_button(action: Action, action_id: str = DONE, more: str = "") -> Block 
     return None if action.done_at else button("Done", action_id, f"{action.id}{more}")
 
 
-def document_buttons(incident: Incident) -> list[Block]:
-    """Return the buttons that edit a postmortem's document; only export and reopening once it is closed."""
-    number = str(incident.id)
+def document_buttons(incident: Incident, own_actions: Collection[Action] = ()) -> list[Block]:
+    """Return the buttons that edit a postmortem's document, and which sections are filled in.
+
+    Only export and reopening are left once it is closed.
+    """
+    number, empty = str(incident.id), empty_sections(incident, own_actions)
     export = button("Export", EXPORT, number)
     if incident.finished_at is not None:
         return actions(export, button("Open again", OPEN_POSTMORTEM, number))
-    close = button("Close", CLOSE, number, style="primary", confirm=_CONFIRM_CLOSE)
+    left = f"Still empty: {listed(empty)}. " if empty else ""
+    confirm = confirmation("Close the postmortem", f"{left}{_CLOSED}", "Close it")
+    close = button("Close", CLOSE, number, style="primary", confirm=confirm)
+    marks = {heading: "" if heading in empty else f"{_FILLED_IN} " for heading in _WRITING}
+    count = f" ({len(own_actions)})" if own_actions else ""
     return actions(
-        button("What happened", f"{EDIT}summary", number),
-        button("Contributing factors", f"{EDIT}factors", number),
-        button("What went well", f"{EDIT}went_well", number),
-        button("Cause", CAUSE, number),
+        *(button(f"{marks[heading]}{heading}", id_, number) for heading, id_ in _WRITING.items()),
         button("Times", TIMES, number),
-        button("Add an action", ADD_ACTION, number),
+        button(f"Add an action{count}", ADD_ACTION, number),
         export,
         *((close,) if incident.status is Status.RESOLVED else ()),
+    )
+
+
+def unfinished_buttons(id_: int, empty: Sequence[str]) -> list[Block]:
+    """Return the buttons that fill in the empty sections of a document, and the one that closes it anyway."""
+    number = str(id_)
+    forms = {**_WRITING, ACTIONS_HEADING: ADD_ACTION}
+    labels = {ACTIONS_HEADING: "Add an action"}
+    return actions(
+        *(button(labels.get(heading, heading), forms[heading], number) for heading in empty),
+        button("Close anyway", CLOSE, number, style="danger"),
     )

@@ -135,7 +135,7 @@ class IncidentInteractions:
         if button == buttons.OPEN_POSTMORTEM:
             return await self.postmortem.open(id_, by)
         if button == buttons.CLOSE:
-            return await self.postmortem.close(id_, by)
+            return await self.postmortem.close(id_, by, confirmed=True)
         raise ValueError(f"there is no button {button}")
 
     async def _incident_id(self, submitted: SubmittedModal) -> int:

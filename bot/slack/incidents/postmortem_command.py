@@ -1,13 +1,13 @@
 """The `/postmortem` command: opens, shows, edits, exports and closes the document of an incident."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
 from bot.incidents.incident import CauseClass, IncidentChange
 from bot.incidents.postmortem import Obstacle, Postmortem, PostmortemPart
-from bot.incidents.postmortem_closing import NotClosableError
+from bot.incidents.postmortem_closing import EmptySectionsError, NotClosableError
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.slack.arguments import UsageError, split
@@ -15,7 +15,7 @@ from bot.slack.blockkit.blocks import TEXT, actions, button, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, markup, mention
 from bot.slack.capabilities import IncidentCapabilities
 from bot.slack.incidents.access import IncidentAccess
-from bot.slack.incidents.buttons import OPEN_POSTMORTEM
+from bot.slack.incidents.buttons import OPEN_POSTMORTEM, unfinished_buttons
 from bot.slack.incidents.modals import HEADINGS
 from bot.slack.incidents.operations import translate_errors
 from bot.slack.incidents.postmortem_view import document_blocks
@@ -70,9 +70,10 @@ class PostmortemCommand:
             await self._access.permit(interaction)
             return await self.open(snapshot.incident.id, interaction.user)
         if arguments and arguments[0].casefold() == "close":
-            snapshot = await self._find(interaction, arguments[1:], "/postmortem close ID")
+            named, is_confirmed = _without_anyway(arguments[1:])
+            snapshot = await self._find(interaction, named, "/postmortem close ID")
             await self._access.permit(interaction)
-            return await self.close(snapshot.incident.id, interaction.user)
+            return await self.close(snapshot.incident.id, interaction.user, confirmed=is_confirmed)
         return await self.show(await self._find(interaction, arguments, "/postmortem ID"))
 
     async def show(self, snapshot: IncidentSnapshot) -> Reply:
@@ -101,10 +102,20 @@ class PostmortemCommand:
         )  # fmt: skip
         return say(text, seen_by_channel=True)
 
-    async def close(self, id_: int, by: str) -> Reply:
-        """Close the document: it is stored, and the incident's channels are archived. Raises `UsageError`."""
+    async def close(self, id_: int, by: str, *, confirmed: bool) -> Reply:
+        """Close the document: it is stored, and the incident's channels are archived. Raises `UsageError`.
+
+        Unless it is `confirmed`, empty sections are named first.
+        """
         try:
-            closed = await self._closing.close(id_, by=by)
+            closed = await self._closing.close(id_, by=by, confirmed=confirmed)
+        except EmptySectionsError as error:
+            asked = markup(
+                "Not closed yet: {}. Closing keeps the document as it is and archives the channels. "
+                "Next: fill in what is missing, or {}.",
+                str(error), code(f"/postmortem close {id_} anyway"),
+            )  # fmt: skip
+            return Reply(asked, (section(asked), *unfinished_buttons(id_, error.sections)))
         except NotClosableError as error:
             next_step = code(_REMEDIES[error.obstacle].format(id=id_))
             raise UsageError(markup("Not closed: {}. Next: {}.", str(error), next_step)) from error
@@ -169,6 +180,12 @@ class PostmortemCommand:
         if len(arguments) > 1:
             raise UsageError(markup("One incident at a time: {}.", code(form)))
         return await self._access.find(interaction, arguments[0] if arguments else "", form=form)
+
+
+def _without_anyway(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """Return the arguments without `anyway`, which leaves sections empty, and whether it was there."""
+    named = [word for word in arguments if word.casefold() != "anyway"]
+    return named, len(named) < len(arguments)
 
 
 def _no_canvas(snapshot: IncidentSnapshot, channel_id: str, error: str) -> Markup:

@@ -40,7 +40,7 @@ def document_blocks(snapshot: IncidentSnapshot) -> list[Block]:
     ]
     closed = "Closed. " if incident.finished_at else ""
     blameless = context(f"{closed}Blameless: look for what to change in the system, not for who to change.")
-    return fit(body, [*document_buttons(incident), blameless])
+    return fit(body, [*document_buttons(incident, snapshot.actions), blameless])
 
 
 def _times(incident: Incident) -> Markup:

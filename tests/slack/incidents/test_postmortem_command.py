@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from bot.incidents.incident import CauseClass, Status
+from bot.incidents.postmortem import PostmortemPart
 from bot.incidents.records.channels import ChannelKind
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from tests.support.clock import NOW
@@ -214,6 +215,9 @@ async def test_closed_from_the_document_after_being_asked_once_more(incident_app
     document = await incident_app.card(room, ChannelKind.POSTMORTEM)
     (close,) = [e for b in document.blocks for e in b.get("elements", ()) if e.get("text") == _plain("Close")]
     assert close["confirm"]["title"]["text"] == "Close the postmortem"
+    assert close["confirm"]["text"]["text"].startswith(
+        "Still empty: What happened, Cause, Contributing factors, What went well and Actions. The document"
+    )
     await incident_app.presses("dana", document, room, "postmortem.close")
     assert incident_app.last("dana", room).text == (
         "The postmortem of incident 1 is closed. Its channels are archived in a moment."
@@ -229,10 +233,65 @@ async def test_closed_from_the_document_after_being_asked_once_more(incident_app
     assert (await incident_app.view()).incident.finished_at is None
 
 
+async def test_close_names_the_empty_sections_and_asks_first(incident_app: RunningIncidentApp) -> None:
+    channel = await closable(incident_app)
+    types = incident_app.slack_app.types
+    asked = await types("sam", "/postmortem close", channel)
+    assert asked.text == (
+        "Not closed yet: What happened, Cause, Contributing factors, What went well and Actions are still "
+        "empty. Closing keeps the document as it is and archives the channels. Next: fill in what is "
+        "missing, or `/postmortem close 1 anyway`."
+    )
+    assert (await incident_app.view()).incident.finished_at is None
+    await incident_app.presses("sam", asked, channel, "postmortem.edit.summary")
+    assert await incident_app.submits("sam", text=typed("Payments failed.")) == {}
+    await types("sam", "/action add mend it", channel)
+    asked = await types("sam", "/postmortem close", channel)
+    assert asked.text.startswith("Not closed yet: Cause, Contributing factors and What went well are still")
+    await incident_app.presses("sam", asked, channel, "postmortem.close")
+    assert (await incident_app.view()).incident.finished_at is not None
+
+
+async def test_close_asks_nothing_where_all_is_written(incident_app: RunningIncidentApp) -> None:
+    channel = await closable(incident_app)
+    lifecycle, now = incident_app.slack_app.incidents.lifecycle, NOW + timedelta(minutes=20)
+    for part in PostmortemPart:
+        await lifecycle.write_part(1, part, "Written.", by="U0SAM", now=now)
+    await lifecycle.classify(1, CauseClass.CAPACITY, by="U0SAM", now=now)
+    await incident_app.slack_app.types("sam", "/action add mend it", channel)
+    said = await incident_app.slack_app.types("sam", "/postmortem close", channel)
+    assert said.text.startswith("The postmortem of incident 1 is closed.")
+
+
+async def test_buttons_of_the_document_show_what_is_filled_in(incident_app: RunningIncidentApp) -> None:
+    channel = await closable(incident_app)
+    types = incident_app.slack_app.types
+
+    async def labels() -> list[str]:
+        shown = await types("sam", "/postmortem", channel)
+        return [e["text"]["text"] for b in shown.blocks for e in b.get("elements", ()) if "action_id" in e]
+
+    assert (await labels())[:4] == ["What happened", "Contributing factors", "What went well", "Cause"]
+    document = await types("sam", "/postmortem", channel)
+    await incident_app.presses("sam", document, channel, "postmortem.edit.factors")
+    await incident_app.submits("sam", text=typed("No canary."))
+    await types("sam", "/action add mend it", channel)
+    assert await labels() == [
+        "What happened",
+        ":white_check_mark: Contributing factors",
+        "What went well",
+        "Cause",
+        "Times",
+        "Add an action (1)",
+        "Export",
+        "Close",
+    ]
+
+
 async def test_closing_twice_says_so(incident_app: RunningIncidentApp) -> None:
     await closable(incident_app)
     await incident_app.slack_app.types("sam", "/action add mend it for checkout")
-    await incident_app.slack_app.types("sam", "/postmortem close 1")
+    await incident_app.slack_app.types("sam", "/postmortem close 1 anyway")
     for _ in range(3):
         await incident_app.work()
     assert "It is closed already" in (await incident_app.slack_app.types("sam", "/postmortem close 1")).text

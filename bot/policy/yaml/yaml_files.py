@@ -105,8 +105,8 @@ def _refuse(error: OSError) -> None:
 def _unreadable(error: OSError, message: str, file: str | None = None) -> Exception:
     if error.errno in _OF_THE_MACHINE:
         return OutOfResourcesError(error.errno, error.strerror, error.filename)
-    where = (str(error.filename), None, None) if file is None else (file, 1, 1)
-    return UnreadableFileError(PolicyFault(*where, "", "", message))
+    start = None if file is None else 1
+    return UnreadableFileError(PolicyFault(file or str(error.filename), start, start, "", "", message))
 
 
 def read_text(file: Path) -> SourceText:

@@ -31,6 +31,11 @@ class Teams:
     development: str | None = None
     reliability: str | None = None
 
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Those that are named, each once."""
+        return tuple(dict.fromkeys(filter(None, (self.development, self.reliability))))
+
 
 @dataclass(frozen=True, slots=True)
 class FlagEnvironment:

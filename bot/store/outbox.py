@@ -34,7 +34,8 @@ class OutboxMessage:
 
     `event_type` names the event, in snake case. `brief` is the message in one line (mrkdwn), if it may be
     batched with others of the channel. `is_bulk` marks messages that may come by the hundred: they yield
-    to others under Slack's rate limits.
+    to others under Slack's rate limits. `mentions` are people (`U…`) and user groups (`@handle`) whom the
+    message notifies, once, when it is sent.
     """
 
     channel: str
@@ -43,6 +44,7 @@ class OutboxMessage:
     blocks: Sequence[Block] = ()
     brief: str | None = None
     is_bulk: bool = False
+    mentions: Sequence[str] = ()
 
 
 async def enqueue(connection: AsyncConnection, messages: Iterable[OutboxMessage], now: datetime) -> int:
@@ -69,6 +71,7 @@ def _row(message: OutboxMessage, now: datetime) -> dict[str, object]:
         "blocks": list(message.blocks),
         "brief": message.brief,
         "is_bulk": message.is_bulk,
+        "mentions": list(message.mentions),
         "created_at": now,
         "state": "waiting",
         "attempts": 0,
@@ -274,11 +277,24 @@ def _failed_since_success(channel: str | None = None) -> Select[tuple[str, str, 
     return query if channel is None else query.where(outbox.c.channel == channel)
 
 
+def message_of(row: Row[Any]) -> OutboxMessage:
+    """Return the message in a row of `outbox`."""
+    return OutboxMessage(
+        row.channel,
+        row.event_type,
+        row.text,
+        row.blocks,
+        row.brief,
+        row.is_bulk,
+        tuple(row.mentions or ()),
+    )
+
+
 def _queued(row: Row[Any]) -> QueuedMessage:
     return QueuedMessage(
         row.id,
         row.key,
-        OutboxMessage(row.channel, row.event_type, row.text, row.blocks, row.brief, row.is_bulk),
+        message_of(row),
         DeliveryState(row.state),
         row.created_at,
         row.first_attempt_at,

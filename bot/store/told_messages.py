@@ -12,7 +12,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.addresses import qualified, team_of
-from bot.store.outbox import DeliveryState, MessageLocation, OutboxMessage
+from bot.store.outbox import DeliveryState, MessageLocation, OutboxMessage, message_of
 from bot.store.tables.core import outbox
 
 
@@ -51,7 +51,7 @@ async def read_told(
         ToldMessage(
             row.id,
             row.key,
-            OutboxMessage(row.channel, row.event_type, row.text, row.blocks, row.brief, row.is_bulk),
+            message_of(row),
             DeliveryState(row.state),
             row.attempts,
             MessageLocation(qualified(team_of(row.channel), row.channel_id), row.ts) if row.ts else None,

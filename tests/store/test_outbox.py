@@ -57,6 +57,13 @@ async def test_a_message_is_read_as_it_was_written(database: Database) -> None:
     assert (queued.state, queued.created_at, queued.first_attempt_at) == (DeliveryState.WAITING, NOW, None)
 
 
+async def test_whom_a_message_notifies_is_stored_with_it(database: Database) -> None:
+    message = OutboxMessage("#checkout", "told", "one", [BLOCK], mentions=("@sre", "U0DANA"))
+    async with database.transaction() as connection:
+        await outbox.enqueue(connection, [message], NOW)
+    assert (await first(database)).message == message
+
+
 async def test_the_first_message_of_a_channel_stays_first_until_it_is_done(database: Database) -> None:
     await write(database, "#checkout", "one", "two")
     await write(database, "#search", "elsewhere")

@@ -32,6 +32,7 @@ SCOPES = (
     "groups:read",
     "im:history",
     "im:write",
+    "usergroups:read",
 )
 SPEED = 20.0
 """The stand-in's wall clock runs that much faster, and the dispatcher's interval is that much shorter."""

@@ -304,7 +304,7 @@ class ServiceSpec(Model):
     channel: Channel
     """The service's own channel, `#name` or an id (`C…`)."""
     teams: TeamsSpec = TeamsSpec()
-    """Who builds it and who runs it."""
+    """Who builds it and who runs it. Both are notified when it freezes or a `page` alert fires."""
     error_budget_policy: Slug | None = None
     """Name of the ErrorBudgetPolicy that judges it; `standard`, or built-in values, if left out."""
     flags: tuple[FlagKey, ...] = ()

@@ -88,6 +88,8 @@ class FreezeAnnouncer:
         if announcement.everywhere:
             channels.append(self._current.workspace.of(service.name).announcements)
         own, *others = [message(channel, announcement, service.name) for channel in distinct(channels)]
+        # Whoever must act is notified once, in the service's own channel.
+        own = replace(own, mentions=service.teams.entries if must_act(context) else ())
         if not isinstance(context.transition, _BY_ITSELF):
             return [own, *others]
         brief = cut(announcement.headline, _LONGEST_BRIEF)
@@ -136,6 +138,19 @@ class FreezeAnnouncer:
         )
         main = self._current.workspace
         return message((main.in_team(team_of(channel)) or main).announcements, announcement)
+
+
+def must_act(context: TransitionContext) -> bool:
+    """Return whether a service's teams must act: it was open and is closed now, or burns fast."""
+    match context.transition:
+        case BudgetExhausted() | DataMissing():
+            return True
+        case BurnAlertFired(alert):
+            return alert.severity is AlertSeverity.PAGE
+        case HoldPlaced():
+            return not context.other_holds
+        case _:
+            return False
 
 
 def message(channel: str, announcement: AnnouncementText, service: str | None = None) -> OutboxMessage:

@@ -38,6 +38,7 @@ from tenacity import (
 
 from bot.slack.delivery.batching import MOST_LINES, Batch, combine, next_batch
 from bot.slack.delivery.context import DeliveryContext, LeaseLostError, ShuttingDownError
+from bot.slack.delivery.team_mentions import with_mentions
 from bot.slack.webapi.charts import BLOCKS_ERRORS
 from bot.slack.webapi.errors import (
     NotPermittedError,
@@ -48,7 +49,7 @@ from bot.slack.webapi.errors import (
 )
 from bot.store import outbox
 from bot.store.addresses import local
-from bot.store.outbox import DeliveryState, MessageLocation
+from bot.store.outbox import DeliveryState, MessageLocation, OutboxMessage
 
 log = structlog.get_logger(__name__)
 
@@ -144,13 +145,14 @@ class ChannelQueue:
                 return True
             # A batch is one post, so it does not count as bulk.
             is_bulk = len(batch) == 1 and batch[0].message.is_bulk
+            message = await self._mentioning(combine(batch))
             await self._context.sleep(self._context.channel_rate_limit.wait_s(channel_id))
             async with self._context.bulk_slots if is_bulk else nullcontext():
                 await self._wait_for_workspace_rate_limit(is_bulk=is_bulk)
                 claimed = await self._claim(batch)
                 if claimed:
                     self._batch = batch = claimed
-                    await self._post(batch, channel_id)
+                    await self._post(batch, message, channel_id)
         except SlackRefusedError as refusal:
             if not await self._apply_remedy(batch, channel_id, refusal):
                 await self._fail(batch, refusal)
@@ -195,13 +197,23 @@ class ChannelQueue:
             return ()
         return [replace(queued, attempts=queued.attempts + 1) for queued in batch]
 
-    async def _post(self, batch: Batch, channel_id: str) -> None:
-        message = combine(batch)
+    async def _mentioning(self, message: OutboxMessage) -> OutboxMessage:
+        """Return the message with mentions of teams; once more is asked if Slack cannot say who they are."""
+        is_last_try = "mentions" in self._tried
+        self._tried.add("mentions")
+        mentioning = await with_mentions(message, self._context.groups, is_last_try=is_last_try)
+        if not is_last_try:
+            self._tried.discard("mentions")
+        return mentioning
+
+    async def _post(self, batch: Batch, message: OutboxMessage, channel_id: str) -> None:
         blocks = () if "without blocks" in self._tried else message.blocks
-        combined = (message, [queued.key for queued in batch]) if len(batch) > 1 else None
+        keys = [queued.key for queued in batch] if len(batch) > 1 else []
         try:
             within_s = self._lease_left_s()
-            place = await self._context.sender.post(batch[0], channel_id, blocks, within_s, combined=combined)
+            place = await self._context.sender.post(
+                batch[0], channel_id, replace(message, blocks=blocks), within_s, keys=keys
+            )
         except OutcomeUnknownError:
             raise
         except SlackError as error:

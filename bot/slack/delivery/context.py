@@ -8,6 +8,7 @@ from bot.clock import Clock
 from bot.slack.delivery.rate_limits import ChannelRateLimit, DeliveryMetrics, WorkspaceRateLimit
 from bot.slack.delivery.sender import MessageSender
 from bot.slack.webapi.channels import ChannelDirectory
+from bot.slack.webapi.user_groups import UserGroups
 from bot.store.database import Database
 from bot.store.outbox import OutboxMessage
 
@@ -59,6 +60,7 @@ class DeliveryContext:
     clock: Clock
     sender: MessageSender
     channels: ChannelDirectory
+    groups: UserGroups
     timing: DeliveryTiming
     channel_rate_limit: ChannelRateLimit
     workspace_rate_limit: WorkspaceRateLimit

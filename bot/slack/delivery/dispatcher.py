@@ -22,6 +22,7 @@ from bot.slack.delivery.rate_limits import ChannelRateLimit, DeliveryMetrics, Wo
 from bot.slack.delivery.sender import MessageSender
 from bot.slack.webapi.channels import ChannelDirectory
 from bot.slack.webapi.clients import ClientOf
+from bot.slack.webapi.user_groups import UserGroups
 from bot.store import outbox
 from bot.store.addresses import team_of
 from bot.store.database import Database
@@ -103,6 +104,7 @@ class OutboxDispatcher:
             clock,
             MessageSender(client, timeout_s=timing.call_timeout_s, calls=_CALLS_AT_ONCE),
             ChannelDirectory(client),
+            UserGroups(client),
             timing,
             ChannelRateLimit(timing.interval_s),
             self._workspace_rate_limit(timing),
@@ -184,6 +186,7 @@ class OutboxDispatcher:
                 main,
                 sender=MessageSender(client, timeout_s=main.timing.call_timeout_s, calls=_CALLS_AT_ONCE),
                 channels=ChannelDirectory(client),
+                groups=UserGroups(client),
                 workspace_rate_limit=self._workspace_rate_limit(main.timing),
             )
         return self._other_contexts[team]

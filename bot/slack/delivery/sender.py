@@ -16,7 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.webapi.errors import RateLimitedError, translate_slack_errors
 from bot.slack.webapi.pages import next_cursor, page_of
-from bot.store.outbox import Block, MessageLocation, OutboxMessage, QueuedMessage
+from bot.store.outbox import MessageLocation, OutboxMessage, QueuedMessage
 
 _PAGE = 200
 
@@ -47,17 +47,16 @@ class MessageSender:
         self,
         queued: QueuedMessage,
         channel_id: str,
-        blocks: Sequence[Block],
+        message: OutboxMessage,
         within_s: float = inf,
         *,
-        combined: tuple[OutboxMessage, Sequence[str]] | None = None,
+        keys: Sequence[str] = (),
     ) -> MessageLocation:
-        """Post the message, with these blocks above its text; give up after `within_s` seconds at the latest.
+        """Post a queued message as `message` says it; give up after `within_s` seconds at the latest.
 
-        `combined` is the message to post instead, which contains all that have these keys.
+        `keys` are those of all messages that it contains, if they are several.
         """
         deadline_s = asyncio.get_running_loop().time() + within_s
-        message, keys = combined or (queued.message, ())
         payload = {"key": queued.key, "keys": list(keys)} if keys else {"key": queued.key}
         metadata = {"event_type": message.event_type, "event_payload": payload}
         async with (
@@ -69,7 +68,7 @@ class MessageSender:
             response = await self._client.chat_postMessage(
                 channel=channel_id,
                 text=message.text,
-                blocks=list(blocks) or None,
+                blocks=list(message.blocks) or None,
                 metadata=metadata,
                 unfurl_links=False,
                 unfurl_media=False,

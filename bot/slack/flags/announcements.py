@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
-from bot.catalog.catalog import Workspace
+from bot.catalog.catalog import EVERYONE, Workspace
 from bot.catalog.current import CurrentCatalog
 from bot.flags.change import Direction
 from bot.flags.change_request import ChangeApplied, ChangeCause
@@ -65,13 +66,31 @@ class FlagAnnouncer:
         match context.event:
             case ApprovalRequested(key=key):
                 # Only one message has the buttons: two would have to be updated together.
-                return [_message(channels[0], announcement, (*_approval_buttons(key), *location.see()))]
+                buttons = (*_approval_buttons(key), *location.see())
+                approvers = self._approvers(context, context.event)
+                return [replace(_message(channels[0], announcement, buttons), mentions=approvers)]
             case FlagDrifted(while_frozen=True):
                 announcement_channels = [workspace.of(service).announcements for service in context.services]
                 channels = list(
                     dict.fromkeys([*channels, *(announcement_channels or [workspace.announcements])])
                 )
         return [_message(channel, announcement, location.see()) for channel in channels]
+
+    def _approvers(self, context: FlagEventContext, event: ApprovalRequested) -> Sequence[str]:
+        """Return the teams and people who may approve, those of the flag's services if they are among them.
+
+        Where everybody or a channel's members may, these teams are meant. Whoever asks is not.
+        """
+        catalog = self._current.catalog
+        services = [catalog.services[name] for name in context.services if name in catalog.services]
+        teams = dict.fromkeys(entry for service in services for entry in service.teams.entries)
+        workspace = self._current.workspace.of(context.services[0] if context.services else None)
+        entries = workspace.permissions.flags.get(context.environment, ())
+        allowed = [entry for entry in entries if entry != EVERYONE and not entry.startswith(("#", "C", "G"))]
+        may_be_others = len(allowed) < len(entries)
+        of_services = [entry for entry in teams if entry in allowed] or (list(teams) if may_be_others else [])
+        approvers = of_services or allowed
+        return [entry for entry in approvers if entry != event.by]
 
 
 class FlagLocation:

@@ -49,7 +49,7 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
     "files.getUploadURLExternal": {"upload_url": str, "file_id": str},
     "oauth.v2.access": {"access_token": str, "team?": {}, "enterprise?": {}, "authed_user?": {}},
     "pins.add": _ANYTHING,
-    "usergroups.list": {"usergroups": [{"handle": str, "users?": [str]}]},
+    "usergroups.list": {"usergroups": [{"handle": str, "id?": str, "users?": [str]}]},
     "users.conversations": _CHANNELS,
     "users.info": {"user": {"profile?": {}, "enterprise_user?": {}}},
     "views.open": _ANYTHING,

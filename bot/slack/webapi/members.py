@@ -5,16 +5,14 @@ Older answers are never returned, an error is raised instead: permissions depend
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.webapi.channels import ChannelDirectory
 from bot.slack.webapi.errors import translate_slack_errors
 from bot.slack.webapi.pages import next_cursor, page_of
-
-CACHE_S = 300.0
-"""How long members are cached."""
+from bot.slack.webapi.user_groups import CACHE_S, UserGroups
 
 _PAGE = 1_000
 _TIMEOUT_S = 10.0
@@ -27,29 +25,16 @@ class Members:
         self._client = client
         self._now_s = now_s
         self._directory = ChannelDirectory(client)
-        self._groups_lock = asyncio.Lock()
+        self._groups = UserGroups(client, now_s)
         self._channels_lock = asyncio.Lock()
-        self._groups: Mapping[str, frozenset[str]] = {}
-        self._groups_until_s = 0.0
         self._channels: dict[str, tuple[float, frozenset[str]]] = {}
 
     async def has(self, entry: str, user: str) -> bool:
         """Return whether a person is in a user group (`@handle`) or a channel (`#name` or its id)."""
         if entry.startswith("@"):
-            return user in (await self._by_group()).get(entry.removeprefix("@").casefold(), frozenset())
+            group = await self._groups.find(entry)
+            return group is not None and user in group.members
         return user in await self._in_channel(entry)
-
-    async def _by_group(self) -> Mapping[str, frozenset[str]]:
-        async with self._groups_lock:
-            if self._now_s() >= self._groups_until_s:
-                async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
-                    response = await self._client.usergroups_list(include_users=True)
-                self._groups = {
-                    str(group["handle"]).casefold(): frozenset(group.get("users") or ())
-                    for group in response.get("usergroups") or ()
-                }
-                self._groups_until_s = self._now_s() + CACHE_S
-            return self._groups
 
     async def _in_channel(self, address: str) -> frozenset[str]:
         async with self._channels_lock:

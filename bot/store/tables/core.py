@@ -187,6 +187,8 @@ outbox = Table(
     Column("brief", Text),
     # Yields to other messages under Slack's rate limits.
     Column("is_bulk", Boolean, nullable=False, server_default=false()),
+    # The people and user groups whom the message notifies when it is sent.
+    Column("mentions", JSON),
     Column("created_at", Instant, nullable=False),
     # waiting -> sending -> sent | failed; `sending` after a restart: check whether it arrived.
     Column("state", String(10), nullable=False),

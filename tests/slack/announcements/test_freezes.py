@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.catalog.catalog import Teams
 from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.freezes.transition import BudgetExhausted, Spending
 from bot.sandbox.fake_slack.block_kit.validation import is_too_long, message_faults
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.blockkit.blocks import visible_size
-from tests.support.examples import POLICY, WORKSPACE, contexts, frozen_by, shop_service
+from tests.support.examples import POLICY, WORKSPACE, contexts, frozen_by, hold, shop_service
 from tests.support.values import in_force, slo
 
 announce = FreezeAnnouncer(in_force(WORKSPACE))
@@ -35,6 +36,21 @@ def test_only_freezes_say_frozen(name: str) -> None:
 def test_warnings_stay_in_the_services_channel(name: str) -> None:
     channels = [message.channel for message in announce(contexts()[name])]
     assert channels == (["#checkout"] if name in TO_THE_SERVICE_ONLY else ["#checkout", "#releases"])
+
+
+@pytest.mark.parametrize("name", contexts())
+def test_those_who_must_act_are_notified_once_in_the_services_channel(name: str) -> None:
+    teams = Teams(development="@checkout-devs", reliability="@sre")
+    own, *others = announce(contexts(replace(shop_service(), teams=teams))[name])
+    assert own.mentions == (("@checkout-devs", "@sre") if name in {*FREEZES, "paged"} else ())
+    assert not any(message.mentions for message in others)
+
+
+def test_a_second_hold_on_a_service_notifies_nobody_again() -> None:
+    of = replace(shop_service(), teams=Teams(development="@sre", reliability="@sre"))
+    placed = contexts(of)["placed"]
+    assert announce(placed)[0].mentions == ("@sre",)
+    assert announce(replace(placed, other_holds=(hold(),)))[0].mentions == ()
 
 
 def test_one_channel_for_both_gets_one_message() -> None:

@@ -40,7 +40,7 @@ async def begin_sending(delivery: Delivery, channel: str, *, arrives: bool) -> N
         assert await claim(connection, queued, SystemClock().now())
     if arrives:
         await MessageSender(delivery.client, timeout_s=5, calls=1).post(
-            queued, delivery.slack.find_channel(channel), ()
+            queued, delivery.slack.find_channel(channel), queued.message
         )
 
 

@@ -1,15 +1,18 @@
 """Changing flags by hand: who may, what waits for whom, what is told, and what the audit log answers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from bot.catalog.catalog import Teams
 from bot.flags.change import SetExposure
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.flags.announcements import live_after
+from bot.store.tables.core import outbox
 from tests.support.slack_app import RunningSlackApp
 from tests.support.slack_flags import (
     FLAG,
@@ -23,6 +26,7 @@ from tests.support.slack_flags import (
     run_slack_app_with_flags,
     state,
     told,
+    with_flags,
 )
 
 
@@ -50,6 +54,31 @@ async def test_a_change_where_nothing_is_protected_is_live_and_seen_by_the_chann
 def test_a_change_says_how_long_it_took_to_be_seen() -> None:
     assert live_after(timedelta(seconds=1.62)) == "live after 1.6\u00a0s"
     assert live_after(timedelta(milliseconds=20)) == "live at once"
+
+
+@pytest.mark.parametrize(
+    ("teams", "allowed", "notified"),
+    [
+        (Teams("@checkout-devs", "@sre"), ("@checkout-devs", "@sre"), ["@checkout-devs", "@sre"]),
+        (Teams("@checkout-devs", "@sre"), ("@sre", "@leads", "U0DANA"), ["@sre"]),
+        (Teams("@checkout-devs"), ("@leads", "U0DANA", "U0MORGAN"), ["@leads", "U0MORGAN"]),
+        (Teams("@checkout-devs", "@sre"), ("everyone",), ["@checkout-devs", "@sre"]),
+        (Teams(), ("everyone", "#oncall"), []),
+    ],
+)
+async def test_a_waiting_approval_notifies_those_who_may_give_it(
+    tmp_path: Path, teams: Teams, allowed: tuple[str, ...], notified: Sequence[str]
+) -> None:
+    async with run_slack_app_with_flags(tmp_path, with_flags(teams=teams)) as slack_app:
+        policies = slack_app.shop.catalog
+        permissions = replace(policies.workspace.permissions, flags={"production": allowed})
+        slack_app.shop.catalog = replace(
+            policies, workspace=replace(policies.workspace, permissions=permissions)
+        )
+        await slack_app.types("dana", f"/flag rollout {FLAG} 25% small steps first")
+        async with slack_app.database.reading() as connection:
+            rows = (await connection.execute(select(outbox.c.event_type, outbox.c.mentions))).all()
+    assert [tuple(row) for row in rows] == [("flag_approval", list(notified))]
 
 
 async def test_an_increase_in_a_protected_environment_waits_for_another_person(

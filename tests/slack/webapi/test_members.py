@@ -14,7 +14,8 @@ from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.manifest import manifest
 from bot.slack.permissions import Allowed, People, PermissionDenied, Undetermined
 from bot.slack.webapi.errors import SlackError
-from bot.slack.webapi.members import CACHE_S, Members
+from bot.slack.webapi.members import Members
+from bot.slack.webapi.user_groups import CACHE_S
 from tests.support.clock import NOW
 from tests.support.examples import PERMISSIONS
 from tests.support.slack_app import RunningSlackApp, run_slack_app, shop

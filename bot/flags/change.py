@@ -87,7 +87,8 @@ class Difference:
         """The difference as text: `5% → 25% of users`, `off → 5% of users`, `25% of users → off`."""
         before, after = exposure_in_words(self.before), exposure_in_words(self.after)
         if before == after:
-            return f"{after}, as before"
+            is_other = _is_configured_otherwise(self.before, self.after)
+            return f"{after} as before, with other rules" if is_other else f"{after}, as before"
         both_on = self.before.enabled and self.after.enabled
         if both_on and self.before.rollout is not None and self.before.shape is self.after.shape:
             before = percent_text(self.before.rollout, plain=True)

@@ -127,10 +127,14 @@ class ApprovalPending:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The flag is so already. `stays`: it would have gone back after a time, and now will not."""
+    """The flag is so already.
+
+    `stays`: it would have gone back by itself, and now will not; `ended_ramp`: it had a ramp, which ended.
+    """
 
     state: FlagState
     stays: bool = False
+    ended_ramp: bool = False
 
 
 Outcome = ChangeApplied | ApprovalPending | Unchanged

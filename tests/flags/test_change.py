@@ -52,6 +52,12 @@ def test_a_change_tells_its_difference(
     assert (difference.words, difference.direction) == (words, direction)
 
 
+def test_a_kill_that_only_takes_rules_away_says_so() -> None:
+    before = flag_state(None, enabled=False, shape=Shape.TARGETED, rules=["everybody in Berlin"])
+    difference = Difference(before, replace(before, configuration={}))
+    assert difference.words == "off as before, with other rules"
+
+
 LEFT_TO_CODE = replace(OFF, share_while_off=None)
 
 

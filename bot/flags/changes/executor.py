@@ -28,7 +28,7 @@ from bot.flags.backend import (
     FlagConflictError,
     FlagError,
 )
-from bot.flags.change import Difference, Direction, Kill, Restore
+from bot.flags.change import Difference, Direction, Restore
 from bot.flags.change_request import (
     ApprovalPending,
     ChangeApplied,
@@ -40,7 +40,6 @@ from bot.flags.change_request import (
     NotPendingError,
     Outcome,
     OwnApprovalError,
-    Unchanged,
     UnconfirmedChangeError,
     change_name,
 )
@@ -99,11 +98,8 @@ class ChangeExecutor:
         plan = await self.backend.plan(request.flag, request.environment, request.change)
         if request.version is not None and plan.version != request.version:
             raise FlagConflictError(request.flag, request.environment, plan.difference.before)
-        unchanged = is_same_state(plan.difference.before, plan.difference.after)
-        if unchanged and not await self._is_first_kill(request, plan.version):
-            is_lasting = not request.is_by_governor and request.keep_for is None
-            stays = is_lasting and await self._recorder.cancel_timers(request)
-            return Unchanged(plan.difference.before, stays)
+        if is_same_state(plan.difference.before, plan.difference.after):
+            return await self._recorder.record_unchanged(request, plan.difference.before)
         if plan.difference.direction is Direction.RAISES:
             await self.require_unfrozen(request.flag)
             if not request.is_by_governor and is_protected(self.catalog, request.environment):
@@ -111,16 +107,6 @@ class ChangeExecutor:
                 id_ = await self._recorder.request_approval(request, plan)
                 return ApprovalPending(id_, plan.difference, channel)
         return await self._send(await self._recorder.begin(request, plan))
-
-    async def _is_first_kill(self, request: ChangeRequest, version: str) -> bool:
-        """Return whether the request kills a flag that is off, but was not killed: that goes further."""
-        if not isinstance(request.change, Kill):
-            return False
-        async with self._database.reading() as connection:
-            last = await changes.last_done(connection, request.flag, request.environment)
-        if last is None or not isinstance(last.request.change, Kill):
-            return True
-        return last.difference.after.version != version
 
     async def undo(self, request: ChangeRequest) -> Outcome:
         """Restore what the flag was before the bot's last change, if that is still the last.

@@ -9,16 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
 from bot.flags.backend import ChangePlan
-from bot.flags.change import Difference, Direction
+from bot.flags.change import Difference, Direction, Kill, TurnOff
 from bot.flags.change_request import (
     ChangeApplied,
     ChangeCause,
     ChangeInProgressError,
     ChangeRequest,
     DuplicateChangeError,
+    Unchanged,
 )
 from bot.flags.changes.event_publisher import EventPublisher
-from bot.flags.events import ApprovalRequested, ChangeFailed, FlagChanged, RampProgress
+from bot.flags.events import ApprovalRequested, ChangeFailed, FlagChanged, RampProgress, RampStopped
 from bot.flags.flag import FlagState, state_as_json, subject
 from bot.flags.ownership import LatestBudgets, baseline, guard_of, is_protected, owners, readings
 from bot.flags.records import changes, reverts
@@ -100,20 +101,39 @@ class ChangeRecorder:
         approved = replace(stored.request, approved_by=by)
         return replace(stored, request=approved, state=sending, created_at=now) if was_pending else None
 
-    async def cancel_timers(self, request: ChangeRequest) -> bool:
-        """Let a flag that was turned on for a time stay on; return whether there was such a time."""
+    async def record_unchanged(self, request: ChangeRequest, state: FlagState) -> Unchanged:
+        """Let the flag stay as it is, as a person wants it; return what will not move it any more.
+
+        A flag that is to be on stays on after its time. One that is to be off does not come back with the
+        budget, and its ramp ends.
+        """
+        if request.is_by_governor or request.keep_for is not None:
+            return Unchanged(state)
+        is_to_be_off = isinstance(request.change, TurnOff | Kill)
+        kinds = (RevertKind.TIMER, RevertKind.LOWERED) if is_to_be_off else (RevertKind.TIMER,)
         now, flag = self._clock.now(), (request.flag, request.environment)
         async with self._database.transaction() as connection:
-            timers = await reverts.open_reverts(connection, RevertKind.TIMER)
-            cancelled = [timer for timer in timers if (timer.state.flag, timer.state.environment) == flag]
-            for timer in cancelled:
-                await reverts.end(connection, timer, "kept on", now)
-                before = {"until": timer.until.isoformat() if timer.until else None}
-                entry = audit.AuditEntry(
-                    request.by, "flag.kept_on", subject(*flag), request.reason, before=before
-                )
+            ended_ramp = is_to_be_off and await self._stop_ramp(connection, request, now)
+            pending = [each for kind in kinds for each in await reverts.open_reverts(connection, kind)]
+            cancelled = [each for each in pending if (each.state.flag, each.state.environment) == flag]
+            for revert in cancelled:
+                await reverts.end(connection, revert, "kept off" if is_to_be_off else "kept on", now)
+                before = {"until": revert.until.isoformat() if revert.until else None}
+                action = "flag.kept_off" if is_to_be_off else "flag.kept_on"
+                entry = audit.AuditEntry(request.by, action, subject(*flag), request.reason, before=before)
                 await audit.record(connection, entry, now)
-        return bool(cancelled)
+        return Unchanged(state, bool(cancelled), ended_ramp)
+
+    async def _stop_ramp(self, connection: AsyncConnection, request: ChangeRequest, now: datetime) -> bool:
+        """End the flag's ramp and announce it; return whether there was one."""
+        stored = await ramp_records.find_active(connection, request.flag, request.environment)
+        if stored is None or not await ramp_records.transition(
+            connection, stored.id, to=RampState.STOPPED, since=stored.state, now=now
+        ):
+            return False
+        stopped = RampStopped(request.by, "the flag is to stay off", stored.progress())
+        await self._publisher.publish(connection, stopped, request.flag, request.environment, now)
+        return True
 
     async def record_failure(self, stored: StoredChange, why: str, *, announce: bool = False) -> None:
         """Record that the change did not come about; `announce` it where nobody waits for an answer."""

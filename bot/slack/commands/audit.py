@@ -44,6 +44,7 @@ ACTION_TEXTS = {
     "flag.not_done": "did not change it",
     "flag.left_alone": "left it alone",
     "flag.kept_on": "kept it on",
+    "flag.kept_off": "kept it off",
     "flag.drifted": "saw it changed",
     "ramp.approved": "approved its ramp",
     "ramp.held": "held its ramp",

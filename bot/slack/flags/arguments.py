@@ -7,7 +7,7 @@ from datetime import timedelta
 from bot.formatting import listed
 from bot.slack.arguments import UsageError, name, reason, unquoted
 from bot.slack.blockkit.mrkdwn import Markup, code, markup
-from bot.slack.typed.ends import EndReader
+from bot.slack.typed.ends import EndReader, is_quoted
 from bot.slack.typed.lengths import read_length
 from bot.slack.typed.shares import read_share, read_shares
 from bot.slack.typed.words import plain
@@ -15,6 +15,8 @@ from bot.suggestions import is_misspelt
 
 SUBCOMMANDS = ("show", "on", "off", "rollout", "kill", "undo", "ramp", "history", "stale", "list")
 NO_REASON = "no reason given"
+PREPOSITIONS = frozenset({"in", "on", "for"})
+"""The words that may stand before an environment."""
 LONGEST_TIME = timedelta(days=90)
 """How long a flag may stay on for a time."""
 
@@ -54,9 +56,7 @@ def read_flag_with_end(
     words: Sequence[str], environments: Sequence[str], form: str, ends: EndReader
 ) -> tuple[FlagArguments, timedelta | None]:
     """Read `FLAG [ENV] [for 2h] [REASON]` or `… [until 18:00]`; return also how long that is from now on."""
-    named = list(words[:1])
-    if len(words) > 1 and words[1].casefold() in environments:
-        named = list(words[:2])
+    named = [*words[:1], *leading_environment(words[1:], environments)]
     end, rest = ends.read(words[len(named) :])
     arguments = read_flag([*named, *rest], environments, form)
     if end is None:
@@ -72,38 +72,67 @@ def read_rollout(words: Sequence[str], environments: Sequence[str]) -> tuple[Fla
     form = "rollout FLAG 25%"
     if len(words) < 2:
         raise UsageError(markup("Name the flag and the share of users: {}.", code(f"/flag {form}")))
-    read = read_share(words[1:])
+    named = leading_environment(words[1:], environments)
+    rest = words[1 + len(named) :]
+    read = read_share(rest)
     if read is None:
-        raise UsageError(
-            markup("{} is no share of users. Write {}.", code(words[1][:40]), code(f"/flag {form}"))
-        )
+        what = markup("{} is not a share of users. ", code(rest[0][:40])) if rest else Markup("")
+        raise UsageError(markup("{}Write {}.", what, code(f"/flag {form}")))
     share, used = read
-    return read_flag([words[0], *words[1 + used :]], environments, form), share
+    return read_flag([words[0], *named, *rest[used:]], environments, form), share
 
 
 def read_ramp(words: Sequence[str], environments: Sequence[str]) -> RampArguments:
     """Read `FLAG 1% 5% 25% 100% every 30m [ENV] [REASON]`."""
     form = code("/flag ramp FLAG 1% 5% 25% 100% every 30m")
-    steps, rest = read_shares(words[1:])
+    named = leading_environment(words[1:], environments)
+    steps, rest = read_shares(words[1 + len(named) :])
     every = read_length(rest[1:]) if rest and plain(rest[0]) == "every" else None
     if not steps or every is None or not every[0]:
         raise UsageError(markup("Name the flag, the steps and the time between them: {}.", form))
     rest = rest[1 + every[1] :]
-    return RampArguments(read_flag([words[0], *rest], environments, "ramp FLAG …"), tuple(steps), every[0])
+    target = read_flag([words[0], *named, *rest], environments, "ramp FLAG …")
+    return RampArguments(target, tuple(steps), every[0])
+
+
+def leading_environment(words: Sequence[str], environments: Sequence[str]) -> list[str]:
+    """Return the words at the beginning that name an environment, `staging` or `in staging`; none if none."""
+    if words and plain(words[0]) in environments:
+        return list(words[:1])
+    is_named = len(words) > 1 and plain(words[0]) in PREPOSITIONS and plain(words[1]) in environments
+    return list(words[:2]) if is_named else []
 
 
 def _environment(words: Sequence[str], environments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Return the environment, if the first word is one, and the rest; a misspelt one is a `UsageError`."""
-    if not words:
-        return None, []
-    first = words[0].casefold()
-    if first in environments:
-        return first, list(words[1:])
-    is_misspelling = is_misspelt(first, environments)
-    if is_misspelling or len(words) == 1:
+    """Return the environment that the words begin with (`staging`, `in staging`), and the rest.
+
+    Raises `UsageError` for a misspelt one, and for one at the end of a reason, which is asked about.
+    """
+    if not words or is_quoted(words):
+        return None, list(words)
+    used = 1 + (len(words) > 1 and plain(words[0]) in PREPOSITIONS)
+    named = plain(words[used - 1])
+    if named in environments:
+        return named, list(words[used:])
+    is_misspelling = is_misspelt(named, environments)
+    is_short = used == 2 and len(named) > 2 and any(known.startswith(named) for known in environments)
+    if is_misspelling or is_short or len(words) == used:
         known = listed([str(code(environment)) for environment in environments], "or")
-        message = markup("There is no environment {}: write {}.", code(words[0][:40]), Markup(known))
-        raise UsageError(
-            message if is_misspelling else markup("{} Or say why in more than one word.", message)
-        )
+        message = markup("There is no environment {}: write {}.", code(words[used - 1][:40]), Markup(known))
+        if is_misspelling or is_short:
+            raise UsageError(message)
+        otherwise = "put the reason in quotes" if used == 2 else "say why in more than one word"
+        raise UsageError(markup("{} Or {}.", message, otherwise))
+    _ask_about_environment(words, environments)
     return None, list(words)
+
+
+def _ask_about_environment(words: Sequence[str], environments: Sequence[str]) -> None:
+    """Raise `UsageError` for a reason that ends with `in staging`: it may name where, or only tell of it."""
+    if len(words) > 2 and plain(words[-2]) == "in" and plain(words[-1]) in environments:
+        named, why = plain(words[-1]), " ".join(words)
+        form = markup("Put it after the flag: {}", code(f"FLAG {named} {' '.join(words[:-2])}"[:80]))
+        quoted = code(f"“{why}”"[:80])
+        raise UsageError(
+            markup("Is {} where it is to change? {}. Or put the reason in quotes: {}.", named, form, quoted)
+        )

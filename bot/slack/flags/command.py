@@ -27,7 +27,7 @@ from bot.incidents import audit_view
 from bot.incidents.visibility import ANYBODY
 from bot.slack.arguments import UsageError, did_you_mean, split
 from bot.slack.blockkit.blocks import context, section
-from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup, sentence, when
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, sentence, when
 from bot.slack.capabilities import Capabilities
 from bot.slack.flags import arguments as flag_arguments
 from bot.slack.flags.announcements import change_text
@@ -242,9 +242,8 @@ class FlagCommand:
     ) -> Reply:
         name = markup("{} in {}", bold(change_request.flag), change_request.environment)
         match outcome:
-            case Unchanged(state, stays):
-                text = markup("{} is {} already.", name, exposure_in_words(state))
-                return say(markup("{} It stays so: its time no longer counts.", text) if stays else text)
+            case Unchanged():
+                return say(_unchanged_text(name, outcome))
             case ApprovalPending(_, difference, channel):
                 return say(_pending_text(difference.words, channel))
             case ChangeApplied():
@@ -284,16 +283,26 @@ class FlagCommand:
             raise UsageError(markup("None of your services names the flag {}.", code(flag)))
 
     def _filter(self, words: Sequence[str]) -> tuple[FlagEnvironment, list[str]]:
-        filter_words = [word.casefold() for word in words]
-        named = next((word for word in filter_words if word in self._environments()), None)
-        rest = [word for word in filter_words if word != named]
-        return find_environment(self._status_reader.catalog, named), rest
+        filter_words, environments = [word.casefold() for word in words], self._environments()
+        for start in range(len(filter_words)):
+            if named := flag_arguments.leading_environment(filter_words[start:], environments):
+                rest = [*filter_words[:start], *filter_words[start + len(named) :]]
+                return find_environment(self._status_reader.catalog, named[-1]), rest
+        return find_environment(self._status_reader.catalog, None), filter_words
 
     def _environments(self) -> Sequence[str]:
         return [environment.name for environment in self._status_reader.catalog.workspace.flags.environments]
 
     def _owners(self, flag: str) -> Sequence[str]:
         return [service.name for service in owners(self._status_reader.catalog, flag)]
+
+
+def _unchanged_text(name: Markup, outcome: Unchanged) -> Markup:
+    return join(" ", [
+        markup("{} is {} already.", name, exposure_in_words(outcome.state)),
+        Markup("Its ramp has ended.") if outcome.ended_ramp else NOTHING,
+        Markup("It stays so, and will not go back by itself.") if outcome.stays else NOTHING,
+    ])  # fmt: skip
 
 
 def _pending_text(words: str, channel: str) -> Markup:

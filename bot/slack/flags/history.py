@@ -21,6 +21,7 @@ _OTHER_EVENTS: Mapping[str, str] = {
     "flag.not_done": "could not make {}",
     "flag.left_alone": "left it alone",
     "flag.kept_on": "kept it on",
+    "flag.kept_off": "kept it off",
     "ramp.approved": "approved the ramp {}",
     "ramp.held": "paused its ramp",
     "ramp.resumed": "let its ramp go on",

@@ -47,7 +47,7 @@ class EndReader:
         Raises `UsageError` for a time that cannot be read, has passed or lies more than a year away, and
         for a length of time that may belong to the reason.
         """
-        if not words or _is_quoted(words):
+        if not words or is_quoted(words):
             return None, list(words)
         if (leading := self._leading(words)) is not None:
             end, used = leading
@@ -57,7 +57,7 @@ class EndReader:
             rest = list(words[:start])
         else:
             end, rest = None, list(words)
-        if not _is_quoted(rest):
+        if not is_quoted(rest):
             self._ask_about(rest, end)
         return end, rest
 
@@ -128,7 +128,7 @@ class EndReader:
                 raise UsageError(markup(text, code(first[:_MOST_SHOWN]), code(example)))
 
 
-def _is_quoted(words: Sequence[str]) -> bool:
+def is_quoted(words: Sequence[str]) -> bool:
     """Return whether all the words are one text in quotes."""
     return bool(words) and QUOTES.get(words[0][0]) == words[-1][-1] and (len(words) > 1 or len(words[0]) > 1)
 

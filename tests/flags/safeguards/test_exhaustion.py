@@ -14,6 +14,7 @@ from tests.support.examples import POLICY
 from tests.support.slack_app import RunningSlackApp
 from tests.support.slack_flags import (
     FLAG,
+    audited,
     changes,
     evaluated,
     exposure,
@@ -74,6 +75,20 @@ async def test_a_flag_that_was_moved_meanwhile_stays_where_it_is(slack_app: Runn
     await opened(slack_app)
     await evaluated(slack_app, 0.5, remaining=0.2)
     assert await exposure(slack_app) == 0.02
+
+
+async def test_a_lowered_flag_that_a_person_kills_stays_off(slack_app: RunningSlackApp) -> None:
+    await raised(slack_app)
+    await frozen(slack_app)
+    await evaluated(slack_app, 0.5, remaining=-0.1)
+    answer = await slack_app.types("dana", f"/flag kill {FLAG} it was the cause")
+    assert (
+        answer.text == f"*{FLAG}* in production is off already. It stays so, and will not go back by itself."
+    )
+    assert (await audited(slack_app))[-1].action == "flag.kept_off"
+    await opened(slack_app)
+    await evaluated(slack_app, 0.5, remaining=0.2)
+    assert await exposure(slack_app) == 0
 
 
 async def test_a_flag_that_was_off_is_neither_lowered_nor_brought_back(slack_app: RunningSlackApp) -> None:

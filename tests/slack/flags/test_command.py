@@ -210,7 +210,7 @@ async def test_on_for_a_time_warns_and_goes_back(slack_app: RunningSlackApp) -> 
 async def test_on_again_lets_what_was_on_for_a_time_stay(slack_app: RunningSlackApp) -> None:
     await slack_app.types("riley", f"/flag on {FLAG} staging for 2h a demo")
     answer = await slack_app.types("riley", f"/flag on {FLAG} staging")
-    assert answer.text.endswith("It stays so: its time no longer counts.")
+    assert answer.text.endswith("It stays so, and will not go back by itself.")
     later(slack_app, timedelta(hours=3))
     await slack_app.flags.tick()
     assert await exposure(slack_app, "staging") == 1
@@ -355,13 +355,88 @@ async def test_a_watch_ends_after_the_policys_time(slack_app: RunningSlackApp) -
     assert await exposure(slack_app) == 0.25
 
 
-async def test_a_flag_that_was_killed_is_not_killed_again_until_somebody_moves_it(
-    slack_app: RunningSlackApp,
+async def test_killing_a_flag_that_is_off_announces_nothing(slack_app: RunningSlackApp) -> None:
+    answer = await slack_app.types("sam", f"/flag kill {FLAG} it hurts a lot")
+    assert (answer.text, answer.ephemeral_to) == (f"*{FLAG}* in production is off already.", "U0SAM")
+    assert not await told(slack_app)
+    assert not await audited(slack_app)
+
+
+@pytest.mark.parametrize("subcommand", ["kill", "off"])
+async def test_a_flag_that_is_to_stay_off_has_no_ramp_any_more(
+    slack_app: RunningSlackApp, subcommand: str
 ) -> None:
+    await slack_app.types("dana", f"/flag ramp {FLAG} 5% 50% every 30m in staging step by step")
+    answer = await slack_app.types("sam", f"/flag {subcommand} {FLAG} in staging it hurts")
+    assert answer.text == f"*{FLAG}* in staging is off already. Its ramp has ended."
+    later(slack_app, timedelta(hours=1))
+    await evaluated(slack_app)
+    assert await exposure(slack_app, "staging") == 0
+    assert [event_type for _, event_type, _ in await told(slack_app)] == ["ramp_stopped"]
+    again = await slack_app.types("sam", f"/flag {subcommand} {FLAG} in staging it hurts")
+    assert again.text == f"*{FLAG}* in staging is off already."
+
+
+async def test_a_killed_flag_is_killed_again_once_somebody_turned_it_on(slack_app: RunningSlackApp) -> None:
     for text, answer in (
-        (f"/flag kill {FLAG} staging it hurts", "*off, as before*"),
-        (f"/flag kill {FLAG} staging it hurts", f"*{FLAG}* in staging is off already."),
         (f"/flag on {FLAG} staging", f"*{FLAG}* in staging"),
         (f"/flag kill {FLAG} staging again", "→ off*"),
+        (f"/flag kill {FLAG} staging again", f"*{FLAG}* in staging is off already."),
     ):
         assert answer in (await slack_app.types("sam", text)).text
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        ("on new-checkout in staging", "no reason given"),
+        ("on new-checkout in Staging trying it out", "trying it out"),
+        ("on new-checkout on staging for 2h trying it out", "trying it out"),
+        ("on new-checkout for 2h in staging trying it out", "trying it out"),
+        ("rollout new-checkout 100% in staging", "no reason given"),
+        ("rollout new-checkout in staging 100% trying it out", "trying it out"),
+        ("rollout new-checkout staging 100%", "no reason given"),
+    ],
+)
+async def test_the_environment_may_stand_behind_in(
+    slack_app: RunningSlackApp, typed: str, reason: str
+) -> None:
+    await slack_app.types("riley", f"/flag {typed}")
+    assert await exposure(slack_app, "staging") == 1
+    assert await exposure(slack_app) == 0
+    assert [change[3] for change in await changes(slack_app)] == [reason]
+
+
+async def test_queries_take_the_environment_behind_in(slack_app: RunningSlackApp) -> None:
+    shown = await slack_app.types("riley", f"/flag show {FLAG} in staging")
+    assert shown.text.startswith(f"*off* — *{FLAG}* in staging")
+    listed = await slack_app.types("riley", "/flag list in staging")
+    assert "in staging" in str(listed.blocks)
+    assert (await slack_app.types("riley", "/flag stale in staging")).text == "No flag in staging is stale."
+    assert "in staging" in str((await slack_app.types("riley", "/flag checkout in staging")).blocks)
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("on new-checkout in stagin", "There is no environment `stagin`: write `production` or `staging`."),
+        ("off new-checkout in prod", "There is no environment `prod`: write `production` or `staging`."),
+        ("show new-checkout in qa", "There is no environment `qa`"),
+        ("kill new-checkout in panic", "Or put the reason in quotes."),
+        (
+            "on new-checkout trying it out in staging",
+            "Is staging where it is to change? Put it after the flag: `FLAG staging trying it out`.",
+        ),
+    ],
+)
+async def test_a_place_that_may_not_be_one_is_asked_about(
+    slack_app: RunningSlackApp, typed: str, answer: str
+) -> None:
+    assert answer in (await slack_app.types("sam", f"/flag {typed}")).text
+    assert not await told(slack_app)
+
+
+async def test_a_reason_in_quotes_names_no_environment(slack_app: RunningSlackApp) -> None:
+    await raised(slack_app)
+    await slack_app.types("sam", f"/flag kill {FLAG} “in staging it was fine”")
+    assert (await changes(slack_app))[-1][3] == "in staging it was fine"

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test lint types unit format bench screenshots docs clean
+.PHONY: run test lint types unit format bench screenshots texts clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -40,6 +40,10 @@ bench: $(VENV)/.installed
 
 screenshots: $(VENV)/.installed
 	$(BIN)/python -m tests.stories.visitor
+
+# Every text that people read, in reading order.
+texts: $(VENV)/.installed
+	@$(BIN)/python -m tests.texts
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -51,6 +51,6 @@ def parse_duration(text: str) -> timedelta:
     seconds = Decimal(0)
     for count, unit in re.findall(_PART, text):
         if unit.lower() not in _SECONDS:
-            raise DurationError(f"{unit} is no unit of time: use ms, s, m, h, d or w")
+            raise DurationError(f"{unit} is not a unit of time: use ms, s, m, h, d or w")
         seconds += min(Decimal(count), longest * 1_000) * _SECONDS[unit.lower()]
     return timedelta(microseconds=round(min(seconds, longest) * 1_000_000))

@@ -35,19 +35,24 @@ class Settings(BaseSettings):
 
     slack_bot_token: SecretStr | None = Field(None, description="The app's bot token, `xoxb-…`.")
     slack_signing_secret: SecretStr | None = Field(None, description="Proves that requests are Slack's.")
-    slack_app_token: SecretStr | None = Field(None, description="`xapp-…`; set: Socket Mode, unset: HTTP.")
-    slack_client_id: str | None = Field(None, description="With the secret: many workspaces may install it.")
+    slack_app_token: SecretStr | None = Field(
+        None, description="`xapp-…`; if set, Socket Mode is used, else HTTP."
+    )
+    slack_client_id: str | None = Field(
+        None, description="With the secret, many workspaces can install the app."
+    )
     slack_client_secret: SecretStr | None = Field(None, description="The app's client secret.")
     slack_redirect_url: str | None = Field(
-        None, description="The address of `/slack/oauth_redirect`; the app's first one if unset."
+        None, description="The public address of `/slack/oauth_redirect`; if unset, the app's first one."
     )
     governor_encryption_key: SecretStr | None = Field(
-        None, description="Seals the tokens in the database; the newest first, commas between."
+        None,
+        description="Encrypts the tokens in the database; several are separated by commas, the newest first.",
     )
     slack_command_prefix: str = Field(
         "",
         pattern="^[a-z0-9_-]*$",
-        description="As in `governor manifest --prefix`: what goes before commands.",
+        description="The prefix of the commands, as in `governor manifest --prefix`.",
     )
     slack_api_url: str = Field("https://slack.com/api/", description="Base of Slack's Web API.")
     policies_dir: Path = Field(Path("policies"), description="Folder of policy documents.")
@@ -58,26 +63,32 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address on which HTTP listens.")
     port: int = Field(3000, ge=0, le=65535, description="Port on which HTTP listens; 0 picks a free one.")
     http_connections: int = Field(
-        1_000, ge=10, description="Most open connections; fewer where the limit of open files is lower."
+        1_000, ge=10, description="Most open connections; fewer where the limit on open files is lower."
     )
     http_connections_per_peer: int = Field(
         200,
         ge=1,
-        description="Most of them from one address, loopback apart; behind a proxy as many as in all.",
+        description=(
+            "Most connections from one address other than loopback; behind a proxy set it "
+            "to HTTP_CONNECTIONS."
+        ),
     )
     sandbox_hosts: str = Field(
-        "", description="Names besides localhost under which `governor sandbox` answers; commas between."
+        "", description="Further host names under which `governor sandbox` answers, separated by commas."
     )
     governor_docs_url: str = Field(
         "docs", description="Where the folder `docs` can be read, for links in explanations: `https://…`."
     )
     governor_api_token: SecretStr | None = Field(None, description="Bearer token with all API rights.")
     github_webhook_secret: SecretStr | None = Field(
-        None, description="Proves that deliveries are GitHub's; several with commas while it changes."
+        None,
+        description="Proves that deliveries are GitHub's; two, separated by a comma, while you change it.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The lowest level that is logged."
+    )
     log_format: Literal["json", "console"] | None = Field(
-        None, description="`json` or `console`; by terminal if unset."
+        None, description="`json` or `console`; if unset, `console` in a terminal."
     )
 
     @field_validator("slack_bot_token", "slack_app_token")

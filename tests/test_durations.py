@@ -95,7 +95,7 @@ def test_the_command_line_forgives_spaces_around_and_says_what_to_write() -> Non
     assert parse_wait(" 5m ") == timedelta(minutes=5)
     assert parse_wait(None) == timedelta(0)
     assert parse_since("2026-11-20T09:00Z", NOW) == "2026-11-20T09:00:00+00:00"
-    with pytest.raises(ValueError, match=r"`--wait 1:30` is no duration: write 30s, 5m or 2h"):
+    with pytest.raises(ValueError, match=r"`--wait 1:30` is not a duration: write 30s, 5m or 2h"):
         parse_wait("1:30")
     with pytest.raises(ValueError, match=r"`--since then` is neither a duration \(7d\) nor a time"):
         parse_since("then", NOW)

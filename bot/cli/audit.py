@@ -12,7 +12,7 @@ import typer
 
 from bot.cli.console import NO, Json, Url, err, fail, out, print_json, run_async
 
-audit = typer.Typer(help="Print the audit log, oldest first, asked of a running bot.")
+audit = typer.Typer(help="Print the audit log of a running bot, oldest first.")
 
 _COLUMNS = ("id", "at", "actor", "action", "service", "subject", "reason", "before", "after", "hash")
 # A spreadsheet takes a cell that begins so for a formula.
@@ -39,7 +39,7 @@ def listing(  # noqa: PLR0917 - the command's own options
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Print the audit log, oldest first, asked of a running bot."""
+    """Print the audit log of a running bot, oldest first."""
     if context.invoked_subcommand is not None:
         return
     from bot.cli import tables  # noqa: PLC0415 - the other commands need none of it
@@ -64,7 +64,7 @@ def listing(  # noqa: PLR0917 - the command's own options
 def export(
     since: Since = None,
     with_private: Annotated[
-        bool, typer.Option("--with-private", help="Also what rows say of private incidents.")
+        bool, typer.Option("--with-private", help="Also what rows say about private incidents.")
     ] = False,
     export_format: Annotated[
         ExportFormat, typer.Option("--format", help="One JSON object a line, or CSV.")
@@ -81,7 +81,7 @@ def export(
 @audit.command()
 def verify(
     head: Annotated[
-        str | None, typer.Option(help="Where the chain ended before, as an earlier `verify` printed it.")
+        str | None, typer.Option(help="Where the chain ended before: what an earlier `verify` printed.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -93,7 +93,7 @@ def verify(
     if as_json:
         print_json(verdict)
     elif verdict["ok"]:
-        out.print(f"{verdict['rows']} rows fit together; the chain ends at {verdict['head']}", markup=False)
+        out.print(f"{verdict['rows']} rows are intact; the chain ends at {verdict['head']}", markup=False)
         if verdict["unchained"]:
             out.print(f"{verdict['unchained']} rows are older than the chain and not covered by it")
     else:

@@ -69,7 +69,7 @@ def check(
     for row in for_each:
         out.print(_for_each_line(row), markup=False)
     for source, problem in measurement.silent.items():
-        out.print(f"{source}: whether its SLOs can be measured is not known: {problem}", markup=False)
+        out.print(f"{source}: it is not known whether its SLOs can be measured: {problem}", markup=False)
     for slo, problem in sorted(measurement.problems.items()):
         out.print(f"{slo}: cannot be measured now: {problem}", markup=False)
 
@@ -77,9 +77,9 @@ def check(
 def _for_each_line(row: dict[str, Any]) -> str:
     source, label = row["source"], row["label"]
     if row["services"] is None:
-        return f"{row['document']}: for how many services it stands is not known: {row['problem']}"
+        return f"{row['document']}: how many services it makes is not known: {row['problem']}"
     how_many = "one service" if row["services"] == 1 else f"{row['services']} services"
-    return f"{row['document']}: stands for {how_many}, by `{label}` of {source}"
+    return f"{row['document']}: makes {how_many}, by `{label}` of {source}"
 
 
 def _refuse(path: Path, faults: "Sequence[PolicyFault]", as_json: bool) -> None:

@@ -22,7 +22,7 @@ def parse_wait(text: str | None) -> timedelta:
     try:
         return parse_duration(text.strip())
     except DurationError:
-        raise ValueError(f"`--wait {text}` is no duration: write 30s, 5m or 2h") from None
+        raise ValueError(f"`--wait {text}` is not a duration: write 30s, 5m or 2h") from None
 
 
 def parse_since(text: str | None, now: datetime) -> str | None:

@@ -33,11 +33,11 @@ ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="A service o
 def main() -> None:
     """Run the command line; errors that a person can fix are printed as one clear line."""
     if not all(is_name(argument) for argument in sys.argv[1:]):
-        fail("an argument has control characters or bytes that are no UTF-8")
+        fail("an argument has control characters or bytes that are not UTF-8")
     try:
         cli()
     except SettingsError as error:
-        fail(f"the environment is not usable: {error}")
+        fail(f"the environment cannot be used: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - the outermost boundary: what is printed here has no secrets
@@ -117,10 +117,10 @@ cli.command()(explain)
 @cli.command()
 def gate(  # noqa: PLR0917 - the command's own options
     service: ServiceName,
-    change: Annotated[str | None, typer.Option(help="What wants to ship, such as PR-12.")] = None,
+    change: Annotated[str | None, typer.Option(help="The change to ship, such as PR-12.")] = None,
     kind: Annotated[str | None, typer.Option(help="Its kind, such as security or P0.")] = None,
     wait: Annotated[
-        str | None, typer.Option(help="Wait that long for the service to open, such as 30m.")
+        str | None, typer.Option(help="Wait this long for the service to open, such as 30m.")
     ] = None,
     as_json: Json = False,
     url: Url = None,

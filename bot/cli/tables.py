@@ -62,7 +62,7 @@ def _whole(text: Text) -> Text:
 def verdict(answer: Mapping[str, Any]) -> RenderableType:
     """Draw a gate's verdict: yes or no, then the reasons."""
     yes = Text.assemble(("yes", "bold green"), f": {answer['service']} is open to this change")
-    no = Text.assemble(("no", "bold red"), f": {answer['service']} does not take this change now")
+    no = Text.assemble(("no", "bold red"), f": {answer['service']} does not accept this change now")
     return Group(yes if answer["allow"] else no, *(Text(f"  {reason}") for reason in answer["reasons"]))
 
 
@@ -85,7 +85,7 @@ def tokens(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
         return Text("there is no token")
     lines: list[RenderableType] = []
     for row in rows:
-        state = Text("revoked", style="red") if row["revoked_at"] else Text("in force")
+        state = Text("revoked", style="red") if row["revoked_at"] else Text("active")
         lines.append(_whole(Text.assemble((row["name"], "bold"), f"  gov_{row['key']}_…  ", state)))
         used = f"last used {_time(row['used_at'])}" if row["used_at"] else "never used"
         rights = ", ".join(row["rights"])

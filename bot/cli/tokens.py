@@ -26,12 +26,12 @@ def create(
     allow: Annotated[
         str,
         typer.Option(
-            help="Rights with commas between: gate:read,events:write; or all. Private incidents are shown "
+            help="Rights, separated by commas: gate:read,events:write; or all. Private incidents are shown "
             "only with incidents:read-private, beside incidents:read or audit:read."
         ),
     ],
     per_minute: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="How many requests it may make in a minute.")
+        int, typer.Option(min=1, max=1_000_000, help="How many requests a minute it may make.")
     ] = 600,
     as_json: Json = False,
 ) -> None:
@@ -51,7 +51,7 @@ def create(
         print_json({"name": name, "token": token})
     else:
         sys.stdout.write(f"{token}\n")
-        err.print("Keep it: it is not shown again. Send it as `Authorization: Bearer …`.", markup=False)
+        err.print("Keep it safe: it is not shown again. Send it as `Authorization: Bearer …`.", markup=False)
 
 
 @tokens.command("list")

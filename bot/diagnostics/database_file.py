@@ -17,7 +17,7 @@ from bot.store.tables.replicas import conditions
 
 _LEAST_FREE_BYTES: Final = 100 * 1024 * 1024
 _ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_MEND: Final = "mend that: until then nothing that is decided can be kept"
+_MEND: Final = "fix this first: until then no decision can be stored"
 _RESTORE: Final = "stop the bot and restore a backup, see docs/operating.md"
 
 
@@ -41,7 +41,9 @@ async def file_damage(database: Database) -> list[Finding]:
     free = (await asyncio.to_thread(shutil.disk_usage, file.path.absolute().parent)).free
     if free < _LEAST_FREE_BYTES:
         detail = f"{free // 1024**2} MiB are free on its disk"
-        findings.append(fault("database", file.path.name, detail, "make room before nothing can be kept"))
+        findings.append(
+            fault("database", file.path.name, detail, "free some space before nothing can be stored")
+        )
     return findings
 
 

@@ -102,12 +102,10 @@ async def _load(
     ]
     for title, count in expanded.counts.items():
         if title in problems:
-            fix = "see its `forEach`, and whether the source answers from here"
-            findings.append(
-                fault("policies", title, f"for whom it stands is not known: {problems[title]}", fix)
-            )
+            fix = "check its `forEach`, and whether the source can be reached from this machine"
+            findings.append(fault("policies", title, f"its services are not known: {problems[title]}", fix))
         else:
-            findings.append(ok("policies", title, f"stands for {count} services"))
+            findings.append(ok("policies", title, f"makes {count} services"))
     return catalog
 
 
@@ -122,7 +120,9 @@ async def _database(database: Database) -> list[Finding]:
         damage += await file_damage(database)
     except (SQLAlchemyError, OSError) as error:
         detail = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
-        return [fault("database", "DATABASE_URL", detail, "see whether it runs and lets this user in")]
+        return [
+            fault("database", "DATABASE_URL", detail, "check that it runs and that this user may connect")
+        ]
     if is_too_new(current):
         detail = f"at version {current}, newer than this program, which has {newest}"
         return [*damage, fault("database", "migrations", detail, "install the program that upgraded it")]
@@ -140,7 +140,10 @@ async def _sources(catalog: Catalog, session: aiohttp.ClientSession, clock: Cloc
         try:
             await source.check()
         except SourceError as error:
-            fix = f"see `sources.{name}` in the workspace's policy, and whether it answers from here"
+            fix = (
+                f"see `sources.{name}` in the workspace's policy, and whether it can be reached "
+                "from this machine"
+            )
             findings.append(fault("sources", name, str(error), fix))
         else:
             findings.append(ok("sources", name, "answers"))
@@ -150,7 +153,7 @@ async def _sources(catalog: Catalog, session: aiohttp.ClientSession, clock: Cloc
 async def _slos(catalog: Catalog, sources: SourceRegistry, clock: Clock) -> list[Finding]:
     """Name the SLOs that cannot be measured now; a source that does not answer is a finding by itself."""
     measurement = await measure(catalog.slos, sources, clock.now(), within=_TIMEOUT / 2)
-    fix = "see its `sli` in the policy, and whether the metric still exists and is scraped"
+    fix = "check its `sli` in the policy, and that the metric still exists and is scraped"
     problems = sorted(measurement.problems.items())
     findings = [fault("slos", key, problem, fix) for key, problem in problems[:_MAX_FAULTS]]
     if len(problems) > _MAX_FAULTS:
@@ -168,8 +171,8 @@ async def _flags(catalog: Catalog, context: BackendContext) -> list[Finding]:
     except FlagError as error:
         return [fault("flags", settings.backend, str(error), "see `flags.backend` in the workspace's policy")]
     except (SQLAlchemyError, OSError):
-        fix = "mend what is said of the database first"
-        return [fault("flags", settings.backend, "the database that keeps the flags cannot be read", fix)]
+        fix = "fix the database first, as described above"
+        return [fault("flags", settings.backend, "the database that holds the flags cannot be read", fix)]
     return [ok("flags", settings.backend, "answers")]
 
 
@@ -179,4 +182,4 @@ async def _with_timeout(check: str, work: Awaitable[list[Finding]]) -> list[Find
             return await work
     except TimeoutError:
         detail = f"no answer within {_TIMEOUT.total_seconds():g} s"
-        return [fault(check, "all", detail, "see whether it is reachable from this machine")]
+        return [fault(check, "all", detail, "check that it can be reached from this machine")]

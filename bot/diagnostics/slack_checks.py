@@ -30,11 +30,11 @@ _ADVICE = (
     "write ids (C…) into the policies, which a channel's details show at the bottom"
 )
 _UNREAD = (
-    "not among the first {channels} channels, and Slack lets nobody read more at a time: write its id (C…) "
+    "not among the first {channels} channels, and no app may read more at a time: write its id (C…) "
     "into the policies"
 )
 _NO_CHARTS = "not in this workspace yet: Slack rolls them out in phases, and messages come without them"
-_BUSY = "Slack was asked too often in the last minute: try again in a minute"
+_BUSY = "too many requests in the last minute: try again in a minute"
 _SLACK_DOWN = "see https://slack-status.com and whether this machine reaches SLACK_API_URL"
 
 
@@ -128,12 +128,12 @@ class SlackChecks:
                     return [skipped("blocks", "messages", "this Slack has no blocks.validate")]
                 if error.retryable:
                     remaining = len(samples) - samples.index(sample)
-                    detail = f"{error.error}: {remaining} of {len(samples)} not looked at"
+                    detail = f"{error.error}: {remaining} of {len(samples)} not checked"
                     return [*findings, *charts, skipped("blocks", "messages", detail)]
                 reason = ": ".join(filter(None, [error.error, "; ".join(error.details)]))
                 fix = "report it with the version of Governor: Slack refuses what this one would send"
                 findings.append(fault("blocks", sample.name, reason, fix))
-        accepted = ok("blocks", "messages", f"Slack accepts one of each kind, {len(samples)} in all")
+        accepted = ok("blocks", "messages", f"Slack accepts all {len(samples)} kinds")
         return [*(findings or [accepted]), *charts]
 
     async def _is_accepted_whole(self, sample: SlackSample) -> bool:
@@ -184,14 +184,14 @@ class SlackChecks:
             return skipped("members", address, _UNREAD.format(channels=found.rows))
         if channel is None:
             fix = f"type /invite @Governor in {address}, or correct the policies"
-            return fault("members", address, "not found, so nobody has its rights", fix)
+            return fault("members", address, "not found, so nobody gets its rights", fix)
         try:
             async with translate_slack_errors():
                 people = await channel_members(self._client, str(channel["id"]))
         except SlackError as error:
             fix = _REINSTALL if _lacks_scope(error) else f"type /invite @Governor in {address}"
             return fault("members", address, error.error, fix)
-        note = "" if channel.get("is_private") else "; anyone may join it and so gain its rights"
+        note = "" if channel.get("is_private") else "; anyone may join it and gain its rights"
         return ok("members", address, f"{len(people)} people{note}")
 
     async def _person(self, user: str) -> Finding:
@@ -203,7 +203,7 @@ class SlackChecks:
         except SlackError as error:
             return fault("people", user, error.error, fix)
         if kind in {AccountKind.DEACTIVATED, AccountKind.BOT}:
-            return fault("people", user, kind.value, "take them out of the policies")
+            return fault("people", user, kind.value, "remove them from the policies")
         name = str(response["user"].get("name", ""))
         if kind is AccountKind.MEMBER:
             return ok("people", user, name)
@@ -215,7 +215,7 @@ class SlackChecks:
 def _scopes(response: AsyncSlackResponse) -> Finding:
     header = _header(response, "x-oauth-scopes")
     if header is None:
-        return skipped("scopes", "bot", "Slack did not say which the token has")
+        return skipped("scopes", "bot", "Slack did not say which scopes the token has")
     granted = {scope.strip() for scope in header.split(",") if scope.strip()}
     missing = sorted(set(bot_scopes()) - granted)
     surplus = sorted(granted - set(bot_scopes()))

@@ -77,8 +77,8 @@ class WorkspaceChecks:
             fix = "`governor key` makes one; several are separated by commas, the newest first"
             return [fault("environment", "GOVERNOR_ENCRYPTION_KEY", str(error), fix)]
         except (SQLAlchemyError, OSError):
-            fix = "mend what is said of the database first"
-            return [fault("token", "installations", "the database that keeps them cannot be read", fix)]
+            fix = "fix the database first, as described above"
+            return [fault("token", "installations", "the database that holds them cannot be read", fix)]
         findings: list[Finding] = []
         main_team = await self._main_team(installations) if installations is not None else None
         for team, name in teams.items():
@@ -94,8 +94,8 @@ class WorkspaceChecks:
         try:
             installation = await installations.find(team) if installations is not None else None
         except UndecryptableError:
-            fix = f"put the key that sealed it behind the newest in GOVERNOR_ENCRYPTION_KEY, or {_INSTALL}"
-            return [fault("token", f"{name} ({team})", "no key opens its token", fix)]
+            fix = f"add the key that encrypted it after the newest in GOVERNOR_ENCRYPTION_KEY, or {_INSTALL}"
+            return [fault("token", f"{name} ({team})", "no key decrypts its token", fix)]
         if installation is None:
             return []
         checks = SlackChecks(self._client(installation.bot_token), subject="token", token_fix=_INSTALL)

@@ -69,7 +69,7 @@ class Api:
         "GET",
         "/api/v1/services/{service}",
         tag="services",
-        summary="How a service stands",
+        summary="One service: its state, holds and budgets",
         right=Right.SERVICES_READ,
         answers={200: ServiceAnswer},
         refusals=UNKNOWN_SERVICE,
@@ -87,12 +87,12 @@ class Api:
         tag="audit",
         summary="Who changed what and why, oldest first",
         right=Right.AUDIT_READ,
-        more_with={Right.INCIDENTS_READ_PRIVATE: "what rows say of private incidents"},
+        more_with={Right.INCIDENTS_READ_PRIVATE: "what rows say about private incidents"},
         query=(
-            QueryParameter("since", "From when on, as RFC 3339."),
+            QueryParameter("since", "The earliest time, as RFC 3339."),
             SERVICE_PARAMETER,
             QueryParameter("actor", "A Slack user id, `governor` or a token's name."),
-            QueryParameter("cursor", "What an earlier answer gave as `next`."),
+            QueryParameter("cursor", "The `next` of an earlier answer."),
         ),
         answers={200: AuditAnswer},
         refusals=BAD_QUERY,
@@ -121,5 +121,5 @@ async def _not_found(_request: web.Request) -> web.Response:
 def _cursor(request: web.Request) -> int:
     cursor = request.query.get("cursor", request.query.get("next", "0"))
     if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
-        raise ProblemError(400, "`cursor` is what an earlier answer gave as `next`")
+        raise ProblemError(400, "`cursor` is the `next` of an earlier answer")
     return int(cursor)

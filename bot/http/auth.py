@@ -60,7 +60,7 @@ def viewer_of(request: web.Request) -> Viewer:
 def require_token(tokens: TokenVerifier, handler: Handler, right: Right | None = None) -> Handler:
     """Return the handler guarded by the bearer token, which must have the right; all rights if None is named.
 
-    The guard raises `ProblemError`: 401 without a valid token, 403 if it lacks the right, 429 over its rate
+    The guard raises `ProblemError`: 401 without a valid token, 403 without the right, 429 over its rate
     limit. It stores the caller's name as `request[CALLER]`, the token's rights as `request[RIGHTS]`.
     """
     required = ALL if right is None else frozenset({right})
@@ -69,7 +69,9 @@ def require_token(tokens: TokenVerifier, handler: Handler, right: Right | None =
         caller = await _authenticate(tokens, request)
         if not required <= caller.rights:
             missing = ", ".join(sorted(required - caller.rights))
-            raise ProblemError(403, f"the token {caller.name} lacks the right {missing}", missing=missing)
+            raise ProblemError(
+                403, f"the token {caller.name} does not have the right {missing}", missing=missing
+            )
         request[CALLER], request[RIGHTS] = caller.name, caller.rights
         return await handler(request)
 

@@ -88,7 +88,7 @@ class DeploymentsEndpoint:
         "POST",
         "/api/v1/deployments",
         tag="deployments",
-        summary="Tell how a deployment ended; again with the same key and state, nothing changes",
+        summary="Report how a deployment ended; repeating the same key and state changes nothing",
         right=Right.DEPLOYMENTS_WRITE,
         body=DeploymentBody,
         answers={200: DeploymentAnswer, 201: DeploymentAnswer},
@@ -102,13 +102,13 @@ class DeploymentsEndpoint:
         finished = body.finished_at or now
         started = body.started_at or finished
         if finished > now + SKEW:
-            raise _fault("finished_at", "it lies in the future")
+            raise _fault("finished_at", "it is in the future")
         if started > now + SKEW:
-            raise _fault("started_at", "it lies in the future")
+            raise _fault("started_at", "it is in the future")
         if finished < started:
             raise _fault("finished_at", "it ended before it began")
         if started < now - LONGEST_AGO:
-            raise _fault("started_at", "it cannot have begun more than a year ago")
+            raise _fault("started_at", "it cannot have started more than a year ago")
         deployment = Deployment(
             id=f"api {body.key}",
             environment=body.environment,

@@ -33,7 +33,7 @@ class GateEndpoint:
         summary="Whether a change may ship",
         right=Right.GATE_READ,
         query=(
-            QueryParameter("change", "What wants to ship, such as PR-12.", _TEXT_SCHEMA),
+            QueryParameter("change", "The change to ship, such as PR-12.", _TEXT_SCHEMA),
             QueryParameter("kind", "Its kind, such as security.", _TEXT_SCHEMA),
             QueryParameter("strict", "With 1, a refusal is 423.", FLAG_SCHEMA),
         ),

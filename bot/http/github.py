@@ -35,7 +35,7 @@ SIGNATURE = "X-Hub-Signature-256"
 
 _RIGHT = Right.DEPLOYMENTS_WRITE
 _MAX_PAYLOAD_TEXT = 200
-_SETTING = "set GITHUB_WEBHOOK_SECRET where the bot runs, and the same secret at GitHub"
+_SETTING = "set GITHUB_WEBHOOK_SECRET where the bot runs, and the same secret in GitHub"
 _OUTCOMES = {
     "success": DeploymentState.SUCCEEDED,
     "failure": DeploymentState.FAILED,
@@ -113,8 +113,8 @@ class GitHubWebhook:
         answers={202: DeploymentAnswer},
         refusals=BAD_BODY
         | {
-            401: "The signature is not GitHub's, and there is no valid token.",
-            403: "The token lacks the right.",
+            401: "The signature is not GitHub's, and the request has no valid token.",
+            403: "The token does not have the right.",
             429: "The token was used too often.",
         },
     )

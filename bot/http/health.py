@@ -43,7 +43,11 @@ class HealthEndpoint:
         add_operations(app, self)
 
     @Operation(
-        "GET", "/healthz", tag="operating", summary="Whether the process answers", answers={200: "It does."}
+        "GET",
+        "/healthz",
+        tag="operating",
+        summary="Whether the process answers",
+        answers={200: "It answers."},
     )
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})

@@ -47,7 +47,7 @@ _ASSUMED = 1.0
 _PATH = "/api/v1/incidents"
 _INCIDENT_PATH = rf"{_PATH}/{{id:[0-9]{{1,15}}}}"
 _ID_SCHEMA = {"id": {"type": "integer", "minimum": 1, "maximum": 999_999_999_999_999}}
-_UNKNOWN_INCIDENT = {404: "There is no such incident that the token may see."}
+_UNKNOWN_INCIDENT = {404: "There is no such incident, or the token may not see it."}
 _PRIVATE = {Right.INCIDENTS_READ_PRIVATE: "private incidents"}
 _REPORT_PERIOD = timedelta(days=90)
 
@@ -138,7 +138,8 @@ class IncidentsEndpoint:
             missing = Right.INCIDENTS_READ_PRIVATE
             raise ProblemError(
                 403,
-                f"this key is a private incident's; the token {request[CALLER]} lacks the right {missing}",
+                f"this key belongs to a private incident; the token {request[CALLER]} does not have "
+                f"the right {missing}",
                 missing=missing,
             )
         snapshot = await self._step_runner.channel_of(opened.incident.id, CHANNEL_WITHIN_S)
@@ -190,7 +191,7 @@ class IncidentsEndpoint:
         more_with=_PRIVATE,
         query=(
             SERVICE_PARAMETER,
-            QueryParameter("open", "With 1, those that are not resolved.", FLAG_SCHEMA),
+            QueryParameter("open", "With 1, only those that are not resolved.", FLAG_SCHEMA),
         ),
         answers={200: IncidentsAnswer},
         refusals=BAD_QUERY,
@@ -207,11 +208,13 @@ class IncidentsEndpoint:
         "GET",
         f"{_PATH}/report",
         tag="incidents",
-        summary="What a time's incidents teach: how many, how quickly mended, where the budget went",
+        summary=(
+            "A report on the incidents of a period: how many, how quickly resolved, where the budget went"
+        ),
         right=Right.INCIDENTS_READ,
         more_with=_PRIVATE,
         query=(
-            QueryParameter("since", "From when on, as RFC 3339; 90 days ago if left out."),
+            QueryParameter("since", "The earliest time, as RFC 3339; 90 days ago if left out."),
             SERVICE_PARAMETER,
         ),
         answers={200: IncidentReportAnswer},
@@ -271,7 +274,7 @@ def _unknown(error: UnknownIncidentError, request: web.Request) -> ProblemError:
     """Return that there is none of that number, the same as for a private one that the token may not see."""
     if viewer_of(request).sees_private:
         return ProblemError(404, str(error))
-    needed = f"private ones take the right {Right.INCIDENTS_READ_PRIVATE}"
+    needed = f"private ones need the right {Right.INCIDENTS_READ_PRIVATE}"
     return ProblemError(404, f"{error} that this token may see; {needed}")
 
 

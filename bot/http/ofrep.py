@@ -30,10 +30,10 @@ def _evaluation(path: str, summary: str) -> Operation:
         tag="flags",
         summary=summary,
         body={"type": "object", "properties": {"context": context}},
-        answers={200: "An evaluation, as OFREP has it."},
+        answers={200: "An evaluation, as OFREP defines it."},
         refusals={
-            400: "The context cannot be read, or lacks its targeting key.",
-            401: "A token is configured, and this is not it.",
+            400: "The context cannot be read, or has no targeting key.",
+            401: "A token is configured, and the request does not have it.",
             404: "There is no such flag or environment.",
         },
         refusal_type="application/json",

@@ -24,7 +24,7 @@ _SECURITY = {"token": {"type": "http", "scheme": "bearer"}}
 _ADDRESS_REFUSALS = {400: "The path or the query has control characters."}
 _TOKEN_REFUSALS = {
     401: "There is no valid token in the request.",
-    403: "The token lacks the right.",
+    403: "The token does not have the right.",
     429: "The token was used too often; `Retry-After` says when to come back.",
     503: "The database cannot be used now; `Retry-After` says when to come back.",
 }
@@ -92,7 +92,7 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
         more = "".join(
             f" With {further}, the answer also has {what}." for further, what in operation.more_with.items()
         )
-        members["description"] = f"Takes the right {operation.right}.{more}"
+        members["description"] = f"Needs the right {operation.right}.{more}"
     return members
 
 

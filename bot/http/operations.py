@@ -17,14 +17,14 @@ from bot.http.rights import Right
 
 H = TypeVar("H", bound=Callable[..., Awaitable[web.StreamResponse]])
 
-BAD_QUERY = {400: "The query makes no sense."}
+BAD_QUERY = {400: "The query is not valid."}
 BAD_BODY = {
     400: "The body is not JSON.",
     413: "The body is too large.",
-    415: "The body has a Content-Encoding that is not taken.",
+    415: "The body has a Content-Encoding that is not supported.",
     422: "The body has faults, each named; nothing was done.",
 }
-UNKNOWN_SERVICE = {404: "There is no such service; `near` has those like it."}
+UNKNOWN_SERVICE = {404: "There is no such service; `near` lists similar names."}
 
 _DESCRIPTIONS = "governor_operations"
 
@@ -96,7 +96,7 @@ def _add(
     method, path, right = operation.method, operation.path, operation.right
     if right is not None:
         if tokens is None:
-            raise ValueError(f"{method} {path} takes the right {right}, but there are no tokens to check")
+            raise ValueError(f"{method} {path} needs the right {right}, but there are no tokens to check")
         handler = require_token(tokens, handler, right)
     elif method == "GET":
         # Probes of what is public may use HEAD.

@@ -75,7 +75,7 @@ def _unexpected(request: web.Request, error: Exception) -> ProblemError:
     # The caller gets a reference, and the cause is logged under it.
     reference = _reference(error)
     log.error("request_failed", route=_route(request), reference=reference, exc_info=error)
-    return ProblemError(500, f"something went wrong here; reference {reference}")
+    return ProblemError(500, f"something went wrong; reference {reference}")
 
 
 def _reference(error: Exception) -> str:
@@ -98,6 +98,6 @@ def is_gone(request: web.Request) -> bool:
 def _detail(error: web.HTTPException) -> str:
     return {
         404: "there is nothing at this address",
-        405: "this address does not take that method",
+        405: "this address does not support that method",
         413: "the body is too large",
     }.get(error.status, error.reason)

@@ -66,7 +66,7 @@ class SloAnswer(Answer):
 
 
 class ServiceAnswer(Answer):
-    """How a service stands."""
+    """One service: its state, holds and budgets."""
 
     service: str
     state: Literal["open", "frozen"]
@@ -184,8 +184,8 @@ class IncidentReportAnswer(Answer):
     time_to_acknowledge: TakenAnswer | None
     time_to_restore: TakenAnswer | None
     spent: float = Field(description="A fraction of a budget: 2 is two budgets.")
-    causes: list[CauseAnswer] = Field(description="What most was spent on first.")
-    costliest: list[int] = Field(description="The fewest incidents that make up most of it.")
+    causes: list[CauseAnswer] = Field(description="What most of the budget was spent on.")
+    costliest: list[int] = Field(description="The smallest set of incidents that makes up most of it.")
     costliest_share: float
     share_before_detection: float
     not_classified: list[int]

@@ -31,13 +31,13 @@ MEANING = {
     Right.SERVICES_READ: "read services, budgets and holds",
     Right.GATE_READ: "ask the gate whether a change may ship",
     Right.EVENTS_WRITE: "push good and bad events",
-    Right.INCIDENTS_READ: "read incidents and postmortems, but for private ones",
-    Right.INCIDENTS_READ_PRIVATE: "see private incidents too, in all that the token's other rights read",
+    Right.INCIDENTS_READ: "read incidents and postmortems, except private ones",
+    Right.INCIDENTS_READ_PRIVATE: "see private incidents too, wherever the token may read",
     Right.INCIDENTS_WRITE: "open and change incidents",
     Right.AUDIT_READ: "read the audit log",
     Right.FLAGS_READ: "evaluate flags over OFREP",
     Right.ALERTS_WRITE: "send alerts to /webhooks/alertmanager",
-    Right.DEPLOYMENTS_WRITE: "tell how deployments ended, here and at /webhooks/github",
+    Right.DEPLOYMENTS_WRITE: "report how deployments ended, here and at /webhooks/github",
 }
 """What each right permits."""
 

@@ -1,4 +1,4 @@
-"""The audit log as a viewer may see it: what rows say of private incidents is left out at reading.
+"""The audit log as a viewer may see it: what rows say about private incidents is left out at reading.
 
 Rows are links of a chain and are never edited, and an incident may become private after they were written.
 From then on no text of it is written any more, but earlier rows have some.

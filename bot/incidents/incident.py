@@ -241,7 +241,7 @@ def start_fault(start: datetime, now: datetime) -> str | None:
     if start > now:
         return "it cannot begin in the future"
     if now - start > LONGEST_AGO:
-        return "it cannot have begun more than a year ago"
+        return "it cannot have started more than a year ago"
     return None
 
 

@@ -28,7 +28,7 @@ class FolderReader:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what the function returns; raises `BlockedError`, and what the function raises."""
         if self._blocked is not None and self._blocked.is_alive():
-            raise BlockedError("an earlier attempt to read has not ended yet")
+            raise BlockedError("an earlier attempt to read it is still running")
         self._blocked = None
         outcome: Future[T] = Future()
 
@@ -47,4 +47,4 @@ class FolderReader:
         except TimeoutError as error:
             if thread.is_alive():
                 self._blocked = thread
-            raise BlockedError(f"reading has not ended within {self._limit_s:g} s") from error
+            raise BlockedError(f"reading did not finish within {self._limit_s:g} s") from error

@@ -128,7 +128,7 @@ class _Reading:
         except UnreadableFileError as unreadable:
             self._give_up(unreadable.fault, text.text[end:])
         except TooLargeError as too_large:
-            message = "aliases repeat too many values from here on; do they multiply each other?"
+            message = "aliases repeat too many values from here on; do they nest?"
             self._give_up(text.fault(too_large.mark, message), text.text[end:])
         else:
             if not end:

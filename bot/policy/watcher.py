@@ -246,7 +246,7 @@ class PolicyWatcher:
 
 def _blocked_fault(folder: Path) -> PolicyFault:
     return folder_fault(
-        folder, "the folder cannot be read to its end: does a file in it, or a mount, not answer?"
+        folder, "reading the folder does not finish; is a file in it, or a mount, not responding?"
     )
 
 

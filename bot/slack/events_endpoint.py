@@ -65,7 +65,7 @@ class SlackEndpoint:
 
     async def _response(self, request: web.Request) -> web.StreamResponse:
         if self._verifier is None:
-            return web.Response(status=404, text="Slack's requests come by Socket Mode here")
+            return web.Response(status=404, text="this bot receives Slack's requests by Socket Mode")
         body = await request.read()
         if len(body) > _PARSED_UNSIGNED_BYTES and not _is_signed(self._verifier, body, request):
             return web.json_response({"error": "invalid request"}, status=401)
@@ -73,7 +73,7 @@ class SlackEndpoint:
             bolt_request = await to_bolt_request(request)
         except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
             # Bolt parses the body before it checks the signature, and fails on what Slack would not send.
-            return web.Response(status=400, text="this is no request of Slack's")
+            return web.Response(status=400, text="this is not a request from Slack")
         return await to_aiohttp_response(await self._bolt.async_dispatch(bolt_request))
 
 

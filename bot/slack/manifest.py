@@ -79,11 +79,11 @@ def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict
     else:
         mistake = f"{url} is not one. " if url else ""
         raise ValueError(
-            f"{mistake}Write --url with the https:// address at which Slack reaches the bot, or --socket for "
-            "Socket Mode, which needs none"
+            f"{mistake}Write --url with the https:// address where Slack reaches the bot, or --socket for "
+            "Socket Mode, which needs no address"
         )
     if not _PREFIX.fullmatch(prefix):
-        raise ValueError("a prefix has lower-case letters, digits, - and _, at most 20 of them")
+        raise ValueError("a prefix has at most 20 lower-case letters, digits, - and _")
     commands = [
         {
             "command": f"/{prefix}{command.name}",

@@ -57,7 +57,7 @@ async def create(
 ) -> str:
     """Create a token and return it, the only time that it is shown; raises `TokenNameTakenError`."""
     if (await connection.execute(select(exists().where(api_tokens.c.name == name)))).scalar_one():
-        raise TokenNameTakenError(f"there is or was a token {name}: choose another name")
+        raise TokenNameTakenError(f"the name {name} is or was in use: choose another")
     key, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
     allowed = sorted(rights)
     await connection.execute(
@@ -78,7 +78,7 @@ async def revoke(connection: AsyncConnection, name: str, now: datetime) -> None:
         .values(revoked_at=now)
     )
     if result.rowcount != 1:
-        raise NoSuchTokenError(f"there is no token {name} in force")
+        raise NoSuchTokenError(f"there is no active token {name}")
     await audit.record(connection, audit.AuditEntry(OPERATOR, "token.revoked", name, ""), now)
 
 

@@ -96,7 +96,7 @@ async def verify_chain(
         elif row.hash is None or row.hash != link(previous, row.at, row._asdict()):
             after = f"row {last}" if rows else "the beginning of the chain"
             return ChainTampered(
-                row.id, f"it was changed or put in, or rows between {after} and it were removed"
+                row.id, f"it was changed or inserted, or rows between {after} and it were removed"
             )
         else:
             previous, rows = row.hash, rows + 1
@@ -104,7 +104,7 @@ async def verify_chain(
         if expected is not None and row.id == expected.row:
             is_found = row.hash == expected.hash
     if expected is not None and not is_found:
-        return ChainTampered(expected.row, "the chain ended with it once, and now it is another or not there")
+        return ChainTampered(expected.row, "the chain once ended with it, and now it differs or is missing")
     return await _check_head(
         connection, ChainVerified(rows, unchained, ChainHead(last if rows else 0, previous))
     )
@@ -113,9 +113,7 @@ async def verify_chain(
 async def _check_head(connection: AsyncConnection, verified: ChainVerified) -> ChainVerified | ChainTampered:
     head = await _read_head(connection) or ChainHead(0, BEGINNING)
     if verified.head != head:
-        return ChainTampered(
-            verified.head.row, f"the log went on after it until row {head.row}, which is not there"
-        )
+        return ChainTampered(verified.head.row, f"the log continued to row {head.row}, which is missing")
     return verified
 
 
@@ -151,7 +149,7 @@ async def _lock_head(connection: AsyncConnection) -> ChainHead:
         await connection.execute(insert_head)
         head = await _read_head(connection, locked=True)
     if head is None:
-        raise AssertionError("the head of the audit log was made and is not there")
+        raise AssertionError("the head of the audit log is missing")
     return head
 
 

@@ -37,7 +37,7 @@ class TokenCipher:
         try:
             self._keys = MultiFernet([Fernet(key.strip()) for key in keys.split(",") if key.strip()])
         except ValueError as error:
-            raise BadKeyError("not made of Fernet keys; `governor key` prints a new one") from error
+            raise BadKeyError("not a list of Fernet keys; `governor key` prints a new one") from error
 
     def encrypt(self, text: str) -> str:
         """Return the text encrypted with the newest key."""
@@ -49,7 +49,7 @@ class TokenCipher:
             return self._keys.decrypt(encrypted.encode()).decode()
         except self._invalid_token as error:
             raise UndecryptableError(
-                "sealed with a key that GOVERNOR_ENCRYPTION_KEY no longer has"
+                "encrypted with a key that GOVERNOR_ENCRYPTION_KEY no longer has"
             ) from error
 
     def reencrypt(self, encrypted: str) -> str:
@@ -58,7 +58,7 @@ class TokenCipher:
             return self._keys.rotate(encrypted.encode()).decode()
         except self._invalid_token as error:
             raise UndecryptableError(
-                "sealed with a key that GOVERNOR_ENCRYPTION_KEY no longer has"
+                "encrypted with a key that GOVERNOR_ENCRYPTION_KEY no longer has"
             ) from error
 
     def encrypt_with_time(self, text: str, now: datetime) -> str:
@@ -72,7 +72,7 @@ class TokenCipher:
                 encrypted.encode(errors="replace"), int(life.total_seconds()), int(now.timestamp())
             )
         except self._invalid_token as error:
-            raise UndecryptableError("not stamped by these keys, or too long ago") from error
+            raise UndecryptableError("not signed with these keys, or too long ago") from error
         return decrypted.decode()
 
 

@@ -41,7 +41,7 @@ class WriteProbe:
                 return str(error)
         waited_s = 0.0 if self._began_s is None else self._now_s() - self._began_s
         if waited_s > _TOO_LONG_S:
-            return f"a write waits for {waited_s:.0f} s: the database is locked, busy or does not answer"
+            return f"a write has waited {waited_s:.0f} s: the database is locked, busy or does not answer"
         return self._problem
 
     async def attempt(self) -> None:

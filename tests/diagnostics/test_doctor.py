@@ -124,7 +124,7 @@ async def test_a_slack_that_throttles_or_knows_no_validation_is_no_fault_of_the_
     slack.faults.once(InjectedFault.RATE_LIMITED, "blocks.validate")
     (skipped,) = [finding for finding in await examine(settings) if finding.check == "blocks"]
     assert skipped.state is FindingState.SKIPPED
-    assert "not looked at" in skipped.detail
+    assert "not checked" in skipped.detail
 
 
 async def test_missing_scopes_are_named(tmp_path: Path, settings: Settings) -> None:

@@ -84,7 +84,7 @@ def test_a_route_without_a_description_is_found() -> None:
 
 
 def test_a_right_that_nothing_could_check_is_refused() -> None:
-    with pytest.raises(ValueError, match="takes the right gate:read"):
+    with pytest.raises(ValueError, match="needs the right gate:read"):
         add_operations(web.Application(), Endpoint())
 
 
@@ -98,7 +98,7 @@ async def test_the_document_is_served_to_everybody_and_names_the_rights(running_
     assert shown == document(running_bot.governor.server.app)
     assert shown["openapi"].startswith("3.1")
     gate = shown["paths"]["/api/v1/gate/{service}"]["get"]
-    assert (gate["security"], gate["description"]) == ([{"token": []}], "Takes the right gate:read.")
+    assert (gate["security"], gate["description"]) == ([{"token": []}], "Needs the right gate:read.")
     assert "security" not in shown["paths"]["/healthz"]["get"]
     assert {"EventBody", "ServiceAnswer", "ProblemAnswer"} <= shown["components"]["schemas"].keys()
 

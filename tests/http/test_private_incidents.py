@@ -59,7 +59,7 @@ async def test_a_token_that_reads_incidents_does_not_read_private_ones(scene: In
         assert "Leaked keys" not in text
         assert status == (404 if path.startswith("/1") else 200)
     _, text = await ordinary.call("GET", "/1")
-    assert "private ones take the right incidents:read-private" in text
+    assert "private ones need the right incidents:read-private" in text
     _, text = await ordinary.call("GET", "")
     assert text == '{"incidents": []}'
     _, text = await ordinary.call("GET", "/report")
@@ -74,7 +74,7 @@ async def test_a_token_with_the_right_reads_them(scene: IncidentsSetup) -> None:
         assert "Leaked keys" in text or '"incidents": 1' in text
     alone = await reader(scene, "incidents:read-private", "alone")
     status, text = await alone.call("GET", "/1")
-    assert (status, "lacks the right incidents:read" in text) == (403, True)
+    assert (status, "does not have the right incidents:read" in text) == (403, True)
 
 
 async def test_who_writes_incidents_cannot_reach_a_private_one_by_its_number_or_key(
@@ -85,7 +85,7 @@ async def test_who_writes_incidents_cannot_reach_a_private_one_by_its_number_or_
     assert (status, "Leaked keys" in text) == (404, False)
     status, text = await writer.call("POST", "", json=OPENING)
     assert (status, "Leaked keys" in text) == (403, False)
-    assert "lacks the right incidents:read-private" in text
+    assert "does not have the right incidents:read-private" in text
     _, opened = await scene.api("GET", f"{INCIDENTS}/1")
     assert opened["status"] == "investigating"
 

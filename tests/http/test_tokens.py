@@ -82,7 +82,9 @@ async def test_a_token_allows_what_its_rights_name_and_nothing_else(token_server
     everything = await token_server.create_token("everything", "all")
     assert (await token_server.call(everything, "/api/all"))[0] == 200
     other = await token_server.create_token("events", "events:write")
-    assert (await token_server.call(other))[1]["detail"] == "the token events lacks the right gate:read"
+    assert (await token_server.call(other))[1][
+        "detail"
+    ] == "the token events does not have the right gate:read"
 
 
 async def test_the_environments_token_has_all_rights(database: Database) -> None:

@@ -296,7 +296,7 @@ def test_several_default_environments_are_refused(write: Write) -> None:
     environments = "[{name: a, default: true}, {name: b, default: true}, {name: a}]"
     texts = texts_of(write(w=f"{WORKSPACE}  flags: {{environments: {environments}}}\n"))
     assert any("another environment is the default" in text for text in texts)
-    assert any("`a` stands twice" in text for text in texts)
+    assert any("`a` appears twice" in text for text in texts)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_only_regular_files_are_read(write: Write, tmp_path: Path, kind: str) ->
         (tmp_path / "elsewhere").mkdir()
         odd.symlink_to(tmp_path / "elsewhere")
     faults = [] if kind == "folder" else texts_of(folder)
-    expected = "odd.yaml:1:1: this is no regular file (allowed: a file, or a link to one)"
+    expected = "odd.yaml:1:1: this is not a regular file (allowed: a file, or a link to one)"
     assert faults == ([] if kind == "folder" else [expected])
 
 
@@ -95,7 +95,7 @@ async def test_a_watcher_says_that_a_folder_does_not_answer_and_goes_on_once_it_
     run = asyncio.create_task(watcher.run(ignore, told.put))
     async with asyncio.timeout(10):
         (fault,) = await told.get()
-        assert str(fault).startswith(f"{folder}: the folder cannot be read to its end")
+        assert str(fault).startswith(f"{folder}: reading the folder does not finish")
         assert watcher.faults == (fault,)
         assert list(watcher.current.catalog.services) == ["checkout"]
         (folder / "s.yaml").write_text(SERVICE.replace("checkout", "search"))

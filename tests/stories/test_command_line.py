@@ -55,7 +55,7 @@ def test_check_needs_no_source_and_says_for_how_many_services_a_document_stands(
     alone = governor("check", str(tmp_path))
     assert (alone.returncode, alone.stderr) == (0, "")
     assert "0 services, 0 SLOs, no faults" in alone.stdout
-    assert "Service/checkout: for how many services it stands is not known" in " ".join(alone.stdout.split())
+    assert "Service/checkout: how many services it makes is not known" in " ".join(alone.stdout.split())
     (standing,) = json.loads(governor("check", str(tmp_path), "--json").stdout)["for_each"]
     assert (standing["services"], standing["source"]) == (None, "prometheus")
     assert url in standing["problem"]
@@ -81,7 +81,7 @@ async def test_check_names_the_slos_that_cannot_be_measured_where_the_source_ans
         assert set(found["unmeasured"]) == {"checkout/availability"}
     silent = await asyncio.to_thread(governor, "check", str(folder))
     assert silent.returncode == 0
-    assert "prometheus: whether its SLOs can be measured is not known" in silent.stdout
+    assert "prometheus: it is not known whether its SLOs can be measured" in silent.stdout
 
 
 def test_schema_is_json_schema() -> None:

@@ -89,7 +89,7 @@ class PrometheusSliSpec(Model):
             missing = "histogram" if self.histogram is None else "threshold"
             yield BrokenRule((), f"`{missing}` is missing", forms)
         elif not counters and not latency:
-            yield BrokenRule((), "this says nothing to measure", forms)
+            yield BrokenRule((), "this names nothing to measure", forms)
 
 
 class SliSpec(Model):
@@ -113,7 +113,7 @@ class SliSpec(Model):
         keys = [*self.__pydantic_extra__, *(key for key in BUILT_IN_SLIS if getattr(self, key))]
         allowed = "exactly one of events, downtime, or the name of a source of the Workspace"
         if not keys:
-            yield BrokenRule((), "this says nothing to measure", allowed)
+            yield BrokenRule((), "this names nothing to measure", allowed)
         if len(keys) > 1:
             yield BrokenRule((keys[1],), "an SLO has one SLI; make two SLOs of it", allowed)
 

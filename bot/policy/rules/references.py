@@ -44,7 +44,7 @@ def repeated_names(source: ParsedDocument) -> Iterator[PolicyFault]:
             entry: Path = (*path, index) if key is None else (*path, index, key)
             name = _text(source, *entry)
             if name is not None and seen.setdefault(name, index) != index:
-                yield source.fault(entry, f"{IT} stands twice in this list", "each once")
+                yield source.fault(entry, f"{IT} is in this list twice", "each once")
 
 
 def workspace_faults(source: ParsedDocument, main: ParsedDocument | None = None) -> Iterator[PolicyFault]:
@@ -64,7 +64,7 @@ def workspace_faults(source: ParsedDocument, main: ParsedDocument | None = None)
     yield from _unknown_environments(source, source, path)
     for name in _mapping(source, "spec", "sources"):
         if name in BUILT_IN_SLIS:
-            message = f"a source cannot be called {quoted(name)}: that is another kind of SLI"
+            message = f"a source cannot be called {quoted(name)}: an SLI of another kind has that name"
             yield source.fault(("spec", "sources", name), message, at_key=True)
 
 

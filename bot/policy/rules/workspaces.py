@@ -37,7 +37,7 @@ def workspace_clashes(sources: Sequence[ParsedDocument]) -> Iterator[PolicyFault
     main = main_workspace(sources)
     yield from _without_team(workspaces)
     if main is None and all("team" in _spec(workspace) for workspace in workspaces) and workspaces:
-        message = "which Workspace is the main one cannot be told: each has a `team`"
+        message = "no Workspace is the main one: each has a `team`"
         yield workspaces[-1].fault(("spec", "team"), message, "one without `team`", at_key=True)
     seen: dict[object, ParsedDocument] = {}
     for source in workspaces:
@@ -53,13 +53,15 @@ def _without_team(workspaces: Sequence[ParsedDocument]) -> Iterator[PolicyFault]
     without = [workspace for workspace in workspaces if "team" not in _spec(workspace)]
     for source in without[1:]:
         message = f"there is another Workspace in {without[0].where}"
-        yield source.fault(("kind",), message, "one; further ones with the `team` that they are for")
+        yield source.fault(
+            ("kind",), message, "one without `team`; each further one with the `team` it is for"
+        )
 
 
 def _surplus(source: ParsedDocument) -> Iterator[PolicyFault]:
     for key in _spec(source):
         if key in MAIN_ONLY:
-            message = f"{quoted(key)} belongs into the main Workspace document, the one without `team`"
+            message = f"{quoted(key)} belongs in the main Workspace document, the one without `team`"
             yield source.fault(("spec", key), message, ", ".join(_EVERYWHERE), at_key=True)
 
 

@@ -83,14 +83,12 @@ def check(text: str, spelling: Spelling, label: str | None) -> None:
                 return
             allowed = "spec.forEach: {label: …}"
             raise InvalidValueError(
-                f"{quoted(mention[0])} stands for a value only where `forEach` names a label", allowed
+                f"{quoted(mention[0])} is replaced by a value only where `forEach` names a label", allowed
             )
         if spelling is Spelling.NOWHERE:
-            raise InvalidValueError(f"{quoted(expected)} cannot stand here", "the same for all services")
+            raise InvalidValueError(f"{quoted(expected)} cannot be used here", "the same for all services")
         if mention["name"] != label or not mention["end"]:
-            raise InvalidValueError(
-                f"{quoted(mention[0])} does not stand for the value of {quoted(label)}", expected
-            )
+            raise InvalidValueError(f"{quoted(mention[0])} is not the value of {quoted(label)}", expected)
     if label is not None and spelling is Spelling.QUERY:
         _check_query(text, label)
 
@@ -151,9 +149,9 @@ def _check_query(text: str, label: str) -> None:
     outside = _QUOTED.sub("", text)
     allowed = f'within quotes, such as {label}="%{{{label}}}"'
     if has_placeholder(outside):
-        raise InvalidValueError(f"{quoted(f'%{{{label}}}')} stands outside of quotes", allowed)
+        raise InvalidValueError(f"{quoted(f'%{{{label}}}')} is outside quotes", allowed)
     if any(quote["text"][0] == "`" and has_placeholder(quote[0]) for quote in _QUOTED.finditer(text)):
         # There are no escapes between backticks.
         raise InvalidValueError(
-            f"{quoted(f'%{{{label}}}')} stands between backticks", allowed.replace("within", "in")
+            f"{quoted(f'%{{{label}}}')} is between backticks", allowed.replace("within", "in")
         )

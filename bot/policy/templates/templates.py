@@ -143,7 +143,7 @@ def _within_limit(template: Template, values: Sequence[str], faults: list[Policy
     yield from included[: for_each.limit]
     if len(included) > for_each.limit:
         label, limit = quoted(for_each.label), for_each.limit
-        message = f"{label} has more than {limit} values; those known longest have services"
+        message = f"{label} has more than {limit} values; only the ones known longest become services"
         faults.append(template.source.fault(_FOR_EACH, message, "a narrower `match`, or a higher `limit`"))
 
 

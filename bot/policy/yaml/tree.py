@@ -252,5 +252,5 @@ def _new_key(node: Node, used: set[str]) -> str:
     if key is None:
         raise InvalidValueError("a key must be text", "a word")
     if key in used:
-        raise InvalidValueError(f"the key {quoted(key)} stands twice", "each key once")
+        raise InvalidValueError(f"the key {quoted(key)} appears twice", "each key once")
     return key

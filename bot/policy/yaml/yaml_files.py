@@ -139,7 +139,7 @@ def _content(file: Path) -> bytes:
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            message = "this is no regular file"
+            message = "this is not a regular file"
             raise UnreadableFileError(
                 PolicyFault(str(file), 1, 1, "", "", message, "a file, or a link to one")
             )

@@ -96,7 +96,7 @@ class Shop:
 
     def _description(self) -> str:
         if self._problem is not None:
-            return f"The bot does not take the shop's counts: {self._problem}"
+            return f"The bot does not accept the shop's counts: {self._problem}"
         if self._loading:
             return "Writing 30 days of history."
         told = self._errors() if self.scene.bad else self._no_errors()

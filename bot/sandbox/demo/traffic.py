@@ -176,10 +176,10 @@ SCENES: Final = {
         TrafficScenario(
             "risky_flag",
             "Risky flag",
-            "Checkout fails 20% of those who see new-checkout. Ramp it with /flag.",
+            "Checkout fails 20% of requests from those who see new-checkout. Ramp it with /flag.",
             {("checkout", "availability"): 0.2},
             timedelta(hours=3),
-            mended="The code behind new-checkout is mended.",
+            mended="The code behind new-checkout is fixed.",
             flag="new-checkout",
         ),
         TrafficScenario("recover", "Recover", "Old errors leave the window, and budget comes back.", {}),

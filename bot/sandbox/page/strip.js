@@ -62,7 +62,7 @@ function speeds() {
 
 function startOver() {
   if (!state.story.can_start_over) return null;
-  return h("button.over", { type: "button", title: "Forget everything and begin the story anew", dataset: { key: "over" }, onclick: askFirst }, "Start over");
+  return h("button.over", { type: "button", title: "Forget everything and start the story again", dataset: { key: "over" }, onclick: askFirst }, "Start over");
 }
 
 /** Ask before everything is forgotten. */
@@ -70,7 +70,7 @@ async function askFirst() {
   const plain = (text) => ({ type: "plain_text", text });
   const confirm = {
     title: plain("Start over?"),
-    text: plain("Every message, incident, flag and freeze of this sandbox is forgotten, and the story begins anew."),
+    text: plain("Every message, incident, flag and freeze of this sandbox is forgotten, and the story starts again."),
     confirm: plain("Forget everything"),
     deny: plain("Keep it"),
     style: "danger",
@@ -116,7 +116,7 @@ function tick(face) {
 /** The menu of faults, drawn once; `showFaults` brings it up to date. */
 function faults() {
   const row = ([name, label]) => h("label.check", {}, h("input", { type: "checkbox", name, onchange: (event) => post("faults", { [name]: event.target.checked ? 0.3 : 0 }) }), h("span", {}, label));
-  return h("details.menu.faults", {}, h("summary", {}, "Slack faults"), h("div.popover", {}, h("p.hint", {}, "Each spoils three calls in ten."), Object.entries(FAULTS).map(row)));
+  return h("details.menu.faults", {}, h("summary", {}, "Slack faults"), h("div.popover", {}, h("p.hint", {}, "Each one hits three calls in ten."), Object.entries(FAULTS).map(row)));
 }
 
 function showFaults(menu) {

@@ -28,7 +28,7 @@ export function switcher(go) {
     fill(
       list,
       rows.map((row, index) => h("li", { role: "option", id: `match-${index}`, "aria-selected": String(index === active), onclick: () => choose(row) }, h("strong", {}, row.sign + row.name), h("small", {}, row.note))),
-      rows.length ? null : h("li.none", { role: "option", "aria-selected": "false" }, "Nothing has that name."),
+      rows.length ? null : h("li.none", { role: "option", "aria-selected": "false" }, "No match."),
     );
     if (rows.length) box.setAttribute("aria-activedescendant", `match-${active}`);
     else box.removeAttribute("aria-activedescendant");

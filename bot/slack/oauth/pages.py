@@ -24,7 +24,7 @@ a.button {{ display: inline-block; padding: .6rem 1rem; border-radius: .3rem; te
 </html>
 """
 _BUTTON = '<p><a class="button" href="{url}">{label}</a></p>'
-_RETRY_LABEL = "Begin again"
+_RETRY_LABEL = "Start again"
 _OTHER_REASON = "Slack refused. The bot's log says why."
 
 HEADERS: Mapping[str, str | Sequence[str]] = {
@@ -36,10 +36,12 @@ HEADERS: Mapping[str, str | Sequence[str]] = {
 }
 REASONS = {
     "access_denied": "Nothing was installed: the request was declined in Slack.",
-    "invalid_browser": "This browser did not begin the installation. Begin it here, in one go.",
+    "invalid_browser": (
+        "The installation was started in another browser. Start it here and finish it in this browser."
+    ),
     "invalid_state": "The installation took longer than ten minutes, or this address was used before.",
-    "missing_code": "Slack sent no code along.",
-    "invalid_code": "Slack does not know this code any more: it lives ten minutes and works once.",
+    "missing_code": "Slack sent no code.",
+    "invalid_code": "This code has expired: it is valid for ten minutes and works once.",
     "code_already_used": "This code was used before: it works once.",
     "bad_client_secret": "The bot's SLACK_CLIENT_SECRET is not that of the app.",
     "invalid_client_id": "The bot's SLACK_CLIENT_ID is not that of the app.",
@@ -47,7 +49,7 @@ REASONS = {
     "org_wide": "This installation is for a whole Enterprise Grid organisation. Governor is installed in one "
     "workspace at a time: choose a workspace in Slack's dialog.",
     "unreachable": "Slack did not answer. Nothing was installed.",
-    "storage_error": "The bot could not keep the installation: its database did not answer.",
+    "storage_error": "The installation could not be stored: the database did not answer.",
 }
 """Texts by Slack's error code or ours."""
 
@@ -55,7 +57,8 @@ REASONS = {
 def install_page(url: str) -> str:
     """Return the page with the button that leads to Slack."""
     text = (
-        "Error budgets that decide when to ship. Slack asks which workspace it is for, and names its rights."
+        "Error budgets that decide when to ship. Slack asks which workspace to install it in, "
+        "and lists what it may do."
     )
     return _page(f"Install {NAME}", text, url, "Add to Slack")
 

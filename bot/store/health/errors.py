@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 _SQLITE_CODE: Final = 0xFF
 """The primary code is in the lowest byte: https://www.sqlite.org/rescode.html."""
 _SQLITE: Final = {
-    3: "the database's file must not be written",
+    3: "the database's file is read-only",
     5: "the database is locked by another program",
     6: "the database is locked by another transaction",
     8: "the database is read-only",
@@ -30,16 +30,16 @@ _SQLITE: Final = {
 _POSTGRESQL: Final = {
     "08": "the database does not answer",
     "25006": "the database is read-only",
-    "28": "the database does not let this program in",
+    "28": "the database refuses this program's login",
     "3D000": "the database does not exist",
-    "40": "other transactions were in the way",
+    "40": "other transactions interfered",
     "53": "the database is at its limits",
     "53100": "the disk of the database is full",
     "53300": "the database has too many connections",
     "55": "the database is locked",
-    "55000": "the database takes no connections",
+    "55000": "the database does not accept connections",
     "57": "the database is being stopped or started",
-    "58": "the database's system has errors",
+    "58": "the database server's system has errors",
 }
 _NO_ANSWER: Final = "the database does not answer"
 

@@ -45,8 +45,8 @@ class SqliteFile:
         """Raise `DatabaseFileLostError` if another file or none has the name now."""
         if self._identity is not None and self._look() != self._identity:
             raise DatabaseFileLostError(
-                f"the file {self.path.name} was deleted or replaced while the bot runs, and what is changed "
-                "now would be forgotten; whoever operates the bot must put it back and restart"
+                f"the file {self.path.name} was deleted or replaced while the bot runs, so changes made "
+                "now would be lost; put it back and restart the bot"
             )
 
     def find_wal_damage(self) -> WalDamage | None:

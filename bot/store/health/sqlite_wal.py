@@ -33,8 +33,8 @@ class WalDamage:
     def __str__(self) -> str:
         lost = "a transaction" if self.transactions == 1 else f"{self.transactions} transactions"
         return (
-            f"{self.path} is damaged at byte {self.offset}: {lost} in it cannot be read, and SQLite goes on "
-            "without a word as if they had never been"
+            f"{self.path} is damaged at byte {self.offset}: {lost} in it cannot be read, and SQLite silently "
+            "ignores what it cannot read"
         )
 
 

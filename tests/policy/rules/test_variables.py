@@ -85,7 +85,7 @@ def test_only_the_main_workspace_allows_names(write: Write) -> None:
     )
     service = SERVICE.replace("#checkout", "#${TEAM}")
     faults = texts_of(write(w=WORKSPACE, further=further, s=service), TEAM="payments")
-    assert any("`variables` belongs into the main Workspace document" in fault for fault in faults)
+    assert any("`variables` belongs in the main Workspace document" in fault for fault in faults)
     assert any("`TEAM` is not filled in here" in fault for fault in faults)
 
 

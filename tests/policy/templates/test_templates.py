@@ -107,7 +107,7 @@ def test_a_value_that_fits_the_name_may_still_make_no_channel(write: Write) -> N
 
 def test_a_value_may_not_give_a_service_the_same_flag_twice(write: Write) -> None:
     (fault,) = faults(write, made(write, "new", "old", shop=SHOP))
-    assert "spec.flags[1]: the value `new` of `service`: `new-cart` stands twice" in fault
+    assert "spec.flags[1]: the value `new` of `service`: `new-cart` appears twice" in fault
 
 
 def test_names_are_kept_by_who_had_them_first(write: Write) -> None:

@@ -204,7 +204,7 @@ async def test_a_state_is_good_once_for_ten_minutes_and_in_its_own_browser(oauth
     back = oauth_setup.slack.allow(address, team=ACME, by="U0SAM")
     for wrong in ("", "slack-app-oauth-state=other", f"other={cookie.partition('=')[2]}"):
         status, page = await oauth_setup.come_back(back, wrong)
-        assert (status, "This browser did not begin" in page) == (400, True)
+        assert (status, "started in another browser" in page) == (400, True)
     assert (await oauth_setup.come_back(back, cookie))[0] == 200
     status, page = await oauth_setup.come_back(back, cookie)
     assert (status, "used before" in page) == (400, True)
@@ -241,7 +241,7 @@ async def test_every_other_refusal_has_a_page_and_leaves_no_secret_in_the_logs(
         assert (status, "script" in page) == (400, False)
         codes = {
             oauth_setup.slack.grants.code(ACME, "U0SAM", "https://elsewhere.example/"): "redirect URLs",
-            "111.unknown": "does not know this code",
+            "111.unknown": "This code has expired",
         }
         for code, text in codes.items():
             _, cookie = await oauth_setup.begin()

@@ -140,7 +140,7 @@ function pie(chart) {
   const slices = chart.segments.map((segment, index) => {
     const from = turn;
     turn += segment.value / total;
-    const node = s("path", { d: slice(from, turn), class: `${color(index)} slice` }, s("title", {}, `${segment.label}: ${Math.round((100 * segment.value) / total)} %`));
+    const node = s("path", { d: slice(from, turn), class: `${color(index)} slice` }, s("title", {}, `${segment.label}: ${Math.round((100 * segment.value) / total)}%`));
     return node;
   });
   return s("svg", { viewBox: "0 0 200 200", role: "img", class: "pie" }, slices);

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app.budgets import Budgets
+from bot.app.flag_readiness import FlagReadiness
 from bot.app.hold_readiness import HoldReadiness
 from bot.app.slack import Slack
 from bot.budgets.budget import SloState
@@ -47,6 +48,7 @@ class ReadinessChecks:
         self._collector = budgets.collector
         self._slack = slack
         self._holds = HoldReadiness(budgets.hold_registry, watcher.current, clock)
+        self._flags = FlagReadiness(database)
         self._clock = clock
 
     @property
@@ -61,6 +63,7 @@ class ReadinessChecks:
             self.delivery,
             self.slack,
             self._holds.holds,
+            self._flags.flags,
         )
 
     async def database(self) -> ReadinessCheck:

@@ -104,8 +104,8 @@ COMMANDS: tuple[Command, ...] = (
             CommandForm("stale [ENV]", "lists the flags that could be removed"),
         ),
         "ENV is `staging` or `in staging`; left out, it is the default environment. Words after it say why. "
-        "In a protected environment another person approves an increase. While a service is frozen, raising its flags needs an exemption of "
-        "`flag:NAME`; lowering never waits.",
+        "In a protected environment another person approves an increase. While a service is frozen, raising "
+        "its flags needs an exemption of `flag:NAME`; lowering never waits.",
     ),
     Command(
         "incident",

@@ -30,7 +30,10 @@ class RevertKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PendingRevert:
-    """A recorded state and when to restore it. `until` ends a watch and a timer, `warn_at` announces that."""
+    """A recorded state and when to restore it. `until` ends a watch and a timer, `warn_at` announces that.
+
+    `absent_since` is since when there has been no such flag or no way to it.
+    """
 
     kind: RevertKind
     state: FlagState
@@ -45,6 +48,7 @@ class PendingRevert:
     baseline: Mapping[str, float] | None = None
     problem: str | None = None
     retry_at: datetime | None = None
+    absent_since: datetime | None = None
 
     def is_postponed(self, now: datetime) -> bool:
         """Return whether it failed and is not yet to be tried again."""
@@ -126,12 +130,23 @@ async def end_others(
     return [RevertKind(kind) for id_, kind in ended if id_ != done]
 
 
-async def postpone(connection: AsyncConnection, revert: PendingRevert, problem: str, until: datetime) -> bool:
+async def postpone(
+    connection: AsyncConnection,
+    revert: PendingRevert,
+    problem: str,
+    until: datetime,
+    absent_since: datetime | None = None,
+) -> bool:
     """Store that the revert failed and when to try again; return whether this problem is new."""
-    await connection.execute(
-        update(rows).where(rows.c.id == revert.id).values(problem=problem, retry_at=until)
-    )
+    failure = {"problem": problem, "retry_at": until, "absent_since": absent_since}
+    await connection.execute(update(rows).where(rows.c.id == revert.id).values(failure))
     return revert.problem != problem
+
+
+async def failing(connection: AsyncConnection) -> Sequence[PendingRevert]:
+    """Return the reverts that were tried and are tried again, oldest first."""
+    query = select(rows).where(rows.c.ended_at.is_(None), rows.c.problem.is_not(None)).order_by(rows.c.id)
+    return [_revert_of(row) for row in await connection.execute(query)]
 
 
 async def mark_warned(connection: AsyncConnection, revert: PendingRevert) -> bool:
@@ -160,4 +175,5 @@ def _revert_of(row: Row[Any]) -> PendingRevert:
         baseline=row.baseline,
         problem=row.problem,
         retry_at=row.retry_at,
+        absent_since=row.absent_since,
     )

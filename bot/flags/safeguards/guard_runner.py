@@ -10,7 +10,7 @@ from typing import assert_never
 import structlog
 
 from bot.catalog.catalog import Service
-from bot.flags.backend import FlagError
+from bot.flags.backend import MAY_COME_BACK, FlagError
 from bot.flags.change_request import ChangeCause
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.guard import ChangedElsewhere, RollBack, StillWatching, Unmeasurable, WatchPassed, judge_watch
@@ -56,6 +56,10 @@ class GuardRunner:
             await self._judge(watch, services, now)
         except FlagError as error:
             log.warning("watch_not_judged", flag=watch.state.flag, error=str(error))
+            is_over = watch.until is not None and watch.until <= now
+            if is_over and isinstance(error, MAY_COME_BACK):
+                # Nothing is left to guard once its time is over and the flag is not there.
+                await self._reverter.end(watch, "gone")
 
     async def _judge(self, watch: PendingRevert, services: Collection[Service], now: datetime) -> None:
         burns = readings(list(services), self._latest)

@@ -120,6 +120,8 @@ flag_promises = Table(
     # The announced reason why it failed so far, and when to retry.
     Column("problem", Text),
     Column("retry_at", Instant),
+    # Since when there has been nothing to restore: no flag, no environment, no right.
+    Column("absent_since", Instant),
     Column("ended_at", Instant, index=True),
     Column("outcome", String(20)),
     Index("ix_flag_promises_flag_environment", "flag", "environment"),

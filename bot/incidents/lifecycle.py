@@ -50,7 +50,7 @@ class NewIncident:
 
     `key` identifies the incident for whoever opens it; `share` None means that the impact is unknown: then
     `assumed_share` is assumed, or what fits the severity. `is_person`: a person opens it, which
-    acknowledges it.
+    acknowledges it. `entry`: what it was opened from, for its timeline.
     """
 
     key: str
@@ -64,6 +64,7 @@ class NewIncident:
     private: bool = False
     alert_group: str | None = None
     is_person: bool = False
+    entry: TimelineEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,8 @@ class IncidentLifecycle:
         await records.add(connection, incident)
         text = f"{incident.severity} opened: {incident.title}"
         await records.add_entry(connection, id_, TimelineEntry(now, EntryKind.OPENED, text, opening.by))
+        if opening.entry is not None:
+            await records.add_entry(connection, id_, opening.entry)
         await audit.record(
             connection, audit_entry("opened", incident, opening.by, after=facts(incident)), now
         )
@@ -178,6 +181,7 @@ class IncidentLifecycle:
         now: datetime,
         at: datetime | None = None,
         mark: str | None = None,
+        url: str | None = None,
     ) -> bool:
         """Add a text to the timeline, once for each mark; return whether it is new.
 
@@ -188,7 +192,7 @@ class IncidentLifecycle:
             incident = await records.read(connection, id_, lock=True)
             if mark is not None and await records.has_mark(connection, id_, mark):
                 return False
-            await records.add_entry(connection, id_, TimelineEntry(at or now, kind, text, by, mark))
+            await records.add_entry(connection, id_, TimelineEntry(at or now, kind, text, by, mark, url))
             after = next_version(incident, by, now)
             await records.write(connection, incident, after, now)
             await audit.record(connection, audit_entry("noted", after, by, after={"kind": kind.value}), now)

@@ -66,6 +66,7 @@ class PageApi:
             "pin": self._pin,
             "react": self._react,
             "say": self._say,
+            "shortcut": self._shortcut,
             "submit": self._submit,
         }
 
@@ -128,6 +129,7 @@ class PageApi:
                     c.id: [_message_json(c, m) for m in (*c.messages, *c.ephemerals)]
                     for c in workspace.channels.values()
                 },
+                "shortcuts": slack.manifest.get("features", {}).get("shortcuts", []),
                 "commands": slack.manifest.get("features", {}).get("slash_commands", []),
                 "stacks": {user: self._stack(user) for user in slack.views.stacks},
                 "homes": {u: slack.views.as_json(v) for u, v in slack.views.homes.items()},
@@ -231,6 +233,13 @@ class PageApi:
             ack = await person.acts(message, body["channel"], body["action_id"], **chosen)
         else:
             ack = await person.acts_in_view(view, body["action_id"], **chosen)
+        return {"ok": ack.error is None, "error": ack.error}
+
+    async def _shortcut(self, body: Json) -> Json:
+        message = self._surface(body)[1] if body.get("ts") else None
+        ack = await self._person(body).uses_shortcut(
+            body["callback_id"], message=message, channel=body.get("channel", "")
+        )
         return {"ok": ack.error is None, "error": ack.error}
 
     async def _options(self, body: Json) -> Json:

@@ -15,9 +15,18 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from bot.slack.background_tasks import BackgroundTasks, Work
 from bot.slack.blockkit.modals import SubmittedModal
 from bot.slack.incidents.buttons import PREFIXES
+from bot.slack.incidents.shortcuts import ShortcutUse
 from bot.slack.incidents.timeline_pins import EVENTS, PinReaction
 from bot.slack.interactions import Interaction
-from bot.slack.request_handling import Body, SlackRequest, find_workspace, read_press, start, target_of
+from bot.slack.request_handling import (
+    Body,
+    SlackRequest,
+    find_workspace,
+    idempotency_key,
+    read_press,
+    start,
+    target_of,
+)
 from bot.slack.response_url import ReplyTarget
 from bot.slack.workspace import SlackWorkspaces, WorkspaceNotServedError
 
@@ -36,6 +45,7 @@ class IncidentListeners:
     def listen(self, app: AsyncApp) -> None:
         """Register the listeners; call this before listeners that match everything are registered."""
         app.action(_INCIDENT_IDS)(self._on_action)
+        app.shortcut(_INCIDENT_IDS)(self._on_shortcut)
         app.view(_INCIDENT_IDS)(self._on_submission)
         for event in EVENTS:
             app.event(event)(self._on_reaction)
@@ -69,6 +79,20 @@ class IncidentListeners:
             redrawn = await workspace.router.answer(replace(interaction, query=reply.redrawn, request=None))
             await workspace.respond(target, redrawn, replace_message=True)
 
+    async def _on_shortcut(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> None:
+        await ack()
+        use = ShortcutUse.from_body(body, idempotency_key(body))
+        interaction = use.interaction
+        request = SlackRequest(interaction.query.command, target_of(body, interaction), context.team_id)
+        self._start(request, partial(self._use_shortcut, use, request))
+
+    async def _use_shortcut(self, use: ShortcutUse, request: SlackRequest) -> None:
+        workspace = await find_workspace(self._workspaces, request)
+        if workspace is None:
+            return
+        reply = await workspace.incidents.use_shortcut(use)
+        await workspace.responder.send(request.target, reply, trigger_id=use.interaction.request)
+
     async def _on_submission(self, ack: AsyncAck, body: Body, view: Body, context: AsyncBoltContext) -> None:
         submitted = SubmittedModal.from_view(view, str((body.get("user") or {}).get("id")))
         # The input is validated alike in every workspace.
@@ -82,8 +106,14 @@ class IncidentListeners:
 
     async def _submit(self, submitted: SubmittedModal, request: SlackRequest) -> None:
         workspace = await find_workspace(self._workspaces, request)
-        if workspace is not None:
-            await workspace.respond(request.target, await workspace.incidents.submit(submitted))
+        if workspace is None:
+            return
+        reply = await workspace.incidents.submit(submitted)
+        channel = await workspace.incidents.channel_told(submitted) if reply.seen_by_channel else ""
+        if channel and channel != submitted.channel:
+            await workspace.responder.send(ReplyTarget("", channel, submitted.user), reply)
+            reply = replace(reply, seen_by_channel=False)
+        await workspace.respond(request.target, reply)
 
     async def _on_reaction(self, ack: AsyncAck, event: Body, context: AsyncBoltContext) -> None:
         await ack()

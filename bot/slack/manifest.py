@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot.slack.command_reference import COMMANDS
+from bot.slack.incidents.shortcuts import MANIFEST_SHORTCUTS
 from bot.slack.incidents.timeline_pins import EVENTS as PIN_EVENTS
 from bot.slack.uninstall import EVENTS as UNINSTALL_EVENTS
 
@@ -26,6 +27,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "auth.revoke": (),
     "auth.test": (),
     "blocks.validate": (),
+    "chat.getPermalink": (),
     "chat.postEphemeral": ("chat:write",),
     "chat.postMessage": ("chat:write",),
     "chat.update": ("chat:write",),
@@ -112,6 +114,7 @@ def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict
                 "messages_tab_read_only_enabled": True,
             },
             "bot_user": {"display_name": NAME, "always_online": True},
+            "shortcuts": [dict(shortcut) for shortcut in MANIFEST_SHORTCUTS],
             "slash_commands": commands,
         },
         "oauth_config": redirects | {"scopes": {"bot": bot_scopes()}},

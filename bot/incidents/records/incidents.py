@@ -130,6 +130,7 @@ async def add_entries(connection: AsyncConnection, id_: int, entries: Sequence[T
             "text": clean(entry.text),
             "by": entry.by,
             "mark": entry.mark,
+            "url": entry.url,
         }
         for entry in entries
     ]
@@ -157,7 +158,7 @@ async def read_entries(connection: AsyncConnection, id_: int) -> Sequence[Timeli
     """Return the stored entries of the timeline, in order of time."""
     query = select(incident_entries).where(incident_entries.c.incident_id == id_)
     rows = await connection.execute(query.order_by(incident_entries.c.at, incident_entries.c.id))
-    return [TimelineEntry(row.at, EntryKind(row.kind), row.text, row.by, row.mark) for row in rows]
+    return [TimelineEntry(row.at, EntryKind(row.kind), row.text, row.by, row.mark, row.url) for row in rows]
 
 
 async def last_changed(connection: AsyncConnection, id_: int) -> datetime:

@@ -179,6 +179,29 @@ class Person:
         }
         return await self._context.sender.send_payload(payload)
 
+    async def uses_shortcut(
+        self, callback_id: str, *, message: Message | None = None, channel: str = ""
+    ) -> Ack:
+        """Choose one of the app's shortcuts: a global one, or one of the menu of a message of a channel."""
+        shortcuts = self._context.manifest.get("features", {}).get("shortcuts", ())
+        kind = "global" if message is None else "message"
+        if not any(each["callback_id"] == callback_id and each["type"] == kind for each in shortcuts):
+            raise FakeSlackError("no_such_shortcut", callback_id=callback_id)
+        payload = self._payload("shortcut" if message is None else "message_action") | {
+            "callback_id": callback_id,
+            "trigger_id": self._context.views.new_trigger(self.id),
+            "action_ts": self._context.workspace.new_ts(),
+        }
+        if message is not None:
+            source = self._context.workspace.channel(channel, self.id)
+            payload |= {
+                "channel": {"id": source.id, "name": source.name or "directmessage"},
+                "message_ts": message.ts,
+                "message": message.as_json(),
+                "response_url": self._context.responses.new(source, self.id),
+            }
+        return await self._context.sender.send_payload(payload)
+
     async def asks_options(
         self, action_id: str, query: str, *, view: View | None = None, message: Message | None = None
     ) -> Json:

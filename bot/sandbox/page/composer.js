@@ -3,6 +3,7 @@
 import { post } from "./api.js";
 import { fill, h, icon } from "./dom.js";
 import { formatByKey, formattingBar } from "./formatting.js";
+import { globalShortcuts } from "./shortcuts.js";
 import { canSee, channelName, state } from "./state.js";
 import { toast } from "./toast.js";
 
@@ -47,7 +48,7 @@ export function composer(channel, { threadTs = null, placeholder }) {
   });
   box.addEventListener("blur", () => setTimeout(menu.hide, 120));
   queueMicrotask(() => grow(box));
-  return h("form.composer", { onsubmit: (event) => (event.preventDefault(), send()) }, list, formattingBar(box), box, h("button.send", { type: "submit", "aria-label": "Send", title: "Send (Enter)" }, icon("send")));
+  return h("form.composer", { onsubmit: (event) => (event.preventDefault(), send()) }, list, formattingBar(box), box, h("div.sending", {}, globalShortcuts(), h("button.send", { type: "submit", "aria-label": "Send", title: "Send (Enter)" }, icon("send"))));
 }
 
 /** Write a text into the message box of a channel that is shown, for the reader to send. */

@@ -5,6 +5,7 @@ import { blocks } from "./block_kit/blocks.js";
 import { h, icon } from "./dom.js";
 import { emoji, QUICK } from "./block_kit/emoji.js";
 import { inline, mrkdwn } from "./block_kit/mrkdwn.js";
+import { messageShortcuts } from "./shortcuts.js";
 import { state, userName } from "./state.js";
 import { surface } from "./surface.js";
 import { clock, stamp } from "./time.js";
@@ -80,5 +81,6 @@ function toolbar(item, channel, openThread, pinned) {
     QUICK.slice(0, 3).map((name) => tool(emoji(name), `React with :${name}:`, () => react(item, channel, name))),
     openThread ? tool(icon("reply"), "Reply in thread", () => openThread(item)) : null,
     tool(icon("pin"), pinned ? "Unpin" : "Pin", () => post("pin", { as: state.me, channel: channel.id, ts: item.ts })),
+    messageShortcuts(item, channel),
   );
 }

@@ -14,6 +14,7 @@ export const state = {
   homes: {},
   people: [],
   commands: [],
+  shortcuts: [],
   faults: {},
   story: null,
   since: 0,

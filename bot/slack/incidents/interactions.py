@@ -18,6 +18,7 @@ from bot.slack.incidents.action_command import ActionCommand
 from bot.slack.incidents.command import IncidentCommand, form_reply
 from bot.slack.incidents.operations import IncidentOperations
 from bot.slack.incidents.postmortem_command import PostmortemCommand
+from bot.slack.incidents.shortcuts import IncidentShortcuts, ShortcutUse
 from bot.slack.incidents.timeline_pins import TimelinePins
 from bot.slack.interactions import Interaction, Query, Reply, say
 from bot.slack.permissions import People
@@ -56,6 +57,7 @@ class IncidentInteractions:
         self.postmortem = PostmortemCommand(access, incidents, SlackFiles(client), SlackCanvases(client))
         self.action = ActionCommand(access)
         self.pins = TimelinePins(access, incidents.lifecycle, client)
+        self.shortcuts = IncidentShortcuts(access, incidents.lifecycle, client)
         self._submissions: Mapping[str, Submission] = {
             buttons.NOTE: self._note,
             buttons.IMPACT: self._impact,
@@ -72,6 +74,20 @@ class IncidentInteractions:
             return await self._press(interaction, interaction.query.command)
         except UsageError as hint:
             return say(hint.text)
+
+    async def use_shortcut(self, use: ShortcutUse) -> Reply:
+        """Carry out a shortcut."""
+        try:
+            return await self.shortcuts.use(use)
+        except UsageError as hint:
+            return say(hint.text)
+
+    async def channel_told(self, submitted: SubmittedModal) -> str:
+        """Return the channel of the incident that a modal changed from elsewhere; empty for any other."""
+        if submitted.callback != modals.ADD_MESSAGE:
+            return ""
+        snapshot = await self.access.snapshots.of(_number(submitted.text("incident")))
+        return local(snapshot.channel_id() or "")
 
     async def channel_of(self, button: str, number: str) -> str:
         """Return the channel of the incident that a button belongs to, empty where there is none."""
@@ -90,7 +106,10 @@ class IncidentInteractions:
         try:
             await self.access.permit_person(submitted.user)
             if submitted.callback == modals.OPEN:
-                return await self._operations.open(modals.read_opening(submitted), submitted.channel)
+                opening = await self.shortcuts.opening(submitted)
+                return await self._operations.open(opening, submitted.channel)
+            if submitted.callback == modals.ADD_MESSAGE:
+                return await self.shortcuts.add_to_chosen(submitted)
             id_ = await self._incident_id(submitted)
             if submitted.callback.startswith(buttons.EDIT):
                 part = PostmortemPart(submitted.callback.removeprefix(buttons.EDIT))

@@ -28,6 +28,7 @@ from bot.slack.incidents.buttons import ADD_ACTION, CAUSE, EDIT, IMPACT, NOTE, T
 from bot.store.outbox import Block
 
 OPEN = "incident.open"
+ADD_MESSAGE = "incident.timeline"
 
 HEADINGS = {
     PostmortemPart.SUMMARY: "What happened",
@@ -47,8 +48,20 @@ _MEANINGS = {
 }
 
 
-def opening_form(services: Sequence[str], chosen: Sequence[str] = ()) -> ModalForm:
-    """Return the modal that opens an incident; `chosen` services are selected already."""
+def opening_form(
+    services: Sequence[str],
+    chosen: Sequence[str] = (),
+    *,
+    title: str = "",
+    since: datetime | None = None,
+    about: str = "",
+) -> ModalForm:
+    """Return the modal that opens an incident; `chosen` services are selected already.
+
+    One that is opened from a message (`about`) has its text as the title, and its time as the start.
+    """
+    title = title if len(title) <= MOST_TITLE else title[: MOST_TITLE - 1].rstrip() + "…"
+    kept = "The message is put onto its timeline, with a link." if about else ""
     service_input: tuple[Block, ...] = ()
     if services:
         choices = [(name, name) for name in services]
@@ -59,13 +72,25 @@ def opening_form(services: Sequence[str], chosen: Sequence[str] = ()) -> ModalFo
         "Open an incident",
         "Open",
         (
-            text_input("title", "What is wrong?", most=MOST_TITLE),
+            text_input("title", "What is wrong?", title, most=MOST_TITLE, hint=kept),
             *service_input,
             choice_input("severity", "How bad is it?", list(_MEANINGS.items()), DEFAULT_SEVERITY),
-            moment_input("started_at", "Since when?", None, optional=True, hint="Left out: since now."),
+            moment_input("started_at", "Since when?", since, optional=True, hint="Left out: since now."),
             tick_input("private", "Who may know?", "Private: only those invited see its channel"),
         ),
+        about,
     )
+
+
+def timeline_form(incidents: Sequence[Incident], about: str) -> ModalForm:
+    """Return the modal that asks to which incident's timeline a message is added."""
+    choices = [
+        (str(incident.id), f"{incident.id}. {incident.severity.value} {incident.title}")
+        for incident in incidents
+    ]
+    chosen = choices[0][0] if len(choices) == 1 else None
+    choice = choice_input("incident", "Which incident is it about?", choices, chosen)
+    return ModalForm(ADD_MESSAGE, "Add to timeline", "Add", (choice,), about)
 
 
 def opening_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:

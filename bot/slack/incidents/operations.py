@@ -24,12 +24,12 @@ from bot.slack.capabilities import IncidentCapabilities
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.buttons import OPEN_POSTMORTEM
 from bot.slack.incidents.card import NEXT_STEPS, channel_link
+from bot.slack.incidents.source_message import shortened
 from bot.slack.interactions import Reply, say
 from bot.store.addresses import local
 
 CHANNEL_WITHIN_S = 5.0
 """How long an answer waits for Slack to make the incident's channel."""
-MOST_NOTE = 2_000
 LONGEST_SNOOZE = timedelta(days=7)
 
 _ROLES = {Role.COMMANDER: "commander", Role.SCRIBE: "scribe", Role.COMMS: "in charge of communications"}
@@ -165,11 +165,6 @@ class IncidentOperations:
 
     def _now(self) -> datetime:
         return self._access.now()
-
-
-def shortened(note: str) -> str:
-    """Return a note, cut to what the timeline takes."""
-    return note if len(note) <= MOST_NOTE else note[: MOST_NOTE - 1].rstrip() + "…"
 
 
 def _full_outage(incident: Incident, now: datetime) -> timedelta:

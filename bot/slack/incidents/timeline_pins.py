@@ -6,16 +6,15 @@ Slack may deliver a reaction twice, and late: what counts is whether the message
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.incidents.lifecycle import IncidentLifecycle
-from bot.slack.arguments import UsageError, split
+from bot.slack.arguments import UsageError
 from bot.slack.incidents.access import IncidentAccess
-from bot.slack.incidents.operations import shortened
+from bot.slack.incidents.source_message import permalink, pin_mark, read_message
 from bot.slack.webapi.errors import translate_slack_errors
 
 log = structlog.get_logger(__name__)
@@ -49,7 +48,7 @@ class PinReaction:
     @property
     def mark(self) -> str:
         """The mark of the message on the timeline."""
-        return f"pin {self.channel} {self.ts}"
+        return pin_mark(self.channel, self.ts)
 
 
 class TimelinePins:
@@ -75,8 +74,12 @@ class TimelinePins:
         if message is None or not _is_pinned(message):
             await self._lifecycle.unnote(id_, reaction.mark, by=reaction.user, now=now)
             return
-        text, at = await self._text(message, reaction), min(_sent_at(reaction.ts), now)
-        await self._lifecycle.note(id_, text, by=reaction.user, now=now, at=at, mark=reaction.mark)
+        read = await read_message(self._access.people, message, reaction.channel, reader=reaction.user)
+        url = await permalink(self._client, reaction.channel, reaction.ts)
+        entry = read.entry(reaction.user, now, url)
+        await self._lifecycle.note(
+            id_, entry.text, by=reaction.user, now=now, at=entry.at, mark=reaction.mark, url=url
+        )
 
     async def _read(self, reaction: PinReaction) -> Mapping[str, Any] | None:
         """Return the message, also a reply in a thread; None if it was deleted."""
@@ -91,20 +94,9 @@ class TimelinePins:
         messages = answer.get("messages") or ()
         return next((message for message in messages if message.get("ts") == reaction.ts), None)
 
-    async def _text(self, message: Mapping[str, Any], reaction: PinReaction) -> str:
-        text = " ".join(split(str(message.get("text") or ""))) or "a message without text"
-        author = str(message.get("user") or "")
-        if author and author != reaction.user:
-            text = f"{await self._access.people.name(author)}: {text}"
-        return shortened(text)
-
 
 def _is_pinned(message: Mapping[str, Any]) -> bool:
     return any(
         reaction.get("name") == PUSHPIN and reaction.get("users")
         for reaction in message.get("reactions") or ()
     )
-
-
-def _sent_at(ts: str) -> datetime:
-    return datetime.fromtimestamp(float(ts), UTC)

@@ -93,6 +93,8 @@ incident_entries = Table(
     Column("by", String(100), nullable=False),
     # Its origin (a message, an alert), which has one entry at most.
     Column("mark", String(200)),
+    # The address of a page about it, such as the message that it was taken from.
+    Column("url", Text),
     UniqueConstraint("incident_id", "mark"),
     info=on_write(Topic.INCIDENTS),
 )

@@ -1,0 +1,119 @@
+"""What is said about a budget's future: certain where it is certain, nothing where nothing can be said."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.budgets.statistics.forecast import (
+    HORIZONS,
+    LEAST_DAYS,
+    BudgetForecast,
+    BudgetHistory,
+    forecast,
+)
+from bot.budgets.statistics.present_burn import Cell, PresentBurn
+
+NOON = datetime(2026, 3, 18, 12, tzinfo=UTC)  # a Wednesday
+DAY, WEEK, MONTH = HORIZONS
+QUIET: Cell = (0.0, 1_000.0)
+HALF: Cell = (0.0, 500.0)
+
+
+def history(*days: Cell, window_days: int | None = 30, today: Cell = HALF) -> BudgetHistory:
+    """A history at 99.9%, so that a day of a thousand events allows one bad one."""
+    kept = (*days, today) if window_days is None else (*days[-window_days:], today)
+    window = sum(bad for bad, _ in kept), sum(total for _, total in kept)
+    return BudgetHistory(NOON, days, today, window, window_days, allowed=0.001)
+
+
+def told(history: BudgetHistory, spread: float = 1.0) -> BudgetForecast:
+    found = forecast(history, recovered_at=0.1, spread=spread, with_fan=True)
+    assert found is not None
+    return found
+
+
+def test_a_service_without_errors_keeps_its_budget() -> None:
+    found = told(history(*[QUIET] * 30))
+    assert (found.exhausts, found.recovers) == (None, None)
+    assert set(found.probability.values()) == {0.0}
+    assert all(point.low == point.high == 1 for point in found.fan)
+    assert len(found.fan) == 29
+
+
+def test_steady_overspending_exhausts_the_budget_at_about_the_time_that_one_computes() -> None:
+    # Nothing for three weeks, then two bad events a day, twice what is allowed: 30 are allowed, 18 are spent.
+    found = told(history(*[QUIET] * 21, *[(2.0, 1_000.0)] * 9, window_days=30, today=(1.0, 500.0)))
+    assert found.exhausts is not None
+    assert found.exhausts.p90 is None or found.exhausts.p10 < found.exhausts.p90
+    assert NOON + 3 * DAY < found.exhausts.p10 < NOON + 10 * DAY
+    assert found.probability[DAY] == 0
+    assert found.probability[WEEK] < found.probability[MONTH]
+
+
+def test_a_spent_budget_recovers_when_its_errors_leave_the_window() -> None:
+    # Forty errors came in the eleventh hour of a day that is nineteen days old.
+    days = [QUIET] * 30
+    days[11] = (40.0, 1_000.0)
+    hours = [(cell[0] if hour == 10 else 0.0, cell[1] / 24) for cell in days for hour in range(24)]
+    found = told(replace(history(*days), hours=hours))
+    assert found.exhausts is None
+    assert found.probability == {DAY: 1.0, WEEK: 1.0, MONTH: 1.0}
+    assert found.recovers is not None
+    left = datetime(2026, 3, 29, 10, tzinfo=UTC)
+    assert found.recovers.p50 is not None
+    assert left <= found.recovers.p10 <= found.recovers.p50 <= left + timedelta(hours=1)
+    # Such a day may come again before.
+    assert found.recovers.p90 is None
+
+
+@pytest.mark.parametrize("days", [(), (QUIET,) * (LEAST_DAYS - 1), ((0.0, 0.0),) * 30])
+def test_without_enough_history_nothing_can_be_said(days: tuple[Cell, ...]) -> None:
+    assert forecast(history(*days), recovered_at=0.1) is None
+
+
+def test_a_fast_burn_leads_over_what_the_month_was_like() -> None:
+    quiet = history(*[QUIET] * 30)
+    burning = replace(quiet, present=PresentBurn(fast=120.0, slow=60.0, lasted_h=2.0))
+    assert told(quiet).exhausts is None
+    found = told(burning)
+    # 30.5 bad events are left: a quarter of an hour at the fast rate, half an hour at the slow one.
+    assert found.exhausts is not None
+    assert found.exhausts.p50 is not None
+    assert NOON + timedelta(minutes=15) <= found.exhausts.p10
+    assert found.exhausts.p50 <= NOON + timedelta(minutes=31)
+    assert found.probability[DAY] > 0.8
+
+
+def test_a_calendar_window_ends_with_its_period() -> None:
+    spent = replace(
+        history(*[QUIET] * 17, (60.0, 1_000.0), window_days=None),
+        until=datetime(2026, 4, 1, tzinfo=UTC),
+    )
+    found = told(spent)
+    assert found.recovers is not None
+    assert found.recovers.p10 == found.recovers.p90 == spent.until
+    assert found.fan[-1].at == spent.until
+
+
+def test_of_downtime_the_window_itself_is_the_total() -> None:
+    outages = [(600.0, 0.0) if day % 10 == 3 else (0.0, 0.0) for day in range(30)]
+    window_s = 30 * 86_400.0
+    down = BudgetHistory(
+        NOON, outages, (0.0, 0.0), (1_800.0, window_s), 30, allowed=0.001, fixed_total=window_s
+    )
+    found = told(down)
+    assert found.fan[0].middle == pytest.approx(1 - 1_800 / 2_592, abs=0.25)
+    assert 0 < found.probability[MONTH] < 1
+    assert forecast(replace(down, days=[(0.0, 0.0)] * 30), recovered_at=0.1) is None
+
+
+def test_the_same_history_gives_the_same_forecast() -> None:
+    days = [(float(day % 5), 1_000.0) for day in range(30)]
+    assert told(history(*days)) == told(history(*days))
+
+
+def test_a_wider_spread_widens_the_fan() -> None:
+    days = [(float(day % 5 == 0), 1_000.0) for day in range(30)]
+    narrow, wide = (told(history(*days), spread).fan[7] for spread in (0.5, 2.0))
+    assert wide.high - wide.low > narrow.high - narrow.low > 0

@@ -18,13 +18,14 @@ from bot.flags.backend import FlagBackend, MisconfiguredError
 from bot.flags.backends.local import LocalBackend, LocalSettings
 from bot.flags.backends.misconfigured import MisconfiguredBackend
 from bot.flags.backends.settings import read_settings
+from bot.flags.change_readings import ChangeReadings, CountChange
 from bot.flags.changes.event_publisher import Announce, EventPublisher
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.changes.recorder import ChangeRecorder
 from bot.flags.evaluation import LocalFlag
 from bot.flags.ownership import LatestBudgets, find_environment
 from bot.flags.ramps.control import RampControl
-from bot.flags.ramps.runner import CountSince, RampRunner
+from bot.flags.ramps.runner import RampRunner
 from bot.flags.ramps.writer import RampWriter
 from bot.flags.registry import BackendContext, open_backend
 from bot.flags.safeguards.drift import DriftDetector
@@ -49,8 +50,8 @@ _REFRESH_EVERY = timedelta(seconds=5)
 class Flags:
     """All parts of feature flags.
 
-    `latest` returns a service's budgets as of its last evaluation, `count_since` how many events of an SLO
-    were counted since a time. The replica that has the `lease` does what needs no evaluation; the flags of a
+    `latest` returns a service's budgets as of its last evaluation, `count_change` the events of an SLO before
+    and since a change. The replica that has the `lease` does what needs no evaluation; the flags of a
     service are checked by the replica that evaluates it.
     """
 
@@ -62,7 +63,7 @@ class Flags:
         status_reader: StatusReader,
         hold_registry: HoldRegistry,
         latest: LatestBudgets,
-        count_since: CountSince,
+        count_change: CountChange,
         announce: Announce,
         clock: Clock,
         lease: Lease,
@@ -81,6 +82,7 @@ class Flags:
         writer = RampWriter(database, publisher, clock)
         self.changes = ChangeExecutor(lambda: self.backend, recorder, database, status_reader, clock)
         self.ramps = RampControl(self.changes, writer, database, publisher, clock)
+        readings = ChangeReadings(latest, count_change)
         reverter = Reverter(self.changes, database, publisher, clock)
         self._ramp_runner = RampRunner(
             self.changes,
@@ -88,10 +90,9 @@ class Flags:
             status_reader,
             database=database,
             clock=clock,
-            latest=latest,
-            count_since=count_since,
+            readings=readings,
         )
-        self._guard_runner = GuardRunner(self.changes, reverter, database, latest)
+        self._guard_runner = GuardRunner(self.changes, reverter, database, readings)
         self._timers = RevertTimers(reverter, database, publisher)
         self._exhaustion = ExhaustionSafeguard(
             self.changes, reverter, hold_registry, database=database, clock=clock, latest=latest

@@ -17,6 +17,7 @@ from bot.app.installations import open_installations
 from bot.app.readiness import ReadinessChecks
 from bot.app.resources import Resources
 from bot.app.slack import Slack
+from bot.budgets.change_counts import ChangeCounter
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock, SharedClock, SystemClock
 from bot.http.server.connections import ConnectionLimit
@@ -199,7 +200,7 @@ class Governor:
             status_reader=self.budgets.status_reader,
             hold_registry=self.budgets.hold_registry,
             latest=self.budgets.evaluator.latest.get,
-            count_since=self.budgets.evaluator.count_since,
+            count_change=ChangeCounter(self.budgets.ledger, current, self.clock).count,
             announce=FlagAnnouncer(current),
             clock=self.clock,
             lease=self.leases.lease("flags"),

@@ -28,10 +28,9 @@ from bot.budgets.budget import (
 )
 from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.ledger.rollups import PUSHED_BASE, base_width
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
-from bot.catalog.slo import DowntimeSli, EventsSli, Slo
+from bot.catalog.slo import DowntimeSli, Slo
 from bot.catalog.window import Span
 from bot.clock import Clock
 from bot.store.health.errors import is_away
@@ -181,18 +180,6 @@ class Evaluator:
         hourly = await self._events(slo, Span(now - HOUR, now), now)
         aging = await self._parts(slo, slo.window.span(now), _FORECAST_POINTS, now)
         return recovers_at(slo, aging, hourly=hourly, target=target, now=now)
-
-    async def count_since(self, slo: Slo, since: datetime) -> float:
-        """Return how many events were counted that came after `since`.
-
-        Those of its own bucket are left out: they may have come before.
-        """
-        every = self._current.catalog.workspace.evaluate_every
-        width_s = PUSHED_BASE if isinstance(slo.sli, EventsSli) else base_width(every)
-        start, now = since + (_EPOCH - since) % timedelta(seconds=width_s), self._clock.now()
-        if start >= now:
-            return 0.0
-        return (await self._events(slo, Span(start, now), now)).total
 
     async def _parts(
         self, slo: Slo, span: Span, points: int, now: datetime

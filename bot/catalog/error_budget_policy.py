@@ -50,13 +50,25 @@ class BurnAlert:
     short: timedelta
 
 
+class OnUndecided(StrEnum):
+    """What a ramp does where a step met too little traffic to tell whether it hurts."""
+
+    HOLD = "hold"
+    GO = "go"
+
+
 @dataclass(frozen=True, slots=True)
 class CanaryGuard:
-    """Reverts an increase of a flag if the service's burn rate over the time `over` reaches `burn`."""
+    """Reverts an increase of a flag if the service's burn rate over the time `over` reaches `burn`.
+
+    The events since the increase must show that it did harm; `alpha` is how often they may be wrong.
+    """
 
     burn: Decimal = Decimal("14.4")
     over: timedelta = timedelta(minutes=5)
     watch_for: timedelta = timedelta(minutes=30)
+    alpha: Decimal = Decimal("0.01")
+    on_undecided: OnUndecided = OnUndecided.HOLD
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,13 @@ class RevertDueSoon:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchEndedUndecided:
+    """The watch over an increase is over, and nobody can tell whether it hurts: `why`. The flag stays."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class RampPaused:
     """A ramp waits where it is. `resumes_alone`: it goes on by itself once the reason is gone."""
 
@@ -112,6 +119,7 @@ FlagEvent = (
     | ChangeFailed
     | RevertFailed
     | RevertDueSoon
+    | WatchEndedUndecided
     | RampPaused
     | RampResumed
     | RampStopped

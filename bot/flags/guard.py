@@ -1,14 +1,24 @@
 """Watching a flag after an increase: does the service burn too fast? Pure; no clock, no I/O.
 
-A guard never reverts a flag that somebody else has changed since: then it only reports what it saw.
+An increase is reverted when the burn rate is at or above the guard and the events since the increase show,
+by a sequential test, that it did harm. It passes when they show that it does not burn at the guard; what
+ends undecided is said. A guard never reverts a flag that somebody else has changed since: then it only
+reports what it saw.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from bot.budgets.budget import NO_EVENTS, EventCounts
+from bot.budgets.statistics.posterior import probability_above
+from bot.budgets.statistics.sequential import FALSE_ALARMS, alternatives, log_e_value, null_rate
 from bot.flags.flag import FlagState
 from bot.formatting import duration_words
+
+_SURE = 0.95
+_AS_BEFORE = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,30 +30,94 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeTest:
+    """What an SLO of `service` counted in the hour before a change, and since the change up to `until`.
+
+    `allowed` is the share of bad events that the objective allows, `alpha` how often the test may be wrong;
+    `holds`: a ramp waits while the test is undecided.
+    """
+
+    service: str
+    allowed: float
+    before: EventCounts
+    since: EventCounts
+    until: datetime | None
+    alpha: float = FALSE_ALARMS
+    holds: bool = True
+
+    def shows_harm(self, burn: float) -> bool:
+        """Return whether the change raised the error rate, as far as burning at `burn` or more matters."""
+        bad, total = self.since.bad, self.since.total
+        null = null_rate(self.allowed, self.before.bad, self.before.total)
+        return log_e_value(bad, total, null, alternatives(null, burn * self.allowed)) >= -math.log(self.alpha)
+
+    def shows_no_harm(self, burn: float) -> bool:
+        """Return whether the service surely burns below `burn`, or not much faster than before."""
+        limit = burn * self.allowed
+        if self.before.total > 0:
+            limit = max(limit, _AS_BEFORE * self.before.bad / self.before.total)
+        return probability_above(limit, self.since.bad, self.since.total) <= 1 - _SURE
+
+    @property
+    def burn_before(self) -> float | None:
+        """The burn rate in the hour before the change; None where nothing was counted."""
+        return self.before.bad / self.before.total / self.allowed if self.before.total > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
 class BurnReading:
-    """An SLO's burn rate now; None where it cannot be measured. `window` is the time it is measured over."""
+    """An SLO's burn rate now; None where it cannot be measured. `window` is the time it is measured over.
+
+    `test` is what was counted around the change that is watched; None where there is none yet, and for an SLO
+    that counts no events but recorded downtime: its burn rate alone decides.
+    """
 
     slo: str
     burn: float | None
     window: timedelta
+    test: ChangeTest | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """An SLO that burned at or above the guard. `before` is its burn rate before the change, if known."""
+    """An SLO that burned at or above the guard.
+
+    `before` is its burn rate before the change, `counted` its events since, each None where not known.
+    """
 
     slo: str
     burn: float
     guard: float
     window: timedelta
     before: float | None = None
+    counted: EventCounts | None = None
 
     @property
     def words(self) -> str:
-        """The evidence: `availability burns at 18.2 over 5 minutes, the guard is 6; before it was 0.4`."""
+        """The evidence: `availability burns at 18.2 over 5 minutes, the guard is 6; before it was 0.4`.
+
+        Then what was counted: `; 9 of 500 requests since the change were bad`.
+        """
         since = "" if self.before is None else f"; before it was {self.before:.1f}"
+        if self.counted is not None:
+            bad, total = round(self.counted.bad), round(self.counted.total)
+            since += f"; {bad:,} of {total:,} requests since the change were bad"
         over = duration_words(self.window)
         return f"{self.slo} burns at {self.burn:.1f} over {over}, the guard is {self.guard:g}{since}"
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """What was counted since a change is too little to tell whether it hurts. `holds`: a ramp waits then."""
+
+    requests: float
+    holds: bool = True
+
+    @property
+    def words(self) -> str:
+        """What to say: `not enough traffic to tell (42 requests)`."""
+        count = round(self.requests)
+        return f"not enough traffic to tell ({count:,} {'request' if count == 1 else 'requests'})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +152,13 @@ class WatchPassed:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchUndecided:
+    """The watch is over, and nobody can tell whether the increase hurts."""
+
+    undecided: Undecided
+
+
+@dataclass(frozen=True, slots=True)
 class Unmeasurable:
     """These SLOs cannot be measured: the watch goes on until they can be."""
 
@@ -99,7 +180,7 @@ class ChangedElsewhere:
     evidence: Evidence | None
 
 
-WatchVerdict = StillWatching | WatchPassed | Unmeasurable | RollBack | ChangedElsewhere
+WatchVerdict = StillWatching | WatchPassed | WatchUndecided | Unmeasurable | RollBack | ChangedElsewhere
 
 
 def judge_watch(
@@ -114,24 +195,58 @@ def judge_watch(
     unknown = unmeasured(readings)
     if not readings or unknown:
         return Unmeasurable(unknown)
-    return WatchPassed() if now >= watch.until else StillWatching(watch.until)
+    undecided = find_undecided(watch.guard, readings)
+    if now < watch.until or (undecided is not None and awaits_events(readings, watch.until)):
+        return StillWatching(watch.until)
+    return WatchPassed() if undecided is None else WatchUndecided(undecided)
 
 
 def crossing(
     guard: Guard, readings: Sequence[BurnReading], baseline: Mapping[str, float] | None = None
 ) -> Evidence | None:
-    """Return the fastest SLO at or above the guard, None if there is none.
+    """Return the fastest SLO at or above the guard that the change made worse, None if there is none.
 
-    One that burned that fast before the change already counts only if it burns faster now.
+    Where no events are counted, one that burned that fast before already counts only if it burns faster now.
     """
     crossed = []
     for reading in readings:
-        before = (baseline or {}).get(reading.slo)
+        test, before = reading.test, (baseline or {}).get(reading.slo)
         if reading.burn is None or reading.burn < guard.burn:
             continue
-        if before is None or before < guard.burn or reading.burn > before:
-            crossed.append(Evidence(reading.slo, reading.burn, guard.burn, reading.window, before))
+        if test is not None:
+            is_harmed, before = test.shows_harm(guard.burn), test.burn_before
+        else:
+            is_harmed = before is None or before < guard.burn or reading.burn > before
+        if is_harmed:
+            counted = None if test is None else test.since
+            evidence = Evidence(reading.slo, reading.burn, guard.burn, reading.window, before, counted)
+            crossed.append(evidence)
     return max(crossed, key=lambda evidence: evidence.burn, default=None)
+
+
+def find_undecided(guard: Guard, readings: Sequence[BurnReading]) -> Undecided | None:
+    """Return what cannot be told yet, with the fewest requests among the SLOs; None if all are decided."""
+    tests = [reading.test for reading in readings if reading.test is not None]
+    undecided = [test for test in tests if not test.shows_no_harm(guard.burn)]
+    if not undecided:
+        return None
+    return Undecided(min(test.since.total for test in undecided), any(test.holds for test in undecided))
+
+
+def awaits_events(readings: Sequence[BurnReading], due: datetime) -> bool:
+    """Return whether events that came before `due` may not be counted yet."""
+    tests = [reading.test for reading in readings if reading.test is not None]
+    return any(test.until is None or test.until < due for test in tests)
+
+
+def without_events(readings: Sequence[BurnReading]) -> tuple[str, ...]:
+    """Return the services that count events and counted none since the change."""
+    totals: dict[str, EventCounts] = {}
+    for reading in readings:
+        if reading.test is not None:
+            service = reading.test.service
+            totals[service] = totals.get(service, NO_EVENTS) + reading.test.since
+    return tuple(service for service, counted in totals.items() if counted.total <= 0)
 
 
 def unmeasured(readings: Sequence[BurnReading]) -> tuple[str, ...]:

@@ -52,8 +52,7 @@ def readings(services: Sequence[Service], latest: LatestBudgets) -> Sequence[Bur
         budgets = latest(service.name)
         if budgets is None:
             return None
-        prefix = f"{service.name} " if len(services) > 1 else ""
-        burns += [_reading(service, budget, prefix) for budget in budgets]
+        burns += [_reading(service, budget, reading_name(service, budget, services)) for budget in budgets]
     return burns
 
 
@@ -62,10 +61,17 @@ def baseline(burns: Sequence[BurnReading] | None) -> Mapping[str, float]:
     return {reading.slo: reading.burn for reading in burns or () if reading.burn is not None}
 
 
-def _reading(service: Service, budget: Budget, prefix: str) -> BurnReading:
+def reading_name(service: Service, budget: Budget, services: Sequence[Service]) -> str:
+    """Return an SLO as evidence names it: with its service where there are several."""
+    return f"{service.name} {budget.slo.name}" if len(services) > 1 else budget.slo.name
+
+
+def is_measured(budget: Budget) -> bool:
+    """Return whether the burn rate is known. Without traffic nothing failed: it is known to be 0."""
+    return budget.state in {SloState.OK, SloState.NO_TRAFFIC}
+
+
+def _reading(service: Service, budget: Budget, name: str) -> BurnReading:
     over = service.policy_for(budget.slo).guard.over
-    burn = None
-    if budget.state in {SloState.OK, SloState.NO_TRAFFIC}:
-        # Without traffic nothing failed: the burn rate is known to be 0.
-        burn = float(budget.burn.get(over) or 0)
-    return BurnReading(f"{prefix}{budget.slo.name}", burn, over)
+    burn = float(budget.burn.get(over) or 0) if is_measured(budget) else None
+    return BurnReading(name, burn, over)

@@ -1,8 +1,8 @@
 """Showing a flag to more people step by step. Pure; no clock, no I/O.
 
-A ramp pauses by itself while the service is frozen, cannot be measured or burns too fast, and while no event
-was counted since its last step, which nobody may have met then. It reverts to the state before its first step
-when a step makes the service burn, and ends as soon as somebody else changes the flag.
+A ramp pauses by itself while the service is frozen, cannot be measured or burns too fast, and while too few
+events were counted since its last step to tell whether it hurts. It reverts to the state before its first
+step when a step makes the service burn, and ends as soon as somebody else changes the flag.
 
 A step is stored as begun before the flag is changed, and as taken afterwards: for a ramp that is `begun`
 after a restart the flag is read to find out how far the step came.
@@ -15,7 +15,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.flags.flag import FlagState, exposure_in_words
-from bot.flags.guard import BurnReading, Evidence, Guard, crossing, unmeasured
+from bot.flags.guard import (
+    BurnReading,
+    Evidence,
+    Guard,
+    awaits_events,
+    crossing,
+    find_undecided,
+    unmeasured,
+    without_events,
+)
 from bot.formatting import percent_text
 from bot.freezes.verdict import Verdict
 
@@ -100,23 +109,19 @@ class PauseCause(StrEnum):
     MISSING_DATA = "missing data"
     BURNING = "burning"
     NO_EVENTS = "no events"
-
-
-@dataclass(frozen=True, slots=True)
-class EventsSinceStep:
-    """How many events of a service were counted since the ramp's last step, up to `until` if at all."""
-
-    service: str
-    total: float
-    until: datetime | None
+    UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True, slots=True)
 class TakeStep:
-    """Set the flag to this share now; `version` is the one to change it from."""
+    """Set the flag to this share now; `version` is the one to change it from.
+
+    `undecided` says that nobody can tell whether the step before hurts, where the policy lets the ramp go on.
+    """
 
     share: float
     version: str
+    undecided: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,9 @@ class RevertRamp:
 
 @dataclass(frozen=True, slots=True)
 class FinishRamp:
-    """The last step was taken and watched for long enough."""
+    """The last step was taken and watched for long enough; `undecided` as in `TakeStep`."""
+
+    undecided: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,23 +177,21 @@ def decide_move(
     verdict: Verdict,
     readings: Sequence[BurnReading],
     now: datetime,
-    *,
-    counted: Sequence[EventsSinceStep],
 ) -> Move:
     """Return the ramp's next move, from the flag as it is, the verdict on raising it, and the burn rates.
 
-    `counted` are the events since the last step, of each service that counts events.
+    The readings have tests of the last step once there is one.
     """
     if state.version != ramp.version:
         return _recover(ramp, state)
     evidence = crossing(ramp.guard, readings)
     if evidence is not None and ramp.taken:
         return RevertRamp(evidence, ramp.before)
-    return _next_move(ramp, state, _paused(ramp, verdict, readings, evidence), now, counted)
+    return _next_move(ramp, state, _paused(ramp, verdict, readings, evidence), readings, now)
 
 
 def _next_move(
-    ramp: Ramp, state: FlagState, paused: Paused | None, now: datetime, counted: Sequence[EventsSinceStep]
+    ramp: Ramp, state: FlagState, paused: Paused | None, readings: Sequence[BurnReading], now: datetime
 ) -> Move:
     """Return the move of a ramp that nothing sends back."""
     share = ramp.next_share
@@ -194,12 +199,13 @@ def _next_move(
         if paused is not None and paused.cause is PauseCause.MISSING_DATA:
             return paused
         due = now if ramp.taken_at is None else ramp.taken_at + ramp.guard.watch
-        return _once_met(FinishRamp(), due, now, counted)
+        return _once_decided(ramp, FinishRamp(), due, readings, now)
     if paused is not None:
         return paused
+    step = TakeStep(share, state.version)
     if ramp.taken_at is None:
-        return TakeStep(share, state.version)
-    return _once_met(TakeStep(share, state.version), ramp.taken_at + ramp.every, now, counted)
+        return step
+    return _once_decided(ramp, step, ramp.taken_at + ramp.every, readings, now)
 
 
 def _recover(ramp: Ramp, state: FlagState) -> Move:
@@ -227,15 +233,23 @@ def _paused(
     return None
 
 
-def _once_met(move: Move, due: datetime, now: datetime, counted: Sequence[EventsSinceStep]) -> Move:
-    """Return the move once it is due and users may have met the last step: events were counted since."""
-    without = [events for events in counted if events.total <= 0]
-    if now < due or any(events.until is None or events.until < due for events in without):
+def _once_decided(
+    ramp: Ramp, move: TakeStep | FinishRamp, due: datetime, readings: Sequence[BurnReading], now: datetime
+) -> Move:
+    """Return the move once it is due and the events since the last step show that it does not hurt."""
+    undecided, without = find_undecided(ramp.guard, readings), without_events(readings)
+    if now < due or ((undecided or without) and awaits_events(readings, due)):
         return WaitUntil(due)
     if without:
-        names = ", ".join(events.service for events in without)
-        return Paused(PauseCause.NO_EVENTS, f"no event of {names} was counted since the last step")
-    return move
+        # Nobody may have met the step.
+        return Paused(
+            PauseCause.NO_EVENTS, f"no event of {', '.join(without)} was counted since the last step"
+        )
+    if undecided is None:
+        return move
+    if undecided.holds:
+        return Paused(PauseCause.UNDECIDED, undecided.words)
+    return replace(move, undecided=undecided.words)
 
 
 def steps_in_words(before: FlagState, steps: Sequence[float]) -> str:

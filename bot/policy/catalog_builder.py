@@ -12,6 +12,7 @@ from bot.catalog.error_budget_policy import (
     CanaryGuard,
     ErrorBudgetPolicy,
     OnMissingData,
+    OnUndecided,
     UnfreezeRequirement,
 )
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli, Slo
@@ -149,9 +150,14 @@ def _policy(name: str, spec: documents.ErrorBudgetPolicySpec) -> ErrorBudgetPoli
         unfreeze_requires=None
         if spec.unfreeze_requires == "nothing"
         else UnfreezeRequirement(spec.unfreeze_requires),
-        guard=CanaryGuard(spec.guard.burn, spec.guard.over, spec.guard.watch_for),
+        guard=_guard(spec.guard),
         lower_when_exhausted=spec.lower_when_exhausted,
     )
+
+
+def _guard(spec: documents.GuardSpec) -> CanaryGuard:
+    on_undecided = OnUndecided(spec.on_undecided)
+    return CanaryGuard(spec.burn, spec.over, spec.watch_for, spec.alpha, on_undecided)
 
 
 def _service(

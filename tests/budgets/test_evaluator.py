@@ -74,16 +74,3 @@ async def test_an_slo_without_any_event_has_no_traffic(database: Database) -> No
 def test_burn_rates_are_counted_in_every_window_that_is_shown_or_alerts() -> None:
     windows = burn_windows(service(policy=STANDARD), "availability")
     assert windows == (5 * MINUTE, 30 * MINUTE, HOUR, 6 * HOUR, 3 * DAY)
-
-
-async def test_events_are_counted_since_a_time_without_those_that_may_be_older(database: Database) -> None:
-    pushed, desk = slo(), Desk(database)
-    now = SystemClock().now()
-    step = now - 10 * MINUTE
-    bucket = step - (step - NOW) % timedelta(seconds=10)
-    assert await desk.evaluator.count_since(pushed, step) == 0
-    await desk.ledger.push([PushedEvent(pushed, 5, 0, bucket), PushedEvent(pushed, 5, 0, step - MINUTE)], now)
-    assert await desk.evaluator.count_since(pushed, step + timedelta(seconds=1)) == 0
-    await desk.ledger.push([PushedEvent(pushed, 2, 1, step + MINUTE)], now)
-    assert await desk.evaluator.count_since(pushed, step + timedelta(seconds=1)) == 3
-    assert await desk.evaluator.count_since(pushed, now) == 0

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from bot.budgets.budget import NO_EVENTS, EventCounts
 from bot.flags.flag import FlagState
-from bot.flags.guard import BurnReading, Guard
+from bot.flags.guard import BurnReading, ChangeTest, Guard
 from bot.flags.ramp import (
     AbandonRamp,
-    EventsSinceStep,
     FinishRamp,
     InvalidRampError,
     Move,
@@ -56,9 +56,8 @@ def move(
     after: timedelta = timedelta(0),
     readings: Sequence[BurnReading] = CALM,
     allow: bool = True,
-    counted: Sequence[EventsSinceStep] = (),
 ) -> Move:
-    return decide_move(one, state, verdict(allow=allow), readings, NOW + after, counted=counted)
+    return decide_move(one, state, verdict(allow=allow), readings, NOW + after)
 
 
 def stepped(count: int) -> tuple[Ramp, FlagState]:
@@ -74,7 +73,7 @@ def test_a_calm_ramp_takes_every_step_in_its_time_and_finishes() -> None:
     one, state, now = ramp(), OFF, NOW
     taken: list[tuple[datetime, float]] = []
     while True:
-        what = decide_move(one, state, verdict(), CALM, now, counted=())
+        what = decide_move(one, state, verdict(), CALM, now)
         match what:
             case TakeStep(share, version):
                 assert version == state.version
@@ -133,31 +132,70 @@ def test_a_hold_that_ends_late_goes_on_where_it_stood() -> None:
     assert move(one, state, after=61 * MINUTE) == TakeStep(0.25, "step-2")
 
 
+def reading(
+    total: float,
+    *,
+    until: datetime | None = NOW + 60 * MINUTE,
+    bad: float = 0.0,
+    service: str = "checkout",
+    holds: bool = True,
+) -> BurnReading:
+    """Return what a 99.9% SLO counted since the step."""
+    test = ChangeTest(service, 0.001, NO_EVENTS, EventCounts(bad, total), until, holds=holds)
+    return BurnReading("availability", bad / total / 0.001 if total else 0.0, 5 * MINUTE, test)
+
+
 def test_a_step_that_nobody_met_is_not_followed_by_another() -> None:
     one, state = stepped(2)
-    late = NOW + EVERY + MINUTE
 
-    def seen(total: float, until: datetime | None = late) -> Move:
-        events = [EventsSinceStep("search", 7.0, late), EventsSinceStep("checkout", total, until)]
-        return move(one, state, after=EVERY + MINUTE, counted=events)
+    def seen(total: float, until: datetime | None = NOW + 60 * MINUTE, *, holds: bool = True) -> Move:
+        readings = [reading(7_000, service="search"), reading(total, until=until, holds=holds)]
+        return move(one, state, after=EVERY + MINUTE, readings=readings)
 
     why = "no event of checkout was counted since the last step"
     assert seen(0.0) == Paused(PauseCause.NO_EVENTS, why)
-    assert seen(1.0) == TakeStep(0.25, "step-2")
+    assert seen(0.0, holds=False) == Paused(PauseCause.NO_EVENTS, why)
+    assert seen(1_000) == TakeStep(0.25, "step-2")
     # What came since the step may not be counted yet.
     assert seen(0.0, NOW + EVERY - MINUTE) == WaitUntil(NOW + EVERY)
     assert seen(0.0, None) == WaitUntil(NOW + EVERY)
 
 
+def test_a_step_that_too_few_met_holds_the_ramp_and_says_so() -> None:
+    one, state = stepped(2)
+    late = EVERY + MINUTE
+    why = "not enough traffic to tell (42 requests)"
+    assert move(one, state, readings=[reading(42)]) == WaitUntil(NOW + EVERY)
+    assert move(one, state, after=late, readings=[reading(42)]) == Paused(PauseCause.UNDECIDED, why)
+    assert move(one, state, after=late, readings=[reading(42, until=NOW)]) == WaitUntil(NOW + EVERY)
+    assert move(one, state, after=late, readings=[reading(4_200)]) == TakeStep(0.25, "step-2")
+
+
+def test_where_the_policy_says_so_an_undecided_ramp_goes_on_but_not_in_silence() -> None:
+    one, state = stepped(2)
+    why = "not enough traffic to tell (42 requests)"
+    readings = [reading(42, holds=False)]
+    assert move(one, state, after=EVERY, readings=readings) == TakeStep(0.25, "step-2", why)
+    one, state = stepped(4)
+    assert move(one, state, after=GUARD.watch, readings=readings) == FinishRamp(why)
+    mixed = [*readings, reading(43)]
+    assert move(one, state, after=GUARD.watch, readings=mixed) == Paused(PauseCause.UNDECIDED, why)
+
+
+def test_one_bad_request_by_chance_does_not_take_a_ramp_back() -> None:
+    one, state = stepped(2)
+    assert move(one, state, readings=[reading(42, bad=1)]) == WaitUntil(NOW + EVERY)
+    assert isinstance(move(one, state, readings=[reading(42, bad=3)]), RevertRamp)
+
+
 def test_a_ramp_whose_last_step_nobody_met_does_not_finish() -> None:
     one, state = stepped(4)
     after = GUARD.watch + MINUTE
-    unmet = [EventsSinceStep("checkout", 0.0, NOW + after)]
-    what = move(one, state, after=after, counted=unmet)
+    what = move(one, state, after=after, readings=[reading(0)])
     assert isinstance(what, Paused)
     assert what.cause is PauseCause.NO_EVENTS
-    assert isinstance(move(one, state, after=after, counted=unmet, readings=BURNING), RevertRamp)
-    assert move(one, state, after=after, counted=[replace(unmet[0], total=1.0)]) == FinishRamp()
+    assert isinstance(move(one, state, after=after, readings=[reading(0), *BURNING]), RevertRamp)
+    assert move(one, state, after=after, readings=[reading(1_000)]) == FinishRamp()
 
 
 def test_a_ramp_does_not_finish_blindly() -> None:

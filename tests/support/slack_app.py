@@ -13,7 +13,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app.flags import Flags
 from bot.app.incidents import Incidents
-from bot.budgets.budget import Budget
+from bot.budgets.budget import Budget, EventCounts
+from bot.budgets.change_counts import ChangeCounts
 from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
@@ -45,6 +46,12 @@ from tests.support.stores import create_tables
 from tests.support.values import budget_of_events, catalog, slo
 
 
+def counted_at(burn: float, total: float = 10_000, before: float = 0.5) -> ChangeCounts:
+    """Return counts of a 99.9% SLO that burns at that rate since a change, and `before` it."""
+    since = EventCounts(burn * 0.001 * total, total)
+    return ChangeCounts(EventCounts(before * 0.001 * 10_000, 10_000), since, since)
+
+
 @dataclass
 class Shop:
     """The services with their budgets, as values that a test may change."""
@@ -52,8 +59,8 @@ class Shop:
     current: CurrentCatalog
     budgets: dict[str, list[Budget]]
     clock: StoppedClock = field(default_factory=StoppedClock)
-    events_since_step: float = 1.0
-    """What each SLO has counted since a ramp's last step."""
+    counts: ChangeCounts = field(default_factory=lambda: counted_at(0.5))
+    """What each SLO has counted around a change of a flag."""
 
     @property
     def catalog(self) -> Catalog:
@@ -68,9 +75,11 @@ class Shop:
         del now
         return [self.budgets.get(service.name, []) for service in services]
 
-    async def count_since(self, slo: Slo, since: datetime) -> float:
-        del slo, since
-        return self.events_since_step
+    async def count_change(
+        self, slo: Slo, changed_at: datetime, recent: timedelta, until: datetime | None
+    ) -> ChangeCounts:
+        del slo, changed_at, recent, until
+        return self.counts
 
     async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
         del slo, now
@@ -180,7 +189,7 @@ def build_flags(
         session=session,
         clock=of.clock,
         latest=of.budgets.get,
-        count_since=of.count_since,
+        count_change=of.count_change,
         announce=FlagAnnouncer(of.current),
         lease=Lease("flags"),
     )

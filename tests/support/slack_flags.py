@@ -20,7 +20,7 @@ from bot.store.audit import AuditEntry
 from bot.store.tables.core import outbox
 from tests.support.clock import NOW
 from tests.support.examples import WORKSPACE, shop_service
-from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
+from tests.support.slack_app import RunningSlackApp, counted_at, run_slack_app, shop
 from tests.support.values import catalog
 
 FLAG = "new-checkout"
@@ -119,11 +119,23 @@ async def raised(slack_app: RunningSlackApp, to: str = "25%") -> None:
 
 
 async def evaluated(slack_app: RunningSlackApp, rate: float = 0.5, **changes: Any) -> None:
-    """Evaluate checkout with a budget that burns at that rate."""
+    """Evaluate checkout with a budget that burns at that rate, also since a change of its flag."""
+    slack_app.shop.counts = counted_at(rate)
     promised = slack_app.shop.catalog.services["checkout"].slos
     slack_app.shop.budgets["checkout"] = [burning(one, rate, **changes) for one in promised]
     slack_app.flags.evaluated(["checkout"])
     await slack_app.flags.tick()
+
+
+async def met(slack_app: RunningSlackApp, requests: float) -> None:
+    """Evaluate checkout twice with that many requests, all good, since the change of its flag."""
+    promised = slack_app.shop.catalog.services["checkout"].slos
+    for _ in range(2):
+        now = slack_app.shop.clock.now()
+        slack_app.shop.budgets["checkout"] = [burning(one, 0.5, as_of=now) for one in promised]
+        slack_app.shop.counts = counted_at(0, requests)
+        slack_app.flags.evaluated(["checkout"])
+        await slack_app.flags.tick()
 
 
 def later(slack_app: RunningSlackApp, length: timedelta) -> None:

@@ -19,6 +19,7 @@ from bot.flags.events import (
     RampStopped,
     RevertDueSoon,
     RevertFailed,
+    WatchEndedUndecided,
 )
 from bot.flags.flag import FlagState, exposure_in_words, subject
 from bot.flags.ownership import channels, owners
@@ -96,6 +97,8 @@ def _entries(  # noqa: C901, PLR0911 - one return an event
             why = f"changed elsewhere by {who}" if who else "changed elsewhere"
             before, after = _state(difference.before), _state(difference.after)
             return entry(GOVERNOR, "flag.drifted", why, before=before, after=after)
+        case WatchEndedUndecided(why):
+            return entry(GOVERNOR, "flag.watch_undecided", why)
         case RevertDueSoon():
             return ()
         case _:

@@ -3,26 +3,23 @@
 A ramp is advanced when its next step is due and after each evaluation of its service, by one loop only.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 
 import structlog
 
-from bot.budgets.budget import Budget
-from bot.catalog.catalog import Service
-from bot.catalog.slo import DowntimeSli, Slo
 from bot.clock import Clock
 from bot.flags.backend import MAY_COME_BACK, BackendOutcomeUnknownError, FlagConflictError, FlagError
 from bot.flags.change import Restore, SetExposure
+from bot.flags.change_readings import ChangeReadings
 from bot.flags.change_request import ChangeCause, ChangeRequest, FlagChangeError, change_name
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.events import RampPaused, RampResumed, RevertFailed
 from bot.flags.flag import FlagState, exposure_in_words
-from bot.flags.ownership import LatestBudgets, owners, readings
+from bot.flags.ownership import owners
 from bot.flags.ramp import (
     AbandonRamp,
-    EventsSinceStep,
     FinishRamp,
     Move,
     PauseCause,
@@ -49,12 +46,8 @@ _WORTH_RETRYING = (FlagConflictError, BackendOutcomeUnknownError)
 _RETRY_AFTER = timedelta(seconds=15)
 
 
-CountSince = Callable[[Slo, datetime], Awaitable[float]]
-"""Returns how many events of an SLO were counted that came surely after a time."""
-
-
 class RampRunner:
-    """Advances ramps. `latest` returns a service's budgets as of its last evaluation."""
+    """Advances ramps by what `readings` shows of their services."""
 
     def __init__(
         self,
@@ -64,16 +57,14 @@ class RampRunner:
         *,
         database: Database,
         clock: Clock,
-        latest: LatestBudgets,
-        count_since: CountSince,
+        readings: ChangeReadings,
     ) -> None:
         self._flag_changes = flag_changes
         self._writer = writer
         self._status_reader = status_reader
         self._database = database
         self._clock = clock
-        self._latest = latest
-        self._count_since = count_since
+        self._readings = readings
         self._failures = ItemFailures("ramp_failed")
 
     async def tick(self, evaluated: Collection[str]) -> None:
@@ -101,7 +92,7 @@ class RampRunner:
     async def _advance(self, stored: StoredRamp, now: datetime) -> None:
         ramp = stored.ramp
         services = owners(self._status_reader.catalog, ramp.flag)
-        burns = readings(services, self._latest)
+        burns = await self._readings.since(services, ramp.taken_at)
         if burns is None:
             return
         verdict = await self._verdict([service.name for service in services], ramp)
@@ -111,8 +102,7 @@ class RampRunner:
             await self._carry_out(stored, Paused(PauseCause.MISSING_DATA, why), now)
             return
         state = await self._flag_changes.backend.read(ramp.flag, ramp.environment)
-        counted = await self._events_since_step(services, ramp)
-        await self._carry_out(stored, decide_move(ramp, state, verdict, burns, now, counted=counted), now)
+        await self._carry_out(stored, decide_move(ramp, state, verdict, burns, now), now)
 
     async def _carry_out(self, stored: StoredRamp, move: Move, now: datetime) -> None:
         match move:
@@ -121,8 +111,8 @@ class RampRunner:
                 await self._writer.store_pause(stored, stored.ramp.held_by, None, resumed)
             case WaitUntil():
                 pass
-            case TakeStep(share, version):
-                await self._take_step(stored, share, version, now)
+            case TakeStep():
+                await self._take_step(stored, move, now)
             case RecordStepTaken(after):
                 await self._flag_changes.reconcile_step(stored.id, after)
             case Paused(cause, why):
@@ -132,8 +122,8 @@ class RampRunner:
                     await self._writer.store_pause(stored, stored.ramp.held_by, (cause, why), paused)
             case RevertRamp(evidence, to):
                 await self._revert(stored, evidence.words, to)
-            case FinishRamp():
-                await self._writer.finish(stored, now)
+            case FinishRamp(undecided):
+                await self._writer.finish(stored, now, undecided)
             case AbandonRamp(state):
                 await self._flag_changes.reconcile_step(stored.id, None)
                 why = f"somebody else changed the flag, it is {exposure_in_words(state)} now"
@@ -141,29 +131,20 @@ class RampRunner:
             case _:
                 assert_never(move)
 
-    async def _events_since_step(self, services: Sequence[Service], ramp: Ramp) -> list[EventsSinceStep]:
-        """Return what each service counted since the last step; none for one that only records downtime."""
-        counted: list[EventsSinceStep] = []
-        for service in services if ramp.taken_at is not None else ():
-            slos = [slo for slo in service.slos if not isinstance(slo.sli, DowntimeSli)]
-            if slos and ramp.taken_at is not None:
-                total = sum([await self._count_since(slo, ramp.taken_at) for slo in slos])
-                until = _counted_until(slos, self._latest(service.name) or ())
-                counted.append(EventsSinceStep(service.name, total, until))
-        return counted
-
-    async def _take_step(self, stored: StoredRamp, share: float, version: str, now: datetime) -> None:
+    async def _take_step(self, stored: StoredRamp, step: TakeStep, now: datetime) -> None:
         ramp, number = stored.ramp, stored.ramp.taken + 1
+        doubt = f" (after the step before: {step.undecided})" if step.undecided else ""
+        asked_for = f"step {number} of {len(ramp.steps)}{doubt} of the ramp asked for by {stored.by}"
         await self._flag_changes.reconcile_step(stored.id, None)
         request = ChangeRequest(
             ramp.flag,
             ramp.environment,
-            SetExposure(share),
+            SetExposure(step.share),
             GOVERNOR,
-            f"step {number} of {len(ramp.steps)} of the ramp asked for by {stored.by}: {stored.reason}",
+            f"{asked_for}: {stored.reason}",
             f"ramp:{stored.id}:{number}:{now.timestamp():.6f}",
             cause=ChangeCause.RAMP,
-            version=version,
+            version=step.version,
             approved_by=stored.approved_by,
             ramp_id=stored.id,
         )
@@ -213,10 +194,3 @@ class RampRunner:
             if not verdict.allow:
                 break
         return verdict
-
-
-def _counted_until(slos: Collection[Slo], budgets: Collection[Budget]) -> datetime | None:
-    """Return up to when all of the SLOs are counted; None where one is not counted yet."""
-    times = [budget.as_of for budget in budgets if budget.slo in slos]
-    known = [at for at in times if at is not None]
-    return min(known) if len(known) == len(slos) else None

@@ -5,7 +5,7 @@ from datetime import datetime
 from bot.clock import Clock
 from bot.flags.change_request import NotPendingError
 from bot.flags.changes.event_publisher import EventPublisher
-from bot.flags.events import FlagEvent, RampStopped, RevertFailed
+from bot.flags.events import FlagEvent, RampStopped, RevertFailed, WatchEndedUndecided
 from bot.flags.ramp import PauseCause
 from bot.flags.records import ramps as ramp_records
 from bot.flags.records.ramps import RampState, StoredRamp
@@ -48,12 +48,16 @@ class RampWriter:
             await ramp_records.transition(connection, stored.id, to=stopped, since=running, now=now)
             await self._publisher.publish(connection, failure, ramp.flag, ramp.environment, now)
 
-    async def finish(self, stored: StoredRamp, now: datetime) -> None:
-        """End a ramp that has taken its last step; nothing is announced."""
+    async def finish(self, stored: StoredRamp, now: datetime, undecided: str = "") -> None:
+        """End a ramp that has taken its last step; announce only if nobody can tell whether it hurts."""
+        ramp = stored.ramp
         async with self._database.transaction() as connection:
-            await ramp_records.transition(
+            has_ended = await ramp_records.transition(
                 connection, stored.id, to=RampState.DONE, since=RampState.RUNNING, now=now
             )
+            if has_ended and undecided:
+                event = WatchEndedUndecided(undecided)
+                await self._publisher.publish(connection, event, ramp.flag, ramp.environment, now)
 
     async def postpone(self, stored: StoredRamp, until: datetime) -> None:
         """Let the ramp wait until it tries again what did not work."""

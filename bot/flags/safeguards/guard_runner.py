@@ -11,10 +11,19 @@ import structlog
 
 from bot.catalog.catalog import Service
 from bot.flags.backend import MAY_COME_BACK, FlagError
+from bot.flags.change_readings import ChangeReadings
 from bot.flags.change_request import ChangeCause
 from bot.flags.changes.executor import ChangeExecutor
-from bot.flags.guard import ChangedElsewhere, RollBack, StillWatching, Unmeasurable, WatchPassed, judge_watch
-from bot.flags.ownership import LatestBudgets, owners, readings
+from bot.flags.guard import (
+    ChangedElsewhere,
+    RollBack,
+    StillWatching,
+    Unmeasurable,
+    WatchPassed,
+    WatchUndecided,
+    judge_watch,
+)
+from bot.flags.ownership import owners
 from bot.flags.records import reverts
 from bot.flags.records.reverts import PendingRevert, RevertKind
 from bot.flags.safeguards.reverter import Reverter
@@ -28,12 +37,12 @@ class GuardRunner:
     """Judges the watched increases after each evaluation of the flag's services."""
 
     def __init__(
-        self, flag_changes: ChangeExecutor, reverter: Reverter, database: Database, latest: LatestBudgets
+        self, flag_changes: ChangeExecutor, reverter: Reverter, database: Database, readings: ChangeReadings
     ) -> None:
         self._flag_changes = flag_changes
         self._reverter = reverter
         self._database = database
-        self._latest = latest
+        self._readings = readings
         self._failures = ItemFailures("watch_failed")
 
     async def tick(self, evaluated: Collection[str], now: datetime) -> None:
@@ -62,7 +71,7 @@ class GuardRunner:
                 await self._reverter.end(watch, "gone")
 
     async def _judge(self, watch: PendingRevert, services: Collection[Service], now: datetime) -> None:
-        burns = readings(list(services), self._latest)
+        burns = await self._readings.since(list(services), watch.since)
         if burns is None:
             return
         state = await self._flag_changes.backend.read(watch.state.flag, watch.state.environment)
@@ -76,6 +85,8 @@ class GuardRunner:
                 await self._reverter.give_up(watch, ChangeCause.GUARD, evidence.words, why)
             case WatchPassed():
                 await self._reverter.end(watch, "passed")
+            case WatchUndecided(undecided):
+                await self._reverter.end_undecided(watch, undecided.words)
             case StillWatching() | Unmeasurable() | ChangedElsewhere():
                 pass
             case other:

@@ -17,7 +17,7 @@ from bot.flags.change import Restore
 from bot.flags.change_request import ChangeCause, ChangeRequest, FlagChangeError, FrozenError
 from bot.flags.changes.event_publisher import EventPublisher
 from bot.flags.changes.executor import ChangeExecutor
-from bot.flags.events import RevertFailed
+from bot.flags.events import RevertFailed, WatchEndedUndecided
 from bot.flags.records import reverts
 from bot.flags.records.reverts import PendingRevert
 from bot.formatting import duration_text
@@ -111,6 +111,14 @@ class Reverter:
         log.warning("revert_given_up", revert=pending.id, flag=pending.state.flag, error=str(error))
         lasted = f"that has been so for {duration_text(now - since)}, so Governor does not try again"
         await self.give_up(pending, cause, evidence, f"{error}; {lasted}")
+
+    async def end_undecided(self, watch: PendingRevert, why: str) -> None:
+        """End a watch that nobody can tell the outcome of, and announce that."""
+        now, state = self._clock.now(), watch.state
+        async with self._database.transaction() as connection:
+            if await reverts.end(connection, watch, "undecided", now):
+                event = WatchEndedUndecided(why)
+                await self._publisher.publish(connection, event, state.flag, state.environment, now)
 
     async def _retry_later(
         self,

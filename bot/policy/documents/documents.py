@@ -19,6 +19,7 @@ from bot.policy.documents.fields import (
     Channel,
     Dwell,
     EvaluationInterval,
+    FalseAlarms,
     FlagKey,
     GuardTime,
     GuardWindow,
@@ -223,6 +224,10 @@ class GuardSpec(Model):
     """The time over which the burn rate is measured, 1s to 6h."""
     watch_for: GuardTime = parse_duration("30m")
     """How long after an increase it is watched, 1s to 7d."""
+    alpha: FalseAlarms = Field(default=Decimal("0.01"), json_schema_extra={"default": "1%"})
+    """How often an increase that does no harm may be taken back all the same, 0.01% to 10%."""
+    on_undecided: Literal["hold", "go"] = "hold"
+    """What a ramp does where a step met too little traffic to tell: `hold` waits for more, `go` goes on."""
 
 
 def _alert(severity: str, burn: float, long: str, short: str) -> BurnAlertSpec:

@@ -229,6 +229,7 @@ Percentage = _number_or(PERCENTAGE, 99.9, "99.9%")
 Objective = Annotated[Decimal, PlainValidator(parse_objective), Percentage]
 WarnLevel = Annotated[Decimal, _fraction("0", "0.999999", "0% up to, but not including, 100%"), Percentage]
 Threshold = Annotated[Decimal, _fraction("-1", "1", "-100% to 100%"), Percentage]
+FalseAlarms = Annotated[Decimal, _fraction("0.0001", "0.1", "0.01% to 10%"), Percentage]
 Share = Annotated[Decimal, _fraction("1e-9", "1", "above 0%, at most 100%"), Percentage]
 
 SloWindow = Annotated[

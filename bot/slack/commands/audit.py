@@ -43,6 +43,7 @@ ACTION_TEXTS = {
     "flag.void": "found the request void",
     "flag.not_done": "did not change it",
     "flag.left_alone": "left it alone",
+    "flag.watch_undecided": "could not tell whether it hurts",
     "flag.kept_on": "kept it on",
     "flag.kept_off": "kept it off",
     "flag.drifted": "saw it changed",

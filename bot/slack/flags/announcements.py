@@ -22,6 +22,7 @@ from bot.flags.events import (
     RampStopped,
     RevertDueSoon,
     RevertFailed,
+    WatchEndedUndecided,
 )
 from bot.flags.flag import exposure_in_words
 from bot.formatting import duration_text, listed, percent_text
@@ -112,7 +113,9 @@ class FlagLocation:
         return show_button("See flag", Query("flag", f"show {self.flag} {self.environment}"))
 
 
-def announcement_text(context: FlagEventContext, location: FlagLocation) -> AnnouncementText:  # noqa: PLR0911 - one return an event
+def announcement_text(  # noqa: C901, PLR0911 - one return an event
+    context: FlagEventContext, location: FlagLocation
+) -> AnnouncementText:
     """Return the announcement of a flag event."""
     match context.event:
         case FlagChanged():
@@ -135,6 +138,13 @@ def announcement_text(context: FlagEventContext, location: FlagLocation) -> Anno
                        exposure_in_words(state), when(until)),
                 following=markup("Next: {} keeps it on.", location.command("on")),
             )  # fmt: skip
+        case WatchEndedUndecided(why):
+            return AnnouncementText(
+                "flag_undecided",
+                markup(":grey_question: {} — the watch is over: {}.", location.name, why),
+                (Markup("Nothing shows that the increase hurts, and nothing that it does not."),),
+                markup("Next: {}, and {} if in doubt.", location.command("show"), location.command("undo")),
+            )
         case RampPaused(by, why, progress, goes_on):
             held = sentence(why) if by == GOVERNOR else markup("{} holds it.", mention(by))
             following = (

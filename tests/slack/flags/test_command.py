@@ -22,6 +22,7 @@ from tests.support.slack_flags import (
     evaluated,
     exposure,
     later,
+    met,
     raised,
     run_slack_app_with_flags,
     state,
@@ -324,7 +325,8 @@ async def test_an_increase_that_burns_is_taken_back_with_the_evidence(slack_app:
     await raised(slack_app)
     await evaluated(slack_app, 3.0)
     assert await exposure(slack_app) == 0.25
-    await evaluated(slack_app, 20.0)
+    later(slack_app, timedelta(minutes=6))
+    await evaluated(slack_app, 20.0, as_of=slack_app.shop.clock.now())
     assert await exposure(slack_app) == 0
     channel, event_type, text = (await told(slack_app))[-1]
     assert (channel, event_type) == ("#checkout", "flag_changed")
@@ -345,6 +347,22 @@ async def test_the_guard_leaves_alone_what_somebody_has_touched_since(slack_app:
     texts = [text for _, event_type, text in await told(slack_app) if event_type == "flag_left_alone"]
     assert len(texts) == 1
     assert "somebody has changed it since" in texts[0].casefold()
+
+
+async def test_a_watch_that_too_few_requests_met_ends_with_saying_so(slack_app: RunningSlackApp) -> None:
+    await raised(slack_app)
+    later(slack_app, timedelta(minutes=29))
+    await met(slack_app, 42)
+    later(slack_app, timedelta(minutes=2))
+    await met(slack_app, 42)
+    undecided = [text for _, event_type, text in await told(slack_app) if event_type == "flag_undecided"]
+    assert len(undecided) == 1
+    assert undecided[0].startswith(
+        f":grey_question: *{FLAG}* in production — the watch is over: "
+        "not enough traffic to tell (42 requests)."
+    )
+    assert await exposure(slack_app) == 0.25
+    assert [entry.action for entry in await audited(slack_app)][-1] == "flag.watch_undecided"
 
 
 async def test_a_watch_ends_after_the_policys_time(slack_app: RunningSlackApp) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from bot.catalog.error_budget_policy import OnUndecided
 from bot.flags.change import SetExposure
 from tests.support.slack_app import RunningSlackApp
 from tests.support.slack_flags import (
@@ -18,6 +19,7 @@ from tests.support.slack_flags import (
     evaluated,
     exposure,
     later,
+    met,
     run_slack_app_with_flags,
     state,
     told,
@@ -95,7 +97,8 @@ async def test_a_step_that_burns_goes_back_to_before_the_ramp_within_one_evaluat
 ) -> None:
     await begun(slack_app, taken=3)
     assert await exposure(slack_app) == 0.25
-    await evaluated(slack_app, 20.0)
+    later(slack_app, timedelta(minutes=6))
+    await evaluated(slack_app, 20.0, as_of=slack_app.shop.clock.now())
     assert await exposure(slack_app) == 0
     _, event_type, text = (await told(slack_app))[-1]
     assert event_type == "flag_changed"
@@ -144,18 +147,50 @@ async def test_a_ramp_holds_while_the_service_cannot_be_measured(slack_app: Runn
 
 async def test_a_ramp_waits_until_an_event_was_counted_since_its_step(slack_app: RunningSlackApp) -> None:
     await begun(slack_app)
-    slack_app.shop.events_since_step = 0.0
     later(slack_app, HALF_AN_HOUR)
-    await evaluated(slack_app, as_of=slack_app.shop.clock.now())
-    await evaluated(slack_app, as_of=slack_app.shop.clock.now())
+    await met(slack_app, 0)
     assert await exposure(slack_app) == 0.01
     held = [text for _, event_type, text in await told(slack_app) if event_type == "ramp_held"]
     assert len(held) == 1
     assert "No event of checkout was counted since the last step." in held[0]
-    slack_app.shop.events_since_step = 1.0
-    await evaluated(slack_app)
-    await evaluated(slack_app)
+    await met(slack_app, 1_000)
     assert await exposure(slack_app) == 0.05
+
+
+async def test_a_ramp_waits_until_enough_traffic_met_its_step(slack_app: RunningSlackApp) -> None:
+    await begun(slack_app)
+    later(slack_app, HALF_AN_HOUR)
+    await met(slack_app, 42)
+    assert await exposure(slack_app) == 0.01
+    held = [text for _, event_type, text in await told(slack_app) if event_type == "ramp_held"]
+    assert len(held) == 1
+    assert "Not enough traffic to tell (42 requests)." in held[0]
+    assert "It goes on by itself." in held[0]
+    await met(slack_app, 420)
+    assert await exposure(slack_app) == 0.05
+    assert "ramp_goes_on" in await occasions(slack_app)
+
+
+async def test_a_ramp_that_may_go_on_undecided_says_so_at_each_step(slack_app: RunningSlackApp) -> None:
+    policies = slack_app.shop.catalog
+    checkout = policies.services["checkout"]
+    guard = replace(checkout.error_budget_policy.guard, on_undecided=OnUndecided.GO)
+    policy = replace(checkout.error_budget_policy, guard=guard)
+    services = {**policies.services, "checkout": replace(checkout, error_budget_policy=policy)}
+    slack_app.shop.catalog = replace(policies, services=services)
+    await begun(slack_app)
+    for _ in range(3):
+        later(slack_app, HALF_AN_HOUR)
+        await met(slack_app, 42)
+    assert await exposure(slack_app) == 1.0
+    steps = [text for _, event_type, text in await told(slack_app) if event_type == "flag_changed"]
+    doubt = "(after the step before: not enough traffic to tell (42 requests))"
+    assert [doubt in text for text in steps] == [False, True, True, True]
+    later(slack_app, HALF_AN_HOUR)
+    await met(slack_app, 42)
+    _, event_type, text = (await told(slack_app))[-1]
+    assert event_type == "flag_undecided"
+    assert "the watch is over: not enough traffic to tell (42 requests)." in text
 
 
 async def test_a_ramp_outlives_its_service_s_absence_from_the_policies(slack_app: RunningSlackApp) -> None:

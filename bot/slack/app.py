@@ -24,7 +24,7 @@ from bot.slack.background_tasks import BackgroundTasks, Work
 from bot.slack.capabilities import Capabilities
 from bot.slack.command_reference import COMMANDS
 from bot.slack.flags.announcements import APPROVE, DECLINE
-from bot.slack.flags.buttons import COMMAND_BUTTONS, command_of
+from bot.slack.flags.buttons import COMMAND_BUTTONS, command_of, shown_flag_of
 from bot.slack.home.view import HOME_SHOW
 from bot.slack.incident_listeners import IncidentListeners
 from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW, Interaction, Query
@@ -165,7 +165,7 @@ class SlackApp:
         if name in {APPROVE, DECLINE}:
             work = partial(self._decide, replace(press, request=None), request)
         elif name in COMMAND_BUTTONS:
-            work = partial(self._answer, replace(press, query=command_of(name, value)), request)
+            work = partial(self._press_command, press, request, is_ephemeral=_is_ephemeral(body))
         else:
             # A query changes nothing, so it needs no idempotency key.
             repeated = replace(press, query=Query.from_value(value), request=None)
@@ -175,6 +175,15 @@ class SlackApp:
             if name == SHARE:
                 work = partial(self._share, repeated, request, _press_key(body, action))
         self._start(request, work)
+
+    async def _press_command(self, press: Interaction, request: SlackRequest, *, is_ephemeral: bool) -> None:
+        """Run the command that a button stands for, and show the flag anew that it stood beside."""
+        name, value = press.query.command, press.query.text
+        await self._answer(replace(press, query=command_of(name, value)), request)
+        shown = shown_flag_of(name, value)
+        if shown is not None and is_ephemeral:
+            query = replace(press, query=shown, request=None)
+            await self._answer(query, request, replace_message=True)
 
     async def _decide(self, interaction: Interaction, request: SlackRequest) -> None:
         """Approve or decline what is pending, and replace the message with the outcome."""
@@ -234,6 +243,11 @@ async def _clean_texts(body: Body, next: Callable[[], Awaitable[None]]) -> None:
 
 async def _report_nothing(_error_id: str, _error: Exception) -> None:
     """Report no failure to the person: opening the home tab again tries again."""
+
+
+def _is_ephemeral(body: Body) -> bool:
+    """Return whether only the person sees the message whose button was pressed."""
+    return bool((body.get("container") or {}).get("is_ephemeral"))
 
 
 def _press_key(body: Body, action: Body) -> str:

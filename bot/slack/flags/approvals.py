@@ -17,7 +17,7 @@ from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.mrkdwn import Markup, bold, markup, mention, sentence
 from bot.slack.capabilities import Capabilities
 from bot.slack.flags.announcements import APPROVE, change_text
-from bot.slack.flags.command import frozen_text
+from bot.slack.flags.outcomes import frozen_text
 from bot.slack.interactions import Interaction, Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
 

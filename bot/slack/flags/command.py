@@ -17,8 +17,8 @@ from bot.flags.change_request import (
     Unchanged,
 )
 from bot.flags.changes.executor import APPROVAL_LIFETIME
-from bot.flags.flag import FlagState, exposure_in_words
-from bot.flags.ownership import channels, find_environment, owners
+from bot.flags.flag import FlagState
+from bot.flags.ownership import channels, find_environment, is_protected, owners
 from bot.flags.ramp import InvalidRampError
 from bot.flags.ramps.control import RampError
 from bot.flags.records import changes
@@ -27,13 +27,14 @@ from bot.incidents import audit_view
 from bot.incidents.visibility import ANYBODY
 from bot.slack.arguments import UsageError, did_you_mean, split
 from bot.slack.blockkit.blocks import context, section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, sentence, when
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup, sentence, when
 from bot.slack.capabilities import Capabilities
 from bot.slack.flags import arguments as flag_arguments
 from bot.slack.flags.announcements import change_text
 from bot.slack.flags.arguments import FlagArguments
 from bot.slack.flags.history import history
 from bot.slack.flags.messages import FlagView, flag_list, one_flag, stale_flags
+from bot.slack.flags.outcomes import frozen_text, pending_text, unchanged_text
 from bot.slack.interactions import Interaction, Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
 from bot.slack.typed.zones import end_reader
@@ -118,16 +119,20 @@ class FlagCommand:
             waiting = await changes.pending(
                 connection, arguments.flag, environment.name, self._clock.now() - APPROVAL_LIFETIME
             )
+        catalog = self._status_reader.catalog
+        services = owners(catalog, arguments.flag)
         view = FlagView(
             state,
             self._flag_changes.backend.name,
-            self._owners(arguments.flag),
+            [service.name for service in services],
             await self._ramps.find(arguments.flag, environment.name),
             reverts,
             rows[0] if rows else None,
             self._clock.now(),
             waiting,
-            channels(self._status_reader.catalog, owners(self._status_reader.catalog, arguments.flag))[0],
+            channels(catalog, services)[0],
+            is_protected(catalog, environment.name),
+            any(service.slos for service in services),
         )
         return one_flag(view, interaction.query)
 
@@ -203,7 +208,7 @@ class FlagCommand:
             request_id=request,
         )
         if started.channel:
-            return say(_pending_text(started.words, started.channel))
+            return say(pending_text(started.words, started.channel))
         return say(markup("{} — the ramp of {} begins.", bold(started.words), bold(ramp.target.flag)))
 
     async def _control_ramp(self, interaction: Interaction, subcommand: str, words: Sequence[str]) -> Reply:
@@ -243,9 +248,9 @@ class FlagCommand:
         name = markup("{} in {}", bold(change_request.flag), change_request.environment)
         match outcome:
             case Unchanged():
-                return say(_unchanged_text(name, outcome))
+                return say(unchanged_text(name, outcome))
             case ApprovalPending(_, difference, channel):
-                return say(_pending_text(difference.words, channel))
+                return say(pending_text(difference.words, channel))
             case ChangeApplied():
                 return self._changed(interaction, change_request, outcome, change_text(outcome, name))
 
@@ -295,29 +300,3 @@ class FlagCommand:
 
     def _owners(self, flag: str) -> Sequence[str]:
         return [service.name for service in owners(self._status_reader.catalog, flag)]
-
-
-def _unchanged_text(name: Markup, outcome: Unchanged) -> Markup:
-    return join(" ", [
-        markup("{} is {} already.", name, exposure_in_words(outcome.state)),
-        Markup("Its ramp has ended.") if outcome.ended_ramp else NOTHING,
-        Markup("It stays so, and will not go back by itself.") if outcome.stays else NOTHING,
-    ])  # fmt: skip
-
-
-def _pending_text(words: str, channel: str) -> Markup:
-    return markup("{} — waits for another person's approval in {}.", bold(words), local(channel))
-
-
-def frozen_text(error: FrozenError) -> Markup:
-    """Explain a refusal: the service is frozen, and what would let the change through."""
-    verdict = error.verdict
-    return join(
-        "\n",
-        [
-            markup("{} is frozen, so its flags may not be raised: {}.", bold(verdict.service),
-                   "; ".join(verdict.reasons).rstrip(".")),
-            markup("Lowering is always allowed. Next: {}.",
-                   code(f"/freeze exempt {verdict.service} {error.change} REASON")),
-        ],
-    )  # fmt: skip

@@ -11,9 +11,11 @@ from bot.flags.records.reverts import PendingRevert, RevertKind
 from bot.formatting import duration_text, from_now_text, listed, percent_text
 from bot.slack.blockkit.blocks import context, fields, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, escape, join, markup, mention, when
+from bot.slack.flags.buttons import change_buttons, ramp_control_buttons
 from bot.slack.flags.history import last_change, waiting_text
 from bot.slack.interactions import Query, Reply, page_buttons, page_of, say, show_button
 from bot.store import audit
+from bot.store.outbox import Block
 
 PAGE = 15
 
@@ -23,7 +25,7 @@ class FlagView:
     """What is shown of one flag.
 
     `services` are those that name it, `last` is its last change, and `waiting` are the requests that wait for
-    approval in `channel`.
+    approval in `channel`. `may_ramp`: there is something that can watch a ramp.
     """
 
     state: FlagState
@@ -35,6 +37,8 @@ class FlagView:
     now: datetime
     waiting: Sequence[StoredChange] = ()
     channel: str = ""
+    is_protected: bool = True
+    may_ramp: bool = False
 
 
 def flag_list(
@@ -79,7 +83,14 @@ def one_flag(view: FlagView, query: Query) -> Reply:
     lines = [line for line in [*waiting, *coming, last_change(view.last)] if line]
     body = [section(headline), fields(facts), *([section(join("\n", lines))] if lines else [])]
     history = show_button("History", Query("flag", f"history {state.flag} {state.environment}"))
-    return Reply(join("\n", [headline, *lines]), tuple(body), history, query)
+    return Reply(join("\n", [headline, *lines]), tuple(body), (*_buttons(view), *history), query)
+
+
+def _buttons(view: FlagView) -> tuple[Block, ...]:
+    buttons = change_buttons(
+        view.state, is_protected=view.is_protected, may_ramp=view.may_ramp and view.ramp is None
+    )
+    return (*buttons, *(ramp_control_buttons(view.ramp) if view.ramp else ()))
 
 
 def stale_flags(states: Sequence[FlagState], environment: str, query: Query) -> Reply:

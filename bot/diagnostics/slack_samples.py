@@ -88,6 +88,8 @@ def slack_samples(now: datetime) -> list[SlackSample]:
 
 def _forms(incident: Incident) -> Iterator[ModalForm]:
     yield modals.opening_form([_SERVICE, "other"], [_SERVICE])
+    yield modals.timeline_form([incident], "")
+    yield modals.resolve_form(incident)
     yield modals.note_form(incident)
     yield modals.impact_form(incident)
     yield modals.cause_form(incident)

@@ -116,6 +116,7 @@ def incident_json(snapshot: IncidentSnapshot) -> dict[str, Any]:
             }
             for impact in incident.impacts
         ],
+        "summary": incident.summary or None,
         "cost": dict(snapshot.cost),
         "cause": incident.cause.value if incident.cause else None,
         "roles": {role.value: person for role, person in incident.roles.items()},

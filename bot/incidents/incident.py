@@ -26,6 +26,8 @@ from bot.incidents.downtime import Impact
 MOST_NAME = 80
 """Slack's limit for a channel's name."""
 MOST_TITLE = 200
+SUMMARY = "summary"
+"""The part of an incident's document that says what happened."""
 LONGEST_AGO = timedelta(days=366)
 """How long ago an incident can have begun."""
 
@@ -152,6 +154,11 @@ class Incident:
         return max((impact.share for impact in self.impacts), default=0.0)
 
     @property
+    def summary(self) -> str:
+        """What happened, in a few sentences; empty until somebody writes it."""
+        return self.document.get(SUMMARY, "").strip()
+
+    @property
     def is_assumed(self) -> bool:
         """Whether nobody has stated yet how bad some of its impact was or is."""
         return any(impact.assumed for impact in self.impacts)
@@ -170,7 +177,8 @@ class Incident:
 class IncidentChange:
     """What to change; None leaves a field unchanged. `share` is set for every impact of the incident.
 
-    `keeps_assumed`: a share that was assumed stays as it is although the severity changes.
+    `keeps_assumed`: a share that was assumed stays as it is although the severity changes. `summary` says in
+    a few sentences what happened.
     """
 
     status: Status | None = None
@@ -180,6 +188,7 @@ class IncidentChange:
     share: float | None = None
     private: bool | None = None
     keeps_assumed: bool = False
+    summary: str | None = None
 
 
 def changed(incident: Incident, change: IncidentChange, now: datetime) -> Incident:
@@ -204,6 +213,8 @@ def changed(incident: Incident, change: IncidentChange, now: datetime) -> Incide
         after = replace(after, severity=change.severity) if keep else with_severity(after, change.severity)
     if change.private is not None:
         after = replace(after, private=change.private)
+    if change.summary is not None:
+        after = replace(after, document={**after.document, SUMMARY: change.summary.strip()})
     return after
 
 

@@ -120,6 +120,7 @@ COMMANDS: tuple[Command, ...] = (
             CommandForm(
                 "status investigating", "says how far it has come: also identified, mitigated, resolved"
             ),
+            CommandForm("status resolved SUMMARY", "resolves it and says what happened, for those not there"),
             CommandForm(
                 "severity sev1", "says how bad it is, from sev1 to sev4; sev1 and sev2 hold the services"
             ),

@@ -113,7 +113,10 @@ class IncidentListeners:
         if channel and channel != submitted.channel:
             await workspace.responder.send(ReplyTarget("", channel, submitted.user), reply)
             reply = replace(reply, seen_by_channel=False)
-        await workspace.respond(request.target, reply)
+        if channel and request.target.is_home:
+            await workspace.home.republish(submitted.user)
+        else:
+            await workspace.respond(request.target, reply)
 
     async def _on_reaction(self, ack: AsyncAck, event: Body, context: AsyncBoltContext) -> None:
         await ack()

@@ -17,6 +17,7 @@ from bot.slack.incidents import interactions as incident_desk
 from bot.slack.incidents import modals as incident_form
 from bot.slack.incidents.buttons import EDIT
 from bot.slack.incidents.messages import IncidentMessages
+from bot.slack.incidents.shortcuts import ADD_TO_TIMELINE
 from tests.stories.test_drawn import show_everything
 from tests.support.examples import WORKSPACE
 from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
@@ -26,7 +27,12 @@ from tests.support.values import in_force
 
 Body = dict[str, Any]
 
-FORMS = (incident_form.OPEN, *incident_desk._FORMS, *(f"{EDIT}{part}" for part in PostmortemPart))
+FORMS = (
+    incident_form.OPEN,
+    incident_form.ADD_MESSAGE,
+    *incident_desk._FORMS,
+    *(f"{EDIT}{part}" for part in PostmortemPart),
+)
 """The `callback_id` of every form that the bot can open."""
 
 _CHANNEL = "#checkout"
@@ -89,6 +95,8 @@ async def _forms(folder: Path) -> AsyncIterator[RunningSlackApp]:
         for name in FORMS:
             if name == incident_form.OPEN:
                 await sam.says("/incident", _CHANNEL)
+            elif name == incident_form.ADD_MESSAGE:
+                await sam.uses_shortcut(ADD_TO_TIMELINE, message=shown[0], channel=_CHANNEL)
             else:
                 of = next(one for one in shown if f'"action_id": "{name}"' in json.dumps(one.blocks))
                 await sam.acts(of, _CHANNEL, name)

@@ -20,6 +20,8 @@ PREFIXES = ("incident.", "postmortem.", "action.")
 
 CLAIM = "incident.claim"
 STATUS = "incident.status."
+RESOLVE = f"{STATUS}{Status.RESOLVED.value}"
+"""The button that asks for a summary before it sets the status."""
 NOTE = "incident.note"
 IMPACT = "incident.impact"
 OPEN_POSTMORTEM = "postmortem.open"
@@ -98,6 +100,17 @@ def progress_buttons(incident: Incident) -> tuple[Block, ...]:
 def done_button(action: Action, action_id: str = DONE, more: str = "") -> Block | None:
     """Return the button that marks an action as done; None for one that is. `more` follows its number."""
     return None if action.done_at else button("Done", action_id, f"{action.id}{more}")
+
+
+def resolved_buttons(incident: Incident) -> list[Block]:
+    """Return the buttons beside the news that an incident is resolved: what is still to be written."""
+    number = str(incident.id)
+    learn = button("Open postmortem", OPEN_POSTMORTEM, number, style="primary")
+    write = button("Write a summary", f"{EDIT}{PostmortemPart.SUMMARY.value}", number)
+    return actions(
+        *(() if incident.postmortem_at else (learn,)),
+        *(() if incident.summary else (write,)),
+    )
 
 
 def document_buttons(incident: Incident, own_actions: Collection[Action] = ()) -> list[Block]:

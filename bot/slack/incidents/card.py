@@ -18,6 +18,7 @@ from bot.store.addresses import local
 from bot.store.outbox import Block
 
 LONGEST_ENTRY = 300
+LONGEST_SUMMARY = 1_000
 
 _MOST_CHANGES = 5
 _EMOJI: Mapping[Status, str] = {
@@ -47,6 +48,7 @@ def card_blocks(snapshot: IncidentSnapshot) -> list[Block]:
     body = [
         header(incident.title),
         section(_status_line(snapshot)),
+        *titled("Summary", cut(incident.summary, LONGEST_SUMMARY)),
         fields(facts(snapshot)),
         *titled("Spent so far" if incident.status.is_active else "Spent", spent(snapshot)),
         *titled("Changed lately", _changes(snapshot.timeline)),

@@ -10,7 +10,7 @@ from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.visibility import ANYBODY, may_see
 from bot.slack.arguments import UsageError, did_you_mean, name, split, unquoted
 from bot.slack.blockkit.blocks import context, section
-from bot.slack.blockkit.modals import ModalForm
+from bot.slack.blockkit.modals import MOST_TEXT, ModalForm
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup, when
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.arguments import (
@@ -148,8 +148,9 @@ class IncidentCommand:
 
     async def _status(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         status = _one_of(Status, arguments, "status")
+        summary = unquoted(" ".join(arguments[1:])) if status == Status.RESOLVED.value else ""
         return await self._operations.set_status(
-            await self._permitted(interaction), Status(status), interaction.user
+            await self._permitted(interaction), Status(status), interaction.user, summary[:MOST_TEXT]
         )
 
     async def _severity(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:

@@ -40,6 +40,7 @@ _VALIDATIONS: Mapping[str, Validation] = {
 _FORMS: Mapping[str, Callable[[Incident], ModalForm]] = {
     buttons.NOTE: modals.note_form,
     buttons.IMPACT: modals.impact_form,
+    buttons.RESOLVE: modals.resolve_form,
     buttons.CAUSE: modals.cause_form,
     buttons.TIMES: modals.times_form,
     buttons.ADD_ACTION: modals.action_form,
@@ -61,6 +62,7 @@ class IncidentInteractions:
         self._submissions: Mapping[str, Submission] = {
             buttons.NOTE: self._note,
             buttons.IMPACT: self._impact,
+            buttons.RESOLVE: self._resolve,
             buttons.CAUSE: self._cause,
             buttons.TIMES: self._times,
             buttons.ADD_ACTION: self._add_action,
@@ -84,9 +86,13 @@ class IncidentInteractions:
 
     async def channel_told(self, submitted: SubmittedModal) -> str:
         """Return the channel of the incident that a modal changed from elsewhere; empty for any other."""
-        if submitted.callback != modals.ADD_MESSAGE:
+        if submitted.callback == modals.ADD_MESSAGE:
+            number = submitted.text("incident")
+        elif submitted.about.isdigit() and submitted.channel[:1] in {"", "D"}:
+            number = submitted.about
+        else:
             return ""
-        snapshot = await self.access.snapshots.of(_number(submitted.text("incident")))
+        snapshot = await self.access.snapshots.of(_number(number))
         return local(snapshot.channel_id() or "")
 
     async def channel_of(self, button: str, number: str) -> str:
@@ -170,6 +176,10 @@ class IncidentInteractions:
         impact = modals.read_impact(submitted)
         return await self._operations.state_impact(id_, impact.share, impact, submitted.user)
 
+    async def _resolve(self, submitted: SubmittedModal, id_: int) -> Reply:
+        summary = submitted.text("summary")
+        return await self._operations.set_status(id_, Status.RESOLVED, submitted.user, summary)
+
     async def _cause(self, submitted: SubmittedModal, id_: int) -> Reply:
         return await self.postmortem.classify(id_, CauseClass(submitted.text("cause")), submitted.user)
 
@@ -188,6 +198,8 @@ def _form(button: str, incident: Incident) -> ModalForm | None:
     """Return the modal that a button opens, if it opens one."""
     if button.startswith(buttons.EDIT):
         return modals.part_form(incident, PostmortemPart(button.removeprefix(buttons.EDIT)))
+    if button == buttons.RESOLVE and incident.status is Status.RESOLVED:
+        return None
     form_of = _FORMS.get(button)
     return form_of(incident) if form_of else None
 

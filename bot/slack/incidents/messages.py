@@ -13,7 +13,15 @@ from bot.incidents.visibility import ANYBODY, may_see
 from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, code, cut, join, markup, mention
 from bot.slack.incidents.buttons import DONE_HERE, done_button
-from bot.slack.incidents.card import card_blocks, channel_link, headline, impact, next_step, spent
+from bot.slack.incidents.card import (
+    LONGEST_SUMMARY,
+    card_blocks,
+    channel_link,
+    headline,
+    impact,
+    next_step,
+    spent,
+)
 from bot.slack.incidents.postmortem_view import document_blocks
 from bot.slack.incidents.private_text import PrivateText, numbered_name
 from bot.store.addresses import qualified
@@ -57,8 +65,9 @@ class IncidentMessages:
             is_told = snapshot.channels[kind].notice_key is not None
             return self._taken_back(incident, NOTICE) if is_told else None
         text = join(" ", [headline(snapshot), _where(snapshot)])
+        summary = cut(incident.summary, LONGEST_SUMMARY)
         facts = join("\n", [impact(incident), spent(snapshot)])
-        body = [section(part) for part in (text, facts) if part]
+        body = [section(part) for part in (text, summary, facts) if part]
         return OutboxMessage(self._incidents_channel(incident), NOTICE, cut(text, _LONGEST_TEXT), body)
 
     def traces(self, snapshot: IncidentSnapshot) -> Collection[str]:

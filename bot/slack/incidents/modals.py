@@ -24,7 +24,7 @@ from bot.slack.blockkit.modals import (
     tick_input,
 )
 from bot.slack.incidents.arguments import DEFAULT_SEVERITY, ActionArguments
-from bot.slack.incidents.buttons import ADD_ACTION, CAUSE, EDIT, IMPACT, NOTE, TIMES
+from bot.slack.incidents.buttons import ADD_ACTION, CAUSE, EDIT, IMPACT, NOTE, RESOLVE, TIMES
 from bot.store.outbox import Block
 
 OPEN = "incident.open"
@@ -230,6 +230,19 @@ def read_action(submitted: SubmittedModal) -> ActionArguments:
         is_p0=bool(submitted.several("p0")),
         service=None,
     )
+
+
+def resolve_form(incident: Incident) -> ModalForm:
+    """Return the modal that asks for a summary of what happened, filled in with the present one."""
+    text = text_input(
+        "summary",
+        "What happened, in two or three sentences?",
+        incident.summary,
+        long=True,
+        optional=True,
+        hint="For those who were not there: the card, the announcement and the postmortem show it.",
+    )
+    return ModalForm(RESOLVE, "Resolve the incident", "Resolve", (text,), str(incident.id))
 
 
 def part_form(incident: Incident, part: PostmortemPart) -> ModalForm:

@@ -18,12 +18,12 @@ from bot.incidents.records.channels import ChannelKind
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.visibility import ANYBODY, may_see
 from bot.slack.arguments import UsageError
-from bot.slack.blockkit.blocks import actions, button, section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, sentence, when
+from bot.slack.blockkit.blocks import section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention, sentence, when
 from bot.slack.capabilities import IncidentCapabilities
 from bot.slack.incidents.access import IncidentAccess
-from bot.slack.incidents.buttons import OPEN_POSTMORTEM
-from bot.slack.incidents.card import NEXT_STEPS, channel_link
+from bot.slack.incidents.buttons import resolved_buttons
+from bot.slack.incidents.card import LONGEST_SUMMARY, NEXT_STEPS, channel_link
 from bot.slack.incidents.source_message import shortened
 from bot.slack.interactions import Reply, say
 from bot.store.addresses import local
@@ -64,22 +64,23 @@ class IncidentOperations:
         is_public = may_see(incident, ANYBODY)
         return say(text, seen_by_channel=opened.is_new and is_public and not is_announced_here)
 
-    async def set_status(self, id_: int, status: Status, by: str) -> Reply:
-        """Set the status."""
+    async def set_status(self, id_: int, status: Status, by: str, summary: str = "") -> Reply:
+        """Set the status, with a summary of what happened if one is given."""
         before = (await self._snapshots.of(id_)).incident
         if before.status is status:
             return say(markup("It is {} already.", status.value))
-        after = await self._change(id_, IncidentChange(status=status), by)
+        after = await self._change(id_, IncidentChange(status=status, summary=summary or None), by)
         taken = downtime(after.impacts, self._now())
         text = markup(
             "{} of impact {} — {} set it to {}. {}",
             duration_text(taken), "so far" if after.ended_at is None else "in all",
             mention(by), bold(status.value), NEXT_STEPS[status],
         )  # fmt: skip
-        if status is not Status.RESOLVED or after.postmortem_at is not None:
+        if status is not Status.RESOLVED:
             return say(text, seen_by_channel=True)
-        learn = actions(button("Open postmortem", OPEN_POSTMORTEM, str(id_), style="primary"))
-        return Reply(text, (section(text), *learn), seen_by_channel=True)
+        told = [text, cut(after.summary, LONGEST_SUMMARY)]
+        body = [section(part) for part in told if part]
+        return Reply(text, (*body, *resolved_buttons(after)), seen_by_channel=True)
 
     async def set_severity(self, id_: int, severity: Severity, by: str) -> Reply:
         """Set the severity."""

@@ -78,6 +78,10 @@ async def test_an_incidents_channel_sees_what_was_pressed_on_a_home_tab(slack_ap
     assert direct(slack_app, "sam") == ["<@U0SAM> is commander already."]
     assert "Take command" not in str(buttons(blocks_of(slack_app, "sam")))
     await presses_home(slack_app, "sam", "incident.status.resolved")
+    summary = {"summary": {"summary": {"type": "plain_text_input", "value": "A deploy broke payments."}}}
+    assert await slack_app.slack.person("sam").submits(summary) == {}
+    await slack_app.app.drain(10)
+    assert "*resolved*" in slack_app.slack.messages(channel)[-1].text
     assert (await slack_app.incidents.snapshots.of(1)).incident.status is Status.RESOLVED
     assert "Open incidents" not in texts(blocks_of(slack_app, "sam"))
 

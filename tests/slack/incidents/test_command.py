@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from bot.incidents.incident import IncidentChange, Role, Severity, Status
+from bot.incidents.records.channels import ChannelKind
 from bot.incidents.timeline import EntryKind
 from bot.incidents.visibility import OPERATOR
 from bot.sandbox.fake_slack import pins_and_reactions as marks
@@ -362,3 +363,49 @@ async def test_assumed_impact_is_said_to_be_one_until_somebody_states_it(
     assert "assumed" not in str(card.blocks)
     await incident_app.presses("sam", card, channel, "incident.impact")
     assert incident_app.form("sam")["blocks"][0]["element"]["initial_value"] == "10"
+
+
+async def test_resolved_asks_for_a_summary_and_shows_it(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    card = await incident_app.card(channel)
+    await incident_app.presses("sam", card, channel, "incident.status.resolved")
+    assert (await incident_app.view()).incident.status is Status.INVESTIGATING
+    (summary,) = incident_app.form("sam")["blocks"]
+    assert summary["optional"]
+    assert await incident_app.submits("sam", summary=typed("A <deploy> filled the pool.\nIt is back.")) == {}
+    told = incident_app.last("dana", channel)
+    assert told.blocks[1]["text"]["text"] == "A &lt;deploy&gt; filled the pool.\nIt is back."
+    assert "Write a summary" not in str(told.blocks)
+    snapshot = await incident_app.view()
+    assert snapshot.incident.status is Status.RESOLVED
+    assert snapshot.incident.summary == "A <deploy> filled the pool.\nIt is back."
+    messages = incident_app.slack_app.incidents.step_runner._cards._messages
+    notice = messages.notice(snapshot, ChannelKind.INCIDENT)
+    assert notice is not None
+    for shown in (await incident_app.card(channel), notice):
+        assert "A &lt;deploy&gt; filled the pool." in str(shown.blocks)
+    assert "It is back" in snapshot.postmortem.markdown()
+    await incident_app.presses("dana", card, channel, "incident.status.resolved")
+    assert incident_app.last("dana", channel).text == "It is resolved already."
+
+
+async def test_summary_can_be_typed_or_written_later(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    resolved = await incident_app.slack_app.types("sam", "/incident status resolved", channel)
+    assert (await incident_app.view()).incident.summary == ""
+    await incident_app.presses("sam", resolved, channel, "postmortem.edit.summary")
+    assert await incident_app.submits("sam", text=typed("The pool was full.")) == {}
+    assert (await incident_app.view()).incident.summary == "The pool was full."
+    await incident_app.slack_app.types("sam", "/incident status investigating", channel)
+    await incident_app.slack_app.types("sam", '/incident status resolved "It was the pool."', channel)
+    assert (await incident_app.view()).incident.summary == "It was the pool."
+
+
+async def test_a_private_incidents_summary_is_told_nowhere_else(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    await incident_app.slack_app.types("sam", "/incident private", channel)
+    await incident_app.slack_app.types("sam", "/incident status resolved Keys leaked.", channel)
+    snapshot = await incident_app.view()
+    messages = incident_app.slack_app.incidents.step_runner._cards._messages
+    notice = messages.notice(snapshot, ChannelKind.INCIDENT)
+    assert notice is None or "Keys leaked" not in str(notice.blocks) + notice.text

@@ -192,6 +192,7 @@ async def test_a_stranger_cannot_resolve_an_incident_by_its_buttons(incident_app
     assert (await incident_app.view()).incident.status is Status.INVESTIGATING
     allow(slack_app, OUTSIDER)
     await incident_app.presses("lena", card, channel, "incident.status.resolved")
+    assert await incident_app.submits("lena") == {}
     assert (await incident_app.view()).incident.status is Status.RESOLVED
 
 

@@ -101,11 +101,16 @@ def duration_text(length: timedelta, *, largest: str = "d", plain: bool = False)
     return " ".join(parts[:2]) or f"0{space}s"
 
 
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """Return a number with its noun: `1 service`, `2 services`; `several` where the plural is irregular."""
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
 def duration_words(length: timedelta) -> str:
     """Return a length of time in whole minutes, else in seconds, in full words: `5 minutes`, `90 seconds`."""
     seconds = round(length.total_seconds())
     count, unit = (seconds, "second") if seconds % 60 else (seconds // 60, "minute")
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    return counted(count, unit)
 
 
 def duration_code(length: timedelta) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.cli.console import NO, Json, err, out, print_json, run_async
+from bot.formatting import counted
 from bot.settings import read_settings
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def check(
             }
         )
         return
-    out.print(f"{path}: {len(services)} services, {len(slos)} SLOs, no faults")
+    out.print(f"{path}: {counted(len(services), 'service')}, {counted(len(slos), 'SLO')}, no faults")
     for row in for_each:
         out.print(_for_each_line(row), markup=False)
     for source, problem in measurement.silent.items():

@@ -24,6 +24,7 @@ from bot.diagnostics.findings import Finding, fault, ok, skipped
 from bot.diagnostics.slack_workspaces import WorkspaceChecks
 from bot.flags.backend import FlagError
 from bot.flags.registry import BackendContext, open_backend
+from bot.formatting import counted
 from bot.logs import mask_secrets
 from bot.policy.discovery import discover_and_expand
 from bot.policy.faults import PolicyError
@@ -96,7 +97,13 @@ async def _load(
     sources.follow(policies.expanded({}).catalog.workspace)
     expanded, problems = await discover_and_expand(policies, sources, clock.now(), within=_TIMEOUT)
     catalog = expanded.catalog
-    findings.append(ok("policies", folder, f"{len(catalog.services)} services, {len(catalog.slos)} SLOs"))
+    findings.append(
+        ok(
+            "policies",
+            folder,
+            f"{counted(len(catalog.services), 'service')}, {counted(len(catalog.slos), 'SLO')}",
+        )
+    )
     findings += [
         fault("policies", folder, str(policy_fault), fix) for policy_fault in expanded.faults[:_MAX_FAULTS]
     ]
@@ -105,7 +112,7 @@ async def _load(
             fix = "check its `forEach`, and whether the source can be reached from this machine"
             findings.append(fault("policies", title, f"its services are not known: {problems[title]}", fix))
         else:
-            findings.append(ok("policies", title, f"makes {count} services"))
+            findings.append(ok("policies", title, f"makes {counted(count, 'service')}"))
     return catalog
 
 

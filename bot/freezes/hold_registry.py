@@ -124,6 +124,8 @@ class HoldRegistry:
     ) -> Sequence[Hold]:
         """Lift the persons' holds on the service and those whose cause has ended, and no others.
 
+        `reason` may be empty: nobody has to say why.
+
         Raises `NothingToLiftError`, and `AlreadyRequestedError` for a repeated `request`: what was put on
         the service since must not be lifted by it.
         """
@@ -140,7 +142,7 @@ class HoldRegistry:
             ]
             if not lifted:
                 raise NothingToLiftError(service.name, in_force)
-            await self._record_lifted(connection, service, lifted, now)
+            await self._writer.record_ends(connection, service, lifted, now)
         log_transitions(service.name, lifted)
         return [transition.hold for transition in lifted]
 
@@ -155,7 +157,7 @@ class HoldRegistry:
         async with self._database.transaction() as connection:
             rows = await connection.execute(select(hold_rows).where(of_incident).order_by(hold_rows.c.id))
             lifted = [HoldLifted(hold_of(row), GOVERNOR, reason) for row in rows]
-            await self._record_lifted(connection, service, lifted, now)
+            await self._writer.record_ends(connection, service, lifted, now)
         log_transitions(service.name, lifted)
 
     async def ended_causes(self, service_of: ServiceOf, now: datetime) -> Sequence[tuple[Hold, EndedCause]]:
@@ -172,7 +174,7 @@ class HoldRegistry:
             same = [each for each in await read_holds(connection, hold.service) if each.id == hold.id]
             if not await self._causes_ended(connection, same, lambda _: service):
                 return
-            await self._record_lifted(connection, service, [transition], now)
+            await self._writer.record_ends(connection, service, [transition], now)
         log_transitions(service.name, [transition])
 
     async def exempt(
@@ -220,10 +222,9 @@ class HoldRegistry:
         async with self._database.transaction() as connection:
             rows = await connection.execute(select(hold_rows).where(due).order_by(hold_rows.c.id))
             expired = [hold_of(row) for row in rows]
-            for hold in expired:
-                reason = "its time ran out"
-                await self._writer.end(connection, hold, by=GOVERNOR, reason=reason, now=now)
-                await self._writer.record(connection, service_of(hold.service), HoldExpired(hold), now)
+            for name in dict.fromkeys(hold.service for hold in expired):
+                ends = [HoldExpired(hold) for hold in expired if hold.service == name]
+                await self._writer.record_ends(connection, service_of(name), ends, now)
         for hold in expired:
             log_transitions(hold.service, [HoldExpired(hold)])
         return expired
@@ -261,14 +262,6 @@ class HoldRegistry:
             if hold.kind is HoldKind.BUDGET and not service_of(hold.service).slos
         }
         return {**unjudged, **await self._read_ended(connection, holds)}
-
-    async def _record_lifted(
-        self, connection: AsyncConnection, service: Service, lifted: Iterable[HoldLifted], now: datetime
-    ) -> None:
-        for transition in lifted:
-            by, reason = transition.by, transition.reason
-            await self._writer.end(connection, transition.hold, by=by, reason=reason, now=now)
-            await self._writer.record(connection, service, transition, now)
 
 
 def _policies(service: Service) -> list[ErrorBudgetPolicy]:

@@ -4,7 +4,7 @@ Everything is written on the caller's connection, so that it is committed togeth
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -15,7 +15,15 @@ from bot.catalog.catalog import Service
 from bot.freezes.audit_entries import entry_of
 from bot.freezes.hold import Hold, HoldKind, holds_in_force
 from bot.freezes.records import read_holds
-from bot.freezes.transition import BudgetExhausted, DataMissing, HoldPlaced, Spending, Transition
+from bot.freezes.transition import (
+    BudgetExhausted,
+    DataMissing,
+    HoldExpired,
+    HoldLifted,
+    HoldPlaced,
+    Spending,
+    Transition,
+)
 from bot.store import audit
 from bot.store.outbox import OutboxMessage, enqueue
 from bot.store.tables.core import holds as hold_rows
@@ -65,6 +73,32 @@ class HoldWriter:
     ) -> None:
         """Write the audit row and the messages of a transition that the connection already shows."""
         await audit.record(connection, entry_of(transition, service.name), now)
+        await self._tell(connection, service, transition, now, spending)
+
+    async def record_ends(
+        self,
+        connection: AsyncConnection,
+        service: Service,
+        ends: Sequence[HoldLifted | HoldExpired],
+        now: datetime,
+    ) -> None:
+        """End holds that one act or moment ends: an audit row for each, one announcement of them all."""
+        for transition in ends:
+            entry = entry_of(transition, service.name)
+            await self.end(connection, transition.hold, by=entry.actor, reason=entry.reason, now=now)
+            await audit.record(connection, entry, now)
+        if ends:
+            together = tuple(transition.hold for transition in ends[1:])
+            await self._tell(connection, service, replace(ends[0], together=together), now)
+
+    async def _tell(
+        self,
+        connection: AsyncConnection,
+        service: Service,
+        transition: Transition,
+        now: datetime,
+        spending: Spending | None = None,
+    ) -> None:
         others = _other_holds(transition, holds_in_force(await read_holds(connection, service.name), now))
         context = TransitionContext(transition, service, others, now, spending)
         await enqueue(connection, self._announce(context), now)

@@ -74,18 +74,23 @@ class HoldPlaced:
 
 @dataclass(frozen=True, slots=True)
 class HoldLifted:
-    """A hold was lifted; `by` is the Slack user id of who did, or `governor`."""
+    """A hold was lifted; `by` is the Slack user id of who did, or `governor`. `reason` may be empty.
+
+    `together` are the other holds on the service that the same act lifted.
+    """
 
     hold: Hold
     by: str
     reason: str
+    together: tuple[Hold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class HoldExpired:
-    """A hold's time ran out."""
+    """A hold's time ran out; `together` are the other holds on the service whose time ran out with it."""
 
     hold: Hold
+    together: tuple[Hold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from bot.budgets.ledger.pushed_events import PushedEvent, PushResult, TooManyEve
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import EventsSli, Slo
 from bot.clock import Clock
+from bot.formatting import counted
 from bot.http.operations import BAD_BODY, Operation
 from bot.http.problems import ProblemError
 from bot.http.request_body import read_json
@@ -79,7 +80,7 @@ class EventsEndpoint:
         events, faults = self._read(items)
         if faults:
             errors = [asdict(fault) for fault in faults]
-            raise ProblemError(422, f"{len(faults)} faults; nothing was accepted", errors=errors)
+            raise ProblemError(422, f"{counted(len(faults), 'fault')}; nothing was accepted", errors=errors)
         try:
             pushed = await self._push(events, self._clock.now())
         except TooManyEventsError as error:

@@ -238,7 +238,9 @@ def refusal(permission: Denial, action: str) -> Markup:
         case PermissionDenied(()):
             return markup("Nobody may {}: the workspace's policy gives that right to no one.", action)
         case PermissionDenied(who_can):
-            return markup("Only {} may {}. Ask one of them.", entry_names(who_can), action)
+            is_person = len(who_can) == 1 and not is_channel(who_can[0]) and not who_can[0].startswith("@")
+            ask = "Ask them." if is_person else "Ask one of them."
+            return markup("Only {} may {}. {}", entry_names(who_can), action, ask)
         case _:
             assert_never(permission)
 

@@ -46,6 +46,34 @@ async def test_a_repeated_request_lifts_nothing_that_was_placed_since(hold_regis
     assert len(await hold_registry.holds(NOW)) == 1
 
 
+async def test_several_holds_that_one_command_lifts_are_told_once(
+    hold_registry: HoldRegistry, database: Database
+) -> None:
+    for request in ("r1", "r2", "r3"):
+        await place(hold_registry, request)
+    before = len(await announcements(database))
+    assert len(await hold_registry.lift(CHECKOUT, by="U2", reason="", now=NOW + MINUTE)) == 3
+    assert (await announcements(database))[before:] == [
+        ("#checkout", "HoldLifted"),
+        ("#releases", "HoldLifted"),
+    ]
+    assert (await audited_actions(database))[-3:] == [("U2", "hold.lifted")] * 3
+
+
+async def test_several_holds_that_run_out_at_once_are_told_once(
+    hold_registry: HoldRegistry, database: Database
+) -> None:
+    await place(hold_registry, until=NOW + HOUR)
+    await place(hold_registry, "r2", until=NOW + HOUR - MINUTE)
+    before = len(await announcements(database))
+    assert len(await hold_registry.expire(lambda _: CHECKOUT, NOW + HOUR)) == 2
+    assert (await announcements(database))[before:] == [
+        ("#checkout", "HoldExpired"),
+        ("#releases", "HoldExpired"),
+    ]
+    assert (await audited_actions(database))[-2:] == [("governor", "hold.expired")] * 2
+
+
 async def test_a_person_cannot_lift_the_bots_hold(judge: BudgetJudge, hold_registry: HoldRegistry) -> None:
     await judge.judge(CHECKOUT, [budget(-0.1)], NOW)
     with pytest.raises(NothingToLiftError) as refused:

@@ -42,4 +42,4 @@ async def test_the_story_can_begin_anew(tmp_path: Path) -> None:
         await visitor.page.wait_for_selector("body[data-ready]")
         await expect(visitor.messages.filter(has_text="Anybody here?")).to_have_count(0)
         await visitor.says("/budget")
-        await visitor.sees("3 services, 0 frozen")
+        await visitor.sees("3 services, none frozen")

@@ -168,7 +168,7 @@ async def nothing(_name: str, _visitor: Visitor) -> None:
 async def play(visitor: Visitor, moment: Moment = nothing) -> None:
     """Play the story; `moment` is called at each turn of it, with the turn's name."""
     await visitor.says("/budget")
-    await visitor.sees("3 services, 0 frozen")
+    await visitor.sees("3 services, none frozen")
     await moment("budgets", visitor)
     await visitor.says("/budget checkout")
     await visitor.sees("availability")

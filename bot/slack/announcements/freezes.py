@@ -37,6 +37,7 @@ from bot.slack.announcements.budget_phrases import (
     data_problem,
     forecast_text,
     hold_owner,
+    hold_owners,
     hold_term,
     objective_text,
     own_action_command,
@@ -177,16 +178,18 @@ def announcement_text(context: TransitionContext) -> AnnouncementText:  # noqa: 
             return _data_missing(service, budget, policy, others)
         case BudgetRecovered(budget, _, _):
             figure = markup("{} of the {} budget is left.", budget_text(budget.remaining), budget.slo.name)
-            return _hold_ended("service_open", "budget_recovered", service, figure, others)
+            return _hold_ended(context, figure, ("service_open", "budget_recovered"))
         case HoldRetained(budget, _, missing):
             return _hold_retained(service, budget, missing, others)
         case HoldPlaced(hold):
             return _hold_placed(service, hold, others)
-        case HoldLifted(_, by, reason):
-            return _hold_ended("hold_lifted", "hold_lifted", service, _lifted_text(by, reason), others)
-        case HoldExpired(hold):
-            why = markup("the hold by {} ran out: {}", hold_owner(hold), hold.reason)
-            return _hold_ended("hold_expired", "hold_expired", service, why, others)
+        case HoldLifted(_, by, reason, together):
+            count = 1 + len(together)
+            return _hold_ended(context, lifted_text(by, reason, count), ("hold_lifted", "hold_lifted"), count)
+        case HoldExpired(hold, together):
+            ended = (hold, *together)
+            event_types = ("hold_expired", "hold_expired")
+            return _hold_ended(context, _expired_text(ended), event_types, len(ended))
         case ExemptionGranted(change, by, reason, until):
             end = markup(" until {}", when(until)) if until else ""
             headline = markup(
@@ -308,24 +311,44 @@ def _hold_placed(service: Service, hold: Hold, others: Sequence[Hold]) -> Announ
 
 
 def _hold_ended(
-    opened: str, remains: str, service: Service, why: Markup, others: Sequence[Hold]
+    context: TransitionContext, why: Markup, event_types: tuple[str, str], count: int = 1
 ) -> AnnouncementText:
-    """Return the announcement that a hold ended: the service is open again, or another hold remains."""
+    """Return the announcement that `count` holds ended: the service is open again, or others remain.
+
+    `event_types` are the event's names in the two cases.
+    """
+    service, others, (opened, remains) = context.service, context.other_holds, event_types
     if not others:
         return AnnouncementText(
             opened, markup(":white_check_mark: {} is open again — {}", bold(service.name), why)
         )
-    headline = markup("A hold on {} ended, another remains — {}", bold(service.name), why)
-    return AnnouncementText(
-        remains,
-        headline,
-        _facts(*_hold_lines(others, "Still")),
-        Markup("Next: it may not ship before that ends too."),
+    headline = markup(
+        "{} on {} ended, {} — {}",
+        "A hold" if count == 1 else f"{count} holds",
+        bold(service.name),
+        "another remains" if len(others) == 1 else f"{len(others)} others remain",
+        why,
     )
+    following = Markup(
+        "Next: it may not ship before that ends too."
+        if len(others) == 1
+        else "Next: it may not ship before those end too."
+    )
+    return AnnouncementText(remains, headline, _facts(*_hold_lines(others, "Still")), following)
 
 
-def _lifted_text(by: str, reason: str) -> Markup:
-    return markup("{} lifted the hold: {}", mention(by), reason)
+def lifted_text(by: str, reason: str, count: int = 1) -> Markup:
+    """Return who lifted how many holds, and why if they said so."""
+    holds = {1: "the hold", 2: "both holds"}.get(count, f"{count} holds")
+    if not reason:
+        return markup("{} lifted {}.", mention(by), holds)
+    return markup("{} lifted {}: {}", mention(by), holds, reason)
+
+
+def _expired_text(holds: Sequence[Hold]) -> Markup:
+    if len(holds) == 1:
+        return markup("the hold by {} ran out: {}", hold_owner(holds[0]), holds[0].reason)
+    return markup("the holds by {} ran out.", hold_owners(holds))
 
 
 def _frozen_text(service: Service, why: Markup) -> Markup:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.budgets.budget import HOUR, Budget
-from bot.formatting import burn_rate_text, sparkline
+from bot.formatting import burn_rate_text, counted, sparkline
 from bot.freezes.explanation_reader import ExplanationReader, UnknownSloError
 from bot.freezes.status import BudgetPoint, ServiceStatus, StatusReader
 from bot.slack.announcements.budget_phrases import (
@@ -29,6 +29,7 @@ PAGE = 10
 MOST_SLOS = 20
 _MOST_CHARTS = 2
 _MOST_HOLDS = 5
+_INSTANT = timedelta(microseconds=1)
 _EXPLAIN = "explain"
 _MOST_WORDS = 3
 
@@ -102,7 +103,7 @@ def all_services(statuses: Sequence[ServiceStatus], query: Query) -> Reply:
         for row, status in zip(rows, shown, strict=True)
     ]
     frozen = sum(status.is_frozen for status in statuses)
-    count = f"{len(statuses)} services, {frozen} frozen"
+    count = f"{counted(len(statuses), 'service')}, {frozen or 'none'} frozen"
     body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
     return Reply(join("\n", rows), tuple(body), page_buttons(query, pages), query)
 
@@ -126,7 +127,8 @@ def one_service(
         if index < _MOST_CHARTS:
             body += _chart(budget, history.get(budget.slo.name, ()))
     if len(budgets) > len(shown):
-        body.append(context(f"and {len(budgets) - len(shown)} more SLOs with more budget left"))
+        more = counted(len(budgets) - len(shown), "more SLO")
+        body.append(context(f"and {more} with more budget left"))
     text = join("\n", [headline, _holds(status), *paragraphs])
     return Reply(text, tuple(body), shareable=replace(query, text=status.service.name))
 
@@ -195,9 +197,19 @@ def _slo(
 def _chart(budget: Budget, points: Sequence[BudgetPoint]) -> list[dict[str, object]]:
     if len(points) < 2:
         return []
-    period = points[-1].at - points[0].at
-    pattern = "%d %b" if period > timedelta(days=len(points)) else "%d %b %H:%M"
-    values = [(f"{point.at.astimezone(UTC):{pattern}}", round(point.remaining * 100, 2)) for point in points]
+    labels = _axis_labels([point.at for point in points])
+    values = [(label, round(point.remaining * 100, 2)) for label, point in zip(labels, points, strict=True)]
     return line_chart(
         f"{budget.slo.name}: budget left", "Left, %", values, x_label="Time (UTC)", y_label="Budget left, %"
     )
+
+
+def _axis_labels(times: Sequence[datetime]) -> list[str]:
+    """Return the days of the times in UTC, with the time of day where a day would stand there twice.
+
+    A part of the window that ends at midnight belongs to the day that ends then.
+    """
+    days = [f"{at.astimezone(UTC) - _INSTANT:%d %b}" for at in times]
+    if len(set(days)) == len(days):
+        return days
+    return [f"{at.astimezone(UTC):%d %b %H:%M}" for at in times]

@@ -9,6 +9,7 @@ from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import AlreadyRequestedError, NothingToLiftError
 from bot.freezes.status import UnknownServiceError
 from bot.slack.announcements.budget_phrases import hold_text, unmet_requirements_text
+from bot.slack.announcements.freezes import lifted_text
 from bot.slack.arguments import UsageError, name, reason, split
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, when
@@ -79,19 +80,22 @@ class FreezeCommand:
         if not words:
             raise UsageError(markup("Name the service: {}.", code("/freeze lift SERVICE")))
         service = await self._find_held(name(words[0]))
-        why = reason(words[1:]) or "no reason given"
+        why = reason(words[1:])
         request = await self._require_permission(
             interaction, self._status_reader.catalog.workspace.permissions.freeze, "lift a freeze"
         )
         now = self._clock.now()
         try:
-            await self._hold_registry.lift(service, by=interaction.user, reason=why, now=now, request=request)
+            lifted = await self._hold_registry.lift(
+                service, by=interaction.user, reason=why, now=now, request=request
+            )
         except AlreadyRequestedError:
             return say(markup("{} was lifted by this request already.", bold(service.name)))
         except NothingToLiftError as error:
             return say(_nothing_to_lift(service, error.holds))
         others = await self._hold_registry.holds(now, service.name)
-        return self._changed(interaction, service, _lifted(service, interaction.user, why, others))
+        done = _lifted(service, lifted_text(interaction.user, why, len(lifted)), others)
+        return self._changed(interaction, service, done)
 
     async def _find_held(self, name_: str) -> Service:
         """Return the service, also one that left the policies and is held; raises `UnknownServiceError`."""
@@ -198,19 +202,11 @@ def _placed(hold: Hold) -> Markup:
     )
 
 
-def _lifted(service: Service, by: str, why: str, others: Sequence[Hold]) -> Markup:
+def _lifted(service: Service, done: Markup, others: Sequence[Hold]) -> Markup:
     if not others:
-        return markup(
-            ":white_check_mark: {} is open again — {} lifted the hold: {}",
-            bold(service.name),
-            mention(by),
-            why,
-        )
-    lines = [markup("{} lifted the hold on {}: {}", mention(by), bold(service.name), why)]
-    return join(
-        "\n",
-        [*lines, Markup("It still may not ship:"), *(markup("• {}", hold_text(hold)) for hold in others[:5])],
-    )
+        return markup(":white_check_mark: {} is open again — {}", bold(service.name), done)
+    still = [markup("• {}", hold_text(hold)) for hold in others[:5]]
+    return join("\n", [markup("{} still may not ship — {}", bold(service.name), done), *still])
 
 
 def _nothing_to_lift(service: Service, holds: Sequence[Hold]) -> Markup:

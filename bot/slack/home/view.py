@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 
 from bot.flags.records.ramps import StoredRamp
-from bot.formatting import listed, percent_text
+from bot.formatting import counted, listed, percent_text
 from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.snapshot import IncidentSnapshot
@@ -104,7 +104,10 @@ def _ramp(stored: StoredRamp) -> Markup:
 def _services(statuses: Sequence[ServiceStatus], *, is_all: bool) -> list[Block]:
     frozen = sum(status.is_frozen for status in statuses)
     whose = "All services: no policy names you in a team" if is_all else "The services of your teams"
-    blocks = [header("Error budgets"), context(f"{whose} · {len(statuses)}, {frozen} frozen")]
+    blocks = [
+        header("Error budgets"),
+        context(f"{whose} · {counted(len(statuses), 'service')}, {frozen or 'none'} frozen"),
+    ]
     for status in statuses[:MOST_SERVICES]:
         blocks += [divider(), section(_service(status)), *_buttons(status)]
     blocks += _more(len(statuses) - MOST_SERVICES, "/budget")

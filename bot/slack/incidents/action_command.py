@@ -171,7 +171,7 @@ def action_list(
         join("", [action_line(action), " — overdue" if action.is_overdue(today) else ""]) for action in shown
     ]
     missing = sum(bool(action.missing) for action in order)
-    count = f"{len(order)} to be done, {missing} without an owner or a date"
+    count = f"{len(order)} to be done, {missing or 'none'} without an owner or a date"
     small = context(count if pages == 1 else f"{count} · page {page} of {pages}")
     asked = Query("action", f"list {service or ''}".strip(), page)
     place = f"/{page}/{service or ''}"

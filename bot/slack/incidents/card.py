@@ -137,7 +137,13 @@ def missing_actions(snapshot: IncidentSnapshot) -> Markup:
         lines.append(markup("• It cost so much that the policy asks for a P0 action: {}", how))
     if lines and snapshot.held_until_owned:
         services = listed(snapshot.held_until_owned)
-        lines.append(markup("{} stays held by its budget until P0 actions are owned.", services))
+        lines.append(
+            markup(
+                "{} held by {} until P0 actions are owned.",
+                f"{services} stays" if len(snapshot.held_until_owned) == 1 else f"{services} stay",
+                "its budget" if len(snapshot.held_until_owned) == 1 else "their budgets",
+            )
+        )
     return join("\n", lines)
 
 

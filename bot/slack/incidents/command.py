@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-from bot.formatting import budget_text, listed
+from bot.formatting import budget_text, counted, listed
 from bot.incidents.incident import Severity, Status
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.report_reader import ReportReader
@@ -229,7 +229,11 @@ def incident_list(
         for snapshot in shown
     ]
     is_open = sum(snapshot.incident.resolved_at is None for snapshot in snapshots)
-    count = f"{is_open} open" if service is None else f"{len(snapshots)} incidents, {is_open} open"
+    count = (
+        f"{is_open} open"
+        if service is None
+        else f"{counted(len(snapshots), 'incident')}, {is_open or 'none'} open"
+    )
     body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
     asked = Query("incident", f"list {service or ''}".strip(), page)
     hidden = private or not all(may_see(snapshot.incident, ANYBODY) for snapshot in snapshots)

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from bot.catalog.catalog import Teams
 from bot.catalog.error_budget_policy import UnfreezeRequirement
-from bot.freezes.transition import BudgetExhausted, Spending
+from bot.freezes.hold import HoldKind
+from bot.freezes.transition import BudgetExhausted, HoldExpired, HoldLifted, Spending
 from bot.sandbox.fake_slack.block_kit.validation import is_too_long, message_faults
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.blockkit.blocks import visible_size
-from tests.support.examples import POLICY, WORKSPACE, contexts, frozen_by, hold, shop_service
+from tests.support.examples import POLICY, WORKSPACE, context, contexts, frozen_by, hold, shop_service
 from tests.support.values import in_force, slo
 
 announce = FreezeAnnouncer(in_force(WORKSPACE))
@@ -105,10 +106,11 @@ def test_freeze_says_nothing_of_incidents_where_nothing_is_known() -> None:
 
 
 def test_freeze_says_what_else_the_policy_requires_before_it_opens() -> None:
-    context = contexts()["exhausted"]
-    assert isinstance(context.transition, BudgetExhausted)
+    exhausted = contexts()["exhausted"]
+    assert isinstance(exhausted.transition, BudgetExhausted)
     policy = replace(POLICY, unfreeze_requires=UnfreezeRequirement.ACTIONS_OWNED)
-    text = announce(replace(context, transition=replace(context.transition, policy=policy)))[0].text
+    strict = replace(exhausted, transition=replace(exhausted.transition, policy=policy))
+    text = announce(strict)[0].text
     assert text.endswith("or more, once every P0 action has an owner and a date.")
 
 
@@ -125,6 +127,28 @@ def test_hold_that_stays_says_what_is_missing_and_how_to_give_it() -> None:
 def test_end_of_the_last_hold_opens_the_service_again(name: str) -> None:
     text = announce(contexts()[name])[0].text
     assert text.startswith(":white_check_mark: *checkout* is open again — ")
+
+
+def test_holds_that_end_together_are_told_as_one_and_truly() -> None:
+    first, second, own = hold(), hold(id=3, by="U0DANA"), hold(HoldKind.BUDGET, id=2)
+    both = HoldLifted(first, "U0SAM", "", (second,))
+    assert announce(context(both))[0].text.splitlines() == [
+        ":white_check_mark: *checkout* is open again — <@U0SAM> lifted both holds."
+    ]
+    beside = announce(context(both, own))[0]
+    assert beside.event_type == "hold_lifted"
+    assert "open again" not in beside.text
+    assert beside.text.startswith(
+        "2 holds on *checkout* ended, another remains — <@U0SAM> lifted both holds."
+    )
+    expired = announce(context(HoldExpired(first, (second,))))[0].text
+    assert (
+        expired
+        == ":white_check_mark: *checkout* is open again — the holds by <@U0SAM> and <@U0DANA> ran out."
+    )
+    alone = announce(context(HoldLifted(first, "U0SAM", ""), own, hold(id=4)))[0].text
+    assert alone.startswith("A hold on *checkout* ended, 2 others remain — <@U0SAM> lifted the hold.")
+    assert alone.endswith("Next: it may not ship before those end too.")
 
 
 def test_end_of_one_hold_beside_another_says_who_still_holds_it() -> None:
@@ -162,8 +186,8 @@ def test_hostile_names_and_reasons_give_valid_messages_that_ping_nobody(
     name: str, reason: str, change: str
 ) -> None:
     of = replace(shop_service(name or "x", slo(reason or "y", service=name or "x")), channel="#checkout")
-    for context in contexts(of, reason, change).values():
-        messages = announce(context)
+    for each in contexts(of, reason, change).values():
+        messages = announce(each)
         assert messages
         for message in messages:
             blocks = list(message.blocks)

@@ -163,7 +163,7 @@ async def test_lift_beside_the_bots_hold_says_that_it_stays(slack_app: RunningSl
     await placed_by_the_bot(slack_app)
     await slack_app.types("sam", "/freeze checkout peak sale")
     seen = await slack_app.types("sam", "/freeze lift checkout")
-    assert "It still may not ship" in seen.text
+    assert "*checkout* still may not ship — <@U0SAM> lifted the hold." in seen.text
     assert "Governor since" in seen.text
     assert [hold.kind for hold in await slack_app.hold_registry.holds(NOW)] == [HoldKind.BUDGET]
 

@@ -8,16 +8,19 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bot.freezes.status import BudgetPoint, ServiceStatus
 from bot.sandbox.fake_slack.request_sender import signature
 from bot.slack.command_reference import COMMANDS
 from bot.slack.commands.audit import ACTION_TEXTS
-from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW
+from bot.slack.commands.budget import one_service
+from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW, Query
 from bot.store import audit
 from bot.store.audit import AuditEntry
 from tests.support.clock import NOW
 from tests.support.examples import shop_service
 from tests.support.paths import ROOT
 from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
+from tests.support.values import budget_of_events
 
 
 async def test_budget_lists_all_services_worst_first_for_the_asker_alone(slack_app: RunningSlackApp) -> None:
@@ -40,6 +43,31 @@ async def test_budget_of_a_service_shows_figures_burn_forecast_and_a_picture(
     charts = [block for block in answer.blocks if block["type"] == "data_visualization"]
     assert len(charts) == 2
     assert len(charts[0]["chart"]["series"][0]["data"]) == 20
+
+
+async def test_no_day_stands_twice_on_a_charts_axis() -> None:
+    of = shop_service("search")
+    budgets = [budget_of_events(of.slos[0], 100)]
+    # Two parts end on the 28th: one at midnight, the last one now.
+    points = [
+        BudgetPoint(NOW.replace(day=28, hour=0, minute=0) - timedelta(days=2 * back), 0.5)
+        for back in range(14, -1, -1)
+    ]
+    points.append(BudgetPoint(NOW.replace(day=28, hour=18), 0.5))
+    reply = one_service(ServiceStatus(of, tuple(budgets), (), NOW), {"availability": points}, Query("budget"))
+    (chart,) = [block["chart"] for block in reply.body if block["type"] == "data_visualization"]
+    labels = chart["axis_config"]["categories"]
+    assert labels[-2:] == ["27 Nov", "28 Nov"]
+    assert len(set(labels)) == len(labels)
+    close = [BudgetPoint(at, 0.5) for at in (NOW - timedelta(days=4), NOW - timedelta(hours=1), NOW)]
+    reply = one_service(ServiceStatus(of, tuple(budgets), (), NOW), {"availability": close}, Query("budget"))
+    (chart,) = [block["chart"] for block in reply.body if block["type"] == "data_visualization"]
+    assert chart["axis_config"]["categories"][-2:] == ["23 Nov 08:00", "23 Nov 09:00"]
+
+
+async def test_one_service_is_counted_as_one(tmp_path: Path) -> None:
+    async with run_slack_app(tmp_path, shop(shop_service("checkout"))) as slack_app:
+        assert "1 service, none frozen" in str((await slack_app.types("riley", "/budget")).blocks)
 
 
 async def test_a_budget_is_explained_with_every_digit(slack_app: RunningSlackApp) -> None:

@@ -26,7 +26,7 @@ async def test_opening_the_tab_shows_every_service_to_one_who_is_in_no_team(
 ) -> None:
     shown = str((await open_home(slack_app, "riley")).content)
     assert all(name in shown for name in ("checkout", "search", "payments", "All services"))
-    assert "0 frozen" in shown
+    assert "none frozen" in shown
 
 
 async def test_a_member_of_a_team_sees_its_services(slack_app: RunningSlackApp) -> None:

@@ -45,6 +45,14 @@ async def test_members_of_the_channel_may_and_others_see_who_may(slack_app: Runn
     assert len(await slack_app.hold_registry.holds(NOW)) == 1
 
 
+async def test_the_only_person_who_may_is_not_one_of_several(slack_app: RunningSlackApp) -> None:
+    policies = slack_app.shop.catalog
+    permissions = replace(PERMISSIONS, freeze=("U0MORGAN",))
+    slack_app.shop.catalog = replace(policies, workspace=replace(policies.workspace, permissions=permissions))
+    refused = await slack_app.types("riley", "/freeze checkout peak sale")
+    assert refused.text == "Only <@U0MORGAN> may freeze a service. Ask them."
+
+
 async def test_whoami_says_which_channel_gives_a_permission(slack_app: RunningSlackApp) -> None:
     oncall = slack_app.slack.find_channel("#oncall")
     sam = (await slack_app.types("sam", "/governor whoami")).text

@@ -10,6 +10,7 @@ from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import base_width
 from bot.budgets.ledger.state import LedgerState, ReadFault
 from bot.budgets.read_plan import history_start
+from bot.catalog.error_budget_policy import BurnAlert
 from bot.catalog.slo import DowntimeSli, EventsSli, Slo
 from bot.catalog.window import Span, Window
 
@@ -20,6 +21,8 @@ class AssessmentRequest:
 
     slo: Slo
     burn_windows: tuple[timedelta, ...] = ()
+    alerts: tuple[BurnAlert, ...] = ()
+    """The burn alerts of its policy, whose windows are among those."""
 
     @property
     def recent(self) -> tuple[timedelta, ...]:
@@ -62,7 +65,7 @@ async def assess_all(
 
 async def _downtime_budget(ledger: Ledger, request: AssessmentRequest, now: datetime) -> Budget:
     window_events, recent = await window_and_recent(ledger.downtime, request.slo, request.recent, now)
-    return assess(request.slo, events=window_events, recent=recent, as_of=now)
+    return assess(request.slo, events=window_events, recent=recent, as_of=now, alerts=request.alerts)
 
 
 def _as_of(slo: Slo, state: LedgerState, now: datetime) -> datetime | None:
@@ -95,6 +98,7 @@ def _budget(
         stale=problem is not None,
         problem=problem or _never_counted(slo, state),
         invalid=state.fault is ReadFault.INVALID,
+        alerts=request.alerts,
     )
 
 

@@ -18,6 +18,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from bot.budgets.exact import NOTHING, WHOLE, allowed, exact, rest, share
+from bot.catalog.error_budget_policy import BurnAlert
 from bot.catalog.slo import Slo
 from bot.catalog.window import CalendarWindow
 
@@ -101,6 +102,9 @@ class Budget:
     remaining_minutes: float | None = None
     burn: Mapping[timedelta, Decimal | None] = field(default_factory=dict)
     exhausts_at: datetime | None = None
+    """When it runs out at the present burn; while a burn alert burns, at the faster of its windows."""
+    exhausts_latest: datetime | None = None
+    """The same as `exhausts_at`, or when it runs out at the slower window; None if it does not then."""
     problem: str | None = None
 
     @property
@@ -137,12 +141,14 @@ def assess(
     stale: bool = False,
     problem: str | None = None,
     invalid: bool = False,
+    alerts: Sequence[BurnAlert] = (),
 ) -> Budget:
     """Turn counted events into a budget.
 
     `events` are those of the SLO's window, None where nothing was ever counted; `recent` maps the
     burn-rate windows to theirs. `stale` means that the counts are older than they should be, `invalid`
-    that the source's last answer could not be true; `problem` is the reason in words.
+    that the source's last answer could not be true; `problem` is the reason in words. `alerts` are those of
+    the SLO's policy, whose windows are among those of `recent`.
     """
     if invalid or (events is not None and not all(map(is_valid, (events, *recent.values())))):
         problem_text = problem or "the source counted more bad events than events, or no number at all"
@@ -154,6 +160,7 @@ def assess(
         state = SloState.STALE if stale else SloState.NO_TRAFFIC
         return Budget(slo, state, as_of=as_of, events=events, problem=problem)
     burn = {length: burn_rate(counted, slo.objective) for length, counted in recent.items()}
+    fastest, slowest = present_burns(burn, alerts)
     return Budget(
         slo,
         SloState.STALE if stale else SloState.OK,
@@ -164,7 +171,8 @@ def assess(
         remaining=left,
         remaining_minutes=float(left) * allowed_minutes(slo, as_of),
         burn=burn,
-        exhausts_at=exhausts_at(slo, left, burn.get(HOUR), as_of),
+        exhausts_at=exhausts_at(slo, left, fastest, as_of),
+        exhausts_latest=exhausts_at(slo, left, slowest, as_of),
         problem=problem,
     )
 
@@ -172,6 +180,29 @@ def assess(
 def allowed_minutes(slo: Slo, now: datetime) -> float:
     """Return the full budget in minutes of full outage: 43.2 for 99.9% over 30 days."""
     return slo.window.full_length(now) / _MINUTE * float(WHOLE - slo.objective)
+
+
+def present_burns(
+    burn: Mapping[timedelta, Decimal | None], alerts: Sequence[BurnAlert]
+) -> tuple[Decimal | None, Decimal | None]:
+    """Return the fastest and the slowest burn rate that a budget may go on at.
+
+    Both are that of the last hour, unless a burn alert burns in its long and in its short window: then the
+    faster of the two counts (or the hour, if that is faster still), and the slower one ends the range. Of
+    several such alerts the one with the fastest window counts.
+    """
+    hour = burn.get(HOUR)
+    burning = [
+        (long_burn, short_burn)
+        for alert in alerts
+        if (long_burn := burn.get(alert.long)) is not None
+        and (short_burn := burn.get(alert.short)) is not None
+        and min(long_burn, short_burn) >= alert.burn
+    ]
+    if not burning:
+        return hour, hour
+    windows = max(burning, key=max)
+    return max(*windows, hour or NOTHING), min(windows)
 
 
 def exhausts_at(slo: Slo, left: Decimal | None, burn: Decimal | None, now: datetime) -> datetime | None:

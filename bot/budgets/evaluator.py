@@ -159,7 +159,7 @@ class Evaluator:
         """Return the budgets of each service from the ledger, without reading from any source."""
         every = self._current.catalog.workspace.evaluate_every
         requests = [
-            AssessmentRequest(slo, burn_windows(service, slo.name))
+            AssessmentRequest(slo, burn_windows(service, slo.name), service.policy_for(slo).burn_alerts)
             for service in services
             for slo in service.slos
         ]

@@ -61,6 +61,7 @@ class SloAnswer(Answer):
     burn: dict[str, float | None]
     """Burn rates over `1h`, `6h` and `3d`: 1 spends exactly the budget."""
     exhausts_at: AwareDatetime | None
+    """At the burn rate of the last hour; while a burn alert burns, at that of the faster of its windows."""
     as_of: AwareDatetime | None
     problem: str | None
 

@@ -22,8 +22,9 @@ from bot.budgets.budget import (
     remaining,
     worst,
 )
+from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
-from tests.support.clock import DAY, HOUR, NOW
+from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.values import budget, slo
 
 EVENTS = st.builds(
@@ -152,6 +153,28 @@ def test_a_calendar_window_cannot_run_out_after_its_end() -> None:
     monthly = slo(window=CalendarWindow(CalendarUnit.MONTH))
     assert exhausts_at(monthly, Decimal("0.9"), Decimal(2), NOW) is None
     assert exhausts_at(monthly, Decimal("0.1"), Decimal(5), NOW) == NOW + 30 * DAY / 50
+
+
+def _burning(long: float, short: float, hour: float) -> Budget:
+    """Return half a budget with an alert over 6 h and 5 min, and the burn rates of these and of an hour."""
+    alerts = (BurnAlert(AlertSeverity.PAGE, Decimal(6), 6 * HOUR, 5 * MINUTE),)
+    rates = {6 * HOUR: long, 5 * MINUTE: short, HOUR: hour}
+    recent = {length: EventCounts(rate, 1_000) for length, rate in rates.items()}
+    return assess(slo(), events=EventCounts(500, 1_000_000), recent=recent, as_of=NOW, alerts=alerts)
+
+
+def test_while_both_windows_of_an_alert_burn_the_faster_one_counts_as_a_range() -> None:
+    found = _burning(long=10, short=240, hour=60)
+    assert found.exhausts_at == NOW + 15 * DAY / 240
+    assert found.exhausts_latest == NOW + 15 * DAY / 10
+    faster_hour = _burning(long=10, short=20, hour=60)
+    assert (faster_hour.exhausts_at, faster_hour.exhausts_latest) == (NOW + 6 * HOUR, NOW + 36 * HOUR)
+
+
+@pytest.mark.parametrize(("long", "short"), [(10, 5), (5, 240), (0, 0)])
+def test_while_one_window_alone_burns_the_last_hour_counts(long: float, short: float) -> None:
+    found = _burning(long=long, short=short, hour=60)
+    assert found.exhausts_at == found.exhausts_latest == NOW + 6 * HOUR
 
 
 @given(left=st.floats(1e-12, 1), burn=st.floats(1.0000001, 1e12))

@@ -107,10 +107,24 @@ def forecast_text(budget: Budget, now: datetime, recovers_at: datetime | None = 
     if budget.remaining <= 0:
         return _recovery(budget, now)
     if budget.exhausts_at is not None:
-        return markup(
-            "Runs out {} ({}) at this rate.", from_now_text(budget.exhausts_at, now), when(budget.exhausts_at)
-        )
+        return _exhaustion(budget.exhausts_at, budget.exhausts_latest, now)
     return Markup("Does not run out at this rate.")
+
+
+def _exhaustion(earliest: datetime, latest: datetime | None, now: datetime) -> Markup:
+    """Return when a budget runs out: a range while a burn alert burns faster in one window than the other."""
+    first = from_now_text(earliest, now)
+    if latest is None:
+        return markup("Runs out {} ({}) at the earliest.", first, when(earliest))
+    last = from_now_text(latest, now)
+    if first == last:
+        return markup("Runs out {} ({}) at this rate.", first, when(earliest))
+    if first == "now":
+        return markup("Runs out within {} (by {}) at this rate.", last.removeprefix("in "), when(latest))
+    return markup(
+        "Runs out {} to {} ({} to {}) at this rate.",
+        first, last.removeprefix("in "), when(earliest), when(latest),
+    )  # fmt: skip
 
 
 def _recovery(budget: Budget, now: datetime) -> Markup:

@@ -1,11 +1,35 @@
 """Phrases about budgets that replies and announcements share."""
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
-from bot.slack.announcements.budget_phrases import window_text
+from bot.slack.announcements.budget_phrases import forecast_text, window_text
+from tests.support.clock import NOW
+from tests.support.values import budget
 
 
 def test_window_of_an_slo_as_text() -> None:
     assert window_text(RollingWindow(timedelta(days=30))) == "30\u00a0d"
     assert window_text(CalendarWindow(CalendarUnit.MONTH)) == "this month"
+
+
+@pytest.mark.parametrize(
+    ("earliest", "latest", "text"),
+    [
+        (90, 90, "Runs out in 1 h 30 min (T) at this rate."),
+        (90, 441, "Runs out in 1 h 30 min to 7 h 21 min (T to T) at this rate."),
+        (90, None, "Runs out in 1 h 30 min (T) at the earliest."),
+        (0.2, 20, "Runs out within 20 min (by T) at this rate."),
+    ],
+)
+def test_when_a_budget_runs_out_is_a_range_while_an_alert_burns(
+    earliest: float, latest: float | None, text: str
+) -> None:
+    end = None if latest is None else NOW + timedelta(minutes=latest)
+    half = replace(budget(0.5), exhausts_at=NOW + timedelta(minutes=earliest), exhausts_latest=end)
+    said = re.sub("<[^>]*>", "T", forecast_text(half, NOW).replace("\u00a0", " "))
+    assert said == text

@@ -1,5 +1,6 @@
 """`/api/v1/incidents`: the API to open, change and read incidents."""
 
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Annotated
 
@@ -41,6 +42,7 @@ from bot.incidents.workflow.runner import StepRunner
 
 CHANNEL_WITHIN_S = 5.0
 """How long an answer waits for Slack to create the channel, which is null if that takes longer."""
+MOST_SERVICES = 50
 _MOST_LISTED = 200
 _ASSUMED = 1.0
 """The share of requests that failed where a machine does not say how many did."""
@@ -61,7 +63,7 @@ class OpeningBody(RequestBody):
 
     title: FreeText = Field(min_length=1, max_length=MOST_TITLE)
     severity: Severity
-    services: list[str] = Field(max_length=50)
+    services: list[str] = Field(max_length=MOST_SERVICES)
     key: str = Field(min_length=1, max_length=200)
     started_at: TextInstant | None = None
     impact: Share | None = None
@@ -78,6 +80,8 @@ class ChangeBody(RequestBody):
     started_at: TextInstant | None = None
     ended_at: TextInstant | None = None
     impact: Share | None = None
+    title: FreeText | None = Field(default=None, min_length=1, max_length=MOST_TITLE)
+    services: list[str] | None = Field(default=None, max_length=MOST_SERVICES)
 
 
 class IncidentsEndpoint:
@@ -158,10 +162,19 @@ class IncidentsEndpoint:
     )
     async def _change(self, request: web.Request) -> web.Response:
         body = read_body(ChangeBody, await read_json(request))
+        before = (await self._snapshot(request)).incident
+        id_ = before.id
+        self._check_services(body.services or (), among=before.services)
         change = IncidentChange(
-            body.status, body.severity, body.started_at, body.ended_at, body.impact, keeps_assumed=True
+            status=body.status,
+            severity=body.severity,
+            started_at=body.started_at,
+            ended_at=body.ended_at,
+            share=body.impact,
+            keeps_assumed=True,
+            title=body.title,
+            services=None if body.services is None else tuple(body.services),
         )
-        id_ = (await self._snapshot(request)).incident.id
         try:
             await self._lifecycle.change(id_, change, by=request[CALLER], now=self._clock.now())
         except IllegalChangeError as error:
@@ -259,8 +272,9 @@ class IncidentsEndpoint:
             raise _unknown(UnknownIncidentError(snapshot.incident.id), request)
         return snapshot
 
-    def _check_services(self, names: list[str]) -> None:
-        known = self._current.catalog.services
+    def _check_services(self, names: Sequence[str], among: Collection[str] = ()) -> None:
+        """Raise unless each name is one of the policies', or of those that the incident has."""
+        known = {*self._current.catalog.services, *among}
         faults = [
             {"field": f"services.{index}", "message": f"there is no service {name}"}
             for index, name in enumerate(names)

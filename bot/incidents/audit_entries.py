@@ -40,9 +40,10 @@ def timeline_entries(before: Incident, after: Incident, by: str, now: datetime) 
         yield TimelineEntry(now, EntryKind.STATUS, f"{before.status} → {after.status}", by)
     if before.severity is not after.severity:
         yield TimelineEntry(now, EntryKind.SEVERITY, f"{before.severity} → {after.severity}", by)
-    for service in after.services:
-        if service not in before.services:
-            yield TimelineEntry(now, EntryKind.SERVICE, f"{service} is affected too", by)
+    if before.title != after.title and by not in _MACHINES:
+        yield TimelineEntry(now, EntryKind.TITLE, f"renamed from {before.title}", by)
+    for text in _services_changed(before, after):
+        yield TimelineEntry(now, EntryKind.SERVICE, text, by)
     for role, person in after.roles.items():
         if before.roles.get(role) != person:
             yield TimelineEntry(now, EntryKind.ROLE, f"{role.replace('_', ' of ')}: {person}", by)
@@ -50,10 +51,14 @@ def timeline_entries(before: Incident, after: Incident, by: str, now: datetime) 
         assumed = ", assumed" if after.is_assumed else ""
         share = percent_text(after.share, plain=True)
         yield TimelineEntry(now, EntryKind.IMPACT, f"{share} of requests failed{assumed}", by)
-    if before.finished_at is None and after.finished_at is not None:
-        yield TimelineEntry(now, EntryKind.STATUS, "postmortem closed", by)
-    if before.finished_at is not None and after.finished_at is None:
-        yield TimelineEntry(now, EntryKind.STATUS, "postmortem open again", by)
+    if (before.finished_at is None) is not (after.finished_at is None):
+        text = "postmortem open again" if after.finished_at is None else "postmortem closed"
+        yield TimelineEntry(now, EntryKind.STATUS, text, by)
+
+
+def _services_changed(before: Incident, after: Incident) -> Iterable[str]:
+    yield from (f"{service} is affected too" for service in after.services if service not in before.services)
+    yield from (f"{service} is not affected" for service in before.services if service not in after.services)
 
 
 def facts(incident: Incident) -> dict[str, Any]:

@@ -27,6 +27,11 @@ def name_of(title: str) -> str:
     return f"incident: {title}"
 
 
+def longest_first(incident: Incident) -> Sequence[str]:
+    """Return the incident's titles, former ones too, so that none is cut by a shorter one within it."""
+    return sorted({incident.title, *incident.former_titles}, key=len, reverse=True)
+
+
 def reason(incident: Incident) -> str:
     """Return why a service is held: everybody reads it, so a private incident is not named."""
     name = name_of(incident.title) if may_see(incident, ANYBODY) else UNNAMED
@@ -42,26 +47,28 @@ async def update_reasons(connection: AsyncConnection, incident: Incident) -> Non
 
 async def leave_out_title(connection: AsyncConnection, incident: Incident) -> None:
     """Leave the title of an incident out of what ramps and changes of flags gave as their reasons to wait."""
-    named = name_of(incident.title)
-    for column in (flag_ramps.c.hold_why, flag_promises.c.problem, flag_changes.c.problem):
-        values = {column.name: func.replace(column, named, UNNAMED)}
-        await connection.execute(
-            update(column.table).where(column.contains(named, autoescape=True)).values(values)
-        )
+    for named in map(name_of, longest_first(incident)):
+        for column in (flag_ramps.c.hold_why, flag_promises.c.problem, flag_changes.c.problem):
+            values = {column.name: func.replace(column, named, UNNAMED)}
+            await connection.execute(
+                update(column.table).where(column.contains(named, autoescape=True)).values(values)
+            )
 
 
-def why_ended(incident: Incident) -> str:
-    """Return why an incident that wants no hold wants none."""
+def why_ended(incident: Incident, service: str) -> str:
+    """Return why an incident that wants no hold on a service wants none."""
+    if service not in incident.services:
+        return "the incident does not concern it"
     ending = incident.status.value if not incident.status.is_active else "no longer severe"
     return f"the incident is {ending}"
 
 
 async def ended_causes(connection: AsyncConnection, among: Sequence[Hold]) -> Mapping[int, EndedCause]:
     """Return, by the id of the hold, why those of incidents have no cause any more."""
-    ids = [hold.id for hold in among if hold.kind is HoldKind.INCIDENT]
-    if not ids:
+    service_of = {hold.id: hold.service for hold in among if hold.kind is HoldKind.INCIDENT}
+    if not service_of:
         return {}
-    rows = await connection.execute(select(holds.c.id, holds.c.request).where(holds.c.id.in_(ids)))
+    rows = await connection.execute(select(holds.c.id, holds.c.request).where(holds.c.id.in_(service_of)))
     incident_of = {row.id: id_ for row in rows if (id_ := _incident_of(row.request)) is not None}
     ended: dict[int, EndedCause] = {}
     for hold, incident_id in incident_of.items():
@@ -70,9 +77,9 @@ async def ended_causes(connection: AsyncConnection, among: Sequence[Hold]) -> Ma
         except UnknownIncidentError:
             ended[hold] = EndedCause("there is no such incident any more")
             continue
-        if not incident.wants_hold:
+        if not incident.holds(service_of[hold]):
             since = await records.last_changed(connection, incident_id)
-            ended[hold] = EndedCause(why_ended(incident), since)
+            ended[hold] = EndedCause(why_ended(incident, service_of[hold]), since)
     return ended
 
 

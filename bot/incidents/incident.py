@@ -28,6 +28,7 @@ MOST_NAME = 80
 MOST_TITLE = 200
 SUMMARY = "summary"
 """The part of an incident's document that says what happened."""
+_MOST_FORMER = 200
 LONGEST_AGO = timedelta(days=366)
 """How long ago an incident can have begun."""
 
@@ -111,7 +112,8 @@ class Incident:
     """An incident in its present state. `version` counts its changes; `marker` identifies its channels.
 
     `postmortem_at` is when its postmortem was opened, `finished_at` when it was closed; `document` holds
-    what people wrote for it.
+    what people wrote for it. `former_titles` may stand in messages; once `is_renamed` by a person, alerts do
+    not change the title.
     """
 
     id: int
@@ -134,6 +136,8 @@ class Incident:
     cause: CauseClass | None = None
     document: Mapping[str, str] = field(default_factory=dict)
     marker: str = ""
+    former_titles: tuple[str, ...] = ()
+    is_renamed: bool = False
     version: int = 1
 
     @property
@@ -168,6 +172,10 @@ class Incident:
         """Whether its services should be held now."""
         return self.severity.is_severe and self.status.is_active
 
+    def holds(self, service: str) -> bool:
+        """Return whether it should hold a service now."""
+        return self.wants_hold and service in self.services
+
     def impacts_on(self, service: str) -> tuple[Impact, ...]:
         """Return the impacts that affected one of its services."""
         return tuple(impact for impact in self.impacts if impact.concerns(service))
@@ -189,13 +197,15 @@ class IncidentChange:
     private: bool | None = None
     keeps_assumed: bool = False
     summary: str | None = None
+    title: str | None = None
+    services: tuple[str, ...] | None = None
 
 
 def changed(incident: Incident, change: IncidentChange, now: datetime) -> Incident:
     """Return the incident after the change; equal to the one before if nothing changes.
 
-    Raises `IllegalChangeError` for times in the future, too long ago or out of order, and for a share
-    beyond 0 and 1.
+    Raises `IllegalChangeError` for times in the future, too long ago or out of order, for a share beyond 0
+    and 1, and for services that leave an impact without one.
     """
     after = incident
     if change.share is not None:
@@ -215,6 +225,10 @@ def changed(incident: Incident, change: IncidentChange, now: datetime) -> Incide
         after = replace(after, private=change.private)
     if change.summary is not None:
         after = replace(after, document={**after.document, SUMMARY: change.summary.strip()})
+    if change.title is not None:
+        after = with_title(after, change.title, by_person=True)
+    if change.services is not None:
+        after = _with_services(after, change.services)
     return after
 
 
@@ -226,6 +240,35 @@ def with_severity(incident: Incident, severity: Severity) -> Incident:
         for impact in incident.impacts
     )
     return replace(incident, severity=severity, impacts=tuple(impacts))
+
+
+def title_line(text: str) -> str:
+    """Return a title in one line; raises `IllegalChangeError` where there is none."""
+    title = " ".join(text.split())[:MOST_TITLE]
+    if not title:
+        raise IllegalChangeError("title", "an incident needs a title")
+    return title
+
+
+def with_title(incident: Incident, text: str, *, by_person: bool = False) -> Incident:
+    """Return the incident with another title, the present one among the former. Raises as `title_line`."""
+    title = title_line(text)
+    if title == incident.title:
+        return incident
+    former = (*(known for known in incident.former_titles if known != title), incident.title)[-_MOST_FORMER:]
+    is_renamed = by_person or incident.is_renamed
+    return replace(incident, title=title, former_titles=former, is_renamed=is_renamed)
+
+
+def _with_services(incident: Incident, services: tuple[str, ...]) -> Incident:
+    """Return the incident with these services, without the impacts of those that are no longer among them."""
+    named = tuple(dict.fromkeys(services))
+    kept = tuple(impact for impact in incident.impacts if impact.service is None or impact.service in named)
+    if incident.impacts and not kept:
+        gone = ", ".join(sorted({impact.service or "" for impact in incident.impacts}))
+        why = f"its impact is stated for {gone} alone; state the impact on another service first"
+        raise IllegalChangeError("services", why)
+    return replace(incident, services=named, impacts=kept)
 
 
 def with_impact(incident: Incident, impact: Impact, now: datetime) -> Incident:

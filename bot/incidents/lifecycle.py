@@ -4,7 +4,7 @@ Steps in Slack and on holds are only planned here; `workflow/runner.py` carries 
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,7 +17,6 @@ from bot.incidents import holds
 from bot.incidents.audit_entries import audit_entry, difference, facts, next_version, timeline_entries
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import (
-    MOST_TITLE,
     CauseClass,
     IllegalChangeError,
     Incident,
@@ -28,6 +27,7 @@ from bot.incidents.incident import (
     changed,
     check_share,
     check_start,
+    title_line,
     with_impact,
 )
 from bot.incidents.postmortem import PostmortemPart
@@ -121,8 +121,24 @@ class IncidentLifecycle:
         return OpenedIncident(incident, is_new=True)
 
     async def change(self, id_: int, change: IncidentChange, *, by: str, now: datetime) -> Incident:
-        """Change status, severity, times or impact. Raises `UnknownIncidentError`, `IllegalChangeError`."""
-        return await self._change(id_, "changed", lambda before: changed(before, change, now), by, now)
+        """Change what an `IncidentChange` names. Raises `UnknownIncidentError`, `IllegalChangeError`."""
+        action = "changed"
+        if _is_only(change, "title"):
+            action = "renamed"
+        elif _is_only(change, "services"):
+            action = "services_changed"
+        return await self._change(id_, action, lambda before: changed(before, change, now), by, now)
+
+    async def change_services(
+        self, id_: int, *, add: Collection[str] = (), remove: Collection[str] = (), by: str, now: datetime
+    ) -> Incident:
+        """Add services and remove others. Raises `UnknownIncidentError`, `IllegalChangeError`."""
+
+        def with_services(before: Incident) -> Incident:
+            services = [name for name in before.services if name not in remove]
+            return changed(before, IncidentChange(services=(*services, *add)), now)
+
+        return await self._change(id_, "services_changed", with_services, by, now)
 
     async def record_impact(self, id_: int, impact: Impact, *, by: str, now: datetime) -> Incident:
         """State how bad it was from when to when. Raises `UnknownIncidentError`, `IllegalChangeError`."""
@@ -234,6 +250,8 @@ class IncidentLifecycle:
         if may_see(before, ANYBODY) and not may_see(after, ANYBODY):
             await holds.leave_out_title(connection, after)
             await steps.plan(connection, id_, ChannelKind.INCIDENT, [(StepName.HIDE, "")])
+        if _topic_of(before) != _topic_of(after):
+            await self._update_topics(connection, after)
         if before.postmortem_at is None and after.postmortem_at is not None:
             await steps.open_channel(connection, id_, ChannelKind.POSTMORTEM, self._invitees(after))
         if wanted_channels(before) != wanted_channels(after):
@@ -267,8 +285,9 @@ class IncidentLifecycle:
             held = set(before.services) if before.wants_hold else set()
             added = [service for service in after.services if service not in held]
             await _plan_holds(connection, after, StepName.HOLD, added)
-        elif before.wants_hold:
-            await _plan_holds(connection, after, StepName.LIFT, after.services)
+        if before.wants_hold:
+            ended = [service for service in before.services if not after.holds(service)]
+            await _plan_holds(connection, after, StepName.LIFT, ended)
         if before.services == after.services:
             return
         known = set(self._invitees(before))
@@ -276,6 +295,12 @@ class IncidentLifecycle:
         for channel in (await read_channels(connection, after.id)).values():
             if not channel.is_archived:
                 await steps.invite(connection, channel, invited)
+
+    async def _update_topics(self, connection: AsyncConnection, incident: Incident) -> None:
+        """Plan the topics of the incident's channels anew; those still to be set up say it anyway."""
+        for channel in (await read_channels(connection, incident.id)).values():
+            if channel.channel_id is not None and not channel.is_archived:
+                await steps.plan(connection, incident.id, channel.kind, [(StepName.TOPIC, "")])
 
     def _invitees(self, incident: Incident) -> Sequence[str]:
         """Return whom to invite: both teams of each service, and whoever opened it."""
@@ -303,14 +328,23 @@ async def _plan_holds(
     await steps.plan(connection, incident.id, ChannelKind.INCIDENT, planned)
 
 
+def _topic_of(incident: Incident) -> tuple[object, ...]:
+    """Return what the topics of its channels say."""
+    return incident.title, incident.severity, incident.services
+
+
+def _is_only(change: IncidentChange, field: str) -> bool:
+    """Return whether a change names one field alone."""
+    named = replace(change, keeps_assumed=False)
+    return named == replace(IncidentChange(), **{field: getattr(change, field)})
+
+
 def _log_change(incident: Incident, action: str) -> None:
     log.info("incident_changed", id=incident.id, action=action, status=incident.status.value)
 
 
 def _new_incident(opening: NewIncident, now: datetime) -> Incident:
-    title = " ".join(opening.title.split())[:MOST_TITLE]
-    if not title:
-        raise IllegalChangeError("title", "an incident needs a title")
+    title = title_line(opening.title)
     start = opening.started_at or now
     check_start(start, now)
     if opening.share is not None:

@@ -11,6 +11,7 @@ class EntryKind(StrEnum):
 
     OPENED = "opened"
     STATUS = "status"
+    TITLE = "title"
     SEVERITY = "severity"
     SERVICE = "service"
     IMPACT = "impact"

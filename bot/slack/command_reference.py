@@ -109,7 +109,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "incident",
-        "[open | list | show | report | status | severity | role | note | impact | private | snooze]",
+        "[open | list | show | report | status | severity | rename | service | role | note | impact | …]",
         "Open an incident, and say what becomes of it",
         (
             CommandForm("", "opens a form; in an incident's channel it shows what can be done"),
@@ -124,6 +124,8 @@ COMMANDS: tuple[Command, ...] = (
             CommandForm(
                 "severity sev1", "says how bad it is, from sev1 to sev4; sev1 and sev2 hold the services"
             ),
+            CommandForm("rename TITLE", "gives it another title; a form without one"),
+            CommandForm("service add NAME", "adds a service; `service remove NAME` takes one off"),
             CommandForm(
                 "role commander [@WHO]", "gives a role, also scribe and comms; to you if nobody is named"
             ),

@@ -276,3 +276,18 @@ async def test_the_query_open_is_a_flag(scene: IncidentsSetup) -> None:
         assert listed["incidents"] != []
     status, _ = await scene.api("GET", f"{INCIDENTS}?open=perhaps")
     assert status == 400
+
+
+async def test_title_and_services_are_changed(scene: IncidentsSetup) -> None:
+    await scene.api("POST", INCIDENTS, json=OPENING)
+    change = {"title": "Nobody can pay", "services": ["search", "checkout"]}
+    status, changed = await scene.api("PATCH", f"{INCIDENTS}/1", json=change)
+    assert (status, changed["title"], changed["services"]) == (200, change["title"], change["services"])
+    for body, field in (
+        ({"services": ["nothing"]}, "services.0"),
+        ({"title": ""}, "title"),
+        ({"title": "  "}, "title"),
+    ):
+        status, problem = await scene.api("PATCH", f"{INCIDENTS}/1", json=body)
+        assert (status, problem["errors"][0]["field"]) == (422, field)  # type: ignore[index]
+    assert (await scene.api("GET", f"{INCIDENTS}/1"))[1]["title"] == "Nobody can pay"

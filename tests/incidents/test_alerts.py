@@ -372,3 +372,11 @@ async def test_alerts_that_alertmanager_left_out_are_counted_and_keep_the_incide
     assert "40 were left out" in unknown
     await tell(recording, over)
     assert (await view(recording)).incident.ended_at == start + MINUTE
+
+
+async def test_alerts_leave_the_title_that_a_person_gave(recording: IncidentsSetup) -> None:
+    await tell(recording, alert("Errors", recording.started))
+    change = IncidentChange(title="Nobody can pay")
+    await recording.incidents.lifecycle.change(1, change, by="U0SAM", now=recording.clock.now())
+    await tell(recording, alert("Latency", recording.started - MINUTE))
+    assert (await view(recording)).incident.title == "Nobody can pay"

@@ -10,7 +10,7 @@ from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.transition import HoldRetained
 from bot.incidents.downtime import Impact
-from bot.incidents.incident import IncidentChange, Role, Severity, Status
+from bot.incidents.incident import IllegalChangeError, IncidentChange, Role, Severity, Status
 from bot.incidents.postmortem import PostmortemPart
 from bot.incidents.records.actions import NewAction, UnknownActionError, unmet_requirements
 from bot.incidents.records.channels import ChannelKind
@@ -244,3 +244,65 @@ async def test_a_budget_hold_stays_until_the_p0_actions_are_owned(incidents_setu
     await book.change(action.id, by="U0DANA", now=now, owner="U0SAM", due=now.date())
     assert len(await judge.judge(checkout, [budget(0.9)], now)) == 1
     assert await incidents_setup.hold_registry.holds(now) == ()
+
+
+async def test_a_service_that_is_added_or_removed_takes_holds_and_cost_along(
+    incidents_setup: IncidentsSetup,
+) -> None:
+    setup = incidents_setup
+    lifecycle, now = setup.incidents.lifecycle, setup.clock.now()
+    opened = await setup.opened(services=("search",), started_at=now - 5 * MINUTE)
+    assert "checkout/uptime" not in opened.cost
+    await lifecycle.change_services(1, add=["checkout"], by="U0SAM", now=now)
+    added = await setup.complete(1)
+    assert added.incident.services == ("search", "checkout")
+    held = {hold.service for hold in await setup.hold_registry.holds(setup.clock.now())}
+    assert held == {"search", "checkout"}
+    assert added.cost["checkout/uptime"] >= 5 / 10.08
+    assert len(setup.messages("#checkout", "hold_placed")) == 1
+    members = setup.slack.workspace.channels[channel_id_of(added)].members
+    assert {"U0DANA", "U0SAM"} <= set(members)
+    assert "checkout" in setup.slack.workspace.channels[channel_id_of(added)].topic
+    await lifecycle.change_services(1, remove=["checkout"], by="U0SAM", now=setup.clock.now())
+    removed = await setup.complete(1)
+    assert {hold.service for hold in await setup.hold_registry.holds(setup.clock.now())} == {"search"}
+    assert "checkout/uptime" not in removed.cost
+    assert (await setup.budgets())["checkout/uptime"].remaining_minutes == pytest.approx(10.08)
+    assert [entry.text for entry in removed.timeline if entry.kind == "service"] == [
+        "checkout is affected too",
+        "checkout is not affected",
+    ]
+
+
+async def test_services_are_not_taken_from_under_the_only_stated_impact(
+    incidents_setup: IncidentsSetup,
+) -> None:
+    setup, now = incidents_setup, incidents_setup.clock.now()
+    await setup.opened(services=("checkout", "search"))
+    impact = Impact(now - 5 * MINUTE, now, 0.3, "search")
+    await setup.incidents.lifecycle.record_impact(1, impact, by="U0SAM", now=setup.clock.now())
+    with pytest.raises(IllegalChangeError, match="stated for search alone"):
+        await setup.incidents.lifecycle.change_services(
+            1, remove=["search"], by="U0SAM", now=setup.clock.now()
+        )
+
+
+async def test_a_renamed_incident_has_its_title_everywhere_and_leaks_no_former_one(
+    incidents_setup: IncidentsSetup,
+) -> None:
+    setup, secret = incidents_setup, "Customer data on a public bucket"
+    lifecycle = setup.incidents.lifecycle
+    view = await setup.opened(title=secret)
+    await lifecycle.change(1, IncidentChange(title=" Slow  pages "), by="U0SAM", now=setup.clock.now())
+    renamed = await setup.complete(1)
+    assert renamed.incident.title == "Slow pages"
+    assert "Slow pages" in setup.slack.workspace.channels[channel_id_of(view)].topic
+    (hold,) = await setup.hold_registry.holds(setup.clock.now())
+    assert hold.reason == "sev2 incident: Slow pages"
+    async with setup.database.reading() as connection:
+        rows = await audit.read(connection)
+    assert [row.entry.before for row in rows if row.entry.action == "incident.renamed"] == [{"title": secret}]
+    await lifecycle.change(1, IncidentChange(private=True), by="U0SAM", now=setup.clock.now())
+    await setup.complete(1)
+    told = [*setup.slack.messages("#checkout"), *setup.slack.messages("#incidents")]
+    assert not [message for message in told if secret in str((message.text, message.blocks))]

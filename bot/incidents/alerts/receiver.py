@@ -9,7 +9,7 @@ resolved that, it belongs to another. People resolve an incident.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -31,7 +31,7 @@ from bot.incidents.alert import (
     worst,
 )
 from bot.incidents.audit_entries import ALERTMANAGER
-from bot.incidents.incident import Incident, Status
+from bot.incidents.incident import Incident, Status, with_title
 from bot.incidents.lifecycle import IncidentLifecycle, NewIncident
 from bot.incidents.records import alerts as rows
 from bot.incidents.records import incidents as records
@@ -173,7 +173,8 @@ class AlertReceiver:
             after = after_alerts(before, told, services, now)
             if is_over and not truncated and told.last_end is not None:
                 after = after_end(after, told.last_end, now)
-            return replace(after, title=title or after.title)
+            follows = before.opened_by == ALERTMANAGER and not before.is_renamed
+            return with_title(after, title) if title and follows else after
 
         await self._lifecycle.change_within(connection, id_, "changed", computed, by=ALERTMANAGER, now=now)
 

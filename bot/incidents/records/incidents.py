@@ -77,7 +77,8 @@ async def add(connection: AsyncConnection, incident: Incident) -> None:
 def row_of(incident: Incident) -> dict[str, Any]:
     """Return the values of the incident's own row."""
     return {name: getattr(incident, name) for name in _FIELDS if name != "id"} | {
-        "document": dict(incident.document)
+        "document": dict(incident.document),
+        "former_titles": list(incident.former_titles),
     }
 
 
@@ -207,6 +208,7 @@ def _incident(
         "severity": Severity(row.severity),
         "status": Status(row.status),
         "cause": None if row.cause is None else CauseClass(row.cause),
+        "former_titles": tuple(row.former_titles or ()),
     }
     return Incident(**values, services=services, impacts=impacts, roles=roles)
 

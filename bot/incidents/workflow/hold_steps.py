@@ -24,7 +24,7 @@ class HoldSteps:
     async def place(self, step: Step, snapshot: IncidentSnapshot) -> None:
         """Place the incident's hold on the step's service, also while the policies do not name it."""
         incident = snapshot.incident
-        if not incident.wants_hold:
+        if not incident.holds(step.subject):
             return
         service = self._current.catalog.service_or_stand_in(step.subject)
         try:
@@ -43,12 +43,12 @@ class HoldSteps:
     async def lift(self, step: Step, snapshot: IncidentSnapshot) -> None:
         """Lift the incident's holds on the step's service, also while the policies do not name it."""
         incident = snapshot.incident
-        if incident.wants_hold:
+        if incident.holds(step.subject):
             # It came back before this was done; the holds are lifted when it ends.
             return
         await self._hold_registry.lift_incident(
             self._current.catalog.service_or_stand_in(step.subject),
             incident=holds.request_prefix(incident.id),
-            reason=holds.why_ended(incident),
+            reason=holds.why_ended(incident, step.subject),
             now=self._clock.now(),
         )

@@ -24,6 +24,7 @@ RESOLVE = f"{STATUS}{Status.RESOLVED.value}"
 """The button that asks for a summary before it sets the status."""
 NOTE = "incident.note"
 IMPACT = "incident.impact"
+RENAME = "incident.rename"
 OPEN_POSTMORTEM = "postmortem.open"
 SHOW_POSTMORTEM = "postmortem.show"
 EDIT = "postmortem.edit."
@@ -70,6 +71,7 @@ def incident_buttons(incident: Incident) -> list[Block]:
     """Return the buttons for an incident in its present state."""
     number = str(incident.id)
     while_open = (button("Add a note", NOTE, number), button("State the impact", IMPACT, number))
+    correct = (button("Title and services", RENAME, number),)
     has_postmortem = incident.postmortem_at is not None
     postmortem = (
         button("See postmortem", SHOW_POSTMORTEM, number)
@@ -78,7 +80,7 @@ def incident_buttons(incident: Incident) -> list[Block]:
     )
     return actions(
         *progress_buttons(incident),
-        *(while_open if incident.finished_at is None else ()),
+        *((*while_open, *correct) if incident.finished_at is None else ()),
         *((postmortem,) if incident.status is Status.RESOLVED or has_postmortem else ()),
     )
 

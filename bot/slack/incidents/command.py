@@ -23,6 +23,7 @@ from bot.slack.incidents.arguments import (
 )
 from bot.slack.incidents.buttons import incident_buttons
 from bot.slack.incidents.card import card_blocks, channel_link
+from bot.slack.incidents.corrections import IncidentCorrections
 from bot.slack.incidents.modals import opening_form
 from bot.slack.incidents.operations import IncidentOperations
 from bot.slack.incidents.report import report_reply
@@ -41,7 +42,13 @@ Subcommand = Callable[[Interaction, Sequence[str]], Awaitable[Reply]]
 class IncidentCommand:
     """The `/incident` command, a method for each subcommand."""
 
-    def __init__(self, access: IncidentAccess, reports: ReportReader, operations: IncidentOperations) -> None:
+    def __init__(
+        self,
+        access: IncidentAccess,
+        reports: ReportReader,
+        operations: IncidentOperations,
+        corrections: IncidentCorrections,
+    ) -> None:
         self._access = access
         self._snapshots = access.snapshots
         self._reports = reports
@@ -58,6 +65,7 @@ class IncidentCommand:
             "private": self._private,
             "snooze": self._snooze,
             "report": self._report,
+            **corrections.subcommands,
         }
 
     async def answer(self, interaction: Interaction) -> Reply:

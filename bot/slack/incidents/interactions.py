@@ -16,6 +16,8 @@ from bot.slack.incidents import buttons, modals
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.action_command import ActionCommand
 from bot.slack.incidents.command import IncidentCommand, form_reply
+from bot.slack.incidents.correction_forms import rename_faults
+from bot.slack.incidents.corrections import IncidentCorrections
 from bot.slack.incidents.operations import IncidentOperations
 from bot.slack.incidents.postmortem_command import PostmortemCommand
 from bot.slack.incidents.shortcuts import IncidentShortcuts, ShortcutUse
@@ -36,6 +38,7 @@ _VALIDATIONS: Mapping[str, Validation] = {
     buttons.IMPACT: modals.impact_faults,
     buttons.TIMES: modals.times_faults,
     buttons.ADD_ACTION: modals.action_faults,
+    buttons.RENAME: rename_faults,
 }
 _FORMS: Mapping[str, Callable[[Incident], ModalForm]] = {
     buttons.NOTE: modals.note_form,
@@ -54,7 +57,8 @@ class IncidentInteractions:
         incidents = capabilities.incidents
         self.access = access = IncidentAccess(capabilities, people)
         self._operations = IncidentOperations(access, incidents)
-        self.incident = IncidentCommand(access, incidents.reports, self._operations)
+        self._corrections = IncidentCorrections(access, incidents.lifecycle)
+        self.incident = IncidentCommand(access, incidents.reports, self._operations, self._corrections)
         self.postmortem = PostmortemCommand(access, incidents, SlackFiles(client), SlackCanvases(client))
         self.action = ActionCommand(access)
         self.pins = TimelinePins(access, incidents.lifecycle, client)
@@ -66,6 +70,7 @@ class IncidentInteractions:
             buttons.CAUSE: self._cause,
             buttons.TIMES: self._times,
             buttons.ADD_ACTION: self._add_action,
+            buttons.RENAME: self._corrections.save,
         }
 
     async def press(self, interaction: Interaction) -> Reply:
@@ -148,6 +153,8 @@ class IncidentInteractions:
             return await self.postmortem.show(snapshot)
         await self.access.permit(interaction)
         form = _form(button, snapshot.incident)
+        if button == buttons.RENAME:
+            form = self._corrections.form(button, snapshot.incident)
         if form is not None:
             return form_reply(form, _NO_FORM)
         return await self._change(button, snapshot.incident.id, interaction.user)

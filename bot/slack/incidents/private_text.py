@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bot.incidents.holds import UNNAMED, name_of
+from bot.incidents.holds import UNNAMED, longest_first, name_of
 from bot.incidents.incident import Incident
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.slack.announcements.budget_phrases import action_name
@@ -22,8 +22,9 @@ class PrivateText:
 
     def __init__(self, snapshot: IncidentSnapshot) -> None:
         incident = snapshot.incident
-        self._numbered = numbered_name(incident)
-        self._hidden: dict[str, str] = {escape(name_of(incident.title)): UNNAMED}
+        titles = longest_first(incident)
+        self._numbered = [numbered_name(replace(incident, title=title)) for title in titles]
+        self._hidden: dict[str, str] = {escape(name_of(title)): UNNAMED for title in titles}
         self._hidden |= {
             action_name(action.id, action.text): action_name(action.id, None) for action in snapshot.actions
         }
@@ -31,11 +32,11 @@ class PrivateText:
     @property
     def traces(self) -> Collection[str]:
         """Texts of which each message about the incident has one, as Slack's text has them."""
-        return [text[:_TRACE] for text in (self._numbered, *self._hidden)]
+        return [text[:_TRACE] for text in (*self._numbered, *self._hidden)]
 
     def is_named_in(self, text: str) -> bool:
         """Return whether a summary names the incident with its number and title."""
-        return self._numbered in text
+        return any(numbered in text for numbered in self._numbered)
 
     def removed_from(self, message: OutboxMessage) -> OutboxMessage | None:
         """Return the message without the texts; None where it has none of them."""

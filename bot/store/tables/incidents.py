@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from bot.store.signals import Topic, on_insert, on_write
@@ -27,6 +28,10 @@ incidents = Table(
     # Identifies this incident's channels, by a text in their purpose.
     Column("marker", String(40), nullable=False, unique=True),
     Column("title", Text, nullable=False),
+    # The titles that it had before: messages elsewhere may name it by them.
+    Column("former_titles", JSON),
+    # Whether a person renamed it: alerts do not change the title then.
+    Column("is_renamed", Boolean, nullable=False, server_default=false()),
     Column("severity", String(10), nullable=False),
     Column("status", String(20), nullable=False, index=True),
     Column("private", Boolean, nullable=False),

@@ -130,6 +130,7 @@ async def test_incident_in_its_channel_shows_what_can_be_done(incident_app: Runn
         "Resolved",
         "Add a note",
         "State the impact",
+        "Title and services",
     ]
 
 

@@ -1,0 +1,26 @@
+"""The modals that correct an incident as a whole: what it is called, and which services it concerns. Pure."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from bot.incidents.incident import MOST_TITLE, Incident
+from bot.slack.blockkit.modals import ModalForm, SubmittedModal, choices_input, text_input
+from bot.slack.incidents.buttons import RENAME
+from bot.store.outbox import Block
+
+
+def rename_form(incident: Incident, services: Collection[str]) -> ModalForm:
+    """Return the modal that changes title and services, of `services` and those that it has."""
+    service_input: tuple[Block, ...] = ()
+    if choices := sorted({*services, *incident.services}):
+        options = [(name, name) for name in choices]
+        hint = "Holds, costs and invitations follow."
+        service_input = (choices_input("services", "Services", options, incident.services, hint=hint),)
+    title = text_input("title", "Title", incident.title, most=MOST_TITLE)
+    return ModalForm(RENAME, "Change the incident", "Save", (title, *service_input), str(incident.id))
+
+
+def rename_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:
+    """Return what is wrong with a title, by the name of the input."""
+    del now
+    return {} if submitted.text("title") else {"title": "Say in a few words what is wrong."}

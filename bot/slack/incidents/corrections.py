@@ -1,0 +1,131 @@
+"""What corrects an incident as a whole, typed or filled in: its title and its services."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from bot.formatting import listed
+from bot.incidents.incident import MOST_TITLE, Incident, IncidentChange
+from bot.incidents.lifecycle import IncidentLifecycle
+from bot.slack.arguments import UsageError, name, unquoted
+from bot.slack.blockkit.blocks import section
+from bot.slack.blockkit.modals import ModalForm, SubmittedModal
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention
+from bot.slack.incidents.access import IncidentAccess
+from bot.slack.incidents.correction_forms import rename_form
+from bot.slack.incidents.operations import translate_errors
+from bot.slack.interactions import Interaction, Reply, say
+from bot.slack.typed.words import plain
+
+Subcommand = Callable[[Interaction, Sequence[str]], Awaitable[Reply]]
+
+_NO_FORM = Markup("Slack did not open the form. Try again.")
+_ADDING = frozenset({"add", "+", "with"})
+_REMOVING = frozenset({"remove", "rm", "delete", "drop", "-", "without"})
+_SERVICE_FORM = markup("{} or {}", code("/incident service add NAME"), code("/incident service remove NAME"))
+
+
+class IncidentCorrections:
+    """The subcommands, buttons and modals that correct an incident."""
+
+    def __init__(self, access: IncidentAccess, lifecycle: IncidentLifecycle) -> None:
+        self._access = access
+        self._lifecycle = lifecycle
+        self.subcommands: Mapping[str, Subcommand] = {
+            "rename": self._rename,
+            "service": self._service,
+            "services": self._service,
+        }
+
+    def form(self, button: str, incident: Incident) -> ModalForm | None:
+        """Return the modal that a button opens, if it opens one of these."""
+        del button
+        return rename_form(incident, self._access.services)
+
+    async def save(self, submitted: SubmittedModal, id_: int) -> Reply:
+        """Change title and services to what the modal says, so far as somebody changed them there."""
+        before = (await self._access.snapshots.of(id_)).incident
+        services = submitted.several("services") if "services" in submitted.values else before.services
+        title = submitted.text("title")
+        self._check_workspace(services, before)
+        # In the order that they had, so that the first one stays what the incident is found by.
+        ordered = (
+            *(service for service in before.services if service in services),
+            *(service for service in services if service not in before.services),
+        )
+        change = IncidentChange(
+            title=None if title == before.title else title,
+            services=None if ordered == before.services else ordered,
+        )
+        after = await self._changed(id_, change, submitted.user)
+        return _told(before, after, submitted.user)
+
+    async def _rename(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
+        before = await self._permitted(interaction)
+        title = unquoted(" ".join(arguments))
+        if not title:
+            return self._form_reply(before)
+        if len(title) > MOST_TITLE:
+            raise UsageError(markup("The title has {} characters; {} are the most.", len(title), MOST_TITLE))
+        after = await self._changed(before.id, IncidentChange(title=title), interaction.user)
+        return _told(before, after, interaction.user)
+
+    async def _service(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
+        before = await self._permitted(interaction)
+        if not arguments:
+            return self._form_reply(before)
+        verb = plain(arguments[0])
+        words = [word.strip(",").removeprefix("#") for word in arguments[1:] if plain(word) != "and"]
+        if verb not in _ADDING | _REMOVING or not words:
+            raise UsageError(markup("Write {}.", _SERVICE_FORM))
+        if verb in _ADDING:
+            named = [self._access.find_service(name(word)).name for word in words]
+            self._check_workspace((*before.services, *named), before)
+            add, remove = named, []
+        else:
+            add, remove = [], [name(word).casefold() for word in words]
+            if unknown := [word for word in remove if word not in before.services]:
+                own = listed([code(service) for service in before.services], "and") or "no service"
+                raise UsageError(
+                    markup("This incident concerns {}, not {}.", Markup(own), code(unknown[0][:100]))
+                )
+        with translate_errors():
+            after = await self._lifecycle.change_services(
+                before.id, add=add, remove=remove, by=interaction.user, now=self._access.now()
+            )
+        return _told(before, after, interaction.user)
+
+    def _form_reply(self, incident: Incident) -> Reply:
+        return Reply(_NO_FORM, (section(_NO_FORM),), form=rename_form(incident, self._access.services))
+
+    def _check_workspace(self, services: Sequence[str], before: Incident) -> None:
+        """Raise `UsageError` for services of another Slack workspace, whose people do not see the channel."""
+        for service in services:
+            if service not in before.services and service not in self._access.services:
+                raise UsageError(markup("There is no service {} here.", code(service[:100])))
+
+    async def _changed(self, id_: int, change: IncidentChange, by: str) -> Incident:
+        with translate_errors():
+            return await self._lifecycle.change(id_, change, by=by, now=self._access.now())
+
+    async def _permitted(self, interaction: Interaction) -> Incident:
+        """Return the incident of this channel, if the person may change it."""
+        snapshot = await self._access.find(interaction, form="")
+        await self._access.permit(interaction)
+        return snapshot.incident
+
+
+def _told(before: Incident, after: Incident, by: str) -> Reply:
+    """Return what the incident's channel is told of a changed title and changed services."""
+    added = [bold(service) for service in after.services if service not in before.services]
+    removed = [bold(service) for service in before.services if service not in after.services]
+    parts = []
+    if after.title != before.title:
+        parts.append(markup("Renamed to {} by {}.", bold(after.title), mention(by)))
+    if added:
+        held = Markup(" New services are held while it lasts.") if after.wants_hold else NOTHING
+        parts.append(markup("It concerns {} too, says {}.{}", Markup(listed(added)), mention(by), held))
+    if removed:
+        lifted = Markup(" The incident's hold there is lifted.") if after.wants_hold else NOTHING
+        parts.append(
+            markup("It does not concern {}, says {}.{}", Markup(listed(removed)), mention(by), lifted)
+        )
+    return say(join(" ", parts), seen_by_channel=True) if parts else say(Markup("Nothing changed."))

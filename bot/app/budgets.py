@@ -10,6 +10,7 @@ from bot.app.budget_metrics import BudgetGauges
 from bot.app.resources import Resources
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
+from bot.budgets.forecaster import Forecaster
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog
@@ -59,7 +60,8 @@ class Budgets:
         self.evaluator = Evaluator(
             self.collector, self.ledger, current, clock, self._assessed, leases=resources.leases
         )
-        self.status_reader = StatusReader(current, self.evaluator, self.hold_registry, clock)
+        self.forecaster = Forecaster(self.ledger, current)
+        self.status_reader = StatusReader(current, self.evaluator, self.hold_registry, clock, self.forecaster)
         self.explanations = ExplanationReader(
             self.ledger, self.sources, clock, resources.settings.governor_docs_url
         )
@@ -97,6 +99,11 @@ class Budgets:
         """End the holds whose time ran out, on the replica whose work that is."""
         if await self._expiry.acquire():
             await self.hold_registry.expire(self._current.catalog.service_or_stand_in, self._clock.now())
+
+    async def forecast(self) -> None:
+        """Forecast all budgets anew: each replica for itself, since any of them answers."""
+        statuses = await self.status_reader.services()
+        await self.forecaster.refresh([budget for status in statuses for budget in status.budgets])
 
     async def drop_old_events(self) -> None:
         """Drop what no window of the policies in force needs any more."""

@@ -52,6 +52,7 @@ _DRAIN_TASKS_S = 20.0
 _TICK_S = 1.0
 _RETENTION_EVERY_S = 3600.0
 _HOME_EVERY_S = 5.0
+_FORECAST_EVERY_S = 30.0
 _SCHEDULED_EVERY_S = 5.0
 _RENEW_EVERY_S = 60.0
 
@@ -151,6 +152,7 @@ class Governor:
             "writing": self._every(write_probe.EVERY_S, self._write_probe.attempt),
             "flags": self.flags.run(),
             "retention": self._every(_RETENTION_EVERY_S, self._drop_old_rows),
+            "forecasts": self._every(_FORECAST_EVERY_S, self.budgets.forecast),
             "home": self._every(_HOME_EVERY_S, self.slack.app.workspaces.refresh_homes),
             "incidents": self.incidents.step_runner.run(),
             "scheduled": self._every(_SCHEDULED_EVERY_S, self.incidents.run_scheduled),

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
 from bot.budgets.budget import Budget, worst
+from bot.budgets.forecaster import Forecaster
+from bot.budgets.statistics.forecast import BudgetForecast
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import UnmetRequirement
@@ -42,6 +44,8 @@ class ServiceStatus:
     as_of: datetime
     missing: tuple[UnmetRequirement, ...] = ()
     """What keeps the budget hold on it, besides the budget."""
+    forecasts: Mapping[str, BudgetForecast] = field(default_factory=dict)
+    """What will become of its budgets, by the name of the SLO, where that can be said."""
 
     @property
     def is_frozen(self) -> bool:
@@ -87,8 +91,10 @@ class StatusReader:
         budgets: BudgetReader,
         hold_registry: HoldRegistry,
         clock: Clock,
+        forecaster: Forecaster | None = None,
     ) -> None:
         self.current = current
+        self._forecaster = forecaster
         self._budgets = budgets
         self._hold_registry = hold_registry
         self._clock = clock
@@ -123,7 +129,14 @@ class StatusReader:
         holds = await self._hold_registry.holds(now, service.name)
         missing = await self._hold_registry.missing([service], holds)
         (budgets,) = await self._budgets.assess([service], now)
-        return ServiceStatus(service, tuple(budgets), tuple(holds), now, missing.get(service.name, ()))
+        return ServiceStatus(
+            service,
+            tuple(budgets),
+            tuple(holds),
+            now,
+            missing.get(service.name, ()),
+            self._newest_forecasts(service, now),
+        )
 
     async def services(self) -> Sequence[ServiceStatus]:
         """Return how all services stand, the one with the least budget left first.
@@ -139,7 +152,9 @@ class StatusReader:
     def seen_from(self, team: str | None) -> "StatusReader":
         """Return a reader of what a further Slack workspace may see; of the main one for None."""
         current = self.current.seen_from(team)
-        reader = _WorkspaceStatusReader(current, self._budgets, self._hold_registry, self._clock)
+        reader = _WorkspaceStatusReader(
+            current, self._budgets, self._hold_registry, self._clock, self._forecaster
+        )
         reader.all_services = self
         return reader
 
@@ -160,6 +175,7 @@ class StatusReader:
                 tuple(hold for hold in holds if hold.service == service.name),
                 now,
                 missing.get(service.name, ()),
+                self._newest_forecasts(service, now),
             )
             for service, budgets in zip(services, assessed, strict=True)
         ]
@@ -184,6 +200,22 @@ class StatusReader:
         """Return how the SLO's budget shrank over its window, oldest first, at most `points`."""
         moments = await self._budgets.burn_down(slo, self._clock.now(), points)
         return [BudgetPoint(at, remaining) for at, remaining in moments]
+
+    async def forecasts(
+        self, budgets: Sequence[Budget], *, with_fan: bool = False
+    ) -> Mapping[str, BudgetForecast]:
+        """Return what will become of a service's budgets, made now, by the name of the SLO."""
+        if self._forecaster is None:
+            return {}
+        found = await self._forecaster.forecast_all(budgets, with_fan=with_fan)
+        return {budget.slo.name: each for budget, each in zip(budgets, found, strict=True) if each}
+
+    def _newest_forecasts(self, service: Service, now: datetime) -> Mapping[str, BudgetForecast]:
+        """Return the forecasts of the last pass."""
+        if self._forecaster is None:
+            return {}
+        found = {slo.name: self._forecaster.newest(slo, now) for slo in service.slos}
+        return {name: each for name, each in found.items() if each}
 
     async def recovers_at(self, budget: Budget) -> datetime | None:
         """Return when enough of a budget will be left to lift a hold, at the burn rate of the last hour.

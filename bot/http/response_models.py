@@ -66,13 +66,38 @@ class SloAnswer(Answer):
     problem: str | None
 
 
+class ForecastTimesAnswer(Answer):
+    """By when something happens on a tenth, half and nine tenths of the paths; null: not within 28 days."""
+
+    p10: AwareDatetime
+    p50: AwareDatetime | None
+    p90: AwareDatetime | None
+
+
+class ForecastAnswer(Answer):
+    """What will become of a budget, from its own history."""
+
+    exhausts: ForecastTimesAnswer | None
+    """When it is spent; null where that is unlikely within 28 days, or it is spent already."""
+    recovers: ForecastTimesAnswer | None
+    """When enough is left again for the bot to lift its hold; null where enough is left."""
+    probability: dict[str, float]
+    """How likely it is spent within `1d`, `7d` and `28d`."""
+
+
+class ForecastSloAnswer(SloAnswer):
+    """An SLO, its budget, and what will become of it: null where nothing can be said."""
+
+    forecast: ForecastAnswer | None
+
+
 class ServiceAnswer(Answer):
     """One service: its state, holds and budgets."""
 
     service: str
     state: Literal["open", "frozen"]
     holds: list[HoldAnswer]
-    slos: list[SloAnswer]
+    slos: list[ForecastSloAnswer]
 
 
 class ServicesAnswer(Answer):

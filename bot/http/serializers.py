@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget
+from bot.budgets.statistics.forecast import BudgetForecast, TimeQuantiles
 from bot.catalog.window import CalendarWindow, RollingWindow, Window
 from bot.formatting import duration_code
 from bot.freezes.hold import Hold
@@ -24,8 +25,31 @@ def service_json(status: ServiceStatus) -> dict[str, Any]:
         "service": status.service.name,
         "state": "frozen" if status.is_frozen else "open",
         "holds": [hold_json(hold) for hold in status.holds],
-        "slos": [budget_json(budget) for budget in status.budgets],
+        "slos": [
+            {
+                **budget_json(budget),
+                "forecast": forecast_json(status.forecasts.get(budget.slo.name)) if budget.is_known else None,
+            }
+            for budget in status.budgets
+        ],
     }
+
+
+def forecast_json(forecast: BudgetForecast | None) -> dict[str, Any] | None:
+    """Return what will become of a budget as JSON; None where nothing can be said."""
+    if forecast is None:
+        return None
+    return {
+        "exhausts": _quantiles_json(forecast.exhausts),
+        "recovers": _quantiles_json(forecast.recovers),
+        "probability": {f"{length.days}d": share for length, share in forecast.probability.items()},
+    }
+
+
+def _quantiles_json(times: TimeQuantiles | None) -> dict[str, Any] | None:
+    if times is None:
+        return None
+    return {"p10": instant(times.p10), "p50": instant(times.p50), "p90": instant(times.p90)}
 
 
 def hold_json(hold: Hold) -> dict[str, Any]:

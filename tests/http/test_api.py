@@ -43,6 +43,7 @@ async def test_a_service_has_every_documented_member(api_server: ApiServer) -> N
         "exhausts_at": None,
         "as_of": "2026-11-23T09:00:00Z",
         "problem": None,
+        "forecast": None,
     }
 
 

@@ -262,6 +262,19 @@ class Ledger:
         width = stored * max(1, round((end - start) / stored / points))
         return [_merged(cells, at, min(width, end - at), stored) for at in range(start, end, width)]
 
+    async def cells_of_many(self, slos: Sequence[Slo], span: Span, width: int) -> dict[Slo, dict[int, Cell]]:
+        """Return the stored buckets of one width (an hour or a day, seconds) that begin in a span.
+
+        They are by their start, in seconds since the epoch; each is bad events and all events.
+        """
+        if not slos:
+            return {}
+        ids = await self._identify(slos)
+        start, end = int(seconds(span.start)), int(seconds(span.end))
+        async with self._database.reading() as connection:
+            cells = await bucket_rows.between_of_many(connection, list(ids.values()), width, start, end)
+        return {slo: cells.get(slo_id, {}) for slo, slo_id in ids.items()}
+
     async def delete_expired(self, now: datetime, longest: timedelta) -> None:
         """Delete expired buckets, old event ids, and ledgers long out of use.
 

@@ -11,7 +11,6 @@ from bot.freezes.status import BudgetPoint, ServiceStatus, StatusReader
 from bot.slack.announcements.budget_phrases import (
     burn_rates_text,
     data_problem,
-    forecast_text,
     hold_text,
     objective_text,
     remaining_amount,
@@ -19,6 +18,7 @@ from bot.slack.announcements.budget_phrases import (
     slo_name,
     unmet_requirements_text,
 )
+from bot.slack.announcements.forecast_phrases import outlook_text
 from bot.slack.arguments import UsageError, name, split, unknown
 from bot.slack.blockkit.blocks import context, header, line_chart, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
@@ -64,6 +64,7 @@ class BudgetCommand:
         recoveries = {
             budget.slo.name: await self._status_reader.recovers_at(budget) for budget in status.budgets
         }
+        status = replace(status, forecasts=await self._status_reader.forecasts(status.budgets))
         return one_service(status, history, interaction.query, recoveries)
 
     async def _explain(self, service: str, slo: str | None) -> Reply:
@@ -190,7 +191,7 @@ def _slo(
     rates = burn_rates_text(budget)
     facts = join(" · ", [objective_text(budget), f"burn {rates}" if rates else ""])
     line = sparkline([point.remaining for point in points])
-    outlook = forecast_text(budget, status.as_of, recovers_at)
+    outlook = outlook_text(budget, status.forecasts.get(budget.slo.name), status.as_of, recovers_at)
     return join("\n", [first, facts, code(line) if line else "", outlook, data_problem(budget)])
 
 

@@ -9,6 +9,7 @@ from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.slack.announcements.budget_phrases import hold_text, remaining_text, unmet_requirements_text
+from bot.slack.announcements.forecast_phrases import expected_change_text
 from bot.slack.blockkit.blocks import TEXT, actions, button, context, divider, header, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, day, join, markup
 from bot.slack.flags.buttons import ramp_buttons
@@ -122,7 +123,11 @@ def _service(status: ServiceStatus) -> Markup:
     )
     held = [markup("Held by {}", hold_text(hold)) for hold in status.holds[:2]]
     more = f"and {len(status.holds) - 2} more" if len(status.holds) > 2 else ""
-    return join("\n", [first, *held, more, unmet_requirements_text(status.missing, status.service.name)])
+    outlook = NOTHING
+    if least is not None:
+        outlook = expected_change_text(least, status.forecasts.get(least.slo.name), status.as_of)
+    missing = unmet_requirements_text(status.missing, status.service.name)
+    return join("\n", [first, outlook, *held, more, missing])
 
 
 def _buttons(status: ServiceStatus) -> list[Block]:

@@ -1,0 +1,108 @@
+"""Phrases about what will become of a budget: an interval, or nothing where nothing can be said. Pure."""
+
+import math
+from datetime import datetime, timedelta
+
+from bot.budgets.budget import Budget
+from bot.budgets.statistics.forecast import HORIZONS, BudgetForecast, TimeQuantiles
+from bot.catalog.window import CalendarWindow
+from bot.formatting import duration_text, percent_text
+from bot.slack.announcements.budget_phrases import forecast_text
+from bot.slack.blockkit.mrkdwn import Markup, join, markup, when
+
+_AT_THIS_RATE = timedelta(hours=6)
+"""What is that near follows from the present burn."""
+
+_UNITS = (
+    ("d", timedelta(days=1), timedelta(hours=36)),
+    ("h", timedelta(hours=1), timedelta(minutes=90)),
+    ("min", timedelta(minutes=1), timedelta()),
+)
+"""Units, how long they are, and from what length on they are used."""
+
+_NBSP = "\u00a0"
+_UNLIKELY = 0.005
+
+
+def outlook_text(
+    budget: Budget, forecast: BudgetForecast | None, now: datetime, recovers_at: datetime | None = None
+) -> Markup:
+    """Return when the budget runs out or recovers; without a forecast, when it does at the present rate."""
+    if forecast is None or budget.remaining is None or not budget.is_known:
+        return forecast_text(budget, now, recovers_at)
+    parts = []
+    if budget.remaining > 0:
+        parts.append(_exhaustion(budget, forecast, now))
+    if forecast.recovers is not None:
+        parts.append(_recovery(budget, forecast.recovers, now))
+    elif budget.remaining <= 0:
+        parts.append(markup("Spent. Unlikely to recover within {}.", duration_text(HORIZONS[-1])))
+    return join(" ", parts)
+
+
+def expected_change_text(budget: Budget, forecast: BudgetForecast | None, now: datetime) -> Markup:
+    """Return when the budget runs out or recovers where that is to be expected; else nothing."""
+    if forecast is None or (forecast.exhausts is None and forecast.recovers is None):
+        return Markup("")
+    return outlook_text(budget, forecast, now)
+
+
+def _exhaustion(budget: Budget, forecast: BudgetForecast, now: datetime) -> Markup:
+    exhausts, within = forecast.exhausts, _horizon(budget, now)
+    likely = forecast.probability[HORIZONS[-1]]
+    if exhausts is None:
+        share = f" ({percent_text(round(likely, 2))} likely)" if likely >= _UNLIKELY else ""
+        return markup("Unlikely to run out {}{}.", within, share)
+    if exhausts.p90 is not None and exhausts.p50 is not None:
+        if exhausts.p90 - now <= _AT_THIS_RATE:
+            return markup("Runs out in {} at this rate.", _between(exhausts.p10, exhausts.p90, now))
+        between = _between(exhausts.p10, exhausts.p90, now)
+        return markup("Runs out in {}, most likely around {}.", between, when(exhausts.p50))
+    week = forecast.probability[HORIZONS[1]]
+    within_a_week = f", {percent_text(round(week, 2))} within {duration_text(HORIZONS[1])}"
+    sooner = within_a_week if week >= _UNLIKELY else ""
+    return markup(
+        "May run out, in {} at the earliest: {} likely {}{}.",
+        _rough(exhausts.p10 - now), percent_text(round(likely, 2)), within, sooner,
+    )  # fmt: skip
+
+
+def _horizon(budget: Budget, now: datetime) -> str:
+    window = budget.slo.window
+    if isinstance(window, CalendarWindow) and window.period(now).end - now < HORIZONS[-1]:
+        return "before it starts anew"
+    return f"within {duration_text(HORIZONS[-1])}"
+
+
+def _recovery(budget: Budget, recovers: TimeQuantiles, now: datetime) -> Markup:
+    spent = "Spent. " if budget.remaining is not None and budget.remaining <= 0 else ""
+    if isinstance(budget.slo.window, CalendarWindow):
+        return markup("{}Starts anew {}.", spent, when(recovers.p10))
+    if recovers.p50 is None:
+        return markup(
+            "{}Recovers in {} at the earliest, and more likely not within {}.",
+            spent, _rough(recovers.p10 - now), duration_text(HORIZONS[-1]),
+        )  # fmt: skip
+    if recovers.p90 is None:
+        return markup(
+            "{}Recovers in {} at the earliest, most likely around {}.",
+            spent, _rough(recovers.p10 - now), when(recovers.p50),
+        )  # fmt: skip
+    return markup(
+        "{}Recovers in {}, most likely around {}.",
+        spent, _between(recovers.p10, recovers.p90, now), when(recovers.p50),
+    )  # fmt: skip
+
+
+def _between(low: datetime, high: datetime, now: datetime) -> str:
+    first, last = _rough(low - now), _rough(high - now)
+    if first == last:
+        return f"about {first}"
+    (number, unit), (_, last_unit) = first.split(_NBSP), last.split(_NBSP)
+    return f"{number} to {last}" if unit == last_unit else f"{first} to {last}"
+
+
+def _rough(length: timedelta) -> str:
+    """Return a length in one unit: `15 min`, `20 h`, `9 d`."""
+    unit, size = next((unit, size) for unit, size, least in _UNITS if length >= least or unit == "min")
+    return f"{max(1, math.floor(length / size + 0.5))}{_NBSP}{unit}"

@@ -1,0 +1,97 @@
+"""What people read about a budget's future: an interval with its odds, or that nothing can be said."""
+
+from datetime import timedelta
+
+import pytest
+
+from bot.budgets.budget import SloState
+from bot.budgets.statistics.forecast import HORIZONS, BudgetForecast, TimeQuantiles
+from bot.catalog.window import CalendarUnit, CalendarWindow
+from bot.slack.announcements.forecast_phrases import expected_change_text, outlook_text
+from tests.support.clock import DAY, HOUR, MINUTE, NOW
+from tests.support.values import budget, slo
+
+Offsets = tuple[timedelta, timedelta | None, timedelta | None]
+
+
+def times(offsets: Offsets | None) -> TimeQuantiles | None:
+    if offsets is None:
+        return None
+    first, middle, last = offsets
+    return TimeQuantiles(
+        NOW + first, None if middle is None else NOW + middle, None if last is None else NOW + last
+    )
+
+
+def made(
+    exhausts: Offsets | None = None,
+    recovers: Offsets | None = None,
+    *,
+    likely: float = 0.0,
+    week: float = 0.0,
+) -> BudgetForecast:
+    probability = dict(zip(HORIZONS, (0.0, week, likely), strict=True))
+    return BudgetForecast(NOW, times(exhausts), times(recovers), probability)
+
+
+def read(forecast: BudgetForecast | None, left: float = 0.4) -> str:
+    """The text with times as written for phones, and ordinary spaces."""
+    text = str(outlook_text(budget(left, of=slo()), forecast, NOW)).replace("\u00a0", " ")
+    return text.split("<!date", maxsplit=1)[0]
+
+
+@pytest.mark.parametrize(
+    ("forecast", "text"),
+    [
+        (made(), "Unlikely to run out within 28 d."),
+        (made(likely=0.06), "Unlikely to run out within 28 d (6% likely)."),
+        (made((2 * DAY, 4 * DAY, 9 * DAY), likely=1), "Runs out in 2 to 9 d, most likely around "),
+        (made((20 * HOUR, 2 * DAY, 9 * DAY), likely=1), "Runs out in 20 h to 9 d, most likely around "),
+        (made((15 * MINUTE, 20 * MINUTE, 30 * MINUTE), likely=1), "Runs out in 15 to 30 min at this rate."),
+        (
+            made((3 * DAY, None, None), likely=0.31, week=0.12),
+            "May run out, in 3 d at the earliest: 31% likely within 28 d, 12% within 7 d.",
+        ),
+    ],
+)
+def test_a_budget_that_is_left_runs_out_within_an_interval(forecast: BudgetForecast, text: str) -> None:
+    assert read(forecast) == text
+
+
+@pytest.mark.parametrize(
+    ("recovers", "text"),
+    [
+        ((3 * DAY, 3 * DAY, 3 * DAY), "Spent. Recovers in about 3 d, most likely around "),
+        ((3 * DAY, 4 * DAY, 9 * DAY), "Spent. Recovers in 3 to 9 d, most likely around "),
+        ((3 * DAY, 4 * DAY, None), "Spent. Recovers in 3 d at the earliest, most likely around "),
+        (
+            (3 * DAY, None, None),
+            "Spent. Recovers in 3 d at the earliest, and more likely not within 28 d.",
+        ),
+        (None, "Spent. Unlikely to recover within 28 d."),
+    ],
+)
+def test_a_spent_budget_recovers_within_an_interval(recovers: Offsets | None, text: str) -> None:
+    assert read(made(recovers=recovers, likely=1), left=-0.1) == text
+
+
+def test_where_nothing_can_be_said_the_present_rate_is_drawn_on() -> None:
+    assert read(None) == "Does not run out at this rate."
+
+
+def test_a_calendar_window_starts_anew() -> None:
+    monthly = slo(window=CalendarWindow(CalendarUnit.MONTH, "UTC"))
+    text = outlook_text(budget(0.4, of=monthly), made(), NOW)
+    assert text == "Unlikely to run out before it starts anew."
+
+
+def test_figures_that_are_not_current_are_not_forecast() -> None:
+    stale = budget(0.4, of=slo(), state=SloState.STALE)
+    assert "Unlikely" not in outlook_text(stale, made(), NOW)
+
+
+def test_the_home_tab_tells_only_what_is_to_be_expected() -> None:
+    left = budget(0.4, of=slo())
+    assert expected_change_text(left, None, NOW) == ""
+    assert expected_change_text(left, made(likely=0.06), NOW) == ""
+    assert "Runs out" in expected_change_text(left, made((DAY, 2 * DAY, 3 * DAY), likely=1), NOW)

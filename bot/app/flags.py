@@ -110,10 +110,12 @@ class Flags:
 
     def add_routes(self, app: web.Application) -> None:
         """Serve evaluations of the `local` backend over OFREP."""
+        settings = self._local_settings()
         ofrep = Ofrep(
             _LocalFlags(self),
             lambda: find_environment(self._current.catalog, None).name,
-            self._evaluation_token(),
+            settings.token.get_secret_value() if settings and settings.token else None,
+            self._origins,
         )
         ofrep.add_routes(app)
 
@@ -161,13 +163,16 @@ class Flags:
             if is_due:
                 await task()
 
-    def _evaluation_token(self) -> str | None:
-        """Return the token that evaluations must carry, if any; with wrong settings no flag is served."""
+    def _origins(self) -> Collection[str]:
+        settings = self._local_settings()
+        return settings.origins if settings else ()
+
+    def _local_settings(self) -> LocalSettings | None:
+        """Return the settings of evaluations; with another flag system or wrong settings none is served."""
         settings = self._current.catalog.workspace.flags
         if settings.backend != "local" or isinstance(self.backend, MisconfiguredBackend):
             return None
-        token = read_settings(LocalSettings, "local", settings.backend_settings).token
-        return token.get_secret_value() if token else None
+        return read_settings(LocalSettings, "local", settings.backend_settings)
 
     def _open(self, settings: FlagSettings) -> FlagBackend:
         try:

@@ -7,13 +7,14 @@ token is configured: applications call from a private network, once for each use
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 from aiohttp import web
 
 from bot.flags.evaluation import LocalFlag, TargetingKeyMissingError, evaluate
 from bot.http.operations import Operation, add_operations
+from bot.http.server.cross_origin import CrossOrigin
 from bot.texts import is_name
 
 _PATH = "/ofrep/v1/evaluate/flags"
@@ -65,16 +66,28 @@ _MOST_CONTEXT_BYTES = 256 * 1024
 
 
 class Ofrep:
-    """The OFREP endpoint. `default` returns the name of the default environment."""
+    """The OFREP endpoint.
 
-    def __init__(self, flags: ServedFlags, default: Callable[[], str], token: str | None = None) -> None:
+    `default` returns the name of the default environment, `origins` those whose pages may evaluate flags.
+    """
+
+    def __init__(
+        self,
+        flags: ServedFlags,
+        default: Callable[[], str],
+        token: str | None = None,
+        origins: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         self._flags = flags
         self._default = default
         self._token = token
+        self._cross_origin = CrossOrigin(origins)
 
     def add_routes(self, app: web.Application) -> None:
         """Add both operations, for the default environment and below `/environments/{environment}`."""
         add_operations(app, self)
+        paths = [f"{path}{key}" for path in (_PATH, _ENVIRONMENT_PATH) for key in ("", "/{key}")]
+        self._cross_origin.add_routes(app, paths)
 
     @_evaluation(f"{_PATH}/{{key}}", "Evaluate a flag of the default environment (OFREP)")
     @_evaluation(f"{_ENVIRONMENT_PATH}/{{key}}", "Evaluate a flag of an environment (OFREP)")
@@ -111,7 +124,7 @@ class Ofrep:
         )
         etag = hashlib.sha256(body.encode()).hexdigest()[:32]
         headers = {"ETag": f'"{etag}"'}
-        if etag in _client_etags(request):
+        if {etag, "*"} & _client_etags(request):
             return web.Response(status=304, headers=headers)
         return web.Response(text=body, content_type="application/json", headers=headers)
 

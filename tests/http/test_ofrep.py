@@ -1,6 +1,6 @@
 """OFREP as the protocol describes it: one flag, all flags, errors, tags, environments."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -52,10 +52,21 @@ class Caller:
             answer = await response.json() if "json" in response.content_type and text else text
             return response.status, answer, response.headers.copy()
 
+    async def preflight(self, path: str, origin: str) -> tuple[int, Mapping[str, str]]:
+        headers = {
+            "Origin": origin,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "content-type,if-none-match",
+        }
+        async with self._session.options(self._url + path, headers=headers) as response:
+            return response.status, response.headers.copy()
+
 
 @asynccontextmanager
-async def ofrep_caller(served: InMemoryFlags, token: str | None = None) -> AsyncIterator[Caller]:
-    ofrep = Ofrep(served, lambda: "production", token)
+async def ofrep_caller(
+    served: InMemoryFlags, token: str | None = None, origins: Sequence[str] = ()
+) -> AsyncIterator[Caller]:
+    ofrep = Ofrep(served, lambda: "production", token, lambda: origins)
     async with serving(ofrep.add_routes) as url, aiohttp.ClientSession() as session:
         yield Caller(session, url)
 
@@ -171,3 +182,64 @@ async def test_with_a_token_configured_others_are_refused() -> None:
             assert (await caller.post(path, USER, Authorization="Bearer nope"))[0] == 401
             assert (await caller.post(path, USER, Authorization="Bearer s3cret"))[0] == 200
             assert (await caller.post(path, USER, X_API_Key="s3cret"))[0] == 200
+
+
+SHOP = "https://shop.example"
+EVERY_PATH = [
+    f"{before}{path}" for before in ("", "/environments/staging") for path in (FLAGS_PATH, FLAG_PATH)
+]
+
+
+@pytest.mark.parametrize("path", EVERY_PATH)
+async def test_a_page_of_a_configured_origin_may_evaluate(path: str) -> None:
+    async with ofrep_caller(InMemoryFlags(), origins=[SHOP]) as caller:
+        status, headers = await caller.preflight(path, SHOP)
+        assert (status, headers["Access-Control-Allow-Origin"]) == (204, SHOP)
+        assert headers["Access-Control-Allow-Methods"] == "POST"
+        assert {"content-type", "if-none-match", "authorization"} <= {
+            name.strip().lower() for name in headers["Access-Control-Allow-Headers"].split(",")
+        }
+        assert int(headers["Access-Control-Max-Age"]) > 0
+        status, _, headers = await caller.post(path, USER, Origin=SHOP)
+        assert (status, headers["Access-Control-Allow-Origin"], headers["Vary"]) == (200, SHOP, "Origin")
+        assert "ETag" in headers["Access-Control-Expose-Headers"]
+
+
+@pytest.mark.parametrize("origin", ["https://shop.example.evil", "http://shop.example", "null", ""])
+async def test_a_page_of_another_origin_may_read_nothing(origin: str) -> None:
+    async with ofrep_caller(InMemoryFlags(), origins=[SHOP]) as caller:
+        status, headers = await caller.preflight(FLAGS_PATH, origin)
+        assert (status, "Access-Control-Allow-Origin" in headers) == (403, False)
+        status, _, headers = await caller.post(FLAGS_PATH, USER, Origin=origin)
+        assert (status, "Access-Control-Allow-Origin" in headers, headers["Vary"]) == (200, False, "Origin")
+
+
+async def test_without_origins_no_page_may_read_and_servers_may_as_before(caller: Caller) -> None:
+    assert (await caller.preflight(FLAGS_PATH, SHOP))[0] == 403
+    status, _, headers = await caller.post(FLAGS_PATH, USER, Origin=SHOP)
+    assert (status, "Vary" in headers, "Access-Control-Allow-Origin" in headers) == (200, False, False)
+
+
+async def test_every_origin_may_be_allowed() -> None:
+    async with ofrep_caller(InMemoryFlags(), origins=["*"]) as caller:
+        status, headers = await caller.preflight(FLAGS_PATH, "https://anywhere.example")
+        assert (status, headers["Access-Control-Allow-Origin"]) == (204, "*")
+
+
+async def test_a_page_reads_refusals_and_unchanged_flags_too() -> None:
+    async with ofrep_caller(InMemoryFlags(), token="sesame", origins=[SHOP]) as caller:
+        status, headers = await caller.preflight(FLAGS_PATH, SHOP)
+        assert status == 204
+        for wanted, path, sent in (
+            (401, FLAGS_PATH, {}),
+            (404, "/ofrep/v1/evaluate/flags/unknown", {"X_API_Key": "sesame"}),
+            (304, FLAGS_PATH, {"X_API_Key": "sesame", "If_None_Match": "*"}),
+        ):
+            status, _, headers = await caller.post(path, USER, Origin=SHOP, **sent)
+            assert (status, headers["Access-Control-Allow-Origin"]) == (wanted, SHOP)
+
+
+async def test_any_version_that_the_client_has_is_good_enough_for_a_star(caller: Caller) -> None:
+    status, body, headers = await caller.post(FLAGS_PATH, USER, If_None_Match="*")
+    assert (status, body) == (304, "")
+    assert headers["ETag"].startswith('"')

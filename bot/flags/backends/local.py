@@ -6,8 +6,10 @@ memory; each change made here renews it, and `refresh` adds those of other proce
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,9 +40,19 @@ Names = Callable[[], Collection[str]]
 
 
 class LocalSettings(BackendSettings):
-    """`token`, where applications must send one to evaluate flags; without it they need none."""
+    """`token`, where applications must send one to evaluate flags; without it they need none.
+
+    `origins` are those whose pages in a browser may evaluate flags, `*` for all.
+    """
 
     token: SecretStr | None = None
+    origins: tuple[str, ...] = ()
+
+    @field_validator("origins", mode="after")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the origins as browsers send them; an address with a path is none."""
+        return tuple(_origin(written) for written in origins)
 
 
 class LocalBackend:
@@ -174,6 +186,15 @@ class LocalBackend:
             version=str(flag.version),
             stale=flag.key not in self._declared(),
         )
+
+
+def _origin(written: str) -> str:
+    parts = urlsplit(written)
+    is_origin = parts.scheme in {"http", "https"} and parts.hostname and parts.path in {"", "/"}
+    if written != "*" and (not is_origin or parts.query or parts.fragment or parts.username):
+        text = "write an origin such as https://shop.example, or * for all"
+        raise PydanticCustomError("origin", "{text}", {"text": text})
+    return written.rstrip("/").lower()
 
 
 def _unchanged(key: str) -> LocalFlag:

@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 
 from bot.clock import SystemClock
-from bot.flags.backend import AppliedChange, FlagConflictError, FlagNotFoundError, UnsupportedError
-from bot.flags.backends.local import LocalBackend
+from bot.flags.backend import (
+    AppliedChange,
+    FlagConflictError,
+    FlagNotFoundError,
+    MisconfiguredError,
+    UnsupportedError,
+)
+from bot.flags.backends.local import LocalBackend, LocalSettings
+from bot.flags.backends.settings import read_settings
 from bot.flags.change import Kill, SetExposure, TurnOn
 from bot.store.database import Database
 from tests.support.servers import running_postgresql
@@ -110,3 +117,16 @@ async def test_on_postgresql_one_of_many_writers_wins_each_version() -> None:
                 assert len(won) == 1
                 assert all(isinstance(outcome, AppliedChange | FlagConflictError) for outcome in outcomes)
                 assert won[0].after == await backend(one).read("new-checkout", "production")
+
+
+@pytest.mark.parametrize(
+    "origin", ["shop.example", "https://shop.example/path", "ftp://shop.example", "https://"]
+)
+def test_an_address_that_is_no_origin_is_refused(origin: str) -> None:
+    with pytest.raises(MisconfiguredError, match="write an origin such as"):
+        read_settings(LocalSettings, "local", {"origins": [origin]})
+
+
+def test_origins_are_compared_as_browsers_send_them() -> None:
+    read = read_settings(LocalSettings, "local", {"origins": ["HTTPS://Shop.example/", "*"]})
+    assert read.origins == ("https://shop.example", "*")

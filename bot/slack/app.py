@@ -25,6 +25,7 @@ from bot.slack.capabilities import Capabilities
 from bot.slack.command_reference import COMMANDS
 from bot.slack.flags.announcements import APPROVE, DECLINE
 from bot.slack.flags.buttons import COMMAND_BUTTONS, command_of, shown_flag_of
+from bot.slack.home.dialogs import DIALOGS
 from bot.slack.home.view import HOME_SHOW
 from bot.slack.incident_listeners import IncidentListeners
 from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW, Interaction, Query
@@ -158,6 +159,10 @@ class SlackApp:
         await ack()
         press = read_press(body, action)
         name, value = press.query.command, press.query.text
+        if name in DIALOGS:
+            request = SlackRequest(name, target_of(body, press), context.team_id)
+            self._start(request, partial(self._open_dialog, press, request))
+            return
         if name not in _KNOWN_ACTIONS and not name.startswith(HOME_SHOW):
             return
         request = SlackRequest(name, target_of(body, press), context.team_id)
@@ -184,6 +189,13 @@ class SlackApp:
         if shown is not None and is_ephemeral:
             query = replace(press, query=shown, request=None)
             await self._answer(query, request, replace_message=True)
+
+    async def _open_dialog(self, press: Interaction, request: SlackRequest) -> None:
+        """Open what a button of the home tab shows in a dialog."""
+        workspace = await find_workspace(self.workspaces, request)
+        if workspace is not None:
+            reply = await workspace.home_dialogs.open(press)
+            await workspace.respond(request.target, reply, trigger_id=press.request)
 
     async def _decide(self, interaction: Interaction, request: SlackRequest) -> None:
         """Approve or decline what is pending, and replace the message with the outcome."""

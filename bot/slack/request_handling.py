@@ -46,10 +46,14 @@ async def find_workspace(workspaces: SlackWorkspaces, request: SlackRequest) -> 
 
 
 def read_press(body: Body, action: Body) -> Interaction:
-    """Return the press of a button, with its action id and value as the query; it may change something."""
+    """Return the press of a button, with its action id and value as the query; it may change something.
+
+    A choice in a menu is read alike.
+    """
     channel = body.get("channel") or {}
+    value = (action.get("selected_option") or action).get("value")
     return Interaction(
-        Query(str(action.get("action_id")), str(action.get("value"))),
+        Query(str(action.get("action_id")), str(value)),
         user=str((body.get("user") or {}).get("id")),
         channel=str(channel.get("id") or ""),
         channel_name=str(channel.get("name") or ""),

@@ -9,6 +9,7 @@ from bot.slack.blockkit.mrkdwn import Markup, code, markup
 from bot.slack.capabilities import Capabilities
 from bot.slack.command_router import CommandRouter
 from bot.slack.home.contents import HomeContents
+from bot.slack.home.dialogs import HomeDialogs
 from bot.slack.home.publisher import HomePublisher
 from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Reply
@@ -38,6 +39,7 @@ class SlackWorkspace:
         self.responder = Responder(client, capabilities.prefix)
         self.incidents = IncidentInteractions(seen, self.people, client)
         self.router = CommandRouter(seen, self.people, self.incidents)
+        self.home_dialogs = HomeDialogs(seen.status_reader)
         self.home = HomePublisher(HomeContents(self.incidents.access, seen.ramps), client, seen.clock)
 
     async def respond(

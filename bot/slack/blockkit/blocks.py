@@ -20,6 +20,8 @@ FIELDS = 10
 BUTTON = 75
 BUTTON_VALUE = 2_000
 CONTEXT_ELEMENTS = 10
+OPTION, PLACEHOLDER, MOST_OPTIONS = 75, 150, 100
+"""The lengths of texts of a menu; how many options it may have, or a group of them, and how many groups."""
 CHART_TITLE, CHART_LABEL, AXIS_LABEL = 50, 20, 50
 CONFIRM_TITLE, CONFIRM_TEXT, CONFIRM_BUTTON = 100, 300, 30
 
@@ -76,6 +78,26 @@ def button(
     block: Block = {"type": "button", "text": _plain(text, BUTTON), "action_id": action_id}
     optional = {"value": value or None, "style": style, "confirm": confirm}
     return block | {key: part for key, part in optional.items() if part is not None}
+
+
+def select_menu(placeholder: str, action_id: str, choices: Sequence[tuple[str, str]]) -> Block:
+    """Return a menu of values and their texts, in groups where Slack takes no list as long; at least one."""
+    options = [{"text": _plain(text, OPTION), "value": value} for value, text in choices[: MOST_OPTIONS**2]]
+    menu: Block = {
+        "type": "static_select",
+        "action_id": action_id,
+        "placeholder": _plain(placeholder, PLACEHOLDER),
+    }
+    if len(options) <= MOST_OPTIONS:
+        return menu | {"options": options}
+    groups = [options[start : start + MOST_OPTIONS] for start in range(0, len(options), MOST_OPTIONS)]
+    return menu | {"option_groups": [_group(group) for group in groups]}
+
+
+def _group(options: Sequence[Block]) -> Block:
+    """Return a group of a menu, named after its first and last option."""
+    first, last = (str(option["text"]["text"])[:30] for option in (options[0], options[-1]))
+    return {"label": _plain(f"{first} – {last}", OPTION), "options": list(options)}
 
 
 def confirmation(title: str, text: str, yes: str, no: str = "Cancel") -> Block:

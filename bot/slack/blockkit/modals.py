@@ -24,7 +24,10 @@ Choice = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ModalForm:
-    """A modal with inputs. `about` names its subject, and is part of the submission."""
+    """A modal with inputs. `about` names its subject, and is part of the submission.
+
+    One that only shows something has no `submit`.
+    """
 
     callback: str
     title: str
@@ -34,12 +37,13 @@ class ModalForm:
 
     def view(self, channel: str, url: str) -> Block:
         """Return the view for `views.open`; `channel` and `url` say where the reply to a submission goes."""
+        submit = {"submit": _plain(self.submit, TITLE)} if self.submit else {}
         return {
             "type": "modal",
             "callback_id": self.callback,
             "title": _plain(self.title, TITLE),
-            "submit": _plain(self.submit, TITLE),
-            "close": _plain("Cancel", TITLE),
+            **submit,
+            "close": _plain("Cancel" if self.submit else "Close", TITLE),
             "private_metadata": _metadata(self.about, channel, url),
             "blocks": list(self.inputs),
         }

@@ -37,11 +37,13 @@ class WorkspaceStatus:
 class Contents:
     """What one person sees, the most urgent first, in their time zone.
 
-    `is_all` means that all services are shown, because the person belongs to no team.
+    `is_all` means that all services are shown, because the person belongs to no team; `others` are those of
+    other teams.
     """
 
     statuses: Sequence[ServiceStatus]
     is_all: bool = False
+    others: Sequence[ServiceStatus] = ()
     incidents: Sequence[IncidentSnapshot] = ()
     actions: Sequence[Action] = ()
     ramps: Sequence[StoredRamp] = ()
@@ -77,6 +79,7 @@ class HomeContents:
         return Contents(
             shown,
             is_all=not own_services,
+            others=[service for service in status.statuses if service.service.name not in services],
             incidents=sorted(
                 incidents, key=lambda snapshot: (snapshot.incident.severity, snapshot.incident.opened_at)
             ),

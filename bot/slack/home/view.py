@@ -10,12 +10,12 @@ from bot.incidents.action import Action
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.slack.announcements.budget_phrases import hold_text, remaining_text, unmet_requirements_text
 from bot.slack.announcements.forecast_phrases import expected_change_text
-from bot.slack.blockkit.blocks import TEXT, actions, button, context, divider, header, section
+from bot.slack.blockkit.blocks import TEXT, actions, button, context, divider, header, section, select_menu
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, day, join, markup
 from bot.slack.flags.buttons import ramp_buttons
 from bot.slack.flags.messages import ramp_text
 from bot.slack.home.contents import Contents
-from bot.slack.incidents.buttons import DONE, progress_buttons
+from bot.slack.incidents.buttons import DONE, OPEN_FORM, progress_buttons
 from bot.slack.incidents.card import headline, spent
 from bot.slack.interactions import Query
 from bot.slack.permissions import Zone
@@ -24,19 +24,31 @@ from bot.store.outbox import Block
 
 HOME_SHOW = "home.show"
 """The action id of the home tab's buttons that run a query."""
+HELP, OTHER_SERVICE = "home.help", "home.service"
+"""The action ids of the button and the menu that open a dialog."""
 
 MOST_VIEW_BLOCKS = 100
+_MOST_SLOS = 50
 MOST_INCIDENTS, MOST_ACTIONS, MOST_RAMPS, MOST_SERVICES = 5, 8, 5, 20
-"""An incident or ramp takes two blocks, an action one, a service three, each list two more."""
+"""An incident or ramp takes two blocks, an action one, a service three, each list two more.
+
+The buttons above them and the menu of other services take one each.
+"""
 
 
 def home_view(contents: Contents, now: datetime) -> Block:
     """Return the tab, within Slack's limit of a hundred blocks."""
+    others = [*contents.statuses[MOST_SERVICES:], *contents.others]
     blocks = [
+        *actions(
+            button("Open an incident", OPEN_FORM, style="primary"),
+            button("Help", HELP),
+        ),
         *_incidents(contents.incidents),
         *_actions(contents.actions, contents.zone, now),
         *_ramps(contents.ramps),
         *_services(contents.statuses, is_all=contents.is_all),
+        *_other_services(others, is_all=contents.is_all),
     ]
     return {"type": "home", "blocks": blocks}
 
@@ -110,12 +122,34 @@ def _services(statuses: Sequence[ServiceStatus], *, is_all: bool) -> list[Block]
         context(f"{whose} · {counted(len(statuses), 'service')}, {frozen or 'none'} frozen"),
     ]
     for status in statuses[:MOST_SERVICES]:
-        blocks += [divider(), section(_service(status)), *_buttons(status)]
+        blocks += [divider(), section(service_text(status)), *service_buttons(status)]
     blocks += _more(len(statuses) - MOST_SERVICES, "/budget")
     return blocks if statuses else [*blocks, section("No policy names a service yet.")]
 
 
-def _service(status: ServiceStatus) -> Markup:
+def _other_services(statuses: Sequence[ServiceStatus], *, is_all: bool) -> list[Block]:
+    """Return the menu of the services that are not shown, other teams' above all."""
+    names = sorted({status.service.name for status in statuses})
+    if not names:
+        return []
+    whose = "More services" if is_all else "Services of other teams"
+    frozen = {status.service.name for status in statuses if status.is_frozen}
+    choices = [(name, f"{name} · frozen" if name in frozen else name) for name in names]
+    count = f"{counted(len(names), 'service')}, {len(frozen) or 'none'} frozen"
+    menu = select_menu("Look at a service", OTHER_SERVICE, choices)
+    return [section(markup("{}\n{}", bold(whose), count), accessory=menu)]
+
+
+def slo_texts(status: ServiceStatus) -> list[Markup]:
+    """Return what is left of the budget of each SLO of a service, a line each."""
+    return [
+        markup("{} — {}", bold(budget.slo.name), remaining_text(budget))
+        for budget in status.budgets[:_MOST_SLOS]
+    ]
+
+
+def service_text(status: ServiceStatus) -> Markup:
+    """Return a service's name, the budget that has the least left, and what holds it."""
     least = status.worst or next(iter(status.budgets), None)
     flake = Markup(":snowflake: " if status.is_frozen else "")
     first = markup(
@@ -130,7 +164,8 @@ def _service(status: ServiceStatus) -> Markup:
     return join("\n", [first, outlook, *held, more, missing])
 
 
-def _buttons(status: ServiceStatus) -> list[Block]:
+def service_buttons(status: ServiceStatus) -> list[Block]:
+    """Return the buttons that ask more about a service."""
     name = status.service.name
     return actions(
         _query_button("Budget", Query("budget", name)), _query_button("May I ship?", Query("ship", name))

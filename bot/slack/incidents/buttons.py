@@ -18,6 +18,8 @@ from bot.store.outbox import Block
 PREFIXES = ("incident.", "postmortem.", "action.")
 """The prefixes of all action and callback ids; all but `DONE_BUTTONS` carry the incident's number."""
 
+OPEN_FORM = "incident.open.form"
+"""The button that opens the form for a new incident; it carries nothing."""
 CLAIM = "incident.claim"
 STATUS = "incident.status."
 RESOLVE = f"{STATUS}{Status.RESOLVED.value}"

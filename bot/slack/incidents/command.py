@@ -76,7 +76,7 @@ class IncidentCommand:
         arguments = split(interaction.text)
         if not arguments:
             here = await self._access.incident_of_channel(interaction.channel)
-            return await self._panel(here) if here is not None else await self._form(interaction)
+            return await self._panel(here) if here is not None else await self.form(interaction)
         subcommand = self._subcommands.get(arguments[0].casefold())
         if subcommand is not None:
             return await subcommand(interaction, arguments[1:])
@@ -97,7 +97,8 @@ class IncidentCommand:
         hint = context(markup("Or type it: {} lists how.", code("/incident help")))
         return Reply(text, (section(text), *buttons, hint))
 
-    async def _form(self, interaction: Interaction) -> Reply:
+    async def form(self, interaction: Interaction) -> Reply:
+        """Open the form for a new incident, if the person may open one. Raises `UsageError`."""
         await self._access.permit(interaction)
         text = markup(
             "Slack did not open the form. Type {} instead.", code("/incident open TITLE sev2 SERVICE")

@@ -76,6 +76,8 @@ class IncidentInteractions:
     async def press(self, interaction: Interaction) -> Reply:
         """Carry out a press; its `query` is the button and the number of the incident or action."""
         try:
+            if interaction.query.command == buttons.OPEN_FORM:
+                return await self.incident.form(interaction)
             if interaction.query.command in buttons.DONE_BUTTONS:
                 return await self._done(interaction)
             return await self._press(interaction, interaction.query.command)
@@ -102,7 +104,7 @@ class IncidentInteractions:
 
     async def channel_of(self, button: str, number: str) -> str:
         """Return the channel of the incident that a button belongs to, empty where there is none."""
-        if button in buttons.DONE_BUTTONS:
+        if button == buttons.OPEN_FORM or button in buttons.DONE_BUTTONS:
             return ""
         snapshot = await self.access.snapshots.of(_number(number))
         return local(snapshot.channel_id() or "")

@@ -159,3 +159,46 @@ async def test_a_press_after_a_restart_is_answered_and_shown(slack_app: RunningS
     slack_app.app.workspaces.main.home._viewers.clear()
     await presses_home(slack_app, "dana", "action.done")
     assert "test the rollback" not in str(blocks_of(slack_app, "dana"))
+
+
+async def test_incident_is_opened_from_the_tab_by_those_who_may(slack_app: RunningSlackApp) -> None:
+    await open_home(slack_app, "riley")
+    await presses_home(slack_app, "riley", "incident.open.form")
+    assert slack_app.slack.person("riley").modal is None
+    assert direct(slack_app, "riley")[-1].startswith("Only @sre, @checkout-devs")
+    await open_home(slack_app, "dana")
+    await presses_home(slack_app, "dana", "incident.open.form")
+    title = {"title": {"title": {"type": "plain_text_input", "value": "Checkout 500s"}}}
+    assert await slack_app.slack.person("dana").submits(title) == {}
+    await slack_app.app.drain(10)
+    assert (await slack_app.incidents.snapshots.of(1)).incident.title == "Checkout 500s"
+    assert direct(slack_app, "dana")[-1].startswith("Incident 1 is open, sev3")
+    assert "Checkout 500s" in str(blocks_of(slack_app, "dana"))
+
+
+async def test_help_opens_over_the_tab(slack_app: RunningSlackApp) -> None:
+    await open_home(slack_app, "riley")
+    await presses_home(slack_app, "riley", "home.help")
+    modal = slack_app.slack.person("riley").modal
+    assert modal is not None
+    assert "/incident" in str(modal.content["blocks"])
+    assert "submit" not in modal.content
+    assert direct(slack_app, "riley") == []
+
+
+async def test_service_of_another_team_opens_over_the_tab(slack_app: RunningSlackApp) -> None:
+    view = await open_home(slack_app, "dana")
+    option = {"text": {"type": "plain_text", "text": "search"}, "value": "search"}
+    await slack_app.slack.person("dana").acts_in_view(view, "home.service", selected_option=option)
+    await slack_app.app.drain(10)
+    modal = slack_app.slack.person("dana").modal
+    assert modal is not None
+    assert modal.content["title"]["text"] == "search"
+    assert "*search* — " in modal.content["blocks"][0]["text"]["text"]
+    await slack_app.slack.person("dana").acts_in_view(modal, "home.show.ship")
+    await slack_app.app.drain(10)
+    assert "search" in direct(slack_app, "dana")[-1]
+    gone = option | {"value": "gone"}
+    await slack_app.slack.person("dana").acts_in_view(view, "home.service", selected_option=gone)
+    await slack_app.app.drain(10)
+    assert direct(slack_app, "dana")[-1] == "There is no service *gone* any more."

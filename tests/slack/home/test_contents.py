@@ -58,7 +58,9 @@ async def test_incidents_come_first_then_actions_then_budgets(
     day = f"<!date^{friday}^{{date_short_pretty}}|2026-11-27>"
     assert action == f"*P0* test the rollback\ndue {day} · checkout · action 1"
     assert ramp.startswith(f"*{FLAG}* in production — 1% of users\n1 of 3 ramp steps taken; ")
-    assert buttons(blocks)[:8] == [
+    assert buttons(blocks)[:10] == [
+        ("Open an incident", "incident.open.form"),
+        ("Help", "home.help"),
         ("Details", "home.show.incident"),
         ("Take command", "incident.claim"),
         ("Cause identified", "incident.status.identified"),
@@ -167,6 +169,9 @@ async def test_however_much_there_is_the_view_keeps_slacks_limits_and_counts_the
         (MOST_SERVICES, "`/budget`"),
     ):
         assert f"and {30 - most} more: type {lists}" in str(blocks)
+    menu = blocks[-1]["accessory"]
+    options = [option["value"] for group in menu["option_groups"] for option in group["options"]]
+    assert (len(options), options[0], options[-1]) == (280, "other-000", "service-29")
 
 
 def full(count: int, incident: IncidentSnapshot, ramp: StoredRamp) -> Contents:
@@ -178,7 +183,23 @@ def full(count: int, incident: IncidentSnapshot, ramp: StoredRamp) -> Contents:
         for number in range(count)
     ]
     ramps = [replace(ramp, id=number, state=RampState.RUNNING) for number in range(count)]
-    return Contents(statuses, incidents=[incident] * count, actions=actions, ramps=ramps)
+    rest = catalog(*(shop_service(f"other-{number:03}") for number in range(9 * count)), workspace=WORKSPACE)
+    others = [ServiceStatus(service, (), (), NOW) for service in rest.services.values()]
+    return Contents(statuses, others=others, incidents=[incident] * count, actions=actions, ramps=ramps)
+
+
+async def test_services_of_other_teams_are_in_a_menu(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("sam", "/freeze payments peak sale")
+    await open_home(slack_app, "dana")
+    assert "*search*" not in texts(blocks_of(slack_app, "dana"))
+    menu = blocks_of(slack_app, "dana")[-1]
+    assert menu["text"]["text"] == "*Services of other teams*\n2 services, 1 frozen"
+    assert [option["text"]["text"] for option in menu["accessory"]["options"]] == [
+        "payments · frozen",
+        "search",
+    ]
+    await open_home(slack_app, "riley")
+    assert "home.service" not in str(blocks_of(slack_app, "riley")), "all are shown already"
 
 
 def test_a_workspace_without_services_says_so() -> None:

@@ -14,11 +14,16 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _CODES = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
-def budget_text(fraction: float | Decimal | None) -> str:
+def budget_text(fraction: float | Decimal | None, *, plain: bool = False) -> str:
     """Return the part of an error budget that is left or spent: `−99.8%`.
 
-    Only a whole budget reads 100%, only an exact nothing 0%.
+    Only a whole budget reads 100%, only an exact nothing 0%. `plain` writes an ASCII minus.
     """
+    text = _budget_text(fraction)
+    return text.replace(_MINUS, "-") if plain else text
+
+
+def _budget_text(fraction: float | Decimal | None) -> str:
     if fraction is None or not math.isfinite(fraction):
         return UNKNOWN
     value = float(fraction * 100)
@@ -38,7 +43,8 @@ def percent_text(fraction: float | Decimal, *, digits: int | None = None, plain:
     """
     percent = float(fraction * 100)
     number = f"{percent:.6g}" if digits is None else f"{percent:.{digits}f}"
-    return f"{number}%" if plain else f"{_signed(number)}%"
+    signed = _signed(number)
+    return f"{signed.replace(_MINUS, '-') if plain else signed}%"
 
 
 def _number(value: float, digits: int = 1) -> str:

@@ -83,6 +83,9 @@ def test_percentages(fraction: float, digits: int | None, shown: str, plain: str
 
 def test_a_threshold_of_minus_nothing_is_nothing() -> None:
     assert wording.percent_text(-0.0) == "0%"
+    assert wording.percent_text(-0.0001, digits=1, plain=True) == "0.0%"
+    assert wording.budget_text(-0.0001, plain=True) == "just below 0%"
+    assert wording.budget_text(-0.5, plain=True) == "-50.0%"
 
 
 @pytest.mark.parametrize(

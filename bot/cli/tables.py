@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.text import Text
 
 from bot.diagnostics.findings import Finding, FindingState
-from bot.formatting import percent_text
+from bot.formatting import budget_text
 
 _DASH = "–"
 _INDENT = " " * 8
@@ -131,7 +131,7 @@ def _remaining(slo: Mapping[str, Any]) -> Text:
         return Text(slo["state"].replace("_", " "), style="yellow")
     remaining = slo["remaining"]
     style = "red" if remaining <= 0 else "yellow" if remaining < 0.25 else "green"
-    return Text(percent_text(remaining, digits=1, plain=True), style=style)
+    return Text(budget_text(remaining, plain=True), style=style)
 
 
 def _number(value: float | None) -> str:

@@ -1,10 +1,9 @@
 """The audit entry of each transition. Pure."""
 
-from decimal import Decimal
 from typing import Any, assert_never
 
 from bot.budgets.budget import Budget
-from bot.formatting import percent_text
+from bot.formatting import budget_text, burn_rate_text, percent_text
 from bot.freezes.hold import GOVERNOR, Hold
 from bot.freezes.transition import (
     BudgetExhausted,
@@ -26,16 +25,17 @@ def entry_of(transition: Transition, service: str) -> AuditEntry:  # noqa: C901,
     """Return the audit entry of a transition of `service`."""
     match transition:
         case BudgetWarned(level, budget):
-            reason = f"{budget.slo.name} fell to {_percent(budget.remaining)}, below {_percent(level)}"
+            reason = f"{budget.slo.name} fell to {_left(budget)}, below {percent_text(level)}"
             return _entry("budget.warned", service, reason, after=_figures(budget))
         case BurnAlertFired(alert, budget, long_burn, short_burn):
-            reason = f"{budget.slo.name} burns at {long_burn:.1f}, {alert.severity} at {float(alert.burn):g}"
+            burn = burn_rate_text(long_burn)
+            reason = f"{budget.slo.name} burns at {burn}, {alert.severity} at {float(alert.burn):g}×"
             after = _figures(budget) | {"long_burn": float(long_burn), "short_burn": float(short_burn)}
             return _entry("budget.burning", service, reason, after=after)
         case BudgetExhausted(budget, policy):
             reason = (
-                f"{budget.slo.name} has {_percent(budget.remaining)} of its error budget left; "
-                f"policy {policy.name} freezes at {_percent(policy.freeze_at)}"
+                f"{budget.slo.name} fell to {_left(budget)} of its error budget; "
+                f"policy {policy.name} freezes at {percent_text(policy.freeze_at)}"
             )
             return _change("service.frozen", service, reason, "open", "frozen", figures=_figures(budget))
         case DataMissing(budget, policy):
@@ -43,14 +43,14 @@ def entry_of(transition: Transition, service: str) -> AuditEntry:  # noqa: C901,
             return _change("service.frozen", service, reason, "open", "frozen", figures=_figures(budget))
         case BudgetRecovered(budget, _, recovered_since):
             reason = (
-                f"{budget.slo.name} has {_percent(budget.remaining)} of its error budget left, "
+                f"{budget.slo.name} has {_left(budget)} of its error budget left, "
                 f"enough since {recovered_since:%Y-%m-%d %H:%M} UTC"
             )
             return _change("service.unfrozen", service, reason, "frozen", "open", figures=_figures(budget))
         case HoldRetained(budget, hold, missing):
             actions = ", ".join(str(unmet.action) for unmet in missing)
             reason = (
-                f"{budget.slo.name} has {_percent(budget.remaining)} of its error budget left; "
+                f"{budget.slo.name} has {_left(budget)} of its error budget left; "
                 f"P0 actions lack an owner or a date: {actions}"
             )
             return _entry("hold.kept", service, reason, before=_hold(hold), after=_hold(hold))
@@ -105,8 +105,8 @@ def _hold(hold: Hold) -> dict[str, Any]:
     }
 
 
-def _percent(fraction: Decimal | None) -> str:
-    if fraction is None:
-        return "nothing known"
-    # The log's own form: no decimal that is zero, and a true minus.
-    return percent_text(fraction, digits=1, plain=True).replace(".0%", "%").replace("-", "−")
+def _left(budget: Budget) -> str:
+    """Return what is left as the log writes it: without a decimal that is zero."""
+    return (
+        budget_text(budget.remaining).replace(".0%", "%") if budget.remaining is not None else "nothing known"
+    )

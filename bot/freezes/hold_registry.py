@@ -16,7 +16,7 @@ from bot.catalog.error_budget_policy import ErrorBudgetPolicy, UnmetRequirement
 from bot.freezes.decision import still_required
 from bot.freezes.hold import GOVERNOR, EndedCause, Hold, HoldKind, holds_in_force
 from bot.freezes.hold_writer import Announce, HoldWriter, log_transitions
-from bot.freezes.records import hold_of, read_exemptions, read_holds
+from bot.freezes.records import hold_of, read_exemptions, read_freeze_states, read_holds
 from bot.freezes.transition import ExemptionGranted, HoldExpired, HoldLifted, HoldPlaced
 from bot.freezes.verdict import Exemption
 from bot.store import idempotency
@@ -233,6 +233,12 @@ class HoldRegistry:
         """Return the holds in force, of one service or of all, oldest first."""
         async with self._database.reading() as connection:
             return holds_in_force(await read_holds(connection, service), now)
+
+    async def recovered_since(self, service: str) -> datetime | None:
+        """Return since when all budgets of a held service suffice; None if they do not."""
+        async with self._database.reading() as connection:
+            states = await read_freeze_states(connection, [service])
+        return states[service].recovered_since if service in states else None
 
     async def missing(
         self, services: Iterable[Service], holds: Iterable[Hold]

@@ -16,8 +16,9 @@ from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.catalog.slo import Slo
 from bot.clock import Clock
-from bot.freezes.hold import Hold
+from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.opening import Opening, opening_of
 from bot.freezes.verdict import Change, Verdict, judge
 from bot.store.addresses import local
 from bot.suggestions import did_you_mean, suggest
@@ -195,6 +196,16 @@ class StatusReader:
             now=status.as_of,
             missing=status.missing,
         )
+
+    async def opening(self, name: str) -> Opening | None:
+        """Return what it takes to end the hold that the budget has on a service; None without such a hold."""
+        status = await self.service(name)
+        if not any(hold.kind is HoldKind.BUDGET for hold in status.holds):
+            return None
+        judged = [(budget, status.service.policy_for(budget.slo)) for budget in status.budgets]
+        recoveries = {budget.slo.name: await self.recovers_at(budget) for budget in status.budgets}
+        since = await self._hold_registry.recovered_since(status.service.name)
+        return opening_of(judged, recoveries, since, status.as_of)
 
     async def burn_down(self, slo: Slo, points: int = 20) -> Sequence[BudgetPoint]:
         """Return how the SLO's budget shrank over its window, oldest first, at most `points`."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bot.budgets.budget import Budget, SloState, worst
 from bot.catalog.error_budget_policy import UnmetRequirement
-from bot.formatting import percent_text
+from bot.formatting import budget_text
 from bot.freezes.hold import Hold, HoldKind, holds_in_force
 
 # The team's policy decides for the budget; a person's hold or an incident's yields only to a person.
@@ -128,5 +128,4 @@ def _doubt(budget: Budget) -> str:
 
 
 def _remaining_reason(budget: Budget) -> str:
-    remaining = percent_text(budget.remaining or 0, digits=1, plain=True)
-    return f"{remaining} of the {budget.slo.name} budget is left"
+    return f"{budget_text(budget.remaining)} of the {budget.slo.name} budget is left"

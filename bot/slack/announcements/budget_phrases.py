@@ -11,6 +11,7 @@ from bot.catalog.window import CalendarWindow, RollingWindow, Window
 from bot.formatting import (
     budget_text,
     burn_rate_text,
+    counted,
     duration_text,
     event_count_text,
     from_now_text,
@@ -19,8 +20,9 @@ from bot.formatting import (
     percent_text,
 )
 from bot.freezes.hold import Hold, HoldKind
+from bot.freezes.opening import LackingBudget, Opening
 from bot.freezes.transition import Spending
-from bot.slack.blockkit.mrkdwn import Markup, bold, code, cut, join, markup, mention, when
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention, when
 
 _MOST_MISSING = 3
 _LONGEST_ACTION = 200
@@ -133,6 +135,39 @@ def _recovery(budget: Budget, now: datetime) -> Markup:
     return markup(
         "Spent. Recovers as errors grow older than {}.", duration_text(budget.slo.window.full_length(now))
     )
+
+
+def opening_text(opening: Opening, now: datetime) -> Markup:
+    """Return what is left now, what it takes to end the budget's hold, and when that is expected."""
+    stays = f" for {duration_text(opening.dwell)}" if opening.dwell else ""
+    if not opening.lacking:
+        return markup(
+            "Enough of the budget is left again since {}. It opens {} if that stays so.",
+            when(opening.since or now), _expected(opening.expected_at or now, now),
+        )  # fmt: skip
+    lines = [_lacking(lack, stays) for lack in opening.lacking[:_MOST_MISSING]]
+    more = len(opening.lacking) - len(lines)
+    if opening.expected_at is not None:
+        expected = markup("Expected {} at the rate of the last hour.", _expected(opening.expected_at, now))
+    elif all(lack.budget.is_known for lack in opening.lacking):
+        expected = Markup("At the rate of the last hour that does not come within one window.")
+    else:
+        expected = NOTHING
+    return join("\n", [*lines, f"and {counted(more, 'more budget')}" if more else "", expected])
+
+
+def _lacking(lack: LackingBudget, stays: str) -> Markup:
+    slo = lack.budget.slo.name
+    if not lack.budget.is_known:
+        return markup("{}: {}. It opens once enough is known to be left.", slo, remaining_text(lack.budget))
+    return markup(
+        "Now: {} of the {} budget is left. It opens at {} or more{}.",
+        budget_text(lack.budget.remaining), slo, percent_text(lack.level), stays,
+    )  # fmt: skip
+
+
+def _expected(at: datetime, now: datetime) -> Markup:
+    return markup("{} ({})", from_now_text(at, now), when(at))
 
 
 def data_problem(budget: Budget) -> Markup:

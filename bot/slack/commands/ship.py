@@ -6,11 +6,13 @@ from dataclasses import replace
 from bot.catalog.catalog import Service
 from bot.formatting import listed
 from bot.freezes.hold import HoldKind
+from bot.freezes.opening import Opening
 from bot.freezes.status import ServiceStatus, StatusReader
 from bot.freezes.verdict import Change, Verdict
 from bot.slack.announcements.budget_phrases import (
     hold_owners,
     hold_term,
+    opening_text,
     remaining_text,
     unmet_requirements_text,
 )
@@ -40,7 +42,8 @@ class ShipCommand:
         service = self._status_reader.find(name(words[0]))
         change = _change(words[1:], exempt_kinds(service))
         verdict = await self._status_reader.verdict(service.name, change)
-        return one_verdict(verdict, service, interaction.query)
+        opening = None if verdict.allow else await self._status_reader.opening(service.name)
+        return one_verdict(verdict, service, interaction.query, opening)
 
 
 def exempt_kinds(service: Service) -> tuple[str, ...]:
@@ -79,17 +82,19 @@ def _line(status: ServiceStatus) -> Markup:
     return markup("Yes — {}, {}", bold(status.service.name), remaining_text(least) if least else "no SLO")
 
 
-def one_verdict(verdict: Verdict, service: Service, query: Query) -> Reply:
-    """Return a verdict: yes or no, the reasons, and the next step."""
+def one_verdict(verdict: Verdict, service: Service, query: Query, opening: Opening | None = None) -> Reply:
+    """Return a verdict: yes or no, the reasons, what it takes to open, and the next step."""
     reasons = [markup("• {}", reason[:1].upper() + reason[1:]) for reason in verdict.reasons[:_MOST_LINES]]
     answer = join("\n", [_headline(verdict), *reasons])
     held = [markup("Held by {}", hold_term(hold)) for hold in verdict.holds[:_MOST_LINES]]
     waits = NOTHING if verdict.allow else unmet_requirements_text(verdict.missing, service.name)
+    opens = opening_text(opening, verdict.as_of) if opening is not None else NOTHING
     following = _next(verdict, service)
-    text = join("\n", [answer, *held, waits, following])
+    text = join("\n", [answer, *held, opens, waits, following])
     body = [
         section(answer),
         *([context(*held)] if held else []),
+        *([section(opens)] if opens else []),
         *([section(waits)] if waits else []),
         *([section(following)] if following else []),
     ]

@@ -16,6 +16,7 @@ from bot.store.tables.core import holds, outbox
 from tests.support.clock import NOW
 from tests.support.examples import POLICY
 from tests.support.slack_app import RunningSlackApp
+from tests.support.values import budget_of_events
 
 
 async def announced(slack_app: RunningSlackApp) -> list[tuple[str, str]]:
@@ -157,6 +158,33 @@ async def test_lift_opens_the_service_again(slack_app: RunningSlackApp) -> None:
     assert seen.ephemeral_to is None
     assert seen.text == ":white_check_mark: *checkout* is open again — <@U0SAM> lifted the hold: sale is over"
     assert not await slack_app.hold_registry.holds(NOW)
+
+
+async def test_a_refused_ship_says_what_is_left_what_it_takes_and_when(slack_app: RunningSlackApp) -> None:
+    checkout = slack_app.shop.catalog.services["checkout"]
+    slack_app.shop.budgets["checkout"] = [
+        budget_of_events(checkout.slos[0], 937), budget_of_events(checkout.slos[1], 100)
+    ]  # fmt: skip
+    await placed_by_the_bot(slack_app)
+    text = (await slack_app.types("riley", "/ship checkout PR-1")).text.replace("\u00a0", " ")
+    assert "Now: 6.3% of the availability budget is left. It opens at 10% or more for 15 min." in text
+    assert "Expected in 2 d (<!date^" in text
+    assert "at the rate of the last hour." in text
+    slack_app.shop.budgets["checkout"][0] = budget_of_events(checkout.slos[0], 100)
+    text = (await slack_app.types("riley", "/ship checkout PR-1")).text.replace("\u00a0", " ")
+    assert "Enough of the budget is left again since <!date^" in text
+    assert "It opens in 15 min (<!date^" in text
+    slack_app.shop.budgets["checkout"][0] = slack_app.shop.budgets["payments"][0]
+    text = (await slack_app.types("riley", "/ship checkout PR-1")).text
+    assert "availability: no data yet. It opens once enough is known to be left." in text
+    assert "Expected" not in text
+
+
+async def test_a_ship_that_only_a_person_refuses_says_nothing_of_a_budget(
+    slack_app: RunningSlackApp,
+) -> None:
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    assert "It opens at" not in (await slack_app.types("riley", "/ship checkout PR-1")).text
 
 
 async def test_lift_beside_the_bots_hold_says_that_it_stays(slack_app: RunningSlackApp) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.budgets.budget import Budget
+from bot.budgets.budget import Budget, worst
 from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.freezes.audit_entries import entry_of
+from bot.freezes.burn import QUIET_AFTER, burn_of, is_quiet
 from bot.freezes.decision import Decision, FreezeState, JudgedBudget, decide
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.hold_registry import ReadUnmet, nothing_unmet
@@ -31,6 +32,7 @@ from bot.freezes.transition import (
 from bot.store.database import Database
 from bot.store.tables.core import holds as hold_rows
 from bot.store.tables.core import standings as freeze_state_rows
+from bot.store.threads import end_threads, lasts
 
 _SERVICES_PER_TRANSACTION = 20
 
@@ -118,14 +120,45 @@ class BudgetJudge:
                 decision = await self._decide_again(connection, (service, budgets), now)
                 if decision is None:
                     continue
+                await self._end_quiet_burn(connection, service, now)
                 for transition in decision.transitions:
                     await self._change_hold(connection, service, transition, now)
                     await self._writer.record(connection, service, transition, now, spending)
                 await self._store_state(connection, service.name, decision.state)
+                if not decision.transitions:
+                    await self._end_burn(connection, service, budgets, decision.state, now)
                 happened[service.name] = decision.transitions
         for name, transitions in happened.items():
             log_transitions(name, transitions)
         return happened
+
+    async def _end_quiet_burn(self, connection: AsyncConnection, service: Service, now: datetime) -> None:
+        """End the thread of a slow burn of which nothing was told for long: what comes now is another one."""
+        states = await read_freeze_states(connection, [service.name])
+        held = await self._is_held(connection, service)
+        if is_quiet(states.get(service.name, FreezeState()), held=held):
+            await end_threads(connection, burn_of(service.name), now, quiet_since=now - QUIET_AFTER)
+
+    async def _end_burn(
+        self,
+        connection: AsyncConnection,
+        service: Service,
+        budgets: Sequence[Budget],
+        state: FreezeState,
+        now: datetime,
+    ) -> None:
+        """Let the head of a burn's thread say that no alert fires, and end it where no warning stands."""
+        lowest = worst(budgets)
+        if lowest is None or not is_quiet(state, held=await self._is_held(connection, service)):
+            return
+        subject = burn_of(service.name)
+        if await lasts(connection, subject):
+            await self._writer.record_burn_ended(connection, service, lowest, now)
+            if state.warned is None:
+                await end_threads(connection, subject, now)
+
+    async def _is_held(self, connection: AsyncConnection, service: Service) -> bool:
+        return any(hold.kind is HoldKind.BUDGET for hold in await read_holds(connection, service.name))
 
     async def _decide_again(
         self, connection: AsyncConnection, assessed: AssessedService, now: datetime

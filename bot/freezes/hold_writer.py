@@ -11,12 +11,15 @@ import structlog
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.budgets.budget import Budget
 from bot.catalog.catalog import Service
 from bot.freezes.audit_entries import entry_of
+from bot.freezes.burn import burn_of, ends_burn
 from bot.freezes.hold import Hold, HoldKind, holds_in_force
 from bot.freezes.records import read_holds
 from bot.freezes.transition import (
     BudgetExhausted,
+    BurnEnded,
     DataMissing,
     HoldExpired,
     HoldLifted,
@@ -27,6 +30,7 @@ from bot.freezes.transition import (
 from bot.store import audit
 from bot.store.outbox import OutboxMessage, enqueue
 from bot.store.tables.core import holds as hold_rows
+from bot.store.threads import end_threads
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +39,7 @@ log = structlog.get_logger(__name__)
 class TransitionContext:
     """A transition with what its announcement needs: the service, the other holds in force, and the time."""
 
-    transition: Transition
+    transition: Transition | BurnEnded
     service: Service
     other_holds: tuple[Hold, ...]
     now: datetime
@@ -101,6 +105,16 @@ class HoldWriter:
     ) -> None:
         others = _other_holds(transition, holds_in_force(await read_holds(connection, service.name), now))
         context = TransitionContext(transition, service, others, now, spending)
+        await enqueue(connection, self._announce(context), now)
+        if ends_burn(transition):
+            await end_threads(connection, burn_of(service.name), now)
+
+    async def record_burn_ended(
+        self, connection: AsyncConnection, service: Service, budget: Budget, now: datetime
+    ) -> None:
+        """Let the head of a burn's thread say that the burn is over."""
+        others = holds_in_force(await read_holds(connection, service.name), now)
+        context = TransitionContext(BurnEnded(budget), service, others, now)
         await enqueue(connection, self._announce(context), now)
 
 

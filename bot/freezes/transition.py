@@ -104,6 +104,13 @@ class ExemptionGranted:
 
 
 @dataclass(frozen=True, slots=True)
+class BurnEnded:
+    """A burn that was told of is over, and nothing was frozen for it; `budget` is the service's worst."""
+
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
 class Spending:
     """Where a spent budget went, as far as incidents explain it: the share (0 to 1) that went in incidents.
 

@@ -15,7 +15,8 @@ from bot.incidents.action import Action
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.reminders import Reminder
 from bot.incidents.snapshot import IncidentSnapshot
-from bot.store.outbox import MessageLocation, OutboxMessage
+from bot.store.outbox import OutboxMessage
+from bot.store.threads import MessageLocation
 
 
 class ChannelError(Exception):

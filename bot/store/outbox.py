@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.addresses import qualified, team_of
 from bot.store.tables.core import outbox
+from bot.store.threads import MessageLocation, continue_thread, find_thread
 
 Block = dict[str, Any]
 
@@ -36,6 +37,11 @@ class OutboxMessage:
     batched with others of the channel. `is_bulk` marks messages that may come by the hundred: they yield
     to others under Slack's rate limits. `mentions` are people (`U…`) and user groups (`@handle`) whom the
     message notifies, once, when it is sent.
+
+    The messages of a `thread` (its subject) in a channel are replies to the first of them, the head. `head`
+    is what that is to say from then on (`text` and `blocks`; `line` is this message's own, which stays in it
+    should it be the head), `is_broadcast` shows the reply in the channel
+    too, and `is_edit` replaces only what the head says.
     """
 
     channel: str
@@ -45,14 +51,37 @@ class OutboxMessage:
     brief: str | None = None
     is_bulk: bool = False
     mentions: Sequence[str] = ()
+    thread: str | None = None
+    head: Mapping[str, Any] | None = None
+    is_broadcast: bool = False
+    is_edit: bool = False
 
 
 async def enqueue(connection: AsyncConnection, messages: Iterable[OutboxMessage], now: datetime) -> int:
     """Put messages into the outbox within the caller's transaction; return how many."""
-    rows = [_row(message, now) for message in messages]
+    rows = []
+    for message in messages:
+        thread_id = await _thread_of(connection, message, now)
+        if thread_id is not None or not message.is_edit:
+            rows.append(_row(message, now, thread_id))
     if rows:
         await connection.execute(insert(outbox), rows)
     return len(rows)
+
+
+async def _thread_of(connection: AsyncConnection, message: OutboxMessage, now: datetime) -> int | None:
+    if message.thread is None:
+        return None
+    if message.is_edit:
+        return await find_thread(connection, message.thread, message.channel)
+    return await continue_thread(connection, message.thread, message.channel, now)
+
+
+async def enqueue_edit(
+    connection: AsyncConnection, message: OutboxMessage, thread_id: int, now: datetime
+) -> None:
+    """Put an edit of a thread's head into the outbox within the caller's transaction."""
+    await connection.execute(insert(outbox), [_row(message, now, thread_id)])
 
 
 async def enqueue_tracked(connection: AsyncConnection, message: OutboxMessage, now: datetime) -> str:
@@ -62,7 +91,7 @@ async def enqueue_tracked(connection: AsyncConnection, message: OutboxMessage, n
     return str(row["key"])
 
 
-def _row(message: OutboxMessage, now: datetime) -> dict[str, object]:
+def _row(message: OutboxMessage, now: datetime, thread_id: int | None = None) -> dict[str, object]:
     return {
         "key": str(uuid.uuid4()),
         "channel": message.channel,
@@ -72,6 +101,10 @@ def _row(message: OutboxMessage, now: datetime) -> dict[str, object]:
         "brief": message.brief,
         "is_bulk": message.is_bulk,
         "mentions": list(message.mentions),
+        "thread_id": thread_id,
+        "head": message.head,
+        "is_broadcast": message.is_broadcast,
+        "is_edit": message.is_edit,
         "created_at": now,
         "state": "waiting",
         "attempts": 0,
@@ -101,14 +134,7 @@ class QueuedMessage:
     created_at: datetime
     first_attempt_at: datetime | None
     attempts: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class MessageLocation:
-    """Where a message is in Slack: the channel's id and the message's `ts`."""
-
-    channel_id: str
-    ts: str
+    thread_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,17 +220,17 @@ async def requeue(connection: AsyncConnection, queued: QueuedMessage, error: str
 
 
 async def mark_sent(
-    connection: AsyncConnection, queued: QueuedMessage, place: MessageLocation, now: datetime
+    connection: AsyncConnection, queued: QueuedMessage, place: MessageLocation | None, now: datetime
 ) -> None:
-    """Record that and where a message arrived, by whichever attempt."""
+    """Record that and where a message arrived, by whichever attempt; an edit arrives nowhere of its own."""
     await connection.execute(
         update(outbox)
         .where(outbox.c.id == queued.id, outbox.c.state.in_(_UNSENT))
         .values(
             state=DeliveryState.SENT,
             sent_at=now,
-            channel_id=place.channel_id,
-            ts=place.ts,
+            channel_id=place.channel_id if place else None,
+            ts=place.ts if place else None,
             error=None,
         )
     )
@@ -237,7 +263,7 @@ async def read_failing(connection: AsyncConnection) -> Mapping[str, FailingChann
 async def last_location(connection: AsyncConnection, channel: str) -> MessageLocation | None:
     """Return the location of the last message that arrived in the channel."""
     query = select(outbox.c.channel_id, outbox.c.ts).where(
-        outbox.c.channel == channel, outbox.c.state == DeliveryState.SENT
+        outbox.c.channel == channel, outbox.c.state == DeliveryState.SENT, outbox.c.ts.is_not(None)
     )
     row = (await connection.execute(query.order_by(outbox.c.id.desc()).limit(1))).one_or_none()
     return None if row is None else MessageLocation(row.channel_id, row.ts)
@@ -287,6 +313,9 @@ def message_of(row: Row[Any]) -> OutboxMessage:
         row.brief,
         row.is_bulk,
         tuple(row.mentions or ()),
+        head=row.head,
+        is_broadcast=row.is_broadcast,
+        is_edit=row.is_edit,
     )
 
 
@@ -299,4 +328,5 @@ def _queued(row: Row[Any]) -> QueuedMessage:
         row.created_at,
         row.first_attempt_at,
         row.attempts,
+        row.thread_id,
     )

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Table, delete, func, select, tuple_
 
 from bot.store.database import Database
 from bot.store.tables import core, deployments, flags, incidents, installations, label_values, replicas
+from bot.store.tables.threads import threads
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,9 @@ _A_YEAR: Final = f"{HISTORY.days} days after it ended"
 RULES: Final[Mapping[Table, RetentionRule]] = {
     core.outbox: RetentionRule(
         f"{MESSAGES.days} days; the newest of each channel and what is still edited longer", _messages
+    ),
+    threads: RetentionRule(
+        f"{MESSAGES.days} days after it ended", lambda now: threads.c.ended_at < now - MESSAGES
     ),
     core.holds: RetentionRule(_A_YEAR, lambda now: core.holds.c.lifted_at < now - HISTORY),
     core.exemptions: RetentionRule(

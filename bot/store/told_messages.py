@@ -12,8 +12,9 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.addresses import qualified, team_of
-from bot.store.outbox import DeliveryState, MessageLocation, OutboxMessage, message_of
+from bot.store.outbox import DeliveryState, OutboxMessage, message_of
 from bot.store.tables.core import outbox
+from bot.store.threads import MessageLocation
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from bot.store import outbox
 from bot.store.database import Database
-from bot.store.outbox import DeliveryState, MessageLocation, OutboxMessage, QueuedMessage
+from bot.store.outbox import DeliveryState, OutboxMessage, QueuedMessage
+from bot.store.threads import MessageLocation
 from tests.support.clock import NOW
 
 LATER = NOW + timedelta(minutes=5)

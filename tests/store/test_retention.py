@@ -12,6 +12,7 @@ from bot.store.outbox import OutboxMessage
 from bot.store.retention import HISTORY, MESSAGES, RULES, delete_expired
 from bot.store.tables import core, deployments, flags, incidents, installations
 from bot.store.tables.core import metadata
+from bot.store.tables.threads import threads
 from tests.support.clock import NOW
 from tests.support.paths import DOCS
 
@@ -124,10 +125,15 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     await add(database, flags.flag_promises, **revert, ended_at=OLD)
     await add(database, flags.flag_promises, **revert)
     await add(database, installations.oauth_states, id="x", expires_at=NOW - DAY)
+    for ended in (OLD, NOW, None):
+        await add(
+            database, threads, subject="burn", channel="#a", opened_at=OLD, touched_at=OLD, ended_at=ended
+        )
     await delete_expired(database, NOW)
     left = {table.name: await count(database, table) for table, rule in RULES.items() if rule.expired}
     assert left == {
-        "outbox": 0, "holds": 2, "exemptions": 1, "deployments": 1, "flag_changes": 1, "flag_ramps": 1,
+        "outbox": 0, "threads": 2, "holds": 2, "exemptions": 1, "deployments": 1, "flag_changes": 1,
+        "flag_ramps": 1,
         "flag_promises": 1, "oauth_states": 0,
     }  # fmt: skip
 

@@ -22,8 +22,9 @@ from bot.incidents.snapshot_reader import SnapshotReader
 from bot.store.database import Database
 from bot.store.item_failures import ItemFailures
 from bot.store.leases import Lease
-from bot.store.outbox import DeliveryState, MessageLocation, OutboxMessage, delivery_of, enqueue_tracked
+from bot.store.outbox import DeliveryState, OutboxMessage, delivery_of, enqueue_tracked
 from bot.store.tables.incidents import incidents
+from bot.store.threads import MessageLocation
 
 log = structlog.get_logger(__name__)
 

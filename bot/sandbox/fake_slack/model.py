@@ -87,6 +87,9 @@ class Group:
         return body
 
 
+THREAD_BROADCAST = "thread_broadcast"
+
+
 @dataclass(slots=True)
 class Message:
     """A message of a channel; `ephemeral_to` is the only user who sees it."""
@@ -111,6 +114,11 @@ class Message:
     def is_reply(self) -> bool:
         """Whether the message is a reply in a thread."""
         return self.thread_ts is not None and self.thread_ts != self.ts
+
+    @property
+    def is_in_channel(self) -> bool:
+        """Whether the channel shows it: it is no reply, or one that was also sent to the channel."""
+        return not self.is_reply or self.subtype == THREAD_BROADCAST
 
     def as_json(self, *, all_metadata: bool = True) -> Json:
         """Return the message as `conversations.history` does."""

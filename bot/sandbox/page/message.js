@@ -30,10 +30,15 @@ export function message(item, channel, { compact = false, inThread = false, open
     { id: inThread ? undefined : `m${item.ts}`, tabIndex: -1 },
     pinned && !inThread ? h("div.mark", {}, icon("pin"), "Pinned") : null,
     item.ephemeral_to ? h("div.mark", {}, icon("eye"), "Only visible to you") : null,
+    item.subtype === "thread_broadcast" && !inThread ? broadcastMark(item, openThread) : null,
     compact ? h("time.gutter", { title: stamp(seconds).join(", ") }, clock(seconds)) : avatar(item.user),
     h("div.body", {}, compact ? null : byline(item, seconds), content(item, channel), files(item), reactions(item, channel), inThread ? null : threadLink(item, openThread)),
     item.ephemeral_to ? null : toolbar(item, channel, inThread ? null : openThread, pinned),
   );
+}
+
+function broadcastMark(item, openThread) {
+  return h("div.mark", {}, icon("reply"), h("button.thread-link", { type: "button", onclick: () => openThread({ ts: item.thread_ts }) }, "Replied to a thread"));
 }
 
 function notice(item) {

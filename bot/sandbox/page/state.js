@@ -79,9 +79,9 @@ export function visible(channelId) {
     .sort((a, b) => a.ts.localeCompare(b.ts, "en", { numeric: true }));
 }
 
-/** A channel's own messages: without the replies in threads. */
+/** A channel's own messages: without the replies that are only in threads. */
 export function timeline(channelId) {
-  return visible(channelId).filter((m) => !m.thread_ts || m.thread_ts === m.ts);
+  return visible(channelId).filter((m) => !m.thread_ts || m.thread_ts === m.ts || m.subtype === "thread_broadcast");
 }
 
 /** The replies of a thread. */

@@ -19,6 +19,7 @@ from bot.catalog.error_budget_policy import (
     UnmetRequirement,
 )
 from bot.formatting import budget_text, burn_rate_text, duration_text, listed, percent_text
+from bot.freezes.burn import burn_of, ends_burn, is_of_burn
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_writer import TransitionContext
 from bot.freezes.transition import (
@@ -26,6 +27,7 @@ from bot.freezes.transition import (
     BudgetRecovered,
     BudgetWarned,
     BurnAlertFired,
+    BurnEnded,
     DataMissing,
     ExemptionGranted,
     HoldExpired,
@@ -46,6 +48,7 @@ from bot.slack.announcements.budget_phrases import (
     unmet_requirements_text,
     worst_burn_text,
 )
+from bot.slack.announcements.burn_head import head_lines
 from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, escape, join, markup, mention, when
 from bot.slack.interactions import Query, Reply, show_button
@@ -91,6 +94,8 @@ class FreezeAnnouncer:
         own, *others = [message(channel, announcement, service.name) for channel in distinct(channels)]
         # Whoever must act is notified once, in the service's own channel.
         own = replace(own, mentions=service.teams.entries if must_act(context) else ())
+        if is_of_burn(context.transition):
+            own, *others = [_in_thread(each, announcement, context) for each in (own, *others)]
         if not isinstance(context.transition, _BY_ITSELF):
             return [own, *others]
         brief = cut(announcement.headline, _LONGEST_BRIEF)
@@ -141,6 +146,20 @@ class FreezeAnnouncer:
         return message((main.in_team(team_of(channel)) or main).announcements, announcement)
 
 
+def _in_thread(
+    told: OutboxMessage, announcement: AnnouncementText, context: TransitionContext
+) -> OutboxMessage:
+    """Return the message as part of the burn's thread; what matters most is sent to the channel too."""
+    is_edit = isinstance(context.transition, BurnEnded)
+    state, since = head_lines(context)
+    now = AnnouncementText(announcement.event_type, state, (since,), announcement.following)
+    head = message(told.channel, now, context.service.name)
+    content = {"text": head.text, "blocks": list(head.blocks), "line": announcement.headline}
+    thread = burn_of(context.service.name)
+    is_broadcast = must_act(context) or ends_burn(context.transition)
+    return replace(told, thread=thread, head=content, is_broadcast=is_broadcast, is_edit=is_edit)
+
+
 def must_act(context: TransitionContext) -> bool:
     """Return whether a service's teams must act: it was open and is closed now, or burns fast."""
     match context.transition:
@@ -181,6 +200,9 @@ def announcement_text(context: TransitionContext) -> AnnouncementText:  # noqa: 
             return _hold_ended(context, figure, ("service_open", "budget_recovered"))
         case HoldRetained(budget, _, missing):
             return _hold_retained(service, budget, missing, others)
+        case BurnEnded():
+            state, since = head_lines(context)
+            return AnnouncementText("thread_head", state, (since,))
         case HoldPlaced(hold):
             return _hold_placed(service, hold, others)
         case HoldLifted(_, by, reason, together):

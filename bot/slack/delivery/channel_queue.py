@@ -38,7 +38,9 @@ from tenacity import (
 
 from bot.slack.delivery.batching import MOST_LINES, Batch, combine, next_batch
 from bot.slack.delivery.context import DeliveryContext, LeaseLostError, ShuttingDownError
+from bot.slack.delivery.sender import HEAD_GONE
 from bot.slack.delivery.team_mentions import with_mentions
+from bot.slack.delivery.thread_head import ThreadHead
 from bot.slack.webapi.charts import BLOCKS_ERRORS
 from bot.slack.webapi.errors import (
     NotPermittedError,
@@ -47,9 +49,10 @@ from bot.slack.webapi.errors import (
     SlackError,
     SlackRefusedError,
 )
-from bot.store import outbox
+from bot.store import outbox, thread_heads
 from bot.store.addresses import local
-from bot.store.outbox import DeliveryState, MessageLocation, OutboxMessage
+from bot.store.outbox import DeliveryState, OutboxMessage
+from bot.store.threads import MessageLocation
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +95,7 @@ class ChannelQueue:
         # What was tried for the first message, so that no remedy is tried twice.
         self._tried: set[str] = set()
         self._batch: Batch = ()
+        self._heads = ThreadHead(context, self._write, self._lease_left_s)
         self._internal_errors: Counter[str] = Counter()
         self._backoff = wait_random_exponential(context.timing.backoff_s, context.timing.backoff_limit_s)
 
@@ -139,6 +143,9 @@ class ChannelQueue:
             self._context.channels.learn(self._address, last.channel_id)
         channel_id = None
         try:
+            if batch[0].message.is_edit:
+                await self._heads.carry_out(batch[0])
+                return True
             channel_id = await self._context.channels.resolve(self._address)
             if batch[0].state is DeliveryState.SENDING:
                 await self._look_up(batch, channel_id, last)
@@ -209,10 +216,16 @@ class ChannelQueue:
     async def _post(self, batch: Batch, message: OutboxMessage, channel_id: str) -> None:
         blocks = () if "without blocks" in self._tried else message.blocks
         keys = [queued.key for queued in batch] if len(batch) > 1 else []
+        head = await self._heads.of(batch, channel_id)
         try:
             within_s = self._lease_left_s()
             place = await self._context.sender.post(
-                batch[0], channel_id, replace(message, blocks=blocks), within_s, keys=keys
+                batch[0],
+                channel_id,
+                replace(message, blocks=blocks),
+                within_s,
+                keys=keys,
+                thread_ts=head.ts if head else None,
             )
         except OutcomeUnknownError:
             raise
@@ -222,7 +235,7 @@ class ChannelQueue:
             raise
         finally:
             self._context.channel_rate_limit.record_attempt(channel_id)
-        await self._mark_sent(batch, place, "sent")
+        await self._mark_sent(batch, place, "sent", is_alone=len(batch) == 1)
 
     def _lease_left_s(self) -> float:
         """Return how long this replica certainly holds the lease; raise `LeaseLostError` if it does not."""
@@ -238,10 +251,13 @@ class ChannelQueue:
         attempted = first.first_attempt_at or first.created_at
         # The injected clock may run ahead of Slack's.
         oldest = min(attempted, datetime.now(UTC)) - _CLOCK_TOLERANCE
-        match = await self._context.sender.find(first, channel_id, last.ts if last else oldest)
+        head = await self._heads.of(batch, channel_id)
+        match = await self._context.sender.find_reply(first, head) if head is not None else None
+        if match is None:
+            match = await self._context.sender.find(first, channel_id, last.ts if last else oldest)
         if match is not None:
             arrived = [queued for queued in batch if queued.key in match.keys]
-            await self._mark_sent(arrived, match.place, "found")
+            await self._mark_sent(arrived, match.place, "found", is_alone=len(match.keys) == 1)
         missing = [queued for queued in batch if match is None or queued.key not in match.keys]
         if missing:
             await self._put_back(missing, "not_arrived")
@@ -255,6 +271,8 @@ class ChannelQueue:
             remedy, is_remedy = "without blocks", True
         elif channel_id is None:
             return False
+        elif refusal.error in HEAD_GONE and batch[0].thread_id is not None:
+            remedy, is_remedy = "without head", await self._heads.forget(batch[0], channel_id)
         elif refusal.error == "not_in_channel":
             remedy, is_remedy = (
                 "join",
@@ -302,12 +320,13 @@ class ChannelQueue:
 
         await self._write(put_back)
 
-    async def _mark_sent(self, batch: Batch, place: MessageLocation, outcome: str) -> None:
+    async def _mark_sent(self, batch: Batch, place: MessageLocation, outcome: str, *, is_alone: bool) -> None:
         now = self._context.clock.now()
 
         async def mark_sent(connection: AsyncConnection) -> None:
             for queued in batch:
                 await outbox.mark_sent(connection, queued, place, now)
+                await thread_heads.record_in_thread(connection, queued, place, now, is_alone=is_alone)
 
         await self._write(mark_sent)
         self._context.metrics.messages.labels(outcome).inc(len(batch))

@@ -14,11 +14,22 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.webapi.errors import RateLimitedError, translate_slack_errors
+from bot.slack.webapi.errors import RateLimitedError, SlackRefusedError, translate_slack_errors
 from bot.slack.webapi.pages import next_cursor, page_of
-from bot.store.outbox import MessageLocation, OutboxMessage, QueuedMessage
+from bot.store.outbox import OutboxMessage, QueuedMessage
+from bot.store.threads import MessageLocation
 
 _PAGE = 200
+HEAD_GONE = frozenset(
+    {
+        "cannot_reply_to_message",
+        "message_not_found",
+        "restricted_action_non_threadable_channel",
+        "restricted_action_thread_locked",
+        "thread_not_found",
+    }
+)
+"""What Slack refuses a reply with where its head is gone or takes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +62,12 @@ class MessageSender:
         within_s: float = inf,
         *,
         keys: Sequence[str] = (),
+        thread_ts: str | None = None,
     ) -> MessageLocation:
         """Post a queued message as `message` says it; give up after `within_s` seconds at the latest.
 
-        `keys` are those of all messages that it contains, if they are several.
+        `keys` are those of all messages that it contains, if they are several; `thread_ts` is the message
+        that it replies to.
         """
         deadline_s = asyncio.get_running_loop().time() + within_s
         payload = {"key": queued.key, "keys": list(keys)} if keys else {"key": queued.key}
@@ -70,10 +83,50 @@ class MessageSender:
                 text=message.text,
                 blocks=list(message.blocks) or None,
                 metadata=metadata,
+                thread_ts=thread_ts,
+                reply_broadcast=(message.is_broadcast or None) if thread_ts else None,
                 unfurl_links=False,
                 unfurl_media=False,
             )
         return MessageLocation(str(response["channel"]), str(response["ts"]))
+
+    async def edit(self, place: MessageLocation, message: OutboxMessage, within_s: float = inf) -> None:
+        """Replace what one of the bot's messages says; that may be repeated."""
+        deadline_s = asyncio.get_running_loop().time() + within_s
+        async with (
+            self._slots,
+            translate_slack_errors(),
+            asyncio.timeout(self._timeout_s),
+            _until(deadline_s),
+        ):
+            await self._client.chat_update(
+                channel=place.channel_id, ts=place.ts, text=message.text, blocks=list(message.blocks)
+            )
+
+    async def find_reply(self, queued: QueuedMessage, head: MessageLocation) -> FoundMessage | None:
+        """Look for the message among the replies to a head; None also if the head is gone."""
+        cursor = ""
+        while True:
+            try:
+                async with self._slots, translate_slack_errors(), asyncio.timeout(self._timeout_s):
+                    response = await self._client.conversations_replies(
+                        channel=head.channel_id,
+                        ts=head.ts,
+                        include_all_metadata=True,
+                        limit=_PAGE,
+                        cursor=cursor,
+                    )
+            except SlackRefusedError as refusal:
+                if refusal.error not in HEAD_GONE:
+                    raise
+                return None
+            page = page_of(response)
+            for message in page["messages"]:
+                if queued.key in (keys := _keys(message)):
+                    return FoundMessage(MessageLocation(head.channel_id, str(message["ts"])), keys)
+            cursor = next_cursor(page, cursor)
+            if not cursor:
+                return None
 
     async def find(
         self, queued: QueuedMessage, channel_id: str, oldest: str | datetime

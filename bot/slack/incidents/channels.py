@@ -33,7 +33,8 @@ from bot.slack.webapi.errors import (
 )
 from bot.slack.webapi.pages import next_cursor, page_of
 from bot.store.addresses import local, qualified, team_of
-from bot.store.outbox import Block, MessageLocation, OutboxMessage
+from bot.store.outbox import Block, OutboxMessage
+from bot.store.threads import MessageLocation
 
 log = structlog.get_logger(__name__)
 

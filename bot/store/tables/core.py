@@ -189,6 +189,12 @@ outbox = Table(
     Column("is_bulk", Boolean, nullable=False, server_default=false()),
     # The people and user groups whom the message notifies when it is sent.
     Column("mentions", JSON),
+    # The thread that it belongs to, what its head says from then on, whether the channel shows the reply too,
+    # and whether it only edits the head.
+    Column("thread_id", BigInteger),
+    Column("head", JSON(none_as_null=True)),
+    Column("is_broadcast", Boolean, nullable=False, server_default=false()),
+    Column("is_edit", Boolean, nullable=False, server_default=false()),
     Column("created_at", Instant, nullable=False),
     # waiting -> sending -> sent | failed; `sending` after a restart: check whether it arrived.
     Column("state", String(10), nullable=False),

@@ -47,6 +47,19 @@ def test_those_who_must_act_are_notified_once_in_the_services_channel(name: str)
     assert not any(message.mentions for message in others)
 
 
+@pytest.mark.parametrize("name", contexts())
+def test_what_belongs_to_a_burn_says_what_the_head_of_its_thread_says_then(name: str) -> None:
+    for message in announce(contexts()[name]):
+        is_of_burn = name in {
+            "warned", "paged", "ticketed", "exhausted", "exhausted beside a person's hold", "unmeasured",
+            "kept", "recovered", "recovered beside a person's hold",
+        }  # fmt: skip
+        assert message.thread == ("burn checkout" if is_of_burn else None)
+        if message.head is not None:
+            assert not message_faults(message.head["blocks"])
+            assert message.head["text"].count("*checkout*") == 1
+
+
 def test_a_second_hold_on_a_service_notifies_nobody_again() -> None:
     of = replace(shop_service(), teams=Teams(development="@sre", reliability="@sre"))
     placed = contexts(of)["placed"]

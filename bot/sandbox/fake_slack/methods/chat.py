@@ -7,7 +7,7 @@ from typing import Final
 from bot.sandbox.fake_slack.api_call import ApiCall, Method
 from bot.sandbox.fake_slack.block_kit.validation import message_faults, view_faults
 from bot.sandbox.fake_slack.errors import FakeSlackError
-from bot.sandbox.fake_slack.model import Channel, Json, Message
+from bot.sandbox.fake_slack.model import THREAD_BROADCAST, Channel, Json, Message
 from bot.sandbox.fake_slack.slack_facts import LIMITS
 from bot.sandbox.fake_slack.workspace import APP_ID, BOT_ID
 
@@ -36,6 +36,7 @@ def _compose(call: ApiCall, *, max_length: int) -> Message:
         app_id=APP_ID,
         metadata=call.metadata(),
         thread_ts=call.text("thread_ts") or None,
+        subtype=THREAD_BROADCAST if call.text("thread_ts") and call.flag("reply_broadcast") else None,
         username=call.text("username") or None,
         icon_emoji=call.text("icon_emoji") or None,
     )

@@ -55,10 +55,10 @@ def _page(call: ApiCall, channel: Channel, messages: Sequence[Message]) -> Json:
 
 
 def history(call: ApiCall) -> Json:
-    """conversations.history: newest first, without the replies in threads."""
+    """conversations.history: newest first, without the replies that are only in threads."""
     channel = call.channel()
     call.workspace.must_be_member(channel, call.actor)
-    top_level = [m for m in _between(call, channel.messages) if not m.is_reply]
+    top_level = [m for m in _between(call, channel.messages) if m.is_in_channel]
     return _page(call, channel, top_level[::-1]) | {"pin_count": len(channel.pins)}
 
 

@@ -1,0 +1,53 @@
+"""What follows for a thread from a message that was sent: it becomes the head, or the head must be edited."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.store.outbox import DeliveryState, OutboxMessage, QueuedMessage, enqueue_edit
+from bot.store.tables.core import outbox
+from bot.store.threads import MessageLocation, head_of, set_head
+
+HEAD_EDITED = "thread_head"
+"""The event type of what edits a head."""
+
+
+async def record_in_thread(
+    connection: AsyncConnection,
+    queued: QueuedMessage,
+    place: MessageLocation,
+    now: datetime,
+    *,
+    is_alone: bool,
+) -> None:
+    """Record where a thread's message was sent. One of a combined post (not `is_alone`) is no head."""
+    if queued.thread_id is None:
+        return
+    head = await head_of(connection, queued.thread_id)
+    content: Mapping[str, Any] = queued.message.head or {}
+    if head is None or head.channel_id != place.channel_id:
+        if is_alone:
+            await set_head(connection, queued.thread_id, place, content.get("line"))
+        return
+    if content and head.ts != place.ts:
+        channel, text, blocks = queued.message.channel, content["text"], content["blocks"]
+        edit = OutboxMessage(channel, HEAD_EDITED, text, blocks, is_edit=True)
+        await enqueue_edit(connection, edit, queued.thread_id, now)
+
+
+async def is_superseded(connection: AsyncConnection, queued: QueuedMessage) -> bool:
+    """Return whether a later edit of the same head waits."""
+    later = (outbox.c.thread_id == queued.thread_id) & outbox.c.is_edit & (outbox.c.id > queued.id)
+    waiting = later & (outbox.c.state == DeliveryState.WAITING)
+    return bool((await connection.execute(select(exists().where(waiting)))).scalar_one())
+
+
+async def record_edited(connection: AsyncConnection, head: MessageLocation, message: OutboxMessage) -> None:
+    """Record what a head says now, where the message that became it is kept."""
+    same = (outbox.c.channel_id == head.channel_id) & (outbox.c.ts == head.ts)
+    await connection.execute(
+        update(outbox).where(same).values(text=message.text, blocks=list(message.blocks))
+    )

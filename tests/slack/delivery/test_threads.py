@@ -1,0 +1,182 @@
+"""Threads: replies to a head that is kept up to date, whatever becomes of the head and of the bot."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.clock import SystemClock
+from bot.sandbox.fake_slack.fault_injection import InjectedFault
+from bot.sandbox.fake_slack.model import Message
+from bot.sandbox.fake_slack.workspace import BOT_USER_ID
+from bot.slack.blockkit.blocks import section
+from bot.store.outbox import OutboxMessage, claim, enqueue, first_unsent
+from tests.support.delivery import BRISK, Delivery, open_delivery, working
+
+THREAD = "burn checkout"
+
+
+@pytest.fixture
+async def delivery(tmp_path: Path) -> AsyncIterator[Delivery]:
+    async with open_delivery(tmp_path) as delivery:
+        yield delivery
+
+
+def told(text: str, *, is_broadcast: bool = False, brief: str | None = None) -> OutboxMessage:
+    """Return a message of the thread, whose head then says `now: text`."""
+    now = f"now: {text}"
+    return OutboxMessage(
+        "#checkout",
+        "told",
+        text,
+        [section(text)],
+        brief,
+        thread=THREAD,
+        head={"text": now, "blocks": [section(now)], "line": text},
+        is_broadcast=is_broadcast,
+    )
+
+
+async def put(delivery: Delivery, *messages: OutboxMessage) -> None:
+    async with delivery.database.transaction() as connection:
+        await enqueue(connection, messages, SystemClock().now())
+
+
+async def sent(delivery: Delivery, *messages: OutboxMessage) -> None:
+    """Put messages into the outbox and send them."""
+    await put(delivery, *messages)
+    async with delivery.dispatcher():
+        await delivery.until_done()
+
+
+def seen(delivery: Delivery) -> list[tuple[str, str | None, bool]]:
+    """Return each message of the channel: its text, what it replies to, and whether the channel shows it."""
+    messages = delivery.slack.messages("#checkout")
+    by_ts = {message.ts: message.text for message in messages}
+    return [
+        (
+            message.text,
+            by_ts.get(message.thread_ts or "") if message.is_reply else None,
+            message.is_in_channel,
+        )
+        for message in messages
+    ]
+
+
+def head(delivery: Delivery) -> Message:
+    return delivery.slack.messages("#checkout")[0]
+
+
+async def test_what_follows_replies_to_the_first_message_which_says_how_things_are_now(
+    delivery: Delivery,
+) -> None:
+    await sent(delivery, told("alert"), told("warning"), told("freeze", is_broadcast=True))
+    now = "now: freeze\nBegan with: alert"
+    assert seen(delivery) == [(now, None, True), ("warning", now, False), ("freeze", now, True)]
+    assert [block["type"] for block in head(delivery).blocks] == ["section", "context"]
+    assert not delivery.slack.refused
+
+
+async def test_the_head_is_not_edited_while_nothing_follows(delivery: Delivery) -> None:
+    await sent(delivery, told("alert"))
+    assert seen(delivery) == [("alert", None, True)]
+
+
+async def test_messages_of_other_subjects_stay_outside(delivery: Delivery) -> None:
+    await sent(delivery, told("alert"), OutboxMessage("#checkout", "told", "elsewhere"), told("warning"))
+    assert ("elsewhere", None, True) in seen(delivery)
+    assert ("warning", "now: warning\nBegan with: alert", False) in seen(delivery)
+
+
+async def test_what_follows_a_deleted_head_takes_its_place(delivery: Delivery) -> None:
+    await sent(delivery, told("alert"))
+    channel = delivery.slack.workspace.channel("#checkout")
+    delivery.slack.workspace.delete(channel, head(delivery))
+    await sent(delivery, told("warning"), told("freeze", is_broadcast=True))
+    now = "now: freeze\nBegan with: warning"
+    assert seen(delivery) == [(now, None, True), ("freeze", now, True)]
+    assert [row.state for row in await delivery.rows()] == ["sent"] * 4
+
+
+async def test_a_head_that_cannot_be_edited_is_replaced_by_the_next_message(delivery: Delivery) -> None:
+    await sent(delivery, told("alert"))
+    delivery.slack.faults.refuse("chat.update", "edit_window_closed")
+    await sent(delivery, told("warning"))
+    await sent(delivery, told("freeze", is_broadcast=True))
+    await sent(delivery, told("open"))
+    now = "now: open\nBegan with: freeze"
+    assert seen(delivery) == [
+        ("alert", None, True),
+        ("warning", "alert", False),
+        (now, None, True),
+        ("open", now, False),
+    ]
+
+
+async def test_a_channel_that_was_made_anew_gets_its_own_head(delivery: Delivery) -> None:
+    await sent(delivery, told("alert"))
+    workspace = delivery.slack.workspace
+    old = workspace.channel("#checkout")
+    workspace.rename_channel(old, "checkout-old", BOT_USER_ID)
+    workspace.archive(old, BOT_USER_ID)
+    workspace.create_channel("checkout", "U0DANA").members.append(BOT_USER_ID)
+    await sent(delivery, told("warning"), told("freeze"))
+    now = "now: freeze\nBegan with: warning"
+    assert seen(delivery) == [(now, None, True), ("freeze", now, False)]
+    assert [message.text for message in delivery.slack.messages("#checkout-old")] == ["alert"]
+
+
+@pytest.mark.parametrize("method", ["chat.postMessage", "chat.update"])
+@pytest.mark.parametrize("fault", [InjectedFault.CUT, InjectedFault.RATE_LIMITED, InjectedFault.SERVER_ERROR])
+async def test_a_fault_between_two_replicas_neither_doubles_nor_loses(
+    delivery: Delivery, method: str, fault: InjectedFault
+) -> None:
+    await sent(delivery, told("alert"))
+    delivery.slack.faults.once(fault, method)
+    await put(delivery, told("warning"), told("freeze", is_broadcast=True))
+    async with delivery.dispatcher(), working(delivery.database, delivery.client, timing=BRISK):
+        await delivery.until_done()
+    now = "now: freeze\nBegan with: alert"
+    assert seen(delivery) == [(now, None, True), ("warning", now, False), ("freeze", now, True)]
+
+
+async def test_a_reply_that_arrived_before_a_crash_is_found_in_its_thread(delivery: Delivery) -> None:
+    await sent(delivery, told("alert"))
+    await put(delivery, told("warning"))
+    async with delivery.database.transaction() as connection:
+        queued = await first_unsent(connection, "#checkout")
+        assert queued is not None
+        assert await claim(connection, queued, SystemClock().now())
+    metadata = {"event_type": "told", "event_payload": {"key": queued.key}}
+    workspace = delivery.slack.workspace
+    arrived = Message(
+        workspace.new_ts(), BOT_USER_ID, "warning", metadata=metadata, thread_ts=head(delivery).ts
+    )
+    workspace.post(workspace.channel("#checkout"), arrived)
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    now = "now: warning\nBegan with: alert"
+    assert seen(delivery) == [(now, None, True), ("warning", now, False)]
+
+
+async def test_a_combined_post_is_no_head_and_is_never_overwritten(delivery: Delivery) -> None:
+    await sent(delivery, *[told(f"freeze {number}", brief=f"freeze {number}") for number in range(12)])
+    (combined,) = delivery.slack.messages("#checkout")
+    await sent(delivery, told("open again", is_broadcast=True))
+    assert seen(delivery) == [(combined.text, None, True), ("open again", None, True)]
+
+
+async def test_only_the_newest_of_waiting_edits_is_made(delivery: Delivery) -> None:
+    await sent(delivery, told("alert"))
+    await put(delivery, told("warning"), told("freeze"))
+    await put(delivery, OutboxMessage("#checkout", "told", "now: over", thread=THREAD, is_edit=True))
+    async with delivery.dispatcher():
+        await delivery.until_done()
+    edits = [call.args["text"] for call in delivery.slack.calls if call.method == "chat.update"]
+    assert edits[-1] == head(delivery).text
+    assert len(edits) < 3
+
+
+async def test_an_edit_without_a_thread_is_not_stored(delivery: Delivery) -> None:
+    await put(delivery, OutboxMessage("#checkout", "told", "now: over", thread=THREAD, is_edit=True))
+    assert await delivery.rows() == []

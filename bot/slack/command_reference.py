@@ -135,7 +135,8 @@ COMMANDS: tuple[Command, ...] = (
             CommandForm("snooze 2h", "sends no reminders for a time"),
         ),
         "From `status` on, these are typed in the incident's channel. Times are in your time zone and in the "
-        "past: 14:05 is the last 14:05. A :pushpin: on a message puts it onto the timeline.",
+        "past: 14:05 is the last 14:05. A :pushpin: on a message puts it onto the timeline, as does "
+        "*Add to timeline* in its menu; *Open an incident* is there too.",
         mentions=True,
     ),
     Command(

@@ -31,7 +31,8 @@ class HomeDialogs:
 
 def _service(status: ServiceStatus) -> Reply:
     shown = say(service_text(status))
-    slos = [context(text) for text in slo_texts(status)]
+    # The line above is the one of the SLO with the least left.
+    slos = [context(text) for text in slo_texts(status)] if len(status.budgets) > 1 else []
     return Reply(
         shown.text,
         (*shown.body, *slos, *service_buttons(status), context("Answers come as direct messages.")),

@@ -23,6 +23,7 @@ MOST_NOTE = 2_000
 """How long a text on the timeline may be."""
 
 _MENTION = re.compile(r"<@([UW][A-Z0-9]{1,20})(?:\|[^<>]*)?>")
+_LINK = re.compile(r"\b[a-z]+://\S+")
 _MOST_NAMES = 10
 _MOST_ABOUT = 2_400
 """How much of a form's metadata a message may take: the rest is for where the reply goes."""
@@ -50,12 +51,12 @@ class SourceMessage:
 
     @property
     def title(self) -> str:
-        """The text in one line, as a title."""
-        return " ".join(self.text.split())
+        """The text as a title: without links, unless it has nothing else."""
+        return " ".join(_LINK.sub(" ", self.text).split()) or self.text
 
     def entry(self, by: str, now: datetime, url: str | None) -> TimelineEntry:
         """Return it as an entry of the timeline, at the time at which it was sent."""
-        text = f"{self.author}: {self.title}" if self.author else self.title
+        text = f"{self.author}: {self.text}" if self.author else self.text
         at = min(self.sent_at, now)
         return TimelineEntry(at, EntryKind.PIN, shortened(text or _NO_TEXT), by, self.mark, url)
 

@@ -55,7 +55,7 @@ async def test_incident_opened_from_a_message_has_its_text_author_and_link(
     )
     await uses(incident_app, "dana", OPEN_FROM_MESSAGE, message)
     blocks = {block["block_id"]: block["element"] for block in incident_app.form("dana")["blocks"]}
-    assert blocks["title"]["initial_value"].startswith("@dana customers")
+    assert blocks["title"]["initial_value"] == "@dana customers & I see"
     assert blocks["services"]["initial_options"][0]["value"] == "checkout"
     assert blocks["started_at"]["initial_date_time"] == int(float(message.ts))
     assert await incident_app.submits("dana", title=typed("Checkout 500s")) == {}

@@ -54,8 +54,10 @@ class Costs:
     async def of(self, incident: Incident, now: datetime) -> Mapping[str, float]:
         """Return the fraction of each budget that the incident spent, by `service/slo`.
 
-        An SLO without events has no budget and is left out.
+        An SLO without events has no budget and is left out; what does not count spent nothing.
         """
+        if not incident.status.counts:
+            return {}
         services = self._current.catalog.services
         slos = [slo for name in incident.services if name in services for slo in services[name].slos]
         spent = {slo.key: await self._spent(incident, slo, now) for slo in slos}

@@ -5,6 +5,9 @@
          │   └──────────┴──────────────┘            │
          └──────────── it came back ────────────────┘
 
+From each of these it may be cancelled as a false alarm: then it counts in no statistics and spends no budget.
+Reopened, it goes on as if nothing had been.
+
 Mitigated is when users are well again: the impact ends there, and so does the hold of a severe incident.
 An incident that comes back begins a new impact, and what was learned from it is open again.
 
@@ -78,11 +81,27 @@ class Status(StrEnum):
     IDENTIFIED = "identified"
     MITIGATED = "mitigated"
     RESOLVED = "resolved"
+    CANCELLED = "cancelled"
 
     @property
     def is_active(self) -> bool:
         """Whether users still suffer."""
         return self in {Status.INVESTIGATING, Status.IDENTIFIED}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody works on it any more."""
+        return self not in {Status.INVESTIGATING, Status.IDENTIFIED, Status.MITIGATED}
+
+    @property
+    def counts(self) -> bool:
+        """Whether budgets and statistics count it."""
+        return self is not Status.CANCELLED
+
+
+OPEN = tuple(status for status in Status if not status.is_over)
+COUNTED = tuple(status for status in Status if status.counts)
+"""The statuses of incidents that budgets and statistics count."""
 
 
 class Role(StrEnum):
@@ -203,6 +222,8 @@ class IncidentChange:
 
 def changed(incident: Incident, change: IncidentChange, now: datetime) -> Incident:
     """Return the incident after the change; equal to the one before if nothing changes.
+
+    One that is cancelled is over since then, where it was not before.
 
     Raises `IllegalChangeError` for times in the future, too long ago or out of order, for a share beyond 0
     and 1, and for services that leave an impact without one.
@@ -326,6 +347,8 @@ def _ended(incident: Incident, end: datetime, now: datetime) -> Incident:
 def _moved(incident: Incident, status: Status, now: datetime) -> Incident:
     if status.is_active:
         return _came_back(incident, status, now)
+    if status is Status.CANCELLED:
+        return set_aside(incident, status, now)
     ended = tuple(
         replace(impact, end=max(now, impact.start)) if impact.end is None else impact
         for impact in incident.impacts
@@ -340,9 +363,32 @@ def _moved(incident: Incident, status: Status, now: datetime) -> Incident:
     )
 
 
+def set_aside(incident: Incident, status: Status, now: datetime) -> Incident:
+    """Return the incident without further work on it: what lasts ends now, though nobody mitigated it."""
+    over_at = incident.resolved_at or now
+    impacts = (
+        replace(impact, end=max(over_at, impact.start)) if impact.end is None else impact
+        for impact in incident.impacts
+    )
+    return replace(incident, status=status, impacts=tuple(impacts), resolved_at=over_at)
+
+
+def _lasts_again(incident: Incident) -> tuple[Impact, ...] | None:
+    """Return the impacts as they were before the incident ended without being mitigated; else None."""
+    over_at = incident.resolved_at
+    if incident.status.counts or incident.mitigated_at is not None or over_at is None:
+        return None
+    return tuple(
+        replace(impact, end=None) if impact.end == max(over_at, impact.start) else impact
+        for impact in incident.impacts
+    )
+
+
 def _came_back(incident: Incident, status: Status, now: datetime) -> Incident:
     impacts = incident.impacts
-    if not incident.status.is_active:
+    if (as_before := _lasts_again(incident)) is not None:
+        impacts = as_before
+    elif not incident.status.is_active:
         share = impacts[-1].share if impacts else 1.0
         impacts = (*impacts, Impact(now, None, share, assumed=True))
     return replace(

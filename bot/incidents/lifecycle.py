@@ -127,6 +127,8 @@ class IncidentLifecycle:
             action = "renamed"
         elif _is_only(change, "services"):
             action = "services_changed"
+        elif change.status is Status.CANCELLED:
+            action = "cancelled"
         return await self._change(id_, action, lambda before: changed(before, change, now), by, now)
 
     async def change_services(
@@ -139,6 +141,30 @@ class IncidentLifecycle:
             return changed(before, IncidentChange(services=(*services, *add)), now)
 
         return await self._change(id_, "services_changed", with_services, by, now)
+
+    async def cancel(self, id_: int, reason: str, *, by: str, now: datetime) -> Incident:
+        """Cancel an incident as a false alarm, and say why on its timeline. Raises `UnknownIncidentError`."""
+        change = IncidentChange(status=Status.CANCELLED)
+        async with self._database.transaction() as connection:
+            before = await records.read(connection, id_, lock=True)
+            after = await self.change_within(
+                connection, id_, "cancelled", lambda before: changed(before, change, now), by=by, now=now
+            )
+            if reason and after != before:
+                entry = TimelineEntry(now, EntryKind.NOTE, f"a false alarm: {reason}", by)
+                await records.add_entry(connection, id_, entry)
+        _log_change(after, "cancelled")
+        return after
+
+    async def reopen(self, id_: int, *, by: str, now: datetime) -> Incident:
+        """Open an incident again that is over. Raises `UnknownIncidentError`, `IllegalChangeError`."""
+
+        def reopened(before: Incident) -> Incident:
+            if not before.status.is_over:
+                raise IllegalChangeError("status", f"it is open: {before.status}")
+            return changed(before, IncidentChange(status=Status.INVESTIGATING), now)
+
+        return await self._change(id_, "reopened", reopened, by, now)
 
     async def record_impact(self, id_: int, impact: Impact, *, by: str, now: datetime) -> Incident:
         """State how bad it was from when to when. Raises `UnknownIncidentError`, `IllegalChangeError`."""
@@ -184,6 +210,9 @@ class IncidentLifecycle:
         """
 
         def requested(before: Incident) -> Incident:
+            if not before.status.counts:
+                why = f"the incident is {before.status}; reopen it first"
+                raise IllegalChangeError("postmortem", why)
             return replace(before, postmortem_at=before.postmortem_at or now, finished_at=None)
 
         return await self._change(id_, "postmortem_requested", requested, by, now)

@@ -61,6 +61,7 @@ class Obstacle(StrEnum):
     """Why a postmortem cannot be closed, as a message for the person who tried."""
 
     NOT_OPEN = "it has no postmortem yet"
+    FALSE_ALARM = "the incident was cancelled as a false alarm"
     NOT_RESOLVED = "the incident is not resolved yet"
     NO_P0_ACTION = "so costly an incident is to leave at least one P0 action, and it has none"
 
@@ -73,6 +74,8 @@ def obstacle(incident: Incident, actions: Sequence[Action], *, was_costly: bool)
     """
     if incident.postmortem_at is None:
         return Obstacle.NOT_OPEN
+    if incident.status is Status.CANCELLED:
+        return Obstacle.FALSE_ALARM
     if incident.status is not Status.RESOLVED:
         return Obstacle.NOT_RESOLVED
     if was_costly and not any(action.is_p0 for action in actions):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.incidents.incident import Incident, Role, Severity, Status
+from bot.incidents.incident import Incident, Role, Severity
 
 _MINUTE = timedelta(minutes=1)
 NO_COMMANDER_AFTER = 10 * _MINUTE
@@ -32,7 +32,7 @@ def due(
     incident: Incident, updated_at: datetime, sent: Mapping[Reminder, datetime], now: datetime
 ) -> tuple[Reminder, ...]:
     """Return the reminders that are due. `updated_at` is when somebody last wrote or changed something."""
-    if incident.status is Status.RESOLVED or (incident.snoozed_until and now < incident.snoozed_until):
+    if incident.status.is_over or (incident.snoozed_until and now < incident.snoozed_until):
         return ()
     since: dict[Reminder, tuple[datetime, timedelta]] = {}
     if incident.status.is_active:

@@ -134,7 +134,7 @@ def report_on(
         until=until,
         service=service,
         severities={severity: counted[severity] for severity in Severity if counted[severity]},
-        is_open=sum(incident.status is not Status.RESOLVED for incident in incidents),
+        is_open=sum(not incident.status.is_over for incident in incidents),
         detect=_summary((id_, times_.detect) for id_, times_ in taken),
         acknowledge=_summary((id_, times_.acknowledge) for id_, times_ in taken),
         restore=_summary((id_, times_.restore) for id_, times_ in taken),

@@ -8,7 +8,7 @@ from bot.budgets.budget import Budget
 from bot.catalog.catalog import Service
 from bot.freezes.transition import Spending
 from bot.incidents.cost import Costs
-from bot.incidents.incident import CauseClass, Incident, Status
+from bot.incidents.incident import CauseClass, Incident
 from bot.incidents.records import incidents as records
 from bot.incidents.report import WORK, ChargedIncident, IncidentReport, report_on
 from bot.incidents.visibility import ANYBODY, may_see
@@ -43,7 +43,7 @@ class ReportReader:
         """
         async with self._database.reading() as connection:
             all_incidents = await records.read_many(connection, service=service, since=since)
-        incidents = [incident for incident in all_incidents if may_see(incident)]
+        incidents = [incident for incident in all_incidents if may_see(incident) and incident.status.counts]
         weighed = incidents
         if service is not None:
             weighed = [replace(incident, services=(service,)) for incident in incidents]
@@ -65,7 +65,7 @@ class ReportReader:
         within = [
             incident
             for incident in incidents
-            if incident.ended_at is None or incident.ended_at > window.start
+            if incident.status.counts and (incident.ended_at is None or incident.ended_at > window.start)
         ]
         spent = await self._costs.spent_within_window(within, budget.slo, now)
         public = [
@@ -88,7 +88,7 @@ def _spending(incidents: Sequence[Incident], spent: Mapping[int, float], bad: fl
     return Spending(
         share=min(1.0, total / bad),
         incidents=tuple(incident.id for incident in order),
-        is_open=bool(order) and order[0].status is not Status.RESOLVED,
+        is_open=bool(order) and not order[0].status.is_over,
         cause=most.value if most is not None else None,
         work=WORK[most] if most is not None else None,
     )

@@ -11,7 +11,7 @@ from bot.deployments import records as deployments
 from bot.deployments.deployment import Deployment
 from bot.incidents import audit_view
 from bot.incidents.cost import Costs
-from bot.incidents.incident import Incident, Status
+from bot.incidents.incident import Incident
 from bot.incidents.records import actions as action_records
 from bot.incidents.records import incidents as records
 from bot.incidents.records.channels import read_channels
@@ -56,7 +56,7 @@ class SnapshotReader:
         around = await self._around(incident, now)
         cost = await self._costs.of(incident, now)
         flags: Sequence[RecentFlag] = ()
-        if self._flags is not None and incident.status is not Status.RESOLVED:
+        if self._flags is not None and not incident.status.is_over:
             flags = await self._flags(incident.services, incident.started_at - LOOK_BACK)
         return IncidentSnapshot(
             incident,

@@ -291,3 +291,14 @@ async def test_title_and_services_are_changed(scene: IncidentsSetup) -> None:
         status, problem = await scene.api("PATCH", f"{INCIDENTS}/1", json=body)
         assert (status, problem["errors"][0]["field"]) == (422, field)  # type: ignore[index]
     assert (await scene.api("GET", f"{INCIDENTS}/1"))[1]["title"] == "Nobody can pay"
+
+
+async def test_an_incident_is_cancelled_and_reopened(scene: IncidentsSetup) -> None:
+    await scene.api("POST", INCIDENTS, json=OPENING)
+    status, cancelled = await scene.api("PATCH", f"{INCIDENTS}/1", json={"status": "cancelled"})
+    assert (status, cancelled["status"], cancelled["cost"]) == (200, "cancelled", {})
+    assert (await scene.api("GET", f"{INCIDENTS}?open=1"))[1] == {"incidents": []}
+    _, again = await scene.api("POST", INCIDENTS, json=OPENING)
+    assert (again["id"], again["status"]) == (1, "cancelled")
+    _, reopened = await scene.api("PATCH", f"{INCIDENTS}/1", json={"status": "investigating"})
+    assert (reopened["status"], reopened["ended_at"]) == ("investigating", None)

@@ -5,7 +5,7 @@ pair of Alertmanagers change nothing. New firings of a group join the group's op
 severe as the worst of them; when none of its alerts fires any more the impact ends and the incident is
 mitigated. An incident that people mitigated while an alert fires stays so, however often that is told. One
 that fires again after its end, also with the same start, brings the incident back; where people have
-resolved that, it belongs to another. People resolve an incident.
+resolved or cancelled that, it belongs to another. People resolve an incident.
 """
 
 from collections.abc import Collection, Sequence
@@ -31,7 +31,7 @@ from bot.incidents.alert import (
     worst,
 )
 from bot.incidents.audit_entries import ALERTMANAGER
-from bot.incidents.incident import Incident, Status, with_title
+from bot.incidents.incident import Incident, with_title
 from bot.incidents.lifecycle import IncidentLifecycle, NewIncident
 from bot.incidents.records import alerts as rows
 from bot.incidents.records import incidents as records
@@ -88,11 +88,7 @@ class AlertReceiver:
                 end = min(ended_at, now)
                 await rows.set_end(connection, firing, end)
                 await records.add_entry(connection, firing.incident_id, _note(f"{name} is over", end))
-            resolved = {
-                id_
-                for id_ in told.incidents
-                if (await records.read(connection, id_)).status is Status.RESOLVED
-            }
+            resolved = {id_ for id_ in told.incidents if (await records.read(connection, id_)).status.is_over}
             ids = {
                 id_: None for id_, is_subject in told.incidents.items() if is_subject or id_ not in resolved
             }

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.error_budget_policy import UnfreezeRequirement, UnmetRequirement
 from bot.incidents.action import Action, not_owned
-from bot.incidents.incident import IncidentError
+from bot.incidents.incident import COUNTED, IncidentError
 from bot.incidents.records.hidden import read_hidden
 from bot.incidents.visibility import ANYBODY, OPERATOR, Viewer
 from bot.store import audit
@@ -144,9 +144,12 @@ def actions_of(rows: Iterable[Row[Any]]) -> Sequence[Action]:
 async def unmet_requirements(connection: AsyncConnection, service: str) -> Sequence[UnmetRequirement]:
     """Return the service's actions that keep its budget hold from being lifted, and what they lack.
 
-    The text of an action of a private incident is left out.
+    The text of an action of a private incident is left out; those of a false alarm keep nothing from it.
     """
     blocking = not_owned(await read(connection, service=service), service)
+    among = {action.incident_id for action in blocking}
+    uncounted = select(incidents.c.id).where(incidents.c.id.in_(among), incidents.c.status.not_in(COUNTED))
+    left_out = set(await connection.scalars(uncounted))
     hidden = await read_hidden(connection, ANYBODY)
     return [
         UnmetRequirement(
@@ -156,6 +159,7 @@ async def unmet_requirements(connection: AsyncConnection, service: str) -> Seque
             action.missing,
         )
         for action in blocking
+        if action.incident_id not in left_out
     ]
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.incidents.alert import Alert, Firing
-from bot.incidents.incident import Status
+from bot.incidents.incident import OPEN
 from bot.store.tables.incidents import incident_alerts, incidents
 
 _AT_ONCE = 400
@@ -36,10 +36,8 @@ async def read_all(connection: AsyncConnection, incident_id: int) -> Sequence[Fi
 
 
 async def open_incident_of(connection: AsyncConnection, group: str) -> int | None:
-    """Return the number of the group's incident that is not resolved; None if there is none."""
-    unresolved = select(incidents.c.id).where(
-        incidents.c.alert_group == group, incidents.c.status != Status.RESOLVED
-    )
+    """Return the number of the group's incident that is open; None if there is none."""
+    unresolved = select(incidents.c.id).where(incidents.c.alert_group == group, incidents.c.status.in_(OPEN))
     return (await connection.execute(unresolved.order_by(incidents.c.id).limit(1))).scalar_one_or_none()
 
 

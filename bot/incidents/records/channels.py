@@ -49,8 +49,10 @@ class IncidentChannel:
 
 def wanted_channels(incident: Incident) -> Collection[ChannelKind]:
     """Return the channels that an incident needs in its present state."""
-    if incident.status is not Status.RESOLVED:
+    if not incident.status.is_over:
         return (ChannelKind.INCIDENT,)
+    if incident.status is not Status.RESOLVED:
+        return ()
     return (ChannelKind.POSTMORTEM,) if incident.postmortem_at and not incident.finished_at else ()
 
 

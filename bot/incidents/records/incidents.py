@@ -10,7 +10,16 @@ from sqlalchemy import Row, Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.incidents.downtime import Impact
-from bot.incidents.incident import CauseClass, Incident, Role, Severity, Status, UnknownIncidentError
+from bot.incidents.incident import (
+    COUNTED,
+    OPEN,
+    CauseClass,
+    Incident,
+    Role,
+    Severity,
+    Status,
+    UnknownIncidentError,
+)
 from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.store.tables.incidents import (
     incident_entries,
@@ -55,7 +64,7 @@ async def read_many(
     """
     query = select(incidents).order_by(incidents.c.id.desc()).limit(limit)
     if unresolved:
-        query = query.where(incidents.c.status != Status.RESOLVED)
+        query = query.where(incidents.c.status.in_(OPEN))
     if service is not None:
         of_service = select(incident_services.c.incident_id).where(incident_services.c.service == service)
         query = query.where(incidents.c.id.in_(of_service))
@@ -104,12 +113,14 @@ async def write(connection: AsyncConnection, before: Incident, after: Incident, 
 async def read_impacts(
     connection: AsyncConnection, service: str, since: datetime, until: datetime
 ) -> Sequence[Impact]:
-    """Return the impacts on a service, of all incidents, that lie at least partly in the time."""
+    """Return the impacts on a service, of all incidents that count, that lie at least partly in the time."""
     impacts, services = incident_impacts, incident_services
+    counted = select(incidents.c.id).where(incidents.c.status.in_(COUNTED))
     query = (
         select(impacts)
         .join(services, services.c.incident_id == impacts.c.incident_id)
         .where(services.c.service == service, impacts.c.start < until)
+        .where(impacts.c.incident_id.in_(counted))
         .where((impacts.c.end.is_(None)) | (impacts.c.end > since))
         .where((impacts.c.service.is_(None)) | (impacts.c.service == service))
     )

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy import or_, select
 
-from bot.incidents.incident import Status
+from bot.incidents.incident import OPEN
 from bot.incidents.ports import ChannelError, IncidentChannelPort, IncidentMessageWriter, TransientError
 from bot.incidents.records.channels import ChannelKind, IncidentChannel, change_channel
 from bot.incidents.snapshot import IncidentSnapshot
@@ -118,7 +118,7 @@ class CardUpdater:
 
     async def _candidates(self) -> list[int]:
         """Return the incidents that are open, or changed so recently that their cards may be out of date."""
-        is_open = incidents.c.status != Status.RESOLVED
+        is_open = incidents.c.status.in_(OPEN)
         is_recent = incidents.c.updated_at >= self._snapshots.now() - _UPDATED_FOR
         async with self._database.reading() as connection:
             return list(await connection.scalars(select(incidents.c.id).where(or_(is_open, is_recent))))

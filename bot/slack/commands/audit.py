@@ -53,6 +53,8 @@ ACTION_TEXTS = {
     "ramp.stopped": "ended its ramp",
     "incident.opened": "opened an incident",
     "incident.changed": "changed the incident",
+    "incident.cancelled": "cancelled the incident as a false alarm",
+    "incident.reopened": "reopened the incident",
     "incident.renamed": "renamed the incident",
     "incident.services_changed": "changed its services",
     "incident.impact_stated": "stated its impact",

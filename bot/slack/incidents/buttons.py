@@ -27,6 +27,8 @@ RESOLVE = f"{STATUS}{Status.RESOLVED.value}"
 NOTE = "incident.note"
 IMPACT = "incident.impact"
 RENAME = "incident.rename"
+CANCEL = "incident.cancel"
+REOPEN = "incident.reopen"
 OPEN_POSTMORTEM = "postmortem.open"
 SHOW_POSTMORTEM = "postmortem.show"
 EDIT = "postmortem.edit."
@@ -49,6 +51,7 @@ _LABELS = {
     Status.IDENTIFIED: "Cause identified",
     Status.MITIGATED: "Mitigated",
     Status.RESOLVED: "Resolved",
+    Status.CANCELLED: "False alarm",
 }
 _WRITING = {
     HEADINGS[PostmortemPart.SUMMARY]: f"{EDIT}{PostmortemPart.SUMMARY.value}",
@@ -66,6 +69,7 @@ _TRANSITIONS = {
     Status.IDENTIFIED: (Status.MITIGATED, Status.RESOLVED),
     Status.MITIGATED: (Status.RESOLVED, Status.INVESTIGATING),
     Status.RESOLVED: (Status.INVESTIGATING,),
+    Status.CANCELLED: (),
 }
 
 
@@ -73,7 +77,9 @@ def incident_buttons(incident: Incident) -> list[Block]:
     """Return the buttons for an incident in its present state."""
     number = str(incident.id)
     while_open = (button("Add a note", NOTE, number), button("State the impact", IMPACT, number))
-    correct = (button("Title and services", RENAME, number),)
+    if incident.status is Status.CANCELLED:
+        return actions(button("Reopen", REOPEN, number))
+    correct = (button("Title and services", RENAME, number), button("False alarm", CANCEL, number))
     has_postmortem = incident.postmortem_at is not None
     postmortem = (
         button("See postmortem", SHOW_POSTMORTEM, number)
@@ -90,7 +96,7 @@ def incident_buttons(incident: Incident) -> list[Block]:
 def progress_buttons(incident: Incident) -> tuple[Block, ...]:
     """Return the buttons that take an incident further: a commander, the next status."""
     number = str(incident.id)
-    needs_commander = Role.COMMANDER not in incident.roles and incident.status is not Status.RESOLVED
+    needs_commander = Role.COMMANDER not in incident.roles and not incident.status.is_over
     claim = (button("Take command", CLAIM, number),) if needs_commander else ()
     return (
         *claim,

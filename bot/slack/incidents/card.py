@@ -26,6 +26,7 @@ _EMOJI: Mapping[Status, str] = {
     Status.IDENTIFIED: ":rotating_light:",
     Status.MITIGATED: ":hourglass:",
     Status.RESOLVED: ":white_check_mark:",
+    Status.CANCELLED: ":no_entry_sign:",
 }
 _ROLES = {
     Role.COMMANDER: "Commander",
@@ -39,6 +40,7 @@ NEXT_STEPS: Mapping[Status, str] = {
     Status.IDENTIFIED: "Next: stop the impact first; repair the cause after.",
     Status.MITIGATED: "Next: watch that it stays well, then resolve.",
     Status.RESOLVED: "Next: write down what was learned while it is fresh.",
+    Status.CANCELLED: "A false alarm: no budget and no statistic counts it. Next: reopen it if it was real.",
 }
 
 

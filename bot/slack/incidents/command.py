@@ -157,6 +157,8 @@ class IncidentCommand:
 
     async def _status(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         status = _one_of(Status, arguments, "status")
+        if status == Status.CANCELLED:
+            return await self._subcommands["cancel"](interaction, arguments[1:])
         summary = unquoted(" ".join(arguments[1:])) if status == Status.RESOLVED.value else ""
         return await self._operations.set_status(
             await self._permitted(interaction), Status(status), interaction.user, summary[:MOST_TEXT]

@@ -4,9 +4,13 @@ from collections.abc import Collection
 from datetime import datetime
 
 from bot.incidents.incident import MOST_TITLE, Incident
+from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.modals import ModalForm, SubmittedModal, choices_input, text_input
-from bot.slack.incidents.buttons import RENAME
+from bot.slack.blockkit.mrkdwn import markup
+from bot.slack.incidents.buttons import CANCEL, RENAME
 from bot.store.outbox import Block
+
+MOST_REASON = 500
 
 
 def rename_form(incident: Incident, services: Collection[str]) -> ModalForm:
@@ -18,6 +22,17 @@ def rename_form(incident: Incident, services: Collection[str]) -> ModalForm:
         service_input = (choices_input("services", "Services", options, incident.services, hint=hint),)
     title = text_input("title", "Title", incident.title, most=MOST_TITLE)
     return ModalForm(RENAME, "Change the incident", "Save", (title, *service_input), str(incident.id))
+
+
+def cancel_form(incident: Incident) -> ModalForm:
+    """Return the modal that asks whether an incident was a false alarm, and why."""
+    lifted = " Its hold on the services is lifted." if incident.wants_hold else ""
+    told = markup(
+        "Incident {} is taken out of every budget and every statistic.{} It can be reopened.",
+        incident.id, lifted,
+    )  # fmt: skip
+    why = text_input("reason", "Why was it none?", most=MOST_REASON, optional=True)
+    return ModalForm(CANCEL, "A false alarm?", "It was one", (section(told), why), str(incident.id))
 
 
 def rename_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:

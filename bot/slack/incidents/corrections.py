@@ -1,16 +1,18 @@
-"""What corrects an incident as a whole, typed or filled in: its title and its services."""
+"""What corrects an incident as a whole: its title and services, and whether it was one at all."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bot.formatting import listed
-from bot.incidents.incident import MOST_TITLE, Incident, IncidentChange
+from bot.incidents.incident import MOST_TITLE, Incident, IncidentChange, Status
 from bot.incidents.lifecycle import IncidentLifecycle
 from bot.slack.arguments import UsageError, name, unquoted
 from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.modals import ModalForm, SubmittedModal
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention
+from bot.slack.incidents import buttons
 from bot.slack.incidents.access import IncidentAccess
-from bot.slack.incidents.correction_forms import rename_form
+from bot.slack.incidents.card import NEXT_STEPS
+from bot.slack.incidents.correction_forms import MOST_REASON, cancel_form, rename_form
 from bot.slack.incidents.operations import translate_errors
 from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.typed.words import plain
@@ -33,12 +35,19 @@ class IncidentCorrections:
             "rename": self._rename,
             "service": self._service,
             "services": self._service,
+            "cancel": self._cancel,
+            "reopen": self._reopen,
         }
 
     def form(self, button: str, incident: Incident) -> ModalForm | None:
         """Return the modal that a button opens, if it opens one of these."""
-        del button
-        return rename_form(incident, self._access.services)
+        match button:
+            case buttons.RENAME:
+                return rename_form(incident, self._access.services)
+            case buttons.CANCEL:
+                return cancel_form(incident)
+            case _:
+                return None
 
     async def save(self, submitted: SubmittedModal, id_: int) -> Reply:
         """Change title and services to what the modal says, so far as somebody changed them there."""
@@ -92,6 +101,48 @@ class IncidentCorrections:
                 before.id, add=add, remove=remove, by=interaction.user, now=self._access.now()
             )
         return _told(before, after, interaction.user)
+
+    async def _cancel(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
+        before = await self._permitted(interaction)
+        reason = unquoted(" ".join(arguments))
+        if not reason and before.status is not Status.CANCELLED:
+            return Reply(_NO_FORM, (section(_NO_FORM),), form=cancel_form(before))
+        return await self.cancel(before.id, reason, interaction.user)
+
+    async def _reopen(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
+        snapshot = await self._access.find(interaction, arguments[0] if arguments else "")
+        await self._access.permit(interaction)
+        return await self.reopen(snapshot.incident.id, interaction.user)
+
+    async def submit_cancel(self, submitted: SubmittedModal, id_: int) -> Reply:
+        """Cancel an incident for the reason that the modal gives."""
+        return await self.cancel(id_, submitted.text("reason"), submitted.user)
+
+    async def cancel(self, id_: int, reason: str, by: str) -> Reply:
+        """Cancel an incident as a false alarm."""
+        reason = " ".join(reason.split())[:MOST_REASON]
+        before = (await self._access.snapshots.of(id_)).incident
+        if before.status is Status.CANCELLED:
+            return say(Markup("It is cancelled already."))
+        with translate_errors():
+            await self._lifecycle.cancel(id_, reason, by=by, now=self._access.now())
+        why = markup(": {}", reason) if reason else Markup(".")
+        next_ = markup("Next: {} if it was real.", code(f"/incident reopen {id_}"))
+        text = markup(
+            "Cancelled as a false alarm by {}{} No budget and no statistic counts it. {}",
+            mention(by), markup("{}.", why) if reason and reason[-1] not in ".!?" else why, next_,
+        )  # fmt: skip
+        return say(text, seen_by_channel=True)
+
+    async def reopen(self, id_: int, by: str) -> Reply:
+        """Set an incident that is over to investigating."""
+        with translate_errors():
+            after = await self._lifecycle.reopen(id_, by=by, now=self._access.now())
+        held = Markup(" Its services are held while it lasts.") if after.wants_hold else NOTHING
+        text = markup(
+            "Incident {} is open again, says {}.{} {}", id_, mention(by), held, NEXT_STEPS[after.status]
+        )
+        return say(text, seen_by_channel=True)
 
     def _form_reply(self, incident: Incident) -> Reply:
         return Reply(_NO_FORM, (section(_NO_FORM),), form=rename_form(incident, self._access.services))

@@ -71,6 +71,7 @@ class IncidentInteractions:
             buttons.TIMES: self._times,
             buttons.ADD_ACTION: self._add_action,
             buttons.RENAME: self._corrections.save,
+            buttons.CANCEL: self._corrections.submit_cancel,
         }
 
     async def press(self, interaction: Interaction) -> Reply:
@@ -155,8 +156,7 @@ class IncidentInteractions:
             return await self.postmortem.show(snapshot)
         await self.access.permit(interaction)
         form = _form(button, snapshot.incident)
-        if button == buttons.RENAME:
-            form = self._corrections.form(button, snapshot.incident)
+        form = form or self._corrections.form(button, snapshot.incident)
         if form is not None:
             return form_reply(form, _NO_FORM)
         return await self._change(button, snapshot.incident.id, interaction.user)
@@ -164,6 +164,8 @@ class IncidentInteractions:
     async def _change(self, button: str, id_: int, by: str) -> Reply:
         if button.startswith(buttons.STATUS):
             return await self._operations.set_status(id_, Status(button.removeprefix(buttons.STATUS)), by)
+        if button == buttons.REOPEN:
+            return await self._corrections.reopen(id_, by)
         if button == buttons.CLAIM:
             return await self._operations.assign(id_, Role.COMMANDER, by, by)
         if button == buttons.OPEN_POSTMORTEM:

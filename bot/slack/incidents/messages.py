@@ -173,7 +173,7 @@ def _postmortem_opened(snapshot: IncidentSnapshot) -> OutboxMessage | None:
 def _where(snapshot: IncidentSnapshot) -> Markup:
     """Return where to join in, or why that is not possible."""
     channel = snapshot.channels[ChannelKind.INCIDENT]
-    if snapshot.incident.finished_at is not None:
+    if snapshot.incident.finished_at is not None or not snapshot.incident.status.counts:
         return next_step(snapshot.incident)
     if channel.channel_id is not None:
         return markup("Next: join {}.", channel_link(channel.channel_id))

@@ -1,5 +1,6 @@
-"""Correcting an incident as a whole: its title and services."""
+"""Correcting an incident as a whole: its title and services, and whether it was one at all."""
 
+from bot.incidents.incident import Status
 from tests.support.slack_incidents import RunningIncidentApp, several, typed
 
 
@@ -32,3 +33,38 @@ async def test_title_and_services_are_changed_in_a_form(incident_app: RunningInc
     await incident_app.submits("sam", title=typed("Checkout 500s"), services=several("search", "checkout"))
     incident = (await incident_app.view()).incident
     assert (incident.services, incident.is_renamed) == (("checkout", "search"), False)
+
+
+async def test_a_false_alarm_is_cancelled_after_a_question_and_reopened(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel = await incident_app.open()
+    await incident_app.presses("sam", await incident_app.card(channel), channel, "incident.cancel")
+    assert "taken out of every budget" in str(incident_app.form("sam")["blocks"])
+    assert (await incident_app.view()).incident.status is Status.INVESTIGATING
+    await incident_app.submits("sam", reason=typed("the pager was tested"))
+    assert (await incident_app.view()).incident.status is Status.CANCELLED
+    assert incident_app.last("dana", channel).text == (
+        "Cancelled as a false alarm by <@U0SAM>: the pager was tested. No budget and no statistic counts it. "
+        "Next: `/incident reopen 1` if it was real."
+    )
+    assert (
+        "cancelled already" in (await incident_app.slack_app.types("sam", "/incident cancel", channel)).text
+    )
+    card = await incident_app.card(channel)
+    await incident_app.presses("dana", card, channel, "incident.reopen")
+    assert (await incident_app.view()).incident.status is Status.INVESTIGATING
+    assert "open again, says <@U0DANA>" in incident_app.last("sam", channel).text
+
+
+async def test_a_typed_reason_cancels_at_once_and_a_missing_one_is_asked_for(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel = await incident_app.open()
+    await incident_app.says("sam", "/incident status cancelled", channel)
+    assert incident_app.form("sam")["callback_id"] == "incident.cancel"
+    told = await incident_app.slack_app.types("sam", "/incident cancel a test.", channel)
+    assert "by <@U0SAM>: a test. No budget" in told.text
+    told = await incident_app.slack_app.types("sam", "/incident reopen 1", "#general")
+    assert "Incident 1 is open again" in told.text
+    assert "open" in (await incident_app.slack_app.types("sam", "/incident reopen", channel)).text

@@ -25,6 +25,9 @@ class BudgetGauges:
             self._slos.add(key)
             if budget.remaining is not None:
                 self._metrics.remaining.labels(*key).set(float(budget.remaining))
+            elif budget.state is SloState.TOO_LITTLE_TRAFFIC:
+                # What it showed before is no longer so, and what it is now nobody knows.
+                self._metrics.remaining.remove_by_labels(_labels(key))
             if budget.as_of is not None:
                 self._metrics.evaluation_lag.labels(*key).set(max(0.0, (now - budget.as_of).total_seconds()))
             for state in SloState:

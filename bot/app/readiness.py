@@ -107,7 +107,7 @@ class ReadinessChecks:
             budget.slo.key: {"state": str(budget.state), "problem": budget.problem}
             for budgets in list(self._evaluator.latest.values())
             for budget in budgets
-            if budget.state not in {SloState.OK, SloState.NO_TRAFFIC}
+            if budget.state in {SloState.NO_DATA, SloState.STALE, SloState.INVALID}
         }
         filling = {
             key: {"done": step.done, "total": step.total}

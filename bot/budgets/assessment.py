@@ -10,19 +10,20 @@ from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import base_width
 from bot.budgets.ledger.state import LedgerState, ReadFault
 from bot.budgets.read_plan import history_start
-from bot.catalog.error_budget_policy import BurnAlert
+from bot.catalog.error_budget_policy import BurnAlert, ErrorBudgetPolicy
 from bot.catalog.slo import DowntimeSli, EventsSli, Slo
 from bot.catalog.window import Span, Window
 
 
 @dataclass(frozen=True, slots=True)
 class AssessmentRequest:
-    """An SLO, and the windows whose burn rate is needed besides those that are always shown."""
+    """An SLO, windows whose burn rate is needed besides those always shown, and the policy that judges it."""
 
     slo: Slo
     burn_windows: tuple[timedelta, ...] = ()
     alerts: tuple[BurnAlert, ...] = ()
     """The burn alerts of its policy, whose windows are among those."""
+    policy: ErrorBudgetPolicy | None = None
 
     @property
     def recent(self) -> tuple[timedelta, ...]:
@@ -99,6 +100,7 @@ def _budget(
         problem=problem or _never_counted(slo, state),
         invalid=state.fault is ReadFault.INVALID,
         alerts=request.alerts,
+        policy=request.policy,
     )
 
 

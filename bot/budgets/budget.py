@@ -17,8 +17,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from bot.budgets.evidence import is_surely_spent
 from bot.budgets.exact import NOTHING, WHOLE, allowed, exact, rest, share
-from bot.catalog.error_budget_policy import BurnAlert
+from bot.catalog.error_budget_policy import BurnAlert, ErrorBudgetPolicy
 from bot.catalog.slo import Slo
 from bot.catalog.window import CalendarWindow
 
@@ -33,6 +34,7 @@ class SloState(StrEnum):
 
     OK = "ok"
     NO_TRAFFIC = "no_traffic"
+    TOO_LITTLE_TRAFFIC = "too_little_traffic"
     NO_DATA = "no_data"
     STALE = "stale"
     INVALID = "invalid"
@@ -109,7 +111,7 @@ class Budget:
 
     @property
     def is_known(self) -> bool:
-        """Whether the figures are current: measured, or without traffic."""
+        """Whether the figures are current and mean something: measured, or without traffic."""
         return self.state in {SloState.OK, SloState.NO_TRAFFIC}
 
     @property
@@ -142,13 +144,15 @@ def assess(
     problem: str | None = None,
     invalid: bool = False,
     alerts: Sequence[BurnAlert] = (),
+    policy: ErrorBudgetPolicy | None = None,
 ) -> Budget:
     """Turn counted events into a budget.
 
     `events` are those of the SLO's window, None where nothing was ever counted; `recent` maps the
     burn-rate windows to theirs. `stale` means that the counts are older than they should be, `invalid`
     that the source's last answer could not be true; `problem` is the reason in words. `alerts` are those of
-    the SLO's policy, whose windows are among those of `recent`.
+    the SLO's policy, whose windows are among those of `recent`. Where the `policy` that judges it wants
+    evidence, a budget that only seems to be spent has too little traffic.
     """
     if invalid or (events is not None and not all(map(is_valid, (events, *recent.values())))):
         problem_text = problem or "the source counted more bad events than events, or no number at all"
@@ -159,6 +163,8 @@ def assess(
     if left is None:
         state = SloState.STALE if stale else SloState.NO_TRAFFIC
         return Budget(slo, state, as_of=as_of, events=events, problem=problem)
+    if not stale and policy is not None and _may_be_chance(policy, slo, events, left):
+        return _too_little_traffic(slo, as_of, events, problem)
     burn = {length: burn_rate(counted, slo.objective) for length, counted in recent.items()}
     fastest, slowest = present_burns(burn, alerts)
     return Budget(
@@ -175,6 +181,17 @@ def assess(
         exhausts_latest=exhausts_at(slo, left, slowest, as_of),
         problem=problem,
     )
+
+
+def _may_be_chance(policy: ErrorBudgetPolicy, slo: Slo, events: EventCounts, left: Decimal) -> bool:
+    """Return whether the budget seems to be spent to where it freezes, and so few events do not prove it."""
+    level = policy.freeze_at
+    return left <= level and not is_surely_spent(policy, slo, events.bad, events.total, level)
+
+
+def _too_little_traffic(slo: Slo, as_of: datetime, events: EventCounts, problem: str | None) -> Budget:
+    state, sli = SloState.TOO_LITTLE_TRAFFIC, events.good / events.total
+    return Budget(slo, state, as_of=as_of, events=events, sli=sli, problem=problem)
 
 
 def allowed_minutes(slo: Slo, now: datetime) -> float:

@@ -158,11 +158,7 @@ class Evaluator:
     async def assess(self, services: Sequence[Service], now: datetime) -> list[Sequence[Budget]]:
         """Return the budgets of each service from the ledger, without reading from any source."""
         every = self._current.catalog.workspace.evaluate_every
-        requests = [
-            AssessmentRequest(slo, burn_windows(service, slo.name), service.policy_for(slo).burn_alerts)
-            for service in services
-            for slo in service.slos
-        ]
+        requests = [_request(service, slo) for service in services for slo in service.slos]
         budgets = iter(await assess_all(self._ledger, requests, now, every))
         return [list(itertools.islice(budgets, len(service.slos))) for service in services]
 
@@ -275,6 +271,11 @@ async def _next_batch(ready: "asyncio.Queue[Service | None]") -> list[Service]:
             break
         batch.append(following)
     return batch
+
+
+def _request(service: Service, slo: Slo) -> AssessmentRequest:
+    policy = service.policy_for(slo)
+    return AssessmentRequest(slo, burn_windows(service, slo.name), policy.burn_alerts, policy)
 
 
 def burn_windows(service: Service, slo_name: str) -> tuple[timedelta, ...]:

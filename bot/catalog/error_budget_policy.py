@@ -13,6 +13,17 @@ class OnMissingData(StrEnum):
     FREEZE = "freeze"
 
 
+class DecideBy(StrEnum):
+    """What a freeze, a warning or a burn alert rests on."""
+
+    LEDGER = "ledger"
+    """Plain arithmetic of what was counted."""
+    EVIDENCE = "evidence"
+    """The error rate is surely above what is allowed, not by chance."""
+    AUTO = "auto"
+    """Arithmetic where enough bad events are expected in the window, evidence below."""
+
+
 class UnfreezeRequirement(StrEnum):
     """A condition, besides the budget, for the bot to lift its own hold."""
 
@@ -81,6 +92,8 @@ class ErrorBudgetPolicy:
     unfreeze_at: Decimal = Decimal("0.1")
     dwell: timedelta = timedelta(minutes=15)
     on_missing_data: OnMissingData = OnMissingData.HOLD
+    decide_by: DecideBy = DecideBy.AUTO
+    min_bad_events: int = 3
     burn_alerts: tuple[BurnAlert, ...] = ()
     exemptions: tuple[str, ...] = ()
     postmortem_at: Decimal = Decimal("0.2")

@@ -127,7 +127,7 @@ def _time(text: str) -> str:
 
 
 def _remaining(slo: Mapping[str, Any]) -> Text:
-    if slo["remaining"] is None or slo["state"] not in {"ok", "no_traffic"}:
+    if slo["remaining"] is None or slo["state"] not in {"ok", "no_traffic", "too_little_traffic"}:
         return Text(slo["state"].replace("_", " "), style="yellow")
     remaining = slo["remaining"]
     style = "red" if remaining <= 0 else "yellow" if remaining < 0.25 else "green"

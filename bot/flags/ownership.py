@@ -68,7 +68,7 @@ def reading_name(service: Service, budget: Budget, services: Sequence[Service]) 
 
 def is_measured(budget: Budget) -> bool:
     """Return whether the burn rate is known. Without traffic nothing failed: it is known to be 0."""
-    return budget.state in {SloState.OK, SloState.NO_TRAFFIC}
+    return budget.state in {SloState.OK, SloState.NO_TRAFFIC, SloState.TOO_LITTLE_TRAFFIC}
 
 
 def _reading(service: Service, budget: Budget, name: str) -> BurnReading:

@@ -6,7 +6,10 @@
                   0%  - - freezeAt: hold at or below it
 
 Between the two lines nothing changes, so a budget that hovers at either does not flap. Where an SLO
-cannot be measured nothing is lifted and no level is warned or re-armed on its account.
+cannot be measured nothing is lifted and no level is warned or re-armed on its account. Where so few bad
+events are expected that one more or less is chance, a level counts as crossed only if the events prove it
+(`budgets/evidence.py`); a budget that seems spent and is not proven to be has too little traffic, which
+changes nothing either.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,6 +18,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from bot.budgets.budget import Budget, SloState, worst
+from bot.budgets.evidence import is_surely_spent
 from bot.catalog.error_budget_policy import (
     BurnAlert,
     ErrorBudgetPolicy,
@@ -126,19 +130,26 @@ def still_required(
 
 def _cause_to_freeze(judged: Sequence[JudgedBudget]) -> BudgetExhausted | DataMissing | None:
     exhausted = [
-        (budget.remaining, index)
+        (budget.remaining or Decimal(0), index)
         for index, (budget, policy) in enumerate(judged)
-        if budget.state is SloState.OK
-        and budget.remaining is not None
-        and budget.remaining <= policy.freeze_at
+        if _is_at_or_below(budget, policy, policy.freeze_at)
     ]
     if exhausted:
         budget, policy = judged[min(exhausted)[1]]
         return BudgetExhausted(budget, policy)
     for budget, policy in judged:
-        if not budget.is_known and policy.on_missing_data is OnMissingData.FREEZE:
+        is_missing = not budget.is_known and budget.state is not SloState.TOO_LITTLE_TRAFFIC
+        if is_missing and policy.on_missing_data is OnMissingData.FREEZE:
             return DataMissing(budget, policy)
     return None
+
+
+def _is_at_or_below(budget: Budget, policy: ErrorBudgetPolicy, level: Decimal) -> bool:
+    """Return whether no more than `level` is left: by the figure and, where that may be chance, surely."""
+    if budget.state is not SloState.OK or budget.remaining is None or budget.remaining > level:
+        return False
+    events = budget.events
+    return events is None or is_surely_spent(policy, budget.slo, events.bad, events.total, level)
 
 
 def _level(judged: Sequence[JudgedBudget]) -> Decimal | None:
@@ -146,9 +157,8 @@ def _level(judged: Sequence[JudgedBudget]) -> Decimal | None:
     crossed = [
         level
         for budget, policy in judged
-        if budget.state is SloState.OK and budget.remaining is not None
         for level in policy.warn_at
-        if budget.remaining <= level
+        if _is_at_or_below(budget, policy, level)
     ]
     return min(crossed, default=None)
 
@@ -206,13 +216,21 @@ def _burn_alerts(
                 # An announced alert ends only when the long window is below its factor.
                 firing.add(key)
                 announced = max(announced, alert.burn)
-            elif long_burn >= alert.burn and short_burn >= alert.burn:
+            elif (
+                long_burn >= alert.burn and short_burn >= alert.burn and _surely_burns(budget, policy, alert)
+            ):
                 firing.add(key)
                 starting.append(BurnAlertFired(alert, budget, long_burn, short_burn))
         fastest = max(starting, key=lambda fired: fired.alert.burn, default=None)
         if fastest is not None and fastest.alert.burn > announced:
             started.append(fastest)
     return frozenset(firing), tuple(started)
+
+
+def _surely_burns(budget: Budget, policy: ErrorBudgetPolicy, alert: BurnAlert) -> bool:
+    """Return whether the events of the long window prove that the budget is spent too fast."""
+    counted = budget.recent.get(alert.long)
+    return counted is None or is_surely_spent(policy, budget.slo, counted.bad, counted.total)
 
 
 def alert_key(budget: Budget, alert: BurnAlert) -> str:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget, EventCounts, SloState
+from bot.budgets.evidence import probability_spent, rests_on_evidence
 from bot.budgets.exact import WHOLE, exact
 from bot.budgets.ledger.state import LedgerState
 from bot.budgets.source import SentQuery
@@ -215,6 +216,11 @@ def decision_text(budget: Budget, policy: ErrorBudgetPolicy, hold: Hold | None) 
             )
         case SloState.OK | SloState.NO_TRAFFIC:
             text = "There were no events in the window, so nothing was spent and nothing is frozen for it."
+        case SloState.TOO_LITTLE_TRAFFIC:
+            text = (
+                f"The figure is at or below `freezeAt` {stop}, and so few events do not prove it: "
+                "nothing is frozen, lifted or warned on its account."
+            )
         case _:
             why = f" ({budget.problem})" if budget.problem else ""
             follows = (
@@ -226,8 +232,16 @@ def decision_text(budget: Budget, policy: ErrorBudgetPolicy, hold: Hold | None) 
     return text + held
 
 
-def rule_text(policy: ErrorBudgetPolicy) -> str:
+def rule_text(policy: ErrorBudgetPolicy, budget: Budget) -> str:
     """Return by which rule the policy decides on the figures."""
+    events = budget.events
+    if events is not None and rests_on_evidence(policy, budget.slo, events.total):
+        likely = probability_spent(budget.slo, events.bad, events.total, policy.freeze_at)
+        return (
+            f"Evidence (`decideBy: {policy.decide_by}`): a level counts as crossed where at least "
+            f"{policy.min_bad_events} events were bad and the error rate is above that level's with 95%. "
+            f"It is above that of `freezeAt` with {likely:.2%} (Beta(½, ½) prior)."
+        )
     return (
         "Plain arithmetic: what remains is compared with the levels of the policy as it is, "
         f"and warnings are told at {_levels(policy.warn_at)}."

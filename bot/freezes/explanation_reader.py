@@ -59,7 +59,7 @@ class ExplanationReader:
             window=slo.window.span(budget.as_of) if budget.as_of else None,
             calculations=calculations(budget),
             decision=decision_text(budget, policy, next(holds, None)),
-            rule=rule_text(policy),
+            rule=rule_text(policy, budget),
             ledger=state,
             origin=_origin(slo),
             source=await self._ask(slo),

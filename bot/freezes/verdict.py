@@ -123,6 +123,8 @@ def _yields(hold: Hold, change: Change, exempt_kinds: Mapping[str | None, Sequen
 
 
 def _doubt(budget: Budget) -> str:
+    if budget.state is SloState.TOO_LITTLE_TRAFFIC:
+        return f"{budget.slo.name} has too little traffic to tell"
     why = f": {budget.problem}" if budget.problem else ""
     return f"{budget.slo.name} cannot be measured ({budget.state.replace('_', ' ')}){why}"
 

@@ -50,7 +50,8 @@ class SloAnswer(Answer):
     name: str
     objective: float
     window: str
-    state: Literal["ok", "no_traffic", "no_data", "stale", "invalid"]
+    state: Literal["ok", "no_traffic", "too_little_traffic", "no_data", "stale", "invalid"]
+    """`too_little_traffic`: so few events were counted that the budget may seem spent by chance."""
     good: float | None
     bad: float | None
     total: float | None

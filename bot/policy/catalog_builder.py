@@ -10,6 +10,7 @@ from bot.catalog.error_budget_policy import (
     AlertSeverity,
     BurnAlert,
     CanaryGuard,
+    DecideBy,
     ErrorBudgetPolicy,
     OnMissingData,
     OnUndecided,
@@ -141,6 +142,8 @@ def _policy(name: str, spec: documents.ErrorBudgetPolicySpec) -> ErrorBudgetPoli
         unfreeze_at=spec.unfreeze_at,
         dwell=spec.dwell,
         on_missing_data=OnMissingData(spec.on_missing_data),
+        decide_by=DecideBy(spec.decide_by),
+        min_bad_events=spec.min_bad_events,
         burn_alerts=tuple(
             BurnAlert(AlertSeverity(alert.severity), alert.burn, alert.long, alert.short)
             for alert in spec.burn_alerts

@@ -1,5 +1,6 @@
 """What is decided of a budget: warn, freeze, lift, or leave alone."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.budgets.budget import Budget, SloState
+from bot.budgets.budget import Budget, EventCounts, SloState, assess
 from bot.catalog.error_budget_policy import (
+    DecideBy,
     ErrorBudgetPolicy,
     OnMissingData,
     UnfreezeRequirement,
@@ -252,6 +254,73 @@ def test_no_traffic_is_no_reason_to_freeze_and_none_to_stay_frozen() -> None:
     assert isinstance(decide_one(quiet, hold=OWN, state=state).transitions[0], BudgetRecovered)
 
 
+def few_events(bad: float, total: float, policy: ErrorBudgetPolicy = QUIET) -> Budget:
+    """Return the budget of so many events, as the policy judges it."""
+    counted = EventCounts(bad, total)
+    recent = dict.fromkeys((HOUR, 5 * MINUTE, 6 * HOUR, 30 * MINUTE, 3 * DAY), counted)
+    return assess(slo(), events=counted, recent=recent, as_of=NOW, policy=policy)
+
+
+def test_one_error_of_three_requests_freezes_nothing_and_warns_nobody() -> None:
+    quiet = few_events(1, 3)
+    assert quiet.state is SloState.TOO_LITTLE_TRAFFIC
+    careful = replace(STANDARD, on_missing_data=OnMissingData.FREEZE)
+    assert decide_one(quiet, careful) == Decision((), FreezeState())
+
+
+def test_too_little_traffic_does_not_lift_and_does_not_rearm() -> None:
+    state = FreezeState(recovered_since=NOW - DAY, warned=Decimal("0.1"))
+    decision = decide_one(few_events(1, 3), hold=OWN, state=state)
+    assert decision.transitions == ()
+    assert decision.state.recovered_since is None
+    assert decide_one(few_events(1, 3), state=state).state.warned == Decimal("0.1")
+
+
+def test_a_hold_is_lifted_once_what_spent_the_budget_is_out_of_the_window() -> None:
+    state = FreezeState(recovered_since=NOW - DAY)
+    (lifted,) = decide_one(few_events(0, 3), hold=OWN, state=state).transitions
+    assert isinstance(lifted, BudgetRecovered)
+
+
+def test_few_events_that_prove_it_freeze() -> None:
+    (frozen,) = decide_one(few_events(3, 100)).transitions
+    assert isinstance(frozen, BudgetExhausted)
+
+
+def test_two_bad_events_are_no_proof_however_few_there_were() -> None:
+    assert decide_one(few_events(2, 2)).transitions == ()
+    bold = replace(QUIET, min_bad_events=2)
+    assert isinstance(decide_one(few_events(2, 2, bold), bold).transitions[0], BudgetExhausted)
+
+
+def test_by_the_ledger_one_error_is_enough() -> None:
+    policy = replace(QUIET, decide_by=DecideBy.LEDGER)
+    (frozen,) = decide_one(few_events(1, 3, policy), policy).transitions
+    assert isinstance(frozen, BudgetExhausted)
+
+
+def test_a_warning_needs_proof_where_few_bad_events_are_expected() -> None:
+    """Five of 8,000 leave 37.5% of a budget of eight: no proof that more than half is spent."""
+    decision = decide_one(few_events(5, 8_000))
+    assert decision == Decision((), FreezeState())
+    assert few_events(5, 8_000).remaining == Decimal("0.375")
+    (warned,) = decide_one(few_events(5_000, 8_000_000)).transitions
+    assert isinstance(warned, BudgetWarned)
+
+
+def test_a_burn_alert_needs_proof_that_the_budget_is_spent_too_fast() -> None:
+    one_of_42 = {length: EventCounts(1, 42) for length in (HOUR, 5 * MINUTE)}
+    three_of_42 = {length: EventCounts(3, 42) for length in (HOUR, 5 * MINUTE)}
+    window = EventCounts(5, 30_000)
+
+    def fired(recent: Mapping[timedelta, EventCounts]) -> list[str]:
+        judged = assess(slo(), events=window, recent=recent, as_of=NOW, policy=STANDARD)
+        return [type(each).__name__ for each in decide_one(judged, STANDARD).transitions]
+
+    assert fired(one_of_42) == []
+    assert fired(three_of_42) == ["BurnAlertFired"]
+
+
 def test_a_clock_that_jumped_back_does_not_lift_early() -> None:
     state = FreezeState(recovered_since=NOW + 10 * DAY)
     decision = decide_one(budget(0.9), hold=OWN, state=state)
@@ -331,4 +400,5 @@ def test_nothing_is_lifted_on_data_that_is_missing(
         for transition in replay.transitions[before:]:
             if isinstance(transition, BudgetRecovered):
                 assert state in {SloState.OK, SloState.NO_TRAFFIC}
-                assert transition.budget.remaining is None or transition.budget.remaining >= 0.1
+                left_then = transition.budget.remaining
+                assert left_then is None or left_then >= Decimal("0.1")

@@ -58,7 +58,8 @@ def budget(
         )
     share = float(1 - promised.objective)
     rates = dict.fromkeys((*SHOWN_BURN_WINDOWS, 5 * MINUTE, 30 * MINUTE), 0.0) | dict(burn or {})
-    recent = {length: EventCounts(rate * share * 1_000, 1_000) for length, rate in rates.items()}
+    # Enough events for arithmetic to decide, as `decideBy: auto` has it.
+    recent = {length: EventCounts(rate * share * 100_000, 100_000) for length, rate in rates.items()}
     events = EventCounts((1 - left) * total * share, total)
     if state is SloState.NO_DATA:
         return assess(promised, events=None, recent={}, as_of=None, problem="no answer")

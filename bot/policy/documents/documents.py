@@ -24,6 +24,7 @@ from bot.policy.documents.fields import (
     GuardTime,
     GuardWindow,
     HeaderName,
+    MinBadEvents,
     People,
     Repository,
     Secret,
@@ -256,6 +257,10 @@ class ErrorBudgetPolicySpec(Model):
     """How long the budget must have stayed at or above `unfreezeAt`; `0s` lifts at once."""
     on_missing_data: Literal["hold", "freeze"] = "hold"
     """What to do while an SLO cannot be measured: `hold` changes nothing, `freeze` freezes."""
+    decide_by: Literal["ledger", "evidence", "auto"] = "auto"
+    """`ledger`: sums decide; `evidence`: events must prove it; `auto`: below 10 expected bad events only."""
+    min_bad_events: MinBadEvents = 3
+    """How many bad events evidence needs at least, 1 to 1000."""
     burn_alerts: tuple[BurnAlertSpec, ...] = (
         _alert("page", 14.4, "1h", "5m"),
         _alert("page", 6, "6h", "30m"),

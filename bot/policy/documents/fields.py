@@ -45,6 +45,7 @@ REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}"
 WORD = r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,48}[A-Za-z0-9])?"
 _LABEL = r"[a-zA-Z_][a-zA-Z0-9_]{0,99}"
 _MOST_SERVICES = 10_000
+_MOST_BAD_EVENTS = 1_000
 _PEOPLE = "a user group such as @sre, or a person's id such as U012AB3CD"
 
 
@@ -106,12 +107,12 @@ def _factor(value: object) -> Decimal:
     return Decimal(str(number))
 
 
-def _limit(value: object) -> int:
-    allowed = f"a whole number from 1 to {_MOST_SERVICES}"
+def _whole_number(value: object, most: int) -> int:
+    allowed = f"a whole number from 1 to {most}"
     number = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
     if isinstance(number, bool) or not isinstance(number, int):
         raise InvalidValueError(f"{IT} is not a whole number", allowed)
-    if not 1 <= number <= _MOST_SERVICES:
+    if not 1 <= number <= most:
         raise InvalidValueError(f"{IT} is out of range", allowed)
     return number
 
@@ -229,6 +230,9 @@ Percentage = _number_or(PERCENTAGE, 99.9, "99.9%")
 Objective = Annotated[Decimal, PlainValidator(parse_objective), Percentage]
 WarnLevel = Annotated[Decimal, _fraction("0", "0.999999", "0% up to, but not including, 100%"), Percentage]
 Threshold = Annotated[Decimal, _fraction("-1", "1", "-100% to 100%"), Percentage]
+MinBadEvents = Annotated[
+    int, PlainValidator(partial(_whole_number, most=_MOST_BAD_EVENTS)), _number_or(r"[0-9]+", 3)
+]
 FalseAlarms = Annotated[Decimal, _fraction("0.0001", "0.1", "0.01% to 10%"), Percentage]
 Share = Annotated[Decimal, _fraction("1e-9", "1", "above 0%, at most 100%"), Percentage]
 
@@ -244,7 +248,9 @@ GuardTime = Annotated[timedelta, *_duration("1s", "7d", "30m")]
 Dwell = Annotated[timedelta, PlainValidator(parse_duration), WithJsonSchema(_text(CANONICAL_FORM, "15m"))]
 KeepTime = Annotated[timedelta, *_duration("0s", "400d", "7d")]
 
-Limit = Annotated[int, PlainValidator(_limit), _number_or(r"[0-9]+", 1000)]
+Limit = Annotated[
+    int, PlainValidator(partial(_whole_number, most=_MOST_SERVICES)), _number_or(r"[0-9]+", 1000)
+]
 Label = Annotated[
     str,
     _checked(_LABEL, "a label's name", "1 to 100 of letters, digits and _, not beginning with a digit"),

@@ -34,6 +34,8 @@ def remaining_text(budget: Budget) -> str:
     match budget.state:
         case SloState.NO_TRAFFIC:
             return "no traffic"
+        case SloState.TOO_LITTLE_TRAFFIC:
+            return "too little traffic"
         case SloState.NO_DATA:
             return "no data yet"
         case SloState.INVALID:
@@ -178,6 +180,8 @@ def data_problem(budget: Budget) -> Markup:
             return Markup("")
         case SloState.NO_TRAFFIC:
             return Markup("No traffic in the window, so nothing was spent.")
+        case SloState.TOO_LITTLE_TRAFFIC:
+            return _too_little_traffic(budget)
         case SloState.NO_DATA:
             return join("", [Markup("Nothing was counted yet"), why])
         case SloState.INVALID:
@@ -185,6 +189,18 @@ def data_problem(budget: Budget) -> Markup:
         case SloState.STALE:
             last = when(budget.as_of) if budget.as_of else Markup("unknown")
             return join("", [markup("Last counted {}", last), why])
+
+
+def _too_little_traffic(budget: Budget) -> Markup:
+    """Return on how few events nobody can decide: `1 of 3 events was bad, and …`."""
+    if budget.events is None:
+        return Markup("")
+    bad, total = round(budget.events.bad), round(budget.events.total)
+    return markup(
+        "{} of {} {} in the window {} bad. That may be chance: it freezes nothing and lifts nothing. "
+        "Next: a longer window or a lower objective.",
+        f"{bad:,}", f"{total:,}", "event" if total == 1 else "events", "was" if bad == 1 else "were",
+    )  # fmt: skip
 
 
 def hold_owner(hold: Hold) -> Markup:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bot.budgets.budget import HOUR, Budget
+from bot.budgets.budget import HOUR, Budget, SloState
 from bot.formatting import burn_rate_text, counted, sparkline
 from bot.freezes.explanation_reader import ExplanationReader, UnknownSloError
 from bot.freezes.status import BudgetPoint, ServiceStatus, StatusReader
@@ -149,9 +149,13 @@ def _row(status: ServiceStatus) -> Markup:
     facts: list[object] = []
     if least is not None:
         facts = [least.slo.name, _rate(least)]
-    unknown = [budget.slo.name for budget in status.budgets if not budget.is_known and budget is not least]
-    if unknown:
-        facts.append(f"{', '.join(unknown)} not measured")
+    unknown = [budget for budget in status.budgets if not budget.is_known and budget is not least]
+    quiet = [budget.slo.name for budget in unknown if budget.state is SloState.TOO_LITTLE_TRAFFIC]
+    if quiet:
+        facts.append(f"{', '.join(quiet)}: too little traffic")
+    unmeasured = [budget.slo.name for budget in unknown if budget.state is not SloState.TOO_LITTLE_TRAFFIC]
+    if unmeasured:
+        facts.append(f"{', '.join(unmeasured)} not measured")
     return join("\n", [first, join(" · ", facts)])
 
 

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test lint types unit format bench screenshots texts clean
+.PHONY: run test lint types unit format bench simulate screenshots texts clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -37,6 +37,10 @@ format: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench
+
+# How often chance alone freezes a service or takes a flag back: the table of the tests, with many more runs.
+simulate: $(VENV)/.installed
+	$(BIN)/python -m tests.support.decision_simulation
 
 screenshots: $(VENV)/.installed
 	$(BIN)/python -m tests.stories.visitor

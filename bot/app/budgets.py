@@ -10,6 +10,7 @@ from bot.app.budget_metrics import BudgetGauges
 from bot.app.resources import Resources
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
+from bot.budgets.forecast_scores import ForecastScores
 from bot.budgets.forecaster import Forecaster
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.sources.registry import SourceRegistry
@@ -61,6 +62,8 @@ class Budgets:
             self.collector, self.ledger, current, clock, self._assessed, leases=resources.leases
         )
         self.forecaster = Forecaster(self.ledger, current)
+        lease = resources.leases.lease("forecasts")
+        self._scores = ForecastScores(database, self.ledger, self.forecaster, current, lease)
         self.status_reader = StatusReader(current, self.evaluator, self.hold_registry, clock, self.forecaster)
         self.explanations = ExplanationReader(
             self.ledger, self.sources, clock, resources.settings.governor_docs_url
@@ -101,9 +104,11 @@ class Budgets:
             await self.hold_registry.expire(self._current.catalog.service_or_stand_in, self._clock.now())
 
     async def forecast(self) -> None:
-        """Forecast all budgets anew: each replica for itself, since any of them answers."""
+        """Forecast all budgets anew: each replica for itself, since any of them answers. One scores them."""
         statuses = await self.status_reader.services()
-        await self.forecaster.refresh([budget for status in statuses for budget in status.budgets])
+        budgets = [budget for status in statuses for budget in status.budgets]
+        await self.forecaster.refresh(budgets)
+        await self._scores.update(budgets, self._clock.now())
 
     async def drop_old_events(self) -> None:
         """Drop what no window of the policies in force needs any more."""

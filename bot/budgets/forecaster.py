@@ -18,6 +18,7 @@ from bot.budgets.statistics.forecast import (
     forecast,
 )
 from bot.budgets.statistics.present_burn import Cell, present_burn
+from bot.budgets.statistics.scoring import WorkspaceScore
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import DowntimeSli, Slo
 from bot.catalog.window import RollingWindow, Span
@@ -41,13 +42,16 @@ class _Days:
 
 
 class Forecaster:
-    """Makes forecasts and keeps the newest. `spreads` are the calibration factors by workspace's team."""
+    """Makes forecasts and keeps the newest.
+
+    `scores` are those of the workspaces, by their team (None: the main one), with their calibration factors.
+    """
 
     def __init__(self, ledger: Ledger, current: CurrentCatalog) -> None:
         self._ledger = ledger
         self._current = current
         self._newest: dict[Slo, BudgetForecast] = {}
-        self.spreads: Mapping[str | None, float] = {}
+        self.scores: Mapping[str | None, WorkspaceScore] = {}
 
     def newest(self, slo: Slo, now: datetime) -> BudgetForecast | None:
         """Return the forecast of an SLO that was made last; None where nothing can be said."""
@@ -61,7 +65,8 @@ class Forecaster:
 
     def spread(self, service: str) -> float:
         """Return the calibration factor of a service's workspace."""
-        return self.spreads.get(self._current.workspace.of(service).elsewhere, 1.0)
+        found = self.scores.get(self._current.workspace.of(service).elsewhere)
+        return 1.0 if found is None else found.spread
 
     async def forecast_all(
         self, budgets: Sequence[Budget], *, with_fan: bool = False

@@ -11,6 +11,7 @@ from typing import Protocol
 from bot.budgets.budget import Budget, worst
 from bot.budgets.forecaster import Forecaster
 from bot.budgets.statistics.forecast import BudgetForecast
+from bot.budgets.statistics.scoring import WorkspaceScore
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import UnmetRequirement
@@ -220,6 +221,14 @@ class StatusReader:
             return {}
         found = await self._forecaster.forecast_all(budgets, with_fan=with_fan)
         return {budget.slo.name: each for budget, each in zip(budgets, found, strict=True) if each}
+
+    def forecast_score(self) -> WorkspaceScore | None:
+        """Return how good the workspace's past forecasts were; None before the first has come due."""
+        return (
+            None
+            if self._forecaster is None
+            else self._forecaster.scores.get(self.current.workspace.elsewhere)
+        )
 
     def _newest_forecasts(self, service: Service, now: datetime) -> Mapping[str, BudgetForecast]:
         """Return the forecasts of the last pass."""

@@ -13,7 +13,16 @@ import structlog
 from sqlalchemy import ColumnElement, Table, delete, func, select, tuple_
 
 from bot.store.database import Database
-from bot.store.tables import core, deployments, flags, incidents, installations, label_values, replicas
+from bot.store.tables import (
+    core,
+    deployments,
+    flags,
+    forecasts,
+    incidents,
+    installations,
+    label_values,
+    replicas,
+)
 from bot.store.tables.threads import threads
 
 log = structlog.get_logger(__name__)
@@ -91,6 +100,12 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
     installations.installations: RetentionRule("until the app is uninstalled"),
     installations.oauth_states: RetentionRule(
         "until they expire", lambda now: installations.oauth_states.c.expires_at < now
+    ),
+    forecasts.forecasts: RetentionRule(
+        f"{HISTORY.days} days", lambda now: forecasts.forecasts.c.made_on < now - HISTORY
+    ),
+    forecasts.forecast_scores: RetentionRule(
+        f"{HISTORY.days} days", lambda now: forecasts.forecast_scores.c.day < now - HISTORY
     ),
     label_values.label_values: RetentionRule("until the value is dropped from its document"),
     replicas.replicas: RetentionRule("while the replica lives"),

@@ -12,6 +12,7 @@ from bot.budgets.forecaster import Forecaster
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.pushed_events import PushedEvent
 from bot.budgets.source import Bucket
+from bot.budgets.statistics.scoring import ForecastScore, WorkspaceScore
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import CounterSli, DowntimeSli, Slo
@@ -142,7 +143,7 @@ async def test_the_factor_of_the_workspace_widens_or_narrows_it(database: Databa
     await office.count(40, 0.5)
     budget = await office.budget()
     (plain,) = await office.forecaster.forecast_all([budget], with_fan=True)
-    office.forecaster.spreads = {None: factor}
+    office.forecaster.scores = {None: WorkspaceScore(ForecastScore(100, 0.1, 0.5, 0.8), factor)}
     (scaled,) = await office.forecaster.forecast_all([budget], with_fan=True)
     assert plain is not None
     assert scaled is not None

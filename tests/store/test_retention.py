@@ -10,7 +10,7 @@ from bot.store.audit_chain import ChainVerified, verify_chain
 from bot.store.database import Database
 from bot.store.outbox import OutboxMessage
 from bot.store.retention import HISTORY, MESSAGES, RULES, delete_expired
-from bot.store.tables import core, deployments, flags, incidents, installations
+from bot.store.tables import core, deployments, flags, forecasts, incidents, installations
 from bot.store.tables.core import metadata
 from bot.store.tables.threads import threads
 from tests.support.clock import NOW
@@ -129,12 +129,20 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
         await add(
             database, threads, subject="burn", channel="#a", opened_at=OLD, touched_at=OLD, ended_at=ended
         )
+    told = {
+        "service": "checkout", "slo": "availability", "promise": "x", "horizon_days": 1, "probability": 0.1,
+        "low": 0.1, "middle": 0.2, "high": 0.3, "spread": 1.0,
+    }  # fmt: skip
+    summed_up = {"workspace": "", "scored": 1, "brier": 0.1, "coverage": 1.0, "spread": 1.0}
+    for day in (OLD, NOW):
+        await add(database, forecasts.forecasts, **told, made_on=day, due_at=day)
+        await add(database, forecasts.forecast_scores, **summed_up, day=day)
     await delete_expired(database, NOW)
     left = {table.name: await count(database, table) for table, rule in RULES.items() if rule.expired}
     assert left == {
         "outbox": 0, "threads": 2, "holds": 2, "exemptions": 1, "deployments": 1, "flag_changes": 1,
         "flag_ramps": 1,
-        "flag_promises": 1, "oauth_states": 0,
+        "flag_promises": 1, "oauth_states": 0, "forecasts": 1, "forecast_scores": 1,
     }  # fmt: skip
 
 

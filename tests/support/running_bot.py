@@ -20,7 +20,19 @@ from tests.support.running import write_policies
 TOKEN = "token-of-the-whole-bot"
 GITHUB_SECRET = "github-secret-of-the-whole-bot"
 # Tables that the bot writes to without any request.
-_BACKGROUND_TABLES = frozenset({"slos", "buckets", "standings", "replicas", "leases", "requests", "outbox"})
+_BACKGROUND_TABLES = frozenset(
+    {
+        "slos",
+        "buckets",
+        "standings",
+        "replicas",
+        "leases",
+        "requests",
+        "outbox",
+        "forecasts",
+        "forecast_scores",
+    }
+)
 
 
 @dataclass

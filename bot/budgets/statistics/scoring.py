@@ -43,6 +43,14 @@ class ForecastScore:
     coverage: float
 
 
+@dataclass(frozen=True, slots=True)
+class WorkspaceScore:
+    """How good a workspace's forecasts of the last 90 days were, and the calibration factor that follows."""
+
+    score: ForecastScore
+    spread: float
+
+
 def score(scored: Sequence[ScoredForecast]) -> ForecastScore | None:
     """Return how good the forecasts were; None without any."""
     if not scored:

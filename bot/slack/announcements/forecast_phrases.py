@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from bot.budgets.budget import Budget
 from bot.budgets.statistics.forecast import HORIZONS, BudgetForecast, TimeQuantiles
+from bot.budgets.statistics.scoring import WorkspaceScore
 from bot.catalog.window import CalendarWindow
 from bot.formatting import duration_text, percent_text
 from bot.slack.announcements.budget_phrases import forecast_text
@@ -28,7 +29,8 @@ def outlook_text(
     budget: Budget, forecast: BudgetForecast | None, now: datetime, recovers_at: datetime | None = None
 ) -> Markup:
     """Return when the budget runs out or recovers; without a forecast, when it does at the present rate."""
-    if forecast is None or budget.remaining is None or not budget.is_known:
+    burns = budget.exhausts_latest is not None
+    if burns or forecast is None or budget.remaining is None or not budget.is_known:
         return forecast_text(budget, now, recovers_at)
     parts = []
     if budget.remaining > 0:
@@ -45,6 +47,23 @@ def expected_change_text(budget: Budget, forecast: BudgetForecast | None, now: d
     if forecast is None or (forecast.exhausts is None and forecast.recovers is None):
         return Markup("")
     return outlook_text(budget, forecast, now)
+
+
+def forecast_score_text(found: WorkspaceScore | None) -> Markup:
+    """Return how good past forecasts were, and what follows for the next ones."""
+    if found is None:
+        return Markup("Forecasts are scored each night: none has come due yet.")
+    score = found.score
+    skill = ""
+    if score.skill is not None:
+        than = "better" if score.skill >= 0 else "worse"
+        skill = f", {percent_text(abs(round(score.skill, 2)))} {than} than the base rate"
+    return markup(
+        "Forecasts of the last 90 d: {} scored · {} of the outcomes were within the 80% interval · "
+        "Brier score {}{} · intervals are now {} times as wide as the history alone says.",
+        f"{score.count:,}", percent_text(round(score.coverage, 2)), f"{score.brier:.3f}", skill,
+        f"{found.spread:.2f}",
+    )  # fmt: skip
 
 
 def _exhaustion(budget: Budget, forecast: BudgetForecast, now: datetime) -> Markup:

@@ -1,9 +1,11 @@
-"""`/governor`: the list of commands, and what the person may do and why."""
+"""`/governor`: the commands, how good forecasts were, and what the person may do and why."""
 
 from collections.abc import Sequence
 
 from bot.freezes.status import StatusReader
+from bot.slack.announcements.forecast_phrases import forecast_score_text
 from bot.slack.arguments import UsageError, did_you_mean, name, split
+from bot.slack.blockkit.blocks import context
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
 from bot.slack.command_reference import help_on_all
 from bot.slack.interactions import Interaction, Reply, say
@@ -34,7 +36,7 @@ class GovernorCommand:
         """Return help or the person's permissions; raises `UsageError`."""
         match [word.casefold() for word in split(interaction.text)]:
             case []:
-                return help_on_all()
+                return self._help()
             case ["whoami"]:
                 return await self._whoami(interaction.user)
             case [word, *_]:
@@ -43,7 +45,13 @@ class GovernorCommand:
                     join(" ", [markup("{} is not known here.", code(name(word))), suggestion, _USAGE])
                 )
             case _:
-                return help_on_all()
+                return self._help()
+
+    def _help(self) -> Reply:
+        """Return the list of commands, and how good past forecasts were."""
+        commands = help_on_all()
+        line = forecast_score_text(self._status_reader.forecast_score())
+        return Reply(join("\n", [commands.text, line]), (*commands.body, context(line)))
 
     async def _whoami(self, user: str) -> Reply:
         permissions = self._status_reader.catalog.workspace.permissions

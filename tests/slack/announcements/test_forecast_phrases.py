@@ -6,8 +6,9 @@ import pytest
 
 from bot.budgets.budget import SloState
 from bot.budgets.statistics.forecast import HORIZONS, BudgetForecast, TimeQuantiles
+from bot.budgets.statistics.scoring import ForecastScore, WorkspaceScore
 from bot.catalog.window import CalendarUnit, CalendarWindow
-from bot.slack.announcements.forecast_phrases import expected_change_text, outlook_text
+from bot.slack.announcements.forecast_phrases import expected_change_text, forecast_score_text, outlook_text
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.values import budget, slo
 
@@ -95,3 +96,15 @@ def test_the_home_tab_tells_only_what_is_to_be_expected() -> None:
     assert expected_change_text(left, None, NOW) == ""
     assert expected_change_text(left, made(likely=0.06), NOW) == ""
     assert "Runs out" in expected_change_text(left, made((DAY, 2 * DAY, 3 * DAY), likely=1), NOW)
+
+
+def test_scores_are_told_with_what_they_are_compared_to() -> None:
+    assert "none has come due yet" in forecast_score_text(None)
+    text = forecast_score_text(WorkspaceScore(ForecastScore(1_234, 0.0314, 0.42, 0.807), 1.08))
+    assert text == (
+        "Forecasts of the last 90 d: 1,234 scored · 81% of the outcomes were within the 80% interval · "
+        "Brier score 0.031, 42% better than the base rate · "
+        "intervals are now 1.08 times as wide as the history alone says."
+    )
+    worse = forecast_score_text(WorkspaceScore(ForecastScore(5, 0.3, -0.1, 0.6), 1.0))
+    assert "10% worse than the base rate" in worse

@@ -38,6 +38,7 @@ from bot.slack.commands import ship
 from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.flags.messages import FlagView, one_flag
 from bot.slack.home.contents import Contents
+from bot.slack.home.dialogs import help_dialog, service_dialog
 from bot.slack.home.view import home_view
 from bot.slack.incidents import modals
 from bot.slack.incidents.card import card_blocks
@@ -76,6 +77,7 @@ def slack_samples(now: datetime) -> list[SlackSample]:
         "postmortem": document_blocks(incident),
     }
     forms = {f"{form.title} form": form.view(_CHANNEL, "") for form in _forms(incident.incident)}
+    forms |= {f"{form.title} dialog": form.view("", "") for form in (help_dialog(), service_dialog(status))}
     views = forms | {"home tab": home_view(_contents(status, incident, now), now)}
     return [
         *(

@@ -22,6 +22,7 @@ from bot.incidents.postmortem import PostmortemPart
 from bot.slack.blockkit.modals import SubmittedModal
 from bot.slack.command_reference import COMMANDS
 from bot.slack.incidents import buttons, modals
+from bot.slack.incidents.source_message import SourceMessage
 from bot.slack.interactions import Interaction, Query
 from bot.store import api_tokens
 from tests.stories.conftest import POLICIES
@@ -39,7 +40,7 @@ T = TypeVar("T")
 WORDS = {
     "SERVICE": "checkout", "CHANGE": "PR-12", "KIND": "security", "REASON": "because", "FLAG": "new-checkout",
     "ENV": "production", "TITLE": "Other title", "ID": "1", "WHO": "omar", "TEXT": "more", "OWNER": "omar",
-    "PERSON": "dana", "NAME": "new-checkout", "P0": "P0", "PR": "PR",
+    "PERSON": "dana", "NAME": "new-checkout", "P0": "P0", "PR": "PR", "SUMMARY": "over", "SLO": "orders",
 }  # fmt: skip
 """What is typed for each placeholder of the table of commands."""
 PATHS = {"service": "checkout", "id": "1", "key": "new-checkout", "environment": "production"}
@@ -139,7 +140,8 @@ async def test_no_button_or_form_serves_an_outsider(bot: RunningBot) -> None:
         value for name, value in vars(buttons).items()
         if name.isupper() and isinstance(value, str) and value.startswith(buttons.PREFIXES)
     }  # fmt: skip
-    wholes = {id_ for id_ in ids if not id_.endswith(".")}
+    # The button that opens the form for a new incident is about none.
+    wholes = {id_ for id_ in ids - {buttons.OPEN_FORM} if not id_.endswith(".")}
     wholes |= {f"{buttons.STATUS}{status.value}" for status in Status}
     wholes |= {f"{buttons.EDIT}{part.value}" for part in PostmortemPart}
     assert {id_ for id_ in ids if id_.endswith(".")} == {buttons.STATUS, buttons.EDIT}
@@ -152,6 +154,9 @@ async def test_no_button_or_form_serves_an_outsider(bot: RunningBot) -> None:
         submitted = SubmittedModal(callback, "m2", OUTSIDER_ID, "1", "C9", "", {"text": "taken over"})
         assert "There is no incident 1" in (await incidents.submit(submitted)).text
     assert modals.OPEN not in incidents._submissions
+    message = SourceMessage("C9", "1700000000.000100", "omar", "taken over").to_about()
+    added = SubmittedModal(modals.ADD_MESSAGE, "m3", OUTSIDER_ID, message, "C9", "", {"incident": "1"})
+    assert "There is no incident 1" in (await incidents.submit(added)).text
     assert revealed((await bot.governor.incidents.snapshots.of(1)).incident.document) == [SUMMARY]
 
 

@@ -22,7 +22,7 @@ from tests.stories.test_drawn import show_everything
 from tests.support.examples import WORKSPACE
 from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
 from tests.support.slack_flags import FLAG, deliver, evaluated, later, raised, run_slack_app_with_flags
-from tests.support.slack_home import much_to_show, open_home, presses_home, run_slack_app_with_home
+from tests.support.slack_home import home_of, much_to_show, open_home, presses_home, run_slack_app_with_home
 from tests.support.values import in_force
 
 Body = dict[str, Any]
@@ -149,8 +149,11 @@ async def _busy_home(folder: Path) -> AsyncIterator[RunningSlackApp]:
         await much_to_show(slack_app)
         for who in ("dana", "sam", "riley"):
             await open_home(slack_app, who)
-        for button in ("flag.ramp.hold", "action.done", "home.show.incident"):
+        for button in ("flag.ramp.hold", "action.done", "home.show.incident", "home.help"):
             await presses_home(slack_app, "dana", button)
+        option = {"text": {"type": "plain_text", "text": "search"}, "value": "search"}
+        dana = slack_app.slack.person("dana")
+        await dana.acts_in_view(home_of(slack_app, "dana"), "home.service", selected_option=option)
         yield slack_app
 
 

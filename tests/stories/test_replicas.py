@@ -11,6 +11,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ _NOT_TOLD = {"flag.kept_on"}
 """What only whoever asked for it is answered."""
 _NO_DEEDS = {"flag_ends_soon"}
 """What is told without being a deed."""
+_ENDS = {"hold.lifted", "hold.expired"}
+"""Holds of a service that end together are told together."""
 _TASKS_BETWEEN_TICKS = 8
 """What may be under way beside the loops at any moment: evaluations, requests, a lane."""
 REPLICAS = 3
@@ -160,7 +163,8 @@ class Ledger:
         # What is said of incidents waits for their channels: it is not in the order of the log.
         async with self._database.reading() as connection:
             deeds = await audit.read(connection, limit=100_000)
-            query = select(outbox).where(outbox.c.event_type.not_in(_OF_INCIDENTS)).order_by(outbox.c.id)
+            are_told = outbox.c.event_type.not_in(_OF_INCIDENTS), outbox.c.is_edit.is_(False)
+            query = select(outbox).where(*are_told).order_by(outbox.c.id)
             rows = (await connection.execute(query)).all()
             others = set((await connection.execute(select(outbox.c.key))).scalars())
         others -= {row.key for row in rows}
@@ -169,7 +173,7 @@ class Ledger:
             times = {row.created_at for row in told}
             decided = [
                 deed.at
-                for deed in deeds
+                for deed in _each_told(deeds)
                 if channel in _told_in(deed.entry)
                 and (deed.at in times or not _is_without_channel(deed, channel, policies))
             ]
@@ -243,6 +247,19 @@ class Ledger:
             known = (await connection.execute(select(func.count()).select_from(replicas))).scalar_one()
             held = (await connection.execute(select(func.count()).select_from(leases))).scalar_one()
         return known, held
+
+
+def _each_told(deeds: Sequence[audit.AuditRow]) -> list[audit.AuditRow]:
+    """Return the deeds without those ends of holds that are told with another's."""
+    seen = set[tuple[datetime, str | None]]()
+    told = []
+    for deed in deeds:
+        moment = deed.at, deed.entry.service
+        if deed.entry.action not in _ENDS or moment not in seen:
+            told.append(deed)
+        if deed.entry.action in _ENDS:
+            seen.add(moment)
+    return told
 
 
 def _differing(told: Sequence[Any], deeds: Sequence[audit.AuditRow], channel: str) -> list[str]:

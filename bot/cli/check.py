@@ -18,6 +18,7 @@ from bot.settings import read_settings
 
 if TYPE_CHECKING:
     from bot.budgets.measurement import Measurement
+    from bot.budgets.small_budgets import SmallBudget
     from bot.policy.faults import PolicyFault
     from bot.policy.policy_set import ExpandedCatalog, PolicySet
 
@@ -40,7 +41,7 @@ def check(
         policies = read(path)
     except PolicyError as error:
         _refuse(path, error.faults, as_json)
-    expanded, problems, measurement = run_async(_expand(policies))
+    expanded, problems, measurement, small = run_async(_expand(policies))
     if expanded.faults:
         _refuse(path, expanded.faults, as_json)
     for_each = [
@@ -63,6 +64,7 @@ def check(
                 "for_each": for_each,
                 "unmeasured": dict(measurement.problems),
                 "silent_sources": dict(measurement.silent),
+                "small_budgets": {each.slo.key: each.words for each in small},
             }
         )
         return
@@ -73,6 +75,8 @@ def check(
         out.print(f"{source}: it is not known whether its SLOs can be measured: {problem}", markup=False)
     for slo, problem in sorted(measurement.problems.items()):
         out.print(f"{slo}: cannot be measured now: {problem}", markup=False)
+    for each in small:
+        out.print(f"{each.slo.key}: {each.words}", markup=False)
 
 
 def _for_each_line(row: dict[str, Any]) -> str:
@@ -93,11 +97,12 @@ def _refuse(path: Path, faults: "Sequence[PolicyFault]", as_json: bool) -> None:
     sys.exit(NO)
 
 
-async def _expand(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any, Measurement]":
-    """Expand the `forEach` documents and look which SLOs can be measured, as far as the sources answer."""
+async def _expand(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any, Measurement, Sequence[SmallBudget]]":
+    """Expand the `forEach` documents and look what can be measured, as far as the sources answer."""
     import aiohttp  # noqa: PLC0415 - broken policies ask no source
 
     from bot.budgets.measurement import measure  # noqa: PLC0415
+    from bot.budgets.small_budgets import small_budgets  # noqa: PLC0415
     from bot.budgets.sources.registry import SourceRegistry  # noqa: PLC0415
     from bot.clock import SystemClock  # noqa: PLC0415
     from bot.policy.discovery import discover_and_expand  # noqa: PLC0415
@@ -107,4 +112,7 @@ async def _expand(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any, Measure
         sources.follow(policies.expanded({}).catalog.workspace)
         expanded, problems = await discover_and_expand(policies, sources, now, within=_TIMEOUT)
         slos = () if expanded.faults else expanded.catalog.slos
-        return expanded, problems, await measure(slos, sources, now, within=_TIMEOUT)
+        measurement = await measure(slos, sources, now, within=_TIMEOUT)
+        answering = [slo for slo in slos if getattr(slo.sli, "source", None) not in measurement.silent]
+        small = await small_budgets(answering, sources, now, within=_TIMEOUT)
+        return expanded, problems, measurement, small

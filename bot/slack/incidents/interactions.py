@@ -209,7 +209,7 @@ def _form(button: str, incident: Incident) -> ModalForm | None:
     """Return the modal that a button opens, if it opens one."""
     if button.startswith(buttons.EDIT):
         return modals.part_form(incident, PostmortemPart(button.removeprefix(buttons.EDIT)))
-    if button == buttons.RESOLVE and incident.status is Status.RESOLVED:
+    if button == buttons.RESOLVE and incident.status.is_over:
         return None
     form_of = _FORMS.get(button)
     return form_of(incident) if form_of else None

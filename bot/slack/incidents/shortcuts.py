@@ -130,7 +130,7 @@ class IncidentShortcuts:
         incidents = [
             snapshot.incident
             for snapshot in snapshots
-            if snapshot.incident.finished_at is None and self._access.may_see(snapshot.incident, viewer)
+            if _takes_notes(snapshot.incident) and self._access.may_see(snapshot.incident, viewer)
         ]
         if not incidents:
             raise UsageError(
@@ -158,3 +158,8 @@ class IncidentShortcuts:
 
     async def _read(self, message: Mapping[str, Any], interaction: Interaction) -> SourceMessage:
         return await read_message(self._access.people, message, interaction.channel)
+
+
+def _takes_notes(incident: Incident) -> bool:
+    """Return whether somebody still works on an incident or on its postmortem."""
+    return incident.status.counts and incident.finished_at is None

@@ -139,6 +139,14 @@ async def test_message_of_another_channel_asks_for_the_incident(incident_app: Ru
     assert await pins(incident_app, 2) == []
 
 
+async def test_a_false_alarm_is_no_choice(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    await incident_app.slack_app.types("sam", "/incident cancel it was a test", channel)
+    message = await said(incident_app, "priya", "I see it too")
+    await uses(incident_app, "dana", ADD_TO_TIMELINE, message)
+    assert incident_app.last("dana", "#checkout").text.startswith("There is no incident to add it to.")
+
+
 async def test_private_incidents_are_no_choice_for_others(incident_app: RunningIncidentApp) -> None:
     await incident_app.open()
     await incident_app.slack_app.incidents.lifecycle.change(

@@ -63,7 +63,7 @@ def test_check_needs_no_source_and_says_for_how_many_services_a_document_stands(
     (tmp_path / "all.yaml").write_text(broken)
     refused = governor("check", str(tmp_path))
     assert refused.returncode == 1
-    assert "`%{servce}` does not stand for the value of `service`" in " ".join(refused.stdout.split())
+    assert "`%{servce}` is not the value of `service`" in " ".join(refused.stdout.split())
 
 
 async def test_check_names_the_slos_that_cannot_be_measured_where_the_source_answers(tmp_path: Path) -> None:

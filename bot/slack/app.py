@@ -19,6 +19,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.addressed_messages import AddressedMessage
 from bot.slack.arguments import name_bot
 from bot.slack.background_tasks import BackgroundTasks, Work
 from bot.slack.capabilities import Capabilities
@@ -38,6 +39,7 @@ from bot.slack.request_handling import (
     start,
     target_of,
 )
+from bot.slack.response_url import ReplyTarget
 from bot.slack.uninstall import EVENTS as UNINSTALL_EVENTS
 from bot.slack.uninstall import UninstallHandler
 from bot.slack.webapi.clients import Clients
@@ -107,6 +109,8 @@ class SlackApp:
             # `governor manifest --prefix` renames them if another app has `/budget`.
             app.command(re.compile(rf"^/\S*{command.name}$"))(self._on_command)
         app.event("app_home_opened")(self._on_home)
+        app.event("app_mention")(self._on_message)
+        app.event("message")(self._on_message)
         for event in UNINSTALL_EVENTS:
             app.event(event)(self._on_uninstall)
         self._incidents.listen(app)
@@ -232,6 +236,28 @@ class SlackApp:
             await (await self.workspaces.find(team)).home.publish(user)
         except WorkspaceNotServedError:
             log.info("home_not_served", team=team)
+
+    async def _on_message(self, event: Body, context: AsyncBoltContext) -> None:
+        """Reply to what a person wrote to the bot, once however often Slack sends it."""
+        message = AddressedMessage.from_event(event, context.bot_user_id)
+        if message is not None:
+            target = ReplyTarget("", message.channel, message.user)
+            request = SlackRequest("message", target, context.team_id)
+            self._start(request, partial(self._answer_message, message, request))
+
+    async def _answer_message(self, message: AddressedMessage, request: SlackRequest) -> None:
+        workspace = await find_workspace(self.workspaces, request)
+        if workspace is None:
+            return
+        id_ = message.id(request.team)
+        async with self._database.transaction(in_turn=False) as connection:
+            if not await idempotency.is_first(self._database, connection, id_, self._clock.now()):
+                return
+        try:
+            await workspace.respond(request.target, message.reply())
+        except BaseException:
+            await idempotency.forget(self._database, id_)
+            raise
 
     async def _on_uninstall(self, event: Body, context: AsyncBoltContext) -> None:
         if self._uninstall is not None and context.team_id is not None:

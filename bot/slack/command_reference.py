@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
 from bot.slack.interactions import Reply, say
 
@@ -190,13 +191,21 @@ COMMANDS: tuple[Command, ...] = (
         "[help | whoami]",
         "What Governor can do, and what you may do",
         (
-            CommandForm("help", "lists the commands"),
+            CommandForm("help", "says what to begin with, and lists the commands"),
             CommandForm("whoami", "says what you may change, and why"),
         ),
     ),
 )
 
 BY_NAME = {command.name: command for command in COMMANDS}
+
+
+_FIRST_STEPS = (
+    CommandForm("/budget", "shows how much error budget each service has left"),
+    CommandForm("/ship", "says which services may ship now, and `/ship SERVICE` why"),
+    CommandForm("/governor whoami", "says what you may change"),
+)
+"""What somebody who has never used the bot can do at once; none of it changes anything."""
 
 
 def help_on(command: Command) -> Reply:
@@ -206,12 +215,19 @@ def help_on(command: Command) -> Reply:
 
 
 def help_on_all() -> Reply:
-    """Return the list of all commands."""
+    """Return three things to begin with, then the list of all commands."""
+    begin = [
+        markup("{}. {} {}", number, code(form.arguments), form.effect)
+        for number, form in enumerate(_FIRST_STEPS, start=1)
+    ]
     lines = [
         markup("{} — {}", code(f"/{command.name} {command.hint}"), command.description)
         for command in COMMANDS
     ]
-    return say(join("\n", [*lines, markup("Type {} for more on one of them.", code("/budget help"))]))
+    more = markup("Type {} for more on one of them.", code("/budget help"))
+    first, all_commands = bold("Three things to begin with"), bold("All commands")
+    paragraphs = [join("\n", [first, *begin]), join("\n", [all_commands, *lines, more])]
+    return Reply(join("\n", paragraphs), tuple(section(paragraph) for paragraph in paragraphs))
 
 
 def _form(command: Command, form: CommandForm) -> Markup:
@@ -220,7 +236,8 @@ def _form(command: Command, form: CommandForm) -> Markup:
 
 _PREFACE = (
     "Queries answer only you, with a Share button. The channel sees every change. "
-    "`/governor help` lists the commands in Slack, `/budget help` explains one."
+    "`/governor help` lists the commands in Slack, `/budget help` explains one. "
+    "`@Governor help` in a channel, or a direct message to Governor, is answered too."
 )
 
 

@@ -7,6 +7,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from bot.slack.addressed_messages import EVENTS as MESSAGE_EVENTS
 from bot.slack.command_reference import COMMANDS
 from bot.slack.incidents.shortcuts import MANIFEST_SHORTCUTS
 from bot.slack.incidents.timeline_pins import EVENTS as PIN_EVENTS
@@ -17,7 +18,8 @@ DESCRIPTION = "Error budgets that decide when to ship"
 LONG_DESCRIPTION = (
     "Governor watches how fast each service spends its error budget. It warns while there is time, freezes "
     "a service whose budget is spent, opens it again when the budget has recovered, and answers whether a "
-    "change may ship. It reads no messages but its own, which it looks for when a delivery was cut off."
+    "change may ship. It reads no messages but those sent to it, and its own, which it looks for when a "
+    "delivery was cut off."
 )
 COLOR = "#1f3d4d"
 _PREFIX = re.compile(r"[a-z0-9_-]{0,20}")
@@ -64,7 +66,7 @@ EVENTS = ("app_home_opened", *UNINSTALL_EVENTS)
 
 def bot_scopes() -> list[str]:
     """Return the bot scopes that are needed: those of the methods and events, and of slash commands."""
-    needed = [*SCOPES.values(), *PIN_EVENTS.values()]
+    needed = [*SCOPES.values(), *PIN_EVENTS.values(), *MESSAGE_EVENTS.values()]
     return sorted({"commands", *(scope for scopes in needed for scope in scopes)})
 
 
@@ -111,7 +113,7 @@ def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict
             "app_home": {
                 "home_tab_enabled": True,
                 "messages_tab_enabled": True,
-                "messages_tab_read_only_enabled": True,
+                "messages_tab_read_only_enabled": False,
             },
             "bot_user": {"display_name": NAME, "always_online": True},
             "shortcuts": [dict(shortcut) for shortcut in MANIFEST_SHORTCUTS],
@@ -119,7 +121,7 @@ def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict
         },
         "oauth_config": redirects | {"scopes": {"bot": bot_scopes()}},
         "settings": {
-            "event_subscriptions": request_url | {"bot_events": [*EVENTS, *PIN_EVENTS]},
+            "event_subscriptions": request_url | {"bot_events": [*EVENTS, *PIN_EVENTS, *MESSAGE_EVENTS]},
             "interactivity": interactivity,
             "org_deploy_enabled": False,
             "socket_mode_enabled": socket,

@@ -9,11 +9,14 @@ MISSPELT = 0.75
 """How like they are for one to be the other misspelt: that may be refused, not only hinted at."""
 
 
-def suggest(word: str, known: Iterable[str], *, most: int = 1) -> tuple[str, ...]:
-    """Return the known words most like a word in any case, the best first; empty where none is like it."""
+def suggest(word: str, known: Iterable[str], *, most: int = 1, cutoff: float = LIKE) -> tuple[str, ...]:
+    """Return the known words most like a word in any case, the best first; empty where none is like it.
+
+    `cutoff` is how like they must be, of 1.
+    """
     by_lower = {name.lower(): name for name in known}
     lower = word.lower()
-    near = get_close_matches(lower, by_lower, n=most, cutoff=LIKE)
+    near = get_close_matches(lower, by_lower, n=most, cutoff=cutoff)
     # `prod` is short for `production`, though by its letters it is far from it.
     near += [name for name in by_lower if len(lower) > 2 and name.startswith(lower) and name not in near]
     return tuple(by_lower[name] for name in near[:most])

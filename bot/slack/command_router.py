@@ -3,7 +3,7 @@
 Input that cannot be read gets a reply with the correct usage, never a traceback.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from bot.freezes.status import UnknownServiceError
@@ -21,7 +21,7 @@ from bot.slack.flags.command import FlagCommand
 from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.permissions import People
-from bot.suggestions import suggest
+from bot.slack.synonyms import meant
 
 _SUBCOMMANDS = {"freeze": ("lift", "exempt")}
 
@@ -69,14 +69,16 @@ class CommandRouter:
         except UsageError as error:
             return say(error.text)
         except UnknownServiceError as error:
-            return say(_unknown_service(command, error).text)
+            return say(_unknown_service(command, words, error).text)
 
     async def decide(self, interaction: Interaction) -> ApprovalOutcome:
         """Carry out a person's approval or refusal of what is pending."""
         return await self._approvals.press(interaction)
 
 
-def _unknown_service(command: str, error: UnknownServiceError) -> UsageError:
-    subcommands = suggest(error.name, ("help", *_SUBCOMMANDS.get(command, ())))
-    near = list(error.near[:2]) or [f"/{command} {subcommand}" for subcommand in subcommands]
+def _unknown_service(command: str, words: Sequence[str], error: UnknownServiceError) -> UsageError:
+    # Only the first word may have been meant as a subcommand.
+    is_first = bool(words) and words[0].casefold() == error.name.casefold()
+    forms = meant(command, words, ("help", *_SUBCOMMANDS.get(command, ()))) if is_first else []
+    near = forms or list(error.near[:2])
     return unknown("service", error.name, near, markup("{} lists them all.", code("/budget")))

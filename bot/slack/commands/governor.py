@@ -20,7 +20,7 @@ from bot.slack.permissions import (
     group_names,
     refusal,
 )
-from bot.suggestions import suggest
+from bot.slack.synonyms import meant
 
 _SUBCOMMANDS = ("help", "whoami")
 
@@ -39,8 +39,8 @@ class GovernorCommand:
                 return self._help()
             case ["whoami"]:
                 return await self._whoami(interaction.user)
-            case [word, *_]:
-                suggestion = did_you_mean([f"/governor {near}" for near in suggest(word, _SUBCOMMANDS)])
+            case [word, *_] as words:
+                suggestion = did_you_mean(meant("governor", words, _SUBCOMMANDS))
                 raise UsageError(
                     join(" ", [markup("{} is not known here.", code(name(word))), suggestion, _USAGE])
                 )

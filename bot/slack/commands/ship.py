@@ -20,6 +20,7 @@ from bot.slack.arguments import UsageError, name, split, unquoted
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say, show_button
+from bot.suggestions import is_misspelt, suggest
 
 PAGE = 20
 MOST_CHANGE = 200
@@ -40,7 +41,7 @@ class ShipCommand:
         if len(words) > 3:
             raise UsageError(markup("Write {}.", code("/ship SERVICE CHANGE KIND")))
         service = self._status_reader.find(name(words[0]))
-        change = _change(words[1:], exempt_kinds(service))
+        change = _change(words[1:], service)
         verdict = await self._status_reader.verdict(service.name, change)
         opening = None if verdict.allow else await self._status_reader.opening(service.name)
         return one_verdict(verdict, service, interaction.query, opening)
@@ -51,11 +52,33 @@ def exempt_kinds(service: Service) -> tuple[str, ...]:
     return service.error_budget_policy.exemptions
 
 
-def _change(words: Sequence[str], kinds: Sequence[str]) -> Change:
-    if len(words) == 1 and words[0].casefold() in {kind.casefold() for kind in kinds}:
-        return Change(kind=words[0])
-    fields = [word[:MOST_CHANGE] or None for word in words]
-    return Change(*fields)
+def _change(words: Sequence[str], service: Service) -> Change:
+    """Read `CHANGE KIND`, either alone; raises `UsageError` for a kind that the policy does not exempt."""
+    kinds = {kind.casefold(): kind for kind in exempt_kinds(service)}
+    if len(words) == 1 and words[0].casefold() in kinds:
+        return Change(kind=kinds[words[0].casefold()])
+    if len(words) == 1 and is_misspelt(words[0].casefold(), kinds):
+        raise _unknown_kind(
+            words[0], service, code(f"/ship {service.name} {suggest(words[0], kinds.values())[0]}")
+        )
+    change = words[0][:MOST_CHANGE] if words else None
+    if len(words) < 2 or not words[1]:
+        return Change(change or None)
+    kind = kinds.get(words[1].casefold())
+    if kind is None:
+        example = code(f"/ship {service.name} {change} {next(iter(kinds.values()), '')}".strip())
+        raise _unknown_kind(words[1], service, example)
+    return Change(change or None, kind)
+
+
+def _unknown_kind(word: str, service: Service, example: Markup) -> UsageError:
+    kinds = exempt_kinds(service)
+    missing = markup(
+        "{} is not a kind of change that the policy of {} exempts.", code(name(word)), bold(service.name)
+    )
+    known = Markup(listed([code(kind) for kind in kinds], "and")) if kinds else Markup("none")
+    there_are = markup("It exempts {}. Write {}.", known, example)
+    return UsageError(join(" ", [missing, there_are]))
 
 
 def all_services(statuses: Sequence[ServiceStatus], query: Query) -> Reply:

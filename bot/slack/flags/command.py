@@ -1,6 +1,6 @@
 """`/flag`: list, show and change feature flags, ramp them step by step, and undo changes."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bot.catalog.catalog import FlagEnvironment
@@ -37,9 +37,10 @@ from bot.slack.flags.messages import FlagView, flag_list, one_flag, stale_flags
 from bot.slack.flags.outcomes import frozen_text, pending_text, unchanged_text
 from bot.slack.interactions import Interaction, Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
+from bot.slack.synonyms import meant
 from bot.slack.typed.zones import end_reader
 from bot.store.addresses import local
-from bot.suggestions import suggest
+from bot.suggestions import MISSPELT, suggest
 
 Subcommand = Callable[[Interaction, Sequence[str]], Awaitable[Reply]]
 
@@ -99,13 +100,17 @@ class FlagCommand:
             )
         ]
         if not shown:
-            near = suggest(filter_words[0], [*flag_arguments.SUBCOMMANDS, *services]) if filter_words else ()
+            near = self._meant(filter_words, services) if filter_words else ()
             condition = (
                 markup("matches {}", code(" ".join(filter_words))) if filter_words else Markup("is known")
             )
             unmatched = markup("No flag in {} {}.", environment.name, condition)
             return say(join(" ", [unmatched, did_you_mean(near)]))
         return flag_list(shown, environment.name, services, interaction.query)
+
+    def _meant(self, words: Sequence[str], flags: Iterable[str]) -> Sequence[str]:
+        """Return what was probably meant by words that match no flag: a subcommand, else a flag."""
+        return meant("flag", words, flag_arguments.SUBCOMMANDS) or suggest(words[0], flags, cutoff=MISSPELT)
 
     async def _show(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         arguments, environment = self._read_flag(words, "show FLAG")

@@ -8,7 +8,7 @@ from bot.formatting import listed
 from bot.incidents.action import Action
 from bot.incidents.records.actions import NewAction, UnknownActionError
 from bot.incidents.visibility import ANYBODY, Viewer
-from bot.slack.arguments import UsageError, name, split
+from bot.slack.arguments import UsageError, did_you_mean, name, split
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, sentence
 from bot.slack.incidents.access import IncidentAccess
@@ -21,6 +21,7 @@ from bot.slack.incidents.arguments import (
 )
 from bot.slack.incidents.buttons import DONE_HERE, DONE_LISTED, done_button
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
+from bot.slack.synonyms import meant
 
 PAGE = 15
 MOST_TEXT = 500
@@ -48,10 +49,7 @@ class ActionCommand:
             case ["change"]:
                 return await self._change(interaction)
             case _:
-                forms = listed([code(f"/action {subcommand}") for subcommand in _SUBCOMMANDS], "or")
-                raise UsageError(
-                    markup("{} is not known here. Write {}.", code(name(arguments[0])), Markup(forms))
-                )
+                raise _unknown_subcommand(arguments)
 
     async def add(self, parsed: ActionArguments, id_: int | None, user: str, request: str) -> Reply:
         """Add an action, to an incident if `id_` names one."""
@@ -209,3 +207,10 @@ def _number(arguments: Sequence[str], subcommand: str) -> int:
     if not (word.isascii() and word.isdigit() and len(word) <= 15):
         raise UsageError(markup("Name the action by its number: {}.", code(f"/action {subcommand} ID")))
     return int(word)
+
+
+def _unknown_subcommand(arguments: Sequence[str]) -> UsageError:
+    unknown = markup("{} is not known here.", code(name(arguments[0])))
+    forms = Markup(listed([code(f"/action {subcommand}") for subcommand in _SUBCOMMANDS], "or"))
+    suggestion = did_you_mean(meant("action", arguments, _SUBCOMMANDS)) or markup("Write {}.", forms)
+    return UsageError(join(" ", [unknown, suggestion]))

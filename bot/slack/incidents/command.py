@@ -28,10 +28,10 @@ from bot.slack.incidents.modals import opening_form
 from bot.slack.incidents.operations import IncidentOperations
 from bot.slack.incidents.report import report_reply
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, show_button
+from bot.slack.synonyms import meant
 from bot.slack.typed.lengths import read_length
 from bot.slack.typed.severities import read_severity, severity_of_number
 from bot.slack.typed.words import plain
-from bot.suggestions import suggest
 
 PAGE = 10
 _MOST_LISTED = 200
@@ -80,8 +80,7 @@ class IncidentCommand:
         subcommand = self._subcommands.get(arguments[0].casefold())
         if subcommand is not None:
             return await subcommand(interaction, arguments[1:])
-        near = suggest(arguments[0], self._subcommands)
-        suggestion = did_you_mean([f"/incident {subcommand}" for subcommand in near])
+        suggestion = did_you_mean(meant("incident", arguments, self._subcommands))
         help_ = markup("{} lists what there is to type.", code("/incident help"))
         unknown = markup("{} is not known here.", code(name(arguments[0])))
         raise UsageError(join(" ", [unknown, suggestion, help_]))

@@ -10,9 +10,9 @@ from bot.incidents.postmortem import Obstacle, Postmortem, PostmortemPart
 from bot.incidents.postmortem_closing import EmptySectionsError, NotClosableError
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.snapshot import IncidentSnapshot
-from bot.slack.arguments import UsageError, split
+from bot.slack.arguments import UsageError, did_you_mean, name, split
 from bot.slack.blockkit.blocks import TEXT, actions, button, section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, markup, mention
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention
 from bot.slack.capabilities import IncidentCapabilities
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.buttons import OPEN_POSTMORTEM, unfinished_buttons
@@ -20,6 +20,7 @@ from bot.slack.incidents.modals import HEADINGS
 from bot.slack.incidents.operations import translate_errors
 from bot.slack.incidents.postmortem_view import document_blocks
 from bot.slack.interactions import Interaction, Reply, say
+from bot.slack.synonyms import meant
 from bot.slack.webapi.canvases import FREE_TEAM_HAS_ONE, SlackCanvases
 from bot.slack.webapi.errors import SlackError
 from bot.slack.webapi.files import SlackFiles
@@ -28,6 +29,7 @@ from bot.store.addresses import local
 log = structlog.get_logger(__name__)
 
 _FENCE = 8
+_SUBCOMMANDS = ("open", "close", "export", "canvas", "help")
 _REMEDIES: Mapping[Obstacle, str] = {
     Obstacle.NOT_OPEN: "/postmortem open {id}",
     Obstacle.NOT_RESOLVED: "/incident status resolved",
@@ -74,6 +76,9 @@ class PostmortemCommand:
             snapshot = await self._find(interaction, named, "/postmortem close ID")
             await self._access.permit(interaction)
             return await self.close(snapshot.incident.id, interaction.user, confirmed=is_confirmed)
+        if arguments and (forms := meant("postmortem", arguments, _SUBCOMMANDS)):
+            unknown = markup("{} is not known here.", code(name(arguments[0])))
+            raise UsageError(join(" ", [unknown, did_you_mean(forms)]))
         return await self.show(await self._find(interaction, arguments, "/postmortem ID"))
 
     async def show(self, snapshot: IncidentSnapshot) -> Reply:

@@ -22,9 +22,9 @@ from bot.policy.rules.validation import ParsedDocument, refusals, validate
 from bot.policy.rules.variables import with_variables_checked
 from bot.policy.rules.workspaces import main_workspace
 from bot.policy.templates.templates import Template, template, with_placeholders_checked, with_sample
+from bot.policy.yaml.source_text import SourceText
 from bot.policy.yaml.tree import Allowance, TooLargeError, read_tree
 from bot.policy.yaml.yaml_files import (
-    SourceText,
     UnreadableFileError,
     compose,
     compose_quickly,

@@ -15,13 +15,11 @@ LoadService = Callable[..., Catalog]
 
 def test_a_fault_reads_as_the_contract_says(write: Write) -> None:
     folder = write(w=WORKSPACE, s=SERVICE.replace("objective", "objectve"))
-    missing, unknown = faults_of(folder)
+    (unknown,) = faults_of(folder)
     assert str(unknown) == (
         f"{folder}/s.yaml:8:7: Service/checkout spec.slos[0]: unknown key `objectve`; "
         "did you mean `objective`? (allowed: errorBudgetPolicy, name, objective, sli, window)"
     )
-    assert (missing.line, missing.column) == (7, 7)
-    assert missing.message == "`objective` is missing"
 
 
 def broken_service(old: str, new: str) -> dict[str, str]:
@@ -108,12 +106,12 @@ PROMETHEUS = "events: {}"
         (broken_service('"#checkout"', '"#Check out"'), "s.yaml:5:12", "is not a channel"),
         (broken_service('"#checkout"', "@checkout"), "s.yaml:5:12", "cannot begin with `@`"),
         (broken_service("  slos", "\tslos"), "s.yaml:6:1", "a tab stands"),
-        (broken_service("  slos", "  channel: C0\n  slos"), "s.yaml:6:3", "stands twice"),
+        (broken_service("  slos", "  channel: C0\n  slos"), "s.yaml:6:3", "twice"),
         (broken_service("  slos", "  on: x\n  slos"), "s.yaml:6:3", "the key `on` as true"),
         (broken_service("  slos", "  ? [a]\n  : x\n  slos"), "s.yaml:6:5", "must be text"),
         (broken_service("  slos", "  teams: @x\n  slos"), "s.yaml:6:10", "cannot begin"),
         (broken_service("  slos", "  flags: [a b]\n  slos"), "s.yaml:6:11", "not a flag's key"),
-        (broken_service("  slos", "  flags: [a, a]\n  slos"), "s.yaml:6:14", "stands twice"),
+        (broken_service("  slos", "  flags: [a, a]\n  slos"), "s.yaml:6:14", "twice"),
         (
             broken_service("  slos", "  errorBudgetPolicy: standart\n  slos"),
             "s.yaml:6:22",
@@ -207,9 +205,9 @@ def test_a_tag_that_yaml_itself_knows_is_no_fault(write: Write) -> None:
         (b"---\n---\n", "the document is empty"),
         (b"- a\n", "not a mapping"),
         (b"text\n", "not a mapping"),
-        (b"a: [\n", "not YAML"),
-        (b"a: 'b\n", "not YAML"),
-        (b"a: b: c\n", "not YAML"),
+        (b"a: [\n", "the bracket `[` that opens here is not closed"),
+        (b"a: 'b\n", "the quote `'` that begins here is not closed"),
+        (b"a: b: c\n", "a second colon"),
         (b"a: *nowhere\n", "undefined alias"),
         (b"\xff\xfea: b\n", "not UTF-8 (byte 0xff)"),
         (b"a: \xe9\n", "not UTF-8 (byte 0xe9)"),
@@ -296,7 +294,7 @@ def test_several_default_environments_are_refused(write: Write) -> None:
     environments = "[{name: a, default: true}, {name: b, default: true}, {name: a}]"
     texts = texts_of(write(w=f"{WORKSPACE}  flags: {{environments: {environments}}}\n"))
     assert any("another environment is the default" in text for text in texts)
-    assert any("`a` appears twice" in text for text in texts)
+    assert any("`a`" in text and "twice" in text for text in texts)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Validates one document: from its tree to its model, from pydantic's errors to faults with positions."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
@@ -11,8 +11,9 @@ from bot.policy.documents.documents import KINDS, Document
 from bot.policy.documents.model import known_keys
 from bot.policy.documents.objectives import UNION_TAGS
 from bot.policy.faults import IT, InvalidValueError, Path, PolicyFault, did_you_mean, dotted, quoted
+from bot.policy.yaml.source_text import SourceText
 from bot.policy.yaml.tree import NodePosition, Tree
-from bot.policy.yaml.yaml_files import SourceText
+from bot.suggestions import suggest
 
 MOST_FAULTS = 200
 """How many faults of one document are listed: nobody reads more, and each costs time to describe."""
@@ -79,7 +80,7 @@ def validate(source: ParsedDocument) -> tuple[Document | None, list[PolicyFault]
     try:
         document = KINDS[source.kind].model_validate(source.tree.value)
     except ValidationError as error:
-        details = error.errors(include_url=False)
+        details = _one_for_each_typo(source, error.errors(include_url=False))
         for detail in details[:MOST_FAULTS]:
             fault = _translate(source, detail)
             faults += [fault] if fault is not None else []
@@ -125,6 +126,23 @@ def _reason(source: ParsedDocument, path: Path, error: ErrorDetails) -> tuple[st
         case "model_type" | "model_attributes_type" | "dict_type":
             reason = f"{IT} must be a mapping", "{key: value}"
     return reason
+
+
+def _one_for_each_typo(source: ParsedDocument, details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the errors without keys that are missing only because they are misspelt."""
+    meant = {
+        (*error["loc"][:-1], name)
+        for error in details
+        if error["type"] == "extra_forbidden"
+        for name in _meant(source, error)
+    }
+    return [error for error in details if error["type"] != "missing" or error["loc"] not in meant]
+
+
+def _meant(source: ParsedDocument, error: ErrorDetails) -> Sequence[str]:
+    """Return the key that an unknown one probably means."""
+    path: Path = tuple(step for step in error["loc"] if step not in _NOT_STEPS)
+    return suggest(str(path[-1]), known_keys(KINDS[source.kind], path[:-1]))
 
 
 def _unknown_key(source: ParsedDocument, path: Path) -> PolicyFault:

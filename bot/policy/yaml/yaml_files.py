@@ -3,7 +3,6 @@
 Hidden names are skipped: a mounted ConfigMap keeps its earlier versions under `..data` and the like.
 """
 
-import bisect
 import errno
 import os
 import re
@@ -15,10 +14,12 @@ from typing import Any
 import yaml
 from yaml import Node
 from yaml.composer import Composer
-from yaml.error import Mark, MarkedYAMLError
+from yaml.error import MarkedYAMLError
 from yaml.reader import ReaderError
 
-from bot.policy.faults import PolicyFault, quoted
+from bot.policy.faults import PolicyFault
+from bot.policy.yaml.source_text import SourceText
+from bot.policy.yaml.syntax_faults import syntax_fault
 from bot.policy.yaml.tree import MAX_DEPTH
 
 MAX_BYTES = 1_048_576
@@ -42,32 +43,6 @@ class UnreadableFileError(Exception):
 
 class OutOfResourcesError(OSError):
     """The process has no file descriptor or memory left to read with; what the folder holds is not known."""
-
-
-class SourceText:
-    """A file's text with the positions of its lines."""
-
-    def __init__(self, file: str, text: str) -> None:
-        self.file = file
-        self.text = text
-        self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
-
-    def position(self, index: int) -> tuple[int, int]:
-        """Return line and column of the character at `index`, both from 1; never past the end."""
-        index = min(index, len(self.text.rstrip("\r\n")))
-        line = bisect.bisect_right(self._starts, index)
-        return line, index - self._starts[line - 1] + 1
-
-    def line_from(self, index: int) -> str:
-        """Return the rest of the line that begins at `index`."""
-        return self.text[index:].partition("\n")[0]
-
-    def fault(
-        self, mark: Mark | int, message: str, allowed: str = "", *, document: str = "", path: str = ""
-    ) -> PolicyFault:
-        """Return a fault at a position of this file."""
-        line, column = self.position(mark if isinstance(mark, int) else mark.index)
-        return PolicyFault(self.file, line, column, document, path, message, allowed)
 
 
 def find_files(folder: Path) -> list[Path]:
@@ -200,7 +175,7 @@ def compose(text: SourceText) -> Iterator[Node]:
             if node is not None:
                 yield node
     except MarkedYAMLError as error:
-        raise UnreadableFileError(_syntax_fault(text, error)) from error
+        raise UnreadableFileError(syntax_fault(text, error)) from error
     except ReaderError as error:
         message = f"the character U+{ord(text.text[error.position]):04X} is not allowed in YAML"
         raise UnreadableFileError(text.fault(error.position, message, "printable text")) from error
@@ -211,19 +186,3 @@ def compose(text: SourceText) -> Iterator[Node]:
     finally:
         if composer is not None:
             composer.dispose()
-
-
-def _syntax_fault(text: SourceText, error: MarkedYAMLError) -> PolicyFault:
-    mark = error.problem_mark or error.context_mark
-    index = mark.index if mark is not None else 0
-    problem = error.problem or "this is not YAML"
-    character = re.fullmatch(r"found character '(.+)' that cannot start any token", problem)
-    if character is not None and character[1] == "\\t":
-        return text.fault(index, "a tab stands where YAML wants spaces", "indent with spaces")
-    if character is not None:
-        return text.fault(index, f"a text cannot begin with {quoted(character[1])}", "quotes around it")
-    if re.search(r"\$\{", text.line_from(text.text.rfind("\n", 0, index) + 1)):
-        return text.fault(index, f"not YAML: {problem}", 'quotes around "${…}" within braces')
-    if error.context:
-        problem = f"{problem} ({error.context})"
-    return text.fault(index, f"not YAML: {problem}")

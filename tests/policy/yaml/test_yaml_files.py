@@ -7,7 +7,8 @@ import yaml
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from bot.policy.yaml.yaml_files import SourceText, UnreadableFileError, compose, compose_quickly, read_text
+from bot.policy.yaml.source_text import SourceText
+from bot.policy.yaml.yaml_files import UnreadableFileError, compose, compose_quickly, read_text
 
 SHOP = [read_text(file).text for file in sorted(Path("policies").glob("*.yaml"))]
 SIGNS = st.text("abx01 \t\n:-#,[]{}&*!|>'\"%@`?~.\\é\u2028\x00<=", min_size=1, max_size=4)

@@ -24,6 +24,7 @@ from bot.incidents.report_reader import ReportReader
 from bot.incidents.scheduled import ScheduledTasks
 from bot.incidents.snapshot import RecentFlag
 from bot.incidents.snapshot_reader import SnapshotReader
+from bot.incidents.spending.weekly_observation import WeeklyObservation
 from bot.incidents.workflow.archiving import Archiver
 from bot.incidents.workflow.card_updates import CardUpdater
 from bot.incidents.workflow.channel_creation import ChannelCreator
@@ -33,6 +34,7 @@ from bot.incidents.workflow.facilitators import Facilitators
 from bot.incidents.workflow.hiding import Hiding
 from bot.incidents.workflow.hold_steps import HoldSteps
 from bot.incidents.workflow.runner import RunnerTiming, StepHandlers, StepRunner
+from bot.slack.announcements.observed_week import observed_week_message
 from bot.slack.capabilities import IncidentCapabilities
 from bot.slack.incidents.channels import IncidentChannels
 from bot.slack.incidents.documents import IncidentDocuments
@@ -95,6 +97,8 @@ class Incidents:
             clock=clock,
         )
 
+        self._observation = WeeklyObservation(database, current, observed_week_message, clock)
+
     def add_routes(self, app: web.Application, tokens: TokenVerifier) -> None:
         """Add the routes of incidents and Alertmanager; before the API's own, which match all others."""
         IncidentsEndpoint(
@@ -125,6 +129,7 @@ class Incidents:
         if await self._lease.acquire():
             await self._scheduled.tick()
             await self._ended_holds.tick()
+            await self._observation.tick()
 
     def _build_runner(
         self, messages: IncidentMessageWriter, hold_registry: HoldRegistry, timing: RunnerTiming

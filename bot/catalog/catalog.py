@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from bot.catalog.error_budget_policy import ErrorBudgetPolicy
+from bot.catalog.error_budget_policy import ErrorBudgetPolicy, PolicyMode
 from bot.catalog.slo import Slo
 
 EVERYONE = "everyone"
@@ -124,6 +124,11 @@ class Service:
     def policy_for(self, slo: Slo) -> ErrorBudgetPolicy:
         """Return the error budget policy of this SLO."""
         return self.policies.get(slo.name, self.error_budget_policy)
+
+    @property
+    def mode(self) -> PolicyMode:
+        """Whether what the service's own policy decides is carried out."""
+        return self.error_budget_policy.mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,14 @@ class DecideBy(StrEnum):
     """Arithmetic where enough bad events are expected in the window, evidence below."""
 
 
+class PolicyMode(StrEnum):
+    """Whether what a policy decides is carried out."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+    """Everything is decided, recorded and shown, and nothing is stopped."""
+
+
 class UnfreezeRequirement(StrEnum):
     """A condition, besides the budget, for the bot to lift its own hold."""
 
@@ -100,3 +108,10 @@ class ErrorBudgetPolicy:
     unfreeze_requires: UnfreezeRequirement | None = None
     guard: CanaryGuard = CanaryGuard()
     lower_when_exhausted: tuple[str, ...] = ()
+    mode: PolicyMode = PolicyMode.ENFORCE
+    attribute_within: timedelta = timedelta(days=1)
+
+    @property
+    def enforces(self) -> bool:
+        """Return whether what the policy decides is carried out."""
+        return self.mode is PolicyMode.ENFORCE

@@ -31,6 +31,8 @@ def budgets(services: Sequence[Mapping[str, Any]]) -> RenderableType:
     for service in services:
         is_frozen = service["state"] == "frozen"
         state = Text("frozen", style="cyan") if is_frozen else Text("open")
+        if service.get("observed_holds") and not is_frozen:
+            state = Text("open, would be frozen", style="cyan")
         lines.append(_whole(Text.assemble((service["service"], "bold"), "  ", state)))
         for slo in service["slos"]:
             burns = [Text(_number(slo["burn"][window])) for window in ("1h", "6h", "3d")]

@@ -11,12 +11,15 @@ from bot.freezes.transition import (
     BudgetWarned,
     BurnAlertFired,
     DataMissing,
+    EnforcementBegan,
+    EnforcementEnded,
     ExemptionGranted,
     HoldExpired,
     HoldLifted,
     HoldPlaced,
     HoldRetained,
     Transition,
+    is_observed,
 )
 from bot.store.audit import AuditEntry
 
@@ -37,16 +40,16 @@ def entry_of(transition: Transition, service: str) -> AuditEntry:  # noqa: C901,
                 f"{budget.slo.name} fell to {_left(budget)} of its error budget; "
                 f"policy {policy.name} freezes at {percent_text(policy.freeze_at)}"
             )
-            return _change("service.frozen", service, reason, "open", "frozen", figures=_figures(budget))
+            return _freeze(transition, service, reason)
         case DataMissing(budget, policy):
             reason = f"{budget.slo.name} cannot be measured; policy {policy.name} freezes then"
-            return _change("service.frozen", service, reason, "open", "frozen", figures=_figures(budget))
-        case BudgetRecovered(budget, _, recovered_since):
+            return _freeze(transition, service, reason)
+        case BudgetRecovered(budget, hold, recovered_since):
             reason = (
                 f"{budget.slo.name} has {_left(budget)} of its error budget left, "
                 f"enough since {recovered_since:%Y-%m-%d %H:%M} UTC"
             )
-            return _change("service.unfrozen", service, reason, "frozen", "open", figures=_figures(budget))
+            return _unfreeze(hold, service, reason, _figures(budget))
         case HoldRetained(budget, hold, missing):
             actions = ", ".join(str(unmet.action) for unmet in missing)
             reason = (
@@ -54,6 +57,8 @@ def entry_of(transition: Transition, service: str) -> AuditEntry:  # noqa: C901,
                 f"P0 actions lack an owner or a date: {actions}"
             )
             return _entry("hold.kept", service, reason, before=_hold(hold), after=_hold(hold))
+        case EnforcementBegan() | EnforcementEnded():
+            return _mode_entry(transition, service)
         case HoldPlaced(hold):
             return _entry("hold.placed", service, hold.reason, hold.by, after=_hold(hold))
         case HoldLifted(hold, by, reason):
@@ -85,6 +90,30 @@ def _change(
     return _entry(action, service, reason, before={"state": before}, after={"state": after} | figures)
 
 
+def _mode_entry(switch: EnforcementBegan | EnforcementEnded, service: str) -> AuditEntry:
+    hold, policy = switch.hold, switch.policy
+    if isinstance(switch, EnforcementEnded):
+        reason = f"policy {policy.name} only observes now"
+        return _entry("hold.suspended", service, reason, before=_hold(hold))
+    why = hold.reason if switch.cause is None else entry_of(switch.cause, service).reason
+    return _entry(
+        "hold.enforced", service, f"policy {policy.name} is enforced now; {why}", before=_hold(hold)
+    )
+
+
+def _freeze(transition: BudgetExhausted | DataMissing, service: str, reason: str) -> AuditEntry:
+    figures = _figures(transition.budget)
+    if is_observed(transition):
+        return _entry("service.would_freeze", service, reason, after=figures)
+    return _change("service.frozen", service, reason, "open", "frozen", figures=figures)
+
+
+def _unfreeze(hold: Hold, service: str, reason: str, figures: dict[str, Any]) -> AuditEntry:
+    if hold.observed:
+        return _entry("service.would_unfreeze", service, reason, after=figures)
+    return _change("service.unfrozen", service, reason, "frozen", "open", figures=figures)
+
+
 def _figures(budget: Budget) -> dict[str, Any]:
     return {
         "slo": budget.slo.name,
@@ -102,7 +131,7 @@ def _hold(hold: Hold) -> dict[str, Any]:
         "by": hold.by,
         "since": hold.since.isoformat(),
         "until": hold.until.isoformat() if hold.until else None,
-    }
+    } | ({"observed": True} if hold.observed else {})
 
 
 def _left(budget: Budget) -> str:

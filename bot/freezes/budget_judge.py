@@ -4,7 +4,9 @@ What comes of a decision is written in one transaction: the hold, the audit rows
 `FreezeState`.
 """
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +19,8 @@ from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.freezes.audit_entries import entry_of
 from bot.freezes.burn import QUIET_AFTER, burn_of, is_quiet
 from bot.freezes.decision import Decision, FreezeState, JudgedBudget, decide
-from bot.freezes.hold import GOVERNOR, Hold, HoldKind
+from bot.freezes.enforcement import switches
+from bot.freezes.hold import GOVERNOR, Hold, HoldKind, current_holds
 from bot.freezes.hold_registry import ReadUnmet, nothing_unmet
 from bot.freezes.hold_writer import Announce, HoldWriter, log_transitions
 from bot.freezes.records import read_freeze_states, read_holds
@@ -26,8 +29,11 @@ from bot.freezes.transition import (
     BudgetRecovered,
     BudgetTransition,
     DataMissing,
+    EnforcementBegan,
+    EnforcementEnded,
     HoldLifted,
     Spending,
+    is_observed,
 )
 from bot.store.database import Database
 from bot.store.tables.core import holds as hold_rows
@@ -95,12 +101,14 @@ class BudgetJudge:
         async with self._database.reading() as connection:
             states = await read_freeze_states(connection, names)
             holds = await read_holds(connection)
-            budget_holds = {hold.service: hold for hold in holds if hold.kind is HoldKind.BUDGET}
+            holds_of = defaultdict(list)
+            for hold in holds:
+                holds_of[hold.service].append(hold)
             for service, budgets in assessed:
                 decision = await self._decide(
                     connection,
                     (service, budgets),
-                    budget_holds.get(service.name),
+                    holds_of[service.name],
                     states.get(service.name, FreezeState()),
                     now,
                 )
@@ -167,25 +175,27 @@ class BudgetJudge:
         name = assessed[0].name
         states = await read_freeze_states(connection, [name])
         holds = await read_holds(connection, name)
-        budget_hold = next((hold for hold in holds if hold.kind is HoldKind.BUDGET), None)
-        return await self._decide(connection, assessed, budget_hold, states.get(name, FreezeState()), now)
+        return await self._decide(connection, assessed, holds, states.get(name, FreezeState()), now)
 
     async def _decide(
         self,
         connection: AsyncConnection,
         assessed: AssessedService,
-        hold: Hold | None,
+        holds: Sequence[Hold],
         state: FreezeState,
         now: datetime,
     ) -> Decision | None:
         """Decide; None where there is nothing to write."""
         service, budgets = assessed
+        hold = next((hold for hold in holds if hold.kind is HoldKind.BUDGET), None)
         judged: list[JudgedBudget] = [(budget, service.policy_for(budget.slo)) for budget in budgets]
         missing: Sequence[UnmetRequirement] = ()
         if hold is not None and any(policy.unfreeze_requires is not None for _, policy in judged):
             missing = await self._read_unmet(connection, service.name)
-        dwell = service.error_budget_policy.dwell
-        decision = decide(judged, hold=hold, state=state, now=now, missing=missing, dwell=dwell)
+        own = service.error_budget_policy
+        decision = decide(judged, hold=hold, state=state, now=now, missing=missing, dwell=own.dwell, own=own)
+        others = switches(current_holds(holds, now), service)
+        decision = replace(decision, transitions=(*decision.transitions, *others))
         return decision if decision.transitions or decision.state != state else None
 
     async def _explain_freeze(self, service: Service, decision: Decision, now: datetime) -> Spending | None:
@@ -208,8 +218,11 @@ class BudgetJudge:
                     by=GOVERNOR,
                     since=now,
                     slo=transition.budget.slo.name,
+                    observed=is_observed(transition),
                 )
             )
+        elif isinstance(transition, EnforcementBegan | EnforcementEnded):
+            await self._writer.switch(connection, transition, reason, now)
         elif isinstance(transition, BudgetRecovered | HoldLifted):
             await self._writer.end(connection, transition.hold, by=GOVERNOR, reason=reason, now=now)
 

@@ -26,6 +26,7 @@ from bot.catalog.error_budget_policy import (
     UnfreezeRequirement,
     UnmetRequirement,
 )
+from bot.freezes.enforcement import bearing_on, enforced, switch_of_budget_hold
 from bot.freezes.hold import GOVERNOR, Hold
 from bot.freezes.transition import (
     BudgetExhausted,
@@ -73,25 +74,31 @@ def decide(
     now: datetime,
     missing: Sequence[UnmetRequirement] = (),
     dwell: timedelta = timedelta(0),
+    own: ErrorBudgetPolicy | None = None,
 ) -> Decision:
     """Decide for one service. `hold` is the bot's own budget hold, if it has one.
 
     `missing` is what keeps requirements from being met now: a hold whose policy names one of these stays,
-    which is announced once. `dwell` is the service's own, for one that has no SLO left to judge.
+    which is announced once. `dwell` is the service's own, for one that has no SLO left to judge; `own` its
+    policy, for a hold whose SLO is gone. Where a hold stays that is real although its policy only observes
+    now, or the other way round, that comes first.
     """
-    alerts, fired = _burn_alerts(judged, state.alerts)
+    alerts, alerted = _burn_alerts(judged, state.alerts)
     state = replace(state, alerts=alerts)
     if hold is None:
-        return _without_hold(judged, state, fired)
+        return _without_hold(judged, state, alerted)
     if not judged:
         return _without_slo(hold, state, now, dwell)
-    lifted, state = _recovery(judged, hold, state, now)
+    bearing = bearing_on(hold, judged)
+    lifted, state = _recovery(bearing, hold, state, now)
+    switch = switch_of_budget_hold(hold, judged, _cause_to_freeze(enforced(judged)), own)
+    fired = (*((switch,) if switch is not None else ()), *alerted)
     if lifted is None:
         return Decision(fired, state)
-    unmet = still_required(missing, [policy for _, policy in judged])
+    unmet = still_required(missing, [policy for _, policy in bearing])
     if not unmet:
         state = replace(state, warned=_level(judged), recovered_since=None, retained_at=None)
-        return Decision((lifted, *fired), state)
+        return Decision((lifted, *alerted), state)
     if state.retained_at is not None:
         return Decision(fired, state)
     return Decision((HoldRetained(lifted.budget, hold, unmet), *fired), replace(state, retained_at=now))
@@ -102,7 +109,7 @@ def _without_hold(
 ) -> Decision:
     """Freeze, or warn if a level was crossed."""
     state = replace(state, recovered_since=None, retained_at=None)
-    cause = _cause_to_freeze(judged)
+    cause = _cause_to_freeze(enforced(judged)) or _cause_to_freeze(judged)
     if cause is not None:
         return Decision((cause,), replace(state, warned=_level(judged)))
     warned, warning = _warning(judged, state.warned)

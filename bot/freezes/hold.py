@@ -27,7 +27,10 @@ class HoldKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """One hold on one service, from `since` until `until` (None: until somebody lifts it)."""
+    """One hold on one service, from `since` until `until` (None: until somebody lifts it).
+
+    An `observed` hold stops nothing: it shows what a policy that only observes would have done.
+    """
 
     id: int
     service: str
@@ -37,8 +40,9 @@ class Hold:
     since: datetime
     until: datetime | None = None
     slo: str | None = None
+    observed: bool = False
 
-    def in_force(self, now: datetime) -> bool:
+    def is_current(self, now: datetime) -> bool:
         """Return whether the hold has not run out."""
         return self.until is None or now < self.until
 
@@ -55,8 +59,18 @@ class EndedCause:
         return self.since is not None and now - self.since >= _SETTLED_AFTER
 
 
-def holds_in_force(holds: Iterable[Hold], now: datetime) -> tuple[Hold, ...]:
-    """Return those that have not run out, oldest first."""
+def current_holds(holds: Iterable[Hold], now: datetime) -> tuple[Hold, ...]:
+    """Return those that have not run out, oldest first, also those that only observe."""
     return tuple(
-        sorted((hold for hold in holds if hold.in_force(now)), key=lambda hold: (hold.since, hold.id))
+        sorted((hold for hold in holds if hold.is_current(now)), key=lambda hold: (hold.since, hold.id))
     )
+
+
+def holds_in_force(holds: Iterable[Hold], now: datetime) -> tuple[Hold, ...]:
+    """Return those that have not run out and stop changes, oldest first."""
+    return tuple(hold for hold in current_holds(holds, now) if not hold.observed)
+
+
+def observed_holds(holds: Iterable[Hold], now: datetime) -> tuple[Hold, ...]:
+    """Return those that have not run out and only show what would be stopped, oldest first."""
+    return tuple(hold for hold in current_holds(holds, now) if hold.observed)

@@ -12,9 +12,9 @@ from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Service
-from bot.catalog.error_budget_policy import ErrorBudgetPolicy, UnmetRequirement
+from bot.catalog.error_budget_policy import ErrorBudgetPolicy, PolicyMode, UnmetRequirement
 from bot.freezes.decision import still_required
-from bot.freezes.hold import GOVERNOR, EndedCause, Hold, HoldKind, holds_in_force
+from bot.freezes.hold import GOVERNOR, EndedCause, Hold, HoldKind, current_holds, holds_in_force
 from bot.freezes.hold_writer import Announce, HoldWriter, log_transitions
 from bot.freezes.records import hold_of, read_exemptions, read_freeze_states, read_holds
 from bot.freezes.transition import ExemptionGranted, HoldExpired, HoldLifted, HoldPlaced
@@ -94,9 +94,12 @@ class HoldRegistry:
         kind: HoldKind = HoldKind.PERSON,
     ) -> Hold:
         """Put a hold on the service. Raises `AlreadyRequestedError` for a repeated `request`."""
+        # A person's hold is real in any mode: somebody decided.
+        observed = kind is not HoldKind.PERSON and service.mode is PolicyMode.OBSERVE
         values = {
             "service": service.name,
             "kind": str(kind),
+            "observed": observed,
             "reason": reason,
             "by": by,
             "since": now,
@@ -114,7 +117,7 @@ class HoldRegistry:
             ).scalar_one_or_none()
             if id_ is None:
                 raise AlreadyRequestedError(f"{service.name} was frozen by this request before")
-            hold = Hold(id_, service.name, kind, reason, by, now, until)
+            hold = Hold(id_, service.name, kind, reason, by, now, until, observed=observed)
             await self._writer.record(connection, service, HoldPlaced(hold), now)
         log_transitions(service.name, [HoldPlaced(hold)])
         return hold
@@ -133,15 +136,15 @@ class HoldRegistry:
             key = f"lift {request}"
             if request and not await idempotency.is_first(self._database, connection, key, now):
                 raise AlreadyRequestedError(f"{service.name} was lifted by this request before")
-            in_force = holds_in_force(await read_holds(connection, service.name), now)
-            ended = await self._causes_ended(connection, in_force, lambda _: service)
+            current = current_holds(await read_holds(connection, service.name), now)
+            ended = await self._causes_ended(connection, current, lambda _: service)
             lifted = [
                 HoldLifted(hold, by, reason)
-                for hold in in_force
+                for hold in current
                 if hold.kind is HoldKind.PERSON or hold.id in ended
             ]
             if not lifted:
-                raise NothingToLiftError(service.name, in_force)
+                raise NothingToLiftError(service.name, holds_in_force(current, now))
             await self._writer.record_ends(connection, service, lifted, now)
         log_transitions(service.name, lifted)
         return [transition.hold for transition in lifted]
@@ -163,9 +166,9 @@ class HoldRegistry:
     async def ended_causes(self, service_of: ServiceOf, now: datetime) -> Sequence[tuple[Hold, EndedCause]]:
         """Return the holds in force that nothing stands behind any more, oldest first."""
         async with self._database.reading() as connection:
-            in_force = holds_in_force(await read_holds(connection), now)
-            ended = await self._causes_ended(connection, in_force, service_of)
-        return [(hold, ended[hold.id]) for hold in in_force if hold.id in ended]
+            current = current_holds(await read_holds(connection), now)
+            ended = await self._causes_ended(connection, current, service_of)
+        return [(hold, ended[hold.id]) for hold in current if hold.id in ended]
 
     async def lift_ended(self, service: Service, hold: Hold, cause: EndedCause, now: datetime) -> None:
         """Lift a hold whose cause has ended, unless it was lifted or its cause came back meanwhile."""
@@ -231,8 +234,12 @@ class HoldRegistry:
 
     async def holds(self, now: datetime, service: str | None = None) -> Sequence[Hold]:
         """Return the holds in force, of one service or of all, oldest first."""
+        return holds_in_force(await self.current(now, service), now)
+
+    async def current(self, now: datetime, service: str | None = None) -> Sequence[Hold]:
+        """Return the holds in force and those that only show what would be stopped, oldest first."""
         async with self._database.reading() as connection:
-            return holds_in_force(await read_holds(connection, service), now)
+            return current_holds(await read_holds(connection, service), now)
 
     async def recovered_since(self, service: str) -> datetime | None:
         """Return since when all budgets of a held service suffice; None if they do not."""

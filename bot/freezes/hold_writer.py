@@ -8,19 +8,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.budget import Budget
 from bot.catalog.catalog import Service
 from bot.freezes.audit_entries import entry_of
 from bot.freezes.burn import burn_of, ends_burn
-from bot.freezes.hold import Hold, HoldKind, holds_in_force
+from bot.freezes.hold import GOVERNOR, Hold, HoldKind, holds_in_force
 from bot.freezes.records import read_holds
 from bot.freezes.transition import (
     BudgetExhausted,
     BurnEnded,
     DataMissing,
+    EnforcementBegan,
+    EnforcementEnded,
     HoldExpired,
     HoldLifted,
     HoldPlaced,
@@ -67,6 +69,35 @@ class HoldWriter:
             .values(lifted_at=now, lifted_by=by, lift_reason=reason)
         )
 
+    async def switch(
+        self,
+        connection: AsyncConnection,
+        switch: EnforcementBegan | EnforcementEnded,
+        reason: str,
+        now: datetime,
+    ) -> None:
+        """End the hold and place the same anew, real or only observed: each row is one or the other."""
+        hold = switch.hold
+        stored = (await connection.execute(select(hold_rows).where(hold_rows.c.id == hold.id))).one()
+        await self.end(connection, hold, by=GOVERNOR, reason=reason, now=now)
+        is_real = isinstance(switch, EnforcementBegan)
+        cause = switch.cause if isinstance(switch, EnforcementBegan) else None
+        mode = "enforced" if is_real else "observed"
+        await connection.execute(
+            insert(hold_rows).values(
+                service=hold.service,
+                kind=str(hold.kind),
+                reason=hold.reason if cause is None else entry_of(cause, hold.service).reason,
+                by=hold.by,
+                since=now,
+                until=hold.until,
+                slo=hold.slo if cause is None else cause.budget.slo.name,
+                observed=not is_real,
+                # Found by its beginning; never the same as before.
+                request=stored.request and f"{stored.request.split(' ')[0]} {mode} {hold.id}",
+            )
+        )
+
     async def record(
         self,
         connection: AsyncConnection,
@@ -91,9 +122,11 @@ class HoldWriter:
             entry = entry_of(transition, service.name)
             await self.end(connection, transition.hold, by=entry.actor, reason=entry.reason, now=now)
             await audit.record(connection, entry, now)
-        if ends:
-            together = tuple(transition.hold for transition in ends[1:])
-            await self._tell(connection, service, replace(ends[0], together=together), now)
+        # Holds that only observed opened nothing.
+        real = [transition for transition in ends if not transition.hold.observed]
+        if real:
+            together = tuple(transition.hold for transition in real[1:])
+            await self._tell(connection, service, replace(real[0], together=together), now)
 
     async def _tell(
         self,
@@ -126,6 +159,11 @@ def log_transitions(service: str, transitions: Iterable[Transition]) -> None:
 
 def _other_holds(transition: Transition, in_force: Sequence[Hold]) -> tuple[Hold, ...]:
     """Return the holds in force besides the one that the transition has just placed."""
+    if isinstance(transition, EnforcementBegan):
+        # Its own hold was placed anew.
+        same = transition.hold.kind, transition.hold.by
+        own = [hold for hold in in_force if (hold.kind, hold.by) == same][-1:]
+        return tuple(hold for hold in in_force if hold not in own)
     if isinstance(transition, BudgetExhausted | DataMissing):
         return tuple(hold for hold in in_force if hold.kind is not HoldKind.BUDGET)
     placed = transition.hold.id if isinstance(transition, HoldPlaced) else None

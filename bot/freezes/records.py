@@ -65,4 +65,14 @@ def _level(stored: float | None) -> Decimal | None:
 
 def hold_of(row: Row[Any]) -> Hold:
     """Return the hold in a row of `holds`."""
-    return Hold(row.id, row.service, HoldKind(row.kind), row.reason, row.by, row.since, row.until, row.slo)
+    return Hold(
+        row.id,
+        row.service,
+        HoldKind(row.kind),
+        row.reason,
+        row.by,
+        row.since,
+        row.until,
+        row.slo,
+        row.observed,
+    )

@@ -48,6 +48,13 @@ class ServiceStatus:
     """What keeps the budget hold on it, besides the budget."""
     forecasts: Mapping[str, BudgetForecast] = field(default_factory=dict)
     """What will become of its budgets, by the name of the SLO, where that can be said."""
+    observed: tuple[Hold, ...] = ()
+    """What would hold it if its policy were enforced, oldest first."""
+
+    @property
+    def would_be_frozen(self) -> bool:
+        """Whether only a policy that observes keeps the service from being frozen."""
+        return bool(self.observed) and not self.holds
 
     @property
     def is_frozen(self) -> bool:
@@ -128,16 +135,11 @@ class StatusReader:
         """Return how one service stands; raises `UnknownServiceError`."""
         service = self.find(name)
         now = self._clock.now()
-        holds = await self._hold_registry.holds(now, service.name)
+        holds = await self._hold_registry.current(now, service.name)
         missing = await self._hold_registry.missing([service], holds)
         (budgets,) = await self._budgets.assess([service], now)
-        return ServiceStatus(
-            service,
-            tuple(budgets),
-            tuple(holds),
-            now,
-            missing.get(service.name, ()),
-            self._newest_forecasts(service, now),
+        return _status(
+            service, budgets, holds, now, missing=missing, forecasts=self._newest_forecasts(service, now)
         )
 
     async def services(self) -> Sequence[ServiceStatus]:
@@ -167,17 +169,12 @@ class StatusReader:
     async def _read_all(self) -> Sequence[ServiceStatus]:
         now = self._clock.now()
         services = list(self.catalog.services.values())
-        holds = await self._hold_registry.holds(now)
+        holds = await self._hold_registry.current(now)
         missing = await self._hold_registry.missing(services, holds)
         assessed = await self._budgets.assess(services, now)
         statuses = [
-            ServiceStatus(
-                service,
-                tuple(budgets),
-                tuple(hold for hold in holds if hold.service == service.name),
-                now,
-                missing.get(service.name, ()),
-                self._newest_forecasts(service, now),
+            _status(
+                service, budgets, holds, now, missing=missing, forecasts=self._newest_forecasts(service, now)
             )
             for service, budgets in zip(services, assessed, strict=True)
         ]
@@ -196,6 +193,7 @@ class StatusReader:
             budgets=status.budgets,
             now=status.as_of,
             missing=status.missing,
+            observed=status.observed,
         )
 
     async def opening(self, name: str) -> Opening | None:
@@ -270,6 +268,28 @@ def exempt_kinds(service: Service) -> dict[str | None, Sequence[str]]:
     """Return the kinds of change that pass the holds of each SLO's policy; None: of the service's own."""
     own: dict[str | None, Sequence[str]] = {None: service.error_budget_policy.exemptions}
     return own | {slo.name: service.policy_for(slo).exemptions for slo in service.slos}
+
+
+def _status(
+    service: Service,
+    budgets: Sequence[Budget],
+    current: Sequence[Hold],
+    now: datetime,
+    *,
+    missing: Mapping[str, tuple[UnmetRequirement, ...]],
+    forecasts: Mapping[str, BudgetForecast],
+) -> ServiceStatus:
+    own = [hold for hold in current if hold.service == service.name]
+    is_kept = any(hold.kind is HoldKind.BUDGET and not hold.observed for hold in own)
+    return ServiceStatus(
+        service,
+        tuple(budgets),
+        tuple(hold for hold in own if not hold.observed),
+        now,
+        missing.get(service.name, ()) if is_kept else (),
+        forecasts,
+        tuple(hold for hold in own if hold.observed),
+    )
 
 
 def _by_need(status: ServiceStatus) -> tuple[Decimal, str]:

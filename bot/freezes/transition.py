@@ -7,6 +7,7 @@ Pure; no clock, no I/O.
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import assert_never
 
 from bot.budgets.budget import Budget
 from bot.catalog.error_budget_policy import BurnAlert, ErrorBudgetPolicy, UnmetRequirement
@@ -63,6 +64,27 @@ class HoldRetained:
     budget: Budget
     hold: Hold
     missing: tuple[UnmetRequirement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EnforcementBegan:
+    """A hold that only observed becomes real: its policy is enforced now.
+
+    `cause` is the budget that freezes the service now, or the SLO that cannot be measured; None where the
+    hold stays from before.
+    """
+
+    hold: Hold
+    policy: ErrorBudgetPolicy
+    cause: "BudgetExhausted | DataMissing | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnforcementEnded:
+    """A hold stops nothing any more: its policy only observes now."""
+
+    hold: Hold
+    policy: ErrorBudgetPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,5 +156,22 @@ BudgetTransition = (
     | BudgetRecovered
     | HoldRetained
     | HoldLifted
+    | EnforcementBegan
+    | EnforcementEnded
 )
 Transition = BudgetTransition | HoldPlaced | HoldExpired | ExemptionGranted
+
+
+def is_observed(transition: Transition | BurnEnded) -> bool:
+    """Return whether a transition stops and opens nothing, because its policy only observes."""
+    match transition:
+        case BudgetExhausted(_, policy) | DataMissing(_, policy):
+            return not policy.enforces
+        case BudgetRecovered() | HoldRetained() | HoldPlaced() | HoldLifted() | HoldExpired():
+            return transition.hold.observed
+        case BudgetWarned() | BurnAlertFired() | BurnEnded() | ExemptionGranted():
+            return False
+        case EnforcementBegan() | EnforcementEnded():
+            return False
+        case _:
+            assert_never(transition)

@@ -7,7 +7,7 @@ from datetime import datetime
 from bot.budgets.budget import Budget, SloState, worst
 from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.formatting import budget_text
-from bot.freezes.hold import Hold, HoldKind, holds_in_force
+from bot.freezes.hold import Hold, HoldKind, holds_in_force, observed_holds
 
 # The team's policy decides for the budget; a person's hold or an incident's yields only to a person.
 _YIELDS_TO_POLICY = frozenset({HoldKind.BUDGET, HoldKind.CALENDAR, HoldKind.DEPENDENCY})
@@ -68,13 +68,15 @@ def judge(
     budgets: Sequence[Budget],
     now: datetime,
     missing: tuple[UnmetRequirement, ...] = (),
+    observed: Sequence[Hold] = (),
 ) -> Verdict:
     """Return whether `change` may ship to `service` now.
 
     On a service without holds everything passes. On a frozen one, an exemption granted to the change by
     name passes every hold; a change of one of the policy's exempt kinds passes the holds that the policy
     decides on, but neither a person's hold nor an incident's. `exempt_kinds` maps the SLO that a hold is
-    for to the kinds that its policy exempts, None to those of the service's own policy.
+    for to the kinds that its policy exempts, None to those of the service's own policy. `observed` are holds
+    of policies that only observe: they refuse nothing, and a reason says what they would have refused.
     """
     in_force = holds_in_force(holds, now)
     budget = worst(budgets) or (budgets[0] if budgets else None)
@@ -82,6 +84,8 @@ def judge(
     doubts = tuple(_doubt(unknown) for unknown in budgets if not unknown.is_known)
     if not in_force and budget is not None and budget.state is SloState.OK:
         reasons = (*reasons, _remaining_reason(budget))
+    if allow:
+        reasons = (*reasons, *_would_refuse(change, observed, exemptions, exempt_kinds, now))
     is_exempt = any(granted.covers(change, now) for granted in exemptions)
     declared_kind = change.kind if allow and in_force and not is_exempt else None
     return Verdict(
@@ -114,6 +118,21 @@ def _decide(
     if not blocking:
         return True, change.kind, (f"the error budget policy exempts {change.kind} changes",)
     return False, None, tuple(f"{hold.kind} hold: {hold.reason}" for hold in blocking)
+
+
+def _would_refuse(
+    change: Change,
+    observed: Sequence[Hold],
+    exemptions: Sequence[Exemption],
+    exempt_kinds: Mapping[str | None, Sequence[str]],
+    now: datetime,
+) -> tuple[str, ...]:
+    """Return in a reason what would refuse the change if the policies were enforced."""
+    current = observed_holds(observed, now)
+    passes, _, reasons = _decide(change, current, exemptions, exempt_kinds, now)
+    if passes:
+        return ()
+    return (f"it would have been refused, but the policy only observes: {'; '.join(reasons)}",)
 
 
 def _yields(hold: Hold, change: Change, exempt_kinds: Mapping[str | None, Sequence[str]]) -> bool:

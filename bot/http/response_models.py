@@ -97,7 +97,11 @@ class ServiceAnswer(Answer):
 
     service: str
     state: Literal["open", "frozen"]
+    mode: Literal["enforce", "observe"]
+    """Whether the service's policy is enforced, or only observes: then it stops nothing."""
     holds: list[HoldAnswer]
+    observed_holds: list[HoldAnswer]
+    """What would hold the service if its policy were enforced."""
     slos: list[ForecastSloAnswer]
 
 

@@ -24,7 +24,9 @@ def service_json(status: ServiceStatus) -> dict[str, Any]:
     return {
         "service": status.service.name,
         "state": "frozen" if status.is_frozen else "open",
+        "mode": str(status.service.mode),
         "holds": [hold_json(hold) for hold in status.holds],
+        "observed_holds": [hold_json(hold) for hold in status.observed],
         "slos": [
             {
                 **budget_json(budget),

@@ -14,6 +14,7 @@ from bot.catalog.error_budget_policy import (
     ErrorBudgetPolicy,
     OnMissingData,
     OnUndecided,
+    PolicyMode,
     UnfreezeRequirement,
 )
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli, Slo
@@ -155,6 +156,8 @@ def _policy(name: str, spec: documents.ErrorBudgetPolicySpec) -> ErrorBudgetPoli
         else UnfreezeRequirement(spec.unfreeze_requires),
         guard=_guard(spec.guard),
         lower_when_exhausted=spec.lower_when_exhausted,
+        mode=PolicyMode(spec.mode),
+        attribute_within=spec.attribute_within,
     )
 
 

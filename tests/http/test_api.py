@@ -28,6 +28,7 @@ async def test_a_service_has_every_documented_member(api_server: ApiServer) -> N
     slos = body["slos"]
     assert isinstance(slos, list)
     assert (body["service"], body["state"], body["holds"]) == ("checkout", "open", [])
+    assert (body["mode"], body["observed_holds"]) == ("enforce", [])
     assert slos[0] == {
         "name": "availability",
         "objective": 0.999,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.catalog.catalog import Catalog, FlagEnvironment, Permissions, Teams
-from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert, OnMissingData
+from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert, OnMissingData, PolicyMode
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
 from bot.policy.loader import PolicyError, load
@@ -110,6 +110,8 @@ def test_the_contracts_policy_is_understood(contract: Catalog) -> None:
     )
     assert policy.exemptions == ("P0", "security")
     assert policy.postmortem_at == Decimal("0.2")
+    assert policy.mode is PolicyMode.ENFORCE
+    assert policy.attribute_within == timedelta(days=1)
 
 
 def test_without_a_policy_the_built_in_values_are_the_contracts(

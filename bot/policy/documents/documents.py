@@ -244,6 +244,8 @@ def _descending(levels: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
 class ErrorBudgetPolicySpec(Model):
     """What a team agreed to do as an error budget shrinks. Levels are of the budget remaining."""
 
+    mode: Literal["enforce", "observe"] = "enforce"
+    """`observe` decides, records and shows everything, and stops nothing: the way in for a team."""
     warn_at: Annotated[tuple[WarnLevel, ...], AfterValidator(_descending)] = Field(
         default=(Decimal("0.5"), Decimal("0.25"), Decimal("0.1")),
         json_schema_extra={"default": ["50%", "25%", "10%"]},
@@ -277,6 +279,8 @@ class ErrorBudgetPolicySpec(Model):
     """The canary guard of the service's flags."""
     lower_when_exhausted: tuple[FlagKey, ...] = ()
     """Risky flags of the service: off while its budget is exhausted, back as they were when it opens."""
+    attribute_within: GuardTime = parse_duration("24h")
+    """How long after a deployment what goes wrong still counts as following it, 1s to 7d."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         """Check the order of the levels, and that alerts differ."""

@@ -24,6 +24,7 @@ OWN_VARIABLES = frozenset(
         "SLACK_API_URL",
         "GOVERNOR_ENCRYPTION_KEY",
         "GOVERNOR_API_TOKEN",
+        "GOVERNOR_DOCS_URL",
         "GITHUB_WEBHOOK_SECRET",
         "POLICIES_DIR",
         "SANDBOX_HOSTS",

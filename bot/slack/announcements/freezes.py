@@ -29,11 +29,14 @@ from bot.freezes.transition import (
     BurnAlertFired,
     BurnEnded,
     DataMissing,
+    EnforcementBegan,
+    EnforcementEnded,
     ExemptionGranted,
     HoldExpired,
     HoldLifted,
     HoldPlaced,
     HoldRetained,
+    is_observed,
 )
 from bot.slack.announcements.budget_phrases import (
     data_problem,
@@ -49,6 +52,7 @@ from bot.slack.announcements.budget_phrases import (
     worst_burn_text,
 )
 from bot.slack.announcements.burn_head import head_lines
+from bot.slack.announcements.observed import ObservedText, switch_text, would_text
 from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, escape, join, markup, mention, when
 from bot.slack.interactions import Query, Reply, show_button
@@ -62,7 +66,8 @@ _MOST_FAULTS = 5
 _LONGEST_FAULT = 400
 _LONGEST_BRIEF = 300
 _BY_ITSELF = (
-    BudgetWarned, BurnAlertFired, BudgetExhausted, DataMissing, BudgetRecovered, HoldRetained, HoldExpired
+    BudgetWarned, BurnAlertFired, BudgetExhausted, DataMissing, BudgetRecovered, HoldRetained, HoldExpired,
+    EnforcementBegan, EnforcementEnded,
 )  # fmt: skip
 """What the bot decides by itself may come by the hundred, as after a policy change: see `batching.py`."""
 
@@ -87,7 +92,11 @@ class FreezeAnnouncer:
 
     def __call__(self, context: TransitionContext) -> Sequence[OutboxMessage]:
         """Return one message for each channel."""
-        announcement, service = announcement_text(context), context.service
+        service = context.service
+        if is_observed(context.transition):
+            would = would_text(service, context.transition)
+            return [] if would is None else [replace(_own(service, would), is_bulk=True)]
+        announcement = announcement_text(context)
         channels = [service.channel]
         if announcement.everywhere:
             channels.append(self._current.workspace.of(service.name).announcements)
@@ -163,7 +172,7 @@ def _in_thread(
 def must_act(context: TransitionContext) -> bool:
     """Return whether a service's teams must act: it was open and is closed now, or burns fast."""
     match context.transition:
-        case BudgetExhausted() | DataMissing():
+        case BudgetExhausted() | DataMissing() | EnforcementBegan():
             return True
         case BurnAlertFired(alert):
             return alert.severity is AlertSeverity.PAGE
@@ -171,6 +180,13 @@ def must_act(context: TransitionContext) -> bool:
             return not context.other_holds
         case _:
             return False
+
+
+def _own(service: Service, would: ObservedText) -> OutboxMessage:
+    """Return the message for the service's own channel of what a policy only observes."""
+    event_type, headline, following = would
+    announcement = AnnouncementText(event_type, headline, following=following, everywhere=False)
+    return message(service.channel, announcement, service.name)
 
 
 def message(channel: str, announcement: AnnouncementText, service: str | None = None) -> OutboxMessage:
@@ -183,7 +199,7 @@ def message(channel: str, announcement: AnnouncementText, service: str | None = 
     return OutboxMessage(channel, announcement.event_type, reply.fallback, reply.blocks)
 
 
-def announcement_text(context: TransitionContext) -> AnnouncementText:  # noqa: C901, PLR0911 - one return a transition
+def announcement_text(context: TransitionContext) -> AnnouncementText:  # noqa: C901, PLR0911, PLR0912 - one return a transition
     """Return the announcement of a transition."""
     service, others = context.service, context.other_holds
     match context.transition:
@@ -203,6 +219,9 @@ def announcement_text(context: TransitionContext) -> AnnouncementText:  # noqa: 
         case BurnEnded():
             state, since = head_lines(context)
             return AnnouncementText("thread_head", state, (since,))
+        case EnforcementBegan() | EnforcementEnded():
+            event_type, headline, following = switch_text(service, context.transition)
+            return AnnouncementText(event_type, headline, (_other_holds(others),), following)
         case HoldPlaced(hold):
             return _hold_placed(service, hold, others)
         case HoldLifted(_, by, reason, together):

@@ -19,6 +19,7 @@ from bot.slack.announcements.budget_phrases import (
     unmet_requirements_text,
 )
 from bot.slack.announcements.forecast_phrases import outlook_text
+from bot.slack.announcements.observed import would_be_frozen_text
 from bot.slack.arguments import UsageError, name, split, unknown
 from bot.slack.blockkit.blocks import context, header, line_chart, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
@@ -149,6 +150,8 @@ def _row(status: ServiceStatus) -> Markup:
     facts: list[object] = []
     if least is not None:
         facts = [least.slo.name, _rate(least)]
+    if status.would_be_frozen:
+        facts.append("would be frozen")
     unknown = [budget for budget in status.budgets if not budget.is_known and budget is not least]
     quiet = [budget.slo.name for budget in unknown if budget.state is SloState.TOO_LITTLE_TRAFFIC]
     if quiet:
@@ -165,8 +168,9 @@ def _rate(budget: Budget) -> str:
 
 
 def _holds(status: ServiceStatus) -> Markup:
+    would_be = would_be_frozen_text(status.observed)
     if not status.is_frozen:
-        return Markup("")
+        return would_be
     lines = [markup("Held by {}", hold_text(hold)) for hold in status.holds[:_MOST_HOLDS]]
     more = len(status.holds) - len(lines)
     lines = [markup(":snowflake: {}", lines[0]), *lines[1:]]
@@ -176,6 +180,7 @@ def _holds(status: ServiceStatus) -> Markup:
             *lines,
             f"and {more} more" if more else "",
             unmet_requirements_text(status.missing, status.service.name),
+            would_be,
         ],
     )
 

@@ -102,7 +102,10 @@ def _line(status: ServiceStatus) -> Markup:
     if status.is_frozen:
         return markup("No — {}, frozen by {}", bold(status.service.name), hold_owners(status.holds))
     least = status.worst or next(iter(status.budgets), None)
-    return markup("Yes — {}, {}", bold(status.service.name), remaining_text(least) if least else "no SLO")
+    would_be = "; would be frozen, but the policy only observes" if status.would_be_frozen else ""
+    return markup(
+        "Yes — {}, {}{}", bold(status.service.name), remaining_text(least) if least else "no SLO", would_be
+    )
 
 
 def one_verdict(verdict: Verdict, service: Service, query: Query, opening: Opening | None = None) -> Reply:

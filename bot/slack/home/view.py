@@ -10,6 +10,7 @@ from bot.incidents.action import Action
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.slack.announcements.budget_phrases import hold_text, remaining_text, unmet_requirements_text
 from bot.slack.announcements.forecast_phrases import expected_change_text
+from bot.slack.announcements.observed import would_be_frozen_text
 from bot.slack.blockkit.blocks import TEXT, actions, button, context, divider, header, section, select_menu
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, day, join, markup
 from bot.slack.flags.buttons import ramp_buttons
@@ -160,8 +161,8 @@ def service_text(status: ServiceStatus) -> Markup:
     outlook = NOTHING
     if least is not None:
         outlook = expected_change_text(least, status.forecasts.get(least.slo.name), status.as_of)
-    missing = unmet_requirements_text(status.missing, status.service.name)
-    return join("\n", [first, outlook, *held, more, missing])
+    unmet = unmet_requirements_text(status.missing, status.service.name)
+    return join("\n", [first, outlook, *held, more, unmet, would_be_frozen_text(status.observed)])
 
 
 def service_buttons(status: ServiceStatus) -> list[Block]:

@@ -129,6 +129,8 @@ holds = Table(
     Column("since", Instant, nullable=False),
     Column("until", Instant),
     Column("slo", String(100)),
+    # It stops nothing: its policy only observes.
+    Column("observed", Boolean, nullable=False, default=False, server_default=false()),
     # The Slack request that placed it: a repeated delivery does nothing.
     Column("request", String(200), unique=True),
     Column("lifted_at", Instant),

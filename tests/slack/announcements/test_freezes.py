@@ -17,7 +17,10 @@ from tests.support.examples import POLICY, WORKSPACE, context, contexts, frozen_
 from tests.support.values import in_force, slo
 
 announce = FreezeAnnouncer(in_force(WORKSPACE))
-FREEZES = {"exhausted", "exhausted beside a person's hold", "unmeasured", "placed", "placed without end"}
+FREEZES = {
+    *("exhausted", "exhausted beside a person's hold", "unmeasured", "placed", "placed without end"),
+    *("enforced", "enforced beside a person's hold"),
+}
 TO_THE_SERVICE_ONLY = {"warned", "paged", "ticketed", "kept"}
 
 

@@ -2,14 +2,18 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from bot.catalog.error_budget_policy import PolicyMode
+from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.status import BudgetPoint, ServiceStatus
 from bot.sandbox.fake_slack.request_sender import signature
+from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.command_reference import COMMANDS
 from bot.slack.commands.audit import ACTION_TEXTS
 from bot.slack.commands.budget import one_service
@@ -17,7 +21,7 @@ from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW, Query
 from bot.store import audit
 from bot.store.audit import AuditEntry
 from tests.support.clock import NOW
-from tests.support.examples import shop_service
+from tests.support.examples import POLICY, shop_service
 from tests.support.paths import ROOT
 from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
 from tests.support.values import budget_of_events
@@ -83,6 +87,26 @@ async def test_a_budget_is_explained_with_every_digit(slack_app: RunningSlackApp
     )
     assert "Nothing was counted yet" in (await slack_app.types("riley", "/budget payments EXPLAIN")).text
     assert not slack_app.slack.refused
+
+
+async def test_what_a_policy_only_observes_is_shown_and_lets_changes_ship(tmp_path: Path) -> None:
+    policy = replace(POLICY, mode=PolicyMode.OBSERVE)
+    observing = replace(shop_service("checkout"), error_budget_policy=policy)
+    async with run_slack_app(tmp_path, shop(observing)) as slack_app:
+        judge = BudgetJudge(slack_app.database, FreezeAnnouncer(slack_app.shop.current))
+        spent = budget_of_events(observing.slos[0], 1_998, burst=4)
+        await judge.judge(observing, [spent], NOW)
+        listing = await slack_app.types("riley", "/budget")
+        assert "would be frozen" in listing.text
+        assert "snowflake" not in listing.text
+        assert "Would be frozen since" in (await slack_app.types("riley", "/budget checkout")).text
+        may = await slack_app.types("riley", "/ship checkout PR-12")
+        assert "Yes, `PR-12` may ship" in may.text
+        assert "It would have been refused, but the policy only observes" in may.text
+        assert "would be frozen" in (await slack_app.types("riley", "/ship")).text
+        assert "Nothing is frozen" in (await slack_app.types("riley", "/freeze")).text
+        assert "would have frozen it" in (await slack_app.types("riley", "/audit checkout")).text
+        assert not slack_app.slack.refused
 
 
 async def test_unmeasured_slo_is_shown_with_its_problem(slack_app: RunningSlackApp) -> None:

@@ -1,0 +1,1 @@
+"""Tests of what spent a budget, and of what followed deployments."""

@@ -168,7 +168,7 @@ class _Reading:
         self._unread.append(_text_of(text, node))
         self.faults += refusals(source)
         if kind is None:
-            self.faults.append(source.fault((), "`kind` is missing", ", ".join(KINDS)))
+            self.faults.append(_without_kind(source))
         elif not tree.is_invalid(("kind",)):
             hint = did_you_mean(source.kind, KINDS)
             message = f"unknown kind {{it}}{hint}"
@@ -196,6 +196,15 @@ class _Reading:
         return PolicySet(tuple(documents), names, tuple(templates))
 
 
+def _without_kind(source: ParsedDocument) -> PolicyFault:
+    """Return the fault of a document without a kind: at its misspelt key, if there is one."""
+    keys = [str(path[0]) for path in source.tree.positions if len(path) == 1]
+    typo = next((key for key in keys if is_misspelt(key.lower(), ["kind"])), None)
+    if typo is None:
+        return source.fault((), "`kind` is missing", ", ".join(KINDS))
+    return source.fault((typo,), f"unknown key {quoted(typo)}; did you mean `kind`?", "kind", at_key=True)
+
+
 def _text_of(text: SourceText, node: Node) -> str:
     return text.text[node.start_mark.index : node.end_mark.index]
 
@@ -204,6 +213,11 @@ def _foreign(text: SourceText, node: MappingNode) -> PolicyFault | bool | None:
     """Return None for a policy document, True for another program's, a fault where it is unclear."""
     values = [value for key, value in node.value if isinstance(key, ScalarNode) and key.value == "apiVersion"]
     if not values:
+        keys = [key for key, _ in node.value if isinstance(key, ScalarNode)]
+        typo = next((key for key in keys if is_misspelt(key.value, ["apiVersion"])), None)
+        if typo is not None:
+            message = f"unknown key {quoted(typo.value)}; did you mean `apiVersion`?"
+            return text.fault(typo.start_mark, message, "apiVersion")
         return text.fault(node.start_mark, "`apiVersion` is missing", API_VERSION)
     value = values[0]
     if not isinstance(value, ScalarNode):

@@ -59,6 +59,9 @@ def test_a_mistake_is_named_where_it_began(text: str, place: str, message: str) 
     [
         ("channel:", "chanel:", "unknown key `chanel`; did you mean `channel`?"),
         ("metadata:", "metdata:", "unknown key `metdata`; did you mean `metadata`?"),
+        ("kind:", "kidn:", "unknown key `kidn`; did you mean `kind`?"),
+        ("kind:", "Kind:", "unknown key `Kind`; did you mean `kind`?"),
+        ("apiVersion:", "apiVersoin:", "unknown key `apiVersoin`; did you mean `apiVersion`?"),
         ("spec:", "spce:", "unknown key `spce`; did you mean `spec`?"),
         ("objective:", "objectiv:", "unknown key `objectiv`; did you mean `objective`?"),
     ],

@@ -4,7 +4,7 @@ Pure; the limits are those of https://docs.slack.dev/reference/block-kit.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.slack.blockkit.mrkdwn import cut, size
@@ -120,13 +120,28 @@ def line_chart(
 ) -> list[Block]:
     """Return a line chart of the last 20 points; nothing if no point is finite."""
     finite = [(label, value) for label, value in points if math.isfinite(value)][-MOST_POINTS:]
-    if not finite:
+    labels, values = [label for label, _ in finite], [value for _, value in finite]
+    return lines_chart(title, labels, {series: values}, x_label=x_label, y_label=y_label)
+
+
+def lines_chart(
+    title: str, labels: Sequence[str], series: Mapping[str, Sequence[float]], *, x_label: str, y_label: str
+) -> list[Block]:
+    """Return a chart of several lines, at most six, each with a finite value for every one of 20 labels."""
+    if not labels:
         return []
-    labels = _distinct([label for label, _ in finite])
-    data = [{"label": label, "value": value} for label, (_, value) in zip(labels, finite, strict=True)]
+    labels = _distinct(labels)
     chart = {
         "type": "line",
-        "series": [{"name": _non_empty(series, CHART_LABEL), "data": data}],
+        "series": [
+            {
+                "name": _non_empty(name, CHART_LABEL),
+                "data": [
+                    {"label": label, "value": value} for label, value in zip(labels, values, strict=True)
+                ],
+            }
+            for name, values in series.items()
+        ],
         "axis_config": {
             "categories": labels,
             "x_label": _non_empty(x_label, AXIS_LABEL),

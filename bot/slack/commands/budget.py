@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from bot.budgets.budget import HOUR, Budget, SloState
 from bot.formatting import burn_rate_text, counted, sparkline
@@ -21,16 +21,17 @@ from bot.slack.announcements.budget_phrases import (
 from bot.slack.announcements.forecast_phrases import outlook_text
 from bot.slack.announcements.observed import would_be_frozen_text
 from bot.slack.arguments import UsageError, name, split, unknown
-from bot.slack.blockkit.blocks import context, header, line_chart, section
+from bot.slack.blockkit.blocks import context, header, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
+from bot.slack.commands.budget_charts import forecast_chart, spending_chart
 from bot.slack.commands.explain import explanation_reply
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say, show_button
+from bot.store.outbox import Block
 
 PAGE = 10
 MOST_SLOS = 20
 _MOST_CHARTS = 2
 _MOST_HOLDS = 5
-_INSTANT = timedelta(microseconds=1)
 _EXPLAIN = "explain"
 _MOST_WORDS = 3
 
@@ -65,7 +66,7 @@ class BudgetCommand:
         recoveries = {
             budget.slo.name: await self._status_reader.recovers_at(budget) for budget in status.budgets
         }
-        status = replace(status, forecasts=await self._status_reader.forecasts(status.budgets))
+        status = replace(status, forecasts=await self._status_reader.forecasts(status.budgets, with_fan=True))
         return one_service(status, history, interaction.query, recoveries)
 
     async def _explain(self, service: str, slo: str | None) -> Reply:
@@ -124,15 +125,27 @@ def one_service(
     ]
     body = [header(headline)]
     body += [section(holds) for holds in [_holds(status)] if holds]
-    for index, (budget, paragraph) in enumerate(zip(shown, paragraphs, strict=True)):
+    charts = _charts(status, shown, history)
+    for index, paragraph in enumerate(paragraphs):
         body.append(section(paragraph))
-        if index < _MOST_CHARTS:
-            body += _chart(budget, history.get(budget.slo.name, ()))
+        body += charts.get(index, [])
     if len(budgets) > len(shown):
         more = counted(len(budgets) - len(shown), "more SLO")
         body.append(context(f"and {more} with more budget left"))
     text = join("\n", [headline, _holds(status), *paragraphs])
     return Reply(text, tuple(body), shareable=replace(query, text=status.service.name))
+
+
+def _charts(status: ServiceStatus, budgets: Sequence[Budget], history: History) -> dict[int, list[Block]]:
+    """Return the charts below each budget, two in all: first those of the worst one, with its forecast."""
+    charts: dict[int, list[Block]] = {}
+    left = _MOST_CHARTS
+    for index, budget in enumerate(budgets[:_MOST_CHARTS]):
+        own = spending_chart(budget, history.get(budget.slo.name, ()))
+        forecast = status.forecasts.get(budget.slo.name)
+        own += forecast_chart(budget, forecast, status.service.policy_for(budget.slo))
+        charts[index], left = own[:left], left - len(own[:left])
+    return charts
 
 
 def _headline(status: ServiceStatus) -> str:
@@ -202,24 +215,3 @@ def _slo(
     line = sparkline([point.remaining for point in points])
     outlook = outlook_text(budget, status.forecasts.get(budget.slo.name), status.as_of, recovers_at)
     return join("\n", [first, facts, code(line) if line else "", outlook, data_problem(budget)])
-
-
-def _chart(budget: Budget, points: Sequence[BudgetPoint]) -> list[dict[str, object]]:
-    if len(points) < 2:
-        return []
-    labels = _axis_labels([point.at for point in points])
-    values = [(label, round(point.remaining * 100, 2)) for label, point in zip(labels, points, strict=True)]
-    return line_chart(
-        f"{budget.slo.name}: budget left", "Left, %", values, x_label="Time (UTC)", y_label="Budget left, %"
-    )
-
-
-def _axis_labels(times: Sequence[datetime]) -> list[str]:
-    """Return the days of the times in UTC, with the time of day where a day would stand there twice.
-
-    A part of the window that ends at midnight belongs to the day that ends then.
-    """
-    days = [f"{at.astimezone(UTC) - _INSTANT:%d %b}" for at in times]
-    if len(set(days)) == len(days):
-        return days
-    return [f"{at.astimezone(UTC):%d %b %H:%M}" for at in times]

@@ -202,7 +202,8 @@ def decision_text(budget: Budget, policy: ErrorBudgetPolicy, hold: Hold | None) 
     match budget.state:
         case SloState.OK if budget.remaining is not None and budget.remaining <= policy.freeze_at:
             left = _left(budget.remaining)
-            text = f"{left} is at or below `freezeAt` {stop}: policy {policy.name} freezes."
+            does = "freezes" if policy.enforces else "would freeze, and only observes"
+            text = f"{left} is at or below `freezeAt` {stop}: policy {policy.name} {does}."
         case SloState.OK if budget.remaining is not None and budget.remaining < policy.unfreeze_at:
             text = (
                 f"{_left(budget.remaining)} is above `freezeAt` {stop} and below `unfreezeAt` {go}: "

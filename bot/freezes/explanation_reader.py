@@ -52,7 +52,11 @@ class ExplanationReader:
             raise UnknownSloError(status.service.name, name, near)
         slo, policy = budget.slo, status.service.policy_for(budget.slo)
         (state,) = await self._ledger.states([slo])
-        holds = (hold for hold in status.holds if hold.kind is HoldKind.BUDGET and hold.slo == slo.name)
+        holds = (
+            hold
+            for hold in (*status.holds, *status.observed)
+            if hold.kind is HoldKind.BUDGET and hold.slo == slo.name
+        )
         return Explanation(
             budget=budget,
             policy=policy,

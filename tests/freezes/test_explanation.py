@@ -4,6 +4,7 @@ import ast
 import itertools
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from pathlib import Path
@@ -19,10 +20,11 @@ from bot.budgets.ledger.pushed_events import PushedEvent
 from bot.budgets.source import SourceUnavailableError
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.current import CurrentCatalog
+from bot.catalog.error_budget_policy import PolicyMode
 from bot.catalog.slo import CounterSli, DowntimeSli, LatencySli, Slo
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from bot.cli.explain import explanation_lines
-from bot.freezes.explanation import Explanation, Term, calculations
+from bot.freezes.explanation import Explanation, Term, calculations, decision_text
 from bot.freezes.explanation_reader import ExplanationReader, UnknownSloError
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
@@ -33,7 +35,7 @@ from tests.support.clock import DAY, MINUTE, NOW, StoppedClock
 from tests.support.formula_source import CountingSource
 from tests.support.paths import DOCS
 from tests.support.servers import Prometheus, running_prometheus
-from tests.support.values import catalog, prometheus_sli, service, slo
+from tests.support.values import QUIET, budget_of_events, catalog, prometheus_sli, service, slo
 
 MONTH = CalendarWindow(CalendarUnit.MONTH, "Europe/London")
 KINDS: Mapping[str, Slo] = {
@@ -211,6 +213,19 @@ def test_the_numbers_of_the_primer_are_right() -> None:
     assert len(sums) >= 6
     for expression, result in sums:
         assert recomputed(expression) == Decimal(result.rstrip(".")), expression
+
+
+def test_a_policy_that_observes_is_said_to_freeze_nothing() -> None:
+    observing = replace(QUIET, mode=PolicyMode.OBSERVE)
+    assert "policy quiet freezes." in decision_text(budget_of_events(slo(), 1_100), QUIET, None)
+    assert "policy quiet would freeze, and only observes." in decision_text(
+        budget_of_events(slo(), 1_100), observing, None
+    )
+
+
+def test_the_primer_explains_every_state() -> None:
+    text = (DOCS / "error-budgets.md").read_text(encoding="utf-8")
+    assert all(f"| `{state}` |" in text for state in SloState)
 
 
 def test_what_was_never_counted_has_no_figures() -> None:

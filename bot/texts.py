@@ -6,6 +6,7 @@ by which something is found must not be changed, so it is refused instead.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 REPLACEMENT: Final = "\ufffd"
@@ -14,6 +15,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL_BUT_LAYOUT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _FORBIDDEN_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _LINE_END = re.compile("\r\n?")
+# A Slack user id where it can be nothing else: as a mention, after an "@", or in the bot's own words.
+_PERSON = re.compile(
+    r"<@([UW][A-Z0-9]{2,20})(?:\|[^<>]*)?>"
+    r"|(?<![\w@])@([UW](?=[A-Z0-9]*\d)[A-Z0-9]{2,20})(?!\w)"
+    r"|(?<=asked for by )([UW][A-Z0-9]{2,20})(?!\w)"
+)
 
 
 def clean(text: str) -> str:
@@ -51,3 +58,17 @@ def clean_all(value: Any) -> Any:
 def is_name(text: str) -> bool:
     """Return whether a text may be an id or a filter: without control characters and lone surrogates."""
     return _FORBIDDEN_IN_NAMES.search(text) is None
+
+
+def people_in(text: str) -> list[str]:
+    """Return the Slack user ids of those whom a text names, each once."""
+    return list(dict.fromkeys(match[match.lastindex or 0] for match in _PERSON.finditer(text)))
+
+
+def with_people(text: str, shown: Callable[[str], str], written: Callable[[str], str] = str) -> str:
+    """Return a text in which `shown` says who each Slack user id is; `written` writes the rest."""
+    parts, end = [], 0
+    for match in _PERSON.finditer(text):
+        parts += [written(text[end : match.start()]), shown(match[match.lastindex or 0])]
+        end = match.end()
+    return "".join([*parts, written(text[end:])])

@@ -109,6 +109,7 @@ class Incidents:
             current=self._current,
             clock=self._clock,
             tokens=tokens,
+            names=self._names,
         ).add_routes(app)
         AlertmanagerWebhook(self.alerts, self._clock, tokens).add_routes(app)
 

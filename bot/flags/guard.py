@@ -94,16 +94,16 @@ class Evidence:
 
     @property
     def words(self) -> str:
-        """The evidence: `availability burns at 18.2 over 5 minutes, the guard is 6; before it was 0.4`.
+        """The evidence: `availability burns at 18.2× over 5 minutes, the guard is 6×; before it was 0.4×`.
 
         Then what was counted: `; 9 of 500 requests since the change were bad`.
         """
-        since = "" if self.before is None else f"; before it was {self.before:.1f}"
+        since = "" if self.before is None else f"; before it was {self.before:.1f}×"
         if self.counted is not None:
             bad, total = round(self.counted.bad), round(self.counted.total)
             since += f"; {bad:,} of {total:,} requests since the change were bad"
         over = duration_words(self.window)
-        return f"{self.slo} burns at {self.burn:.1f} over {over}, the guard is {self.guard:g}{since}"
+        return f"{self.slo} burns at {self.burn:.1f}× over {over}, the guard is {self.guard:g}×{since}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """`/api/v1/incidents`: the API to open, change and read incidents."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
 
@@ -34,10 +35,12 @@ from bot.incidents.incident import (
     UnknownIncidentError,
 )
 from bot.incidents.lifecycle import IncidentLifecycle, NewIncident
+from bot.incidents.ports import Names
 from bot.incidents.report_reader import ReportReader
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.snapshot_reader import SnapshotReader
 from bot.incidents.visibility import may_see
+from bot.incidents.workflow.channel_creation import team_of
 from bot.incidents.workflow.runner import StepRunner
 
 CHANNEL_WITHIN_S = 5.0
@@ -97,7 +100,9 @@ class IncidentsEndpoint:
         current: CurrentCatalog,
         clock: Clock,
         tokens: TokenVerifier,
+        names: Names,
     ) -> None:
+        self._names = names
         self._lifecycle = lifecycle
         self._snapshots = snapshots
         self._reports = reports
@@ -259,8 +264,10 @@ class IncidentsEndpoint:
     )
     async def _postmortem(self, request: web.Request) -> web.Response:
         snapshot = await self._snapshot(request)
+        document = snapshot.postmortem
+        names = await self._names(team_of(self._current.workspace, snapshot.incident), document.people)
         return web.Response(
-            text=snapshot.postmortem.markdown(), content_type="text/markdown", charset="utf-8"
+            text=replace(document, names=names).markdown(), content_type="text/markdown", charset="utf-8"
         )
 
     async def _snapshot(self, request: web.Request) -> IncidentSnapshot:

@@ -20,7 +20,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import count
 
@@ -158,6 +158,11 @@ class Incident:
     former_titles: tuple[str, ...] = ()
     is_renamed: bool = False
     version: int = 1
+
+    @property
+    def reference(self) -> str:
+        """What people may read that identifies the incident among all that there ever were."""
+        return f"Incident {self.id}, opened {self.opened_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
     @property
     def started_at(self) -> datetime:

@@ -171,5 +171,5 @@ class IncidentMessageWriter(Protocol):
         ...
 
     def purpose(self, snapshot: IncidentSnapshot, kind: ChannelKind) -> str:
-        """Write a channel's purpose, which contains the incident's marker."""
+        """Write a channel's purpose, which contains the incident's reference."""
         ...

@@ -14,7 +14,7 @@ from bot.formatting import duration_text, percent_text
 from bot.incidents.action import Action
 from bot.incidents.incident import CauseClass, Incident, Role, Status, times
 from bot.incidents.timeline import TimelineEntry
-from bot.texts import clean
+from bot.texts import clean, people_in, with_people
 
 
 class PostmortemPart(StrEnum):
@@ -114,6 +114,8 @@ class Postmortem:
         named = {entry.by for entry in self.timeline} | set(self.incident.roles.values())
         named |= {entry.given[1] for entry in self.timeline if entry.given}
         named |= {action.owner for action in self.actions if action.owner}
+        texts = [entry.text for entry in self.timeline] + [action.text for action in self.actions]
+        named |= {person for text in (*texts, *self.incident.document.values()) for person in people_in(text)}
         return sorted(person for person in named if person[:1] in {"U", "W"} and person.isupper())
 
     @property
@@ -177,7 +179,7 @@ class Postmortem:
 
     def _entry_text(self, entry: TimelineEntry) -> str:
         if entry.given is None:
-            return _line(entry.text)
+            return _line(self._naming(entry.text))
         role, person = entry.given
         return f"{_line(role)}: {self._name(person)}"
 
@@ -188,7 +190,7 @@ class Postmortem:
         return f"{cause.value.capitalize()}. {POINTS_TO[cause]}"
 
     def _written(self, part: PostmortemPart) -> str:
-        text = self.incident.document.get(part, "").strip()
+        text = self._naming(self.incident.document.get(part, "").strip())
         return f"## {HEADINGS[part]}\n\n{_paragraphs(text) if text else f'_{PROMPTS[part]}_'}"
 
     def _actions(self) -> str:
@@ -199,7 +201,12 @@ class Postmortem:
         owner = self._name(action.owner) if action.owner else "no owner yet"
         due = f"due {action.due.isoformat()}" if action.due else "no date yet"
         urgent = "**P0** " if action.is_p0 else ""
-        return f"- [{'x' if action.done_at else ' '}] {urgent}{_line(action.text)} — {owner}, {due}"
+        text = _line(self._naming(action.text))
+        return f"- [{'x' if action.done_at else ' '}] {urgent}{text} — {owner}, {due}"
+
+    def _naming(self, text: str) -> str:
+        """Return a text with the names of those whom it names by id."""
+        return with_people(text, lambda person: self.names.get(person, person))
 
     def _name(self, person: str) -> str:
         return _line(self.names.get(person, person))

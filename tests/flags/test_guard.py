@@ -47,7 +47,7 @@ def test_burning_at_the_guard_takes_the_increase_back_to_the_recorded_state(afte
 
 def test_the_evidence_reads_as_a_sentence() -> None:
     evidence = Evidence("availability", 18.24, 6, 5 * MINUTE, 0.4)
-    assert evidence.words == "availability burns at 18.2 over 5 minutes, the guard is 6; before it was 0.4"
+    assert evidence.words == "availability burns at 18.2× over 5 minutes, the guard is 6×; before it was 0.4×"
 
 
 def test_what_somebody_touched_since_is_left_alone() -> None:
@@ -100,7 +100,7 @@ def test_a_few_bad_requests_by_chance_take_nothing_back() -> None:
     verdict = judge_watch(WORKBOOK_WATCH, AFTER, [counted(3, 150)], NOW)
     assert isinstance(verdict, RollBack)
     assert verdict.evidence.words == (
-        "availability burns at 20.0 over 5 minutes, the guard is 14.4; "
+        "availability burns at 20.0× over 5 minutes, the guard is 14.4×; "
         "3 of 150 requests since the change were bad"
     )
 

@@ -113,6 +113,14 @@ async def test_the_postmortem_is_markdown(scene: IncidentsSetup) -> None:
         assert (await answer.text()).startswith("# Checkout 500s\n")
 
 
+async def test_the_postmortem_names_people_as_slack_shows_them(scene: IncidentsSetup) -> None:
+    opened = await scene.opened(by="U0DANA")
+    async with scene.http.get(f"{scene.url}{INCIDENTS}/{opened.incident.id}/postmortem.md") as answer:
+        text = await answer.text()
+    assert "U0DANA" not in text
+    assert "(dana)" in text.casefold()
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

@@ -103,7 +103,7 @@ class Tale:
             assert {"U0DANA", "U0SAM"} <= set(channel.members)
             (card,) = self._told(channel.id, CARD)
             assert [ts for ts, _ in channel.pins] == [card]
-            assert "governor-" in channel.purpose
+            assert channel.purpose.startswith("Incident ")
         assert len({channel.purpose for channel in channels}) == len(channels)
         assert len(self._told("#incidents", NOTICE)) == len(self.keys)
         async with self.database.reading() as connection:

@@ -1,5 +1,6 @@
 """The document: the same values make the same text, and nobody's words break out of it."""
 
+from dataclasses import replace
 from datetime import date
 
 from bot.incidents.action import Action, not_owned
@@ -95,3 +96,21 @@ def test_actions_are_owned_when_every_open_p0_has_owner_and_date() -> None:
     minor, elsewhere = Action(4, "d", "checkout"), Action(5, "e", "search", is_p0=True)
     assert not_owned([owned, undated, done, minor, elsewhere], "checkout") == (undated,)
     assert undated.missing == ("a due date",)
+
+
+def test_those_whom_texts_name_by_id_are_named_too() -> None:
+    step = "flag checkout off → 25% of users, as asked for by U0DANA"
+    document = Postmortem(
+        incident(document={PostmortemPart.SUMMARY: "<@U0PRIYA> saw it first."}),
+        [TimelineEntry(NOW, EntryKind.FLAG, step, "governor")],
+        [Action(1, "Limit the pool with @U0OMAR", owner="U0SAM")],
+        {},
+        NOW,
+    )
+    assert document.people == ["U0DANA", "U0OMAR", "U0PRIYA", "U0SAM"]
+    named = replace(document, names={person: person[2:].capitalize() for person in document.people})
+    text = named.markdown()
+    assert "as asked for by Dana (governor)" in text
+    assert "Priya saw it first." in text
+    assert "Limit the pool with Omar — Sam" in text
+    assert "U0" not in text

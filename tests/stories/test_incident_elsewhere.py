@@ -169,7 +169,7 @@ async def _opens(recorder: Recorder, bot: Bot, alerts: str) -> str:
     (topic,) = await until(recorder, "conversations.setTopic", channel=room)
     assert topic.arguments["topic"] == "sev2 · Checkout 500s · checkout"
     (purpose,) = await until(recorder, "conversations.setPurpose", channel=room)
-    assert "Working on incident 1" in purpose.arguments["purpose"]
+    assert purpose.arguments["purpose"].startswith("Incident 1, opened ")
     invited = await until(recorder, "conversations.invite", 2, channel=room)
     assert [one.arguments["users"] for one in invited] == [recorder.people["dana"], recorder.people["sam"]]
     (card,) = recorder.posted(CARD)

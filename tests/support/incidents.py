@@ -140,7 +140,7 @@ class IncidentsSetup:
         assert [ts for ts, _ in channel.pins] == [card.ts]
         assert len(self.messages("#incidents", NOTICE)) == 1
         assert channel.topic
-        assert "governor-" in channel.purpose
+        assert channel.purpose.startswith("Incident ")
         return channel_id
 
     async def budgets(self) -> dict[str, Budget]:

@@ -168,7 +168,7 @@ class ChannelCreator:
     async def _find_ours(self, name: str, snapshot: IncidentSnapshot) -> str | None:
         """Return the id of the channel of that name if it is this incident's."""
         channel = await self._channels.find(self._address(name, snapshot))
-        if channel is None or not is_ours(channel, snapshot.incident.marker):
+        if channel is None or not is_ours(channel, snapshot.incident):
             return None
         log.info("channel_found", incident=snapshot.incident.id, name=name, channel=channel.id)
         return channel.id
@@ -178,13 +178,12 @@ def _with_channel(snapshot: IncidentSnapshot, channel: IncidentChannel) -> Incid
     return replace(snapshot, channels={**snapshot.channels, channel.kind: channel})
 
 
-def is_ours(channel: ChannelInfo, marker: str) -> bool:
+def is_ours(channel: ChannelInfo, incident: Incident) -> bool:
     """Return whether a channel of the reserved name is the one that we created.
 
-    The bot created it, and it is not marked as another incident's. A channel that was created a moment ago
-    has no purpose yet, and is not archived.
+    The bot created it, and its purpose names no other incident. Earlier versions wrote the marker there.
+    A channel that was created a moment ago has no purpose yet, and is not archived.
     """
     is_unmarked = not channel.purpose.strip()
-    return (
-        channel.is_created_by_bot and not channel.is_archived and (is_unmarked or marker in channel.purpose)
-    )
+    is_named = any(name in channel.purpose for name in (incident.reference, incident.marker) if name)
+    return channel.is_created_by_bot and not channel.is_archived and (is_unmarked or is_named)

@@ -22,7 +22,7 @@ from bot.formatting import (
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.opening import LackingBudget, Opening
 from bot.freezes.transition import Spending
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention, when
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention, naming, when
 
 _MOST_MISSING = 3
 _LONGEST_ACTION = 200
@@ -218,7 +218,7 @@ def hold_term(hold: Hold) -> Markup:
 
 def hold_text(hold: Hold) -> Markup:
     """Return a hold in a line: who placed it, since when, until when, why."""
-    return markup("{}: {}", hold_term(hold), hold.reason)
+    return markup("{}: {}", hold_term(hold), naming(hold.reason))
 
 
 def hold_owners(holds: Sequence[Hold]) -> Markup:
@@ -272,7 +272,7 @@ def _unmet_requirement(requirement: UnmetRequirement) -> Markup:
 
 def action_name(action: int, text: str | None) -> Markup:
     """Return an action by its number and its text, which is None if it follows from a private incident."""
-    shown = Markup("of a private incident") if text is None else cut(text, _LONGEST_ACTION)
+    shown = Markup("of a private incident") if text is None else cut(naming(text), _LONGEST_ACTION)
     return markup("{}. {}", action, shown)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from bot.freezes.hold import GOVERNOR
+from bot.texts import with_people
 
 _ELLIPSIS = "…"
 # Control characters, bidirectional overrides and lone surrogates: no reader needs them, some mislead.
@@ -71,6 +72,11 @@ def mention(actor: str) -> Markup:
     if _USER_ID.fullmatch(actor):
         return Markup(f"<@{actor}>")
     return escape("Governor" if actor == GOVERNOR else actor)
+
+
+def naming(text: str) -> Markup:
+    """Return a stored text with mentions of those whom it names by id, so that Slack shows their names."""
+    return text if isinstance(text, Markup) else Markup(with_people(text, mention, escape))
 
 
 def link(url: str, text: str) -> Markup:

@@ -12,7 +12,7 @@ from bot.incidents import audit_view
 from bot.incidents.visibility import ANYBODY
 from bot.slack.arguments import UsageError, name, split
 from bot.slack.blockkit.blocks import context, section
-from bot.slack.blockkit.mrkdwn import Markup, bold, cut, join, markup, mention, when
+from bot.slack.blockkit.mrkdwn import Markup, bold, cut, join, markup, mention, naming, when
 from bot.slack.capabilities import Capabilities
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
@@ -186,4 +186,4 @@ def _line(row: audit.AuditRow) -> Markup:
     entry = row.entry
     action = ACTION_TEXTS.get(entry.action, entry.action)
     headline = markup("{} · {} · {} {}", when(row.at), bold(entry.subject), mention(entry.actor), action)
-    return join(": ", [headline, entry.reason])
+    return join(": ", [headline, naming(entry.reason)])

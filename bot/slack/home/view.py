@@ -12,7 +12,7 @@ from bot.slack.announcements.budget_phrases import hold_text, remaining_text, un
 from bot.slack.announcements.forecast_phrases import expected_change_text
 from bot.slack.announcements.observed import would_be_frozen_text
 from bot.slack.blockkit.blocks import TEXT, actions, button, context, divider, header, section, select_menu
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, day, join, markup
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, day, join, markup, naming
 from bot.slack.flags.buttons import ramp_buttons
 from bot.slack.flags.messages import ramp_text
 from bot.slack.home.contents import Contents
@@ -98,7 +98,7 @@ def _action(action: Action, zone: Zone, today: date) -> Markup:
         due = markup("{} {}", "overdue, due" if action.is_overdue(today) else "due", day(noon))
     urgent = Markup("*P0* ") if action.is_p0 else NOTHING
     facts = [due or "no due date", action.service or NOTHING, f"action {action.id}"]
-    return markup("{}{}\n{}", urgent, action.text, join(" · ", facts))
+    return markup("{}{}\n{}", urgent, naming(action.text), join(" · ", facts))
 
 
 def _ramps(ramps: Sequence[StoredRamp]) -> list[Block]:

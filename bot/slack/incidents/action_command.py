@@ -10,7 +10,7 @@ from bot.incidents.records.actions import NewAction, UnknownActionError
 from bot.incidents.visibility import ANYBODY, Viewer
 from bot.slack.arguments import UsageError, did_you_mean, name, split
 from bot.slack.blockkit.blocks import context, section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, sentence
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, naming, sentence
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.arguments import (
     ActionArguments,
@@ -81,7 +81,9 @@ class ActionCommand:
         if before.done_at is not None:
             return say(markup("Action {} is done already.", before.id))
         action = await self._actions.done(before.id, by=interaction.user, now=self._access.now())
-        text = markup("Action {} is done, says {}: {}", action.id, mention(interaction.user), action.text)
+        text = markup(
+            "Action {} is done, says {}: {}", action.id, mention(interaction.user), naming(action.text)
+        )
         return say(text, seen_by_channel=_is_told_here(action, viewer))
 
     async def _change(self, interaction: Interaction) -> Reply:
@@ -192,7 +194,7 @@ def action_line(action: Action) -> Markup:
     due = f", due {action.due.isoformat()}" if action.due else ""
     of = markup(" ({})", action.service) if action.service else NOTHING
     urgent = Markup("*P0* ") if action.is_p0 else NOTHING
-    return markup("Action {}{}: {}{} — {}{}", action.id, of, urgent, action.text, owner, due)
+    return markup("Action {}{}: {}{} — {}{}", action.id, of, urgent, naming(action.text), owner, due)
 
 
 def _next(action: Action) -> Markup:

@@ -11,7 +11,19 @@ from bot.incidents.snapshot import IncidentSnapshot, RecentFlag
 from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.slack.announcements.budget_phrases import own_action_command
 from bot.slack.blockkit.blocks import context, fields, fit, header, section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, link, markup, mention, when
+from bot.slack.blockkit.mrkdwn import (
+    NOTHING,
+    Markup,
+    bold,
+    code,
+    cut,
+    join,
+    link,
+    markup,
+    mention,
+    naming,
+    when,
+)
 from bot.slack.flags.buttons import kill_button
 from bot.slack.incidents.buttons import incident_buttons
 from bot.store.addresses import local
@@ -117,7 +129,7 @@ def spent(snapshot: IncidentSnapshot) -> Markup:
 def timeline_line(entry: TimelineEntry) -> Markup:
     """Return a timeline entry in a line."""
     details = markup(", {}", link(entry.url, "details")) if entry.url else NOTHING
-    text = cut(entry.text, LONGEST_ENTRY)
+    text = cut(naming(entry.text), LONGEST_ENTRY)
     if entry.given is not None:
         role, person = entry.given
         text = markup("{}: {}", role, mention(person))
@@ -129,7 +141,7 @@ def missing_actions(snapshot: IncidentSnapshot) -> Markup:
     lines = [
         markup(
             "• {}. {} — needs {}: {}",
-            action.id, cut(action.text, LONGEST_ENTRY), listed(action.missing),
+            action.id, cut(naming(action.text), LONGEST_ENTRY), listed(action.missing),
             code(own_action_command(action.id, action.missing)),
         )
         for action in snapshot.not_owned

@@ -11,7 +11,7 @@ from bot.incidents.reminders import Reminder
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.visibility import ANYBODY, may_see
 from bot.slack.blockkit.blocks import section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, code, cut, join, markup, mention
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, code, cut, join, markup, mention, naming
 from bot.slack.incidents.buttons import DONE_HERE, done_button
 from bot.slack.incidents.card import (
     LONGEST_SUMMARY,
@@ -110,7 +110,7 @@ class IncidentMessages:
         due = f"{action.due:%Y-%m-%d}" if action.due else "now"
         text = markup(
             "Due {}: {}{}. Next: {} once it is.",
-            due, "P0 — " if action.is_p0 else "", action.text, code(f"/action done {action.id}"),
+            due, "P0 — " if action.is_p0 else "", naming(action.text), code(f"/action done {action.id}"),
         )  # fmt: skip
         owner = qualified(self._current.workspace.of(action.service).elsewhere, action.owner or "")
         body = section(text, accessory=done_button(action, DONE_HERE))
@@ -151,9 +151,9 @@ class IncidentMessages:
         return join(" · ", [about, incident.title, *incident.services])
 
     def purpose(self, snapshot: IncidentSnapshot, kind: ChannelKind) -> str:
-        """Write a channel's purpose; the marker comes first, so that it is never cut off."""
-        about = "What we learn from" if kind is ChannelKind.POSTMORTEM else "Working on"
-        return f"{snapshot.incident.marker} · {about} incident {snapshot.incident.id}"
+        """Write a channel's purpose; what identifies the incident comes first, so it is never cut off."""
+        about = "what we learn from it" if kind is ChannelKind.POSTMORTEM else "what we do about it"
+        return f"{snapshot.incident.reference}: {about}"
 
     def _incidents_channel(self, incident: Incident) -> str:
         """Return the channel in which the incidents of the incident's first service are announced."""

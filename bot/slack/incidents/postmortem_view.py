@@ -9,7 +9,7 @@ from bot.incidents.postmortem import HEADINGS, POINTS_TO, PROMPTS, PostmortemPar
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.timeline import TimelineEntry
 from bot.slack.blockkit.blocks import context, divider, fields, fit, header, section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, cut, join, markup, mention
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, cut, join, markup, mention, naming
 from bot.slack.incidents.buttons import document_buttons, done_button
 from bot.slack.incidents.card import facts, missing_actions, spent, timeline_line, titled
 from bot.store.outbox import Block
@@ -56,7 +56,7 @@ def _times(incident: Incident) -> Markup:
 def _part(incident: Incident, part: PostmortemPart) -> list[Block]:
     """Return a part that people write, or the question that it answers."""
     text = incident.document.get(part, "").strip()
-    return titled(HEADINGS[part], cut(text, _LONGEST_PART) if text else markup("_{}_", PROMPTS[part]))
+    return titled(HEADINGS[part], cut(naming(text), _LONGEST_PART) if text else markup("_{}_", PROMPTS[part]))
 
 
 def _timeline(timeline: Sequence[TimelineEntry]) -> Markup:
@@ -84,4 +84,6 @@ def _action(action: Action) -> Markup:
     owner = markup(" — {}", mention(action.owner)) if action.owner else NOTHING
     due = f", due {action.due:%Y-%m-%d}" if action.due else ""
     urgent = "P0 " if action.is_p0 else ""
-    return markup("{}{}. {}{}{}{}{}", Markup(done), action.id, urgent, action.text, owner, due, missing)
+    return markup(
+        "{}{}. {}{}{}{}{}", Markup(done), action.id, urgent, naming(action.text), owner, due, missing
+    )

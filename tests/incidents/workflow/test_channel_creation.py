@@ -12,6 +12,7 @@ from bot.incidents.workflow.channel_creation import is_ours
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.incidents.messages import CARD, NOTICE
 from bot.store import audit
+from tests.incidents.values import incident
 from tests.support.incidents import IncidentsSetup, channel_id_of, run_incidents
 
 TEAMS = {"U0DANA", "U0SAM"}
@@ -97,11 +98,13 @@ async def test_two_incidents_of_one_title_have_two_channels(incidents_setup: Inc
         (ChannelInfo("C1", is_created_by_bot=True, purpose=""), True),
         (ChannelInfo("C1", is_created_by_bot=True, purpose="governor-1 · Working on incident 1"), True),
         (ChannelInfo("C1", is_created_by_bot=True, purpose="governor-2 · Working on incident 2"), False),
+        (ChannelInfo("C1", is_created_by_bot=True, purpose=f"{incident().reference}: what we do"), True),
+        (ChannelInfo("C1", is_created_by_bot=True, purpose=f"{incident(id=2).reference}: what"), False),
         (ChannelInfo("C1", is_created_by_bot=False, purpose=""), False),
     ],
 )
 def test_only_what_the_bot_made_for_this_incident_is_ours(found: ChannelInfo, ours: bool) -> None:
-    assert is_ours(found, "governor-1") is ours
+    assert is_ours(found, incident()) is ours
 
 
 async def test_the_same_key_is_the_same_incident(incidents_setup: IncidentsSetup) -> None:

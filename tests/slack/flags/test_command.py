@@ -334,7 +334,7 @@ async def test_an_increase_that_burns_is_taken_back_with_the_evidence(slack_app:
     channel, event_type, text = (await told(slack_app))[-1]
     assert (channel, event_type) == ("#checkout", "flag_changed")
     assert text.startswith(":rewind: *25% of users → off*")
-    assert "availability burns at 20.0 over 5 minutes, the guard is 14.4; before it was 0.5" in text
+    assert "availability burns at 20.0× over 5 minutes, the guard is 14.4×; before it was 0.5×" in text
     actor, before, after, reason, approved = (await changes(slack_app))[-1]
     assert (actor, before, after, approved) == ("governor", "25% of users", "off", None)
     assert reason.startswith("availability burns at 20.0")

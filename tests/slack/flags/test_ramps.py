@@ -103,7 +103,7 @@ async def test_a_step_that_burns_goes_back_to_before_the_ramp_within_one_evaluat
     _, event_type, text = (await told(slack_app))[-1]
     assert event_type == "flag_changed"
     assert text.startswith(":rewind: *25% of users → off*")
-    assert "availability burns at 20.0 over 5 minutes, the guard is 14.4" in text
+    assert "availability burns at 20.0× over 5 minutes, the guard is 14.4×" in text
     later(slack_app, HALF_AN_HOUR)
     await evaluated(slack_app, 0.5)
     assert await exposure(slack_app) == 0

@@ -16,6 +16,7 @@ from bot.http.auth import TokenVerifier
 from bot.http.incidents import IncidentsEndpoint
 from bot.incidents.alerts.receiver import AlertReceiver
 from bot.incidents.cost import Costs
+from bot.incidents.duplicates.merging import Merging
 from bot.incidents.lifecycle import IncidentLifecycle
 from bot.incidents.ports import IncidentMessageWriter, TransientError
 from bot.incidents.postmortem_closing import PostmortemClosing
@@ -77,6 +78,7 @@ class Incidents:
         self.snapshots = SnapshotReader(database, costs, clock.now, self._recent_flags)
         self.reports = ReportReader(database, costs)
         self.lifecycle = IncidentLifecycle(database, current)
+        self.merging = Merging(database, self.lifecycle, messages)
         self.actions = Actions(database)
         self.alerts = AlertReceiver(database, self.lifecycle, current)
         self.step_runner = self._build_runner(messages, hold_registry, timing or RunnerTiming())
@@ -103,6 +105,7 @@ class Incidents:
         """Add the routes of incidents and Alertmanager; before the API's own, which match all others."""
         IncidentsEndpoint(
             lifecycle=self.lifecycle,
+            merging=self.merging,
             snapshots=self.snapshots,
             reports=self.reports,
             step_runner=self.step_runner,
@@ -118,6 +121,7 @@ class Incidents:
         """What people in Slack can do with incidents."""
         return IncidentCapabilities(
             self.lifecycle,
+            self.merging,
             self.snapshots,
             self.actions,
             self.closing,
@@ -157,7 +161,7 @@ class Incidents:
             facilitators=Facilitators(
                 database, channels, self.lifecycle, current, clock, eligible=self._eligible_for_roles
             ),
-            holds=HoldSteps(hold_registry, current, clock),
+            holds=HoldSteps(database, hold_registry, current, clock),
             archiving=archiving,
             hiding=Hiding(database, channels, messages, cards),
         )

@@ -26,6 +26,7 @@ from bot.http.request_text import FreeText, RequestBody
 from bot.http.response_models import IncidentAnswer, IncidentReportAnswer, IncidentsAnswer
 from bot.http.rights import Right
 from bot.http.serializers import incident_json, report_json
+from bot.incidents.duplicates.merging import Merging
 from bot.incidents.incident import (
     MOST_TITLE,
     IllegalChangeError,
@@ -74,7 +75,11 @@ class OpeningBody(RequestBody):
 
 
 class ChangeBody(RequestBody):
-    """What to change of an incident; what is left out stays as it is."""
+    """What to change of an incident; what is left out stays as it is.
+
+    `merged_into` is the number of the incident that it is a duplicate of; it comes alone, or with the status
+    `merged`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -85,6 +90,7 @@ class ChangeBody(RequestBody):
     impact: Share | None = None
     title: FreeText | None = Field(default=None, min_length=1, max_length=MOST_TITLE)
     services: list[str] | None = Field(default=None, max_length=MOST_SERVICES)
+    merged_into: int | None = Field(default=None, ge=1, le=999_999_999_999_999, strict=True)
 
 
 class IncidentsEndpoint:
@@ -94,6 +100,7 @@ class IncidentsEndpoint:
         self,
         *,
         lifecycle: IncidentLifecycle,
+        merging: Merging,
         snapshots: SnapshotReader,
         reports: ReportReader,
         step_runner: StepRunner,
@@ -104,6 +111,7 @@ class IncidentsEndpoint:
     ) -> None:
         self._names = names
         self._lifecycle = lifecycle
+        self._merging = merging
         self._snapshots = snapshots
         self._reports = reports
         self._step_runner = step_runner
@@ -169,6 +177,8 @@ class IncidentsEndpoint:
         body = read_body(ChangeBody, await read_json(request))
         before = (await self._snapshot(request)).incident
         id_ = before.id
+        if body.merged_into is not None:
+            return await self._merge(request, id_, body)
         self._check_services(body.services or (), among=before.services)
         change = IncidentChange(
             status=body.status,
@@ -182,6 +192,19 @@ class IncidentsEndpoint:
         )
         try:
             await self._lifecycle.change(id_, change, by=request[CALLER], now=self._clock.now())
+        except IllegalChangeError as error:
+            raise _illegal_change(error) from error
+        return web.json_response(incident_json(await self._snapshots.of(id_)))
+
+    async def _merge(self, request: web.Request, id_: int, body: ChangeBody) -> web.Response:
+        into, alone = body.merged_into or 0, {"merged_into", "status"}
+        if body.status not in {None, Status.MERGED} or body.model_fields_set - alone:
+            raise _illegal_change(IllegalChangeError("merged_into", "merge it by itself; change it before"))
+        try:
+            await self._check_visible(into, request)
+            await self._merging.merge(id_, into, by=request[CALLER], now=self._clock.now())
+        except UnknownIncidentError as error:
+            raise _illegal_change(IllegalChangeError("merged_into", str(error))) from error
         except IllegalChangeError as error:
             raise _illegal_change(error) from error
         return web.json_response(incident_json(await self._snapshots.of(id_)))
@@ -269,6 +292,11 @@ class IncidentsEndpoint:
         return web.Response(
             text=replace(document, names=names).markdown(), content_type="text/markdown", charset="utf-8"
         )
+
+    async def _check_visible(self, id_: int, request: web.Request) -> None:
+        """Raise `UnknownIncidentError` unless the token may see the incident."""
+        if not may_see((await self._snapshots.of(id_)).incident, viewer_of(request)):
+            raise UnknownIncidentError(id_)
 
     async def _snapshot(self, request: web.Request) -> IncidentSnapshot:
         try:

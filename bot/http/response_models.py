@@ -167,6 +167,7 @@ class IncidentAnswer(Answer):
     title: str
     severity: Literal["sev1", "sev2", "sev3", "sev4"]
     status: str
+    merged_into: int | None = Field(description="The incident that it is a duplicate of, once it is merged.")
     services: list[str]
     channel: ChannelAnswer | None
     postmortem_channel: ChannelAnswer | None

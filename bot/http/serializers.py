@@ -125,6 +125,7 @@ def incident_json(snapshot: IncidentSnapshot) -> dict[str, Any]:
         "title": incident.title,
         "severity": incident.severity.value,
         "status": incident.status.value,
+        "merged_into": incident.merged_into,
         "services": list(incident.services),
         "private": incident.private,
         "channel": _channel_json(snapshot, ChannelKind.INCIDENT),

@@ -20,6 +20,7 @@ _AUDITED_FIELDS = (
     "title",
     "severity",
     "status",
+    "merged_into",
     "private",
     "cause",
     "postmortem_at",
@@ -37,7 +38,10 @@ def next_version(incident: Incident, by: str, now: datetime) -> Incident:
 def timeline_entries(before: Incident, after: Incident, by: str, now: datetime) -> Iterable[TimelineEntry]:
     """Return the timeline's entries for a change."""
     if before.status is not after.status:
-        yield TimelineEntry(now, EntryKind.STATUS, f"{before.status} → {after.status}", by)
+        text = f"{before.status} → {after.status}"
+        if after.merged_into is not None:
+            text = f"merged into incident {after.merged_into}"
+        yield TimelineEntry(now, EntryKind.STATUS, text, by)
     if before.severity is not after.severity:
         yield TimelineEntry(now, EntryKind.SEVERITY, f"{before.severity} → {after.severity}", by)
     if before.title != after.title and by not in _MACHINES:

@@ -6,7 +6,8 @@
          └──────────── it came back ────────────────┘
 
 From each of these it may be cancelled as a false alarm: then it counts in no statistics and spends no budget.
-Reopened, it goes on as if nothing had been.
+Reopened, it goes on as if nothing had been. So may a duplicate be merged into another, which then counts for
+both (`duplicates/merging.py`).
 
 Mitigated is when users are well again: the impact ends there, and so does the hold of a severe incident.
 An incident that comes back begins a new impact, and what was learned from it is open again.
@@ -82,6 +83,7 @@ class Status(StrEnum):
     MITIGATED = "mitigated"
     RESOLVED = "resolved"
     CANCELLED = "cancelled"
+    MERGED = "merged"
 
     @property
     def is_active(self) -> bool:
@@ -96,7 +98,7 @@ class Status(StrEnum):
     @property
     def counts(self) -> bool:
         """Whether budgets and statistics count it."""
-        return self is not Status.CANCELLED
+        return self not in {Status.CANCELLED, Status.MERGED}
 
 
 OPEN = tuple(status for status in Status if not status.is_over)
@@ -132,7 +134,7 @@ class Incident:
 
     `postmortem_at` is when its postmortem was opened, `finished_at` when it was closed; `document` holds
     what people wrote for it. `former_titles` may stand in messages; once `is_renamed` by a person, alerts do
-    not change the title.
+    not change the title. `merged_into` is the number of the incident that it is a duplicate of.
     """
 
     id: int
@@ -157,6 +159,7 @@ class Incident:
     marker: str = ""
     former_titles: tuple[str, ...] = ()
     is_renamed: bool = False
+    merged_into: int | None = None
     version: int = 1
 
     @property
@@ -352,6 +355,8 @@ def _ended(incident: Incident, end: datetime, now: datetime) -> Incident:
 def _moved(incident: Incident, status: Status, now: datetime) -> Incident:
     if status.is_active:
         return _came_back(incident, status, now)
+    if status is Status.MERGED:
+        raise IllegalChangeError("merged_into", "say which incident it is a duplicate of")
     if status is Status.CANCELLED:
         return set_aside(incident, status, now)
     ended = tuple(
@@ -397,7 +402,13 @@ def _came_back(incident: Incident, status: Status, now: datetime) -> Incident:
         share = impacts[-1].share if impacts else 1.0
         impacts = (*impacts, Impact(now, None, share, assumed=True))
     return replace(
-        incident, status=status, impacts=impacts, mitigated_at=None, resolved_at=None, finished_at=None
+        incident,
+        status=status,
+        impacts=impacts,
+        mitigated_at=None,
+        resolved_at=None,
+        finished_at=None,
+        merged_into=None,
     )
 
 

@@ -230,11 +230,13 @@ class IncidentLifecycle:
     ) -> bool:
         """Add a text to the timeline, once for each mark; return whether it is new.
 
-        A mark makes it a pinned message, which `unnote` removes again. Raises `UnknownIncidentError`.
+        A mark makes it a pinned message, which `unnote` removes again. What concerns a merged incident
+        goes to the one that it was merged into. Raises `UnknownIncidentError`.
         """
         kind = EntryKind.PIN if mark else EntryKind.NOTE
         async with self._database.transaction() as connection:
-            incident = await records.read(connection, id_, lock=True)
+            incident = await _unmerged(connection, id_)
+            id_ = incident.id
             if mark is not None and await records.has_mark(connection, id_, mark):
                 return False
             await records.add_entry(connection, id_, TimelineEntry(at or now, kind, text, by, mark, url))
@@ -250,7 +252,8 @@ class IncidentLifecycle:
         Raises `UnknownIncidentError`.
         """
         async with self._database.transaction() as connection:
-            incident = await records.read(connection, id_, lock=True)
+            incident = await _unmerged(connection, id_)
+            id_ = incident.id
             if not await records.remove_entry(connection, id_, mark):
                 return False
             after = next_version(incident, by, now)
@@ -267,6 +270,12 @@ class IncidentLifecycle:
         computed = compute(before)
         if computed == before:
             return before
+        if before.merged_into is not None and (computed.merged_into, computed.private) == (
+            before.merged_into,
+            before.private,
+        ):
+            why = f"it was merged into incident {before.merged_into}; change that one, or reopen this one"
+            raise IllegalChangeError("status", why)
         after = next_version(computed, by, now)
         await records.write(connection, before, after, now)
         for entry in timeline_entries(before, after, by, now):
@@ -336,6 +345,14 @@ class IncidentLifecycle:
         services = self._current.catalog.services
         named = [services[name] for name in incident.services if name in services]
         return invitees(named, incident.opened_by)
+
+
+async def _unmerged(connection: AsyncConnection, id_: int) -> Incident:
+    """Return an incident for update, or the one that it was merged into."""
+    incident = await records.read(connection, id_, lock=True)
+    if incident.merged_into is None:
+        return incident
+    return await records.read(connection, incident.merged_into, lock=True)
 
 
 def invitees(services: Iterable[Service], opened_by: str) -> Sequence[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from bot.incidents.action import Action
+from bot.incidents.incident import Incident
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.reminders import Reminder
 from bot.incidents.snapshot import IncidentSnapshot
@@ -156,6 +157,10 @@ class IncidentMessageWriter(Protocol):
 
     def action_due(self, action: Action) -> OutboxMessage:
         """Write to the owner of an action that is due or overdue."""
+        ...
+
+    def merged(self, channel_id: str, duplicate: Incident, by: str) -> OutboxMessage:
+        """Write into an incident's channel that a duplicate was merged into it."""
         ...
 
     def closed(self, snapshot: IncidentSnapshot, by: str) -> Sequence[OutboxMessage]:

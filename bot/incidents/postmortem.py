@@ -62,6 +62,7 @@ class Obstacle(StrEnum):
 
     NOT_OPEN = "it has no postmortem yet"
     FALSE_ALARM = "the incident was cancelled as a false alarm"
+    MERGED = "the incident was merged into another, which has the postmortem"
     NOT_RESOLVED = "the incident is not resolved yet"
     NO_P0_ACTION = "so costly an incident is to leave at least one P0 action, and it has none"
 
@@ -74,6 +75,8 @@ def obstacle(incident: Incident, actions: Sequence[Action], *, was_costly: bool)
     """
     if incident.postmortem_at is None:
         return Obstacle.NOT_OPEN
+    if incident.status is Status.MERGED:
+        return Obstacle.MERGED
     if incident.status is Status.CANCELLED:
         return Obstacle.FALSE_ALARM
     if incident.status is not Status.RESOLVED:

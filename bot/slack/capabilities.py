@@ -9,6 +9,7 @@ from bot.flags.ramps.control import RampControl
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
+from bot.incidents.duplicates.merging import Merging
 from bot.incidents.lifecycle import IncidentLifecycle
 from bot.incidents.postmortem_closing import PostmortemClosing
 from bot.incidents.records.actions import Actions
@@ -24,6 +25,7 @@ class IncidentCapabilities:
     """The capabilities of incidents; `channel_of` waits some seconds for an incident's channel."""
 
     lifecycle: IncidentLifecycle
+    merging: Merging
     snapshots: SnapshotReader
     actions: Actions
     closing: PostmortemClosing

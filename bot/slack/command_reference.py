@@ -126,7 +126,8 @@ COMMANDS: tuple[Command, ...] = (
                 "severity sev1", "says how bad it is, from sev1 to sev4; sev1 and sev2 hold the services"
             ),
             CommandForm("cancel [REASON]", "says that it was a false alarm; no budget counts it then"),
-            CommandForm("reopen [ID]", "opens one again that is resolved, closed or cancelled"),
+            CommandForm("merge [ID]", "makes it part of another that it is a duplicate of"),
+            CommandForm("reopen [ID]", "opens one again that is resolved, closed, cancelled or merged"),
             CommandForm("rename TITLE", "gives it another title; a form without one"),
             CommandForm("service add NAME", "adds a service; `service remove NAME` takes one off"),
             CommandForm(

@@ -310,3 +310,17 @@ async def test_an_incident_is_cancelled_and_reopened(scene: IncidentsSetup) -> N
     assert (again["id"], again["status"]) == (1, "cancelled")
     _, reopened = await scene.api("PATCH", f"{INCIDENTS}/1", json={"status": "investigating"})
     assert (reopened["status"], reopened["ended_at"]) == ("investigating", None)
+
+
+async def test_a_duplicate_is_merged(scene: IncidentsSetup) -> None:
+    for key in ("one", "two"):
+        await scene.api("POST", INCIDENTS, json=OPENING | {"key": key})
+    status, problem = await scene.api("PATCH", f"{INCIDENTS}/2", json={"status": "merged"})
+    assert (status, problem["errors"][0]["field"]) == (422, "merged_into")  # type: ignore[index]
+    for change in ({"merged_into": 9}, {"merged_into": 2}, {"merged_into": 1, "title": "Other"}):
+        status, problem = await scene.api("PATCH", f"{INCIDENTS}/2", json=change)
+        assert (status, problem["errors"][0]["field"]) == (422, "merged_into")  # type: ignore[index]
+    for _ in range(2):
+        body = {"status": "merged", "merged_into": 1}
+        status, merged = await scene.api("PATCH", f"{INCIDENTS}/2", json=body)
+        assert (status, merged["status"], merged["merged_into"]) == (200, "merged", 1)

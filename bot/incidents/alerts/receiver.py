@@ -35,6 +35,7 @@ from bot.incidents.incident import Incident, with_title
 from bot.incidents.lifecycle import IncidentLifecycle, NewIncident
 from bot.incidents.records import alerts as rows
 from bot.incidents.records import incidents as records
+from bot.incidents.records import merges
 from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.store.database import Database
 
@@ -110,6 +111,8 @@ class AlertReceiver:
     ) -> int:
         """Return the number of the group's open incident, or of a new one."""
         id_ = await rows.open_incident_of(connection, notification.group)
+        if id_ is None:
+            id_ = await merges.target_of_group(connection, notification.group)
         if id_ is None:
             opening = self._opening(notification, news, now)
             id_ = (await self._lifecycle.open_within(connection, opening, now)).incident.id

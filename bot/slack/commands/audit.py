@@ -58,6 +58,8 @@ ACTION_TEXTS = {
     "incident.opened": "opened an incident",
     "incident.changed": "changed the incident",
     "incident.cancelled": "cancelled the incident as a false alarm",
+    "incident.merged": "merged the incident into another",
+    "incident.absorbed": "merged a duplicate into the incident",
     "incident.reopened": "reopened the incident",
     "incident.renamed": "renamed the incident",
     "incident.services_changed": "changed its services",

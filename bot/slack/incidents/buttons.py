@@ -29,6 +29,7 @@ IMPACT = "incident.impact"
 RENAME = "incident.rename"
 CANCEL = "incident.cancel"
 REOPEN = "incident.reopen"
+MERGE = "incident.merge"
 OPEN_POSTMORTEM = "postmortem.open"
 SHOW_POSTMORTEM = "postmortem.show"
 EDIT = "postmortem.edit."
@@ -52,6 +53,7 @@ _LABELS = {
     Status.MITIGATED: "Mitigated",
     Status.RESOLVED: "Resolved",
     Status.CANCELLED: "False alarm",
+    Status.MERGED: "Duplicate",
 }
 _WRITING = {
     HEADINGS[PostmortemPart.SUMMARY]: f"{EDIT}{PostmortemPart.SUMMARY.value}",
@@ -70,6 +72,7 @@ _TRANSITIONS = {
     Status.MITIGATED: (Status.RESOLVED, Status.INVESTIGATING),
     Status.RESOLVED: (Status.INVESTIGATING,),
     Status.CANCELLED: (),
+    Status.MERGED: (),
 }
 
 
@@ -77,9 +80,13 @@ def incident_buttons(incident: Incident) -> list[Block]:
     """Return the buttons for an incident in its present state."""
     number = str(incident.id)
     while_open = (button("Add a note", NOTE, number), button("State the impact", IMPACT, number))
-    if incident.status is Status.CANCELLED:
+    if not incident.status.counts:
         return actions(button("Reopen", REOPEN, number))
-    correct = (button("Title and services", RENAME, number), button("False alarm", CANCEL, number))
+    correct = (
+        button("Title and services", RENAME, number),
+        button("Duplicate", MERGE, number),
+        button("False alarm", CANCEL, number),
+    )
     has_postmortem = incident.postmortem_at is not None
     postmortem = (
         button("See postmortem", SHOW_POSTMORTEM, number)

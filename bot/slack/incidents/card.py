@@ -39,6 +39,7 @@ _EMOJI: Mapping[Status, str] = {
     Status.MITIGATED: ":hourglass:",
     Status.RESOLVED: ":white_check_mark:",
     Status.CANCELLED: ":no_entry_sign:",
+    Status.MERGED: ":no_entry_sign:",
 }
 _ROLES = {
     Role.COMMANDER: "Commander",
@@ -53,6 +54,7 @@ NEXT_STEPS: Mapping[Status, str] = {
     Status.MITIGATED: "Next: watch that it stays well, then resolve.",
     Status.RESOLVED: "Next: write down what was learned while it is fresh.",
     Status.CANCELLED: "A false alarm: no budget and no statistic counts it. Next: reopen it if it was real.",
+    Status.MERGED: "It goes on in the incident that it was merged into.",
 }
 
 
@@ -80,6 +82,9 @@ def headline(snapshot: IncidentSnapshot) -> Markup:
 
 def next_step(incident: Incident) -> Markup:
     """Return what to do next about an incident."""
+    if incident.merged_into is not None:
+        how = code(f"/incident show {incident.merged_into}")
+        return markup("Merged into incident {}, which counts for both. Next: {}.", incident.merged_into, how)
     if incident.finished_at is None:
         return Markup(NEXT_STEPS[incident.status])
     return markup("Its postmortem is closed. Next: {} shows it.", code(f"/postmortem {incident.id}"))

@@ -156,6 +156,8 @@ class IncidentCommand:
 
     async def _status(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         status = _one_of(Status, arguments, "status")
+        if status == Status.MERGED:
+            return await self._subcommands["merge"](interaction, arguments[1:])
         if status == Status.CANCELLED:
             return await self._subcommands["cancel"](interaction, arguments[1:])
         summary = unquoted(" ".join(arguments[1:])) if status == Status.RESOLVED.value else ""

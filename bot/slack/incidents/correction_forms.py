@@ -1,13 +1,13 @@
 """The modals that correct an incident as a whole: what it is called, and which services it concerns. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from bot.incidents.incident import MOST_TITLE, Incident
 from bot.slack.blockkit.blocks import section
-from bot.slack.blockkit.modals import ModalForm, SubmittedModal, choices_input, text_input
+from bot.slack.blockkit.modals import ModalForm, SubmittedModal, choice_input, choices_input, text_input
 from bot.slack.blockkit.mrkdwn import markup
-from bot.slack.incidents.buttons import CANCEL, RENAME
+from bot.slack.incidents.buttons import CANCEL, MERGE, RENAME
 from bot.store.outbox import Block
 
 MOST_REASON = 500
@@ -33,6 +33,18 @@ def cancel_form(incident: Incident) -> ModalForm:
     )  # fmt: skip
     why = text_input("reason", "Why was it none?", most=MOST_REASON, optional=True)
     return ModalForm(CANCEL, "A false alarm?", "It was one", (section(told), why), str(incident.id))
+
+
+def merge_form(incident: Incident, others: Sequence[Incident]) -> ModalForm:
+    """Return the modal that asks which incident this one is a duplicate of; there is at least one other."""
+    told = markup(
+        "Services, timeline, alerts and actions of incident {} become part of the other, which then counts "
+        "for both.",
+        incident.id,
+    )  # fmt: skip
+    choices = [(str(other.id), f"{other.id}. {other.title}") for other in others]
+    target = choice_input("into", "Which incident is it the same as?", choices)
+    return ModalForm(MERGE, "A duplicate?", "Merge", (section(told), target), str(incident.id))
 
 
 def rename_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:

@@ -3,22 +3,25 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bot.formatting import listed
+from bot.incidents.duplicates.merging import Merging
 from bot.incidents.incident import MOST_TITLE, Incident, IncidentChange, Status
 from bot.incidents.lifecycle import IncidentLifecycle
+from bot.incidents.visibility import Viewer
 from bot.slack.arguments import UsageError, name, unquoted
 from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.modals import ModalForm, SubmittedModal
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention
 from bot.slack.incidents import buttons
 from bot.slack.incidents.access import IncidentAccess
-from bot.slack.incidents.card import NEXT_STEPS
-from bot.slack.incidents.correction_forms import MOST_REASON, cancel_form, rename_form
+from bot.slack.incidents.card import NEXT_STEPS, channel_link
+from bot.slack.incidents.correction_forms import MOST_REASON, cancel_form, merge_form, rename_form
 from bot.slack.incidents.operations import translate_errors
 from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.typed.words import plain
 
 Subcommand = Callable[[Interaction, Sequence[str]], Awaitable[Reply]]
 
+_MOST_TARGETS = 100
 _NO_FORM = Markup("Slack did not open the form. Try again.")
 _ADDING = frozenset({"add", "+", "with"})
 _REMOVING = frozenset({"remove", "rm", "delete", "drop", "-", "without"})
@@ -28,15 +31,17 @@ _SERVICE_FORM = markup("{} or {}", code("/incident service add NAME"), code("/in
 class IncidentCorrections:
     """The subcommands, buttons and modals that correct an incident."""
 
-    def __init__(self, access: IncidentAccess, lifecycle: IncidentLifecycle) -> None:
+    def __init__(self, access: IncidentAccess, lifecycle: IncidentLifecycle, merging: Merging) -> None:
         self._access = access
         self._lifecycle = lifecycle
+        self._merging = merging
         self.subcommands: Mapping[str, Subcommand] = {
             "rename": self._rename,
             "service": self._service,
             "services": self._service,
             "cancel": self._cancel,
             "reopen": self._reopen,
+            "merge": self._merge,
         }
 
     def form(self, button: str, incident: Incident) -> ModalForm | None:
@@ -113,6 +118,50 @@ class IncidentCorrections:
         snapshot = await self._access.find(interaction, arguments[0] if arguments else "")
         await self._access.permit(interaction)
         return await self.reopen(snapshot.incident.id, interaction.user)
+
+    async def _merge(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
+        before = await self._permitted(interaction)
+        words = [word for word in arguments if plain(word) not in {"into", "with"}]
+        if not words:
+            return await self.ask_target(before, interaction.user)
+        snapshot = await self._access.find(interaction, words[0])
+        return await self.merge(before.id, snapshot.incident.id, interaction.user)
+
+    async def ask_target(self, incident: Incident, user: str) -> Reply:
+        """Open the modal that asks which incident this one is a duplicate of."""
+        viewer = Viewer(user, incident.id)
+        snapshots = await self._access.snapshots.list(viewer, limit=_MOST_TARGETS)
+        others = [
+            snapshot.incident
+            for snapshot in snapshots
+            if snapshot.incident.id != incident.id
+            and snapshot.incident.status.counts
+            and self._access.may_see(snapshot.incident, viewer)
+        ]
+        if not others:
+            raise UsageError(Markup("There is no other incident that it could be merged into."))
+        # Those that are open first: most likely it is one of them.
+        others.sort(key=lambda other: (other.status.is_over, -other.id))
+        return Reply(_NO_FORM, (section(_NO_FORM),), form=merge_form(incident, others))
+
+    async def submit_merge(self, submitted: SubmittedModal, id_: int) -> Reply:
+        """Merge an incident into the one that was chosen."""
+        into = submitted.text("into")
+        here = await self._access.incident_of_channel(submitted.channel)
+        target = await self._access.by_id(int(into) if into.isdecimal() else 0, submitted.user, here)
+        return await self.merge(id_, target.incident.id, submitted.user)
+
+    async def merge(self, id_: int, into: int, by: str) -> Reply:
+        """Merge an incident into another."""
+        before = (await self._access.snapshots.of(id_)).incident
+        if before.merged_into == into:
+            return say(markup("It is merged into incident {} already.", into))
+        with translate_errors():
+            await self._merging.merge(id_, into, by=by, now=self._access.now())
+        channel_id = (await self._access.snapshots.of(into)).channel_id()
+        where = markup("Next: go on in {}.", channel_link(channel_id)) if channel_id else NOTHING
+        text = markup("Merged into incident {} by {}, which counts for both. {}", into, mention(by), where)
+        return say(text, seen_by_channel=True)
 
     async def submit_cancel(self, submitted: SubmittedModal, id_: int) -> Reply:
         """Cancel an incident for the reason that the modal gives."""

@@ -57,7 +57,7 @@ class IncidentInteractions:
         incidents = capabilities.incidents
         self.access = access = IncidentAccess(capabilities, people)
         self._operations = IncidentOperations(access, incidents)
-        self._corrections = IncidentCorrections(access, incidents.lifecycle)
+        self._corrections = IncidentCorrections(access, incidents.lifecycle, incidents.merging)
         self.incident = IncidentCommand(access, incidents.reports, self._operations, self._corrections)
         self.postmortem = PostmortemCommand(access, incidents, SlackFiles(client), SlackCanvases(client))
         self.action = ActionCommand(access)
@@ -72,6 +72,7 @@ class IncidentInteractions:
             buttons.ADD_ACTION: self._add_action,
             buttons.RENAME: self._corrections.save,
             buttons.CANCEL: self._corrections.submit_cancel,
+            buttons.MERGE: self._corrections.submit_merge,
         }
 
     async def press(self, interaction: Interaction) -> Reply:
@@ -159,6 +160,8 @@ class IncidentInteractions:
         form = form or self._corrections.form(button, snapshot.incident)
         if form is not None:
             return form_reply(form, _NO_FORM)
+        if button == buttons.MERGE:
+            return await self._corrections.ask_target(snapshot.incident, interaction.user)
         return await self._change(button, snapshot.incident.id, interaction.user)
 
     async def _change(self, button: str, id_: int, by: str) -> Reply:

@@ -11,7 +11,7 @@ from bot.incidents.reminders import Reminder
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.visibility import ANYBODY, may_see
 from bot.slack.blockkit.blocks import section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, code, cut, join, markup, mention, naming
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention, naming
 from bot.slack.incidents.buttons import DONE_HERE, done_button
 from bot.slack.incidents.card import (
     LONGEST_SUMMARY,
@@ -29,6 +29,7 @@ from bot.store.outbox import OutboxMessage
 
 CARD = "incident_card"
 NOTICE = "incident_opened"
+MERGED = "incident_merged"
 DOCUMENT = "postmortem_document"
 POSTMORTEM_OPENED = "postmortem_opened"
 POSTMORTEM_CLOSED = "postmortem_closed"
@@ -115,6 +116,15 @@ class IncidentMessages:
         owner = qualified(self._current.workspace.of(action.service).elsewhere, action.owner or "")
         body = section(text, accessory=done_button(action, DONE_HERE))
         return OutboxMessage(owner, ACTION_DUE, cut(text, _LONGEST_TEXT), [body])
+
+    def merged(self, channel_id: str, duplicate: Incident, by: str) -> OutboxMessage:
+        """Write into an incident's channel that a duplicate was merged into it."""
+        text = markup(
+            "Incident {}, {}, was merged into this one by {}: its services, timeline, alerts and actions are "
+            "part of it now.",
+            duplicate.id, bold(duplicate.title), mention(by),
+        )  # fmt: skip
+        return OutboxMessage(channel_id, MERGED, cut(text, _LONGEST_TEXT), [section(text)])
 
     def closed(self, snapshot: IncidentSnapshot, by: str) -> Sequence[OutboxMessage]:
         """Write that the postmortem is closed: to both channels, and elsewhere unless it is private."""

@@ -32,6 +32,8 @@ incidents = Table(
     Column("former_titles", JSON),
     # Whether a person renamed it: alerts do not change the title then.
     Column("is_renamed", Boolean, nullable=False, server_default=false()),
+    # The incident that it is a duplicate of, once it is merged.
+    Column("merged_into", RowId),
     Column("severity", String(10), nullable=False),
     Column("status", String(20), nullable=False, index=True),
     Column("private", Boolean, nullable=False),

@@ -131,6 +131,7 @@ async def test_incident_in_its_channel_shows_what_can_be_done(incident_app: Runn
         "Add a note",
         "State the impact",
         "Title and services",
+        "Duplicate",
         "False alarm",
     ]
 

@@ -1,7 +1,7 @@
 """Correcting an incident as a whole: its title and services, and whether it was one at all."""
 
 from bot.incidents.incident import Status
-from tests.support.slack_incidents import RunningIncidentApp, several, typed
+from tests.support.slack_incidents import RunningIncidentApp, chosen, several, typed
 
 
 async def test_title_and_services_are_changed_by_command(incident_app: RunningIncidentApp) -> None:
@@ -68,3 +68,27 @@ async def test_a_typed_reason_cancels_at_once_and_a_missing_one_is_asked_for(
     told = await incident_app.slack_app.types("sam", "/incident reopen 1", "#general")
     assert "Incident 1 is open again" in told.text
     assert "open" in (await incident_app.slack_app.types("sam", "/incident reopen", channel)).text
+
+
+async def test_a_duplicate_is_merged_in_a_form_that_offers_what_the_person_may_see(
+    incident_app: RunningIncidentApp,
+) -> None:
+    await incident_app.open()
+    for text in ("Carts fail sev3 checkout", "Leaked keys sev3 checkout"):
+        await incident_app.slack_app.types("dana", f"/incident open {text}")
+    channels = [incident_app.channel_id(await incident_app.view(id_)) for id_ in (1, 2, 3)]
+    await incident_app.slack_app.types("dana", "/incident private", channels[2])
+    card = await incident_app.card(channels[1], id_=2)
+    await incident_app.presses("sam", card, channels[1], "incident.merge")
+    options = incident_app.form("sam")["blocks"][1]["element"]["options"]
+    assert [option["text"]["text"] for option in options] == ["1. Checkout 500s"]
+    await incident_app.submits("sam", into=chosen("1"))
+    assert (await incident_app.view(2)).incident.merged_into == 1
+    assert incident_app.last("sam", channels[1]).text == (
+        f"Merged into incident 1 by <@U0SAM>, which counts for both. Next: go on in <#{channels[0]}>."
+    )
+    types = incident_app.slack_app.types
+    assert "no incident 3" in (await types("sam", "/incident merge into 3", channels[0])).text
+    assert "merged into incident 1" in (await types("sam", "/incident severity sev1", channels[1])).text
+    assert "Incident 2 is open again" in (await types("sam", "/incident reopen", channels[1])).text
+    assert "Merged into incident 1" in (await types("sam", "/incident merge into 1", channels[1])).text

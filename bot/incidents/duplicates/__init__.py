@@ -1,0 +1,1 @@
+"""Duplicates of incidents, and how they become part of another."""

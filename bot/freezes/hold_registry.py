@@ -2,6 +2,7 @@
 
 FreezeError
 ├── NothingToLiftError     no hold is on the service that people may lift
+├── OwnHoldError           the person holds the service already, and did not ask to replace that
 └── AlreadyRequestedError  this very request was carried out before (a repeated delivery)
 """
 
@@ -49,6 +50,14 @@ class NothingToLiftError(FreezeError):
         self.holds = tuple(holds)
 
 
+class OwnHoldError(FreezeError):
+    """The person has `holds` on the service already."""
+
+    def __init__(self, service: str, holds: Sequence[Hold]) -> None:
+        super().__init__(f"you hold {service} already")
+        self.holds = tuple(holds)
+
+
 class AlreadyRequestedError(FreezeError):
     """The same request was carried out before; doing nothing was right."""
 
@@ -92,8 +101,13 @@ class HoldRegistry:
         request: str,
         now: datetime,
         kind: HoldKind = HoldKind.PERSON,
-    ) -> Hold:
-        """Put a hold on the service. Raises `AlreadyRequestedError` for a repeated `request`."""
+        replacing: bool | None = None,
+    ) -> HoldPlaced:
+        """Put a hold on the service. Raises `AlreadyRequestedError` for a repeated `request`.
+
+        `replacing` decides on holds that the same person has on the service: true replaces them, false
+        raises `OwnHoldError`, None leaves them beside the new one.
+        """
         # A person's hold is real in any mode: somebody decided.
         observed = kind is not HoldKind.PERSON and service.mode is PolicyMode.OBSERVE
         values = {
@@ -118,9 +132,11 @@ class HoldRegistry:
             if id_ is None:
                 raise AlreadyRequestedError(f"{service.name} was frozen by this request before")
             hold = Hold(id_, service.name, kind, reason, by, now, until, observed=observed)
-            await self._writer.record(connection, service, HoldPlaced(hold), now)
-        log_transitions(service.name, [HoldPlaced(hold)])
-        return hold
+            placed = HoldPlaced(hold, await self._own_holds(connection, hold, replacing, now))
+            await self._writer.record_replaced(connection, placed, now)
+            await self._writer.record(connection, service, placed, now)
+        log_transitions(service.name, [placed])
+        return placed
 
     async def lift(
         self, service: Service, *, by: str, reason: str, now: datetime, request: str | None = None
@@ -264,6 +280,21 @@ class HoldRegistry:
         """Return the exemptions of the service that have not run out."""
         async with self._database.reading() as connection:
             return await read_exemptions(connection, service, now)
+
+    async def _own_holds(
+        self, connection: AsyncConnection, placed: Hold, replacing: bool | None, now: datetime
+    ) -> tuple[Hold, ...]:
+        """Return the person's other holds on the service, to be replaced; raises `OwnHoldError`."""
+        if replacing is None:
+            return ()
+        own = tuple(
+            hold
+            for hold in holds_in_force(await read_holds(connection, placed.service), now)
+            if (hold.kind, hold.by) == (placed.kind, placed.by) and hold.id != placed.id
+        )
+        if own and not replacing:
+            raise OwnHoldError(placed.service, own)
+        return own
 
     async def _causes_ended(
         self, connection: AsyncConnection, holds: Sequence[Hold], service_of: ServiceOf

@@ -34,6 +34,8 @@ from bot.store.outbox import OutboxMessage, enqueue
 from bot.store.tables.core import holds as hold_rows
 from bot.store.threads import end_threads
 
+REPLACED = "replaced by a new hold"
+
 log = structlog.get_logger(__name__)
 
 
@@ -109,6 +111,13 @@ class HoldWriter:
         """Write the audit row and the messages of a transition that the connection already shows."""
         await audit.record(connection, entry_of(transition, service.name), now)
         await self._tell(connection, service, transition, now, spending)
+
+    async def record_replaced(self, connection: AsyncConnection, placed: HoldPlaced, now: datetime) -> None:
+        """End the holds that a new one replaces, with an audit row for each; the new one tells of them."""
+        for hold in placed.replaced:
+            entry = entry_of(HoldLifted(hold, placed.hold.by, REPLACED), hold.service)
+            await self.end(connection, hold, by=entry.actor, reason=entry.reason, now=now)
+            await audit.record(connection, entry, now)
 
     async def record_ends(
         self,

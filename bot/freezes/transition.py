@@ -89,9 +89,10 @@ class EnforcementEnded:
 
 @dataclass(frozen=True, slots=True)
 class HoldPlaced:
-    """A person put a hold on the service."""
+    """A person put a hold on the service, perhaps in place of their own earlier ones, `replaced`."""
 
     hold: Hold
+    replaced: tuple[Hold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

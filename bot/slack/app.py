@@ -20,6 +20,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.addressed_messages import AddressedMessage
+from bot.slack.announcements.freeze_buttons import FREEZE_BUTTONS
 from bot.slack.arguments import name_bot
 from bot.slack.background_tasks import BackgroundTasks, Work
 from bot.slack.capabilities import Capabilities
@@ -49,7 +50,9 @@ from bot.texts import clean_all
 
 log = structlog.get_logger(__name__)
 
-_KNOWN_ACTIONS = frozenset({SHOW, PREVIOUS_PAGE, NEXT_PAGE, SHARE, APPROVE, DECLINE}) | COMMAND_BUTTONS
+_KNOWN_ACTIONS = (
+    frozenset({SHOW, PREVIOUS_PAGE, NEXT_PAGE, SHARE, APPROVE, DECLINE}) | COMMAND_BUTTONS | FREEZE_BUTTONS
+)
 
 
 class SlackApp:
@@ -173,6 +176,8 @@ class SlackApp:
         work: Work
         if name in {APPROVE, DECLINE}:
             work = partial(self._decide, replace(press, request=None), request)
+        elif name in FREEZE_BUTTONS:
+            work = partial(self._answer, replace(press, query=Query.from_value(value)), request)
         elif name in COMMAND_BUTTONS:
             work = partial(self._press_command, press, request, is_ephemeral=_is_ephemeral(body))
         else:

@@ -67,6 +67,7 @@ COMMANDS: tuple[Command, ...] = (
             CommandForm("SERVICE REASON", "freezes a service until somebody lifts it"),
             CommandForm("SERVICE for 4h REASON", "freezes it for a time: 90m, 4h, 1h30m, 2d"),
             CommandForm("SERVICE until 2026-12-01 09:00 REASON", "freezes it until a time in your time zone"),
+            CommandForm("replace SERVICE [for 4h] REASON", "puts a new hold in place of your own"),
             CommandForm("lift SERVICE [REASON]", "lifts what people have frozen; the bot lifts its own"),
             CommandForm("exempt SERVICE CHANGE [for 4h] REASON", "lets one change ship through the freeze"),
         ),

@@ -23,7 +23,7 @@ from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.permissions import People
 from bot.slack.synonyms import meant
 
-_SUBCOMMANDS = {"freeze": ("lift", "exempt")}
+_SUBCOMMANDS = {"freeze": ("lift", "exempt", "replace")}
 
 
 class CommandHandler(Protocol):

@@ -1,12 +1,13 @@
 """Holds of people: placed, lifted, ended and exempted from, each with its audit row and announcements."""
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.hold import Hold, HoldKind
-from bot.freezes.hold_registry import AlreadyRequestedError, HoldRegistry, NothingToLiftError
+from bot.freezes.hold_registry import AlreadyRequestedError, HoldRegistry, NothingToLiftError, OwnHoldError
 from bot.store.database import Database
 from tests.freezes.store_contents import announcements, audited_actions
 from tests.support.clock import HOUR, MINUTE, NOW
@@ -17,9 +18,10 @@ CHECKOUT = service()
 
 
 async def place(hold_registry: HoldRegistry, request: str = "r1", until: datetime | None = None) -> Hold:
-    return await hold_registry.place(
+    placed = await hold_registry.place(
         CHECKOUT, by="U1", reason="migration", until=until, request=request, now=NOW
     )
+    return placed.hold
 
 
 async def test_a_person_freezes_and_lifts(hold_registry: HoldRegistry, database: Database) -> None:
@@ -44,6 +46,29 @@ async def test_a_repeated_request_lifts_nothing_that_was_placed_since(hold_regis
     with pytest.raises(AlreadyRequestedError):
         await hold_registry.lift(CHECKOUT, by="U2", reason="done", now=NOW, request="lift-1")
     assert len(await hold_registry.holds(NOW)) == 1
+
+
+async def test_a_persons_second_hold_replaces_their_own_only_if_they_say_so(
+    hold_registry: HoldRegistry, database: Database
+) -> None:
+    first = await place(hold_registry)
+    other = await hold_registry.place(CHECKOUT, by="U9", reason="audit", until=None, request="r2", now=NOW)
+    values: dict[str, Any] = {"by": "U1", "reason": "longer", "until": None, "now": NOW + MINUTE}
+    with pytest.raises(OwnHoldError) as refused:
+        await hold_registry.place(CHECKOUT, **values, request="r3", replacing=False)
+    assert refused.value.holds == (first,)
+    assert await hold_registry.holds(NOW) == (first, other.hold)
+    before = len(await announcements(database))
+    placed = await hold_registry.place(CHECKOUT, **values, request="r3", replacing=True)
+    assert placed.replaced == (first,)
+    assert await hold_registry.holds(NOW + MINUTE) == (other.hold, placed.hold)
+    assert (await announcements(database))[before:] == [
+        ("#checkout", "HoldPlaced"),
+        ("#releases", "HoldPlaced"),
+    ]
+    assert (await audited_actions(database))[-2:] == [("U1", "hold.lifted"), ("U1", "hold.placed")]
+    with pytest.raises(AlreadyRequestedError):
+        await hold_registry.place(CHECKOUT, **values, request="r3", replacing=True)
 
 
 async def test_several_holds_that_one_command_lifts_are_told_once(

@@ -52,12 +52,13 @@ from bot.slack.announcements.budget_phrases import (
     worst_burn_text,
 )
 from bot.slack.announcements.burn_head import head_lines
+from bot.slack.announcements.freeze_buttons import lift_buttons
 from bot.slack.announcements.observed import ObservedText, switch_text, would_text
 from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, escape, join, markup, mention, when
 from bot.slack.interactions import Query, Reply, show_button
 from bot.store.addresses import local, team_of
-from bot.store.outbox import OutboxMessage
+from bot.store.outbox import Block, OutboxMessage
 
 LOOK_NOW = Markup("Next: look now, and roll back what shipped last.")
 PLAN_A_FIX = Markup("Next: plan the fix this week.")
@@ -80,6 +81,7 @@ class AnnouncementText:
     headline: Markup
     facts: tuple[Markup, ...] = ()
     following: Markup = NOTHING
+    buttons: tuple[Block, ...] = ()
     everywhere: bool = True
     """Whether it goes to the announcements channel too, beside the service's own."""
 
@@ -176,8 +178,8 @@ def must_act(context: TransitionContext) -> bool:
             return True
         case BurnAlertFired(alert):
             return alert.severity is AlertSeverity.PAGE
-        case HoldPlaced():
-            return not context.other_holds
+        case HoldPlaced(_, replaced):
+            return not (replaced or context.other_holds)
         case _:
             return False
 
@@ -191,7 +193,8 @@ def _own(service: Service, would: ObservedText) -> OutboxMessage:
 
 def message(channel: str, announcement: AnnouncementText, service: str | None = None) -> OutboxMessage:
     """Return the message for one channel, with text and blocks of the same content."""
-    buttons = show_button("See budget", Query("budget", service)) if service else ()
+    see = show_button("See budget", Query("budget", service)) if service else ()
+    buttons = (*announcement.buttons, *see)
     facts = join("\n", announcement.facts)
     body = [section(part) for part in (announcement.headline, facts, announcement.following) if part]
     text = join("\n", [announcement.headline, facts, announcement.following])
@@ -222,8 +225,8 @@ def announcement_text(context: TransitionContext) -> AnnouncementText:  # noqa: 
         case EnforcementBegan() | EnforcementEnded():
             event_type, headline, following = switch_text(service, context.transition)
             return AnnouncementText(event_type, headline, (_other_holds(others),), following)
-        case HoldPlaced(hold):
-            return _hold_placed(service, hold, others)
+        case HoldPlaced():
+            return _hold_placed(service, context.transition, others)
         case HoldLifted(_, by, reason, together):
             count = 1 + len(together)
             return _hold_ended(context, lifted_text(by, reason, count), ("hold_lifted", "hold_lifted"), count)
@@ -338,17 +341,20 @@ def _data_missing(
     return AnnouncementText("service_frozen", _frozen_text(service, why), facts, following)
 
 
-def _hold_placed(service: Service, hold: Hold, others: Sequence[Hold]) -> AnnouncementText:
+def _hold_placed(service: Service, placed: HoldPlaced, others: Sequence[Hold]) -> AnnouncementText:
+    hold = placed.hold
     until = markup(" until {}", when(hold.until)) if hold.until else ""
     why = markup("by {}{}: {}", hold_owner(hold), until, hold.reason)
-    facts = _facts(_still_allowed(service, None), _other_holds(others))
+    replaced = [markup("In place of: {}.", each.reason.rstrip(".")) for each in placed.replaced]
+    facts = _facts(*replaced, _still_allowed(service, None), _other_holds(others))
     if hold.kind is HoldKind.INCIDENT:
         following = Markup("Next: help there. It opens by itself once the incident is mitigated.")
     elif hold.until:
         following = NOTHING
     else:
         following = markup("Next: {} ends it.", code(f"/freeze lift {service.name}"))
-    return AnnouncementText("hold_placed", _frozen_text(service, why), facts, following)
+    lift = lift_buttons(service.name) if hold.kind is HoldKind.PERSON else ()
+    return AnnouncementText("hold_placed", _frozen_text(service, why), facts, following, lift)
 
 
 def _hold_ended(

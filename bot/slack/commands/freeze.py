@@ -6,9 +6,11 @@ from dataclasses import replace
 from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.freezes.hold import Hold, HoldKind
-from bot.freezes.hold_registry import AlreadyRequestedError, NothingToLiftError
+from bot.freezes.hold_registry import AlreadyRequestedError, NothingToLiftError, OwnHoldError
 from bot.freezes.status import UnknownServiceError
+from bot.freezes.transition import HoldPlaced
 from bot.slack.announcements.budget_phrases import hold_text, unmet_requirements_text
+from bot.slack.announcements.freeze_buttons import replace_buttons
 from bot.slack.announcements.freezes import lifted_text
 from bot.slack.arguments import UsageError, name, reason, split
 from bot.slack.blockkit.blocks import context, section
@@ -45,6 +47,8 @@ class FreezeCommand:
                     self._status_reader.catalog.services.values(), holds
                 )
                 return all_holds(holds, interaction.query, missing)
+            case ["replace"]:
+                return await self._place(interaction, words[1:], replacing=True)
             case ["lift"]:
                 return await self._lift(interaction, words[1:])
             case ["exempt"]:
@@ -52,7 +56,11 @@ class FreezeCommand:
             case _:
                 return await self._place(interaction, words)
 
-    async def _place(self, interaction: Interaction, words: Sequence[str]) -> Reply:
+    async def _place(
+        self, interaction: Interaction, words: Sequence[str], *, replacing: bool = False
+    ) -> Reply:
+        if not words:
+            raise UsageError(markup("Name the service: {}.", code("/freeze replace SERVICE REASON")))
         service = self._status_reader.find(name(words[0]))
         until, rest = await self._end(interaction, words[1:])
         why = reason(rest)
@@ -64,17 +72,20 @@ class FreezeCommand:
             interaction, self._status_reader.catalog.workspace.permissions.freeze, "freeze a service"
         )
         try:
-            hold = await self._hold_registry.place(
+            placed = await self._hold_registry.place(
                 service,
                 by=interaction.user,
                 reason=why,
                 until=until.at if until else None,
                 request=request,
                 now=self._clock.now(),
+                replacing=replacing,
             )
         except AlreadyRequestedError:
             return say(markup("{} was frozen by this request already.", bold(service.name)))
-        return self._changed(interaction, service, _placed(hold), _end_note(until))
+        except OwnHoldError as error:
+            return _offer_to_replace(service, error.holds, " ".join(words))
+        return self._changed(interaction, service, _placed(placed), _end_note(until))
 
     async def _lift(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         if not words:
@@ -195,11 +206,27 @@ def _held(service: str, holds: Sequence[Hold], missing: Sequence[UnmetRequiremen
     )
 
 
-def _placed(hold: Hold) -> Markup:
+def _placed(placed: HoldPlaced) -> Markup:
+    hold = placed.hold
     until = markup("until {}", when(hold.until)) if hold.until else Markup("until somebody lifts it")
-    return markup(
+    done = markup(
         ":snowflake: {} is frozen — by {} {}: {}", bold(hold.service), mention(hold.by), until, hold.reason
     )
+    return join("\n", [done, *(markup("In place of: {}", each.reason) for each in placed.replaced)])
+
+
+def _offer_to_replace(service: Service, own: Sequence[Hold], arguments: str) -> Reply:
+    """Return the question whether a new hold replaces the person's own, with a button for yes."""
+    lines = [markup("• {}", hold_text(hold)) for hold in own[:5]]
+    text = join(
+        "\n",
+        [
+            markup("You hold {} already, so nothing was changed:", bold(service.name)),
+            *lines,
+            markup("Next: replace that with the new hold, or type {}.", code(f"/freeze replace {arguments}")),
+        ],
+    )
+    return Reply(text, (section(text),), replace_buttons(arguments))
 
 
 def _lifted(service: Service, done: Markup, others: Sequence[Hold]) -> Markup:

@@ -9,6 +9,7 @@ from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.freezes.hold import GOVERNOR, HoldKind
 from bot.incidents.records.actions import NewAction
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
+from bot.slack.announcements.freeze_buttons import LIFT, REPLACE
 from bot.slack.home.contents import Contents
 from bot.slack.home.view import home_view
 from bot.slack.interactions import Interaction, Query
@@ -47,8 +48,8 @@ async def test_freeze_is_seen_where_it_was_typed_and_announced_in_both_channels(
 
 
 async def test_freeze_typed_in_an_announced_channel_is_confirmed_quietly(slack_app: RunningSlackApp) -> None:
-    for channel in ("#checkout", "#releases"):
-        answer = await slack_app.types("sam", "/freeze checkout peak sale", channel)
+    for command, channel in (("freeze", "#checkout"), ("freeze replace", "#releases")):
+        answer = await slack_app.types("sam", f"/{command} checkout peak sale", channel)
         assert answer.ephemeral_to == "U0SAM"
         assert answer.text == "Done. This channel is told."
 
@@ -158,6 +159,41 @@ async def test_lift_opens_the_service_again(slack_app: RunningSlackApp) -> None:
     assert seen.ephemeral_to is None
     assert seen.text == ":white_check_mark: *checkout* is open again — <@U0SAM> lifted the hold: sale is over"
     assert not await slack_app.hold_registry.holds(NOW)
+
+
+async def test_a_second_freeze_by_the_same_person_offers_to_replace_the_first(
+    slack_app: RunningSlackApp,
+) -> None:
+    await slack_app.types("sam", "/freeze checkout for 4h peak sale")
+    offer = await slack_app.types("sam", "/freeze checkout for 2h db migration")
+    assert offer.ephemeral_to == "U0SAM"
+    assert offer.text.startswith("You hold *checkout* already, so nothing was changed:")
+    assert "`/freeze replace checkout for 2h db migration`" in offer.text
+    assert [hold.reason for hold in await slack_app.hold_registry.holds(NOW)] == ["peak sale"]
+    await slack_app.presses("sam", offer, REPLACE)
+    (hold,) = await slack_app.hold_registry.holds(NOW)
+    assert (hold.reason, hold.until) == ("db migration", NOW + timedelta(hours=2))
+    done = slack_app.slack.seen_by("sam", "#general")[-1]
+    assert done.text.endswith("db migration\nIn place of: peak sale")
+    assert not slack_app.slack.refused
+
+
+async def test_lift_stands_on_a_refused_ship_that_a_person_holds_and_asks_who_may(
+    slack_app: RunningSlackApp,
+) -> None:
+    await placed_by_the_bot(slack_app)
+    refused = await slack_app.types("sam", "/ship checkout PR-1")
+    assert LIFT not in str(refused.blocks)
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    refused = await slack_app.types("riley", "/ship checkout PR-1")
+    await slack_app.presses("riley", refused, LIFT)
+    answer = slack_app.slack.seen_by("riley", "#general")[-1]
+    assert answer.text == "Only @sre may lift a freeze. Ask one of them."
+    refused = await slack_app.types("sam", "/ship checkout PR-1")
+    await slack_app.presses("sam", refused, LIFT)
+    answer = slack_app.slack.seen_by("sam", "#general")[-1]
+    assert answer.text.startswith("*checkout* still may not ship — <@U0SAM> lifted the hold.")
+    assert [hold.kind for hold in await slack_app.hold_registry.holds(NOW)] == [HoldKind.BUDGET]
 
 
 async def test_a_refused_ship_says_what_is_left_what_it_takes_and_when(slack_app: RunningSlackApp) -> None:

@@ -1,0 +1,26 @@
+"""Buttons that change a freeze: each carries the command that a person would type. Pure."""
+
+from bot.slack.blockkit.blocks import BUTTON_VALUE, button, confirmation
+from bot.slack.blockkit.mrkdwn import size
+from bot.slack.interactions import Query
+from bot.store.outbox import Block
+
+LIFT = "freeze.lift"
+REPLACE = "freeze.replace"
+FREEZE_BUTTONS = frozenset({LIFT, REPLACE})
+"""The action ids of these buttons."""
+
+
+def lift_buttons(service: str) -> tuple[Block, ...]:
+    """Return the button that lifts what people have frozen, with a confirmation; none for too long a name."""
+    value = Query("freeze", f"lift {service}").to_value()
+    confirm = confirmation(
+        "Lift the freeze", "What people hold the service for ends now, and its channel is told.", "Lift it"
+    )
+    return (button("Lift", LIFT, value, confirm=confirm),) if size(value) <= BUTTON_VALUE else ()
+
+
+def replace_buttons(arguments: str) -> tuple[Block, ...]:
+    """Return the button that places a hold in place of the person's own; none if it is too long for one."""
+    value = Query("freeze", f"replace {arguments}").to_value()
+    return (button("Replace it", REPLACE, value),) if size(value) <= BUTTON_VALUE else ()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from bot.catalog.error_budget_policy import ErrorBudgetPolicy, PolicyMode
+from bot.catalog.error_budget_policy import PRODUCTION, ErrorBudgetPolicy, PolicyMode
 from bot.catalog.slo import Slo
 
 EVERYONE = "everyone"
@@ -53,6 +53,15 @@ class FlagSettings:
     backend: str = "local"
     backend_settings: Mapping[str, object] = field(default_factory=dict, repr=False)
     environments: tuple[FlagEnvironment, ...] = ()
+
+    def is_production(self, environment: str) -> bool:
+        """Return whether an environment counts as production: by its name, or because it is protected.
+
+        Where none of them does, the default one counts.
+        """
+        named = [each for each in self.environments if each.protected or each.name == PRODUCTION]
+        counted = named or [each for each in self.environments if each.default]
+        return environment == PRODUCTION or environment in {each.name for each in counted}
 
 
 @dataclass(frozen=True, slots=True)

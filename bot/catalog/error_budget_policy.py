@@ -52,6 +52,10 @@ class UnmetRequirement:
     lacks: tuple[str, ...]
 
 
+PRODUCTION = "production"
+"""The environment that a freeze bars unless the policy says otherwise."""
+
+
 class AlertSeverity(StrEnum):
     """How urgent a burn alert is; the terms are the SRE Workbook's."""
 
@@ -103,6 +107,8 @@ class ErrorBudgetPolicy:
     decide_by: DecideBy = DecideBy.AUTO
     min_bad_events: int = 3
     burn_alerts: tuple[BurnAlert, ...] = ()
+    freezes: tuple[str, ...] = (PRODUCTION,)
+    """The environments that a freeze bars; `production` is also whatever counts as it."""
     exemptions: tuple[str, ...] = ()
     postmortem_at: Decimal = Decimal("0.2")
     unfreeze_requires: UnfreezeRequirement | None = None

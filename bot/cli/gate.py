@@ -45,6 +45,7 @@ async def ask_gate(
     *,
     change: str | None,
     kind: str | None,
+    environment: str | None = None,
     wait: timedelta,
     poll_s: float = _POLL_S,
 ) -> dict[str, Any]:
@@ -60,7 +61,9 @@ async def ask_gate(
             bar = progress.add_task(f"waiting for {service} to open", total=wait.total_seconds() or 1)
             while True:
                 try:
-                    latest = await client.get(f"gate/{service}", change=change, kind=kind)
+                    latest = await client.get(
+                        f"gate/{service}", change=change, kind=kind, environment=environment
+                    )
                 except (UnreachableError, RequestRefusedError) as error:
                     unavailable = isinstance(error, UnreachableError) or error.status >= 500
                     if not unavailable or time.monotonic() >= deadline:

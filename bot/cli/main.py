@@ -119,6 +119,9 @@ def gate(  # noqa: PLR0917 - the command's own options
     service: ServiceName,
     change: Annotated[str | None, typer.Option(help="The change to ship, such as PR-12.")] = None,
     kind: Annotated[str | None, typer.Option(help="Its kind, such as security or P0.")] = None,
+    environment: Annotated[
+        str | None, typer.Option(help="Where it ships to, such as staging; any freeze bars it if left out.")
+    ] = None,
     wait: Annotated[
         str | None, typer.Option(help="Wait this long for the service to open, such as 30m.")
     ] = None,
@@ -140,6 +143,7 @@ def gate(  # noqa: PLR0917 - the command's own options
                 service,
                 change=change,
                 kind=kind,
+                environment=environment,
                 wait=duration,
             )
         )

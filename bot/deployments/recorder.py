@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
 from bot.deployments import records
-from bot.deployments.deployment import Deployment, DeploymentState
+from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.freezes.declared_kinds import DeclaredKinds, DeclaredKindUse
 from bot.freezes.hold import Hold
 from bot.freezes.past_verdict import verdict_at
@@ -24,7 +24,7 @@ from bot.store.outbox import OutboxMessage, enqueue
 
 @dataclass(frozen=True, slots=True)
 class FreezeBypass:
-    """A deployment to production in spite of the holds that were on the service when it began."""
+    """A deployment to an environment that a freeze bars, in spite of the holds of when it began."""
 
     service: Service
     deployment: Deployment
@@ -92,9 +92,13 @@ class DeploymentRecorder:
 
         One that passed only by the kind that it declares is told as the gate tells it.
         """
-        if deployment.state is not DeploymentState.SUCCEEDED or not deployment.is_production:
+        if deployment.state is not DeploymentState.SUCCEEDED:
             return
-        change = Change(deployment.change or deployment.commit, deployment.kind)
+        environment = PRODUCTION if deployment.is_production else deployment.environment.casefold()
+        if environment == PRODUCTION and not deployment.is_production:
+            # It only has that name: whoever deploys declared that it is not production.
+            return
+        change = Change(deployment.change or deployment.commit, deployment.kind, environment)
         at = deployment.started_at
         verdict = await verdict_at(connection, service, change, at, deployment.is_called)
         if verdict.allow:

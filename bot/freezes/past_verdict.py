@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Service
 from bot.freezes.records import holds_at, read_exemptions
-from bot.freezes.status import exempt_kinds
+from bot.freezes.status import barred_environments, exempt_kinds
 from bot.freezes.verdict import Change, Verdict, judge
 
 
@@ -29,10 +29,11 @@ async def verdict_at(
     exempted = (exemption.change for exemption in exemptions if is_called(exemption.change))
     return judge(
         service.name,
-        Change(next(exempted, change.id), change.kind),
+        Change(next(exempted, change.id), change.kind, change.environment),
         holds=await holds_at(connection, service.name, at),
         exemptions=exemptions,
         exempt_kinds=exempt_kinds(service),
         budgets=(),
         now=at,
+        barred=barred_environments(service),
     )

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -14,7 +14,7 @@ from bot.budgets.statistics.forecast import BudgetForecast
 from bot.budgets.statistics.scoring import WorkspaceScore
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
-from bot.catalog.error_budget_policy import UnmetRequirement
+from bot.catalog.error_budget_policy import PRODUCTION, UnmetRequirement
 from bot.catalog.slo import Slo
 from bot.clock import Clock
 from bot.freezes.hold import Hold, HoldKind
@@ -184,6 +184,10 @@ class StatusReader:
         """Return whether the change may ship to the service now; raises `UnknownServiceError`."""
         status = await self.service(name)
         service = status.service
+        if change.environment is not None:
+            environment = change.environment.strip().casefold()
+            is_production = self.catalog.workspace.flags.is_production(environment)
+            change = replace(change, environment=PRODUCTION if is_production else environment)
         return judge(
             service.name,
             change,
@@ -194,6 +198,7 @@ class StatusReader:
             now=status.as_of,
             missing=status.missing,
             observed=status.observed,
+            barred=barred_environments(service),
         )
 
     async def opening(self, name: str) -> Opening | None:
@@ -262,6 +267,12 @@ class _WorkspaceStatusReader(StatusReader):
     def invalidate(self) -> None:
         """Drop the kept result."""
         self.all_services.invalidate()
+
+
+def barred_environments(service: Service) -> dict[str | None, Sequence[str]]:
+    """Return the environments that holds bar, by the SLO that they are for; None: by the service's policy."""
+    own: dict[str | None, Sequence[str]] = {None: service.error_budget_policy.freezes}
+    return own | {slo.name: service.policy_for(slo).freezes for slo in service.slos}
 
 
 def exempt_kinds(service: Service) -> dict[str | None, Sequence[str]]:

@@ -19,6 +19,8 @@ class Change:
 
     id: str | None = None
     kind: str | None = None
+    environment: str | None = None
+    """Where it ships to, in lower case; None counts as everywhere, so that any freeze bars it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ def judge(
     now: datetime,
     missing: tuple[UnmetRequirement, ...] = (),
     observed: Sequence[Hold] = (),
+    barred: Mapping[str | None, Sequence[str]] | None = None,
 ) -> Verdict:
     """Return whether `change` may ship to `service` now.
 
@@ -77,14 +80,20 @@ def judge(
     decides on, but neither a person's hold nor an incident's. `exempt_kinds` maps the SLO that a hold is
     for to the kinds that its policy exempts, None to those of the service's own policy. `observed` are holds
     of policies that only observe: they refuse nothing, and a reason says what they would have refused.
+    `barred` maps in the same way to the environments that a freeze bars, all of them if left out.
     """
-    in_force = holds_in_force(holds, now)
+    in_force = tuple(
+        hold for hold in holds_in_force(holds, now) if bars(hold, change.environment, barred or {})
+    )
     budget = worst(budgets) or (budgets[0] if budgets else None)
     allow, exemption, reasons = _decide(change, in_force, exemptions, exempt_kinds, now)
+    if not in_force and holds_in_force(holds, now):
+        reasons = (f"its freeze does not bar {change.environment}",)
     doubts = tuple(_doubt(unknown) for unknown in budgets if not unknown.is_known)
     if not in_force and budget is not None and budget.state is SloState.OK:
         reasons = (*reasons, _remaining_reason(budget))
     if allow:
+        observed = [hold for hold in observed if bars(hold, change.environment, barred or {})]
         reasons = (*reasons, *_would_refuse(change, observed, exemptions, exempt_kinds, now))
     is_exempt = any(granted.covers(change, now) for granted in exemptions)
     declared_kind = change.kind if allow and in_force and not is_exempt else None
@@ -133,6 +142,12 @@ def _would_refuse(
     if passes:
         return ()
     return (f"it would have been refused, but the policy only observes: {'; '.join(reasons)}",)
+
+
+def bars(hold: Hold, environment: str | None, barred: Mapping[str | None, Sequence[str]]) -> bool:
+    """Return whether a hold bars changes to an environment, all environments if nothing is said of them."""
+    environments = barred.get(hold.slo, barred.get(None))
+    return environment is None or environments is None or environment in environments
 
 
 def _yields(hold: Hold, change: Change, exempt_kinds: Mapping[str | None, Sequence[str]]) -> bool:

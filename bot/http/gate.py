@@ -35,6 +35,7 @@ class GateEndpoint:
         query=(
             QueryParameter("change", "The change to ship, such as PR-12.", _TEXT_SCHEMA),
             QueryParameter("kind", "Its kind, such as security.", _TEXT_SCHEMA),
+            QueryParameter("environment", "Where it ships to; left out, any freeze bars it.", _TEXT_SCHEMA),
             QueryParameter("strict", "With 1, a refusal is 423.", FLAG_SCHEMA),
         ),
         answers={200: GateAnswer, 423: GateAnswer},
@@ -46,7 +47,7 @@ class GateEndpoint:
         Raises `ProblemError`: 404 for an unknown service, 400 for an invalid query.
         """
         strict = read_flag(request, "strict")
-        change = Change(_text_parameter(request.query, "change"), _text_parameter(request.query, "kind"))
+        change = Change(*(_text_parameter(request.query, name) for name in ("change", "kind", "environment")))
         try:
             service = self._status_reader.find(request.match_info["service"])
             verdict = await self._status_reader.verdict(service.name, change)

@@ -150,6 +150,7 @@ def _policy(name: str, spec: documents.ErrorBudgetPolicySpec) -> ErrorBudgetPoli
             for alert in spec.burn_alerts
         ),
         exemptions=spec.exemptions,
+        freezes=spec.freezes,
         postmortem_at=spec.postmortem_at,
         unfreeze_requires=None
         if spec.unfreeze_requires == "nothing"

@@ -56,6 +56,9 @@ COMMANDS: tuple[Command, ...] = (
             CommandForm(
                 "SERVICE CHANGE KIND", "answers for a kind that the policy may exempt, such as security"
             ),
+            CommandForm(
+                "SERVICE [CHANGE] in staging", "answers for one environment, as a freeze may spare it"
+            ),
         ),
     ),
     Command(

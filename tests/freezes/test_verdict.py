@@ -1,5 +1,6 @@
 """May this change ship? The one answer that everyone asks for."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -93,3 +94,47 @@ def test_the_worst_budget_is_shown() -> None:
     verdict = ask(None, budgets=(budget(0.4), budget(0.1, of=slo("latency"))))
     assert verdict.budget is not None
     assert verdict.budget.slo.name == "latency"
+
+
+@pytest.mark.parametrize(
+    ("environment", "barred", "allow"),
+    [
+        (None, ("production",), False),
+        ("production", ("production",), False),
+        ("staging", ("production",), True),
+        ("staging", ("production", "staging"), False),
+    ],
+)
+def test_a_freeze_bars_the_environments_of_its_policy(
+    environment: str | None, barred: tuple[str, ...], *, allow: bool
+) -> None:
+    verdict = judge(
+        "checkout",
+        Change("PR-12", environment=environment),
+        holds=[BUDGET_HOLD, PERSONS_HOLD],
+        exemptions=[],
+        exempt_kinds={},
+        budgets=[],
+        now=NOW,
+        barred={None: barred},
+    )
+    assert verdict.allow is allow
+    assert bool(verdict.holds) is not allow
+    if allow:
+        assert verdict.reasons == ("its freeze does not bar staging",)
+        assert verdict.declared_kind is None
+
+
+def test_the_policy_of_the_slo_decides_what_its_hold_bars() -> None:
+    verdict = judge(
+        "checkout",
+        Change(environment="staging"),
+        holds=[replace(BUDGET_HOLD, slo="latency"), PERSONS_HOLD],
+        exemptions=[],
+        exempt_kinds={},
+        budgets=[],
+        now=NOW,
+        barred={None: ("production",), "latency": ("staging",)},
+    )
+    assert not verdict.allow
+    assert [each.slo for each in verdict.holds] == ["latency"]

@@ -101,7 +101,7 @@ class ChangeExecutor:
         if is_same_state(plan.difference.before, plan.difference.after):
             return await self._recorder.record_unchanged(request, plan.difference.before)
         if plan.difference.direction is Direction.RAISES:
-            await self.require_unfrozen(request.flag)
+            await self.require_unfrozen(request.flag, request.environment)
             if not request.is_by_governor and is_protected(self.catalog, request.environment):
                 channel = channels(self.catalog, owners(self.catalog, request.flag))[0]
                 id_ = await self._recorder.request_approval(request, plan)
@@ -139,7 +139,7 @@ class ChangeExecutor:
             why = "the flag moved since it was shown"
             await self._close(pending, ChangeState.VOID, by, "flag.void", why)
             raise FlagMovedError("the flag moved since this was shown", plan.difference.before)
-        await self.require_unfrozen(request.flag)
+        await self.require_unfrozen(request.flag, request.environment)
         approved = await self._recorder.approve(pending, by)
         if approved is None:
             raise NotPendingError("somebody else was quicker")
@@ -152,10 +152,11 @@ class ChangeExecutor:
             raise NotPendingError("somebody else was quicker")
         return pending
 
-    async def require_unfrozen(self, flag: str) -> None:
-        """Raise `FrozenError` if the verdict on a service of the flag forbids to raise it."""
+    async def require_unfrozen(self, flag: str, environment: str) -> None:
+        """Raise `FrozenError` if the verdict on a service of the flag forbids to raise it there."""
         for service in owners(self.catalog, flag):
-            verdict = await self._status_reader.verdict(service.name, Change(id=change_name(flag)))
+            change = Change(id=change_name(flag), environment=environment)
+            verdict = await self._status_reader.verdict(service.name, change)
             if not verdict.allow:
                 raise FrozenError(verdict, flag)
 

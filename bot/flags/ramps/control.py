@@ -85,7 +85,7 @@ class RampControl:
             )
         state = await self._flag_changes.backend.read(flag, environment)
         ramp = start_ramp(state, service=services[0].name, steps=steps, every=every, guard=guard_of(services))
-        await self._flag_changes.require_unfrozen(flag)
+        await self._flag_changes.require_unfrozen(flag, environment)
         needs_approval = is_protected(catalog, environment)
         words, now = steps_in_words(state, ramp.steps), self._clock.now()
         async with self._database.transaction() as connection:
@@ -124,7 +124,7 @@ class RampControl:
         if state.version != ramp.version:
             await self._writer.end(stored, RampState.VOID, by, "the flag moved since this was shown")
             raise FlagMovedError("the flag moved since this was shown", state)
-        await self._flag_changes.require_unfrozen(ramp.flag)
+        await self._flag_changes.require_unfrozen(ramp.flag, ramp.environment)
         async with self._database.transaction() as connection:
             now, pending = self._clock.now(), RampState.PENDING
             if not await ramp_records.transition(

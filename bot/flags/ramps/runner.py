@@ -190,7 +190,9 @@ class RampRunner:
         """Return the first refusal among the services' verdicts, else the last; None without a service."""
         verdict = None
         for name in services:
-            verdict = await self._status_reader.verdict(name, Change(id=change_name(ramp.flag)))
+            verdict = await self._status_reader.verdict(
+                name, Change(id=change_name(ramp.flag), environment=ramp.environment)
+            )
             if not verdict.allow:
                 break
         return verdict

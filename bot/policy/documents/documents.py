@@ -271,6 +271,8 @@ class ErrorBudgetPolicySpec(Model):
     """Alerts on the speed at which the budget is spent."""
     exemptions: tuple[ChangeKind, ...] = ("P0", "security")
     """Kinds of change that may ship through a freeze."""
+    freezes: Annotated[tuple[Slug, ...], Field(min_length=1)] = ("production",)
+    """Environments that a freeze bars; `production` also means protected flag environments."""
     postmortem_at: Share = Field(default=Decimal("0.2"), json_schema_extra={"default": "20%"})
     """An incident that spends more of the budget than this needs a postmortem; above 0%, at most 100%."""
     unfreeze_requires: Literal["nothing", "actionsOwned"] = "nothing"

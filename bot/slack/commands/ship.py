@@ -39,10 +39,11 @@ class ShipCommand:
         words = [unquoted(word) for word in split(interaction.text)]
         if not words:
             return all_services(await self._status_reader.services(), interaction.query)
+        words, environment = _environment(words)
         if len(words) > 3:
-            raise UsageError(markup("Write {}.", code("/ship SERVICE CHANGE KIND")))
+            raise UsageError(markup("Write {}.", code("/ship SERVICE CHANGE KIND in ENVIRONMENT")))
         service = self._status_reader.find(name(words[0]))
-        change = _change(words[1:], service)
+        change = replace(_change(words[1:], service), environment=environment)
         verdict = await self._status_reader.verdict(service.name, change)
         opening = None if verdict.allow else await self._status_reader.opening(service.name)
         return one_verdict(verdict, service, interaction.query, opening)
@@ -51,6 +52,13 @@ class ShipCommand:
 def exempt_kinds(service: Service) -> tuple[str, ...]:
     """Return the kinds of change that the service's policy exempts."""
     return service.error_budget_policy.exemptions
+
+
+def _environment(words: Sequence[str]) -> tuple[list[str], str | None]:
+    """Return the words without `in ENVIRONMENT` at their end, and the environment if it is there."""
+    if len(words) > 2 and words[-2].casefold() == "in":
+        return list(words[:-2]), words[-1].casefold()[:MOST_CHANGE]
+    return list(words), None
 
 
 def _change(words: Sequence[str], service: Service) -> Change:
@@ -132,8 +140,9 @@ def one_verdict(verdict: Verdict, service: Service, query: Query, opening: Openi
 
 
 def _headline(verdict: Verdict) -> Markup:
-    change = _change_text(verdict.change)
-    service = bold(verdict.service)
+    change, environment = _change_text(verdict.change), verdict.change.environment
+    where = markup(" in {}", environment) if environment else NOTHING
+    service = join("", [bold(verdict.service), where])
     if not verdict.allow:
         return markup(":no_entry: No, {} may not ship to {}: it is frozen.", change, service)
     return markup(":white_check_mark: Yes, {} may ship to {}.", change, service)

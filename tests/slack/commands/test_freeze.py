@@ -196,6 +196,23 @@ async def test_lift_stands_on_a_refused_ship_that_a_person_holds_and_asks_who_ma
     assert [hold.kind for hold in await slack_app.hold_registry.holds(NOW)] == [HoldKind.BUDGET]
 
 
+async def test_a_freeze_bars_production_and_not_staging_unless_the_policy_says_so(
+    slack_app: RunningSlackApp,
+) -> None:
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    assert "No, `PR-1` may not ship" in (await slack_app.types("riley", "/ship checkout PR-1")).text
+    assert "No," in (await slack_app.types("riley", "/ship checkout PR-1 in Production")).text
+    allowed = (await slack_app.types("riley", "/ship checkout PR-1 in staging")).text
+    assert "Yes, `PR-1` may ship to *checkout* in staging." in allowed
+    assert "Its freeze does not bar staging" in allowed
+    policies = slack_app.shop.catalog
+    checkout = policies.services["checkout"]
+    strict = replace(checkout.error_budget_policy, freezes=("production", "staging"))
+    changed = {**policies.services, "checkout": replace(checkout, error_budget_policy=strict)}
+    slack_app.shop.catalog = replace(policies, services=changed)
+    assert "No, a change may not" in (await slack_app.types("riley", "/ship checkout in staging")).text
+
+
 async def test_a_refused_ship_says_what_is_left_what_it_takes_and_when(slack_app: RunningSlackApp) -> None:
     checkout = slack_app.shop.catalog.services["checkout"]
     slack_app.shop.budgets["checkout"] = [

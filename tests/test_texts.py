@@ -9,6 +9,21 @@ from tests.texts.__main__ import table
 from tests.texts.collecting import ReadText, all_texts, texts_of
 from tests.texts.sections import SECTIONS
 
+# What reads as translated, and how it is said instead.
+_STILTED = {
+    r"(?<![Tt]here )\bis no (?!longer)": "is not a …",
+    r"\bis none\b": "is not one",
+    r"\b(?:is|are) to be (?:done|seen|told|read|kept)\b": "must be …, may be …",
+    r"\bmended?\b(?!\})": "fix",
+    r"\bVoid\b": "No longer valid",
+    r"\bbegun\b": "started",
+    r"\btells? of\b|\btold of\b": "reports on",
+    r"\bstands? (?:twice|here|for a)\b": "appears, is",
+    r"\btakes no \w+ (?:from|here)\b": "does not accept",
+    r"\bWhat does:|\bno time at all\b|\bEnded lasts\b|\bNothing is to\b": "a whole sentence",
+    r"\{[^}]*\} services?, 0 frozen|\b1 services\b": "1 service, none frozen",
+}
+
 
 @pytest.fixture(scope="module")
 def texts() -> list[ReadText]:
@@ -46,3 +61,9 @@ def test_percentages_are_written_as_people_type_them(texts: list[ReadText]) -> N
     spaced = [text for text in texts if re.search("[0-9}](?: |\u00a0)%", text.text)]
     # What a person may type is shown in both forms.
     assert [text.text for text in spaced if "several as" not in text.text] == []
+
+
+@pytest.mark.parametrize("pattern", _STILTED)
+def test_nothing_reads_as_translated(texts: list[ReadText], pattern: str) -> None:
+    found = [f"bot/{text.file}:{text.line}: {text.text}" for text in texts if re.search(pattern, text.text)]
+    assert not found, f"write: {_STILTED[pattern]}"

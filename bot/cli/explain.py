@@ -74,7 +74,7 @@ def explanation_lines(body: Mapping[str, Any]) -> Iterator[str]:
 def _counted(body: Mapping[str, Any]) -> Iterator[str]:
     counted = body["counted"]
     if counted is None:
-        yield "Nothing was counted yet."
+        yield "Nothing has been counted yet."
         return
     for name in ("good", "bad", "total"):
         yield f"{name.capitalize():10} {counted[name]} {body['unit']}"

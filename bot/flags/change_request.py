@@ -29,7 +29,7 @@ class FrozenError(FlagChangeError):
     """A service is frozen. `verdict` says why, `change` is what an exemption would have to name."""
 
     def __init__(self, verdict: Verdict, flag: str) -> None:
-        super().__init__(f"{verdict.service} does not take it: {'; '.join(verdict.reasons)}")
+        super().__init__(f"{verdict.service} does not accept it: {'; '.join(verdict.reasons)}")
         self.verdict = verdict
         self.change = change_name(flag)
 

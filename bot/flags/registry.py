@@ -69,7 +69,9 @@ def open_backend(name: str, settings: Settings, context: BackendContext) -> Flag
         if point.name == name:
             opened: FlagBackend = point.load()(settings, context.session, tuple(context.environments()))
             return opened
-    raise MisconfiguredError(f"there is no flag backend {name}; there is {', '.join(backend_names())}")
+    raise MisconfiguredError(
+        f"there is no flag backend {name}; the backends are {', '.join(backend_names())}"
+    )
 
 
 def _plugins() -> Sequence[Any]:

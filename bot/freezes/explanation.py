@@ -245,7 +245,7 @@ def rule_text(policy: ErrorBudgetPolicy, budget: Budget) -> str:
         )
     return (
         "Plain arithmetic: what remains is compared with the levels of the policy as it is, "
-        f"and warnings are told at {_levels(policy.warn_at)}."
+        f"and warnings are sent at {_levels(policy.warn_at)}."
     )
 
 

@@ -45,7 +45,7 @@ class NothingToLiftError(FreezeError):
     """No hold is on the service that people may lift; `holds` are those of others that are."""
 
     def __init__(self, service: str, holds: Sequence[Hold]) -> None:
-        super().__init__(f"no person's hold lies on {service}")
+        super().__init__(f"no person holds {service}")
         self.service = service
         self.holds = tuple(holds)
 

@@ -119,7 +119,7 @@ def _decide(
     now: datetime,
 ) -> tuple[bool, str | None, tuple[str, ...]]:
     if not in_force:
-        return True, None, ("no hold lies on the service",)
+        return True, None, ("nothing holds the service",)
     granted = next((exemption for exemption in exemptions if exemption.covers(change, now)), None)
     if granted is not None:
         return True, granted.change, (f"{granted.change} is exempt: {granted.reason}",)

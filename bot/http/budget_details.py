@@ -120,7 +120,7 @@ class BudgetDetailsEndpoint:
         right=Right.SERVICES_READ,
         query=(QueryParameter("slo", "Name of the SLO; the one with the least budget left if left out."),),
         answers={200: ExplanationAnswer},
-        refusals={404: "There is no such service or SLO; `near` has those like it."},
+        refusals={404: "There is no such service or SLO; `near` lists similar names."},
     )
     async def explanation(self, request: web.Request) -> web.Response:
         """Return the explanation of one SLO's budget; raises `ProblemError` 404 for an unknown one."""

@@ -204,7 +204,7 @@ class CauseAnswer(Answer):
 
 
 class IncidentReportAnswer(Answer):
-    """What a time's incidents teach. What incidents shared is counted once, for the one that began first."""
+    """A report on incidents. Cost that incidents share is counted once, for the one that began first."""
 
     since: AwareDatetime
     until: AwareDatetime

@@ -64,7 +64,7 @@ def read_rights(text: str) -> frozenset[Right]:
     unknown = [name for name in names if name not in set(Right)]
     if unknown:
         raise UnknownRightError(
-            f"there is no right {', '.join(unknown)}; there is {', '.join(Right)}, or all"
+            f"there is no right {', '.join(unknown)}; the rights are {', '.join(Right)}, or all"
         )
     return frozenset(map(Right, names))
 

@@ -104,7 +104,7 @@ class IncidentLifecycle:
         if id_ is None:
             existing = await records.read_by_key(connection, opening.key)
             if existing is None:
-                raise LookupError(f"the incident with key {opening.key} is not to be seen")
+                raise LookupError(f"the incident with key {opening.key} may not be seen")
             return OpenedIncident(existing, is_new=False)
         incident = replace(incident, id=id_)
         await records.add(connection, incident)

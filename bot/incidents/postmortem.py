@@ -64,7 +64,7 @@ class Obstacle(StrEnum):
     FALSE_ALARM = "the incident was cancelled as a false alarm"
     MERGED = "the incident was merged into another, which has the postmortem"
     NOT_RESOLVED = "the incident is not resolved yet"
-    NO_P0_ACTION = "so costly an incident is to leave at least one P0 action, and it has none"
+    NO_P0_ACTION = "an incident this costly needs at least one P0 action, and it has none"
 
 
 def obstacle(incident: Incident, actions: Sequence[Action], *, was_costly: bool) -> Obstacle | None:

@@ -101,7 +101,8 @@ COMMANDS: tuple[Command, ...] = (
                 "ramp FLAG 1% 5% 25% 100% every 30m [ENV]", "shows it step by step; goes back if it burns"
             ),
             CommandForm(
-                "ramp stop FLAG [ENV]", "ends its ramp; the flag stays as it is. `hold` and `go` pause it"
+                "ramp stop FLAG [ENV]",
+                "ends its ramp; the flag stays as it is. `hold` pauses it, `go` resumes it",
             ),
             CommandForm(
                 "history FLAG [ENV]", "lists who changed it, from what to what, why, and who approved it"
@@ -115,35 +116,35 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "incident",
         "[open | list | show | report | status | severity | rename | service | role | note | impact | …]",
-        "Open an incident, and say what becomes of it",
+        "Open an incident and keep it up to date",
         (
             CommandForm("", "opens a form; in an incident's channel it shows what can be done"),
             CommandForm("open TITLE [sev2] [SERVICE…]", "opens an incident in one line; sev3 if left out"),
             CommandForm("list [SERVICE]", "lists the incidents that are open, or all of a service"),
             CommandForm("show [ID]", "shows one: status, roles, impact, what it cost"),
-            CommandForm("report [90d] [SERVICE]", "says where the budget went, and what to work on first"),
-            CommandForm(
-                "status investigating", "says how far it has come: also identified, mitigated, resolved"
-            ),
+            CommandForm("report [90d] [SERVICE]", "shows where the budget went, and what to work on first"),
+            CommandForm("status investigating", "sets the status: also identified, mitigated, resolved"),
             CommandForm("status resolved SUMMARY", "resolves it and says what happened, for those not there"),
             CommandForm(
-                "severity sev1", "says how bad it is, from sev1 to sev4; sev1 and sev2 hold the services"
+                "severity sev1", "sets the severity, sev1 to sev4; sev1 and sev2 freeze the services"
             ),
             CommandForm("cancel [REASON]", "says that it was a false alarm; no budget counts it then"),
-            CommandForm("merge [ID]", "makes it part of another that it is a duplicate of"),
+            CommandForm("merge [ID]", "merges it, as a duplicate, into another incident"),
             CommandForm("reopen [ID]", "opens one again that is resolved, closed, cancelled or merged"),
             CommandForm("rename TITLE", "gives it another title; a form without one"),
             CommandForm("service add NAME", "adds a service; `service remove NAME` takes one off"),
             CommandForm(
-                "role commander [@WHO]", "gives a role, also scribe and comms; to you if nobody is named"
+                "role commander [@WHO]", "assigns a role, also scribe and comms; to you if you name nobody"
             ),
-            CommandForm("note TEXT", "puts words onto the timeline"),
-            CommandForm("impact 30% from 14:05 to 14:20", "says how many requests failed, from when to when"),
-            CommandForm("private", "keeps it out of lists and other channels"),
+            CommandForm("note TEXT", "adds a note to the timeline"),
+            CommandForm(
+                "impact 30% from 14:05 to 14:20", "records which share of requests failed, from when to when"
+            ),
+            CommandForm("private", "hides it from lists and other channels"),
             CommandForm("snooze 2h", "sends no reminders for a time"),
         ),
         "From `status` on, these are typed in the incident's channel. Times are in your time zone and in the "
-        "past: 14:05 is the last 14:05. A :pushpin: on a message puts it onto the timeline, as does "
+        "past: 14:05 is the last 14:05. A :pushpin: on a message adds it to the timeline, as does "
         "*Add to timeline* in its menu; *Open an incident* is there too.",
         mentions=True,
     ),
@@ -160,19 +161,22 @@ COMMANDS: tuple[Command, ...] = (
                 "are empty, unless you add anyway",
             ),
             CommandForm("export [ID]", "sends it to you as a Markdown file"),
-            CommandForm("canvas [ID]", "puts it as it stands into the canvas of its channel"),
+            CommandForm("canvas [ID]", "copies it to the canvas of its channel"),
         ),
         "ID left out is the incident of the channel.",
     ),
     Command(
         "action",
         "[add | done | change | list]",
-        "What is to be done so that it does not happen again",
+        "What must be done so that it does not happen again",
         (
-            CommandForm("add TEXT @OWNER [due friday] [P0]", "adds an action; `for SERVICE` last says whose"),
+            CommandForm(
+                "add TEXT @OWNER [due friday] [P0]",
+                "adds an action; `for SERVICE` at the end names its service",
+            ),
             CommandForm("done ID", "marks it as done"),
-            CommandForm("change ID [@OWNER] [due 2026-12-01]", "gives it an owner or a date"),
-            CommandForm("list [SERVICE]", "lists what is to be done, P0 first"),
+            CommandForm("change ID [@OWNER] [due 2026-12-01]", "sets its owner or due date"),
+            CommandForm("list [SERVICE]", "lists what is open, P0 first"),
         ),
         "A date is a day in your time zone: 2026-12-01, 1 december, friday, tomorrow. On that day the owner "
         "is reminded.",
@@ -197,7 +201,7 @@ COMMANDS: tuple[Command, ...] = (
         "What Governor can do, and what you may do",
         (
             CommandForm("help", "says what to begin with, and lists the commands"),
-            CommandForm("whoami", "says what you may change, and why"),
+            CommandForm("whoami", "shows what you may change, and why"),
         ),
     ),
 )
@@ -257,7 +261,7 @@ _TYPED = (
     ("name or reason with spaces", "`“in quotes”`; nothing in it is read as an end or a severity"),
 )
 _TYPED_NOTE = (
-    "Times are read in your time zone, as Slack knows it. A day alone is its beginning. A time that the "
+    "Times are read in your time zone, as Slack knows it. A day without a time is its start. A time that the "
     "clocks skip is refused, and what has two meanings (`until 9`, `6/7`, a length within a reason) is "
     "asked about. Quotes, dashes and full-width signs as phones write them are read as the plain ones."
 )
@@ -278,5 +282,5 @@ def as_markdown(commands: Sequence[Command] = COMMANDS) -> str:
         parts += [command.note] if command.note else []
     rows = [f"| {value} | {forms} |" for value, forms in _TYPED]
     table = "\n".join(["| a | may be written |", "|---|---|", *rows])
-    parts += ["## What one may type", table, _TYPED_NOTE]
+    parts += ["## What you can type", table, _TYPED_NOTE]
     return "\n\n".join(parts) + "\n"

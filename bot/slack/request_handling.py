@@ -76,4 +76,4 @@ def failure_reply(error_id: str, error: Exception) -> Reply:
     reason = unavailable_reason(error)
     if reason is not None:
         return say(markup("Not done: {}. Try again later; this is error {}.", reason, code(error_id)))
-    return say(markup("That did not work. Try again; if it stays, name error {}.", code(error_id)))
+    return say(markup("That did not work. Try again; if it keeps failing, report error {}.", code(error_id)))

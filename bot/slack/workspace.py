@@ -103,7 +103,7 @@ class SlackWorkspaces:
 
 def _not_named(team: str) -> Markup:
     return markup(
-        "No policy names this Slack workspace yet. Next: add a Workspace document with {}, or put that line "
-        "into the main one.",
+        "No policy names this Slack workspace yet. Next: add a Workspace document with {}, or add that line "
+        "to the main one.",
         code(f"team: {team}"),
     )

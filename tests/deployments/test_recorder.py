@@ -78,7 +78,7 @@ async def test_a_deployment_in_spite_of_a_freeze_is_announced_once_in_both_chann
     for channel in CHANNELS:
         (message,) = announced[channel]
         first, *_, last = message.text.splitlines()
-        assert first == ":warning: 1 hold lay on *checkout* when `6113728` went to production all the same."
+        assert first == ":warning: 1 hold was on *checkout* when `6113728` was deployed to production anyway."
         assert "<@U0SAM>" in message.text
         assert "peak sale" in message.text
         assert "Codertocat at GitHub, main of Acme/Checkout, <https://ci.example/42|details>" in message.text

@@ -38,7 +38,7 @@ def ask(
 def test_an_open_service_lets_everything_pass_and_says_what_is_left() -> None:
     verdict = ask()
     assert verdict.allow
-    assert verdict.reasons == ("no hold lies on the service", "40.0% of the availability budget is left")
+    assert verdict.reasons == ("nothing holds the service", "40.0% of the availability budget is left")
 
 
 def test_a_hold_refuses_with_its_reason() -> None:

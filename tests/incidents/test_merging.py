@@ -71,7 +71,7 @@ async def test_what_cannot_be_merged_is_said(incidents_setup: IncidentsSetup) ->
     await lifecycle.open(setup.opening("secret", private=True), setup.clock.now())
     await lifecycle.change(3, IncidentChange(status=Status.RESOLVED), by="U0SAM", now=setup.clock.now())
     for id_, into, why in (
-        (1, 1, "no duplicate of itself"),
+        (1, 1, "cannot be a duplicate of itself"),
         (1, 3, "incident 3 is resolved"),
         (4, 1, "Make incident 1 private first"),
     ):

@@ -213,7 +213,7 @@ async def test_a_change_in_the_flag_system_before_the_approval_is_not_overwritte
         file.write_text(theirs)
         (asked,) = occasions(slack, "flag_approval")
         await slack.person("sam").acts(asked, "#checkout", "flag.approve")
-        await slack.until(lambda: slack.messages("#checkout")[-1].text.startswith("Void:"))
+        await slack.until(lambda: slack.messages("#checkout")[-1].text.startswith("No longer valid:"))
         assert file.read_text() == theirs
         assert await changes(bot) == []
 

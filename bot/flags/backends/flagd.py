@@ -61,7 +61,7 @@ class FlagdBackend:
         files = dict(read.files) or {name: read.file for name in environments if read.file is not None}
         for file in files.values():
             if file.suffix != ".json":
-                raise MisconfiguredError(f"flag backend flagd writes JSON files; {file} is none")
+                raise MisconfiguredError(f"flag backend flagd writes JSON files; {file} is not one")
         self._files = files
 
     async def list(self, environment: str) -> Sequence[FlagState]:

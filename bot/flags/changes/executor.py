@@ -136,9 +136,9 @@ class ChangeExecutor:
             raise OwnApprovalError("an increase needs another person's approval")
         plan = await self.backend.plan(request.flag, request.environment, request.change)
         if plan.version != pending.version or plan.difference.words != pending.difference.words:
-            why = "the flag moved since it was shown"
+            why = "the flag changed since it was shown"
             await self._close(pending, ChangeState.VOID, by, "flag.void", why)
-            raise FlagMovedError("the flag moved since this was shown", plan.difference.before)
+            raise FlagMovedError("the flag changed since this was shown", plan.difference.before)
         await self.require_unfrozen(request.flag, request.environment)
         approved = await self._recorder.approve(pending, by)
         if approved is None:
@@ -259,7 +259,7 @@ class ChangeExecutor:
         except BackendOutcomeUnknownError as unknown:
             state = await self._find_outcome(stored)
             if state is None:
-                why = "the flag system did not answer; Governor keeps looking, and tells what it finds"
+                why = "the flag system did not answer; Governor keeps checking, and reports what it finds"
                 raise UnconfirmedChangeError(why) from unknown
             return AppliedChange(stored.difference.before, state)
         except FlagError as error:

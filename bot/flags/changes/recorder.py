@@ -131,7 +131,7 @@ class ChangeRecorder:
             connection, stored.id, to=RampState.STOPPED, since=stored.state, now=now
         ):
             return False
-        stopped = RampStopped(request.by, "the flag is to stay off", stored.progress())
+        stopped = RampStopped(request.by, "the flag stays off", stored.progress())
         await self._publisher.publish(connection, stopped, request.flag, request.environment, now)
         return True
 

@@ -122,8 +122,8 @@ class RampControl:
         ramp = stored.ramp
         state = await self._flag_changes.backend.read(ramp.flag, ramp.environment)
         if state.version != ramp.version:
-            await self._writer.end(stored, RampState.VOID, by, "the flag moved since this was shown")
-            raise FlagMovedError("the flag moved since this was shown", state)
+            await self._writer.end(stored, RampState.VOID, by, "the flag changed since this was shown")
+            raise FlagMovedError("the flag changed since this was shown", state)
         await self._flag_changes.require_unfrozen(ramp.flag, ramp.environment)
         async with self._database.transaction() as connection:
             now, pending = self._clock.now(), RampState.PENDING

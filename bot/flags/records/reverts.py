@@ -58,7 +58,7 @@ class PendingRevert:
     def guard_watch(self) -> GuardWatch:
         """The same as the guard's rules read it; raises ValueError for a revert of another kind."""
         if self.guard is None:
-            raise ValueError(f"revert {self.id} is no watch")
+            raise ValueError(f"revert {self.id} is not a watch")
         state = self.state
         return GuardWatch(
             state.flag,

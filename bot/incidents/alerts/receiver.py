@@ -161,7 +161,7 @@ class AlertReceiver:
         is_over = not news.alerts and not told.lasting
         if is_over and truncated and not await records.has_mark(connection, id_, _END_UNKNOWN):
             text = (
-                f"all alerts that were told are over, but {truncated:,} were left out (max_alerts): "
+                f"all listed alerts are over, but {truncated:,} were left out (max_alerts): "
                 "whether they are over is not known"
             )
             entries.append(_note(text, now, _END_UNKNOWN))

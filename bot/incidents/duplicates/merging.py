@@ -80,7 +80,7 @@ def check(duplicate: Incident, target: Incident) -> None:
 
 def _faults(duplicate: Incident, target: Incident) -> Iterable[str]:
     if duplicate.id == target.id:
-        yield "an incident is no duplicate of itself"
+        yield "an incident cannot be a duplicate of itself"
     for incident in (duplicate, target):
         if incident.merged_into is not None:
             yield f"incident {incident.id} is merged into incident {incident.merged_into} already"

@@ -34,7 +34,7 @@ class ChannelSetup:
             case StepName.PIN:
                 await self._pin(snapshot.channels[kind].card_key)
             case _:
-                raise AssertionError(f"{step.name} is no step of a channel's setup")
+                raise AssertionError(f"{step.name} is not a step of a channel's setup")
 
     async def _pin(self, card_key: str | None) -> None:
         async with self._database.reading() as connection:

@@ -42,7 +42,7 @@ def _by_context(text: SourceText, context: str, index: int, began: int) -> _Said
             message = f"the quote {quoted(sign)} that begins here is not closed"
             said = began, message, f"{quoted(sign)} at the end"
         case "while scanning a double-quoted scalar" if text.text[index - 1 : index] == "\\":
-            said = index, "the backslash in this quoted text stands before a wrong character", "single quotes"
+            said = index, "the backslash in this quoted text is before a wrong character", "single quotes"
         case "while scanning a simple key":
             word = text.line_from(began).strip()
             said = began, f"there is no colon after {quoted(word)}", "KEY: VALUE"
@@ -57,7 +57,7 @@ def _by_problem(text: SourceText, error: MarkedYAMLError, index: int, line: int)
     said: _Said = index, f"not YAML: {problem}{context}", ""
     if match := re.fullmatch(r"found character '(.+)' that cannot start any token", problem):
         if match[1] == "\\t":
-            said = index, "a tab stands where YAML wants spaces", "indent with spaces"
+            said = index, "a tab is used where YAML wants spaces", "indent with spaces"
         else:
             said = index, f"a text cannot begin with {quoted(match[1])}", "quotes around it"
     elif problem == "mapping values are not allowed here":
@@ -75,7 +75,7 @@ def _within_brackets(text: SourceText, index: int, began: int) -> _Said:
     found = text.text[index : index + 1]
     first, _ = text.position(began)
     if found in {"}", "]"} and found != closing:
-        message = f"{quoted(found)} stands where {quoted(closing)} has to close the {name} of line {first}"
+        message = f"{quoted(found)} is where {quoted(closing)} has to close the {name} of line {first}"
         return index, message, quoted(closing)
     is_on_same_line = "\n" not in text.text[began:index] and index < len(text.text.rstrip())
     if is_on_same_line and found:
@@ -110,11 +110,11 @@ def _unexpected(text: SourceText, index: int, line: int) -> _Said:
     if found in {"}", "]"}:
         return index, f"{quoted(found)} closes nothing", "take it out, or put quotes around the text"
     if text.text[line:index].strip():
-        return index, "something stands behind the end of the value", "quotes around the whole text"
+        return index, "something comes after the end of the value", "quotes around the whole text"
     previous = _line_before(text, line)
     own, before = index - line, _indentation(text, previous)
     if own == before and found == "-":
-        return index, "a list item stands among keys", "KEY: before the list"
+        return index, "a list item is among keys", "KEY: before the list"
     message = "the indentation of this line fits none of the lines above it"
     return index, message, "the same indentation as the keys or items beside it"
 

@@ -133,7 +133,7 @@ def _exhaustion(earliest: datetime, latest: datetime | None, now: datetime) -> M
 
 def _recovery(budget: Budget, now: datetime) -> Markup:
     if isinstance(budget.slo.window, CalendarWindow):
-        return markup("Spent. Starts anew {}.", when(budget.slo.window.period(now).end))
+        return markup("Spent. Resets {}.", when(budget.slo.window.period(now).end))
     return markup(
         "Spent. Recovers as errors grow older than {}.", duration_text(budget.slo.window.full_length(now))
     )
@@ -183,7 +183,7 @@ def data_problem(budget: Budget) -> Markup:
         case SloState.TOO_LITTLE_TRAFFIC:
             return _too_little_traffic(budget)
         case SloState.NO_DATA:
-            return join("", [Markup("Nothing was counted yet"), why])
+            return join("", [Markup("Nothing has been counted yet"), why])
         case SloState.INVALID:
             return join("", [Markup("It cannot be measured"), why])
         case SloState.STALE:
@@ -231,7 +231,7 @@ def spending_text(spending: Spending | None) -> Markup:
     if spending is None:
         return Markup("")
     if not spending.incidents:
-        return Markup("Where it went: outside of incidents.")
+        return Markup("Where it went: outside incidents.")
     first, more = spending.incidents[0], len(spending.incidents) > 1
     share = percent_text(round(spending.share, 2))
     where = f"{len(spending.incidents)} incidents" if more else f"incident {first}"
@@ -258,7 +258,7 @@ def unmet_requirements_text(missing: Sequence[UnmetRequirement], service: str) -
     lines = [_unmet_requirement(requirement) for requirement in missing[:_MOST_MISSING]]
     more = len(missing) - len(lines)
     rest = markup("• and {} more: {}", more, code(f"/action list {service}")) if more else ""
-    return join("\n", [Markup("It stays until these P0 actions are owned:"), *lines, rest])
+    return join("\n", [Markup("It stays until these P0 actions have an owner and a date:"), *lines, rest])
 
 
 def _unmet_requirement(requirement: UnmetRequirement) -> Markup:

@@ -40,7 +40,7 @@ def _state(context: TransitionContext) -> Markup:  # noqa: PLR0911 - one return 
             return markup(":snowflake: {} may not ship — {} cannot be measured.", name, budget.slo.name)
         case HoldRetained(budget, _, _):
             return markup(
-                ":hourglass: {} may not ship — {}, enough to open, but P0 actions are not owned.",
+                ":hourglass: {} may not ship — {}, enough to open, but P0 actions have no owner or date.",
                 name, _left("it", budget),
             )  # fmt: skip
         case BudgetRecovered(budget, _, _):

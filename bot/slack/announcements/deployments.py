@@ -32,16 +32,16 @@ class DeploymentAnnouncer:
 def announcement_text(bypass: FreezeBypass) -> AnnouncementText:
     """Return the announcement of a bypass."""
     service, deployment, holds = bypass.service.name, bypass.deployment, bypass.holds
-    held = "1 hold lay" if len(holds) == 1 else f"{len(holds)} holds lay"
+    held = "1 hold was" if len(holds) == 1 else f"{len(holds)} holds were"
     headline = markup(
-        ":warning: {} on {} when {} went to {} all the same.",
+        ":warning: {} on {} when {} was deployed to {} anyway.",
         held, bold(service), code(cut(deployment.short_commit, _LONGEST)),
         cut(deployment.environment, _LONGEST),
     )  # fmt: skip
     lines = [markup("Held by {}", cut(hold_text(hold), _LONGEST)) for hold in holds[:_MOST_HOLDS]]
     more = len(holds) - len(lines)
     following = markup(
-        "Next: roll it back or agree on it with {}, and let what deploys ask {} first.",
+        "Next: roll it back or agree on it with {}, and make the pipeline ask {} first.",
         hold_owners(holds), code(f"governor gate {service}"),
     )  # fmt: skip
     facts = (_facts(bypass), *lines, *([markup("and {} more", more)] if more > 0 else []))
@@ -50,6 +50,6 @@ def announcement_text(bypass: FreezeBypass) -> AnnouncementText:
 
 def _facts(bypass: FreezeBypass) -> Markup:
     deployment = bypass.deployment
-    by = markup("Begun {} by {}", when(deployment.started_at), mention(deployment.by))
+    by = markup("Started {} by {}", when(deployment.started_at), mention(deployment.by))
     details = link(deployment.url, "details") if deployment.url else ""
     return join(", ", [by, cut(deployment.origin, _LONGEST), details])

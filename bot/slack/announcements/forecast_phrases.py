@@ -89,14 +89,14 @@ def _exhaustion(budget: Budget, forecast: BudgetForecast, now: datetime) -> Mark
 def _horizon(budget: Budget, now: datetime) -> str:
     window = budget.slo.window
     if isinstance(window, CalendarWindow) and window.period(now).end - now < HORIZONS[-1]:
-        return "before it starts anew"
+        return "before it resets"
     return f"within {duration_text(HORIZONS[-1])}"
 
 
 def _recovery(budget: Budget, recovers: TimeQuantiles, now: datetime) -> Markup:
     spent = "Spent. " if budget.remaining is not None and budget.remaining <= 0 else ""
     if isinstance(budget.slo.window, CalendarWindow):
-        return markup("{}Starts anew {}.", spent, when(recovers.p10))
+        return markup("{}Resets {}.", spent, when(recovers.p10))
     if recovers.p50 is None:
         return markup(
             "{}Recovers in {} at the earliest, and more likely not within {}.",

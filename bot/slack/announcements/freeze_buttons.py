@@ -15,7 +15,9 @@ def lift_buttons(service: str) -> tuple[Block, ...]:
     """Return the button that lifts what people have frozen, with a confirmation; none for too long a name."""
     value = Query("freeze", f"lift {service}").to_value()
     confirm = confirmation(
-        "Lift the freeze", "What people hold the service for ends now, and its channel is told.", "Lift it"
+        "Lift the freeze",
+        "The holds that people placed on the service end now. It is posted in its channel.",
+        "Lift it",
     )
     return (button("Lift", LIFT, value, confirm=confirm),) if size(value) <= BUTTON_VALUE else ()
 

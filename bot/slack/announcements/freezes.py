@@ -129,7 +129,7 @@ class FreezeAnnouncer:
         """Return the announcement that a source has label values that make no service."""
         announcement = AnnouncementText(
             "refused_values",
-            markup(":warning: {} with {} — no service is made of it.", _fault_count(faults), code("forEach")),
+            markup(":warning: {} with {} — it makes no service.", _fault_count(faults), code("forEach")),
             _fault_lines(faults),
             markup(
                 "Next: rename the value at its source, or put it under {} in the document.", code("except")
@@ -320,12 +320,12 @@ def _hold_retained(
     service: Service, budget: Budget, missing: Sequence[UnmetRequirement], others: Sequence[Hold]
 ) -> AnnouncementText:
     headline = markup(
-        ":hourglass: {} of the {} {} budget is left, enough to open, but P0 actions are not owned.",
+        ":hourglass: {} of the {} {} budget is left, enough to open, but P0 actions have no owner or date.",
         budget_text(budget.remaining), bold(service.name), budget.slo.name,
     )  # fmt: skip
     beside = [hold for hold in others if hold.kind is not HoldKind.BUDGET]
     following = markup(
-        "Next: {}. It opens by itself once all are owned.",
+        "Next: {}. It opens by itself once all have an owner and a date.",
         code(own_action_command(missing[0].action, missing[0].lacks)),
     )
     facts = _facts(unmet_requirements_text(missing, service.name), _other_holds(beside))

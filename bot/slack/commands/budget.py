@@ -96,7 +96,7 @@ def worst_first(budgets: Sequence[Budget]) -> list[Budget]:
 def all_services(statuses: Sequence[ServiceStatus], query: Query) -> Reply:
     """Return a page of the services."""
     if not statuses:
-        return say(Markup("No policy names a service yet."))
+        return say(Markup("No policy defines a service yet."))
     page, pages = page_of(query.page, len(statuses), PAGE)
     query = replace(query, text="", page=page)
     shown = statuses[(page - 1) * PAGE : page * PAGE]

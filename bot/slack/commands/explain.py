@@ -65,7 +65,7 @@ def _promise(explanation: Explanation) -> Markup:
 def _counted(explanation: Explanation) -> Markup:
     events = explanation.budget.events
     if events is None:
-        return Markup("Nothing was counted yet.")
+        return Markup("Nothing has been counted yet.")
     return markup(
         "Counted: good {}, bad {}, total {} {}.",
         code(count_text(events.good)), code(count_text(events.bad)), code(count_text(events.total)),

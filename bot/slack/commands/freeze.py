@@ -125,7 +125,7 @@ class FreezeCommand:
         service = self._status_reader.find(name(words[0]))
         change, rest = take_name(words[1:])
         if not 0 < len(change) <= MOST_CHANGE:
-            raise UsageError(markup("Name the change shortly, such as PR-12: {}.", form))
+            raise UsageError(markup("Give the change a short name, such as PR-12: {}.", form))
         until, rest = await self._end(interaction, rest)
         why = reason(rest)
         if not why:
@@ -168,7 +168,7 @@ class FreezeCommand:
         announced_in = {local(channel) for channel in channels}
         here = {interaction.channel, f"#{interaction.channel_name}"}
         if here & {channel.casefold() if channel.startswith("#") else channel for channel in announced_in}:
-            return say(join("\n", [Markup("Done. This channel is told."), note]))
+            return say(join("\n", [Markup("Done. It is posted in this channel."), note]))
         return Reply(
             join("\n", [done, note]),
             (section(done), *([context(note)] if note else [])),
@@ -247,12 +247,12 @@ def _nothing_to_lift(service: Service, holds: Sequence[Hold]) -> Markup:
             code(f"/freeze exempt {service.name} CHANGE REASON"),
         )
         if by_budget
-        else Markup("Each ends with what caused it.")
+        else Markup("Each ends when its cause does.")
     )
     return join(
         "\n",
         [
-            markup("No person's hold lies on {}, so there is none to lift. What does:", bold(service.name)),
+            markup("No person holds {}, so there is nothing to lift. It is held by:", bold(service.name)),
             *lines,
             how,
         ],
@@ -266,4 +266,4 @@ def _until_text(until: EndTime | None) -> Markup:
 def _end_note(until: EndTime | None) -> Markup:
     if until is None or until.zone is None:
         return Markup("")
-    return markup("Ends {}, understood in the time zone {}.", when(until.at), until.zone)
+    return markup("Ends {}; times are read in the zone {}.", when(until.at), until.zone)

@@ -91,7 +91,7 @@ def _line(action: str, permission: PermissionResult, entries: Sequence[str]) -> 
         return refusal(permission, action)
     if isinstance(permission, Undetermined):
         return markup(
-            "Nobody knows whether you may {}: Slack does not say who is in {}.",
+            "It is not known whether you may {}: Slack does not say who is in {}.",
             bold(action),
             group_names(permission.unknown),
         )

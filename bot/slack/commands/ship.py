@@ -93,7 +93,7 @@ def _unknown_kind(word: str, service: Service, example: Markup) -> UsageError:
 def all_services(statuses: Sequence[ServiceStatus], query: Query) -> Reply:
     """Return a page of the services, those that may not ship first."""
     if not statuses:
-        return say(Markup("No policy names a service yet."))
+        return say(Markup("No policy defines a service yet."))
     page, pages = page_of(query.page, len(statuses), PAGE)
     query = replace(query, text="", page=page)
     ordered = sorted(statuses, key=lambda status: not status.is_frozen)

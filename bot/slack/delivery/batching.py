@@ -43,7 +43,7 @@ def combine(batch: Batch) -> OutboxMessage:
     lines = [Markup(queued.message.brief or queued.message.text) for queued in batch]
     headline = markup("{} changes at once:", len(lines))
     blocks = [section(headline), *(section(join("\n", part)) for part in _sections(lines))]
-    blocks.append(context("Each is told in full in its service's own channel."))
+    blocks.append(context("Each is announced in full in its service's own channel."))
     text = join("\n", [headline, *lines])
     if len(text) > _LONGEST_TEXT:
         text = Markup(text[:_LONGEST_TEXT].rpartition("\n")[0] + "\n…")

@@ -124,9 +124,9 @@ def announcement_text(  # noqa: C901, PLR0911 - one return an event
             return _approval_requested(context.event, location)
         case ChangeFailed(words, by, why):
             headline = markup(
-                ":warning: Not done: {} for {}, as {} wanted.", words, location.name, mention(by)
+                ":warning: Not done: {} for {}, as {} asked.", words, location.name, mention(by)
             )
-            following = Markup("Next: type it again if it is still wanted.")
+            following = Markup("Next: type it again if you still want it.")
             return AnnouncementText("flag_not_done", headline, (sentence(why),), following)
         case RevertFailed():
             return _revert_failed(context.event, location)
@@ -204,12 +204,12 @@ def _changed(event: FlagChanged, context: FlagEventContext, location: FlagLocati
     if event.ended_ramp:
         facts.append(Markup("Its ramp ended with that."))
     if event.ended_timer:
-        facts.append(Markup("The time that was set for it no longer counts."))
+        facts.append(Markup("Its timer no longer applies."))
     if applied.until is not None:
         facts.append(markup("It goes back by itself {}.", when(applied.until)))
     if applied.watched_until is not None:
         watched = duration_text(applied.watched_until - context.now)
-        facts.append(markup("Watched for {}: it goes back if the service burns too fast.", watched))
+        facts.append(markup("Watched for {}: it is rolled back if the budget burns too fast.", watched))
     sign = Markup(_EMOJI.get(order.cause, ""))
     headline = markup("{}{}", sign, change_text(applied, location.name))
     return AnnouncementText("flag_changed", headline, tuple(facts), _following(event, context, location))

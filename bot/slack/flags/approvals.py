@@ -81,13 +81,13 @@ class ApprovalButtons:
     async def _find(self, key: str) -> _PendingApproval:
         pending = await self._read(key)
         if not self._status_reader.catalog.shows_flag(pending.flag):
-            raise NotPendingError("nothing of your services waits here")
+            raise NotPendingError("nothing is waiting here for your services")
         return pending
 
     async def _read(self, key: str) -> _PendingApproval:
         kind, _, number = key.partition(":")
         if not (number.isascii() and number.isdigit() and len(number) <= 15):
-            raise NotPendingError("nothing waits here any more")
+            raise NotPendingError("nothing is waiting here any more")
         if kind == "ramp":
             stored = await self._ramps.pending(int(number))
             ramp = stored.ramp
@@ -128,7 +128,7 @@ def _failure_text(pending: _PendingApproval, by: str, error: FlagError | FlagCha
     """Return why an approved change was not made; it is not retried."""
     if isinstance(error, FlagMovedError):
         return markup(
-            "Void: {} — {}, as {} asked for. {} Next: ask again.",
+            "No longer valid: {} — {}, as {} asked for. {} Next: ask again.",
             pending.words, pending.name, mention(pending.by), sentence(str(error)),
         )  # fmt: skip
     return markup(

@@ -134,5 +134,5 @@ def _ask_about_environment(words: Sequence[str], environments: Sequence[str]) ->
         form = markup("Put it after the flag: {}", code(f"FLAG {named} {' '.join(words[:-2])}"[:80]))
         quoted = code(f"“{why}”"[:80])
         raise UsageError(
-            markup("Is {} where it is to change? {}. Or put the reason in quotes: {}.", named, form, quoted)
+            markup("Should it change in {}? {}. Or put the reason in quotes: {}.", named, form, quoted)
         )

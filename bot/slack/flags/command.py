@@ -222,7 +222,7 @@ class FlagCommand:
         controls = {"stop": self._ramps.stop, "hold": self._ramps.pause, "go": self._ramps.resume}
         await controls[subcommand](arguments.flag, environment.name, interaction.user)
         outcome = {"stop": "ended; the flag stays as it is", "hold": "waits", "go": "goes on"}[subcommand]
-        return say(markup("The ramp of {} {}. Its channel is told.", bold(arguments.flag), outcome))
+        return say(markup("The ramp of {} {}. It is posted in its channel.", bold(arguments.flag), outcome))
 
     async def _change_request(
         self,
@@ -268,7 +268,7 @@ class FlagCommand:
             local(channel).casefold() for channel in channels(catalog, owners(catalog, change_request.flag))
         }
         if {interaction.channel.casefold(), f"#{interaction.channel_name}".casefold()} & announced_in:
-            return say(join(" ", [done, Markup("This channel is told.")]))
+            return say(join(" ", [done, Markup("It is posted in this channel.")]))
         until = [context(markup("Goes back by itself {}.", when(applied.until)))] if applied.until else []
         see = show_button(
             "See flag", Query("flag", f"show {change_request.flag} {change_request.environment}")
@@ -290,7 +290,7 @@ class FlagCommand:
     def _require_visible(self, flag: str) -> None:
         """Raise `UsageError` for another workspace's flag, as for an unknown one."""
         if not self._status_reader.catalog.shows_flag(flag):
-            raise UsageError(markup("None of your services names the flag {}.", code(flag)))
+            raise UsageError(markup("None of your services lists the flag {}.", code(flag)))
 
     def _filter(self, words: Sequence[str]) -> tuple[FlagEnvironment, list[str]]:
         filter_words, environments = [word.casefold() for word in words], self._environments()

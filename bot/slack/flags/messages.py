@@ -66,7 +66,7 @@ def one_flag(view: FlagView, query: Query) -> Reply:
     """Return one flag: its exposure, its services, and what will happen to it."""
     state = view.state
     headline = markup("{} — {} in {}", bold(exposure_in_words(state)), bold(state.flag), state.environment)
-    services = listed(list(view.services)) or "no service names it"
+    services = listed(list(view.services)) or "no service lists it"
     facts = [
         markup("*Service*\n{}", services),
         markup("*Flag system*\n{}", _backend_link(view)),
@@ -76,7 +76,7 @@ def one_flag(view: FlagView, query: Query) -> Reply:
     if str(state.shape) != "simple":
         facts.append(markup("*Kind*\n{}", str(state.shape)))
     if state.stale:
-        facts.append(Markup("*Stale*\nnothing names it any more"))
+        facts.append(Markup("*Stale*\nno service lists it any more"))
     ramp = [ramp_text(view.ramp)] if view.ramp else []
     coming = [*ramp, *(_revert_text(revert, view.now) for revert in view.reverts)]
     waiting = [waiting_text(request, view.channel) for request in view.waiting]
@@ -99,7 +99,7 @@ def stale_flags(states: Sequence[FlagState], environment: str, query: Query) -> 
         return say(markup("No flag in {} is stale.", environment))
     lines = [markup("{} {}", code(state.flag), exposure_in_words(state)) for state in states[:50]]
     text = join("\n", [markup("{} stale in {}:", bold(len(states)), environment), *lines])
-    following = context("Next: take them out of the code, then out of the flag system.")
+    following = context("Next: remove them from the code, then from the flag system.")
     return Reply(text, (section(text), following), (), query)
 
 

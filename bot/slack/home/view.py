@@ -110,7 +110,9 @@ def _ramps(ramps: Sequence[StoredRamp]) -> list[Block]:
 
 def _ramp(stored: StoredRamp) -> Markup:
     ramp = stored.ramp
-    now_at = f"{percent_text(ramp.steps[ramp.taken - 1], plain=True)} of users" if ramp.taken else "not begun"
+    now_at = (
+        f"{percent_text(ramp.steps[ramp.taken - 1], plain=True)} of users" if ramp.taken else "not started"
+    )
     first = markup("{} in {} — {}", bold(ramp.flag), ramp.environment, now_at)
     return join("\n", [first, ramp_text(stored)])
 
@@ -125,7 +127,7 @@ def _services(statuses: Sequence[ServiceStatus], *, is_all: bool) -> list[Block]
     for status in statuses[:MOST_SERVICES]:
         blocks += [divider(), section(service_text(status)), *service_buttons(status)]
     blocks += _more(len(statuses) - MOST_SERVICES, "/budget")
-    return blocks if statuses else [*blocks, section("No policy names a service yet.")]
+    return blocks if statuses else [*blocks, section("No policy defines a service yet.")]
 
 
 def _other_services(statuses: Sequence[ServiceStatus], *, is_all: bool) -> list[Block]:

@@ -76,11 +76,13 @@ class IncidentAccess:
         if not number:
             if here is None:
                 how = markup("Name the incident: {}.", code(form)) if form else _TYPE_THERE
-                raise UsageError(markup("This is no incident's channel. {}", how))
+                raise UsageError(markup("This channel is not an incident's. {}", how))
             return await self.snapshots.of(here)
         match = _NUMBER.fullmatch(number)
         if match is None:
-            raise UsageError(markup("{} is no incident's number. {} lists them.", code(number[:40]), _LIST))
+            raise UsageError(
+                markup("{} is not the number of an incident. {} lists them.", code(number[:40]), _LIST)
+            )
         return await self.by_id(int(match[1]), interaction.user, here)
 
     async def by_id(self, id_: int, user: str, here: int | None = None) -> IncidentSnapshot:
@@ -145,4 +147,4 @@ def _unknown(id_: int) -> UsageError:
 
 
 _LIST = code("/incident list")
-_TYPE_THERE = markup("Type it in one; {} says where they are.", _LIST)
+_TYPE_THERE = markup("Type it in an incident's channel; {} lists them.", _LIST)

@@ -82,7 +82,7 @@ class ActionCommand:
             return say(markup("Action {} is done already.", before.id))
         action = await self._actions.done(before.id, by=interaction.user, now=self._access.now())
         text = markup(
-            "Action {} is done, says {}: {}", action.id, mention(interaction.user), naming(action.text)
+            "Action {} is done, marked by {}: {}", action.id, mention(interaction.user), naming(action.text)
         )
         return say(text, seen_by_channel=_is_told_here(action, viewer))
 
@@ -162,7 +162,7 @@ def action_list(
     if not actions:
         of = markup(" for {}", bold(service)) if service else NOTHING
         return say(
-            markup("Nothing is to be done{}. Next: {} adds something.", of, code("/action add TEXT @OWNER"))
+            markup("There are no open actions{}. Next: {} adds one.", of, code("/action add TEXT @OWNER"))
         )
     order = by_urgency(actions)
     page, pages = page_of(query.page, len(order), PAGE)
@@ -171,7 +171,7 @@ def action_list(
         join("", [action_line(action), " — overdue" if action.is_overdue(today) else ""]) for action in shown
     ]
     missing = sum(bool(action.missing) for action in order)
-    count = f"{len(order)} to be done, {missing or 'none'} without an owner or a date"
+    count = f"{len(order)} open, {missing or 'none'} without an owner or a date"
     small = context(count if pages == 1 else f"{count} · page {page} of {pages}")
     asked = Query("action", f"list {service or ''}".strip(), page)
     place = f"/{page}/{service or ''}"

@@ -108,7 +108,9 @@ def parse_opening(words: Sequence[str], services: Collection[str]) -> OpenArgume
     if not title:
         raise UsageError(markup("Say what is wrong: {}.", code("/incident open TITLE sev2 SERVICE")))
     if len(title) > MOST_TITLE:
-        raise UsageError(markup("The title has {} characters; {} are the most.", len(title), MOST_TITLE))
+        raise UsageError(
+            markup("The title has {} characters; at most {} are allowed.", len(title), MOST_TITLE)
+        )
     if len(set(severities)) > 1:
         both = listed([code(severity.value) for severity in dict.fromkeys(severities)], "or")
         raise UsageError(markup("Is it {}? Name one severity, or put the title in quotes.", Markup(both)))
@@ -157,7 +159,7 @@ def parse_impact(
         service = _service_name(rest[1])
         if service not in services:
             own = listed([code(name) for name in services], "or") or "no service"
-            raise UsageError(markup("This incident concerns {}, not {}.", Markup(own), code(rest[1][:100])))
+            raise UsageError(markup("This incident affects {}, not {}.", Markup(own), code(rest[1][:100])))
         rest = rest[2:]
     if not rest:
         return ImpactArguments(share, service=service)
@@ -229,7 +231,7 @@ def parse_action(text: str, *, today: date, services: Collection[str]) -> Action
         service, words = words[-1].casefold(), words[:-2]
     description = unquoted(" ".join(words))
     if not description:
-        raise UsageError(markup("Say what is to be done: {}.", code("/action add TEXT @owner due friday P0")))
+        raise UsageError(markup("Say what must be done: {}.", code("/action add TEXT @owner due friday P0")))
     return ActionArguments(description, owner, due, urgent, service)
 
 

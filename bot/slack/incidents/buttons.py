@@ -63,8 +63,8 @@ _WRITING = {
 }
 """The buttons that open a form for a section of the document, by its heading."""
 _CLOSED = (
-    "The document stays here as a file. Then this channel and the incident's are archived: they can be "
-    "read, and nothing more be said in them."
+    "The document stays here as a file. Then this channel and the incident's are archived: they can "
+    "still be read, but not written in."
 )
 _TRANSITIONS = {
     Status.INVESTIGATING: (Status.IDENTIFIED, Status.MITIGATED, Status.RESOLVED),
@@ -79,7 +79,7 @@ _TRANSITIONS = {
 def incident_buttons(incident: Incident) -> list[Block]:
     """Return the buttons for an incident in its present state."""
     number = str(incident.id)
-    while_open = (button("Add a note", NOTE, number), button("State the impact", IMPACT, number))
+    while_open = (button("Add a note", NOTE, number), button("Set the impact", IMPACT, number))
     if not incident.status.counts:
         return actions(button("Reopen", REOPEN, number))
     correct = (

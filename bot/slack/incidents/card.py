@@ -50,8 +50,8 @@ _ROLES = {
 }
 NEXT_STEPS: Mapping[Status, str] = {
     Status.INVESTIGATING: "Next: find what changed last, and undo it.",
-    Status.IDENTIFIED: "Next: stop the impact first; repair the cause after.",
-    Status.MITIGATED: "Next: watch that it stays well, then resolve.",
+    Status.IDENTIFIED: "Next: stop the impact first; fix the cause afterwards.",
+    Status.MITIGATED: "Next: watch that it stays healthy, then resolve it.",
     Status.RESOLVED: "Next: write down what was learned while it is fresh.",
     Status.CANCELLED: "A false alarm: no budget and no statistic counts it. Next: reopen it if it was real.",
     Status.MERGED: "It goes on in the incident that it was merged into.",
@@ -158,7 +158,7 @@ def missing_actions(snapshot: IncidentSnapshot) -> Markup:
         services = listed(snapshot.held_until_owned)
         lines.append(
             markup(
-                "{} held by {} until P0 actions are owned.",
+                "{} held by {} until its P0 actions have an owner and a date.",
                 f"{services} stays" if len(snapshot.held_until_owned) == 1 else f"{services} stay",
                 "its budget" if len(snapshot.held_until_owned) == 1 else "their budgets",
             )
@@ -187,7 +187,7 @@ def _duration(snapshot: IncidentSnapshot) -> str:
     if incident.ended_at is None:
         step = timedelta(minutes=1 if length < timedelta(hours=1) else 5)
         length = step * (length // step)
-        return f"{duration_text(length)} so far" if length else "just begun"
+        return f"{duration_text(length)} so far" if length else "just started"
     return f"{duration_text(length)} in all"
 
 

@@ -81,7 +81,7 @@ class IncidentCommand:
         if subcommand is not None:
             return await subcommand(interaction, arguments[1:])
         suggestion = did_you_mean(meant("incident", arguments, self._subcommands))
-        help_ = markup("{} lists what there is to type.", code("/incident help"))
+        help_ = markup("{} lists the commands.", code("/incident help"))
         unknown = markup("{} is not known here.", code(name(arguments[0])))
         raise UsageError(join(" ", [unknown, suggestion, help_]))
 
@@ -93,7 +93,7 @@ class IncidentCommand:
         text = markup(
             "Incident {}, {}: {}", id_, snapshot.incident.status.value, bold(snapshot.incident.title)
         )
-        hint = context(markup("Or type it: {} lists how.", code("/incident help")))
+        hint = context(markup("Or type it: {} shows how.", code("/incident help")))
         return Reply(text, (section(text), *buttons, hint))
 
     async def form(self, interaction: Interaction) -> Reply:

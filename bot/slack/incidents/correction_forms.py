@@ -31,7 +31,7 @@ def cancel_form(incident: Incident) -> ModalForm:
         "Incident {} is taken out of every budget and every statistic.{} It can be reopened.",
         incident.id, lifted,
     )  # fmt: skip
-    why = text_input("reason", "Why was it none?", most=MOST_REASON, optional=True)
+    why = text_input("reason", "Why was it not an incident?", most=MOST_REASON, optional=True)
     return ModalForm(CANCEL, "A false alarm?", "It was one", (section(told), why), str(incident.id))
 
 

@@ -78,7 +78,9 @@ class IncidentCorrections:
         if not title:
             return self._form_reply(before)
         if len(title) > MOST_TITLE:
-            raise UsageError(markup("The title has {} characters; {} are the most.", len(title), MOST_TITLE))
+            raise UsageError(
+                markup("The title has {} characters; at most {} are allowed.", len(title), MOST_TITLE)
+            )
         after = await self._changed(before.id, IncidentChange(title=title), interaction.user)
         return _told(before, after, interaction.user)
 
@@ -99,7 +101,7 @@ class IncidentCorrections:
             if unknown := [word for word in remove if word not in before.services]:
                 own = listed([code(service) for service in before.services], "and") or "no service"
                 raise UsageError(
-                    markup("This incident concerns {}, not {}.", Markup(own), code(unknown[0][:100]))
+                    markup("This incident affects {}, not {}.", Markup(own), code(unknown[0][:100]))
                 )
         with translate_errors():
             after = await self._lifecycle.change_services(
@@ -189,7 +191,11 @@ class IncidentCorrections:
             after = await self._lifecycle.reopen(id_, by=by, now=self._access.now())
         held = Markup(" Its services are held while it lasts.") if after.wants_hold else NOTHING
         text = markup(
-            "Incident {} is open again, says {}.{} {}", id_, mention(by), held, NEXT_STEPS[after.status]
+            "Incident {} is open again, reopened by {}.{} {}",
+            id_,
+            mention(by),
+            held,
+            NEXT_STEPS[after.status],
         )
         return say(text, seen_by_channel=True)
 
@@ -222,10 +228,10 @@ def _told(before: Incident, after: Incident, by: str) -> Reply:
         parts.append(markup("Renamed to {} by {}.", bold(after.title), mention(by)))
     if added:
         held = Markup(" New services are held while it lasts.") if after.wants_hold else NOTHING
-        parts.append(markup("It concerns {} too, says {}.{}", Markup(listed(added)), mention(by), held))
+        parts.append(markup("It affects {} too, set by {}.{}", Markup(listed(added)), mention(by), held))
     if removed:
         lifted = Markup(" The incident's hold there is lifted.") if after.wants_hold else NOTHING
         parts.append(
-            markup("It does not concern {}, says {}.{}", Markup(listed(removed)), mention(by), lifted)
+            markup("It does not affect {}, set by {}.{}", Markup(listed(removed)), mention(by), lifted)
         )
     return say(join(" ", parts), seen_by_channel=True) if parts else say(Markup("Nothing changed."))

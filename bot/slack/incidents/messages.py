@@ -85,7 +85,7 @@ class IncidentMessages:
 
     def _taken_back(self, incident: Incident, event_type: str) -> OutboxMessage:
         """Return what a message says instead once its incident is private: nothing that changes."""
-        text = markup("Incident {} is private now: what was told of it here was removed.", incident.id)
+        text = markup("Incident {} is private now: what was posted about it here is removed.", incident.id)
         return OutboxMessage(self._incidents_channel(incident), event_type, text, [section(text)])
 
     def reminder(self, snapshot: IncidentSnapshot, reminder: Reminder) -> OutboxMessage | None:
@@ -97,7 +97,7 @@ class IncidentMessages:
                 open_for, code("/incident role commander"),
             ),
             Reminder.NO_UPDATE: markup(
-                "No update for a while, and it is still {}. Next: {} tells people where it stands.",
+                "No update for a while, and it is still {}. Next: {} posts one.",
                 snapshot.incident.status.value, code("/incident note TEXT"),
             ),
             Reminder.STILL_OPEN: markup(
@@ -189,7 +189,7 @@ def _where(snapshot: IncidentSnapshot) -> Markup:
         return markup("Next: join {}.", channel_link(channel.channel_id))
     if channel.problem is not None:
         problem = code(channel.problem)
-        return markup("Its channel could not be made — Slack says {}. Next: allow it.", problem)
+        return markup("Its channel could not be created — Slack says {}. Next: allow it.", problem)
     return NOTHING
 
 

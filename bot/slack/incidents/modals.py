@@ -42,8 +42,8 @@ _MOST_ACTION = 500
 _FURTHEST_WEST = timedelta(hours=12)
 _MEANINGS = {
     Severity.SEV1: "sev1: most users cannot do what they came for",
-    Severity.SEV2: "sev2: many users are hit; holds the services",
-    Severity.SEV3: "sev3: some users are hit",
+    Severity.SEV2: "sev2: many users are affected; freezes the services",
+    Severity.SEV3: "sev3: some users are affected",
     Severity.SEV4: "sev4: hardly anybody notices",
 }
 
@@ -61,11 +61,11 @@ def opening_form(
     One that is opened from a message (`about`) has its text as the title, and its time as the start.
     """
     title = title if len(title) <= MOST_TITLE else title[: MOST_TITLE - 1].rstrip() + "…"
-    kept = "The message is put onto its timeline, with a link." if about else ""
+    kept = "The message is added to its timeline, with a link." if about else ""
     service_input: tuple[Block, ...] = ()
     if services:
         choices = [(name, name) for name in services]
-        hint = "Both teams of each are invited."
+        hint = "Both teams of each service are invited."
         service_input = (choices_input("services", "Services", choices, chosen, hint=hint),)
     return ModalForm(
         OPEN,
@@ -75,8 +75,8 @@ def opening_form(
             text_input("title", "What is wrong?", title, most=MOST_TITLE, hint=kept),
             *service_input,
             choice_input("severity", "How bad is it?", list(_MEANINGS.items()), DEFAULT_SEVERITY),
-            moment_input("started_at", "Since when?", since, optional=True, hint="Left out: since now."),
-            tick_input("private", "Who may know?", "Private: only those invited see its channel"),
+            moment_input("started_at", "Since when?", since, optional=True, hint="Empty means now."),
+            tick_input("private", "Who may see it?", "Private: only those invited see its channel"),
         ),
         about,
     )
@@ -142,14 +142,16 @@ def impact_form(incident: Incident) -> ModalForm:
     hint = f"Nobody has said yet. Assumed so far: {assumed}." if incident.is_assumed else ""
     return ModalForm(
         IMPACT,
-        "State the impact",
+        "Set the impact",
         "State",
         (
             number_input(
-                "share", "How many percent of requests failed?", percent, least=0, most=100, hint=hint
+                "share", "What percentage of requests failed?", percent, least=0, most=100, hint=hint
             ),
             moment_input("start", "From", incident.started_at),
-            moment_input("end", "Until", incident.ended_at, optional=True, hint="Left out: it lasts."),
+            moment_input(
+                "end", "Until", incident.ended_at, optional=True, hint="Empty means that it goes on."
+            ),
             *service_input,
         ),
         str(incident.id),
@@ -173,11 +175,11 @@ def span_faults(submitted: SubmittedModal, now: datetime, first: str, last: str)
     faults = {}
     start, end = submitted.moment(first), submitted.moment(last)
     if start is None:
-        faults[first] = "Say when it began."
+        faults[first] = "Say when it started."
     elif fault := start_fault(start, now):
         faults[first] = _sentence(fault)
     if end is not None and end > now:
-        faults[last] = "It cannot end in the future; leave the end out while it lasts."
+        faults[last] = "It cannot end in the future; leave the end empty while it goes on."
     elif start is not None and end is not None and end < start:
         faults[last] = "It ends before it begins."
     return faults
@@ -201,11 +203,11 @@ def action_form(incident: Incident) -> ModalForm:
         "Add",
         (
             text_input(
-                "text", "What is to be done, so that it does not happen again?", most=_MOST_ACTION, long=True
+                "text", "What must be done so that it does not happen again?", most=_MOST_ACTION, long=True
             ),
-            person_input("owner", "Who sees to it?"),
+            person_input("owner", "Who owns it?"),
             day_input("due", "By when?"),
-            tick_input("p0", "How urgent is it?", "P0: the service cannot do without it"),
+            tick_input("p0", "How urgent is it?", "P0: comes before everything else"),
         ),
         str(incident.id),
     )
@@ -213,7 +215,7 @@ def action_form(incident: Incident) -> ModalForm:
 
 def action_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:
     """Return what is wrong with an action, by the name of the input."""
-    faults = {} if submitted.text("text") else {"text": "Say what is to be done."}
+    faults = {} if submitted.text("text") else {"text": "Say what must be done."}
     due = submitted.day("due")
     # The day's time zone is not known: it has passed once it has everywhere.
     if due is not None and due < (now - _FURTHEST_WEST).date():
@@ -256,7 +258,7 @@ def cause_form(incident: Incident) -> ModalForm:
     """Return the modal that names the class of cause."""
     choices = [(cause.value, cause.value.capitalize()) for cause in CauseClass]
     chosen = incident.cause.value if incident.cause else None
-    choice = choice_input("cause", "What class of cause was it?", choices, chosen)
+    choice = choice_input("cause", "What kind of cause was it?", choices, chosen)
     return ModalForm(CAUSE, "Cause", "Save", (choice,), str(incident.id))
 
 
@@ -267,13 +269,13 @@ def times_form(incident: Incident) -> ModalForm:
         "Times",
         "Save",
         (
-            moment_input("started_at", "When did users begin to suffer?", incident.started_at),
+            moment_input("started_at", "When did users begin to notice?", incident.started_at),
             moment_input(
                 "ended_at",
-                "When were they well again?",
+                "When was it over for them?",
                 incident.ended_at,
                 optional=True,
-                hint="Left out: the end stays as it is.",
+                hint="Empty leaves the end as it is.",
             ),
         ),
         str(incident.id),

@@ -132,7 +132,7 @@ class IncidentOperations:
                 of = markup(" of {}", impact.service) if impact.service else NOTHING
                 scope = markup("{} from {}{}", of, when(impact.start), end)
         text = markup(
-            "{} of requests failed{} — stated by {}. {} of full outage in all.",
+            "{} of requests failed{} — set by {}. {} of full outage in total.",
             percent_text(share_), scope, mention(by), duration_text(_full_outage(after, now)),
         )  # fmt: skip
         return say(text, seen_by_channel=True)
@@ -145,8 +145,9 @@ class IncidentOperations:
         await self._change(id_, IncidentChange(private=True), by)
         return say(
             Markup(
-                "Private from now on: Governor tells of it in this channel alone, and edits what it told "
-                "elsewhere. Slack lets no app hide a channel that was public. Next: change its visibility "
+                "Private from now on: Governor reports on it only in this channel, and removes "
+                "what it posted elsewhere. No app can make a public channel private. Next: change "
+                "its visibility "
                 "and its name in the channel's settings."
             )
         )
@@ -154,11 +155,15 @@ class IncidentOperations:
     async def snooze(self, id_: int, length: timedelta, by: str) -> Reply:
         """Send no reminders for a time."""
         if not timedelta() < length <= LONGEST_SNOOZE:
-            raise UsageError(markup("Reminders rest for up to 7 days: {}.", code("/incident snooze 2h")))
+            raise UsageError(
+                markup("Reminders can be snoozed for up to 7 days: {}.", code("/incident snooze 2h"))
+            )
         until = self._now() + length
         with translate_errors():
             await self._lifecycle.snooze(id_, until, by=by, now=self._now())
-        return say(markup("No reminders until {}, says {}.", when(until), mention(by)), seen_by_channel=True)
+        return say(
+            markup("No reminders until {}, set by {}.", when(until), mention(by)), seen_by_channel=True
+        )
 
     async def _change(self, id_: int, change: IncidentChange, by: str) -> Incident:
         with translate_errors():
@@ -180,8 +185,10 @@ def _where(snapshot: IncidentSnapshot) -> Markup:
         return markup("Next: join {}.", channel_link(channel_id))
     channel = snapshot.channels.get(ChannelKind.INCIDENT)
     if channel is not None and channel.problem is not None:
-        return markup("Its channel could not be made — Slack says {}. Next: allow it.", code(channel.problem))
-    return Markup("Its channel comes in a moment.")
+        return markup(
+            "Its channel could not be created — Slack says {}. Next: allow it.", code(channel.problem)
+        )
+    return Markup("Its channel is being created.")
 
 
 @contextmanager

@@ -125,7 +125,7 @@ class PostmortemCommand:
             next_step = code(_REMEDIES[error.obstacle].format(id=id_))
             raise UsageError(markup("Not closed: {}. Next: {}.", str(error), next_step)) from error
         if closed.tried_again:
-            return say(Markup("It is closed already. Archiving its channels is tried again."))
+            return say(Markup("It is closed already. Governor tries again to archive its channels."))
         if not closed.is_new:
             return say(markup("It is closed already. {} shows it.", code(f"/postmortem {id_}")))
         missing = sum(bool(action.missing) and action.done_at is None for action in closed.snapshot.actions)
@@ -138,7 +138,7 @@ class PostmortemCommand:
         """Write a part of the document."""
         with translate_errors():
             await self._lifecycle.write_part(id_, part, text, by=by, now=self._access.now())
-        return say(markup("{} is written down. The document shows it.", bold(HEADINGS[part])))
+        return say(markup("{} is saved. The document shows it.", bold(HEADINGS[part])))
 
     async def classify(self, id_: int, cause: CauseClass, by: str) -> Reply:
         """Set the class of cause."""
@@ -175,7 +175,7 @@ class PostmortemCommand:
         except SlackError as fault:
             log.info("canvas_not_written", error=fault.error)
             return say(_no_canvas(snapshot, channel_id, fault.error))
-        return say(markup("The canvas of <#{}> shows the document as it stands.", Markup(local(channel_id))))
+        return say(markup("The canvas of <#{}> now shows the document.", Markup(local(channel_id))))
 
     async def _named(self, snapshot: IncidentSnapshot) -> Postmortem:
         document = snapshot.postmortem
@@ -202,13 +202,13 @@ def _no_canvas(snapshot: IncidentSnapshot, channel_id: str, error: str) -> Marku
             "({}). Next: delete that canvas and try again, or {}."
         )
         return markup(text, Markup(local(channel_id)), code(error), export)
-    return markup("Slack takes no canvas here ({}). Next: {}.", code(error), export)
+    return markup("Slack does not accept a canvas here ({}). Next: {}.", code(error), export)
 
 
 def _as_message(snapshot: IncidentSnapshot, text: str, error: str) -> Reply:
     path = f"/api/v1/incidents/{snapshot.incident.id}/postmortem.md"
     explanation = markup(
-        "Slack takes no file from Governor ({}), so here it is. All of it: {}.",
+        "Slack does not accept a file from Governor ({}), so here it is. The whole text: {}.",
         code(error),
         code(f"GET {path}"),
     )

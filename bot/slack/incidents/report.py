@@ -43,7 +43,7 @@ def report_reply(report: IncidentReport, query: Query, *, private: int = 0) -> R
 def _summary(report: IncidentReport) -> Markup:
     """Return in a line where the budget went and what to work on first."""
     if report.spent <= 0:
-        return Markup("None of them spent a budget that is known.")
+        return Markup("None of them has a known cost.")
     amount = bold(_budgets(report.spent))
     alone = len(report.costliest) == report.count
     share = percent_text(round(report.costliest_share, 2))
@@ -71,7 +71,7 @@ def _severities(report: IncidentReport) -> Markup:
 def _times(report: IncidentReport) -> list[Markup]:
     times = (("detect", report.detect), ("acknowledge", report.acknowledge), ("restore", report.restore))
     return [
-        markup("{} {}", bold(f"Time to {name}:"), _taken(taken) if taken else "not known of any")
+        markup("{} {}", bold(f"Time to {name}:"), _taken(taken) if taken else "unknown")
         for name, taken in times
     ]
 
@@ -131,16 +131,14 @@ def _next(report: IncidentReport) -> Markup:
             "Next: name the cause of incident {} in {}{}.", first, code(f"/postmortem {first}"), more
         )
     if report.most is not None:
-        return markup(
-            "Next: {} puts that work into somebody's hands.", code("/action add TEXT @OWNER due DATE")
-        )
+        return markup("Next: {} gives that work an owner.", code("/action add TEXT @OWNER due DATE"))
     return NOTHING
 
 
 def _footnote(report: IncidentReport, private: int) -> Markup:
-    weighed = "What incidents shared is counted once, for the one that began first."
+    weighed = "Cost that incidents share is counted once, for the one that began first."
     unknown = (
-        f"What {_numbers(report.unweighed)} cost is not known any more or was never measured."
+        f"What {_numbers(report.unweighed)} cost is no longer known or was never measured."
         if report.unweighed
         else ""
     )

@@ -42,7 +42,7 @@ MANIFEST_SHORTCUTS: tuple[Mapping[str, str], ...] = (
         "name": "Add to timeline",
         "type": "message",
         "callback_id": ADD_TO_TIMELINE,
-        "description": "Put this message onto the timeline of an incident",
+        "description": "Add this message to the timeline of an incident",
     },
 )
 """The shortcuts as the app's manifest names them."""

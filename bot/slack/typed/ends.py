@@ -97,7 +97,9 @@ class EndReader:
 
     def _after(self, length: timedelta) -> EndTime:
         if not length:
-            raise UsageError(Markup("That is no time at all. Write `for 90m`, `for 4h` or `for 2d`."))
+            raise UsageError(
+                Markup("The length must be more than nothing. Write `for 90m`, `for 4h` or `for 2d`.")
+            )
         return self._checked(EndTime(self.now + min(length, 2 * LONGEST)))
 
     def _checked(self, end: EndTime) -> EndTime:

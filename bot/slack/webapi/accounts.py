@@ -33,7 +33,7 @@ class AccountKind(StrEnum):
 
     MEMBER = "a full member of this workspace"
     GUEST = "a guest in this workspace"
-    OUTSIDER = "not of this workspace"
+    OUTSIDER = "from another workspace"
     BOT = "a bot"
     DEACTIVATED = "deactivated"
 

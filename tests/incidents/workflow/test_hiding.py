@@ -39,7 +39,7 @@ async def test_what_was_told_elsewhere_is_edited(incidents_setup: IncidentsSetup
     await incidents_setup.complete(view.incident.id)
     assert SECRET not in told(incidents_setup)
     (notice,) = incidents_setup.messages("#incidents", NOTICE)
-    assert notice.text == "Incident 1 is private now: what was told of it here was removed."
+    assert notice.text == "Incident 1 is private now: what was posted about it here is removed."
     for channel in ("#checkout", "#releases"):
         (announced,) = incidents_setup.messages(channel, "hold_placed")
         assert "sev2 private incident" in announced.text
@@ -81,7 +81,7 @@ async def test_what_was_not_sent_yet_is_not_sent_or_edited_at_once(
     assert SECRET not in told(setup)
     assert SECRET not in str(await elsewhere(setup))
     assert [message.text for message in setup.messages("#incidents", NOTICE)] == [
-        "Incident 1 is private now: what was told of it here was removed."
+        "Incident 1 is private now: what was posted about it here is removed."
     ]
 
 

@@ -83,7 +83,7 @@ def test_where_nothing_can_be_said_the_present_rate_is_drawn_on() -> None:
 def test_a_calendar_window_starts_anew() -> None:
     monthly = slo(window=CalendarWindow(CalendarUnit.MONTH, "UTC"))
     text = outlook_text(budget(0.4, of=monthly), made(), NOW)
-    assert text == "Unlikely to run out before it starts anew."
+    assert text == "Unlikely to run out before it resets."
 
 
 def test_figures_that_are_not_current_are_not_forecast() -> None:

@@ -107,7 +107,7 @@ def test_freeze_says_what_was_spent_and_when_the_worst_burn_what_is_allowed_and_
             Spending(0.5, (7,)),
             "Where it went: 50% in incident 7, which is not classified yet: `/postmortem 7` first.",
         ),
-        (Spending(0.0, ()), "Where it went: outside of incidents."),
+        (Spending(0.0, ()), "Where it went: outside incidents."),
     ],
 )
 def test_freeze_says_where_the_budget_went_and_what_to_work_on_first(spending: Spending, line: str) -> None:

@@ -51,7 +51,7 @@ async def test_freeze_typed_in_an_announced_channel_is_confirmed_quietly(slack_a
     for command, channel in (("freeze", "#checkout"), ("freeze replace", "#releases")):
         answer = await slack_app.types("sam", f"/{command} checkout peak sale", channel)
         assert answer.ephemeral_to == "U0SAM"
-        assert answer.text == "Done. This channel is told."
+        assert answer.text == "Done. It is posted in this channel."
 
 
 async def test_an_end_is_read_wherever_it_stands_and_one_that_may_be_meant_is_asked(
@@ -122,7 +122,7 @@ async def test_until_is_read_in_the_askers_time_zone_and_said_so(slack_app: Runn
     (hold,) = await slack_app.hold_registry.holds(NOW)
     assert hold.until is not None
     assert hold.until.isoformat() == "2026-12-01T14:00:00+00:00"
-    assert "understood in the time zone America/New_York" in str(answer.blocks)
+    assert "times are read in the zone America/New_York" in str(answer.blocks)
 
 
 async def test_time_that_has_passed_is_refused(slack_app: RunningSlackApp) -> None:

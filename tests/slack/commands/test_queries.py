@@ -85,7 +85,7 @@ async def test_a_budget_is_explained_with_every_digit(slack_app: RunningSlackApp
     assert (
         "Did you mean `latency`?" in (await slack_app.types("riley", "/budget checkout explain latncy")).text
     )
-    assert "Nothing was counted yet" in (await slack_app.types("riley", "/budget payments EXPLAIN")).text
+    assert "Nothing has been counted yet" in (await slack_app.types("riley", "/budget payments EXPLAIN")).text
     assert not slack_app.slack.refused
 
 

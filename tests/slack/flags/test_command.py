@@ -125,7 +125,7 @@ async def test_what_was_shown_is_void_once_the_flag_has_moved(slack_app: Running
     await slack_app.presses("sam", request, "flag.approve", "#checkout")
     assert await state(slack_app) == theirs.after
     replaced = next(one for one in slack_app.slack.messages("#checkout") if one.ts == request.ts)
-    assert replaced.text.startswith("Void: off → 25% of users")
+    assert replaced.text.startswith("No longer valid: off → 25% of users")
     assert [entry.action for entry in await audited(slack_app)][-1] == "flag.void"
 
 
@@ -446,7 +446,7 @@ async def test_queries_take_the_environment_behind_in(slack_app: RunningSlackApp
         ("kill new-checkout in panic", "Or put the reason in quotes."),
         (
             "on new-checkout trying it out in staging",
-            "Is staging where it is to change? Put it after the flag: `FLAG staging trying it out`.",
+            "Should it change in staging? Put it after the flag: `FLAG staging trying it out`.",
         ),
     ],
 )

@@ -53,7 +53,7 @@ async def test_done_is_done_once_and_leaves_the_tab(slack_app: RunningSlackApp) 
     assert await audited(slack_app, "action.done") == ["U0DANA"]
     assert "test the rollback" not in str(blocks_of(slack_app, "dana"))
     assert direct(slack_app, "dana") == [
-        "Action 1 is done, says <@U0DANA>: test the rollback",
+        "Action 1 is done, marked by <@U0DANA>: test the rollback",
         "Action 1 is done already.",
     ]
 

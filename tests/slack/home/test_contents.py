@@ -203,7 +203,7 @@ async def test_services_of_other_teams_are_in_a_menu(slack_app: RunningSlackApp)
 
 
 def test_a_workspace_without_services_says_so() -> None:
-    assert "No policy names a service yet" in str(home_view(Contents([], is_all=True), NOW))
+    assert "No policy defines a service yet" in str(home_view(Contents([], is_all=True), NOW))
 
 
 async def test_a_guest_sees_the_services_of_their_team(slack_app: RunningSlackApp) -> None:

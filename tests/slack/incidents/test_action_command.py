@@ -57,7 +57,9 @@ async def test_who_may_not_change_incidents_may_only_list_their_actions(
 
 
 async def test_list_has_p0_first_and_tells_what_is_overdue(incident_app: RunningIncidentApp) -> None:
-    assert (await incident_app.slack_app.types("sam", "/action")).text.startswith("Nothing is to be done.")
+    assert (await incident_app.slack_app.types("sam", "/action")).text.startswith(
+        "There are no open actions."
+    )
     await incident_app.slack_app.types("sam", "/action add load test @sam due tomorrow for checkout")
     await incident_app.slack_app.types("sam", "/action add canary P0 for checkout")
     incident_app.slack_app.shop.clock.time = NOW + timedelta(days=3)
@@ -65,9 +67,9 @@ async def test_list_has_p0_first_and_tells_what_is_overdue(incident_app: Running
     first, second = answer.text.splitlines()
     assert first.startswith("Action 2 (checkout): *P0* canary — nobody yet")
     assert second == "Action 1 (checkout): load test — <@U0SAM>, due 2026-11-24 — overdue"
-    assert "2 to be done, 1 without an owner or a date" in str(answer.blocks)
+    assert "2 open, 1 without an owner or a date" in str(answer.blocks)
     done = await incident_app.slack_app.types("sam", "/action done 1")
-    assert done.text == "Action 1 is done, says <@U0SAM>: load test"
+    assert done.text == "Action 1 is done, marked by <@U0SAM>: load test"
     assert "load test" not in (await incident_app.slack_app.types("riley", "/action list")).text
 
 
@@ -145,7 +147,7 @@ async def test_done_in_a_list_is_told_and_leaves_the_list(incident_app: RunningI
     listed = await incident_app.slack_app.types("dana", "/action list checkout", channel)
     await incident_app.presses("dana", listed, channel, "action.done_listed")
     assert incident_app.slack_app.slack.messages(channel)[-1].text == (
-        "Action 1 is done, says <@U0DANA>: alert earlier"
+        "Action 1 is done, marked by <@U0DANA>: alert earlier"
     )
     assert "alert earlier" not in listed.text
     assert "load test" in listed.text
@@ -166,7 +168,7 @@ async def test_done_in_a_shared_list_shows_nobody_what_only_one_may_see(
     await incident_app.presses("dana", shared, "#checkout", "action.done_listed")
     assert "rotate the keys" not in shared.text + str(shared.blocks)
     told = incident_app.slack_app.slack.messages("#checkout")[-1]
-    assert told.text == "Action 2 is done, says <@U0DANA>: alert earlier"
+    assert told.text == "Action 2 is done, marked by <@U0DANA>: alert earlier"
 
 
 async def test_done_beside_an_action_takes_the_place_of_its_message_once(
@@ -176,7 +178,7 @@ async def test_done_beside_an_action_takes_the_place_of_its_message_once(
     await incident_app.presses("riley", told, "#search", "action.done_here")
     assert incident_app.last("riley", "#search").text.startswith("Only @sre")
     await incident_app.presses("dana", told, "#search", "action.done_here")
-    assert told.text == "Action 1 is done, says <@U0DANA>: alert earlier"
+    assert told.text == "Action 1 is done, marked by <@U0DANA>: alert earlier"
     assert "action.done" not in str(told.blocks)
 
 
@@ -191,7 +193,7 @@ async def test_owner_who_is_reminded_says_done_where_it_is_read(incident_app: Ru
     direct = slack.workspace.open_direct("U0DANA", "U0GOVERNOR").id
     reminder = slack.seen_by("dana", direct)[-1]
     await incident_app.presses("dana", reminder, direct, "action.done_here")
-    assert reminder.text == "Action 1 is done, says <@U0DANA>: alert earlier"
+    assert reminder.text == "Action 1 is done, marked by <@U0DANA>: alert earlier"
 
 
 async def test_document_marks_actions_as_done(incident_app: RunningIncidentApp) -> None:

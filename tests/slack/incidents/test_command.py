@@ -129,7 +129,7 @@ async def test_incident_in_its_channel_shows_what_can_be_done(incident_app: Runn
         "Mitigated",
         "Resolved",
         "Add a note",
-        "State the impact",
+        "Set the impact",
         "Title and services",
         "Duplicate",
         "False alarm",
@@ -188,14 +188,19 @@ async def test_audit_says_in_words_what_was_done(incident_app: RunningIncidentAp
     await incident_app.slack_app.types("sam", "/incident role commander", channel)
     await incident_app.slack_app.types("sam", "/action add test the rollback", channel)
     told = (await incident_app.slack_app.types("riley", "/audit checkout")).text
-    for deed in ("opened an incident: Checkout 500s", "gave a role", "added an action: test the rollback"):
+    for deed in (
+        "opened an incident: Checkout 500s",
+        "assigned a role",
+        "added an action: test the rollback",
+    ):
         assert deed in told
 
 
 async def test_outside_a_channel_orders_say_where_they_belong(incident_app: RunningIncidentApp) -> None:
     answer = await incident_app.slack_app.types("dana", "/incident status resolved")
     assert (
-        answer.text == "This is no incident's channel. Type it in one; `/incident list` says where they are."
+        answer.text
+        == "This channel is not an incident's. Type it in an incident's channel; `/incident list` lists them."
     )
     assert (
         "Did you mean `/incident status`?"
@@ -212,7 +217,7 @@ async def test_impact_is_read_in_the_askers_zone(incident_app: RunningIncidentAp
     assert impact.end == datetime(2026, 11, 23, 8, 20, tzinfo=UTC)
     assert impact.share == 0.3
     assert said.text.startswith("30% of requests failed from <!date^")
-    assert said.text.endswith("4\u00a0min 30\u00a0s of full outage in all.")
+    assert said.text.endswith("4\u00a0min 30\u00a0s of full outage in total.")
 
 
 async def test_impact_without_times_weighs_all_that_is_known(incident_app: RunningIncidentApp) -> None:
@@ -292,7 +297,7 @@ async def test_buttons_of_the_card_act_and_open_forms(incident_app: RunningIncid
     await incident_app.presses("sam", card, channel, "incident.impact")
     late = (NOW + timedelta(minutes=1)).timestamp()
     faults = await incident_app.submits("sam", share=number("30"), start=picked(SINCE), end=picked(late))
-    assert faults == {"end": "It cannot end in the future; leave the end out while it lasts."}
+    assert faults == {"end": "It cannot end in the future; leave the end empty while it goes on."}
     ended = picked(SINCE + 600)
     assert await incident_app.submits("sam", share=number("30"), start=picked(SINCE), end=ended) == {}
     (impact,) = (await incident_app.view()).incident.impacts

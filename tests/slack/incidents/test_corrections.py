@@ -11,12 +11,12 @@ async def test_title_and_services_are_changed_by_command(incident_app: RunningIn
         "Renamed to *Nobody can pay* by <@U0SAM>."
     )
     assert (await types("sam", "/incident service add search", channel)).text == (
-        "It concerns *search* too, says <@U0SAM>. New services are held while it lasts."
+        "It affects *search* too, set by <@U0SAM>. New services are held while it lasts."
     )
     assert (await types("sam", "/incident service remove search", channel)).text == (
-        "It does not concern *search*, says <@U0SAM>. The incident's hold there is lifted."
+        "It does not affect *search*, set by <@U0SAM>. The incident's hold there is lifted."
     )
-    assert "concerns `checkout`" in (await types("sam", "/incident service remove search", channel)).text
+    assert "affects `checkout`" in (await types("sam", "/incident service remove search", channel)).text
     assert "Nothing changed" in (await types("sam", "/incident service add checkout", channel)).text
     assert "search" in (await types("sam", "/incident service add serch", channel)).text
     incident = (await incident_app.view()).incident
@@ -54,7 +54,7 @@ async def test_a_false_alarm_is_cancelled_after_a_question_and_reopened(
     card = await incident_app.card(channel)
     await incident_app.presses("dana", card, channel, "incident.reopen")
     assert (await incident_app.view()).incident.status is Status.INVESTIGATING
-    assert "open again, says <@U0DANA>" in incident_app.last("sam", channel).text
+    assert "open again, reopened by <@U0DANA>" in incident_app.last("sam", channel).text
 
 
 async def test_a_typed_reason_cancels_at_once_and_a_missing_one_is_asked_for(

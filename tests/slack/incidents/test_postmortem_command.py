@@ -113,7 +113,7 @@ async def test_export_falls_back_to_a_message_where_slack_takes_no_file(
     channel = await resolved(incident_app)
     incident_app.slack_app.slack.faults.once(InjectedFault.SERVER_ERROR, "files.getUploadURLExternal")
     answer = await incident_app.slack_app.types("sam", "/postmortem export 1", channel)
-    assert answer.text.startswith("Slack takes no file from Governor")
+    assert answer.text.startswith("Slack does not accept a file from Governor")
     assert "# Checkout 500s" in str(answer.blocks)
     assert "GET /api/v1/incidents/1/postmortem.md" in answer.text
 
@@ -128,12 +128,12 @@ async def test_canvas_shows_the_document_as_it_stands(incident_app: RunningIncid
     await incident_app.work()
     room = incident_app.channel_id(await incident_app.view(), ChannelKind.POSTMORTEM)
     answer = await incident_app.slack_app.types("sam", "/postmortem canvas", channel)
-    assert answer.text == f"The canvas of <#{room}> shows the document as it stands."
+    assert answer.text == f"The canvas of <#{room}> now shows the document."
     (canvas,) = incident_app.slack_app.slack.workspace.canvases.values()
     assert "# Checkout 500s" in canvas["markdown"]
     incident_app.slack_app.slack.faults.once(InjectedFault.SERVER_ERROR, "conversations.canvases.create")
     answer = await incident_app.slack_app.types("sam", "/postmortem canvas", channel)
-    assert answer.text == "Slack takes no canvas here (`http_500`). Next: `/postmortem export 1`."
+    assert answer.text == "Slack does not accept a canvas here (`http_500`). Next: `/postmortem export 1`."
 
 
 async def test_canvas_is_written_anew_in_place(incident_app: RunningIncidentApp) -> None:

@@ -92,7 +92,7 @@ def test_report_says_first_where_the_budget_went_and_what_to_work_on() -> None:
     assert "`█████████░` 86% capacity (1): *load tests and tuning*" in lines
     assert "`█░░░░░░░░░` 14% software bug (2 and 3): *fixes and tests*" in lines
     assert "`████░░░░░░` 36% was spent before anybody knew: *monitoring and alerts*" in lines
-    assert lines[-1] == "Next: `/action add TEXT @OWNER due DATE` puts that work into somebody's hands."
+    assert lines[-1] == "Next: `/action add TEXT @OWNER due DATE` gives that work an owner."
 
 
 def test_report_does_not_say_what_to_work_on_first_while_the_largest_part_is_not_classified() -> None:

@@ -159,7 +159,7 @@ def allow(slack_app: RunningSlackApp, *guests: str) -> None:
     ("who", "said"),
     [
         ("kim", "You are a guest in this workspace, so you may not"),
-        ("lena", "You are not of this workspace, so you may not"),
+        ("lena", "You are from another workspace, so you may not"),
         ("theo", "You are deactivated, so you may not"),
     ],
 )
@@ -187,7 +187,7 @@ async def test_a_stranger_cannot_resolve_an_incident_by_its_buttons(incident_app
     await incident_app.presses("lena", card, channel, "incident.status.resolved")
     refused = incident_app.last("lena", channel)
     assert refused.text.startswith(
-        "You are not of this workspace, so you may not open or change an incident."
+        "You are from another workspace, so you may not open or change an incident."
     )
     assert (await incident_app.view()).incident.status is Status.INVESTIGATING
     allow(slack_app, OUTSIDER)
@@ -201,7 +201,7 @@ async def test_roles_are_given_to_members_and_allowed_guests_alone(incident_app:
     channel = await incident_app.open()
     for who, said in (
         ("kim", "<@U0KIM> is a guest in this workspace, and can have no role. The policy can allow it: "),
-        ("lena", "<@U1LENA> is not of this workspace, and can have no role."),
+        ("lena", "<@U1LENA> is from another workspace, and can have no role."),
         ("theo", "<@U0THEO> is deactivated, and can have no role."),
     ):
         answer = await slack_app.types("dana", f"/incident role commander @{who}", channel)

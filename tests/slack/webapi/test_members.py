@@ -74,7 +74,8 @@ async def test_nobody_may_on_account_of_a_channel_that_slack_does_not_show(
     )
     reply_text = (await slack_app.types("sam", "/governor whoami")).text
     assert (
-        "Nobody knows whether you may *freeze and lift*: Slack does not say who is in #oncall." in reply_text
+        "It is not known whether you may *freeze and lift*: Slack does not say who is in #oncall."
+        in reply_text
     )
     assert not await slack_app.hold_registry.holds(NOW)
 

@@ -96,7 +96,7 @@ class PrometheusApi:
         except TimeoutError as error:
             raise SourceUnavailableError(f"{self._url} did not answer within {seconds:g} s") from error
         except aiohttp.InvalidURL as error:
-            raise SourceRefusedError(f"{self._url} is no address") from error
+            raise SourceRefusedError(f"{self._url} is not an address") from error
         except BodyTooLargeError as error:
             raise AnswerTooLargeError(str(error)) from error
         except aiohttp.ClientError as error:
@@ -107,7 +107,7 @@ class PrometheusApi:
         try:
             url = URL(f"{self._url}/api/v1/{path}")
         except ValueError as error:
-            raise SourceRefusedError(f"{self._url} is no address") from error
+            raise SourceRefusedError(f"{self._url} is not an address") from error
         for _ in range(_MOST_REDIRECTS + 1):
             async with self._session.request(
                 method,

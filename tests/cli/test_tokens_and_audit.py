@@ -52,7 +52,7 @@ def test_a_token_is_made_shown_once_listed_and_revoked(tmp_path: Path) -> None:
     (shown,) = json.loads(governor(tmp_path, "token", "list", "--json").stdout)
     assert (shown["name"], shown["rights"], shown["used_at"]) == ("ci", ["events:write", "gate:read"], None)
     again = governor(tmp_path, "token", "create", "ci", "--allow", "all")
-    assert (again.returncode, "another name" in again.stderr) == (2, True)
+    assert (again.returncode, "choose another" in again.stderr) == (2, True)
     assert governor(tmp_path, "token", "revoke", "ci").returncode == 0
     assert governor(tmp_path, "token", "revoke", "ci").returncode == 2
     assert "revoked" in governor(tmp_path, "token", "list").stdout

@@ -85,7 +85,7 @@ def test_every_setting_is_documented(name: str) -> None:
 
 
 async def test_an_unknown_backend_is_answered_with_those_there_are(backend_context: BackendContext) -> None:
-    with pytest.raises(MisconfiguredError, match="there is local, flagd, unleash, launchdarkly, flagsmith"):
+    with pytest.raises(MisconfiguredError, match="are local, flagd, unleash, launchdarkly, flagsmith"):
         open_backend("abacus", {}, backend_context)
 
 

@@ -168,7 +168,7 @@ async def test_hostile_headers_break_nothing(running_bot: RunningBot) -> None:
 
 
 async def test_hostile_text_of_a_slack_command_is_cleaned(running_bot: RunningBot) -> None:
-    for number, text in enumerate(["checkout for 1h over\x00 the\x1b[31m top", "checkout for 1h \x07bell"]):
+    for number, text in enumerate(["checkout for 1h over\x00 the\x1b[31m top", "lift checkout \x07bell"]):
         body = command(text, f"trigger{number}")
         headers = signed(body, running_bot.slack.signing_secret, time.time())
         async with (

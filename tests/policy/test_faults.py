@@ -105,7 +105,7 @@ PROMETHEUS = "events: {}"
         (broken_service('"#checkout"', "checkout"), "s.yaml:5:12", "is not a channel"),
         (broken_service('"#checkout"', '"#Check out"'), "s.yaml:5:12", "is not a channel"),
         (broken_service('"#checkout"', "@checkout"), "s.yaml:5:12", "cannot begin with `@`"),
-        (broken_service("  slos", "\tslos"), "s.yaml:6:1", "a tab stands"),
+        (broken_service("  slos", "\tslos"), "s.yaml:6:1", "a tab is used"),
         (broken_service("  slos", "  channel: C0\n  slos"), "s.yaml:6:3", "twice"),
         (broken_service("  slos", "  on: x\n  slos"), "s.yaml:6:3", "the key `on` as true"),
         (broken_service("  slos", "  ? [a]\n  : x\n  slos"), "s.yaml:6:5", "must be text"),

@@ -157,7 +157,7 @@ async def test_a_new_value_becomes_a_service_is_frozen_and_told_and_outlives_its
             governor, "check", str(tmp_path / "policies"), PROMETHEUS_URL=prometheus.url
         )
         assert (checked.returncode, checked.stderr) == (0, "")
-        assert "Service/shop: stands for one service, by `service` of prometheus" in checked.stdout
+        assert "Service/shop: makes one service, by `service` of prometheus" in checked.stdout
 
         traffic.failing |= {"Search": 0, "日本": 0}
         await until_services(bot, "checkout", "search")

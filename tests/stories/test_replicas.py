@@ -356,6 +356,8 @@ async def test_replicas_lose_and_double_nothing_while_everything_breaks(tmp_path
         for bot in cluster.replicas:
             await eventually(partial(tasks, bot), lambda count: count <= calm + _TASKS_BETWEEN_TICKS)
         await pushed_events_are_counted(cluster, cluster.replicas[0])
+        # The holds that ended just now are announced.
+        await eventually(partial(ledger.undone, _OF_INCIDENTS), lambda undone: not undone, _PATIENCE_S)
         for bot in cluster.replicas:
             assert await bot.terminate() == 0
             assert not unretrieved_errors(bot.log.read_text())

@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.incidents.postmortem import PostmortemPart
 from bot.incidents.records.channels import ChannelKind
 from bot.sandbox.fake_slack.model import Message
+from bot.slack.home.view import HELP, OTHER_SERVICE
 from bot.slack.incidents import interactions as incident_desk
 from bot.slack.incidents import modals as incident_form
 from bot.slack.incidents.buttons import EDIT
@@ -27,12 +28,13 @@ from tests.support.values import in_force
 
 Body = dict[str, Any]
 
-FORMS = (
+_INCIDENT_FORMS = (
     incident_form.OPEN,
     incident_form.ADD_MESSAGE,
     *incident_desk._FORMS,
     *(f"{EDIT}{part}" for part in PostmortemPart),
 )
+FORMS = (*_INCIDENT_FORMS, HELP, OTHER_SERVICE)
 """The `callback_id` of every form that the bot can open."""
 
 _CHANNEL = "#checkout"
@@ -92,7 +94,7 @@ async def _forms(folder: Path) -> AsyncIterator[RunningSlackApp]:
         for card in cards.values():
             await client.chat_postMessage(channel=_CHANNEL, text=card.text, blocks=list(card.blocks))
         shown = slack_app.slack.messages(_CHANNEL)[-len(cards) :]
-        for name in FORMS:
+        for name in _INCIDENT_FORMS:
             if name == incident_form.OPEN:
                 await sam.says("/incident", _CHANNEL)
             elif name == incident_form.ADD_MESSAGE:

@@ -29,6 +29,7 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
     "auth.test": {"user_id": str, "team_id": str},
     "blocks.validate": _ANYTHING,
     "canvases.edit": _ANYTHING,
+    "chat.getPermalink": {"permalink": str},
     "chat.postEphemeral": _ANYTHING,
     "chat.postMessage": {"channel": str, "ts": str},
     "chat.update": _ANYTHING,

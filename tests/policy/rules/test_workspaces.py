@@ -35,7 +35,7 @@ def test_a_further_workspace_has_services_channels_and_permissions_of_its_own(wr
 @pytest.mark.parametrize(
     ("replaced", "by", "words"),
     [
-        ("  team: T0GLOBEX\n", "  team: T0GLOBEX\n  evaluateEvery: 5s\n", "belongs into the main Workspace"),
+        ("  team: T0GLOBEX\n", "  team: T0GLOBEX\n  evaluateEvery: 5s\n", "belongs in the main Workspace"),
         ("  team: T0GLOBEX\n", "", "another Workspace"),
         ("T0GLOBEX", "globex", "is not a Slack workspace"),
         ("{production:", "{staging:", "unknown environment"),
@@ -52,7 +52,7 @@ def test_the_main_workspace_is_told_from_further_ones(write: Write) -> None:
     assert load(write(b=GLOBEX, z=pinned, s=SERVICE)).workspace.team == "T0ACME"
     same = pinned.replace("  evaluateEvery: 5s\n", "").partition("  sources:")[0]
     (fault,) = faults_of(write(b=GLOBEX, z=same, s=SERVICE))
-    assert "cannot be told" in fault.message
+    assert "no Workspace is the main one" in fault.message
     unknown = SERVICE.replace("spec:", "spec:\n  workspace: globx", 1)
     (fault,) = faults_of(write(b=GLOBEX, z=WORKSPACE, s=unknown))
     assert "did you mean" in fault.message

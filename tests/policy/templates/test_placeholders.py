@@ -109,12 +109,12 @@ def test_what_looks_alike_is_no_placeholder() -> None:
 @pytest.mark.parametrize(
     ("text", "spelling", "label", "words"),
     [
-        ("#%{servce}", Spelling.CHANNEL, "service", "`%{servce}` does not stand for the value of `service`"),
-        ("#%{service", Spelling.CHANNEL, "service", "`%{service` does not stand for"),
-        ("#%{service }", Spelling.CHANNEL, "service", "`%{service }` does not stand for"),
-        ("up_%{service}", Spelling.QUERY, "service", "stands outside of quotes"),
-        ("up{a=`%{service}`}", Spelling.QUERY, "service", "stands between backticks"),
-        ("%{service}", Spelling.NOWHERE, "service", "cannot stand here"),
+        ("#%{servce}", Spelling.CHANNEL, "service", "`%{servce}` is not the value of `service`"),
+        ("#%{service", Spelling.CHANNEL, "service", "`%{service` is not the value of"),
+        ("#%{service }", Spelling.CHANNEL, "service", "`%{service }` is not the value of"),
+        ("up_%{service}", Spelling.QUERY, "service", "is outside quotes"),
+        ("up{a=`%{service}`}", Spelling.QUERY, "service", "is between backticks"),
+        ("%{service}", Spelling.NOWHERE, "service", "cannot be used here"),
         ('up{a="%{service}"}', Spelling.QUERY, None, "only where `forEach` names a label"),
     ],
 )

@@ -107,7 +107,7 @@ def test_a_value_that_fits_the_name_may_still_make_no_channel(write: Write) -> N
 
 def test_a_value_may_not_give_a_service_the_same_flag_twice(write: Write) -> None:
     (fault,) = faults(write, made(write, "new", "old", shop=SHOP))
-    assert "spec.flags[1]: the value `new` of `service`: `new-cart` appears twice" in fault
+    assert "spec.flags[1]: the value `new` of `service`: `new-cart` is in this list twice" in fault
 
 
 def test_names_are_kept_by_who_had_them_first(write: Write) -> None:
@@ -166,7 +166,7 @@ def test_the_catalog_changes_with_the_values_and_only_with_them(write: Write) ->
         ("match: http", "match: $window_http", "spec.forEach.match: `$window_http"),
         ("match: http_requests_total", 'match: "up[$window]"', "query with $window does not go here"),
         ("label: service,", "label: service, source: prometeus,", "unknown source `prometeus`; did you mean"),
-        ("#%{service}", "#%{servce}", "7:12: Service/shop spec.channel: `%{servce}` does not stand for"),
+        ("#%{service}", "#%{servce}", "7:12: Service/shop spec.channel: `%{servce}` is not the value of"),
         ('total: http_requests_total{service="%{service}"}', "total: a_%{service}", "17:18: Service/shop"),
         ("objective: 99.9", 'objective: "%{service}"', "13:18: Service/shop spec.slos[0].objective"),
         ("objective: 99.9", "objective: 100", "13:18: Service/shop spec.slos[0].objective: an objective of"),
@@ -184,7 +184,7 @@ def test_without_for_each_a_placeholder_is_told(write: Write) -> None:
     shop = SHOP.replace("  forEach: {label: service, match: http_requests_total, except: [internal]}\n", "")
     found = texts_of(write(workspace=WORKSPACE, shop=shop))
     assert len(found) == 6
-    assert all("stands for a value only where `forEach` names a label" in text for text in found)
+    assert all("is replaced by a value only where `forEach` names a label" in text for text in found)
 
 
 def test_a_source_must_be_there_to_be_asked(write: Write) -> None:

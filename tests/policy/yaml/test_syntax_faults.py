@@ -24,7 +24,7 @@ def fault_of(text: str) -> str:
         ),
         ("kind: S\nflags: [a, b\nspec:\n  a: 1\n", "2:8", "the bracket `[` that opens here is not closed"),
         ("a: {b: 1", "1:4", "the brace `{` that opens here is not closed"),
-        ("a: [b}\n", "1:6", "`}` stands where `]` has to close the bracket of line 1"),
+        ("a: [b}\n", "1:6", "`}` is where `]` has to close the bracket of line 1"),
         ("a: {b: 1 c: 2}\n", "1:11", "a comma is missing before this"),
         ('kind: S\nname: "abc\nspec:\n  a: 1\n', "2:7", 'the quote `"` that begins here is not closed'),
         ("kind: S\nname: 'abc\n", "2:7", "the quote `'` that begins here is not closed"),

@@ -10,7 +10,7 @@ from tests.support.values import in_force
 
 def test_many_holds_are_counted_and_the_first_ones_shown() -> None:
     announcement = announcement_text(bypass(*[hold(HoldKind.BUDGET, id=number) for number in range(5)]))
-    assert announcement.headline.startswith(":warning: 5 holds lay on *checkout*")
+    assert announcement.headline.startswith(":warning: 5 holds were on *checkout*")
     assert sum(fact.startswith("Held by") for fact in announcement.facts) == 3
     assert announcement.facts[-1] == "and 2 more"
     assert announcement.following.startswith("Next: roll it back or agree on it with Governor,")

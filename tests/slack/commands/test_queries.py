@@ -192,7 +192,7 @@ async def test_a_failure_is_reported_with_an_error_id(slack_app: RunningSlackApp
 
     slack_app.app.workspaces.main.router._commands["budget"]._status_reader._budgets.assess = broken  # type: ignore[attr-defined]
     answer = await slack_app.types("riley", "/budget")
-    assert "name error `" in answer.text
+    assert "report error `" in answer.text
     assert "ledger" not in answer.text
 
 

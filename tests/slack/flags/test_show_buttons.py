@@ -92,10 +92,10 @@ async def test_who_has_no_right_is_told_so_and_changes_nothing(slack_app: Runnin
 
 async def test_a_frozen_service_refuses_the_buttons_too(slack_app: RunningSlackApp) -> None:
     await slack_app.types("sam", "/freeze checkout peak sale")
-    message = await shown(slack_app)
-    await slack_app.presses("riley", message, "flag.shown.on", "#random")
-    assert any("is frozen, so its flags" in one.text for one in slack_app.slack.seen_by("riley", "#random"))
-    assert await exposure(slack_app, "staging") == 0
+    message = await shown(slack_app, "production", "dana")
+    await slack_app.presses("dana", message, "flag.shown.on", "#random")
+    assert any("is frozen, so its flags" in one.text for one in slack_app.slack.seen_by("dana", "#random"))
+    assert await exposure(slack_app) == 0
 
 
 async def test_a_ramp_is_begun_paused_and_ended_beside_the_flag(slack_app: RunningSlackApp) -> None:

@@ -187,7 +187,10 @@ async def test_postmortem_of_a_private_incident_is_shown_in_its_channel_alone(
     assert (await incident_app.slack_app.types("riley", "/postmortem 7")).text.startswith(
         "There is no incident 7."
     )
-    assert "no incident's number" in (await incident_app.slack_app.types("riley", "/postmortem seven")).text
+    assert (
+        "not the number of an incident"
+        in (await incident_app.slack_app.types("riley", "/postmortem seven")).text
+    )
     assert "One incident at a time" in (await incident_app.slack_app.types("riley", "/postmortem 1 2")).text
 
 

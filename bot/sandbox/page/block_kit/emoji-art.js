@@ -45,6 +45,7 @@ const ART = {
   no_entry: [disc(RED), line("M4.500 8h7", "#fff", 2.4)],
   no_entry_sign: [`ring:8,8,5.800,${RED},2`, line("M4 4l8 8", RED, 2)],
   octagonal_sign: [shape("M5.200 1.500h5.600l3.700 3.700v5.600l-3.700 3.700H5.200l-3.700-3.700V5.200z", RED)],
+  grey_question: [line("M5.300 6a2.700 2.700 0 1 1 4 2.300c-.900.500-1.300 1-1.300 1.900", GREY, 2), line("M8 13v.100", GREY, 2.2)],
   information_source: [box(BLUE), line("M8 7.500v4M8 4.700v.100", "#fff", 1.8)],
   rotating_light: [shape("M4 11.500V8a4 4 0 0 1 8 0v3.500z", RED), shape("M2.500 11.500h11V14h-11z", GREY), line("M8 .800v1.400M2 3.500l1 1M14 3.500l-1 1", RED, 1.3)],
   snowflake: [line("M8 1.500v13M2.400 4.700l11.200 6.600M13.600 4.700 2.400 11.300M6.300 2.500 8 4.100l1.700-1.600M6.300 13.500 8 11.900l1.700 1.600", "#3fa3d9", 1.5)],

@@ -29,7 +29,7 @@ types: $(VENV)/.installed
 
 # Most tests wait for servers rather than compute: four at a time keep two cores busy.
 unit: $(VENV)/.installed
-	$(BIN)/pytest --numprocesses 4 --dist load --maxschedchunk 1
+	$(BIN)/pytest --numprocesses 4 --dist loadgroup
 
 format: $(VENV)/.installed
 	$(BIN)/ruff format bot tests bench

@@ -26,5 +26,16 @@ _LONG = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes a minute."""
+    """Begin with what takes a minute, and let one process have all tests that need Unleash.
+
+    An Unleash takes as much memory as everything else of a process together.
+    """
     items.sort(key=lambda item: not any(name in item.nodeid for name in _LONG))
+    for item in items:
+        if isinstance(item, pytest.Function) and _needs_unleash(item):
+            item.add_marker(pytest.mark.xdist_group("unleash"))
+
+
+def _needs_unleash(item: pytest.Function) -> bool:
+    params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return "unleash" in item.fixturenames or "unleash" in params

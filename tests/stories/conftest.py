@@ -17,7 +17,7 @@ metadata: {name: acme}
 spec:
   channels: {announcements: "#releases"}
   evaluateEvery: 1s
-  permissions: {freeze: ["@sre"], exempt: ["@sre"]}
+  permissions: {freeze: ["@sre"]}
 ---
 apiVersion: governor/v1
 kind: ErrorBudgetPolicy

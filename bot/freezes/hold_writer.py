@@ -115,9 +115,7 @@ class HoldWriter:
     async def record_replaced(self, connection: AsyncConnection, placed: HoldPlaced, now: datetime) -> None:
         """End the holds that a new one replaces, with an audit row for each; the new one tells of them."""
         for hold in placed.replaced:
-            entry = entry_of(HoldLifted(hold, placed.hold.by, REPLACED), hold.service)
-            await self.end(connection, hold, by=entry.actor, reason=entry.reason, now=now)
-            await audit.record(connection, entry, now)
+            await self._end_recorded(connection, HoldLifted(hold, placed.hold.by, REPLACED), now)
 
     async def record_ends(
         self,
@@ -128,14 +126,20 @@ class HoldWriter:
     ) -> None:
         """End holds that one act or moment ends: an audit row for each, one announcement of them all."""
         for transition in ends:
-            entry = entry_of(transition, service.name)
-            await self.end(connection, transition.hold, by=entry.actor, reason=entry.reason, now=now)
-            await audit.record(connection, entry, now)
+            await self._end_recorded(connection, transition, now)
         # Holds that only observed opened nothing.
         real = [transition for transition in ends if not transition.hold.observed]
         if real:
             together = tuple(transition.hold for transition in real[1:])
             await self._tell(connection, service, replace(real[0], together=together), now)
+
+    async def _end_recorded(
+        self, connection: AsyncConnection, transition: HoldLifted | HoldExpired, now: datetime
+    ) -> None:
+        """End a hold and write the audit row of its end."""
+        entry = entry_of(transition, transition.hold.service)
+        await self.end(connection, transition.hold, by=entry.actor, reason=entry.reason, now=now)
+        await audit.record(connection, entry, now)
 
     async def _tell(
         self,

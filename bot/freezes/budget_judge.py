@@ -125,27 +125,27 @@ class BudgetJudge:
         happened: dict[str, Sequence[BudgetTransition]] = {}
         async with self._database.transaction() as connection:
             for ((service, budgets), _), spending in zip(decided, spendings, strict=True):
-                decision = await self._decide_again(connection, (service, budgets), now)
+                state = (await read_freeze_states(connection, [service.name])).get(
+                    service.name, FreezeState()
+                )
+                holds = await read_holds(connection, service.name)
+                decision = await self._decide(connection, (service, budgets), holds, state, now)
                 if decision is None:
                     continue
-                await self._end_quiet_burn(connection, service, now)
+                is_held = any(hold.kind is HoldKind.BUDGET for hold in holds)
+                if is_quiet(state, held=is_held):
+                    # A slow burn of which nothing was told for long: what comes now is another one.
+                    await end_threads(connection, burn_of(service.name), now, quiet_since=now - QUIET_AFTER)
                 for transition in decision.transitions:
                     await self._change_hold(connection, service, transition, now)
                     await self._writer.record(connection, service, transition, now, spending)
                 await self._store_state(connection, service.name, decision.state)
-                if not decision.transitions:
+                if not decision.transitions and is_quiet(decision.state, held=is_held):
                     await self._end_burn(connection, service, budgets, decision.state, now)
                 happened[service.name] = decision.transitions
         for name, transitions in happened.items():
             log_transitions(name, transitions)
         return happened
-
-    async def _end_quiet_burn(self, connection: AsyncConnection, service: Service, now: datetime) -> None:
-        """End the thread of a slow burn of which nothing was told for long: what comes now is another one."""
-        states = await read_freeze_states(connection, [service.name])
-        held = await self._is_held(connection, service)
-        if is_quiet(states.get(service.name, FreezeState()), held=held):
-            await end_threads(connection, burn_of(service.name), now, quiet_since=now - QUIET_AFTER)
 
     async def _end_burn(
         self,
@@ -157,25 +157,11 @@ class BudgetJudge:
     ) -> None:
         """Let the head of a burn's thread say that no alert fires, and end it where no warning stands."""
         lowest = worst(budgets)
-        if lowest is None or not is_quiet(state, held=await self._is_held(connection, service)):
-            return
         subject = burn_of(service.name)
-        if await lasts(connection, subject):
+        if lowest is not None and await lasts(connection, subject):
             await self._writer.record_burn_ended(connection, service, lowest, now)
             if state.warned is None:
                 await end_threads(connection, subject, now)
-
-    async def _is_held(self, connection: AsyncConnection, service: Service) -> bool:
-        return any(hold.kind is HoldKind.BUDGET for hold in await read_holds(connection, service.name))
-
-    async def _decide_again(
-        self, connection: AsyncConnection, assessed: AssessedService, now: datetime
-    ) -> Decision | None:
-        """Decide on what the connection sees; None where there is nothing to write."""
-        name = assessed[0].name
-        states = await read_freeze_states(connection, [name])
-        holds = await read_holds(connection, name)
-        return await self._decide(connection, assessed, holds, states.get(name, FreezeState()), now)
 
     async def _decide(
         self,

@@ -155,7 +155,7 @@ class ChannelQueue:
             message = await self._mentioning(combine(batch))
             await self._context.sleep(self._context.channel_rate_limit.wait_s(channel_id))
             async with self._context.bulk_slots if is_bulk else nullcontext():
-                await self._wait_for_workspace_rate_limit(is_bulk=is_bulk)
+                await self._context.workspace_rate_limit.wait(self._context.sleep, is_bulk=is_bulk)
                 claimed = await self._claim(batch)
                 if claimed:
                     self._batch = batch = claimed
@@ -187,11 +187,6 @@ class ChannelQueue:
         if was_busy:
             await self._context.sleep(self._context.timing.interval_s)
         self._is_taken_over = False
-
-    async def _wait_for_workspace_rate_limit(self, *, is_bulk: bool) -> None:
-        """Wait until the workspace's rate limit allows a post, which must then follow at once."""
-        while (wait_s := self._context.workspace_rate_limit.acquire(is_bulk=is_bulk)) > 0:
-            await self._context.sleep(wait_s)
 
     async def _claim(self, batch: Batch) -> Batch:
         """Claim the messages; return none of them if another replica claimed one first."""

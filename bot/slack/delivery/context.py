@@ -25,6 +25,7 @@ class DeliveryTiming:
     waits between `backoff_s` and `backoff_limit_s` (random, exponential), `not_permitted_s` if the app's
     credentials or scopes are at fault. `most_a_minute` holds for all channels of a Slack workspace together,
     in each `minute_s`; it leaves room for what incidents post without the outbox, such as their cards.
+    `most_edits_a_minute` holds for edits in the same way: Slack's tier 3 allows 50, and cards are edited too.
     """
 
     interval_s: float = 1.0
@@ -35,6 +36,7 @@ class DeliveryTiming:
     not_permitted_s: float = 60.0
     poll_s: float = 2.0
     most_a_minute: int = 285
+    most_edits_a_minute: int = 36
     # Slack counts a post when it arrives, which is a little after it was begun.
     minute_s: float = 62.0
 
@@ -64,6 +66,7 @@ class DeliveryContext:
     timing: DeliveryTiming
     channel_rate_limit: ChannelRateLimit
     workspace_rate_limit: WorkspaceRateLimit
+    edit_rate_limit: WorkspaceRateLimit
     bulk_slots: asyncio.Semaphore
     metrics: DeliveryMetrics
     notice: Notice

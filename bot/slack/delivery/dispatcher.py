@@ -107,7 +107,8 @@ class OutboxDispatcher:
             UserGroups(client),
             timing,
             ChannelRateLimit(timing.interval_s),
-            self._workspace_rate_limit(timing),
+            self._workspace_rate_limit(timing, timing.most_a_minute),
+            self._workspace_rate_limit(timing, timing.most_edits_a_minute),
             asyncio.Semaphore(_BULK_AT_ONCE),
             DeliveryMetrics(registry),
             notice,
@@ -187,15 +188,14 @@ class OutboxDispatcher:
                 sender=MessageSender(client, timeout_s=main.timing.call_timeout_s, calls=_CALLS_AT_ONCE),
                 channels=ChannelDirectory(client),
                 groups=UserGroups(client),
-                workspace_rate_limit=self._workspace_rate_limit(main.timing),
+                workspace_rate_limit=self._workspace_rate_limit(main.timing, main.timing.most_a_minute),
+                edit_rate_limit=self._workspace_rate_limit(main.timing, main.timing.most_edits_a_minute),
             )
         return self._other_contexts[team]
 
-    def _workspace_rate_limit(self, timing: DeliveryTiming) -> WorkspaceRateLimit:
+    def _workspace_rate_limit(self, timing: DeliveryTiming, most_a_minute: int) -> WorkspaceRateLimit:
         leases = self._leases
-        return WorkspaceRateLimit(
-            timing.most_a_minute, timing.minute_s, lambda: leases.replicas if leases else 1
-        )
+        return WorkspaceRateLimit(most_a_minute, timing.minute_s, lambda: leases.replicas if leases else 1)
 
     async def _acquire_leases(self, channels: Collection[str]) -> Collection[str]:
         """Return those of the channels whose lease this replica gets."""

@@ -1,8 +1,8 @@
-"""Rate limits of posts to Slack, by channel and by workspace, and the metrics of the delivery."""
+"""Rate limits of posts and edits in Slack, by channel and by workspace, and the metrics of the delivery."""
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -42,10 +42,10 @@ class ChannelRateLimit:
 
 
 class WorkspaceRateLimit:
-    """Limits the posts to all channels of a Slack workspace in a minute.
+    """Limits the posts to, or edits in, all channels of a Slack workspace in a minute.
 
-    Slack says "several hundred messages per minute" (https://docs.slack.dev/apis/web-api/rate-limits). Bulk
-    messages leave an eighth of that to others, so that a single message never waits behind hundreds.
+    Of posts, Slack says "several hundred messages per minute" (https://docs.slack.dev/apis/web-api/rate-limits).
+    Bulk messages leave an eighth of that to others, so that a single one never waits behind hundreds.
     `replicas` returns how many replicas share the limit; `minute_s` is how long a minute lasts.
     """
 
@@ -55,24 +55,29 @@ class WorkspaceRateLimit:
         self._per_minute = per_minute
         self._minute_s = minute_s
         self._replicas = replicas
-        self._posts: deque[float] = deque()
-        self._bulk_posts: deque[float] = deque()
+        self._calls: deque[float] = deque()
+        self._bulk_calls: deque[float] = deque()
 
-    def acquire(self, *, is_bulk: bool) -> float:
-        """Take one post from the limit and return 0, or return after how many seconds to try again."""
+    def acquire(self, *, is_bulk: bool = False) -> float:
+        """Take one call from the limit and return 0, or return after how many seconds to try again."""
         now = asyncio.get_running_loop().time()
-        wait_s = self._wait_s(self._posts, 1.0, now)
+        wait_s = self._wait_s(self._calls, 1.0, now)
         if is_bulk:
-            wait_s = max(wait_s, self._wait_s(self._bulk_posts, 1 - self._RESERVED_SHARE, now))
+            wait_s = max(wait_s, self._wait_s(self._bulk_calls, 1 - self._RESERVED_SHARE, now))
         if wait_s > 0:
             return wait_s
-        self._posts.append(now)
+        self._calls.append(now)
         if is_bulk:
-            self._bulk_posts.append(now)
+            self._bulk_calls.append(now)
         return 0.0
 
-    def _wait_s(self, posts: deque[float], share: float, now: float) -> float:
-        while posts and posts[0] <= now - self._minute_s:
-            posts.popleft()
+    async def wait(self, sleep: Callable[[float], Awaitable[None]], *, is_bulk: bool = False) -> None:
+        """Wait with `sleep` until the limit allows a call, which must then follow at once."""
+        while (wait_s := self.acquire(is_bulk=is_bulk)) > 0:
+            await sleep(wait_s)
+
+    def _wait_s(self, calls: deque[float], share: float, now: float) -> float:
+        while calls and calls[0] <= now - self._minute_s:
+            calls.popleft()
         most = max(1, int(share * self._per_minute / self._replicas()))
-        return 0.0 if len(posts) < most else posts[-most] + self._minute_s - now
+        return 0.0 if len(calls) < most else calls[-most] + self._minute_s - now

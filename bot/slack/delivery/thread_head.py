@@ -57,11 +57,18 @@ class ThreadHead:
     async def carry_out(self, queued: QueuedMessage) -> None:
         """Carry out an edit, unless a newer one waits or the head is gone."""
         thread_id = queued.thread_id or 0
-        async with self._context.database.reading() as connection:
-            head = await threads.head_of(connection, thread_id)
-            message = with_beginning(queued.message, await threads.beginning_of(connection, thread_id))
-            is_superseded = await thread_heads.is_superseded(connection, queued)
-        if is_superseded or head is None or not await self._edit(message, thread_id, head):
+        # Read again after each wait: what comes meanwhile can make the edit superfluous.
+        while True:
+            async with self._context.database.reading() as connection:
+                head = await threads.head_of(connection, thread_id)
+                message = with_beginning(queued.message, await threads.beginning_of(connection, thread_id))
+                if await thread_heads.is_superseded(connection, queued):
+                    head = None
+            wait_s = self._context.edit_rate_limit.acquire() if head is not None else 0.0
+            if wait_s == 0:
+                break
+            await self._context.sleep(wait_s)
+        if head is not None and not await self._edit(message, thread_id, head):
             head = None
         now = self._context.clock.now()
 
@@ -81,8 +88,9 @@ class ThreadHead:
                 await self._context.sender.edit(head, replace(message, blocks=blocks), within_s)
             except SlackRefusedError as refusal:
                 log.info("head_not_edited", channel=message.channel, error=refusal.error)
-                if refusal.error not in BLOCKS_ERRORS:
+                if refusal.error not in BLOCKS_ERRORS or not blocks:
                     break
+                await self._context.edit_rate_limit.wait(self._context.sleep)
             else:
                 return True
             finally:

@@ -1,6 +1,7 @@
 """Threads: replies to a head that is kept up to date, whatever becomes of the head and of the bot."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.blockkit.blocks import section
 from bot.store.outbox import OutboxMessage, claim, enqueue, first_unsent
-from tests.support.delivery import BRISK, Delivery, open_delivery, working
+from tests.support.delivery import BRISK, SPEED, Delivery, open_delivery, working
 
 THREAD = "burn checkout"
 
@@ -22,11 +23,13 @@ async def delivery(tmp_path: Path) -> AsyncIterator[Delivery]:
         yield delivery
 
 
-def told(text: str, *, is_broadcast: bool = False, brief: str | None = None) -> OutboxMessage:
-    """Return a message of the thread, whose head then says `now: text`."""
+def told(
+    text: str, *, is_broadcast: bool = False, brief: str | None = None, channel: str = "#checkout"
+) -> OutboxMessage:
+    """Return a message of the channel's thread, whose head then says `now: text`."""
     now = f"now: {text}"
     return OutboxMessage(
-        "#checkout",
+        channel,
         "told",
         text,
         [section(text)],
@@ -111,6 +114,20 @@ async def test_a_head_that_cannot_be_edited_is_replaced_by_the_next_message(deli
         (now, None, True),
         ("open", now, False),
     ]
+
+
+async def test_edits_of_many_heads_keep_to_the_workspaces_rate_limit(delivery: Delivery) -> None:
+    channels = [f"#service-{number}" for number in range(60)]
+    for channel in channels:
+        delivery.slack.workspace.create_channel(channel.removeprefix("#"), BOT_USER_ID)
+    await put(
+        delivery, *(told(text, channel=channel) for channel in channels for text in ("alert", "freeze"))
+    )
+    async with delivery.dispatcher(timing=replace(BRISK, minute_s=62 / SPEED)):
+        await delivery.until_done()
+    heads = {delivery.slack.messages(channel)[0].text for channel in channels}
+    assert heads == {"now: freeze\nBegan with: alert"}
+    assert not delivery.slack.refused
 
 
 async def test_a_channel_that_was_made_anew_gets_its_own_head(delivery: Delivery) -> None:

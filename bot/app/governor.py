@@ -192,6 +192,7 @@ class Governor:
             ledger=self.budgets.ledger,
             hold_registry=self.budgets.hold_registry,
             client_of=self.slack.clients.for_team,
+            edit_limits=self.slack.edit_limits,
             current=current,
             clock=self.clock,
             lease=self.leases.lease("incidents"),

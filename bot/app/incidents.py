@@ -42,6 +42,7 @@ from bot.slack.incidents.documents import IncidentDocuments
 from bot.slack.incidents.messages import IncidentMessages
 from bot.slack.permissions import AccountUnknown, People, Undetermined
 from bot.slack.webapi.clients import ClientOf
+from bot.slack.webapi.edit_rate_limits import EditRateLimits
 from bot.store.database import Database
 from bot.store.leases import Lease
 
@@ -60,6 +61,7 @@ class Incidents:
         ledger: Ledger,
         hold_registry: HoldRegistry,
         client_of: ClientOf,
+        edit_limits: EditRateLimits,
         current: CurrentCatalog,
         clock: Clock,
         lease: Lease,
@@ -70,6 +72,7 @@ class Incidents:
         self._clock = clock
         self._lease = lease
         self._client_of = client_of
+        self._edit_limits = edit_limits
         self._ended_holds = EndedHolds(hold_registry, current, clock)
         self._people: dict[str | None, People] = {}
         self._recent_changes = RecentChanges(database, current)
@@ -140,7 +143,7 @@ class Incidents:
         self, messages: IncidentMessageWriter, hold_registry: HoldRegistry, timing: RunnerTiming
     ) -> StepRunner:
         database, current, clock = self._database, self._current, self._clock
-        channels = IncidentChannels(self._client_of)
+        channels = IncidentChannels(self._client_of, self._edit_limits)
         cards = CardUpdater(
             database, channels, messages, self.snapshots, lease=self._lease, every_s=timing.refresh_s
         )

@@ -18,6 +18,7 @@ from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.slack.socket_mode import SocketMode
 from bot.slack.uninstall import UninstallHandler
 from bot.slack.webapi.clients import Clients
+from bot.slack.webapi.edit_rate_limits import EditRateLimits
 from bot.slack.webapi.errors import SlackError, slack_error
 from bot.store.installations import Installations
 from bot.store.outbox import OutboxMessage
@@ -71,6 +72,8 @@ class Slack:
                 clock=resources.clock,
                 lease=resources.leases.lease("tokens"),
             )
+        timing = timing or DeliveryTiming()
+        self.edit_limits = EditRateLimits(timing.minute_s, lambda: resources.leases.replicas)
         self.dispatcher = OutboxDispatcher(
             resources.database,
             self.clients.for_team(None),
@@ -80,6 +83,7 @@ class Slack:
             timing=timing,
             leases=resources.leases,
             client_of=self.clients.for_team,
+            edit_limits=self.edit_limits,
         )
 
     def build_app(self, capabilities: Capabilities) -> None:

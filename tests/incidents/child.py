@@ -22,6 +22,7 @@ from bot.http.problems import problems
 from bot.incidents.cost import Downtime
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.delivery.dispatcher import OutboxDispatcher
+from bot.slack.webapi.edit_rate_limits import EditRateLimits
 from bot.store.database import Database
 from bot.store.leases import Lease
 from bot.store.migrate import migrate
@@ -45,6 +46,7 @@ async def main(database_url: str, api_url: str, token: str, port: str) -> None:
             ledger=Ledger(database, Downtime(database).bad_seconds),
             hold_registry=HoldRegistry(database, FreezeAnnouncer(CurrentCatalog(policies))),
             client_of=lambda _team: client,
+            edit_limits=EditRateLimits(TIMING.minute_s),
             current=CurrentCatalog(policies),
             clock=clock,
             lease=Lease("incidents"),

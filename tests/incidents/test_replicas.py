@@ -13,9 +13,10 @@ from bot.incidents.alert import Alert, Notification
 from bot.incidents.incident import IncidentChange, Status
 from bot.incidents.lifecycle import IncidentLifecycle
 from bot.slack.announcements.freezes import FreezeAnnouncer
+from bot.slack.webapi.edit_rate_limits import EditRateLimits
 from bot.store.database import Database
 from bot.store.leases import Lease
-from tests.support.incidents import PATIENCE, IncidentsSetup, run_incidents
+from tests.support.incidents import PATIENCE, TIMING, IncidentsSetup, run_incidents
 from tests.support.servers import running_postgresql
 
 
@@ -67,6 +68,7 @@ def twin(incidents_setup: IncidentsSetup, database: Database) -> Incidents:
         ledger=incidents_setup.ledger,
         hold_registry=HoldRegistry(database, FreezeAnnouncer(CurrentCatalog(incidents_setup.policies))),
         client_of=lambda _team: incidents_setup.client,
+        edit_limits=EditRateLimits(TIMING.minute_s),
         current=CurrentCatalog(incidents_setup.policies),
         clock=incidents_setup.clock,
         lease=Lease("incidents"),

@@ -9,6 +9,7 @@ import os
 import random
 import re
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -368,4 +369,5 @@ async def test_replicas_lose_and_double_nothing_while_everything_breaks(tmp_path
         await ledger.check_told(cluster.slack, cluster.policies)
         await ledger.check_audit()
         # A balancer may give one request to more replicas than Slack takes answers to it.
-        assert not [made for made in cluster.slack.refused if made.method != "response_url"]
+        refused = Counter((made.method, made.error) for made in cluster.slack.refused)
+        assert {method for method, _ in refused} <= {"response_url"}, refused

@@ -42,6 +42,7 @@ from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.slack.incidents.messages import CARD, NOTICE
 from bot.slack.manifest import manifest
 from bot.slack.webapi.client import SlackClient
+from bot.slack.webapi.edit_rate_limits import EditRateLimits
 from bot.store.database import Database
 from bot.store.leases import Lease
 from bot.store.migrate import migrate
@@ -54,7 +55,13 @@ TOKEN = "tok-for-incidents"
 SPEED = 20.0
 """How much faster than Slack these channels take messages."""
 TIMING = DeliveryTiming(
-    interval_s=1 / SPEED, settle_s=0.02, backoff_s=0.01, backoff_limit_s=0.1, not_permitted_s=0.1, poll_s=0.1
+    interval_s=1 / SPEED,
+    settle_s=0.02,
+    backoff_s=0.01,
+    backoff_limit_s=0.1,
+    not_permitted_s=0.1,
+    poll_s=0.1,
+    minute_s=62 / SPEED,
 )
 PATIENCE = RunnerTiming(poll_s=0.1, backoff_s=0.02, backoff_limit_s=0.2, not_allowed_s=0.1, refresh_s=0.1)
 UPTIME = slo("uptime", window=RollingWindow(7 * DAY), sli=DowntimeSli())
@@ -171,7 +178,15 @@ async def run_incidents(
     ):
         await migrate(database)
         client = SlackClient(token=slack.bot_token, base_url=slack.api_url, session=session)
-        dispatcher = OutboxDispatcher(database, client, clock, registry=CollectorRegistry(), timing=TIMING)
+        edit_limits = EditRateLimits(TIMING.minute_s)
+        dispatcher = OutboxDispatcher(
+            database,
+            client,
+            clock,
+            registry=CollectorRegistry(),
+            timing=TIMING,
+            edit_limits=edit_limits,
+        )
         ledger = Ledger(database, Downtime(database).bad_seconds)
         current = CurrentCatalog(policies)
         hold_registry = HoldRegistry(database, FreezeAnnouncer(current), read_ended=ended_causes)
@@ -180,6 +195,7 @@ async def run_incidents(
             ledger=ledger,
             hold_registry=hold_registry,
             client_of=lambda _team: client,
+            edit_limits=edit_limits,
             current=current,
             clock=clock,
             lease=Lease("incidents"),

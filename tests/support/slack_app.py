@@ -37,6 +37,7 @@ from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.manifest import manifest
 from bot.slack.webapi.client import SlackClient
 from bot.slack.webapi.clients import Clients
+from bot.slack.webapi.edit_rate_limits import EditRateLimits
 from bot.store.database import Database
 from bot.store.leases import Lease
 from bot.store.signals import Topic
@@ -128,6 +129,7 @@ def build_incidents(
         ledger=Ledger(database, Downtime(database).bad_seconds),
         hold_registry=hold_registry,
         client_of=lambda _team: client,
+        edit_limits=EditRateLimits(minute_s=3.0),
         current=of.current,
         clock=of.clock,
         lease=Lease("incidents"),

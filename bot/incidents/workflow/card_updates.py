@@ -117,11 +117,12 @@ class CardUpdater:
             return all([await self._refresh(snapshot, channel) for channel in snapshot.channels.values()])
 
     async def _candidates(self) -> list[int]:
-        """Return the incidents that are open, or changed so recently that their cards may be out of date."""
+        """Return the incidents that are open or were so lately; those changed last come first."""
         is_open = incidents.c.status.in_(OPEN)
         is_recent = incidents.c.updated_at >= self._snapshots.now() - _UPDATED_FOR
         async with self._database.reading() as connection:
-            return list(await connection.scalars(select(incidents.c.id).where(or_(is_open, is_recent))))
+            query = select(incidents.c.id).where(or_(is_open, is_recent))
+            return list(await connection.scalars(query.order_by(incidents.c.updated_at.desc())))
 
     async def _refresh(self, snapshot: IncidentSnapshot, channel: IncidentChannel) -> bool:
         """Rewrite a channel's messages that are out of date; return whether all are up to date now."""

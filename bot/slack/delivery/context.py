@@ -8,6 +8,7 @@ from bot.clock import Clock
 from bot.slack.delivery.rate_limits import ChannelRateLimit, DeliveryMetrics, WorkspaceRateLimit
 from bot.slack.delivery.sender import MessageSender
 from bot.slack.webapi.channels import ChannelDirectory
+from bot.slack.webapi.edit_rate_limits import EditRateLimit
 from bot.slack.webapi.user_groups import UserGroups
 from bot.store.database import Database
 from bot.store.outbox import OutboxMessage
@@ -25,7 +26,6 @@ class DeliveryTiming:
     waits between `backoff_s` and `backoff_limit_s` (random, exponential), `not_permitted_s` if the app's
     credentials or scopes are at fault. `most_a_minute` holds for all channels of a Slack workspace together,
     in each `minute_s`; it leaves room for what incidents post without the outbox, such as their cards.
-    `most_edits_a_minute` holds for edits in the same way: Slack's tier 3 allows 50, and cards are edited too.
     """
 
     interval_s: float = 1.0
@@ -36,7 +36,6 @@ class DeliveryTiming:
     not_permitted_s: float = 60.0
     poll_s: float = 2.0
     most_a_minute: int = 285
-    most_edits_a_minute: int = 36
     # Slack counts a post when it arrives, which is a little after it was begun.
     minute_s: float = 62.0
 
@@ -66,7 +65,7 @@ class DeliveryContext:
     timing: DeliveryTiming
     channel_rate_limit: ChannelRateLimit
     workspace_rate_limit: WorkspaceRateLimit
-    edit_rate_limit: WorkspaceRateLimit
+    edit_rate_limit: EditRateLimit
     bulk_slots: asyncio.Semaphore
     metrics: DeliveryMetrics
     notice: Notice

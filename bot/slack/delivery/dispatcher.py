@@ -22,6 +22,7 @@ from bot.slack.delivery.rate_limits import ChannelRateLimit, DeliveryMetrics, Wo
 from bot.slack.delivery.sender import MessageSender
 from bot.slack.webapi.channels import ChannelDirectory
 from bot.slack.webapi.clients import ClientOf
+from bot.slack.webapi.edit_rate_limits import EditRateLimits
 from bot.slack.webapi.user_groups import UserGroups
 from bot.store import outbox
 from bot.store.addresses import team_of
@@ -70,7 +71,8 @@ class OutboxDispatcher:
     `client` should bring an aiohttp session of its own, or every call makes a new connection. `notice`
     returns the messages that report a failed one; it is called once per channel and error until a message
     is delivered there again. Without `leases` every channel belongs to this dispatcher. `client_of` returns
-    the clients of further Slack workspaces, `client` is the main one's.
+    the clients of further Slack workspaces, `client` is the main one's. `edit_limits` are shared with whoever
+    edits messages too.
     """
 
     def __init__(
@@ -84,8 +86,10 @@ class OutboxDispatcher:
         timing: DeliveryTiming | None = None,
         leases: Leases | None = None,
         client_of: ClientOf | None = None,
+        edit_limits: EditRateLimits | None = None,
     ) -> None:
         timing = timing or DeliveryTiming()
+        self._edit_limits = edit_limits or EditRateLimits(timing.minute_s)
         self._client_of: ClientOf = client_of or (lambda _team: client)
         self._other_contexts: dict[str, DeliveryContext] = {}
         self._database = database
@@ -107,8 +111,8 @@ class OutboxDispatcher:
             UserGroups(client),
             timing,
             ChannelRateLimit(timing.interval_s),
-            self._workspace_rate_limit(timing, timing.most_a_minute),
-            self._workspace_rate_limit(timing, timing.most_edits_a_minute),
+            self._workspace_rate_limit(timing),
+            self._edit_limits.of(None),
             asyncio.Semaphore(_BULK_AT_ONCE),
             DeliveryMetrics(registry),
             notice,
@@ -188,14 +192,16 @@ class OutboxDispatcher:
                 sender=MessageSender(client, timeout_s=main.timing.call_timeout_s, calls=_CALLS_AT_ONCE),
                 channels=ChannelDirectory(client),
                 groups=UserGroups(client),
-                workspace_rate_limit=self._workspace_rate_limit(main.timing, main.timing.most_a_minute),
-                edit_rate_limit=self._workspace_rate_limit(main.timing, main.timing.most_edits_a_minute),
+                workspace_rate_limit=self._workspace_rate_limit(main.timing),
+                edit_rate_limit=self._edit_limits.of(team),
             )
         return self._other_contexts[team]
 
-    def _workspace_rate_limit(self, timing: DeliveryTiming, most_a_minute: int) -> WorkspaceRateLimit:
+    def _workspace_rate_limit(self, timing: DeliveryTiming) -> WorkspaceRateLimit:
         leases = self._leases
-        return WorkspaceRateLimit(most_a_minute, timing.minute_s, lambda: leases.replicas if leases else 1)
+        return WorkspaceRateLimit(
+            timing.most_a_minute, timing.minute_s, lambda: leases.replicas if leases else 1
+        )
 
     async def _acquire_leases(self, channels: Collection[str]) -> Collection[str]:
         """Return those of the channels whose lease this replica gets."""

@@ -1,4 +1,4 @@
-"""Rate limits of posts and edits in Slack, by channel and by workspace, and the metrics of the delivery."""
+"""Rate limits of posts to Slack, by channel and by workspace, and the metrics of the delivery."""
 
 import asyncio
 from collections import deque
@@ -42,10 +42,10 @@ class ChannelRateLimit:
 
 
 class WorkspaceRateLimit:
-    """Limits the posts to, or edits in, all channels of a Slack workspace in a minute.
+    """Limits the posts to all channels of a Slack workspace in a minute.
 
-    Of posts, Slack says "several hundred messages per minute" (https://docs.slack.dev/apis/web-api/rate-limits).
-    Bulk messages leave an eighth of that to others, so that a single one never waits behind hundreds.
+    Slack says "several hundred messages per minute" (https://docs.slack.dev/apis/web-api/rate-limits). Bulk
+    messages leave an eighth of that to others, so that a single message never waits behind hundreds.
     `replicas` returns how many replicas share the limit; `minute_s` is how long a minute lasts.
     """
 

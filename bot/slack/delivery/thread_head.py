@@ -15,7 +15,7 @@ from bot.slack.blockkit.mrkdwn import Markup, cut, join, markup
 from bot.slack.delivery.batching import Batch
 from bot.slack.delivery.context import DeliveryContext
 from bot.slack.webapi.charts import BLOCKS_ERRORS
-from bot.slack.webapi.errors import SlackRefusedError
+from bot.slack.webapi.errors import RateLimitedError, SlackRefusedError
 from bot.store import outbox, thread_heads, threads
 from bot.store.outbox import OutboxMessage, QueuedMessage
 from bot.store.threads import MessageLocation
@@ -86,6 +86,9 @@ class ThreadHead:
             try:
                 within_s = self._lease_left_s()
                 await self._context.sender.edit(head, replace(message, blocks=blocks), within_s)
+            except RateLimitedError as limited:
+                self._context.edit_rate_limit.pause(limited.retry_after_s)
+                raise
             except SlackRefusedError as refusal:
                 log.info("head_not_edited", channel=message.channel, error=refusal.error)
                 if refusal.error not in BLOCKS_ERRORS or not blocks:

@@ -24,6 +24,7 @@ from bot.incidents.ports import (
 from bot.slack.blockkit.mrkdwn import cut
 from bot.slack.webapi.charts import BLOCKS_ERRORS
 from bot.slack.webapi.clients import ClientOf
+from bot.slack.webapi.edit_rate_limits import EditRateLimits
 from bot.slack.webapi.errors import (
     NotPermittedError,
     RateLimitedError,
@@ -59,8 +60,9 @@ class IncidentChannels:
     Clients are used without their retries: the steps are repeated instead.
     """
 
-    def __init__(self, client_of: ClientOf) -> None:
+    def __init__(self, client_of: ClientOf, edit_limits: EditRateLimits) -> None:
         self._client_of = client_of
+        self._edit_limits = edit_limits
         self._clients: dict[str | None, AsyncWebClient] = {}
         self._bot_users: dict[str | None, str] = {}
         self._interrupted: dict[str, str] = {}
@@ -155,11 +157,18 @@ class IncidentChannels:
             await self._update(place, message.text, ())
 
     async def _update(self, place: MessageLocation, text: str, blocks: Sequence[Block]) -> None:
-        async with translate_errors():
-            # An empty list takes the blocks away that the message has had.
-            await self._client(place.channel_id).chat_update(
-                channel=local(place.channel_id), ts=place.ts, text=text, blocks=list(blocks)
-            )
+        limit = self._edit_limits.of(team_of(place.channel_id))
+        await limit.wait()
+        try:
+            async with translate_errors():
+                # An empty list takes the blocks away that the message has had.
+                await self._client(place.channel_id).chat_update(
+                    channel=local(place.channel_id), ts=place.ts, text=text, blocks=list(blocks)
+                )
+        except TransientError as fault:
+            if fault.after_s is not None:
+                limit.pause(fault.after_s)
+            raise
 
     async def archive(self, channel_id: str) -> None:
         """Archive a channel. Slack lets no bot open it again (methods/conversations.unarchive)."""

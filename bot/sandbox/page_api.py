@@ -59,6 +59,7 @@ class PageApi:
         self._actions: dict[str, Handler] = {
             "act": self._act,
             "close": self._close,
+            "direct": self._direct,
             "faults": self._faults,
             "home": self._home,
             "join": self._join,
@@ -281,6 +282,11 @@ class PageApi:
         has_reacted = user in message.reactions.get(body["name"], [])
         (unreact if has_reacted else react)(workspace, channel, body["ts"], body["name"], user)
         return {"ok": True}
+
+    async def _direct(self, body: Json) -> Json:
+        """Return the direct message of a person with the bot, begun if need be."""
+        channel = self._slack.workspace.open_direct(self._person(body).id, BOT_USER_ID)
+        return {"ok": True, "channel": _channel_json(channel)}
 
     async def _faults(self, body: Json) -> Json:
         self._slack.faults.change(body)

@@ -304,6 +304,20 @@ async def test_the_home_tab_is_shown_and_works(visit: Visit) -> None:
     await expect(visit.page.get_by_role("dialog", name="Freeze a service")).to_be_visible()
 
 
+async def test_a_direct_message_with_the_bot_is_begun_from_its_tabs(visit: Visit) -> None:
+    await visit.page.get_by_role("link", name="Governor").first.click()
+    tabs = visit.page.get_by_role("navigation", name="App")
+    await tabs.get_by_role("link", name="Messages").click()
+    await visit.message_box("Message Governor").fill("help")
+    await visit.message_box("Message Governor").press("Enter")
+    await expect(visit.messages.last).to_contain_text("help")
+    directs = [each for each in visit.sandbox.slack.workspace.channels.values() if each.kind == "im"]
+    assert [(BOT_USER_ID in each.members, each.messages[-1].text) for each in directs] == [(True, "help")]
+    await expect(tabs.get_by_role("link", name="Messages")).to_have_attribute("aria-current", "page")
+    await tabs.get_by_role("link", name="Home").click()
+    await expect(visit.page.get_by_role("heading", name="Good morning")).to_be_visible()
+
+
 async def test_an_incident_channel_appears_is_joined_and_archived_live(visit: Visit) -> None:
     slack = visit.sandbox.slack
     created = slack.web_api.call("conversations.create", {"token": "xoxb-1", "name": "inc-0001"})

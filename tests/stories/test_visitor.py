@@ -34,6 +34,13 @@ async def test_a_visitor_is_led_through_the_whole_loop(tmp_path: Path, width: in
 
 async def test_the_story_can_begin_anew(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as url, visiting(url) as visitor:
+        await visitor.page.get_by_role("link", name="Governor").first.click()
+        await visitor.page.get_by_role("link", name="Messages", exact=True).click()
+        box = visitor.page.get_by_role("textbox", name="Message Governor")
+        await box.fill("help")
+        await box.press("Enter")
+        await visitor.sees("/governor help")
+        await visitor.opens("checkout")
         await visitor.says("Anybody here?")
         await visitor.sees("Anybody here?")
         async with visitor.page.expect_navigation():

@@ -1,6 +1,6 @@
 /** The page: loads the snapshot, follows changes, and redraws the parts that they concern. */
 
-import { follow } from "./api.js";
+import { follow, post } from "./api.js";
 import { write } from "./composer.js";
 import { conversation, pinsPanel, threadPanel } from "./conversation.js";
 import { guide, showSteps } from "./guide.js";
@@ -99,9 +99,10 @@ function release() {
   });
 }
 
-/** Read the address: `#home`, `#C…`, `#C…/ts`. */
+/** Read the address: `#home`, `#messages` (with the app), `#C…`, `#C…/ts`. */
 function navigate() {
   const [id, ts] = location.hash.slice(1).split("/");
+  if (id === "messages") return void openMessages();
   const seen = [...state.channels.values()].filter(canSee);
   const fallback = seen.find((c) => c.name === "checkout") ?? seen[0];
   if (id === "home") state.place = { kind: "home", id: "" };
@@ -110,6 +111,14 @@ function navigate() {
   draw();
   if (ts) reveal(ts);
   else nodes.main.querySelector("textarea")?.focus({ preventScroll: true });
+}
+
+/** Go to the direct message with the app, which begins it if need be. */
+async function openMessages() {
+  const { channel } = await post("direct", { as: state.me });
+  if (!channel) return location.replace("#home");
+  state.channels.set(channel.id, channel);
+  location.replace(`#${channel.id}`);
 }
 
 function reveal(ts) {

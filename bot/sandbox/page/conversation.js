@@ -3,6 +3,7 @@
 import { post } from "./api.js";
 import { composer, placeholderFor } from "./composer.js";
 import { fill, h, icon, reconcile } from "./dom.js";
+import { appTabs } from "./home.js";
 import { emoji } from "./block_kit/emoji.js";
 import { message } from "./message.js";
 import { inline, plain } from "./block_kit/mrkdwn.js";
@@ -79,7 +80,7 @@ function headline(channel, actions) {
   return [
     h("button.icon-button.only-narrow", { type: "button", "aria-label": "Channels", onclick: actions.openSidebar }, icon("menu")),
     h("h1", { title: channelName(channel) }, channel.is_im ? channelName(channel) : [channel.is_private ? icon("lock") : "#", channelName(channel)]),
-    h("p.topic", { title: topic }, channel.is_im ? "" : inline(topic)),
+    channel.is_im && channel.members.includes(state.bot) ? appTabs("Messages") : h("p.topic", { title: topic }, inline(topic)),
     channel.pins.length ? h("button.icon-button", { type: "button", title: "Pinned messages", "aria-label": `Pinned messages: ${channel.pins.length}`, onclick: actions.openPins }, icon("pin"), String(channel.pins.length)) : null,
     channel.is_im ? null : h("span.count", { title: channel.members.map(userName).join(", ") }, icon("people"), String(channel.members.length)),
   ];

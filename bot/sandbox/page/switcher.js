@@ -4,9 +4,10 @@ import { fill, h } from "./dom.js";
 import { canSee, channelName, state } from "./state.js";
 
 function places() {
-  const rooms = [...state.channels.values()].filter(canSee).map((channel) => ({ href: `#${channel.id}`, name: channelName(channel), sign: channel.is_im ? "" : "#", note: channel.is_archived ? "archived" : channel.topic?.value || channel.purpose?.value || "" }));
-  const app = { href: "#home", name: state.users[state.bot]?.real_name ?? "App", sign: "", note: "Home tab" };
-  return [...rooms.sort((a, b) => a.name.localeCompare(b.name)), app];
+  const rooms = [...state.channels.values()].filter((c) => canSee(c) && !(c.is_im && c.members.includes(state.bot))).map((channel) => ({ href: `#${channel.id}`, name: channelName(channel), sign: channel.is_im ? "" : "#", note: channel.is_archived ? "archived" : channel.topic?.value || channel.purpose?.value || "" }));
+  const name = state.users[state.bot]?.real_name ?? "App";
+  const app = ["Home", "Messages"].map((tab) => ({ href: `#${tab.toLowerCase()}`, name, sign: "", note: `${tab} tab` }));
+  return [...rooms.sort((a, b) => a.name.localeCompare(b.name)), ...app];
 }
 
 /** Open the switcher; a second press closes it. */

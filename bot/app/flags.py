@@ -18,7 +18,7 @@ from bot.flags.backend import FlagBackend, MisconfiguredError
 from bot.flags.backends.local import LocalBackend, LocalSettings
 from bot.flags.backends.misconfigured import MisconfiguredBackend
 from bot.flags.backends.settings import read_settings
-from bot.flags.change_readings import ChangeReadings, CountChange
+from bot.flags.change_readings import ChangeReadings, CountByVariant, CountChange
 from bot.flags.changes.event_publisher import Announce, EventPublisher
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.changes.recorder import ChangeRecorder
@@ -51,8 +51,9 @@ class Flags:
     """All parts of feature flags.
 
     `latest` returns a service's budgets as of its last evaluation, `count_change` the events of an SLO before
-    and since a change. The replica that has the `lease` does what needs no evaluation; the flags of a
-    service are checked by the replica that evaluates it.
+    and since a change, `count_by_variant` those since a change with the flag on and off. The replica that has
+    the `lease` does what needs no evaluation; the flags of a service are checked by the replica that
+    evaluates it.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Flags:
         hold_registry: HoldRegistry,
         latest: LatestBudgets,
         count_change: CountChange,
+        count_by_variant: CountByVariant,
         announce: Announce,
         clock: Clock,
         lease: Lease,
@@ -82,7 +84,7 @@ class Flags:
         writer = RampWriter(database, publisher, clock)
         self.changes = ChangeExecutor(lambda: self.backend, recorder, database, status_reader, clock)
         self.ramps = RampControl(self.changes, writer, database, publisher, clock)
-        readings = ChangeReadings(latest, count_change)
+        readings = ChangeReadings(latest, count_change, count_by_variant)
         reverter = Reverter(self.changes, database, publisher, clock)
         self._ramp_runner = RampRunner(
             self.changes,

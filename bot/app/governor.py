@@ -18,6 +18,7 @@ from bot.app.readiness import ReadinessChecks
 from bot.app.resources import Resources
 from bot.app.slack import Slack
 from bot.budgets.change_counts import ChangeCounter
+from bot.budgets.variant_counts import VariantCounter
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock, SharedClock, SystemClock
 from bot.http.server.connections import ConnectionLimit
@@ -204,6 +205,7 @@ class Governor:
             hold_registry=self.budgets.hold_registry,
             latest=self.budgets.evaluator.latest.get,
             count_change=ChangeCounter(self.budgets.ledger, current, self.clock).count,
+            count_by_variant=VariantCounter(self.budgets.sources, current, self.clock).count,
             announce=FlagAnnouncer(current),
             clock=self.clock,
             lease=self.leases.lease("flags"),

@@ -139,6 +139,13 @@ class Source(Protocol):
         """Return what is sent for one SLI alone and what the source says to it; errors are its answer."""
         ...
 
+    def narrowed(self, sli: Sli, label: str, value: str, *, others: bool = False) -> Sli:
+        """Return the SLI of the events whose label has the value; with `others`, another that is not empty.
+
+        Raises `SourceRefusedError` for an SLI that the source does not count.
+        """
+        ...
+
     async def check(self) -> None:
         """Make one cheap request to see whether the source answers; raises `SourceError`."""
         ...

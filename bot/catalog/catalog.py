@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from bot.catalog.error_budget_policy import PRODUCTION, ErrorBudgetPolicy, PolicyMode
 from bot.catalog.slo import Slo
+from bot.catalog.variants import Variants
 
 EVERYONE = "everyone"
 
@@ -129,6 +130,11 @@ class Service:
     policies: Mapping[str, ErrorBudgetPolicy]
     flags: tuple[str, ...] = ()
     repository: str | None = None
+    variants: Variants | None = None
+
+    def variants_of(self, flag: str) -> Variants | None:
+        """Return how its series tell who met the flag; None where they do not."""
+        return self.variants if self.variants is not None and flag in self.variants.flags else None
 
     def policy_for(self, slo: Slo) -> ErrorBudgetPolicy:
         """Return the error budget policy of this SLO."""

@@ -15,7 +15,8 @@ from bot.budgets.budget import NO_EVENTS, EventCounts
 from bot.budgets.statistics.posterior import probability_above
 from bot.budgets.statistics.sequential import FALSE_ALARMS, alternatives, log_e_value, null_rate
 from bot.flags.flag import FlagState
-from bot.formatting import duration_words
+from bot.flags.variant_test import VariantTest
+from bot.formatting import counted, duration_words
 
 _SURE = 0.95
 _AS_BEFORE = 1.5
@@ -34,7 +35,8 @@ class ChangeTest:
     """What an SLO of `service` counted in the hour before a change, and since the change up to `until`.
 
     `allowed` is the share of bad events that the objective allows, `alpha` how often the test may be wrong;
-    `holds`: a ramp waits while the test is undecided.
+    `holds`: a ramp waits while the test is undecided. `no_variants` is why the past is compared with, and not
+    requests with the flag off, where the policy wants that.
     """
 
     service: str
@@ -44,6 +46,7 @@ class ChangeTest:
     until: datetime | None
     alpha: float = FALSE_ALARMS
     holds: bool = True
+    no_variants: str = ""
 
     def shows_harm(self, burn: float) -> bool:
         """Return whether the change raised the error rate, as far as burning at `burn` or more matters."""
@@ -63,19 +66,25 @@ class ChangeTest:
         """The burn rate in the hour before the change; None where nothing was counted."""
         return self.before.bad / self.before.total / self.allowed if self.before.total > 0 else None
 
+    @property
+    def compared(self) -> str:
+        """What was compared; empty where it is the past, and nobody wanted anything else."""
+        return f"compared with the hour before, because {self.no_variants}" if self.no_variants else ""
+
 
 @dataclass(frozen=True, slots=True)
 class BurnReading:
     """An SLO's burn rate now; None where it cannot be measured. `window` is the time it is measured over.
 
     `test` is what was counted around the change that is watched; None where there is none yet, and for an SLO
-    that counts no events but recorded downtime: its burn rate alone decides.
+    that counts no events but recorded downtime: its burn rate alone decides. With a `VariantTest` the burn
+    rate is that of requests with the flag on.
     """
 
     slo: str
     burn: float | None
     window: timedelta
-    test: ChangeTest | None = None
+    test: ChangeTest | VariantTest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,8 @@ class Evidence:
     """An SLO that burned at or above the guard.
 
     `before` is its burn rate before the change, `counted` its events since, each None where not known.
+    `compared` is what was compared where the policy names variants; `with_flag`: the burn rate and the events
+    are those with the flag on.
     """
 
     slo: str
@@ -91,6 +102,8 @@ class Evidence:
     window: timedelta
     before: float | None = None
     counted: EventCounts | None = None
+    compared: str = ""
+    with_flag: bool = False
 
     @property
     def words(self) -> str:
@@ -99,25 +112,30 @@ class Evidence:
         Then what was counted: `; 9 of 500 requests since the change were bad`.
         """
         since = "" if self.before is None else f"; before it was {self.before:.1f}×"
-        if self.counted is not None:
+        if self.counted is not None and not self.with_flag:
             bad, total = round(self.counted.bad), round(self.counted.total)
             since += f"; {bad:,} of {total:,} requests since the change were bad"
-        over = duration_words(self.window)
+        since += f"; {self.compared}" if self.compared else ""
+        over = f"{duration_words(self.window)}{' with the flag on' if self.with_flag else ''}"
         return f"{self.slo} burns at {self.burn:.1f}× over {over}, the guard is {self.guard:g}×{since}"
 
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """What was counted since a change is too little to tell whether it hurts. `holds`: a ramp waits then."""
+    """What was counted since a change is too little to tell whether it hurts. `holds`: a ramp waits then.
+
+    `with_flag`: the requests are those with the flag on.
+    """
 
     requests: float
     holds: bool = True
+    with_flag: bool = False
 
     @property
     def words(self) -> str:
         """What to say: `not enough traffic to tell (42 requests)`."""
-        count = round(self.requests)
-        return f"not enough traffic to tell ({count:,} {'request' if count == 1 else 'requests'})"
+        which = " with the flag on" if self.with_flag else ""
+        return f"not enough traffic to tell ({counted(round(self.requests), 'request')}{which})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +236,16 @@ def crossing(
         else:
             is_harmed = before is None or before < guard.burn or reading.burn > before
         if is_harmed:
-            counted = None if test is None else test.since
-            evidence = Evidence(reading.slo, reading.burn, guard.burn, reading.window, before, counted)
+            evidence = Evidence(
+                reading.slo,
+                reading.burn,
+                guard.burn,
+                reading.window,
+                before,
+                None if test is None else test.since,
+                "" if test is None else test.compared,
+                isinstance(test, VariantTest),
+            )
             crossed.append(evidence)
     return max(crossed, key=lambda evidence: evidence.burn, default=None)
 
@@ -230,7 +256,21 @@ def find_undecided(guard: Guard, readings: Sequence[BurnReading]) -> Undecided |
     undecided = [test for test in tests if not test.shows_no_harm(guard.burn)]
     if not undecided:
         return None
-    return Undecided(min(test.since.total for test in undecided), any(test.holds for test in undecided))
+    least = min(undecided, key=lambda test: test.since.total)
+    holds = any(test.holds for test in undecided)
+    return Undecided(least.since.total, holds, isinstance(least, VariantTest))
+
+
+def compared_words(readings: Sequence[BurnReading]) -> str:
+    """Return what was compared, where the policy names variants; with the SLO where there are several."""
+    found = {
+        reading.slo: reading.test.compared
+        for reading in readings
+        if reading.test is not None and reading.test.compared
+    }
+    if len(readings) == 1 or len(set(found.values())) == 1:
+        return next(iter(found.values()), "")
+    return "; ".join(f"{slo}: {words}" for slo, words in found.items())
 
 
 def awaits_events(readings: Sequence[BurnReading], due: datetime) -> bool:
@@ -240,13 +280,17 @@ def awaits_events(readings: Sequence[BurnReading], due: datetime) -> bool:
 
 
 def without_events(readings: Sequence[BurnReading]) -> tuple[str, ...]:
-    """Return the services that count events and counted none since the change."""
+    """Return what was counted nowhere since the change: `event of checkout`, for each service without any."""
     totals: dict[str, EventCounts] = {}
+    which: dict[str, str] = {}
     for reading in readings:
         if reading.test is not None:
-            service = reading.test.service
+            service, is_by_variant = reading.test.service, isinstance(reading.test, VariantTest)
             totals[service] = totals.get(service, NO_EVENTS) + reading.test.since
-    return tuple(service for service, counted in totals.items() if counted.total <= 0)
+            which[service] = (
+                f"request of {service} with the flag on" if is_by_variant else f"event of {service}"
+            )
+    return tuple(which[service] for service, found in totals.items() if found.total <= 0)
 
 
 def unmeasured(readings: Sequence[BurnReading]) -> tuple[str, ...]:

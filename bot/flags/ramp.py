@@ -20,6 +20,7 @@ from bot.flags.guard import (
     Evidence,
     Guard,
     awaits_events,
+    compared_words,
     crossing,
     find_undecided,
     unmeasured,
@@ -116,12 +117,14 @@ class PauseCause(StrEnum):
 class TakeStep:
     """Set the flag to this share now; `version` is the one to change it from.
 
-    `undecided` says that nobody can tell whether the step before hurts, where the policy lets the ramp go on.
+    `undecided` says that nobody can tell whether the step before hurts, where the policy lets the ramp go on;
+    `compared` what was compared, where the policy names variants.
     """
 
     share: float
     version: str
     undecided: str = ""
+    compared: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +205,9 @@ def _next_move(
         return _once_decided(ramp, FinishRamp(), due, readings, now)
     if paused is not None:
         return paused
-    step = TakeStep(share, state.version)
     if ramp.taken_at is None:
-        return step
+        return TakeStep(share, state.version)
+    step = TakeStep(share, state.version, compared=compared_words(readings))
     return _once_decided(ramp, step, ramp.taken_at + ramp.every, readings, now)
 
 
@@ -242,9 +245,7 @@ def _once_decided(
         return WaitUntil(due)
     if without:
         # Nobody may have met the step.
-        return Paused(
-            PauseCause.NO_EVENTS, f"no event of {', '.join(without)} was counted since the last step"
-        )
+        return Paused(PauseCause.NO_EVENTS, f"no {' and no '.join(without)} was counted since the last step")
     if undecided is None:
         return move
     if undecided.holds:

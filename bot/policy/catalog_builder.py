@@ -18,6 +18,7 @@ from bot.catalog.error_budget_policy import (
     UnfreezeRequirement,
 )
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli, Slo
+from bot.catalog.variants import Variants
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Window
 from bot.policy.documents import documents, objectives
 from bot.store.addresses import qualified
@@ -189,7 +190,15 @@ def _service(
         },
         flags=spec.flags,
         repository=spec.repository,
+        variants=_variants(spec),
     )
+
+
+def _variants(spec: documents.ServiceSpec) -> Variants | None:
+    named = spec.variants
+    if named is None:
+        return None
+    return Variants(named.label, named.control, named.treatment, named.flags or spec.flags)
 
 
 def _window(window: objectives.AnyWindow) -> Window:

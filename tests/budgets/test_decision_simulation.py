@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from bot.catalog.error_budget_policy import DecideBy
-from tests.support.decision_simulation import REQUESTS, TRAFFIC, month, ramp, tables
+from tests.support.decision_simulation import REQUESTS, TRAFFIC, compared_ramp, month, ramp, tables
 
 MONTHS, RAMPS = 1_000, 1_000
 TWENTY_EXPECTED = range(334, 701)
@@ -52,7 +52,26 @@ def test_by_the_burn_rate_alone_a_quarter_of_harmless_increases_went_back() -> N
     assert found.taken_back <= 0.01
 
 
+@pytest.mark.parametrize("requests", REQUESTS)
+@pytest.mark.parametrize(("share", "burn"), [(0.05, 1), (0.1, 10), (0.5, 1)])
+def test_a_flag_that_changes_nothing_is_hardly_ever_taken_back_by_comparison(
+    requests: float, share: float, burn: float
+) -> None:
+    found = compared_ramp(requests, share=share, runs=RAMPS // 2, seed=17, off=burn, on=burn)
+    assert found.taken_back <= 0.01
+
+
+@pytest.mark.parametrize(("requests", "minutes"), [(300, 6), (1_000, 2), (10_000, 1), (100_000, 0.5)])
+def test_a_burn_of_twenty_for_a_tenth_of_users_is_found_only_by_comparison(
+    requests: float, minutes: float
+) -> None:
+    found = compared_ramp(requests, share=0.1, runs=RAMPS // 2, seed=19, off=0.5, on=20)
+    assert found.half_after <= minutes
+    # The whole service burns at 2.5: far below the guard.
+    assert found.by_burn_alone <= 0.05
+
+
 def test_the_table_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
     lines: Sequence[str] = tables(50)
     print("\n".join(lines))  # noqa: T201
-    assert len(capsys.readouterr().out.splitlines()) == len(TRAFFIC) + len(REQUESTS) + 3
+    assert len(capsys.readouterr().out.splitlines()) == len(TRAFFIC) + 2 * len(REQUESTS) + 5

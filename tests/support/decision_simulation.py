@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from bot.budgets.budget import EventCounts
 from bot.budgets.evidence import is_surely_spent
+from bot.budgets.statistics.two_samples import GroupCounts
 from bot.catalog.error_budget_policy import DecideBy, ErrorBudgetPolicy
 from bot.flags.guard import BurnReading, ChangeTest, Guard, crossing
+from bot.flags.variant_test import VariantTest
 from tests.support.values import slo
 
 ALLOWED = 0.001
@@ -103,6 +105,47 @@ def ramp(requests_a_minute: float, *, runs: int, seed: int, before: float, since
     )
 
 
+def compared_ramp(
+    requests_a_minute: float, *, share: float, runs: int, seed: int, off: float, on: float
+) -> Ramp:
+    """Play increases to a `share` of all requests, which burn at `on`, while the others burn at `off`.
+
+    `by_burn_alone` is how many the comparison with the past takes back: it sees the service as a whole.
+    """
+    draw = np.random.default_rng(seed)
+    shape, a_look = (runs, _LOOKS), requests_a_minute / _LOOKS_A_MINUTE
+    total_before = draw.poisson(requests_a_minute * 60, runs)
+    bad_before = draw.binomial(total_before, ALLOWED * off)
+    total_on, total_off = draw.poisson(a_look * share, shape), draw.poisson(a_look * (1 - share), shape)
+    bad_on, bad_off = draw.binomial(total_on, ALLOWED * on), draw.binomial(total_off, ALLOWED * off)
+    burns = _burn(_window(bad_on, _OVER_LOOKS), _window(total_on, _OVER_LOOKS))
+    total, bad = total_on + total_off, bad_on + bad_off
+    burns_in_all = _burn(_window(bad, _OVER_LOOKS), _window(total, _OVER_LOOKS))
+    bad, total = bad.cumsum(axis=1), total.cumsum(axis=1)
+    minutes, by_past = [], 0
+    for run in range(runs):
+        counted = tuple(
+            map(GroupCounts, *(each[run].tolist() for each in (bad_on, total_on, bad_off, total_off)))
+        )
+        minutes.append(_taken_back_by_variant_after(counted, burns[run]))
+        before = EventCounts(int(bad_before[run]), int(total_before[run]))
+        by_past += np.isfinite(_taken_back_after(before, bad[run], total[run], burns_in_all[run]))
+    half, most = np.percentile(minutes, [50, 90], method="higher")
+    taken_back = float(np.isfinite(minutes).mean())
+    return Ramp(requests_a_minute, taken_back, float(half), float(most), by_past / runs)
+
+
+def _taken_back_by_variant_after(counted: Sequence[GroupCounts], burns: NDArray[np.float64]) -> float:
+    for look in np.flatnonzero(burns >= GUARD.burn):
+        seen = counted[: int(look) + 1]
+        on = EventCounts(sum(each.bad for each in seen), sum(each.total for each in seen))
+        off = EventCounts(sum(each.other_bad for each in seen), sum(each.other_total for each in seen))
+        test = VariantTest("simulated", ALLOWED, on, off, seen, None)
+        if crossing(GUARD, [BurnReading("availability", float(burns[look]), OVER, test)]) is not None:
+            return float(look + 1) / _LOOKS_A_MINUTE
+    return float("inf")
+
+
 def _taken_back_after(before: EventCounts, bad: Counts, total: Counts, burns: NDArray[np.float64]) -> float:
     """Return after how many minutes the guard takes the increase back; infinity if it does not."""
     for look in np.flatnonzero(burns >= GUARD.burn):
@@ -133,7 +176,7 @@ REQUESTS = (0.1, 1, 10, 30, 100, 1_000, 100_000)
 
 
 def tables(runs: int, seed: int = 1) -> Sequence[str]:
-    """Return the lines of both tables."""
+    """Return the lines of the three tables."""
     lines = ["events/day  false freezes in a month: auto  evidence  arithmetic (before)"]
     for events in TRAFFIC:
         auto = month(events, runs=runs, seed=seed)
@@ -151,6 +194,22 @@ def tables(runs: int, seed: int = 1) -> Sequence[str]:
         lines.append(
             f"{requests:>12,}{half.taken_back:>18.1%}{even.taken_back:>6.1%}{fast.taken_back:>9.1%}"
             f"{even.by_burn_alone:>26.1%}{found.half_after:>14.1f}{found.most_after:>8.1f} min"
+        )
+    lines.append("")
+    lines.append(
+        "requests/min  at 10% of users, compared: taken back at 0.5×, 1×, 10× as the others | "
+        "20×: half, most after | 20× by the past"
+    )
+    for requests in REQUESTS:
+        harmless = [
+            compared_ramp(requests, share=0.1, runs=runs, seed=seed, off=burn, on=burn)
+            for burn in (0.5, 1, 10)
+        ]
+        found = compared_ramp(requests, share=0.1, runs=runs, seed=seed, off=0.5, on=20)
+        lines.append(
+            f"{requests:>12,}{harmless[0].taken_back:>40.1%}{harmless[1].taken_back:>6.1%}"
+            f"{harmless[2].taken_back:>7.1%}{found.half_after:>23.1f}{found.most_after:>8.1f} min"
+            f"{found.by_burn_alone:>14.1%}"
         )
     return lines
 

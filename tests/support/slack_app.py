@@ -16,9 +16,11 @@ from bot.app.incidents import Incidents
 from bot.budgets.budget import Budget, EventCounts
 from bot.budgets.change_counts import ChangeCounts
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.variant_counts import NoVariantsError, VariantCounts
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import Slo
+from bot.catalog.variants import Variants
 from bot.clock import SystemClock
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
@@ -62,6 +64,10 @@ class Shop:
     clock: StoppedClock = field(default_factory=StoppedClock)
     counts: ChangeCounts = field(default_factory=lambda: counted_at(0.5))
     """What each SLO has counted around a change of a flag."""
+    variant_counts: VariantCounts | NoVariantsError = field(
+        default_factory=lambda: NoVariantsError("no series with the label `variant` counted anything")
+    )
+    """What each SLO has counted since a change with the flag on and off."""
 
     @property
     def catalog(self) -> Catalog:
@@ -81,6 +87,14 @@ class Shop:
     ) -> ChangeCounts:
         del slo, changed_at, recent, until
         return self.counts
+
+    async def count_by_variant(
+        self, slo: Slo, variants: Variants, changed_at: datetime, recent: timedelta, until: datetime | None
+    ) -> VariantCounts:
+        del slo, variants, changed_at, recent, until
+        if isinstance(self.variant_counts, NoVariantsError):
+            raise self.variant_counts
+        return self.variant_counts
 
     async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
         del slo, now
@@ -192,6 +206,7 @@ def build_flags(
         clock=of.clock,
         latest=of.budgets.get,
         count_change=of.count_change,
+        count_by_variant=of.count_by_variant,
         announce=FlagAnnouncer(of.current),
         lease=Lease("flags"),
     )

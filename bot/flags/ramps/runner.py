@@ -92,7 +92,7 @@ class RampRunner:
     async def _advance(self, stored: StoredRamp, now: datetime) -> None:
         ramp = stored.ramp
         services = owners(self._status_reader.catalog, ramp.flag)
-        burns = await self._readings.since(services, ramp.taken_at)
+        burns = await self._readings.since(services, ramp.taken_at, ramp.flag)
         if burns is None:
             return
         verdict = await self._verdict([service.name for service in services], ramp)
@@ -133,7 +133,8 @@ class RampRunner:
 
     async def _take_step(self, stored: StoredRamp, step: TakeStep, now: datetime) -> None:
         ramp, number = stored.ramp, stored.ramp.taken + 1
-        doubt = f" (after the step before: {step.undecided})" if step.undecided else ""
+        shown = "; ".join(filter(None, (step.undecided, step.compared)))
+        doubt = f" (after the step before: {shown})" if shown else ""
         asked_for = f"step {number} of {len(ramp.steps)}{doubt} of the ramp asked for by {stored.by}"
         await self._flag_changes.reconcile_step(stored.id, None)
         request = ChangeRequest(

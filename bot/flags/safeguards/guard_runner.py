@@ -71,7 +71,7 @@ class GuardRunner:
                 await self._reverter.end(watch, "gone")
 
     async def _judge(self, watch: PendingRevert, services: Collection[Service], now: datetime) -> None:
-        burns = await self._readings.since(list(services), watch.since)
+        burns = await self._readings.since(list(services), watch.since, watch.state.flag)
         if burns is None:
             return
         state = await self._flag_changes.backend.read(watch.state.flag, watch.state.environment)

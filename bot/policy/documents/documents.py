@@ -43,7 +43,8 @@ from bot.policy.documents.for_each import ForEach
 from bot.policy.documents.model import BrokenRule, Model
 from bot.policy.documents.objectives import SloSpec
 from bot.policy.documents.quantities import parse_duration
-from bot.policy.faults import InvalidValueError, did_you_mean
+from bot.policy.documents.variants import VariantsSpec
+from bot.policy.faults import IT, InvalidValueError, did_you_mean
 
 API_VERSION = "governor/v1"
 FLAG_BACKENDS = ("local", "unleash", "flagd", "launchdarkly", "flagsmith")
@@ -327,8 +328,22 @@ class ServiceSpec(Model):
     """Keys of the feature flags that belong to the service; they exist from the start, off."""
     repository: Repository | None = None
     """The GitHub repository that it is built from, `owner/name`; several services may share one."""
+    variants: VariantsSpec | None = None
+    """How the service's series tell who met a flag: the guard then compares those who did with the rest."""
     slos: tuple[SloSpec, ...] = ()
     """What the service promises; it is judged by the worst of them."""
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        """Check that `variants` tells about flags of the service."""
+        if self.variants is None:
+            return
+        if not self.flags:
+            yield BrokenRule(("variants",), "`variants` tells about flags, and the service names none")
+        for index, flag in enumerate(self.variants.flags):
+            if self.flags and flag not in self.flags:
+                hint = did_you_mean(flag, self.flags)
+                message = f"{IT} is not among the service's `flags`{hint}"
+                yield BrokenRule(("variants", "flags", index), message, ", ".join(self.flags))
 
 
 class _Document(Model):

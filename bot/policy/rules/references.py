@@ -29,7 +29,11 @@ def clashes(sources: Sequence[ParsedDocument]) -> Iterator[PolicyFault]:
 
 
 _UNIQUE_LISTS: dict[str, tuple[tuple[Path, str | None], ...]] = {
-    "Service": ((("spec", "slos"), "name"), (("spec", "flags"), None)),
+    "Service": (
+        (("spec", "slos"), "name"),
+        (("spec", "flags"), None),
+        (("spec", "variants", "flags"), None),
+    ),
     "Workspace": ((("spec", "flags", "environments"), "name"),),
     "ErrorBudgetPolicy": ((("spec", "exemptions"), None), (("spec", "lowerWhenExhausted"), None)),
 }

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from bot.policy.documents.documents import KINDS, Document
 from bot.policy.documents.model import known_keys
 from bot.policy.documents.objectives import UNION_TAGS
+from bot.policy.documents.variants import SWITCHES
 from bot.policy.faults import IT, InvalidValueError, Path, PolicyFault, did_you_mean, dotted, quoted
 from bot.policy.yaml.source_text import SourceText
 from bot.policy.yaml.tree import NodePosition, Tree
@@ -78,7 +79,7 @@ def validate(source: ParsedDocument) -> tuple[Document | None, list[PolicyFault]
     if len(faults) > MOST_FAULTS:
         return None, [*faults[:MOST_FAULTS], *_rest(source, len(faults) - MOST_FAULTS)]
     try:
-        document = KINDS[source.kind].model_validate(source.tree.value)
+        document = KINDS[source.kind].model_validate(_with_switches_as_text(source))
     except ValidationError as error:
         details = _one_for_each_typo(source, error.errors(include_url=False))
         for detail in details[:MOST_FAULTS]:
@@ -86,6 +87,19 @@ def validate(source: ParsedDocument) -> tuple[Document | None, list[PolicyFault]
             faults += [fault] if fault is not None else []
         return None, [*faults, *_rest(source, len(details) - MOST_FAULTS)]
     return (None if faults else document), faults
+
+
+def _with_switches_as_text(source: ParsedDocument) -> object:
+    """Return the document's value, with `off` and `on` as they are written where they are label values."""
+    match source.tree.value:
+        case {"spec": {"variants": dict() as variants, **of_spec}, **rest} if source.kind == "Service":
+            written = {
+                key: source.tree.positions["spec", "variants", key].written
+                for key in SWITCHES
+                if isinstance(variants.get(key), bool)
+            }
+            return {**rest, "spec": {**of_spec, "variants": {**variants, **written}}}
+    return source.tree.value
 
 
 def _rest(source: ParsedDocument, count: int) -> list[PolicyFault]:

@@ -43,6 +43,7 @@ _SPELLINGS = {
     "channel": Spelling.CHANNEL,
     "teams": Spelling.HANDLE,
     "flags": Spelling.KEY,
+    "variants": Spelling.NOWHERE,
     "repository": Spelling.KEY,
     # Everything else under these is the same for all services.
     "slos": Spelling.NOWHERE,
@@ -59,6 +60,8 @@ def spelling_at(path: Path) -> Spelling:
             return Spelling.NAME
         case ("spec", "slos", int(), "sli", _, str(key)) if key in _QUERIES:
             return Spelling.QUERY
+        case ("spec", "variants", "flags", *_):
+            return Spelling.KEY
         case ("spec", str(key), *_):
             return _SPELLINGS.get(key, Spelling.AS_IT_IS)
         case _:

@@ -42,6 +42,7 @@ from bot.budgets.sources.prometheus.histograms import (
 )
 from bot.budgets.sources.prometheus.inspection import inspect
 from bot.budgets.sources.prometheus.selectors import JoinedSelector, families, join, parse
+from bot.budgets.sources.prometheus.variants import narrowed
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
 from bot.catalog.window import Span
 
@@ -130,6 +131,10 @@ class PrometheusSource:
                 newest = late.get(index)
                 answers.append(counted if newest is None else LateReading(counted, instant(newest)))
         return answers
+
+    def narrowed(self, sli: Sli, label: str, value: str, *, others: bool = False) -> Sli:
+        """Return the SLI of the events with a label's value, or with another; see the port."""
+        return narrowed(sli, label, value, others=others)
 
     async def inspect(self, sli: Sli, span: Span, step: timedelta) -> Inspection:
         """Return what is sent for one SLI and what the server says to it; see the port."""

@@ -1,0 +1,66 @@
+"""Narrows an SLI to the events with one value of a label, or with any other value. Pure.
+
+A selector gets one more matcher. A full query keeps its text: of its results those are taken that have the
+value, so the query must keep the label (`sum by (variant) (increase(…[$window]))`).
+"""
+
+import re
+from dataclasses import replace
+
+from bot.budgets.source import SourceRefusedError
+from bot.budgets.sources.prometheus.api import WINDOW
+from bot.catalog.slo import CounterSli, LatencySli, Sli
+
+_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
+
+
+def narrowed(sli: Sli, label: str, value: str, *, others: bool = False) -> Sli:
+    """Return the SLI of the events whose label has the value; with `others`, another value that is not empty.
+
+    Raises `SourceRefusedError` for an SLI that Prometheus does not count.
+    """
+    match sli:
+        case CounterSli(total=total, bad=bad, good=good):
+            return replace(
+                sli,
+                total=_narrowed_query(total, label, value, others),
+                bad=bad and _narrowed_query(bad, label, value, others),
+                good=good and _narrowed_query(good, label, value, others),
+            )
+        case LatencySli(match=match):
+            own = match.strip().rstrip(",")
+            matcher = _matcher(label, value, others)
+            return replace(sli, match=f"{own},{matcher}" if own else matcher)
+        case _:
+            raise SourceRefusedError("its events carry no labels")
+
+
+def _narrowed_query(text: str, label: str, value: str, others: bool) -> str:
+    if WINDOW in text:
+        return _narrowed_result(text, label, value, others)
+    text, matcher = text.rstrip(), _matcher(label, value, others)
+    if not text.endswith("}"):
+        return f"{text}{{{matcher}}}"
+    within = text[:-1].rstrip().rstrip(",")
+    return f"{within}{matcher}}}" if within.endswith("{") else f"{within},{matcher}}}"
+
+
+def _narrowed_result(query: str, label: str, value: str, others: bool) -> str:
+    named = f'label_replace(vector(1), "{label}", {_quoted(value.replace("$", "$$"))}, "", "")'
+    # The line break ends a comment that the query may end with.
+    if others:
+        return f"({query}\n) unless on ({label}) ({named} or vector(1))"
+    return f"({query}\n) and on ({label}) {named}"
+
+
+def _matcher(label: str, value: str, others: bool) -> str:
+    if not others:
+        return f"{label}={_quoted(value)}"
+    pattern = _META.sub(r"\\\g<0>", value)
+    # A series without the label matches the empty value.
+    return f"{label}!~{_quoted(f'{pattern}|')}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n").replace("\r", r"\r")
+    return f'"{escaped}"'

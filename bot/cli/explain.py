@@ -1,4 +1,4 @@
-"""`governor explain`: prints how the figures of a budget come about, with every digit."""
+"""`governor explain`: prints how a budget's figures are worked out, with every digit."""
 
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ def explain(
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Show how the figures of a budget come about: window, counts, formulas, queries."""
+    """Show how a budget's figures are worked out: window, counts, formulas, queries."""
     from bot.cli.api_client import get_from_bot  # noqa: PLC0415
 
     service, _, name = slo.partition("/")

@@ -44,7 +44,7 @@ class ApprovalRequested:
 
 @dataclass(frozen=True, slots=True)
 class ChangeFailed:
-    """A change that was sent did not come about, and nobody waits for an answer."""
+    """A change that was sent did not happen, and nobody waits for an answer."""
 
     words: str
     by: str

@@ -1,4 +1,4 @@
-"""How a budget's figures come about, in words and numbers that anybody can check. Pure; no clock, no I/O.
+"""How a budget's figures are worked out, in words and numbers that anybody can check. Pure; no clock, no I/O.
 
 Each figure is a `Calculation`: its formula, the same with the numbers put in, and the result. Where a result
 has no end it is rounded to twelve decimals and marked with ≈, so that a calculator gives the same digits.

@@ -1,4 +1,4 @@
-"""`GET /api/v1/services/{service}/explanation`: how the figures of a budget come about."""
+"""`GET /api/v1/services/{service}/explanation`: how a budget's figures are worked out."""
 
 from collections.abc import Callable
 from typing import Any
@@ -83,7 +83,7 @@ class SourceReplyAnswer(Answer):
 
 
 class ExplanationAnswer(Answer):
-    """How the figures of a budget come about, and what follows from them."""
+    """How a budget's figures are worked out, and what follows from them."""
 
     service: str
     slo: str
@@ -116,7 +116,7 @@ class BudgetDetailsEndpoint:
         "GET",
         "/api/v1/services/{service}/explanation",
         tag="services",
-        summary="How the figures of a budget come about",
+        summary="How a budget's figures are worked out",
         right=Right.SERVICES_READ,
         query=(QueryParameter("slo", "Name of the SLO; the one with the least budget left if left out."),),
         answers={200: ExplanationAnswer},

@@ -40,7 +40,8 @@ COMMANDS: tuple[Command, ...] = (
             CommandForm("", "lists all services, the one with the least budget left first"),
             CommandForm("SERVICE", "shows each SLO: what is left, how fast it burns, when it runs out"),
             CommandForm(
-                "SERVICE explain [SLO]", "shows how the figures come about: window, counts, formulas, queries"
+                "SERVICE explain [SLO]",
+                "shows how each figure is worked out: window, counts, formulas, queries",
             ),
         ),
         "100% is an untouched budget, below 0% it is overspent. A burn of 1× spends exactly the budget.",

@@ -136,7 +136,7 @@ class ChangeRecorder:
         return True
 
     async def record_failure(self, stored: StoredChange, why: str, *, announce: bool = False) -> None:
-        """Record that the change did not come about; `announce` it where nobody waits for an answer."""
+        """Record that the change did not happen; `announce` it where nobody waits for an answer."""
         now, request = self._clock.now(), stored.request
         async with self._database.transaction() as connection:
             was_sending = await changes.transition(

@@ -54,7 +54,7 @@ def parse_objective(value: object) -> Decimal:
     allowed = "strictly between 0 and 100, such as 99.9"
     if objective >= 1:
         why = "an objective of 100% leaves no error budget at all: the first error would freeze for good"
-        raise InvalidValueError(why if objective == 1 else f"{IT} is more than everything", allowed)
+        raise InvalidValueError(why if objective == 1 else f"{IT} is more than 100%", allowed)
     if objective <= 0:
         raise InvalidValueError(f"{IT} promises nothing", allowed)
     if objective < Decimal("0.01") and "%" not in str(value):

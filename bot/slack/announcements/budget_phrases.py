@@ -106,7 +106,7 @@ def forecast_text(budget: Budget, now: datetime, recovers_at: datetime | None = 
         return Markup("")
     if recovers_at is not None and isinstance(budget.slo.window, RollingWindow):
         return markup(
-            "At this rate enough is left again {} ({}).", from_now_text(recovers_at, now), when(recovers_at)
+            "At this rate there is enough again {} ({}).", from_now_text(recovers_at, now), when(recovers_at)
         )
     if budget.remaining <= 0:
         return _recovery(budget, now)
@@ -144,7 +144,7 @@ def opening_text(opening: Opening, now: datetime) -> Markup:
     stays = f" for {duration_text(opening.dwell)}" if opening.dwell else ""
     if not opening.lacking:
         return markup(
-            "Enough of the budget is left again since {}. It opens {} if that stays so.",
+            "Enough of the budget has been left since {}. It opens {} if that stays so.",
             when(opening.since or now), _expected(opening.expected_at or now, now),
         )  # fmt: skip
     lines = [_lacking(lack, stays) for lack in opening.lacking[:_MOST_MISSING]]

@@ -1,4 +1,4 @@
-"""`/budget SERVICE explain`: how the figures of a budget come about, so that anybody can check them."""
+"""`/budget SERVICE explain`: how a budget's figures are worked out, so that anybody can check them."""
 
 from collections.abc import Iterator, Sequence
 

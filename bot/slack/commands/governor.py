@@ -42,7 +42,7 @@ class GovernorCommand:
             case [word, *_] as words:
                 suggestion = did_you_mean(meant("governor", words, _SUBCOMMANDS))
                 raise UsageError(
-                    join(" ", [markup("{} is not known here.", code(name(word))), suggestion, _USAGE])
+                    join(" ", [markup("I do not know {}.", code(name(word))), suggestion, _USAGE])
                 )
             case _:
                 return self._help()

@@ -142,7 +142,7 @@ def announcement_text(  # noqa: C901, PLR0911 - one return an event
             return AnnouncementText(
                 "flag_undecided",
                 markup(":grey_question: {} — the watch is over: {}.", location.name, why),
-                (Markup("Nothing shows that the increase hurts, and nothing that it does not."),),
+                (Markup("Nothing shows that the increase does harm, nor that it does none."),),
                 markup("Next: {}, and {} if in doubt.", location.command("show"), location.command("undo")),
             )
         case RampPaused(by, why, progress, goes_on):

@@ -212,7 +212,7 @@ def _number(arguments: Sequence[str], subcommand: str) -> int:
 
 
 def _unknown_subcommand(arguments: Sequence[str]) -> UsageError:
-    unknown = markup("{} is not known here.", code(name(arguments[0])))
+    unknown = markup("I do not know {}.", code(name(arguments[0])))
     forms = Markup(listed([code(f"/action {subcommand}") for subcommand in _SUBCOMMANDS], "or"))
     suggestion = did_you_mean(meant("action", arguments, _SUBCOMMANDS)) or markup("Write {}.", forms)
     return UsageError(join(" ", [unknown, suggestion]))

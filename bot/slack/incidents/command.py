@@ -82,7 +82,7 @@ class IncidentCommand:
             return await subcommand(interaction, arguments[1:])
         suggestion = did_you_mean(meant("incident", arguments, self._subcommands))
         help_ = markup("{} lists the commands.", code("/incident help"))
-        unknown = markup("{} is not known here.", code(name(arguments[0])))
+        unknown = markup("I do not know {}.", code(name(arguments[0])))
         raise UsageError(join(" ", [unknown, suggestion, help_]))
 
     # -- queries ------------------------------------------------------------------

@@ -232,6 +232,6 @@ def _told(before: Incident, after: Incident, by: str) -> Reply:
     if removed:
         lifted = Markup(" The incident's hold there is lifted.") if after.wants_hold else NOTHING
         parts.append(
-            markup("It does not affect {}, set by {}.{}", Markup(listed(removed)), mention(by), lifted)
+            markup("It no longer affects {}, set by {}.{}", Markup(listed(removed)), mention(by), lifted)
         )
     return say(join(" ", parts), seen_by_channel=True) if parts else say(Markup("Nothing changed."))

@@ -150,7 +150,7 @@ def impact_form(incident: Incident) -> ModalForm:
             ),
             moment_input("start", "From", incident.started_at),
             moment_input(
-                "end", "Until", incident.ended_at, optional=True, hint="Empty means that it goes on."
+                "end", "Until", incident.ended_at, optional=True, hint="Leave it empty while it goes on."
             ),
             *service_input,
         ),

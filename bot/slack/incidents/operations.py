@@ -128,7 +128,7 @@ class IncidentOperations:
                 scope = NOTHING
             else:
                 after = await self._lifecycle.record_impact(id_, impact, by=by, now=now)
-                end = markup(" until {}", when(impact.end)) if impact.end else Markup(", and it lasts")
+                end = markup(" until {}", when(impact.end)) if impact.end else Markup(", still going on")
                 of = markup(" of {}", impact.service) if impact.service else NOTHING
                 scope = markup("{} from {}{}", of, when(impact.start), end)
         text = markup(

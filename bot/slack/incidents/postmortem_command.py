@@ -77,7 +77,7 @@ class PostmortemCommand:
             await self._access.permit(interaction)
             return await self.close(snapshot.incident.id, interaction.user, confirmed=is_confirmed)
         if arguments and (forms := meant("postmortem", arguments, _SUBCOMMANDS)):
-            unknown = markup("{} is not known here.", code(name(arguments[0])))
+            unknown = markup("I do not know {}.", code(name(arguments[0])))
             raise UsageError(join(" ", [unknown, did_you_mean(forms)]))
         return await self.show(await self._find(interaction, arguments, "/postmortem ID"))
 

@@ -225,7 +225,7 @@ async def test_a_refused_ship_says_what_is_left_what_it_takes_and_when(slack_app
     assert "at the rate of the last hour." in text
     slack_app.shop.budgets["checkout"][0] = budget_of_events(checkout.slos[0], 100)
     text = (await slack_app.types("riley", "/ship checkout PR-1")).text.replace("\u00a0", " ")
-    assert "Enough of the budget is left again since <!date^" in text
+    assert "Enough of the budget has been left since <!date^" in text
     assert "It opens in 15 min (<!date^" in text
     slack_app.shop.budgets["checkout"][0] = slack_app.shop.budgets["payments"][0]
     text = (await slack_app.types("riley", "/ship checkout PR-1")).text

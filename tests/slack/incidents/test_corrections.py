@@ -14,7 +14,7 @@ async def test_title_and_services_are_changed_by_command(incident_app: RunningIn
         "It affects *search* too, set by <@U0SAM>. New services are held while it lasts."
     )
     assert (await types("sam", "/incident service remove search", channel)).text == (
-        "It does not affect *search*, set by <@U0SAM>. The incident's hold there is lifted."
+        "It no longer affects *search*, set by <@U0SAM>. The incident's hold there is lifted."
     )
     assert "affects `checkout`" in (await types("sam", "/incident service remove search", channel)).text
     assert "Nothing changed" in (await types("sam", "/incident service add checkout", channel)).text

@@ -81,9 +81,9 @@ class ChangeCause(StrEnum):
 class ChangeRequest:
     """A change that somebody asks for. `request_id` is the same for repeated deliveries.
 
-    `version` is the one that the flag must have, if any; `keep_for` is how long the change lasts; `ramp_id`
-    is the ramp it belongs to, `revert_id` the pending revert it carries out, `service` the one whose budget
-    is the cause.
+    `version` is the one that the flag must have, if any; `keep_for` is how long the change lasts;
+    `approval_comment` is what `approved_by` said to it; `ramp_id` is the ramp it belongs to, `revert_id` the
+    pending revert it carries out, `service` the one whose budget is the cause.
     """
 
     flag: str
@@ -95,6 +95,7 @@ class ChangeRequest:
     cause: ChangeCause = ChangeCause.PERSON
     version: str | None = None
     approved_by: str | None = None
+    approval_comment: str = ""
     keep_for: timedelta | None = None
     ramp_id: int | None = None
     revert_id: int | None = None

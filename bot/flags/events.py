@@ -43,6 +43,17 @@ class ApprovalRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalDeclined:
+    """A person declined what `asked_by` had asked for; `comment` says why."""
+
+    words: str
+    by: str
+    asked_by: str
+    comment: str
+    is_ramp: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeFailed:
     """A change that was sent did not happen, and nobody waits for an answer."""
 
@@ -116,6 +127,7 @@ class FlagDrifted:
 FlagEvent = (
     FlagChanged
     | ApprovalRequested
+    | ApprovalDeclined
     | ChangeFailed
     | RevertFailed
     | RevertDueSoon

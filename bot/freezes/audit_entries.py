@@ -13,7 +13,9 @@ from bot.freezes.transition import (
     DataMissing,
     EnforcementBegan,
     EnforcementEnded,
+    ExemptionDeclined,
     ExemptionGranted,
+    ExemptionRequested,
     HoldExpired,
     HoldLifted,
     HoldPlaced,
@@ -65,9 +67,8 @@ def entry_of(transition: Transition, service: str) -> AuditEntry:  # noqa: C901,
             return _entry("hold.lifted", service, reason, by, before=_hold(hold))
         case HoldExpired(hold):
             return _entry("hold.expired", service, "its time ran out", before=_hold(hold))
-        case ExemptionGranted(change, by, reason, until):
-            after = {"change": change, "until": until.isoformat() if until else None}
-            return _entry("exemption.granted", service, reason, by, after=after)
+        case ExemptionGranted() | ExemptionRequested() | ExemptionDeclined():
+            return _exemption(transition, service)
         case _:
             assert_never(transition)
 
@@ -112,6 +113,23 @@ def _unfreeze(hold: Hold, service: str, reason: str, figures: dict[str, Any]) ->
     if hold.observed:
         return _entry("service.would_unfreeze", service, reason, after=figures)
     return _change("service.unfrozen", service, reason, "frozen", "open", figures=figures)
+
+
+def _exemption(
+    transition: ExemptionGranted | ExemptionRequested | ExemptionDeclined, service: str
+) -> AuditEntry:
+    by, reason, after = transition.by, transition.reason, {"change": transition.change}
+    match transition:
+        case ExemptionRequested(keep_for=keep_for):
+            asked = after | {"keep_for_s": keep_for.total_seconds() if keep_for else None}
+            return _entry("exemption.requested", service, reason, by, after=asked)
+        case ExemptionDeclined():
+            declined = after | {"asked_by": transition.asked_by, "comment": transition.comment}
+            return _entry("exemption.declined", service, reason, by, after=declined)
+        case ExemptionGranted(until=until, asked_by=asked_by, comment=comment):
+            granted = after | {"until": until.isoformat() if until else None}
+            answer = {"asked_by": asked_by, "comment": comment} if asked_by else {}
+            return _entry("exemption.granted", service, reason, by, after=granted | answer)
 
 
 def _figures(budget: Budget) -> dict[str, Any]:

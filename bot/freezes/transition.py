@@ -5,7 +5,7 @@ Pure; no clock, no I/O.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import assert_never
 
@@ -118,12 +118,42 @@ class HoldExpired:
 
 @dataclass(frozen=True, slots=True)
 class ExemptionGranted:
-    """A person allowed one change to ship through the freeze."""
+    """A person allowed one change to ship through the freeze.
+
+    `asked_by` is who had asked for it, None where nobody but `by` did; `comment` is what `by` said to that.
+    """
 
     change: str
     by: str
     reason: str
     until: datetime | None
+    asked_by: str | None = None
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExemptionRequested:
+    """A person asked those who may exempt a change to let one through.
+
+    `keep_for` is for how long from the approval on, None without an end.
+    """
+
+    id: int
+    change: str
+    by: str
+    reason: str
+    keep_for: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExemptionDeclined:
+    """A person declined to let a change through that `asked_by` had asked for; `comment` says why."""
+
+    change: str
+    by: str
+    reason: str
+    asked_by: str
+    comment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +190,9 @@ BudgetTransition = (
     | EnforcementBegan
     | EnforcementEnded
 )
-Transition = BudgetTransition | HoldPlaced | HoldExpired | ExemptionGranted
+Transition = (
+    BudgetTransition | HoldPlaced | HoldExpired | ExemptionGranted | ExemptionRequested | ExemptionDeclined
+)
 
 
 def is_observed(transition: Transition | BurnEnded) -> bool:
@@ -170,7 +202,9 @@ def is_observed(transition: Transition | BurnEnded) -> bool:
             return not policy.enforces
         case BudgetRecovered() | HoldRetained() | HoldPlaced() | HoldLifted() | HoldExpired():
             return transition.hold.observed
-        case BudgetWarned() | BurnAlertFired() | BurnEnded() | ExemptionGranted():
+        case BudgetWarned() | BurnAlertFired() | BurnEnded():
+            return False
+        case ExemptionGranted() | ExemptionRequested() | ExemptionDeclined():
             return False
         case EnforcementBegan() | EnforcementEnded():
             return False

@@ -21,12 +21,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.addressed_messages import AddressedMessage
 from bot.slack.announcements.freeze_buttons import FREEZE_BUTTONS
+from bot.slack.approvals.buttons import APPROVE
+from bot.slack.approvals.decision import ApprovalDecision
 from bot.slack.arguments import name_bot
 from bot.slack.background_tasks import BackgroundTasks, Work
 from bot.slack.capabilities import Capabilities
 from bot.slack.command_reference import COMMANDS
-from bot.slack.flags.announcements import APPROVE, DECLINE
 from bot.slack.flags.buttons import COMMAND_BUTTONS, command_of, shown_flag_of
+from bot.slack.form_listeners import FormListeners
 from bot.slack.home.dialogs import DIALOGS
 from bot.slack.home.view import HOME_SHOW
 from bot.slack.incident_listeners import IncidentListeners
@@ -51,7 +53,7 @@ from bot.texts import clean_all
 log = structlog.get_logger(__name__)
 
 _KNOWN_ACTIONS = (
-    frozenset({SHOW, PREVIOUS_PAGE, NEXT_PAGE, SHARE, APPROVE, DECLINE}) | COMMAND_BUTTONS | FREEZE_BUTTONS
+    frozenset({SHOW, PREVIOUS_PAGE, NEXT_PAGE, SHARE, APPROVE}) | COMMAND_BUTTONS | FREEZE_BUTTONS
 )
 
 
@@ -117,6 +119,7 @@ class SlackApp:
         for event in UNINSTALL_EVENTS:
             app.event(event)(self._on_uninstall)
         self._incidents.listen(app)
+        FormListeners(self.workspaces, self.tasks).listen(app)
         app.action(re.compile(""))(self._on_action)
         app.error(self._on_error)
         return app
@@ -174,8 +177,8 @@ class SlackApp:
             return
         request = SlackRequest(name, target_of(body, press), context.team_id)
         work: Work
-        if name in {APPROVE, DECLINE}:
-            work = partial(self._decide, replace(press, request=None), request)
+        if name == APPROVE:
+            work = partial(self._decide, ApprovalDecision.of_press(press), request)
         elif name in FREEZE_BUTTONS:
             work = partial(self._answer, replace(press, query=Query.from_value(value)), request)
         elif name in COMMAND_BUTTONS:
@@ -206,12 +209,12 @@ class SlackApp:
             reply = await workspace.home_dialogs.open(press)
             await workspace.respond(request.target, reply, trigger_id=press.request)
 
-    async def _decide(self, interaction: Interaction, request: SlackRequest) -> None:
-        """Approve or decline what is pending, and replace the message with the outcome."""
+    async def _decide(self, decision: ApprovalDecision, request: SlackRequest) -> None:
+        """Approve what is pending, and replace the message with the outcome."""
         workspace = await find_workspace(self.workspaces, request)
         if workspace is None:
             return
-        outcome = await workspace.router.decide(interaction)
+        outcome = await workspace.router.decide(decision)
         await workspace.responder.send(request.target, outcome.reply, replace=outcome.is_final)
 
     async def _share(self, interaction: Interaction, request: SlackRequest, press: str) -> None:

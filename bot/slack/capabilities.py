@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from bot.clock import Clock
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.ramps.control import RampControl
+from bot.freezes.exemption_requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
@@ -40,6 +41,7 @@ class Capabilities:
     status_reader: StatusReader
     explanations: ExplanationReader
     hold_registry: HoldRegistry
+    exemption_requests: ExemptionRequests
     flag_changes: ChangeExecutor
     ramps: RampControl
     incidents: IncidentCapabilities

@@ -75,7 +75,8 @@ COMMANDS: tuple[Command, ...] = (
             CommandForm("lift SERVICE [REASON]", "lifts what people have frozen; the bot lifts its own"),
             CommandForm("exempt SERVICE CHANGE [for 4h] REASON", "lets one change ship through the freeze"),
         ),
-        "The channel sees it when something changes.",
+        "The channel sees it when something changes. A freeze and a refused `/ship` have buttons: *Lift* and "
+        "*Request exemption*, which asks those who may exempt a change.",
     ),
     Command(
         "flag",

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from bot.freezes.status import UnknownServiceError
+from bot.slack.announcements.exemptions import EXEMPTION
+from bot.slack.approvals.decision import ApprovalDecision, ApprovalOutcome
 from bot.slack.arguments import UsageError, split, unknown
 from bot.slack.blockkit.mrkdwn import code, markup
 from bot.slack.capabilities import Capabilities
@@ -16,7 +18,8 @@ from bot.slack.commands.budget import BudgetCommand
 from bot.slack.commands.freeze import FreezeCommand
 from bot.slack.commands.governor import GovernorCommand
 from bot.slack.commands.ship import ShipCommand
-from bot.slack.flags.approvals import ApprovalButtons, ApprovalOutcome
+from bot.slack.exemptions.approvals import ExemptionApprovals
+from bot.slack.flags.approvals import FlagApprovals
 from bot.slack.flags.command import FlagCommand
 from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Interaction, Reply, say
@@ -43,7 +46,8 @@ class CommandRouter:
         people: People,
         incidents: IncidentInteractions,
     ) -> None:
-        self._approvals = ApprovalButtons(capabilities, people)
+        self._flag_approvals = FlagApprovals(capabilities, people)
+        self._exemption_approvals = ExemptionApprovals(capabilities, people)
         self._commands: Mapping[str, CommandHandler] = {
             "budget": BudgetCommand(capabilities.status_reader, capabilities.explanations),
             "ship": ShipCommand(capabilities.status_reader),
@@ -71,9 +75,17 @@ class CommandRouter:
         except UnknownServiceError as error:
             return say(_unknown_service(command, words, error).text)
 
-    async def decide(self, interaction: Interaction) -> ApprovalOutcome:
-        """Carry out a person's approval or refusal of what is pending."""
-        return await self._approvals.press(interaction)
+    async def decide(self, decision: ApprovalDecision) -> ApprovalOutcome:
+        """Carry out a person's decision on what is pending."""
+        return await self._approvals_of(decision).decide(decision)
+
+    async def decision_form(self, decision: ApprovalDecision) -> Reply:
+        """Return the form that asks for a comment on a decision, or why nothing can be decided."""
+        return await self._approvals_of(decision).form(decision)
+
+    def _approvals_of(self, decision: ApprovalDecision) -> FlagApprovals | ExemptionApprovals:
+        is_exemption = decision.key.partition(":")[0] == EXEMPTION
+        return self._exemption_approvals if is_exemption else self._flag_approvals
 
 
 def _unknown_service(command: str, words: Sequence[str], error: UnknownServiceError) -> UsageError:

@@ -1,12 +1,14 @@
 """Interactions and replies: the values between Bolt's listeners and the commands. Pure."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from bot.slack.blockkit.blocks import BUTTON_VALUE, TEXT, actions, button, context, fit, section
 from bot.slack.blockkit.modals import ModalForm
-from bot.slack.blockkit.mrkdwn import Markup, cut, markup, mention, size
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, cut, join, markup, mention, size
+from bot.store.addresses import local
 from bot.store.outbox import Block
 
 SHOW = "question.show"
@@ -109,6 +111,19 @@ class Reply:
 def say(text: Markup, *, seen_by_channel: bool = False) -> Reply:
     """Return a reply of one paragraph."""
     return Reply(text, (section(text),), seen_by_channel=seen_by_channel)
+
+
+def changed(
+    interaction: Interaction, announced_in: Iterable[str], done: Markup, note: Markup = NOTHING
+) -> Reply:
+    """Return the reply to a change: private where its announcement appears anyway, else for the channel."""
+    here = {interaction.channel, f"#{interaction.channel_name}"}
+    channels = [local(channel) for channel in announced_in]
+    if here & {channel.casefold() if channel.startswith("#") else channel for channel in channels}:
+        return say(join("\n", [Markup("Done. It is posted in this channel."), note]))
+    return Reply(
+        join("\n", [done, note]), (section(done), *([context(note)] if note else [])), seen_by_channel=True
+    )
 
 
 def show_button(label: str, query: Query) -> tuple[Block, ...]:

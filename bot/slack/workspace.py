@@ -8,6 +8,7 @@ import structlog
 from bot.slack.blockkit.mrkdwn import Markup, code, markup
 from bot.slack.capabilities import Capabilities
 from bot.slack.command_router import CommandRouter
+from bot.slack.exemptions.requesting import ExemptionRequesting
 from bot.slack.home.contents import HomeContents
 from bot.slack.home.dialogs import HomeDialogs
 from bot.slack.home.publisher import HomePublisher
@@ -39,6 +40,7 @@ class SlackWorkspace:
         self.responder = Responder(client, capabilities.prefix)
         self.incidents = IncidentInteractions(seen, self.people, client)
         self.router = CommandRouter(seen, self.people, self.incidents)
+        self.exemptions = ExemptionRequesting(seen, self.people)
         self.home_dialogs = HomeDialogs(seen.status_reader)
         self.home = HomePublisher(HomeContents(self.incidents.access, seen.ramps), client, seen.clock)
 

@@ -2,6 +2,7 @@
 
 # Imported here so that the metadata is complete whichever part of the store is imported.
 from bot.store.tables import deployments as deployment_tables
+from bot.store.tables import exemptions as exemption_tables
 from bot.store.tables import flags as flag_tables
 from bot.store.tables import forecasts as forecast_tables
 from bot.store.tables import incidents as incident_tables
@@ -11,6 +12,7 @@ from bot.store.tables import replicas as replica_tables
 
 __all__ = [
     "deployment_tables",
+    "exemption_tables",
     "flag_tables",
     "forecast_tables",
     "incident_tables",

@@ -16,6 +16,7 @@ from bot.store.database import Database
 from bot.store.tables import (
     core,
     deployments,
+    exemptions,
     flags,
     forecasts,
     incidents,
@@ -70,6 +71,10 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
     core.holds: RetentionRule(_A_YEAR, lambda now: core.holds.c.lifted_at < now - HISTORY),
     core.exemptions: RetentionRule(
         f"{_A_YEAR}; without an end for good", lambda now: core.exemptions.c.until < now - HISTORY
+    ),
+    exemptions.exemption_requests: RetentionRule(
+        f"{HISTORY.days} days after it was asked",
+        lambda now: exemptions.exemption_requests.c.asked_at < now - HISTORY,
     ),
     deployments.deployments: RetentionRule(
         _A_YEAR, lambda now: deployments.deployments.c.finished_at < now - HISTORY

@@ -18,6 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app.incidents import Incidents
 from bot.budgets.ledger.ledger import Ledger
+from bot.freezes.exemption_requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.incidents.incident import Severity
@@ -156,6 +157,7 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
             status_reader=status_reader,
             explanations=ExplanationReader(Ledger(database), {}, of.clock),
             hold_registry=hold_registry,
+            exemption_requests=ExemptionRequests(database, FreezeAnnouncer(of.current)),
             flag_changes=flags.changes,
             ramps=flags.ramps,
             incidents=recorded_only(room),

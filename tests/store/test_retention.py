@@ -10,7 +10,7 @@ from bot.store.audit_chain import ChainVerified, verify_chain
 from bot.store.database import Database
 from bot.store.outbox import OutboxMessage
 from bot.store.retention import HISTORY, MESSAGES, RULES, delete_expired
-from bot.store.tables import core, deployments, flags, forecasts, incidents, installations
+from bot.store.tables import core, deployments, exemptions, flags, forecasts, incidents, installations
 from bot.store.tables.core import metadata
 from bot.store.tables.threads import threads
 from tests.support.clock import NOW
@@ -99,6 +99,9 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     exemption = {"service": "checkout", "change": "PR-1", "reason": "x", "by": "U1", "since": OLD}
     await add(database, core.exemptions, **exemption, until=OLD)
     await add(database, core.exemptions, **exemption)
+    asked = {key: value for key, value in exemption.items() if key != "since"} | {"state": "asked"}
+    for at in (OLD, NOW):
+        await add(database, exemptions.exemption_requests, **asked, asked_at=at)
     for name, finished in (("1", OLD), ("2", NOW)):
         await add(
             database, deployments.deployments, service="checkout", deployment=name, state="succeeded",
@@ -140,7 +143,8 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     await delete_expired(database, NOW)
     left = {table.name: await count(database, table) for table, rule in RULES.items() if rule.expired}
     assert left == {
-        "outbox": 0, "threads": 2, "holds": 2, "exemptions": 1, "deployments": 1, "flag_changes": 1,
+        "outbox": 0, "threads": 2, "holds": 2, "exemptions": 1, "exemption_requests": 1, "deployments": 1,
+        "flag_changes": 1,
         "flag_ramps": 1,
         "flag_promises": 1, "oauth_states": 0, "forecasts": 1, "forecast_scores": 1,
     }  # fmt: skip

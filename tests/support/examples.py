@@ -28,7 +28,9 @@ from bot.freezes.transition import (
     DataMissing,
     EnforcementBegan,
     EnforcementEnded,
+    ExemptionDeclined,
     ExemptionGranted,
+    ExemptionRequested,
     HoldExpired,
     HoldLifted,
     HoldPlaced,
@@ -114,6 +116,9 @@ def contexts(
         "expired": (HoldExpired(mine), ()),
         "expired beside the bot's hold": (HoldExpired(mine), (own,)),
         "exempted": (ExemptionGranted(change, "U0SAM", reason, till), ()),
+        "exempted on request": (ExemptionGranted(change, "U0SAM", reason, None, "U0RILEY", reason), ()),
+        "exemption asked": (ExemptionRequested(7, change, "U0RILEY", reason, timedelta(hours=4)), (mine,)),
+        "exemption declined": (ExemptionDeclined(change, "U0SAM", reason, "U0RILEY", reason), (mine,)),
     }
     return {name: context(what, *others, of=of) for name, (what, others) in given.items()}
 

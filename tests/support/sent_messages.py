@@ -13,6 +13,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.incidents.postmortem import PostmortemPart
 from bot.incidents.records.channels import ChannelKind
 from bot.sandbox.fake_slack.model import Message
+from bot.slack.announcements.freeze_buttons import REQUEST
+from bot.slack.approvals.decision import APPROVAL, REFUSAL
+from bot.slack.exemptions.forms import REQUEST_FORM
 from bot.slack.home.view import HELP, OTHER_SERVICE
 from bot.slack.incidents import interactions as incident_desk
 from bot.slack.incidents import modals as incident_form
@@ -22,8 +25,17 @@ from bot.slack.incidents.shortcuts import ADD_TO_TIMELINE
 from tests.stories.test_drawn import show_everything
 from tests.support.examples import WORKSPACE
 from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
-from tests.support.slack_flags import FLAG, deliver, evaluated, later, raised, run_slack_app_with_flags
+from tests.support.slack_flags import (
+    FLAG,
+    declines,
+    deliver,
+    evaluated,
+    later,
+    raised,
+    run_slack_app_with_flags,
+)
 from tests.support.slack_home import home_of, much_to_show, open_home, presses_home, run_slack_app_with_home
+from tests.support.slack_incidents import typed
 from tests.support.values import in_force
 
 Body = dict[str, Any]
@@ -34,7 +46,7 @@ _INCIDENT_FORMS = (
     *incident_desk._FORMS,
     *(f"{EDIT}{part}" for part in PostmortemPart),
 )
-FORMS = (*_INCIDENT_FORMS, HELP, OTHER_SERVICE)
+FORMS = (*_INCIDENT_FORMS, HELP, OTHER_SERVICE, APPROVAL, REFUSAL, REQUEST_FORM)
 """The `callback_id` of every form that the bot can open."""
 
 _CHANNEL = "#checkout"
@@ -69,7 +81,7 @@ class SentMessages:
 async def everything(folder: Path) -> SentMessages:
     """Use every feature once; return what was sent."""
     found = SentMessages()
-    for play in (_announcements_and_commands, _forms, _flags, _home, _busy_home):
+    for play in (_announcements_and_commands, _forms, _flags, _exemptions, _home, _busy_home):
         place = folder / play.__name__
         place.mkdir()
         async for slack_app in play(place):
@@ -129,7 +141,25 @@ async def _flags(folder: Path) -> AsyncIterator[RunningSlackApp]:
             await slack_app.types("sam", f"/flag {words}", _CHANNEL)
         await slack_app.types("dana", f"/flag rollout {FLAG} 5% once more", _CHANNEL)
         asked = next(one for one in await deliver(slack_app) if "flag.decline" in json.dumps(one.blocks))
-        await slack_app.presses("sam", asked, "flag.decline", _CHANNEL)
+        await slack_app.presses("sam", asked, "approval.comment", _CHANNEL)
+        await slack_app.slack.person("sam").closes(everything=True)
+        await declines(slack_app, "sam", asked)
+        await deliver(slack_app)
+        yield slack_app
+
+
+async def _exemptions(folder: Path) -> AsyncIterator[RunningSlackApp]:
+    """Ask for an exemption where `/ship` is refused, approve it, and list it."""
+    async with _unhurried(folder) as slack_app:
+        await slack_app.types("sam", "/freeze checkout peak sale", _CHANNEL)
+        refused = await slack_app.types("riley", "/ship checkout PR-12", _CHANNEL)
+        await slack_app.presses("riley", refused, REQUEST, _CHANNEL)
+        await slack_app.submits("riley", reason=typed("Customers <cannot> pay."))
+        asked = (await deliver(slack_app))[-1]
+        await slack_app.types("riley", "/freeze", _CHANNEL)
+        await slack_app.presses("sam", asked, "approval.comment", _CHANNEL)
+        await slack_app.submits("sam", comment=typed("Watch *it*."))
+        await slack_app.types("riley", "/freeze", _CHANNEL)
         await deliver(slack_app)
         yield slack_app
 

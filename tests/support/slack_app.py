@@ -22,13 +22,14 @@ from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import Slo
 from bot.catalog.variants import Variants
 from bot.clock import SystemClock
+from bot.freezes.exemption_requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
 from bot.incidents.cost import Downtime
 from bot.incidents.records.actions import unmet_requirements
 from bot.incidents.snapshot import IncidentSnapshot
-from bot.sandbox.fake_slack.model import Message
+from bot.sandbox.fake_slack.model import Json, Message
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.app import SlackApp
@@ -185,6 +186,13 @@ class RunningSlackApp:
         assert len(seen) > before, "nobody answered"
         return seen[-1]
 
+    async def submits(self, who: str, **values: Json) -> dict[str, str]:
+        """Fill in the form on top, each input by its name, and submit it; return what is wrong."""
+        filled = {name: {name: entry} for name, entry in values.items()}
+        faults = await self.slack.person(who).submits(filled)
+        await self.app.drain(10)
+        return faults
+
     async def presses(self, who: str, message: Message, action: str, channel: str = "#general") -> None:
         await self.slack.person(who).acts(message, channel, action)
         await self.app.drain(10)
@@ -231,6 +239,7 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
             status_reader=status_reader,
             explanations=ExplanationReader(Ledger(database), {}, of.clock),
             hold_registry=hold_registry,
+            exemption_requests=ExemptionRequests(database, FreezeAnnouncer(of.current)),
             flag_changes=flags.changes,
             ramps=flags.ramps,
             incidents=immediate_incident_capabilities(incidents),

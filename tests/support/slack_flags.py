@@ -21,6 +21,7 @@ from bot.store.tables.core import outbox
 from tests.support.clock import NOW
 from tests.support.examples import WORKSPACE, shop_service
 from tests.support.slack_app import RunningSlackApp, counted_at, run_slack_app, shop
+from tests.support.slack_incidents import typed
 from tests.support.values import catalog
 
 FLAG = "new-checkout"
@@ -109,6 +110,12 @@ async def changes(slack_app: RunningSlackApp) -> Sequence[tuple[str, Any, Any, s
             after: Mapping[str, Any] = entry.after or {}
             found.append((entry.actor, before["shown"], after["shown"], entry.reason, after["approved_by"]))
     return found
+
+
+async def declines(slack_app: RunningSlackApp, who: str, request: Message, why: str = "not today") -> None:
+    """Press Decline under a request in #checkout, and say why."""
+    await slack_app.presses(who, request, "flag.decline", "#checkout")
+    assert await slack_app.submits(who, comment=typed(why)) == {}
 
 
 async def raised(slack_app: RunningSlackApp, to: str = "25%") -> None:

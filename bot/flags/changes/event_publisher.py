@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.current import CurrentCatalog
 from bot.flags.events import (
+    ApprovalDeclined,
     ApprovalRequested,
     ChangeFailed,
     FlagChanged,
@@ -65,6 +66,8 @@ def _changed_entry(flag: str, service: str | None, changed: FlagChanged) -> audi
     request, difference = changed.request, changed.applied.difference
     after = _state(difference.after) | {"cause": str(request.cause), "approved_by": request.approved_by}
     after |= {"seen": changed.applied.seen_after is not None}
+    if request.approval_comment:
+        after["comment"] = request.approval_comment
     if changed.applied.until is not None:
         after["until"] = changed.applied.until.isoformat()
     return audit.AuditEntry(
@@ -83,6 +86,9 @@ def _entries(  # noqa: C901, PLR0911 - one return an event
             return [_changed_entry(flag, service, event)]
         case ApprovalRequested(words=words, by=by, reason=reason):
             return entry(by, "flag.asked", reason, after={"shown": words})
+        case ApprovalDeclined(words, by, asked_by, comment, is_ramp):
+            action = "ramp.declined" if is_ramp else "flag.declined"
+            return entry(by, action, comment or "declined", after={"shown": words, "by": asked_by})
         case ChangeFailed(words, by, why):
             return entry(GOVERNOR, "flag.not_done", why, after={"shown": words, "by": by})
         case RevertFailed(cause=cause, why=why, evidence=evidence):

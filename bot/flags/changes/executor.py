@@ -125,8 +125,10 @@ class ChangeExecutor:
         restore = Restore(last.difference.before)
         return await self.execute(replace(request, change=restore, version=state.version))
 
-    async def approve(self, id_: int, by: str) -> tuple[StoredChange, ChangeApplied]:
+    async def approve(self, id_: int, by: str, comment: str = "") -> tuple[StoredChange, ChangeApplied]:
         """Carry out a pending change, if its difference is still the one that was shown.
+
+        `comment` is what the person says to it, perhaps nothing.
 
         Raises `FlagChangeError` and `FlagError`.
         """
@@ -140,15 +142,15 @@ class ChangeExecutor:
             await self._close(pending, ChangeState.VOID, by, "flag.void", why)
             raise FlagMovedError("the flag changed since this was shown", plan.difference.before)
         await self.require_unfrozen(request.flag, request.environment)
-        approved = await self._recorder.approve(pending, by)
+        approved = await self._recorder.approve(pending, by, comment)
         if approved is None:
             raise NotPendingError("somebody else was quicker")
         return approved, await self._send(approved)
 
-    async def decline(self, id_: int, by: str) -> StoredChange:
-        """End a pending change; raises `NotPendingError`."""
+    async def decline(self, id_: int, by: str, comment: str = "") -> StoredChange:
+        """End a pending change, because of what `comment` says; raises `NotPendingError`."""
         pending = await self.pending(id_)
-        if not await self._close(pending, ChangeState.DECLINED, by, "flag.declined", "declined"):
+        if not await self._recorder.decline(pending, by, comment):
             raise NotPendingError("somebody else was quicker")
         return pending
 

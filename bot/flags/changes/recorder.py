@@ -19,7 +19,14 @@ from bot.flags.change_request import (
     Unchanged,
 )
 from bot.flags.changes.event_publisher import EventPublisher
-from bot.flags.events import ApprovalRequested, ChangeFailed, FlagChanged, RampProgress, RampStopped
+from bot.flags.events import (
+    ApprovalDeclined,
+    ApprovalRequested,
+    ChangeFailed,
+    FlagChanged,
+    RampProgress,
+    RampStopped,
+)
 from bot.flags.flag import FlagState, state_as_json, subject
 from bot.flags.ownership import LatestBudgets, baseline, guard_of, is_protected, owners, readings
 from bot.flags.records import changes, reverts
@@ -82,7 +89,24 @@ class ChangeRecorder:
                 await audit.record(connection, entry, now)
         return was_pending
 
-    async def approve(self, stored: StoredChange, by: str) -> StoredChange | None:
+    async def decline(self, stored: StoredChange, by: str, comment: str) -> bool:
+        """End a pending change that a person declines, and announce it; return whether it was pending."""
+        now, request = self._clock.now(), stored.request
+        async with self._database.transaction() as connection:
+            was_pending = await changes.transition(
+                connection,
+                stored.id,
+                to=ChangeState.DECLINED,
+                since=ChangeState.PENDING,
+                settled_at=now,
+                problem=comment or "declined",
+            )
+            if was_pending:
+                event = ApprovalDeclined(stored.difference.words, by, request.by, comment)
+                await self._publisher.publish(connection, event, request.flag, request.environment, now)
+        return was_pending
+
+    async def approve(self, stored: StoredChange, by: str, comment: str) -> StoredChange | None:
         """Store that an approved change is about to be sent; return None if it is no longer pending.
 
         Raises `ChangeInProgressError` while another change of the flag is being sent.
@@ -91,14 +115,20 @@ class ChangeRecorder:
         try:
             async with self._database.transaction() as connection:
                 was_pending = await changes.transition(
-                    connection, stored.id, to=sending, since=pending, approved_by=by, created_at=now
+                    connection,
+                    stored.id,
+                    to=sending,
+                    since=pending,
+                    approved_by=by,
+                    approval_comment=comment or None,
+                    created_at=now,
                 )
         except IntegrityError as error:
             request = stored.request
             raise ChangeInProgressError(
                 f"another change of {request.flag} in {request.environment} is on its way"
             ) from error
-        approved = replace(stored.request, approved_by=by)
+        approved = replace(stored.request, approved_by=by, approval_comment=comment)
         return replace(stored, request=approved, state=sending, created_at=now) if was_pending else None
 
     async def record_unchanged(self, request: ChangeRequest, state: FlagState) -> Unchanged:

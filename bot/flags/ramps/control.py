@@ -114,8 +114,11 @@ class RampControl:
             raise NotPendingError("this was asked more than a day ago; stop it and ask again")
         return stored
 
-    async def approve(self, id_: int, by: str) -> StoredRamp:
-        """Let a ramp begin, if the flag is as it was shown; raises `FlagChangeError` and `FlagError`."""
+    async def approve(self, id_: int, by: str, comment: str = "") -> StoredRamp:
+        """Let a ramp begin, if the flag is as it was shown; raises `FlagChangeError` and `FlagError`.
+
+        `comment` is what the person says to it, perhaps nothing.
+        """
         stored = await self.pending(id_)
         if stored.by == by:
             raise OwnApprovalError("an increase needs another person's approval")
@@ -132,15 +135,15 @@ class RampControl:
             ):
                 raise NotPendingError("somebody else was quicker")
             flag, words = subject(ramp.flag, ramp.environment), steps_in_words(ramp.before, ramp.steps)
-            after = {"shown": words, "by": stored.by}
+            after = {"shown": words, "by": stored.by} | ({"comment": comment} if comment else {})
             entry = audit.AuditEntry(by, "ramp.approved", flag, stored.reason, ramp.service, None, after)
             await audit.record(connection, entry, now)
         return replace(stored, approved_by=by, state=RampState.RUNNING)
 
-    async def decline(self, id_: int, by: str) -> StoredRamp:
-        """End a ramp before it begins; raises `NotPendingError`."""
+    async def decline(self, id_: int, by: str, comment: str = "") -> StoredRamp:
+        """End a ramp before it begins, because of what `comment` says; raises `NotPendingError`."""
         stored = await self.pending(id_)
-        await self._writer.end(stored, RampState.DECLINED, by, "declined")
+        await self._writer.decline(stored, by, comment)
         return stored
 
     async def stop(self, flag: str, environment: str, by: str) -> StoredRamp:

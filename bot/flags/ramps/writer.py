@@ -5,8 +5,8 @@ from datetime import datetime
 from bot.clock import Clock
 from bot.flags.change_request import NotPendingError
 from bot.flags.changes.event_publisher import EventPublisher
-from bot.flags.events import FlagEvent, RampStopped, RevertFailed, WatchEndedUndecided
-from bot.flags.ramp import PauseCause
+from bot.flags.events import ApprovalDeclined, FlagEvent, RampStopped, RevertFailed, WatchEndedUndecided
+from bot.flags.ramp import PauseCause, steps_in_words
 from bot.flags.records import ramps as ramp_records
 from bot.flags.records.ramps import RampState, StoredRamp
 from bot.store.database import Database
@@ -39,6 +39,17 @@ class RampWriter:
                 raise NotPendingError("the ramp has ended already")
             stopped = RampStopped(by, why, stored.progress())
             await self._publisher.publish(connection, stopped, ramp.flag, ramp.environment, now)
+
+    async def decline(self, stored: StoredRamp, by: str, comment: str) -> None:
+        """End a ramp that a person declines, and announce it; raises `NotPendingError`."""
+        now, ramp = self._clock.now(), stored.ramp
+        to, since = RampState.DECLINED, RampState.PENDING
+        async with self._database.transaction() as connection:
+            if not await ramp_records.transition(connection, stored.id, to=to, since=since, now=now):
+                raise NotPendingError("somebody else was quicker")
+            words = steps_in_words(ramp.before, ramp.steps)
+            declined = ApprovalDeclined(words, by, stored.by, comment, is_ramp=True)
+            await self._publisher.publish(connection, declined, ramp.flag, ramp.environment, now)
 
     async def stop_unreverted(self, stored: StoredRamp, failure: RevertFailed) -> None:
         """Stop a ramp whose flag could not be reverted, and announce the `failure` in any case."""

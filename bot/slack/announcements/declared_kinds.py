@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from bot.freezes.declared_kinds import DeclaredKindUse
+from bot.slack.announcements.announcement import AnnouncementText, message
 from bot.slack.announcements.budget_phrases import hold_owners, hold_text
-from bot.slack.announcements.freezes import AnnouncementText, message
 from bot.slack.blockkit.mrkdwn import bold, code, cut, markup, mention
 from bot.store.outbox import OutboxMessage
 

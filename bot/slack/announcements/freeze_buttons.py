@@ -1,5 +1,7 @@
 """Buttons that change a freeze: each carries the command that a person would type. Pure."""
 
+import json
+
 from bot.slack.blockkit.blocks import BUTTON_VALUE, button, confirmation
 from bot.slack.blockkit.mrkdwn import size
 from bot.slack.interactions import Query
@@ -8,7 +10,11 @@ from bot.store.outbox import Block
 LIFT = "freeze.lift"
 REPLACE = "freeze.replace"
 FREEZE_BUTTONS = frozenset({LIFT, REPLACE})
-"""The action ids of these buttons."""
+"""The action ids of the buttons that stand for a command."""
+REQUEST = "exemption.request"
+"""The button that opens the form for an exemption; it carries the service, and the change if it is known."""
+ENDING_BUTTONS = frozenset({LIFT, REQUEST})
+"""What does nothing any more once the hold has ended."""
 
 
 def lift_buttons(service: str) -> tuple[Block, ...]:
@@ -20,6 +26,21 @@ def lift_buttons(service: str) -> tuple[Block, ...]:
         "Lift it",
     )
     return (button("Lift", LIFT, value, confirm=confirm),) if size(value) <= BUTTON_VALUE else ()
+
+
+def request_buttons(service: str, change: str = "") -> tuple[Block, ...]:
+    """Return the button that asks to let one change through; none for too long a name."""
+    value = json.dumps([service, change], ensure_ascii=False).replace("<", "\\u003c").replace("@", "\\u0040")
+    return (button("Request exemption", REQUEST, value),) if size(value) <= BUTTON_VALUE else ()
+
+
+def requested(value: str) -> tuple[str, str]:
+    """Return the service and the change that the button carries; raises ValueError for anything else."""
+    match json.loads(value):
+        case [str(service), str(change)]:
+            return service, change
+        case _:
+            raise ValueError("a button carried no service")
 
 
 def replace_buttons(arguments: str) -> tuple[Block, ...]:

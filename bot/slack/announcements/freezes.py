@@ -5,12 +5,12 @@ them (a line each, if many are combined into one message); a service that opens 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import assert_never
 
 from bot.budgets.budget import Budget
-from bot.catalog.catalog import Service
+from bot.catalog.catalog import EVERYONE, Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import (
     AlertSeverity,
@@ -31,13 +31,16 @@ from bot.freezes.transition import (
     DataMissing,
     EnforcementBegan,
     EnforcementEnded,
+    ExemptionDeclined,
     ExemptionGranted,
+    ExemptionRequested,
     HoldExpired,
     HoldLifted,
     HoldPlaced,
     HoldRetained,
     is_observed,
 )
+from bot.slack.announcements.announcement import AnnouncementText, message
 from bot.slack.announcements.budget_phrases import (
     data_problem,
     forecast_text,
@@ -52,13 +55,12 @@ from bot.slack.announcements.budget_phrases import (
     worst_burn_text,
 )
 from bot.slack.announcements.burn_head import head_lines
-from bot.slack.announcements.freeze_buttons import lift_buttons
+from bot.slack.announcements.exemptions import exemption_text
+from bot.slack.announcements.freeze_buttons import lift_buttons, request_buttons
 from bot.slack.announcements.observed import ObservedText, switch_text, would_text
-from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, escape, join, markup, mention, when
-from bot.slack.interactions import Query, Reply, show_button
 from bot.store.addresses import local, team_of
-from bot.store.outbox import Block, OutboxMessage
+from bot.store.outbox import OutboxMessage
 
 LOOK_NOW = Markup("Next: look now, and roll back what shipped last.")
 PLAN_A_FIX = Markup("Next: plan the fix this week.")
@@ -71,19 +73,6 @@ _BY_ITSELF = (
     EnforcementBegan, EnforcementEnded,
 )  # fmt: skip
 """What the bot decides by itself may come by the hundred, as after a policy change: see `batching.py`."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnnouncementText:
-    """The text of an announcement: what happened, the facts, and one next step."""
-
-    event_type: str
-    headline: Markup
-    facts: tuple[Markup, ...] = ()
-    following: Markup = NOTHING
-    buttons: tuple[Block, ...] = ()
-    everywhere: bool = True
-    """Whether it goes to the announcements channel too, beside the service's own."""
 
 
 class FreezeAnnouncer:
@@ -104,13 +93,26 @@ class FreezeAnnouncer:
             channels.append(self._current.workspace.of(service.name).announcements)
         own, *others = [message(channel, announcement, service.name) for channel in distinct(channels)]
         # Whoever must act is notified once, in the service's own channel.
-        own = replace(own, mentions=service.teams.entries if must_act(context) else ())
+        own = replace(own, mentions=self._mentioned(context))
         if is_of_burn(context.transition):
             own, *others = [_in_thread(each, announcement, context) for each in (own, *others)]
         if not isinstance(context.transition, _BY_ITSELF):
             return [own, *others]
         brief = cut(announcement.headline, _LONGEST_BRIEF)
         return [replace(own, is_bulk=True), *(replace(other, brief=brief, is_bulk=True) for other in others)]
+
+    def _mentioned(self, context: TransitionContext) -> Sequence[str]:
+        """Return who is notified: the teams who must act, who may decide on a request, or who asked."""
+        match context.transition:
+            case ExemptionRequested(by=by):
+                teams = context.service.teams.entries
+                permitted = self._current.workspace.of(context.service.name).permissions.exempt
+                deciding = teams if EVERYONE in permitted else permitted
+                return [each for each in deciding if each != by and not each.startswith(("#", "C", "G"))]
+            case ExemptionGranted(asked_by=str(asked_by)) | ExemptionDeclined(asked_by=asked_by):
+                return [asked_by]
+            case _:
+                return context.service.teams.entries if must_act(context) else ()
 
     def policy_faults(self, faults: Sequence[str]) -> OutboxMessage:
         """Return the announcement that the edited policies have faults."""
@@ -163,12 +165,22 @@ def _in_thread(
     """Return the message as part of the burn's thread; what matters most is sent to the channel too."""
     is_edit = isinstance(context.transition, BurnEnded)
     state, since = head_lines(context)
-    now = AnnouncementText(announcement.event_type, state, (since,), announcement.following)
+    request = request_buttons(context.service.name) if is_held_by_budget(context) else ()
+    now = AnnouncementText(announcement.event_type, state, (since,), announcement.following, request)
     head = message(told.channel, now, context.service.name)
     content = {"text": head.text, "blocks": list(head.blocks), "line": announcement.headline}
     thread = burn_of(context.service.name)
     is_broadcast = must_act(context) or ends_burn(context.transition)
     return replace(told, thread=thread, head=content, is_broadcast=is_broadcast, is_edit=is_edit)
+
+
+def is_held_by_budget(context: TransitionContext) -> bool:
+    """Return whether the bot's own hold is on the service after the transition."""
+    match context.transition:
+        case BudgetExhausted() | DataMissing() | HoldRetained():
+            return True
+        case _:
+            return any(hold.kind is HoldKind.BUDGET for hold in context.other_holds)
 
 
 def must_act(context: TransitionContext) -> bool:
@@ -189,17 +201,6 @@ def _own(service: Service, would: ObservedText) -> OutboxMessage:
     event_type, headline, following = would
     announcement = AnnouncementText(event_type, headline, following=following, everywhere=False)
     return message(service.channel, announcement, service.name)
-
-
-def message(channel: str, announcement: AnnouncementText, service: str | None = None) -> OutboxMessage:
-    """Return the message for one channel, with text and blocks of the same content."""
-    see = show_button("See budget", Query("budget", service)) if service else ()
-    buttons = (*announcement.buttons, *see)
-    facts = join("\n", announcement.facts)
-    body = [section(part) for part in (announcement.headline, facts, announcement.following) if part]
-    text = join("\n", [announcement.headline, facts, announcement.following])
-    reply = Reply(text, tuple(body), buttons)
-    return OutboxMessage(channel, announcement.event_type, reply.fallback, reply.blocks)
 
 
 def announcement_text(context: TransitionContext) -> AnnouncementText:  # noqa: C901, PLR0911, PLR0912 - one return a transition
@@ -224,7 +225,10 @@ def announcement_text(context: TransitionContext) -> AnnouncementText:  # noqa: 
             return AnnouncementText("thread_head", state, (since,))
         case EnforcementBegan() | EnforcementEnded():
             event_type, headline, following = switch_text(service, context.transition)
-            return AnnouncementText(event_type, headline, (_other_holds(others),), following)
+            request = (
+                request_buttons(service.name) if isinstance(context.transition, EnforcementBegan) else ()
+            )
+            return AnnouncementText(event_type, headline, (_other_holds(others),), following, request)
         case HoldPlaced():
             return _hold_placed(service, context.transition, others)
         case HoldLifted(_, by, reason, together):
@@ -234,13 +238,8 @@ def announcement_text(context: TransitionContext) -> AnnouncementText:  # noqa: 
             ended = (hold, *together)
             event_types = ("hold_expired", "hold_expired")
             return _hold_ended(context, _expired_text(ended), event_types, len(ended))
-        case ExemptionGranted(change, by, reason, until):
-            end = markup(" until {}", when(until)) if until else ""
-            headline = markup(
-                "{} may ship to {}{} — {} let it through: {}",
-                code(change), bold(service.name), end, mention(by), reason,
-            )  # fmt: skip
-            return AnnouncementText("exemption_granted", headline)
+        case ExemptionGranted() | ExemptionRequested() | ExemptionDeclined():
+            return exemption_text(service, context.transition)
         case _:
             assert_never(context.transition)
 
@@ -302,7 +301,8 @@ def _budget_exhausted(
         _still_allowed(service, policy),
         _other_holds(context.other_holds),
     )
-    return AnnouncementText("service_frozen", _frozen_text(service, figure), facts, opens)
+    request = request_buttons(service.name)
+    return AnnouncementText("service_frozen", _frozen_text(service, figure), facts, opens, request)
 
 
 def _requirement_text(policy: ErrorBudgetPolicy) -> str:
@@ -338,7 +338,8 @@ def _data_missing(
     why = markup("{} cannot be measured.", budget.slo.name)
     facts = _facts(data_problem(budget), _still_allowed(service, policy), _other_holds(others))
     following = Markup("Next: repair the source. It opens by itself once the budget is known and sufficient.")
-    return AnnouncementText("service_frozen", _frozen_text(service, why), facts, following)
+    request = request_buttons(service.name)
+    return AnnouncementText("service_frozen", _frozen_text(service, why), facts, following, request)
 
 
 def _hold_placed(service: Service, placed: HoldPlaced, others: Sequence[Hold]) -> AnnouncementText:
@@ -354,7 +355,8 @@ def _hold_placed(service: Service, placed: HoldPlaced, others: Sequence[Hold]) -
     else:
         following = markup("Next: {} ends it.", code(f"/freeze lift {service.name}"))
     lift = lift_buttons(service.name) if hold.kind is HoldKind.PERSON else ()
-    return AnnouncementText("hold_placed", _frozen_text(service, why), facts, following, lift)
+    buttons = (*lift, *request_buttons(service.name))
+    return AnnouncementText("hold_placed", _frozen_text(service, why), facts, following, buttons)
 
 
 def _hold_ended(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from bot.catalog.catalog import Service
 from bot.formatting import duration_text, listed
 from bot.incidents.spending.observed_week import ObservedWeek, ShippedDeployment
-from bot.slack.announcements.freezes import AnnouncementText, message
+from bot.slack.announcements.announcement import AnnouncementText, message
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup
 from bot.store.outbox import OutboxMessage
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnmetRequirement
+from bot.freezes.exemption_listing import ExemptionListing, read_listing
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import AlreadyRequestedError, NothingToLiftError, OwnHoldError
 from bot.freezes.status import UnknownServiceError
@@ -16,15 +17,15 @@ from bot.slack.arguments import UsageError, name, reason, split
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, when
 from bot.slack.capabilities import Capabilities
-from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
+from bot.slack.exemptions.forms import MOST_CHANGE
+from bot.slack.exemptions.listing import exempt_lines
+from bot.slack.interactions import Interaction, Query, Reply, changed, page_buttons, page_of, say
 from bot.slack.permissions import Allowed, People, refusal
 from bot.slack.typed.ends import EndTime
 from bot.slack.typed.words import take_name
 from bot.slack.typed.zones import end_reader
-from bot.store.addresses import local
 
 PAGE = 10
-MOST_CHANGE = 200
 
 
 class FreezeCommand:
@@ -33,6 +34,7 @@ class FreezeCommand:
     def __init__(self, capabilities: Capabilities, people: People) -> None:
         self._status_reader = capabilities.status_reader
         self._hold_registry = capabilities.hold_registry
+        self._database = capabilities.database
         self._clock = capabilities.clock
         self._people = people
 
@@ -46,7 +48,11 @@ class FreezeCommand:
                 missing = await self._hold_registry.missing(
                     self._status_reader.catalog.services.values(), holds
                 )
-                return all_holds(holds, interaction.query, missing)
+                async with self._database.reading() as connection:
+                    exempt = await read_listing(
+                        connection, {hold.service for hold in holds}, self._clock.now()
+                    )
+                return all_holds(holds, interaction.query, missing, exempt)
             case ["replace"]:
                 return await self._place(interaction, words[1:], replacing=True)
             case ["lift"]:
@@ -164,23 +170,21 @@ class FreezeCommand:
         self, interaction: Interaction, service: Service, done: Markup, note: Markup = NOTHING
     ) -> Reply:
         """Return the reply: private where the announcement appears anyway, else for the channel."""
-        channels = (self._status_reader.catalog.workspace.announcements, service.channel)
-        announced_in = {local(channel) for channel in channels}
-        here = {interaction.channel, f"#{interaction.channel_name}"}
-        if here & {channel.casefold() if channel.startswith("#") else channel for channel in announced_in}:
-            return say(join("\n", [Markup("Done. It is posted in this channel."), note]))
-        return Reply(
-            join("\n", [done, note]),
-            (section(done), *([context(note)] if note else [])),
-            seen_by_channel=True,
-        )
+        announced_in = (self._status_reader.catalog.workspace.announcements, service.channel)
+        return changed(interaction, announced_in, done, note)
 
 
 def all_holds(
-    holds: Sequence[Hold], query: Query, missing: Mapping[str, Sequence[UnmetRequirement]] | None = None
+    holds: Sequence[Hold],
+    query: Query,
+    missing: Mapping[str, Sequence[UnmetRequirement]] | None = None,
+    exempt: Mapping[str, ExemptionListing] | None = None,
 ) -> Reply:
-    """Return what is frozen; `missing` are the unmet requirements, by service, that keep a budget's hold."""
-    missing = missing or {}
+    """Return what is frozen, and by service what is exempt.
+
+    `missing` are the unmet requirements, by service, that keep a budget's hold.
+    """
+    missing, exempt = missing or {}, exempt or {}
     if not holds:
         text = Markup("Nothing is frozen.")
         return Reply(text, (section(text),), shareable=query)
@@ -188,7 +192,12 @@ def all_holds(
     page, pages = page_of(query.page, len(services), PAGE)
     query = replace(query, text="", page=page)
     paragraphs = [
-        _held(service, [hold for hold in holds if hold.service == service], missing.get(service, ()))
+        _held(
+            service,
+            [hold for hold in holds if hold.service == service],
+            missing.get(service, ()),
+            exempt.get(service, ExemptionListing()),
+        )
         for service in services[(page - 1) * PAGE : page * PAGE]
     ]
     count = f"{len(services)} frozen"
@@ -197,12 +206,20 @@ def all_holds(
     return Reply(join("\n", paragraphs), tuple(body), page_buttons(query, pages), query)
 
 
-def _held(service: str, holds: Sequence[Hold], missing: Sequence[UnmetRequirement]) -> Markup:
+def _held(
+    service: str, holds: Sequence[Hold], missing: Sequence[UnmetRequirement], exempt: ExemptionListing
+) -> Markup:
     lines = [markup("• {}", hold_text(hold)) for hold in holds[:5]]
     more = f"and {len(holds) - 5} more" if len(holds) > 5 else ""
     return join(
         "\n",
-        [markup(":snowflake: {}", bold(service)), *lines, more, unmet_requirements_text(missing, service)],
+        [
+            markup(":snowflake: {}", bold(service)),
+            *lines,
+            more,
+            unmet_requirements_text(missing, service),
+            *exempt_lines(exempt),
+        ],
     )
 
 

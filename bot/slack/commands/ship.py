@@ -16,7 +16,7 @@ from bot.slack.announcements.budget_phrases import (
     remaining_text,
     unmet_requirements_text,
 )
-from bot.slack.announcements.freeze_buttons import lift_buttons
+from bot.slack.announcements.freeze_buttons import lift_buttons, request_buttons
 from bot.slack.arguments import UsageError, name, split, unquoted
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup
@@ -134,8 +134,9 @@ def one_verdict(verdict: Verdict, service: Service, query: Query, opening: Openi
         *([section(following)] if following else []),
     ]
     has_persons = any(hold.kind is HoldKind.PERSON for hold in verdict.holds)
+    ask = () if verdict.allow else request_buttons(service.name, verdict.change.id or "")
     lift = lift_buttons(service.name) if has_persons and not verdict.allow else ()
-    details = (*lift, *show_button("See budget", Query("budget", service.name)))
+    details = (*lift, *ask, *show_button("See budget", Query("budget", service.name)))
     return Reply(text, tuple(body), details, replace(query, page=1))
 
 

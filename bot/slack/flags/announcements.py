@@ -11,6 +11,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.flags.change import Direction
 from bot.flags.change_request import ChangeApplied, ChangeCause
 from bot.flags.events import (
+    ApprovalDeclined,
     ApprovalRequested,
     ChangeFailed,
     FlagChanged,
@@ -27,8 +28,9 @@ from bot.flags.events import (
 from bot.flags.flag import exposure_in_words
 from bot.formatting import duration_text, listed, percent_text
 from bot.freezes.hold import GOVERNOR
-from bot.slack.announcements.freezes import AnnouncementText
-from bot.slack.blockkit.blocks import button, section
+from bot.slack.announcements.announcement import AnnouncementText
+from bot.slack.approvals.buttons import approval_buttons
+from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.mrkdwn import (
     NOTHING,
     Markup,
@@ -43,10 +45,6 @@ from bot.slack.blockkit.mrkdwn import (
 )
 from bot.slack.interactions import Query, Reply, show_button
 from bot.store.outbox import Block, OutboxMessage
-
-APPROVE = "flag.approve"
-DECLINE = "flag.decline"
-"""The buttons under an increase that needs another person's approval."""
 
 # The bot's own text comes first in a reason; what follows was typed by people.
 _ASKED_BY = re.compile(r"asked for by ([UW][A-Z0-9]{2,20})(?=:|$)")
@@ -67,9 +65,11 @@ class FlagAnnouncer:
         match context.event:
             case ApprovalRequested(key=key):
                 # Only one message has the buttons: two would have to be updated together.
-                buttons = (*_approval_buttons(key), *location.see())
+                buttons = (*approval_buttons(key), *location.see())
                 approvers = self._approvers(context, context.event)
                 return [replace(_message(channels[0], announcement, buttons), mentions=approvers)]
+            case ApprovalDeclined(asked_by=asked_by):
+                return [replace(_message(channels[0], announcement, location.see()), mentions=[asked_by])]
             case FlagDrifted(while_frozen=True):
                 announcement_channels = [workspace.of(service).announcements for service in context.services]
                 channels = list(
@@ -122,6 +122,14 @@ def announcement_text(  # noqa: C901, PLR0911 - one return an event
             return _changed(context.event, context, location)
         case ApprovalRequested():
             return _approval_requested(context.event, location)
+        case ApprovalDeclined(words, by, asked_by, comment, is_ramp):
+            what = "the ramp of" if is_ramp else "the change of"
+            headline = markup(
+                "{} — {} declined {} {}, as {} asked.",
+                bold(words), mention(by), what, location.name, mention(asked_by),
+            )  # fmt: skip
+            facts = (markup("{} says: {}", mention(by), comment),) if comment else ()
+            return AnnouncementText("flag_declined", headline, facts)
         case ChangeFailed(words, by, why):
             headline = markup(
                 ":warning: Not done: {} for {}, as {} asked.", words, location.name, mention(by)
@@ -201,6 +209,8 @@ def _changed(event: FlagChanged, context: FlagEventContext, location: FlagLocati
     approved = markup(", approved by {}", mention(order.approved_by)) if order.approved_by else ""
     why = reason_text(order.by, order.reason.rstrip("."))
     facts = [markup("By {}{}: {}.", mention(order.by), approved, why)]
+    if order.approved_by and order.approval_comment:
+        facts.append(markup("{} says: {}", mention(order.approved_by), order.approval_comment))
     if event.ended_ramp:
         facts.append(Markup("Its ramp ended with that."))
     if event.ended_timer:
@@ -288,10 +298,6 @@ def _next_step(progress: RampProgress) -> Markup:
         "Step {} of {}. Next: {} {}.",
         progress.taken, progress.of, percent_text(progress.next_share, plain=True), when(progress.due_at),
     )  # fmt: skip
-
-
-def _approval_buttons(key: str) -> tuple[Block, ...]:
-    return button("Approve", APPROVE, key, style="primary"), button("Decline", DECLINE, key)
 
 
 def _message(channel: str, announcement: AnnouncementText, buttons: Sequence[Block]) -> OutboxMessage:

@@ -1,4 +1,4 @@
-"""Approvals: the Approve and Decline buttons of pending changes and ramps."""
+"""Approve and Decline under changes and ramps of flags that are pending."""
 
 from dataclasses import dataclass
 
@@ -13,21 +13,20 @@ from bot.flags.change_request import (
     OwnApprovalError,
 )
 from bot.flags.ramp import steps_in_words
+from bot.slack.approvals.decision import (
+    ApprovalDecision,
+    ApprovalOutcome,
+    comment_form,
+    comment_text,
+    not_done,
+)
 from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.mrkdwn import Markup, bold, markup, mention, sentence
 from bot.slack.capabilities import Capabilities
-from bot.slack.flags.announcements import APPROVE, change_text
-from bot.slack.flags.outcomes import frozen_text
-from bot.slack.interactions import Interaction, Query, Reply, say, show_button
+from bot.slack.flags.announcements import change_text
+from bot.slack.flags.outcomes import frozen_reply
+from bot.slack.interactions import Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovalOutcome:
-    """The reply to a press. If it `is_final`, nothing is pending any more, and it replaces the message."""
-
-    reply: Reply
-    is_final: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class _PendingApproval:
         return markup("{} in {}", bold(self.flag), self.environment)
 
 
-class ApprovalButtons:
+class FlagApprovals:
     """Approves and declines pending changes and ramps."""
 
     def __init__(self, capabilities: Capabilities, people: People) -> None:
@@ -56,27 +55,42 @@ class ApprovalButtons:
         self._status_reader = capabilities.status_reader
         self._people = people
 
-    async def press(self, interaction: Interaction) -> ApprovalOutcome:
-        """Approve or decline; `interaction.query` is the button and its value."""
+    async def form(self, decision: ApprovalDecision) -> Reply:
+        """Return the form that asks for a comment, or why nothing can be decided."""
+        pending = await self._permitted(decision)
+        if isinstance(pending, Markup):
+            return say(pending)
+        about = markup("{} — {}, asked for by {}", bold(pending.words), pending.name, mention(pending.by))
+        return comment_form(decision, about)
+
+    async def decide(self, decision: ApprovalDecision) -> ApprovalOutcome:
+        """Carry out a decision."""
+        pending = await self._permitted(decision)
+        if isinstance(pending, Markup):
+            return not_done(pending)
+        decide = self._approve if decision.approves else self._decline
         try:
-            pending = await self._find(interaction.text)
+            return _final(pending, await decide(pending, decision))
+        except (OwnApprovalError, NotPendingError, ChangeInProgressError) as error:
+            return not_done(sentence(str(error)))
+        except FrozenError as error:
+            return ApprovalOutcome(frozen_reply(error), is_final=False)
+        except (FlagError, FlagChangeError) as error:
+            return _final(pending, _failure_text(pending, decision.by, error))
+
+    async def _permitted(self, decision: ApprovalDecision) -> _PendingApproval | Markup:
+        """Return what is pending, or why the person cannot decide on it."""
+        try:
+            pending = await self._find(decision.key)
         except NotPendingError as error:
-            return _not_done(sentence(str(error)))
+            return sentence(str(error))
         permissions = self._status_reader.catalog.workspace.permissions
         permission = await self._people.check_permission(
-            interaction.user, permissions.flags.get(pending.environment, ())
+            decision.by, permissions.flags.get(pending.environment, ())
         )
-        if not isinstance(permission, Allowed):
-            return _not_done(refusal(permission, f"change flags in {pending.environment}"))
-        decide = self._approve if interaction.query.command == APPROVE else self._decline
-        try:
-            return _final(pending, await decide(pending, interaction.user))
-        except (OwnApprovalError, NotPendingError, ChangeInProgressError) as error:
-            return _not_done(sentence(str(error)))
-        except FrozenError as error:
-            return _not_done(frozen_text(error))
-        except (FlagError, FlagChangeError) as error:
-            return _final(pending, _failure_text(pending, interaction.user, error))
+        if isinstance(permission, Allowed):
+            return pending
+        return refusal(permission, f"change flags in {pending.environment}")
 
     async def _find(self, key: str) -> _PendingApproval:
         pending = await self._read(key)
@@ -98,30 +112,30 @@ class ApprovalButtons:
         words = change.difference.words
         return _PendingApproval(kind, change.id, order.flag, order.environment, words, order.by)
 
-    async def _approve(self, pending: _PendingApproval, by: str) -> Markup:
-        people = markup("asked for by {}, approved by {}.", mention(pending.by), mention(by))
+    async def _approve(self, pending: _PendingApproval, decision: ApprovalDecision) -> Markup:
+        by, comment = decision.by, decision.comment
+        people = markup(
+            "asked for by {}, approved by {}.{}", mention(pending.by), mention(by), comment_text(comment)
+        )
         if pending.kind == "ramp":
-            await self._ramps.approve(pending.id, by)
+            await self._ramps.approve(pending.id, by, comment)
             return markup("{} — the ramp of {} begins, {}", bold(pending.words), pending.name, people)
-        _, applied = await self._flag_changes.approve(pending.id, by)
+        _, applied = await self._flag_changes.approve(pending.id, by, comment)
         return markup("{} As {}", change_text(applied, pending.name), people)
 
-    async def _decline(self, pending: _PendingApproval, by: str) -> Markup:
+    async def _decline(self, pending: _PendingApproval, decision: ApprovalDecision) -> Markup:
         decline = self._ramps.decline if pending.kind == "ramp" else self._flag_changes.decline
-        await decline(pending.id, by)
+        await decline(pending.id, decision.by, decision.comment)
         return markup(
-            "Declined by {}: {} — {}, as {} asked for.",
-            mention(by), pending.words, pending.name, mention(pending.by),
+            "Declined by {}: {} — {}, as {} asked for.{}",
+            mention(decision.by), pending.words, pending.name, mention(pending.by),
+            comment_text(decision.comment),
         )  # fmt: skip
 
 
 def _final(pending: _PendingApproval, text: Markup) -> ApprovalOutcome:
     see = show_button("See flag", Query("flag", f"show {pending.flag} {pending.environment}"))
     return ApprovalOutcome(Reply(text, (section(text),), see, seen_by_channel=True), is_final=True)
-
-
-def _not_done(why: Markup) -> ApprovalOutcome:
-    return ApprovalOutcome(say(why), is_final=False)
 
 
 def _failure_text(pending: _PendingApproval, by: str, error: FlagError | FlagChangeError) -> Markup:

@@ -34,7 +34,7 @@ from bot.slack.flags.announcements import change_text
 from bot.slack.flags.arguments import FlagArguments
 from bot.slack.flags.history import history
 from bot.slack.flags.messages import FlagView, flag_list, one_flag, stale_flags
-from bot.slack.flags.outcomes import frozen_text, pending_text, unchanged_text
+from bot.slack.flags.outcomes import frozen_reply, pending_text, unchanged_text
 from bot.slack.interactions import Interaction, Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
 from bot.slack.synonyms import meant
@@ -77,7 +77,7 @@ class FlagCommand:
                 subcommand(interaction, words[1:]) if subcommand else self._list(interaction, words)
             )
         except FrozenError as error:
-            raise UsageError(frozen_text(error)) from error
+            return frozen_reply(error)
         except ApprovalRequiredError as error:
             link = markup(" Ask for it there: {}.", error.link) if error.link else Markup("")
             raise UsageError(markup("{}{}", sentence(str(error)), link)) from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from bot.flags.records.changes import StoredChange
 from bot.flags.records.history import CHANGES
@@ -23,12 +24,15 @@ _OTHER_EVENTS: Mapping[str, str] = {
     "flag.kept_on": "kept it on",
     "flag.kept_off": "kept it off",
     "ramp.approved": "approved the ramp {}",
+    "ramp.declined": "declined the ramp {}",
     "ramp.held": "paused its ramp",
     "ramp.resumed": "let its ramp go on",
     "ramp.stopped": "ended its ramp",
 }
 """What happened to a flag without a change of it; `{}` is the difference that the request was about."""
-_BY_SOMEBODY_ELSE = frozenset({"flag.declined", "flag.void", "flag.not_done", "ramp.approved"})
+_BY_SOMEBODY_ELSE = frozenset(
+    {"flag.declined", "flag.void", "flag.not_done", "ramp.approved", "ramp.declined"}
+)
 
 
 def history(rows: Sequence[audit.AuditRow], flag: str, environment: str, query: Query) -> Reply:
@@ -66,7 +70,8 @@ def _line(row: audit.AuditRow) -> Markup:
     approved = after.get("approved_by")
     by = markup(", approved by {}", mention(str(approved))) if approved else ""
     why = reason_text(entry.actor, entry.reason)
-    return markup("{} · {} · {}{}: {}", when(row.at), bold(difference), mention(entry.actor), by, why)
+    told = markup("{} · {} · {}{}: {}", when(row.at), bold(difference), mention(entry.actor), by, why)
+    return markup("{}{}", told, _comment(after))
 
 
 def _other_event(entry: audit.AuditEntry, difference: str) -> Markup:
@@ -78,4 +83,11 @@ def _other_event(entry: audit.AuditEntry, difference: str) -> Markup:
         text = markup("{}, asked for by {}", text, mention(str(asker)))
     # A decline has no reason but itself.
     is_explained = bool(entry.reason) and entry.reason != "declined"
-    return markup("{}: {}", text, reason_text(entry.actor, entry.reason)) if is_explained else text
+    if is_explained:
+        text = markup("{}: {}", text, reason_text(entry.actor, entry.reason))
+    return markup("{}{}", text, _comment(entry.after or {}))
+
+
+def _comment(after: Mapping[str, Any]) -> Markup:
+    """Return what was said when it was approved; nothing where nothing was."""
+    return markup(" (“{}”)", after["comment"]) if after.get("comment") else Markup("")

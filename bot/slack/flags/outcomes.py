@@ -2,7 +2,10 @@
 
 from bot.flags.change_request import FrozenError, Unchanged
 from bot.flags.flag import exposure_in_words
+from bot.slack.announcements.freeze_buttons import request_buttons
+from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup
+from bot.slack.interactions import Reply
 from bot.store.addresses import local
 
 
@@ -20,10 +23,10 @@ def pending_text(words: str, channel: str) -> Markup:
     return markup("{} — waits for another person's approval in {}.", bold(words), local(channel))
 
 
-def frozen_text(error: FrozenError) -> Markup:
+def frozen_reply(error: FrozenError) -> Reply:
     """Explain a refusal: the service is frozen, and what would let the change through."""
     verdict = error.verdict
-    return join(
+    text = join(
         "\n",
         [
             markup("{} is frozen, so its flags may not be raised: {}.", bold(verdict.service),
@@ -32,3 +35,4 @@ def frozen_text(error: FrozenError) -> Markup:
                    code(f"/freeze exempt {verdict.service} {error.change} REASON")),
         ],
     )  # fmt: skip
+    return Reply(text, (section(text),), request_buttons(verdict.service, error.change))

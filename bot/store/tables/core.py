@@ -197,6 +197,9 @@ outbox = Table(
     Column("head", JSON(none_as_null=True)),
     Column("is_broadcast", Boolean, nullable=False, server_default=false()),
     Column("is_edit", Boolean, nullable=False, server_default=false()),
+    # The hold that it announces or, if it is an edit, whose end it says, and the message that it edits.
+    Column("hold_id", BigInteger, index=True),
+    Column("edits", BigInteger),
     Column("created_at", Instant, nullable=False),
     # waiting -> sending -> sent | failed; `sending` after a restart: check whether it arrived.
     Column("state", String(10), nullable=False),

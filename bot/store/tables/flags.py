@@ -39,6 +39,7 @@ flag_changes = Table(
     Column("after", JSON, nullable=False),
     Column("by", String(100), nullable=False),
     Column("approved_by", String(100)),
+    Column("approval_comment", Text),
     Column("reason", Text, nullable=False),
     # Seconds after which it is reverted.
     Column("keep_for", Double),

@@ -21,7 +21,12 @@ FREEZES = {
     *("exhausted", "exhausted beside a person's hold", "unmeasured", "placed", "placed without end"),
     *("enforced", "enforced beside a person's hold"),
 }
-TO_THE_SERVICE_ONLY = {"warned", "paged", "ticketed", "kept"}
+TO_THE_SERVICE_ONLY = {"warned", "paged", "ticketed", "kept", "exemption asked", "exemption declined"}
+NOTIFIED = {
+    "exemption asked": ["@sre", "U0MORGAN"],
+    "exemption declined": ["U0RILEY"],
+    "exempted on request": ["U0RILEY"],
+}
 
 
 @pytest.mark.parametrize("name", contexts())
@@ -46,7 +51,8 @@ def test_warnings_stay_in_the_services_channel(name: str) -> None:
 def test_those_who_must_act_are_notified_once_in_the_services_channel(name: str) -> None:
     teams = Teams(development="@checkout-devs", reliability="@sre")
     own, *others = announce(contexts(replace(shop_service(), teams=teams))[name])
-    assert own.mentions == (("@checkout-devs", "@sre") if name in {*FREEZES, "paged"} else ())
+    acting = ("@checkout-devs", "@sre") if name in {*FREEZES, "paged"} else ()
+    assert own.mentions == NOTIFIED.get(name, acting)
     assert not any(message.mentions for message in others)
 
 

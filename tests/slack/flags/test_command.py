@@ -18,6 +18,7 @@ from tests.support.slack_flags import (
     FLAG,
     audited,
     changes,
+    declines,
     deliver,
     evaluated,
     exposure,
@@ -106,7 +107,7 @@ async def test_an_increase_in_a_protected_environment_waits_for_another_person(
 async def test_a_decline_changes_nothing_and_takes_the_buttons_away(slack_app: RunningSlackApp) -> None:
     await slack_app.types("dana", f"/flag on {FLAG}")
     (request,) = await deliver(slack_app)
-    await slack_app.presses("sam", request, "flag.decline", "#checkout")
+    await declines(slack_app, "sam", request)
     assert await exposure(slack_app) == 0
     (replaced,) = [one for one in slack_app.slack.messages("#checkout") if one.ts == request.ts]
     assert replaced.text.startswith("Declined by <@U0SAM>: off → 100% of users")
@@ -271,10 +272,12 @@ async def test_a_request_that_waits_or_was_declined_is_no_change(slack_app: Runn
     assert "Last:" not in shown
     listed = (await slack_app.types("riley", f"/flag history {FLAG}")).text
     assert "<@U0DANA> asked for off → 25% of users: small steps first" in listed
-    await slack_app.presses("sam", request, "flag.decline", "#checkout")
+    await declines(slack_app, "sam", request)
     assert "Waiting" not in (await slack_app.types("riley", f"/flag show {FLAG}")).text
     listed = (await slack_app.types("riley", f"/flag history {FLAG}")).text
-    assert listed.split("\n")[0].endswith("<@U0SAM> declined off → 25% of users, asked for by <@U0DANA>")
+    assert listed.split("\n")[0].endswith(
+        "<@U0SAM> declined off → 25% of users, asked for by <@U0DANA>: not today"
+    )
     assert "*off" not in listed
 
 

@@ -15,6 +15,7 @@ from tests.support.slack_flags import (
     FLAG,
     audited,
     changes,
+    declines,
     deliver,
     evaluated,
     exposure,
@@ -271,7 +272,7 @@ async def test_a_kill_ends_the_ramp_at_once(slack_app: RunningSlackApp) -> None:
 async def test_a_ramp_that_was_declined_or_moved_never_begins(slack_app: RunningSlackApp) -> None:
     await slack_app.types("dana", RAMP)
     (request,) = await deliver(slack_app)
-    await slack_app.presses("sam", request, "flag.decline", "#checkout")
+    await declines(slack_app, "sam", request)
     await slack_app.types("dana", RAMP)
     request = (await deliver(slack_app))[-1]
     backend = slack_app.flags.changes.backend

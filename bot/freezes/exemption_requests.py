@@ -1,0 +1,207 @@
+"""Requests for exemptions: asked by anybody, then granted or declined, once, by those who may.
+
+FreezeError
+├── ExemptionWaitingError  the same change waits for a decision already
+└── NotWaitingError        the request was decided, or is too old to decide on
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.catalog.catalog import Service
+from bot.freezes.hold_registry import AlreadyRequestedError, FreezeError
+from bot.freezes.hold_writer import Announce, HoldWriter, log_transitions
+from bot.freezes.transition import ExemptionDeclined, ExemptionGranted, ExemptionRequested
+from bot.freezes.verdict import Exemption
+from bot.store.database import Database
+from bot.store.tables.core import exemptions
+from bot.store.tables.exemptions import exemption_requests as rows
+
+DECIDED_WITHIN = timedelta(hours=24)
+"""How long a request waits for a decision."""
+
+
+class RequestState(StrEnum):
+    """How far a request has come."""
+
+    PENDING = "asked"
+    GRANTED = "granted"
+    DECLINED = "declined"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExemptionRequest:
+    """A request as it is stored; `keep_for` is how long the change may ship once it is granted."""
+
+    id: int
+    service: str
+    change: str
+    reason: str
+    by: str
+    asked_at: datetime
+    keep_for: timedelta | None
+    state: RequestState
+
+
+class ExemptionWaitingError(FreezeError):
+    """The change waits for a decision already: `waiting`."""
+
+    def __init__(self, waiting: StoredExemptionRequest) -> None:
+        super().__init__(f"{waiting.change} waits for approval already")
+        self.waiting = waiting
+
+
+class NotWaitingError(FreezeError):
+    """Nothing waits for a decision here any more."""
+
+
+class ExemptionRequests:
+    """Stores requests and decisions; `announce` returns the messages of each."""
+
+    def __init__(self, database: Database, announce: Announce) -> None:
+        self._database = database
+        self._writer = HoldWriter(announce)
+
+    async def ask(
+        self,
+        service: Service,
+        *,
+        change: str,
+        by: str,
+        reason: str,
+        keep_for: timedelta | None,
+        request: str,
+        now: datetime,
+    ) -> StoredExemptionRequest:
+        """Store and announce a request.
+
+        Raises `AlreadyRequestedError` for a repeated `request`, and `ExemptionWaitingError`.
+        """
+        async with self._database.transaction() as connection:
+            repeated = await connection.execute(select(rows.c.id).where(rows.c.request == request))
+            if repeated.first() is not None:
+                raise AlreadyRequestedError(f"{change} was asked for by this request before")
+            waiting = await pending_of(connection, [service.name], now)
+            same = [each for each in waiting if each.change.casefold() == change.casefold()]
+            if same:
+                raise ExemptionWaitingError(same[0])
+            values = {
+                "service": service.name,
+                "change": change,
+                "reason": reason,
+                "by": by,
+                "asked_at": now,
+                "keep_for": keep_for.total_seconds() if keep_for else None,
+                "request": request,
+                "state": str(RequestState.PENDING),
+            }
+            insert = self._database.insert(rows).values(values).returning(rows.c.id)
+            id_ = int((await connection.execute(insert)).scalar_one())
+            asked = ExemptionRequested(id_, change, by, reason, keep_for)
+            await self._writer.record(connection, service, asked, now)
+        log_transitions(service.name, [asked])
+        return StoredExemptionRequest(
+            id_, service.name, change, reason, by, now, keep_for, RequestState.PENDING
+        )
+
+    async def pending(self, id_: int, now: datetime) -> StoredExemptionRequest:
+        """Return a request that waits for a decision; raises `NotWaitingError`."""
+        async with self._database.reading() as connection:
+            return await _find_pending(connection, id_, now)
+
+    async def approve(
+        self, service: Service, id_: int, *, by: str, comment: str, now: datetime
+    ) -> tuple[StoredExemptionRequest, Exemption]:
+        """Let the change through that a request asks for, from now on; raises `NotWaitingError`."""
+        async with self._database.transaction() as connection:
+            asked = await _find_pending(connection, id_, now)
+            decision = {"decided_by": by, "decided_at": now, "comment": comment or None}
+            await _decide(connection, asked, RequestState.GRANTED, decision)
+            until = now + asked.keep_for if asked.keep_for else None
+            exemption = Exemption(asked.service, asked.change, asked.reason, by, now, until)
+            values = {
+                "service": asked.service,
+                "change": asked.change,
+                "reason": asked.reason,
+                "by": by,
+                "since": now,
+                "until": until,
+                "request": exemption_key(id_),
+            }
+            await connection.execute(self._database.insert(exemptions).values(values))
+            granted = ExemptionGranted(asked.change, by, asked.reason, until, asked.by, comment)
+            await self._writer.record(connection, service, granted, now)
+        log_transitions(service.name, [granted])
+        return asked, exemption
+
+    async def decline(
+        self, service: Service, id_: int, *, by: str, comment: str, now: datetime
+    ) -> StoredExemptionRequest:
+        """Decline what a request asks for; raises `NotWaitingError`."""
+        async with self._database.transaction() as connection:
+            asked = await _find_pending(connection, id_, now)
+            decision = {"decided_by": by, "decided_at": now, "comment": comment or None}
+            await _decide(connection, asked, RequestState.DECLINED, decision)
+            declined = ExemptionDeclined(asked.change, by, asked.reason, asked.by, comment)
+            await self._writer.record(connection, service, declined, now)
+        log_transitions(service.name, [declined])
+        return asked
+
+
+def exemption_key(request_id: int) -> str:
+    """Return the request of the exemption that answers this request."""
+    return f"exemption request {request_id}"
+
+
+async def pending_of(
+    connection: AsyncConnection, services: Collection[str], now: datetime
+) -> list[StoredExemptionRequest]:
+    """Return the requests of services that wait for a decision, oldest first."""
+    query = select(rows).where(
+        rows.c.service.in_(services),
+        rows.c.state == RequestState.PENDING,
+        rows.c.asked_at > now - DECIDED_WITHIN,
+    )
+    return [_request_of(row) for row in await connection.execute(query.order_by(rows.c.id))]
+
+
+async def _find_pending(connection: AsyncConnection, id_: int, now: datetime) -> StoredExemptionRequest:
+    row = (await connection.execute(select(rows).where(rows.c.id == id_))).one_or_none()
+    if row is None or row.state != RequestState.PENDING:
+        raise NotWaitingError("this was decided already")
+    if row.asked_at <= now - DECIDED_WITHIN:
+        raise NotWaitingError("this was asked more than a day ago; ask again")
+    return _request_of(row)
+
+
+async def _decide(
+    connection: AsyncConnection,
+    asked: StoredExemptionRequest,
+    state: RequestState,
+    decision: Mapping[str, Any],
+) -> None:
+    """Store a decision; raises `NotWaitingError` if somebody else was quicker."""
+    waiting = (rows.c.id == asked.id) & (rows.c.state == RequestState.PENDING)
+    decided = await connection.execute(update(rows).where(waiting).values(state=str(state), **decision))
+    if decided.rowcount != 1:
+        raise NotWaitingError("somebody else was quicker")
+
+
+def _request_of(row: Row[Any]) -> StoredExemptionRequest:
+    keep_for = timedelta(seconds=row.keep_for) if row.keep_for else None
+    return StoredExemptionRequest(
+        row.id,
+        row.service,
+        row.change,
+        row.reason,
+        row.by,
+        row.asked_at,
+        keep_for,
+        RequestState(row.state),
+    )

@@ -1,0 +1,1 @@
+"""Exemptions by buttons and forms: asked for, granted, approved and declined."""

@@ -1,0 +1,39 @@
+"""What is exempt from a freeze as lines of text. Pure."""
+
+from bot.freezes.exemption_listing import ExemptionListing, ListedExemption
+from bot.freezes.exemption_requests import StoredExemptionRequest
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, code, cut, markup, mention, when
+
+_MOST_LISTED = 3
+_LONGEST_LINE = 250
+
+
+def exempt_lines(listing: ExemptionListing) -> list[Markup]:
+    """Return a line for each change that may ship and for each that waits for approval, the newest first."""
+    lines = [_granted(one) for one in reversed(listing.granted)]
+    waiting = [_waiting(one) for one in reversed(listing.waiting)]
+    return [*_shortened(lines), *_shortened(waiting)]
+
+
+def _granted(listed: ListedExemption) -> Markup:
+    exemption = listed.exemption
+    end = markup(" until {}", when(exemption.until)) if exemption.until else NOTHING
+    asked = markup(", as {} asked", mention(listed.asked_by)) if listed.asked_by else NOTHING
+    said = markup(" (“{}”)", listed.comment) if listed.comment else NOTHING
+    return markup(
+        "• {} may ship{} — {} let it through{}: {}{}",
+        code(exemption.change), end, mention(exemption.by), asked, exemption.reason, said,
+    )  # fmt: skip
+
+
+def _waiting(asked: StoredExemptionRequest) -> Markup:
+    return markup(
+        "• {} waits for approval — {} asked {}: {}",
+        code(asked.change), mention(asked.by), when(asked.asked_at), asked.reason,
+    )  # fmt: skip
+
+
+def _shortened(lines: list[Markup]) -> list[Markup]:
+    more = len(lines) - _MOST_LISTED
+    shown = [cut(line, _LONGEST_LINE) for line in lines[:_MOST_LISTED]]
+    return [*shown, *([markup("and {} more", more)] if more > 0 else [])]

@@ -48,6 +48,15 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldEnd:
+    """When a hold ended, by whom, and why; `reason` may be empty."""
+
+    at: datetime
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class EndedCause:
     """Why nothing stands behind a hold any more, and since when as far as that is known."""
 

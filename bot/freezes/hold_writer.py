@@ -33,6 +33,7 @@ from bot.store import audit
 from bot.store.outbox import OutboxMessage, enqueue
 from bot.store.tables.core import holds as hold_rows
 from bot.store.threads import end_threads
+from bot.store.told_messages import enqueue_end_of_hold
 
 REPLACED = "replaced by a new hold"
 
@@ -64,12 +65,14 @@ class HoldWriter:
     async def end(
         self, connection: AsyncConnection, hold: Hold, *, by: str, reason: str, now: datetime
     ) -> None:
-        """End the hold, unless it has ended already."""
-        await connection.execute(
+        """End the hold, unless it has ended already, and have its announcements edited."""
+        ended = await connection.execute(
             update(hold_rows)
             .where(hold_rows.c.id == hold.id, hold_rows.c.lifted_at.is_(None))
             .values(lifted_at=now, lifted_by=by, lift_reason=reason)
         )
+        if ended.rowcount:
+            await enqueue_end_of_hold(connection, hold.id, now)
 
     async def switch(
         self,
@@ -149,9 +152,12 @@ class HoldWriter:
         now: datetime,
         spending: Spending | None = None,
     ) -> None:
-        others = _other_holds(transition, holds_in_force(await read_holds(connection, service.name), now))
+        in_force = holds_in_force(await read_holds(connection, service.name), now)
+        others = _other_holds(transition, in_force)
         context = TransitionContext(transition, service, others, now, spending)
-        await enqueue(connection, self._announce(context), now)
+        placed = _placed(transition, in_force, others)
+        messages = [replace(message, hold_id=placed) for message in self._announce(context)]
+        await enqueue(connection, messages, now)
         if ends_burn(transition):
             await end_threads(connection, burn_of(service.name), now)
 
@@ -181,3 +187,10 @@ def _other_holds(transition: Transition, in_force: Sequence[Hold]) -> tuple[Hold
         return tuple(hold for hold in in_force if hold.kind is not HoldKind.BUDGET)
     placed = transition.hold.id if isinstance(transition, HoldPlaced) else None
     return tuple(hold for hold in in_force if hold.id != placed)
+
+
+def _placed(transition: Transition, in_force: Sequence[Hold], others: Sequence[Hold]) -> int | None:
+    """Return the number of the hold that the transition has just placed, if it stops changes."""
+    if not isinstance(transition, HoldPlaced | BudgetExhausted | DataMissing | EnforcementBegan):
+        return None
+    return next((hold.id for hold in in_force if hold not in others), None)

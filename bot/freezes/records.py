@@ -10,7 +10,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.freezes.decision import FreezeState
-from bot.freezes.hold import Hold, HoldKind, holds_in_force
+from bot.freezes.hold import Hold, HoldEnd, HoldKind, holds_in_force
 from bot.freezes.verdict import Exemption
 from bot.store.tables.core import exemptions as exemption_rows
 from bot.store.tables.core import holds as hold_rows
@@ -35,6 +35,14 @@ async def holds_at(connection: AsyncConnection, service: str, at: datetime) -> S
     )
     rows = await connection.execute(query.order_by(columns.id))
     return holds_in_force([hold_of(row) for row in rows], at)
+
+
+async def read_end(connection: AsyncConnection, hold_id: int) -> HoldEnd | None:
+    """Return how a hold ended; None for one that has not, or is not kept any more."""
+    columns = hold_rows.c
+    query = select(columns.lifted_at, columns.lifted_by, columns.lift_reason)
+    row = (await connection.execute(query.where(columns.id == hold_id))).one_or_none()
+    return HoldEnd(row.lifted_at, row.lifted_by, row.lift_reason) if row and row.lifted_at else None
 
 
 async def read_exemptions(connection: AsyncConnection, service: str, at: datetime) -> Sequence[Exemption]:

@@ -42,6 +42,8 @@ class OutboxMessage:
     is what that is to say from then on (`text` and `blocks`; `line` is this message's own, which stays in it
     should it be the head), `is_broadcast` shows the reply in the channel
     too, and `is_edit` replaces only what the head says.
+
+    `hold_id` is the hold that it announces: the message is edited when that ends.
     """
 
     channel: str
@@ -55,6 +57,7 @@ class OutboxMessage:
     head: Mapping[str, Any] | None = None
     is_broadcast: bool = False
     is_edit: bool = False
+    hold_id: int | None = None
 
 
 async def enqueue(connection: AsyncConnection, messages: Iterable[OutboxMessage], now: datetime) -> int:
@@ -78,10 +81,15 @@ async def _thread_of(connection: AsyncConnection, message: OutboxMessage, now: d
 
 
 async def enqueue_edit(
-    connection: AsyncConnection, message: OutboxMessage, thread_id: int, now: datetime
+    connection: AsyncConnection,
+    message: OutboxMessage,
+    now: datetime,
+    *,
+    thread_id: int | None = None,
+    edits: int | None = None,
 ) -> None:
-    """Put an edit of a thread's head into the outbox within the caller's transaction."""
-    await connection.execute(insert(outbox), [_row(message, now, thread_id)])
+    """Put an edit into the outbox within the caller's transaction: of a thread's head, or of a message."""
+    await connection.execute(insert(outbox), [_row(message, now, thread_id, edits)])
 
 
 async def enqueue_tracked(connection: AsyncConnection, message: OutboxMessage, now: datetime) -> str:
@@ -91,7 +99,9 @@ async def enqueue_tracked(connection: AsyncConnection, message: OutboxMessage, n
     return str(row["key"])
 
 
-def _row(message: OutboxMessage, now: datetime, thread_id: int | None = None) -> dict[str, object]:
+def _row(
+    message: OutboxMessage, now: datetime, thread_id: int | None = None, edits: int | None = None
+) -> dict[str, object]:
     return {
         "key": str(uuid.uuid4()),
         "channel": message.channel,
@@ -105,6 +115,8 @@ def _row(message: OutboxMessage, now: datetime, thread_id: int | None = None) ->
         "head": message.head,
         "is_broadcast": message.is_broadcast,
         "is_edit": message.is_edit,
+        "hold_id": message.hold_id,
+        "edits": edits,
         "created_at": now,
         "state": "waiting",
         "attempts": 0,
@@ -125,7 +137,7 @@ _UNSENT = (DeliveryState.WAITING, DeliveryState.SENDING)
 
 @dataclass(frozen=True, slots=True)
 class QueuedMessage:
-    """A message in the outbox. `key` identifies it, in Slack too."""
+    """A message in the outbox. `key` identifies it, in Slack too; `edits` is the message that it edits."""
 
     id: int
     key: str
@@ -135,6 +147,7 @@ class QueuedMessage:
     first_attempt_at: datetime | None
     attempts: int = 0
     thread_id: int | None = None
+    edits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +190,13 @@ async def read_backlog(connection: AsyncConnection) -> Backlog:
 
 
 async def first_unsent(connection: AsyncConnection, channel: str) -> QueuedMessage | None:
-    """Return the channel's oldest message that is neither sent nor failed: the next to send."""
+    """Return the channel's oldest message that is neither sent nor failed: the next to send.
+
+    Edits of single messages, which Slack allows more seldom than posts, wait until nothing else does.
+    """
     query = select(outbox).where(outbox.c.channel == channel, outbox.c.state.in_(_UNSENT))
-    row = (await connection.execute(query.order_by(outbox.c.id).limit(1))).one_or_none()
+    query = query.order_by(outbox.c.edits.is_not(None), outbox.c.id).limit(1)
+    row = (await connection.execute(query)).one_or_none()
     return None if row is None else _queued(row)
 
 
@@ -188,6 +205,7 @@ async def unsent_in_same_state(
 ) -> Sequence[QueuedMessage]:
     """Return a channel's unsent messages from `first` on, up to the first that is in another state."""
     unsent = (outbox.c.channel == first.message.channel) & outbox.c.state.in_(_UNSENT)
+    unsent &= outbox.c.edits.is_(None)
     query = select(outbox).where(unsent, outbox.c.id >= first.id).order_by(outbox.c.id).limit(limit)
     rows = [_queued(row) for row in await connection.execute(query)]
     return list(itertools.takewhile(lambda row: row.state is first.state, rows))
@@ -316,6 +334,7 @@ def message_of(row: Row[Any]) -> OutboxMessage:
         head=row.head,
         is_broadcast=row.is_broadcast,
         is_edit=row.is_edit,
+        hold_id=row.hold_id,
     )
 
 
@@ -329,4 +348,5 @@ def _queued(row: Row[Any]) -> QueuedMessage:
         row.first_attempt_at,
         row.attempts,
         row.thread_id,
+        row.edits,
     )

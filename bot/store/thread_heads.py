@@ -35,7 +35,7 @@ async def record_in_thread(
     if content and head.ts != place.ts:
         channel, text, blocks = queued.message.channel, content["text"], content["blocks"]
         edit = OutboxMessage(channel, HEAD_EDITED, text, blocks, is_edit=True)
-        await enqueue_edit(connection, edit, queued.thread_id, now)
+        await enqueue_edit(connection, edit, now, thread_id=queued.thread_id)
 
 
 async def is_superseded(connection: AsyncConnection, queued: QueuedMessage) -> bool:

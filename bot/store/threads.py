@@ -63,6 +63,13 @@ async def head_of(connection: AsyncConnection, thread_id: int) -> MessageLocatio
     return MessageLocation(row.channel_id, row.ts) if row is not None and row.ts else None
 
 
+async def has_ended_with(connection: AsyncConnection, thread_id: int, head: MessageLocation) -> bool:
+    """Return whether the thread has ended and this is its head."""
+    is_it = (threads.c.channel_id == head.channel_id) & (threads.c.ts == head.ts)
+    query = select(threads.c.id).where(threads.c.id == thread_id, threads.c.ended_at.is_not(None), is_it)
+    return (await connection.execute(query)).first() is not None
+
+
 async def beginning_of(connection: AsyncConnection, thread_id: int) -> str:
     """Return what the thread's head said in a line when it was sent."""
     query = select(threads.c.began).where(threads.c.id == thread_id)

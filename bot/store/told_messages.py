@@ -1,20 +1,24 @@
-"""Messages of the outbox, sent or not, found by what they say; their content is replaced.
+"""Messages of the outbox, sent or not, found by what they say or are about; their content is replaced.
 
-For what becomes private after it was told. A message that is being sent just now is left alone: its outcome
-decides whether it must be edited in Slack.
+For what becomes private after it was told, and for holds that have ended. A message that is being sent just
+now is left alone: its outcome decides whether it must be edited in Slack. Whoever replaces a message counts
+another attempt, so that of two who read it one notices that it has changed.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.addresses import qualified, team_of
-from bot.store.outbox import DeliveryState, OutboxMessage, message_of
+from bot.store.outbox import DeliveryState, OutboxMessage, enqueue_edit, message_of
 from bot.store.tables.core import outbox
 from bot.store.threads import MessageLocation
+
+HOLD_ENDED = "hold_ended"
+"""The event type of what edits the announcement of a hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class ToldMessage:
     attempts: int
     place: MessageLocation | None
     is_combined: bool = False
+    thread_id: int | None = None
 
 
 async def read_told(
@@ -41,6 +46,25 @@ async def read_told(
     said = (outbox.c.created_at >= since) & or_(*contains) if contains else None
     of_keys = outbox.c.key.in_(keys)
     wanted = of_keys if said is None else or_(said, of_keys)
+    return await _read(connection, wanted)
+
+
+async def find_told(connection: AsyncConnection, id_: int) -> ToldMessage | None:
+    """Return the message of that number; None if it is not kept any more."""
+    return next(iter(await _read(connection, outbox.c.id == id_)), None)
+
+
+async def enqueue_end_of_hold(connection: AsyncConnection, hold_id: int, now: datetime) -> None:
+    """Have the messages that announce a hold edited, now that it has ended: one edit for each."""
+    query = select(outbox.c.id, outbox.c.channel).where(
+        outbox.c.hold_id == hold_id, outbox.c.is_edit.is_(False), outbox.c.state != DeliveryState.FAILED
+    )
+    for row in (await connection.execute(query.order_by(outbox.c.id))).all():
+        edit = OutboxMessage(row.channel, HOLD_ENDED, "", is_edit=True, hold_id=hold_id)
+        await enqueue_edit(connection, edit, now, edits=row.id)
+
+
+async def _read(connection: AsyncConnection, wanted: ColumnElement[bool]) -> Sequence[ToldMessage]:
     rows = (await connection.execute(select(outbox).where(wanted).order_by(outbox.c.id))).all()
     timestamps = [row.ts for row in rows if row.ts]
     at_place: dict[tuple[str, str], int] = {}
@@ -57,26 +81,20 @@ async def read_told(
             row.attempts,
             MessageLocation(qualified(team_of(row.channel), row.channel_id), row.ts) if row.ts else None,
             is_combined=bool(row.ts) and at_place[row.channel_id, row.ts] > 1,
+            thread_id=row.thread_id,
         )
         for row in rows
     ]
 
 
 async def replace_content(connection: AsyncConnection, told: ToldMessage, message: OutboxMessage) -> bool:
-    """Replace what a message says if it is in the state in which it was read; return whether it was.
-
-    One that waits counts another attempt, so that nobody sends what it said before.
-    """
-    is_waiting = told.state is DeliveryState.WAITING
+    """Replace what a message says if it is in the state in which it was read; return whether it was."""
     same = (outbox.c.id == told.id) & (outbox.c.state == told.state) & (outbox.c.attempts == told.attempts)
     replaced = await connection.execute(
         update(outbox)
         .where(same)
         .values(
-            text=message.text,
-            blocks=list(message.blocks),
-            brief=message.brief,
-            attempts=told.attempts + 1 if is_waiting else told.attempts,
+            text=message.text, blocks=list(message.blocks), brief=message.brief, attempts=told.attempts + 1
         )
     )
     return replaced.rowcount == 1

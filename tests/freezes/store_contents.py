@@ -14,5 +14,6 @@ async def audited_actions(database: Database) -> list[tuple[str, str]]:
 
 async def announcements(database: Database) -> list[tuple[str, str]]:
     async with database.reading() as connection:
-        rows = await connection.execute(select(outbox).order_by(outbox.c.id))
+        # Without the edits of what was announced before.
+        rows = await connection.execute(select(outbox).where(outbox.c.edits.is_(None)).order_by(outbox.c.id))
         return [(row.channel, row.event_type) for row in rows]

@@ -30,7 +30,9 @@ def judging(database: Database) -> BudgetJudge:
 
 async def rows_of(database: Database, channel: str = "#checkout") -> Sequence[Row[Any]]:
     async with database.reading() as connection:
-        query = select(outbox).where(outbox.c.channel == channel).order_by(outbox.c.id)
+        query = (
+            select(outbox).where(outbox.c.channel == channel, outbox.c.edits.is_(None)).order_by(outbox.c.id)
+        )
         return (await connection.execute(query)).all()
 
 

@@ -38,6 +38,7 @@ from tenacity import (
 
 from bot.slack.delivery.batching import MOST_LINES, Batch, combine, next_batch
 from bot.slack.delivery.context import DeliveryContext, LeaseLostError, ShuttingDownError
+from bot.slack.delivery.ended_holds import EndedHoldEdits
 from bot.slack.delivery.sender import HEAD_GONE
 from bot.slack.delivery.team_mentions import with_mentions
 from bot.slack.delivery.thread_head import ThreadHead
@@ -96,6 +97,7 @@ class ChannelQueue:
         self._tried: set[str] = set()
         self._batch: Batch = ()
         self._heads = ThreadHead(context, self._write, self._lease_left_s)
+        self._ended_holds = EndedHoldEdits(context, self._write, self._lease_left_s)
         self._internal_errors: Counter[str] = Counter()
         self._backoff = wait_random_exponential(context.timing.backoff_s, context.timing.backoff_limit_s)
 
@@ -144,7 +146,8 @@ class ChannelQueue:
         channel_id = None
         try:
             if batch[0].message.is_edit:
-                await self._heads.carry_out(batch[0])
+                edits = self._heads if batch[0].edits is None else self._ended_holds
+                await edits.carry_out(batch[0])
                 return True
             channel_id = await self._context.channels.resolve(self._address)
             if batch[0].state is DeliveryState.SENDING:

@@ -71,6 +71,15 @@ async def small_budgets(
 
     What a source does not answer within that time is left out.
     """
+    events = await events_a_day(slos, sources, now, within=within)
+    small = [small_budget(slo, events[slo], now) for slo in slos if slo in events]
+    return [each for each in small if each is not None]
+
+
+async def events_a_day(
+    slos: Sequence[Slo], sources: Mapping[str, Source], now: datetime, *, within: timedelta
+) -> Mapping[Slo, float]:
+    """Return the events of the last day of those SLOs that a source can count within that time."""
     by_source: dict[str, list[Slo]] = defaultdict(list)
     for slo in slos:
         if isinstance(slo.sli, CounterSli | LatencySli):
@@ -78,9 +87,7 @@ async def small_budgets(
     found = await asyncio.gather(
         *(_events_in_a_day(name, own, sources, now, within) for name, own in by_source.items())
     )
-    events = {slo: total for answers in found for slo, total in answers.items()}
-    small = [small_budget(slo, events[slo], now) for slo in slos if slo in events]
-    return [each for each in small if each is not None]
+    return {slo: total for answers in found for slo, total in answers.items()}
 
 
 async def _events_in_a_day(

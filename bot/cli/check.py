@@ -19,6 +19,7 @@ from bot.settings import read_settings
 if TYPE_CHECKING:
     from bot.budgets.measurement import Measurement
     from bot.budgets.small_budgets import SmallBudget
+    from bot.diagnostics.flag_guards import GuardFinding
     from bot.policy.faults import PolicyFault
     from bot.policy.policy_set import ExpandedCatalog, PolicySet
 
@@ -41,7 +42,7 @@ def check(
         policies = read(path)
     except PolicyError as error:
         _refuse(path, error.faults, as_json)
-    expanded, problems, measurement, small = run_async(_expand(policies))
+    expanded, problems, measurement, small, guards = run_async(_expand(policies))
     if expanded.faults:
         _refuse(path, expanded.faults, as_json)
     for_each = [
@@ -65,6 +66,7 @@ def check(
                 "unmeasured": dict(measurement.problems),
                 "silent_sources": dict(measurement.silent),
                 "small_budgets": {each.slo.key: each.words for each in small},
+                "flag_guards": [asdict(each) for each in guards],
             }
         )
         return
@@ -77,6 +79,8 @@ def check(
         out.print(f"{slo}: cannot be measured now: {problem}", markup=False)
     for each in small:
         out.print(f"{each.slo.key}: {each.words}", markup=False)
+    for finding in guards:
+        out.print(f"{finding.slo}: {finding.words}; {finding.fix}", markup=False)
 
 
 def _for_each_line(row: dict[str, Any]) -> str:
@@ -97,7 +101,9 @@ def _refuse(path: Path, faults: "Sequence[PolicyFault]", as_json: bool) -> None:
     sys.exit(NO)
 
 
-async def _expand(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any, Measurement, Sequence[SmallBudget]]":
+async def _expand(
+    policies: "PolicySet",
+) -> "tuple[ExpandedCatalog, Any, Measurement, Sequence[SmallBudget], Sequence[GuardFinding]]":
     """Expand the `forEach` documents and look what can be measured, as far as the sources answer."""
     import aiohttp  # noqa: PLC0415 - broken policies ask no source
 
@@ -105,6 +111,7 @@ async def _expand(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any, Measure
     from bot.budgets.small_budgets import small_budgets  # noqa: PLC0415
     from bot.budgets.sources.registry import SourceRegistry  # noqa: PLC0415
     from bot.clock import SystemClock  # noqa: PLC0415
+    from bot.diagnostics.flag_guards import guard_findings  # noqa: PLC0415
     from bot.policy.discovery import discover_and_expand  # noqa: PLC0415
 
     async with aiohttp.ClientSession() as session:
@@ -115,4 +122,12 @@ async def _expand(policies: "PolicySet") -> "tuple[ExpandedCatalog, Any, Measure
         measurement = await measure(slos, sources, now, within=_TIMEOUT)
         answering = [slo for slo in slos if getattr(slo.sli, "source", None) not in measurement.silent]
         small = await small_budgets(answering, sources, now, within=_TIMEOUT)
-        return expanded, problems, measurement, small
+        known = {name: source for name, source in sources.items() if name not in measurement.silent}
+        guards = (
+            []
+            if expanded.faults
+            else await guard_findings(
+                expanded.catalog, known, now, within=_TIMEOUT, unmeasured=measurement.problems
+            )
+        )
+        return expanded, problems, measurement, small, guards

@@ -14,13 +14,14 @@ import aiohttp
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.budgets.measurement import measure
+from bot.budgets.measurement import Measurement, measure
 from bot.budgets.source import SourceError
 from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock, SystemClock
 from bot.diagnostics.database_file import file_damage, wal_damage, writing
 from bot.diagnostics.findings import Finding, fault, ok, skipped
+from bot.diagnostics.flag_guards import guard_findings
 from bot.diagnostics.slack_workspaces import WorkspaceChecks
 from bot.flags.backend import FlagError
 from bot.flags.registry import BackendContext, open_backend
@@ -168,6 +169,26 @@ async def _slos(catalog: Catalog, sources: SourceRegistry, clock: Clock) -> list
         findings.append(fault("slos", "others", more, "`governor check` names them all"))
     if measurement.measured:
         findings.append(ok("slos", "measured", f"{measurement.measured} of {len(catalog.slos)} by a source"))
+    return findings + await _guards(catalog, sources, clock, measurement)
+
+
+async def _guards(
+    catalog: Catalog, sources: SourceRegistry, clock: Clock, measurement: Measurement
+) -> list[Finding]:
+    """Name the SLOs by which the guard of flags cannot tell what an increase does."""
+    answering = {name: source for name, source in sources.items() if name not in measurement.silent}
+    found = await guard_findings(
+        catalog, answering, clock.now(), within=_TIMEOUT / 4, unmeasured=measurement.problems
+    )
+    findings = [
+        fault("guard", each.slo, each.words, each.fix)
+        if each.is_fault
+        else skipped("guard", each.slo, each.words)
+        for each in found[:_MAX_FAULTS]
+    ]
+    if len(found) > _MAX_FAULTS:
+        more = f"{len(found) - _MAX_FAULTS} more cannot tell"
+        findings.append(fault("guard", "others", more, "`governor check` names them all"))
     return findings
 
 

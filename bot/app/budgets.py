@@ -25,6 +25,8 @@ from bot.incidents.cost import Costs, Downtime
 from bot.incidents.holds import ended_causes
 from bot.incidents.records.actions import unmet_requirements
 from bot.incidents.report_reader import ReportReader
+from bot.spending.event_reader import ServiceEventReader
+from bot.spending.reader import SpendingReader
 from bot.store.signals import Topic
 
 log = structlog.get_logger(__name__)
@@ -70,6 +72,7 @@ class Budgets:
         self.explanations = ExplanationReader(
             self.ledger, self.sources, clock, resources.settings.governor_docs_url
         )
+        self.spending = SpendingReader(self.ledger, ServiceEventReader(database, current), clock)
         # Holds also stay for want of owned actions, which are written with incidents.
         stale = [Topic.HOLDS, Topic.EVENTS, Topic.INCIDENTS]
         database.signals.subscribe(stale, self.status_reader.invalidate)

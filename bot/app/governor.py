@@ -214,6 +214,7 @@ class Governor:
             Capabilities(
                 status_reader=self.budgets.status_reader,
                 explanations=self.budgets.explanations,
+                spending=self.budgets.spending,
                 hold_registry=self.budgets.hold_registry,
                 exemption_requests=self.budgets.exemption_requests,
                 flag_changes=self.flags.changes,

@@ -82,6 +82,7 @@ def build_routes(
     Api(
         status_reader=budgets.status_reader,
         explanations=budgets.explanations,
+        spending=budgets.spending,
         declared_kinds=declared_kinds,
         events=EventsEndpoint(current, budgets.ledger.push, clock),
         database=resources.database,

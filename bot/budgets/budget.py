@@ -9,9 +9,8 @@ Event-weighted, after the Google SRE Workbook ("Implementing SLOs", "Alerting on
 Both are decimals and exact (`exact.py`), so that they compare with a policy's levels as one would on paper.
 """
 
-import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -264,17 +263,6 @@ def recovers_at(
         if hours > 0 and left is not None and left >= target:
             return end + length
     return None
-
-
-def burn_down(bad: Iterable[float], events: EventCounts, objective: Decimal) -> list[float]:
-    """Return what was left of the budget after each part of the window, given the bad events of each.
-
-    It begins at 1 and, when the parts fill the window, ends at what remains now. Empty without events.
-    """
-    budget = allowed(events.total, objective)
-    if budget <= 0:
-        return []
-    return [float(rest(share(spent, budget))) for spent in itertools.accumulate(bad, initial=0.0)]
 
 
 def worst(budgets: Sequence[Budget]) -> Budget | None:

@@ -16,7 +16,7 @@ from bot.budgets.batch_reader import BatchReader
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import MINUTE, base_width
 from bot.budgets.ledger.state import LedgerState, ReadFault
-from bot.budgets.read_plan import Read, edge_to_refine, is_ahead, is_hourly_read_due, plan_reads
+from bot.budgets.read_plan import Read, earlier_read, edge_to_refine, is_ahead, is_hourly_read_due, plan_reads
 from bot.budgets.source import (
     InvalidAnswerError,
     LateReading,
@@ -85,10 +85,14 @@ class Collector:
             collected([slo for slo in slos if not isinstance(slo.sli, CounterSli | LatencySli)])
         if not measured:
             return
-        states = await self._prepare(measured, now, base_width(evaluate_every))
-        plans = _plans(states, now, base_width(evaluate_every))
+        base = base_width(evaluate_every)
+        states = await self._prepare(measured, now, base)
+        plans = _plans(states, now, base)
+        due = {slo for slo, state in states.items() if is_hourly_read_due(state, now, base, slo.key)}
         batches = [
-            self._collect_batch(source_name, {slo: states[slo] for slo in batch}, reads, now, collected)
+            self._collect_batch(
+                source_name, {slo: states[slo] for slo in batch}, reads, now, collected, due=due
+            )
             for (source_name, reads), alike in plans.items()
             for batch in self._reader.batches(source_name, alike, _most_points(reads), now)
         ]
@@ -119,6 +123,8 @@ class Collector:
         reads: Sequence[Read],
         now: datetime,
         collected: OnCollected,
+        *,
+        due: Collection[Slo],
     ) -> None:
         total, done = sum(read.points for read in reads), 0
         slos = tuple(states)
@@ -145,6 +151,7 @@ class Collector:
                 self._progress.pop(slo.key, None)
         await self._refine_edges(source_name, {slo: states[slo] for slo in remaining}, now)
         collected(slos)
+        await self._read_earlier(source_name, {slo: states[slo] for slo in remaining if slo in due}, now)
 
     async def _record_failures(self, failed: Mapping[Slo, SourceError], now: datetime) -> None:
         alike: dict[tuple[ReadFault, str], list[Slo]] = defaultdict(list)
@@ -174,6 +181,29 @@ class Collector:
                     self._unrefinable.pop(slo.key, None)
                     if slo not in accepted:
                         self._unrefinable[slo.key] = edge
+
+    async def _read_earlier(self, source_name: str, states: Mapping[Slo, LedgerState], now: datetime) -> None:
+        """Read another part of the time before the windows, which only pictures of the past rest on.
+
+        A source that no longer has it, or takes no such request, is asked again an hour later: it is no fault
+        of the budget.
+        """
+        parts: dict[Read, list[Slo]] = defaultdict(list)
+        for slo, state in states.items():
+            read = earlier_read(state, slo.window)
+            if read is not None:
+                parts[read].append(slo)
+        for read, slos in parts.items():
+            for batch in self._reader.batches(source_name, slos, read.points, now):
+                answers = await self._reader.read(source_name, batch, read, now)
+                readings = [
+                    (slo, buckets_of(answer))
+                    for slo, answer in answers.items()
+                    if not isinstance(answer, SourceError)
+                ]
+                if len(readings) < len(batch):
+                    log.info("earlier_history_not_read", slos=len(batch) - len(readings))
+                await self._ledger.write(readings, read.span, read.width, now)
 
     def _report(self, slos: Sequence[Slo], progress: ReadProgress, requests: int) -> None:
         if requests > 1 and slos:

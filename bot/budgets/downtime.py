@@ -46,6 +46,15 @@ async def equal_parts(
     return [(end, EventCounts(seconds, total)) for end, seconds in zip(cuts[1:], bad, strict=True)]
 
 
+async def full_windows(bad_seconds: BadSeconds, slo: Slo, moments: Sequence[datetime]) -> list[EventCounts]:
+    """Return the events of the windows that ended at past moments, each with its full length as its total."""
+    bad = await bad_seconds(slo.service, [slo.window.span(at) for at in moments])
+    return [
+        EventCounts(seconds, slo.window.full_length(at) / _SECOND)
+        for at, seconds in zip(moments, bad, strict=True)
+    ]
+
+
 async def recent_events(bad_seconds: BadSeconds, slo: Slo, span: Span) -> EventCounts:
     """Return the events of one span; its total is its length in seconds."""
     (bad,) = await bad_seconds(slo.service, [span])

@@ -23,11 +23,11 @@ from bot.budgets.budget import (
     SHOWN_BURN_WINDOWS,
     Budget,
     EventCounts,
-    burn_down,
     recovers_at,
 )
 from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.rolling import NO_HISTORY, RollingHistory, past_moments, past_step, rolling_history
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import DowntimeSli, Slo
@@ -162,14 +162,29 @@ class Evaluator:
         budgets = iter(await assess_all(self._ledger, requests, now, every))
         return [list(itertools.islice(budgets, len(service.slos))) for service in services]
 
-    async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
-        """Return what was left of the budget at `points` times in its window, oldest first."""
-        span = slo.window.span(now)
-        parts = await self._parts(slo, span, max(1, points - 1), now)
-        events = sum((counted for _, counted in parts), NO_EVENTS)
-        remaining = burn_down((counted.bad for _, counted in parts), events, slo.objective)
-        times = [span.start, *(end for end, _ in parts)]
-        return list(zip(times, remaining, strict=False))[-points:]
+    async def rolling(self, budget: Budget, now: datetime, most: int) -> RollingHistory:
+        """Return what was left of the budget at past moments, at most `most` besides the present one.
+
+        The windows of all moments are summed by one statement, from the ledger or the recorded downtime.
+        """
+        if budget.as_of is None or budget.events is None:
+            return NO_HISTORY
+        slo, window = budget.slo, budget.slo.window
+        moments = past_moments(window, budget.as_of, most)[:-1]
+        spans = [window.span(at) for at in moments]
+        counted_from = None
+        if isinstance(slo.sli, DowntimeSli):
+            counted = await downtime.full_windows(self._ledger.downtime, slo, moments)
+        else:
+            counted = await self._ledger.counts(slo, spans, now)
+            earliest = min((span.start for span in spans), default=budget.as_of)
+            counted_from = await self._ledger.counted_from(slo, Span(earliest, budget.as_of))
+        return rolling_history(
+            budget,
+            list(zip(moments, counted, strict=True)),
+            step=past_step(window, budget.as_of, most),
+            counted_from=counted_from,
+        )
 
     async def recovers_at(self, slo: Slo, target: Decimal, now: datetime) -> datetime | None:
         """Return when the fraction `target` will be left, if the burn rate stays that of the last hour."""

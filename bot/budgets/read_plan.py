@@ -82,6 +82,22 @@ def plan_reads(
     return reads
 
 
+def earlier_read(state: LedgerState, window: Window) -> Read | None:
+    """Return the next part to read, in hours, of the time before the window; None where it is all there.
+
+    It reaches back by another window: the budget as it stood a while ago rests on it. No decision does, so it
+    is read once the window's own history is there, newest first.
+    """
+    if state.filled_from is None or state.filled_to is None or seconds(state.filled_from) % HOUR:
+        return None
+    history = history_start(window, state.filled_to)
+    earliest = instant(floor(seconds(history - window.full_length(history)), HOUR))
+    if state.filled_from > history or state.filled_from <= earliest:
+        return None
+    start = max(earliest, state.filled_from - timedelta(seconds=_CHUNK_S[HOUR]))
+    return Read(Span(start, state.filled_from), timedelta(seconds=HOUR))
+
+
 def _overlap(filled_to: datetime, end: datetime, fault: ReadFault | None) -> timedelta:
     """Return how far to read back: the long overlap after a fault and once in five minutes of the clock."""
     is_due = floor(seconds(filled_to), FIVE_MINUTES) < floor(seconds(end), FIVE_MINUTES)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from bot.budgets.budget import HOUR, Budget, EventCounts, assess
+from bot.budgets.rolling import BudgetPoint, RollingHistory
 from bot.catalog.catalog import Catalog, Service, Teams, Workspace
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy
@@ -22,7 +23,7 @@ from bot.flags.ramp import Ramp
 from bot.flags.records.ramps import RampState, StoredRamp
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.hold_writer import TransitionContext
-from bot.freezes.status import BudgetPoint, ServiceStatus
+from bot.freezes.status import ServiceStatus
 from bot.freezes.transition import BudgetExhausted
 from bot.incidents.action import Action
 from bot.incidents.downtime import Impact
@@ -113,8 +114,8 @@ def _status(now: datetime) -> ServiceStatus:
     return ServiceStatus(service, (budget,), (hold,), now)
 
 
-def _history(now: datetime) -> list[BudgetPoint]:
-    return [BudgetPoint(now - timedelta(days=day), day / 20) for day in range(20, 0, -1)]
+def _history(now: datetime) -> RollingHistory:
+    return RollingHistory(tuple(BudgetPoint(now - timedelta(days=day), day / 20) for day in range(20, 0, -1)))
 
 
 def _freeze(status: ServiceStatus, now: datetime) -> OutboxMessage:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from bot.budgets.budget import Budget, worst
 from bot.budgets.forecaster import Forecaster
+from bot.budgets.rolling import RollingHistory
 from bot.budgets.statistics.forecast import BudgetForecast
 from bot.budgets.statistics.scoring import WorkspaceScore
 from bot.catalog.catalog import Catalog, Service
@@ -67,14 +68,6 @@ class ServiceStatus:
         return worst(self.budgets)
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetPoint:
-    """How much of a budget (a fraction, negative when overspent) was left at a time."""
-
-    at: datetime
-    remaining: float
-
-
 class BudgetReader(Protocol):
     """The port to the evaluator: budgets as they are measured."""
 
@@ -82,8 +75,8 @@ class BudgetReader(Protocol):
         """Return the budgets of each service from what is counted already."""
         ...
 
-    async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
-        """Return what was left of the budget at `points` moments of its window, oldest first."""
+    async def rolling(self, budget: Budget, now: datetime, most: int) -> RollingHistory:
+        """Return what was left of the budget at past moments, at most `most` besides the present one."""
         ...
 
     async def recovers_at(self, slo: Slo, target: Decimal, now: datetime) -> datetime | None:
@@ -211,10 +204,9 @@ class StatusReader:
         since = await self._hold_registry.recovered_since(status.service.name)
         return opening_of(judged, recoveries, since, status.as_of)
 
-    async def burn_down(self, slo: Slo, points: int = 20) -> Sequence[BudgetPoint]:
-        """Return how the SLO's budget shrank over its window, oldest first, at most `points`."""
-        moments = await self._budgets.burn_down(slo, self._clock.now(), points)
-        return [BudgetPoint(at, remaining) for at, remaining in moments]
+    async def rolling(self, budget: Budget, most: int) -> RollingHistory:
+        """Return the budget as it stood at past moments, at most `most` besides the present one."""
+        return await self._budgets.rolling(budget, self._clock.now(), most)
 
     async def forecasts(
         self, budgets: Sequence[Budget], *, with_fan: bool = False

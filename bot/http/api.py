@@ -7,6 +7,7 @@ from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.status import StatusReader, UnknownServiceError
 from bot.http.auth import TokenVerifier, viewer_of
 from bot.http.budget_details import BudgetDetailsEndpoint
+from bot.http.budgets.spending import SpendingEndpoint
 from bot.http.events import EventsEndpoint
 from bot.http.gate import GateEndpoint
 from bot.http.operations import (
@@ -23,6 +24,7 @@ from bot.http.response_models import AuditAnswer, ServiceAnswer, ServicesAnswer
 from bot.http.rights import Right
 from bot.http.serializers import audit_json, service_json
 from bot.incidents import audit_view
+from bot.spending.reader import SpendingReader
 from bot.store import audit
 from bot.store.database import Database
 
@@ -35,6 +37,7 @@ class Api:
         *,
         status_reader: StatusReader,
         explanations: ExplanationReader,
+        spending: SpendingReader,
         events: EventsEndpoint,
         declared_kinds: DeclaredKinds,
         database: Database,
@@ -44,12 +47,13 @@ class Api:
         self._events = events
         self._gate = GateEndpoint(status_reader, declared_kinds)
         self._budget_details = BudgetDetailsEndpoint(status_reader, explanations)
+        self._spending = SpendingEndpoint(status_reader, spending)
         self._database = database
         self._tokens = tokens
 
     def add_routes(self, app: web.Application) -> None:
         """Add the routes; the rest of `/api/` is 404."""
-        for endpoint in (self, self._budget_details, self._gate, self._events):
+        for endpoint in (self, self._budget_details, self._spending, self._gate, self._events):
             add_operations(app, endpoint, self._tokens)
         app.router.add_route("*", "/api/{rest:.*}", _not_found)
 

@@ -18,6 +18,7 @@ from bot.incidents.report_reader import ReportReader
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.snapshot_reader import SnapshotReader
 from bot.slack.command_prefix import CommandPrefix
+from bot.spending.reader import SpendingReader
 from bot.store.database import Database
 
 
@@ -40,6 +41,7 @@ class Capabilities:
 
     status_reader: StatusReader
     explanations: ExplanationReader
+    spending: SpendingReader
     hold_registry: HoldRegistry
     exemption_requests: ExemptionRequests
     flag_changes: ChangeExecutor

@@ -34,11 +34,14 @@ class Command:
 COMMANDS: tuple[Command, ...] = (
     Command(
         "budget",
-        "[service] [explain]",
+        "[service] [explain | where]",
         "How much error budget is left",
         (
             CommandForm("", "lists all services, the one with the least budget left first"),
             CommandForm("SERVICE", "shows each SLO: what is left, how fast it burns, when it runs out"),
+            CommandForm(
+                "SERVICE where [SLO]", "shows what spent it: incidents, deployments, flags and the rest"
+            ),
             CommandForm(
                 "SERVICE explain [SLO]",
                 "shows how each figure is worked out: window, counts, formulas, queries",

@@ -49,7 +49,7 @@ class CommandRouter:
         self._flag_approvals = FlagApprovals(capabilities, people)
         self._exemption_approvals = ExemptionApprovals(capabilities, people)
         self._commands: Mapping[str, CommandHandler] = {
-            "budget": BudgetCommand(capabilities.status_reader, capabilities.explanations),
+            "budget": BudgetCommand(capabilities, incidents.access),
             "ship": ShipCommand(capabilities.status_reader),
             "freeze": FreezeCommand(capabilities, people),
             "flag": FlagCommand(capabilities, people),

@@ -15,7 +15,6 @@ from bot.budgets.budget import (
     SloState,
     allowed_minutes,
     assess,
-    burn_down,
     burn_rate,
     exhausts_at,
     is_valid,
@@ -181,11 +180,6 @@ def test_while_one_window_alone_burns_the_last_hour_counts(long: float, short: f
 def test_an_end_lies_in_the_future(left: float, burn: float) -> None:
     end: datetime | None = exhausts_at(slo(), Decimal(left), Decimal(burn), NOW)
     assert end is None or NOW <= end <= NOW + 30 * DAY
-
-
-def test_a_burn_down_goes_from_all_to_what_remains() -> None:
-    assert burn_down([0, 5, 5], EventCounts(10, 10_000), THREE_NINES) == [1, 1, 0.5, 0]
-    assert burn_down([], NO_EVENTS, THREE_NINES) == []
 
 
 def test_the_worst_is_the_least_that_remains() -> None:

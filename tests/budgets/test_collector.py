@@ -356,3 +356,30 @@ async def test_whatever_fails_in_between_the_ledger_ends_with_the_truth(
         assert now - filled_to < MINUTE
         start = window.span(filled_to).start.replace(second=0)
         assert await counted(ledger, Span(start, filled_to), now, promised) == truth(Span(start, filled_to))
+
+
+async def test_the_time_before_the_window_is_read_a_week_an_hour(
+    collector: Collector, ledger: Ledger, source: CountingSource
+) -> None:
+    await collector.collect([MONTHLY], NOW, MINUTE)
+    for minute in range(1, 6 * 60 + 1):
+        if minute % 10 == 0:
+            await collector.collect([MONTHLY], NOW + minute * MINUTE, MINUTE)
+    state = await ledger.state(MONTHLY)
+    assert state.filled_from is not None
+    assert NOW - 60 * DAY <= state.filled_from <= NOW - 60 * DAY + 6 * HOUR
+    earlier = Span(NOW - 59 * DAY, NOW - 31 * DAY)
+    assert await counted(ledger, earlier, NOW + 6 * HOUR) == truth(earlier)
+    assert max(span.length for span, _ in source.reads) == 7 * DAY
+
+
+async def test_a_source_that_has_nothing_older_is_no_fault(
+    collector: Collector, ledger: Ledger, source: CountingSource
+) -> None:
+    await collector.collect([MONTHLY], NOW, MINUTE)
+    source.failure, source.fails_before = SourceRefusedError("too far back"), NOW - 30 * DAY
+    for hour in range(1, 3):
+        await collector.collect([MONTHLY], NOW + hour * HOUR, MINUTE)
+        budget = await assessed(ledger, MONTHLY, NOW + hour * HOUR)
+        assert (budget.state, budget.problem) == (SloState.OK, None)
+    assert (await ledger.state(MONTHLY)).filled_from == NOW - 30 * DAY

@@ -3,19 +3,16 @@
 import asyncio
 from datetime import datetime, timedelta
 
-import pytest
-
 from bot.budgets.budget import SloState
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator, burn_windows
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.ledger.pushed_events import PushedEvent
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
 from bot.clock import SystemClock
 from bot.store.database import Database
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
-from tests.support.values import STANDARD, catalog, service, slo
+from tests.support.values import STANDARD, catalog, service
 
 
 class Desk:
@@ -35,22 +32,6 @@ class Desk:
         if self.broken & {of.name for of, _ in assessed}:
             raise RuntimeError("cannot decide")
         self.judged += [of.name for of, _ in assessed]
-
-
-async def test_the_picture_ends_at_what_remains_even_when_errors_are_just_leaving_the_window(
-    database: Database,
-) -> None:
-    promised = slo()
-    desk = Desk(database)
-    begins = NOW - 30 * DAY
-    leaving = PushedEvent(promised, 0, 900, begins - 2 * HOUR)
-    counted = [PushedEvent(promised, 33_000, 10, begins + day * DAY + HOUR) for day in range(30)]
-    await desk.ledger.push([leaving, *counted], NOW)
-    ((measured,),) = await desk.evaluator.assess([service(slos=(promised,))], NOW)
-    picture = await desk.evaluator.burn_down(promised, NOW, 20)
-    assert picture[-1][1] == pytest.approx(float(measured.remaining or 0))
-    assert [left for _, left in picture] == sorted((left for _, left in picture), reverse=True)
-    assert len(picture) <= 20
 
 
 async def test_one_service_that_fails_holds_up_no_other(database: Database) -> None:

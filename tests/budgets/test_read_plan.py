@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.budgets.ledger.rollups import base_width, seconds
 from bot.budgets.ledger.state import OVERLAP, LedgerState, ReadFault
-from bot.budgets.read_plan import Read, edge_to_refine, is_ahead, plan_reads
+from bot.budgets.read_plan import Read, earlier_read, edge_to_refine, is_ahead, plan_reads
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
 
@@ -165,3 +165,18 @@ def test_any_plan_leaves_no_hole_and_asks_what_a_source_can_answer(
             assert start <= max(stop, latest)
             latest = max(latest, stop, later)
         assert covered[0][0] <= wanted
+
+
+def test_the_time_before_the_window_is_read_last_and_in_parts_of_a_week() -> None:
+    start, parts = NOW - 30 * DAY, []
+    while part := earlier_read(filled(start, NOW), MONTH):
+        parts.append(part)
+        start = part.span.start
+    assert parts[0] == Read(Span(NOW - 37 * DAY, NOW - 30 * DAY), HOUR)
+    assert start == NOW - 60 * DAY
+    assert len(parts) == 5
+
+
+def test_nothing_before_the_window_is_read_while_the_window_itself_is_not_there() -> None:
+    assert earlier_read(LedgerState(), MONTH) is None
+    assert earlier_read(filled(NOW - 20 * DAY, NOW), MONTH) is None

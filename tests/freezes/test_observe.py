@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 
 from bot.budgets.budget import Budget
+from bot.budgets.rolling import NO_HISTORY, RollingHistory
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy, OnMissingData, PolicyMode
@@ -66,8 +67,8 @@ class Shop:
             for of in services
         ]
 
-    async def burn_down(self, *_: object) -> Sequence[tuple[datetime, float]]:
-        return []
+    async def rolling(self, *_: object) -> RollingHistory:
+        return NO_HISTORY
 
     async def recovers_at(self, *_: object) -> datetime | None:
         return None

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from bot.budgets.budget import Budget
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.rolling import RollingHistory, rolling_history
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import Slo
@@ -26,8 +27,10 @@ from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
 from bot.metrics import Metrics
 from bot.slack.announcements.declared_kinds import declared_kind_messages
+from bot.spending.event_reader import ServiceEventReader
+from bot.spending.reader import SpendingReader
 from bot.store.database import Database
-from tests.support.clock import StoppedClock
+from tests.support.clock import DAY, StoppedClock
 from tests.support.stores import create_tables
 from tests.support.values import budget, catalog, prometheus_sli, service, slo
 
@@ -58,9 +61,9 @@ class FortyPercent:
     async def assess(self, services: Sequence[Service], now: datetime) -> Sequence[Sequence[Budget]]:
         return [[budget(0.4, of=slo, as_of=now) for slo in service.slos] for service in services]
 
-    async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
-        del slo
-        return [(now, 0.4)] * points
+    async def rolling(self, budget: Budget, now: datetime, most: int) -> RollingHistory:
+        del now, most
+        return rolling_history(budget, [], step=DAY, counted_from=None)
 
     async def recovers_at(self, slo: Slo, target: Decimal, now: datetime) -> datetime | None:
         del slo, target, now
@@ -81,6 +84,7 @@ async def api_server(url: str) -> AsyncIterator[ApiServer]:
         Api(
             status_reader=status_reader,
             explanations=ExplanationReader(ledger, {}, clock),
+            spending=SpendingReader(ledger, ServiceEventReader(database, CurrentCatalog(policies)), clock),
             events=events,
             declared_kinds=DeclaredKinds(database, declared_kind_messages),
             database=database,

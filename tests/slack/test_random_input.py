@@ -44,7 +44,7 @@ from bot.slack.permissions import Allowed, People, PermissionResult, Zone
 from bot.store.database import Database
 from tests.support.clock import NOW
 from tests.support.examples import shop_service
-from tests.support.slack_app import build_flags, build_incidents, new_database, shop
+from tests.support.slack_app import build_flags, build_incidents, build_spending, new_database, shop
 from tests.support.values import slo
 
 TEXTS = 10_000
@@ -156,6 +156,7 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
         capabilities = Capabilities(
             status_reader=status_reader,
             explanations=ExplanationReader(Ledger(database), {}, of.clock),
+            spending=build_spending(of, database),
             hold_registry=hold_registry,
             exemption_requests=ExemptionRequests(database, FreezeAnnouncer(of.current)),
             flag_changes=flags.changes,

@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from bot.budgets.budget import HOUR, Budget
+from bot.budgets.rolling import BudgetPoint, RollingHistory
 from bot.catalog.catalog import Permissions, Service, Teams, Workspace
 from bot.catalog.error_budget_policy import (
     AlertSeverity,
@@ -19,7 +20,6 @@ from bot.deployments.deployment import Deployment, DeploymentState
 from bot.deployments.recorder import FreezeBypass
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.hold_writer import TransitionContext
-from bot.freezes.status import BudgetPoint
 from bot.freezes.transition import (
     BudgetExhausted,
     BudgetRecovered,
@@ -128,12 +128,16 @@ def frozen_by(spending: Spending | None) -> TransitionContext:
     return replace(contexts()["exhausted"], spending=spending)
 
 
-def burn_down(start: float, end: float, points: int = 20) -> list[BudgetPoint]:
+def shrinking(start: float, end: float, points: int = 20) -> RollingHistory:
+    """Return a budget that shrank evenly in the last 30 days."""
     step = timedelta(days=30) / points
-    return [
-        BudgetPoint(NOW - timedelta(days=30) + step * (i + 1), start + (end - start) * i / (points - 1))
-        for i in range(points)
-    ]
+    return RollingHistory(
+        tuple(
+            BudgetPoint(NOW - timedelta(days=30) + step * (i + 1), start + (end - start) * i / (points - 1))
+            for i in range(points)
+        ),
+        step,
+    )
 
 
 def bypass(*holds: Hold, **changes: object) -> FreezeBypass:

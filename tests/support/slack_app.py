@@ -16,6 +16,7 @@ from bot.app.incidents import Incidents
 from bot.budgets.budget import Budget, EventCounts
 from bot.budgets.change_counts import ChangeCounts
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.rolling import RollingHistory
 from bot.budgets.variant_counts import NoVariantsError, VariantCounts
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
@@ -41,11 +42,13 @@ from bot.slack.manifest import manifest
 from bot.slack.webapi.client import SlackClient
 from bot.slack.webapi.clients import Clients
 from bot.slack.webapi.edit_rate_limits import EditRateLimits
+from bot.spending.event_reader import ServiceEventReader
+from bot.spending.reader import SpendingReader
 from bot.store.database import Database
 from bot.store.leases import Lease
 from bot.store.signals import Topic
 from tests.support.clock import StoppedClock
-from tests.support.examples import WORKSPACE, burn_down, shop_service
+from tests.support.examples import WORKSPACE, shop_service, shrinking
 from tests.support.stores import create_tables
 from tests.support.values import budget_of_events, catalog, slo
 
@@ -97,9 +100,9 @@ class Shop:
             raise self.variant_counts
         return self.variant_counts
 
-    async def burn_down(self, slo: Slo, now: datetime, points: int) -> Sequence[tuple[datetime, float]]:
-        del slo, now
-        return [(point.at, point.remaining) for point in burn_down(1.0, 0.2, points)]
+    async def rolling(self, budget: Budget, now: datetime, most: int) -> RollingHistory:
+        del budget, now
+        return shrinking(1.0, 0.2, most + 1)
 
     async def recovers_at(self, slo: Slo, target: Decimal, now: datetime) -> datetime | None:
         del slo, target
@@ -149,6 +152,12 @@ def build_incidents(
         clock=of.clock,
         lease=Lease("incidents"),
     )
+
+
+def build_spending(of: Shop, database: Database) -> SpendingReader:
+    """Return what says where budgets went, over a ledger of its own."""
+    ledger = Ledger(database, Downtime(database).bad_seconds)
+    return SpendingReader(ledger, ServiceEventReader(database, of.current), of.clock)
 
 
 def immediate_incident_capabilities(incidents: Incidents) -> IncidentCapabilities:
@@ -238,6 +247,7 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
         capabilities = Capabilities(
             status_reader=status_reader,
             explanations=ExplanationReader(Ledger(database), {}, of.clock),
+            spending=build_spending(of, database),
             hold_registry=hold_registry,
             exemption_requests=ExemptionRequests(database, FreezeAnnouncer(of.current)),
             flag_changes=flags.changes,

@@ -275,6 +275,19 @@ class Ledger:
             cells = await bucket_rows.between_of_many(connection, list(ids.values()), width, start, end)
         return {slo: cells.get(slo_id, {}) for slo, slo_id in ids.items()}
 
+    async def counted_from(self, slo: Slo, span: Span) -> datetime | None:
+        """Return since when events are counted within a span: its first day with any, or where reading began.
+
+        None without events.
+        """
+        first_day = instant(floor(seconds(span.start), DAY))
+        days = (await self.cells_of_many([slo], Span(first_day, span.end), DAY))[slo]
+        oldest = min((at for at, (_, total) in days.items() if total > 0), default=None)
+        if oldest is None:
+            return None
+        filled_from = (await self.state(slo)).filled_from
+        return instant(oldest) if filled_from is None else max(instant(oldest), filled_from)
+
     async def delete_expired(self, now: datetime, longest: timedelta) -> None:
         """Delete expired buckets, old event ids, and ledgers long out of use.
 

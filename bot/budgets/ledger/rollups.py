@@ -27,10 +27,14 @@ PUSHED_BASE = 10
 
 BASE_RETENTION_S = 2 * HOUR
 _RETENTION_S = {MINUTE: 12 * HOUR, FIVE_MINUTES: 4 * DAY}
-"""How many seconds each width is retained; hours and days as long as the longest window needs."""
+"""How many seconds each width is retained; hours and days as long as past windows need."""
 
 BEYOND_LONGEST = timedelta(days=4)
-"""How much longer than the longest window hours and days are retained."""
+WINDOWS_RETAINED = 2
+"""Hours and days are retained for so many of the longest window, and for some days more.
+
+A window that ended a window's length ago can then still be summed: the budget as it stood at that time.
+"""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -106,7 +110,7 @@ def only_hours_before(now: datetime) -> int:
 def kept_from(width: int, now: datetime, longest: timedelta) -> int:
     """Return the second before which buckets of this width may be dropped."""
     if width >= HOUR:
-        return floor(seconds(now - longest - BEYOND_LONGEST), DAY)
+        return floor(seconds(now - WINDOWS_RETAINED * longest - BEYOND_LONGEST), DAY)
     retention_s = _RETENTION_S.get(width, BASE_RETENTION_S)
     return floor(seconds(now) - retention_s, HOUR)
 

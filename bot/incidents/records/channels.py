@@ -81,6 +81,17 @@ async def read_channels(connection: AsyncConnection, incident_id: int) -> dict[C
     return {ChannelKind(row.kind): _channel(row) for row in await connection.execute(query)}
 
 
+async def read_channel_ids(
+    connection: AsyncConnection, incident_ids: Collection[int], kind: ChannelKind = ChannelKind.INCIDENT
+) -> dict[int, str]:
+    """Return the ids of the channels of one kind that incidents have, by the incident's number."""
+    columns = incident_rooms.c
+    query = select(columns.incident_id, columns.channel_id).where(
+        columns.incident_id.in_(list(incident_ids)), columns.kind == kind, columns.channel_id.is_not(None)
+    )
+    return {row.incident_id: row.channel_id for row in await connection.execute(query)}
+
+
 async def find_incident(connection: AsyncConnection, channel_id: str) -> tuple[int, ChannelKind] | None:
     """Return the incident that a channel belongs to, and which of its channels it is."""
     columns = incident_rooms.c

@@ -8,6 +8,7 @@ numbers. Deployments go to `POST /api/v1/deployments`, as from a pipeline.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 import secrets
@@ -193,17 +194,7 @@ class Shop:
 
     def _deploy(self, service: str) -> None:
         """Record a deployment, of another commit each time."""
-        commit = secrets.token_hex(20)
-        deployment = {
-            "service": service,
-            "key": commit,
-            "state": "succeeded",
-            "commit": commit,
-            "ref": "main",
-            "by": "the pipeline",
-            "finished_at": self._scene_since.isoformat(),
-        }
-        self._unsent_deployments.append(deployment)
+        self._unsent_deployments.append(_deployment(service, secrets.token_hex(20), self._scene_since))
 
     async def _send_deployments(self) -> None:
         while self._unsent_deployments:
@@ -242,11 +233,14 @@ class Shop:
     async def _send_history(self) -> None:
         if await self._has_history():
             return
-        rows = list(traffic.history(self._start))
-        # In one call, which is all or nothing: half a month would look like an overspent budget.
+        rows = [*traffic.earlier_history(self._start), *traffic.history(self._start)]
+        # In one call, which is all or nothing: half of it would look like an overspent budget.
         assert len(rows) <= _MAX_EVENTS  # noqa: S101 - the history has a known length
         await self._send(rows)
         self._problem = None
+        for service, before in traffic.EARLIER_DEPLOYMENTS:
+            commit = hashlib.sha256(f"{service} {before}".encode()).hexdigest()[:40]
+            self._unsent_deployments.append(_deployment(service, commit, self._start - before))
         log.info("history_sent", counts=len(rows))
 
     async def _send(self, rows: Sequence[Count]) -> None:
@@ -299,3 +293,16 @@ class Shop:
 def _in_words(duration: timedelta) -> str:
     minutes = duration // timedelta(minutes=1)
     return f"{minutes // 60} hours" if minutes >= 120 else f"{minutes} minutes"
+
+
+def _deployment(service: str, commit: str, at: datetime) -> dict[str, str]:
+    """Return a successful deployment of a commit as the bot is told of it."""
+    return {
+        "service": service,
+        "key": commit,
+        "state": "succeeded",
+        "commit": commit,
+        "ref": "main",
+        "by": "the pipeline",
+        "finished_at": at.isoformat(),
+    }

@@ -29,6 +29,7 @@ from typing import Final
 WINDOW: Final = timedelta(days=30)
 _FINE_SPAN: Final = timedelta(minutes=1)
 _COARSE_SPAN: Final = timedelta(minutes=30)
+_EARLIER_SPAN: Final = timedelta(hours=6)
 _FINE_FOR: Final = timedelta(hours=4)
 _DAILY_AMPLITUDE: Final = 0.9
 _PEAK_AFTER: Final = timedelta(hours=1)
@@ -140,6 +141,20 @@ STREAMS: Final = (
     ),
 )
 
+EARLIER_DEPLOYMENTS: Final = (
+    ("checkout", WINDOW + timedelta(minutes=65)),
+    ("checkout", timedelta(days=26, hours=3)),
+    ("checkout", timedelta(days=21, hours=7, minutes=15)),
+    ("checkout", timedelta(days=17, hours=2)),
+    ("checkout", timedelta(days=12, hours=4, minutes=20)),
+    ("checkout", timedelta(days=5, hours=1)),
+    ("search", timedelta(days=23, hours=6)),
+    ("search", timedelta(days=9, hours=2, minutes=10)),
+    ("search", timedelta(days=4, hours=3)),
+    ("payments", timedelta(days=16, hours=5, minutes=5)),
+)
+"""What was deployed in the month before, and how long before the demo's start."""
+
 SCENES: Final = {
     scene.name: scene
     for scene in (
@@ -229,6 +244,16 @@ def history(start: datetime) -> Iterator[Count]:
             for edge in edges:
                 yield count(stream, edge, edge - at, start)
                 at = edge
+
+
+def earlier_history(start: datetime) -> Iterator[Count]:
+    """Count the 30 days before those of `history`, without outages: old budgets are drawn from them."""
+    for stream in STREAMS:
+        begins = full_hour(start - WINDOW)
+        at = begins - WINDOW
+        while at < begins:
+            yield count(stream, at + _EARLIER_SPAN, _EARLIER_SPAN, start, stream.usual_bad)
+            at += _EARLIER_SPAN
 
 
 def _coarse_edges(stream: Stream, at: datetime, start: datetime) -> list[datetime]:

@@ -5,9 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot.budgets.budget import HOUR, Budget, SloState
+from bot.budgets.rolling import NO_HISTORY, RollingHistory
+from bot.catalog.window import Span
 from bot.formatting import burn_rate_text, counted, sparkline
-from bot.freezes.explanation_reader import ExplanationReader, UnknownSloError
-from bot.freezes.status import BudgetPoint, ServiceStatus, StatusReader
+from bot.freezes.explanation_reader import UnknownSloError
+from bot.freezes.status import ServiceStatus
 from bot.slack.announcements.budget_phrases import (
     burn_rates_text,
     data_problem,
@@ -23,20 +25,30 @@ from bot.slack.announcements.observed import would_be_frozen_text
 from bot.slack.arguments import UsageError, name, split, unknown
 from bot.slack.blockkit.blocks import context, header, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
-from bot.slack.commands.budget_charts import forecast_chart, spending_chart
+from bot.slack.capabilities import Capabilities
+from bot.slack.commands.budget_charts import (
+    MOST_PAST,
+    MOST_PAST_BESIDE_FORECAST,
+    earliest_drawn,
+    picture,
+)
 from bot.slack.commands.explain import explanation_reply
+from bot.slack.commands.where import where_reply
+from bot.slack.incidents.access import IncidentAccess
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say, show_button
+from bot.spending.reader import chosen_budgets
+from bot.spending.service_events import ServiceEvents
 from bot.store.outbox import Block
 
 PAGE = 10
 MOST_SLOS = 20
 _MOST_CHARTS = 2
 _MOST_HOLDS = 5
-_EXPLAIN = "explain"
+_EXPLAIN, _WHERE = "explain", "where"
 _MOST_WORDS = 3
 
-History = Mapping[str, Sequence[BudgetPoint]]
-"""Burn-downs by the name of their SLO."""
+History = Mapping[str, RollingHistory]
+"""How budgets stood at past moments, by the name of their SLO."""
 
 Recoveries = Mapping[str, datetime | None]
 """When each budget will have recovered, by the name of the SLO."""
@@ -45,9 +57,11 @@ Recoveries = Mapping[str, datetime | None]
 class BudgetCommand:
     """The `/budget` command."""
 
-    def __init__(self, status_reader: StatusReader, explanations: ExplanationReader) -> None:
-        self._status_reader = status_reader
-        self._explanations = explanations
+    def __init__(self, capabilities: Capabilities, access: IncidentAccess) -> None:
+        self._status_reader = capabilities.status_reader
+        self._explanations = capabilities.explanations
+        self._spending = capabilities.spending
+        self._access = access
         # The statuses that were listed last, and their pages: many people ask for the same within a second.
         self._listed: tuple[Sequence[ServiceStatus], dict[int, Reply]] = ((), {})
 
@@ -56,26 +70,58 @@ class BudgetCommand:
         words = split(interaction.text)
         if not words:
             return self._all(await self._status_reader.services(), interaction.query)
-        if len(words) > 1 and words[1].casefold() == _EXPLAIN and len(words) <= _MOST_WORDS:
-            return await self._explain(name(words[0]), name(words[2]) if len(words) > 2 else None)
+        detail = words[1].casefold() if 1 < len(words) <= _MOST_WORDS else ""
+        slo = name(words[2]) if len(words) > 2 else None
+        if detail == _EXPLAIN:
+            return await self._explain(name(words[0]), slo)
+        if detail == _WHERE:
+            return await self._where(interaction, name(words[0]), slo)
         if len(words) > 1:
             raise UsageError(markup("One service at a time: {}.", code(f"/budget {name(words[0])}")))
-        status = await self._status_reader.service(name(words[0]))
-        shown = [budget.slo for budget in worst_first(status.budgets)[:MOST_SLOS]]
-        history = {slo.name: await self._status_reader.burn_down(slo) for slo in shown}
+        return await self._one(interaction, name(words[0]))
+
+    async def _one(self, interaction: Interaction, service: str) -> Reply:
+        status = await self._status_reader.service(service)
+        status = replace(status, forecasts=await self._status_reader.forecasts(status.budgets, with_fan=True))
+        history = {
+            budget.slo.name: await self._status_reader.rolling(
+                budget, MOST_PAST_BESIDE_FORECAST if budget.slo.name in status.forecasts else MOST_PAST
+            )
+            for budget in worst_first(status.budgets)[:MOST_SLOS]
+        }
         recoveries = {
             budget.slo.name: await self._status_reader.recovers_at(budget) for budget in status.budgets
         }
-        status = replace(status, forecasts=await self._status_reader.forecasts(status.budgets, with_fan=True))
-        return one_service(status, history, interaction.query, recoveries)
+        since = earliest_drawn(list(history.values()), status.as_of)
+        happened = await self._spending.events.read(status.service, Span(since, status.as_of))
+        viewer = await self._access.viewer(interaction)
+        seen = happened.seen_by(lambda incident: self._access.may_see(incident, viewer))
+        reply = one_service(status, history, interaction.query, recoveries, seen)
+        # Shared, it would show everybody what this person may see.
+        return reply.unshareable() if any(incident.private for incident in seen.incidents) else reply
+
+    async def _where(self, interaction: Interaction, service: str, slo: str | None) -> Reply:
+        status = await self._status_reader.service(service)
+        try:
+            budgets = worst_first(chosen_budgets(status, slo))
+        except UnknownSloError as error:
+            raise _unknown_slo(status, slo or "", error.near) from error
+        found = await self._spending.where(status.service, budgets)
+        viewer = await self._access.viewer(interaction)
+        return where_reply(
+            status.service,
+            budgets,
+            found,
+            may_see=lambda incident: self._access.may_see(incident, viewer),
+            query=Query("budget", f"{status.service.name} {_WHERE}{f' {slo}' if slo else ''}"),
+        )
 
     async def _explain(self, service: str, slo: str | None) -> Reply:
         status = await self._status_reader.service(service)
         try:
             explanation = await self._explanations.explain(status, slo)
         except UnknownSloError as error:
-            all_slos = markup("{} lists them.", code(f"/budget {status.service.name}"))
-            raise unknown("SLO", slo or "", error.near, all_slos) from error
+            raise _unknown_slo(status, slo or "", error.near) from error
         others = [each.name for each in status.service.slos if each.name != explanation.slo.name]
         return explanation_reply(explanation, tuple(others))
 
@@ -86,6 +132,10 @@ class BudgetCommand:
         if query.page not in pages:
             pages[query.page] = all_services(statuses, query)
         return pages[query.page]
+
+
+def _unknown_slo(status: ServiceStatus, slo: str, near: Sequence[str]) -> UsageError:
+    return unknown("SLO", slo, near, markup("{} lists them.", code(f"/budget {status.service.name}")))
 
 
 def worst_first(budgets: Sequence[Budget]) -> list[Budget]:
@@ -112,20 +162,27 @@ def all_services(statuses: Sequence[ServiceStatus], query: Query) -> Reply:
 
 
 def one_service(
-    status: ServiceStatus, history: History, query: Query, recoveries: Recoveries | None = None
+    status: ServiceStatus,
+    history: History,
+    query: Query,
+    recoveries: Recoveries | None = None,
+    events: ServiceEvents | None = None,
 ) -> Reply:
-    """Return a service's SLOs, the worst first, with the history of each budget."""
+    """Return a service's SLOs, the worst first, with the history of each budget.
+
+    `events` happened around the service; the reader may know of all of them.
+    """
     recoveries = recoveries or {}
     budgets = worst_first(status.budgets)
     shown = budgets[:MOST_SLOS]
     headline = _headline(status)
     paragraphs = [
-        _slo(budget, history.get(budget.slo.name, ()), status, recoveries.get(budget.slo.name))
+        _slo(budget, history.get(budget.slo.name, NO_HISTORY), status, recoveries.get(budget.slo.name))
         for budget in shown
     ]
     body = [header(headline)]
     body += [section(holds) for holds in [_holds(status)] if holds]
-    charts = _charts(status, shown, history)
+    charts = _charts(status, shown, history, events or ServiceEvents())
     for index, paragraph in enumerate(paragraphs):
         body.append(section(paragraph))
         body += charts.get(index, [])
@@ -133,19 +190,24 @@ def one_service(
         more = counted(len(budgets) - len(shown), "more SLO")
         body.append(context(f"and {more} with more budget left"))
     text = join("\n", [headline, _holds(status), *paragraphs])
-    return Reply(text, tuple(body), shareable=replace(query, text=status.service.name))
+    where = show_button("Where it went", Query("budget", f"{status.service.name} {_WHERE}"))
+    return Reply(text, tuple(body), where, shareable=replace(query, text=status.service.name))
 
 
-def _charts(status: ServiceStatus, budgets: Sequence[Budget], history: History) -> dict[int, list[Block]]:
-    """Return the charts below each budget, two in all: first those of the worst one, with its forecast."""
-    charts: dict[int, list[Block]] = {}
-    left = _MOST_CHARTS
-    for index, budget in enumerate(budgets[:_MOST_CHARTS]):
-        own = spending_chart(budget, history.get(budget.slo.name, ()))
-        forecast = status.forecasts.get(budget.slo.name)
-        own += forecast_chart(budget, forecast, status.service.policy_for(budget.slo))
-        charts[index], left = own[:left], left - len(own[:left])
-    return charts
+def _charts(
+    status: ServiceStatus, budgets: Sequence[Budget], history: History, events: ServiceEvents
+) -> dict[int, list[Block]]:
+    """Return the pictures below the worst budgets: Slack takes two in a message."""
+    return {
+        index: picture(
+            budget,
+            history.get(budget.slo.name, NO_HISTORY),
+            status.forecasts.get(budget.slo.name),
+            status.service.policy_for(budget.slo),
+            events,
+        )
+        for index, budget in enumerate(budgets[:_MOST_CHARTS])
+    }
 
 
 def _headline(status: ServiceStatus) -> str:
@@ -199,7 +261,7 @@ def _holds(status: ServiceStatus) -> Markup:
 
 
 def _slo(
-    budget: Budget, points: Sequence[BudgetPoint], status: ServiceStatus, recovers_at: datetime | None
+    budget: Budget, history: RollingHistory, status: ServiceStatus, recovers_at: datetime | None
 ) -> Markup:
     first = join(
         " ",
@@ -212,6 +274,6 @@ def _slo(
     )
     rates = burn_rates_text(budget)
     facts = join(" · ", [objective_text(budget), f"burn {rates}" if rates else ""])
-    line = sparkline([point.remaining for point in points])
+    line = sparkline([point.remaining for point in history.points])
     outlook = outlook_text(budget, status.forecasts.get(budget.slo.name), status.as_of, recovers_at)
     return join("\n", [first, facts, code(line) if line else "", outlook, data_problem(budget)])

@@ -22,6 +22,7 @@ from bot.sandbox.demo.traffic import (
     WINDOW,
     Count,
     Stream,
+    earlier_history,
     full_hour,
     history,
     live,
@@ -63,6 +64,20 @@ def unfreezes_after(levels: list[float]) -> int:
     low = max(minute for minute, level in enumerate(levels) if level < UNFREEZE_AT)
     assert low + DWELL < len(levels), "never unfrozen"
     return low + 1 + DWELL
+
+
+def whole_history() -> list[Count]:
+    """Return all that the bot is told of the time before the demo."""
+    return [*earlier_history(START), *history(START)]
+
+
+def test_the_days_before_reach_as_far_back_again_and_fit_into_one_call() -> None:
+    for stream in STREAMS:
+        times = [count.at for count in earlier_history(START) if _is(count, stream)]
+        first = min(count.at for count in history(START) if _is(count, stream))
+        assert full_hour(START - WINDOW) == times[-1] < first
+        assert times[0] - timedelta(hours=6) == full_hour(START - WINDOW) - WINDOW
+    assert len(whole_history()) <= 10_000
 
 
 def test_history_is_thirty_days_without_gap_or_overlap() -> None:
@@ -229,7 +244,7 @@ async def story(session: aiohttp.ClientSession, base_url: str, **body: Any) -> d
 
 async def test_the_shop_tells_its_history_then_what_happens() -> None:
     bot, clock = Bot(), Clock()
-    expected = len(list(history(START)))
+    expected = len(whole_history())
     async with open_shop(bot, clock) as base_url, aiohttp.ClientSession() as session:
         await bot.has(expected)
         assert len({row["id"] for row in bot.rows}) == expected
@@ -268,7 +283,7 @@ async def test_a_bot_that_has_history_is_not_told_again() -> None:
 
 async def test_a_refused_history_is_told_again_without_counting_twice() -> None:
     bot, clock = Bot(refused_events=1), Clock()
-    expected = {f"{c.service}/{c.slo}/{c.at.timestamp():.6f}" for c in history(START)}
+    expected = {f"{c.service}/{c.slo}/{c.at.timestamp():.6f}" for c in whole_history()}
     async with open_shop(bot, clock):
         await bot.has(len(expected))
         assert {row["id"] for row in bot.rows} == expected

@@ -11,13 +11,11 @@ import pytest
 
 from bot.catalog.error_budget_policy import PolicyMode
 from bot.freezes.budget_judge import BudgetJudge
-from bot.freezes.status import BudgetPoint, ServiceStatus
 from bot.sandbox.fake_slack.request_sender import signature
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.command_reference import COMMANDS
 from bot.slack.commands.audit import ACTION_TEXTS
-from bot.slack.commands.budget import one_service
-from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW, Query
+from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW
 from bot.store import audit
 from bot.store.audit import AuditEntry
 from tests.support.clock import NOW
@@ -47,26 +45,9 @@ async def test_budget_of_a_service_shows_figures_burn_forecast_and_a_picture(
     charts = [block for block in answer.blocks if block["type"] == "data_visualization"]
     assert len(charts) == 2
     assert len(charts[0]["chart"]["series"][0]["data"]) == 20
-
-
-async def test_no_day_stands_twice_on_a_charts_axis() -> None:
-    of = shop_service("search")
-    budgets = [budget_of_events(of.slos[0], 100)]
-    # Two parts end on the 28th: one at midnight, the last one now.
-    points = [
-        BudgetPoint(NOW.replace(day=28, hour=0, minute=0) - timedelta(days=2 * back), 0.5)
-        for back in range(14, -1, -1)
-    ]
-    points.append(BudgetPoint(NOW.replace(day=28, hour=18), 0.5))
-    reply = one_service(ServiceStatus(of, tuple(budgets), (), NOW), {"availability": points}, Query("budget"))
-    (chart,) = [block["chart"] for block in reply.body if block["type"] == "data_visualization"]
-    labels = chart["axis_config"]["categories"]
-    assert labels[-2:] == ["27 Nov", "28 Nov"]
-    assert len(set(labels)) == len(labels)
-    close = [BudgetPoint(at, 0.5) for at in (NOW - timedelta(days=4), NOW - timedelta(hours=1), NOW)]
-    reply = one_service(ServiceStatus(of, tuple(budgets), (), NOW), {"availability": close}, Query("budget"))
-    (chart,) = [block["chart"] for block in reply.body if block["type"] == "data_visualization"]
-    assert chart["axis_config"]["categories"][-2:] == ["23 Nov 08:00", "23 Nov 09:00"]
+    assert [series["name"] for series in charts[0]["chart"]["series"]] == [
+        "Frozen at", "Open again at", "Left"
+    ]  # fmt: skip
 
 
 async def test_one_service_is_counted_as_one(tmp_path: Path) -> None:

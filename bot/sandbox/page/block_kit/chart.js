@@ -8,6 +8,9 @@ const PAD = { top: 12, right: 12, bottom: 26, left: 46 };
 const NAMED = 20;
 const WIDEST_BAR = 56;
 const COLORS = 6;
+const MARKS = 14;
+// What a label says after its day, such as "24 Nov ▲ ●2": signs of what happened then.
+const MARKED = / ([▲●].*)$/u;
 const color = (index) => `series-${index % COLORS}`;
 const short = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2, notation: "compact" });
 
@@ -57,7 +60,8 @@ function ticksFor(low, high) {
 
 function scales(chart) {
   const axis = chart.axis_config;
-  const pad = { ...PAD, left: PAD.left + (axis.y_label ? NAMED : 0), bottom: PAD.bottom + (axis.x_label ? NAMED : 0) };
+  const marks = axis.categories.some((name) => MARKED.test(name)) ? MARKS : 0;
+  const pad = { ...PAD, left: PAD.left + (axis.y_label ? NAMED : 0), bottom: PAD.bottom + marks + (axis.x_label ? NAMED : 0) };
   const values = chart.series.flatMap((row) => row.data.map((point) => point.value));
   const ticks = ticksFor(Math.min(0, ...values), Math.max(...values, 0));
   const [low, high] = [ticks[0], ticks.at(-1)];
@@ -91,9 +95,20 @@ function grid({ ticks, categories, pad, x, y }, axis) {
   return [
     ticks.map((tick) => s("line", { x1: pad.left, x2: WIDTH - pad.right, y1: y(tick), y2: y(tick), class: tick === 0 ? "axis" : "gridline" })),
     ticks.map((tick) => label(short.format(tick), pad.left - 8, y(tick) + 4, "end")),
-    categories.map((name, index) => (index % every ? null : label(name, x(name), HEIGHT - pad.bottom + 16, "middle"))),
+    categories.map((name, index) => (index % every ? null : label(name.replace(MARKED, ""), x(name), HEIGHT - pad.bottom + 16, "middle"))),
+    categories.map((name) => happened(name, x(name), pad)),
     axis.x_label ? label(axis.x_label, (WIDTH + pad.left) / 2, HEIGHT - 6, "middle") : null,
     axis.y_label ? s("text", { class: "plot-label", transform: `translate(12 ${HEIGHT / 2}) rotate(-90)`, "text-anchor": "middle" }, axis.y_label) : null,
+  ];
+}
+
+/** Draw the signs of what happened below a label, and a thin line up from them. */
+function happened(name, at, pad) {
+  const [, signs] = MARKED.exec(name) ?? [];
+  if (!signs) return null;
+  return [
+    s("line", { x1: at, x2: at, y1: pad.top, y2: HEIGHT - pad.bottom, class: "happened" }, s("title", {}, name)),
+    s("text", { x: at, y: HEIGHT - pad.bottom + 16 + MARKS, class: "plot-label marks", "text-anchor": "middle" }, signs),
   ];
 }
 

@@ -1,0 +1,1 @@
+"""Endpoints about budgets beside the figures themselves."""

@@ -1,0 +1,1 @@
+"""Tests of what happened around services, and of where budgets went."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -41,10 +41,10 @@ def check(
     try:
         policies = read(path)
     except PolicyError as error:
-        _refuse(path, error.faults, as_json)
+        refuse(path, error.faults, as_json)
     expanded, problems, measurement, small, guards = run_async(_expand(policies))
     if expanded.faults:
-        _refuse(path, expanded.faults, as_json)
+        refuse(path, expanded.faults, as_json)
     for_each = [
         {
             "document": request.key.title,
@@ -91,7 +91,8 @@ def _for_each_line(row: dict[str, Any]) -> str:
     return f"{row['document']}: makes {how_many}, by `{label}` of {source}"
 
 
-def _refuse(path: Path, faults: "Sequence[PolicyFault]", as_json: bool) -> None:
+def refuse(path: Path, faults: "Sequence[PolicyFault]", as_json: bool) -> NoReturn:
+    """Print the faults of policy documents, and exit."""
     if as_json:
         print_json({"ok": False, "faults": [asdict(fault) for fault in faults]})
     else:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from bot.cli.audit import audit
+from bot.cli.backtest import backtest
 from bot.cli.check import check
 from bot.cli.console import NO, UNKNOWN, YES, Json, Url, configure_logs, fail, out, print_json, run_async
 from bot.cli.doctor import doctor
@@ -114,6 +115,7 @@ def budget(
 
 cli.command()(explain)
 cli.command()(where)
+cli.command()(backtest)
 
 
 @cli.command()

@@ -33,14 +33,14 @@ def budgets(services: Sequence[Mapping[str, Any]]) -> RenderableType:
         state = Text("frozen", style="cyan") if is_frozen else Text("open")
         if service.get("observed_holds") and not is_frozen:
             state = Text("open, would be frozen", style="cyan")
-        lines.append(_whole(Text.assemble((service["service"], "bold"), "  ", state)))
+        lines.append(whole(Text.assemble((service["service"], "bold"), "  ", state)))
         for slo in service["slos"]:
             burns = [Text(_number(slo["burn"][window])) for window in ("1h", "6h", "3d")]
             cells = [_remaining(slo), Text(_number(slo["remaining_minutes"])), *burns]
             end = Text(_time(slo["exhausts_at"]) if slo["exhausts_at"] else _DASH)
             name = Text(f"  {slo['name']}")
             if len(name) > _NAME_WIDTH:
-                lines.append(_whole(name))
+                lines.append(whole(name))
                 name = Text("")
             lines.append(_line(name, [*cells, end]))
     return Group(*lines)
@@ -48,14 +48,14 @@ def budgets(services: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 def _line(name: Text, cells: Sequence[Text]) -> Text:
     """Return a name and the cells of its row; the last of them, a time, stands on the left."""
-    line = _whole(name.copy())
+    line = whole(name.copy())
     line.pad_right(_NAME_WIDTH - len(name))
     for cell, width in zip(cells[:-1], _WIDTHS, strict=True):
         line.append(" " * (width - len(cell))).append_text(cell)
     return line.append("  ").append_text(cells[-1])
 
 
-def _whole(text: Text) -> Text:
+def whole(text: Text) -> Text:
     """Return a text whose line is not broken."""
     text.no_wrap, text.overflow = True, "ignore"
     return text
@@ -77,7 +77,7 @@ def audit(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
         headline = Text(f"{row['id']}  {_time(row['at'])}  ", overflow="ignore")
         headline.append(f"{row['actor']} {row['action']} ")
         headline.append(str(row["subject"]), style="bold")
-        lines += [headline, _Below(str(row["reason"]))] if row["reason"] else [headline]
+        lines += [headline, Below(str(row["reason"]))] if row["reason"] else [headline]
     return Group(*lines)
 
 
@@ -88,11 +88,11 @@ def tokens(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     lines: list[RenderableType] = []
     for row in rows:
         state = Text("revoked", style="red") if row["revoked_at"] else Text("active")
-        lines.append(_whole(Text.assemble((row["name"], "bold"), f"  gov_{row['key']}_…  ", state)))
+        lines.append(whole(Text.assemble((row["name"], "bold"), f"  gov_{row['key']}_…  ", state)))
         used = f"last used {_time(row['used_at'])}" if row["used_at"] else "never used"
         rights = ", ".join(row["rights"])
         lines.append(
-            _Below(f"{rights}; {row['per_minute']} a minute; made {_time(row['created_at'])}, {used}")
+            Below(f"{rights}; {row['per_minute']} a minute; made {_time(row['created_at'])}, {used}")
         )
     return Group(*lines)
 
@@ -105,22 +105,23 @@ def findings(rows: Sequence[Finding]) -> RenderableType:
         headline.append(f"{finding.check:13} ", style="default")
         headline.append(finding.subject, style="default bold")
         lines.append(headline)
-        lines += [_Below(finding.detail)] if finding.detail else []
-        lines += [_Below(f"To do: {finding.fix}")] if finding.fix else []
+        lines += [Below(finding.detail)] if finding.detail else []
+        lines += [Below(f"To do: {finding.fix}")] if finding.fix else []
     return Group(*lines)
 
 
 @dataclass(frozen=True, slots=True)
-class _Below:
+class Below:
     """Text that belongs to the line above it."""
 
     text: str
+    indent: str = _INDENT
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it indented, in lines that break at words only."""
-        width = max(options.max_width - len(_INDENT), _LEAST_WIDTH)
+        width = max(options.max_width - len(self.indent), _LEAST_WIDTH)
         for line in textwrap.wrap(self.text, width, break_long_words=False, break_on_hyphens=False):
-            yield Text(_INDENT + line, no_wrap=True, overflow="ignore")
+            yield Text(self.indent + line, no_wrap=True, overflow="ignore")
 
 
 def _time(text: str) -> str:

@@ -6,7 +6,6 @@ What comes of a decision is written in one transaction: the hold, the audit rows
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,12 +17,12 @@ from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.freezes.audit_entries import entry_of
 from bot.freezes.burn import QUIET_AFTER, burn_of, is_quiet
-from bot.freezes.decision import Decision, FreezeState, JudgedBudget, decide
-from bot.freezes.enforcement import switches
-from bot.freezes.hold import GOVERNOR, Hold, HoldKind, current_holds
+from bot.freezes.decision import Decision, FreezeState
+from bot.freezes.hold import GOVERNOR, Hold
 from bot.freezes.hold_registry import ReadUnmet, nothing_unmet
 from bot.freezes.hold_writer import Announce, HoldWriter, log_transitions
 from bot.freezes.records import read_freeze_states, read_holds
+from bot.freezes.service_decision import budget_hold, decide_on_service, judged_budgets, placed_hold
 from bot.freezes.transition import (
     BudgetExhausted,
     BudgetRecovered,
@@ -33,7 +32,6 @@ from bot.freezes.transition import (
     EnforcementEnded,
     HoldLifted,
     Spending,
-    is_observed,
 )
 from bot.store.database import Database
 from bot.store.tables.core import holds as hold_rows
@@ -132,7 +130,7 @@ class BudgetJudge:
                 decision = await self._decide(connection, (service, budgets), holds, state, now)
                 if decision is None:
                     continue
-                is_held = any(hold.kind is HoldKind.BUDGET for hold in holds)
+                is_held = budget_hold(holds) is not None
                 if is_quiet(state, held=is_held):
                     # A slow burn of which nothing was told for long: what comes now is another one.
                     await end_threads(connection, burn_of(service.name), now, quiet_since=now - QUIET_AFTER)
@@ -173,15 +171,12 @@ class BudgetJudge:
     ) -> Decision | None:
         """Decide; None where there is nothing to write."""
         service, budgets = assessed
-        hold = next((hold for hold in holds if hold.kind is HoldKind.BUDGET), None)
-        judged: list[JudgedBudget] = [(budget, service.policy_for(budget.slo)) for budget in budgets]
+        is_held = budget_hold(holds) is not None
+        judged = judged_budgets(service, budgets)
         missing: Sequence[UnmetRequirement] = ()
-        if hold is not None and any(policy.unfreeze_requires is not None for _, policy in judged):
+        if is_held and any(policy.unfreeze_requires is not None for _, policy in judged):
             missing = await self._read_unmet(connection, service.name)
-        own = service.error_budget_policy
-        decision = decide(judged, hold=hold, state=state, now=now, missing=missing, dwell=own.dwell, own=own)
-        others = switches(current_holds(holds, now), service)
-        decision = replace(decision, transitions=(*decision.transitions, *others))
+        decision = decide_on_service(service, budgets, holds, state, now, missing)
         return decision if decision.transitions or decision.state != state else None
 
     async def _explain_freeze(self, service: Service, decision: Decision, now: datetime) -> Spending | None:
@@ -196,15 +191,16 @@ class BudgetJudge:
     ) -> None:
         reason = entry_of(transition, service.name).reason
         if isinstance(transition, BudgetExhausted | DataMissing):
+            hold = placed_hold(transition, service.name, now)
             await connection.execute(
                 insert(hold_rows).values(
-                    service=service.name,
-                    kind=str(HoldKind.BUDGET),
-                    reason=reason,
-                    by=GOVERNOR,
-                    since=now,
-                    slo=transition.budget.slo.name,
-                    observed=is_observed(transition),
+                    service=hold.service,
+                    kind=str(hold.kind),
+                    reason=hold.reason,
+                    by=hold.by,
+                    since=hold.since,
+                    slo=hold.slo,
+                    observed=hold.observed,
                 )
             )
         elif isinstance(transition, EnforcementBegan | EnforcementEnded):

@@ -38,7 +38,7 @@ _SLOWLY_READ_BYTES = 200_000
 Compose = Callable[[SourceText], Iterator[Node]]
 """Yields the root node of each document of a file."""
 
-__all__ = ["PolicyError", "PolicyFault", "folder_fault", "load", "read"]
+__all__ = ["PolicyError", "PolicyFault", "folder_fault", "load", "read", "read_over"]
 
 
 def load(folder: Path, environ: Mapping[str, str] | None = None) -> Catalog:
@@ -64,6 +64,34 @@ def read(folder: Path, environ: Mapping[str, str] | None = None) -> PolicySet:
         raise found
     # Faults come from the slower parser, which describes them better.
     return _read(folder, environ, compose)
+
+
+def read_over(base: Path, changes: Path, environ: Mapping[str, str] | None = None) -> PolicySet:
+    """Read the documents of `base` with those of `changes` (a file or folder) in place of their namesakes.
+
+    What `changes` does not name stays as it is in `base`. Raises `PolicyError` with all faults of both.
+    """
+    reading = _Reading(os.environ if environ is None else environ, compose)
+    for folder in (base, changes):
+        if not folder.exists():
+            raise PolicyError((folder_fault(folder, "there is no such file or folder"),))
+        try:
+            files = find_files(folder)
+        except UnreadableFileError as unreadable:
+            raise PolicyError((unreadable.fault,)) from unreadable
+        if not files:
+            raise PolicyError((folder_fault(folder, "the folder holds no policy file", "*.yaml or *.yml"),))
+        earlier, reading.sources = reading.sources, []
+        for file in files:
+            reading.read(file)
+        named = {(source.kind, source.name) for source in reading.sources}
+        reading.sources[:0] = [each for each in earlier if (each.kind, each.name) not in named]
+    policies = reading.policies()
+    if not (reading.has_workspace or reading.may_be_unread("Workspace")):
+        reading.faults.append(folder_fault(base, "there is no Workspace document", "exactly one"))
+    if reading.faults:
+        raise PolicyError(reading.faults)
+    return policies
 
 
 def _size(folder: Path) -> int:

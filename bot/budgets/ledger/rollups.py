@@ -27,7 +27,7 @@ PUSHED_BASE = 10
 
 BASE_RETENTION_S = 2 * HOUR
 _RETENTION_S = {MINUTE: 12 * HOUR, FIVE_MINUTES: 4 * DAY}
-"""How many seconds each width is retained; hours and days as long as past windows need."""
+"""How many seconds each width is retained; hours and days as long as windows and backtests need."""
 
 BEYOND_LONGEST = timedelta(days=4)
 WINDOWS_RETAINED = 2
@@ -35,6 +35,9 @@ WINDOWS_RETAINED = 2
 
 A window that ended a window's length ago can then still be summed: the budget as it stood at that time.
 """
+
+LEAST_HISTORY = timedelta(days=124)
+"""How long hours and days are retained at least: a quarter can be replayed, with a month's window before."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -110,7 +113,7 @@ def only_hours_before(now: datetime) -> int:
 def kept_from(width: int, now: datetime, longest: timedelta) -> int:
     """Return the second before which buckets of this width may be dropped."""
     if width >= HOUR:
-        return floor(seconds(now - WINDOWS_RETAINED * longest - BEYOND_LONGEST), DAY)
+        return floor(seconds(now - max(WINDOWS_RETAINED * longest + BEYOND_LONGEST, LEAST_HISTORY)), DAY)
     retention_s = _RETENTION_S.get(width, BASE_RETENTION_S)
     return floor(seconds(now) - retention_s, HOUR)
 

@@ -1,0 +1,1 @@
+"""Backtests and what-ifs: what policies would have done, and what an outage would cost."""

@@ -8,6 +8,7 @@ import structlog
 
 from bot.app.budget_metrics import BudgetGauges
 from bot.app.resources import Resources
+from bot.backtests.runner import BacktestRunner
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.forecast_scores import ForecastScores
@@ -69,6 +70,7 @@ class Budgets:
         lease = resources.leases.lease("forecasts")
         self._scores = ForecastScores(database, self.ledger, self.forecaster, current, lease)
         self.status_reader = StatusReader(current, self.evaluator, self.hold_registry, clock, self.forecaster)
+        self.backtests = BacktestRunner(database, self.ledger.downtime)
         self.explanations = ExplanationReader(
             self.ledger, self.sources, clock, resources.settings.governor_docs_url
         )

@@ -215,6 +215,7 @@ class Governor:
                 status_reader=self.budgets.status_reader,
                 explanations=self.budgets.explanations,
                 spending=self.budgets.spending,
+                backtests=self.budgets.backtests,
                 hold_registry=self.budgets.hold_registry,
                 exemption_requests=self.budgets.exemption_requests,
                 flag_changes=self.flags.changes,

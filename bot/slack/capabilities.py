@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from bot.backtests.runner import BacktestRunner
 from bot.clock import Clock
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.ramps.control import RampControl
@@ -42,6 +43,7 @@ class Capabilities:
     status_reader: StatusReader
     explanations: ExplanationReader
     spending: SpendingReader
+    backtests: BacktestRunner
     hold_registry: HoldRegistry
     exemption_requests: ExemptionRequests
     flag_changes: ChangeExecutor

@@ -34,7 +34,7 @@ class Command:
 COMMANDS: tuple[Command, ...] = (
     Command(
         "budget",
-        "[service] [explain | where]",
+        "[service] [explain | where | what-if 10m 50%]",
         "How much error budget is left",
         (
             CommandForm("", "lists all services, the one with the least budget left first"),
@@ -45,6 +45,13 @@ COMMANDS: tuple[Command, ...] = (
             CommandForm(
                 "SERVICE explain [SLO]",
                 "shows how each figure is worked out: window, counts, formulas, queries",
+            ),
+            CommandForm(
+                "what-if SERVICE 10m 50%", "shows what an outage would cost: 10 minutes, half of all requests"
+            ),
+            CommandForm(
+                "what-if SERVICE objective 99.95 [SLO]",
+                "shows the budget under another objective, now and over the last 90 days",
             ),
         ),
         "100% is an untouched budget, below 0% it is overspent. A burn of 1× spends exactly the budget.",

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app.incidents import Incidents
+from bot.backtests.runner import BacktestRunner
+from bot.budgets.downtime import none_recorded
 from bot.budgets.ledger.ledger import Ledger
 from bot.freezes.exemption_requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
@@ -157,6 +159,7 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
             status_reader=status_reader,
             explanations=ExplanationReader(Ledger(database), {}, of.clock),
             spending=build_spending(of, database),
+            backtests=BacktestRunner(database, none_recorded),
             hold_registry=hold_registry,
             exemption_requests=ExemptionRequests(database, FreezeAnnouncer(of.current)),
             flag_changes=flags.changes,

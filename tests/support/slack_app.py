@@ -13,8 +13,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app.flags import Flags
 from bot.app.incidents import Incidents
+from bot.backtests.runner import BacktestRunner
 from bot.budgets.budget import Budget, EventCounts
 from bot.budgets.change_counts import ChangeCounts
+from bot.budgets.downtime import none_recorded
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.rolling import RollingHistory
 from bot.budgets.variant_counts import NoVariantsError, VariantCounts
@@ -248,6 +250,7 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
             status_reader=status_reader,
             explanations=ExplanationReader(Ledger(database), {}, of.clock),
             spending=build_spending(of, database),
+            backtests=BacktestRunner(database, none_recorded),
             hold_registry=hold_registry,
             exemption_requests=ExemptionRequests(database, FreezeAnnouncer(of.current)),
             flag_changes=flags.changes,

@@ -22,7 +22,7 @@ from bot.slack.announcements.budget_phrases import (
 )
 from bot.slack.announcements.forecast_phrases import outlook_text
 from bot.slack.announcements.observed import would_be_frozen_text
-from bot.slack.arguments import UsageError, name, split, unknown
+from bot.slack.arguments import UsageError, did_you_mean, name, split, unknown
 from bot.slack.blockkit.blocks import context, header, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
 from bot.slack.capabilities import Capabilities
@@ -33,18 +33,22 @@ from bot.slack.commands.budget_charts import (
     picture,
 )
 from bot.slack.commands.explain import explanation_reply
+from bot.slack.commands.what_if import WhatIf
 from bot.slack.commands.where import where_reply
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say, show_button
+from bot.slack.typed.words import plain
 from bot.spending.reader import chosen_budgets
 from bot.spending.service_events import ServiceEvents
 from bot.store.outbox import Block
+from bot.suggestions import MISSPELT, suggest
 
 PAGE = 10
 MOST_SLOS = 20
 _MOST_CHARTS = 2
 _MOST_HOLDS = 5
 _EXPLAIN, _WHERE = "explain", "where"
+_WHAT_IF = "what-if"
 _MOST_WORDS = 3
 
 History = Mapping[str, RollingHistory]
@@ -60,6 +64,7 @@ class BudgetCommand:
     def __init__(self, capabilities: Capabilities, access: IncidentAccess) -> None:
         self._status_reader = capabilities.status_reader
         self._explanations = capabilities.explanations
+        self._what_if = WhatIf(capabilities.status_reader, capabilities.backtests)
         self._spending = capabilities.spending
         self._access = access
         # The statuses that were listed last, and their pages: many people ask for the same within a second.
@@ -70,6 +75,9 @@ class BudgetCommand:
         words = split(interaction.text)
         if not words:
             return self._all(await self._status_reader.services(), interaction.query)
+        supposed = _after_what_if(words)
+        if supposed is not None:
+            return await self._what_if.answer(supposed)
         detail = words[1].casefold() if 1 < len(words) <= _MOST_WORDS else ""
         slo = name(words[2]) if len(words) > 2 else None
         if detail == _EXPLAIN:
@@ -77,7 +85,7 @@ class BudgetCommand:
         if detail == _WHERE:
             return await self._where(interaction, name(words[0]), slo)
         if len(words) > 1:
-            raise UsageError(markup("One service at a time: {}.", code(f"/budget {name(words[0])}")))
+            raise UsageError(_what_was_meant(words))
         return await self._one(interaction, name(words[0]))
 
     async def _one(self, interaction: Interaction, service: str) -> Reply:
@@ -136,6 +144,27 @@ class BudgetCommand:
 
 def _unknown_slo(status: ServiceStatus, slo: str, near: Sequence[str]) -> UsageError:
     return unknown("SLO", slo, near, markup("{} lists them.", code(f"/budget {status.service.name}")))
+
+
+def _what_was_meant(words: Sequence[str]) -> Markup:
+    """Return what to type instead of words after a service's name."""
+    one = markup("One service at a time: {}.", code(f"/budget {name(words[0])}"))
+    near = suggest(plain(words[1]), (_EXPLAIN, _WHERE, _WHAT_IF), cutoff=MISSPELT)
+    return join(" ", [one, did_you_mean([f"/budget {name(words[0])} {form}" for form in near])])
+
+
+def _after_what_if(words: Sequence[str]) -> list[str] | None:
+    """Return the service and what is supposed of it, where the command asks what if; else None.
+
+    `what-if` stands before the service or after it, and may be written as two words.
+    """
+    spoken = [plain(word) for word in words[:_MOST_WORDS]]
+    for position in (0, 1):
+        if spoken[position : position + 1] and spoken[position].replace("-", "") == "whatif":
+            return [*words[:position], *words[position + 1 :]]
+        if spoken[position : position + 2] == ["what", "if"]:
+            return [*words[:position], *words[position + 2 :]]
+    return None
 
 
 def worst_first(budgets: Sequence[Budget]) -> list[Budget]:

@@ -12,12 +12,13 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from bot.diagnostics.channel_list import MANY_PAGES, FoundChannels, find_channels
 from bot.diagnostics.findings import Finding, fault, ok, skipped
 from bot.diagnostics.slack_samples import SlackSample, slack_samples
+from bot.slack.blockkit.tables import TABLE
 from bot.slack.manifest import bot_scopes
 from bot.slack.permissions import is_channel
 from bot.slack.webapi.accounts import AccountKind, Accounts
-from bot.slack.webapi.charts import has_charts, without_charts
 from bot.slack.webapi.errors import RateLimitedError, SlackError, SlackRefusedError, translate_slack_errors
 from bot.slack.webapi.members import channel_members
+from bot.slack.webapi.new_blocks import CHART, new_kinds, without
 from bot.store.outbox import Block
 
 TOKEN = "SLACK_BOT_TOKEN"  # noqa: S105 - the variable's name
@@ -33,7 +34,10 @@ _UNREAD = (
     "not among the first {channels} channels, and no app may read more at a time: write its id (C…) "
     "into the policies"
 )
-_NO_CHARTS = "not in this workspace yet: Slack rolls them out in phases, and messages come without them"
+_NOT_THERE_YET = {
+    CHART: ("charts", "not in this workspace yet: Slack rolls them out in phases, and messages come without"),
+    TABLE: ("tables", "not in this workspace yet: Slack rolls them out in phases, and lists come as lines"),
+}
 _BUSY = "too many requests in the last minute: try again in a minute"
 _SLACK_DOWN = "see https://slack-status.com and whether this machine reaches SLACK_API_URL"
 
@@ -118,26 +122,26 @@ class SlackChecks:
         """Check with Slack the sample messages, modals and home tabs."""
         samples = slack_samples(now)
         findings: list[Finding] = []
-        charts: list[Finding] = []
+        lacking: dict[str, Finding] = {}
         for sample in samples:
             try:
-                if not await self._is_accepted_whole(sample):
-                    charts = [skipped("blocks", "charts", _NO_CHARTS)]
+                for kind in await self._refused_kinds(sample):
+                    lacking[kind] = skipped("blocks", *_NOT_THERE_YET[kind])
             except SlackError as error:
                 if error.error == "unknown_method":
                     return [skipped("blocks", "messages", "this Slack has no blocks.validate")]
                 if error.retryable:
                     remaining = len(samples) - samples.index(sample)
                     detail = f"{error.error}: {remaining} of {len(samples)} not checked"
-                    return [*findings, *charts, skipped("blocks", "messages", detail)]
+                    return [*findings, *lacking.values(), skipped("blocks", "messages", detail)]
                 reason = ": ".join(filter(None, [error.error, "; ".join(error.details)]))
                 fix = "report it with the version of Governor: Slack refuses what this one would send"
                 findings.append(fault("blocks", sample.name, reason, fix))
         accepted = ok("blocks", "messages", f"Slack accepts all {len(samples)} kinds")
-        return [*(findings or [accepted]), *charts]
+        return [*(findings or [accepted]), *lacking.values()]
 
-    async def _is_accepted_whole(self, sample: SlackSample) -> bool:
-        """Return whether Slack accepts a sample as it is; False if only without its charts.
+    async def _refused_kinds(self, sample: SlackSample) -> Collection[str]:
+        """Return the types of new blocks without which alone Slack accepts a sample; none if it does anyway.
 
         Raises `SlackError` if it is refused both ways.
         """
@@ -145,14 +149,15 @@ class SlackChecks:
             await self._validate(sample.kind, sample.content)
         except SlackRefusedError as refusal:
             blocks = sample.content["blocks"]
-            if not has_charts(blocks):
+            kinds = new_kinds(blocks)
+            if not kinds:
                 raise
             try:
-                await self._validate(sample.kind, sample.content | {"blocks": without_charts(blocks)})
+                await self._validate(sample.kind, sample.content | {"blocks": without(blocks, kinds)})
             except SlackRefusedError:
                 raise refusal from None
-            return False
-        return True
+            return kinds
+        return ()
 
     async def _validate(self, kind: str, content: Block) -> None:
         async with translate_slack_errors():

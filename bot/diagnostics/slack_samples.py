@@ -5,7 +5,7 @@ elements that the bot sends.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -36,6 +36,7 @@ from bot.slack.blockkit.modals import ModalForm
 from bot.slack.command_reference import help_on_all
 from bot.slack.commands import budget as budgets
 from bot.slack.commands import ship
+from bot.slack.commands.freeze import all_holds
 from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.flags.messages import FlagView, one_flag
 from bot.slack.home.contents import Contents
@@ -44,6 +45,7 @@ from bot.slack.home.view import home_view
 from bot.slack.incidents import modals
 from bot.slack.incidents.card import card_blocks
 from bot.slack.incidents.postmortem_view import document_blocks
+from bot.slack.incidents.queries.listing import incident_list
 from bot.slack.interactions import Query
 from bot.store.outbox import Block, OutboxMessage
 
@@ -66,9 +68,18 @@ class SlackSample:
 def slack_samples(now: datetime) -> list[SlackSample]:
     """Return one sample of each kind, as it would be sent now."""
     status, incident = _status(now), _incident(now)
+    many = [_named(status, f"{_SERVICE}-{number}") for number in range(51)]
     messages = {
         "help": help_on_all().blocks,
-        "budgets": budgets.all_services([status] * 11, Query("budget")).blocks,
+        "budgets": budgets.all_services([status], Query("budget")).blocks,
+        "many budgets": budgets.all_services(many, Query("budget")).blocks,
+        "many verdicts": ship.all_services(many, Query("ship")).blocks,
+        "many holds": all_holds([hold for each in many for hold in each.holds], Query("freeze")).blocks,
+        "many incidents": incident_list(
+            [replace(incident, incident=replace(incident.incident, id=number)) for number in range(1, 52)],
+            None,
+            Query("incident", "list"),
+        ).blocks,
         "budget": budgets.one_service(status, {"availability": _history(now)}, Query("budget")).blocks,
         "ship": ship.all_services([status], Query("ship")).blocks,
         "freeze": list(_freeze(status, now).blocks),
@@ -112,6 +123,11 @@ def _status(now: datetime) -> ServiceStatus:
     budget = assess(service.slos[0], events=EventCounts(1_100, 1_000_000), recent=recent, as_of=now)
     hold = Hold(1, _SERVICE, HoldKind.PERSON, "to see how it looks", _PERSON, now, now + HOUR)
     return ServiceStatus(service, (budget,), (hold,), now)
+
+
+def _named(status: ServiceStatus, name: str) -> ServiceStatus:
+    holds = tuple(replace(hold, service=name) for hold in status.holds)
+    return replace(status, service=replace(status.service, name=name), holds=holds)
 
 
 def _history(now: datetime) -> RollingHistory:

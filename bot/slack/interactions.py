@@ -1,11 +1,21 @@
 """Interactions and replies: the values between Bolt's listeners and the commands. Pure."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from bot.slack.blockkit.blocks import BUTTON_VALUE, TEXT, actions, button, context, fit, section
+from bot.slack.blockkit.blocks import (
+    BUTTON_VALUE,
+    OPTION_VALUE,
+    TEXT,
+    actions,
+    button,
+    context,
+    fit,
+    section,
+    select_menu,
+)
 from bot.slack.blockkit.modals import ModalForm
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, cut, join, markup, mention, size
 from bot.store.addresses import local
@@ -130,6 +140,13 @@ def show_button(label: str, query: Query) -> tuple[Block, ...]:
     """Return a button that runs the query, or none if the query is too long for one."""
     value = query.to_value()
     return (button(label, SHOW, value),) if size(value) <= BUTTON_VALUE else ()
+
+
+def show_menu(placeholder: str, choices: Sequence[tuple[str, Query]]) -> list[Block]:
+    """Return a menu of names, each of which runs its query; none if every query is too long for one."""
+    options = [(query.to_value(), name) for name, query in choices]
+    fitting = [(value, name) for value, name in options if size(value) <= OPTION_VALUE]
+    return actions(select_menu(placeholder, SHOW, fitting)) if fitting else []
 
 
 def page_buttons(query: Query, pages: int) -> tuple[Block, ...]:

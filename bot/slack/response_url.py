@@ -28,7 +28,6 @@ from tenacity import (
 from bot.slack.blockkit.modals import ModalForm
 from bot.slack.command_prefix import CommandPrefix
 from bot.slack.interactions import Reply
-from bot.slack.webapi.charts import BLOCKS_ERRORS, has_charts, without_charts
 from bot.slack.webapi.client import SlackClient
 from bot.slack.webapi.errors import (
     RateLimitedError,
@@ -37,6 +36,7 @@ from bot.slack.webapi.errors import (
     SlackUnavailableError,
     translate_slack_errors,
 )
+from bot.slack.webapi.new_blocks import BLOCKS_ERRORS, new_kinds, without
 from bot.store.outbox import Block
 
 log = structlog.get_logger(__name__)
@@ -89,7 +89,7 @@ class ReplyTarget:
 class Responder:
     """Posts replies to response URLs, with `client`'s session, or with `client` if the URL is used up.
 
-    What Slack refuses because of its blocks is sent again without charts, then as plain text.
+    What Slack refuses because of its blocks is sent again without charts and tables, then as plain text.
     """
 
     def __init__(self, client: SlackClient, prefix: CommandPrefix) -> None:
@@ -133,22 +133,24 @@ class Responder:
         return True
 
     async def _post(self, url: str, body: Mapping[str, Any]) -> None:
-        """Post to the URL: as it is, without charts, then as plain text, until Slack takes it."""
+        """Post to the URL: as it is, without charts and tables, then as plain text, until Slack takes it."""
         if not url:
             raise ResponseUrlUsedUpError("there is no response_url")
-        blocks, charts = body["blocks"], self._client.charts
-        with_charts = has_charts(blocks) and not charts.is_refused
-        for stage in [*([blocks] if with_charts else []), without_charts(blocks), []]:
+        blocks, support = body["blocks"], self._client.new_blocks
+        kinds = new_kinds(blocks)
+        tried = kinds - support.refused(kinds)
+        first = without(blocks, kinds - tried)
+        for stage in [*([first] if tried else []), without(blocks, kinds), []]:
             try:
                 await self._retried(url, {**body, "blocks": stage})
             except ResponseRefusedError as refusal:
                 if not stage:
                     raise
                 log.warning("blocks_refused", error=str(refusal))
-                if stage is blocks:
-                    charts.record_refusal(str(refusal))
-                elif with_charts:
-                    charts.withdraw_refusal()
+                if stage is first:
+                    support.record_refusal(tried, str(refusal))
+                else:
+                    support.withdraw_refusal(tried)
             else:
                 return
 

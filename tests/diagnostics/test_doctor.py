@@ -104,13 +104,14 @@ async def test_what_slack_says_of_a_refused_message_is_shown(
     assert "help message" in {finding.subject for finding in findings}
 
 
-async def test_a_workspace_without_charts_is_no_fault_of_the_messages(
+async def test_a_workspace_without_charts_or_tables_is_no_fault_of_the_messages(
     settings: Settings, slack: FakeSlackServer
 ) -> None:
-    slack.workspace.plan.has_charts = False
+    slack.workspace.plan.has_charts = slack.workspace.plan.has_tables = False
     findings = [finding for finding in await examine(settings) if finding.check == "blocks"]
     assert [(finding.subject, finding.state) for finding in findings] == [
         ("messages", FindingState.OK),
+        ("tables", FindingState.SKIPPED),
         ("charts", FindingState.SKIPPED),
     ]
 

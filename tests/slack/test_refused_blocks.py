@@ -1,4 +1,4 @@
-"""A reply is not lost because Slack refuses its chart or its blocks, however it is sent."""
+"""A reply is not lost because Slack refuses its chart, its table or its blocks, however it is sent."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.fake_slack.model import Message
-from bot.slack.webapi.charts import CHART, REFUSED_FOR_S, ChartSupport
-from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
+from bot.slack.blockkit.tables import TABLE
+from bot.slack.webapi.new_blocks import CHART, REFUSED_FOR_S, NewBlockSupport
+from tests.support.examples import shop_service
+from tests.support.slack_app import RunningSlackApp, Shop, run_slack_app, shop
 from tests.support.slack_home import blocks_of, direct, open_home, presses_home
 
 
@@ -45,7 +47,7 @@ async def test_the_chart_is_left_out_and_the_workspace_remembered(slack_app: Run
         assert CHART not in kinds(answer)
         assert len(kinds(answer)) > 1
     assert refusals(slack_app) == ["invalid_blocks"]
-    assert slack_app.client.charts.is_refused
+    assert slack_app.client.new_blocks.refused({CHART, TABLE}) == {CHART}
 
 
 async def test_the_chart_is_left_out_where_the_response_url_is_used_up(
@@ -106,12 +108,59 @@ async def test_a_home_tab_that_is_refused_shows_its_texts(slack_app: RunningSlac
     assert {block["type"] for block in shown} == {"section"}
 
 
+def many_services() -> Shop:
+    """Return more services than a list shows as paragraphs."""
+    return shop(*(shop_service(f"service-{number:02}") for number in range(23)))
+
+
+async def test_a_table_becomes_its_rows_and_the_workspace_is_remembered(tmp_path: Path) -> None:
+    async with run_slack_app(tmp_path, many_services()) as slack_app:
+        assert TABLE in kinds(await slack_app.types("riley", "/budget"))
+        slack_app.slack.workspace.plan.has_tables = False
+        for command in ("/budget", "/ship", "/budget"):
+            answer = await slack_app.types("riley", command)
+            assert TABLE not in kinds(answer)
+            assert "*service-00* — " in str(answer.blocks)
+            assert "*service-22* — " in str(answer.blocks)
+            assert kinds(answer)[-1] == "actions"
+        assert refusals(slack_app) == ["invalid_blocks"]
+        # Charts are another matter.
+        assert slack_app.client.new_blocks.refused({CHART, TABLE}) == {TABLE}
+        assert CHART in kinds(await slack_app.types("riley", "/budget service-01"))
+
+
+async def test_a_table_becomes_its_rows_where_the_response_url_is_used_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with run_slack_app(tmp_path, many_services()) as slack_app:
+        slack_app.slack.workspace.plan.has_tables = False
+        use_up_response_urls(slack_app, monkeypatch)
+        for _ in range(2):
+            answer = await slack_app.types("riley", "/budget", "#checkout")
+            assert TABLE not in kinds(answer)
+            assert "*service-07* — Left: 90.0% · SLO: availability" in str(answer.blocks)
+        assert [error for error in refusals(slack_app) if error == "invalid_blocks"] == ["invalid_blocks"]
+
+
+async def test_a_table_that_is_refused_as_text_too_is_sent_as_plain_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with run_slack_app(tmp_path, many_services()) as slack_app:
+        use_up_response_urls(slack_app, monkeypatch)
+        for _ in range(2):
+            slack_app.slack.faults.refuse("chat.postEphemeral", "invalid_blocks")
+        answer = await slack_app.types("riley", "/budget", "#checkout")
+        assert "service-00" in answer.text
+        assert kinds(answer) == []
+        assert TABLE in kinds(await slack_app.types("riley", "/budget", "#checkout"))
+
+
 def test_a_refusal_is_remembered_for_hours() -> None:
     now = [0.0]
-    charts = ChartSupport(now_s=lambda: now[0])
-    assert not charts.is_refused
-    charts.record_refusal("invalid_blocks")
+    support = NewBlockSupport(now_s=lambda: now[0])
+    assert not support.refused({CHART, TABLE})
+    support.record_refusal({CHART}, "invalid_blocks")
     now[0] = REFUSED_FOR_S - 1
-    assert charts.is_refused
+    assert support.refused({CHART, TABLE}) == {CHART}
     now[0] = REFUSED_FOR_S
-    assert not charts.is_refused
+    assert not support.refused({CHART, TABLE})

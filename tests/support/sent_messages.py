@@ -23,7 +23,7 @@ from bot.slack.incidents.buttons import EDIT
 from bot.slack.incidents.messages import IncidentMessages
 from bot.slack.incidents.shortcuts import ADD_TO_TIMELINE
 from tests.stories.test_drawn import show_everything
-from tests.support.examples import WORKSPACE
+from tests.support.examples import WORKSPACE, shop_service
 from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
 from tests.support.slack_flags import (
     FLAG,
@@ -81,7 +81,15 @@ class SentMessages:
 async def everything(folder: Path) -> SentMessages:
     """Use every feature once; return what was sent."""
     found = SentMessages()
-    for play in (_announcements_and_commands, _forms, _flags, _exemptions, _home, _busy_home):
+    for play in (
+        _announcements_and_commands,
+        _long_lists,
+        _forms,
+        _flags,
+        _exemptions,
+        _home,
+        _busy_home,
+    ):
         place = folder / play.__name__
         place.mkdir()
         async for slack_app in play(place):
@@ -93,6 +101,19 @@ async def everything(folder: Path) -> SentMessages:
 async def _announcements_and_commands(folder: Path) -> AsyncIterator[RunningSlackApp]:
     async with _unhurried(folder) as slack_app:
         await show_everything(slack_app)
+        yield slack_app
+
+
+async def _long_lists(folder: Path) -> AsyncIterator[RunningSlackApp]:
+    """List more services, holds and incidents than are shown as paragraphs."""
+    many = [shop_service(f"service-{number:02}") for number in range(12)]
+    async with run_slack_app(folder, shop(*many)) as slack_app:
+        slack_app.slack.rates.enabled = False
+        for of in many:
+            await slack_app.types("sam", f"/freeze {of.name} for 2h db migration", _CHANNEL)
+            await slack_app.types("sam", f"/incident open Slow {of.name} sev3 {of.name}", _CHANNEL)
+        for command in ("/budget", "/ship", "/freeze", "/incident list"):
+            await slack_app.types("riley", command, _CHANNEL)
         yield slack_app
 
 

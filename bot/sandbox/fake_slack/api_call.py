@@ -150,7 +150,7 @@ def checked_blocks(workspace: FakeWorkspace, blocks: object) -> list[Json]:
         raise FakeSlackError("invalid_blocks_format")
     if has_too_many_tables(blocks):
         raise FakeSlackError("invalid_attachments", ["[ERROR] only_one_table_allowed"])
-    faults = message_faults(blocks, with_charts=workspace.plan.has_charts)
+    faults = message_faults(blocks, missing=workspace.plan.missing_blocks)
     if faults:
         raise FakeSlackError("invalid_blocks", faults, errors=[_without_prefix(fault) for fault in faults])
     if is_too_long(blocks):

@@ -17,6 +17,7 @@ _ELLIPSIS = "…"
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _BROADCAST = re.compile(r"@(?=(?:channel|here|everyone|group)\b)", re.IGNORECASE)
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
+_REFERENCE = re.compile(r"<(?=[!@#])")
 _URL = re.compile(r"https?://[^\s<>|\x00-\x20\x7f-\x9f]+", re.ASCII)
 _PIECES = re.compile(r"<[^<>]*>|&[a-z]+;|.", re.DOTALL)
 
@@ -39,6 +40,25 @@ def escape(value: object) -> Markup:
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     # Slack parses a bare @channel if a client asks for it: an invisible word joiner prevents that.
     return Markup(_BROADCAST.sub("@\u2060", text))
+
+
+def literal(text: str, limit: int | None = None) -> str:
+    """Return text for where Slack reads no mrkdwn, in at most `limit` UTF-16 units.
+
+    Nothing in it becomes a mention, should a client read it as mrkdwn nevertheless.
+    """
+    clean = _BROADCAST.sub("@\u2060", _REFERENCE.sub("<\u2060", _UNPRINTABLE.sub(" ", text)))
+    if limit is None or size(clean) <= limit:
+        return clean
+    kept = clean[: limit - 1]
+    while size(kept) > limit - 1:
+        kept = kept[:-1]
+    return kept.rstrip() + _ELLIPSIS
+
+
+def is_user_id(actor: str) -> bool:
+    """Return whether that is a person's id in Slack, for which Slack shows the name."""
+    return _USER_ID.fullmatch(actor) is not None
 
 
 def markup(template: str, *values: object) -> Markup:
@@ -69,7 +89,7 @@ def sentence(text: str) -> Markup:
 
 def mention(actor: str) -> Markup:
     """Mention a person by id, so that Slack shows the name; return the bot's and API tokens' own names."""
-    if _USER_ID.fullmatch(actor):
+    if is_user_id(actor):
         return Markup(f"<@{actor}>")
     return escape("Governor" if actor == GOVERNOR else actor)
 

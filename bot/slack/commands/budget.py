@@ -25,6 +25,7 @@ from bot.slack.announcements.observed import would_be_frozen_text
 from bot.slack.arguments import UsageError, did_you_mean, name, split, unknown
 from bot.slack.blockkit.blocks import context, header, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
+from bot.slack.blockkit.tables import MANY, ROWS, number_cell, table, text_cell
 from bot.slack.capabilities import Capabilities
 from bot.slack.commands.budget_charts import (
     MOST_PAST,
@@ -32,24 +33,34 @@ from bot.slack.commands.budget_charts import (
     earliest_drawn,
     picture,
 )
+from bot.slack.commands.cells import left_cell
 from bot.slack.commands.explain import explanation_reply
 from bot.slack.commands.what_if import WhatIf
 from bot.slack.commands.where import where_reply
 from bot.slack.incidents.access import IncidentAccess
-from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say, show_button
+from bot.slack.interactions import (
+    Interaction,
+    Query,
+    Reply,
+    page_buttons,
+    page_of,
+    say,
+    show_button,
+    show_menu,
+)
 from bot.slack.typed.words import plain
 from bot.spending.reader import chosen_budgets
 from bot.spending.service_events import ServiceEvents
 from bot.store.outbox import Block
 from bot.suggestions import MISSPELT, suggest
 
-PAGE = 10
 MOST_SLOS = 20
 _MOST_CHARTS = 2
 _MOST_HOLDS = 5
 _EXPLAIN, _WHERE = "explain", "where"
 _WHAT_IF = "what-if"
 _MOST_WORDS = 3
+_HEADINGS = ("Service", "Left", "SLO", "Burn over 1 h", "State")
 
 History = Mapping[str, RollingHistory]
 """How budgets stood at past moments, by the name of their SLO."""
@@ -173,20 +184,31 @@ def worst_first(budgets: Sequence[Budget]) -> list[Budget]:
 
 
 def all_services(statuses: Sequence[ServiceStatus], query: Query) -> Reply:
-    """Return a page of the services."""
+    """Return a page of the services: a table of many, a paragraph each of few."""
     if not statuses:
         return say(Markup("No policy defines a service yet."))
-    page, pages = page_of(query.page, len(statuses), PAGE)
+    page, pages = page_of(query.page, len(statuses), ROWS)
     query = replace(query, text="", page=page)
-    shown = statuses[(page - 1) * PAGE : page * PAGE]
+    shown = statuses[(page - 1) * ROWS : page * ROWS]
     rows = [_row(status) for status in shown]
-    body = [
-        section(row, accessory=next(iter(show_button("Details", Query("budget", status.service.name))), None))
-        for row, status in zip(rows, shown, strict=True)
-    ]
     frozen = sum(status.is_frozen for status in statuses)
     count = f"{counted(len(statuses), 'service')}, {frozen or 'none'} frozen"
-    body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
+    small = context(count if pages == 1 else f"{count} · page {page} of {pages}")
+    if len(statuses) > MANY:
+        body = [
+            *table("Error budgets, the least left first", _HEADINGS, [_cells(status) for status in shown]),
+            small,
+            *show_menu(
+                "Look at a service",
+                [(status.service.name, Query("budget", status.service.name)) for status in shown],
+            ),
+        ]
+    else:
+        body = [
+            section(row, accessory=next(iter(show_button("Details", Query("budget", name_))), None))
+            for row, name_ in zip(rows, (status.service.name for status in shown), strict=True)
+        ]
+        body.append(small)
     return Reply(join("\n", rows), tuple(body), page_buttons(query, pages), query)
 
 
@@ -251,19 +273,37 @@ def _row(status: ServiceStatus) -> Markup:
     first = markup(
         "{}{} — {}", flake, bold(status.service.name), remaining_text(least) if least else "no SLO"
     )
-    facts: list[object] = []
-    if least is not None:
-        facts = [least.slo.name, _rate(least)]
-    if status.would_be_frozen:
-        facts.append("would be frozen")
+    facts: list[object] = [least.slo.name, _rate(least)] if least is not None else []
+    return join("\n", [first, join(" · ", [*facts, *_remarks(status, least)])])
+
+
+def _cells(status: ServiceStatus) -> list[Block]:
+    """Return a service's row of the table, below `_HEADINGS`."""
+    least = status.worst or next(iter(status.budgets), None)
+    remarks = ["frozen" if status.is_frozen else "", *_remarks(status, least)]
+    state = text_cell(" · ".join(filter(None, remarks)) or "open")
+    if least is None:
+        return [text_cell(status.service.name), left_cell(None), text_cell(""), text_cell(""), state]
+    rate = least.burn.get(HOUR)
+    return [
+        text_cell(status.service.name),
+        left_cell(least),
+        text_cell(least.slo.name),
+        number_cell(rate, burn_rate_text(rate) if rate is not None else ""),
+        state,
+    ]
+
+
+def _remarks(status: ServiceStatus, least: Budget | None) -> list[str]:
+    """Return what else must be known of a service: that it would be frozen, and which SLOs say nothing."""
     unknown = [budget for budget in status.budgets if not budget.is_known and budget is not least]
     quiet = [budget.slo.name for budget in unknown if budget.state is SloState.TOO_LITTLE_TRAFFIC]
-    if quiet:
-        facts.append(f"{', '.join(quiet)}: too little traffic")
     unmeasured = [budget.slo.name for budget in unknown if budget.state is not SloState.TOO_LITTLE_TRAFFIC]
-    if unmeasured:
-        facts.append(f"{', '.join(unmeasured)} not measured")
-    return join("\n", [first, join(" · ", facts)])
+    return [
+        *(["would be frozen"] if status.would_be_frozen else []),
+        *([f"{', '.join(quiet)}: too little traffic"] if quiet else []),
+        *([f"{', '.join(unmeasured)} not measured"] if unmeasured else []),
+    ]
 
 
 def _rate(budget: Budget) -> str:

@@ -16,16 +16,18 @@ from bot.slack.announcements.freezes import lifted_text
 from bot.slack.arguments import UsageError, name, reason, split
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, when
+from bot.slack.blockkit.tables import MANY, ROWS, table, text_cell, time_cell
 from bot.slack.capabilities import Capabilities
+from bot.slack.commands.cells import owners_cell
 from bot.slack.exemptions.forms import MOST_CHANGE
-from bot.slack.exemptions.listing import exempt_lines
-from bot.slack.interactions import Interaction, Query, Reply, changed, page_buttons, page_of, say
+from bot.slack.exemptions.listing import exempt_changes, exempt_lines
+from bot.slack.interactions import Interaction, Query, Reply, changed, page_buttons, page_of, say, show_menu
 from bot.slack.permissions import Allowed, People, refusal
 from bot.slack.typed.ends import EndTime
 from bot.slack.typed.words import take_name
 from bot.slack.typed.zones import end_reader
 
-PAGE = 10
+_HEADINGS = ("Service", "Frozen by", "Since", "Until", "Reason", "Exempt")
 
 
 class FreezeCommand:
@@ -189,8 +191,9 @@ def all_holds(
         text = Markup("Nothing is frozen.")
         return Reply(text, (section(text),), shareable=query)
     services = list(dict.fromkeys(hold.service for hold in holds))
-    page, pages = page_of(query.page, len(services), PAGE)
-    query = replace(query, text="", page=page)
+    if len(services) > MANY:
+        together = sorted(holds, key=lambda hold: services.index(hold.service))
+        return _many_holds(together, len(services), exempt, query)
     paragraphs = [
         _held(
             service,
@@ -198,12 +201,39 @@ def all_holds(
             missing.get(service, ()),
             exempt.get(service, ExemptionListing()),
         )
-        for service in services[(page - 1) * PAGE : page * PAGE]
+        for service in services
     ]
-    count = f"{len(services)} frozen"
-    body = [section(paragraph) for paragraph in paragraphs]
-    body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
-    return Reply(join("\n", paragraphs), tuple(body), page_buttons(query, pages), query)
+    body = [*(section(paragraph) for paragraph in paragraphs), context(f"{len(services)} frozen")]
+    return Reply(join("\n", paragraphs), tuple(body), shareable=replace(query, text="", page=1))
+
+
+def _many_holds(
+    holds: Sequence[Hold], services: int, exempt: Mapping[str, ExemptionListing], query: Query
+) -> Reply:
+    """Return a page of a table of holds, those of one service together."""
+    page, pages = page_of(query.page, len(holds), ROWS)
+    query = replace(query, text="", page=page)
+    shown = holds[(page - 1) * ROWS : page * ROWS]
+    rows = [
+        [
+            text_cell(hold.service),
+            owners_cell([hold]),
+            time_cell(hold.since),
+            time_cell(hold.until),
+            text_cell(hold.reason),
+            text_cell(exempt_changes(exempt.get(hold.service, ExemptionListing()))),
+        ]
+        for hold in shown
+    ]
+    count = f"{services} frozen"
+    names = dict.fromkeys(hold.service for hold in shown)
+    body = [
+        *table("What is frozen", _HEADINGS, rows),
+        context(count if pages == 1 else f"{count} · page {page} of {pages}"),
+        *show_menu("What does it take to open…", [(each, Query("ship", each)) for each in names]),
+    ]
+    lines = [markup("{} — {}", bold(hold.service), hold_text(hold)) for hold in shown]
+    return Reply(join("\n", lines), tuple(body), page_buttons(query, pages), query)
 
 
 def _held(

@@ -20,12 +20,24 @@ from bot.slack.announcements.freeze_buttons import lift_buttons, request_buttons
 from bot.slack.arguments import UsageError, name, split, unquoted
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup
-from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say, show_button
+from bot.slack.blockkit.tables import MANY, ROWS, table, text_cell
+from bot.slack.commands.cells import left_cell, owners_cell
+from bot.slack.interactions import (
+    Interaction,
+    Query,
+    Reply,
+    page_buttons,
+    page_of,
+    say,
+    show_button,
+    show_menu,
+)
+from bot.store.outbox import Block
 from bot.suggestions import is_misspelt, suggest
 
-PAGE = 20
 MOST_CHANGE = 200
 _MOST_LINES = 8
+_HEADINGS = ("Service", "May ship", "Budget left", "Frozen by")
 
 
 class ShipCommand:
@@ -91,20 +103,40 @@ def _unknown_kind(word: str, service: Service, example: Markup) -> UsageError:
 
 
 def all_services(statuses: Sequence[ServiceStatus], query: Query) -> Reply:
-    """Return a page of the services, those that may not ship first."""
+    """Return a page of the services, those that may not ship first: a table of many, a line each of few."""
     if not statuses:
         return say(Markup("No policy defines a service yet."))
-    page, pages = page_of(query.page, len(statuses), PAGE)
+    page, pages = page_of(query.page, len(statuses), ROWS)
     query = replace(query, text="", page=page)
     ordered = sorted(statuses, key=lambda status: not status.is_frozen)
-    lines = [_line(status) for status in ordered[(page - 1) * PAGE : page * PAGE]]
-    # A section holds 3,000 characters: ten lines of long names at most.
-    half = len(lines) // 2 if len(lines) > PAGE // 2 else len(lines)
-    body = [section(join("\n", part)) for part in (lines[:half], lines[half:]) if part]
+    shown = ordered[(page - 1) * ROWS : page * ROWS]
+    lines = [_line(status) for status in shown]
     closed = sum(status.is_frozen for status in statuses)
     count = f"{len(statuses) - closed} of {len(statuses)} may ship"
-    body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
+    small = context(count if pages == 1 else f"{count} · page {page} of {pages}")
+    if len(statuses) > MANY:
+        names = [status.service.name for status in shown]
+        body = [
+            *table("What may ship", _HEADINGS, [_cells(status) for status in shown]),
+            small,
+            *show_menu("Look at a service", [(each, Query("ship", each)) for each in names]),
+        ]
+    else:
+        # Ten lines, even of long names, fit into a section's 3,000 characters.
+        body = [section(join("\n", lines)), small]
     return Reply(join("\n", lines), tuple(body), page_buttons(query, pages), query)
+
+
+def _cells(status: ServiceStatus) -> list[Block]:
+    """Return a service's row of the table, below `_HEADINGS`."""
+    least = status.worst or next(iter(status.budgets), None)
+    would_be = "would be frozen, but the policy only observes" if status.would_be_frozen else ""
+    return [
+        text_cell(status.service.name),
+        text_cell("No" if status.is_frozen else "Yes"),
+        left_cell(least),
+        owners_cell(status.holds) if status.is_frozen else text_cell(would_be),
+    ]
 
 
 def _line(status: ServiceStatus) -> Markup:

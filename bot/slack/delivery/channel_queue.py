@@ -42,7 +42,6 @@ from bot.slack.delivery.ended_holds import EndedHoldEdits
 from bot.slack.delivery.sender import HEAD_GONE
 from bot.slack.delivery.team_mentions import with_mentions
 from bot.slack.delivery.thread_head import ThreadHead
-from bot.slack.webapi.charts import BLOCKS_ERRORS
 from bot.slack.webapi.errors import (
     NotPermittedError,
     OutcomeUnknownError,
@@ -50,6 +49,7 @@ from bot.slack.webapi.errors import (
     SlackError,
     SlackRefusedError,
 )
+from bot.slack.webapi.new_blocks import BLOCKS_ERRORS
 from bot.store import outbox, thread_heads
 from bot.store.addresses import local
 from bot.store.outbox import DeliveryState, OutboxMessage
@@ -265,7 +265,7 @@ class ChannelQueue:
         if len(batch) > 1 and refusal.error in _BATCH_ERRORS:
             remedy, is_remedy = _ONE_BY_ONE, True
         elif refusal.error in BLOCKS_ERRORS and batch[0].message.blocks:
-            # The text must not be lost because of a table; the client has tried without charts already.
+            # The text must not be lost because of a table; the client has tried its rows as text already.
             remedy, is_remedy = "without blocks", True
         elif channel_id is None:
             return False

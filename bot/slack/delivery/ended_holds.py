@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.freezes.records import read_end
 from bot.slack.announcements.ended_freezes import ended_message
 from bot.slack.delivery.context import DeliveryContext
-from bot.slack.webapi.charts import BLOCKS_ERRORS
 from bot.slack.webapi.errors import RateLimitedError, SlackRefusedError
+from bot.slack.webapi.new_blocks import BLOCKS_ERRORS
 from bot.store import outbox, threads
 from bot.store.addresses import local
 from bot.store.outbox import OutboxMessage, QueuedMessage

@@ -14,8 +14,8 @@ from bot.slack.blockkit.blocks import context
 from bot.slack.blockkit.mrkdwn import Markup, cut, join, markup
 from bot.slack.delivery.batching import Batch
 from bot.slack.delivery.context import DeliveryContext
-from bot.slack.webapi.charts import BLOCKS_ERRORS
 from bot.slack.webapi.errors import RateLimitedError, SlackRefusedError
+from bot.slack.webapi.new_blocks import BLOCKS_ERRORS
 from bot.store import outbox, thread_heads, threads
 from bot.store.outbox import OutboxMessage, QueuedMessage
 from bot.store.threads import MessageLocation

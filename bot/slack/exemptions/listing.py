@@ -15,6 +15,15 @@ def exempt_lines(listing: ExemptionListing) -> list[Markup]:
     return [*_shortened(lines), *_shortened(waiting)]
 
 
+def exempt_changes(listing: ExemptionListing) -> str:
+    """Return the changes that may ship and those that wait for approval, in a few words."""
+    changes = [one.exemption.change for one in reversed(listing.granted)]
+    waiting = [f"{one.change} (waits for approval)" for one in reversed(listing.waiting)]
+    shown = [*changes, *waiting][:_MOST_LISTED]
+    more = len(changes) + len(waiting) - len(shown)
+    return ", ".join([*shown, *([f"{more} more"] if more > 0 else [])])
+
+
 def _granted(listed: ListedExemption) -> Markup:
     exemption = listed.exemption
     end = markup(" until {}", when(exemption.until)) if exemption.until else NOTHING

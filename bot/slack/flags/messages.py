@@ -11,13 +11,17 @@ from bot.flags.records.reverts import PendingRevert, RevertKind
 from bot.formatting import duration_text, from_now_text, listed, percent_text
 from bot.slack.blockkit.blocks import context, fields, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, escape, join, markup, mention, when
+from bot.slack.blockkit.tables import ROWS, table, text_cell
 from bot.slack.flags.buttons import change_buttons, ramp_control_buttons
 from bot.slack.flags.history import last_change, waiting_text
-from bot.slack.interactions import Query, Reply, page_buttons, page_of, say, show_button
+from bot.slack.interactions import Query, Reply, page_buttons, page_of, say, show_button, show_menu
 from bot.store import audit
 from bot.store.outbox import Block
 
-PAGE = 15
+MOST_LINES = 15
+"""How many flags are listed as lines; more are a table."""
+
+_HEADINGS = ("Flag", "Exposure", "Services")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,10 @@ class FlagView:
 def flag_list(
     states: Sequence[FlagState], environment: str, services: dict[str, Sequence[str]], query: Query
 ) -> Reply:
-    """Return a page of the flags with their exposure."""
-    page, pages = page_of(query.page, len(states), PAGE)
+    """Return a page of the flags with their exposure: a table of many, a line each of few."""
+    page, pages = page_of(query.page, len(states), ROWS)
     query = replace(query, page=page)
+    shown = states[(page - 1) * ROWS : page * ROWS]
     lines = [
         markup(
             "{} {}{}",
@@ -54,11 +59,28 @@ def flag_list(
             exposure_in_words(state),
             _services_text(services.get(state.flag, ())),
         )
-        for state in states[(page - 1) * PAGE : page * PAGE]
+        for state in shown
     ]
     on = sum(not state.is_off for state in states)
     count = f"{on} of {len(states)} on in {environment}"
-    body = [section(join("\n", lines)), context(count if pages == 1 else f"{count} · page {page} of {pages}")]
+    small = context(count if pages == 1 else f"{count} · page {page} of {pages}")
+    if len(states) > MOST_LINES:
+        rows = [
+            [
+                text_cell(state.flag),
+                text_cell(exposure_in_words(state)),
+                text_cell(listed(list(services.get(state.flag, ())))),
+            ]
+            for state in shown
+        ]
+        details = [(state.flag, Query("flag", f"show {state.flag} {environment}")) for state in shown]
+        body = [
+            *table(f"Feature flags in {environment}", _HEADINGS, rows),
+            small,
+            *show_menu("Look at a flag", details),
+        ]
+    else:
+        body = [section(join("\n", lines)), small]
     return Reply(join("\n", lines), tuple(body), page_buttons(query, pages), query)
 
 

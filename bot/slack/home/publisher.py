@@ -17,8 +17,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.clock import Clock
 from bot.slack.home.contents import HomeContents, WorkspaceStatus
 from bot.slack.home.view import home_view, plain_view
-from bot.slack.webapi.charts import BLOCKS_ERRORS
 from bot.slack.webapi.errors import RateLimitedError, SlackError, SlackRefusedError, translate_slack_errors
+from bot.slack.webapi.new_blocks import BLOCKS_ERRORS
 from bot.store.item_failures import ItemFailures
 from bot.store.outbox import Block
 

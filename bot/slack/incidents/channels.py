@@ -22,7 +22,6 @@ from bot.incidents.ports import (
     TransientError,
 )
 from bot.slack.blockkit.mrkdwn import cut
-from bot.slack.webapi.charts import BLOCKS_ERRORS
 from bot.slack.webapi.clients import ClientOf
 from bot.slack.webapi.edit_rate_limits import EditRateLimits
 from bot.slack.webapi.errors import (
@@ -32,6 +31,7 @@ from bot.slack.webapi.errors import (
     SlackRefusedError,
     translate_slack_errors,
 )
+from bot.slack.webapi.new_blocks import BLOCKS_ERRORS
 from bot.slack.webapi.pages import next_cursor, page_of
 from bot.store.addresses import local, qualified, team_of
 from bot.store.outbox import Block, OutboxMessage

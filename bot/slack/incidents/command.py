@@ -2,16 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-from bot.formatting import budget_text, counted, listed
+from bot.formatting import listed
 from bot.incidents.incident import Severity, Status
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.report_reader import ReportReader
-from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.visibility import ANYBODY, may_see
 from bot.slack.arguments import UsageError, did_you_mean, name, split, unquoted
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.modals import MOST_TEXT, ModalForm
-from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup, when
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.arguments import (
     ROLES,
@@ -22,18 +21,18 @@ from bot.slack.incidents.arguments import (
     split_keeping_people,
 )
 from bot.slack.incidents.buttons import incident_buttons
-from bot.slack.incidents.card import card_blocks, channel_link
+from bot.slack.incidents.card import card_blocks
 from bot.slack.incidents.corrections import IncidentCorrections
 from bot.slack.incidents.modals import opening_form
 from bot.slack.incidents.operations import IncidentOperations
-from bot.slack.incidents.report import report_reply
-from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, show_button
+from bot.slack.incidents.queries.listing import incident_list
+from bot.slack.incidents.queries.report import report_reply
+from bot.slack.interactions import Interaction, Query, Reply
 from bot.slack.synonyms import meant
 from bot.slack.typed.lengths import read_length
 from bot.slack.typed.severities import read_severity, severity_of_number
 from bot.slack.typed.words import plain
 
-PAGE = 10
 _MOST_LISTED = 200
 
 Subcommand = Callable[[Interaction, Sequence[str]], Awaitable[Reply]]
@@ -221,53 +220,6 @@ class IncidentCommand:
 def form_reply(form: ModalForm, otherwise: Markup) -> Reply:
     """Return a reply that opens a modal, and shows a text should Slack not open it."""
     return Reply(otherwise, (section(otherwise),), form=form)
-
-
-def incident_list(
-    snapshots: Sequence[IncidentSnapshot], service: str | None, query: Query, *, private: bool = False
-) -> Reply:
-    """Return a list of incidents, newest first: the open ones, or all of `service`.
-
-    A list with private incidents, or in a `private` place, cannot be shared.
-    """
-    if not snapshots:
-        nothing = markup("No incident of {} is known.", bold(service)) if service else "No incident is open."
-        text = markup("{} Next: {} opens one.", nothing, code("/incident"))
-        return Reply(text, (section(text),))
-    page, pages = page_of(query.page, len(snapshots), PAGE)
-    shown = snapshots[(page - 1) * PAGE : page * PAGE]
-    body = [
-        section(_row(snapshot), accessory=next(iter(show_button("Details", _details(snapshot))), None))
-        for snapshot in shown
-    ]
-    is_open = sum(snapshot.incident.resolved_at is None for snapshot in snapshots)
-    count = (
-        f"{is_open} open"
-        if service is None
-        else f"{counted(len(snapshots), 'incident')}, {is_open or 'none'} open"
-    )
-    body.append(context(count if pages == 1 else f"{count} · page {page} of {pages}"))
-    asked = Query("incident", f"list {service or ''}".strip(), page)
-    hidden = private or not all(may_see(snapshot.incident, ANYBODY) for snapshot in snapshots)
-    text = join("\n", [_row(snapshot) for snapshot in shown])
-    return Reply(text, tuple(body), page_buttons(asked, pages), None if hidden else asked)
-
-
-def _details(snapshot: IncidentSnapshot) -> Query:
-    return Query("incident", f"show {snapshot.incident.id}")
-
-
-def _row(snapshot: IncidentSnapshot) -> Markup:
-    incident = snapshot.incident
-    highest = max(snapshot.cost.values(), default=0.0)
-    spent = markup("{} of a budget spent", budget_text(highest)) if highest > 0 else ""
-    channel_id = snapshot.channel_id()
-    link = channel_link(channel_id) if channel_id else ""
-    first = markup(
-        "{}. {} {} — {}", incident.id, incident.severity.value, incident.status.value, bold(incident.title)
-    )
-    facts = [listed(incident.services), when(incident.opened_at), spent, link]
-    return join("\n", [first, join(" · ", facts)])
 
 
 def _one_of(known: Iterable[str], arguments: Sequence[str], subcommand: str) -> str:

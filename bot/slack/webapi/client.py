@@ -1,7 +1,7 @@
 """The Web API client whose answers are as Slack documents them, or an error that may be retried.
 
-It also sends a message without its charts where the workspace takes none: that holds for every post and
-every update, whoever makes it.
+It also sends a message without its charts and tables where the workspace takes none: that holds for every
+post and every update, whoever makes it.
 """
 
 from typing import Any
@@ -12,8 +12,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.slack.webapi.answer_shapes import misfit
-from bot.slack.webapi.charts import BLOCKS_ERRORS, ChartSupport, has_charts, without_charts
 from bot.slack.webapi.errors import UnusableAnswerError, slack_error
+from bot.slack.webapi.new_blocks import BLOCKS_ERRORS, NewBlockSupport, new_kinds, without
 
 log = structlog.get_logger(__name__)
 
@@ -24,33 +24,36 @@ _UNREADABLE = (AttributeError, LookupError, RecursionError, ValueError)
 class SlackClient(AsyncWebClient):
     """Checks the shape of every answer, so that callers may read what `answer_shapes.py` names.
 
-    `charts` says whether the workspace takes charts; copies of a client share it.
+    `new_blocks` says which charts and tables the workspace takes; copies of a client share it.
     """
 
-    def __init__(self, *, charts: ChartSupport | None = None, **options: Any) -> None:
+    def __init__(self, *, new_blocks: NewBlockSupport | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.charts = charts or ChartSupport()
+        self.new_blocks = new_blocks or NewBlockSupport()
 
     async def api_call(self, api_method: str, **options: Any) -> AsyncSlackResponse:
         """Call a method; raises `SlackApiError`, `UnusableAnswerError` for an answer without content."""
         body = options.get("json")
-        if not isinstance(body, dict) or not has_charts(body.get("blocks")):
+        kinds = new_kinds(body.get("blocks")) if isinstance(body, dict) else frozenset[str]()
+        if not isinstance(body, dict) or not kinds:
             return await self._checked_call(api_method, options)
-        plain = options | {"json": body | {"blocks": without_charts(body["blocks"])}}
-        if self.charts.is_refused:
+        tried = kinds - self.new_blocks.refused(kinds)
+        plain = options | {"json": body | {"blocks": without(body["blocks"], kinds)}}
+        if not tried:
             return await self._checked_call(api_method, plain)
         try:
-            return await self._checked_call(api_method, options)
+            blocks = without(body["blocks"], kinds - tried)
+            return await self._checked_call(api_method, options | {"json": body | {"blocks": blocks}})
         except SlackApiError as refusal:
             error = slack_error(refusal).error
             if error not in BLOCKS_ERRORS:
                 raise
-            self.charts.record_refusal(error)
+            self.new_blocks.record_refusal(tried, error)
         try:
             return await self._checked_call(api_method, plain)
         except SlackApiError as refusal:
             if slack_error(refusal).error in BLOCKS_ERRORS:
-                self.charts.withdraw_refusal()
+                self.new_blocks.withdraw_refusal(tried)
             raise
 
     async def _checked_call(self, api_method: str, options: dict[str, Any]) -> AsyncSlackResponse:

@@ -99,6 +99,10 @@ def container(**more: Any) -> list[Json]:
     return [{"type": "container", "child_blocks": [{"type": "divider"}]} | more]
 
 
+RICH_CELL: Json = {
+    "type": "rich_text",
+    "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "x"}]}],
+}
 Blocks = Callable[[int], list[Json]]
 
 # What is limited, the most that is allowed, and blocks with so much of it.
@@ -283,6 +287,12 @@ REFUSED: dict[str, list[Json]] = {
         {"type": "table", "rows": [[{"type": "raw_text", "text": "x"}] * n for n in (1, 2)]}
     ],
     "a data table of its head alone": table(1, 1, "data_table", caption="c"),
+    "rich text in the head of a data table": [
+        {"type": "data_table", "caption": "c", "rows": [[RICH_CELL], [RICH_CELL]]},
+    ],
+    "a data table named by a column that it lacks": table(
+        2, 1, "data_table", caption="c", row_header_column_index=1
+    ),
     "an empty cell": table(1, 1, cell=""),
     "a pie slice of nothing": pie(value=0),
     "a point outside the categories": [

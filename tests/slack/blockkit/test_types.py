@@ -102,6 +102,12 @@ async def test_everything_that_the_bot_can_send_is_among_it(sent: SentMessages) 
     assert len(sent.homes) >= 2
     # Whether charts keep Slack's limits, the stand-in has looked at (`tests/sandbox/test_block_kit.py`).
     assert charts(sent.messages)
+    assert {"Error budgets, the least left first", "What may ship", "What is frozen", "Open incidents"} <= {
+        block["caption"]
+        for body in sent.messages
+        for block in body["blocks"]
+        if block["type"] == "data_table"
+    }
     assert all(message["text"] for message in sent.messages)
 
 

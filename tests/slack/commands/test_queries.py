@@ -11,11 +11,12 @@ import pytest
 
 from bot.catalog.error_budget_policy import PolicyMode
 from bot.freezes.budget_judge import BudgetJudge
+from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.request_sender import signature
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.command_reference import COMMANDS
 from bot.slack.commands.audit import ACTION_TEXTS
-from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW
+from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW, Query
 from bot.store import audit
 from bot.store.audit import AuditEntry
 from tests.support.clock import NOW
@@ -129,18 +130,66 @@ async def test_shared_answer_is_seen_by_the_channel_and_the_button_goes(slack_ap
 
 
 async def test_long_list_turns_pages_in_place(tmp_path: Path) -> None:
-    many = [shop_service(f"service-{number:02}") for number in range(23)]
+    many = [shop_service(f"service-{number:03}") for number in range(123)]
     async with run_slack_app(tmp_path, shop(*many)) as slack_app:
         first = await slack_app.types("riley", "/budget")
         assert "page 1 of 3" in str(first.blocks)
         await slack_app.presses("riley", first, NEXT_PAGE)
         second = slack_app.slack.ephemerals("#general", "riley")[-1]
         assert second.ts == first.ts
-        assert "service-10" in second.text
+        assert "service-050" in second.text
         await slack_app.presses("riley", second, NEXT_PAGE)
         await slack_app.presses("riley", slack_app.slack.ephemerals("#general", "riley")[-1], PREVIOUS_PAGE)
         assert "page 2 of 3" in str(slack_app.slack.ephemerals("#general", "riley")[-1].blocks)
         assert len(slack_app.slack.ephemerals("#general", "riley")) == 1
+        assert not slack_app.slack.refused
+
+
+def rows_of(message: Message) -> list[list[str]]:
+    """Return the texts of a message's table, row by row."""
+    (block,) = [block for block in message.blocks if block["type"] == "data_table"]
+    return [[str(cell.get("text", cell)) for cell in row] for row in block["rows"]]
+
+
+async def test_many_services_are_a_table_of_which_each_row_can_be_looked_at(tmp_path: Path) -> None:
+    many = shop(*(shop_service(f"service-{number:02}") for number in range(23)))
+    del many.budgets["service-07"]
+    async with run_slack_app(tmp_path, many) as slack_app:
+        await slack_app.types("sam", "/freeze service-05 db migration")
+        listing = await slack_app.types("riley", "/budget")
+        head, *rows = rows_of(listing)
+        assert head == ["Service", "Left", "SLO", "Burn over 1 h", "State"]
+        assert len(rows) == 23
+        assert ["service-05", "90.0%", "availability", "0.1×", "frozen"] in rows
+        assert ["service-07", "no SLO", "–", "–", "open"] in rows
+        (left,) = [row[1] for row in listing.blocks[0]["rows"] if row[0]["text"] == "service-05"]
+        assert (left["type"], left["value"]) == ("raw_number", 0.9)
+        assert "23 services, 1 frozen" in str(listing.blocks)
+        chosen = {"selected_option": {"value": Query("budget", "service-05").to_value()}}
+        await slack_app.slack.person("riley").acts(listing, "#general", SHOW, **chosen)
+        await slack_app.app.drain(10)
+        assert slack_app.slack.ephemerals("#general", "riley")[-1].text.startswith("service-05: 90.0% left")
+        head, *rows = rows_of(await slack_app.types("riley", "/ship"))
+        assert head == ["Service", "May ship", "Budget left", "Frozen by"]
+        assert rows[0][:3] == ["service-05", "No", "90.0%"]
+        assert "U0SAM" in rows[0][3]
+        assert not slack_app.slack.refused
+
+
+async def test_many_holds_are_a_table(tmp_path: Path) -> None:
+    many = [shop_service(f"service-{number:02}") for number in range(12)]
+    async with run_slack_app(tmp_path, shop(*many)) as slack_app:
+        for of in many:
+            await slack_app.types("sam", f"/freeze {of.name} for 2h db & <b> @channel")
+        await slack_app.types("sam", "/freeze exempt service-03 PR-12 a fix")
+        listing = await slack_app.types("riley", "/freeze")
+        head, *rows = rows_of(listing)
+        assert head == ["Service", "Frozen by", "Since", "Until", "Reason", "Exempt"]
+        assert [row[5] for row in rows[2:5]] == ["–", "PR-12", "–"]
+        assert [row[0] for row in rows] == [of.name for of in many]
+        # Literal text, which nobody is notified by.
+        assert rows[0][4] == "db & <b> @\u2060channel"
+        assert "12 frozen" in str(listing.blocks)
         assert not slack_app.slack.refused
 
 

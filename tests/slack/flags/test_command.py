@@ -12,6 +12,7 @@ from bot.catalog.catalog import Teams
 from bot.flags.change import SetExposure
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.flags.announcements import live_after
+from bot.slack.interactions import SHOW, Query
 from bot.store.tables.core import outbox
 from tests.support.slack_app import RunningSlackApp
 from tests.support.slack_flags import (
@@ -260,6 +261,20 @@ async def test_show_list_history_and_stale_answer_the_asker_alone(slack_app: Run
     history = await slack_app.types("riley", f"/flag history {FLAG}")
     assert "*off → 25% of users* · <@U0DANA>, approved by <@U0SAM>: small steps first" in history.text
     assert (await slack_app.types("riley", "/flag stale")).text == "No flag in production is stale."
+
+
+async def test_many_flags_are_a_table_of_which_each_can_be_looked_at(tmp_path: Path) -> None:
+    flags = [f"flag-{number:02}" for number in range(20)]
+    async with run_slack_app_with_flags(tmp_path, with_flags("checkout", *flags)) as slack_app:
+        listing = await slack_app.types("riley", "/flag")
+        (table,) = [block for block in listing.blocks if block["type"] == "data_table"]
+        assert table["caption"] == "Feature flags in production"
+        assert [cell["text"] for cell in table["rows"][8]] == ["flag-07", "off", "checkout"]
+        assert "0 of 20 on in production" in str(listing.blocks)
+        chosen = {"selected_option": {"value": Query("flag", "show flag-07 production").to_value()}}
+        await slack_app.slack.person("riley").acts(listing, "#general", SHOW, **chosen)
+        await slack_app.app.drain(10)
+        assert "*flag-07* in production" in slack_app.slack.ephemerals("#general", "riley")[-1].text
 
 
 async def test_a_request_that_waits_or_was_declined_is_no_change(slack_app: RunningSlackApp) -> None:

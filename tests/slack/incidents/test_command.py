@@ -9,7 +9,7 @@ from bot.incidents.visibility import OPERATOR
 from bot.sandbox.fake_slack import pins_and_reactions as marks
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.incidents.messages import CARD
-from bot.slack.interactions import Interaction, Query
+from bot.slack.interactions import SHOW, Interaction, Query
 from bot.slack.manifest import manifest
 from tests.support.clock import NOW
 from tests.support.slack_incidents import RunningIncidentApp, chosen, number, picked, several, ticked, typed
@@ -417,3 +417,22 @@ async def test_a_private_incidents_summary_is_told_nowhere_else(incident_app: Ru
     messages = incident_app.slack_app.incidents.step_runner._cards._messages
     notice = messages.notice(snapshot, ChannelKind.INCIDENT)
     assert notice is None or "Keys leaked" not in str(notice.blocks) + notice.text
+
+
+async def test_many_incidents_are_a_table_of_which_each_can_be_looked_at(
+    incident_app: RunningIncidentApp,
+) -> None:
+    slack_app = incident_app.slack_app
+    for count in range(12):
+        await slack_app.types("dana", f"/incident open Slow pages {count} sev3 checkout", "#checkout")
+    listing = await slack_app.types("riley", "/incident list", "#general")
+    (table,) = [block for block in listing.blocks if block["type"] == "data_table"]
+    assert [cell["text"] for cell in table["rows"][0]][:3] == ["No.", "Title", "Severity"]
+    assert len(table["rows"]) == 13
+    assert table["rows"][1][0] == {"type": "raw_number", "value": 12, "text": "12"}
+    assert table["rows"][1][1]["text"] == "Slow pages 11"
+    assert "12 open" in str(listing.blocks)
+    chosen = {"selected_option": {"value": Query("incident", "show 3").to_value()}}
+    await slack_app.slack.person("riley").acts(listing, "#general", SHOW, **chosen)
+    await slack_app.app.drain(10)
+    assert "Slow pages 2" in slack_app.slack.ephemerals("#general", "riley")[-1].text

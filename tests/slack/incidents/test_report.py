@@ -9,7 +9,7 @@ from bot.incidents.incident import CauseClass, IncidentChange, Status
 from bot.incidents.report import report_on
 from bot.slack.arguments import UsageError
 from bot.slack.incidents.arguments import parse_report as read
-from bot.slack.incidents.report import report_reply
+from bot.slack.incidents.queries.report import report_reply
 from bot.slack.interactions import Query
 from tests.incidents.test_report import charged
 from tests.support.clock import NOW

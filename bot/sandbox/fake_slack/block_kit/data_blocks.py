@@ -91,6 +91,20 @@ def _table_characters(value: object, pointer: str) -> Iterator[str]:
         yield fault(f"must be less than {limit + 1} characters", f"{pointer}/rows")
 
 
+def _data_table(value: object, pointer: str) -> Iterator[str]:
+    """Check a data table: its text, its header of plain cells, and the column that names the rows."""
+    yield from _table_characters(value, pointer)
+    rows = value.get("rows") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(rows, list) or not rows or not isinstance(rows[0], list):
+        return
+    for index, cell in enumerate(rows[0]):
+        if isinstance(cell, dict) and cell.get("type") == "rich_text":
+            yield fault("rich_text is not allowed in the header row", f"{pointer}/rows/0/{index}")
+    named = value.get("row_header_column_index")
+    if isinstance(named, int) and named >= len(rows[0]):
+        yield fault("must be the index of a column", f"{pointer}/row_header_column_index")
+
+
 def _points_match_categories(value: object, pointer: str) -> Iterator[str]:
     if not isinstance(value, dict):
         return
@@ -157,7 +171,7 @@ DATA_BLOCKS: Final[Mapping[str, Rule]] = {
             "page_size": integer(least=1, most=LIMITS["data_table"]["page_size"]),
             "row_header_column_index": integer(least=0),
         },
-        also=_table_characters,
+        also=_data_table,
     ),
     "data_visualization": block(
         "data_visualization",

@@ -8,7 +8,7 @@ See https://docs.slack.dev/reference/block-kit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from bot.sandbox.fake_slack.block_kit.blocks import BLOCKS
@@ -68,10 +68,10 @@ def _count(blocks: object, *kinds: str) -> int:
     return sum(block.get("type") in kinds for block in _dicts(blocks))
 
 
-def message_faults(blocks: object, *, with_charts: bool = True) -> list[str]:
-    """Return the faults of a message's blocks, with JSON pointers; charts are not everywhere yet."""
+def message_faults(blocks: object, *, missing: Collection[str] = ()) -> list[str]:
+    """Return the faults of a message's blocks, with JSON pointers; the workspace lacks `missing` types."""
     limits = LIMITS["message"]
-    unsupported = _NOT_IN_MESSAGES if with_charts else {*_NOT_IN_MESSAGES, _CHART}
+    unsupported = {*_NOT_IN_MESSAGES, *missing}
     faults = list(_block_faults(blocks, "/blocks", most=limits["blocks"], unsupported=unsupported))
     if _count(blocks, _CHART) > limits["charts"]:
         faults.append(fault(f"no more than {limits['charts']} charts allowed", "/blocks"))

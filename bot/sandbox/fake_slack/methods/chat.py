@@ -180,7 +180,7 @@ def validate_blocks(call: ApiCall) -> Json:
         faults = ["[ERROR] must be an object [json-pointer:/message]"]
     else:
         blocks = content if kind == "blocks" else content.get("blocks")
-        faults = message_faults(blocks, with_charts=call.workspace.plan.has_charts)
+        faults = message_faults(blocks, missing=call.workspace.plan.missing_blocks)
         if kind == "message":
             faults += [
                 f"[ERROR] no more fields allowed: {name} [json-pointer:/message]"

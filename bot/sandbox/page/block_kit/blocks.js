@@ -6,6 +6,7 @@ import { element, image, unknown } from "./elements.js";
 import { markdown } from "./markdown.js";
 import { mrkdwn, plain } from "./mrkdwn.js";
 import { richText } from "./richtext.js";
+import { table } from "./table.js";
 
 /** Draw blocks on a surface (see `elements.js`); `errors` are shown under their inputs. */
 export function blocks(list, surface, errors = {}) {
@@ -52,17 +53,6 @@ function input(block, surface, errors) {
 
 function imageBlock(block) {
   return h("figure", {}, block.title ? h("figcaption", {}, plain(block.title.text)) : null, image(block));
-}
-
-const cellText = (cell) => (cell.type === "rich_text" ? richText(cell) : cell.type === "raw_number" ? (cell.text ?? String(cell.value)) : cell.text);
-
-function table(block) {
-  const [head, ...body] = block.rows;
-  const settings = block.column_settings ?? [];
-  const isNumber = (cell) => cell.type === "raw_number";
-  const cell = (tag) => (item, index) =>
-    h(tag, { style: { "text-align": settings[index]?.align ?? (isNumber(item) ? "right" : "left"), "white-space": settings[index]?.is_wrapped ? "normal" : "nowrap" }, scope: tag === "th" ? "col" : undefined }, cellText(item));
-  return h("div.scroll", { tabIndex: 0, role: "region", "aria-label": block.caption ?? "Table" }, h("table", {}, block.caption ? h("caption", {}, block.caption) : null, h("thead", {}, h("tr", {}, head.map(cell("th")))), h("tbody", {}, body.map((row) => h("tr", {}, row.map(cell("td")))))));
 }
 
 function card(block, surface) {

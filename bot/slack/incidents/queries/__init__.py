@@ -1,0 +1,1 @@
+"""What people ask about incidents: the list and the report."""

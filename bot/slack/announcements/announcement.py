@@ -11,6 +11,9 @@ from bot.store.outbox import Block, OutboxMessage
 WHILE_HELD = "while_held"
 """The `block_id` of a next step that is none any more once the hold has ended."""
 
+STILL_ALLOWED = "Still allowed:"
+"""What the line begins with that says what may ship while a service is held."""
+
 
 @dataclass(frozen=True, slots=True)
 class AnnouncementText:

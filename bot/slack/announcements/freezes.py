@@ -40,7 +40,7 @@ from bot.freezes.transition import (
     HoldRetained,
     is_observed,
 )
-from bot.slack.announcements.announcement import AnnouncementText, message
+from bot.slack.announcements.announcement import STILL_ALLOWED, AnnouncementText, message
 from bot.slack.announcements.budget_phrases import (
     data_problem,
     forecast_text,
@@ -408,9 +408,12 @@ def _still_allowed(service: Service, policy: ErrorBudgetPolicy | None) -> Markup
     """Return what may ship during a freeze: kinds that the policy exempts, and exempt changes."""
     by_name = code(f"/freeze exempt {service.name} CHANGE REASON")
     if policy is None or not policy.exemptions:
-        return markup("Still allowed: what is let through by {}.", by_name)
+        return markup("{} what is let through by {}.", STILL_ALLOWED, by_name)
     return markup(
-        "Still allowed: {} changes, and what is let through by {}.", listed(policy.exemptions), by_name
+        "{} {} changes, and what is let through by {}.",
+        STILL_ALLOWED,
+        listed(policy.exemptions),
+        by_name,
     )
 
 

@@ -1,7 +1,6 @@
 """Approve and Decline under a request for an exemption."""
 
 from bot.freezes.exemption_requests import NotWaitingError, StoredExemptionRequest
-from bot.freezes.verdict import Exemption
 from bot.slack.approvals.decision import (
     ApprovalDecision,
     ApprovalOutcome,
@@ -10,7 +9,7 @@ from bot.slack.approvals.decision import (
     not_done,
 )
 from bot.slack.blockkit.blocks import section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, markup, mention, sentence, when
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, markup, mention, sentence
 from bot.slack.capabilities import Capabilities
 from bot.slack.interactions import Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
@@ -44,13 +43,13 @@ class ExemptionApprovals:
         service = self._status_reader.catalog.service_or_stand_in(asked.service)
         by, comment, now = decision.by, decision.comment, self._clock.now()
         try:
-            if not decision.approves:
+            if decision.approves:
+                await self._requests.approve(service, asked.id, by=by, comment=comment, now=now)
+            else:
                 await self._requests.decline(service, asked.id, by=by, comment=comment, now=now)
-                return _final(asked, _declined(asked, decision))
-            _, exemption = await self._requests.approve(service, asked.id, by=by, comment=comment, now=now)
         except NotWaitingError as error:
             return not_done(sentence(str(error)))
-        return _final(asked, _approved(asked, decision, exemption))
+        return _final(asked, _decided(asked, decision))
 
     async def _permitted(self, decision: ApprovalDecision) -> StoredExemptionRequest | Markup:
         """Return the request that waits, or why the person cannot decide on it."""
@@ -68,20 +67,11 @@ class ExemptionApprovals:
         return asked if isinstance(permission, Allowed) else refusal(permission, "exempt a change")
 
 
-def _approved(asked: StoredExemptionRequest, decision: ApprovalDecision, exemption: Exemption) -> Markup:
-    end = markup(" until {}", when(exemption.until)) if exemption.until else NOTHING
+def _decided(asked: StoredExemptionRequest, decision: ApprovalDecision) -> Markup:
     return markup(
-        "{} may ship to {}{}: asked for by {}, approved by {}.{}",
-        code(asked.change), bold(asked.service), end, mention(asked.by), mention(decision.by),
-        comment_text(decision.comment),
-    )  # fmt: skip
-
-
-def _declined(asked: StoredExemptionRequest, decision: ApprovalDecision) -> Markup:
-    return markup(
-        "Declined by {}: {} for {}, as {} asked.{}",
-        mention(decision.by), code(asked.change), bold(asked.service), mention(asked.by),
-        comment_text(decision.comment),
+        "{} by {}: {} for {}, as {} asked.{}",
+        "Approved" if decision.approves else "Declined", mention(decision.by), code(asked.change),
+        bold(asked.service), mention(asked.by), comment_text(decision.comment),
     )  # fmt: skip
 
 

@@ -4,8 +4,6 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bot.formatting import duration_text
-from bot.freezes.exemption_requests import DECIDED_WITHIN
 from bot.slack.arguments import MOST_REASON
 from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.modals import ModalForm, SubmittedModal, text_input
@@ -36,9 +34,9 @@ class AskedExemption:
 def request_form(interaction: Interaction, service: str, change: str, deciding: tuple[str, ...]) -> ModalForm:
     """Return the form; `deciding` are the entries of the permission to exempt a change."""
     told = markup(
-        "Lets one change ship to {} while it is frozen. {} may decide, and if you are one of them it counts "
-        "at once. Others have {} to approve it.",
-        bold(service), entry_names(deciding, "and"), duration_text(DECIDED_WITHIN),
+        "Lets one change ship to {} while it is frozen. {} can approve it within a day. If you are one of "
+        "them, it is approved at once.",
+        bold(service), entry_names(deciding),
     )  # fmt: skip
     length = f"{_USUAL}, 90m or 2 days, from the approval on. Empty means without an end."
     return ModalForm(

@@ -73,7 +73,9 @@ async def test_others_ask_those_who_may_and_get_an_answer(slack_app: RunningSlac
     await slack_app.presses("morgan", request, "flag.approve", "#checkout")
     (exemption,) = await slack_app.hold_registry.exemptions("checkout", NOW)
     assert (exemption.by, exemption.until) == ("U0MORGAN", NOW + timedelta(hours=4))
-    assert at(slack_app, request).text.startswith("`PR-12` may ship to *checkout* until <!date^")
+    assert at(slack_app, request).text == (
+        "Approved by <@U0MORGAN>: `PR-12` for *checkout*, as <@U0RILEY> asked."
+    )
     assert "flag.approve" not in str(at(slack_app, request).blocks)
     assert "let it through, as <@U0RILEY> asked" in (await deliver(slack_app))[-1].text
     allowed = await slack_app.types("riley", "/ship checkout PR-12")
@@ -129,7 +131,7 @@ async def test_a_comment_on_an_approval_is_told_kept_and_listed(slack_app: Runni
     assert "• `PR-12` waits for approval — <@U0RILEY> asked <!date^" in listed.text
     await slack_app.presses("sam", request, "approval.comment", "#checkout")
     assert await slack_app.submits("sam", comment=typed("Watch the queue.")) == {}
-    assert at(slack_app, request).text.endswith("approved by <@U0SAM>. They say: Watch the queue.")
+    assert at(slack_app, request).text.endswith("as <@U0RILEY> asked. They say: Watch the queue.")
     assert "<@U0SAM> says: Watch the queue." in (await deliver(slack_app))[0].text
     listed = await slack_app.types("riley", "/freeze")
     assert "as <@U0RILEY> asked: Customers cannot pay (“Watch the queue.”)" in listed.text

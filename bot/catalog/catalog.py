@@ -131,6 +131,7 @@ class Service:
     flags: tuple[str, ...] = ()
     repository: str | None = None
     variants: Variants | None = None
+    low_risk: tuple[str, ...] = ()
 
     def variants_of(self, flag: str) -> Variants | None:
         """Return how its series tell who met the flag; None where they do not."""

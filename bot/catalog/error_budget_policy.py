@@ -94,6 +94,25 @@ class CanaryGuard:
     on_undecided: OnUndecided = OnUndecided.HOLD
 
 
+class Approvals(StrEnum):
+    """Whether an increase of a flag of low risk needs a second person in a protected environment."""
+
+    REQUIRED = "required"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class WhenSpare:
+    """What follows while a budget has spare; the defaults change nothing.
+
+    `ramp_steps` are those of ramps that are begun without steps of their own, `approvals` those of flags of
+    low risk.
+    """
+
+    ramp_steps: tuple[Decimal, ...] = ()
+    approvals: Approvals = Approvals.REQUIRED
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorBudgetPolicy:
     """Thresholds are fractions of the budget remaining; `postmortem_at` is a fraction spent."""
@@ -116,6 +135,8 @@ class ErrorBudgetPolicy:
     lower_when_exhausted: tuple[str, ...] = ()
     mode: PolicyMode = PolicyMode.ENFORCE
     attribute_within: timedelta = timedelta(days=1)
+    spare_at: Decimal = Decimal("0.5")
+    when_spare: WhenSpare = WhenSpare()
 
     @property
     def enforces(self) -> bool:

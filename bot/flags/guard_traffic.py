@@ -66,7 +66,11 @@ class IdleGuard:
         needed = self.needed / self.requests_a_day
         longer = next((each for each in _WATCHES if each / _DAY >= needed), None)
         otherwise = "leave the decision to people with `guard.onUndecided: go`" if self.holds else ""
-        watch = f"set `guard.watchFor` to {duration_code(longer)}, and ramps as slow" if longer else ""
+        watch = (
+            f"set `guard.watchFor` to {duration_code(longer)}, with as long between a ramp's steps,"
+            if longer
+            else ""
+        )
         return " or ".join(filter(None, (watch, otherwise))) or "watch increases yourself"
 
 

@@ -21,6 +21,7 @@ from bot.clock import Clock
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.opening import Opening, opening_of
+from bot.freezes.spare import Spare, spare_of
 from bot.freezes.verdict import Change, Verdict, judge
 from bot.store.addresses import local
 from bot.suggestions import did_you_mean, suggest
@@ -61,6 +62,11 @@ class ServiceStatus:
     def is_frozen(self) -> bool:
         """Whether the service has at least one hold."""
         return bool(self.holds)
+
+    @property
+    def spare(self) -> Spare | None:
+        """That its budgets are hardly touched; None where they are not, or nothing can be said."""
+        return spare_of(self.service, self.budgets, self.forecasts, is_frozen=self.is_frozen)
 
     @property
     def worst(self) -> Budget | None:

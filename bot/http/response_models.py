@@ -92,6 +92,19 @@ class ForecastSloAnswer(SloAnswer):
     forecast: ForecastAnswer | None
 
 
+class SpareAnswer(Answer):
+    """Budgets that are hardly touched, and what follows by the policy."""
+
+    at: float
+    """The policy's `spareAt`: more than that will be left of each budget at its window's end, 90% likely."""
+    unspent: float
+    """How much will be left at least, 90% likely; of the budget with the least."""
+    ramp_steps: list[float]
+    """The steps of ramps that are begun without steps of their own; empty where the policy names none."""
+    unapproved_flags: list[str]
+    """The flags whose increases need no second person."""
+
+
 class ServiceAnswer(Answer):
     """One service: its state, holds and budgets."""
 
@@ -103,6 +116,8 @@ class ServiceAnswer(Answer):
     observed_holds: list[HoldAnswer]
     """What would hold the service if its policy were enforced."""
     slos: list[ForecastSloAnswer]
+    spare: SpareAnswer | None
+    """That its budgets are hardly touched; null where they are not, or nothing can be said."""
 
 
 class ServicesAnswer(Answer):

@@ -9,6 +9,7 @@ from bot.budgets.statistics.forecast import BudgetForecast, TimeQuantiles
 from bot.catalog.window import CalendarWindow, RollingWindow, Window
 from bot.formatting import duration_code
 from bot.freezes.hold import Hold
+from bot.freezes.spare import Spare
 from bot.freezes.status import ServiceStatus
 from bot.freezes.verdict import Verdict
 from bot.incidents.incident import Severity
@@ -34,6 +35,18 @@ def service_json(status: ServiceStatus) -> dict[str, Any]:
             }
             for budget in status.budgets
         ],
+        "spare": _spare_json(status.spare),
+    }
+
+
+def _spare_json(spare: Spare | None) -> dict[str, Any] | None:
+    if spare is None:
+        return None
+    return {
+        "at": float(spare.at),
+        "unspent": spare.unspent,
+        "ramp_steps": list(spare.ramp_steps),
+        "unapproved_flags": list(spare.unapproved),
     }
 
 

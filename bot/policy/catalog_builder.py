@@ -8,6 +8,7 @@ from dataclasses import replace
 from bot.catalog import catalog
 from bot.catalog.error_budget_policy import (
     AlertSeverity,
+    Approvals,
     BurnAlert,
     CanaryGuard,
     DecideBy,
@@ -16,6 +17,7 @@ from bot.catalog.error_budget_policy import (
     OnUndecided,
     PolicyMode,
     UnfreezeRequirement,
+    WhenSpare,
 )
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli, Slo
 from bot.catalog.variants import Variants
@@ -160,6 +162,8 @@ def _policy(name: str, spec: documents.ErrorBudgetPolicySpec) -> ErrorBudgetPoli
         lower_when_exhausted=spec.lower_when_exhausted,
         mode=PolicyMode(spec.mode),
         attribute_within=spec.attribute_within,
+        spare_at=spec.spare_at,
+        when_spare=WhenSpare(spec.when_spare.ramp_steps, Approvals(spec.when_spare.approvals)),
     )
 
 
@@ -189,6 +193,7 @@ def _service(
             if slo.error_budget_policy is not None
         },
         flags=spec.flags,
+        low_risk=spec.low_risk,
         repository=spec.repository,
         variants=_variants(spec),
     )

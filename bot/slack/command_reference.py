@@ -113,6 +113,9 @@ COMMANDS: tuple[Command, ...] = (
                 "ramp FLAG 1% 5% 25% 100% every 30m [ENV]", "shows it step by step; goes back if it burns"
             ),
             CommandForm(
+                "ramp FLAG every 30m [ENV]", "the same in the policy's steps, while the budget has spare"
+            ),
+            CommandForm(
                 "ramp stop FLAG [ENV]",
                 "ends its ramp; the flag stays as it is. `hold` pauses it, `go` resumes it",
             ),

@@ -33,7 +33,7 @@ def test_too_little_traffic_says_what_would_do() -> None:
         f"and it needs {needed} to tell: it ends undecided"
     )
     assert idle.fix == (
-        "set `guard.watchFor` to 8h, and ramps as slow "
+        "set `guard.watchFor` to 8h, with as long between a ramp's steps, "
         "or leave the decision to people with `guard.onUndecided: go`"
     )
     assert idle.holds

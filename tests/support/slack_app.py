@@ -17,6 +17,7 @@ from bot.backtests.runner import BacktestRunner
 from bot.budgets.budget import Budget, EventCounts
 from bot.budgets.change_counts import ChangeCounts
 from bot.budgets.downtime import none_recorded
+from bot.budgets.forecaster import Forecaster
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.rolling import RollingHistory
 from bot.budgets.variant_counts import NoVariantsError, VariantCounts
@@ -74,6 +75,7 @@ class Shop:
         default_factory=lambda: NoVariantsError("no series with the label `variant` counted anything")
     )
     """What each SLO has counted since a change with the flag on and off."""
+    forecaster: Forecaster | None = None
 
     @property
     def catalog(self) -> Catalog:
@@ -111,7 +113,7 @@ class Shop:
         return now + timedelta(days=2)
 
     def status_reader(self, hold_registry: HoldRegistry) -> StatusReader:
-        return StatusReader(self.current, self, hold_registry, self.clock)
+        return StatusReader(self.current, self, hold_registry, self.clock, self.forecaster)
 
 
 def shop(*services: Service) -> Shop:

@@ -95,6 +95,8 @@ class BudgetForecast:
     recovers: TimeQuantiles | None
     probability: Mapping[timedelta, float]
     fan: tuple[FanPoint, ...] = ()
+    unspent: float | None = None
+    """What is left of the budget at the end of its window (in 28 days at most) with a probability of 90%."""
 
 
 def forecast(
@@ -120,6 +122,7 @@ def forecast(
             length: 1.0 if is_spent else bisect.bisect_right(times, length.total_seconds()) / PATHS
             for length in HORIZONS
         },
+        unspent=spending.unspent(paths) if paths else None,
         fan=tuple(spending.fan(paths)) if with_fan else (),
     )
 
@@ -322,6 +325,25 @@ class _Excess:
                     left[min(len(left) - 1, int(quantile * len(left)))] for quantile in (_LOW, _MIDDLE, _HIGH)
                 )
                 yield FanPoint(self._history.now + timedelta(seconds=end_s), low, middle, high)
+
+    def unspent(self, paths: Sequence[Sequence[float]]) -> float | None:
+        """Return what is left when the window ends, on nine paths of ten; None where nothing is to come in.
+
+        The events to come are taken to be as many as on the usual day.
+        """
+        history = self._history
+        step = self._steps - 1 if history.window_days is None else min(history.window_days, self._steps - 1)
+        total = history.fixed_total
+        if total is None:
+            days = history.days[-MOST_DAYS:]
+            usual = sum(events for _, events in days) / len(days)
+            total = usual * (history.window_days or 0)
+            if history.window_days is None:
+                total = history.window[1] + usual * self._ends[step] / _DAY_S
+        if total <= 0:
+            return None
+        excesses = sorted(path[step] for path in paths)
+        return -excesses[math.ceil(_HIGH * len(excesses)) - 1] / (total * self._allowed)
 
     def _total_paths(self) -> list[list[float]]:
         """Return for each path how many events each midnight's window will have."""

@@ -7,6 +7,8 @@
                       └── stored as SENDING ◄────────────────────────────┘
                           └── applied on the planned version ── read back ── recorded and announced at once
 
+Where the policy says so while there is spare (`spare_rules.py`), a raise needs no other person.
+
 A crash after `SENDING` leaves a row that `reconcile` finds: it looks at the flag, and either records what
 came about or finishes it. The flag system's version check prevents that anything is done twice.
 """
@@ -44,6 +46,7 @@ from bot.flags.change_request import (
     change_name,
 )
 from bot.flags.changes.recorder import ChangeRecorder
+from bot.flags.changes.spare_rules import SpareRules
 from bot.flags.flag import FlagState, is_same_state, subject
 from bot.flags.ownership import channels, is_protected, owners
 from bot.flags.records import changes
@@ -79,6 +82,7 @@ class ChangeExecutor:
         self._recorder = recorder
         self._database = database
         self._status_reader = status_reader
+        self.spare_rules = SpareRules(status_reader)
         self._clock = clock
         self._sending: set[int] = set()
         self._failures = ItemFailures("flag_change_reconciliation_failed")
@@ -103,6 +107,10 @@ class ChangeExecutor:
         if plan.difference.direction is Direction.RAISES:
             await self.require_unfrozen(request.flag, request.environment)
             if not request.is_by_governor and is_protected(self.catalog, request.environment):
+                rule = await self.spare_rules.approval_rule(request.flag)
+                if rule:
+                    by_rule = replace(request, reason=f"{request.reason} ({rule})")
+                    return await self._send(await self._recorder.begin(by_rule, plan))
                 channel = channels(self.catalog, owners(self.catalog, request.flag))[0]
                 id_ = await self._recorder.request_approval(request, plan)
                 return ApprovalPending(id_, plan.difference, channel)

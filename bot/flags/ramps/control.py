@@ -2,7 +2,8 @@
 
 RampError
 ├── NoRampError   the flag has no ramp that could be stopped, paused or resumed
-└── NoGuardError  no service with an SLO names the flag: nothing could show that a step hurts
+├── NoGuardError  no service with an SLO names the flag: nothing could show that a step hurts
+└── NoStepsError  no steps were named, and the policy names none, or the budget has no spare
 """
 
 from collections.abc import Sequence
@@ -36,13 +37,21 @@ class NoGuardError(RampError):
     """No SLO could show that a step hurts."""
 
 
+class NoStepsError(RampError):
+    """Nobody named the steps."""
+
+
 @dataclass(frozen=True, slots=True)
 class RampStarted:
-    """A ramp begins, or waits in `channel` for another person (empty where it does not)."""
+    """A ramp begins, or waits in `channel` for another person (empty where it does not).
+
+    `rules` are those of the policy that applied, in words.
+    """
 
     ramp: Ramp
     words: str
     channel: str = ""
+    rules: tuple[str, ...] = ()
 
 
 class RampControl:
@@ -75,6 +84,9 @@ class RampControl:
     ) -> RampStarted:
         """Start a ramp, or let it wait for another person's approval.
 
+        Without `steps` they are those of the policy's `whenSpare`, while the budgets have spare: what is
+        begun so keeps its steps, whatever becomes of the budgets.
+
         Raises `InvalidRampError`, `RampError`, `FlagChangeError` and `FlagError`.
         """
         catalog = self._flag_changes.catalog
@@ -84,9 +96,14 @@ class RampControl:
                 f"no service with an SLO names {flag} among its flags, so nothing could watch it"
             )
         state = await self._flag_changes.backend.read(flag, environment)
+        steps, rules = (steps, []) if steps else await self._steps_by_rule(flag)
         ramp = start_ramp(state, service=services[0].name, steps=steps, every=every, guard=guard_of(services))
         await self._flag_changes.require_unfrozen(flag, environment)
         needs_approval = is_protected(catalog, environment)
+        if needs_approval and (unapproved := await self._flag_changes.spare_rules.approval_rule(flag)):
+            needs_approval = False
+            rules = [*rules, unapproved]
+        reason = f"{reason} ({'; '.join(rules)})" if rules else reason
         words, now = steps_in_words(state, ramp.steps), self._clock.now()
         async with self._database.transaction() as connection:
             id_ = await ramp_records.insert(
@@ -102,7 +119,18 @@ class RampControl:
             if needs_approval:
                 event = ApprovalRequested(f"ramp:{id_}", words, by, reason, ramp.steps, every)
                 await self._publisher.publish(connection, event, flag, environment, now)
-        return RampStarted(ramp, words, channels(catalog, services)[0] if needs_approval else "")
+        channel = channels(catalog, services)[0] if needs_approval else ""
+        return RampStarted(ramp, words, channel, tuple(rules))
+
+    async def _steps_by_rule(self, flag: str) -> tuple[Sequence[float], list[str]]:
+        """Return the steps that the policy names, while there is spare, and why; raises `NoStepsError`."""
+        rule = await self._flag_changes.spare_rules.ramp_rule(flag)
+        if rule is None:
+            raise NoStepsError(
+                "name the steps, such as 1% 5% 25% 100%: the policy names some (whenSpare.rampSteps) only "
+                "while the budget has spare"
+            )
+        return rule.steps, [rule.words]
 
     async def pending(self, id_: int) -> StoredRamp:
         """Return the ramp that waits for approval; raises `NotPendingError`."""

@@ -43,6 +43,7 @@ from bot.policy.documents.for_each import ForEach
 from bot.policy.documents.model import BrokenRule, Model
 from bot.policy.documents.objectives import SloSpec
 from bot.policy.documents.quantities import parse_duration
+from bot.policy.documents.spare import WhenSpareSpec
 from bot.policy.documents.variants import VariantsSpec
 from bot.policy.faults import IT, InvalidValueError, did_you_mean
 
@@ -284,6 +285,10 @@ class ErrorBudgetPolicySpec(Model):
     """Risky flags of the service: off while its budget is exhausted, back as they were when it opens."""
     attribute_within: GuardTime = parse_duration("24h")
     """How long after a deployment what goes wrong still counts as following it, 1s to 7d."""
+    spare_at: Share = Field(default=Decimal("0.5"), json_schema_extra={"default": "50%"})
+    """There is spare where more than this will be left at the window's end, 90% likely; see `whenSpare`."""
+    when_spare: WhenSpareSpec = WhenSpareSpec()
+    """What follows while there is spare."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         """Check the order of the levels, and that alerts differ."""
@@ -326,6 +331,8 @@ class ServiceSpec(Model):
     """Name of the ErrorBudgetPolicy that judges it; `standard`, or built-in values, if left out."""
     flags: tuple[FlagKey, ...] = ()
     """Keys of the feature flags that belong to the service; they exist from the start, off."""
+    low_risk: tuple[FlagKey, ...] = ()
+    """Those of the service's flags that are of low risk; what follows says `whenSpare` of its policy."""
     repository: Repository | None = None
     """The GitHub repository that it is built from, `owner/name`; several services may share one."""
     variants: VariantsSpec | None = None
@@ -334,7 +341,11 @@ class ServiceSpec(Model):
     """What the service promises; it is judged by the worst of them."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
-        """Check that `variants` tells about flags of the service."""
+        """Check that `lowRisk` and `variants` name flags of the service."""
+        for index, flag in enumerate(self.low_risk):
+            if flag not in self.flags:
+                message = f"{IT} is not among the service's `flags`{did_you_mean(flag, self.flags)}"
+                yield BrokenRule(("lowRisk", index), message, ", ".join(self.flags) or "none is named")
         if self.variants is None:
             return
         if not self.flags:

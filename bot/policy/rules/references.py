@@ -32,6 +32,7 @@ _UNIQUE_LISTS: dict[str, tuple[tuple[Path, str | None], ...]] = {
     "Service": (
         (("spec", "slos"), "name"),
         (("spec", "flags"), None),
+        (("spec", "lowRisk"), None),
         (("spec", "variants", "flags"), None),
     ),
     "Workspace": ((("spec", "flags", "environments"), "name"),),

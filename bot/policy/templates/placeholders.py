@@ -43,6 +43,7 @@ _SPELLINGS = {
     "channel": Spelling.CHANNEL,
     "teams": Spelling.HANDLE,
     "flags": Spelling.KEY,
+    "lowRisk": Spelling.KEY,
     "variants": Spelling.NOWHERE,
     "repository": Spelling.KEY,
     # Everything else under these is the same for all services.

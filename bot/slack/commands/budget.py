@@ -22,6 +22,7 @@ from bot.slack.announcements.budget_phrases import (
 )
 from bot.slack.announcements.forecast_phrases import outlook_text
 from bot.slack.announcements.observed import would_be_frozen_text
+from bot.slack.announcements.spare import spare_text
 from bot.slack.arguments import UsageError, did_you_mean, name, split, unknown
 from bot.slack.blockkit.blocks import context, header, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
@@ -233,6 +234,8 @@ def one_service(
     ]
     body = [header(headline)]
     body += [section(holds) for holds in [_holds(status)] if holds]
+    spare = spare_text(status.spare)
+    body += [section(spare)] if spare else []
     charts = _charts(status, shown, history, events or ServiceEvents())
     for index, paragraph in enumerate(paragraphs):
         body.append(section(paragraph))
@@ -240,7 +243,7 @@ def one_service(
     if len(budgets) > len(shown):
         more = counted(len(budgets) - len(shown), "more SLO")
         body.append(context(f"and {more} with more budget left"))
-    text = join("\n", [headline, _holds(status), *paragraphs])
+    text = join("\n", [headline, _holds(status), spare, *paragraphs])
     where = show_button("Where it went", Query("budget", f"{status.service.name} {_WHERE}"))
     return Reply(text, tuple(body), where, shareable=replace(query, text=status.service.name))
 

@@ -7,6 +7,7 @@ from bot.catalog.catalog import Service
 from bot.formatting import listed
 from bot.freezes.hold import HoldKind
 from bot.freezes.opening import Opening
+from bot.freezes.spare import Spare
 from bot.freezes.status import ServiceStatus, StatusReader
 from bot.freezes.verdict import Change, Verdict
 from bot.slack.announcements.budget_phrases import (
@@ -17,6 +18,7 @@ from bot.slack.announcements.budget_phrases import (
     unmet_requirements_text,
 )
 from bot.slack.announcements.freeze_buttons import lift_buttons, request_buttons
+from bot.slack.announcements.spare import spare_text
 from bot.slack.arguments import UsageError, name, split, unquoted
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup
@@ -57,7 +59,10 @@ class ShipCommand:
         service = self._status_reader.find(name(words[0]))
         change = replace(_change(words[1:], service), environment=environment)
         verdict = await self._status_reader.verdict(service.name, change)
-        opening = None if verdict.allow else await self._status_reader.opening(service.name)
+        if verdict.allow:
+            spare = (await self._status_reader.service(service.name)).spare
+            return one_verdict(verdict, service, interaction.query, spare=spare)
+        opening = await self._status_reader.opening(service.name)
         return one_verdict(verdict, service, interaction.query, opening)
 
 
@@ -149,14 +154,21 @@ def _line(status: ServiceStatus) -> Markup:
     )
 
 
-def one_verdict(verdict: Verdict, service: Service, query: Query, opening: Opening | None = None) -> Reply:
-    """Return a verdict: yes or no, the reasons, what it takes to open, and the next step."""
+def one_verdict(
+    verdict: Verdict,
+    service: Service,
+    query: Query,
+    opening: Opening | None = None,
+    *,
+    spare: Spare | None = None,
+) -> Reply:
+    """Return a verdict: yes or no, why, what it takes to open or what spare allows, and the next step."""
     reasons = [markup("• {}", reason[:1].upper() + reason[1:]) for reason in verdict.reasons[:_MOST_LINES]]
     answer = join("\n", [_headline(verdict), *reasons])
     held = [markup("Held by {}", hold_term(hold)) for hold in verdict.holds[:_MOST_LINES]]
     waits = NOTHING if verdict.allow else unmet_requirements_text(verdict.missing, service.name)
     opens = opening_text(opening, verdict.as_of) if opening is not None else NOTHING
-    following = _next(verdict, service)
+    following = join("\n", [each for each in (_next(verdict, service), spare_text(spare)) if each])
     text = join("\n", [answer, *held, opens, waits, following])
     body = [
         section(answer),

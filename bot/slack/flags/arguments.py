@@ -32,7 +32,7 @@ class FlagArguments:
 
 @dataclass(frozen=True, slots=True)
 class RampArguments:
-    """A ramp as typed: shares between 0 and 1, and the time between two steps."""
+    """A ramp as typed: shares between 0 and 1 (none: the policy's), and the time between two steps."""
 
     target: FlagArguments
     steps: tuple[float, ...]
@@ -83,12 +83,12 @@ def read_rollout(words: Sequence[str], environments: Sequence[str]) -> tuple[Fla
 
 
 def read_ramp(words: Sequence[str], environments: Sequence[str]) -> RampArguments:
-    """Read `FLAG 1% 5% 25% 100% every 30m [ENV] [REASON]`."""
+    """Read `FLAG 1% 5% 25% 100% every 30m [ENV] [REASON]`; the steps may be left out."""
     form = code("/flag ramp FLAG 1% 5% 25% 100% every 30m")
     named = leading_environment(words[1:], environments)
     steps, rest = read_shares(words[1 + len(named) :])
     every = read_length(rest[1:]) if rest and plain(rest[0]) == "every" else None
-    if not steps or every is None or not every[0]:
+    if every is None or not every[0]:
         raise UsageError(markup("Name the flag, the steps and the time between them: {}.", form))
     rest = rest[1 + every[1] :]
     target = read_flag([words[0], *named, *rest], environments, "ramp FLAG …")

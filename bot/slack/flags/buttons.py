@@ -1,6 +1,6 @@
 """Buttons that change a flag: each stands for the command that a person would type. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from bot.flags.flag import FlagState
@@ -46,10 +46,12 @@ def shown_flag_of(action_id: str, arguments: str) -> Query | None:
     return Query("flag", f"show {flag_and_environment}") if action_id.startswith(_SHOWN) else None
 
 
-def change_buttons(state: FlagState, *, is_protected: bool, may_ramp: bool) -> tuple[Block, ...]:
+def change_buttons(
+    state: FlagState, *, is_protected: bool, may_ramp: bool, by_rule: Sequence[float] = ()
+) -> tuple[Block, ...]:
     """Return the buttons On, Off and Ramp of a flag without a ramp, as far as each would change something.
 
-    `may_ramp`: there is something that can watch a ramp.
+    `may_ramp`: there is something that can watch a ramp; `by_rule` are the steps that the policy names.
     """
     flag, environment = state.flag, state.environment
     subject = f"{flag} {environment}"
@@ -66,7 +68,7 @@ def change_buttons(state: FlagState, *, is_protected: bool, may_ramp: bool) -> t
         text = f"{flag} in {environment} is turned off for everybody who sees it now."
         confirm = confirmation("Turn the flag off", text, "Turn it off")
         buttons.append(button("Off", f"{_SHOWN}off", subject, confirm=confirm))
-    steps = [step for step in _RAMP_STEPS if state.exposure is not None and step > state.exposure]
+    steps = [step for step in by_rule or _RAMP_STEPS if state.exposure is not None and step > state.exposure]
     if may_ramp and state.rollout is not None and steps:
         shares = " ".join(percent_text(step, plain=True) for step in steps)
         every = duration_text(_RAMP_EVERY)
@@ -74,7 +76,9 @@ def change_buttons(state: FlagState, *, is_protected: bool, may_ramp: bool) -> t
             f"{flag} in {environment} goes to {shares.replace(' ', ', then ')} of users, "
             f"a step every {every}. It goes back if a step burns the budget.{approval}"
         )
-        arguments = f"{subject} {shares} every {_RAMP_EVERY // timedelta(minutes=1)}m"
+        # Steps of the policy are not named: the policy must still name them when the button is pressed.
+        typed = "" if by_rule else f"{shares} "
+        arguments = f"{subject} {typed}every {_RAMP_EVERY // timedelta(minutes=1)}m"
         confirm = confirmation("Begin a ramp", text, "Begin it")
         buttons.append(button("Ramp", f"{_SHOWN}ramp", arguments, confirm=confirm))
     return tuple(buttons)

@@ -136,8 +136,10 @@ class FlagCommand:
             self._clock.now(),
             waiting,
             channels(catalog, services)[0],
-            is_protected(catalog, environment.name),
+            is_protected(catalog, environment.name)
+            and not await self._flag_changes.spare_rules.approval_rule(arguments.flag),
             any(service.slos for service in services),
+            await self._flag_changes.spare_rules.ramp_rule(arguments.flag),
         )
         return one_flag(view, interaction.query)
 
@@ -212,9 +214,11 @@ class FlagCommand:
             reason=ramp.target.reason,
             request_id=request,
         )
+        rules = [sentence(rule) for rule in started.rules]
         if started.channel:
-            return say(pending_text(started.words, started.channel))
-        return say(markup("{} — the ramp of {} begins.", bold(started.words), bold(ramp.target.flag)))
+            return say(join(" ", [pending_text(started.words, started.channel), *rules]))
+        begins = markup("{} — the ramp of {} begins.", bold(started.words), bold(ramp.target.flag))
+        return say(join(" ", [begins, *rules]))
 
     async def _control_ramp(self, interaction: Interaction, subcommand: str, words: Sequence[str]) -> Reply:
         arguments, environment = self._read_flag(words, f"ramp {subcommand} FLAG")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bot.flags.changes.spare_rules import RampRule
 from bot.flags.flag import FlagState, exposure_in_words
 from bot.flags.records.changes import StoredChange
 from bot.flags.records.ramps import RampState, StoredRamp
@@ -29,7 +30,8 @@ class FlagView:
     """What is shown of one flag.
 
     `services` are those that name it, `last` is its last change, and `waiting` are the requests that wait for
-    approval in `channel`. `may_ramp`: there is something that can watch a ramp.
+    approval in `channel`. `is_protected`: increases wait for another person. `may_ramp`: something can watch
+    a ramp. `ramp_rule` are the steps that the policy names for now.
     """
 
     state: FlagState
@@ -43,6 +45,7 @@ class FlagView:
     channel: str = ""
     is_protected: bool = True
     may_ramp: bool = False
+    ramp_rule: RampRule | None = None
 
 
 def flag_list(
@@ -110,7 +113,10 @@ def one_flag(view: FlagView, query: Query) -> Reply:
 
 def _buttons(view: FlagView) -> tuple[Block, ...]:
     buttons = change_buttons(
-        view.state, is_protected=view.is_protected, may_ramp=view.may_ramp and view.ramp is None
+        view.state,
+        is_protected=view.is_protected,
+        may_ramp=view.may_ramp and view.ramp is None,
+        by_rule=view.ramp_rule.steps if view.ramp_rule else (),
     )
     return (*buttons, *(ramp_control_buttons(view.ramp) if view.ramp else ()))
 

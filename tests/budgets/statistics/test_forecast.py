@@ -39,6 +39,7 @@ def test_a_service_without_errors_keeps_its_budget() -> None:
     assert set(found.probability.values()) == {0.0}
     assert all(point.low == point.high == 1 for point in found.fan)
     assert len(found.fan) == 29
+    assert found.unspent == 1
 
 
 def test_steady_overspending_exhausts_the_budget_at_about_the_time_that_one_computes() -> None:
@@ -117,3 +118,23 @@ def test_a_wider_spread_widens_the_fan() -> None:
     days = [(float(day % 5 == 0), 1_000.0) for day in range(30)]
     narrow, wide = (told(history(*days), spread).fan[7] for spread in (0.5, 2.0))
     assert wide.high - wide.low > narrow.high - narrow.low > 0
+
+
+@pytest.mark.parametrize("window_days", [7, 30, None])
+def test_what_is_left_at_the_end_is_what_nine_paths_of_ten_leave_at_least(window_days: int | None) -> None:
+    # A fifth to two fifths of what a day allows.
+    days = [(0.2 + 0.02 * (day % 11), 1_000.0) for day in range(42)]
+    past = history(*days, window_days=window_days, today=(0.15, 500.0))
+    if window_days is None:
+        past = replace(past, until=NOON + 10 * DAY)
+    found = told(past)
+    assert found.unspent is not None
+    end = found.fan[window_days] if window_days == 7 else found.fan[-1]
+    # The fan draws the traffic too, which is the same each day here.
+    assert found.unspent == pytest.approx(end.low, abs=0.02)
+    assert 0.3 < found.unspent < end.middle
+
+
+def test_of_a_spent_budget_nothing_is_said_to_be_left() -> None:
+    found = told(history(*[QUIET] * 29, (40.0, 1_000.0)))
+    assert found.unspent is None or found.unspent < 0

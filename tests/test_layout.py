@@ -20,9 +20,10 @@ def modules() -> Iterator[tuple[Path, ast.Module]]:
 
 def test_no_folder_has_more_files_than_one_can_survey() -> None:
     crowded = {}
+    # Migrations only grow in number, and their numbers are their order.
     for folder in [BOT, *(path for path in BOT.rglob("*") if path.is_dir())]:
         files = [file for file in folder.iterdir() if file.is_file() and file.suffix != ".pyc"]
-        if len(files) > MOST_FILES:
+        if len(files) > MOST_FILES and folder.name != "versions":
             crowded[str(folder.relative_to(ROOT))] = len(files)
     assert not crowded
 

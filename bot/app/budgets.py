@@ -16,6 +16,7 @@ from bot.budgets.forecaster import Forecaster
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog
+from bot.deployments.records import last_to_production
 from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.exemption_requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
@@ -62,7 +63,9 @@ class Budgets:
         reports = ReportReader(database, Costs(current, self.ledger.counts))
         self.hold_registry = HoldRegistry(database, announce, unmet_requirements, ended_causes)
         self.exemption_requests = ExemptionRequests(database, announce)
-        self._judge = BudgetJudge(database, announce, unmet_requirements, reports.where_it_went)
+        self._judge = BudgetJudge(
+            database, announce, unmet_requirements, reports.where_it_went, last_to_production
+        )
         self.evaluator = Evaluator(
             self.collector, self.ledger, current, clock, self._assessed, leases=resources.leases
         )

@@ -1,12 +1,14 @@
 """Deployments as rows: an outcome once for each service. Functions run in their caller's transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.deployments.deployment import Deployment, DeploymentState
+from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
+from bot.freezes.transition import PrecedingDeployment
 from bot.store.database import Database
 from bot.store.tables.deployments import deployments
 
@@ -25,6 +27,7 @@ async def add(database: Database, connection: AsyncConnection, service: str, dep
         "url": deployment.url,
         "started_at": deployment.started_at,
         "finished_at": deployment.finished_at,
+        "production": deployment.is_production,
     }
     insertion = database.insert(deployments).values(values).on_conflict_do_nothing()
     return (await connection.execute(insertion)).rowcount == 1
@@ -41,17 +44,59 @@ async def read(
     order = (columns.finished_at, columns.deployment, columns.state, columns.service)
     outcomes: dict[tuple[str, str], tuple[Deployment, list[str]]] = {}
     for row in await connection.execute(query.order_by(*order)):
-        deployment = Deployment(
-            id=row.deployment,
-            environment=row.environment,
-            commit=row.commit,
-            by=row.by,
-            state=DeploymentState(row.state),
-            started_at=row.started_at,
-            finished_at=row.finished_at,
-            ref=row.ref,
-            repository=row.repository,
-            url=row.url,
-        )
+        deployment = _deployment(row)
         outcomes.setdefault((row.deployment, row.state), (deployment, []))[1].append(row.service)
     return list(outcomes.values())
+
+
+async def last_to_production(
+    connection: AsyncConnection, services: Collection[str], before: datetime
+) -> Mapping[str, PrecedingDeployment]:
+    """Return for each service its production deployment that ended last, `before` included.
+
+    One that failed counts too: it may have changed something. Services without any are left out.
+    """
+    columns = deployments.c
+    newest_first = (columns.finished_at.desc(), columns.started_at.desc(), columns.deployment, columns.state)
+    ranked = (
+        select(
+            deployments,
+            func.row_number().over(partition_by=columns.service, order_by=newest_first).label("rank"),
+        )
+        .where(
+            columns.service.in_(list(services)),
+            columns.production,
+            columns.finished_at <= before,
+        )
+        .subquery()
+    )
+    rows = await connection.execute(select(ranked).where(ranked.c.rank == 1))
+    return {row.service: _preceding(_deployment(row)) for row in rows}
+
+
+def _preceding(deployment: Deployment) -> PrecedingDeployment:
+    is_usual = deployment.environment.casefold() == PRODUCTION
+    return PrecedingDeployment(
+        name=deployment.short_commit,
+        by=deployment.by,
+        finished_at=deployment.finished_at,
+        environment="" if is_usual else deployment.environment,
+        url=deployment.url,
+        has_failed=deployment.state is DeploymentState.FAILED,
+    )
+
+
+def _deployment(row: Row[Any]) -> Deployment:
+    return Deployment(
+        id=row.deployment,
+        environment=row.environment,
+        commit=row.commit,
+        by=row.by,
+        state=DeploymentState(row.state),
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        ref=row.ref,
+        repository=row.repository,
+        url=row.url,
+        is_production=row.production,
+    )

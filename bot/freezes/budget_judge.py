@@ -5,7 +5,7 @@ What comes of a decision is written in one transaction: the hold, the audit rows
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,13 +24,17 @@ from bot.freezes.hold_writer import Announce, HoldWriter, log_transitions
 from bot.freezes.records import read_freeze_states, read_holds
 from bot.freezes.service_decision import budget_hold, decide_on_service, judged_budgets, placed_hold
 from bot.freezes.transition import (
+    Background,
     BudgetExhausted,
     BudgetRecovered,
     BudgetTransition,
+    BudgetWarned,
+    BurnAlertFired,
     DataMissing,
     EnforcementBegan,
     EnforcementEnded,
     HoldLifted,
+    PrecedingDeployment,
     Spending,
 )
 from bot.store.database import Database
@@ -46,16 +50,31 @@ AssessedService = tuple[Service, Sequence[Budget]]
 ExplainSpending = Callable[[Service, Budget, datetime], Awaitable[Spending | None]]
 """Returns where a spent budget went, as far as that is known."""
 
+ReadPreceding = Callable[
+    [AsyncConnection, Collection[str], datetime], Awaitable[Mapping[str, PrecedingDeployment]]
+]
+"""Returns for each of the services which production deployment came last before a time, if one is known."""
+
+_MAY_FOLLOW_A_DEPLOYMENT = (BudgetWarned, BurnAlertFired, BudgetExhausted, DataMissing, EnforcementBegan)
+
 
 async def nothing_known(_service: Service, _budget: Budget, _now: datetime) -> Spending | None:
     """Return that nobody knows where a budget went."""
     return None
 
 
+async def nothing_deployed(
+    _connection: AsyncConnection, _services: Collection[str], _before: datetime
+) -> Mapping[str, PrecedingDeployment]:
+    """Return that no deployment is known."""
+    return {}
+
+
 class BudgetJudge:
     """Places and lifts the bot's own budget holds.
 
-    `read_unmet` returns what else keeps a service's hold, `explain` where a spent budget went.
+    `read_unmet` returns what else keeps a service's hold, `explain` where a spent budget went,
+    `read_preceding` what was deployed last.
     """
 
     def __init__(
@@ -64,11 +83,13 @@ class BudgetJudge:
         announce: Announce,
         read_unmet: ReadUnmet = nothing_unmet,
         explain: ExplainSpending = nothing_known,
+        read_preceding: ReadPreceding = nothing_deployed,
     ) -> None:
         self._database = database
         self._writer = HoldWriter(announce)
         self._read_unmet = read_unmet
         self._explain = explain
+        self._read_preceding = read_preceding
 
     async def judge(
         self, service: Service, budgets: Sequence[Budget], now: datetime
@@ -118,11 +139,11 @@ class BudgetJudge:
         self, decided: Sequence[tuple[AssessedService, Decision]], now: datetime
     ) -> dict[str, Sequence[BudgetTransition]]:
         """Decide anew in one transaction, in which nobody else decides, and write what comes of it."""
-        # Explained before the transaction, so that nobody waits for it.
-        spendings = [await self._explain_freeze(service, decision, now) for (service, _), decision in decided]
+        # Read before the transaction, so that nobody waits for it.
+        backgrounds = await self._backgrounds(decided, now)
         happened: dict[str, Sequence[BudgetTransition]] = {}
         async with self._database.transaction() as connection:
-            for ((service, budgets), _), spending in zip(decided, spendings, strict=True):
+            for (service, budgets), _ in decided:
                 state = (await read_freeze_states(connection, [service.name])).get(
                     service.name, FreezeState()
                 )
@@ -136,7 +157,7 @@ class BudgetJudge:
                     await end_threads(connection, burn_of(service.name), now, quiet_since=now - QUIET_AFTER)
                 for transition in decision.transitions:
                     await self._change_hold(connection, service, transition, now)
-                    await self._writer.record(connection, service, transition, now, spending)
+                    await self._writer.record(connection, service, transition, now, backgrounds[service.name])
                 await self._store_state(connection, service.name, decision.state)
                 if not decision.transitions and is_quiet(decision.state, held=is_held):
                     await self._end_burn(connection, service, budgets, decision.state, now)
@@ -178,6 +199,27 @@ class BudgetJudge:
             missing = await self._read_unmet(connection, service.name)
         decision = decide_on_service(service, budgets, holds, state, now, missing)
         return decision if decision.transitions or decision.state != state else None
+
+    async def _backgrounds(
+        self, decided: Sequence[tuple[AssessedService, Decision]], now: datetime
+    ) -> Mapping[str, Background]:
+        """Return what is known beside the transitions of each service."""
+        names = [
+            service.name
+            for (service, _), decision in decided
+            if any(isinstance(each, _MAY_FOLLOW_A_DEPLOYMENT) for each in decision.transitions)
+        ]
+        preceding: Mapping[str, PrecedingDeployment] = {}
+        if names:
+            async with self._database.reading() as connection:
+                preceding = await self._read_preceding(connection, names, now)
+        return {
+            service.name: Background(
+                spending=await self._explain_freeze(service, decision, now),
+                deployment=preceding.get(service.name),
+            )
+            for (service, _), decision in decided
+        }
 
     async def _explain_freeze(self, service: Service, decision: Decision, now: datetime) -> Spending | None:
         """Return where the budget went, for a decision that freezes because it is spent."""

@@ -18,6 +18,8 @@ from bot.freezes.burn import burn_of, ends_burn
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind, holds_in_force
 from bot.freezes.records import read_holds
 from bot.freezes.transition import (
+    NO_BACKGROUND,
+    Background,
     BudgetExhausted,
     BurnEnded,
     DataMissing,
@@ -26,7 +28,6 @@ from bot.freezes.transition import (
     HoldExpired,
     HoldLifted,
     HoldPlaced,
-    Spending,
     Transition,
 )
 from bot.store import audit
@@ -48,8 +49,7 @@ class TransitionContext:
     service: Service
     other_holds: tuple[Hold, ...]
     now: datetime
-    spending: Spending | None = None
-    """Where the budget went, with a freeze; None where nothing is known of it."""
+    background: Background = NO_BACKGROUND
 
 
 Announce = Callable[[TransitionContext], Sequence[OutboxMessage]]
@@ -109,11 +109,11 @@ class HoldWriter:
         service: Service,
         transition: Transition,
         now: datetime,
-        spending: Spending | None = None,
+        background: Background = NO_BACKGROUND,
     ) -> None:
         """Write the audit row and the messages of a transition that the connection already shows."""
         await audit.record(connection, entry_of(transition, service.name), now)
-        await self._tell(connection, service, transition, now, spending)
+        await self._tell(connection, service, transition, now, background)
 
     async def record_replaced(self, connection: AsyncConnection, placed: HoldPlaced, now: datetime) -> None:
         """End the holds that a new one replaces, with an audit row for each; the new one tells of them."""
@@ -150,11 +150,11 @@ class HoldWriter:
         service: Service,
         transition: Transition,
         now: datetime,
-        spending: Spending | None = None,
+        background: Background = NO_BACKGROUND,
     ) -> None:
         in_force = holds_in_force(await read_holds(connection, service.name), now)
         others = _other_holds(transition, in_force)
-        context = TransitionContext(transition, service, others, now, spending)
+        context = TransitionContext(transition, service, others, now, background)
         placed = _placed(transition, in_force, others)
         messages = [replace(message, hold_id=placed) for message in self._announce(context)]
         await enqueue(connection, messages, now)

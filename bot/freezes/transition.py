@@ -179,6 +179,32 @@ class Spending:
     work: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PrecedingDeployment:
+    """The production deployment of a service that ended last before something happened.
+
+    `name` is its commit or version as people write it; `environment` is empty where it is called production,
+    `url`, a page with details, may be empty.
+    """
+
+    name: str
+    by: str
+    finished_at: datetime
+    environment: str = ""
+    url: str = ""
+    has_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What is known beside a transition: where a spent budget went, and what was deployed last before it."""
+
+    spending: Spending | None = None
+    deployment: PrecedingDeployment | None = None
+
+
+NO_BACKGROUND = Background()
+
 BudgetTransition = (
     BudgetWarned
     | BurnAlertFired

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bot.freezes.transition import PrecedingDeployment
 from bot.incidents.action import Action
 from bot.incidents.incident import Incident
 from bot.incidents.postmortem import Postmortem
@@ -31,7 +32,7 @@ class IncidentSnapshot:
     """All that is shown of an incident at a time. `cost` maps `service/slo` to the budget's fraction.
 
     `asks_p0`: it cost so much that a policy asks for a P0 action; `held_until_owned` are its services whose
-    budget hold stays until their P0 actions are owned.
+    budget hold stays until their P0 actions are owned. `deployed` is what came last before it began.
     """
 
     incident: Incident
@@ -41,6 +42,7 @@ class IncidentSnapshot:
     timeline: Sequence[TimelineEntry] = ()
     actions: Sequence[Action] = ()
     flags: Sequence[RecentFlag] = ()
+    deployed: PrecedingDeployment | None = None
     asks_p0: bool = False
     held_until_owned: tuple[str, ...] = ()
 

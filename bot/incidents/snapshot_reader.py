@@ -53,6 +53,9 @@ class SnapshotReader:
             channels = await read_channels(connection, id_)
             entries = await records.read_entries(connection, id_)
             actions = await action_records.read(connection, incident_id=id_)
+            preceding = await deployments.last_to_production(
+                connection, incident.services, incident.started_at
+            )
         around = await self._around(incident, now)
         cost = await self._costs.of(incident, now)
         flags: Sequence[RecentFlag] = ()
@@ -66,6 +69,7 @@ class SnapshotReader:
             merged(entries, around),
             actions,
             flags,
+            max(preceding.values(), key=lambda deployment: deployment.finished_at, default=None),
             asks_p0=self._costs.is_costly(incident, cost),
             held_until_owned=self._costs.held_until_owned(incident),
         )

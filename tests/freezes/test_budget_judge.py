@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from bot.deployments.records import add, last_to_production
 from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.hold import HoldKind
 from bot.freezes.hold_registry import HoldRegistry
@@ -13,6 +14,7 @@ from bot.freezes.hold_writer import TransitionContext
 from bot.freezes.transition import HoldLifted
 from bot.store.database import Database
 from bot.store.outbox import OutboxMessage
+from tests.deployments.test_records import deployed
 from tests.freezes.store_contents import announcements, audited_actions
 from tests.support.clock import HOUR, MINUTE, NOW
 from tests.support.values import budget, service
@@ -64,6 +66,24 @@ async def test_the_whole_way_from_warning_to_recovery_is_in_the_audit_log_in_ord
         "service.unfrozen",
     ]
     assert await hold_registry.holds(NOW + HOUR) == ()
+
+
+async def test_what_was_deployed_last_is_told_with_what_may_have_come_of_it(database: Database) -> None:
+    told: list[TransitionContext] = []
+
+    def listen(context: TransitionContext) -> Sequence[OutboxMessage]:
+        told.append(context)
+        return ()
+
+    judge, search = BudgetJudge(database, listen, read_preceding=last_to_production), service("search")
+    async with database.transaction() as connection:
+        await add(database, connection, "checkout", deployed("1.4.2", NOW - 12 * MINUTE))
+        await add(database, connection, "checkout", deployed("1.4.3", NOW + 5 * MINUTE))
+    await judge.judge_all([(CHECKOUT, [budget(0.4)]), (search, [budget(0.4)])], NOW)
+    for minutes, left in ((20, -0.1), (40, 0.5), (60, 0.5)):
+        await judge.judge(CHECKOUT, [budget(left)], NOW + minutes * MINUTE)
+    named = [context.background.deployment for context in told]
+    assert [deployment and deployment.name for deployment in named] == ["1.4.2", None, "1.4.3", None]
 
 
 async def test_evaluators_that_see_the_same_crossing_at_once_freeze_once(

@@ -10,7 +10,7 @@ from bot.sandbox.fake_slack.model import Message
 from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.incidents.messages import CARD
-from tests.support.clock import MINUTE
+from tests.support.clock import HOUR, MINUTE
 from tests.support.incidents import IncidentsSetup, channel_id_of, shop
 
 TELL = DeploymentAnnouncer(CurrentCatalog(shop()))
@@ -72,6 +72,28 @@ async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_
     assert "deployment failed — checkout, main of acme/checkout — octocat at GitHub" in first
     assert "details" not in first
     assert "deployment succeeded" in second
+
+
+async def test_the_card_names_what_was_deployed_last_however_long_before_it_began(
+    incidents_setup: IncidentsSetup,
+) -> None:
+    recorder, now = recorder_of(incidents_setup), incidents_setup.clock.now()
+    checkout = [incidents_setup.policies.services["checkout"]]
+    for id_, commit, ago in (("1", "1.4.1", 5), ("2", "1.4.2", 3)):
+        ended = now - ago * HOUR
+        told = deployment(
+            incidents_setup, id=id_, commit=commit, started_at=ended, finished_at=ended, is_production=True
+        )
+        await recorder.record(told, checkout, "github", now)
+    staged = deployment(incidents_setup, id="3", commit="1.4.3", environment="staging")
+    await recorder.record(staged, checkout, "github", now)
+    view = await incidents_setup.opened(services=("checkout",))
+    (card,) = incidents_setup.messages(channel_id_of(view), CARD)
+    (changes,) = [one for one in card.blocks if "Changed lately" in str(one)]
+    _, last, staging = changes["text"]["text"].splitlines()
+    assert last.startswith("Last deployment before it: `1.4.2`, ")
+    assert "earlier, by octocat at GitHub" in last
+    assert "1.4.3 to staging" in staging
 
 
 async def test_a_deployment_of_other_services_is_none_of_the_cards_business(

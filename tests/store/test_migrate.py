@@ -9,6 +9,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, select
 
 from bot.catalog.current import CurrentCatalog
+from bot.deployments.records import add
 from bot.incidents.incident import Severity
 from bot.incidents.lifecycle import IncidentLifecycle, NewIncident
 from bot.incidents.records.channels import ChannelKind
@@ -16,7 +17,9 @@ from bot.incidents.records.steps import StepName, StepState
 from bot.store.database import Database
 from bot.store.migrate import _config, migrate, newest_version, upgrade, version
 from bot.store.tables.core import metadata, slos
+from bot.store.tables.deployments import deployments
 from bot.store.tables.incidents import incident_steps
+from tests.deployments.test_records import deployed
 from tests.support.clock import NOW
 from tests.support.values import catalog
 
@@ -93,6 +96,28 @@ async def test_a_migration_that_fails_leaves_the_database_as_it_was(url: str) ->
         async with database.engine.connect() as connection:
             assert await connection.run_sync(tables) == {"standings"}
         assert await version(database) is None
+
+
+def before_0023(connection: Connection) -> None:
+    """Take the database back to the version before deployments to production were marked."""
+    command.downgrade(_config(connection), "0022")
+
+
+async def test_stored_deployments_are_to_production_by_the_name_of_the_environment(url: str) -> None:
+    async with Database(url) as database:
+        await migrate(database)
+        async with database.transaction() as connection:
+            for environment in ("Production", "staging"):
+                told = deployed(environment, NOW, environment=environment, is_production=False)
+                await add(database, connection, "checkout", told)
+            await connection.run_sync(before_0023)
+        await migrate(database)
+        async with database.reading() as connection:
+            found = await connection.execute(select(deployments.c.environment, deployments.c.production))
+            assert {row.environment: row.production for row in found} == {
+                "Production": True,
+                "staging": False,
+            }
 
 
 def before_0011(connection: Connection) -> None:

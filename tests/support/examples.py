@@ -21,6 +21,7 @@ from bot.deployments.recorder import FreezeBypass
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.hold_writer import TransitionContext
 from bot.freezes.transition import (
+    Background,
     BudgetExhausted,
     BudgetRecovered,
     BudgetWarned,
@@ -125,7 +126,7 @@ def contexts(
 
 def frozen_by(spending: Spending | None) -> TransitionContext:
     """Return a freeze with what its budget was spent on."""
-    return replace(contexts()["exhausted"], spending=spending)
+    return replace(contexts()["exhausted"], background=Background(spending=spending))
 
 
 def shrinking(start: float, end: float, points: int = 20) -> RollingHistory:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.catalog.window import Span
-from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
+from bot.deployments.deployment import Deployment, DeploymentState
 from bot.incidents.incident import Incident
 
 
@@ -95,7 +95,7 @@ def incidents_after(
 
 
 def _counts(deployment: Deployment, span: Span) -> bool:
-    is_shipped = deployment.state is DeploymentState.SUCCEEDED and deployment.environment == PRODUCTION
+    is_shipped = deployment.state is DeploymentState.SUCCEEDED and deployment.is_production
     return is_shipped and span.start <= deployment.finished_at < span.end
 
 

@@ -55,6 +55,7 @@ from bot.slack.announcements.budget_phrases import (
     worst_burn_text,
 )
 from bot.slack.announcements.burn_head import head_lines
+from bot.slack.announcements.deployment_phrases import last_deployment_text
 from bot.slack.announcements.exemptions import exemption_text
 from bot.slack.announcements.freeze_buttons import lift_buttons, request_buttons
 from bot.slack.announcements.observed import ObservedText, switch_text, would_text
@@ -86,7 +87,7 @@ class FreezeAnnouncer:
         service = context.service
         if is_observed(context.transition):
             would = would_text(service, context.transition)
-            return [] if would is None else [replace(_own(service, would), is_bulk=True)]
+            return [] if would is None else [replace(_own(context, would), is_bulk=True)]
         announcement = announcement_text(context)
         channels = [service.channel]
         if announcement.everywhere:
@@ -196,10 +197,13 @@ def must_act(context: TransitionContext) -> bool:
             return False
 
 
-def _own(service: Service, would: ObservedText) -> OutboxMessage:
+def _own(context: TransitionContext, would: ObservedText) -> OutboxMessage:
     """Return the message for the service's own channel of what a policy only observes."""
-    event_type, headline, following = would
-    announcement = AnnouncementText(event_type, headline, following=following, everywhere=False)
+    service, (event_type, headline, following) = context.service, would
+    facts: tuple[Markup, ...] = ()
+    if isinstance(context.transition, BudgetExhausted | DataMissing):
+        facts = _facts(_last_deployment(context))
+    announcement = AnnouncementText(event_type, headline, facts, following, everywhere=False)
     return message(service.channel, announcement, service.name)
 
 
@@ -214,7 +218,7 @@ def announcement_text(context: TransitionContext) -> AnnouncementText:  # noqa: 
         case BudgetExhausted(budget, policy):
             return _budget_exhausted(service, budget, policy, context)
         case DataMissing(budget, policy):
-            return _data_missing(service, budget, policy, others)
+            return _data_missing(service, budget, policy, context)
         case BudgetRecovered(budget, _, _):
             figure = markup("{} of the {} budget is left.", budget_text(budget.remaining), budget.slo.name)
             return _hold_ended(context, figure, ("service_open", "budget_recovered"))
@@ -228,7 +232,7 @@ def announcement_text(context: TransitionContext) -> AnnouncementText:  # noqa: 
             request = (
                 request_buttons(service.name) if isinstance(context.transition, EnforcementBegan) else ()
             )
-            return AnnouncementText(event_type, headline, (_other_holds(others),), following, request)
+            return AnnouncementText(event_type, headline, _switch_facts(context), following, request)
         case HoldPlaced():
             return _hold_placed(service, context.transition, others)
         case HoldLifted(_, by, reason, together):
@@ -255,7 +259,7 @@ def _budget_warned(
             budget_text(budget.remaining), bold(service.name), budget.slo.name, percent_text(level),
         ),
         _facts(_labelled("Spent", spent_text(budget)), _labelled("Worst burn", worst_burn_text(budget)),
-               forecast_text(budget, context.now)),
+               forecast_text(budget, context.now), _last_deployment(context)),
         markup("Next: find what burns, and ship with care. At {} left, shipping stops.", stop),
         everywhere=False,
     )  # fmt: skip
@@ -275,6 +279,7 @@ def _burn_alert(service: Service, fired: BurnAlertFired, context: TransitionCont
         _facts(
             markup("{} of the budget is left.", budget_text(budget.remaining)),
             forecast_text(budget, context.now),
+            _last_deployment(context),
         ),
         LOOK_NOW if pages else PLAN_A_FIX,
         everywhere=False,
@@ -296,8 +301,9 @@ def _budget_exhausted(
     )  # fmt: skip
     facts = _facts(
         _labelled("Spent", spent_text(budget)),
-        spending_text(context.spending),
+        spending_text(context.background.spending),
         _labelled("Worst burn", worst_burn_text(budget)),
+        _last_deployment(context),
         _still_allowed(service, policy),
         _other_holds(context.other_holds),
     )
@@ -333,10 +339,13 @@ def _hold_retained(
 
 
 def _data_missing(
-    service: Service, budget: Budget, policy: ErrorBudgetPolicy, others: Sequence[Hold]
+    service: Service, budget: Budget, policy: ErrorBudgetPolicy, context: TransitionContext
 ) -> AnnouncementText:
     why = markup("{} cannot be measured.", budget.slo.name)
-    facts = _facts(data_problem(budget), _still_allowed(service, policy), _other_holds(others))
+    facts = _facts(
+        data_problem(budget), _last_deployment(context), _still_allowed(service, policy),
+        _other_holds(context.other_holds),
+    )  # fmt: skip
     following = Markup("Next: repair the source. It opens by itself once the budget is known and sufficient.")
     request = request_buttons(service.name)
     return AnnouncementText("service_frozen", _frozen_text(service, why), facts, following, request)
@@ -429,6 +438,17 @@ def _hold_lines(others: Sequence[Hold], how: str = "Also") -> list[Markup]:
 def _cause(hold: Hold) -> str:
     # The bot's own reason says "freezes", which only the announcement of a freeze may.
     return hold.reason if hold.kind is not HoldKind.BUDGET else f"the {hold.slo or 'error'} budget"
+
+
+def _switch_facts(context: TransitionContext) -> tuple[Markup, ...]:
+    others = _other_holds(context.other_holds)
+    if isinstance(context.transition, EnforcementBegan) and context.transition.cause is not None:
+        return _facts(_last_deployment(context), others)
+    return _facts(others)
+
+
+def _last_deployment(context: TransitionContext) -> Markup:
+    return last_deployment_text(context.background.deployment, context.now)
 
 
 def _labelled(label: str, text: str) -> Markup:

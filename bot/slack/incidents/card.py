@@ -1,6 +1,6 @@
 """The card of an incident, which is pinned in its channel, and the phrases it is made of. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 
 from bot.formatting import budget_text, duration_text, listed, percent_text
@@ -10,6 +10,7 @@ from bot.incidents.records.channels import ChannelKind
 from bot.incidents.snapshot import IncidentSnapshot, RecentFlag
 from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.slack.announcements.budget_phrases import own_action_command
+from bot.slack.announcements.deployment_phrases import last_deployment_text
 from bot.slack.blockkit.blocks import context, fields, fit, header, section
 from bot.slack.blockkit.mrkdwn import (
     NOTHING,
@@ -67,7 +68,7 @@ def card_blocks(snapshot: IncidentSnapshot) -> list[Block]:
         *titled("Summary", cut(incident.summary, LONGEST_SUMMARY)),
         fields(facts(snapshot)),
         *titled("Spent so far" if incident.status.is_active else "Spent", spent(snapshot)),
-        *titled("Changed lately", _changes(snapshot.timeline)),
+        *titled("Changed lately", _changes(snapshot)),
         *[_flag_section(incident, flag) for flag in snapshot.flags[:_MOST_CHANGES]],
         *titled("Actions missing", missing_actions(snapshot)),
     ]
@@ -191,9 +192,14 @@ def _duration(snapshot: IncidentSnapshot) -> str:
     return f"{duration_text(length)} in all"
 
 
-def _changes(timeline: Sequence[TimelineEntry]) -> Markup:
-    changes = [entry for entry in timeline if entry.kind in {EntryKind.FLAG, EntryKind.DEPLOY}]
-    return join("\n", [timeline_line(entry) for entry in changes[-_MOST_CHANGES:]])
+def _changes(snapshot: IncidentSnapshot) -> Markup:
+    """Return the last changes, and what was deployed last before it began, where that is not among them."""
+    changes = [entry for entry in snapshot.timeline if entry.kind in {EntryKind.FLAG, EntryKind.DEPLOY}]
+    shown, deployed = changes[-_MOST_CHANGES:], snapshot.deployed
+    ends = {entry.at for entry in shown if entry.kind is EntryKind.DEPLOY}
+    is_told = deployed is not None and deployed.finished_at in ends
+    before = NOTHING if is_told else last_deployment_text(deployed, snapshot.incident.started_at)
+    return join("\n", [before, *(timeline_line(entry) for entry in shown)])
 
 
 def _flag_section(incident: Incident, flag: RecentFlag) -> Block:

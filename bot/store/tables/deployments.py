@@ -1,6 +1,6 @@
 """The table of deployments."""
 
-from sqlalchemy import Column, Index, String, Table, Text
+from sqlalchemy import Boolean, Column, Index, String, Table, Text, false
 
 from bot.store.signals import Topic, on_write
 from bot.store.tables.core import Instant, metadata
@@ -20,6 +20,7 @@ deployments = Table(
     Column("url", Text, nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("finished_at", Instant, nullable=False),
+    Column("production", Boolean, nullable=False, default=False, server_default=false()),
     Index("ix_deployments_finished_at", "finished_at"),
     info=on_write(Topic.DEPLOYMENTS),
 )

@@ -37,6 +37,7 @@ def deployment(commit: str, at: datetime, **fields: object) -> Deployment:
         "state": DeploymentState.SUCCEEDED,
         "started_at": at,
         "finished_at": at + timedelta(minutes=5),
+        "is_production": fields.get("environment", "production") == "production",
     }
     return Deployment(**(values | fields))  # type: ignore[arg-type]
 

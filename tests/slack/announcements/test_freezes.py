@@ -9,10 +9,18 @@ from hypothesis import strategies as st
 from bot.catalog.catalog import Teams
 from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.freezes.hold import HoldKind
-from bot.freezes.transition import BudgetExhausted, HoldExpired, HoldLifted, Spending
+from bot.freezes.transition import (
+    Background,
+    BudgetExhausted,
+    HoldExpired,
+    HoldLifted,
+    PrecedingDeployment,
+    Spending,
+)
 from bot.sandbox.fake_slack.block_kit.validation import is_too_long, message_faults
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.blockkit.blocks import visible_size
+from tests.support.clock import DAY, MINUTE, NOW
 from tests.support.examples import POLICY, WORKSPACE, context, contexts, frozen_by, hold, shop_service
 from tests.support.values import in_force, slo
 
@@ -121,6 +129,48 @@ def test_freeze_says_where_the_budget_went_and_what_to_work_on_first(spending: S
     assert len(messages) == 2
     for message in messages:
         assert line in message.text.replace("\u00a0", " ").splitlines()
+
+
+DEPLOYED = PrecedingDeployment("1.4.2", "U0DANA", NOW - 12 * MINUTE)
+SAYS_WHAT_WAS_DEPLOYED = {
+    *("warned", "paged", "ticketed", "unmeasured", "enforced"),
+    *("exhausted", "exhausted beside a person's hold"),
+}
+
+
+@pytest.mark.parametrize("name", contexts())
+def test_what_may_follow_a_deployment_names_the_last_one(name: str) -> None:
+    told = replace(contexts()[name], background=Background(deployment=DEPLOYED))
+    line = "Last deployment before it: `1.4.2`, 12 min earlier, by <@U0DANA>."
+    for message in announce(told):
+        lines = message.text.replace("\u00a0", " ").splitlines()
+        assert lines.count(line) == (name in SAYS_WHAT_WAS_DEPLOYED)
+        assert line in str(message.blocks).replace("\xa0", " ") or name not in SAYS_WHAT_WAS_DEPLOYED
+    assert not any("Last deployment" in message.text for message in announce(contexts()[name]))
+
+
+@pytest.mark.parametrize(
+    ("deployment", "line"),
+    [
+        (
+            replace(DEPLOYED, environment="prod-eu", url="https://a/1"),
+            "Last deployment before it: `1.4.2` to prod-eu, 12 min earlier, by <@U0DANA> (<https://a/1|details>).",
+        ),
+        (
+            replace(DEPLOYED, by="octocat at GitHub", finished_at=NOW - 29 * MINUTE / 60),
+            "Last deployment before it: `1.4.2`, less than a minute earlier, by octocat at GitHub.",
+        ),
+        (
+            replace(DEPLOYED, has_failed=True, finished_at=NOW - 3 * DAY - 30 * MINUTE),
+            "Last deployment before it: `1.4.2`, which failed, 3 d earlier, by <@U0DANA>.",
+        ),
+    ],
+)
+def test_a_deployment_says_where_it_went_how_it_ended_and_how_long_ago(
+    deployment: PrecedingDeployment, line: str
+) -> None:
+    told = replace(contexts()["paged"], background=Background(deployment=deployment))
+    assert line in announce(told)[0].text.replace("\u00a0", " ").splitlines()
 
 
 def test_freeze_says_nothing_of_incidents_where_nothing_is_known() -> None:
